@@ -1,0 +1,42 @@
+"""Errors a person sees: what happened, to what, what to do; and the exit code that goes with it.
+
+Exit codes are CONTRACT's: 1 something around us failed (worth another try), 2 usage or
+configuration, 3 the packages or the change are at fault.
+"""
+
+from __future__ import annotations
+
+
+class MinimizeError(Exception):
+    """The base of every error that is meant for a person.
+
+    `what` says what happened and to what, in one sentence; `hint` what to do about it, or "".
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.hint}".strip()
+
+
+class SurroundingsError(MinimizeError):
+    """Something around us failed: network, mirror, disk, sandbox. Another try may help."""
+
+    exit_code = 1
+
+
+class UsageError(MinimizeError):
+    """A command, a document or a setting is wrong."""
+
+    exit_code = 2
+
+
+class ChangeError(MinimizeError):
+    """The packages or the change are at fault: another try gives the same."""
+
+    exit_code = 3

@@ -1,0 +1,109 @@
+"""Closures: the packages of an image, and who requires which capability of whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.model.package import Package
+
+EdgeKind = Literal["requires", "recommends", "supplements"]
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Edge:
+    """`source` requires `capability`, and `target` provides it; rich dependencies verbatim."""
+
+    source: Nevra
+    capability: str
+    target: Nevra
+    kind: EdgeKind
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryState:
+    """One repository of a snapshot: its `revision`, and the newest timestamp in its repomd.xml.
+
+    `stale` says since when (RFC 3339) and why an older state than today's is used, or is null.
+    """
+
+    id: str
+    revision: str
+    timestamp: str
+    stale: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotState:
+    """What names a snapshot in results: its id, and its repositories in the document's order."""
+
+    id: str
+    repositories: tuple[RepositoryState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """The answer of the solver for one image.
+
+    `status` is `ok` or `unsolvable`; then `problems` has libsolv's texts, `missing` the requests
+    that nothing provides, and `packages` and `edges` are empty. Packages are sorted by NEVRA,
+    edges too; `requested` holds those that an environment or workload request itself selected.
+    """
+
+    key: ImageKey
+    snapshot: SnapshotState
+    status: Literal["ok", "unsolvable"]
+    packages: tuple[Package, ...] = ()
+    requested: frozenset[Nevra] = frozenset()
+    edges: tuple[Edge, ...] = ()
+    problems: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over a closure in bytes; null where a part is not known, `known_size` what is."""
+
+    packages: int
+    installed_size: int | None
+    known_size: int
+    installed_size_nodocs: int | None
+    download_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """One requirement whose loss (maybe with others) makes a package leave."""
+
+    nevra: Nevra
+    capability: str
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a package is in a closure; `nevra` null and all else empty when it is not.
+
+    `roots` are the requested packages that lead to it; `chains` one shortest for each root, from
+    the root to the package; `leaves_with` the smallest set of requirements without which it would
+    not be there, proved by solving again.
+    """
+
+    key: ImageKey
+    nevra: Nevra | None
+    roots: tuple[Nevra, ...] = ()
+    chains: tuple[tuple[Edge, ...], ...] = ()
+    leaves_with: tuple[Leaving, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """What would leave and come if a capability were no longer required; `saved` bytes or null."""
+
+    key: ImageKey
+    status: Literal["ok", "unsolvable"]
+    removed: tuple[Package, ...] = ()
+    added: tuple[Package, ...] = ()
+    saved: int | None = None
+    problems: tuple[str, ...] = ()

@@ -1,0 +1,89 @@
+"""A binary package as metadata, a header or a spec file tells of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bot.model.nevra import Nevra
+
+DependencyKind = Literal[
+    "requires",
+    "provides",
+    "conflicts",
+    "obsoletes",
+    "recommends",
+    "suggests",
+    "supplements",
+    "enhances",
+]
+DEPENDENCY_KINDS: tuple[DependencyKind, ...] = (
+    "requires",
+    "provides",
+    "conflicts",
+    "obsoletes",
+    "recommends",
+    "suggests",
+    "supplements",
+    "enhances",
+)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Dependency:
+    """One dependency of a package.
+
+    `capability` is written as rpm prints it: `libz.so.1()(64bit)`, `nginx-core = 1:1.26-2`,
+    `(perl or python3)`. `qualifiers` are those of `Requires(post,pre)`, sorted, without brackets
+    (rpm-md knows only `pre`). `generated` is true when an automatic generator made it
+    (RPMSENSE_FIND_REQUIRES, RPMSENSE_FIND_PROVIDES in rpmds.h), null where that is not known:
+    rpm-md does not say, only the header does.
+    """
+
+    kind: DependencyKind
+    capability: str
+    qualifiers: tuple[str, ...] = ()
+    generated: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a package's file is and what it must be.
+
+    `url` is absolute (`https://`, `file://`); `mirrors` other absolute URLs of the same file.
+    `size` is the whole file in bytes; the header is at bytes `header_start` to `header_end`
+    (exclusive), both 0 if the metadata does not say.
+    """
+
+    url: str
+    checksum_type: str
+    checksum: str
+    size: int
+    header_start: int = 0
+    header_end: int = 0
+    mirrors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A binary package: published in a repository, predicted from a spec file, or built.
+
+    `source` is the name of its source package; `repository` the id of the repository it comes
+    from (`overlay` for packages of an overlay). Sizes are bytes, null where not known.
+    `files` holds the paths that file dependencies may name (a published package: those its
+    metadata lists; a built one: all).
+    """
+
+    nevra: Nevra
+    source: str
+    repository: str
+    dependencies: tuple[Dependency, ...] = ()
+    files: tuple[str, ...] = ()
+    installed_size: int | None = None
+    installed_size_nodocs: int | None = None
+    download_size: int | None = None
+    location: Location | None = field(default=None, compare=False)
+
+    def of_kind(self, kind: DependencyKind) -> tuple[Dependency, ...]:
+        """The dependencies of one kind, in the package's own order."""
+        return tuple(d for d in self.dependencies if d.kind == kind)

@@ -1,0 +1,167 @@
+"""The result of a check: one report object, rendered as JSON, Markdown and text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.model.closure import Closure, Edge, SnapshotState
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.model.overlay import Evidence
+from bot.model.package import Package
+from bot.model.spec import SpecLine
+
+Verdict = Literal["success", "failure", "neutral"]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSize:
+    """Sizes in bytes of a composed layer."""
+
+    uncompressed: int
+    gzip: int
+    zstd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of an image; `packages` and sizes null if unsolvable, `layer` until composed."""
+
+    status: Literal["ok", "unsolvable"]
+    problems: tuple[str, ...] = ()
+    packages: int | None = None
+    installed_size: int | None = None
+    known_size: int | None = None
+    layer: LayerSize | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A package that the change adds to an image.
+
+    `chains`: one shortest for each requested package that leads to it, ties by NEVRA. `spec`: the
+    line of this change that brings it, or null. `leaves_with`: the smallest set of this change's
+    lines that must go together for the package to leave, proved by solving again.
+    """
+
+    package: Package
+    requested: bool
+    chains: tuple[tuple[Edge, ...], ...] = ()
+    spec: SpecLine | None = None
+    leaves_with: tuple[SpecLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedPackage:
+    """A package on both sides whose version, size or dependencies differ; paired by name and arch.
+
+    `delta` is bytes of installed size, null where a side is not known.
+    """
+
+    name: str
+    arch: str
+    before: Nevra
+    after: Nevra
+    delta: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveResult:
+    """How one metric of an objective stands; null where it could not be measured.
+
+    `metric`: `packages`, `installed_size`, `layer_size`, `growth` or `unwanted:NAME`.
+    `worse` is true when this change newly breaks it, or moves it further beyond its limit.
+    """
+
+    name: str
+    metric: str
+    before: int | None
+    value: int | None
+    limit: int | None
+    met: bool | None
+    worse: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResult:
+    """What the change does to one image on one architecture."""
+
+    key: ImageKey
+    snapshot: SnapshotState
+    changed: bool
+    evidence: Evidence
+    base: Side
+    head: Side
+    added: tuple[Added, ...] = ()
+    removed: tuple[Package, ...] = ()
+    changed_packages: tuple[ChangedPackage, ...] = ()
+    objectives: tuple[ObjectiveResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What a suggestion saves in one image."""
+
+    key: ImageKey
+    packages: int
+    installed_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A line of this change that could be weaker, and what that saves, measured by solving."""
+
+    spec: SpecLine
+    replace_with: str
+    saves: tuple[Saving, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildNote:
+    """How one side's build went: shown in the report, with where its log is.
+
+    `outcome`: `built`, `cached`, or what failed: `base-failed`, `head-failed`,
+    `missing-requirement`, `not-built` (why, in `message`).
+    """
+
+    side: Literal["base", "head"]
+    spec: str
+    arch: str
+    outcome: Literal[
+        "built", "cached", "base-failed", "head-failed", "missing-requirement", "not-built"
+    ]
+    message: str = ""
+    log: str | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Everything a check found. `problems` are sentences: what was not evaluated, and why.
+
+    `base`, `head` and `merge_base` are commit ids (`head` is the text `working tree` where it is
+    that); `specs` paths of the changed specs; `notes` facts about the evidence for the reader.
+    """
+
+    base: str
+    head: str
+    merge_base: str
+    specs: tuple[str, ...]
+    verdict: Verdict
+    images: tuple[ImageResult, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    builds: tuple[BuildNote, ...] = ()
+    stage: Literal["predicted", "final"] = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class ClosurePair:
+    """The closures of both sides of one image: what a comparison is made of."""
+
+    base: Closure
+    head: Closure
+    evidence: Evidence

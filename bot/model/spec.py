@@ -1,0 +1,80 @@
+"""What the evaluation of a spec file yields: packages, dependencies, and where each is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.model.nevra import Nevra
+from bot.model.package import Dependency
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class SpecLine:
+    """A line of a spec file: path in the git repository, number from 1, text without its end."""
+
+    path: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpecDependency:
+    """A dependency that a spec file states; `origin` null where no line can be named."""
+
+    dependency: Dependency
+    origin: SpecLine | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpecPackage:
+    """A binary package that a spec file describes. `built` is false where it has no `%files`."""
+
+    nevra: Nevra
+    dependencies: tuple[SpecDependency, ...]
+    built: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SpecSource:
+    """A `Source` or `Patch` of a spec file, expanded: file name or URL."""
+
+    tag: str
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpecEvaluation:
+    """One spec file, evaluated for one architecture.
+
+    `source` is the Name, `evr` epoch, version and release of the main package. `excluded` is true
+    when ExclusiveArch or ExcludeArch leave this architecture out: then `packages` is empty.
+    `build_requires` are those of `BuildRequires`, generated ones not among them.
+    `notes` say what the reader must know (macros that were not the distribution's own).
+    """
+
+    path: str
+    arch: str
+    source: str
+    evr: tuple[int, str, str]
+    packages: tuple[SpecPackage, ...]
+    build_requires: tuple[SpecDependency, ...] = ()
+    sources: tuple[SpecSource, ...] = ()
+    excluded: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SpecFailure:
+    """A spec file that could not be evaluated for one architecture.
+
+    `cause`: `invalid`, rpm refuses it; `limit`, it ran into its sandbox's limits (time, memory,
+    processes, output); `surroundings`, the sandbox itself could not work. `line` is the spec's,
+    where rpm names one.
+    """
+
+    path: str
+    arch: str
+    cause: Literal["invalid", "limit", "surroundings"]
+    message: str
+    line: int | None = None
