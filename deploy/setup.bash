@@ -1,0 +1,136 @@
+# Sourced by deploy/demo and deploy/test: installs what is missing and makes .venv.
+# Safe to run again; needs no network when nothing is missing.
+
+set -euo pipefail
+
+MINIMIZE_HOME=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+SYSTEM_PYTHON=/usr/bin/python3
+
+say() { printf '%s\n' "== $*" >&2; }
+
+fail() {
+    printf '%s\n' "error: $1" >&2
+    if [ -n "${2:-}" ]; then printf '%s\n' "       $2" >&2; fi
+    exit 1
+}
+
+# What this system is: sets SYSTEM_ID, SYSTEM_VERSION and FAMILY (apt or dnf), or refuses.
+recognize_system() {
+    [ -r /etc/os-release ] || fail "this system has no /etc/os-release." "$SUPPORTED"
+    # shellcheck disable=SC1091
+    SYSTEM_ID=$(. /etc/os-release && printf %s "${ID:-}")
+    # shellcheck disable=SC1091
+    SYSTEM_VERSION=$(. /etc/os-release && printf %s "${VERSION_ID:-0}")
+    local major=${SYSTEM_VERSION%%.*}
+    case "$SYSTEM_ID" in
+        debian) FAMILY=apt; [ "$major" = 0 ] || [ "$major" -ge 12 ] || too_old ;;
+        ubuntu) FAMILY=apt; [ "$major" -ge 24 ] || too_old ;;
+        fedora) FAMILY=dnf ;;
+        centos) FAMILY=dnf; [ "$major" -ge 10 ] || too_old ;;
+        *) fail "$SYSTEM_ID $SYSTEM_VERSION is not a system that minimize is tested on." "$SUPPORTED" ;;
+    esac
+}
+
+SUPPORTED="Debian 12 and newer, Ubuntu 24.04 and newer, Fedora, CentOS Stream 10 are supported."
+
+too_old() {
+    fail "$SYSTEM_ID $SYSTEM_VERSION is too old: its own Python, and so its rpm module, is too old." \
+        "$SUPPORTED"
+}
+
+# The operating system's packages: a command or Python module that must be there, and the
+# package of each family that has it. Lines: KIND NAME APT-PACKAGE DNF-PACKAGE
+requirements() {
+    cat <<'END'
+command git git git
+command rpm rpm rpm
+command rpmbuild rpm rpm-build
+command bwrap bubblewrap bubblewrap
+command setpriv util-linux util-linux
+command gcc gcc gcc
+command make make make
+command patch patch patch
+command tar tar tar
+command gzip gzip gzip
+command xz xz-utils xz
+command apt-get apt apt
+command dpkg-deb dpkg dpkg
+file /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring debian-keyring
+module rpm python3-rpm python3-rpm
+module venv python3-venv python3-libs
+module ensurepip python3-venv python3-pip
+END
+    if [ "${WITH_TEST_TOOLS:-}" = 1 ]; then
+        cat <<'END'
+command dnf dnf dnf
+module dnf python3-dnf python3-dnf
+END
+    fi
+}
+
+is_there() {
+    case "$1" in
+        command) command -v "$2" >/dev/null 2>&1 ;;
+        file) [ -e "$2" ] ;;
+        module) "$SYSTEM_PYTHON" -c "import $2" >/dev/null 2>&1 ;;
+    esac
+}
+
+install_system_packages() {
+    local missing=() kind name apt_name dnf_name
+    while read -r kind name apt_name dnf_name; do
+        if ! is_there "$kind" "$name"; then
+            if [ "$FAMILY" = apt ]; then missing+=("$apt_name"); else missing+=("$dnf_name"); fi
+        fi
+    done < <(requirements)
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+    say "installing operating-system packages: ${missing[*]}"
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null 2>&1 ||
+            fail "these packages are missing and this is not root: ${missing[*]}" \
+                "Install them as root, then run this again."
+        as_root=(sudo)
+    fi
+    if [ "$FAMILY" = apt ]; then
+        "${as_root[@]}" apt-get update -qq || say "apt-get update failed; going on with the lists there are"
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -q --no-install-recommends "${missing[@]}" >&2 ||
+            fail "apt-get could not install: ${missing[*]}" "Its messages above say why."
+    else
+        "${as_root[@]}" dnf install -y "${missing[@]}" >&2 ||
+            fail "dnf could not install: ${missing[*]}" "Its messages above say why."
+    fi
+    while read -r kind name apt_name dnf_name; do
+        is_there "$kind" "$name" ||
+            fail "$kind $name is still missing after the packages were installed." \
+                "Expected in package $apt_name (apt) or $dnf_name (dnf)."
+    done < <(requirements)
+}
+
+make_virtual_environment() {
+    "$SYSTEM_PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        fail "$SYSTEM_PYTHON is older than 3.11: $SYSTEM_ID $SYSTEM_VERSION is too old." "$SUPPORTED"
+    local venv=$MINIMIZE_HOME/.venv wanted stamp
+    stamp=$venv/.minimize-setup
+    wanted=$({ "$SYSTEM_PYTHON" -VV; cat "$MINIMIZE_HOME/pyproject.toml"; echo "$MINIMIZE_HOME"; } | sha256sum)
+    if [ -r "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return 0; fi
+    say "making .venv (Python packages from PyPI; some minutes the first time)"
+    if [ ! -x "$venv/bin/python" ] || [ "$(readlink -f "$venv/bin/python")" != "$(readlink -f "$SYSTEM_PYTHON")" ]; then
+        rm -rf "$venv"
+        "$SYSTEM_PYTHON" -m venv "$venv"
+    fi
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e "$MINIMIZE_HOME[test]" >&2 ||
+        fail "pip could not install what pyproject.toml asks for." \
+            "Its messages above say why; with a network, run this again."
+    "$venv/bin/python" -c 'import rpm, solv' ||
+        fail "rpm or solv cannot be imported in .venv." "Is python3-rpm installed for $SYSTEM_PYTHON?"
+    printf '%s\n' "$wanted" >"$stamp"
+}
+
+set_up() {
+    recognize_system
+    install_system_packages
+    make_virtual_environment
+}
