@@ -1,0 +1,124 @@
+"""Running git: nothing of the repository is executed, nothing is asked, nothing lasts for ever."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from bot.errors import SurroundingsError
+
+# What a repository's own configuration may not decide while we read it.
+SAFE_CONFIG: Mapping[str, str] = {
+    "core.hooksPath": os.devnull,
+    "core.fsmonitor": "false",
+    "core.quotePath": "false",
+    "log.showSignature": "false",
+    "fetch.recurseSubmodules": "false",
+    "submodule.recurse": "false",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "protocol.version": "2",
+    "transfer.fsckObjects": "true",
+    # Old repositories have commits and trees that today's checks refuse and that harm nobody.
+    "fetch.fsck.zeroPaddedFilemode": "ignore",
+    "fetch.fsck.missingSpaceBeforeDate": "ignore",
+    "fetch.fsck.badTimezone": "ignore",
+}
+
+
+class GitError(SurroundingsError):
+    """A git command failed: a host that does not answer, a broken repository, a time limit."""
+
+
+@cache
+def _dying_with_us() -> tuple[str, ...]:
+    """The prefix that ends git when this process is killed, where util-linux has it."""
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+
+
+def git_environment(config: Mapping[str, str], *, isolated: bool, protocols: str) -> dict[str, str]:
+    """The environment of a git command; `config` goes there, so no argument list shows it.
+
+    `isolated` leaves out the configuration of the system and of the user. `protocols` is git's
+    GIT_ALLOW_PROTOCOL: names with colons between.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        # Proxies and certificates are the operator's; GIT_* of whoever started us is not ours.
+        if not name.startswith("GIT_")
+    }
+    settings = {**SAFE_CONFIG, **config}
+    for index, (key, value) in enumerate(settings.items()):
+        kept[f"GIT_CONFIG_KEY_{index}"] = key
+        kept[f"GIT_CONFIG_VALUE_{index}"] = value
+    kept |= {
+        "GIT_CONFIG_COUNT": str(len(settings)),
+        "GIT_ALLOW_PROTOCOL": protocols,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "true",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_LITERAL_PATHSPECS": "1",
+        "LC_ALL": "C.UTF-8",
+    }
+    if isolated:
+        kept |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    return kept
+
+
+def run_git(
+    directory: Path,
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    stdin: bytes = b"",
+    timeout: float = 120.0,
+    accept: Sequence[int] = (0,),
+) -> tuple[int, bytes]:
+    """Runs `git -C directory arguments`; returns its exit code and standard output.
+
+    `timeout` is seconds; then the whole process group is killed. GitError with git's last words
+    when the exit code is none of `accept`.
+    """
+    argv = [*_dying_with_us(), "git", "-C", str(directory), *arguments]
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environment),
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise GitError("git is not installed.", "Install the package git.") from error
+    with process:
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise GitError(
+                f"git {arguments[0]} took longer than {timeout:.0f} s and was stopped."
+            ) from error
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode not in accept:
+        raise GitError(f"git {arguments[0]} failed: {_last_words(stderr)}")
+    return process.returncode, stdout
+
+
+def _last_words(stderr: bytes) -> str:
+    """The lines of git's standard error that say what is wrong, at most three."""
+    lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines()]
+    telling = [line for line in lines if line.startswith(("fatal:", "error:", "remote:"))]
+    return "; ".join((telling or [line for line in lines if line] or ["no reason given"])[:3])

@@ -1,0 +1,193 @@
+"""A cache of another host's objects: only the commits a check needs, without file contents.
+
+One bare repository for each remote repository, shared by all runs, safe to delete at any time.
+Commits come shallow and without blobs (partial clone) where the server can do that; the blobs of
+the files that are written out come in one request.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import re
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bot.errors import ChangeError
+from bot.git.command import GitError, git_environment, run_git
+from bot.git.repository import MAX_BYTES, ChangedFile, GitRepository, Materialized
+
+_SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
+_REF = re.compile(r"^refs/[A-Za-z0-9._/-]+$")
+_DEPTHS = (50, 400, 4000)
+_FETCH = ("--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--quiet")
+_FILTER = "--filter=blob:none"
+
+
+@dataclass(frozen=True, slots=True)
+class GitCredential:
+    """A user name and secret for HTTP; never part of a URL, an argument or a log."""
+
+    user: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class GitMirror(GitRepository):
+    """The cached objects of the repository at `url`."""
+
+    url: str = ""
+    fetch_timeout: float = 300.0
+
+    def fetch(self, head: str, base: str, *, refs: Iterable[str] = ()) -> str:
+        """Gets the commits `head` and `base` and what lies between; returns their merge base.
+
+        Both are full commit ids. `refs` are where to look for them if the server gives no commit
+        by its id. History is deepened until nothing between the two commits is cut off, so that
+        the merge base is the true one. ChangeError when they share no history.
+        """
+        for sha in (head, base):
+            if not _SHA.match(sha):
+                raise ChangeError(f"{sha!r} is no commit id.")
+        names = [ref for ref in refs if _REF.match(ref) and ".." not in ref]
+        with self._lock():
+            known = self._merge_base_if_whole(head, base)
+            if known is not None:
+                return known
+            for depth in (*_DEPTHS, None):
+                self._fetch_commits((head, base), names, depth)
+                found = self._merge_base_if_whole(head, base)
+                if found is not None:
+                    return found
+        raise ChangeError(
+            f"The commits {base[:12]} and {head[:12]} have no common ancestor.",
+            "Rebase the change onto its base branch.",
+        )
+
+    def changed_files(self, base: str, head: str) -> tuple[ChangedFile, ...]:
+        """As of every repository; git gets in one request what it must look into for renames."""
+        with self._lock():
+            return super().changed_files(base, head)
+
+    def materialize(
+        self,
+        commit: str,
+        directory: Path,
+        paths: Iterable[str] | None = None,
+        *,
+        max_bytes: int = MAX_BYTES,
+    ) -> Materialized:
+        """As of every repository; contents that are not here yet come in one request."""
+        wanted = None if paths is None else list(paths)
+        self._get_blobs(commit, wanted)
+        return super().materialize(commit, directory, wanted, max_bytes=max_bytes)
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """As of every repository."""
+        self._get_blobs(commit, [path])
+        return super().read(commit, path)
+
+    def _get_blobs(self, commit: str, paths: list[str] | None) -> None:
+        wanted = {entry.oid for entry in self.tree(commit, paths)}
+        if not wanted:
+            return
+        with self._lock():
+            out = self.git("rev-list", "--objects", "--missing=print", "--no-walk", commit)
+            missing = {line[1:].decode() for line in out.splitlines() if line.startswith(b"?")}
+            needed = sorted(wanted & missing)
+            if needed:
+                # Negotiation would offer commits for objects that are none of theirs.
+                self._fetch_objects(needed)
+
+    def _fetch_objects(self, oids: Collection[str]) -> None:
+        self._git_fetch(
+            ["-c", "fetch.negotiationAlgorithm=noop", "fetch", *_FETCH, _FILTER, "--stdin"],
+            stdin="".join(f"{oid}\n" for oid in oids).encode(),
+        )
+
+    def _fetch_commits(
+        self, shas: Collection[str], refs: Collection[str], depth: int | None
+    ) -> None:
+        reach = [f"--depth={depth}"] if depth else []
+        if depth is None and (self.path / "shallow").exists():
+            reach = ["--unshallow"]
+        specs = [f"+{sha}:refs/minimize/{sha}" for sha in shas]
+        try:
+            self._git_fetch(["fetch", *_FETCH, _FILTER, *reach], specs)
+        except GitError:
+            if not refs:
+                raise
+            # A server that hands out no commit by id: by name, and see that they came.
+            by_name = [f"+{ref}:refs/minimize/by-name/{ref}" for ref in refs]
+            self._git_fetch(["fetch", *_FETCH, _FILTER, *reach], by_name)
+            stored = [f"refs/minimize/by-name/{ref}" for ref in refs]
+            reached = set(self.git("rev-list", *stored).decode().split())
+            for sha in shas:
+                if sha not in reached and depth is None:
+                    raise
+                if sha in reached:
+                    self.git("update-ref", f"refs/minimize/{sha}", sha)
+
+    def _git_fetch(
+        self, before: list[str], after: Collection[str] = (), *, stdin: bytes = b""
+    ) -> None:
+        run_git(
+            self.path,
+            [*before, "origin", *after],
+            environment=self.environment,
+            stdin=stdin,
+            timeout=self.fetch_timeout,
+        )
+
+    def _merge_base_if_whole(self, head: str, base: str) -> str | None:
+        """The merge base, if both commits are here and no history between them is cut off."""
+        # Asked of the refs: looking for a missing object would make git fetch all its history.
+        present = self.git("for-each-ref", "--format=%(objectname)", "refs/minimize/")
+        if not {head, base} <= set(present.decode().split()):
+            return None
+        shallow = self.path / "shallow"
+        cut = set(shallow.read_text("ascii").split()) if shallow.exists() else set()
+        if cut:
+            between = self.git("rev-list", f"{base}...{head}").decode().split()
+            if not cut.isdisjoint(between):
+                return None
+        code, out = self.git_code("merge-base", base, head, accept=(0, 1))
+        return out.decode().split()[0] if code == 0 else None
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """One fetch at a time for each repository, over threads and processes."""
+        with (self.path / "minimize.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def open_mirror(
+    cache: Path, url: str, credential: GitCredential | None = None, *, fetch_timeout: float = 300.0
+) -> GitMirror:
+    """The object cache of `url` below `cache`, made where it is not there; nothing is fetched.
+
+    `url` is http(s) (or file) without user or password; the credential is sent to that host alone.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https", "file") or parts.username or parts.password:
+        raise GitError(f"{parts.scheme}://{parts.hostname or ''} is no URL to fetch from.")
+    config = {"remote.origin.url": url}
+    if credential is not None:
+        pair = base64.b64encode(f"{credential.user}:{credential.secret}".encode()).decode()
+        config[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = (
+            f"Authorization: Basic {pair}"
+        )
+    protocols = "file" if parts.scheme == "file" else "https:http"
+    environment = git_environment(config, isolated=True, protocols=protocols)
+    name = hashlib.sha256(url.encode()).hexdigest()[:24]
+    path = cache / f"{name}.git"
+    if not (path / "HEAD").exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        # Idempotent, so two processes may do it at once.
+        run_git(cache, ["init", "--quiet", "--bare", str(path)], environment=environment)
+    return GitMirror(path, True, environment, url, fetch_timeout)

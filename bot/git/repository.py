@@ -1,0 +1,367 @@
+"""A git repository to read: revisions, changed files, and trees written out without a checkout."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal
+
+from bot.errors import ChangeError, UsageError
+from bot.git.command import GitError, git_environment, run_git
+
+WORKING_TREE: Final = "working tree"
+"""Stands for the files as they are on disk, where a commit could stand."""
+
+MAX_BYTES = 2_000_000_000
+MAX_FILES = 200_000
+_SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
+_REGULAR = ("100644", "100755")
+_LINK = "120000"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedFile:
+    """One file that differs; `status` is git's letter; `old_path` only of a renamed one."""
+
+    path: str
+    status: Literal["A", "M", "D", "R", "T"]
+    old_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """One entry of a commit's tree; `mode` as git writes it (`120000` is a symbolic link)."""
+
+    path: str
+    mode: str
+    oid: str
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is a symbolic link, which nothing here follows."""
+        return self.mode == _LINK
+
+
+@dataclass(frozen=True, slots=True)
+class Materialized:
+    """What was written: files, bytes, and the paths left out (links that point outside)."""
+
+    files: int
+    size: int
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GitRepository:
+    """A repository on disk. `path` is its top directory (or the bare repository itself)."""
+
+    path: Path
+    bare: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def git(self, *arguments: str, stdin: bytes = b"", accept: Collection[int] = (0,)) -> bytes:
+        """Standard output of one git command here; GitError when it fails."""
+        return self.git_code(*arguments, stdin=stdin, accept=accept)[1]
+
+    def git_code(
+        self, *arguments: str, stdin: bytes = b"", accept: Collection[int] = (0,)
+    ) -> tuple[int, bytes]:
+        """As `git`, with the exit code before the output."""
+        return run_git(
+            self.path, arguments, environment=self.environment, stdin=stdin, accept=tuple(accept)
+        )
+
+    def resolve(self, revision: str) -> str:
+        """The commit id that `revision` names; UsageError when it names none."""
+        if revision.startswith("-") or "\0" in revision or not revision:
+            raise UsageError(f"{revision!r} is no revision.")
+        code, out = self.git_code(
+            "rev-parse", "--verify", "--quiet", revision + "^{commit}", accept=(0, 1, 128)
+        )
+        text = out.decode().strip().splitlines()[-1:] or [""]
+        if code != 0 or not _SHA.match(text[0]):
+            raise UsageError(
+                f"The repository {self.path} has no revision {revision!r}.",
+                "Give a branch, a tag or a commit id that `git log` shows.",
+            )
+        return text[0]
+
+    def default_branch(self) -> str:
+        """The branch that changes are made against: the remote's default, else main or master."""
+        code, out = self.git_code(
+            "symbolic-ref", "--quiet", "refs/remotes/origin/HEAD", accept=(0, 1, 128)
+        )
+        candidates = [out.decode().strip()] if code == 0 else []
+        for prefix in ("refs/remotes/upstream/", "refs/remotes/origin/", "refs/heads/"):
+            candidates += [prefix + name for name in ("main", "master", "rawhide")]
+        known = set(self.git("for-each-ref", "--format=%(refname)").decode().splitlines())
+        for candidate in candidates:
+            if candidate in known:
+                return candidate
+        raise UsageError(
+            f"The repository {self.path} has no branch main or master to compare with.",
+            "Say which revision is the base (--base).",
+        )
+
+    def merge_base(self, base: str, head: str) -> str:
+        """The best common ancestor of two revisions; the working tree stands on HEAD."""
+        first = self.resolve(base)
+        second = self.resolve("HEAD" if head == WORKING_TREE else head)
+        code, out = self.git_code("merge-base", first, second, accept=(0, 1))
+        if code != 0:
+            raise UsageError(
+                f"{base} and {head} have no common ancestor.", "Compare branches of one history."
+            )
+        return out.decode().split()[0]
+
+    def commit_time(self, commit: str) -> int:
+        """The committer's time of a commit, seconds since 1970 UTC."""
+        return int(self.git("show", "-s", "--format=%ct", self.resolve(commit)).decode())
+
+    def changed_files(self, base: str, head: str) -> tuple[ChangedFile, ...]:
+        """The files that differ between two commits, or a commit and the working tree, by path.
+
+        In the working tree, files that git does not track count unless they are ignored.
+        """
+        options = ["-z", "--name-status", "-M", "--no-ext-diff", "--no-textconv"]
+        options.append("--ignore-submodules=all")
+        if head != WORKING_TREE:
+            out = self.git("diff", *options, self.resolve(base), self.resolve(head), "--")
+            return tuple(sorted(_parse_status(out), key=lambda c: c.path))
+        changed = {c.path: c for c in _parse_status(self.git("diff", *options, self.resolve(base)))}
+        for path in self._untracked():
+            before = changed.get(path)
+            # Removed from the index only: the file is still there, so it is changed, not gone.
+            changed[path] = ChangedFile(path, "M" if before and before.status == "D" else "A")
+        return tuple(changed[path] for path in sorted(changed))
+
+    def tree(self, commit: str, paths: Iterable[str] | None = None) -> tuple[TreeEntry, ...]:
+        """Every file and link of a commit, below `paths` where given; submodules are left out."""
+        wanted = [] if paths is None else [p for p in paths if p not in ("", ".")]
+        if paths is not None and not wanted and not list(paths):
+            return ()
+        out = self.git("ls-tree", "-r", "-z", "--full-tree", self.resolve(commit), "--", *wanted)
+        entries = []
+        for record in filter(None, out.split(b"\0")):
+            meta, _, name = record.partition(b"\t")
+            mode, kind, oid = meta.decode().split()
+            if kind == "blob":
+                entries.append(TreeEntry(_checked_path(os.fsdecode(name)), mode, oid))
+        return tuple(entries)
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """The bytes of one file; None where there is none, or where it is a symbolic link."""
+        if commit == WORKING_TREE:
+            return _read_below(self.path, _checked_path(path))
+        entries = self.tree(commit, [_checked_path(path)])
+        if len(entries) != 1 or entries[0].path != path or entries[0].mode not in _REGULAR:
+            return None
+        return self.git("cat-file", "blob", entries[0].oid)
+
+    def materialize(
+        self,
+        commit: str,
+        directory: Path,
+        paths: Iterable[str] | None = None,
+        *,
+        max_bytes: int = MAX_BYTES,
+    ) -> Materialized:
+        """Writes the files of a commit, or of the working tree, into the empty `directory`.
+
+        `paths` limits it to files and directories of these names. Contents are the blobs' own: no
+        filter, no line-ending conversion, no `export-ignore`. Links are kept where they cannot
+        lead out of `directory`. ChangeError when it is more than `max_bytes` or 200,000 files.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        wanted = None if paths is None else [_checked_path(p) for p in paths if p not in ("", ".")]
+        if commit == WORKING_TREE:
+            source = self._working_files(wanted)
+        else:
+            source = self._blobs(self.tree(commit, wanted or None), max_bytes)
+        files = size = 0
+        left_out: list[str] = []
+        for path, mode, content in source:
+            files += 1
+            size += len(content)
+            if size > max_bytes or files > MAX_FILES:
+                raise ChangeError(
+                    f"The files of {commit} are more than {max_bytes} bytes or {MAX_FILES} files.",
+                    "Nothing was evaluated: the bot writes out no more than that.",
+                )
+            if not _write_below(directory, path, mode, content):
+                left_out.append(path)
+        return Materialized(files, size, tuple(left_out))
+
+    def _blobs(
+        self, entries: Collection[TreeEntry], max_bytes: int
+    ) -> Iterator[tuple[str, str, bytes]]:
+        """Contents of tree entries, about 64 MB at a time so that memory stays small."""
+        oids = "".join(f"{oid}\n" for oid in dict.fromkeys(e.oid for e in entries))
+        sizes: dict[str, int] = {}
+        for line in self.git("cat-file", "--batch-check", stdin=oids.encode()).splitlines():
+            fields = line.decode().split()
+            if len(fields) != 3:
+                raise GitError(f"The repository {self.path} lacks the object {fields[0]}.")
+            sizes[fields[0]] = int(fields[2])
+        if sum(sizes[e.oid] for e in entries) > max_bytes:
+            raise ChangeError(
+                f"The files to write out are more than {max_bytes} bytes.",
+                "Nothing was evaluated: the bot writes out no more than that.",
+            )
+        batch: list[TreeEntry] = []
+        held = 0
+        for entry in entries:
+            batch.append(entry)
+            held += sizes[entry.oid]
+            if held > 64_000_000:
+                yield from self._read_batch(batch)
+                batch, held = [], 0
+        yield from self._read_batch(batch)
+
+    def _read_batch(self, entries: list[TreeEntry]) -> Iterator[tuple[str, str, bytes]]:
+        if not entries:
+            return
+        out = self.git("cat-file", "--batch", stdin="".join(f"{e.oid}\n" for e in entries).encode())
+        at = 0
+        for entry in entries:
+            end = out.index(b"\n", at)
+            size = int(out[at:end].split()[2])
+            yield entry.path, entry.mode, out[end + 1 : end + 1 + size]
+            at = end + 1 + size + 1
+
+    def _untracked(self) -> list[str]:
+        out = self.git("ls-files", "-z", "--others", "--exclude-standard")
+        return sorted(os.fsdecode(p) for p in out.split(b"\0") if p and not p.endswith(b"/"))
+
+    def _working_files(self, wanted: Collection[str] | None) -> Iterator[tuple[str, str, bytes]]:
+        """Tracked and untracked-but-not-ignored files on disk, with git's modes."""
+        tracked = self.git("ls-files", "-z", "--cached").split(b"\0")
+        names = {os.fsdecode(p) for p in tracked if p} | set(self._untracked())
+        for path in sorted(names):
+            if wanted is not None and not any(
+                path == w or path.startswith(w + "/") for w in wanted
+            ):
+                continue
+            full = self.path / _checked_path(path)
+            try:
+                status = full.lstat()
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            if stat.S_ISLNK(status.st_mode):
+                yield path, _LINK, os.fsencode(full.readlink())
+            elif stat.S_ISREG(status.st_mode):
+                content = _read_below(self.path, path)
+                if content is not None:
+                    yield path, _REGULAR[bool(status.st_mode & 0o100)], content
+
+
+def open_repository(path: Path | str) -> GitRepository:
+    """The repository that holds `path`, to read; UsageError where there is none.
+
+    The user's own git configuration applies (excludes, trusted directories), hooks never do.
+    """
+    where = Path(path)
+    environment = git_environment({}, isolated=False, protocols="none")
+    if not where.is_dir():
+        raise UsageError(f"{where} is not a directory.", "Give the directory of a git repository.")
+    try:
+        _, out = run_git(
+            where,
+            ["rev-parse", "--is-bare-repository", "--absolute-git-dir"],
+            environment=environment,
+        )
+        bare_text, git_dir = out.decode().splitlines()[:2]
+        bare = bare_text == "true"
+        if not bare:
+            _, out = run_git(where, ["rev-parse", "--show-toplevel"], environment=environment)
+    except GitError as error:
+        if "not installed" in error.what:
+            raise
+        raise UsageError(
+            f"{where} is no git repository that can be read: {error.what}",
+            "Give the directory of a git repository (--git).",
+        ) from error
+    top = git_dir if bare else os.fsdecode(out).rstrip("\n")
+    return GitRepository(Path(top), bare, environment)
+
+
+def _parse_status(out: bytes) -> Iterator[ChangedFile]:
+    """`git diff -z --name-status`: a letter (and score), then one path, or two of a rename."""
+    fields = iter(os.fsdecode(f) for f in out.split(b"\0")[:-1])
+    for letter in fields:
+        kind = letter[0]
+        if kind in "RC":
+            old, new = next(fields), next(fields)
+            yield ChangedFile(new, "R", old) if kind == "R" else ChangedFile(new, "A")
+            continue
+        path = next(fields)
+        if kind == "A":
+            yield ChangedFile(path, "A")
+        elif kind == "D":
+            yield ChangedFile(path, "D")
+        elif kind == "T":
+            yield ChangedFile(path, "T")
+        else:
+            yield ChangedFile(path, "M")
+
+
+def _checked_path(path: str) -> str:
+    """`path` itself if it stays below where it starts; ChangeError for `..`, `.git`, `/x`."""
+    parts = path.split("/")
+    if any(p in ("", ".", "..") or p.lower() == ".git" or "\0" in p for p in parts):
+        raise ChangeError(f"The repository holds the path {path!r}, which is not allowed.")
+    return path
+
+
+def _link_stays_inside(path: str, target: str) -> bool:
+    """Whether a link at `path` cannot lead out, whatever the other links of the tree are.
+
+    Only leading `..`, no more than the link's own depth: its directories are real ones, so these
+    resolve as written; what follows only goes down, through links of which the same holds.
+    """
+    parts = PurePosixPath(target).parts
+    if not parts or target.startswith("/") or "\0" in target:
+        return False
+    ups = next((i for i, p in enumerate(parts) if p != ".."), len(parts))
+    return ups <= path.count("/") and ".." not in parts[ups:]
+
+
+def _write_below(directory: Path, path: str, mode: str, content: bytes) -> bool:
+    """Writes one file or link; False where it is a link that would lead outside."""
+    full = directory / path
+    full.parent.mkdir(parents=True, exist_ok=True)
+    if mode == _LINK:
+        target = os.fsdecode(content)
+        if not _link_stays_inside(path, target):
+            return False
+        full.symlink_to(target)
+        return True
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    permissions = 0o755 if mode == "100755" else 0o644
+    with os.fdopen(os.open(full, flags, permissions), "wb") as file:
+        file.write(content)
+    return True
+
+
+def _read_below(top: Path, path: str) -> bytes | None:
+    """A regular file's bytes, no part of whose path below `top` is a link; None otherwise."""
+    descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in path.split("/"):
+            following = os.open(
+                part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=descriptor
+            )
+            os.close(descriptor)
+            descriptor = following
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)

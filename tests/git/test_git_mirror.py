@@ -1,0 +1,140 @@
+"""The object cache: what is fetched, what is not, and what no command line shows."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bot.errors import ChangeError
+from bot.git import ChangedFile, GitCredential, GitError, open_mirror
+
+
+def git(where: Path, *arguments: str) -> str:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(where),
+        "GIT_AUTHOR_NAME": "A",
+        "GIT_AUTHOR_EMAIL": "a@example.org",
+        "GIT_COMMITTER_NAME": "A",
+        "GIT_COMMITTER_EMAIL": "a@example.org",
+    }
+    done = subprocess.run(
+        ["git", *arguments], cwd=where, env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode().strip()
+
+
+def grow(where: Path, branch: str, count: int) -> None:
+    """Adds `count` commits to a branch quickly, each with its own file `n`."""
+    parent = git(where, "rev-parse", branch)
+    stream = f"feature done\nreset refs/heads/{branch}\nfrom {parent}\n\n"
+    for n in range(count):
+        stream += (
+            f"commit refs/heads/{branch}\ncommitter A <a@example.org> {1700000000 + n} +0000\n"
+            f"data 1\nx\nM 100644 inline n\ndata {len(str(n))}\n{n}\n\n"
+        )
+    subprocess.run(
+        ["git", "fast-import", "--quiet", "--force"],
+        cwd=where,
+        input=(stream + "done\n").encode(),
+        check=True,
+    )
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> Path:
+    where = tmp_path / "upstream"
+    where.mkdir()
+    git(where, "init", "-q", "-b", "main")
+    git(where, "config", "uploadpack.allowFilter", "true")
+    (where / "nginx.spec").write_text("Name: nginx\n")
+    (where / "huge").write_bytes(os.urandom(300_000))
+    git(where, "add", "-A")
+    git(where, "commit", "-q", "-m", "one")
+    git(where, "switch", "-q", "-c", "topic")
+    (where / "nginx.spec").write_text("Name: nginx\nRequires: perl\n")
+    git(where, "commit", "-q", "-a", "-m", "two")
+    git(where, "switch", "-q", "main")
+    return where
+
+
+def size_of(path: Path) -> int:
+    return sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+
+
+def test_only_the_asked_contents_are_fetched(upstream: Path, tmp_path: Path) -> None:
+    fork, head = git(upstream, "rev-parse", "main", "topic").split()
+    mirror = open_mirror(tmp_path / "cache", f"file://{upstream}")
+    assert mirror.fetch(head, fork) == fork
+    assert mirror.changed_files(fork, head) == (ChangedFile("nginx.spec", "M"),)
+    mirror.materialize(head, tmp_path / "out", ["nginx.spec"])
+    assert (tmp_path / "out/nginx.spec").read_text() == "Name: nginx\nRequires: perl\n"
+    assert mirror.read(fork, "nginx.spec") == b"Name: nginx\n"
+    assert size_of(mirror.path) < 200_000
+    mirror.materialize(head, tmp_path / "all")
+    assert (tmp_path / "all/huge").stat().st_size == 300_000
+
+
+def test_the_merge_base_is_true_although_history_is_cut(upstream: Path, tmp_path: Path) -> None:
+    fork = git(upstream, "rev-parse", "main")
+    grow(upstream, "main", 120)
+    grow(upstream, "topic", 70)
+    base, head = git(upstream, "rev-parse", "main", "topic").split()
+    mirror = open_mirror(tmp_path / "cache", f"file://{upstream}")
+    assert mirror.fetch(head, base) == fork
+    # The same again needs no server at all.
+    upstream.rename(tmp_path / "gone")
+    assert mirror.fetch(head, base) == fork
+
+
+def test_a_later_push_comes_into_the_same_cache(upstream: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    base, head = git(upstream, "rev-parse", "main", "topic").split()
+    open_mirror(cache, f"file://{upstream}").fetch(head, base)
+    grow(upstream, "topic", 3)
+    later = git(upstream, "rev-parse", "topic")
+    mirror = open_mirror(cache, f"file://{upstream}")
+    assert mirror.fetch(later, base) == base
+    assert mirror.read(later, "n") == b"2"
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_commits_without_common_history_are_the_changes_fault(
+    upstream: Path, tmp_path: Path
+) -> None:
+    git(upstream, "switch", "-q", "--orphan", "alien")
+    (upstream / "a").write_text("a")
+    git(upstream, "add", "a")
+    git(upstream, "commit", "-q", "-m", "alien")
+    base, head = git(upstream, "rev-parse", "main", "alien").split()
+    with pytest.raises(ChangeError, match="no common ancestor"):
+        open_mirror(tmp_path / "cache", f"file://{upstream}").fetch(head, base)
+
+
+def test_a_commit_that_is_not_there_is_an_error_of_the_surroundings(
+    upstream: Path, tmp_path: Path
+) -> None:
+    base = git(upstream, "rev-parse", "main")
+    with pytest.raises(GitError):
+        open_mirror(tmp_path / "cache", f"file://{upstream}").fetch("1" * 40, base)
+    with pytest.raises(ChangeError, match="no commit id"):
+        open_mirror(tmp_path / "cache", f"file://{upstream}").fetch("--upload-pack=x", base)
+
+
+@pytest.mark.parametrize("url", ["ext::sh -c x", "ssh://h/x", "https://u:p@h/x", "/etc"])
+def test_other_protocols_and_secrets_in_urls_are_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(GitError, match="no URL to fetch from"):
+        open_mirror(tmp_path / "cache", url)
+
+
+def test_the_credential_is_in_no_argument_and_no_file(tmp_path: Path) -> None:
+    mirror = open_mirror(tmp_path, "https://git.example/o/r.git", GitCredential("x", "s3cret"))
+    assert "s3cret" not in repr(mirror)
+    for file in mirror.path.rglob("*"):
+        if file.is_file():
+            assert b"s3cret" not in file.read_bytes()
+            assert b"git.example" not in file.read_bytes()
+    keys = [v for k, v in mirror.environment.items() if k.startswith("GIT_CONFIG_KEY")]
+    assert "http.https://git.example/.extraHeader" in keys
