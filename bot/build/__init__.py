@@ -1,0 +1,42 @@
+"""Builds: what no reading of a spec file can find, the packages themselves.
+
+Light to import: the names below load their modules when they are first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bot.build.builder import Builder, BuildFailed, BuildOutcome, BuildRequest, Built
+    from bot.build.overlay import rebuilt_overlay
+    from bot.build.transferred import Transfer, transfer
+
+_PLACES = {
+    "BuildFailed": "builder",
+    "BuildOutcome": "builder",
+    "BuildRequest": "builder",
+    "Builder": "builder",
+    "Built": "builder",
+    "Transfer": "transferred",
+    "rebuilt_overlay": "overlay",
+    "transfer": "transferred",
+}
+
+__all__ = [
+    "BuildFailed",
+    "BuildOutcome",
+    "BuildRequest",
+    "Builder",
+    "Built",
+    "Transfer",
+    "rebuilt_overlay",
+    "transfer",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)

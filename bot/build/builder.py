@@ -1,0 +1,89 @@
+"""What a builder is: one method, from a request to packages or to the reason why there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from bot.model import Package, SpecEvaluation
+
+if TYPE_CHECKING:
+    from bot.closure import Pool
+    from bot.distro import RepositoryDocument
+
+FailureKind = Literal["failed", "missing-requirement", "limit", "surroundings", "sources"]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """One side of a change, to be built on one architecture.
+
+    `checkout` is the directory of that side's files and `spec_path` the spec file in it;
+    `evaluation` is that file's evaluation for `arch` (its Source, Patch and BuildRequires lines).
+    `pool` solves the buildroot on the snapshot that both sides use. `definitions` are macro
+    definitions without `%`, the same that the evaluation had (`dist` among them). `lookaside` is
+    the URL template of dist-git's file store (see `bot.build.sources`). `spec_text` takes the place
+    of the file's text where it had to be rewritten (rpmautospec). `check` runs %check too.
+    """
+
+    checkout: Path
+    spec_path: str
+    arch: str
+    document: RepositoryDocument
+    pool: Pool
+    evaluation: SpecEvaluation
+    definitions: Mapping[str, str]
+    side: Literal["base", "head"]
+    lookaside: str | None = None
+    spec_text: str | None = None
+    check: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The packages of a build, without debug packages, sorted by NEVRA, and their files.
+
+    `packages` have `file://` locations in the cache and `overlay` as repository. `seconds` is what
+    this answer took, `from_cache` whether it was built before. `notes` are sentences for the
+    report.
+    """
+
+    packages: tuple[Package, ...]
+    rpms: tuple[Path, ...]
+    log: Path
+    from_cache: bool
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFailed:
+    """Why there are no packages.
+
+    `failed`: the build itself ended with an error, `message` has the last lines of its log;
+    `missing-requirement`: the buildroot cannot be solved, `missing` names what nothing provides;
+    `limit`: it ran into its sandbox's limits; `sources`: a source is not there or not what it
+    should be; `surroundings`: sandbox, network or disk failed, another try may help.
+    """
+
+    kind: FailureKind
+    message: str
+    log: Path | None = None
+    missing: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+BuildOutcome = Built | BuildFailed
+
+
+class Builder(Protocol):
+    """One way to build: `rpmbuild` in our own sandbox, `mock`, or another."""
+
+    @property
+    def name(self) -> str:
+        """The name in `.minimize.yaml` and in reports."""
+
+    def build(self, request: BuildRequest) -> BuildOutcome:
+        """Builds `request`, or answers from the cache. Raises nothing that a build can cause."""

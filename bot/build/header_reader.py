@@ -1,0 +1,106 @@
+"""Reads RPM headers and prints them as JSON. Runs alone, inside the sandbox.
+
+The files were made by untrusted code, so librpm meets them only there. This file imports nothing of
+the project: it is started by the system's own Python (the one that `rpm` belongs to) as
+
+    python3 header_reader.py FILE...
+
+and prints one JSON object for each file, one on a line, in the order of the arguments. Flags are
+those of rpmds.h and rpmfiles.h.
+"""
+
+import json
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import rpm
+
+# RPMSENSE_META: Requires(meta), never an ordering; not exported by every rpm's Python module.
+_META = 1 << 29
+_QUALIFIERS = (
+    (rpm.RPMSENSE_SCRIPT_PRE, "pre"),
+    (rpm.RPMSENSE_SCRIPT_POST, "post"),
+    (rpm.RPMSENSE_SCRIPT_PREUN, "preun"),
+    (rpm.RPMSENSE_SCRIPT_POSTUN, "postun"),
+    (rpm.RPMSENSE_PRETRANS, "pretrans"),
+    (rpm.RPMSENSE_POSTTRANS, "posttrans"),
+    (getattr(rpm, "RPMSENSE_PREUNTRANS", 1 << 20), "preuntrans"),
+    (getattr(rpm, "RPMSENSE_POSTUNTRANS", 1 << 21), "postuntrans"),
+    (rpm.RPMSENSE_SCRIPT_VERIFY, "verify"),
+    (rpm.RPMSENSE_INTERP, "interp"),
+    (rpm.RPMSENSE_MISSINGOK, "missingok"),
+    (_META, "meta"),
+)
+# config(NAME) is also made by rpmbuild alone, under its own flag.
+_GENERATED = rpm.RPMSENSE_FIND_REQUIRES | rpm.RPMSENSE_FIND_PROVIDES | rpm.RPMSENSE_CONFIG
+_KINDS = (
+    "requires",
+    "provides",
+    "conflicts",
+    "obsoletes",
+    "recommends",
+    "suggests",
+    "supplements",
+    "enhances",
+)
+
+
+def dependencies(header: Any) -> list[list[Any]]:
+    """[kind, capability, qualifiers, generated] of every dependency, `rpmlib(...)` left out."""
+    found = []
+    for kind in _KINDS:
+        for one in rpm.ds(header, kind):
+            if one.Flags() & rpm.RPMSENSE_RPMLIB:
+                continue
+            capability = one.DNEVR()[2:]  # "R name >= evr", the letter is the kind's
+            flags = one.Flags()
+            qualifiers = sorted(name for bit, name in _QUALIFIERS if flags & bit)
+            found.append([kind, capability, qualifiers, bool(flags & _GENERATED)])
+    return found
+
+
+def size_without_documentation(header: Any) -> int:
+    """Bytes that `--nodocs` installs: no %doc, no %ghost, hard links once, symbolic links too.
+
+    Without %doc files it is RPMTAG_SIZE, which counts the same (rpm's build/files.c).
+    """
+    total = 0
+    seen = set()
+    for one in rpm.files(header):
+        if one.fflags & (rpm.RPMFILE_DOC | rpm.RPMFILE_GHOST):
+            continue
+        if not (stat.S_ISREG(one.mode) or stat.S_ISLNK(one.mode)):
+            continue
+        if one.nlink > 1:
+            if one.inode in seen:
+                continue
+            seen.add(one.inode)
+        total += one.size
+    return total
+
+
+def describe(path: str) -> dict[str, Any]:
+    """What one RPM file's header says, as plain values."""
+    transaction = rpm.TransactionSet()
+    transaction.setVSFlags(-1)  # no signatures here: the build made it just now
+    with Path(path).open("rb") as file:
+        header = transaction.hdrFromFdno(file)
+    return {
+        "name": header[rpm.RPMTAG_NAME],
+        "epoch": header[rpm.RPMTAG_EPOCH] or 0,
+        "version": header[rpm.RPMTAG_VERSION],
+        "release": header[rpm.RPMTAG_RELEASE],
+        "arch": header[rpm.RPMTAG_ARCH],
+        "source_rpm": header[rpm.RPMTAG_SOURCERPM],
+        "installed_size": header[rpm.RPMTAG_LONGSIZE],
+        "installed_size_nodocs": size_without_documentation(header),
+        "dependencies": dependencies(header),
+        "files": [one.name for one in rpm.files(header)],
+    }
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        print(json.dumps(describe(argument)))

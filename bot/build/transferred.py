@@ -1,0 +1,232 @@
+"""What a build found on one architecture, applied to the packages of another.
+
+The spec's own lines are evaluated on every architecture (the predicted overlays). Only the linker,
+the generators and the file system know the rest: automatic dependencies and sizes. Their
+difference between the base build and the head build is taken from the native architecture.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from bot.build.architectures import can_map, map_capability, map_path
+from bot.model import Dependency, DependencyKind, Nevra, Overlay, Package
+
+# Stands for a package's own [epoch:]version-release while two versions are compared.
+_OWN = "\x00"
+_NAME = re.compile(r"^[^\s<>=]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Both sides' overlays for the other architecture, evidence `transferred`.
+
+    `base` and `head` are null when the difference cannot be had there: then the predicted overlays
+    stay, and `notes` say why.
+    """
+
+    base: Overlay | None
+    head: Overlay | None
+    notes: tuple[str, ...] = ()
+
+
+_Key = tuple[DependencyKind, str]
+
+
+def transfer(
+    base_native: Iterable[Package],
+    head_native: Iterable[Package],
+    base_other: Overlay,
+    head_other: Overlay,
+    provides: Callable[[str], bool],
+    *,
+    native: str,
+) -> Transfer:
+    """Applies what changed between two native builds to another architecture's predicted overlays.
+
+    `base_native` and `head_native` are the built packages on `native` (`base_native` empty where
+    there was no spec before); `base_other` and `head_other` the predicted overlays of the other
+    architecture; `provides` says whether its pool has a capability.
+
+    An architecture's own package gets the automatic dependencies that came and went, written as
+    that architecture has them, and the change of its sizes; a new one the sizes of the native
+    build. A noarch package is taken as built, on both sides, with the version-release of the
+    predicted overlays. A capability that came and that nobody provides there ends the transfer.
+    """
+    other = base_other.arch
+    if not can_map(native, other):
+        note = (
+            f"{other}: what the build on {native} found cannot be transferred, so it is predicted."
+        )
+        return Transfer(None, None, (note,))
+    before = {package.nevra.name: package for package in base_native}
+    after = {package.nevra.name: package for package in head_native}
+    published = {package.nevra.name: package for package in base_other.packages}
+    head: list[Package] = []
+    came: list[tuple[str, str]] = []
+    notes: list[str] = []
+    for predicted in head_other.packages:
+        name = predicted.nevra.name
+        built = after.get(name)
+        if built is None:
+            head.append(predicted)
+            notes.append(f"{other}: {name} is not built on {native}, so it is as predicted.")
+        elif predicted.nevra.arch == "noarch" and built.nevra.arch == "noarch":
+            head.append(_as_built(built, predicted.nevra))
+        else:
+            moved, added = _moved(
+                predicted, before.get(name), built, published.get(name), native, other
+            )
+            head.append(moved)
+            came.extend((name, capability) for capability in added)
+    nobody = _unprovided(came, head, provides)
+    if nobody:
+        texts = "; ".join(f"{capability} ({name})" for name, capability in nobody)
+        note = (
+            f"{other}: the build on {native} found requirements that nothing provides there, "
+            f"so the image is predicted: {texts}."
+        )
+        return Transfer(None, None, (note,))
+    base = [
+        _as_built(built, package.nevra)
+        if package.nevra.arch == "noarch"
+        and (built := before.get(package.nevra.name)) is not None
+        and built.nevra.arch == "noarch"
+        else package
+        for package in base_other.packages
+    ]
+    return Transfer(
+        replace(base_other, packages=tuple(base), evidence="transferred"),
+        replace(
+            head_other,
+            packages=tuple(head),
+            evidence="transferred",
+            notes=head_other.notes + tuple(notes),
+        ),
+        tuple(notes),
+    )
+
+
+def _moved(
+    predicted: Package,
+    before: Package | None,
+    after: Package,
+    published: Package | None,
+    native: str,
+    other: str,
+) -> tuple[Package, tuple[str, ...]]:
+    """`predicted` with the native difference, and the requirements that came, as `other`'s."""
+    base_generated = _generated(before)
+    added = [key for key in _generated(after) if key not in base_generated]
+    head_all = {_key(dependency, after.nevra) for dependency in after.dependencies}
+    gone = [key for key in base_generated if key not in head_all]
+    own = predicted.nevra
+    lost = {(kind, _mapped(text, own, native, other)) for kind, text in gone}
+    dependencies = [
+        dependency
+        for dependency in predicted.dependencies
+        if (dependency.kind, dependency.capability) not in lost
+    ]
+    present = {(dependency.kind, dependency.capability) for dependency in dependencies}
+    required = []
+    for kind, text in added:
+        capability = _mapped(text, own, native, other)
+        if kind == "requires":
+            required.append(capability)
+        if (kind, capability) not in present:
+            present.add((kind, capability))
+            dependencies.append(Dependency(kind, capability, generated=True))
+    moved = replace(
+        predicted,
+        dependencies=tuple(dependencies),
+        files=_files(predicted, before, after, native, other),
+        installed_size=_size("installed_size", before, after, published),
+        installed_size_nodocs=_size("installed_size_nodocs", before, after, published),
+        download_size=_size("download_size", before, after, published),
+        location=None,
+    )
+    return moved, tuple(required)
+
+
+def _size(
+    field: str, before: Package | None, after: Package, published: Package | None
+) -> int | None:
+    """The published size and the native change; the native size where either was not there."""
+    there: int | None = getattr(after, field)
+    if before is None or published is None:
+        return there
+    was: int | None = getattr(before, field)
+    size: int | None = getattr(published, field)
+    if there is None or was is None or size is None:
+        return None
+    return max(size + there - was, 0)
+
+
+def _files(
+    predicted: Package, before: Package | None, after: Package, native: str, other: str
+) -> tuple[str, ...]:
+    was = set(before.files) if before is not None else set()
+    now = set(after.files)
+    gone = {map_path(path, native, other) for path in was - now}
+    added = {map_path(path, native, other) for path in now - was}
+    if not gone and not added - set(predicted.files):
+        return predicted.files
+    return tuple(sorted((set(predicted.files) - gone) | added))
+
+
+def _as_built(built: Package, own: Nevra) -> Package:
+    """A built noarch package under the version-release of the overlay it goes into."""
+    dependencies = tuple(
+        replace(d, capability=_with_own(_without_own(d.capability, built.nevra), own))
+        for d in built.dependencies
+    )
+    return replace(built, nevra=own, dependencies=dependencies)
+
+
+def _generated(package: Package | None) -> Mapping[_Key, None]:
+    """The automatic dependencies in the package's order; its own version-release is `_OWN`."""
+    if package is None:
+        return {}
+    return {_key(d, package.nevra): None for d in package.dependencies if d.generated}
+
+
+def _key(dependency: Dependency, own: Nevra) -> _Key:
+    return dependency.kind, _without_own(dependency.capability, own)
+
+
+def _mapped(text: str, own: Nevra, native: str, other: str) -> str:
+    return _with_own(map_capability(text, native, other), own)
+
+
+def _without_own(capability: str, own: Nevra) -> str:
+    for text in (own.evr, own.version_release):
+        capability = re.sub(rf"(?<=[=<>] ){re.escape(text)}(?![^\s)])", _OWN, capability)
+    return capability
+
+
+def _with_own(capability: str, own: Nevra) -> str:
+    return capability.replace(_OWN, own.evr if own.epoch else own.version_release)
+
+
+def _unprovided(
+    came: Iterable[tuple[str, str]], packages: Iterable[Package], provides: Callable[[str], bool]
+) -> list[tuple[str, str]]:
+    """The (package, requirement) pairs that neither the overlay itself nor the pool provides."""
+    ours = {path for package in packages for path in package.files}
+    for package in packages:
+        ours |= {_named(dependency.capability) for dependency in package.of_kind("provides")}
+    return sorted(
+        {
+            (name, capability)
+            for name, capability in came
+            if _named(capability) not in ours and not provides(capability)
+        }
+    )
+
+
+def _named(capability: str) -> str:
+    """The capability without its version; a rich one as it is."""
+    match = None if capability.startswith("(") else _NAME.match(capability)
+    return match[0] if match else capability

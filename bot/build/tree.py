@@ -1,0 +1,107 @@
+"""The files that a build sees beside its spec file, and the name of their content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from bot.build.sources import SourcesError, WantedSource, checked_name, inside
+
+# Files that specs include under names they put together: always seen.
+_INCLUDED = (".inc", ".lua", ".macros")
+_LARGEST_TEXT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SpecTree:
+    """What a build sees: the spec's name and text, and files by their name in SOURCES.
+
+    `generates_requirements` is true when the spec or a file it includes has a
+    %generate_buildrequires section.
+    """
+
+    spec_name: str
+    spec_text: str
+    files: Mapping[str, Path]
+    generates_requirements: bool
+
+    def key(self) -> str:
+        """SHA-256 over every name, mode and content: the same trees build the same packages."""
+        digest = hashlib.sha256()
+        digest.update(f"{self.spec_name}\0{self.spec_text}\0".encode("utf-8", "surrogateescape"))
+        for name, path in sorted(self.files.items()):
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(f"{name}\0{_mode(path):o}\0{content}\0".encode())
+        return digest.hexdigest()
+
+    def put_into(self, directory: Path) -> None:
+        """Writes SPECS/ and SOURCES/ into `directory`: copies, with modes 0644 or 0755."""
+        specs, sources = directory / "SPECS", directory / "SOURCES"
+        specs.mkdir()
+        sources.mkdir()
+        text = self.spec_text.encode("utf-8", "surrogateescape")
+        (specs / self.spec_name).write_bytes(text)
+        for name, path in self.files.items():
+            target = sources / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+            target.chmod(_mode(path))
+
+
+def spec_tree(
+    checkout: Path,
+    spec_path: str,
+    wanted: Iterable[WantedSource],
+    fetched: Mapping[str, Path],
+    spec_text: str | None = None,
+) -> SpecTree:
+    """The tree of a spec file: its sources, and the files of the checkout that its text mentions.
+
+    Only these are put before the build, so only these are in its key: another file beside the spec
+    may change without a new build. `fetched` are the downloaded files, by name.
+    """
+    spec = inside(checkout, checkout / spec_path)
+    if spec is None:
+        raise SourcesError(f"There is no spec file {spec_path}.")
+    text = spec.read_text("utf-8", "surrogateescape") if spec_text is None else spec_text
+    files = {source.name: source.local for source in wanted if source.local is not None}
+    files |= fetched
+    directory = (checkout / spec_path).parent
+    texts = [text]
+    beside = _beside(directory, spec.name)
+    while texts:
+        seen = texts.pop()
+        for name in [name for name in beside if _mentions(seen, name)]:
+            del beside[name]
+            path = inside(checkout, directory / name)
+            if path is None or name in files:
+                continue
+            files[name] = path
+            if path.stat().st_size <= _LARGEST_TEXT:
+                texts.append(path.read_text("utf-8", "replace"))
+    generates = any("%generate_buildrequires" in one for one in [text, *_included(files)])
+    return SpecTree(checked_name(PurePosixPath(spec_path).name), text, files, generates)
+
+
+def _beside(directory: Path, spec_name: str) -> dict[str, None]:
+    names = (entry.name for entry in os.scandir(directory) if not entry.is_dir())
+    return dict.fromkeys(sorted(name for name in names if name != spec_name))
+
+
+def _mentions(text: str, name: str) -> bool:
+    return name in text or name.endswith(_INCLUDED) or name.startswith("macros.")
+
+
+def _included(files: Mapping[str, Path]) -> Iterable[str]:
+    for name, path in files.items():
+        if name.endswith(_INCLUDED) and path.stat().st_size <= _LARGEST_TEXT:
+            yield path.read_text("utf-8", "replace")
+
+
+def _mode(path: Path) -> int:
+    return 0o755 if path.stat().st_mode & 0o111 else 0o644

@@ -1,0 +1,109 @@
+"""Where sources come from, and what is refused."""
+
+import json
+
+import pytest
+
+from bot.build.sources import (
+    FEDORA_LOOKASIDE,
+    Listed,
+    SourcesError,
+    lookaside_url,
+    read_lists,
+    wanted_sources,
+)
+from bot.model import SpecSource
+
+SHA512 = "ab" * 64
+MD5 = "0123456789abcdef0123456789abcdef"
+
+
+def test_both_formats_of_the_sources_file_are_read(tmp_path):
+    (tmp_path / "sources").write_text(f"SHA512 (nginx-1.26.tar.gz) = {SHA512}\n{MD5}  old.tar.gz\n")
+    assert read_lists(tmp_path) == {
+        "nginx-1.26.tar.gz": Listed("nginx-1.26.tar.gz", "sha512", SHA512),
+        "old.tar.gz": Listed("old.tar.gz", "md5", MD5),
+    }
+
+
+def test_centos_metadata_and_azure_signatures_are_read(tmp_path):
+    (tmp_path / ".nginx.metadata").write_text(f"{'a' * 40} SOURCES/nginx.tar.gz\n")
+    signatures = {"Signatures": {"zlib.tar.xz": "F" * 64}}
+    (tmp_path / "nginx.signatures.json").write_text(json.dumps(signatures))
+    listed = read_lists(tmp_path)
+    assert listed["nginx.tar.gz"] == Listed("nginx.tar.gz", "sha1", "a" * 40)
+    assert listed["zlib.tar.xz"] == Listed("zlib.tar.xz", "sha256", "f" * 64)
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "..", "a\tb"])
+def test_a_listed_name_that_leaves_the_directory_is_refused(tmp_path, name):
+    (tmp_path / "sources").write_text(f"SHA512 ({name}) = {SHA512}\n")
+    with pytest.raises(SourcesError, match="file name"):
+        read_lists(tmp_path)
+
+
+def test_a_line_of_no_known_form_is_refused_with_its_place(tmp_path):
+    (tmp_path / "sources").write_text(f"{MD5}  a.tar.gz\nwhat is this\n")
+    with pytest.raises(SourcesError, match=r"sources:2"):
+        read_lists(tmp_path)
+
+
+def test_the_file_beside_the_spec_wins_then_the_lookaside_then_the_url(tmp_path):
+    (tmp_path / "nginx.spec").write_text("")
+    (tmp_path / "nginx.conf").write_text("worker_processes 1;")
+    (tmp_path / "sources").write_text(f"SHA512 (nginx.tar.gz) = {SHA512}\n")
+    conf, tarball, patch = wanted_sources(
+        tmp_path,
+        "nginx.spec",
+        (
+            SpecSource("Source1", "nginx.conf"),
+            SpecSource("Source0", "https://nginx.org/download/nginx.tar.gz"),
+            SpecSource("Patch0", "https://example.org/get?id=7#/fix.patch"),
+        ),
+    )
+    assert conf.local == tmp_path / "nginx.conf"
+    assert conf.url is None
+    assert (tarball.name, tarball.listed.checksum) == ("nginx.tar.gz", SHA512)
+    assert tarball.url == "https://nginx.org/download/nginx.tar.gz"
+    assert (patch.name, patch.listed) == ("fix.patch", None)
+
+
+def test_a_source_that_is_nowhere_is_named(tmp_path):
+    (tmp_path / "nginx.spec").write_text("")
+    with pytest.raises(SourcesError, match=r"Source1 of nginx.spec: nginx.conf"):
+        wanted_sources(tmp_path, "nginx.spec", (SpecSource("Source1", "nginx.conf"),))
+
+
+def test_a_link_out_of_the_repository_is_refused_and_one_inside_is_followed(tmp_path):
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (tmp_path / "secret").write_text("password")
+    (checkout / "real.conf").write_text("yes")
+    (checkout / "good.conf").symlink_to("real.conf")
+    (checkout / "bad.conf").symlink_to("../secret")
+    (good,) = wanted_sources(checkout, "a.spec", (SpecSource("Source0", "good.conf"),))
+    assert good.local == checkout / "real.conf"
+    with pytest.raises(SourcesError, match="link out of the repository"):
+        wanted_sources(checkout, "a.spec", (SpecSource("Source0", "bad.conf"),))
+
+
+def test_the_lookaside_template_is_filled():
+    listed = Listed("a b.tar.gz", "sha512", SHA512)
+    assert lookaside_url(FEDORA_LOOKASIDE, "gtk+", listed) == (
+        f"https://src.fedoraproject.org/repo/pkgs/rpms/gtk%2B/a%20b.tar.gz/sha512/{SHA512}/"
+        "a%20b.tar.gz"
+    )
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "file:///etc/{file}",
+        "https://x/{file.__class__}",
+        "https://x/{secret}",
+        "https://x/{file:>9}",
+    ],
+)
+def test_a_lookaside_template_with_other_fields_is_refused(template):
+    with pytest.raises(SourcesError, match="lookaside"):
+        lookaside_url(template, "nginx", Listed("a", "md5", MD5))
