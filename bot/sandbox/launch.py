@@ -1,0 +1,191 @@
+"""The command line that starts a sandbox.
+
+(root only)  unshare --mount: bind sources are mounted where the unprivileged user reaches them
+prlimit      processes, file size, data: what the kernel holds for each process
+setpriv      (root only) the unprivileged user id; death with the parent
+bwrap        namespaces and the view of files
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bot.sandbox.values import Bind, Limits, SandboxError
+from bot.sandbox.watch import tasks_of_user
+
+User = Literal["build", "root"]
+BUILD_UID = 1000
+# The id, inside, of the unprivileged user that starts a sandbox with a whole range of ids.
+STARTER = 65535
+
+# What `rpm --root` and scriptlets need: owners, modes, chroot. No mounting, no devices.
+_ROOT_CAPABILITIES = (
+    "chown",
+    "dac_override",
+    "fowner",
+    "fsetid",
+    "kill",
+    "setgid",
+    "setuid",
+    "setfcap",
+    "sys_chroot",
+)
+
+_STAGE = """
+set -e
+stage=$1; count=$2; procs=$3; shift 3
+[ -z "$procs" ] || echo 0 > "$procs"
+mount -t tmpfs -o mode=0755,size=1m minimize "$stage"
+index=0
+while [ "$index" -lt "$count" ]; do
+  if [ -d "$1" ]; then mkdir "$stage/$index"; else : > "$stage/$index"; fi
+  mount --bind "$1" "$stage/$index"
+  shift; index=$((index + 1))
+done
+exec "$@"
+"""
+
+_PASSWD = (
+    "root:x:0:0:root:/root:/bin/sh\n"
+    f"build:x:{BUILD_UID}:{BUILD_UID}:build:/tmp:/bin/sh\n"
+    "nobody:x:65534:65534:nobody:/:/bin/false\n"
+)
+_GROUP = f"root:x:0:\nbuild:x:{BUILD_UID}:\nnobody:x:65534:\n"
+SYNTHETIC = {"/etc/passwd": _PASSWD, "/etc/group": _GROUP}
+# Of the host's /etc only what makes its programs start.
+_ETC = ("/etc/ld.so.cache", "/etc/alternatives")
+_TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_MINIMAL_ENVIRONMENT = {
+    "PATH": "/usr/bin:/usr/sbin:/bin:/sbin",
+    "HOME": "/tmp",
+    "LANG": "C.UTF-8",
+}
+
+
+def program(name: str) -> str:
+    """The absolute path of a program that the sandbox needs; SandboxError where it is missing."""
+    path = shutil.which(name, path="/usr/bin:/usr/sbin:/bin:/sbin")
+    if path is None:
+        package = "bubblewrap" if name == "bwrap" else "util-linux"
+        raise SandboxError(
+            f"The program {name} is not installed, and untrusted code runs only in its sandbox.",
+            f"Install it: apt-get install {package}, or dnf install {package}.",
+        )
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is seen inside: `root` as / (or null: the host's /usr), and the binds."""
+
+    binds: Sequence[Bind]
+    root: Path | None
+    root_writable: bool
+    env: Mapping[str, str]
+    chdir: str
+    user: User
+    network: bool
+
+
+def bubblewrap_arguments(
+    view: View, limits: Limits, sources: Sequence[str], data: Mapping[str, int]
+) -> list[str]:
+    """bubblewrap's options for a view.
+
+    `sources` are the paths to mount from: the root's if there is one, then one for each bind.
+    `data` maps paths inside to open descriptors with their content.
+    """
+    args = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts"]
+    args += ["--unshare-cgroup-try", "--die-with-parent", "--new-session", "--hostname", "minimize"]
+    if not view.network:
+        args.append("--unshare-net")
+    uid = STARTER if view.user == "root" else BUILD_UID
+    args += ["--uid", str(uid), "--gid", str(uid)]
+    if view.user == "root":
+        for capability in _ROOT_CAPABILITIES:
+            args += ["--cap-add", f"cap_{capability}"]
+    else:
+        args.append("--disable-userns")
+
+    remaining = list(sources)
+    if view.root is not None:
+        args += ["--bind" if view.root_writable else "--ro-bind", remaining.pop(0), "/"]
+    else:
+        args += _host_view()
+    args += ["--proc", "/proc", "--dev", "/dev"]
+    args += ["--size", str(max(limits.tmp // 4, 1)), "--perms", "1777", "--tmpfs", "/dev/shm"]
+    args += ["--remount-ro", "/dev"]
+    args += ["--size", str(limits.tmp), "--perms", "1777", "--tmpfs", "/tmp"]
+    for path, descriptor in data.items():
+        args += ["--perms", "0444", "--ro-bind-data", str(descriptor), path]
+    for bind, source in zip(view.binds, remaining, strict=True):
+        args += ["--bind" if bind.writable else "--ro-bind", source, bind.target]
+    if view.root is None:
+        args += ["--remount-ro", "/"]
+    args += ["--chdir", view.chdir, "--clearenv"]
+    for name, value in (_MINIMAL_ENVIRONMENT | dict(view.env)).items():
+        args += ["--setenv", name, value]
+    return args
+
+
+def _host_view() -> list[str]:
+    args = ["--ro-bind", "/usr", "/usr", "--tmpfs", "/usr/local"]
+    for name in _TOP_LEVEL:
+        path = Path("/") / name
+        if path.is_symlink():
+            args += ["--symlink", str(path.readlink()), f"/{name}"]
+        elif path.is_dir():
+            args += ["--ro-bind", str(path), f"/{name}"]
+    for file in _ETC:
+        if Path(file).exists():
+            args += ["--ro-bind", file, file]
+    return args
+
+
+def inner_command(argv: Sequence[str], view: View) -> list[str]:
+    """The command as it starts inside: a root with a range of ids first becomes uid 0."""
+    if view.user == "build":
+        return list(argv)
+    if view.root is not None:
+        raise ValueError("user='root' works with the host's view only, not inside a buildroot")
+    kept = ",".join(f"+{name}" for name in _ROOT_CAPABILITIES)
+    become = ["/usr/bin/setpriv", "--reuid", "0", "--regid", "0", "--clear-groups"]
+    return [*become, "--inh-caps", kept, "--ambient-caps", kept, "--", *argv]
+
+
+def outer_command(
+    *,
+    limits: Limits,
+    uid: int | None,
+    stage: Path | None,
+    staged: Sequence[Path],
+    procs: Path | None,
+    options: Sequence[str],
+    inner: Sequence[str],
+) -> list[str]:
+    """The whole command line. `uid` is the unprivileged user's, null if we are not root."""
+    # RLIMIT_NPROC counts every thread of the user: alone on its id, or on top of all of ours.
+    others = 0 if uid is not None else tasks_of_user(os.getuid())
+    command = [
+        program("prlimit"),
+        f"--nproc={limits.processes + others + 16}",
+        f"--fsize={limits.file_size}",
+        f"--data={2 * limits.memory}",
+        "--core=0",
+        "--nofile=4096",
+        "--",
+        program("setpriv"),
+    ]
+    if uid is not None:
+        command += ["--reuid", str(uid), "--regid", str(uid), "--clear-groups"]
+    command += ["--pdeathsig", "KILL", "--", program("bwrap"), *options, "--", *inner]
+    if stage is None:
+        return command
+    enter = [program("unshare"), "--mount", "--propagation", "private", "--", "/bin/sh", "-c"]
+    where = ["sh", str(stage), str(len(staged)), "" if procs is None else str(procs)]
+    return [*enter, _STAGE, *where, *(str(path) for path in staged), *command]
