@@ -1,0 +1,334 @@
+"""Reading and writing the store: SQLite in WAL, synchronous FULL, one writer at a time.
+
+Every public method is one transaction and may be called from any thread. Times are RFC 3339 UTC.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlite_utils import Database
+
+from bot.errors import SurroundingsError
+from bot.store.deliveries import Delivery, DeliveryState, NewDelivery, Receipt
+from bot.store.schema import MIGRATION_NAMES, migrations
+
+Stage = Literal["waiting", "predicted", "final", "stopped"]
+_BUSY_MS = 30_000
+
+
+class StoreError(SurroundingsError):
+    """The store cannot be read or written: a full disk, a broken file, no permission."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRecord:
+    """One run. `result` is CONTRACT's `check` object, or None until there is one."""
+
+    id: str
+    forge: str
+    repository: str
+    number: int
+    head_sha: str
+    title: str = ""
+    author: str = ""
+    url: str = ""
+    base_ref: str = ""
+    base_sha: str = ""
+    delivery: str = ""
+    private: bool = False
+    stage: Stage = "waiting"
+    verdict: str | None = None
+    summary: str | None = None
+    problem: str | None = None
+    result: dict[str, Any] | None = None
+    created: str = ""
+    predicted: str | None = None
+    finished: str | None = None
+    open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CommentRecord:
+    """The comment of a pull request, as last written."""
+
+    forge: str
+    repository: str
+    number: int
+    comment: str
+    url: str
+    check_id: str
+    written: str
+
+
+class Store:
+    """The open store; `open_store` makes one."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = Database(connection)
+        self._lock = threading.RLock()
+
+    def close(self) -> None:
+        """Closes the file. The store must not be used afterwards."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[Database]:
+        """The one writer, over threads and processes: a transaction that is there or is not.
+
+        StoreError when the disk cannot keep it; then nothing of it was written.
+        """
+        with self._lock:
+            connection = self._db.conn
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise StoreError(
+                    f"The store {self.path} cannot be written: {error}.",
+                    "See that its disk has room and that the bot may write there.",
+                ) from error
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        with self._lock:
+            try:
+                return list(self._db.query(sql, values))
+            except sqlite3.Error as error:
+                raise StoreError(f"The store {self.path} cannot be read: {error}.") from error
+
+    # Deliveries
+
+    def add_deliveries(self, deliveries: Iterable[NewDelivery]) -> list[Receipt]:
+        """Keeps deliveries in one transaction, so that many share one write to the disk.
+
+        A repeat (same id, or same object) is not kept; one whose first try failed is new again.
+        """
+        with self.writing() as db:
+            return [self._add_delivery(db, delivery) for delivery in deliveries]
+
+    def _add_delivery(self, db: Database, new: NewDelivery) -> Receipt:
+        known = next(
+            db.query(
+                "select id, state from deliveries where forge = ? and (delivery = ? or object = ?)"
+                " order by id limit 1",
+                [new.forge, new.delivery, new.object],
+            ),
+            None,
+        )
+        if known is not None:
+            if known["state"] != "failed":
+                return Receipt(known["id"], repeat=True)
+            db.execute(
+                "update deliveries set state = 'new', attempts = 0, due = 0, body = ?,"
+                " reason = null where id = ?",
+                [new.body, known["id"]],
+            )
+            return Receipt(known["id"], repeat=False)
+        row = db.execute(
+            "insert into deliveries (forge, event, delivery, object, received, body, state)"
+            " values (?, ?, ?, ?, ?, ?, 'new') returning id",
+            [new.forge, new.event, new.delivery, new.object, now(), new.body],
+        ).fetchone()
+        return Receipt(row[0], repeat=False)
+
+    def new_deliveries(self, limit: int = 50) -> list[Delivery]:
+        """Deliveries that wait to be handled and are due, oldest first."""
+        rows = self._rows(
+            "select id, forge, event, delivery, received, body, state, reason, attempts"
+            " from deliveries where state = 'new' and due <= ? order by id limit ?",
+            [time.time(), limit],
+        )
+        return [Delivery(**row) for row in rows]
+
+    def settle_delivery(self, delivery: int, state: DeliveryState, reason: str) -> None:
+        """Says what came of a delivery; it is not handled again."""
+        with self.writing() as db:
+            db.execute(
+                "update deliveries set state = ?, reason = ?, handled = ? where id = ?",
+                [state, reason, now(), delivery],
+            )
+
+    def postpone_delivery(self, delivery: int, reason: str, seconds: float) -> None:
+        """Leaves a delivery for another try after `seconds`."""
+        with self.writing() as db:
+            db.execute(
+                "update deliveries set attempts = attempts + 1, reason = ?, due = ? where id = ?",
+                [reason, time.time() + seconds, delivery],
+            )
+
+    def delivery_counts(self) -> dict[str, int]:
+        """How many deliveries there are in each state."""
+        rows = self._rows("select state, count(*) as n from deliveries group by state")
+        return {row["state"]: row["n"] for row in rows}
+
+    # Checks
+
+    def add_check(self, check: CheckRecord) -> bool:
+        """Keeps a new check; False (and nothing changed) if its id is known."""
+        row = _row(replace(check, created=check.created or now()))
+        with self.writing() as db:
+            names = ", ".join(f'"{name}"' for name in row)
+            marks = ", ".join("?" for _ in row)
+            cursor = db.execute(
+                f"insert or ignore into checks ({names}) values ({marks})",
+                list(row.values()),
+            )
+            return cursor.rowcount == 1
+
+    def update_check(self, check: str, **changes: Any) -> None:
+        """Changes the named fields of one check."""
+        if "result" in changes and changes["result"] is not None:
+            changes["result"] = json.dumps(changes["result"], separators=(",", ":"))
+        with self.writing() as db:
+            db.table("checks").update(check, changes)
+
+    def check(self, check: str) -> CheckRecord | None:
+        """One check by its id."""
+        rows = self._rows("select * from checks where id = ?", [check])
+        return _check(rows[0]) if rows else None
+
+    def open_checks(self) -> list[CheckRecord]:
+        """The checks that the engine is not done with, oldest first."""
+        return [
+            _check(row)
+            for row in self._rows(f"{_WITHOUT_RESULT} where open = 1 order by created, rowid")
+        ]
+
+    def checks_of(self, forge: str, repository: str, number: int) -> list[CheckRecord]:
+        """All checks of one pull request, oldest first, without their results."""
+        rows = self._rows(
+            f"{_WITHOUT_RESULT} where forge = ? and repository = ? and number = ?"
+            " order by created, rowid",
+            [forge, repository, number],
+        )
+        return [_check(row) for row in rows]
+
+    def recent_checks(
+        self, limit: int = 50, *, offset: int = 0, private: bool = False
+    ) -> list[CheckRecord]:
+        """Checks, newest first, without their results; of private repositories only if asked."""
+        where = "" if private else "where private = 0"
+        rows = self._rows(
+            f"{_WITHOUT_RESULT} {where} order by created desc, rowid desc limit ? offset ?",
+            [limit, offset],
+        )
+        return [_check(row) for row in rows]
+
+    def check_counts(self) -> dict[str, int]:
+        """How many checks there are in each stage."""
+        rows = self._rows("select stage, count(*) as n from checks group by stage")
+        return {row["stage"]: row["n"] for row in rows}
+
+    # Comments
+
+    def record_comment(self, comment: CommentRecord) -> None:
+        """Keeps where a pull request's comment is; the newest record stays."""
+        with self.writing() as db:
+            db.table("comments").upsert(asdict(comment), pk=("forge", "repository", "number"))
+
+    def comment(self, forge: str, repository: str, number: int) -> CommentRecord | None:
+        """The comment of a pull request, as last written."""
+        rows = self._rows(
+            "select * from comments where forge = ? and repository = ? and number = ?",
+            [forge, repository, number],
+        )
+        return CommentRecord(**rows[0]) if rows else None
+
+    # Keeping it small
+
+    def forget_bodies(self, days: int) -> int:
+        """Drops the bodies of handled deliveries older than `days`; their ids stay."""
+        before = (datetime.now(UTC) - timedelta(days=days)).strftime(_FORMAT)
+        with self.writing() as db:
+            return int(
+                db.execute(
+                    "update deliveries set body = x'' where state != 'new' and received < ?"
+                    " and length(body) > 0",
+                    [before],
+                ).rowcount
+            )
+
+
+_FIELDS = [name for name in CheckRecord.__slots__ if name != "result"]
+_WITHOUT_RESULT = "select " + ", ".join(f'"{name}"' for name in _FIELDS) + " from checks"
+_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def now() -> str:
+    """This moment, RFC 3339 in UTC with microseconds, so that it sorts."""
+    return datetime.now(UTC).strftime(_FORMAT)
+
+
+def _row(check: CheckRecord) -> dict[str, Any]:
+    row = asdict(check)
+    row["private"], row["open"] = int(check.private), int(check.open)
+    if check.result is not None:
+        row["result"] = json.dumps(check.result, separators=(",", ":"))
+    return row
+
+
+def _check(row: dict[str, Any]) -> CheckRecord:
+    result = row.pop("result", None)
+    row["private"], row["open"] = bool(row["private"]), bool(row["open"])
+    return CheckRecord(**row, result=json.loads(result) if result else None)
+
+
+def open_store(data: Path) -> Store:
+    """The store in the folder `data`, made or brought up to date; StoreError if it cannot be.
+
+    The file is `minimize.sqlite`. What a newer release wrote is refused, not guessed at.
+    """
+    path = data / "minimize.sqlite"
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            path, check_same_thread=False, isolation_level=None, timeout=_BUSY_MS / 1000
+        )
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(
+            f"The store {path} cannot be opened: {error}.",
+            "See that the data folder is there and may be written.",
+        ) from error
+    store = Store(path, connection)
+    try:
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        database = Database(connection)
+        _refuse_newer(path, database)
+        migrations.apply(database)
+    except sqlite3.Error as error:
+        store.close()
+        raise StoreError(f"The store {path} cannot be used: {error}.") from error
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _refuse_newer(path: Path, database: Database) -> None:
+    """StoreError if the file has migrations that this release does not know."""
+    applied = {m.name for m in migrations.applied(database)}
+    newer = applied - set(MIGRATION_NAMES)
+    if newer:
+        raise StoreError(
+            f"The store {path} was written by a newer release of minimize ({min(newer)}).",
+            "Update minimize, or name another data folder.",
+        )

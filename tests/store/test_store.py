@@ -1,0 +1,160 @@
+"""The store: deliveries once, checks in order, and what a full disk does."""
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from bot.store import CheckRecord, CommentRecord, NewDelivery, Store, StoreError, open_store
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = open_store(tmp_path / "data")
+    yield opened
+    opened.close()
+
+
+def delivery(number: int, thing: str | None = None) -> NewDelivery:
+    return NewDelivery("github", "pull_request", f"guid-{number}", b"{}", thing)
+
+
+def check(name: str, **fields) -> CheckRecord:
+    return CheckRecord(id=name, forge="github", repository="o/r", number=7, head_sha="a", **fields)
+
+
+def test_a_delivery_is_kept_once_by_id_and_by_object(store: Store) -> None:
+    first, again, twin, other = store.add_deliveries(
+        [delivery(1, "pr7"), delivery(1, "pr7"), delivery(2, "pr7"), delivery(3, None)]
+    )
+    assert (first.repeat, again.repeat, twin.repeat, other.repeat) == (False, True, True, False)
+    assert again.id == twin.id == first.id
+    assert [d.id for d in store.new_deliveries()] == [first.id, other.id]
+    assert store.add_deliveries([delivery(4, None)])[0].repeat is False
+
+
+def test_a_settled_delivery_is_not_handled_again_and_still_repeats(store: Store) -> None:
+    (receipt,) = store.add_deliveries([delivery(1)])
+    store.settle_delivery(receipt.id, "ignored", "no spec")
+    assert store.new_deliveries() == []
+    assert store.add_deliveries([delivery(1)])[0].repeat
+    assert store.delivery_counts() == {"ignored": 1}
+
+
+def test_a_failed_delivery_sent_again_is_new(store: Store) -> None:
+    (receipt,) = store.add_deliveries([delivery(1)])
+    store.settle_delivery(receipt.id, "failed", "forge away")
+    assert store.add_deliveries([delivery(1)])[0].repeat is False
+    assert [d.attempts for d in store.new_deliveries()] == [0]
+
+
+def test_a_postponed_delivery_waits(store: Store) -> None:
+    (receipt,) = store.add_deliveries([delivery(1)])
+    store.postpone_delivery(receipt.id, "forge away", 60)
+    assert store.new_deliveries() == []
+    store.postpone_delivery(receipt.id, "forge away", -1)
+    assert [d.attempts for d in store.new_deliveries()] == [2]
+
+
+def test_a_failing_batch_keeps_nothing_of_itself(store: Store) -> None:
+    broken = NewDelivery("github", "x", "guid", b"", None)
+    object.__setattr__(broken, "event", None)
+    with pytest.raises(StoreError, match="cannot be written"):
+        store.add_deliveries([delivery(1), broken])
+    assert store.new_deliveries() == []
+    assert store.add_deliveries([delivery(1)])[0].repeat is False
+
+
+def test_deliveries_are_there_after_opening_again(tmp_path: Path) -> None:
+    first = open_store(tmp_path)
+    first.add_deliveries([delivery(1)])
+    first.close()
+    second = open_store(tmp_path)
+    assert [d.body for d in second.new_deliveries()] == [b"{}"]
+    second.close()
+
+
+def test_the_file_is_in_wal_and_fully_synchronous(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    with store.writing() as db:
+        assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        assert db.execute("PRAGMA synchronous").fetchone()[0] == 2
+    store.close()
+
+
+def test_two_writers_wait_for_each_other(tmp_path: Path) -> None:
+    one, two = open_store(tmp_path), open_store(tmp_path)
+    entered = threading.Event()
+    order = []
+
+    def second() -> None:
+        entered.set()
+        two.add_deliveries([delivery(1)])
+        order.append("second")
+
+    thread = threading.Thread(target=second)
+    with one.writing():
+        thread.start()
+        entered.wait(5)
+        order.append("first")
+    thread.join(5)
+    assert order == ["first", "second"]
+    one.close()
+    two.close()
+
+
+def test_checks_are_kept_with_their_result(store: Store) -> None:
+    assert store.add_check(check("c1", title="Add perl"))
+    assert not store.add_check(check("c1", title="other"))
+    store.add_check(check("c2", private=True))
+    assert [c.id for c in store.open_checks()] == ["c1", "c2"]
+    store.update_check("c1", stage="final", verdict="success", result={"images": []}, open=False)
+    assert [c.id for c in store.open_checks()] == ["c2"]
+    found = store.check("c1")
+    assert found is not None
+    assert (found.title, found.result, found.open) == ("Add perl", {"images": []}, False)
+    assert store.check("gone") is None
+    assert [c.id for c in store.checks_of("github", "o/r", 7)] == ["c1", "c2"]
+    assert [c.id for c in store.recent_checks()] == ["c1"]
+    assert [c.id for c in store.recent_checks(private=True)] == ["c2", "c1"]
+    assert store.check_counts() == {"final": 1, "waiting": 1}
+
+
+def test_one_comment_record_for_each_pull_request(store: Store) -> None:
+    for number in ("1", "2"):
+        store.record_comment(CommentRecord("github", "o/r", 7, number, "u", "c1", "t"))
+    found = store.comment("github", "o/r", 7)
+    assert found is not None
+    assert found.comment == "2"
+    assert store.comment("github", "o/r", 8) is None
+
+
+def test_old_bodies_go_and_ids_stay(store: Store) -> None:
+    (receipt,) = store.add_deliveries([delivery(1)])
+    assert store.forget_bodies(-1) == 0  # not handled yet
+    store.settle_delivery(receipt.id, "done", "")
+    assert store.forget_bodies(1) == 0
+    assert store.forget_bodies(-1) == 1
+    assert store.add_deliveries([delivery(1)])[0].repeat
+
+
+def test_a_store_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    open_store(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / "minimize.sqlite")
+    Database(connection).table("_sqlite_migrations").insert(
+        {"migration_set": "minimize", "name": "m999_future", "applied_at": "now"}
+    )
+    connection.close()
+    with pytest.raises(StoreError, match="newer release"):
+        open_store(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be opened"):
+        open_store(tmp_path / "file")
+    (tmp_path / "minimize.sqlite").write_text("this is not a database, it is a text " * 100)
+    with pytest.raises(StoreError, match="cannot be used"):
+        open_store(tmp_path)
