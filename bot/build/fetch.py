@@ -1,0 +1,195 @@
+"""Sources that are not in the repository: fetched once, checked, kept by their content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from bot.build.sources import Listed, SourcesError, WantedSource, lookaside_url
+from bot.distro import Cache
+from bot.errors import SurroundingsError
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePolicy:
+    """What sources may be: `largest` bytes each, `public_only` hosts, no `file://` (`local_files`).
+
+    A bot builds what strangers propose: the defaults are for it. On one's own machine, private
+    hosts may be right.
+    """
+
+    largest: int = 2_000_000_000
+    public_only: bool = True
+    local_files: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedSource:
+    """A file in the cache, and a sentence for the log: where it comes from, what was checked."""
+
+    name: str
+    path: Path
+    told: str
+
+
+Download = Callable[[str, Path, int], None]
+
+
+class SourceStore:
+    """The kept sources of all packages.
+
+    A file with a listed checksum lies under that. One without (a bare URL) gets its SHA-256
+    recorded at the first fetch; if the URL has another content later, that is told.
+    """
+
+    def __init__(
+        self, cache: Cache, policy: SourcePolicy | None = None, download: Download | None = None
+    ) -> None:
+        self._cache = cache
+        self._policy = policy or SourcePolicy()
+        self._download = download or self._over_http
+
+    def fetch(
+        self, wanted: WantedSource, package: str, lookaside: str | None = None
+    ) -> FetchedSource:
+        """The content of a source that is not in the checkout.
+
+        SourcesError where no place has it or its content is not what the list says;
+        SurroundingsError where another try may help.
+        """
+        if wanted.listed is not None:
+            return self._listed(wanted, wanted.listed, package, lookaside)
+        assert wanted.url is not None
+        return self._by_url(wanted.name, wanted.url)
+
+    def _listed(
+        self, wanted: WantedSource, listed: Listed, package: str, lookaside: str | None
+    ) -> FetchedSource:
+        place = self._place(listed.algorithm, listed.checksum)
+        checked = f"{listed.algorithm} {listed.checksum}, as listed"
+        with self._cache.lock(f"source-{listed.checksum[:8]}"):
+            if place.is_file():
+                return FetchedSource(wanted.name, place, f"{wanted.name}: kept, {checked}")
+            urls = list(_urls(wanted, listed, package, lookaside))
+            if not urls:
+                raise SourcesError(
+                    f"{wanted.tag} {wanted.name} is in the lookaside, and none is known.",
+                    "Say `lookaside` in .minimize.yaml.",
+                )
+            problems: list[SurroundingsError | SourcesError] = []
+            for url in urls:
+                try:
+                    with self._arriving(url) as arrived:
+                        _check(arrived, listed, url)
+                        _keep(arrived, place)
+                except (SourcesError, SurroundingsError) as error:
+                    problems.append(error)
+                else:
+                    return FetchedSource(wanted.name, place, f"{wanted.name}: {url}, {checked}")
+        raise _first(problems)
+
+    def _by_url(self, name: str, url: str) -> FetchedSource:
+        record = (
+            self._cache.directory("source-urls")
+            / f"{hashlib.sha256(url.encode()).hexdigest()}.json"
+        )
+        with self._cache.lock(f"source-{record.name[:8]}"):
+            known = _recorded(record)
+            if known is not None and (place := self._place("sha256", known)).is_file():
+                return FetchedSource(name, place, f"{name}: kept, sha256 {known}, from {url}")
+            with self._arriving(url) as arrived:
+                checksum = _digest(arrived, "sha256")
+                place = self._place("sha256", checksum)
+                _keep(arrived, place)
+            self._cache.write(record, json.dumps({"url": url, "sha256": checksum}).encode())
+        told = f"{name}: {url}, sha256 {checksum}, first seen now (no list of sources has it)"
+        if known is not None and known != checksum:
+            told = f"{name}: {url} has changed: sha256 was {known}, is {checksum}"
+        return FetchedSource(name, place, told)
+
+    def _place(self, algorithm: str, checksum: str) -> Path:
+        return self._cache.addressed(f"sources/{algorithm}", checksum)
+
+    @contextmanager
+    def _arriving(self, url: str) -> Iterator[Path]:
+        """The content of `url` in a file of our own, gone afterwards unless it was kept."""
+        arrived = self._cache.temporary(self._cache.directory("sources") / "arriving")
+        try:
+            self._get(url, arrived)
+            yield arrived
+        finally:
+            arrived.unlink(missing_ok=True)
+
+    def _get(self, url: str, target: Path) -> None:
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"}:
+            self._download(url, target, self._policy.largest)
+        elif parts.scheme == "file" and self._policy.local_files:
+            _copy(Path(unquote(parts.path)), target, self._policy.largest)
+        else:
+            raise SourcesError(
+                f"{url} is not read: sources come from http and https.",
+                "Put the file into the repository or its lookaside.",
+            )
+
+    def _over_http(self, url: str, target: Path, limit: int) -> None:
+        from bot.build.download import download_source
+
+        download_source(url, target, limit, public_only=self._policy.public_only)
+
+
+def _urls(
+    wanted: WantedSource, listed: Listed, package: str, lookaside: str | None
+) -> Iterator[str]:
+    if lookaside is not None:
+        yield lookaside_url(lookaside, package, listed)
+    if wanted.url is not None:
+        yield wanted.url
+
+
+def _check(path: Path, listed: Listed, url: str) -> None:
+    found = _digest(path, listed.algorithm)
+    if found != listed.checksum:
+        raise SourcesError(
+            f"{url} is not {listed.name}: its {listed.algorithm} is {found}, the list says"
+            f" {listed.checksum}.",
+            "Upload the right file, or correct the list of sources.",
+        )
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def _keep(arrived: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    arrived.replace(place)
+
+
+def _copy(path: Path, target: Path, limit: int) -> None:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SourcesError(f"{path} cannot be read: {error.strerror}.") from error
+    if len(content) > limit:
+        raise SourcesError(f"{path} is larger than the {limit} bytes allowed.")
+    target.write_bytes(content)
+
+
+def _recorded(record: Path) -> str | None:
+    with suppress(OSError, ValueError, KeyError):
+        return str(json.loads(record.read_text())["sha256"])
+    return None
+
+
+def _first(
+    problems: Sequence[SurroundingsError | SourcesError],
+) -> SurroundingsError | SourcesError:
+    """A failure of the network before a refusal: then another try may help."""
+    return next((p for p in problems if isinstance(p, SurroundingsError)), problems[0])

@@ -1,0 +1,116 @@
+"""From the RPM files of a build to packages. Untrusted files: librpm reads them in the sandbox."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bot.errors import ChangeError
+from bot.model import Dependency, Location, Nevra, Package
+from bot.sandbox import Bind, Limits, run_sandboxed
+
+_READER = Path(__file__).with_name("header_reader.py")
+# The system's own Python: the one that python3-rpm belongs to.
+_PYTHON = "/usr/bin/python3"
+_LIMITS = Limits(seconds=60.0, output=256 * 1024 * 1024)
+_LEAD = 96
+_MAGIC = b"\x8e\xad\xe8\x01"
+
+
+class HeaderError(ChangeError):
+    """A file that a build left is no readable RPM."""
+
+
+def read_headers(files: Sequence[Path]) -> list[dict[str, Any]]:
+    """What `header_reader` says of each file, in their order; they lie in one directory.
+
+    Raises HeaderError where librpm refuses a file, SandboxError where the sandbox cannot work.
+    """
+    if not files:
+        return []
+    directory = files[0].parent
+    finished = run_sandboxed(
+        [_PYTHON, "-I", "/reader/header_reader.py", *(f"/rpms/{path.name}" for path in files)],
+        binds=[Bind(_READER, "/reader/header_reader.py"), Bind(directory, "/rpms")],
+        limits=_LIMITS,
+    )
+    if finished.returncode != 0 or finished.limit is not None:
+        said = finished.stderr.decode("utf-8", "replace").strip().splitlines()
+        reason = f"the limit of {finished.limit}" if finished.limit else (said or ["nothing"])[-1]
+        raise HeaderError(f"The RPM files of the build cannot be read: {reason}.")
+    try:
+        found = [json.loads(line) for line in finished.stdout.splitlines()]
+    except ValueError as error:
+        raise HeaderError(f"The RPM files of the build cannot be read: {error}.") from error
+    if len(found) != len(files):
+        raise HeaderError("The RPM files of the build cannot be read: some gave no answer.")
+    return found
+
+
+def packages_of(rpms: Iterable[Path], source: str) -> tuple[Package, ...]:
+    """The packages in RPM files of one directory, sorted by NEVRA, with `file://` locations.
+
+    `installed_size` is RPMTAG_SIZE, as createrepo_c writes it into primary.xml.
+    """
+    files = sorted(rpms)
+    packages = [
+        _package(header, path, source)
+        for header, path in zip(read_headers(files), files, strict=True)
+    ]
+    return tuple(sorted(packages, key=lambda package: package.nevra))
+
+
+def _package(header: dict[str, Any], path: Path, source: str) -> Package:
+    try:
+        return Package(
+            nevra=Nevra(
+                str(header["name"]),
+                int(header["epoch"]),
+                str(header["version"]),
+                str(header["release"]),
+                str(header["arch"]),
+            ),
+            source=source,
+            repository="overlay",
+            dependencies=tuple(
+                Dependency(kind, str(capability), tuple(qualifiers), bool(generated))
+                for kind, capability, qualifiers, generated in header["dependencies"]
+            ),
+            files=tuple(str(name) for name in header["files"]),
+            installed_size=int(header["installed_size"]),
+            installed_size_nodocs=int(header["installed_size_nodocs"]),
+            download_size=path.stat().st_size,
+            location=_location(path),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise HeaderError(f"The header of {path.name} lacks something: {error}.") from error
+
+
+def _location(path: Path) -> Location:
+    with path.open("rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    start, end = header_range(path)
+    return Location(path.as_uri(), "sha256", checksum, path.stat().st_size, start, end)
+
+
+def header_range(path: Path) -> tuple[int, int]:
+    """Where the main header lies in an RPM file, in bytes, the end exclusive.
+
+    As rpm-md's `header-range`: after the lead (96 bytes) and the signature, which is padded to 8.
+    """
+    with path.open("rb") as file:
+        signature = _header_size(file.read(_LEAD + 16)[_LEAD:])
+        start = _LEAD + signature + -signature % 8
+        file.seek(start)
+        return start, start + _header_size(file.read(16))
+
+
+def _header_size(intro: bytes) -> int:
+    if len(intro) != 16 or intro[:4] != _MAGIC:
+        raise ValueError("not an RPM header")
+    entries, data = struct.unpack(">II", intro[8:])
+    return 16 + int(entries) * 16 + int(data)
