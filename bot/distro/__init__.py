@@ -1,0 +1,124 @@
+"""Configuration documents, repositories, snapshots, download and cache.
+
+Names are imported when they are first used: a cold command must not pay for pydantic or urllib3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bot.distro.cache import Cache
+    from bot.distro.documents import (
+        BuildrootDocument,
+        Configuration,
+        Document,
+        EnvironmentDocument,
+        Growth,
+        LabelDocument,
+        ObjectiveDocument,
+        Placeholder,
+        PlaceholderRpm,
+        RepositoryDocument,
+        RepoSource,
+        Sizes,
+        Target,
+        UnwantedDocument,
+        ViewDocument,
+        WorkloadDocument,
+    )
+    from bot.distro.images import (
+        environment_keys,
+        environment_of,
+        image_keys,
+        image_request,
+        repository_of,
+        self_request,
+    )
+    from bot.distro.load import (
+        ConfigurationError,
+        ConfigurationReport,
+        DocumentProblem,
+        check_configuration,
+        load_configuration,
+    )
+    from bot.distro.repomd import Record
+    from bot.distro.sizes import parse_size
+    from bot.distro.snapshot import (
+        Snapshot,
+        SnapshotRepository,
+        open_snapshot,
+        repository_file,
+    )
+    from bot.distro.unpack import RefusedFileError
+
+__all__ = [
+    "BuildrootDocument",
+    "Cache",
+    "Configuration",
+    "ConfigurationError",
+    "ConfigurationReport",
+    "Document",
+    "DocumentProblem",
+    "EnvironmentDocument",
+    "Growth",
+    "LabelDocument",
+    "ObjectiveDocument",
+    "Placeholder",
+    "PlaceholderRpm",
+    "Record",
+    "RefusedFileError",
+    "RepoSource",
+    "RepositoryDocument",
+    "Sizes",
+    "Snapshot",
+    "SnapshotRepository",
+    "Target",
+    "UnwantedDocument",
+    "ViewDocument",
+    "WorkloadDocument",
+    "check_configuration",
+    "environment_keys",
+    "environment_of",
+    "image_keys",
+    "image_request",
+    "load_configuration",
+    "open_snapshot",
+    "parse_size",
+    "repository_file",
+    "repository_of",
+    "self_request",
+]
+
+_MODULES = {
+    "cache": ("Cache",),
+    "images": (
+        "environment_keys",
+        "environment_of",
+        "image_keys",
+        "image_request",
+        "repository_of",
+        "self_request",
+    ),
+    "load": (
+        "ConfigurationError",
+        "ConfigurationReport",
+        "DocumentProblem",
+        "check_configuration",
+        "load_configuration",
+    ),
+    "repomd": ("Record",),
+    "sizes": ("parse_size",),
+    "snapshot": ("Snapshot", "SnapshotRepository", "open_snapshot", "repository_file"),
+    "unpack": ("RefusedFileError",),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    # What is not listed above is a document.
+    return getattr(import_module(f"{__name__}.{_HOME.get(name, 'documents')}"), name)

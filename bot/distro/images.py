@@ -1,0 +1,186 @@
+"""Which images a configuration describes, and what each asks of the solver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from bot.distro.documents import (
+    Configuration,
+    EnvironmentDocument,
+    Placeholder,
+    RepositoryDocument,
+    WorkloadDocument,
+)
+from bot.errors import UsageError
+from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
+
+SELF = "@self"
+WEAK = "include-weak-deps"
+_D = TypeVar("_D")
+
+
+class _Installed(Protocol):
+    """What environments and workloads have in common."""
+
+    @property
+    def packages(self) -> tuple[str, ...]: ...
+    @property
+    def arch_packages(self) -> Mapping[str, tuple[str, ...]]: ...
+    @property
+    def groups(self) -> tuple[str, ...]: ...
+    @property
+    def options(self) -> tuple[str, ...]: ...
+
+
+def image_keys(
+    configuration: Configuration,
+    *,
+    workloads: Iterable[str] = (),
+    environments: Iterable[str] = (),
+    repositories: Iterable[str] = (),
+    arches: Iterable[str] = (),
+) -> tuple[ImageKey, ...]:
+    """The images of a configuration, sorted; an empty filter means all.
+
+    A workload meets an environment when they share a label, an environment a repository document
+    when it lists it, in each of that document's architectures (Content Resolver's rule). Raises
+    UsageError for an id that no document has and an architecture that no document has; a filter
+    that leaves nothing gives nothing.
+    """
+    chosen_workloads = _chosen("workload", configuration.workloads, workloads)
+    chosen_environments = _chosen("environment", configuration.environments, environments)
+    chosen_repositories = _chosen("repository", configuration.repositories, repositories)
+    known = {a for r in configuration.repositories.values() for a in r.architectures}
+    wanted = set(_named("architecture", dict.fromkeys(sorted(known)), arches))
+    return tuple(
+        sorted(
+            ImageKey(workload.id, environment.id, repository.id, arch)
+            for environment in chosen_environments
+            for workload in chosen_workloads
+            if not set(workload.labels).isdisjoint(environment.labels)
+            for repository in chosen_repositories
+            if repository.id in environment.repositories
+            for arch in repository.architectures
+            if not wanted or arch in wanted
+        )
+    )
+
+
+def environment_keys(
+    configuration: Configuration, *, repositories: Iterable[str] = (), arches: Iterable[str] = ()
+) -> tuple[ImageKey, ...]:
+    """Each environment with the workload `@self`, in each repository and architecture, sorted."""
+    chosen = _chosen("repository", configuration.repositories, repositories)
+    wanted = set(arches)
+    return tuple(
+        sorted(
+            ImageKey(SELF, environment.id, repository.id, arch)
+            for environment in configuration.environments.values()
+            for repository in chosen
+            if repository.id in environment.repositories
+            for arch in repository.architectures
+            if not wanted or arch in wanted
+        )
+    )
+
+
+def image_request(configuration: Configuration, key: ImageKey) -> ImageRequest:
+    """What the image `key` asks for: environment and workload in one job.
+
+    Weak dependencies are taken only if either document says `include-weak-deps`. Raises UsageError
+    for an id that no document has.
+    """
+    environment = _document("environment", configuration.environments, key.environment)
+    workload = _document("workload", configuration.workloads, key.workload)
+    return _request(key, (environment, workload), _placeholders(workload, key.arch))
+
+
+def self_request(
+    configuration: Configuration,
+    environment: str,
+    repository: str,
+    arch: str,
+    package_names: Sequence[str],
+    *,
+    workload: str = SELF,
+) -> ImageRequest:
+    """The environment plus some packages: the image of a package that is in no workload."""
+    document = _document("environment", configuration.environments, environment)
+    key = ImageKey(workload, environment, repository, arch)
+    request = _request(key, (document,), ())
+    return ImageRequest(
+        key=key,
+        requests=tuple(dict.fromkeys((*request.requests, *package_names))),
+        groups=request.groups,
+        weak=request.weak,
+    )
+
+
+def _request(
+    key: ImageKey, documents: Sequence[_Installed], placeholders: tuple[PlaceholderPackage, ...]
+) -> ImageRequest:
+    requests = [
+        name for d in documents for name in (*d.packages, *d.arch_packages.get(key.arch, ()))
+    ]
+    return ImageRequest(
+        key=key,
+        requests=tuple(dict.fromkeys(requests)),
+        groups=tuple(dict.fromkeys(group for d in documents for group in d.groups)),
+        weak=any(WEAK in d.options for d in documents),
+        placeholders=placeholders,
+    )
+
+
+def _placeholders(workload: WorkloadDocument, arch: str) -> tuple[PlaceholderPackage, ...]:
+    """Those that exist on `arch`: source and binary limits both count (Content Resolver's rule).
+
+    Content Resolver has one binary package for a name: the last one that says it.
+    """
+    found: dict[str, PlaceholderPackage] = {}
+    for srpm in workload.placeholders:
+        for rpm in srpm.rpms:
+            if _allows(srpm, arch) and (not rpm.limit_arches or arch in rpm.limit_arches):
+                found[rpm.name] = PlaceholderPackage(rpm.name, srpm.srpm_name, rpm.dependencies)
+    return tuple(found.values())
+
+
+def _allows(srpm: Placeholder, arch: str) -> bool:
+    return not srpm.limit_arches or arch in srpm.limit_arches
+
+
+def _document(kind: str, documents: Mapping[str, _D], id_: str) -> _D:
+    return documents[_named(kind, documents, [id_])[0]]
+
+
+def _chosen(kind: str, documents: Mapping[str, _D], ids: Iterable[str]) -> list[_D]:
+    named = _named(kind, documents, ids)
+    return [documents[id_] for id_ in named] if named else list(documents.values())
+
+
+def _named(kind: str, documents: Mapping[str, object], ids: Iterable[str]) -> list[str]:
+    """`ids` without repeats; UsageError with near matches for one that is not there."""
+    named = list(dict.fromkeys(ids))
+    for id_ in named:
+        if id_ not in documents:
+            import difflib
+
+            near = difflib.get_close_matches(id_, list(documents), n=3)
+            known = near or sorted(documents)[:10]
+            hint = f"Did you mean {_or(near)}?" if near else f"There is {_or(known)}."
+            raise UsageError(f"No {kind} is called `{id_}`.", hint if known else "")
+    return named
+
+
+def _or(words: Sequence[str]) -> str:
+    return " or ".join(f"`{word}`" for word in words)
+
+
+def repository_of(configuration: Configuration, id_: str) -> RepositoryDocument:
+    """The repository document `id_`; UsageError with near matches if there is none."""
+    return _document("repository", configuration.repositories, id_)
+
+
+def environment_of(configuration: Configuration, id_: str) -> EnvironmentDocument:
+    """The environment document `id_`; UsageError with near matches if there is none."""
+    return _document("environment", configuration.environments, id_)

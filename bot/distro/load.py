@@ -1,0 +1,163 @@
+"""A configuration directory: all its documents, or all that is wrong with them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot.distro.documents import Configuration
+from bot.distro.plain import document_from
+from bot.errors import UsageError
+
+if TYPE_CHECKING:
+    from bot.distro.cache import Cache
+    from bot.distro.check import Checked
+
+# The server's settings live in the same folder; they are no document.
+SETTINGS_FILE = "bot.yaml"
+_FIELDS = {
+    "repository": "repositories",
+    "environment": "environments",
+    "workload": "workloads",
+    "unwanted": "unwanted",
+    "label": "labels",
+    "view": "views",
+    "view-addon": "views",
+    "buildroot": "buildroots",
+    "objective": "objectives",
+}
+# A configuration that these files accepted is accepted until one of them changes.
+_CHECKERS = ("check.py", "load.py", "plain.py", "references.py", "schema.py", "yamltext.py")
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class DocumentProblem:
+    """What is to be said about one place of a file; `line` from 1, `field` dotted or empty."""
+
+    file: str
+    line: int
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        field = f" {self.field}:" if self.field else ""
+        return f"{self.file}:{self.line}:{field} {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationReport:
+    """`documents` is the number of YAML files read, refused ones too. Sorted by file and line."""
+
+    documents: int
+    errors: tuple[DocumentProblem, ...]
+    unused: tuple[DocumentProblem, ...]
+
+
+class ConfigurationError(UsageError):
+    """Documents are refused; `problems` has every place."""
+
+    def __init__(self, directory: Path, problems: tuple[DocumentProblem, ...]) -> None:
+        many = f"{len(problems)} problems" if len(problems) > 1 else "A problem"
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(f"{many} in the configuration {directory}:\n{listed}")
+        self.problems = problems
+
+
+def load_configuration(directory: Path, *, cache: Cache | None = None) -> Configuration:
+    """All documents of `directory` (sub-folders are not read).
+
+    With `cache`, a configuration that was once found good is not parsed and checked again while
+    its files' contents stay the same. Raises ConfigurationError listing every place at fault.
+    """
+    contents = _contents(directory)
+    remembered = cache.root / "configuration" / f"{_key(contents)}.json" if cache else None
+    if remembered is not None:
+        try:
+            return _configuration(json.loads(remembered.read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # not there yet, or damaged: both are mended by reading the documents
+    checked, report = _check(directory, contents)
+    if report.errors:
+        raise ConfigurationError(directory, report.errors)
+    plain = [[c.kind, id_, c.plain] for id_, c in checked.items()]
+    if cache is not None and remembered is not None:
+        cache.write(remembered, json.dumps(plain).encode())
+    return _configuration(plain)
+
+
+def check_configuration(directory: Path) -> ConfigurationReport:
+    """Reads every document anew and says what is wrong, and what is said to nobody."""
+    return _check(directory, _contents(directory))[1]
+
+
+def _contents(directory: Path) -> dict[str, bytes]:
+    """The YAML files' contents by name, in order of names."""
+    try:
+        names = sorted(
+            entry.name
+            for entry in directory.iterdir()
+            if entry.name.endswith(".yaml")
+            and entry.name != SETTINGS_FILE
+            and not entry.name.startswith(".")
+            and entry.is_file()
+        )
+        return {name: (directory / name).read_bytes() for name in names}
+    except OSError as error:
+        raise UsageError(
+            f"The configuration {directory} cannot be read: {error.strerror}.",
+            "Name a directory of YAML documents with --config.",
+        ) from error
+
+
+def _key(contents: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name in _CHECKERS:
+        status = (Path(__file__).parent / name).stat()
+        digest.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    for name, content in contents.items():
+        digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _configuration(
+    plain: Iterable[tuple[str, str, Mapping[str, Any]] | list[Any]],
+) -> Configuration:
+    documents: dict[str, dict[str, Any]] = {field: {} for field in _FIELDS.values()}
+    for kind, id_, data in plain:
+        documents[_FIELDS[kind]][id_] = document_from(kind, id_, data)
+    return Configuration(**documents)
+
+
+def _check(
+    directory: Path, contents: Mapping[str, bytes]
+) -> tuple[dict[str, Checked], ConfigurationReport]:
+    from bot.distro.check import check_text
+    from bot.distro.references import cross_check
+
+    checked = {name.removesuffix(".yaml"): check_text(text) for name, text in contents.items()}
+    good = [[c.kind, id_, c.plain] for id_, c in checked.items() if c.plain is not None]
+    more_errors, more_unused = cross_check(checked, _configuration(good))
+    errors = [(id_, finding) for id_, c in checked.items() for finding in c.errors]
+    unused = [(id_, finding) for id_, c in checked.items() for finding in c.unused]
+
+    def placed(found: Iterable[tuple[str, Any]]) -> tuple[DocumentProblem, ...]:
+        return tuple(
+            sorted(
+                DocumentProblem(str(directory / f"{id_}.yaml"), f.line, f.field, f.message)
+                for id_, f in found
+            )
+        )
+
+    misnamed = [
+        DocumentProblem(str(path), 1, "", "not read: a document's file name ends in `.yaml`")
+        for path in sorted(directory.glob("*.yml"))
+    ]
+    return checked, ConfigurationReport(
+        documents=len(contents),
+        errors=placed([*errors, *more_errors]),
+        unused=(*placed([*unused, *more_unused]), *misnamed),
+    )

@@ -1,0 +1,114 @@
+"""Mirrors of a repository: metalinks, with what they say of repomd.xml, and mirror lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.distro.repomd import CHECKSUMS
+from bot.distro.transfer import read_small
+from bot.errors import SurroundingsError
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+_MAX = 2_000_000
+_MAX_MIRRORS = 20
+_REPOMD = "repodata/repomd.xml"
+
+
+@dataclass(frozen=True, slots=True)
+class Hashes:
+    """One state of repomd.xml that a metalink vouches for: checksums by type, size or null."""
+
+    checksums: tuple[tuple[str, str], ...]
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrors:
+    """Base URLs, best first, each with a `/` at its end.
+
+    `current` is what repomd.xml should be, `alternates` what it was a while ago; empty for a mirror
+    list, which says nothing of it.
+    """
+
+    base_urls: tuple[str, ...]
+    current: Hashes | None = None
+    alternates: tuple[Hashes, ...] = ()
+
+
+def read_metalink(url: str) -> Mirrors:
+    """The mirrors and checksums of a metalink (version 3, as MirrorManager writes them).
+
+    Raises SurroundingsError where it cannot be had or has no mirror to offer.
+    """
+    return _parse_metalink(url, read_small(url, _MAX).content or b"")
+
+
+def read_mirrorlist(url: str) -> Mirrors:
+    """The mirrors of a list with one URL on each line; a metalink under that name is read too."""
+    content = read_small(url, _MAX).content or b""
+    if content.lstrip().startswith(b"<") and b"metalink" in content[:2000]:
+        return _parse_metalink(url, content)
+    lines = (line.strip() for line in content.decode("utf-8", "replace").splitlines())
+    return Mirrors(_bases(url, [line for line in lines if not line.startswith("#")]))
+
+
+def _parse_metalink(url: str, content: bytes) -> Mirrors:
+    from xml.etree import ElementTree
+
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+        raise SurroundingsError(f"{url} is refused: it declares a document type.")
+    try:
+        root = ElementTree.fromstring(content)  # no declarations, and expat limits growth
+    except ElementTree.ParseError as error:
+        raise SurroundingsError(f"{url} is no metalink: {error}.") from error
+    file = next((f for f in root.iter() if _is(f, "file") and f.get("name") == "repomd.xml"), None)
+    if file is None:
+        raise SurroundingsError(f"{url} is no metalink of a repomd.xml.")
+    urls = [
+        (-int(preference) if (preference := e.get("preference", "")).isdigit() else 0, e.text or "")
+        for e in file.iter()
+        if _is(e, "url")
+    ]
+    urls.sort(key=lambda pair: pair[0])
+    alternates = [e for e in file.iter() if _is(e, "alternate")]
+    own = [child for child in file if not _is(child, "alternates")]
+    return Mirrors(
+        _bases(url, [text.strip() for _, text in urls]),
+        _hashes(own),
+        tuple(h for h in (_hashes(e) for e in alternates) if h is not None),
+    )
+
+
+def _is(element: Element, name: str) -> bool:
+    return element.tag.rpartition("}")[2] == name
+
+
+def _hashes(children: Iterable[Element]) -> Hashes | None:
+    """The checksums below `<verification>` and the `<size>` beside it."""
+    checksums: list[tuple[str, str]] = []
+    size: int | None = None
+    for child in children:
+        text = (child.text or "").strip()
+        if _is(child, "size") and text.isdigit():
+            size = int(text)
+        if _is(child, "verification"):
+            for element in child:
+                kind = element.get("type", "")
+                if _is(element, "hash") and kind in CHECKSUMS:
+                    checksums.append((kind, (element.text or "").strip().lower()))
+    return Hashes(tuple(checksums), size) if checksums else None
+
+
+def _bases(url: str, texts: list[str]) -> tuple[str, ...]:
+    """Repository base URLs of what mirrors offer, in order, those that we can read."""
+    bases: dict[str, None] = {}
+    for text in texts:
+        if text.startswith(("https://", "http://", "file:///")):
+            bases[text.removesuffix(_REPOMD).rstrip("/") + "/"] = None
+    if not bases:
+        raise SurroundingsError(f"{url} offers no mirror that can be read over HTTP.")
+    return tuple(bases)[:_MAX_MIRRORS]

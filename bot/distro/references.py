@@ -1,0 +1,130 @@
+"""What the documents of a configuration say about each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from bot.distro.check import Checked, Finding, Place, near
+from bot.distro.documents import Configuration, ObjectiveDocument, ViewDocument
+
+Found = tuple[str, Finding]
+
+
+def cross_check(
+    checked: Mapping[str, Checked], good: Configuration
+) -> tuple[list[Found], list[Found]]:
+    """Errors (ids that no document has) and what nobody uses, each with its document's id.
+
+    A document that is refused for itself still counts as there: it is reported once.
+    """
+    return list(_unknown(checked, good)), list(_unused(checked, good))
+
+
+def _ids(checked: Mapping[str, Checked], *kinds: str) -> list[str]:
+    """Ids of documents of these kinds; those whose kind could not be read might be anything."""
+    return [id_ for id_, c in checked.items() if c.kind in kinds or c.kind is None]
+
+
+def _at(checked: Mapping[str, Checked], id_: str, place: Place, message: str) -> Found:
+    return id_, Finding(place, checked[id_].line_of(place), message)
+
+
+def _unknown(checked: Mapping[str, Checked], good: Configuration) -> Iterator[Found]:
+    repositories = _ids(checked, "repository")
+    for environment in good.environments.values():
+        for repository in environment.repositories:
+            if repository not in repositories:
+                raw = checked[environment.id].text
+                listed = raw.data["data"]["repositories"] if raw else []
+                place: Place = ("data", "repositories", listed.index(repository))
+                yield _at(
+                    checked, environment.id, place, _no("repository", repository, repositories)
+                )
+    for objective in good.objectives.values():
+        yield from _unknown_of(checked, objective)
+
+
+def _unknown_of(checked: Mapping[str, Checked], objective: ObjectiveDocument) -> Iterator[Found]:
+    named = (
+        ("workload", objective.workload),
+        ("environment", objective.environment),
+        ("repository", objective.repository),
+    )
+    for kind, id_ in named:
+        known = _ids(checked, kind)
+        if id_ is not None and id_ not in known:
+            yield _at(checked, objective.id, ("data", kind), _no(kind, id_, known))
+
+
+def _no(kind: str, id_: str, known: list[str]) -> str:
+    return f"no {kind} document is called `{id_}`{near(id_, known)}"
+
+
+def _unused(checked: Mapping[str, Checked], good: Configuration) -> Iterator[Found]:
+    yield from _unused_labels(checked, good)
+    listed = {id_ for e in good.environments.values() for id_ in e.repositories}
+    for repository in good.repositories:
+        if repository not in listed:
+            yield _at(checked, repository, (), "no environment lists this repository document")
+    for view in good.views.values():
+        reason = _view(good, view)
+        if reason is not None:
+            yield _at(checked, view.id, *reason)
+    for buildroot in good.buildroots:
+        yield _at(checked, buildroot, (), "build roots of Content Resolver are not used")
+    for objective in good.objectives.values():
+        if _meets_nothing(good, objective):
+            message = "no image is of this workload, environment, repository and architectures"
+            yield _at(checked, objective.id, ("data", "workload"), message)
+
+
+def _unused_labels(checked: Mapping[str, Checked], good: Configuration) -> Iterator[Found]:
+    places = [frozenset(e.labels) for e in good.environments.values()]
+    of_images = frozenset[str]().union(*places, *(w.labels for w in good.workloads.values()))
+    of_views = frozenset[str]().union(*(v.labels for v in good.views.values()))
+    for workload in good.workloads.values():
+        if not any(labels & set(workload.labels) for labels in places):
+            message = "no environment has one of these labels: the workload is in no image"
+            yield _at(checked, workload.id, ("data", "labels"), message)
+    for unwanted in good.unwanted.values():
+        if not of_images & set(unwanted.labels):
+            message = "no workload or environment has one of these labels"
+            yield _at(checked, unwanted.id, ("data", "labels"), message)
+    for label in good.labels:
+        if label not in of_images and label not in of_views:
+            yield _at(checked, label, (), f"nothing has the label `{label}`")
+
+
+def _view(good: Configuration, view: ViewDocument) -> tuple[Place, str] | None:
+    """Why a view is not used, and where it says so."""
+    if view.repository not in good.repositories:
+        return ("data", "repository"), f"no repository document `{view.repository}`: not used"
+    if view.base_view is not None:
+        base = good.views.get(view.base_view)
+        if base is None or base.base_view is not None:
+            return ("data", "base_view_id"), f"no view to add to is called `{view.base_view}`"
+        if base.buildroot_strategy != "none":
+            return ("data", "base_view_id"), f"`{base.id}` needs a build root: not used"
+        return None
+    if view.buildroot_strategy != "none":
+        return ("data", "buildroot_strategy"), "a view that needs a build root is not used"
+    return None
+
+
+def _meets_nothing(good: Configuration, objective: ObjectiveDocument) -> bool:
+    workload = good.workloads.get(objective.workload)
+    if workload is None:
+        return False
+    for environment in good.environments.values():
+        if objective.environment not in (None, environment.id):
+            continue
+        if not set(environment.labels) & set(workload.labels):
+            continue
+        for id_ in environment.repositories:
+            repository = good.repositories.get(id_)
+            if repository is None or objective.repository not in (None, id_):
+                continue
+            wanted = set(objective.architectures or repository.architectures)
+            if wanted & set(repository.architectures):
+                return False
+    return True

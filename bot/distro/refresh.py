@@ -1,0 +1,280 @@
+"""The newest good state of one repository: found, checked, and kept as the last good one.
+
+A state is taken only once its repomd.xml, that file's signature, and the metadata which solving
+needs are all there and right; until then the last good one stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bot.distro import transfer
+from bot.distro.cache import Cache
+from bot.distro.documents import RepoSource
+from bot.distro.metadata import metadata_file
+from bot.distro.mirrors import Hashes, Mirrors, read_metalink, read_mirrorlist
+from bot.distro.repomd import MAX_REPOMD, Repomd, RepomdError, parse_repomd
+from bot.distro.transfer import FEW, MANY, AbsentError, local_path, read_small
+from bot.distro.unpack import RefusedFileError
+from bot.errors import SurroundingsError
+
+REPOMD = "repodata/repomd.xml"
+# Without these no state is taken. File lists come when a dependency needs them.
+_ESSENTIAL = ("primary", "group", "modules")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A good state of a repository. `content` is its repomd.xml, `checked` seconds since 1970.
+
+    `base_urls` are where its files are, best first; `origin`, `etag` and `last_modified` are for
+    the next conditional request; `signed` is whether a configured key signed it.
+    """
+
+    content: bytes
+    checked: float
+    base_urls: tuple[str, ...]
+    origin: str
+    etag: str | None = None
+    last_modified: str | None = None
+    signed: bool = False
+
+    @property
+    def checksum(self) -> str:
+        """The sha256 of repomd.xml, which names this state."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def rfc3339(seconds: float) -> str:
+    """A time in UTC, as everything here writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def refresh(
+    source: RepoSource,
+    cache: Cache,
+    *,
+    offline: bool = False,
+    max_age: float | None = None,
+    now: Callable[[], float] = time.time,
+) -> tuple[State, str | None]:
+    """The state of `source` (its URLs expanded) to use, and why it is not today's, if it is not.
+
+    `offline` asks no network, `max_age` (seconds) none while the last good state is younger. Raises
+    SurroundingsError where there is no good state at all.
+    """
+    key = _key(source)
+    place = cache.root / "repositories" / f"{key}.json"
+    known = _load(place)
+    local = _is_local(source)
+    if known is not None and not local:
+        if offline:
+            return known, f"{rfc3339(known.checked)}: the network was not asked"
+        if max_age is not None and 0 <= now() - known.checked < max_age:
+            return known, None
+    if known is None and offline and not local:
+        raise SurroundingsError(
+            f"Nothing is cached of the repository `{source.id}`, and the network is not asked."
+        )
+    try:
+        if known is not None and local and _unchanged(known):
+            return known, None
+        with cache.lock(f"repository-{key}"):
+            known = _load(place) or known
+            fresh = _newest(source, known, cache, now)
+            if fresh != known:
+                cache.write(place, _dump(fresh))
+            return fresh, None
+    except SurroundingsError as error:
+        if known is None:
+            raise
+        return known, f"{rfc3339(known.checked)}: {error.what}"
+
+
+def _key(source: RepoSource) -> str:
+    """What two processes must agree in to share a last good state."""
+    text = json.dumps(
+        [
+            source.id,
+            source.baseurl,
+            source.metalink,
+            source.mirrorlist,
+            source.gpgkey,
+            source.repo_gpgcheck,
+        ]
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _is_local(source: RepoSource) -> bool:
+    urls = (*source.baseurl, source.metalink, source.mirrorlist)
+    return all(url is None or url.startswith("file://") for url in urls)
+
+
+def _unchanged(known: State) -> bool:
+    """Whether a local repository's repomd.xml is the one we know: no lock, no parsing, no copy."""
+    path = local_path(known.origin)
+    try:
+        return path is not None and path.read_bytes() == known.content
+    except OSError:
+        return False
+
+
+def _load(place: Path) -> State | None:
+    try:
+        plain = json.loads(place.read_bytes())
+        return State(
+            content=plain["content"].encode("utf-8", "surrogateescape"),
+            checked=float(plain["checked"]),
+            base_urls=tuple(plain["base_urls"]),
+            origin=plain["origin"],
+            etag=plain["etag"],
+            last_modified=plain["last_modified"],
+            signed=bool(plain["signed"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # never there, deleted, or damaged: as if we had never looked
+
+
+def _dump(state: State) -> bytes:
+    plain: dict[str, Any] = {
+        "content": state.content.decode("utf-8", "surrogateescape"),
+        "checked": state.checked,
+        "base_urls": state.base_urls,
+        "origin": state.origin,
+        "etag": state.etag,
+        "last_modified": state.last_modified,
+        "signed": state.signed,
+    }
+    return json.dumps(plain).encode()
+
+
+def _newest(
+    source: RepoSource, known: State | None, cache: Cache, now: Callable[[], float]
+) -> State:
+    """The newest good state that the mirrors have; SurroundingsError where none has one.
+
+    A mirror that is behind (what the metalink calls an alternate, or older than what we know) is
+    taken only where no other is better.
+    """
+    mirrors = _mirrors(source)
+    if known is not None and mirrors.current and _is(known.content, mirrors.current):
+        return replace(known, checked=now(), base_urls=mirrors.base_urls)
+    behind: State | None = None
+    problems: list[SurroundingsError] = []
+    for base in mirrors.base_urls:
+        try:
+            found = _ask(base, mirrors, known, now())
+            if known is not None and found.content == known.content:
+                return replace(found, signed=known.signed)
+            if not _is_behind(found, known, mirrors):
+                return _adopt(source, found, cache)
+            behind = behind or found
+        except SurroundingsError as error:
+            problems.append(error)
+    if behind is not None:
+        return _adopt(source, behind, cache)
+    raise transfer.worst(problems)
+
+
+def _mirrors(source: RepoSource) -> Mirrors:
+    """Where `source` is; a metalink or mirror list that fails gives way to what else is said."""
+    problems: list[SurroundingsError] = []
+    for url, read in ((source.metalink, read_metalink), (source.mirrorlist, read_mirrorlist)):
+        if url is not None:
+            try:
+                return read(url)
+            except SurroundingsError as error:
+                problems.append(error)
+    if source.baseurl:
+        return Mirrors(tuple(f"{url.rstrip('/')}/" for url in source.baseurl))
+    raise transfer.worst(problems)
+
+
+def _ask(base: str, mirrors: Mirrors, known: State | None, checked: float) -> State:
+    """What one mirror has now: not checked, but for being what the metalink knows."""
+    url = f"{base}{REPOMD}"
+    mine = known if known is not None and known.origin == url else None
+    answer = read_small(
+        url,
+        MAX_REPOMD,
+        etag=mine.etag if mine else None,
+        last_modified=mine.last_modified if mine else None,
+        tries=FEW if len(mirrors.base_urls) > 1 else MANY,
+    )
+    others = tuple(other for other in mirrors.base_urls if other != base)
+    if answer.content is None and mine is not None:
+        found = replace(mine, checked=checked, base_urls=(base, *others))
+    else:
+        found = State(
+            content=answer.content or b"",
+            checked=checked,
+            base_urls=(base, *others),
+            origin=url,
+            etag=answer.etag,
+            last_modified=answer.last_modified,
+        )
+    vouched = (mirrors.current, *mirrors.alternates) if mirrors.current else ()
+    if vouched and not any(hashes and _is(found.content, hashes) for hashes in vouched):
+        raise RefusedFileError(url, "it is not the repomd.xml that the metalink names")
+    return found
+
+
+def _is(content: bytes, hashes: Hashes) -> bool:
+    if hashes.size is not None and len(content) != hashes.size:
+        return False
+    return all(hashlib.new(kind, content).hexdigest() == said for kind, said in hashes.checksums)
+
+
+def _is_behind(found: State, known: State | None, mirrors: Mirrors) -> bool:
+    if mirrors.current is not None:
+        return not _is(found.content, mirrors.current)
+    return known is not None and _parse(found).timestamp < _parse(known).timestamp
+
+
+def _parse(state: State) -> Repomd:
+    try:
+        return parse_repomd(state.content)
+    except RepomdError as error:
+        raise RefusedFileError(state.origin, str(error)) from error
+
+
+def _adopt(source: RepoSource, state: State, cache: Cache) -> State:
+    """`state`, once all that it must have is there and right."""
+    repomd = _parse(state)
+    signed = _signed(source, state)
+    for type_ in _ESSENTIAL:
+        record = repomd.record(type_)
+        if record is not None:
+            metadata_file(record, state.base_urls, cache)
+    return replace(state, signed=signed)
+
+
+def _signed(source: RepoSource, state: State) -> bool:
+    """Whether a configured key signed repomd.xml; SurroundingsError where it must and did not."""
+    if not source.gpgkey:
+        return False
+    from bot.distro import gpg
+
+    url = f"{state.origin}.asc"
+    try:
+        signature = read_small(url, gpg.MAX_SIGNATURE).content or b""
+    except AbsentError as error:
+        if source.repo_gpgcheck:
+            why = "it has no signature, and `repo_gpgcheck` asks for one"
+            raise RefusedFileError(state.origin, why) from error
+        return False
+    gpg.verify_detached(state.origin, state.content, signature, _keys(source.gpgkey))
+    return True
+
+
+def _keys(urls: Sequence[str]) -> list[tuple[str, bytes]]:
+    from bot.distro import gpg
+
+    return [(url, read_small(url, gpg.MAX_KEY).content or b"") for url in urls]

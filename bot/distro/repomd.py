@@ -1,0 +1,153 @@
+"""repomd.xml: what a repository says of itself, and of the files it is made of.
+
+The format is createrepo_c's (http://linux.duke.edu/metadata/repo).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from xml.parsers import expat
+
+# Nobody's repomd.xml comes near.
+MAX_REPOMD = 2_000_000
+# Names of the same metadata in another wrapping, in the order in which they are taken. zchunk has
+# no place: whoever offers it (`primary_zck`) offers its plain sibling too.
+_VARIANTS = {
+    "primary": ("primary",),
+    "filelists": ("filelists",),
+    "group": ("group_zst", "group_xz", "group_gz", "group"),
+    "modules": ("modules", "modules_gz"),
+}
+# md5 and sha1 say nothing about who made a file.
+CHECKSUMS = ("sha256", "sha512", "sha384", "sha224")
+
+
+class RepomdError(ValueError):
+    """Not a repomd.xml, or one that names what it must not; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One file of a repository: sizes in bytes, null where repomd.xml does not say.
+
+    `checksum` and `size` are those of the file as it is transferred, the `open_` ones of its
+    content. `base` is the file's own base URL, where it is not the repository's.
+    """
+
+    type: str
+    href: str
+    checksum_type: str
+    checksum: str
+    size: int | None = None
+    open_checksum_type: str | None = None
+    open_checksum: str | None = None
+    open_size: int | None = None
+    timestamp: int = 0
+    base: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repomd:
+    """A parsed repomd.xml; `timestamp` is the newest in it, in seconds since 1970, 0 if none."""
+
+    revision: str
+    timestamp: int
+    records: tuple[Record, ...]
+
+    def record(self, type_: str) -> Record | None:
+        """The record of `primary`, `filelists`, `group` or `modules`, in whatever wrapping."""
+        by_type = {record.type: record for record in self.records}
+        for name in _VARIANTS.get(type_, (type_,)):
+            if name in by_type:
+                return by_type[name]
+        return None
+
+
+def parse_repomd(content: bytes) -> Repomd:
+    """What `content` says. Raises RepomdError."""
+    reader = _Reader()
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text
+    parser.StartDoctypeDeclHandler = reader.doctype
+    parser.buffer_text = True
+    try:
+        parser.Parse(content, True)
+    except expat.ExpatError as error:
+        raise RepomdError(f"it is not XML: {error}") from error
+    if not reader.is_repomd:
+        raise RepomdError("it is not a repomd.xml")
+    records = tuple(_record(fields) for fields in reader.records)
+    if not any(record.type == "primary" for record in records):
+        raise RepomdError("it lists no primary metadata that can be read")
+    timestamp = max((record.timestamp for record in records), default=0)
+    return Repomd(reader.revision.strip(), timestamp, records)
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.is_repomd = False
+        self.revision = ""
+        self.records: list[dict[str, str]] = []
+        self._path: list[str] = []
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        name = tag.rpartition(" ")[2]
+        self._path.append(name)
+        if len(self._path) == 1:
+            self.is_repomd = name == "repomd"
+        elif self._path == ["repomd", "data"]:
+            self.records.append({"data": attributes.get("type", "")})
+        elif len(self._path) == 3 and self._path[1] == "data":
+            for key, value in attributes.items():
+                self.records[-1][f"{name}@{key.rpartition(' ')[2]}"] = value
+
+    def end(self, _tag: str) -> None:
+        self._path.pop()
+
+    def text(self, text: str) -> None:
+        if self._path == ["repomd", "revision"]:
+            self.revision += text
+        elif len(self._path) == 3 and self._path[1] == "data":
+            fields = self.records[-1]
+            fields[self._path[2]] = fields.get(self._path[2], "") + text
+
+    def doctype(self, *_declaration: Any) -> None:
+        raise RepomdError("it declares a document type, which no repomd.xml does")
+
+
+def _record(fields: dict[str, str]) -> Record:
+    type_, href = fields["data"], fields.get("location@href", "")
+    # A file outside the repository is none of its files.
+    if not href or href.startswith("/") or ".." in href.split("/") or "://" in href:
+        raise RepomdError(f"the location of {type_}, `{href}`, is not inside the repository")
+    checksum = fields.get("checksum", "").strip().lower()
+    if not checksum or any(c not in "0123456789abcdef" for c in checksum):
+        raise RepomdError(f"the checksum of {type_} is missing or no number")
+    return Record(
+        type=type_,
+        href=href,
+        checksum_type=fields.get("checksum@type", ""),
+        checksum=checksum,
+        size=_number(fields, "size"),
+        open_checksum_type=fields.get("open-checksum@type"),
+        open_checksum=fields.get("open-checksum", "").strip().lower() or None,
+        open_size=_number(fields, "open-size"),
+        timestamp=_number(fields, "timestamp") or 0,
+        base=fields.get("location@base"),
+    )
+
+
+def _number(fields: dict[str, str], name: str) -> int | None:
+    text = fields.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        number = int(text.partition(".")[0])  # old createrepo wrote seconds with a fraction
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise RepomdError(f"the {name} of {fields['data']}, `{text}`, is no number")
+    return number

@@ -1,0 +1,175 @@
+"""Snapshots: the frozen metadata of a document's repositories on one architecture."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bot.distro.cache import Cache
+from bot.distro.documents import RepositoryDocument, RepoSource
+from bot.distro.metadata import metadata_file
+from bot.distro.refresh import State, refresh, rfc3339
+from bot.distro.repomd import Record, Repomd, parse_repomd
+from bot.errors import UsageError
+from bot.model.closure import RepositoryState, SnapshotState
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRepository:
+    """One repository of a snapshot.
+
+    `base_urls` end with `/`, best first; `repomd_checksum` is the sha256 of repomd.xml; `timestamp`
+    RFC 3339, the newest in it, empty if it has none; `stale` says since when and why an older state
+    than today's is used; `signed` is true when a configured key signed it.
+    """
+
+    id: str
+    name: str
+    base_urls: tuple[str, ...]
+    priority: int
+    exclude: tuple[str, ...]
+    module_hotfixes: bool
+    revision: str
+    timestamp: str
+    repomd_checksum: str
+    records: tuple[Record, ...]
+    cache: Cache = field(repr=False, compare=False)
+    stale: str | None = None
+    signed: bool = False
+
+    def record(self, type_: str) -> Record | None:
+        """repomd.xml's record of `primary`, `filelists`, `group` or `modules`, if it has one."""
+        return Repomd(self.revision, 0, self.records).record(type_)
+
+    def urls(self, href: str) -> tuple[str, ...]:
+        """The absolute URLs of a file of this repository, best first."""
+        return tuple(base + href for base in self.base_urls)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The repositories of `document` on `arch`, in the document's order.
+
+    `id` is made of the repositories' ids and repomd.xml checksums and the architecture: the same
+    metadata has the same id anywhere, wherever it came from.
+    """
+
+    id: str
+    document: RepositoryDocument
+    arch: str
+    repositories: tuple[SnapshotRepository, ...]
+
+    @property
+    def state(self) -> SnapshotState:
+        """What names this snapshot in results."""
+        return SnapshotState(
+            self.id,
+            tuple(
+                RepositoryState(r.id, r.revision, r.timestamp, r.stale) for r in self.repositories
+            ),
+        )
+
+
+def open_snapshot(
+    document: RepositoryDocument,
+    arch: str,
+    cache: Cache,
+    *,
+    offline: bool = False,
+    max_age: float | None = None,
+    now: Callable[[], float] = time.time,
+) -> Snapshot:
+    """The newest good metadata of `document` on `arch`, all of it checked.
+
+    Repositories over HTTP are asked whether they changed, unless `offline`, or unless their last
+    good state is younger than `max_age` seconds; local ones are always looked at. Where a newer
+    state cannot be had or is not what it says, the last good one is used and `stale` says so.
+    Raises SurroundingsError, naming the file, where there is none, and UsageError for an
+    architecture that the document does not have.
+    """
+    if arch not in document.architectures:
+        raise UsageError(
+            f"The repository document `{document.id}` has no architecture `{arch}`.",
+            f"It has {', '.join(document.architectures)}.",
+        )
+    sources = [
+        _expanded(repo, document.releasever, arch)
+        for repo in document.repos
+        if not repo.limit_arches or arch in repo.limit_arches
+    ]
+
+    def opened(source: RepoSource) -> SnapshotRepository:
+        state, stale = refresh(source, cache, offline=offline, max_age=max_age, now=now)
+        return _repository(source, state, stale, cache)
+
+    if len(sources) > 1 and not all(_is_local(source) for source in sources):
+        # Imported here: a snapshot of local repositories needs no threads.
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(min(len(sources), 8)) as executor:
+            repositories = tuple(executor.map(opened, sources))
+    else:
+        repositories = tuple(opened(source) for source in sources)
+    return Snapshot(_id(repositories, arch), document, arch, repositories)
+
+
+def repository_file(repository: SnapshotRepository, type_: str) -> Path | None:
+    """The checked, unpacked file of `primary`, `filelists`, `group` or `modules` in the cache.
+
+    Null where the repository has none. What is not there yet is fetched now: file lists always,
+    other metadata only if somebody emptied the cache. Raises SurroundingsError naming the file.
+    """
+    record = repository.record(type_)
+    if record is None:
+        return None
+    return metadata_file(record, repository.base_urls, repository.cache)
+
+
+def _is_local(source: RepoSource) -> bool:
+    return bool(source.baseurl) and all(url.startswith("file://") for url in source.baseurl)
+
+
+def _expanded(source: RepoSource, releasever: str, arch: str) -> RepoSource:
+    """`source` with dnf's variables replaced; each base URL with a `/` at its end."""
+    values = {"basearch": arch, "arch": arch, "releasever": releasever}
+
+    def expand(text: str) -> str:
+        return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: values.get(m[1] or m[2], m[0]), text)
+
+    return replace(
+        source,
+        baseurl=tuple(f"{expand(url).rstrip('/')}/" for url in source.baseurl),
+        metalink=expand(source.metalink) if source.metalink else None,
+        mirrorlist=expand(source.mirrorlist) if source.mirrorlist else None,
+        gpgkey=tuple(expand(url) for url in source.gpgkey),
+    )
+
+
+def _repository(
+    source: RepoSource, state: State, stale: str | None, cache: Cache
+) -> SnapshotRepository:
+    repomd = parse_repomd(state.content)
+    return SnapshotRepository(
+        id=source.id,
+        name=source.name,
+        base_urls=state.base_urls,
+        priority=source.priority,
+        exclude=source.exclude,
+        module_hotfixes=source.module_hotfixes,
+        revision=repomd.revision,
+        timestamp=rfc3339(repomd.timestamp) if repomd.timestamp else "",
+        repomd_checksum=state.checksum,
+        records=repomd.records,
+        cache=cache,
+        stale=stale,
+        signed=state.signed,
+    )
+
+
+def _id(repositories: tuple[SnapshotRepository, ...], arch: str) -> str:
+    lines = [arch, *(f"{r.id} {r.repomd_checksum}" for r in repositories)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,110 @@
+"""YAML with places: plain values, and the line of each of them.
+
+Scalars stay the text that was written (null aside), so that a release `3.10` is not the number
+3.1, a label `no` not false and a date not an object; the schema makes numbers where it wants them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# A document of this size is no configuration, and aliases could make much more of it.
+MAX_BYTES = 4_000_000
+
+
+class _TextLoader(_Base):  # type: ignore[misc]  # the C loader is there or not: mypy sees Any
+    yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML's own class attribute, not ours to annotate
+        first: [(tag, regexp) for tag, regexp in resolvers if tag.endswith((":null", ":merge"))]
+        for first, resolvers in _Base.yaml_implicit_resolvers.items()
+    }
+
+
+# `!!int 3` and the like stay text as well; binary and Python tags are refused by the safe loader.
+for _tag in ("int", "float", "bool", "timestamp"):
+    _TextLoader.add_constructor(f"tag:yaml.org,2002:{_tag}", _Base.construct_yaml_str)
+
+
+class YamlError(ValueError):
+    """Text that is no YAML; `line` counts from 1."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class YamlText:
+    """A parsed document: `data` of dicts, lists, texts and None."""
+
+    data: Any
+    repeated: tuple[tuple[str, int], ...]
+    _node: Any = field(repr=False)
+
+    def line_of(self, place: tuple[str | int, ...]) -> int:
+        """The line, from 1, of the value at `place`, or of the nearest thing around it."""
+        node = self._node
+        line = node.start_mark.line + 1 if node is not None else 1
+        for step in place:
+            if isinstance(node, yaml.MappingNode):
+                found = [(k, v) for k, v in node.value if getattr(k, "value", None) == str(step)]
+                if not found:
+                    return line
+                key, node = found[-1]
+                line = key.start_mark.line + 1
+            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+                if not 0 <= step < len(node.value):
+                    return line
+                node = node.value[step]
+                line = node.start_mark.line + 1
+            else:
+                return line
+        return line
+
+
+def parse_yaml(content: bytes) -> YamlText:
+    """The one YAML document in `content`; YamlError with its line if it is none.
+
+    `repeated` names keys that stand twice in one mapping: YAML keeps the last one.
+    """
+    if len(content) > MAX_BYTES:
+        raise YamlError(f"larger than {MAX_BYTES} bytes", 1)
+    try:
+        loader = _TextLoader(content)
+        try:
+            node = loader.get_single_node()
+            repeated = tuple(_repeated(node, set())) if node is not None else ()
+            data = loader.construct_document(node) if node is not None else None
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        problem = getattr(error, "problem", None) or str(error)
+        raise YamlError(str(problem).strip(), mark.line + 1 if mark else 1) from error
+    except RecursionError as error:
+        raise YamlError("nested too deep", 1) from error
+    return YamlText(data, repeated, node)
+
+
+def _repeated(node: Any, seen: set[int]) -> list[tuple[str, int]]:
+    """The keys that a mapping below `node` states twice, each with its second line."""
+    if id(node) in seen or isinstance(node, yaml.ScalarNode):
+        return []
+    seen.add(id(node))
+    found: list[tuple[str, int]] = []
+    if isinstance(node, yaml.MappingNode):
+        keys: set[str] = set()
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else None
+            if name is not None and name != "<<":
+                if name in keys:
+                    found.append((name, key.start_mark.line + 1))
+                keys.add(name)
+            found += _repeated(value, seen)
+    else:
+        for value in node.value:
+            found += _repeated(value, seen)
+    return found
