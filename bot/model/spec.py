@@ -50,6 +50,7 @@ class SpecEvaluation:
     `source` is the Name, `evr` epoch, version and release of the main package. `excluded` is true
     when ExclusiveArch or ExcludeArch leave this architecture out: then `packages` is empty.
     `build_requires` are those of `BuildRequires`, generated ones not among them.
+    `generates_requirements` is true where the spec has `%generate_buildrequires`.
     `notes` say what the reader must know (macros that were not the distribution's own).
     """
 
@@ -62,6 +63,7 @@ class SpecEvaluation:
     sources: tuple[SpecSource, ...] = ()
     excluded: bool = False
     notes: tuple[str, ...] = ()
+    generates_requirements: bool = False
 
 
 @dataclass(frozen=True, slots=True)
