@@ -81,7 +81,10 @@ def program(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is seen inside: `root` as / (or null: the host's /usr), and the binds."""
+    """What is seen inside: `root` as / (or null: the host's /usr), and the binds.
+
+    `chroots` are targets of binds that something inside makes its / (`rpm --root`).
+    """
 
     binds: Sequence[Bind]
     root: Path | None
@@ -90,6 +93,7 @@ class View:
     chdir: str
     user: User
     network: bool
+    chroots: Sequence[str] = ()
 
 
 def bubblewrap_arguments(
@@ -125,6 +129,8 @@ def bubblewrap_arguments(
         args += ["--perms", "0444", "--ro-bind-data", str(descriptor), path]
     for bind, source in zip(view.binds, remaining, strict=True):
         args += ["--bind" if bind.writable else "--ro-bind", source, bind.target]
+    for directory in view.chroots:
+        args += ["--proc", f"{directory}/proc", "--dev", f"{directory}/dev"]
     if view.root is None:
         args += ["--remount-ro", "/"]
     args += ["--chdir", view.chdir, "--clearenv"]

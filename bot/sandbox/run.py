@@ -44,6 +44,7 @@ def run_sandboxed(
     user: User = "build",
     network: bool = False,
     log: Path | None = None,
+    chroots: Sequence[str] = (),
 ) -> Finished:
     """Run `argv` where it sees only what is named here, and say how it ended.
 
@@ -53,12 +54,13 @@ def run_sandboxed(
     and LANG. `user="root"` is uid 0 inside with 65,536 ids and what installing packages needs (the
     host's view only); on disk they are fixed ids, so that a kept buildroot stays valid. `log`
     receives both streams as they come. A relative `chdir` makes no sense. `network` shares the
-    host's: never for untrusted code.
+    host's: never for untrusted code. `chroots` are targets of binds that `argv` makes its root
+    (`rpm --root`): they get /proc and /dev.
 
     Raises SandboxError where the sandbox itself could not work: nothing was run then.
     """
     limits = limits or Limits()
-    view = View(binds, root, root_writable, env or {}, chdir, user, network)
+    view = View(binds, root, root_writable, env or {}, chdir, user, network, chroots)
     with contextlib.ExitStack() as stack:
         uid = stack.enter_context(uid_slot())
         owner = IDS_BASE if user == "root" else uid
