@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
+    from bot.distro.comps import CompsGroup, comps_groups
     from bot.distro.documents import (
         BuildrootDocument,
         Configuration,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         check_configuration,
         load_configuration,
     )
+    from bot.distro.packages import fetch_header, fetch_package, fetch_packages, read_header
     from bot.distro.repomd import Record
     from bot.distro.sizes import parse_size
     from bot.distro.snapshot import (
@@ -50,11 +52,14 @@ if TYPE_CHECKING:
         open_snapshot,
         repository_file,
     )
+    from bot.distro.transfer import AbsentError, obtain
     from bot.distro.unpack import RefusedFileError
 
 __all__ = [
+    "AbsentError",
     "BuildrootDocument",
     "Cache",
+    "CompsGroup",
     "Configuration",
     "ConfigurationError",
     "ConfigurationReport",
@@ -78,13 +83,19 @@ __all__ = [
     "ViewDocument",
     "WorkloadDocument",
     "check_configuration",
+    "comps_groups",
     "environment_keys",
     "environment_of",
+    "fetch_header",
+    "fetch_package",
+    "fetch_packages",
     "image_keys",
     "image_request",
     "load_configuration",
+    "obtain",
     "open_snapshot",
     "parse_size",
+    "read_header",
     "repository_file",
     "repository_of",
     "self_request",
@@ -92,6 +103,7 @@ __all__ = [
 
 _MODULES = {
     "cache": ("Cache",),
+    "comps": ("CompsGroup", "comps_groups"),
     "images": (
         "environment_keys",
         "environment_of",
@@ -107,9 +119,11 @@ _MODULES = {
         "check_configuration",
         "load_configuration",
     ),
+    "packages": ("fetch_header", "fetch_package", "fetch_packages", "read_header"),
     "repomd": ("Record",),
     "sizes": ("parse_size",),
     "snapshot": ("Snapshot", "SnapshotRepository", "open_snapshot", "repository_file"),
+    "transfer": ("AbsentError", "obtain"),
     "unpack": ("RefusedFileError",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

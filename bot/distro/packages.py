@@ -1,0 +1,153 @@
+"""RPM files and their headers, from where the metadata says they are, checked and cached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from bot.distro.cache import Cache
+from bot.distro.transfer import local_path, obtain
+from bot.distro.unpack import RefusedFileError
+from bot.errors import SurroundingsError
+from bot.model.package import Location, Package
+
+# The largest packages of distributions are below this, headers far below.
+_MAX_PACKAGE = 8_000_000_000
+_MAX_HEADER = 64_000_000
+# rpm's lead, and the magic with which a header begins (lib/rpmlead.c, lib/header.c).
+_LEAD = b"\xed\xab\xee\xdb"
+_HEADER = b"\x8e\xad\xe8"
+
+
+def fetch_package(package: Package, cache: Cache) -> Path:
+    """The RPM file of a published package, of the size and checksum that its metadata says.
+
+    A file of a `file://` repository is used where it is; others are kept in the cache by their
+    checksum. Raises RefusedFileError naming a file that is not what was said, SurroundingsError
+    where it cannot be had.
+    """
+    location = _location(package)
+    return obtain(
+        (location.url, *location.mirrors),
+        cache,
+        _place(package, location, cache),
+        checksum_type=location.checksum_type,
+        checksum=location.checksum.lower(),
+        size=location.size or None,
+        limit=_MAX_PACKAGE,
+    )
+
+
+def fetch_packages(
+    packages: Iterable[Package],
+    cache: Cache,
+    *,
+    jobs: int = 8,
+    progress: Callable[[Package], None] | None = None,
+) -> tuple[Path, ...]:
+    """`fetch_package` for many, `jobs` at once; the files in the order of `packages`.
+
+    `progress` is called, from other threads, with each package that is there. Raises what the first
+    failing package raises; what came is kept for the next try.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    def fetched(package: Package) -> Path:
+        path = fetch_package(package, cache)
+        if progress is not None:
+            progress(package)
+        return path
+
+    with ThreadPoolExecutor(max(1, jobs)) as executor:
+        futures = [executor.submit(fetched, package) for package in packages]
+        try:
+            return tuple(future.result() for future in futures)
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def fetch_header(package: Package, cache: Cache) -> bytes | None:
+    """Lead, signature and header of a package's file, or null where they cannot be had.
+
+    `read_header` says why they cannot.
+    """
+    try:
+        return read_header(package, cache)
+    except SurroundingsError:
+        return None
+
+
+def read_header(package: Package, cache: Cache) -> bytes:
+    """The first bytes of a package's file: lead, signature and header, nothing after them.
+
+    That is all up to the end of primary.xml's `header-range`: a fraction of the file, fetched by an
+    HTTP range. Its checksum cannot be checked without the rest; that it has rpm's form is. Raises
+    SurroundingsError where it cannot be had.
+    """
+    location = _location(package)
+    end = location.header_end
+    if not 0 < location.header_start < end <= _MAX_HEADER:
+        raise SurroundingsError(
+            f"The metadata of {package.nevra} does not say where its header is."
+        )
+    place = cache.addressed("headers", location.checksum.lower(), str(end))
+    try:
+        return place.read_bytes()
+    except OSError:
+        pass  # not there yet
+    whole = _place(package, location, cache)
+    if whole.exists():
+        return _checked(str(whole), _first_bytes(whole, end), location)
+    content = _from_any((location.url, *location.mirrors), location)
+    if local_path(location.url) is None:
+        cache.write(place, content)
+    return content
+
+
+def _location(package: Package) -> Location:
+    if package.location is None:
+        raise SurroundingsError(f"{package.nevra} has no file that could be fetched.")
+    return package.location
+
+
+def _place(package: Package, location: Location, cache: Cache) -> Path:
+    n = package.nevra
+    name = f"{n.name}-{n.version_release}.{n.arch}.rpm".replace("/", "_")
+    return cache.addressed("packages", location.checksum.lower(), name)
+
+
+def _from_any(urls: Sequence[str], location: Location) -> bytes:
+    problems: list[SurroundingsError] = []
+    for url in urls:
+        path = local_path(url)
+        try:
+            if path is not None:
+                content = _first_bytes(path, location.header_end)
+            else:
+                from bot.distro import http
+
+                content = http.get_range(url, location.header_end, tries=4 if len(urls) == 1 else 2)
+            return _checked(url, content, location)
+        except SurroundingsError as error:
+            problems.append(error)
+    raise problems[0]
+
+
+def _first_bytes(path: Path, end: int) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(end)
+    except OSError as error:
+        raise SurroundingsError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _checked(name: str, content: bytes, location: Location) -> bytes:
+    start = location.header_start
+    if (
+        len(content) != location.header_end
+        or not content.startswith(_LEAD)
+        or content[start : start + len(_HEADER)] != _HEADER
+    ):
+        raise RefusedFileError(name, "it has no RPM header where the metadata says")
+    return content
