@@ -1,0 +1,275 @@
+"""Making the reference distribution: index, fetch, convert, write. Once, under a lock."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from bot.demo.distribution import own_packages
+from bot.demo.distribution.convert import Scanned, open_rpm, recipe, scan, write_rpm
+from bot.demo.distribution.debian import DEBIAN_ARCH, SUITES, Suite
+from bot.demo.distribution.documents import write_documents
+from bot.demo.distribution.elf import elf_providers, linked_packages
+from bot.demo.distribution.fetch import (
+    Apt,
+    MirrorError,
+    download,
+    download_source,
+    open_apt,
+    update,
+)
+from bot.demo.distribution.index import PackageIndex
+from bot.demo.distribution.progress import Progress, Silent
+from bot.demo.distribution.reference import (
+    ReferenceDistribution,
+    find_reference_distribution,
+    place,
+    write_record,
+)
+from bot.demo.distribution.repository import write_repository
+from bot.demo.distribution.selection import roots, select
+from bot.demo.distribution.spec_text import Recipe
+from bot.errors import SurroundingsError
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+TOOLS = {
+    "apt-get": "apt",
+    "dpkg-deb": "dpkg",
+    "rpmbuild": "rpm (Debian, Ubuntu) or rpm-build (Fedora, CentOS)",
+}
+SOURCES = ("nginx",)
+
+
+@dataclass(frozen=True, slots=True)
+class Debian:
+    """What the mirror gave: for each architecture, the files of its packages by package name."""
+
+    suite: Suite
+    packages: Mapping[str, Mapping[str, Path]]
+    versions: Mapping[str, str]
+
+
+def build_reference_distribution(
+    cache: Path, progress: Progress | None = None
+) -> ReferenceDistribution:
+    """The reference distribution below `cache`: found there, or made (two minutes, 250 MB fetched).
+
+    Whoever else makes it at the same time is waited for. Raises SurroundingsError: what is missing
+    on this machine, or why the mirror does not do.
+    """
+    progress = progress or Silent()
+    found = find_reference_distribution(cache)
+    if found is not None:
+        return found
+    with _alone(cache, progress):
+        found = find_reference_distribution(cache)
+        if found is not None:
+            return found
+        _check_tools()
+        root = place(cache)
+        draft = root.with_name(root.name + ".new")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        debian = _fetch(cache / "debian", draft / "sources", progress)
+        _make(debian, draft, progress)
+        write_documents(draft / "config", root / "repositories", debian.suite)
+        write_record(draft, root, debian.suite, debian.versions)
+        shutil.rmtree(root, ignore_errors=True)
+        draft.replace(root)
+    found = find_reference_distribution(cache)
+    assert found is not None
+    progress.say(f"The reference distribution is in {found.root}")
+    return found
+
+
+@contextmanager
+def _alone(cache: Path, progress: Progress) -> Iterator[None]:
+    lock = place(cache).with_suffix(".lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.say("Waiting for another process that makes the reference distribution")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _check_tools() -> None:
+    missing = {tool: package for tool, package in TOOLS.items() if shutil.which(tool) is None}
+    if missing:
+        raise SurroundingsError(
+            f"The reference distribution cannot be made without {', '.join(missing)}.",
+            f"Install {', '.join(missing.values())}. Fedora has apt, dpkg and debian-keyring too.",
+        )
+
+
+# Fetching
+
+
+def _fetch(directory: Path, sources: Path, progress: Progress) -> Debian:
+    """The packages of the first suite that the mirror answers for, whole and verified."""
+    failures: list[MirrorError] = []
+    for suite in SUITES:
+        try:
+            return _fetch_suite(suite, directory / suite.codename, sources, progress)
+        except MirrorError as error:
+            failures.append(error)
+            progress.say(f"{suite.codename} cannot be had: {error.what}")
+            shutil.rmtree(sources, ignore_errors=True)
+    raise MirrorError(
+        " ".join(failure.what for failure in failures),
+        failures[0].hint or "Try again later, or name another mirror in MINIMIZE_DEBIAN_MIRROR.",
+    )
+
+
+def _fetch_suite(suite: Suite, directory: Path, sources: Path, progress: Progress) -> Debian:
+    apts = [open_apt(directory / arch, arch, suite) for arch in DEBIAN_ARCH]
+    done = progress.step(f"Index of Debian {suite.number}", len(apts))
+    indexes = dict(zip(DEBIAN_ARCH, _together(update, apts, done, workers=4), strict=True))
+    packages: dict[str, dict[str, Path]] = {}
+    versions: dict[str, str] = {}
+    done = progress.step("Packages of the mirror", len(apts) + len(SOURCES))
+    for apt in apts:
+        index = PackageIndex.read(indexes[apt.arch])
+        packages[apt.arch] = _fetch_packages(apt, index, directory / "packages")
+        for source in SOURCES:
+            versions[source] = index.fields(source)["Version"]
+        done()
+    for source in SOURCES:
+        download_source(apts[0], source, sources)
+        done()
+    return Debian(suite, packages, versions)
+
+
+def _fetch_packages(apt: Apt, index: PackageIndex, directory: Path) -> dict[str, Path]:
+    selection = select(index, roots(apt.arch))
+    if selection.unmet:
+        raise MirrorError(
+            f"{apt.suite.codename} for {apt.debian_arch} lacks {', '.join(selection.unmet[:5])}."
+        )
+    files: dict[str, Path] = {}
+    missing: list[tuple[str, str]] = []
+    for name in selection.names:
+        fields = index.fields(name)
+        version = fields["Version"]
+        file = f"{name}_{version.replace(':', '%3a')}_{fields['Architecture']}.deb"
+        files[name] = directory / file
+        if not _is_whole(files[name], fields["SHA256"]):
+            files[name].unlink(missing_ok=True)
+            missing.append((name, version))
+    download(apt, missing, directory)
+    absent = [path.name for path in files.values() if not path.exists()]
+    if absent:
+        raise MirrorError(f"apt-get download left out {', '.join(absent[:5])}.")
+    return files
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    """Whether a file downloaded earlier (and verified then) is still what the index says."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+
+
+# Making
+
+
+def _make(debian: Debian, root: Path, progress: Progress) -> None:
+    work = root / "work"
+    rpm = open_rpm(work / "rpm")
+    debs = sorted({deb for files in debian.packages.values() for deb in files.values()})
+    trees = {deb: work / "trees" / deb.stem for deb in debs}
+    done = progress.step("Unpacking", len(debs))
+    scanned = dict(
+        zip(debs, _together(lambda deb: scan(deb, trees[deb], rpm), debs, done), strict=True)
+    )
+    jobs = [*_own_recipes(debian.suite, work / "trees"), *_recipes(debian, scanned)]
+    rpms = root / "packages"
+    done = progress.step("Repackaging", len(jobs))
+    written = _together(lambda job: write_rpm(job[0], job[1], rpm, rpms), jobs, done)
+    revision = max(job[0].time for job in jobs)
+    done = progress.step("Writing repositories", len(DEBIAN_ARCH))
+    for arch in DEBIAN_ARCH:
+        mine = [
+            path
+            for (made, target), path in zip(jobs, written, strict=True)
+            if _belongs(made, target, arch, debian)
+        ]
+        _publish(mine, root / "repositories" / arch, revision)
+        done()
+    shutil.rmtree(rpms)
+    shutil.rmtree(work)
+
+
+def _own_recipes(suite: Suite, trees: Path) -> Iterable[tuple[Recipe, str]]:
+    yield own_packages.filesystem_recipe(trees / "filesystem", suite), "x86_64"
+    for arch in DEBIAN_ARCH:
+        yield own_packages.macros_recipe(trees / f"macros-{arch}", suite, arch), arch
+
+
+def _recipes(debian: Debian, scanned: Mapping[Path, Scanned]) -> Iterable[tuple[Recipe, str]]:
+    """Every package once, with the architecture to tell rpmbuild; noarch with the first."""
+    seen: set[Path] = set()
+    for arch, files in debian.packages.items():
+        providers = elf_providers({name: scanned[deb].elf for name, deb in files.items()})
+        for name, deb in files.items():
+            if deb in seen:
+                continue
+            seen.add(deb)
+            package = scanned[deb]
+            linked = linked_packages(name, package.elf, providers)
+            made = recipe(
+                package,
+                debian.suite.dist,
+                linked,
+                directories=own_packages.FILESYSTEM_DIRECTORIES,
+            )
+            yield made, arch
+
+
+def _belongs(made: Recipe, target: str, arch: str, debian: Debian) -> bool:
+    if made.arch != "noarch":
+        return target == arch
+    return made.name in debian.packages[arch] or made.name == "filesystem"
+
+
+def _publish(rpms: Sequence[Path], repository: Path, revision: int) -> None:
+    """Puts packages into a repository: links to one file, as architectures share noarch ones."""
+    packages = []
+    for path in rpms:
+        folder = repository / "Packages" / path.name[0].lower()
+        folder.mkdir(parents=True, exist_ok=True)
+        packages.append(folder / path.name)
+        os.link(path, packages[-1])
+    write_repository(repository, packages, revision)
+
+
+def _together(
+    work: Callable[[_T], _R],
+    items: Sequence[_T],
+    done: Callable[[], None],
+    workers: int | None = None,
+) -> list[_R]:
+    """`work` of each item, in order. Threads suffice: the work is done by other programs."""
+    with ThreadPoolExecutor(workers or os.cpu_count() or 2) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            results = []
+            for future in futures:
+                results.append(future.result())
+                done()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return results

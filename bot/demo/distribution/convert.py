@@ -1,0 +1,212 @@
+"""`.deb` -> `.rpm`: two passes over a set of packages, because who links with whom comes first.
+
+The same `.deb` files give the same `.rpm` files, byte for byte, with one version of rpm.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.demo.distribution import tweaks
+from bot.demo.distribution.debian import RPM_ARCH, package_evr
+from bot.demo.distribution.elf import NOT_SCANNED, ElfDependencies, elf_dependencies
+from bot.demo.distribution.relations import provides, requires, weak
+from bot.demo.distribution.spec_text import Recipe, spec_text
+from bot.demo.distribution.unpack import Unpacked, unpack
+from bot.errors import SurroundingsError
+
+# One of rpm's own generators is wanted: ELF. Shebangs would demand what minimal images lack.
+_MACROS = f"""
+%_buildshell /bin/bash
+%_build_id_links none
+%_buildhost reference
+%_binary_payload w3.zstdio
+%_rpmformat 4
+%_source_date_epoch_from_changelog 0
+%source_date_epoch_from_changelog 0
+%use_source_date_epoch_as_buildtime 1
+%clamp_mtime_to_source_date_epoch 1
+%build_mtime_policy clamp_to_source_date_epoch
+%_binaries_in_noarch_packages_terminate_build 0
+%_unpackaged_files_terminate_build 0
+%_missing_doc_files_terminate_build 0
+%_invalid_encoding_terminates_build 0
+%_enable_debug_packages 0
+%debug_package %{{nil}}
+%__arch_install_post %{{nil}}
+%__os_install_post %{{nil}}
+%__check_files %{{nil}}
+%_docdir_fmt none
+%__docdir_path %{{nil}}
+%vendor minimize
+%packager minimize
+%bugurl %{{nil}}
+%optflags %{{nil}}
+%__provides_exclude_from {NOT_SCANNED.pattern}
+%__requires_exclude_from {NOT_SCANNED.pattern}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rpm:
+    """rpm on this machine: where its helpers are, and the private directory that steers it.
+
+    `macro_files` are rpm's own, then ours: the host's and the user's macros are not read.
+    """
+
+    home: Path
+    elfdeps: str
+    macro_files: str
+
+
+def open_rpm(home: Path) -> Rpm:
+    """Prepares the private directory `home`. Raises SurroundingsError without rpmbuild."""
+    configuration = Path(_evaluate("%{_rpmconfigdir}"))
+    elfdeps = configuration / "elfdeps"
+    attributes = configuration / "fileattrs/elf.attr"
+    for path in (elfdeps, attributes):
+        if not path.exists():
+            raise SurroundingsError(
+                f"{path} is not there: rpm cannot find the dependencies of programs.",
+                "Install rpm (Debian, Ubuntu) or rpm-build (Fedora, CentOS).",
+            )
+    (home / "fileattrs").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(attributes, home / "fileattrs/elf.attr")
+    macros = home / "macros"
+    macros.write_text(_MACROS + f"%_fileattrsdir {home}/fileattrs\n")
+    files = (
+        f"{configuration}/macros",
+        f"{configuration}/platform/%{{_target}}/macros",
+        f"{home}/fileattrs/*.attr",
+        f"{macros}",
+    )
+    return Rpm(home, str(elfdeps), ":".join(files))
+
+
+def _evaluate(expression: str) -> str:
+    try:
+        finished = subprocess.run(
+            ["rpm", "--eval", expression], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise SurroundingsError(
+            f"rpm does not work on this machine: {error}",
+            "Install rpm (Debian, Ubuntu) or rpm-build (Fedora, CentOS).",
+        ) from error
+    return finished.stdout.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """The first pass: a package unpacked, and what its programs provide and require."""
+
+    unpacked: Unpacked
+    elf: ElfDependencies
+
+    @property
+    def name(self) -> str:
+        return self.unpacked.fields["Package"]
+
+    @property
+    def arch(self) -> str:
+        return RPM_ARCH[self.unpacked.fields["Architecture"]]
+
+
+def scan(deb: Path, tree: Path, rpm: Rpm) -> Scanned:
+    """Unpacks a `.deb` into `tree`, adds what its scripts would make, looks at its programs."""
+    unpacked = tweaks.apply(unpack(deb, tree))
+    return Scanned(unpacked, elf_dependencies(unpacked, rpm.elfdeps))
+
+
+def recipe(
+    scanned: Scanned,
+    dist: str,
+    linked: frozenset[str],
+    conflicts: tuple[str, ...] = (),
+    directories: frozenset[str] = frozenset(),
+) -> Recipe:
+    """What the package is in rpm's words. `linked`: the packages it needs by ELF capabilities."""
+    fields = scanned.unpacked.fields
+    name, version = fields["Package"], fields["Version"]
+    source, _, source_version = fields.get("Source", name).partition(" ")
+    summary, _, description = fields.get("Description", name).partition("\n")
+    own = tweaks.DEPENDENCIES.get(name, tweaks.NONE)
+    evr = package_evr(version, dist)
+    named = requires(name, fields, dist, linked)
+    if own.requires is not None:
+        named = tuple(text.format(evr=evr) for text in own.requires)
+    return Recipe(
+        name=name,
+        evr=evr,
+        arch=scanned.arch,
+        source=source,
+        source_evr=package_evr(source_version.strip("()") or version, dist),
+        summary=summary,
+        description="\n".join(line.strip() for line in description.splitlines()),
+        url=fields.get("Homepage", ""),
+        tree=scanned.unpacked.tree,
+        entries=scanned.unpacked.entries,
+        time=scanned.unpacked.time,
+        config_files=scanned.unpacked.config_files,
+        requires=tuple(dict.fromkeys((*named, *own.more_requires))),
+        provides=(*provides(fields, dist), *own.more_provides),
+        conflicts=conflicts,
+        recommends=weak("Recommends", fields, dist),
+        suggests=weak("Suggests", fields, dist),
+        enhances=weak("Enhances", fields, dist),
+        directories_of_filesystem=directories,
+    )
+
+
+def write_rpm(recipe: Recipe, target_arch: str, rpm: Rpm, output: Path) -> Path:
+    """Packages a recipe's tree (which is moved away) and returns the `.rpm` in `output`.
+
+    `target_arch` is what rpmbuild is told it builds for: a noarch package is one anywhere.
+    Raises SurroundingsError with rpmbuild's complaint.
+    """
+    work = rpm.home / "work" / f"{recipe.name}.{recipe.arch}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    spec = work / f"{recipe.name}.spec"
+    spec.write_text(spec_text(recipe), encoding="utf-8")
+    finished = subprocess.run(
+        [
+            "rpmbuild",
+            "--quiet",
+            f"--macros={rpm.macro_files}",
+            "--target",
+            f"{target_arch}-linux",
+            f"--define=_topdir {work}",
+            f"--define=_rpmdir {work}/out",
+            f"--define=_tmppath {work}",
+            f"--define=_rpmfilename {recipe.name}.rpm",
+            "-bb",
+            str(spec),
+        ],
+        env=_environment(recipe.time),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    built = work / "out" / f"{recipe.name}.rpm"
+    if finished.returncode != 0 or not built.exists():
+        complaint = "\n".join(finished.stderr.strip().splitlines()[-12:])
+        raise SurroundingsError(f"rpmbuild could not repackage {recipe.name}: {complaint}")
+    output.mkdir(parents=True, exist_ok=True)
+    evr = recipe.evr
+    place = output / f"{recipe.name}-{evr.version}-{evr.release}.{recipe.arch}.rpm"
+    os.utime(built, (recipe.time, recipe.time))
+    built.replace(place)
+    shutil.rmtree(work)
+    return place
+
+
+def _environment(time: int) -> Mapping[str, str]:
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR") if key in os.environ}
+    return {**kept, "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(time), "TZ": "UTC"}

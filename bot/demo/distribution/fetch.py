@@ -1,0 +1,141 @@
+"""Packages and indexes by apt-get, which verifies them, with its own state for each architecture.
+
+The host's package state (`/var/lib/apt`, `/var/lib/dpkg`, `/etc/apt/sources.list*`) is neither
+read nor written; its `apt.conf` is read, for a proxy.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.demo.distribution.debian import DEBIAN_ARCH, Suite
+from bot.errors import SurroundingsError
+
+MIRROR = "http://deb.debian.org/debian"
+KEYRINGS = (
+    Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
+    Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
+    Path("/usr/share/keyring/debian-archive-keyring.gpg"),
+)
+
+
+class MirrorError(SurroundingsError):
+    """The mirror could not be reached, or what it answers is not what its Release file says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apt:
+    """apt-get's own world for one architecture of one suite, in one directory."""
+
+    directory: Path
+    arch: str
+    suite: Suite
+    mirror: str
+
+    @property
+    def debian_arch(self) -> str:
+        return DEBIAN_ARCH[self.arch]
+
+
+def mirror() -> str:
+    """The mirror to ask: MINIMIZE_DEBIAN_MIRROR, or Debian's own."""
+    return os.environ.get("MINIMIZE_DEBIAN_MIRROR", MIRROR).rstrip("/")
+
+
+def keyring() -> Path:
+    """Debian's archive keys on this machine; SurroundingsError if they are not there."""
+    for path in KEYRINGS:
+        if path.exists():
+            return path
+    raise SurroundingsError(
+        "Debian's archive keys are not on this machine, so its packages cannot be verified.",
+        "Install debian-archive-keyring (Debian, Ubuntu) or debian-keyring (Fedora).",
+    )
+
+
+def open_apt(directory: Path, arch: str, suite: Suite) -> Apt:
+    """An empty world in `directory`; what a former call downloaded is kept."""
+    apt = Apt(directory, arch, suite, mirror())
+    for name in ("lists/partial", "cache/archives/partial", "preferences.d"):
+        (directory / name).mkdir(parents=True, exist_ok=True)
+    (directory / "status").write_text("")
+    source = f"[signed-by={keyring()}] {apt.mirror} {suite.codename} main\n"
+    lines = f"deb {source}" + (f"deb-src {source}" if arch == "x86_64" else "")
+    (directory / "sources.list").write_text(lines)
+    return apt
+
+
+def update(apt: Apt) -> Path:
+    """Fetches and verifies the suite's index. Returns the decompressed `Packages` file.
+
+    Raises MirrorError where the mirror does not answer, or answers with other files than its
+    signed Release file names.
+    """
+    for stale in (apt.directory / "lists").glob("*_Packages*"):
+        stale.unlink()
+    _apt_get(apt, "update")
+    found = sorted((apt.directory / "lists").glob(f"*_binary-{apt.debian_arch}_Packages"))
+    if len(found) != 1:
+        raise MirrorError(
+            f"{apt.mirror} has no package index of {apt.suite.codename} for {apt.debian_arch}."
+        )
+    return found[0]
+
+
+def download(apt: Apt, packages: Sequence[tuple[str, str]], directory: Path) -> None:
+    """Fetches the `.deb` of each (name, Debian version) into `directory`, verified by apt."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for start in range(0, len(packages), 200):
+        names = [f"{name}={version}" for name, version in packages[start : start + 200]]
+        _apt_get(apt, "download", *names, directory=directory)
+
+
+def download_source(apt: Apt, package: str, directory: Path) -> None:
+    """Fetches the source package (`.dsc` and tarballs) into `directory`, verified by apt."""
+    directory.mkdir(parents=True, exist_ok=True)
+    _apt_get(apt, "source", "--download-only", package, directory=directory)
+
+
+def _apt_get(apt: Apt, command: str, *arguments: str, directory: Path | None = None) -> None:
+    state = {
+        "Dir::State": apt.directory,
+        "Dir::State::Lists": apt.directory / "lists",
+        "Dir::State::status": apt.directory / "status",
+        "Dir::Cache": apt.directory / "cache",
+        "Dir::Etc::sourcelist": apt.directory / "sources.list",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::preferences": "/dev/null",
+        "Dir::Etc::preferencesparts": apt.directory / "preferences.d",
+        "APT::Architecture": apt.debian_arch,
+        "APT::Architectures::": apt.debian_arch,
+        "APT::Default-Release": "",
+        "APT::Sandbox::User": "",  # _apt cannot write to a person's cache
+        "APT::Update::Error-Mode": "any",
+        "APT::Update::Post-Invoke::": "true",
+        "Acquire::GzipIndexes": "false",
+        "Acquire::Languages": "none",
+        "Acquire::Retries": "3",
+        # A frozen suite's Release file may be old: its signature says it is Debian's.
+        "Acquire::Check-Valid-Until": "false",
+    }
+    options = [part for key, value in state.items() for part in ("-o", f"{key}={value}")]
+    finished = subprocess.run(
+        ["apt-get", "-q", *options, command, *arguments],
+        cwd=directory,
+        env={**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if finished.returncode != 0:
+        lines = [line for line in finished.stderr.splitlines() if line.startswith(("E:", "W:"))]
+        reason = " ".join(line.removeprefix("E: ").removeprefix("W: ") for line in lines[:3])
+        raise MirrorError(
+            f"apt-get {command} of {apt.suite.codename} for {apt.debian_arch} failed:"
+            f" {reason or finished.stderr.strip()[-300:]}",
+            f"Is {apt.mirror} reachable? MINIMIZE_DEBIAN_MIRROR names another mirror.",
+        )

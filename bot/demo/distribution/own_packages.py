@@ -1,0 +1,196 @@
+"""The distribution's own packages: `filesystem`, and the macros that packages are built with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from bot.demo.distribution.debian import Evr, Suite
+from bot.demo.distribution.spec_text import Recipe
+from bot.demo.distribution.unpack import Entry
+
+# Own packages change with the recipe, not with Debian: a fixed time, 2023-06-10 (Debian 12).
+TIME = 1_686_355_200
+LINKS = {"bin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64", "sbin": "usr/sbin"}
+_DIRECTORIES = {
+    **dict.fromkeys(("boot", "dev", "etc", "home", "media", "mnt", "opt", "run", "srv"), 0o755),
+    **dict.fromkeys(("proc", "sys"), 0o555),
+    "root": 0o700,
+    "tmp": 0o1777,
+    **dict.fromkeys(
+        (
+            "etc/profile.d",
+            "usr",
+            "usr/bin",
+            "usr/games",
+            "usr/include",
+            "usr/lib",
+            "usr/lib64",
+            "usr/libexec",
+            "usr/local",
+            "usr/sbin",
+            "usr/share",
+            "usr/share/doc",
+            "usr/share/info",
+            "usr/share/locale",
+            "usr/share/man",
+            *(f"usr/share/man/man{section}" for section in range(1, 9)),
+            "usr/src",
+            "var",
+            "var/cache",
+            "var/lib",
+            "var/log",
+            "var/opt",
+            "var/spool",
+        ),
+        0o755,
+    ),
+    "var/tmp": 0o1777,
+}
+# Debian's fixed users and groups (base-passwd), those that files of packages may belong to.
+_USERS = {
+    "root": (0, 0, "/root", "/bin/sh"),
+    "daemon": (1, 1, "/usr/sbin", "/usr/sbin/nologin"),
+    "bin": (2, 2, "/bin", "/usr/sbin/nologin"),
+    "sys": (3, 3, "/dev", "/usr/sbin/nologin"),
+    "man": (6, 12, "/var/cache/man", "/usr/sbin/nologin"),
+    "mail": (8, 8, "/var/mail", "/usr/sbin/nologin"),
+    "www-data": (33, 33, "/var/www", "/usr/sbin/nologin"),
+    "nobody": (65534, 65534, "/nonexistent", "/usr/sbin/nologin"),
+}
+_GROUPS = {
+    "root": 0,
+    "daemon": 1,
+    "bin": 2,
+    "sys": 3,
+    "adm": 4,
+    "tty": 5,
+    "disk": 6,
+    "mail": 8,
+    "man": 12,
+    "shadow": 42,
+    "utmp": 43,
+    "www-data": 33,
+    "staff": 50,
+    "users": 100,
+    "nogroup": 65534,
+}
+FILESYSTEM_DIRECTORIES = frozenset(f"/{path}" for path in _DIRECTORIES)
+
+MACROS_PACKAGE = "reference-rpm-config"
+_MACROS = """\
+# How packages of the reference distribution are built.
+%dist {dist}
+%vendor minimize reference distribution
+%_dbpath /var/lib/rpm
+%_buildshell /bin/bash
+%_libdir %{{_prefix}}/lib/{triplet}
+%debug_package %{{nil}}
+%_build_id_links none
+%_smp_mflags -j%{{getncpus}}
+%build_cflags -O2 -g0 -fstack-protector-strong -D_FORTIFY_SOURCE=2
+%build_ldflags -Wl,-z,relro -Wl,-z,now
+%source_date_epoch_from_changelog 1
+%use_source_date_epoch_as_buildtime 1
+%clamp_mtime_to_source_date_epoch 1
+%_buildhost reference
+"""
+_TRIPLETS = {
+    "x86_64": "x86_64-linux-gnu",
+    "aarch64": "aarch64-linux-gnu",
+    "ppc64le": "powerpc64le-linux-gnu",
+    "s390x": "s390x-linux-gnu",
+}
+
+
+def filesystem_recipe(tree: Path, suite: Suite) -> Recipe:
+    """The `filesystem` package: directories, the merged-/usr links, users and groups. noarch."""
+    _empty(tree)
+    entries = []
+    for path, mode in _DIRECTORIES.items():
+        (tree / path).mkdir(parents=True, exist_ok=True)
+        entries.append(Entry(f"/{path}", "directory", mode))
+    for path, target in LINKS.items():
+        (tree / path).symlink_to(target)
+        entries.append(Entry(f"/{path}", "link", 0o777))
+    passwd = "".join(
+        f"{name}:x:{uid}:{gid}:{name}:{home}:{shell}\n"
+        for name, (uid, gid, home, shell) in _USERS.items()
+    )
+    group = "".join(f"{name}:x:{gid}:\n" for name, gid in _GROUPS.items())
+    for path, text in (
+        ("etc/passwd", passwd),
+        ("etc/group", group),
+        ("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
+        ("etc/shells", "/bin/sh\n/bin/bash\n/usr/bin/bash\n/usr/bin/sh\n"),
+    ):
+        entries.append(_file(tree, path, text))
+    return _recipe(
+        "filesystem",
+        suite,
+        tree,
+        entries,
+        summary="The directories, links, users and groups that everything else stands on",
+        config_files=frozenset({"/etc/passwd", "/etc/group", "/etc/hosts", "/etc/shells"}),
+        provides=(
+            *(f"user({name})" for name in _USERS),
+            *(f"group({name})" for name in _GROUPS),
+        ),
+    )
+
+
+def macros_recipe(tree: Path, suite: Suite, arch: str) -> Recipe:
+    """The package with rpm's macros for building packages of this distribution."""
+    _empty(tree)
+    text = _MACROS.format(dist=suite.dist, triplet=_TRIPLETS[arch])
+    return _recipe(
+        MACROS_PACKAGE,
+        suite,
+        tree,
+        [_file(tree, "usr/lib/rpm/macros.d/macros.reference", text)],
+        summary="The macros with which packages of the reference distribution are built",
+        arch=arch,
+    )
+
+
+def _recipe(
+    name: str,
+    suite: Suite,
+    tree: Path,
+    entries: list[Entry],
+    *,
+    summary: str,
+    arch: str = "noarch",
+    config_files: frozenset[str] = frozenset(),
+    provides: tuple[str, ...] = (),
+) -> Recipe:
+    evr = Evr(0, suite.number, "1" + suite.dist)
+    return Recipe(
+        name=name,
+        evr=evr,
+        arch=arch,
+        source=name,
+        source_evr=evr,
+        summary=summary,
+        description=summary,
+        url="",
+        tree=tree,
+        entries=tuple(sorted(entries, key=lambda entry: entry.path)),
+        time=TIME,
+        config_files=config_files,
+        provides=provides,
+    )
+
+
+def _empty(tree: Path) -> None:
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir(parents=True)
+
+
+def _file(tree: Path, path: str, text: str) -> Entry:
+    place = tree / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text)
+    os.utime(place, (TIME, TIME))
+    return Entry(f"/{path}", "file", 0o644)

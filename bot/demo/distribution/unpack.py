@@ -1,0 +1,175 @@
+"""A Debian package as a tree of files ready for rpm: merged /usr, links and modes kept."""
+
+from __future__ import annotations
+
+import io
+import os
+import posixpath
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from debian.deb822 import Deb822
+
+from bot.errors import SurroundingsError
+
+MERGED = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
+# Only Debian's own tools read these.
+LEFT_OUT = ("usr/share/lintian/", "usr/share/menu/")
+ELF_MAGIC = b"\x7fELF"
+
+EntryKind = Literal["file", "directory", "link"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One path of a package: absolute, with the mode and owners the package gives it."""
+
+    path: str
+    kind: EntryKind
+    mode: int
+    user: str = "root"
+    group: str = "root"
+    elf: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A Debian package on disk: control fields, tree, and a list of what is in it.
+
+    `time` is the newest modification time in it, in seconds since 1970: the package's own.
+    """
+
+    fields: Mapping[str, str]
+    tree: Path
+    entries: tuple[Entry, ...]
+    config_files: frozenset[str]
+    time: int
+
+
+def merged_path(path: str) -> str:
+    """Where a path (absolute, or relative to the root) is after the merge of /bin, /lib... in /usr.
+
+    The answer is relative to the root, without `./`.
+    """
+    clean = posixpath.normpath("/" + path).lstrip("/")
+    first = clean.split("/", 1)[0]
+    return f"usr/{clean}" if first in MERGED else clean
+
+
+def merged_target(link: str, target: str) -> str:
+    """What a symbolic link at `link` (its place in the package) must say after the merge.
+
+    An absolute target moves with the merge. A relative one is resolved from the old place and made
+    relative to the new, if either of them moved.
+    """
+    if target.startswith("/"):
+        return "/" + merged_path(target)
+    old_place = posixpath.normpath("/" + link)
+    old_target = posixpath.normpath(posixpath.join(posixpath.dirname(old_place), target))
+    new_place, new_target = "/" + merged_path(old_place), "/" + merged_path(old_target)
+    if (new_place, new_target) == (old_place, old_target):
+        return target
+    return posixpath.relpath(new_target, posixpath.dirname(new_place))
+
+
+def unpack(deb: Path, tree: Path) -> Unpacked:
+    """Unpacks a `.deb` into `tree` (made anew)."""
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir(parents=True)
+    fields, config_files = _control(deb)
+    entries: dict[str, Entry] = {}
+    newest = 0
+    with subprocess.Popen(
+        ["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+                for member in archive:
+                    entry = _place(archive, member, tree)
+                    if entry is not None:
+                        entries[entry.path] = entry
+                        newest = max(newest, int(member.mtime))
+        except tarfile.TarError as error:
+            raise SurroundingsError(f"{deb.name} cannot be unpacked: {error}") from error
+        process.stdout.read()
+        complaint = process.stderr.read().decode(errors="replace").strip()
+    if process.returncode != 0:
+        raise SurroundingsError(f"{deb.name} cannot be unpacked: {complaint}")
+    return Unpacked(
+        fields=fields,
+        tree=tree,
+        entries=tuple(entries[path] for path in sorted(entries)),
+        config_files=config_files,
+        time=newest,
+    )
+
+
+def _control(deb: Path) -> tuple[dict[str, str], frozenset[str]]:
+    control = subprocess.run(
+        ["dpkg-deb", "--ctrl-tarfile", str(deb)], capture_output=True, check=False
+    )
+    if control.returncode != 0:
+        complaint = control.stderr.decode(errors="replace").strip()
+        raise SurroundingsError(f"{deb.name} is not a Debian package: {complaint}")
+    members: dict[str, str] = {}
+    with tarfile.open(fileobj=io.BytesIO(control.stdout)) as archive:
+        for name in ("control", "conffiles"):
+            for member in archive.getmembers():
+                if posixpath.normpath(member.name) == name:
+                    content = archive.extractfile(member)
+                    assert content is not None
+                    members[name] = content.read().decode("utf-8")
+    paths = (line.split()[-1] for line in members.get("conffiles", "").splitlines() if line.strip())
+    fields = {str(key): str(value) for key, value in Deb822(members["control"]).items()}
+    return fields, frozenset("/" + merged_path(path) for path in paths)
+
+
+def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, tree: Path) -> Entry | None:
+    """Writes one member below `tree`; None for what the `filesystem` package or nobody carries."""
+    path = merged_path(member.name)
+    if not path or path.startswith(LEFT_OUT) or path + "/" in LEFT_OUT:
+        return None
+    place = tree / path
+    mode = member.mode & 0o7777
+    kind: EntryKind
+    elf = False
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if member.isdir():
+        place.mkdir(exist_ok=True)
+        kind = "directory"
+    elif member.issym():
+        place.symlink_to(merged_target(member.name, member.linkname))
+        kind, mode = "link", 0o777
+    elif member.islnk():
+        target = tree / merged_path(member.linkname)
+        place.hardlink_to(target)
+        kind, elf = "file", _is_elf(target)
+    elif member.isreg():
+        content = archive.extractfile(member)
+        assert content is not None
+        with place.open("xb") as out:
+            shutil.copyfileobj(content, out, 1 << 20)
+        kind, elf = "file", _is_elf(place)
+    else:
+        return None
+    if elf:
+        mode |= 0o111  # as RPM distributions have it: rpm looks for requirements in programs only
+    if kind == "file" and not member.islnk():
+        place.chmod(mode | 0o600)  # the package's own mode is in %files; rpm must read it
+        os.utime(place, (member.mtime, member.mtime))
+    return Entry("/" + path, kind, mode, member.uname or "root", member.gname or "root", elf)
+
+
+def _is_elf(path: Path) -> bool:
+    """Whether this is a program or a shared library (ET_EXEC, ET_DYN in elf(5)), not an object."""
+    with path.open("rb") as file:
+        head = file.read(18)
+    if len(head) < 18 or not head.startswith(ELF_MAGIC):
+        return False
+    return int.from_bytes(head[16:18], "little" if head[5] == 1 else "big") in (2, 3)
