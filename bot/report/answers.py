@@ -1,0 +1,187 @@
+"""Closures, reasons and what-ifs as text for a terminal.
+
+`closures_text` needs no rich, whose import alone costs more than a solve: a cold `minimize
+closure` in a pipe does without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from bot.model import Closure, Edge, ImageKey, Package, WhatIf, Why
+from bot.report.phrase import visible
+from bot.report.sizes import format_size, plural
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.tree import Tree
+
+
+def closures_text(closures: Iterable[Closure]) -> str:
+    """Each closure as a heading and aligned lines: package, installed size, why it is there."""
+    return "\n".join(_closure_lines(c) for c in sorted(closures, key=lambda c: c.key))
+
+
+def print_closures(closures: Iterable[Closure], console: Console) -> None:
+    """Each closure as a table on a terminal, as `closures_text` elsewhere."""
+    if not console.is_terminal:
+        console.file.write(closures_text(closures))
+        return
+    from rich.text import Text
+
+    for closure in sorted(closures, key=lambda c: c.key):
+        console.print(Text(_heading(closure), style="bold"))
+        if closure.status == "ok":
+            table = _table(("Package", "Installed size", "Why"))
+            for name, size, why in _rows(closure):
+                table.add_row(Text(name), Text(size), Text(why, style="dim"))
+            show(console, table)
+        else:
+            for problem in _problems(closure):
+                show(console, Text(f"  {problem}", style="red"))
+        console.print()
+
+
+def print_why(whys: Iterable[Why], console: Console) -> None:
+    """For each image the chains as trees, from each requested package, and the way out."""
+    from rich.text import Text
+
+    for why in sorted(whys, key=lambda w: w.key):
+        if why.nevra is None:
+            show(console, Text(f"It is not in {image_text(why.key)}.", style="bold"))
+            continue
+        heading = Text(visible(str(why.nevra)), style="bold")
+        show(console, heading + Text(f" is in {image_text(why.key)}", style="default"))
+        for chain in why.chains:
+            show(console, _tree(chain))
+        if not why.chains:
+            show(console, Text("  asked for by the workload or its environment"))
+        if why.leaves_with:
+            show(console, Text("It would leave without:"))
+            for leaving in why.leaves_with:
+                show(console, Text(visible(f"  {leaving.nevra} requires {leaving.capability}")))
+        elif why.chains:
+            show(console, Text("No requirement less would make it leave."))
+        console.print()
+
+
+def print_what_if(answers: Iterable[WhatIf], console: Console) -> None:
+    """For each image what would leave and what would come, and what that saves."""
+    from rich.text import Text
+
+    for answer in sorted(answers, key=lambda a: a.key):
+        if answer.status != "ok":
+            show(console, Text(f"{image_text(answer.key)} could not be installed:", style="bold"))
+            for problem in answer.problems:
+                show(console, Text(f"  {visible(problem, 1000)}", style="red"))
+            continue
+        if not answer.removed and not answer.added:
+            show(console, Text(f"{image_text(answer.key)}: nothing would leave.", style="bold"))
+            continue
+        leaving = plural(len(answer.removed), "package")
+        saved = "an unknown size" if answer.saved is None else format_size(answer.saved)
+        show(
+            console,
+            Text(f"{image_text(answer.key)}: {leaving} would leave, saving {saved}", style="bold"),
+        )
+        table = _table(("Package", "Installed size", ""))
+        for package, word in (
+            *((p, "leaves") for p in _by_size(answer.removed)),
+            *((p, "comes instead") for p in _by_size(answer.added)),
+        ):
+            table.add_row(
+                Text(visible(str(package.nevra))), Text(format_size(package.installed_size)), word
+            )
+        show(console, table)
+        console.print()
+
+
+def image_text(key: ImageKey) -> str:
+    """`nginx on minimal, centos-stream-9, x86_64`."""
+    return visible(f"{key.workload} on {key.environment}, {key.repository}, {key.arch}")
+
+
+def show(console: Console, renderable: RenderableType) -> None:
+    """Print for the width of a terminal; anywhere else without wrapping or cutting."""
+    if console.is_terminal:
+        console.print(renderable, highlight=False)
+    else:
+        console.print(renderable, highlight=False, width=10_000, soft_wrap=True)
+
+
+def _closure_lines(closure: Closure) -> str:
+    if closure.status != "ok":
+        problems = "".join(f"  {problem}\n" for problem in _problems(closure))
+        return f"{_heading(closure)}\n{problems}"
+    rows = list(_rows(closure))
+    longest = max((len(name) for name, _, _ in rows), default=0)
+    widest = max((len(size) for _, size, _ in rows), default=0)
+    lines = [f"  {name:<{longest}}  {size:>{widest}}  {why}".rstrip() for name, size, why in rows]
+    return "\n".join([_heading(closure), *lines]) + "\n"
+
+
+def _heading(closure: Closure) -> str:
+    image = image_text(closure.key)
+    if closure.status != "ok":
+        return f"{image}: cannot be installed"
+    sizes = [package.installed_size for package in closure.packages]
+    total = sum(size for size in sizes if size is not None)
+    unknown = sizes.count(None)
+    more = f" and {plural(unknown, 'package')} of unknown size" if unknown else ""
+    return f"{image}: {plural(len(sizes), 'package')}, {format_size(total)} installed{more}"
+
+
+def _problems(closure: Closure) -> Iterator[str]:
+    for request in closure.missing:
+        yield visible(f"nothing provides the request {request}")
+    for problem in closure.problems:
+        yield visible(problem, 1000)
+
+
+def _rows(closure: Closure) -> Iterator[tuple[str, str, str]]:
+    """NEVRA, size, and the first requirement of each package; the largest packages first."""
+    first: dict[object, Edge] = {}
+    others: dict[object, int] = {}
+    for requirement in closure.edges:
+        if requirement.source != requirement.target:
+            first.setdefault(requirement.target, requirement)
+            others[requirement.target] = others.get(requirement.target, -1) + 1
+    for package in _by_size(closure.packages):
+        edge = first.get(package.nevra)
+        if package.nevra in closure.requested:
+            why = "requested"
+        elif edge is None:
+            why = ""
+        else:
+            more = f" and {others[package.nevra]} more" if others[package.nevra] else ""
+            why = visible(f"{edge.source.name} {edge.kind} {edge.capability}{more}")
+        yield visible(str(package.nevra)), format_size(package.installed_size), why
+
+
+def _by_size(packages: Iterable[Package]) -> list[Package]:
+    return sorted(packages, key=lambda p: (-(p.installed_size or 0), p.nevra))
+
+
+def _tree(chain: tuple[Edge, ...]) -> Tree:
+    from rich.text import Text
+    from rich.tree import Tree
+
+    tree = Tree(Text(visible(str(chain[0].source)), style="cyan") + Text(" requested", "dim"))
+    branch = tree
+    for edge in chain:
+        need = Text(f"{edge.kind} {visible(edge.capability)}: ", style="dim")
+        branch = branch.add(need + Text(visible(str(edge.target)), style="cyan"))
+    return tree
+
+
+def _table(head: tuple[str, str, str]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column(head[0], no_wrap=True)
+    table.add_column(head[1], justify="right", no_wrap=True)
+    table.add_column(head[2])
+    return table

@@ -1,0 +1,82 @@
+"""What tables and sentences of a report share: images, architectures, places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bot.model import ImageKey, ImageResult
+from bot.report.document import Block, Detail, Paragraph, Section, Table, cut, section
+from bot.report.fold import Row, arch_order, architectures
+from bot.report.phrase import Phrase, joined, name, plain
+from bot.report.sizes import (
+    plural,
+)
+
+ARROW = " \N{RIGHTWARDS ARROW} "
+MORE = "\N{HORIZONTAL ELLIPSIS}"
+
+
+def image_phrase(place: tuple[str, str, str], *, emphasis: bool = False) -> Phrase:
+    """nginx on minimal, centos-stream-9."""
+    workload, environment, repository = place
+    return (
+        *name(workload, strong=emphasis),
+        *plain(" on "), *name(environment), *plain(", "), *name(repository),
+    )  # fmt: skip
+
+
+def table(
+    head: Sequence[str],
+    rows: Sequence[tuple[Phrase, ...]],
+    right: Iterable[int],
+    most: int,
+    noun: str,
+    tail: str = "",
+) -> list[Block]:
+    """A table of at most `most` rows, and under it how many more there are."""
+    if not rows:
+        return []
+    blocks: list[Block] = [Table(tuple(head), tuple(rows[:most]), frozenset(right))]
+    if len(rows) > most:
+        more = plural(len(rows) - most, f"more {noun}")
+        blocks.append(Paragraph(plain(f"{MORE} and {more}{tail}")))
+    return blocks
+
+
+def rest_section(
+    title: str,
+    head: Sequence[str],
+    rows: Sequence[tuple[Phrase, ...]],
+    right: Iterable[int],
+    detail: Detail,
+    most: int,
+) -> Section | None:
+    """The rows after those that `detail` shows openly, up to `most` in all, folded."""
+    others = rows[detail.shown :]
+    blocks = table(head, others, right, most - detail.shown, "row")
+    return section(f"{title} ({len(others)})", blocks, folded=True)
+
+
+def row_arches(row: Row) -> str:
+    return architectures(row.arches, row.checked)
+
+
+def place_of(key: ImageKey) -> tuple[str, str, str]:
+    return key.workload, key.environment, key.repository
+
+
+def where_phrase(images_: Sequence[ImageResult], in_all: set[ImageKey]) -> Phrase:
+    keys = {image.key for image in images_}
+    if keys >= in_all:
+        return plain("everywhere")
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for image in images_:
+        places.setdefault(place_of(image.key), []).append(image.key.arch)
+    if len({place_of(key) for key in in_all}) == 1:
+        return plain(", ".join(sorted({key.arch for key in keys}, key=arch_order)))
+    phrases = []
+    for place, arches in places.items():
+        everywhere = {key.arch for key in in_all if place_of(key) == place}
+        some = plain(f" ({', '.join(arches)})") if set(arches) != everywhere else ()
+        phrases.append((*name(place[0]), *plain(" on "), *name(place[1]), *some))
+    return joined(cut(phrases, 3, "image"), "; ")

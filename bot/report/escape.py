@@ -1,0 +1,98 @@
+"""Phrases as Markdown and as HTML: the only place where text becomes markup.
+
+Markdown is GitHub's and GitLab's: CommonMark with tables and autolinks, and references that a
+forge links or acts upon (`@name`, `#1`, `!1`, commit ids, GitLab's `/commands` at line starts).
+"""
+
+from __future__ import annotations
+
+import re
+
+from markupsafe import Markup, escape
+
+from bot.report.phrase import Phrase, Piece
+
+_ZERO_WIDTH = "\N{ZERO WIDTH SPACE}"
+_SPECIAL = re.compile(
+    r"[\\|&<>*\[\]`]"
+    r"|[~!$^%@#](?P<sigil>(?=\w|\"))?"  # what forges read as a reference
+    r"|:(?P<address>(?=//))|www(?P<host>(?=\.))"
+    # An underscore between letters or digits is never emphasis (x86_64).
+    r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])",
+    re.IGNORECASE,
+)
+_ENTITIES = {"\\": "&#92;", "|": "&#124;", "&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_LINE_START = re.compile(r"^(?:([-+=/])|(\d+)([.)]))")
+
+
+class Markdown(str):
+    """Text that is Markdown already; the template turns any other string into a code span."""
+
+    __slots__ = ()
+
+
+def to_markdown(phrase: Phrase, *, cell: bool = False) -> Markdown:
+    """`phrase` as one line of Markdown, for a table's cell if `cell`."""
+    text = "".join(_piece_markdown(piece, cell) for piece in phrase)
+    if not cell:
+        text = _LINE_START.sub(lambda m: f"\\{m[1]}" if m[1] else f"{m[2]}\\{m[3]}", text)
+    return Markdown(text)
+
+
+def to_html(phrase: Phrase) -> Markup:
+    """`phrase` as HTML."""
+    return Markup("").join(_piece_html(piece) for piece in phrase)
+
+
+def code_span(text: str, *, cell: bool = False) -> Markdown:
+    """`text` as a code span that no back-tick in it can end.
+
+    In a cell of a table a bar must be written `\\|`, in code too (GFM, 4.10); parsers differ on
+    `\\\\|`, so a backslash before it is kept apart with a zero-width space.
+    """
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if text.startswith(("`", " ")) or text.endswith(("`", " ")) else ""
+    if cell:
+        text = text.replace("\\|", f"\\{_ZERO_WIDTH}|").replace("|", "\\|")
+    return Markdown(f"{fence}{pad}{text}{pad}{fence}")
+
+
+def _piece_markdown(piece: Piece, cell: bool) -> str:
+    if piece.style == "code":
+        return code_span(piece.text, cell=cell)
+    if piece.style == "strong-code":
+        return f"**{code_span(piece.text, cell=cell)}**"
+    text = _escaped(piece.text)
+    if piece.style == "strong":
+        return f"**{text}**"
+    if piece.style == "link":
+        return f"[{text}](<{piece.url}>)"
+    return text
+
+
+def _escaped(text: str) -> str:
+    """Our own words: nothing in them is markup, a mention, a reference or an address."""
+    return _SPECIAL.sub(_escape_match, text)
+
+
+def _escape_match(match: re.Match[str]) -> str:
+    found = match[0]
+    if found in _ENTITIES:
+        return _ENTITIES[found]
+    if match.lastgroup is not None:
+        return found + _ZERO_WIDTH
+    return found if found in "%@#:!^$" or len(found) > 1 else f"\\{found}"
+
+
+def _piece_html(piece: Piece) -> Markup:
+    text = escape(piece.text)
+    if piece.style == "code":
+        return Markup("<code>{}</code>").format(text)
+    if piece.style == "strong":
+        return Markup("<strong>{}</strong>").format(text)
+    if piece.style == "strong-code":
+        return Markup("<strong><code>{}</code></strong>").format(text)
+    if piece.style == "link":
+        return Markup('<a href="{}">{}</a>').format(piece.url, text)
+    return text

@@ -1,0 +1,127 @@
+"""Images folded over architectures: one row where a change does the same on several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from bot.model import ARCHITECTURES, Added, ImageResult, SpecLine
+
+# A person's order: what most people run first, then the alphabet.
+_RANK = {arch: rank for rank, arch in enumerate(ARCHITECTURES)}
+_NUMBERS = {2: "both", 3: "all three", 4: "all four"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image on the architectures on which the change has the same effect.
+
+    `images` are in the order of architectures; `checked` are all architectures that this image
+    was checked on.
+    """
+
+    images: tuple[ImageResult, ...]
+    checked: tuple[str, ...]
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Workload, environment, repository."""
+        key = self.images[0].key
+        return key.workload, key.environment, key.repository
+
+    @property
+    def arches(self) -> tuple[str, ...]:
+        return tuple(image.key.arch for image in self.images)
+
+    @property
+    def first(self) -> ImageResult:
+        return self.images[0]
+
+    @property
+    def broken(self) -> bool:
+        """Installable before this change, and no longer."""
+        return self.first.base.status == "ok" and self.first.head.status != "ok"
+
+    @property
+    def repaired(self) -> bool:
+        return self.first.base.status != "ok" and self.first.head.status == "ok"
+
+    @property
+    def comparable(self) -> bool:
+        """Installable on both sides: there are sizes to compare."""
+        return self.first.base.status == "ok" and self.first.head.status == "ok"
+
+    @cached_property
+    def deltas(self) -> tuple[int | None, ...]:
+        """The change of installed size for each image, in bytes; null where not known."""
+        return tuple(size_delta(image) for image in self.images)
+
+    @cached_property
+    def largest(self) -> int:
+        """The largest of the known differences of size, 0 if there is none."""
+        return max((known_delta(image) for image in self.images), default=0)
+
+
+def size_delta(image: ImageResult) -> int | None:
+    """Head's installed size less base's, in bytes; null where a side is not wholly known."""
+    if image.base.installed_size is None or image.head.installed_size is None:
+        return None
+    return image.head.installed_size - image.base.installed_size
+
+
+def known_delta(image: ImageResult) -> int:
+    """The same over the parts that are known."""
+    return (image.head.known_size or 0) - (image.base.known_size or 0)
+
+
+def arch_order(arch: str) -> tuple[int, str]:
+    """The sort key of an architecture."""
+    return _RANK.get(arch, len(_RANK)), arch
+
+
+def fold(images: Iterable[ImageResult]) -> tuple[Row, ...]:
+    """Rows of images with the same effect, sorted by image and then by architecture."""
+    listed = sorted(images, key=lambda i: (_place(i), arch_order(i.key.arch)))
+    checked: dict[tuple[str, str, str], list[str]] = {}
+    groups: dict[object, list[ImageResult]] = {}
+    for image in listed:
+        checked.setdefault(_place(image), []).append(image.key.arch)
+        groups.setdefault((_place(image), _effect(image)), []).append(image)
+    return tuple(Row(tuple(group), tuple(checked[_place(group[0])])) for group in groups.values())
+
+
+def architectures(arches: Iterable[str], checked: Iterable[str]) -> str:
+    """`all four`, or the names: `x86_64, aarch64`."""
+    listed = sorted(set(arches), key=arch_order)
+    if len(listed) == len(ARCHITECTURES) and set(listed) == set(checked):
+        return _NUMBERS.get(len(listed), "all")
+    return ", ".join(listed)
+
+
+def on_architectures(arches: Iterable[str], checked: Iterable[str]) -> str:
+    """The same in a sentence: `on all four architectures`, `on x86_64 and aarch64`."""
+    text = architectures(arches, checked)
+    if text.startswith("all"):
+        return f"on {text} architectures"
+    return "on " + " and ".join(text.rsplit(", ", 1))
+
+
+def _place(image: ImageResult) -> tuple[str, str, str]:
+    return image.key.workload, image.key.environment, image.key.repository
+
+
+def _effect(image: ImageResult) -> object:
+    """What must be the same on two architectures to share a row: all but the figures."""
+    return (
+        image.changed,
+        image.base.status,
+        image.head.status,
+        frozenset(_came(added) for added in image.added),
+        frozenset(package.nevra.name for package in image.removed),
+        frozenset((o.name, o.metric, o.met, o.worse) for o in image.objectives),
+    )
+
+
+def _came(added: Added) -> tuple[str, SpecLine | None]:
+    return added.package.nevra.name, added.spec

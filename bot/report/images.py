@@ -1,0 +1,204 @@
+"""The sections of a report about images: what the change does to each, and objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bot.model import CheckResult, ImageResult, ObjectiveResult
+from bot.report.cells import ARROW, image_phrase, place_of, rest_section, row_arches, table
+from bot.report.document import (
+    Bullets,
+    Detail,
+    Section,
+    cut,
+    section,
+)
+from bot.report.fold import Row, arch_order, architectures, known_delta, size_delta
+from bot.report.headline import metric_text
+from bot.report.phrase import Phrase, code, joined, plain, prose, strong
+from bot.report.sizes import (
+    count_span,
+    format_count_delta,
+    format_delta,
+    size_span,
+    span,
+)
+
+
+def broken(rows: Sequence[Row], detail: Detail) -> Section | None:
+    """Images that can no longer be installed, with the solver's words."""
+    items = []
+    lost = [row for row in rows if row.broken]
+    if len(lost) == 1 and len(lost[0].first.head.problems) == 1:
+        return None  # the headline has it all
+    for row in lost:
+        problems = [prose(problem) for problem in row.first.head.problems]
+        shown = cut(problems, 3, "problem") or (plain("the solver gives no reason"),)
+        items.append(
+            (*image_phrase(row.place, emphasis=True), *plain(f" ({row_arches(row)}): "),
+             *joined(shown, "; "))
+        )  # fmt: skip
+    blocks = [Bullets(cut(items, detail.lines, "image"))] if items else []
+    return section("Can no longer be installed", blocks)
+
+
+def images(rows: Sequence[Row], detail: Detail, *, rest: bool = False) -> Section | None:
+    """One row for each image, architectures folded where the change does the same.
+
+    The first `detail.shown`, or, with `rest`, the others.
+    """
+    lines = [
+        (
+            image_phrase(row.place, emphasis=True),
+            plain(row_arches(row)),
+            _packages(row),
+            _sizes(row),
+            _change(row),
+            plain(_evidence(row.images)),
+        )
+        for row in rows
+    ]
+    head = ("Image", "Architectures", "Packages", "Installed size", "Change", "Evidence")
+    if rest:
+        return rest_section("More images", head, lines, {2, 3, 4}, detail, detail.rows)
+    return section("", table(head, lines, {2, 3, 4}, detail.shown, "image"))
+
+
+def each_architecture(rows: Sequence[Row], detail: Detail) -> Section | None:
+    """The exact figures where a row above stands for several architectures."""
+    lines = []
+    for row in rows:
+        if len(set(row.deltas)) < 2:
+            continue
+        for image in row.images:
+            one = Row((image,), row.checked)
+            lines.append(
+                (image_phrase(row.place), plain(image.key.arch), _packages(one), _sizes(one),
+                 _change(one), plain(image.evidence))
+            )  # fmt: skip
+    head = ("Image", "Architecture", "Packages", "Installed size", "Change", "Evidence")
+    blocks = table(head, lines, {2, 3, 4}, detail.rows, "image")
+    return section("Each architecture", blocks, folded=True)
+
+
+def objectives(result: CheckResult, detail: Detail) -> Section | None:
+    """The objectives of the checked images; folded where the change harms none."""
+    stands: dict[tuple[object, ...], list[tuple[ImageResult, ObjectiveResult]]] = {}
+    for image in result.images:
+        place = (image.key.workload, image.key.environment, image.key.repository)
+        for o in image.objectives:
+            stands.setdefault((not o.worse, place, o.name, o.metric, o.met), []).append((image, o))
+    lines = []
+    for (_, _, _, metric, _), members in sorted(stands.items(), key=lambda s: str(s[0])):
+        members.sort(key=lambda m: arch_order(m[0].key.arch))
+        (image, objective), place = members[0], place_of(members[0][0].key)
+        checked = [i.key.arch for i in result.images if place_of(i.key) == place]
+        lines.append(
+            (
+                prose(objective.name),
+                (*image_phrase(place),
+                 *plain(f" ({architectures([i.key.arch for i, _ in members], checked)})")),
+                _metric(str(metric)),
+                plain(f"{_values(members, lambda o: o.before)}{ARROW}"
+                      f"{_values(members, lambda o: o.value)}"),
+                plain("" if objective.limit is None else
+                      metric_text(objective.metric, objective.limit)),
+                _state(objective),
+            )
+        )  # fmt: skip
+    harmed = any(o.worse for image in result.images for o in image.objectives)
+    head = ("Objective", "Image", "Metric", "Before and after", "Limit", "State")
+    return section(
+        "Objectives", table(head, lines, {3, 4}, detail.rows, "objective"), folded=not harmed
+    )
+
+
+def _evidence(images: Sequence[ImageResult]) -> str:
+    """`predicted`; `rebuilt (x86_64), transferred (aarch64, s390x)`."""
+    kinds: dict[str, list[str]] = {}
+    for image in images:
+        kinds.setdefault(image.evidence, []).append(image.key.arch)
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    return ", ".join(f"{kind} ({', '.join(arches)})" for kind, arches in kinds.items())
+
+
+def _packages(row: Row) -> Phrase:
+    if not row.comparable:
+        there = [image.base if row.broken else image.head for image in row.images]
+        return plain(count_span(side.packages for side in there))
+    before_text = count_span(image.base.packages for image in row.images)
+    after_text = count_span(image.head.packages for image in row.images)
+    deltas = sorted({(i.head.packages or 0) - (i.base.packages or 0) for i in row.images})
+    if deltas == [0]:
+        return plain(before_text)
+    change = span(format_count_delta(delta) for delta in deltas)
+    return plain(f"{before_text}{ARROW}{after_text} ({change})")
+
+
+def _sizes(row: Row) -> Phrase:
+    if row.broken:
+        return plain("cannot be installed")
+    if row.repaired:
+        return plain(size_span(image.head.installed_size for image in row.images))
+    before = _side_size([(i.base.installed_size, i.base.known_size) for i in row.images])
+    after = _side_size([(i.head.installed_size, i.head.known_size) for i in row.images])
+    return plain(before if before == after else f"{before}{ARROW}{after}")
+
+
+def _side_size(sizes: Sequence[tuple[int | None, int | None]]) -> str:
+    if all(size is not None for size, _ in sizes):
+        return size_span(size for size, _ in sizes)
+    return f"{size_span(known for _, known in sizes)} known"
+
+
+def _change(row: Row) -> Phrase:
+    if row.broken:
+        return strong("broken")
+    if row.repaired:
+        return strong("works again")
+    ordered = sorted(row.images, key=known_delta)
+    complete = all(size_delta(image) is not None for image in ordered)
+    text = span(format_delta(known_delta(image)) for image in ordered)
+    if not complete:
+        return (*strong(text), *plain(" known"))
+    percents = [
+        100 * known_delta(image) / image.base.installed_size
+        for image in ordered
+        if image.base.installed_size
+    ]
+    if not percents or max(map(abs, percents)) < 1:
+        return strong(text)
+    share = span(f"{percent:+.0f} %".replace("-", "\N{MINUS SIGN}") for percent in sorted(percents))
+    return (*strong(text), *plain(f" ({share})"))
+
+
+def _metric(metric: str) -> Phrase:
+    if metric.startswith("unwanted:"):
+        return (*plain("unwanted "), *code(metric.removeprefix("unwanted:")))
+    return plain(metric.replace("_", " "))
+
+
+def _values(
+    members: Sequence[tuple[ImageResult, ObjectiveResult]],
+    which: Callable[[ObjectiveResult], int | None],
+) -> str:
+    values = [(which(o), o.metric) for _, o in members]
+    if any(value is None for value, _ in values):
+        return "not known"
+    if members[0][1].metric == "packages":
+        return count_span(value for value, _ in values)
+    ordered = sorted(values, key=lambda v: v[0] or 0)
+    return span(metric_text(metric, value) for value, metric in ordered)
+
+
+def _state(objective: ObjectiveResult) -> Phrase:
+    if objective.met is None:
+        state = plain("not measured")
+    elif objective.met:
+        state = plain("met")
+    elif objective.worse:
+        state = strong("broken by this change")
+    else:
+        state = plain("broken before, no worse")
+    return (*state, *plain(": "), *prose(objective.reason)) if objective.reason else state

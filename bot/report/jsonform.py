@@ -1,0 +1,304 @@
+"""Results as JSON values: CONTRACT's names, types and units; dictionaries ready for `json`.
+
+Everything is sorted, so the same result gives the same bytes. Fields beyond CONTRACT's: `stage`,
+`notes` and `builds` of a check, `worse` and `reason` of an objective, `stale` of a repository,
+`source`, `from` and the other sizes of a package, `known_size` of totals, `problems` of a what-if.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from bot.model import (
+    BuildNote,
+    CheckResult,
+    Closure,
+    Edge,
+    ImageKey,
+    ImageResult,
+    Nevra,
+    Package,
+    Side,
+    SnapshotState,
+    SpecLine,
+    Suggestion,
+    WhatIf,
+    Why,
+)
+
+if TYPE_CHECKING:
+    from bot.distro import ConfigurationReport
+
+Json = dict[str, Any]
+
+
+def json_text(value: Json) -> str:
+    """`value` as one line of ASCII JSON with a line end.
+
+    No indentation: only then does Python's fast encoder work (tens of thousands of packages).
+    """
+    return json.dumps(value, allow_nan=False) + "\n"
+
+
+def check_to_json(result: CheckResult) -> Json:
+    """CONTRACT's `check` object. `bot.report.check_from_json` reads it back."""
+    return {
+        "base": result.base,
+        "head": result.head,
+        "merge_base": result.merge_base,
+        "specs": list(result.specs),
+        "verdict": result.verdict,
+        "stage": result.stage,
+        "problems": list(result.problems),
+        "notes": list(result.notes),
+        "images": [_image(image) for image in sorted(result.images, key=lambda i: i.key)],
+        "suggestions": [_suggestion(suggestion) for suggestion in result.suggestions],
+        "builds": [_build(build) for build in result.builds],
+    }
+
+
+def closures_to_json(closures: Iterable[Closure]) -> Json:
+    """CONTRACT's `closure` object, images sorted by key."""
+    return {"images": [_closure(closure) for closure in sorted(closures, key=lambda c: c.key)]}
+
+
+def why_to_json(whys: Iterable[Why]) -> Json:
+    """CONTRACT's `why` object, images sorted by key."""
+    return {
+        "images": [
+            {
+                **_key(why.key),
+                "nevra": None if why.nevra is None else str(why.nevra),
+                "roots": [str(root) for root in why.roots],
+                "chains": [_chain(chain) for chain in why.chains],
+                "leaves_with": [
+                    {"nevra": str(leaving.nevra), "capability": leaving.capability}
+                    for leaving in why.leaves_with
+                ],
+            }
+            for why in sorted(whys, key=lambda w: w.key)
+        ]
+    }
+
+
+def what_if_to_json(answers: Iterable[WhatIf]) -> Json:
+    """CONTRACT's `what-if` object, images sorted by key."""
+    return {
+        "images": [
+            {
+                **_key(answer.key),
+                "status": answer.status,
+                "problems": list(answer.problems),
+                "removed": [_package(package) for package in answer.removed],
+                "added": [_package(package) for package in answer.added],
+                "saved": answer.saved,
+            }
+            for answer in sorted(answers, key=lambda a: a.key)
+        ]
+    }
+
+
+def configuration_to_json(report: ConfigurationReport) -> Json:
+    """CONTRACT's `config check` object."""
+    return {
+        "documents": report.documents,
+        "errors": [
+            {"file": str(e.file), "line": e.line, "field": e.field, "message": e.message}
+            for e in report.errors
+        ],
+        "unused": [str(unused) for unused in report.unused],
+    }
+
+
+def _key(key: ImageKey) -> Json:
+    return {
+        "workload": key.workload,
+        "environment": key.environment,
+        "repository": key.repository,
+        "arch": key.arch,
+    }
+
+
+def _snapshot(snapshot: SnapshotState) -> Json:
+    return {
+        "id": snapshot.id,
+        "repositories": [
+            {"id": r.id, "revision": r.revision, "timestamp": r.timestamp, "stale": r.stale}
+            for r in snapshot.repositories
+        ],
+    }
+
+
+def _closure(closure: Closure) -> Json:
+    head = {
+        **_key(closure.key),
+        "status": closure.status,
+        "problems": list(closure.problems),
+        "missing": list(closure.missing),
+        "snapshot": _snapshot(closure.snapshot),
+    }
+    if closure.status != "ok":
+        return {**head, "totals": None, "packages": None}
+    names = {package.nevra: str(package.nevra) for package in closure.packages}
+    required_by: dict[Nevra, list[Json]] = {nevra: [] for nevra in names}
+    for edge in closure.edges:
+        required_by[edge.target].append(
+            {"nevra": names[edge.source], "capability": edge.capability, "kind": edge.kind}
+        )
+    return {
+        **head,
+        "totals": _totals(closure.packages),
+        "packages": [
+            {
+                "nevra": names[package.nevra],
+                "name": package.nevra.name,
+                "epoch": package.nevra.epoch,
+                "version": package.nevra.version,
+                "release": package.nevra.release,
+                "arch": package.nevra.arch,
+                "source": package.source,
+                "from": package.repository,
+                "installed_size": package.installed_size,
+                "installed_size_nodocs": package.installed_size_nodocs,
+                "download_size": package.download_size,
+                "requested": package.nevra in closure.requested,
+                "required_by": required_by[package.nevra],
+            }
+            for package in closure.packages
+        ],
+    }
+
+
+def _package(package: Package) -> Json:
+    return {
+        "nevra": str(package.nevra),
+        "source": package.source,
+        "from": package.repository,
+        "installed_size": package.installed_size,
+        "installed_size_nodocs": package.installed_size_nodocs,
+        "download_size": package.download_size,
+    }
+
+
+def _chain(chain: Iterable[Edge]) -> list[Json]:
+    return [
+        {
+            "from": str(edge.source),
+            "capability": edge.capability,
+            "to": str(edge.target),
+            "kind": edge.kind,
+        }
+        for edge in chain
+    ]
+
+
+def _line(line: SpecLine) -> Json:
+    return {"path": line.path, "line": line.line, "text": line.text}
+
+
+def _side(side: Side) -> Json:
+    layer = side.layer
+    return {
+        "status": side.status,
+        "problems": list(side.problems),
+        "packages": side.packages,
+        "installed_size": side.installed_size,
+        "known_size": side.known_size,
+        "layer": None
+        if layer is None
+        else {"uncompressed": layer.uncompressed, "gzip": layer.gzip, "zstd": layer.zstd},
+    }
+
+
+def _image(image: ImageResult) -> Json:
+    return {
+        **_key(image.key),
+        "changed": image.changed,
+        "evidence": image.evidence,
+        "snapshot": _snapshot(image.snapshot),
+        "base": _side(image.base),
+        "head": _side(image.head),
+        "added": [
+            {
+                **_package(added.package),
+                "requested": added.requested,
+                "chains": [_chain(chain) for chain in added.chains],
+                "spec": None if added.spec is None else _line(added.spec),
+                "leaves_with": [_line(line) for line in added.leaves_with],
+            }
+            for added in sorted(image.added, key=lambda a: a.package.nevra)
+        ],
+        "removed": [_package(p) for p in sorted(image.removed, key=lambda p: p.nevra)],
+        "changed_packages": [
+            {
+                "name": changed.name,
+                "arch": changed.arch,
+                "from": str(changed.before),
+                "to": str(changed.after),
+                "installed_size_delta": changed.delta,
+            }
+            for changed in sorted(image.changed_packages, key=lambda c: (c.name, c.arch, c.after))
+        ],
+        "objectives": [
+            {
+                "name": objective.name,
+                "metric": objective.metric,
+                "before": objective.before,
+                "value": objective.value,
+                "limit": objective.limit,
+                "met": objective.met,
+                "worse": objective.worse,
+                "reason": objective.reason,
+            }
+            for objective in sorted(image.objectives, key=lambda o: (o.name, o.metric))
+        ],
+    }
+
+
+def _suggestion(suggestion: Suggestion) -> Json:
+    return {
+        "spec": _line(suggestion.spec),
+        "replace_with": suggestion.replace_with,
+        "saves": [
+            {
+                **_key(saving.key),
+                "packages": saving.packages,
+                "installed_size": saving.installed_size,
+            }
+            for saving in sorted(suggestion.saves, key=lambda s: s.key)
+        ],
+    }
+
+
+def _build(build: BuildNote) -> Json:
+    return {
+        "side": build.side,
+        "spec": build.spec,
+        "arch": build.arch,
+        "outcome": build.outcome,
+        "message": build.message,
+        "log": build.log,
+        "seconds": build.seconds,
+    }
+
+
+def _totals(packages: tuple[Package, ...]) -> Json:
+    sizes = [package.installed_size for package in packages]
+    return {
+        "packages": len(packages),
+        "installed_size": _sum(sizes),
+        "known_size": sum(size for size in sizes if size is not None),
+        "installed_size_nodocs": _sum(package.installed_size_nodocs for package in packages),
+        "download_size": _sum(package.download_size for package in packages),
+    }
+
+
+def _sum(sizes: Iterable[int | None]) -> int | None:
+    total = 0
+    for size in sizes:
+        if size is None:
+            return None
+        total += size
+    return total

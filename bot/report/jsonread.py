@@ -1,0 +1,169 @@
+"""A check's result read back from its JSON, as the engine stores it.
+
+The JSON is our own writing (`bot.report.jsonform`), not a stranger's: a missing field is a
+programming error and raises KeyError. Packages come back with their names, origins and sizes, but
+without dependencies and files, which no report needs and the JSON does not carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.model import (
+    Added,
+    BuildNote,
+    ChangedPackage,
+    CheckResult,
+    Edge,
+    ImageKey,
+    ImageResult,
+    LayerSize,
+    ObjectiveResult,
+    Package,
+    RepositoryState,
+    Saving,
+    Side,
+    SnapshotState,
+    SpecLine,
+    Suggestion,
+    parse_nevra,
+)
+
+Json = Mapping[str, Any]
+
+
+def check_from_json(value: Json) -> CheckResult:
+    """The CheckResult that `check_to_json` wrote as `value`."""
+    return CheckResult(
+        base=value["base"],
+        head=value["head"],
+        merge_base=value["merge_base"],
+        specs=tuple(value["specs"]),
+        verdict=value["verdict"],
+        images=tuple(_image(image) for image in value["images"]),
+        suggestions=tuple(_suggestion(suggestion) for suggestion in value["suggestions"]),
+        problems=tuple(value["problems"]),
+        notes=tuple(value["notes"]),
+        builds=tuple(_build(build) for build in value["builds"]),
+        stage=value["stage"],
+    )
+
+
+def _key(value: Json) -> ImageKey:
+    return ImageKey(value["workload"], value["environment"], value["repository"], value["arch"])
+
+
+def _snapshot(value: Json) -> SnapshotState:
+    return SnapshotState(
+        value["id"],
+        tuple(
+            RepositoryState(r["id"], r["revision"], r["timestamp"], r["stale"])
+            for r in value["repositories"]
+        ),
+    )
+
+
+def _package(value: Json) -> Package:
+    return Package(
+        nevra=parse_nevra(value["nevra"]),
+        source=value["source"],
+        repository=value["from"],
+        installed_size=value["installed_size"],
+        installed_size_nodocs=value["installed_size_nodocs"],
+        download_size=value["download_size"],
+    )
+
+
+def _chain(value: list[Json]) -> tuple[Edge, ...]:
+    return tuple(
+        Edge(parse_nevra(e["from"]), e["capability"], parse_nevra(e["to"]), e["kind"])
+        for e in value
+    )
+
+
+def _line(value: Json) -> SpecLine:
+    return SpecLine(value["path"], value["line"], value["text"])
+
+
+def _side(value: Json) -> Side:
+    layer = value["layer"]
+    return Side(
+        status=value["status"],
+        problems=tuple(value["problems"]),
+        packages=value["packages"],
+        installed_size=value["installed_size"],
+        known_size=value["known_size"],
+        layer=None
+        if layer is None
+        else LayerSize(layer["uncompressed"], layer["gzip"], layer["zstd"]),
+    )
+
+
+def _added(value: Json) -> Added:
+    return Added(
+        package=_package(value),
+        requested=value["requested"],
+        chains=tuple(_chain(chain) for chain in value["chains"]),
+        spec=None if value["spec"] is None else _line(value["spec"]),
+        leaves_with=tuple(_line(line) for line in value["leaves_with"]),
+    )
+
+
+def _image(value: Json) -> ImageResult:
+    return ImageResult(
+        key=_key(value),
+        snapshot=_snapshot(value["snapshot"]),
+        changed=value["changed"],
+        evidence=value["evidence"],
+        base=_side(value["base"]),
+        head=_side(value["head"]),
+        added=tuple(_added(added) for added in value["added"]),
+        removed=tuple(_package(package) for package in value["removed"]),
+        changed_packages=tuple(
+            ChangedPackage(
+                name=changed["name"],
+                arch=changed["arch"],
+                before=parse_nevra(changed["from"]),
+                after=parse_nevra(changed["to"]),
+                delta=changed["installed_size_delta"],
+            )
+            for changed in value["changed_packages"]
+        ),
+        objectives=tuple(
+            ObjectiveResult(
+                name=objective["name"],
+                metric=objective["metric"],
+                before=objective["before"],
+                value=objective["value"],
+                limit=objective["limit"],
+                met=objective["met"],
+                worse=objective["worse"],
+                reason=objective["reason"],
+            )
+            for objective in value["objectives"]
+        ),
+    )
+
+
+def _suggestion(value: Json) -> Suggestion:
+    return Suggestion(
+        spec=_line(value["spec"]),
+        replace_with=value["replace_with"],
+        saves=tuple(
+            Saving(_key(saving), saving["packages"], saving["installed_size"])
+            for saving in value["saves"]
+        ),
+    )
+
+
+def _build(value: Json) -> BuildNote:
+    return BuildNote(
+        side=value["side"],
+        spec=value["spec"],
+        arch=value["arch"],
+        outcome=value["outcome"],
+        message=value["message"],
+        log=value["log"],
+        seconds=value["seconds"],
+    )

@@ -1,0 +1,111 @@
+"""The comment in a pull request: Markdown for GitHub and GitLab, never longer than they take."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot.model import CheckResult
+from bot.report import background
+from bot.report.document import STEPS, Document, document
+from bot.report.escape import Markdown, code_span, to_markdown
+from bot.report.headline import NOTHING_ANY_MORE
+from bot.report.phrase import Phrase, code, link, plain
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+# The bot finds its comment by this and by the author; it is the comment's first line.
+COMMENT_MARKER = "<!-- minimize:comment -->"
+# GitHub's limit, in characters; GitLab takes a million.
+COMMENT_LIMIT = 65_536
+
+
+def render_comment(
+    result: CheckResult,
+    *,
+    page_url: str | None = None,
+    chat: bool = False,
+    limit: int = COMMENT_LIMIT,
+) -> str:
+    """The comment about `result`, at most `limit` characters (not less than 4,000).
+
+    Where it would be longer, the least important goes first: the graphs, the changed packages,
+    the ends of long lists; `page_url` is where all of it is, or null. `chat` adds the hint to
+    `/minimize help`.
+    """
+    text = ""
+    for step, detail in enumerate(STEPS):
+        text = _render(document(result, detail), _footer(page_url, chat=chat, short=step > 0))
+        if _length(text) <= limit:
+            return text
+    # Foreign texts are cut where they are shown, so this is for a limit below our own words.
+    return _render(
+        Document(plain("This report is too long for a comment."), (), (), (), result.verdict),
+        _footer(page_url, chat=chat, short=True),
+    )
+
+
+def render_nothing_any_more(
+    result: CheckResult, *, page_url: str | None = None, chat: bool = False
+) -> str:
+    """The text that replaces a comment when a later push takes the change back."""
+    said = Document(plain(NOTHING_ANY_MORE), (), (), background.footer(result), result.verdict)
+    return _render(said, _footer(page_url, chat=chat, short=False))
+
+
+def _footer(page_url: str | None, *, chat: bool, short: bool) -> list[Phrase]:
+    lines: list[Phrase] = []
+    if page_url is not None:
+        shown = link("The full report", page_url)
+        lines.append(
+            (*shown, *plain(" has what is left out here." if short else " is a page of its own."))
+        )
+    elif short:
+        lines.append(plain("Parts of this report are left out: they do not fit in a comment."))
+    if chat:
+        lines.append((*plain("Comment "), *code("/minimize help"), *plain(" for what to ask.")))
+    return lines
+
+
+def _length(text: str) -> int:
+    """Characters as a forge may count them: UTF-16 units, never fewer than code points."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _render(said: Document, footer: list[Phrase]) -> str:
+    rendered = _template().render(
+        marker=Markdown(COMMENT_MARKER), document=said, footer=[*said.footer, *footer]
+    )
+    return re.sub("\n{3,}", "\n\n", rendered).strip() + "\n"
+
+
+def _finalize(value: Any) -> str:
+    """What the template prints: Markdown as it is, numbers, any other text as a code span."""
+    if isinstance(value, Markdown):
+        return value
+    if isinstance(value, int):
+        return str(value)
+    return code_span(str(value))
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    # HTML's escaping is not Markdown's: `_finalize` stands in its place.
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=False,
+        finalize=_finalize,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["md"] = to_markdown
+    environment.filters["cell"] = lambda phrase: to_markdown(phrase, cell=True)
+    environment.filters["own"] = Markdown
+    environment.filters["kind"] = lambda block: type(block).__name__
+    return environment.get_template("comment.md.j2")

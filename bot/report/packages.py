@@ -1,0 +1,224 @@
+"""The sections of a report about packages: what comes in and why, what leaves, what changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.model import CheckResult, ImageKey, ImageResult, SpecLine
+from bot.report.cells import (
+    ARROW,
+    MORE,
+    image_phrase,
+    place_of,
+    rest_section,
+    row_arches,
+    table,
+    where_phrase,
+)
+from bot.report.document import (
+    Block,
+    Bullets,
+    Detail,
+    Graph,
+    Paragraph,
+    Section,
+    cut,
+    section,
+)
+from bot.report.fold import Row, architectures
+from bot.report.mermaid import chains_graph
+from bot.report.phrase import Phrase, code, listing, name, plain
+from bot.report.reasons import Arrival, arrivals, line_phrase, short_name
+from bot.report.sizes import (
+    count_span,
+    delta_span,
+    format_size,
+    plural,
+    size_span,
+)
+
+
+def came_in(
+    rows: Sequence[Row], result: CheckResult, detail: Detail, *, rest: bool = False
+) -> Section | None:
+    """The added packages, each with its size, the requirement that drew it, and the line.
+
+    The largest `detail.shown`, or, with `rest`, the others.
+    """
+    found = arrivals(rows)
+    if not found:
+        return None
+    in_all = {image.key for row in rows for image in row.images if not row.broken}
+    somewhere = any({i.key for i in arrival.images} != in_all for arrival in found)
+    with_path = len(result.specs) > 1
+    lines = []
+    for arrival in found:
+        cells = [
+            code(arrival.name + (f".{arrival.arch}" if arrival.arch else "")),
+            plain(size_span(arrival.sizes)),
+            _need(arrival),
+            _brought(arrival, with_path=with_path),
+        ]
+        if somewhere:
+            cells.append(where_phrase(arrival.images, in_all))
+        lines.append(tuple(cells))
+    head = ["Package", "Size", "Needed because", "Brought by", *(["Where"] if somewhere else [])]
+    if rest:
+        return rest_section("More packages that come in", head, lines, {1}, detail, detail.arrivals)
+    others = found[detail.shown :]
+    tail = f" ({format_size(sum(arrival.largest for arrival in others))})" if others else ""
+    return section("What comes in", table(head, lines, {1}, detail.shown, "package", tail))
+
+
+def way_out(rows: Sequence[Row], result: CheckResult, detail: Detail) -> Section | None:
+    """What would take the added packages out again: lines to drop, weaker ones, measured."""
+    items: list[Phrase] = []
+    sets = {added.leaves_with for row in rows for i in row.images for added in i.added}
+    for lines in sorted(sets - {()}, key=lambda lines: (len(lines), lines)):
+        items.append(_without(lines, rows))
+    for suggestion in result.suggestions:
+        if suggestion.saves:
+            packages = count_span(s.packages for s in suggestion.saves)
+            saved = size_span(s.installed_size for s in suggestion.saves)
+            items.append(
+                (*code(suggestion.replace_with), *plain(" instead of "),
+                 *line_phrase(suggestion.spec),
+                 *plain(f" keeps out {_nouned(packages)}, {saved}, "),
+                 *_keys([saving.key for saving in suggestion.saves], rows), *plain("."))
+            )  # fmt: skip
+    linked = [a for a in arrivals(rows) if a.linked]
+    if linked:
+        items.append(
+            (*listing(cut([code(a.name) for a in linked], 5, "package")),
+             *plain(f" {'leaves' if len(linked) == 1 else 'leave'} only when the build no longer "
+                    "links what needs it: no line of the spec names it."))
+        )  # fmt: skip
+    blocks = [Bullets(cut(items, detail.lines, "way"))] if items else []
+    return section("What would take it out again", blocks)
+
+
+def left(rows: Sequence[Row], detail: Detail) -> Section | None:
+    """The removed packages."""
+    gone: dict[str, list[tuple[ImageResult, int | None]]] = {}
+    for row in rows:
+        for image in row.images:
+            for package in image.removed:
+                text = short_name(package.nevra, image.key.arch)
+                gone.setdefault(text, []).append((image, package.installed_size))
+    in_all = {image.key for row in rows for image in row.images}
+    lines = [
+        (
+            code(text),
+            plain(size_span(s for _, s in found)),
+            where_phrase([i for i, _ in found], in_all),
+        )
+        for text, found in sorted(gone.items(), key=lambda g: (-max(s or 0 for _, s in g[1]), g[0]))
+    ]
+    blocks = table(("Package", "Size", "Where"), lines, {1}, detail.arrivals, "package")
+    return section(f"What leaves ({plural(len(gone), 'package')})", blocks, folded=True)
+
+
+def changed_packages(rows: Sequence[Row], detail: Detail) -> Section | None:
+    """The packages on both sides whose version, size or dependencies differ."""
+    if not detail.changed:
+        return None
+    moved: dict[tuple[str, str, str], list[tuple[ImageResult, int | None]]] = {}
+    for row in rows:
+        for image in row.images:
+            for c in image.changed_packages:
+                key = (short_name(c.after, image.key.arch), c.before.evr, c.after.evr)
+                moved.setdefault(key, []).append((image, c.delta))
+    in_all = {image.key for row in rows for image in row.images}
+    lines = [
+        (
+            code(text),
+            code(before) if before == after else (*code(before), *plain(ARROW), *code(after)),
+            plain(delta_span(delta for _, delta in found)),
+            where_phrase([image for image, _ in found], in_all),
+        )
+        for (text, before, after), found in sorted(
+            moved.items(), key=lambda m: (-max(abs(d or 0) for _, d in m[1]), m[0])
+        )
+    ]
+    head = ("Package", "Version", "Change", "Where")
+    return section(
+        f"Changed packages ({len(moved)})",
+        table(head, lines, {2}, detail.changed, "package"),
+        folded=True,
+    )
+
+
+def chains(rows: Sequence[Row], detail: Detail) -> Section | None:
+    """The chains drawn as graphs, one for each different set of added packages."""
+    if not detail.graph_nodes:
+        return None
+    drawn: dict[str, Row] = {}
+    for row in rows:
+        graph = chains_graph(row.images[:1], detail.graph_nodes)
+        if graph:
+            drawn.setdefault(graph, row)
+    blocks: list[Block] = []
+    for graph, row in list(drawn.items())[:3]:
+        if len(drawn) > 1:
+            blocks.append(Paragraph((*image_phrase(row.place), *plain(f" ({row_arches(row)})"))))
+        blocks.append(Graph(graph))
+    if len(drawn) > 3:
+        blocks.append(Paragraph(plain(f"{MORE} and {len(drawn) - 3} more graphs")))
+    return section("The chains, drawn", blocks, folded=True)
+
+
+def _need(arrival: Arrival) -> Phrase:
+    if arrival.need is None:
+        return plain("asked for by the workload or its environment")
+    verb = {"requires": "requires", "recommends": "recommends", "supplements": "is supplemented by"}
+    return (
+        *code(arrival.need.source.name),
+        *plain(f" {verb[arrival.need.kind]} "),
+        *code(arrival.need.capability),
+    )
+
+
+def _brought(arrival: Arrival, *, with_path: bool) -> Phrase:
+    if arrival.spec is not None:
+        if with_path:
+            return line_phrase(arrival.spec)
+        return (*code(arrival.spec.text), *plain(f" (line {arrival.spec.line})"))
+    if arrival.linked and arrival.entry is not None:
+        if arrival.entry is arrival.need:
+            return plain("linked by the build, no line names it")
+        return (*plain("linked by the build ("), *code(arrival.entry.capability), *plain(")"))
+    return plain("no line can be named")
+
+
+def _without(lines: tuple[SpecLine, ...], rows: Sequence[Row]) -> Phrase:
+    """What leaves when `lines` go together, measured: count and size over the images."""
+    counts, sizes = [], []
+    for row in rows:
+        for image in row.images:
+            gone = [a for a in image.added if a.leaves_with and set(a.leaves_with) <= set(lines)]
+            if gone:
+                known = [a.package.installed_size for a in gone]
+                counts.append(len(gone))
+                sizes.append(None if None in known else sum(size or 0 for size in known))
+    what = _nouned(count_span(counts))
+    together = " together" if len(lines) > 1 else ""
+    return (
+        *plain("Without "), *listing([line_phrase(line) for line in lines]),
+        *plain(f"{together}, {what} {'leaves' if what == '1 package' else 'leave'} again: "
+               f"{size_span(sizes)}."),
+    )  # fmt: skip
+
+
+def _nouned(counts: str) -> str:
+    return f"{counts} package" if counts == "1" else f"{counts} packages"
+
+
+def _keys(keys: Sequence[ImageKey], rows: Sequence[Row]) -> Phrase:
+    """In which images: their number, or the one with its architectures."""
+    places = {place_of(key) for key in keys}
+    if len(places) > 1:
+        return plain(f"in {len(places)} images")
+    place = next(iter(places))
+    checked = next((row.checked for row in rows if row.place == place), ())
+    arches = architectures([key.arch for key in keys], checked)
+    return (*plain("in "), *name(place[0]), *plain(f" ({arches})"))

@@ -1,0 +1,158 @@
+"""Sentences with foreign parts in them, written once and rendered for Markdown, HTML and terminals.
+
+A phrase is a tuple of pieces. Only the words in our own source are `plain`; what comes from a
+change, a repository or a document is a `code`, a `name` or `prose`, so that no renderer has to
+guess what may be trusted. The renderers escape every piece all the same.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+# What a person still reads; the rest of a longer text is cut with an ellipsis.
+_LONGEST = 240
+# Words that no forge and no Markdown gives a meaning: letters, with ordinary punctuation around.
+_WORD = re.compile(
+    r"[(\"'\u201c]?[A-Za-z]+(?:['\u2019-][A-Za-z]+)*(?:[.,;!?]?[)\"'\u201d]?[.,;:!?]?)"
+)
+_NUMBER = re.compile(r"\(?\d{1,6}[)]?[.,;:]?")
+_COMPARISON = frozenset({"<", "<=", "=", ">=", ">"})
+# Names that read best without quotes: `minimal`, `nginx`, `python3`, `centos-stream-9`.
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+# Forges link seven and more hexadecimal digits to a commit, and `GH-1` to an issue.
+_REFERENCE = re.compile(r"(?i)[0-9a-f]{7,}|.*\bgh-\d+.*")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a phrase; `url` is there for a `link` only, absolute http(s)."""
+
+    style: Literal["plain", "code", "strong", "strong-code", "link"]
+    text: str
+    url: str = ""
+
+
+Phrase = tuple[Piece, ...]
+
+
+def visible(text: str, longest: int = _LONGEST) -> str:
+    """`text` on one line, without characters that are not seen, cut after `longest`.
+
+    White space becomes single spaces. Control, format (text direction, zero width), surrogate,
+    private and unassigned characters become U+FFFD: they can hide or reorder what is shown.
+    """
+    shown = " ".join(text.split())
+    if not (shown.isascii() and shown.isprintable()):
+        shown = "".join(
+            "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c)[0] == "C" else c for c in shown
+        )
+    return shown if len(shown) <= longest else shown[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def plain(text: str) -> Phrase:
+    """Our own words."""
+    return (Piece("plain", text),)
+
+
+def code(text: str) -> Phrase:
+    """A foreign text, verbatim: a capability, a package, a line of a spec file, a path."""
+    return (Piece("code", visible(text) or "(empty)"),)
+
+
+def name(text: str, *, strong: bool = False) -> Phrase:
+    """A foreign name: as a word where it is a simple one, otherwise as code."""
+    simple = _NAME.fullmatch(text) is not None and _REFERENCE.fullmatch(text) is None
+    if strong:
+        return (Piece("strong" if simple else "strong-code", visible(text) or "(empty)"),)
+    return plain(visible(text)) if simple else code(text)
+
+
+def strong(text: str) -> Phrase:
+    """Our own words, with emphasis."""
+    return (Piece("strong", text),)
+
+
+def link(text: str, url: str) -> Phrase:
+    """A link where `url` is absolute http(s), otherwise `text` alone."""
+    safe = re.fullmatch(r"https?://[^\s<>\"'`\\^{}|\x00-\x1f\x7f-\U0010ffff]+", url)
+    return (Piece("link", text, url),) if safe else plain(text)
+
+
+def prose(text: str, longest: int = 1000) -> Phrase:
+    """A sentence with foreign parts (a solver's, rpm's or our own): words stay words.
+
+    Whatever is not an ordinary word or a small number becomes code, neighbours together, so no
+    mention, reference, address or markup in it means anything.
+    """
+    pieces: list[Piece] = []
+    tokens = visible(text, longest).split(" ")
+    for index, token in enumerate(tokens):
+        neighbours = tokens[max(index - 1, 0) : index + 2]
+        # A number with a mark after it would start a list.
+        number = _NUMBER.fullmatch(token) is not None and (index > 0 or token.isdigit())
+        compared = any(neighbour in _COMPARISON for neighbour in neighbours)
+        ordinary = (number or _is_word(token)) and not compared
+        before, core, after = (token, "", "") if ordinary else _core(token)
+        _append(pieces, Piece("plain", (" " if index else "") + before))
+        _append(pieces, Piece("code", core))
+        _append(pieces, Piece("plain", after))
+    return tuple(pieces)
+
+
+def joined(phrases: Iterable[Phrase], separator: str, last: str | None = None) -> Phrase:
+    """`phrases` with our own `separator` between them, `last` before the last one."""
+    listed = list(phrases)
+    together: list[Piece] = []
+    for index, phrase in enumerate(listed):
+        if index:
+            is_last = index == len(listed) - 1 and last is not None
+            together.append(Piece("plain", last if is_last and last is not None else separator))
+        together.extend(phrase)
+    return tuple(together)
+
+
+def listing(phrases: Iterable[Phrase]) -> Phrase:
+    """`a`, `a and b`, `a, b and c`."""
+    return joined(phrases, ", ", " and ")
+
+
+def to_plain(phrase: Phrase) -> str:
+    """The phrase without any markup."""
+    return "".join(piece.text for piece in phrase)
+
+
+def _core(token: str) -> tuple[str, str, str]:
+    """Opening marks, what is between, closing marks; brackets that belong to it stay."""
+    core = token.lstrip("\"'")
+    while core.startswith("(") and core.count("(") > core.count(")"):
+        core = core[1:]
+    before = token[: len(token) - len(core)]
+    whole = core
+    while core and (
+        core[-1] in ".,;:!?\"'" or (core[-1] == ")" and core.count(")") > core.count("("))
+    ):
+        core = core[:-1]
+    return (before, core, whole[len(core) :]) if core else ("", token, "")
+
+
+def _append(pieces: list[Piece], piece: Piece) -> None:
+    """Add `piece`; the space between two codes goes into them, so that they are one."""
+    if not piece.text:
+        return
+    styles = [previous.style for previous in pieces[-2:]] + [piece.style]
+    if styles == ["code", "plain", "code"] and pieces[-1].text == " ":
+        pieces[-2:] = [Piece("code", f"{pieces[-2].text} {piece.text}")]
+    elif pieces and pieces[-1].style == "plain" == piece.style:
+        pieces[-1] = Piece("plain", pieces[-1].text + piece.text)
+    else:
+        pieces.append(piece)
+
+
+def _is_word(token: str) -> bool:
+    return (
+        _WORD.fullmatch(token) is not None and _REFERENCE.fullmatch(token.strip(".,;:!?")) is None
+    )

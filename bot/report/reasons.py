@@ -1,0 +1,143 @@
+"""Why packages came in: the requirement that drew each, and what of the change is behind it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.model import Added, Edge, ImageResult, Nevra, SpecLine
+from bot.report.fold import Row, arch_order
+from bot.report.phrase import Phrase, code, joined, plain
+
+# What rpm's generator writes for a library that a binary is linked with.
+_SONAME = re.compile(r"lib[^\s(]*\.so(\.[^\s(]+)*\(.*\)(\(64bit\))?|lib[^\s(]*\.so(\.[^\s(]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A package that comes in to images for one reason, over all images where it does.
+
+    `need` is the requirement that draws it, null where the package was asked for itself. `entry`
+    is the requirement by which the chain leaves what was there before; `linked` says that it is
+    a library which the build found and no line names. `images` are where it comes in, `sizes` its
+    sizes there in bytes, null where not known.
+    """
+
+    name: str
+    arch: str
+    need: Edge | None
+    entry: Edge | None
+    spec: SpecLine | None
+    linked: bool
+    images: tuple[ImageResult, ...]
+    sizes: tuple[int | None, ...]
+
+    @property
+    def largest(self) -> int:
+        return max((size or 0 for size in self.sizes), default=0)
+
+
+def arrivals(rows: Iterable[Row]) -> tuple[Arrival, ...]:
+    """The added packages of `rows`, the largest first, one for each name and reason."""
+    groups: dict[tuple[object, ...], list[tuple[ImageResult, Added, Edge | None, Edge | None]]] = {}
+    for row in rows:
+        for image in row.images:
+            came = frozenset(added.package.nevra for added in image.added)
+            for added in image.added:
+                chain = _shown_chain(added)
+                need = chain[-1] if chain else None
+                entry = next((edge for edge in chain if edge.target in came), None)
+                nevra = added.package.nevra
+                group = (
+                    nevra.name,
+                    # One row for the image's own architecture and noarch, others apart.
+                    "" if nevra.arch in (image.key.arch, "noarch") else nevra.arch,
+                    need and (need.source.name, _stem(need.capability)),
+                    entry and _stem(entry.capability),
+                    added.spec,
+                )
+                groups.setdefault(group, []).append((image, added, need, entry))
+    found = []
+    for (_, arch, *_), members in groups.items():
+        members.sort(key=lambda m: (arch_order(m[0].key.arch), m[0].key))
+        image, added, need, entry = members[0]
+        found.append(
+            Arrival(
+                name=added.package.nevra.name,
+                arch=str(arch),
+                need=need,
+                entry=entry,
+                spec=added.spec,
+                linked=added.spec is None
+                and entry is not None
+                and image.evidence != "predicted"
+                and is_library(entry.capability),
+                images=tuple(m[0] for m in members),
+                sizes=tuple(m[1].package.installed_size for m in members),
+            )
+        )
+    return tuple(sorted(found, key=lambda a: (-a.largest, a.name, a.arch)))
+
+
+def is_library(capability: str) -> bool:
+    """Whether `capability` is the soname of a library (`libz.so.1()(64bit)`)."""
+    return _SONAME.fullmatch(capability) is not None
+
+
+def line_place(line: SpecLine) -> Phrase:
+    """`nginx.spec` line 31."""
+    return (*code(line.path), *plain(f" line {line.line}"))
+
+
+def line_phrase(line: SpecLine) -> Phrase:
+    """`Requires: perl` (`nginx.spec` line 31)."""
+    return (*code(line.text), *plain(" ("), *line_place(line), *plain(")"))
+
+
+def behind(found: Iterable[Arrival], most: int = 2) -> Phrase:
+    """Because of what packages come in, a clause for a sentence; empty where nothing can be named.
+
+    The lines and libraries that bring most bytes come first; after `most`, the others are counted.
+    """
+    weights: dict[tuple[str, object], int] = {}
+    texts: dict[tuple[str, object], Phrase] = {}
+    for arrival in found:
+        if arrival.spec is not None:
+            cause: tuple[str, object] = ("line", arrival.spec)
+            texts[cause] = line_phrase(arrival.spec)
+        elif arrival.linked and arrival.entry is not None:
+            cause = ("library", _stem(arrival.entry.capability))
+            texts.setdefault(
+                cause, (*plain("the build now links "), *code(arrival.entry.capability))
+            )
+        else:
+            continue
+        weights[cause] = weights.get(cause, 0) + arrival.largest
+    causes = sorted(weights, key=lambda cause: (-weights[cause], str(cause)))
+    lines = [texts[cause] for cause in causes[:most] if cause[0] == "line"]
+    libraries = [texts[cause] for cause in causes[:most] if cause[0] == "library"]
+    clauses = []
+    if lines:
+        clauses.append((*plain("because of "), *joined(lines, " and ")))
+    if libraries:
+        clauses.append((*plain("because "), *joined(libraries, " and ")))
+    if not clauses:
+        return ()
+    more = len(causes) - most
+    others = plain(f" and {more} more") if more > 0 else ()
+    return (*joined(clauses, " and "), *others)
+
+
+def short_name(nevra: Nevra, image_arch: str) -> str:
+    """The package's name, with its architecture where that is not the image's own."""
+    return nevra.name if nevra.arch in (image_arch, "noarch") else f"{nevra.name}.{nevra.arch}"
+
+
+def _shown_chain(added: Added) -> tuple[Edge, ...]:
+    return min(added.chains, key=lambda chain: (len(chain), chain), default=())
+
+
+def _stem(capability: str) -> str:
+    """A capability without the mark of a 64-bit architecture, which not all of them have."""
+    return capability.replace("()(64bit)", "").replace("(64bit)", "")

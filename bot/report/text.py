@@ -1,0 +1,151 @@
+"""A check, a configuration's report, objectives and tracked steps as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from bot.model import CheckResult
+from bot.report.answers import show
+from bot.report.document import Block, Bullets, Detail, Graph, Paragraph, Table, document
+from bot.report.headline import metric_text
+from bot.report.phrase import Phrase, visible
+from bot.report.sizes import format_count, format_delta, format_size, plural
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bot.distro import ConfigurationReport
+
+_TONES = {"success": "bold green", "failure": "bold red", "neutral": "bold yellow"}
+_STYLES = {"plain": "", "code": "cyan", "strong": "bold", "strong-code": "bold cyan", "link": ""}
+# Graphs are for browsers; a terminal has room for everything else.
+_DETAIL = Detail(graph_nodes=0, changed=40, shown=40)
+
+Json = Mapping[str, Any]
+
+
+def print_check(result: CheckResult, console: Console) -> None:
+    """The report of a check: what the comment says, without the graphs."""
+    said = document(result, _DETAIL)
+    show(console, Text(result.verdict, style=_TONES[said.tone]) + Text(": ") + _text(said.headline))
+    for phrase in said.lead:
+        show(console, _text(phrase))
+    for section in said.sections:
+        console.print()
+        if section.title:
+            show(console, Text(section.title, style="bold"))
+        for block in section.blocks:
+            _print_block(block, console)
+    console.print()
+    for phrase in said.footer:
+        show(console, _text(phrase, dim=True))
+
+
+def print_configuration(report: ConfigurationReport, console: Console) -> None:
+    """How many documents there are, and what is wrong in which."""
+    for error in report.errors:
+        place = Text(visible(f"{error.file}:{error.line}"), style="bold")
+        field = Text(visible(f" {error.field}: ") if error.field else " ", style="cyan")
+        show(console, place + field + Text(visible(error.message, 1000)))
+    for unused in report.unused:
+        show(console, Text(visible(f"not used: {unused}", 1000), style="yellow"))
+    errors = plural(len(report.errors), "error")
+    style = "bold red" if report.errors else "bold green"
+    show(console, Text(f"{plural(report.documents, 'document')}, {errors}", style=style))
+
+
+def print_objectives(value: Json, console: Console) -> None:
+    """CONTRACT's `objectives` object: each objective's images with value, limit, target, trend."""
+    for objective in value["objectives"]:
+        show(console, Text(visible(objective["name"]), style="bold"))
+        head = ("Image", "Metric", "Value", "Limit", "Target", "In a week", "State")
+        table = _rich_table(head, {2, 3, 4, 5})
+        for image in objective["images"]:
+            metric, trend = image["metric"], image["trend_per_week"]
+            table.add_row(
+                _image(image),
+                Text(visible(metric)),
+                Text(metric_text(metric, image["value"])),
+                Text(_target(metric, image["limit"])),
+                Text(_target(metric, image["target"])),
+                Text("" if trend is None else _delta(metric, round(trend))),
+                _met(image["met"]),
+            )
+        show(console, table)
+        console.print()
+
+
+def print_track(value: Json, console: Console) -> None:
+    """CONTRACT's `track` object: each image that moved, and which packages moved it."""
+    moved = [image for image in value["images"] if image["steps"]]
+    for image in moved:
+        before, after = image["before"], image["after"]
+        was, now = ((side or {}).get("installed_size") for side in (before, after))
+        change = f"{format_size(was)} \N{RIGHTWARDS ARROW} {format_size(now)}"
+        if was is not None and now is not None:
+            change += f" ({format_delta(now - was)})"
+        show(console, _image(image) + Text(f": {change}", style="bold"))
+        table = _rich_table(("Package", "Change"), {1})
+        for step in image["steps"]:
+            table.add_row(Text(visible(step["package"])), Text(format_delta(step["delta"])))
+        show(console, table)
+        console.print()
+    still = len(value["images"]) - len(moved)
+    show(console, Text(f"{plural(len(moved), 'image')} moved, {format_count(still)} did not."))
+    if value["objectives"]:
+        console.print()
+        print_objectives(value, console)
+
+
+def _print_block(block: Block, console: Console) -> None:
+    if isinstance(block, Paragraph):
+        show(console, _text(block.phrase))
+    elif isinstance(block, Bullets):
+        for item in block.items:
+            show(console, Text("  - ") + _text(item))
+    elif isinstance(block, Table):
+        table = _rich_table(block.head, block.right)
+        for row in block.rows:
+            table.add_row(*(_text(phrase) for phrase in row))
+        show(console, table)
+    elif isinstance(block, Graph):
+        show(console, Text(block.source))
+
+
+def _rich_table(head: tuple[str, ...], right: frozenset[int] | set[int]) -> RichTable:
+    table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for index, title in enumerate(head):
+        table.add_column(title, justify="right" if index in right else "left", overflow="fold")
+    return table
+
+
+def _text(phrase: Phrase, *, dim: bool = False) -> Text:
+    text = Text(style="dim" if dim else "")
+    for piece in phrase:
+        link = f" link {piece.url}" if piece.style == "link" else ""
+        text.append(piece.text, style=f"{_STYLES[piece.style]}{link}".strip())
+    return text
+
+
+def _image(key: Json) -> Text:
+    place = f"{key['workload']} on {key['environment']}, {key['repository']}, {key['arch']}"
+    return Text(visible(place))
+
+
+def _target(metric: str, value: int | None) -> str:
+    return "" if value is None else metric_text(metric, value)
+
+
+def _delta(metric: str, value: int) -> str:
+    return f"{value:+d}" if metric == "packages" else format_delta(value)
+
+
+def _met(met: bool | None) -> Text:
+    if met is None:
+        return Text("not measured", style="dim")
+    return Text("met", style="green") if met else Text("broken", style="red")

@@ -1,0 +1,20 @@
+"""Whether there is something to say about a check, and the status that says it."""
+
+from __future__ import annotations
+
+from bot.model import CheckResult
+from bot.report.escape import to_markdown
+from bot.report.headline import headline, title
+
+
+def comment_needed(result: CheckResult) -> bool:
+    """Whether a pull request gets a comment: an image changes, or the change is at fault.
+
+    Neutral results without a changed image are told by the status alone.
+    """
+    return result.verdict == "failure" or any(image.changed for image in result.images)
+
+
+def status_line(result: CheckResult) -> tuple[str, str]:
+    """Title (at most 140 characters, plain text) and summary (Markdown) of a status."""
+    return title(result), str(to_markdown(headline(result)))

@@ -1,0 +1,280 @@
+"""Results such as the demo's and real changes' give, small enough to read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from bot.model import (
+    ARCHITECTURES,
+    Added,
+    BuildNote,
+    ChangedPackage,
+    CheckResult,
+    Edge,
+    ImageKey,
+    ImageResult,
+    Nevra,
+    ObjectiveResult,
+    Package,
+    RepositoryState,
+    Saving,
+    Side,
+    SnapshotState,
+    SpecLine,
+    Suggestion,
+)
+
+SPEC = SpecLine("nginx.spec", 31, "Requires:       perl")
+BASE, HEAD = "1f" * 20, "e2" * 20
+SNAPSHOT = SnapshotState(
+    "sha256:0f3c",
+    (
+        RepositoryState("baseos", "9-stream", "2024-05-06T04:00:00Z"),
+        RepositoryState("appstream", "9-stream", "1715040000"),
+    ),
+)
+
+
+def nevra(name: str, arch: str, version: str = "1.0", epoch: int = 0) -> Nevra:
+    return Nevra(name, epoch, version, "2", arch)
+
+
+def package(name: str, arch: str, size: int | None, version: str = "1.0") -> Package:
+    return Package(nevra(name, arch, version), name, "appstream", installed_size=size)
+
+
+def side(packages: int, size: int, known: bool = True) -> Side:
+    return Side("ok", (), packages, size if known else None, size)
+
+
+def edge(source: str, capability: str, target: str, arch: str) -> Edge:
+    return Edge(nevra(source, arch), capability, nevra(target, arch), "requires")
+
+
+def perl(arch: str) -> tuple[Added, ...]:
+    """Five packages that `Requires: perl` brings."""
+    first = edge("nginx", "perl", "perl-interpreter", arch)
+    sizes = {"x86_64": 0, "aarch64": -310_000, "ppc64le": 420_000, "s390x": -120_000}
+    chains = {
+        "perl-interpreter": (first,),
+        "perl-libs": (
+            first,
+            edge("perl-interpreter", "libperl.so.5.36()(64bit)", "perl-libs", arch),
+        ),
+        "perl-modules": (first, edge("perl-interpreter", "perl(strict)", "perl-modules", arch)),
+        "gdbm-libs": (
+            first,
+            edge("perl-interpreter", "libgdbm.so.6()(64bit)", "gdbm-libs", arch),
+        ),
+        "libdb": (first, edge("perl-interpreter", "libdb-5.3.so()(64bit)", "libdb", arch)),
+    }
+    bytes_ = {
+        "perl-interpreter": 240_000,
+        "perl-libs": 9_420_000 + sizes.get(arch, 0),
+        "perl-modules": 19_312_000,
+        "gdbm-libs": 130_000,
+        "libdb": 1_900_000,
+    }
+    return tuple(
+        Added(package(name, arch, bytes_[name]), False, (chain,), SPEC, (SPEC,))
+        for name, chain in chains.items()
+    )
+
+
+def xslt(arch: str) -> tuple[Added, ...]:
+    """Two libraries that only the build finds."""
+    first = edge("nginx", "libxslt.so.1()(64bit)", "libxslt", arch)
+    second = edge("libxslt", "libxml2.so.2(LIBXML2_2.4.30)(64bit)", "libxml2", arch)
+    return (
+        Added(package("libxslt", arch, 570_000), False, ((first,),)),
+        Added(package("libxml2", arch, 2_010_000), False, ((first, second),)),
+    )
+
+
+def key(arch: str, workload: str = "nginx", environment: str = "minimal") -> ImageKey:
+    return ImageKey(workload, environment, "centos-stream-9", arch)
+
+
+def image(
+    arch: str, added: tuple[Added, ...], evidence: str = "predicted", **others: object
+) -> ImageResult:
+    base = 57_000_000 + 900_000 * ARCHITECTURES.index(arch)
+    grown = sum(a.package.installed_size or 0 for a in added)
+    known = all(a.package.installed_size is not None for a in added)
+    values = {
+        "key": key(arch),
+        "snapshot": SNAPSHOT,
+        "changed": True,
+        "evidence": evidence,
+        "base": side(85, base),
+        "head": side(85 + len(added), base + grown, known),
+        "added": tuple(sorted(added, key=lambda a: a.package.nevra)),
+        "changed_packages": (
+            ChangedPackage(
+                "nginx", arch, nevra("nginx", arch, "1.26"), nevra("nginx", arch, "1.26"), 4096
+            ),
+        ),
+    }
+    return ImageResult(**{**values, **others})  # type: ignore[arg-type]
+
+
+def result(*images: ImageResult, **others: object) -> CheckResult:
+    values = {
+        "base": BASE,
+        "head": HEAD,
+        "merge_base": BASE,
+        "specs": ("nginx.spec",),
+        "verdict": "success",
+        "images": tuple(sorted(images, key=lambda i: i.key)),
+    }
+    return CheckResult(**{**values, **others})  # type: ignore[arg-type]
+
+
+def predicted() -> CheckResult:
+    """The demo's first comment: a line that requires perl."""
+    return result(*(image(arch, perl(arch)) for arch in ARCHITECTURES), stage="predicted")
+
+
+def rebuilt() -> CheckResult:
+    """The demo's second comment: the build has found a library, too; an objective breaks."""
+    images = []
+    for arch in ARCHITECTURES:
+        one = image(arch, perl(arch) + xslt(arch), "rebuilt" if arch == "x86_64" else "transferred")
+        size = one.head.installed_size
+        assert size is not None
+        images.append(
+            replace(
+                one,
+                objectives=(
+                    ObjectiveResult(
+                        "nginx stays small",
+                        "installed_size",
+                        one.base.installed_size,
+                        size,
+                        60_000_000,
+                        False,
+                        worse=True,
+                    ),
+                    ObjectiveResult("nginx stays small", "packages", 85, 92, 100, True),
+                    ObjectiveResult(
+                        "nginx stays small",
+                        "unwanted:perl-interpreter",
+                        0,
+                        1,
+                        0,
+                        False,
+                        worse=True,
+                        reason="30 MB for one script",
+                    ),
+                ),
+            )
+        )
+    return result(
+        *images,
+        verdict="failure",
+        suggestions=(
+            Suggestion(
+                SPEC,
+                "Recommends:     perl",
+                tuple(Saving(key(arch), 5, 31_002_000) for arch in sorted(ARCHITECTURES)),
+            ),
+        ),
+        builds=(
+            BuildNote("base", "nginx.spec", "x86_64", "cached", log="https://bot/logs/1"),
+            BuildNote("head", "nginx.spec", "x86_64", "built", log="/var/log/2", seconds=41.2),
+        ),
+    )
+
+
+def one_differs() -> CheckResult:
+    """s390x gets two packages less."""
+    images = [image(arch, perl(arch)) for arch in ARCHITECTURES[:3]]
+    return result(*images, image("s390x", perl("s390x")[:3]))
+
+
+def unsolvable() -> CheckResult:
+    """The head cannot be installed on s390x any more."""
+    problem = "nothing provides libfoo.so.2()(64bit) needed by nginx-1:1.26-2.s390x"
+    return result(
+        *(image(arch, (), changed=False, changed_packages=()) for arch in ARCHITECTURES[:3]),
+        image("s390x", (), head=Side("unsolvable", (problem,)), changed_packages=()),
+        verdict="failure",
+    )
+
+
+def shrinks() -> CheckResult:
+    """Only packages that leave."""
+    images = [
+        image(
+            arch,
+            (),
+            base=side(90, 91_000_000),
+            head=side(85, 79_000_000),
+            removed=tuple(package(f"perl-{n}", arch, 2_400_000) for n in range(5)),
+        )
+        for arch in ARCHITECTURES
+    ]
+    return result(*images)
+
+
+def many_images(count: int = 25) -> CheckResult:
+    """A library's change that reaches many images."""
+    images = [
+        replace(image(arch, xslt(arch)[:1]), key=key(arch, f"workload{n:02}"))
+        for n in range(count)
+        for arch in ARCHITECTURES
+    ]
+    others = [
+        replace(image(arch, (), changed=False), key=key(arch, "curl")) for arch in ARCHITECTURES
+    ]
+    return result(*images, *others)
+
+
+def many_packages(count: int = 300) -> CheckResult:
+    """One line that brings three hundred packages, in a long chain of requirements."""
+    images = []
+    for arch in ARCHITECTURES:
+        chain = [edge("nginx", "texlive", "texlive-0", arch)]
+        added = []
+        for n in range(count):
+            if n:
+                chain = [*chain[-3:], edge(f"texlive-{n - 1}", f"tex({n})", f"texlive-{n}", arch)]
+            one = package(f"texlive-{n}", arch, 100_000 + n)
+            added.append(Added(one, False, (tuple(chain),), SPEC, (SPEC,)))
+        images.append(image(arch, tuple(added)))
+    return result(*images)
+
+
+def not_evaluated() -> CheckResult:
+    problem = "The sandbox does not work here: user namespaces are off (sysctl kernel.x = 0)."
+    return result(verdict="neutral", problems=(problem,))
+
+
+def bad_spec() -> CheckResult:
+    problem = "nginx.spec line 12: Unknown tag: Requirs: perl (x86_64, aarch64)."
+    return result(verdict="failure", problems=(problem,))
+
+
+SAMPLES = {
+    "predicted": predicted,
+    "rebuilt": rebuilt,
+    "one_differs": one_differs,
+    "unsolvable": unsolvable,
+    "shrinks": shrinks,
+    "many_images": many_images,
+    "many_packages": many_packages,
+    "not_evaluated": not_evaluated,
+    "bad_spec": bad_spec,
+}
+
+
+@pytest.fixture(scope="session")
+def samples() -> SimpleNamespace:
+    """The functions above, by name; each gives a CheckResult."""
+    return SimpleNamespace(
+        **SAMPLES, all=SAMPLES, result=result, image=image, package=package, edge=edge,
+        key=key, nevra=nevra, side=side, perl=perl, xslt=xslt, SPEC=SPEC,
+    )  # fmt: skip
