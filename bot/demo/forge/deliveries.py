@@ -1,0 +1,91 @@
+"""Signed webhook deliveries to an App, each kept with the answer it got."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import aiohttp
+
+from bot.demo.forge.shape_accounts import Json
+from bot.demo.forge.state import App
+from bot.webhook_sender import github_headers
+
+# GitHub ends a delivery that has no answer after ten seconds.
+ANSWER_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One delivery: `status` is the answer's, null where nobody answered (`error` says why).
+
+    `seconds` is how long the answer took.
+    """
+
+    id: str
+    event: str
+    action: str | None
+    body: bytes
+    headers: dict[str, str]
+    at: datetime
+    status: int | None = None
+    answer: str = ""
+    error: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Deliverer:
+    """Sends deliveries and keeps them, oldest first."""
+
+    deliveries: list[Delivery] = field(default_factory=list)
+
+    async def deliver(
+        self, app: App, event: str, payload: Json, *, delivery: str | None = None
+    ) -> Delivery:
+        """Sends a payload to the App's address; the delivery says what came of it."""
+        body = json.dumps(payload, separators=(",", ":")).encode()
+        identity = delivery or str(uuid.uuid4())
+        headers = {
+            **github_headers(event, body, app.secret, delivery=identity),
+            "X-GitHub-Hook-ID": str(app.hook_id),
+            "X-GitHub-Hook-Installation-Target-ID": str(app.id),
+            "X-GitHub-Hook-Installation-Target-Type": "integration",
+        }
+        action = payload.get("action")
+        made = Delivery(identity, event, action, body, headers, datetime.now(UTC))
+        self.deliveries.append(made)
+        await self._send(app, made)
+        return made
+
+    async def redeliver(self, app: App, old: Delivery) -> Delivery:
+        """Sends a delivery again, byte for byte, with the same id, as GitHub's button does."""
+        made = Delivery(old.id, old.event, old.action, old.body, old.headers, datetime.now(UTC))
+        self.deliveries.append(made)
+        await self._send(app, made)
+        return made
+
+    async def _send(self, app: App, delivery: Delivery) -> None:
+        if app.hook_url is None:
+            delivery.error = "the App has no webhook address"
+            return
+        started = time.monotonic()
+        timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.post(
+                    app.hook_url,
+                    data=delivery.body,
+                    headers=delivery.headers,
+                    allow_redirects=False,
+                ) as response,
+            ):
+                delivery.status = response.status
+                delivery.answer = await response.text(errors="replace")
+        except (TimeoutError, aiohttp.ClientError) as error:
+            delivery.error = str(error) or type(error).__name__
+        delivery.seconds = time.monotonic() - started

@@ -1,0 +1,259 @@
+"""Bare git repositories on disk, read and written with the git command.
+
+Commits are made without a working tree, with the dates given: the same files, author and date
+give the same commit id on any machine, so a cached build keeps its key.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bot.errors import SurroundingsError
+
+ZERO = "0" * 40
+_STATES = {"A": "added", "M": "modified", "D": "removed", "R": "renamed", "T": "changed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit's facts; `parents` are commit ids, `at` the committer's time."""
+
+    sha: str
+    tree: str
+    parents: tuple[str, ...]
+    author: str
+    email: str
+    at: datetime
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A file that differs between two commits; `patch` is null for binary files."""
+
+    path: str
+    previous: str | None
+    blob: str
+    state: str
+    additions: int
+    deletions: int
+    patch: str | None
+
+
+class GitError(SurroundingsError):
+    """The git command failed or is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class BareRepository:
+    """A bare repository at `path`, a directory whose name ends with `.git`."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, default_branch: str = "main") -> BareRepository:
+        """Makes an empty repository that serves partial clones and any commit by its id."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        run_git("init", "--quiet", "--bare", f"--initial-branch={default_branch}", str(path))
+        repository = cls(path)
+        for key in ("allowFilter", "allowAnySHA1InWant"):
+            repository.git("config", f"uploadpack.{key}", "true")
+        repository.git("config", "http.receivepack", "true")
+        repository.git("config", "gc.auto", "0")
+        return repository
+
+    def git(
+        self, *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Runs git on this repository and gives its output; GitError if it fails."""
+        return run_git(f"--git-dir={self.path}", *arguments, stdin=stdin, env=env)
+
+    def resolve(self, revision: str) -> str | None:
+        """The commit id that a branch, tag or abbreviated id stands for, or None."""
+        if revision.startswith("-"):
+            return None
+        try:
+            found = self.git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        except GitError:
+            return None
+        return found.decode().strip()
+
+    def branch(self, name: str) -> str | None:
+        """The commit id at the tip of a branch, or None."""
+        return self.resolve(f"refs/heads/{name}")
+
+    def set_ref(self, name: str, sha: str) -> None:
+        self.git("update-ref", name, sha)
+
+    def commit(
+        self,
+        branch: str,
+        files: Mapping[str, bytes | str | None],
+        message: str,
+        *,
+        author: str = "Packager <packager@example.org>",
+        at: datetime | None = None,
+        start: str | None = None,
+    ) -> str:
+        """Commits files (path to content; None removes it) on a branch and gives the commit's id.
+
+        A branch that is not there starts at the revision `start`, or empty.
+        """
+        found = re.fullmatch(r"([^<]+) <([^>]*)>", author)
+        if found is None:
+            raise ValueError(f"not an author: {author!r}")
+        stamp = f"{int((at or datetime.now(UTC)).timestamp())} +0000"
+        identity = {
+            f"GIT_{role}_{what}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for what, value in (("NAME", found[1]), ("EMAIL", found[2]), ("DATE", stamp))
+        }
+        parent = self.branch(branch) or (self.resolve(start) if start else None)
+        with tempfile.TemporaryDirectory(prefix="minimize-index-") as scratch:
+            index = {"GIT_INDEX_FILE": f"{scratch}/index"}
+            if parent:
+                self.git("read-tree", parent, env=index)
+            lines = []
+            for path, content in files.items():
+                if content is None:
+                    lines.append(f"0 {ZERO}\t{path}")
+                    continue
+                data = content.encode() if isinstance(content, str) else content
+                blob = self.git("hash-object", "-w", "--stdin", stdin=data).decode().strip()
+                lines.append(f"100644 {blob}\t{path}")
+            self.git(
+                "update-index",
+                "-z",
+                "--index-info",
+                stdin="\0".join([*lines, ""]).encode(),
+                env=index,
+            )
+            tree = self.git("write-tree", env=index).decode().strip()
+        parents = ["-p", parent] if parent else []
+        made = self.git("commit-tree", *parents, tree, stdin=message.encode(), env=identity)
+        sha = made.decode().strip()
+        self.set_ref(f"refs/heads/{branch}", sha)
+        return sha
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        try:
+            return self.git("merge-base", one, other).decode().strip()
+        except GitError:
+            return None
+
+    def commits(self, excluded: str | None, included: str) -> tuple[Commit, ...]:
+        """The commits reachable from `included` but not from `excluded`, oldest first."""
+        layout = "%x1e%H%x1f%T%x1f%P%x1f%an%x1f%ae%x1f%ct%x1f%B"
+        wanted = [included, *([f"^{excluded}"] if excluded else [])]
+        text = self.git("log", "--reverse", f"--format={layout}", *wanted, "--").decode()
+        return tuple(_commit(entry) for entry in text.split("\x1e")[1:])
+
+    def one_commit(self, sha: str) -> Commit:
+        layout = "%H%x1f%T%x1f%P%x1f%an%x1f%ae%x1f%ct%x1f%B"
+        return _commit(self.git("log", "-1", f"--format={layout}", sha, "--").decode())
+
+    def changes(self, before: str, after: str) -> tuple[FileChange, ...]:
+        """The files that differ between two commits, by path, as a pull request lists them."""
+        options = ("--find-renames", "--no-ext-diff", "--no-color", before, after, "--")
+        raw = self.git("diff", "--raw", "-z", "--abbrev=40", *options).decode(errors="replace")
+        fields = raw.split("\0")
+        changes = []
+        position = 0
+        while position < len(fields) and fields[position].startswith(":"):
+            _, _, _, blob, letter = fields[position][1:].split(" ")
+            previous, path = fields[position + 1], fields[position + 1]
+            position += 2
+            if letter[0] in "RC":
+                path = fields[position]
+                position += 1
+            patch = self._patch(before, after, {previous, path})
+            added = removed = 0
+            for line in patch.splitlines() if patch else ():
+                added += line.startswith("+")
+                removed += line.startswith("-")
+            changes.append(
+                FileChange(
+                    path, previous if previous != path else None, blob,
+                    _STATES.get(letter[0], "modified"), added, removed, patch,
+                )
+            )  # fmt: skip
+        return tuple(sorted(changes, key=lambda change: change.path))
+
+    def _patch(self, before: str, after: str, paths: set[str]) -> str | None:
+        text = self.git(
+            "diff", "--find-renames", "--no-ext-diff", "--no-color", before, after, "--", *paths
+        ).decode(errors="replace")
+        start = text.find("\n@@")
+        return text[start + 1 :].rstrip("\n") if start >= 0 else None
+
+    def diff(self, before: str, after: str) -> bytes:
+        return self.git("diff", "--no-ext-diff", "--no-color", before, after, "--")
+
+    def listing(self, sha: str, path: str = "") -> tuple[tuple[str, str, str, int | None], ...]:
+        """What is at a path of a commit: (type, object id, full path, size in bytes) each."""
+        where = [f"{path.strip('/')}"] if path.strip("/") else []
+        text = self.git("ls-tree", "-z", "--long", sha, "--", *where).decode()
+        if where and text.split("\0")[0].split(" ")[1:2] == ["tree"]:
+            text = self.git("ls-tree", "-z", "--long", sha, "--", f"{where[0]}/").decode()
+        entries = []
+        for line in text.split("\0")[:-1]:
+            facts, _, name = line.partition("\t")
+            _, kind, identity, size = facts.split()
+            entries.append((kind, identity, name, int(size) if size != "-" else None))
+        return tuple(entries)
+
+    def blob(self, identity: str) -> bytes:
+        return self.git("cat-file", "blob", identity)
+
+    def fetch_from(self, other: BareRepository, source: str, target: str) -> None:
+        """Copies a ref of another repository (a fork) into this one."""
+        self.git("fetch", "--quiet", str(other.path), f"+{source}:{target}")
+
+
+def run_git(
+    *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
+) -> bytes:
+    """Runs git, blind to the user's own settings; GitError says what it said."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments], input=stdin if stdin is not None else b"",
+            capture_output=True, check=False, env=git_environment(env),
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise GitError("git is not installed.", "Install it: apt-get install git") from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise GitError(f"git {_shown(arguments)} failed: {said or done.returncode}")
+    return done.stdout
+
+
+def git_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """An environment in which git reads no settings but the repository's own."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LC_ALL": "C.UTF-8",
+        "HOME": "/nonexistent",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+        **(more or {}),
+    }
+
+
+def _shown(arguments: Sequence[str]) -> str:
+    return " ".join(a for a in arguments if not a.startswith("--git-dir="))[:200]
+
+
+def _commit(entry: str) -> Commit:
+    sha, tree, parents, author, email, stamp, message = entry.split("\x1f", 6)
+    return Commit(
+        sha, tree, tuple(parents.split()), author, email,
+        datetime.fromtimestamp(int(stamp), UTC), message.rstrip("\n"),
+    )  # fmt: skip

@@ -1,0 +1,171 @@
+"""Pages for people: a pull request with its comments as a browser shows them, files, diffs.
+
+Everything on a page is the page's own: no script, no picture, no style from elsewhere, and a
+policy that forbids them, because a comment's text is not trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+from markupsafe import Markup
+
+from bot.demo.forge.rest_repositories import SHAPES
+from bot.demo.forge.state import Pull, Repository
+
+routes = web.RouteTableDef()
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class ForgeRenderer(RendererHTML):
+    """HTML as a forge shows it; a `mermaid` block keeps its text, nothing draws it here."""
+
+    def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        token = tokens[idx]
+        if token.info.strip() == "mermaid":
+            return f'<pre class="mermaid">{escapeHtml(token.content)}</pre>\n'
+        return super().fence(tokens, idx, options, env)
+
+
+def markdown_html(text: str) -> str:
+    """A comment's Markdown (tables, folded details) as the HTML that a forge shows."""
+    parser = MarkdownIt("commonmark", {"html": True}, renderer_cls=ForgeRenderer)
+    return str(parser.enable(["table", "strikethrough"]).render(text))
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(default=True),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["markdown"] = lambda text: Markup(markdown_html(text or ""))
+    environment.filters["when"] = _when
+    return environment
+
+
+def _when(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _page(name: str, **values: Any) -> web.Response:
+    text = _templates().get_template(name).render(**values)
+    return web.Response(
+        text=text,
+        content_type="text/html",
+        headers={"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"},
+    )
+
+
+def _plain(text: str) -> web.Response:
+    return web.Response(text=text, headers={"X-Content-Type-Options": "nosniff"})
+
+
+def _repository(request: web.Request) -> Repository:
+    match = request.match_info
+    found = request.app[SHAPES].state.repository(f"{match['owner']}/{match['repo']}")
+    if found is None or found.private:
+        raise web.HTTPNotFound
+    return found
+
+
+def _pull(request: web.Request) -> Pull:
+    found = request.app[SHAPES].state.pull(_repository(request), int(request.match_info["number"]))
+    if found is None:
+        raise web.HTTPNotFound
+    return found
+
+
+def _diff(pull: Pull) -> str:
+    git = pull.repository.git
+    base = git.merge_base(pull.base_sha, pull.head_sha) or pull.base_sha
+    return git.diff(base, pull.head_sha).decode(errors="replace")
+
+
+@routes.get("/")
+async def front(request: web.Request) -> web.Response:
+    state = request.app[SHAPES].state
+    shown = [one for one in state.repositories.values() if not one.private]
+    pulls = {one.full_name: [p for p in state.pulls if p.repository is one] for one in shown}
+    return _page("front.html", repositories=shown, pulls=pulls)
+
+
+@routes.get("/{owner}/{repo}")
+async def repository(request: web.Request) -> web.Response:
+    found = _repository(request)
+    pulls = [p for p in request.app[SHAPES].state.pulls if p.repository is found]
+    return _page("front.html", repositories=[found], pulls={found.full_name: pulls})
+
+
+@routes.get("/{owner}/{repo}/pull/{number:[0-9]+}")
+async def pull(request: web.Request) -> web.Response:
+    """The pull request: description, checks, comments with their earlier versions, the diff."""
+    found = _pull(request)
+    state = request.app[SHAPES].state
+    runs = state.runs_of(found.repository, found.head_sha)
+    made = state.statuses.get(found.repository.id, [])
+    statuses = {one.context: one for one in made if one.sha == found.head_sha}
+    return _page(
+        "pull.html",
+        pull=found,
+        comments=state.comments_of(found),
+        runs=runs,
+        statuses=statuses.values(),
+        unfinished=any(run.status != "completed" for run in runs),
+        diff=_diff(found).splitlines(),
+    )
+
+
+@routes.get("/{owner}/{repo}/pull/{number:[0-9]+}.{kind:diff|patch}")
+async def diff(request: web.Request) -> web.Response:
+    return _plain(_diff(_pull(request)))
+
+
+@routes.get("/{owner}/{repo}/runs/{id:[0-9]+}")
+async def run(request: web.Request) -> web.Response:
+    found = _repository(request)
+    for one in request.app[SHAPES].state.check_runs:
+        if one.repository is found and one.id == int(request.match_info["id"]):
+            return _page("run.html", run=one, repository=found)
+    raise web.HTTPNotFound
+
+
+@routes.get("/{owner}/{repo}/commit/{sha:[0-9a-f]{7,40}}")
+async def commit(request: web.Request) -> web.Response:
+    git = _repository(request).git
+    sha = git.resolve(request.match_info["sha"])
+    if sha is None:
+        raise web.HTTPNotFound
+    return _plain(git.git("show", "--no-ext-diff", sha, "--").decode(errors="replace"))
+
+
+@routes.get("/{owner}/{repo}/{kind:blob|raw}/{ref:[^/]+}/{path:.+}")
+async def file(request: web.Request) -> web.Response:
+    """A file: its lines, each with an anchor `L7`; `raw` its bytes."""
+    found = _repository(request)
+    match = request.match_info
+    sha = found.git.resolve(match["ref"])
+    entries = found.git.listing(sha, match["path"]) if sha else ()
+    if len(entries) != 1 or entries[0][0] != "blob":
+        return web.Response(status=HTTPStatus.NOT_FOUND, text="There is no such file.\n")
+    data = found.git.blob(entries[0][1])
+    if match["kind"] == "raw":
+        headers = {"X-Content-Type-Options": "nosniff"}
+        return web.Response(body=data, content_type="application/octet-stream", headers=headers)
+    lines = data.decode(errors="replace").splitlines()
+    return _page("file.html", repository=found, path=match["path"], ref=match["ref"], lines=lines)

@@ -1,0 +1,400 @@
+"""The local forge: GitHub's REST API, git over HTTP, webhooks and pages, on the loopback.
+
+    async with LocalForge(directory) as forge:
+        repository = forge.add_repository("rpms/nginx")
+        forge.commit(repository, "main", {"nginx.spec": "..."}, "Start")
+        app = forge.add_app("minimize", hook_url="http://127.0.0.1:8080/webhook/github")
+        forge.install(app, "rpms")
+        forge.commit(repository, "xslt", {"nginx.spec": "..."}, "Switch on XSLT", start="main")
+        pull = await forge.open_pull(repository, "xslt", user="alice", title="Switch on XSLT")
+
+What a pull request, a push or a comment causes is delivered to the installed Apps, as GitHub
+does it: the App's own comments too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import socket
+from collections.abc import Coroutine, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from bot.demo.forge import http_git, pages, rest_apps, rest_checks, rest_pulls, rest_repositories
+from bot.demo.forge.access import STATE, Caller
+from bot.demo.forge.deliveries import Deliverer, Delivery
+from bot.demo.forge.gitstore import ZERO, BareRepository
+from bot.demo.forge.middleware import API_PREFIX, TRAFFIC, Fault, Traffic, api_middleware
+from bot.demo.forge.payloads import Payloads
+from bot.demo.forge.shape_accounts import Json
+from bot.demo.forge.shapes import Shapes
+from bot.demo.forge.state import (
+    ROLES,
+    App,
+    Change,
+    Comment,
+    Installation,
+    Pull,
+    Repository,
+    State,
+    User,
+    UserKind,
+    Version,
+    now,
+)
+
+PERMISSIONS = {
+    "checks": "write",
+    "contents": "read",
+    "issues": "write",
+    "metadata": "read",
+    "pull_requests": "write",
+    "statuses": "write",
+}
+LARGEST_REQUEST = 512 * 1024 * 1024  # bytes: a push of a source archive
+
+
+class LocalForge:
+    """A forge on one port of the loopback; `root` is where its git repositories go."""
+
+    def __init__(self, root: Path, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Takes the port at once (0: a free one), so that `url` is known before `start`."""
+        self.root = root
+        self.state = State()
+        self.traffic = Traffic()
+        self.deliverer = Deliverer()
+        self._socket = socket.create_server((host, port))
+        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
+        self.api_url = f"{self.url}{API_PREFIX}"
+        self.shapes = Shapes(self.state, self.url, self.api_url)
+        self.payloads = Payloads(self.shapes)
+        self._runner: web.AppRunner | None = None
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    # Running
+
+    async def start(self) -> None:
+        """Begins to answer."""
+        api = web.Application(client_max_size=LARGEST_REQUEST)
+        application = web.Application(middlewares=[api_middleware], client_max_size=LARGEST_REQUEST)
+        for one in (api, application):
+            one[STATE] = self.state
+            one[TRAFFIC] = self.traffic
+            one[rest_repositories.SHAPES] = self.shapes
+        for module in (rest_repositories, rest_pulls, rest_checks, rest_apps):
+            api.router.add_routes(module.routes)
+        application[http_git.ON_PUSH] = self._pushed
+        application.add_subapp(API_PREFIX, api)
+        application.router.add_routes(http_git.routes)
+        application.router.add_routes(pages.routes)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.SockSite(self._runner, self._socket).start()
+        self.state.listeners.append(self._heard)
+
+    async def stop(self) -> None:
+        """Ends deliveries under way and stops answering."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self._socket.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def settled(self) -> None:
+        """Waits until every delivery that an event caused has its answer."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """Every delivery so far, oldest first."""
+        return self.deliverer.deliveries
+
+    # Accounts, repositories, Apps
+
+    def add_user(self, login: str, kind: UserKind = "User") -> User:
+        return self.state.user(login, kind)
+
+    def token(self, login: str) -> str:
+        """A new personal access token of a user, good for the API and for git."""
+        return self.state.new_token(self.state.user(login)).text
+
+    def add_repository(
+        self,
+        full_name: str,
+        *,
+        private: bool = False,
+        default_branch: str = "main",
+        parent: Repository | None = None,
+        owner_kind: UserKind = "Organization",
+    ) -> Repository:
+        """Makes an empty repository, or with `parent` a fork that has its branches."""
+        owner, _, name = full_name.partition("/")
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", name) or name.startswith("."):
+            raise ValueError(f"not a repository: {full_name!r}")
+        git = BareRepository.create(self.root / owner / f"{name}.git", default_branch)
+        if parent is not None:
+            git.fetch_from(parent.git, "refs/heads/*", "refs/heads/*")
+        repository = Repository(
+            next(self.state.ids), self.state.user(owner, owner_kind), name, git,
+            private, default_branch, parent,
+        )  # fmt: skip
+        self.state.repositories[repository.full_name] = repository
+        return repository
+
+    def set_role(self, repository: Repository, login: str, role: str) -> None:
+        """Gives a user a role: `read`, `triage`, `write`, `maintain`, `admin` or `none`."""
+        if role not in ROLES:
+            raise ValueError(f"not a role: {role!r}")
+        repository.roles[self.state.user(login).login] = role
+
+    def add_app(
+        self,
+        slug: str,
+        *,
+        hook_url: str | None = None,
+        secret: str | None = None,
+        permissions: Mapping[str, str] | None = None,
+    ) -> App:
+        """Registers an App: `private_key` (PEM) signs its JWTs, `secret` its deliveries."""
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        private = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        )
+        public = key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        ids = self.state.ids
+        app = App(
+            id=next(ids),
+            slug=slug,
+            client_id=f"Iv23{secrets.token_hex(8)}",
+            bot=self.state.user(f"{slug}[bot]", "Bot"),
+            private_key=private.decode(),
+            public_key=public.decode(),
+            secret=secret or secrets.token_hex(20),
+            hook_id=next(ids),
+            hook_url=hook_url,
+            permissions=dict(PERMISSIONS if permissions is None else permissions),
+        )
+        self.state.apps.append(app)
+        return app
+
+    def install(self, app: App, account: str) -> Installation:
+        """Installs an App on an account, for all its repositories."""
+        made = Installation(next(self.state.ids), app, self.state.user(account))
+        self.state.installations.append(made)
+        return made
+
+    # Git and pull requests
+
+    def commit(
+        self,
+        repository: Repository,
+        branch: str,
+        files: Mapping[str, bytes | str | None],
+        message: str,
+        *,
+        author: str = "Packager <packager@example.org>",
+        at: datetime | None = None,
+        start: str | None = None,
+    ) -> str:
+        """Commits without telling anybody (see `push`); gives the commit's id."""
+        return repository.git.commit(branch, files, message, author=author, at=at, start=start)
+
+    async def push(
+        self,
+        repository: Repository,
+        branch: str,
+        files: Mapping[str, bytes | str | None],
+        message: str,
+        *,
+        user: str,
+        at: datetime | None = None,
+    ) -> str:
+        """Commits on a branch, and delivers the push and what it does to pull requests."""
+        before = repository.git.branch(branch) or ZERO
+        after = self.commit(repository, branch, files, message, at=at)
+        await self._branch_moved(repository, branch, before, after, self.state.user(user))
+        return after
+
+    async def move_branch(
+        self, repository: Repository, branch: str, sha: str, *, user: str
+    ) -> None:
+        """Points a branch at a commit, as a force push does, and delivers what follows."""
+        before = repository.git.branch(branch) or ZERO
+        repository.git.set_ref(f"refs/heads/{branch}", sha)
+        await self._branch_moved(repository, branch, before, sha, self.state.user(user))
+
+    async def open_pull(
+        self,
+        repository: Repository,
+        head_branch: str,
+        *,
+        user: str,
+        title: str,
+        body: str | None = None,
+        base_branch: str | None = None,
+        head_repository: Repository | None = None,
+        draft: bool = False,
+    ) -> Pull:
+        """Opens a pull request (from a fork with `head_repository`) and delivers `opened`."""
+        source = head_repository or repository
+        base = base_branch or repository.default_branch
+        head_sha, base_sha = source.git.branch(head_branch), repository.git.branch(base)
+        if head_sha is None or base_sha is None:
+            missing = base if head_sha else head_branch
+            raise ValueError(f"there is no branch {missing!r}")
+        pull = Pull(
+            next(self.state.ids), next(repository.numbers), repository, base, source,
+            head_branch, head_sha, base_sha, title, body, self.state.user(user), draft,
+        )  # fmt: skip
+        self.state.pulls.append(pull)
+        self._publish_head(pull)
+        self.state.tell("pull.opened", pull)
+        await self._pull_event(pull, "opened", pull.user)
+        return pull
+
+    async def close_pull(self, pull: Pull, *, user: str, reopen: bool = False) -> None:
+        """Closes a pull request without merging it (or opens it again) and delivers that."""
+        pull.state = "open" if reopen else "closed"
+        pull.closed_at = None if reopen else now()
+        pull.updated_at = now()
+        await self._pull_event(pull, "reopened" if reopen else "closed", self.state.user(user))
+
+    async def pull_event(self, pull: Pull, action: str, *, user: str) -> list[Delivery]:
+        """Delivers any other action of a pull request: `labeled`, `ready_for_review`, ..."""
+        return await self._pull_event(pull, action, self.state.user(user))
+
+    async def comment(self, pull: Pull, body: str, *, user: str) -> Comment:
+        """Comments as a user and delivers `issue_comment`, as the forge's page would."""
+        author = self.state.user(user)
+        made = Comment(next(self.state.ids), pull, author, [Version(body, now(), author)])
+        self.state.comments.append(made)
+        self.state.tell("comment.created", made)
+        await self.settled()
+        return made
+
+    async def ping(self, app: App) -> Delivery:
+        return await self.deliverer.deliver(app, "ping", self.payloads.ping(app))
+
+    async def redeliver(self, app: App, delivery: Delivery) -> Delivery:
+        """Sends a delivery again, byte for byte and with its id."""
+        return await self.deliverer.redeliver(app, delivery)
+
+    # For tests
+
+    def fail_next(
+        self,
+        path: str,
+        status: int,
+        *,
+        method: str = "*",
+        times: int = 1,
+        message: str = "Server Error",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Answers the next API requests whose path and query match the pattern with a failure."""
+        pattern = re.compile(path)
+        fault = Fault(method, pattern, status, message, dict(headers or {}), times)
+        self.traffic.faults.append(fault)
+
+    @property
+    def requests(self) -> list[tuple[str, str, int]]:
+        """Every API request so far: method, path with query, and the answer's status."""
+        return self.traffic.requests
+
+    # What follows from what
+
+    def _publish_head(self, pull: Pull) -> None:
+        """Keeps `refs/pull/N/head` in the base repository, from a fork too."""
+        git = pull.repository.git
+        target = f"refs/pull/{pull.number}/head"
+        if pull.head_repository is not None and pull.head_repository is not pull.repository:
+            git.fetch_from(pull.head_repository.git, f"refs/heads/{pull.head_branch}", target)
+        else:
+            git.set_ref(target, pull.head_sha)
+
+    async def _branch_moved(
+        self, repository: Repository, branch: str, before: str, after: str, user: User
+    ) -> None:
+        for app, installation in self._installed(repository, "push"):
+            payload = self.payloads.push(repository, branch, before, after, user, installation)
+            await self.deliverer.deliver(app, "push", payload)
+        if after == ZERO:
+            return
+        for pull in self.state.pulls:
+            ours = pull.head_repository is repository and pull.head_branch == branch
+            if not ours or pull.state != "open" or pull.head_sha == after:
+                continue
+            pull.head_sha = after
+            pull.base_sha = pull.repository.git.branch(pull.base_branch) or pull.base_sha
+            pull.updated_at = now()
+            self._publish_head(pull)
+            extra: Json = {"before": before, "after": after}
+            self.state.tell("pull.synchronize", pull)
+            await self._pull_event(pull, "synchronize", user, extra)
+
+    async def _pull_event(
+        self, pull: Pull, action: str, sender: User, extra: Json | None = None
+    ) -> list[Delivery]:
+        made = []
+        for app, installation in self._installed(pull.repository, "pull_request"):
+            payload = self.payloads.pull_request(pull, action, sender, installation, extra)
+            made.append(await self.deliverer.deliver(app, "pull_request", payload))
+        return made
+
+    def _installed(self, repository: Repository, event: str) -> list[tuple[App, Installation]]:
+        return [
+            (one.app, one)
+            for one in self.state.installations
+            if one.account is repository.owner and event in one.app.events and one.app.hook_url
+        ]
+
+    def _heard(self, change: Change) -> None:
+        """Delivers comments, the App's own as well, behind the request that made them."""
+        if not isinstance(change.subject, Comment):
+            return
+        comment, action = change.subject, change.kind.removeprefix("comment.")
+        sender = comment.versions[-1].by
+        for app, installation in self._installed(comment.pull.repository, "issue_comment"):
+            payload = self.payloads.issue_comment(comment, action, sender, installation)
+            self._later(self.deliverer.deliver(app, "issue_comment", payload))
+
+    def _later(self, work: Coroutine[object, object, object]) -> None:
+        task: asyncio.Task[object] = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _pushed(self, repository: Repository, caller: Caller, before: dict[str, str]) -> None:
+        """After a push over HTTP: what moved, and who learns of it, behind the answer."""
+        after = http_git.branches(repository)
+        user = caller.user
+        assert user is not None
+        for branch in sorted(before.keys() | after.keys()):
+            old, new = before.get(branch, ZERO), after.get(branch, ZERO)
+            if old != new:
+                self._later(self._branch_moved(repository, branch, old, new, user))

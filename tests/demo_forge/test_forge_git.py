@@ -1,0 +1,110 @@
+"""Git clones, fetches and pushes over HTTP from the local forge."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from bot.demo.forge.gitstore import git_environment
+
+SPEC_PATH = "nginx.spec"
+
+
+async def git(*arguments: str, cwd: Path | None = None) -> tuple[int, str]:
+    """Runs git beside the forge's own event loop."""
+    identity = {
+        f"GIT_{role}_{what}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", "A"), ("EMAIL", "a@example.org"))
+    }
+    process = await asyncio.create_subprocess_exec(
+        "git", *arguments, cwd=cwd, env={**os.environ, **git_environment(identity)},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await process.communicate()
+    return process.returncode or 0, output.decode()
+
+
+def with_token(url: str, token: str) -> str:
+    return url.replace("http://", f"http://x-access-token:{token}@")
+
+
+async def test_a_pull_request_is_fetched_by_its_ref_and_by_its_commit(world, tmp_path):
+    url = f"{world.forge.url}/rpms/nginx.git"
+    code, said = await git("clone", "--quiet", url, str(tmp_path / "clone"))
+    assert code == 0, said
+    for wanted in ("refs/pull/1/head", world.pull.head_sha):
+        code, said = await git("fetch", "--quiet", "origin", wanted, cwd=tmp_path / "clone")
+        assert code == 0, said
+        _, fetched = await git("rev-parse", "FETCH_HEAD", cwd=tmp_path / "clone")
+        assert fetched.strip() == world.pull.head_sha
+
+
+async def test_a_partial_clone_leaves_the_files_on_the_forge(world, tmp_path):
+    url = f"{world.forge.url}/rpms/nginx.git"
+    target = tmp_path / "partial"
+    code, said = await git("clone", "--quiet", "--bare", "--filter=blob:none", url, str(target))
+    assert code == 0, said
+    _, objects = await git("rev-list", "--objects", "--all", "--missing=print", cwd=target)
+    assert any(line.startswith("?") for line in objects.splitlines())
+    code, text = await git("show", f"main:{SPEC_PATH}", cwd=target)
+    assert code == 0
+    assert text.startswith("Name: nginx")
+
+
+async def test_a_private_repository_needs_a_token(world, tmp_path):
+    secret = world.forge.add_repository("rpms/secret", private=True)
+    world.forge.commit(secret, "main", {"a": "a\n"}, "Start")
+    url = f"{world.forge.url}/rpms/secret.git"
+    code, _ = await git("ls-remote", url)
+    assert code != 0
+    code, _ = await git("ls-remote", with_token(url, world.forge.token("mallory")))
+    assert code != 0
+    token = world.forge.state.new_token(world.app.bot, world.installation).text
+    code, said = await git("ls-remote", with_token(url, token))
+    assert code == 0
+    assert "refs/heads/main" in said
+
+
+async def test_a_push_over_http_moves_the_pull_request_and_tells_the_app(world, tmp_path):
+    url = f"{world.forge.url}/rpms/nginx.git"
+    clone = tmp_path / "clone"
+    await git("clone", "--quiet", "--branch=xslt", url, str(clone))
+    (clone / SPEC_PATH).write_text("Name: other\n")
+    await git("commit", "--quiet", "--all", "-m", "More", cwd=clone)
+    code, _ = await git("push", "--quiet", "origin", "xslt", cwd=clone)
+    assert code != 0
+    code, said = await git(
+        "push", "--quiet", with_token(url, world.forge.token("maria")), "xslt", cwd=clone
+    )
+    assert code == 0, said
+    await world.forge.settled()
+    _, tip = await git("rev-parse", "HEAD", cwd=clone)
+    assert world.pull.head_sha == tip.strip()
+    told = [(one.event, one.action) for one in world.forge.deliveries]
+    assert told[-2:] == [("push", None), ("pull_request", "synchronize")]
+
+
+async def test_a_fork_s_pull_request_is_in_the_base_repository(world):
+    fork = world.forge.add_repository("bob/nginx", parent=world.repository, owner_kind="User")
+    world.forge.commit(fork, "mine", {"new.patch": "x\n"}, "Patch", start="main")
+    pull = await world.forge.open_pull(
+        world.repository, "mine", user="bob", title="Patch", head_repository=fork
+    )
+    assert world.repository.git.resolve("refs/pull/2/head") == pull.head_sha
+    shape = world.forge.shapes.pull(pull)
+    assert shape["head"]["label"] == "bob:mine"
+    assert shape["head"]["repo"]["fork"] is True
+
+
+def test_the_same_commit_has_the_same_id_everywhere(tmp_path):
+    from datetime import UTC, datetime
+
+    from bot.demo.forge import BareRepository
+
+    made = {
+        BareRepository.create(tmp_path / f"{name}.git").commit(
+            "main", {"a/b": b"\0\xff", "c": "c\n"}, "Start", at=datetime(2026, 1, 1, tzinfo=UTC)
+        )
+        for name in ("one", "two")
+    }
+    assert len(made) == 1

@@ -1,0 +1,147 @@
+"""The local forge's deliveries are signed and have GitHub's fields; so are the sender's."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+from pathlib import Path
+
+import pytest
+from gidgethub.sansio import Event
+
+from bot.errors import SurroundingsError, UsageError
+from bot.webhook_sender import (
+    RefusedError,
+    deliver_payload,
+    github_headers,
+    gitlab_headers,
+    send_webhook,
+)
+
+
+def events(world):
+    return [
+        Event.from_http(headers, body, secret=world.app.secret)
+        for headers, body in world.hook.received
+    ]
+
+
+async def test_an_opened_pull_request_is_delivered_signed(world):
+    (event,) = events(world)
+    assert (event.event, event.data["action"]) == ("pull_request", "opened")
+    assert event.delivery_id == world.forge.deliveries[0].id
+    assert event.data["installation"]["id"] == world.installation.id
+    assert event.data["pull_request"]["head"]["sha"] == world.pull.head_sha
+    assert event.data["organization"]["login"] == "rpms"
+    assert world.forge.deliveries[0].status == 202
+
+
+async def test_a_push_to_the_head_is_delivered_with_before_and_after(world):
+    before = world.pull.head_sha
+    after = await world.forge.push(
+        world.repository, "xslt", {"nginx.spec": "Name: x\n"}, "More", user="maria"
+    )
+    push, pull = events(world)[-2:]
+    assert (push.event, push.data["ref"]) == ("push", "refs/heads/xslt")
+    assert [one["modified"] for one in push.data["commits"]] == [["nginx.spec"]]
+    assert pull.data["action"] == "synchronize"
+    assert (pull.data["before"], pull.data["after"]) == (before, after)
+    assert pull.data["pull_request"]["head"]["sha"] == after
+
+
+async def test_a_force_push_is_said_to_be_one(world):
+    before = world.pull.head_sha
+    main = world.repository.git.branch("main")
+    await world.forge.move_branch(world.repository, "xslt", main, user="maria")
+    await world.forge.move_branch(world.repository, "xslt", before, user="maria")
+    pushes = [event.data for event in events(world) if event.event == "push"]
+    assert [push["forced"] for push in pushes] == [True, False]
+
+
+async def test_a_comment_is_delivered_the_app_s_own_as_well(world, as_app):
+    await world.forge.comment(world.pull, "/minimize help", user="alice")
+    made = await as_app.post("/repos/rpms/nginx/issues/1/comments", data={"body": "one"})
+    await as_app.patch(made["url"], data={"body": "two"})
+    await world.forge.settled()
+    said = {(e.data["action"], e.data["sender"]["login"]) for e in events(world)[1:]}
+    assert said == {
+        ("created", "alice"),
+        ("created", "minimize[bot]"),
+        ("edited", "minimize[bot]"),
+    }
+    edited = next(e for e in events(world) if e.data["action"] == "edited")
+    assert edited.data["changes"] == {"body": {"from": "one"}}
+    assert "pull_request" in edited.data["issue"]
+
+
+async def test_a_redelivery_has_the_same_id_and_the_same_bytes(world):
+    again = await world.forge.redeliver(world.app, world.forge.deliveries[0])
+    assert again.status == 202
+    first, second = world.hook.received
+    assert first == second
+
+
+async def test_a_delivery_that_nobody_answers_is_kept_with_its_reason(world, unused_tcp_port):
+    world.app.hook_url = f"http://127.0.0.1:{unused_tcp_port}/"
+    delivery = await world.forge.ping(world.app)
+    assert delivery.status is None
+    assert delivery.error
+
+
+def test_a_github_signature_is_over_the_very_bytes():
+    # The example of https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+    headers = github_headers("push", b"Hello, World!", "It's a Secret to Everybody")
+    assert headers["X-Hub-Signature-256"] == (
+        "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+    )
+
+
+def test_gitlab_gets_its_token_or_a_signature():
+    plain = gitlab_headers("merge_request", b"{}", "hush")
+    assert (plain["X-Gitlab-Token"], plain["X-Gitlab-Event"]) == ("hush", "Merge Request Hook")
+    key = b"0" * 32
+    secret = "whsec_" + base64.b64encode(key).decode()
+    signed = gitlab_headers("note", b"{}", secret, delivery="id-1", at=1_700_000_000.9)
+    expected = hmac.new(key, b"id-1.1700000000.{}", hashlib.sha256).digest()
+    assert signed["webhook-signature"] == "v1," + base64.b64encode(expected).decode()
+    assert "X-Gitlab-Token" not in signed
+    with pytest.raises(UsageError, match="base64"):
+        gitlab_headers("note", b"{}", "whsec_!")
+
+
+async def test_a_payload_file_is_sent_as_it_is(hook, tmp_path):
+    payload = tmp_path / "payload.json"
+    payload.write_bytes(b'{ "zen":\t"x" }\n')
+    reply = await asyncio.to_thread(deliver_payload, hook.url, "s", "ping", payload)
+    assert (reply.status, reply.body) == (202, "taken")
+    headers, body = hook.received[0]
+    assert body == payload.read_bytes()
+    assert Event.from_http(headers, body, secret="s").event == "ping"
+
+
+async def test_a_refusal_and_silence_are_two_errors(hook, tmp_path, unused_tcp_port):
+    payload = tmp_path / "payload.json"
+    payload.write_text(json.dumps({}))
+    hook.status = 401
+    with pytest.raises(RefusedError) as refused:
+        await asyncio.to_thread(deliver_payload, hook.url, "s", "ping", payload)
+    assert (refused.value.exit_code, refused.value.reply.status) == (3, 401)
+    nobody = f"http://127.0.0.1:{unused_tcp_port}/"
+    with pytest.raises(SurroundingsError) as silent:
+        await asyncio.to_thread(deliver_payload, nobody, "s", "ping", payload)
+    assert silent.value.exit_code == 1
+
+
+@pytest.mark.parametrize("text", [None, "{"])
+def test_a_payload_that_is_missing_or_no_json_is_a_usage_error(tmp_path: Path, text):
+    payload = tmp_path / "payload.json"
+    if text is not None:
+        payload.write_text(text)
+    with pytest.raises(UsageError, match="payload"):
+        deliver_payload("http://127.0.0.1:9/", "s", "ping", payload)
+
+
+def test_an_address_that_is_none_is_a_usage_error():
+    with pytest.raises(UsageError, match="http"):
+        send_webhook("ftp://example.org/", "s", "ping", b"{}")
