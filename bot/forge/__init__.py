@@ -1,0 +1,61 @@
+"""Forges: webhooks in, comments and statuses out. One small interface, one module for each forge.
+
+`FORGES` is the table of them by type: a new forge is one module and its row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bot.forge.github import GitHub
+from bot.forge.protocol import Forge
+from bot.forge.values import (
+    ROLES,
+    Comment,
+    Event,
+    ForgeError,
+    ForgeFile,
+    ForgeGoneError,
+    ForgeRefusedError,
+    IgnoredEvent,
+    PullRequest,
+    PullRequestEvent,
+    PullRequestKey,
+    Role,
+    Source,
+    StatusReport,
+    WebhookRefusedError,
+)
+from bot.settings import ForgeSettings, Settings
+
+FORGES: Mapping[str, Callable[[str, ForgeSettings], Forge]] = {
+    "github": GitHub.from_settings,
+}
+
+
+def open_forges(settings: Settings) -> dict[str, Forge]:
+    """The forges of the settings, by their names there; UsageError if a secret is missing."""
+    return {name: FORGES[forge.type](name, forge) for name, forge in settings.forges.items()}
+
+
+__all__ = [
+    "FORGES",
+    "ROLES",
+    "Comment",
+    "Event",
+    "Forge",
+    "ForgeError",
+    "ForgeFile",
+    "ForgeGoneError",
+    "ForgeRefusedError",
+    "GitHub",
+    "IgnoredEvent",
+    "PullRequest",
+    "PullRequestEvent",
+    "PullRequestKey",
+    "Role",
+    "Source",
+    "StatusReport",
+    "WebhookRefusedError",
+    "open_forges",
+]

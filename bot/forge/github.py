@@ -1,0 +1,323 @@
+"""GitHub as a forge: comments, check runs or commit statuses, roles, where the commits are.
+
+https://docs.github.com/en/rest
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import gidgethub
+
+from bot.forge.github_app import AppAuth, Auth, TokenAuth
+from bot.forge.github_client import GitHubClient, Sessions, errors_as_ours
+from bot.forge.github_events import accept, installation_of, parse_event
+from bot.forge.values import (
+    ROLES,
+    Comment,
+    Event,
+    ForgeFile,
+    ForgeGoneError,
+    ForgeRefusedError,
+    PullRequest,
+    PullRequestKey,
+    Reaction,
+    Role,
+    Source,
+    StatusReport,
+)
+from bot.git import GitCredential
+from bot.settings import ForgeSettings
+from bot.store import NewDelivery
+
+LOG = logging.getLogger(__name__)
+STATUS_NAME = "minimize"
+_DESCRIPTION = 140  # characters of a commit status
+_TEXT = 65_000  # characters of a check run's summary; GitHub takes 65,535
+_BASE_ROLES: Mapping[str, Role] = {"admin": "admin", "write": "write", "read": "read"}
+
+
+class GitHub:
+    """One GitHub (github.com or Enterprise Server) with our App or token on it."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: ForgeSettings,
+        *,
+        auth: Auth,
+        secrets: tuple[str, ...],
+        app: tuple[str, str] | None = None,
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._auth = auth
+        self._app = app
+        self._secrets = secrets
+        self._sessions = Sessions()
+        # Repositories where check runs were refused; statuses are used there from then on.
+        self._without_checks: set[str] = set()
+
+    @classmethod
+    def from_settings(cls, name: str, settings: ForgeSettings) -> GitHub:
+        """The forge that the settings describe; UsageError if a secret is not there."""
+        secrets = tuple(secret.value() for secret in settings.webhook_secrets)
+        if settings.app is not None:
+            app = (str(settings.app.id), settings.app.private_key.value())
+            return cls(name, settings, auth=AppAuth(), secrets=secrets, app=app)
+        assert settings.token is not None  # the settings see to it
+        return cls(name, settings, auth=TokenAuth(settings.token.value()), secrets=secrets)
+
+    @property
+    def name(self) -> str:
+        """What the settings call it."""
+        return self._name
+
+    def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
+        """The delivery, if it is signed with one of the secrets and is what it says."""
+        return accept(self._name, self._secrets, headers, body)
+
+    def event(self, event: str, body: bytes) -> Event:
+        """What an accepted delivery asks of us; its installation is remembered."""
+        data = json.loads(body)
+        named = installation_of(data)
+        if named is not None:
+            self._auth.learn(*named)
+        return parse_event(self._name, event, data)
+
+    async def pull_request(self, key: PullRequestKey) -> PullRequest:
+        """The pull request as it is now."""
+        async with errors_as_ours(f"reading {key}"):
+            pull = await self._get(key, f"/pulls/{key.number}")
+            head_repository = (pull["head"].get("repo") or {}).get("full_name")
+            user = pull.get("user") or {}
+            return PullRequest(
+                key=key,
+                title=str(pull.get("title") or ""),
+                author=str(user.get("login") or "ghost"),
+                author_is_bot=user.get("type") == "Bot",
+                open=pull.get("state", "open") == "open",
+                draft=bool(pull.get("draft")),
+                private=bool((pull["base"].get("repo") or {}).get("private")),
+                base_ref=str(pull["base"]["ref"]),
+                base_sha=str(pull["base"]["sha"]),
+                head_sha=str(pull["head"]["sha"]),
+                head_repository=head_repository,
+                url=str(pull.get("html_url") or ""),
+            )
+
+    async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
+        """The files it changes, over all pages; GitHub lists 3,000 at most."""
+        async with errors_as_ours(f"listing the files of {key}"):
+            return tuple(
+                [
+                    ForgeFile(str(item["filename"]), item.get("previous_filename"))
+                    async for item in self._pages(key, f"/pulls/{key.number}/files?per_page=100")
+                ]
+            )
+
+    async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
+        """Our oldest comment with `marker`; other people's are never ours, whatever they hold."""
+        async with errors_as_ours(f"looking for the comment on {key}"):
+            found = await self._own_comments(key, marker, first=True)
+            return found[0] if found else None
+
+    async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
+        """Edits our comment, or writes it where there is none; one that came twice goes again."""
+        if marker not in body:
+            raise ValueError("the comment does not hold its own marker")
+        async with errors_as_ours(f"commenting on {key}"):
+            found = await self._own_comments(key, marker, first=True)
+            if found:
+                return await self._edit(key, found[0], body)
+            client, token = await self._client(key.repository)
+            made = await client.post(
+                self._path(key, f"/issues/{key.number}/comments"),
+                data={"body": body},
+                oauth_token=token,
+            )
+            # Two runs may have looked at the same moment: the first comment stays.
+            all_own = await self._own_comments(key, marker)
+            for surplus in all_own[1:]:
+                await self._delete(key, surplus)
+            return all_own[0] if all_own else _comment(made)
+
+    async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
+        """A check run, or a commit status where check runs are not ours to make."""
+        async with errors_as_ours(f"setting the status of {sha[:12]} on {key}"):
+            if self._with_checks(key):
+                try:
+                    async with errors_as_ours(f"setting the check run of {sha[:12]} on {key}"):
+                        await self._set_check_run(key, sha, report)
+                except (ForgeRefusedError, ForgeGoneError) as error:
+                    if self._settings.check_runs == "always":
+                        raise
+                    LOG.warning("%s Commit statuses are used there.", error)
+                    self._without_checks.add(key.repository)
+                else:
+                    return
+            await self._set_commit_status(key, sha, report)
+
+    async def role_of(self, key: PullRequestKey, user: str) -> Role:
+        """GitHub's `role_name`; a custom role counts as the role it is built on."""
+        async with errors_as_ours(f"asking for the role of {user} in {key.repository}"):
+            try:
+                answer = await self._get(key, f"/collaborators/{_quoted(user)}/permission")
+            except gidgethub.HTTPException as error:
+                if error.status_code != HTTPStatus.NOT_FOUND:
+                    raise
+                return "none"  # nobody that this repository knows
+            named = str(answer.get("role_name") or "")
+            for role in ROLES:
+                if role == named:
+                    return role
+            return _BASE_ROLES.get(str(answer.get("permission") or ""), "none")
+
+    async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
+        """A reaction on a comment."""
+        async with errors_as_ours(f"reacting on {key}"):
+            client, token = await self._client(key.repository)
+            await client.post(
+                self._path(key, f"/issues/comments/{int(comment)}/reactions"),
+                data={"content": reaction},
+                oauth_token=token,
+            )
+
+    async def source(self, pull_request: PullRequest) -> Source:
+        """The base repository has the head's commits too, forks' as well (refs/pull)."""
+        key = pull_request.key
+        async with errors_as_ours(f"getting a token for {key.repository}"):
+            _, token = await self._client(key.repository)
+        return Source(
+            f"{self._settings.clone_url}/{key.repository}.git",
+            GitCredential("x-access-token", token),
+            (f"refs/pull/{key.number}/head", f"refs/heads/{pull_request.base_ref}"),
+        )
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._sessions.close()
+
+    async def _client(self, repository: str) -> tuple[GitHubClient, str]:
+        app_id, private_key = self._app or (None, None)
+        client = GitHubClient(
+            self._sessions.get(),
+            api_url=self._settings.api_url,
+            app_id=app_id,
+            private_key=private_key,
+        )
+        return client, await self._auth.token(client, repository)
+
+    def _path(self, key: PullRequestKey, rest: str) -> str:
+        owner, _, name = key.repository.partition("/")
+        return f"/repos/{_quoted(owner)}/{_quoted(name)}{rest}"
+
+    async def _get(self, key: PullRequestKey, rest: str) -> Any:
+        client, token = await self._client(key.repository)
+        return await client.getitem(self._path(key, rest), oauth_token=token)
+
+    async def _pages(self, key: PullRequestKey, rest: str) -> AsyncIterator[Any]:
+        client, token = await self._client(key.repository)
+        async for item in client.getiter(self._path(key, rest), oauth_token=token):
+            yield item
+
+    async def _own_comments(
+        self, key: PullRequestKey, marker: str, *, first: bool = False
+    ) -> list[Comment]:
+        client, _ = await self._client(key.repository)
+        login = (await self._auth.login(client)).lower()
+        found: list[Comment] = []
+        async for item in self._pages(key, f"/issues/{key.number}/comments?per_page=100"):
+            author = str((item.get("user") or {}).get("login") or "")
+            if author.lower() == login and marker in str(item.get("body") or ""):
+                found.append(_comment(item))
+                if first:
+                    break
+        return sorted(found, key=lambda c: int(c.id))
+
+    async def _edit(self, key: PullRequestKey, comment: Comment, body: str) -> Comment:
+        if comment.body == body:
+            return comment
+        client, token = await self._client(key.repository)
+        return _comment(
+            await client.patch(
+                self._path(key, f"/issues/comments/{comment.id}"),
+                data={"body": body},
+                oauth_token=token,
+            )
+        )
+
+    async def _delete(self, key: PullRequestKey, comment: Comment) -> None:
+        client, token = await self._client(key.repository)
+        try:
+            await client.delete(
+                self._path(key, f"/issues/comments/{comment.id}"), oauth_token=token
+            )
+        except gidgethub.HTTPException as error:
+            if error.status_code != HTTPStatus.NOT_FOUND:  # the other run was quicker
+                raise
+
+    def _with_checks(self, key: PullRequestKey) -> bool:
+        wish = self._settings.check_runs
+        if wish == "auto":
+            # Only Apps may make check runs.
+            return self._auth.is_app and key.repository not in self._without_checks
+        return wish == "always"
+
+    async def _set_check_run(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
+        client, token = await self._client(key.repository)
+        data: dict[str, Any] = {
+            "name": STATUS_NAME,
+            "external_id": report.check,
+            "status": "in_progress" if report.state == "pending" else "completed",
+            "output": {"title": report.title[:255], "summary": report.summary[:_TEXT]},
+        }
+        if report.url:
+            data["details_url"] = report.url
+        if report.state != "pending":
+            data["conclusion"] = report.state
+        path = self._path(key, f"/commits/{sha}/check-runs?check_name={STATUS_NAME}&per_page=100")
+        async for run in client.getiter(path, oauth_token=token, iterable_key="check_runs"):
+            if run.get("external_id") == report.check and run.get("name") == STATUS_NAME:
+                await client.patch(
+                    self._path(key, f"/check-runs/{run['id']}"), data=data, oauth_token=token
+                )
+                return
+        await client.post(
+            self._path(key, "/check-runs"), data={**data, "head_sha": sha}, oauth_token=token
+        )
+
+    async def _set_commit_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
+        # A commit status knows no neutral: a success whose text says what it is not.
+        neutral = report.state == "neutral"
+        title = f"not evaluated: {report.title}" if neutral else report.title
+        data = {
+            "state": "success" if neutral else report.state,
+            "context": STATUS_NAME,
+            "description": title if len(title) <= _DESCRIPTION else title[: _DESCRIPTION - 1] + "…",
+        }
+        if report.url:
+            data["target_url"] = report.url
+        client, token = await self._client(key.repository)
+        # Newest first; the same again would only be another entry of at most a thousand.
+        path = self._path(key, f"/commits/{sha}/statuses?per_page=100")
+        async for status in client.getiter(path, oauth_token=token):
+            if status.get("context") == STATUS_NAME:
+                if all((status.get(name) or None) == value for name, value in data.items()):
+                    return
+                break
+        await client.post(self._path(key, f"/statuses/{sha}"), data=data, oauth_token=token)
+
+
+def _comment(item: Any) -> Comment:
+    return Comment(str(item["id"]), str(item.get("html_url") or ""), str(item.get("body") or ""))
+
+
+def _quoted(segment: str) -> str:
+    """One path segment; braces and slashes of a hostile name cannot become another path."""
+    return quote(segment, safe="")

@@ -1,0 +1,102 @@
+"""Who we are on GitHub: an App with installation tokens, or the owner of a token.
+
+https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bot.forge.github_client import GitHubClient
+
+# Installation tokens live an hour; a step that starts with one may take some minutes.
+_EARLY = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str = field(repr=False)
+    expires: float
+
+
+class TokenAuth:
+    """A personal or fine-grained token."""
+
+    is_app = False
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+        self._login: str | None = None
+
+    async def token(self, client: GitHubClient, repository: str) -> str:
+        """The token, the same for every repository."""
+        del client, repository
+        return self._token
+
+    async def login(self, client: GitHubClient) -> str:
+        """The user that comments made with it belong to."""
+        if self._login is None:
+            user: Any = await client.getitem("/user", oauth_token=self._token)
+            self._login = str(user["login"])
+        return self._login
+
+    def learn(self, repository: str, installation: int) -> None:
+        """A token knows no installations."""
+
+
+class AppAuth:
+    """A GitHub App. Tokens are for one repository each, kept until shortly before they expire.
+
+    The client signs requests as the App itself where no token is given (gidgethub's JWT).
+    """
+
+    is_app = True
+
+    def __init__(self) -> None:
+        self._installations: dict[str, int] = {}
+        self._tokens: dict[str, _Token] = {}
+        self._login: str | None = None
+
+    async def token(self, client: GitHubClient, repository: str) -> str:
+        """An installation token for `repository` (owner/name), good for ten minutes at least."""
+        known = self._tokens.get(repository)
+        if known is not None and known.expires - _EARLY > time.time():
+            return known.text
+        installation = self._installations.get(repository)
+        if installation is None:
+            answer: Any = await client.getitem(
+                "/repos/{+repository}/installation", {"repository": repository}
+            )
+            installation = int(answer["id"])
+            self._installations[repository] = installation
+        made: Any = await client.post(
+            "/app/installations/{id}/access_tokens",
+            {"id": str(installation)},
+            data={"repositories": [repository.rpartition("/")[2]]},
+        )
+        token = _Token(str(made["token"]), _seconds(str(made["expires_at"])))
+        self._tokens[repository] = token
+        return token.text
+
+    async def login(self, client: GitHubClient) -> str:
+        """The user name of the App's comments: its slug with `[bot]`."""
+        if self._login is None:
+            app: Any = await client.getitem("/app")
+            self._login = f"{app['slug']}[bot]"
+        return self._login
+
+    def learn(self, repository: str, installation: int) -> None:
+        """Remembers the installation that a delivery named."""
+        if self._installations.get(repository) != installation:
+            self._installations[repository] = installation
+            self._tokens.pop(repository, None)
+
+
+Auth = TokenAuth | AppAuth
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()

@@ -1,0 +1,170 @@
+"""Talking to GitHub's REST API through gidgethub: connections, patience, and errors as ours.
+
+Facts: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api and
+best-practices-for-using-the-rest-api (Retry-After, x-ratelimit-reset, secondary limits).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from weakref import WeakKeyDictionary
+
+import aiohttp
+import gidgethub
+from gidgethub.abc import GitHubAPI
+
+from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
+
+LOG = logging.getLogger(__name__)
+USER_AGENT = "minimize"
+# Longer waits are the engine's: it tries the step again later instead of holding a connection.
+_LONGEST_WAIT = 30.0
+_ATTEMPTS = 4
+_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
+_TOO_MANY = {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
+# Asking again what may have been done already is safe for all but POST.
+_SAFE_AGAIN = {"GET", "PATCH", "PUT", "DELETE"}
+
+
+class GitHubClient(GitHubAPI):
+    """gidgethub's API with waiting for rate limits, second tries, and one session."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        api_url: str,
+        app_id: str | None = None,
+        private_key: str | None = None,
+    ) -> None:
+        super().__init__(USER_AGENT, base_url=api_url, app_id=app_id, private_key=private_key)
+        self._session = session
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits, as gidgethub asks for it."""
+        await asyncio.sleep(seconds)
+
+    async def _request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                # Redirects (a renamed repository) are followed for GET only, and by us never to
+                # another host with a credential: aiohttp drops Authorization there.
+                async with self._session.request(
+                    method, url, headers=headers, data=body, allow_redirects=method == "GET"
+                ) as response:
+                    return response.status, response.headers, await response.read()
+            except (aiohttp.ClientError, TimeoutError) as error:
+                if method not in _SAFE_AGAIN or attempt == _ATTEMPTS:
+                    raise
+                LOG.info("%s %s: %s, again", method, url, type(error).__name__)
+                await self.sleep(0.5 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    async def handle_rate_limit_error(
+        self, *, method: str, url: str, exception: gidgethub.HTTPException, attempt: int
+    ) -> bool:
+        """Whether to ask again, after having waited: GitHub says how long, or it is a 5xx."""
+        if attempt >= _ATTEMPTS:
+            return False
+        wait = _wait_asked_for(exception)
+        if wait is None:
+            broken = exception.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+            if not broken or method not in _SAFE_AGAIN:
+                return False
+            wait = 0.5 * 2**attempt
+        if wait > _LONGEST_WAIT:
+            return False
+        LOG.info("%s %s: %s, again in %.1f s", method, url, exception.status_code, wait)
+        await self.sleep(wait)
+        return True
+
+
+def _wait_asked_for(exception: gidgethub.HTTPException) -> float | None:
+    """Seconds that a rate-limit answer asks us to wait; None if it is none."""
+    if exception.status_code not in _TOO_MANY:
+        return None
+    headers = exception.headers or {}
+    if "retry-after" in headers:
+        try:
+            return max(0.0, float(headers["retry-after"]))
+        except ValueError:
+            return 60.0
+    if headers.get("x-ratelimit-remaining") == "0":
+        try:
+            return max(1.0, float(headers["x-ratelimit-reset"]) - time.time())
+        except (KeyError, ValueError):
+            return 60.0
+    return 60.0 if exception.status_code == HTTPStatus.TOO_MANY_REQUESTS else None
+
+
+@asynccontextmanager
+async def errors_as_ours(doing: str) -> AsyncIterator[None]:
+    """Turns what gidgethub and aiohttp raise into ForgeError and its kin."""
+    try:
+        yield
+    except gidgethub.HTTPException as error:
+        status = error.status_code
+        said = f"{status.value} {error}" if str(error) else f"{status.value} {status.phrase}"
+        wait = _wait_asked_for(error)
+        if wait is not None:
+            raise ForgeError(
+                f"GitHub has had enough requests from us ({doing}): {said}.",
+                f"It asks to wait {wait:.0f} s.",
+            ) from error
+        if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+            raise ForgeGoneError(
+                f"GitHub does not have what was asked for ({doing}): {said}."
+            ) from error
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise ForgeError(f"GitHub failed ({doing}): {said}.") from error
+        raise ForgeRefusedError(
+            f"GitHub refused ({doing}): {said}.",
+            "See that the App or token may read the repository and write comments and statuses.",
+        ) from error
+    except gidgethub.GitHubException as error:
+        raise ForgeError(
+            f"GitHub gave an answer that makes no sense ({doing}): {error}."
+        ) from error
+    except (LookupError, TypeError, ValueError) as error:
+        raise ForgeError(
+            f"GitHub gave an answer that makes no sense ({doing}): {error!r}."
+        ) from error
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise ForgeError(
+            f"GitHub cannot be reached ({doing}): {type(error).__name__} {error}".rstrip() + "."
+        ) from error
+
+
+class Sessions:
+    """One connection pool for each event loop: the server's and the engine's."""
+
+    def __init__(self) -> None:
+        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = (
+            WeakKeyDictionary()
+        )
+
+    def get(self) -> aiohttp.ClientSession:
+        """The session of the running loop, made when first asked for."""
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop)
+        if session is None or session.closed:
+            session = self._sessions[loop] = aiohttp.ClientSession(timeout=_TIMEOUT)
+        return session
+
+    async def close(self) -> None:
+        """Closes every session, each on its own loop: call it while those still run."""
+        here = asyncio.get_running_loop()
+        for loop, session in list(self._sessions.items()):
+            if loop is here:
+                await session.close()
+            elif loop.is_running():
+                closing = asyncio.run_coroutine_threadsafe(session.close(), loop)
+                await asyncio.wrap_future(closing)
+        self._sessions.clear()

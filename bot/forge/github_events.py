@@ -1,0 +1,127 @@
+"""GitHub's webhooks: is it signed, is it what it says, what does it carry, what does it ask.
+
+https://docs.github.com/en/webhooks/webhook-events-and-payloads
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gidgethub
+from gidgethub import sansio
+
+from bot.forge.values import (
+    Event,
+    IgnoredEvent,
+    PullRequestEvent,
+    PullRequestKey,
+    WebhookRefusedError,
+)
+from bot.store import NewDelivery
+
+_LONGEST_NAME = 200
+_CHECKED = ("opened", "synchronize", "reopened", "ready_for_review")
+
+
+def accept(
+    forge: str, secrets: Sequence[str], headers: Mapping[str, str], body: bytes
+) -> NewDelivery:
+    """The delivery; WebhookRefusedError: 401 if not signed, 400 if it is not what it says."""
+    signature = headers.get("x-hub-signature-256")
+    if signature is None:
+        raise WebhookRefusedError(401, "The header X-Hub-Signature-256 is missing.")
+    # All secrets are tried, whichever fits: the time taken says nothing.
+    if not any([_is_signed(body, signature, secret) for secret in secrets]):  # noqa: C419
+        raise WebhookRefusedError(401, "The signature fits none of the webhook's secrets.")
+    for name in ("x-github-event", "x-github-delivery"):
+        if not 0 < len(headers.get(name, "")) <= _LONGEST_NAME:
+            raise WebhookRefusedError(400, f"The header {name} is missing or too long.")
+    try:
+        # Signed already: gidgethub decodes JSON and form bodies as GitHub sends them.
+        unsigned = {k: v for k, v in headers.items() if not k.startswith("x-hub-signature")}
+        event = sansio.Event.from_http(unsigned, body)
+    except (gidgethub.BadRequest, LookupError, ValueError, RecursionError) as error:
+        raise WebhookRefusedError(400, "The body is no JSON of the type that it says.") from error
+    if not isinstance(event.data, dict):
+        raise WebhookRefusedError(400, "The body is no JSON object.")
+    try:
+        carried = carried_object(event.event, event.data)
+        parse_event(forge, event.event, event.data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise WebhookRefusedError(
+            400, f"The body is not that of the event {event.event}."
+        ) from error
+    content = body if _is_json(headers) else json.dumps(event.data).encode()
+    return NewDelivery(forge, event.event, event.delivery_id, content, carried)
+
+
+def _is_signed(body: bytes, signature: str, secret: str) -> bool:
+    if not signature.startswith("sha256=") or not signature.isascii():
+        return False
+    try:
+        sansio.validate_event(body, signature=signature, secret=secret)
+    except gidgethub.ValidationFailure:
+        return False
+    return True
+
+
+def _is_json(headers: Mapping[str, str]) -> bool:
+    return headers.get("content-type", "").lower().startswith("application/json")
+
+
+def carried_object(event: str, data: Mapping[str, Any]) -> str | None:
+    """What a delivery carries, so that a repository's hook and an App's hook count once.
+
+    None for what repeats only by its delivery id. The time of the pull request is part of it:
+    force-pushes A, B, A, B carry the same commits, and each is news.
+    """
+    repository = data.get("repository") or {}
+    if event == "pull_request":
+        pull = data["pull_request"]
+        parts = (data["action"], pull["number"], data.get("before", ""), pull["head"]["sha"])
+        return _name(event, repository, *parts, pull.get("updated_at", ""))
+    if event == "issue_comment":
+        comment = data["comment"]
+        return _name(event, repository, data["action"], comment["id"], comment["updated_at"])
+    return None
+
+
+def _name(event: str, repository: Mapping[str, Any], *parts: object) -> str:
+    return " ".join([event, str(repository.get("id", "")), *map(str, parts)])
+
+
+def parse_event(forge: str, event: str, data: Mapping[str, Any]) -> Event:
+    """What a delivery asks of us. KeyError, TypeError or ValueError if it is not that event."""
+    parser = _PARSERS.get(event)
+    if parser is None:
+        return IgnoredEvent(f"The event {event} asks nothing of the bot.")
+    return parser(forge, data)
+
+
+def installation_of(data: Mapping[str, Any]) -> tuple[str, int] | None:
+    """The repository and the App installation that a delivery names, if it does."""
+    try:
+        return str(data["repository"]["full_name"]), int(data["installation"]["id"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _pull_request(forge: str, data: Mapping[str, Any]) -> Event:
+    action = str(data["action"])
+    pull = data["pull_request"]
+    key = PullRequestKey(forge, str(data["repository"]["full_name"]), int(pull["number"]))
+    head = str(pull["head"]["sha"])
+    if action == "closed":
+        return PullRequestEvent(key, "stop", head, action)
+    if action == "edited" and "base" in (data.get("changes") or {}):
+        return PullRequestEvent(key, "check", head, "edited (base)")
+    if action in _CHECKED:
+        return PullRequestEvent(key, "check", head, action)
+    return IgnoredEvent(f"The action {action} of a pull request changes no package.")
+
+
+_PARSERS: Mapping[str, Callable[[str, Mapping[str, Any]], Event]] = {
+    "pull_request": _pull_request,
+}

@@ -1,0 +1,79 @@
+"""The forge interface: what the checks need of a forge, no more. A forge is one class with this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from bot.forge.values import (
+    Comment,
+    Event,
+    ForgeFile,
+    PullRequest,
+    PullRequestKey,
+    Reaction,
+    Role,
+    Source,
+    StatusReport,
+)
+from bot.store import NewDelivery
+
+
+class Forge(Protocol):
+    """One forge, with our credential on it. Methods may be awaited from several event loops.
+
+    Every method that asks the forge raises ForgeError (another try may help), ForgeRefusedError (it
+    would not) or ForgeGoneError (repository or pull request are not there).
+    """
+
+    @property
+    def name(self) -> str:
+        """What the settings call it."""
+        ...
+
+    def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
+        """The delivery, if it is signed and is what it says; `headers` have lower-case names.
+
+        WebhookRefusedError with the HTTP status otherwise. Asks nobody, so it is quick.
+        """
+        ...
+
+    def event(self, event: str, body: bytes) -> Event:
+        """What an accepted delivery asks of us."""
+        ...
+
+    async def pull_request(self, key: PullRequestKey) -> PullRequest:
+        """The pull request as it is now: the current head, above all."""
+        ...
+
+    async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
+        """The files it changes; a forge may leave some of thousands out."""
+        ...
+
+    async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
+        """The comment that we wrote and that holds `marker`, over all pages; the oldest."""
+        ...
+
+    async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
+        """Makes our one comment say `body` (which holds `marker`): looks first, then writes."""
+        ...
+
+    async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
+        """Makes the status `minimize` of a commit say this; the same twice changes nothing."""
+        ...
+
+    async def role_of(self, key: PullRequestKey, user: str) -> Role:
+        """The role of a user in the repository, asked of the forge at this moment."""
+        ...
+
+    async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
+        """Puts a reaction on a comment; the same twice changes nothing."""
+        ...
+
+    async def source(self, pull_request: PullRequest) -> Source:
+        """Where git gets the commits, with a credential that is good for a while."""
+        ...
+
+    async def close(self) -> None:
+        """Closes the connections, of every event loop."""
+        ...

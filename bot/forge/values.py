@@ -1,0 +1,124 @@
+"""What the forges have in common, as values. Nothing here is one forge's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.errors import MinimizeError, SurroundingsError
+from bot.git import GitCredential
+
+Role = Literal["none", "read", "triage", "write", "maintain", "admin"]
+ROLES: tuple[Role, ...] = ("none", "read", "triage", "write", "maintain", "admin")
+StatusState = Literal["pending", "success", "failure", "neutral"]
+Reaction = Literal["eyes", "+1", "-1", "confused"]
+
+
+class ForgeError(SurroundingsError):
+    """The forge did not do what was asked: away, broken, out of requests. Another try may help."""
+
+
+class ForgeRefusedError(ForgeError):
+    """The forge refused, and would again: a credential that lacks a permission or is no longer."""
+
+
+class ForgeGoneError(MinimizeError):
+    """The repository or pull request is not there, or not for us: nothing can be said on it."""
+
+
+class WebhookRefusedError(Exception):
+    """A delivery that is not taken. `status` is the HTTP status that says so."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class PullRequestKey:
+    """A pull (or merge) request: the forge's name in the settings, its repository, its number."""
+
+    forge: str
+    repository: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.forge}:{self.repository}#{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """A pull request as the forge has it now. Commit ids are full; `base_sha` is the branch tip."""
+
+    key: PullRequestKey
+    title: str
+    author: str
+    author_is_bot: bool
+    open: bool
+    draft: bool
+    private: bool
+    base_ref: str
+    base_sha: str
+    head_sha: str
+    head_repository: str | None
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeFile:
+    """One file that a pull request changes, as the forge lists it."""
+
+    path: str
+    old_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A comment that is ours. `id` is the forge's."""
+
+    id: str
+    url: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """What the status `minimize` of a commit says. `check` finds it again."""
+
+    check: str
+    state: StatusState
+    title: str
+    summary: str = ""
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where to fetch a pull request's commits: never a secret in the URL.
+
+    `refs` are where its head and base are, for servers that give no commit by its id.
+    """
+
+    url: str
+    credential: GitCredential | None
+    refs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestEvent:
+    """Something happened to a pull request: `check` it again, or `stop` (it was closed)."""
+
+    key: PullRequestKey
+    wish: Literal["check", "stop"]
+    head_sha: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredEvent:
+    """A delivery that asks nothing of us, and why."""
+
+    reason: str
+
+
+Event = PullRequestEvent | IgnoredEvent

@@ -1,0 +1,274 @@
+"""GitHub's REST API: one comment, one status, patience, and errors in our words."""
+
+import time
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from bot.forge import (
+    ForgeError,
+    ForgeGoneError,
+    ForgeRefusedError,
+    PullRequestKey,
+    StatusReport,
+    github_client,
+)
+
+KEY = PullRequestKey("gh", "o/r", 7)
+MARKER = "<!-- minimize -->"
+SHA = "a" * 40
+
+
+def comment(number: int, login: str, body: str = MARKER) -> dict:
+    return {"id": number, "html_url": f"u{number}", "body": body, "user": {"login": login}}
+
+
+async def test_our_comment_is_found_on_the_second_page_and_a_strangers_never(forge, tiny) -> None:
+    comments = [comment(n, "human", "hello") for n in range(1, 100)]
+    comments += [comment(100, "stranger"), comment(101, "Minimize-Bot"), comment(102, "human")]
+    tiny.lists["/repos/o/r/issues/7/comments"] = comments
+    found = await forge.find_comment(KEY, MARKER)
+    assert found is not None
+    assert found.id == "101"
+    tiny.lists["/repos/o/r/issues/7/comments"] = [*comments[:100], dict(comments[0], user=None)]
+    assert await forge.find_comment(KEY, MARKER) is None
+
+
+async def test_a_comment_is_edited_and_the_same_text_is_not_written_again(forge, tiny) -> None:
+    tiny.lists["/repos/o/r/issues/7/comments"] = [comment(5, "minimize-bot", MARKER + "old")]
+    tiny.answer("PATCH", "/repos/o/r/issues/comments/5", comment(5, "minimize-bot", "new"))
+    await forge.put_comment(KEY, MARKER, MARKER + "old")
+    assert tiny.seen("PATCH", "/repos/o/r/issues/comments/5") == []
+    await forge.put_comment(KEY, MARKER, MARKER + "new")
+    assert tiny.seen("PATCH", "/repos/o/r/issues/comments/5") == [{"body": MARKER + "new"}]
+    assert tiny.seen("POST", "/repos/o/r/issues/7/comments") == []
+
+
+async def test_of_two_comments_made_at_once_the_first_stays(forge, tiny) -> None:
+    path = "/repos/o/r/issues/7/comments"
+    tiny.lists[path] = []
+
+    def create(body: dict) -> tuple:
+        tiny.lists[path] = [comment(8, "minimize-bot"), comment(9, "minimize-bot")]
+        return 201, {}, comment(9, "minimize-bot")
+
+    tiny.answer("POST", path, create)
+    tiny.answer("DELETE", "/repos/o/r/issues/comments/9", (204, {}, None))
+    made = await forge.put_comment(KEY, MARKER, MARKER)
+    assert made.id == "8"
+    assert len(tiny.seen("DELETE", "/repos/o/r/issues/comments/9")) == 1
+
+
+async def test_a_comment_without_its_marker_is_refused(forge) -> None:
+    with pytest.raises(ValueError, match="marker"):
+        await forge.put_comment(KEY, MARKER, "no marker")
+
+
+async def test_the_pull_request_and_its_files_as_they_are_now(forge, tiny) -> None:
+    tiny.answer(
+        "GET",
+        "/repos/o/r/pulls/7",
+        {
+            "title": "Add perl",
+            "user": {"login": "ann", "type": "User"},
+            "state": "open",
+            "html_url": "https://x/7",
+            "base": {"ref": "main", "sha": "b" * 40, "repo": {"private": True}},
+            "head": {"sha": SHA, "repo": None},
+        },
+    )
+    pull = await forge.pull_request(KEY)
+    assert (pull.head_sha, pull.base_ref, pull.author, pull.private) == (SHA, "main", "ann", True)
+    assert pull.head_repository is None
+    tiny.page_size = 1
+    tiny.lists["/repos/o/r/pulls/7/files"] = [
+        {"filename": "b.spec", "previous_filename": "a.spec"},
+        {"filename": "x.patch"},
+    ]
+    files = await forge.changed_files(KEY)
+    assert [(f.path, f.old_path) for f in files] == [("b.spec", "a.spec"), ("x.patch", None)]
+    source = await forge.source(pull)
+    assert source.url == tiny.url + "/o/r.git"
+    assert source.refs == ("refs/pull/7/head", "refs/heads/main")
+    assert "s3cret" not in repr(source)
+    assert source.credential is not None
+    assert source.credential.secret == "s3cret"
+
+
+async def test_a_token_sets_commit_statuses_once(forge, tiny) -> None:
+    tiny.lists[f"/repos/o/r/commits/{SHA}/statuses"] = []
+    tiny.answer("POST", f"/repos/o/r/statuses/{SHA}", lambda body: (201, {}, body))
+    report = StatusReport("c1", "neutral", "the mirror is away " * 20, "text", "https://m/c1")
+    await forge.set_status(KEY, SHA, report)
+    (sent,) = tiny.seen("POST", f"/repos/o/r/statuses/{SHA}")
+    assert sent["state"] == "success"
+    assert sent["description"].startswith("not evaluated: the mirror")
+    assert len(sent["description"]) == 140
+    assert (sent["context"], sent["target_url"]) == ("minimize", "https://m/c1")
+    tiny.lists[f"/repos/o/r/commits/{SHA}/statuses"] = [{"context": "other"}, sent]
+    await forge.set_status(KEY, SHA, report)
+    assert len(tiny.seen("POST", f"/repos/o/r/statuses/{SHA}")) == 1
+
+
+@pytest.fixture(scope="module")
+def private_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture
+def app_forge(forge_on, tiny, private_key):
+    pem = private_key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+    tiny.answer("GET", "/app", {"slug": "minimize"})
+    tiny.answer("GET", "/repos/o/r/installation", {"id": 42})
+    later = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+    made = {"token": "inst", "expires_at": later}
+    tiny.answer("POST", "/app/installations/42/access_tokens", (201, {}, made))
+    return forge_on(app=("1", pem))
+
+
+async def test_an_app_makes_one_check_run_and_edits_it(app_forge, tiny, private_key) -> None:
+    path = f"/repos/o/r/commits/{SHA}/check-runs"
+    tiny.lists[path] = [{"id": 1, "name": "minimize", "external_id": "older"}]
+    tiny.answer("POST", "/repos/o/r/check-runs", lambda body: (201, {}, {"id": 2}))
+    tiny.answer("PATCH", "/repos/o/r/check-runs/2", {"id": 2})
+    await app_forge.set_status(KEY, SHA, StatusReport("c1", "pending", "working"))
+    (sent,) = tiny.seen("POST", "/repos/o/r/check-runs")
+    assert (sent["status"], sent["head_sha"], sent["external_id"]) == ("in_progress", SHA, "c1")
+    assert "conclusion" not in sent
+    tiny.lists[path].append({"id": 2, "name": "minimize", "external_id": "c1"})
+    await app_forge.set_status(KEY, SHA, StatusReport("c1", "neutral", "mirror away"))
+    (edited,) = tiny.seen("PATCH", "/repos/o/r/check-runs/2")
+    assert (edited["status"], edited["conclusion"]) == ("completed", "neutral")
+    # One token for all of it, asked for with a JWT of the App, for this repository alone.
+    assert tiny.seen("POST", "/app/installations/42/access_tokens") == [{"repositories": ["r"]}]
+    bearer = next(a for m, p, _, a in tiny.requests if p == "/repos/o/r/installation")
+    claims = jwt.decode(
+        bearer.removeprefix("bearer "), private_key.public_key(), algorithms=["RS256"]
+    )
+    assert claims["iss"] == "1"
+
+
+async def test_an_app_whose_check_runs_are_refused_uses_statuses(app_forge, tiny) -> None:
+    tiny.answer("GET", f"/repos/o/r/commits/{SHA}/check-runs", (403, {}, {"message": "no"}))
+    tiny.lists[f"/repos/o/r/commits/{SHA}/statuses"] = []
+    tiny.answer("POST", f"/repos/o/r/statuses/{SHA}", lambda body: (201, {}, body))
+    for _ in range(2):
+        await app_forge.set_status(KEY, SHA, StatusReport("c1", "success", "fine"))
+    assert len(tiny.seen("POST", f"/repos/o/r/statuses/{SHA}")) == 2
+    assert len(tiny.seen("GET", f"/repos/o/r/commits/{SHA}/check-runs")) == 1
+
+
+async def test_an_installation_token_is_renewed_before_it_expires(app_forge, tiny) -> None:
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
+    path = "/app/installations/42/access_tokens"
+    tiny.answer("POST", path, (201, {}, {"token": "t", "expires_at": soon}))
+    tiny.lists["/repos/o/r/pulls/7/files"] = []
+    await app_forge.changed_files(KEY)
+    await app_forge.changed_files(KEY)
+    assert len(tiny.seen("POST", path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "role"),
+    [
+        ({"permission": "write", "role_name": "maintain"}, "maintain"),
+        ({"permission": "read", "role_name": "triage"}, "triage"),
+        ({"permission": "write", "role_name": "release captains"}, "write"),
+        ({"permission": "none", "role_name": ""}, "none"),
+        ((404, {}, {"message": "gone"}), "none"),
+    ],
+)
+async def test_roles_and_custom_roles(forge, tiny, answer, role) -> None:
+    tiny.answer("GET", "/repos/o/r/collaborators/ann/permission", answer)
+    assert await forge.role_of(KEY, "ann") == role
+
+
+async def test_a_hostile_user_name_stays_one_path_segment(forge, tiny) -> None:
+    assert await forge.role_of(KEY, "../../x{y}") == "none"
+    assert tiny.raw_paths[-1] == "/repos/o/r/collaborators/..%2F..%2Fx%7By%7D/permission"
+
+
+async def test_a_reaction(forge, tiny) -> None:
+    tiny.answer("POST", "/repos/o/r/issues/comments/5/reactions", {"id": 1})
+    await forge.react(KEY, "5", "eyes")
+    assert tiny.seen("POST", "/repos/o/r/issues/comments/5/reactions") == [{"content": "eyes"}]
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long the client would have waited."""
+    waited: list[float] = []
+
+    async def note(self, seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(github_client.GitHubClient, "sleep", note)
+    return waited
+
+
+PATH = "/repos/o/r/pulls/7"
+GOOD = {"base": {"ref": "m", "sha": "b"}, "head": {"sha": "a"}}
+
+
+async def test_a_secondary_limit_is_waited_for_as_long_as_it_says(forge, tiny, waits) -> None:
+    limited = (403, {"Retry-After": "7"}, {"message": "secondary rate limit"})
+    tiny.answer("GET", PATH, limited, GOOD)
+    assert (await forge.pull_request(KEY)).head_sha == "a"
+    assert waits == [7.0]
+
+
+async def test_a_broken_forge_is_asked_again_for_reading_but_not_for_writing(
+    forge, tiny, waits
+) -> None:
+    tiny.answer("GET", PATH, (502, {}, {}), (503, {}, {}), GOOD)
+    await forge.pull_request(KEY)
+    assert len(waits) == 2
+    tiny.lists["/repos/o/r/issues/7/comments"] = []
+    tiny.answer("POST", "/repos/o/r/issues/7/comments", (502, {}, {}))
+    with pytest.raises(ForgeError, match="GitHub failed"):
+        await forge.put_comment(KEY, MARKER, MARKER)
+    # It may have been written: whoever tries again looks first.
+    assert len(tiny.seen("POST", "/repos/o/r/issues/7/comments")) == 1
+
+
+async def test_a_long_rate_limit_is_left_to_the_engine(forge, tiny, waits) -> None:
+    reset = {"X-RateLimit-Limit": "1", "X-RateLimit-Remaining": "0"}
+    reset["X-RateLimit-Reset"] = str(int(time.time()) + 900)
+    tiny.answer("GET", PATH, (403, reset, {"message": "API rate limit exceeded"}))
+    with pytest.raises(ForgeError, match="enough requests") as caught:
+        await forge.pull_request(KEY)
+    assert not isinstance(caught.value, ForgeRefusedError)
+    assert waits == []
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (404, ForgeGoneError),
+        (410, ForgeGoneError),
+        (401, ForgeRefusedError),
+        (403, ForgeRefusedError),
+    ],
+)
+async def test_what_is_gone_and_what_is_refused_are_told_apart(
+    forge, tiny, status: int, error: type[Exception]
+) -> None:
+    tiny.answer("GET", PATH, (status, {}, {"message": "said why"}))
+    with pytest.raises(error, match="said why"):
+        await forge.pull_request(KEY)
+
+
+async def test_half_an_answer_and_no_answer_are_the_forges_fault(forge, tiny, waits) -> None:
+    tiny.answer("GET", PATH, {"head": {}})
+    with pytest.raises(ForgeError, match="makes no sense"):
+        await forge.pull_request(KEY)
+    forge._settings = forge._settings.model_copy(update={"api_url": "http://127.0.0.1:9"})
+    with pytest.raises(ForgeError, match="cannot be reached"):
+        await forge.pull_request(KEY)
+    assert len(waits) == 3
