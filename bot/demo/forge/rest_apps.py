@@ -135,7 +135,7 @@ async def rate_limit(_request: web.Request) -> web.Response:
         "remaining": HOURLY_LIMIT - 1,
         "reset": int(time.time()) + 3600,
     }
-    return web.json_response({"resources": {"core": core}, "rate": core})
+    return web.json_response({"resources": {"core": core, "search": core}, "rate": core})
 
 
 @routes.get("/meta")

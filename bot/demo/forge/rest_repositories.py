@@ -31,7 +31,8 @@ def commit_at(repository: Repository, revision: str) -> str:
 @routes.get(REPO)
 async def repository(request: web.Request) -> web.Response:
     found, caller = repository_for(request)
-    return web.json_response(request.app[SHAPES].repository(found, caller.user))
+    shape = request.app[SHAPES].repository(found, caller.user)
+    return web.json_response({**shape, "network_count": 0, "subscribers_count": 0})
 
 
 @routes.get(REPO + "/branches/{branch:.+}")
