@@ -143,6 +143,7 @@ class CheckResult:
 
     `base`, `head` and `merge_base` are commit ids (`head` is the text `working tree` where it is
     that); `specs` paths of the changed specs; `notes` facts about the evidence for the reader.
+    `interrupted` is true when something around us failed: another try may say more.
     """
 
     base: str
@@ -156,6 +157,7 @@ class CheckResult:
     notes: tuple[str, ...] = ()
     builds: tuple[BuildNote, ...] = ()
     stage: Literal["predicted", "final"] = "final"
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

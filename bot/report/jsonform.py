@@ -1,7 +1,7 @@
 """Results as JSON values: CONTRACT's names, types and units; dictionaries ready for `json`.
 
 Everything is sorted, so the same result gives the same bytes. Fields beyond CONTRACT's: `stage`,
-`notes` and `builds` of a check, `worse` and `reason` of an objective, `stale` of a repository,
+`interrupted`, `notes` and `builds` of a check, `worse` and `reason` of an objective, `stale` of a repository,
 `source`, `from` and the other sizes of a package, `known_size` of totals, `problems` of a what-if.
 """
 
@@ -51,6 +51,7 @@ def check_to_json(result: CheckResult) -> Json:
         "specs": list(result.specs),
         "verdict": result.verdict,
         "stage": result.stage,
+        "interrupted": result.interrupted,
         "problems": list(result.problems),
         "notes": list(result.notes),
         "images": [_image(image) for image in sorted(result.images, key=lambda i: i.key)],

@@ -47,6 +47,7 @@ def check_from_json(value: Json) -> CheckResult:
         notes=tuple(value["notes"]),
         builds=tuple(_build(build) for build in value["builds"]),
         stage=value["stage"],
+        interrupted=value["interrupted"],
     )
 
 
