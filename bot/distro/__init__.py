@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         check_configuration,
         load_configuration,
     )
+    from bot.distro.objectives import objective_from_data
     from bot.distro.packages import fetch_header, fetch_package, fetch_packages, read_header
     from bot.distro.repomd import Record
     from bot.distro.sizes import parse_size
@@ -92,6 +93,7 @@ __all__ = [
     "image_keys",
     "image_request",
     "load_configuration",
+    "objective_from_data",
     "obtain",
     "open_snapshot",
     "parse_size",
@@ -119,6 +121,7 @@ _MODULES = {
         "check_configuration",
         "load_configuration",
     ),
+    "objectives": ("objective_from_data",),
     "packages": ("fetch_header", "fetch_package", "fetch_packages", "read_header"),
     "repomd": ("Record",),
     "sizes": ("parse_size",),

@@ -66,19 +66,24 @@ def check_text(content: bytes) -> Checked:
         return Checked(
             kind, None, (_finding(text, ("data",), "expected a mapping here"),), (), text
         )
-    try:
-        model = schema.MODELS[kind].model_validate(data)
-    except ValidationError as failure:
-        details = failure.errors(include_url=False)
-        errors = tuple(
-            _finding(text, ("data", *_place(detail)), _message(kind, detail)) for detail in details
-        )
+    plain, wrongs = check_data(kind, data)
+    if plain is None:
+        errors = tuple(_finding(text, ("data", *place), message) for place, message in wrongs)
         return Checked(kind, None, errors, (), text)
-    plain = model.model_dump(mode="json")
     unused = tuple(_unused(kind, text))
     if kind in schema.OPTIONS:
         plain["options"] = [o for o in plain["options"] if o in schema.OPTIONS[kind]]
     return Checked(kind, plain, (), unused, text)
+
+
+def check_data(kind: str, data: Any) -> tuple[dict[str, Any] | None, tuple[tuple[Place, str], ...]]:
+    """What a document of `kind` says below `data`, checked; or null, and the places at fault."""
+    try:
+        model = schema.MODELS[kind].model_validate(data)
+    except ValidationError as failure:
+        details = failure.errors(include_url=False)
+        return None, tuple((_place(detail), _message(kind, detail)) for detail in details)
+    return model.model_dump(mode="json"), ()
 
 
 def near(word: str, known: Iterable[str]) -> str:
