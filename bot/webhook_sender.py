@@ -10,12 +10,13 @@ import binascii
 import hashlib
 import hmac
 import json
+import sys
 import time
 import uuid
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 from bot.errors import ChangeError, SurroundingsError, UsageError
 
@@ -42,14 +43,6 @@ class Reply:
     @property
     def accepted(self) -> bool:
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
-
-
-class RefusedError(ChangeError):
-    """The receiver answered, and did not take the delivery; `reply` says how it answered."""
-
-    def __init__(self, reply: Reply, url: str) -> None:
-        super().__init__(f"{url} refused the delivery with status {reply.status}.", reply.body)
-        self.reply = reply
 
 
 def github_headers(
@@ -128,7 +121,7 @@ def read_payload(path: Path) -> bytes:
     return body
 
 
-def send_webhook(
+def post_delivery(
     url: str,
     secret: str,
     event: str,
@@ -163,16 +156,20 @@ def send_webhook(
         return Reply(answer.status, answer.data.decode(errors="replace"))
 
 
-def deliver_payload(
+def send_webhook(
     url: str,
     secret: str,
     event: str,
     payload: Path,
-    *,
     forge: ForgeName = "github",
-) -> Reply:
-    """What `minimize webhook send` does: sends a payload file; RefusedError if it is not taken."""
-    reply = send_webhook(url, secret, event, read_payload(payload), forge=forge)
-    if not reply.accepted:
-        raise RefusedError(reply, url)
-    return reply
+    *,
+    out: TextIO | None = None,
+) -> int:
+    """What `minimize webhook send` does: sends a payload file and prints status and answer.
+
+    The exit code: 0 if the delivery was taken (2xx), 3 if it was refused. Raises UsageError for a
+    wrong payload or address, SurroundingsError where nobody answers.
+    """
+    reply = post_delivery(url, secret, event, read_payload(payload), forge=forge)
+    print(reply.status, reply.body.rstrip(), file=out or sys.stdout)
+    return 0 if reply.accepted else ChangeError.exit_code

@@ -226,3 +226,19 @@ async def test_a_planned_failure_comes_once(world, as_user):
     with pytest.raises(gidgethub.RateLimitExceeded):
         await gh.post(COMMENTS, data={"body": "x"})
     assert await gh.post(COMMENTS, data={"body": "x"})
+
+
+async def test_a_token_for_one_repository_is_no_good_for_another(world, session):
+    world.forge.add_repository("rpms/secret", private=True)
+    jwt = get_jwt(app_id=str(world.app.id), private_key=world.app.private_key)
+    gh = GitHubAPI(session, "tests", base_url=world.forge.api_url)
+    url = f"/app/installations/{world.installation.id}/access_tokens"
+    made = await gh.post(url, data={"repositories": ["nginx"]}, jwt=jwt)
+    assert [one["name"] for one in made["repositories"]] == ["nginx"]
+    with pytest.raises(gidgethub.BadRequest) as hidden:
+        await gh.getitem("/repos/rpms/secret", oauth_token=made["token"])
+    assert hidden.value.status_code == HTTPStatus.NOT_FOUND
+    await gh.post(COMMENTS, data={"body": "x"}, oauth_token=made["token"])
+    with pytest.raises(gidgethub.HTTPException) as unknown:
+        await gh.post(url, data={"repositories": ["gone"]}, jwt=jwt)
+    assert unknown.value.status_code == HTTPStatus.UNPROCESSABLE_ENTITY

@@ -59,7 +59,7 @@ async def test_a_private_repository_needs_a_token(world, tmp_path):
     assert code != 0
     code, _ = await git("ls-remote", with_token(url, world.forge.token("mallory")))
     assert code != 0
-    token = world.forge.state.new_token(world.app.bot, world.installation).text
+    token = world.forge.state.installation_token(world.installation).text
     code, said = await git("ls-remote", with_token(url, token))
     assert code == 0
     assert "refs/heads/main" in said

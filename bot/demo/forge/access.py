@@ -15,7 +15,7 @@ from typing import Any
 import jwt
 from aiohttp import web
 
-from bot.demo.forge.state import ROLES, App, Installation, Repository, State, User, now
+from bot.demo.forge.state import ROLES, App, Installation, Repository, State, Token, User, now
 
 STATE: web.AppKey[State] = web.AppKey("state", State)
 
@@ -61,6 +61,7 @@ class Caller:
     user: User | None = None
     installation: Installation | None = None
     app: App | None = None
+    token: Token | None = None
 
 
 def caller_of(request: web.Request) -> Caller:
@@ -88,7 +89,7 @@ def caller_of(request: web.Request) -> Caller:
     token = state.tokens.get(credential)
     if token is None or (token.expires_at is not None and token.expires_at <= now()):
         raise _bad_credentials()
-    return Caller(user=token.user, installation=token.installation)
+    return Caller(user=token.user, installation=token.installation, token=token)
 
 
 def _app_of_jwt(text: str, state: State) -> App:
@@ -123,10 +124,13 @@ def _bad_credentials() -> ApiError:
 def may(caller: Caller, repository: Repository, role: str, permission: str) -> bool:
     """Whether a caller has a role (a user) or an App permission such as `issues:write`."""
     if caller.installation is not None:
-        if caller.installation.account is not repository.owner:
-            return not repository.private and role == "read"
+        token = caller.token
+        assert token is not None
+        selected = token.repositories is None or repository in token.repositories
+        if caller.installation.account is not repository.owner or not selected:
+            return not repository.private and permission.endswith(":read")
         name, _, level = permission.partition(":")
-        given = caller.installation.app.permissions.get(name)
+        given = token.permissions.get(name)
         return name == "metadata" or given == "write" or (given == "read" and level == "read")
     return ROLES.index(repository.role(caller.user)) >= ROLES.index(role)
 

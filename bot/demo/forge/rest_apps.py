@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from bot.demo.forge.access import ApiError, caller_of, not_found
+from bot.demo.forge.access import ApiError, caller_of, json_body, not_found
 from bot.demo.forge.middleware import HOURLY_LIMIT, page_of
 from bot.demo.forge.rest_repositories import REPO, SHAPES
 from bot.demo.forge.state import App, Installation, User
@@ -53,10 +53,25 @@ async def installation(request: web.Request) -> web.Response:
 
 @routes.post("/app/installations/{id:[0-9]+}/access_tokens")
 async def access_token(request: web.Request) -> web.Response:
-    """A new token for an installation, good for an hour."""
+    """A new token for an installation, for the repositories and permissions asked for."""
     wanted = _installation_of(request)
+    body = await json_body(request)
     shapes = request.app[SHAPES]
-    token = shapes.state.new_token(wanted.app.bot, wanted)
+    repositories = None
+    if (names := body.get("repositories")) is not None:
+        owner = wanted.account.login
+        found = [shapes.state.repository(f"{owner}/{name}") for name in names]
+        repositories = tuple(one for one in found if one is not None)
+        if len(repositories) < len(found):
+            message = "There is at least one repository that does not exist or is not accessible"
+            raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, message)
+    permissions = body.get("permissions")
+    for name, level in (permissions or {}).items():
+        granted = wanted.app.permissions.get(name)
+        if granted is None or (granted == "read" and level != "read"):
+            message = "The permissions requested are not granted to this installation."
+            raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, message)
+    token = shapes.state.installation_token(wanted, repositories, permissions)
     return web.json_response(shapes.access_token(token), status=HTTPStatus.CREATED)
 
 

@@ -138,7 +138,7 @@ class LocalForge:
 
     def token(self, login: str) -> str:
         """A new personal access token of a user, good for the API and for git."""
-        return self.state.new_token(self.state.user(login)).text
+        return self.state.personal_token(self.state.user(login)).text
 
     def add_repository(
         self,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.demo.forge.state import App, Installation, State, Token, User, node_id
+from bot.demo.forge.state import App, Installation, State, User, node_id
 
 Json = dict[str, Any]
 
@@ -113,13 +113,4 @@ class AccountShapes:
             "single_file_paths": [],
             "suspended_by": None,
             "suspended_at": None,
-        }
-
-    def access_token(self, token: Token) -> Json:
-        permissions = token.installation.app.permissions if token.installation else {}
-        return {
-            "token": token.text,
-            "expires_at": stamp(token.expires_at),
-            "permissions": dict(permissions),
-            "repository_selection": "all",
         }

@@ -6,7 +6,7 @@ import base64
 
 from bot.demo.forge.gitstore import Commit, FileChange
 from bot.demo.forge.shape_accounts import AccountShapes, Json, stamp
-from bot.demo.forge.state import ROLES, Repository, User, node_id
+from bot.demo.forge.state import ROLES, Repository, Token, User, node_id
 
 
 class RepositoryShapes(AccountShapes):
@@ -84,6 +84,18 @@ class RepositoryShapes(AccountShapes):
 
     def repository_url(self, repository: Repository) -> str:
         return f"{self.api}/repos/{repository.full_name}"
+
+    def access_token(self, token: Token) -> Json:
+        """A new installation token, with its repositories where it is not for all."""
+        shape: Json = {
+            "token": token.text,
+            "expires_at": stamp(token.expires_at),
+            "permissions": dict(token.permissions),
+            "repository_selection": "all" if token.repositories is None else "selected",
+        }
+        if token.repositories is not None:
+            shape["repositories"] = [self.repository(one) for one in token.repositories]
+        return shape
 
     def commit(self, repository: Repository, commit: Commit) -> Json:
         """A commit of a list; author and committer accounts are not known to git, so null."""

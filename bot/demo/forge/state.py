@@ -196,12 +196,17 @@ class Installation:
 
 @dataclass(slots=True)
 class Token:
-    """Whom a token speaks for: a person, or an installation of an App."""
+    """Whom a token speaks for: a person, or an installation of an App.
+
+    An installation's token may be for some of its repositories (None: all) and has permissions.
+    """
 
     text: str
     user: User
     installation: Installation | None = None
     expires_at: datetime | None = None
+    repositories: tuple[Repository, ...] | None = None
+    permissions: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,10 +271,25 @@ class State:
         found = (i for i in self.installations if i.app is app and i.account is account)
         return next(found, None)
 
-    def new_token(self, user: User, installation: Installation | None = None) -> Token:
-        """A new token; an installation's expires after an hour, as GitHub's do."""
-        prefix = "ghp_" if installation is None else "ghs_"
-        expires = None if installation is None else now() + timedelta(hours=1)
-        token = Token(prefix + secrets.token_urlsafe(27), user, installation, expires)
+    def personal_token(self, user: User) -> Token:
+        """A new token of a person, that does not expire."""
+        return self._keep(Token("ghp_" + secrets.token_urlsafe(27), user))
+
+    def installation_token(
+        self,
+        installation: Installation,
+        repositories: tuple[Repository, ...] | None = None,
+        permissions: dict[str, str] | None = None,
+    ) -> Token:
+        """A new token of an installation; it expires after an hour, as GitHub's do."""
+        given = installation.app.permissions if permissions is None else permissions
+        return self._keep(
+            Token(
+                "ghs_" + secrets.token_urlsafe(27), installation.app.bot, installation,
+                now() + timedelta(hours=1), repositories, given,
+            )
+        )  # fmt: skip
+
+    def _keep(self, token: Token) -> Token:
         self.tokens[token.text] = token
         return token
