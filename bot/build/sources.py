@@ -68,8 +68,10 @@ def wanted_sources(
     checkout: Path, spec_path: str, sources: Iterable[SpecSource]
 ) -> tuple[WantedSource, ...]:
     """Where each of a spec's sources comes from. SourcesError for one that is nowhere."""
-    directory = (checkout / spec_path).parent
-    lists = read_lists(directory)
+    directory = source_directory(checkout, spec_path)
+    lists: dict[str, Listed] = {}
+    for place in {directory: None, (checkout / spec_path).parent: None, checkout: None}:
+        lists = {**read_lists(place), **lists}
     found: dict[str, WantedSource] = {}
     for source in sources:
         name = checked_name(source.location.rsplit("/", 1)[-1])
@@ -89,6 +91,13 @@ def wanted_sources(
         else:
             found[name] = WantedSource(source.tag, name, listed=listed, url=url)
     return tuple(found.values())
+
+
+def source_directory(checkout: Path, spec_path: str) -> Path:
+    """Where `Source:` files lie: beside the spec, or in SOURCES/ beside its SPECS/."""
+    directory = (checkout / spec_path).parent
+    beside = directory.with_name("SOURCES")
+    return beside if directory.name == "SPECS" and beside.is_dir() else directory
 
 
 def inside(checkout: Path, path: Path) -> Path | None:

@@ -9,7 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bot.build.sources import SourcesError, WantedSource, checked_name, inside
+from bot.build.sources import (
+    SourcesError,
+    WantedSource,
+    checked_name,
+    inside,
+    source_directory,
+)
 
 # Files that specs include under names they put together: always seen.
 _INCLUDED = (".inc", ".lua", ".macros")
@@ -71,7 +77,7 @@ def spec_tree(
     text = spec.read_text("utf-8", "surrogateescape") if spec_text is None else spec_text
     files = {source.name: source.local for source in wanted if source.local is not None}
     files |= fetched
-    directory = (checkout / spec_path).parent
+    directory = source_directory(checkout, spec_path)
     texts = [text]
     beside = _beside(directory, spec.name)
     while texts:

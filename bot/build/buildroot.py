@@ -1,0 +1,245 @@
+"""Buildroots: the distribution's own packages in a directory, installed once, kept by content.
+
+The host's rpm installs them, in the sandbox: their scriptlets run (a linker that exists only after
+one is no rarity), without a network and without secrets. A kept buildroot is never written to
+again; its name is the content of its packages, so that two specs with the same needs share it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.build.held import held
+from bot.errors import ChangeError, SurroundingsError
+from bot.model import Package
+from bot.sandbox import Bind, Limits, run_sandboxed
+
+if TYPE_CHECKING:
+    from bot.closure import Pool
+    from bot.distro import Cache
+
+# Where a build has its files, in every buildroot.
+BUILD_DIRECTORY = "/builddir"
+_FORMAT = "1"
+_GIBIBYTE = 1024**3
+_INSTALL = Limits(
+    seconds=900.0,
+    memory=2 * _GIBIBYTE,
+    processes=1024,
+    output=16 * 1024 * 1024,
+    file_size=8 * _GIBIBYTE,
+    tmp=_GIBIBYTE // 4,
+)
+
+# What every buildroot has where a document names nothing: the build groups of Fedora, CentOS and
+# Azure Linux. A name that the repositories do not know is left out.
+DEFAULT_PACKAGES = (
+    "bash",
+    "bzip2",
+    "coreutils",
+    "cpio",
+    "diffutils",
+    "findutils",
+    "gawk",
+    "glibc-minimal-langpack",
+    "grep",
+    "gzip",
+    "info",
+    "make",
+    "patch",
+    "redhat-rpm-config",
+    "azurelinux-rpm-macros",
+    "fedora-release",
+    "centos-stream-release",
+    "rpm-build",
+    "sed",
+    "shadow-utils",
+    "tar",
+    "unzip",
+    "util-linux",
+    "which",
+    "xz",
+)
+
+# $1 is the list of RPM files. The database first lies apart: only the buildroot's own rpm knows
+# where it looks for it. /proc and /dev are mounts here, rpm must not change their owners.
+_INSTALL_SCRIPT = """
+set -eu
+rpm --root /buildroot --dbpath /.database --noplugins \
+    --define '_netsharedpath /proc:/dev:/sys' --define '_pkgverify_level none' \
+    --install --nodeps --nosignature --nodigest --ignorearch --excludedocs --nocontexts \
+    --replacefiles --oldpackage "$1"
+chroot /buildroot /bin/sh -eu -c '
+database=$(rpm --eval "%{_dbpath}" 2>/dev/null || echo /var/lib/rpm)
+mkdir -p "$database" /var/tmp /sys /tmp /builddir
+mv /.database/* "$database/"
+rm -rf /.database
+chmod 1777 /tmp /var/tmp
+grep -q ":1000:" /etc/passwd || echo "build:x:1000:1000:build:/builddir:/bin/sh" >> /etc/passwd
+grep -q ":1000:" /etc/group || echo "build:x:1000:" >> /etc/group
+[ -e /etc/hosts ] || echo "127.0.0.1 localhost" > /etc/hosts
+ldconfig 2>/dev/null || :
+'
+"""
+
+
+class MissingRequirementError(ChangeError):
+    """A buildroot cannot be solved; `missing` are the requests that nothing provides."""
+
+    def __init__(self, what: str, missing: tuple[str, ...] = ()) -> None:
+        super().__init__(what)
+        self.missing = missing
+
+
+def solve_buildroot(pool: Pool, names: Sequence[str]) -> tuple[Package, ...]:
+    """The packages of a buildroot that has `names` (packages, capabilities), on `pool`'s snapshot.
+
+    Weak dependencies are left out. Raises MissingRequirementError.
+    """
+    closure = pool.solve_names(tuple(dict.fromkeys(names)), weak=False)
+    packages: tuple[Package, ...] = closure.packages
+    if closure.status == "ok":
+        return packages
+    if closure.missing:
+        what = f"nothing provides {', '.join(closure.missing)}"
+    else:
+        what = "; ".join(closure.problems)
+    raise MissingRequirementError(what, closure.missing)
+
+
+def base_packages(pool: Pool, stated: Sequence[str]) -> tuple[str, ...]:
+    """What every buildroot of a repository document holds: what it states, or the usual ones."""
+    return tuple(stated) or tuple(name for name in DEFAULT_PACKAGES if pool.provides(name))
+
+
+def buildroot_key(packages: Iterable[Package]) -> str:
+    """The name of a buildroot's content: SHA-256 over the packages' checksums and our format."""
+    lines = sorted(
+        f"{package.location.checksum_type}:{package.location.checksum}"
+        for package in packages
+        if package.location is not None
+    )
+    return hashlib.sha256("\n".join([_FORMAT, *lines]).encode()).hexdigest()
+
+
+class Buildroots:
+    """The kept buildroots below a cache, `most` of them; the longest unused go first.
+
+    `fetch` gives a package's verified RPM file.
+    """
+
+    def __init__(self, cache: Cache, fetch: Callable[[Package], Path], *, most: int = 6) -> None:
+        self._cache = cache
+        self._fetch = fetch
+        self._most = most
+
+    @contextmanager
+    def hold(self, packages: Sequence[Package]) -> Iterator[Path]:
+        """The directory of the buildroot of `packages`, made if it is missing, kept meanwhile.
+
+        Raises SurroundingsError where packages cannot be had or installed.
+        """
+        key = buildroot_key(packages)
+        directory = self._cache.directory("buildroots") / key
+        while True:
+            with held(self._lock(key), alone=False):
+                if directory.is_dir():
+                    os.utime(directory)
+                    yield directory / "root"
+                    return
+            with held(self._lock(key), alone=True):
+                if not directory.is_dir():
+                    self._make(packages, directory)
+            self._remove_oldest(directory)
+
+    def _lock(self, key: str) -> Path:
+        return self._cache.directory("locks") / f"buildroot-{key[:40]}.lock"
+
+    def _make(self, packages: Sequence[Package], directory: Path) -> None:
+        started = time.monotonic()
+        with ThreadPoolExecutor(8) as threads:
+            files = list(threads.map(self._fetch, packages))
+        making = directory.with_name(f".making-{directory.name}")
+        remove_tree(making)
+        root, rpms = making / "root", making / "rpms"
+        for path in (root / "dev", root / "proc", rpms):
+            path.mkdir(parents=True)
+        listed = []
+        for number, file in enumerate(files):
+            name = f"{number:04}.rpm"
+            _link(file, rpms / name)
+            listed.append(f"/rpms/{name}")
+        (rpms / "list").write_text("\n".join(listed) + "\n")
+        try:
+            self._install(root, rpms, len(files))
+            shutil.rmtree(rpms)
+            seconds = time.monotonic() - started
+            (making / "made").write_text(f"{len(files)} packages in {seconds:.1f} s\n")
+            making.rename(directory)
+        finally:
+            remove_tree(making)
+
+    @staticmethod
+    def _install(root: Path, rpms: Path, count: int) -> None:
+        finished = run_sandboxed(
+            ["/bin/sh", "-c", _INSTALL_SCRIPT, "install", "/rpms/list"],
+            binds=[Bind(root, "/buildroot", writable=True), Bind(rpms, "/rpms")],
+            limits=_INSTALL,
+            user="root",
+            chroots=["/buildroot"],
+        )
+        if finished.returncode != 0 or finished.limit is not None:
+            said = (finished.stderr or finished.stdout).decode("utf-8", "replace").strip()
+            reason = (
+                f"limit of {finished.limit}"
+                if finished.limit
+                else "\n".join(said.splitlines()[-10:])
+            )
+            raise SurroundingsError(
+                f"A buildroot of {count} packages cannot be installed: {reason}"
+            )
+
+    def _remove_oldest(self, keep: Path) -> None:
+        """Removes what is beyond `most`, except what somebody uses at this moment."""
+        found = []
+        for path in keep.parent.iterdir():
+            with suppress(OSError):
+                if not path.name.startswith(".") and path != keep:
+                    found.append((path.stat().st_mtime, path))
+        for _, path in sorted(found)[: max(len(found) + 1 - self._most, 0)]:
+            with held(self._lock(path.name), alone=True, wait=False) as ours:
+                if ours:
+                    remove_tree(path)
+
+
+def remove_tree(path: Path) -> None:
+    """Removes a directory that sandboxed code may have written, whatever modes it left.
+
+    As another user than root, files of the sandbox's own user ids go from inside a sandbox.
+    """
+    if not path.exists():
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        script = "chmod -R u+rwX /gone; rm -rf /gone/* /gone/.[!.]*"
+        binds = [Bind(path, "/gone", writable=True)]
+        run_sandboxed(
+            ["/bin/sh", "-c", script], binds=binds, user="root", limits=Limits(seconds=300.0)
+        )
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _link(file: Path, target: Path) -> None:
+    # A link costs nothing; across file systems, or where links to others' files are refused, copy.
+    try:
+        os.link(file, target)
+    except OSError:
+        shutil.copyfile(file, target)

@@ -1,0 +1,173 @@
+"""Builds that were made before: by the key of everything that went into them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from bot.model import Dependency, Location, Nevra, Package
+
+if TYPE_CHECKING:
+    from bot.distro import Cache
+
+_FORMAT = "1"
+_RESULT = "result.json"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBuild:
+    """What a finished build left: packages, their files, its log, sentences for the report."""
+
+    packages: tuple[Package, ...]
+    rpms: tuple[Path, ...]
+    log: Path
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MoreRequirements:
+    """A build that only said what else it needs (%generate_buildrequires)."""
+
+    names: tuple[str, ...]
+
+
+def build_key(
+    builder: str,
+    tree: str,
+    buildroot: str,
+    definitions: Mapping[str, str],
+    arch: str,
+    *,
+    check: bool,
+) -> str:
+    """The name of a build: SHA-256 over all that can change its packages, and our format."""
+    parts = [_FORMAT, builder, tree, buildroot, sorted(definitions.items()), arch, check]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+class KeptBuilds:
+    """The builds below a cache, `most` of them; the longest unused go first."""
+
+    def __init__(self, cache: Cache, *, most: int = 300) -> None:
+        self._cache = cache
+        self._most = most
+
+    def get(self, key: str) -> KeptBuild | MoreRequirements | None:
+        """What is kept under `key`; null also where it is damaged."""
+        directory = self._place(key)
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            data = json.loads((directory / _RESULT).read_text())
+            os.utime(directory)
+            if "requirements" in data:
+                return MoreRequirements(tuple(data["requirements"]))
+            packages = tuple(_package(one, directory) for one in data["packages"])
+            rpms = tuple(directory / one["rpm"] for one in data["packages"])
+            if all(path.is_file() for path in rpms):
+                log = directory / "build.log"
+                return KeptBuild(packages, rpms, log, tuple(data["notes"]))
+        return None
+
+    def ask_for_more(self, key: str, names: Iterable[str]) -> None:
+        """Keeps that the build `key` needs `names` besides."""
+        self._write(key, {"requirements": list(names)}, (), None)
+
+    def put(
+        self, key: str, packages: Sequence[Package], log: Path, notes: Sequence[str] = ()
+    ) -> KeptBuild:
+        """Moves a build's RPM files (where its packages say) and its log into the cache."""
+        data = {"packages": [_data(package) for package in packages], "notes": list(notes)}
+        files = [_file(package) for package in packages]
+        self._write(key, data, files, log)
+        kept = self.get(key)
+        assert isinstance(kept, KeptBuild)
+        return kept
+
+    def failed_log(self, key: str, log: Path) -> Path:
+        """Moves the log of a failed build into the cache; only the last for each key is kept."""
+        place = self._cache.directory("build-logs") / f"{key}.log"
+        shutil.move(log, place)
+        _remove_oldest(place.parent, self._most)
+        return place
+
+    def _place(self, key: str) -> Path:
+        return self._cache.directory("builds") / key
+
+    def _write(
+        self, key: str, data: Mapping[str, Any], files: Iterable[Path], log: Path | None
+    ) -> None:
+        directory = self._place(key)
+        making = directory.with_name(f".making-{key}")
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir()
+        for file in files:
+            shutil.move(file, making / file.name)
+        if log is not None:
+            shutil.move(log, making / "build.log")
+        (making / _RESULT).write_text(json.dumps(data))
+        shutil.rmtree(directory, ignore_errors=True)
+        making.rename(directory)
+        _remove_oldest(directory.parent, self._most)
+
+
+def _remove_oldest(directory: Path, most: int) -> None:
+    found = []
+    for path in directory.iterdir():
+        with suppress(OSError):
+            if not path.name.startswith("."):
+                found.append((path.stat().st_mtime, path))
+    for _, path in sorted(found)[: max(len(found) - most, 0)]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _file(package: Package) -> Path:
+    assert package.location is not None
+    return Path(unquote(package.location.url.removeprefix("file://")))
+
+
+def _data(package: Package) -> dict[str, Any]:
+    location = package.location
+    assert location is not None
+    nevra = package.nevra
+    return {
+        "nevra": [nevra.name, nevra.epoch, nevra.version, nevra.release, nevra.arch],
+        "source": package.source,
+        "dependencies": [
+            [d.kind, d.capability, list(d.qualifiers), d.generated] for d in package.dependencies
+        ],
+        "files": list(package.files),
+        "sizes": [package.installed_size, package.installed_size_nodocs, package.download_size],
+        "rpm": _file(package).name,
+        "sha256": location.checksum,
+        "header": [location.header_start, location.header_end],
+    }
+
+
+def _package(data: Mapping[str, Any], directory: Path) -> Package:
+    installed, nodocs, download = data["sizes"]
+    url = (directory / data["rpm"]).as_uri()
+    start, end = data["header"]
+    return Package(
+        nevra=Nevra(*data["nevra"]),
+        source=data["source"],
+        repository="overlay",
+        dependencies=tuple(
+            Dependency(kind, capability, tuple(qualifiers), generated)
+            for kind, capability, qualifiers, generated in data["dependencies"]
+        ),
+        files=tuple(data["files"]),
+        installed_size=installed,
+        installed_size_nodocs=nodocs,
+        download_size=download,
+        location=Location(url, "sha256", data["sha256"], download, start, end),
+    )
