@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bot.demo.distribution import own_packages
+from bot.demo.distribution.conflicts import PackageSet
 from bot.demo.distribution.convert import Scanned, open_rpm, recipe, scan, write_rpm
 from bot.demo.distribution.debian import DEBIAN_ARCH, SUITES, Suite
 from bot.demo.distribution.documents import write_documents
@@ -223,6 +224,9 @@ def _recipes(debian: Debian, scanned: Mapping[Path, Scanned]) -> Iterable[tuple[
     seen: set[Path] = set()
     for arch, files in debian.packages.items():
         providers = elf_providers({name: scanned[deb].elf for name, deb in files.items()})
+        among = PackageSet(
+            {name: scanned[deb].unpacked.fields for name, deb in files.items()}, debian.suite.dist
+        )
         for name, deb in files.items():
             if deb in seen:
                 continue
@@ -233,6 +237,7 @@ def _recipes(debian: Debian, scanned: Mapping[Path, Scanned]) -> Iterable[tuple[
                 package,
                 debian.suite.dist,
                 linked,
+                among,
                 directories=own_packages.FILESYSTEM_DIRECTORIES,
             )
             yield made, arch

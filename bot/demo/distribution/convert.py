@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.demo.distribution import tweaks
+from bot.demo.distribution.conflicts import PackageSet, conflicts, obsoletes
 from bot.demo.distribution.debian import RPM_ARCH, package_evr
 from bot.demo.distribution.elf import NOT_SCANNED, ElfDependencies, elf_dependencies
 from bot.demo.distribution.relations import provides, requires, weak
@@ -127,10 +128,14 @@ def recipe(
     scanned: Scanned,
     dist: str,
     linked: frozenset[str],
-    conflicts: tuple[str, ...] = (),
+    among: PackageSet,
     directories: frozenset[str] = frozenset(),
 ) -> Recipe:
-    """What the package is in rpm's words. `linked`: the packages it needs by ELF capabilities."""
+    """What the package is in rpm's words.
+
+    `linked` are the packages it needs by ELF capabilities, `among` all packages of its
+    architecture, `directories` those of the `filesystem` package.
+    """
     fields = scanned.unpacked.fields
     name, version = fields["Package"], fields["Version"]
     source, _, source_version = fields.get("Source", name).partition(" ")
@@ -147,15 +152,21 @@ def recipe(
         source=source,
         source_evr=package_evr(source_version.strip("()") or version, dist),
         summary=summary,
-        description="\n".join(line.strip() for line in description.splitlines()),
+        description="\n".join(
+            "" if line.strip() == "." else line.strip() for line in description.splitlines()
+        ),
         url=fields.get("Homepage", ""),
         tree=scanned.unpacked.tree,
         entries=scanned.unpacked.entries,
         time=scanned.unpacked.time,
         config_files=scanned.unpacked.config_files,
         requires=tuple(dict.fromkeys((*named, *own.more_requires))),
-        provides=(*provides(fields, dist), *own.more_provides),
-        conflicts=conflicts,
+        provides=(
+            *(provides(fields, dist) if own.provides is None else own.provides),
+            *own.more_provides,
+        ),
+        conflicts=tuple(conflicts(name, fields, among, dist)),
+        obsoletes=tuple(obsoletes(name, fields, among)),
         recommends=weak("Recommends", fields, dist),
         suggests=weak("Suggests", fields, dist),
         enhances=weak("Enhances", fields, dist),

@@ -84,6 +84,8 @@ _MACROS = """\
 %dist {dist}
 %vendor minimize reference distribution
 %_dbpath /var/lib/rpm
+%_localstatedir /var
+%_sharedstatedir /var/lib
 %_buildshell /bin/bash
 %_libdir %{{_prefix}}/lib/{triplet}
 %debug_package %{{nil}}

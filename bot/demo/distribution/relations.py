@@ -4,14 +4,13 @@
 - What only maintainer scripts need goes: nothing here runs them.
 - A named dependency on a package that supplies an ELF capability which this package needs goes:
   rpm's generator says it better, and as it does in every RPM distribution.
-- Recommends, Suggests and Enhances keep their names. Breaks and Conflicts become Conflicts where
-  both systems agree about every package of the set (`conflicts`); Replaces permits taking over
-  files, for which rpm needs no word, so it alone becomes nothing.
+- Recommends, Suggests and Enhances keep their names. For Breaks, Conflicts and Replaces see
+  `conflicts`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -122,29 +121,3 @@ def provides(fields: Mapping[str, str], dist: str) -> tuple[str, ...]:
     """rpm's Provides: Debian's own, versions kept."""
     groups = parse_relations(fields.get("Provides", ""))
     return tuple(dict.fromkeys(a.capability(dist) for group in groups for a in group))
-
-
-def conflicts(
-    package: str,
-    fields: Mapping[str, str],
-    dist: str,
-    hits: Callable[[Alternative], tuple[frozenset[str], frozenset[str]]],
-) -> tuple[str, ...]:
-    """rpm's Conflicts: those Breaks and Conflicts that mean the same to both systems.
-
-    `hits` says which packages of the set a relation names in Debian's eyes and which in rpm's.
-    They differ where an unversioned Provides meets a versioned relation, and where the two order
-    versions differently.
-    """
-    kept: dict[str, None] = {}
-    for alternative in _single(fields, ("Breaks", "Conflicts")):
-        debian, rpm = hits(alternative)
-        if debian - {package} == rpm - {package} and package not in rpm:
-            kept[alternative.capability(dist)] = None
-    return tuple(kept)
-
-
-def _single(fields: Mapping[str, str], names: Iterable[str]) -> Iterable[Alternative]:
-    for name in names:
-        for group in parse_relations(fields.get(name, "")):
-            yield from group

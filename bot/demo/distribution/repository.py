@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import createrepo_c
 
-# The gzip header's time, and repomd.xml's times, are of the repository, not of the clock.
+@cache
+def createrepo() -> Any:
+    """The createrepo_c module, imported when it is needed.
+
+    Its wheel carries an rpm of its own, which reads the macros of the host's rpm while it is
+    imported and prints an error where they are of another version: it is given empty ones.
+    """
+    before = os.environ.get("RPM_CONFIGDIR")
+    with tempfile.TemporaryDirectory(prefix="minimize-rpm-") as directory:
+        for name in ("rpmrc", "macros"):
+            (Path(directory) / name).touch()
+        os.environ["RPM_CONFIGDIR"] = directory
+        try:
+            import createrepo_c
+        finally:
+            del os.environ["RPM_CONFIGDIR"]
+            if before is not None:
+                os.environ["RPM_CONFIGDIR"] = before
+    return createrepo_c
 
 
 def write_repository(root: Path, packages: Iterable[Path], revision: int) -> None:
@@ -17,6 +37,7 @@ def write_repository(root: Path, packages: Iterable[Path], revision: int) -> Non
 
     `revision` (seconds since 1970) becomes the revision and every timestamp.
     """
+    createrepo_c = createrepo()
     ordered = sorted(packages)
 
     def described() -> Iterable[Any]:
@@ -40,6 +61,7 @@ def write_metadata(
 
     (createrepo_c's gzip writes the clock into its header.)
     """
+    createrepo_c = createrepo()
     data = root / "repodata"
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)

@@ -37,6 +37,7 @@ class Recipe:
     requires: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
+    obsoletes: tuple[str, ...] = ()
     recommends: tuple[str, ...] = ()
     suggests: tuple[str, ...] = ()
     enhances: tuple[str, ...] = ()
@@ -63,6 +64,7 @@ def spec_text(recipe: Recipe) -> str:
         ("Requires", recipe.requires),
         ("Provides", recipe.provides),
         ("Conflicts", recipe.conflicts),
+        ("Obsoletes", recipe.obsoletes),
         ("Recommends", recipe.recommends),
         ("Suggests", recipe.suggests),
         ("Enhances", recipe.enhances),
@@ -115,7 +117,8 @@ def file_lines(
 
 
 def _version(evr: Evr) -> list[str]:
-    return [f"Epoch: {evr.epoch}", f"Version: {evr.version}", f"Release: {evr.release}"]
+    epoch = [f"Epoch: {evr.epoch}"] if evr.epoch else []
+    return [*epoch, f"Version: {evr.version}", f"Release: {evr.release}"]
 
 
 def _text(text: str) -> str:

@@ -12,9 +12,13 @@ from bot.demo.distribution.unpack import Entry, EntryKind, Unpacked
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """Dependencies written by hand: `requires` in the place of Debian's, the others added."""
+    """Dependencies written by hand.
+
+    `requires` and `provides` stand in the place of Debian's, the others beside them.
+    """
 
     requires: tuple[str, ...] | None = None
+    provides: tuple[str, ...] | None = None
     more_requires: tuple[str, ...] = ()
     more_provides: tuple[str, ...] = ()
 
@@ -27,7 +31,7 @@ DEPENDENCIES = {
     "dash": Own(more_provides=("/bin/sh",)),
     "bash": Own(more_provides=("/bin/bash",)),
     # As the demo's own spec file has it: published and built packages are of one kind.
-    "nginx": Own(requires=("nginx-common = {evr}",)),
+    "nginx": Own(requires=("nginx-common = {evr}",), provides=("httpd", "httpd-cgi")),
     "nginx-common": Own(requires=()),
 }
 
