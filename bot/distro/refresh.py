@@ -171,11 +171,12 @@ def _newest(
     for base in mirrors.base_urls:
         try:
             found = _ask(base, mirrors, known, now())
-            if known is not None and found.content == known.content:
+            if _is_behind(found, known, mirrors):
+                behind = behind or found
+            elif known is not None and found.content == known.content:
                 return replace(found, signed=known.signed)
-            if not _is_behind(found, known, mirrors):
+            else:
                 return _adopt(source, found, cache)
-            behind = behind or found
         except SurroundingsError as error:
             problems.append(error)
     if behind is not None:

@@ -123,9 +123,9 @@ def _record(fields: dict[str, str]) -> Record:
     # A file outside the repository is none of its files.
     if not href or href.startswith("/") or ".." in href.split("/") or "://" in href:
         raise RepomdError(f"the location of {type_}, `{href}`, is not inside the repository")
-    checksum = fields.get("checksum", "").strip().lower()
-    if not checksum or any(c not in "0123456789abcdef" for c in checksum):
-        raise RepomdError(f"the checksum of {type_} is missing or no number")
+    checksum, opened = _hex(fields, "checksum"), _hex(fields, "open-checksum")
+    if not checksum:
+        raise RepomdError(f"the checksum of {type_} is missing")
     return Record(
         type=type_,
         href=href,
@@ -133,11 +133,18 @@ def _record(fields: dict[str, str]) -> Record:
         checksum=checksum,
         size=_number(fields, "size"),
         open_checksum_type=fields.get("open-checksum@type"),
-        open_checksum=fields.get("open-checksum", "").strip().lower() or None,
+        open_checksum=opened or None,
         open_size=_number(fields, "open-size"),
         timestamp=_number(fields, "timestamp") or 0,
         base=fields.get("location@base"),
     )
+
+
+def _hex(fields: dict[str, str], name: str) -> str:
+    text = fields.get(name, "").strip().lower()
+    if any(c not in "0123456789abcdef" for c in text):
+        raise RepomdError(f"the {name} of {fields['data']}, `{text}`, is no number")
+    return text
 
 
 def _number(fields: dict[str, str], name: str) -> int | None:

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import hashlib
 import lzma
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -141,6 +142,12 @@ def status(code: int, **headers: str) -> Answer:
     return answer
 
 
+def hang_up(handler: BaseHTTPRequestHandler, _content: bytes | None) -> None:
+    """No answer at all."""
+    handler.close_connection = True
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
 def cut(at: int) -> Answer:
     """Says how long the file is, and breaks off."""
 
@@ -170,7 +177,7 @@ def body(content: bytes, *, length: bool = True) -> Answer:
 
 @pytest.fixture
 def misbehave() -> dict[str, Callable[..., Answer]]:
-    return {"status": status, "cut": cut, "body": body}
+    return {"status": status, "cut": cut, "body": body, "hang_up": hang_up}
 
 
 @pytest.fixture

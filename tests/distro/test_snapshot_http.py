@@ -166,9 +166,9 @@ def test_a_refused_file_leaves_the_last_good_state_with_its_age(
     assert open_snapshot(repo, "x86_64", cache).id != good.id
 
 
-def test_a_dead_server_leaves_the_last_good_state(web, repo, cache, document, make_repository):
+def test_a_dead_server_leaves_the_last_good_state(web, repo, cache, misbehave):
     good = open_snapshot(repo, "x86_64", cache)
-    web.on(repomd_of(web), *[lambda handler, _: handler.connection.close()] * 20)
+    web.on(repomd_of(web), *[misbehave["hang_up"]] * 20)
     stale = open_snapshot(repo, "x86_64", cache)
     assert stale.id == good.id
     assert "repomd.xml could not be read" in stale.repositories[0].stale
@@ -188,13 +188,15 @@ def test_a_second_base_url_answers_for_a_dead_first_one(web, cache, document, ma
     assert repository.priority == 50
 
 
-def test_an_older_mirror_is_used_only_without_a_newer_one(web, cache, document, make_repository):
+def test_an_older_mirror_is_used_only_without_a_newer_one(
+    web, cache, document, make_repository, misbehave
+):
     make_repository(web.root / "old", timestamp=1_700_000_000)
     make_repository(web.root / "new", timestamp=1_800_000_000)
     two = document(f"{web.url}/old/", f"{web.url}/new/", priority=99)
     assert open_snapshot(two, "x86_64", cache).repositories[0].revision == "1700000000"
     # Once the newer one is known, the mirror that is behind no longer counts.
-    web.on("/old/repodata/repomd.xml", *[lambda h, _: h.connection.close()] * 2)
+    web.on("/old/repodata/repomd.xml", *[misbehave["hang_up"]] * 2)
     assert open_snapshot(two, "x86_64", cache).repositories[0].revision == "1800000000"
     assert open_snapshot(two, "x86_64", cache).repositories[0].revision == "1800000000"
 
