@@ -32,7 +32,7 @@ def print_closures(closures: Iterable[Closure], console: Console) -> None:
     from rich.text import Text
 
     for closure in sorted(closures, key=lambda c: c.key):
-        console.print(Text(_heading(closure), style="bold"))
+        show(console, Text(_heading(closure), style="bold"))
         if closure.status == "ok":
             table = _table(("Package", "Installed size", "Why"))
             for name, size, why in _rows(closure):
@@ -48,6 +48,7 @@ def print_why(whys: Iterable[Why], console: Console) -> None:
     """For each image the chains as trees, from each requested package, and the way out."""
     from rich.text import Text
 
+    console = fitted(console)
     for why in sorted(whys, key=lambda w: w.key):
         if why.nevra is None:
             show(console, Text(f"It is not in {image_text(why.key)}.", style="bold"))
@@ -61,7 +62,8 @@ def print_why(whys: Iterable[Why], console: Console) -> None:
         if why.leaves_with:
             show(console, Text("It would leave without:"))
             for leaving in why.leaves_with:
-                show(console, Text(visible(f"  {leaving.nevra} requires {leaving.capability}")))
+                need = visible(f"{leaving.nevra} requires {leaving.capability}")
+                show(console, Text(f"  {need}"))
         elif why.chains:
             show(console, Text("No requirement less would make it leave."))
         console.print()
@@ -71,6 +73,7 @@ def print_what_if(answers: Iterable[WhatIf], console: Console) -> None:
     """For each image what would leave and what would come, and what that saves."""
     from rich.text import Text
 
+    console = fitted(console)
     for answer in sorted(answers, key=lambda a: a.key):
         if answer.status != "ok":
             show(console, Text(f"{image_text(answer.key)} could not be installed:", style="bold"))
@@ -103,12 +106,18 @@ def image_text(key: ImageKey) -> str:
     return visible(f"{key.workload} on {key.environment}, {key.repository}, {key.arch}")
 
 
-def show(console: Console, renderable: RenderableType) -> None:
-    """Print for the width of a terminal; anywhere else without wrapping or cutting."""
+def fitted(console: Console) -> Console:
+    """The console itself on a terminal; anywhere else one that neither wraps nor cuts."""
+    from rich.console import Console as RichConsole
+
     if console.is_terminal:
-        console.print(renderable, highlight=False)
-    else:
-        console.print(renderable, highlight=False, width=10_000, soft_wrap=True)
+        return console
+    return RichConsole(file=console.file, width=10_000, color_system=None, force_terminal=False)
+
+
+def show(console: Console, renderable: RenderableType) -> None:
+    """Print without guessing what in it might be a number, a path or an emoji."""
+    console.print(renderable, highlight=False, emoji=False, markup=False)
 
 
 def _closure_lines(closure: Closure) -> str:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from bot.model import BuildNote, CheckResult, RepositoryState
+from bot.model import ARCHITECTURES, BuildNote, CheckResult, RepositoryState
+from bot.report.blocks import Block, Bullets, Detail, Paragraph, Section, Table, cut, section
 from bot.report.cells import image_phrase
-from bot.report.document import Block, Bullets, Detail, Paragraph, Section, Table, cut, section
 from bot.report.fold import arch_order, architectures, fold
 from bot.report.phrase import Phrase, code, joined, link, listing, name, plain, prose
 from bot.report.sizes import plural
@@ -37,6 +37,8 @@ def not_evaluated(result: CheckResult, detail: Detail) -> Section | None:
                 (*image_phrase(row.place),
                  *plain(f" ({arches}) could not be installed before this change either"), *reason)
             )  # fmt: skip
+    if result.interrupted:
+        items.append(plain("Something around the check failed, not the change: try again."))
     blocks = [Bullets(cut(items, detail.lines, "problem"))] if items else []
     return section("Not evaluated", blocks)
 
@@ -65,7 +67,7 @@ def builds(result: CheckResult, detail: Detail) -> Section | None:
         (
             code(build.spec),
             plain(build.side),
-            name_or_code(build.arch),
+            _arch(build.arch),
             _outcome(build),
             _log(build),
         )
@@ -98,11 +100,6 @@ def footer(result: CheckResult) -> tuple[Phrase, ...]:
     return (*lines, snapshots) if snapshots else tuple(lines)
 
 
-def name_or_code(text: str) -> Phrase:
-    """An architecture: our own word where it looks like one."""
-    return plain(text) if re.fullmatch(r"[a-z0-9]+(_[0-9]+)?", text) else code(text)
-
-
 def _evidence(result: CheckResult) -> list[str]:
     kinds: dict[str, set[str]] = {}
     for image in result.images:
@@ -131,6 +128,10 @@ def _evidence(result: CheckResult) -> list[str]:
 
 def _and(words: Sequence[str]) -> str:
     return " and ".join(", ".join(words).rsplit(", ", 1))
+
+
+def _arch(arch: str) -> Phrase:
+    return plain(arch) if arch in (*ARCHITECTURES, "noarch") else code(arch)
 
 
 def _outcome(build: BuildNote) -> Phrase:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bot.model import ImageKey, ImageResult
-from bot.report.document import Block, Detail, Paragraph, Section, Table, cut, section
+from bot.report.blocks import Block, Detail, Paragraph, Section, Table, cut, section
 from bot.report.fold import Row, arch_order, architectures
 from bot.report.phrase import Phrase, joined, name, plain
 from bot.report.sizes import (

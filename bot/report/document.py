@@ -1,83 +1,13 @@
-"""A check's report as blocks: written once, rendered as Markdown, HTML and for a terminal."""
+"""A check's report, put together in the order in which a maintainer asks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
-
 from bot.model import CheckResult
+from bot.report import background, images, packages
+from bot.report.blocks import Detail, Document, Section
 from bot.report.headline import changed_rows, headline, verdict_sentences
-from bot.report.phrase import Phrase
 
-
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    phrase: Phrase
-
-
-@dataclass(frozen=True, slots=True)
-class Bullets:
-    items: tuple[Phrase, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """`right` are the indexes of the columns with figures."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[Phrase, ...], ...]
-    right: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Graph:
-    """Mermaid source."""
-
-    source: str
-
-
-Block = Paragraph | Bullets | Table | Graph
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """Blocks under a title of our own words ("" for none); `folded` ones open on demand."""
-
-    title: str
-    blocks: tuple[Block, ...]
-    folded: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """`tone` is how the whole is meant: good, bad, or nothing to be said about it."""
-
-    headline: Phrase
-    lead: tuple[Phrase, ...]
-    sections: tuple[Section, ...]
-    footer: tuple[Phrase, ...]
-    tone: Literal["success", "failure", "neutral"]
-
-
-@dataclass(frozen=True, slots=True)
-class Detail:
-    """How much is told: `shown` rows of the main tables openly, the others folded.
-
-    `rows` is for images and objectives, `arrivals` for packages, `changed` for changed packages,
-    `lines` for lists; `folded` is off where there is no room for what opens on demand.
-    """
-
-    graph_nodes: int = 40
-    folded: bool = True
-    changed: int = 50
-    rows: int = 60
-    arrivals: int = 300
-    lines: int = 20
-    shown: int = 15
-
-
-EVERYTHING = Detail(60, True, 10_000, 10_000, 10_000, 10_000, 50)
+EVERYTHING = Detail(60, True, 10_000, 10_000, 10_000, 10_000, 10_000)
 # What is given up, step by step, until a comment fits.
 STEPS = (
     Detail(),
@@ -95,8 +25,6 @@ def document(result: CheckResult, detail: Detail) -> Document:
     How much, on which images; what came in and why; what would take it out again; what is wrong;
     then, folded, the rest; at the end how this is known.
     """
-    from bot.report import background, images, packages
-
     rows = changed_rows(result)
     found: list[Section | None] = [
         images.broken(rows, detail),
@@ -104,6 +32,7 @@ def document(result: CheckResult, detail: Detail) -> Document:
         packages.came_in(rows, result, detail),
         packages.way_out(rows, result, detail),
         images.objectives(result, detail),
+        packages.chains(rows, detail),
         background.not_evaluated(result, detail),
     ]
     if detail.folded:
@@ -113,7 +42,6 @@ def document(result: CheckResult, detail: Detail) -> Document:
             packages.left(rows, detail),
             packages.changed_packages(rows, detail),
             images.each_architecture(rows, detail),
-            packages.chains(rows, detail),
             background.unchanged(result, detail),
             background.builds(result, detail),
         ]
@@ -125,19 +53,3 @@ def document(result: CheckResult, detail: Detail) -> Document:
         footer=background.footer(result),
         tone=result.verdict,
     )
-
-
-def section(title: str, blocks: Iterable[Block], *, folded: bool = False) -> Section | None:
-    """A section, or null if there is nothing in it."""
-    listed = tuple(blocks)
-    return Section(title, listed, folded) if listed else None
-
-
-def cut(items: Sequence[Phrase], most: int, noun: str) -> tuple[Phrase, ...]:
-    """At most `most` items, then how many more there are."""
-    from bot.report.phrase import plain
-    from bot.report.sizes import plural
-
-    if len(items) <= most:
-        return tuple(items)
-    return (*items[:most], plain(f"\u2026 and {plural(len(items) - most, f'more {noun}')}"))

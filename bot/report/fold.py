@@ -71,7 +71,9 @@ def size_delta(image: ImageResult) -> int | None:
 
 
 def known_delta(image: ImageResult) -> int:
-    """The same over the parts that are known."""
+    """The same over the parts that are known; 0 where a side cannot be installed."""
+    if image.base.status != "ok" or image.head.status != "ok":
+        return 0
     return (image.head.known_size or 0) - (image.base.known_size or 0)
 
 

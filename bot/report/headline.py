@@ -252,8 +252,10 @@ def _amount(row: Row) -> str | None:
     if not row.comparable:
         return None
     if None not in row.deltas:
-        amounts = sorted(abs(delta) for delta in row.deltas if delta is not None)
-        return span(format_size(amount) for amount in amounts)
+        deltas = sorted(delta for delta in row.deltas if delta is not None)
+        if deltas[0] < 0 < deltas[-1]:
+            return span(format_delta(delta) for delta in deltas)
+        return span(format_size(amount) for amount in sorted(map(abs, deltas)))
     known = max((known_delta(image) for image in row.images), key=abs)
     if known == 0:
         return None

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bot.model import CheckResult, ImageResult, ObjectiveResult
-from bot.report.cells import ARROW, image_phrase, place_of, rest_section, row_arches, table
-from bot.report.document import (
+from bot.report.blocks import (
     Bullets,
     Detail,
     Section,
     cut,
     section,
 )
+from bot.report.cells import ARROW, image_phrase, place_of, rest_section, row_arches, table
 from bot.report.fold import Row, arch_order, architectures, known_delta, size_delta
 from bot.report.headline import metric_text
 from bot.report.phrase import Phrase, code, joined, plain, prose, strong
@@ -20,6 +20,7 @@ from bot.report.sizes import (
     count_span,
     format_count_delta,
     format_delta,
+    format_percent,
     size_span,
     span,
 )
@@ -114,13 +115,17 @@ def objectives(result: CheckResult, detail: Detail) -> Section | None:
 
 
 def _evidence(images: Sequence[ImageResult]) -> str:
-    """`predicted`; `rebuilt (x86_64), transferred (aarch64, s390x)`."""
+    """`predicted`; `rebuilt (x86_64), transferred (others)`."""
     kinds: dict[str, list[str]] = {}
     for image in images:
         kinds.setdefault(image.evidence, []).append(image.key.arch)
     if len(kinds) == 1:
         return next(iter(kinds))
-    return ", ".join(f"{kind} ({', '.join(arches)})" for kind, arches in kinds.items())
+    *first, last = kinds.items()
+    said = [f"{kind} ({', '.join(arches)})" for kind, arches in first]
+    return ", ".join(
+        [*said, f"{last[0]} (others)" if len(last[1]) > 1 else f"{last[0]} ({last[1][0]})"]
+    )
 
 
 def _packages(row: Row) -> Phrase:
@@ -169,8 +174,9 @@ def _change(row: Row) -> Phrase:
     ]
     if not percents or max(map(abs, percents)) < 1:
         return strong(text)
-    share = span(f"{percent:+.0f} %".replace("-", "\N{MINUS SIGN}") for percent in sorted(percents))
-    return (*strong(text), *plain(f" ({share})"))
+    shown = sorted(percents)[len(percents) // 2]
+    about = "about " if max(percents) - min(percents) >= 1 else ""
+    return (*strong(text), *plain(f" ({about}{format_percent(shown)})"))
 
 
 def _metric(metric: str) -> Phrase:

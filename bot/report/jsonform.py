@@ -1,8 +1,9 @@
 """Results as JSON values: CONTRACT's names, types and units; dictionaries ready for `json`.
 
 Everything is sorted, so the same result gives the same bytes. Fields beyond CONTRACT's: `stage`,
-`interrupted`, `notes` and `builds` of a check, `worse` and `reason` of an objective, `stale` of a repository,
-`source`, `from` and the other sizes of a package, `known_size` of totals, `problems` of a what-if.
+`interrupted`, `notes` and `builds` of a check, `worse` and `reason` of an objective, `stale` of a
+repository, `source`, `from` and the other sizes of a package, `known_size` of totals, `problems`
+of a what-if.
 """
 
 from __future__ import annotations

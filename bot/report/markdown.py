@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from bot.model import CheckResult
 from bot.report import background
-from bot.report.document import STEPS, Document, document
+from bot.report.blocks import Document
+from bot.report.document import STEPS, document
 from bot.report.escape import Markdown, code_span, to_markdown
 from bot.report.headline import NOTHING_ANY_MORE
 from bot.report.phrase import Phrase, code, link, plain
@@ -59,10 +60,7 @@ def render_nothing_any_more(
 def _footer(page_url: str | None, *, chat: bool, short: bool) -> list[Phrase]:
     lines: list[Phrase] = []
     if page_url is not None:
-        shown = link("The full report", page_url)
-        lines.append(
-            (*shown, *plain(" has what is left out here." if short else " is a page of its own."))
-        )
+        lines.append((*link("The full report", page_url), *plain(" leaves nothing out.")))
     elif short:
         lines.append(plain("Parts of this report are left out: they do not fit in a comment."))
     if chat:

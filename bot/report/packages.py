@@ -5,6 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.model import CheckResult, ImageKey, ImageResult, SpecLine
+from bot.report.blocks import (
+    Block,
+    Bullets,
+    Detail,
+    Graph,
+    Paragraph,
+    Section,
+    cut,
+    section,
+)
 from bot.report.cells import (
     ARROW,
     MORE,
@@ -14,16 +24,6 @@ from bot.report.cells import (
     row_arches,
     table,
     where_phrase,
-)
-from bot.report.document import (
-    Block,
-    Bullets,
-    Detail,
-    Graph,
-    Paragraph,
-    Section,
-    cut,
-    section,
 )
 from bot.report.fold import Row, architectures
 from bot.report.mermaid import chains_graph
@@ -36,6 +36,9 @@ from bot.report.sizes import (
     plural,
     size_span,
 )
+
+# Lines of Mermaid of a graph that is shown without a click.
+_SMALL_GRAPH = 30
 
 
 def came_in(
@@ -164,7 +167,8 @@ def chains(rows: Sequence[Row], detail: Detail) -> Section | None:
         blocks.append(Graph(graph))
     if len(drawn) > 3:
         blocks.append(Paragraph(plain(f"{MORE} and {len(drawn) - 3} more graphs")))
-    return section("The chains, drawn", blocks, folded=True)
+    small = len(drawn) == 1 and next(iter(drawn)).count("\n") <= _SMALL_GRAPH
+    return section("The chains", blocks, folded=not small)
 
 
 def _need(arrival: Arrival) -> Phrase:

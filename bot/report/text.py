@@ -10,8 +10,9 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from bot.model import CheckResult
-from bot.report.answers import show
-from bot.report.document import Block, Bullets, Detail, Graph, Paragraph, Table, document
+from bot.report.answers import fitted, show
+from bot.report.blocks import Block, Bullets, Detail, Graph, Paragraph, Table
+from bot.report.document import document
 from bot.report.headline import metric_text
 from bot.report.phrase import Phrase, visible
 from bot.report.sizes import format_count, format_delta, format_size, plural
@@ -31,7 +32,7 @@ Json = Mapping[str, Any]
 
 def print_check(result: CheckResult, console: Console) -> None:
     """The report of a check: what the comment says, without the graphs."""
-    said = document(result, _DETAIL)
+    said, console = document(result, _DETAIL), fitted(console)
     show(console, Text(result.verdict, style=_TONES[said.tone]) + Text(": ") + _text(said.headline))
     for phrase in said.lead:
         show(console, _text(phrase))
@@ -48,9 +49,10 @@ def print_check(result: CheckResult, console: Console) -> None:
 
 def print_configuration(report: ConfigurationReport, console: Console) -> None:
     """How many documents there are, and what is wrong in which."""
+    console = fitted(console)
     for error in report.errors:
         place = Text(visible(f"{error.file}:{error.line}"), style="bold")
-        field = Text(visible(f" {error.field}: ") if error.field else " ", style="cyan")
+        field = Text(f" {visible(error.field)}: " if error.field else " ", style="cyan")
         show(console, place + field + Text(visible(error.message, 1000)))
     for unused in report.unused:
         show(console, Text(visible(f"not used: {unused}", 1000), style="yellow"))
@@ -61,6 +63,7 @@ def print_configuration(report: ConfigurationReport, console: Console) -> None:
 
 def print_objectives(value: Json, console: Console) -> None:
     """CONTRACT's `objectives` object: each objective's images with value, limit, target, trend."""
+    console = fitted(console)
     for objective in value["objectives"]:
         show(console, Text(visible(objective["name"]), style="bold"))
         head = ("Image", "Metric", "Value", "Limit", "Target", "In a week", "State")
@@ -82,6 +85,7 @@ def print_objectives(value: Json, console: Console) -> None:
 
 def print_track(value: Json, console: Console) -> None:
     """CONTRACT's `track` object: each image that moved, and which packages moved it."""
+    console = fitted(console)
     moved = [image for image in value["images"] if image["steps"]]
     for image in moved:
         before, after = image["before"], image["after"]
@@ -120,7 +124,14 @@ def _print_block(block: Block, console: Console) -> None:
 def _rich_table(head: tuple[str, ...], right: frozenset[int] | set[int]) -> RichTable:
     table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for index, title in enumerate(head):
-        table.add_column(title, justify="right" if index in right else "left", overflow="fold")
+        figures = index in right
+        table.add_column(
+            title,
+            justify="right" if figures else "left",
+            no_wrap=figures,
+            min_width=max(map(len, title.split()), default=1),
+            overflow="fold",
+        )
     return table
 
 

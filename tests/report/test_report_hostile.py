@@ -1,0 +1,271 @@
+"""Nothing that comes from a change or a repository becomes markup, a mention or a reference."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from bot.model import (
+    Added,
+    BuildNote,
+    ChangedPackage,
+    CheckResult,
+    Edge,
+    ImageKey,
+    ImageResult,
+    Nevra,
+    ObjectiveResult,
+    Package,
+    RepositoryState,
+    Saving,
+    Side,
+    SnapshotState,
+    SpecLine,
+    Suggestion,
+)
+from bot.report import chains_graph, render_check_html, render_comment, status_line
+from bot.report.escape import code_span, to_html, to_markdown
+from bot.report.phrase import code, link, name, plain, prose, visible
+
+ATTACKS = [
+    "@octocat and @org/team",
+    "fixes #123, owner/repo#1, GH-7, !12, $3, %4, ~bug, &5, ^alert#1",
+    "https://evil.example/x www.evil.example mail@evil.example",
+    "[click](https://evil.example) ![x](https://evil.example/x.png)",
+    "<img src=x onerror=alert(1)><script>alert(1)</script><!-- -->",
+    "</details></summary><b>bold",
+    "`` ` ``` ~~~ ```",
+    "a | b \\| c \\\\| d",
+    "\\",
+    "`",
+    "| --- |",
+    "*bold* _it_ **x** __y__ ~~z~~",
+    "\n\n# heading\n\n/close\n/approve",
+    "/close",
+    "- [ ] task",
+    "1. list",
+    "> quote",
+    "deadbeefdeadbeefdeadbeefdeadbeefdeadbeef",
+    "deadbeef",
+    "\u202eevil\u202c \u200b \x1b[31mred \x00",
+    "&lt;b&gt; &#64;octocat &commat;octocat",
+    ":smile: $`x`$ $$x$$",
+    "%%{init: {}}%% \"] --> n9[\" #quot; end",
+    "<https://evil.example> <a@b.example>",
+    "[x]: https://evil.example\n[x]",
+    "{{ 7 * 7 }} {% raw %} {# x #}",
+    "--> --- ===",
+    "CVE-2024-1 RHEL-1234",
+    "\ud800 lone surrogate",
+    "x" * 5000,
+    "",
+    " ",
+]  # fmt: skip
+
+READER = MarkdownIt("gfm-like", {"html": True, "linkify": True})
+# Tags that the report's own texts are made of.
+OURS = re.compile(
+    r"<details><summary>[A-Za-z ,()0-9]*</summary>|</details>|<!-- minimize:comment -->"
+    r"|<sub>|</sub>|<br>"
+)
+# What forges act upon when it stands in plain text.
+REFERENCE = re.compile(
+    r"[@#!$%~^&][\w\"]|(?i:\bgh-\d)|\b[0-9a-f]{7,40}\b|https?://|www\.|:[a-z_]+:|\w@\w"
+)
+
+
+def hostile(text):
+    """A result in which every foreign text is `text`."""
+    key = ImageKey(text or "w", text or "e", text or "r", "x86_64")
+    nevra = Nevra(text or "n", 0, text or "1", text or "1", "x86_64")
+    other = Nevra(text + "2", 0, "1", "1", "noarch")
+    line, package = SpecLine(text, 3, text), Package(nevra, text, text, installed_size=9)
+    edge = Edge(other, text, nevra, "requires")
+    image = ImageResult(
+        key,
+        SnapshotState(text, (RepositoryState(text, text, text, text),)),
+        True,
+        "rebuilt",
+        Side("ok", (text,), 1, 10_000_000, 10_000_000),
+        Side("ok", (text,), 2, 30_000_000, 30_000_000),
+        (Added(package, False, ((edge,),), line, (line,)),),
+        (package,),
+        (ChangedPackage(text, text, nevra, other, 5),),
+        (ObjectiveResult(text, f"unwanted:{text}", 0, 1, 0, False, True, text),),
+    )
+    broken = replace(
+        image,
+        key=replace(key, arch="s390x"),
+        head=Side("unsolvable", (text, text)),
+        added=(),
+    )
+    # A commit id is linked on purpose.
+    commit = f"{text} x" if re.fullmatch("[0-9a-f]{40}", text) else text
+    return CheckResult(
+        commit,
+        commit,
+        commit,
+        (text, "other.spec"),
+        "failure",
+        (image, broken),
+        (Suggestion(line, text, (Saving(key, 1, 5),)),),
+        (text,),
+        (text, text, text),
+        (BuildNote("head", text, text, "head-failed", text, text, 1.0),),
+    )
+
+
+def assert_harmless(markdown):
+    """Reads `markdown` as a forge does, and looks at what is active in it."""
+    for token in READER.parse(markdown):
+        if token.type == "html_block":
+            assert OURS.sub("", token.content).strip() == "", token.content
+        assert token.type not in ("blockquote_open", "ordered_list_open", "code_block")
+        inside_link = False
+        for child in token.children or ():
+            assert child.type != "image"
+            if child.type == "html_inline":
+                assert OURS.fullmatch(child.content), child.content
+            if child.type == "link_open":
+                assert child.attrs["href"].startswith("https://bot/")
+            if child.type in ("link_open", "link_close"):
+                inside_link = child.type == "link_open"
+            if child.type == "text" and not inside_link:
+                found = REFERENCE.search(child.content)
+                assert found is None, (found, child.content)
+    for number, text in enumerate(markdown.splitlines()):
+        # GitLab's quick actions, and a heading of somebody else's.
+        assert not text.startswith("/")
+        assert number == 1 or not text.startswith("#")
+
+
+def cells(markdown):
+    """The number of cells in each row of each table, as the reader splits them."""
+    counts, row = [], 0
+    for token in READER.parse(markdown):
+        if token.type in ("tr_open", "table_open"):
+            row = 0
+        if token.type in ("th_open", "td_open"):
+            row += 1
+        if token.type == "tr_close":
+            counts.append(row)
+    return counts
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_no_foreign_text_is_active_in_a_comment(attack):
+    markdown = render_comment(hostile(attack), page_url="https://bot/checks/1")
+    assert_harmless(markdown)
+    assert cells(markdown) == cells(render_comment(hostile("x"), page_url="https://bot/checks/1"))
+    assert_harmless(status_line(hostile(attack))[1])
+
+
+foreign = st.one_of(
+    st.text(max_size=60),
+    st.text(alphabet="`|\\@#<>[]()!*_~&$%^:/.- \n\"'{}aAfw1", max_size=60),
+    st.lists(st.sampled_from(ATTACKS), min_size=1, max_size=3).map(" ".join),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(foreign)
+def test_no_text_at_all_is_active_in_a_comment(text):
+    markdown = render_comment(hostile(text))
+    assert_harmless(markdown)
+    assert len(markdown) <= 65_536
+
+
+@settings(max_examples=300, deadline=None)
+@given(foreign)
+def test_a_code_span_is_one_whatever_is_in_it(text):
+    shown = visible(text) or "x"
+    children = READER.parseInline(f"a {code_span(shown)} b")[0].children
+    assert [c.type for c in children] == ["text", "code_inline", "text"]
+    assert children[1].content == shown
+
+
+@settings(max_examples=300, deadline=None)
+@given(foreign)
+def test_a_code_span_stays_in_its_cell(text):
+    shown = visible(text) or "x"
+    table = f"| a | b |\n|---|---|\n| {code_span(shown, cell=True)} | end |\n"
+    inline = [t for t in READER.parse(table) if t.type == "inline"]
+    assert [t.content for t in inline if t.content == "end"] == ["end"]
+    assert len(inline) == 4
+    (span,) = inline[2].children
+    assert span.type == "code_inline"
+    assert span.content.replace("\N{ZERO WIDTH SPACE}", "") == shown
+
+
+@settings(max_examples=300, deadline=None)
+@given(foreign)
+def test_phrases_are_harmless_in_markdown_and_html(text):
+    for phrase in (prose(text), code(text), name(text), name(text, strong=True), plain(text)):
+        if phrase == plain(text) and ("\n" in text or "\r" in text):
+            continue  # our own words have no line ends
+        for child in READER.parseInline(to_markdown(phrase))[0].children:
+            assert child.type not in ("link_open", "image", "html_inline")
+        html = str(to_html(phrase))
+        assert re.sub(r"</?(?:code|strong)>", "", html).count("<") == 0
+
+
+@pytest.mark.parametrize("text", ["javascript:alert(1)", "https://a b", "https://a\">", "ftp://x",
+                                  "https://a>x", "//x", "https://\u202ex"])  # fmt: skip
+def test_only_plain_http_addresses_become_links(text):
+    assert link("log", text) == plain("log")
+    assert link("log", "https://bot/logs/1?a=b#c")[0].style == "link"
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown"),
+    [
+        (
+            "nothing provides perl >= 5 needed by nginx-1:1.26-2.x86_64",
+            "nothing provides `perl >= 5` needed by `nginx-1:1.26-2.x86_64`",
+        ),
+        ("it is off (sysctl kernel.x = 0).", "it is off (sysctl `kernel.x = 0`)."),
+        ("(x86_64, aarch64).", "(`x86_64`, `aarch64`)."),
+        ("needs libz.so.1()(64bit).", "needs `libz.so.1()(64bit)`."),
+        ("30 MB for one script", "30 MB for one script"),
+        ("1. first", "`1`. first"),
+        ("ask @octocat", "ask `@octocat`"),
+        ("a  b\nc", "a b c"),
+    ],
+)
+def test_prose_keeps_words_and_quotes_the_rest(text, markdown):
+    assert to_markdown(prose(text)) == markdown
+
+
+def test_what_is_not_seen_is_shown_as_a_mark():
+    assert visible("a\u202eb\x1b[0m\u200bc") == "a\ufffdb\ufffd[0m\ufffdc"
+    assert visible("a \t\r\n b") == "a b"
+    assert visible("x" * 500).endswith("…")
+    assert len(visible("x" * 500)) == 240
+
+
+@settings(max_examples=200, deadline=None)
+@given(foreign)
+def test_a_graph_label_cannot_end_itself(text):
+    graph = chains_graph(hostile(text).images[:1])
+    for row in graph.splitlines()[1:]:
+        assert re.fullmatch(
+            r'  (n\d+\["[^"\[\]{}|<>`%;&\\]*(?:#\d+;[^"\[\]{}|<>`%;&\\]*)*"\](:::added)?'
+            r'|n\d+ -->\|"[^"\[\]{}|<>`%;&\\]*(?:#\d+;[^"\[\]{}|<>`%;&\\]*)*"\| n\d+'
+            r'|s\d+\(\["[^"\[\]{}|<>`%;&\\]*(?:#\d+;[^"\[\]{}|<>`%;&\\]*)*"\]\):::line'
+            r"|s\d+ -\.-> n\d+|classDef (added|line) fill:[#a-z0-9,:]+)",
+            row,
+        ), row
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_no_foreign_text_is_active_in_the_page(attack):
+    html = str(render_check_html(hostile(attack)))
+    tags = set(re.findall(r"<\s*/?\s*([a-zA-Z!][^\s/>]*)", html))
+    assert tags <= {
+        "article", "h2", "h3", "p", "section", "details", "summary", "table", "thead", "tbody",
+        "tr", "th", "td", "ul", "li", "code", "strong", "pre", "footer", "a",
+    }  # fmt: skip
+    assert "onerror=" not in re.sub(r">[^<]*<", "><", html)

@@ -1,0 +1,185 @@
+"""Results for a terminal, and for a pipe."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from bot.model import (
+    Closure,
+    Edge,
+    Leaving,
+    Package,
+    RepositoryState,
+    SnapshotState,
+    WhatIf,
+    Why,
+)
+from bot.report import (
+    closures_text,
+    print_check,
+    print_closures,
+    print_configuration,
+    print_objectives,
+    print_track,
+    print_what_if,
+    print_why,
+)
+
+
+def printed(function, value, terminal=False):
+    file = io.StringIO()
+    function(value, Console(file=file, force_terminal=terminal, width=100, color_system=None))
+    return file.getvalue()
+
+
+@pytest.fixture
+def closure(samples):
+    nginx, zlib = samples.nevra("nginx", "x86_64"), samples.nevra("zlib", "x86_64")
+    return Closure(
+        samples.key("x86_64"),
+        SnapshotState("s", (RepositoryState("baseos", "9", "2024-01-01T00:00:00Z"),)),
+        "ok",
+        (
+            Package(nginx, "nginx", "appstream", installed_size=1_500_000),
+            Package(zlib, "zlib", "baseos", installed_size=200_000),
+        ),
+        frozenset({nginx}),
+        (Edge(nginx, "libz.so.1()(64bit)", zlib, "requires"),),
+    )
+
+
+def test_a_closure_in_a_pipe_is_aligned_lines(closure):
+    assert closures_text([closure]) == (
+        "nginx on minimal, centos-stream-9, x86_64: 2 packages, 1.7 MB installed\n"
+        "  nginx-0:1.0-2.x86_64  1.5 MB  requested\n"
+        "  zlib-0:1.0-2.x86_64   200 kB  nginx requires libz.so.1()(64bit)\n"
+    )
+    assert printed(print_closures, [closure]) == closures_text([closure])
+
+
+def test_a_closure_on_a_terminal_says_the_same(closure):
+    text = printed(print_closures, [closure], terminal=True)
+    for word in ("2 packages, 1.7 MB installed", "200 kB", "nginx requires libz.so.1()(64bit)"):
+        assert word in text
+
+
+def test_an_unsolvable_closure_has_its_problems(samples, closure):
+    broken = Closure(
+        closure.key,
+        closure.snapshot,
+        "unsolvable",
+        problems=("nothing provides x",),
+        missing=("y",),
+    )
+    for terminal in (False, True):
+        text = printed(print_closures, [broken], terminal)
+        assert "cannot be installed" in text
+        assert "nothing provides the request y" in text
+        assert "nothing provides x" in text
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("name", ["rebuilt", "one_differs", "unsolvable", "not_evaluated"])
+def test_a_check_says_what_the_comment_says(samples, name, terminal):
+    result = samples.all[name]()
+    text = " ".join(printed(print_check, result, terminal).split())
+    assert text.startswith(f"{result.verdict}: ")
+    assert "Compared:" in text
+    assert "```" not in text and "**" not in text
+
+
+def test_in_a_pipe_nothing_is_wrapped_or_cut(samples):
+    lines = printed(print_check, samples.rebuilt()).splitlines()
+    (row,) = (line for line in lines if line.startswith("libxml2"))
+    assert "libxslt requires libxml2.so.2(LIBXML2_2.4.30)(64bit)" in row
+    assert "\x1b" not in "".join(lines)
+
+
+def test_why_is_a_tree_with_the_way_out(samples):
+    nginx = samples.nevra("nginx", "x86_64")
+    chain = (
+        samples.edge("nginx", "perl", "perl", "x86_64"),
+        samples.edge("perl", "libperl.so", "perl-libs", "x86_64"),
+    )
+    why = Why(
+        samples.key("x86_64"), chain[-1].target, (nginx,), (chain,), (Leaving(nginx, "perl"),)
+    )
+    lines = printed(print_why, [why]).splitlines()
+    assert lines[0] == "perl-libs-0:1.0-2.x86_64 is in nginx on minimal, centos-stream-9, x86_64"
+    assert "requires perl: perl-0:1.0-2.x86_64" in lines[2]
+    assert lines[3].index("requires libperl.so") > lines[2].index("requires perl")
+    assert "  nginx-0:1.0-2.x86_64 requires perl" in lines
+
+
+def test_why_of_what_is_not_there(samples):
+    text = printed(print_why, [Why(samples.key("x86_64"), None)])
+    assert text == "It is not in nginx on minimal, centos-stream-9, x86_64.\n"
+
+
+def test_what_if_says_what_leaves_and_what_it_saves(samples):
+    gone, new = samples.package("perl", "x86_64", 31_000_000), samples.package("awk", "x86_64", 5)
+    text = printed(
+        print_what_if, [WhatIf(samples.key("x86_64"), "ok", (gone,), (new,), 30_999_995)]
+    )
+    assert "1 package would leave, saving 31 MB" in text
+    assert "comes instead" in text
+    text = printed(print_what_if, [WhatIf(samples.key("x86_64"), "unsolvable", problems=("no x",))])
+    assert "could not be installed" in text and "no x" in text
+
+
+def test_a_configuration_report_names_every_place():
+    class Problem:
+        file, line, field, message = "configs/a.yaml", 3, "data.name", "is missing"
+
+    class Report:
+        documents, errors, unused = 2, (Problem,), ("view.yaml",)
+
+    text = printed(print_configuration, Report)
+    assert "configs/a.yaml:3 data.name: is missing" in text
+    assert "2 documents, 1 error" in text
+
+
+KEY = {"workload": "nginx", "environment": "minimal", "repository": "c9", "arch": "x86_64"}
+OBJECTIVES = {
+    "objectives": [
+        {
+            "name": "small",
+            "images": [
+                {
+                    **KEY, "metric": "installed_size", "value": 61_000_000, "limit": 60_000_000,
+                    "target": None, "met": False, "trend_per_week": 120_000.0,
+                }
+            ],
+        }
+    ]
+}  # fmt: skip
+
+
+def test_objectives_show_value_limit_and_trend():
+    text = printed(print_objectives, OBJECTIVES)
+    for word in ("small", "61 MB", "60 MB", "+120 kB", "broken"):
+        assert word in text
+
+
+def test_track_names_the_package_that_moved_an_image():
+    image = {
+        **KEY,
+        "before": {"installed_size": 1_000_000},
+        "after": {"installed_size": 1_200_000},
+        "steps": [{"package": "openssl-libs", "delta": 200_000, "cause": {}}],
+    }
+    still = {**KEY, "arch": "s390x", "before": {}, "after": {}, "steps": []}
+    text = printed(print_track, {"images": [image, still], "objectives": []})
+    assert "1 MB → 1.2 MB (+200 kB)" in text
+    assert "openssl-libs" in text
+    assert "1 image moved, 1 did not." in text
+
+
+def test_a_terminal_is_not_steered_by_foreign_text(samples):
+    wild = samples.package("a\x1b[31m[red]b[/red]:smile:", "x86_64", 5)
+    for terminal in (False, True):
+        text = printed(
+            print_what_if, [WhatIf(samples.key("x86_64"), "ok", (wild,), (), 5)], terminal
+        )
+        assert "a\ufffd[31m[red]b[/red]:smile:" in text
