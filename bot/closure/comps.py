@@ -1,0 +1,88 @@
+"""comps groups: which packages a group stands for (libcomps, dnf.comps)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from bot.errors import SurroundingsError
+
+_TYPES = ("mandatory", "default", "conditional")
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class GroupPackage:
+    """A package of a group; `requires`: only if that is installed; `base_arch`: only as such."""
+
+    name: str
+    requires: str | None = None
+    base_arch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Comps:
+    """Groups by id, and environments with the ids of their mandatory groups."""
+
+    groups: dict[str, tuple[GroupPackage, ...]]
+    environments: dict[str, tuple[str, ...]]
+
+    def packages(self, group: str) -> tuple[GroupPackage, ...] | None:
+        """The mandatory, default and conditional packages of a group or environment, by name.
+
+        Null where nothing has that id.
+        """
+        if group in self.environments:
+            found = {p for g in self.environments[group] for p in self.groups.get(g, ())}
+            return tuple(sorted(found, key=_order))
+        return self.groups.get(group)
+
+
+def read_comps(files: Iterable[Path], arch: str) -> Comps:
+    """The groups of several comps files, united; SurroundingsError where one is not comps."""
+    groups: dict[str, set[GroupPackage]] = {}
+    environments: dict[str, dict[str, None]] = {}
+    for path in files:
+        try:
+            root = ElementTree.parse(path).getroot()
+        except ElementTree.ParseError as error:
+            raise SurroundingsError(
+                f"A repository has comps that are not XML ({path.name}: {error}).",
+                "Its mirror may be broken: try another, or later.",
+            ) from error
+        for element in root.iterfind("group"):
+            if _meant_for(element, arch):
+                packages = groups.setdefault(_id(element), set())
+                packages.update(_packages(element, arch))
+        for element in root.iterfind("environment"):
+            ids = environments.setdefault(_id(element), {})
+            ids.update((g.text or "", None) for g in element.iterfind("grouplist/groupid"))
+    return Comps(
+        {name: tuple(sorted(found, key=_order)) for name, found in groups.items()},
+        {name: tuple(ids) for name, ids in environments.items()},
+    )
+
+
+def _order(package: GroupPackage) -> tuple[str, str, bool]:
+    return package.name, package.requires or "", package.base_arch
+
+
+def _id(element: ElementTree.Element) -> str:
+    return (element.findtext("id") or "").strip()
+
+
+def _packages(group: ElementTree.Element, arch: str) -> Iterable[GroupPackage]:
+    for element in group.iterfind("packagelist/packagereq"):
+        if element.get("type", "mandatory") in _TYPES and _meant_for(element, arch):
+            yield GroupPackage(
+                (element.text or "").strip(),
+                element.get("requires"),
+                element.get("basearchonly") == "true",
+            )
+
+
+def _meant_for(element: ElementTree.Element, arch: str) -> bool:
+    arches = element.get("arch")
+    return not arches or arch in re.split(r"[\s,]+", arches)

@@ -1,0 +1,94 @@
+"""Who requires which capability, and who satisfies it, within a closure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import solv
+
+from bot.closure.capability import Node, is_rich, parse_rich
+from bot.closure.requests import dependency_id
+from bot.model.closure import Edge, EdgeKind
+from bot.model.nevra import Nevra
+
+_BOTH = 0  # before and after the marker of prerequisites
+
+
+class EdgeFinder:
+    """Finds the edges of closures in one pool.
+
+    `providers` gives the packages, of any closure, that provide a dependency by its number.
+    """
+
+    def __init__(self, pool: Any, providers: Callable[[int], tuple[int, ...]]) -> None:
+        self._pool = pool
+        self._providers = providers
+        self._texts: dict[int, str] = {}
+        self._trees: dict[str, Node | None] = {}
+
+    def edges(self, members: Mapping[int, Nevra], *, weak: bool) -> tuple[Edge, ...]:
+        """All edges among `members` (package numbers and their NEVRAs), sorted.
+
+        With `weak` also those of recommends and supplements; a supplement's edge runs from the
+        package that it names to the one that has it: that is why it came in.
+        """
+        found: set[Edge] = set()
+        for number, nevra in members.items():
+            solvable = self._pool.id2solvable(number)
+            for target, text in self._satisfied(solvable, solv.SOLVABLE_REQUIRES, members):
+                _add(found, nevra, text, members[target], "requires")
+            if not weak:
+                continue
+            for target, text in self._satisfied(solvable, solv.SOLVABLE_RECOMMENDS, members):
+                _add(found, nevra, text, members[target], "recommends")
+            for source, text in self._satisfied(solvable, solv.SOLVABLE_SUPPLEMENTS, members):
+                _add(found, members[source], text, nevra, "supplements")
+        return tuple(sorted(found))
+
+    def _satisfied(
+        self, solvable: Any, key: int, members: Mapping[int, Nevra]
+    ) -> Iterable[tuple[int, str]]:
+        for dependency in solvable.lookup_idarray(key, _BOTH):
+            if dependency == solv.SOLVABLE_PREREQMARKER:
+                continue
+            text = self._texts.get(dependency)
+            if text is None:
+                text = self._texts[dependency] = self._pool.dep2str(dependency)
+            if is_rich(text):
+                for target in sorted(self._rich(text, members)):
+                    yield target, text
+            else:
+                for target in self._providers(dependency):
+                    if target in members:
+                        yield target, text
+
+    def _rich(self, text: str, members: Mapping[int, Nevra]) -> set[int]:
+        if text not in self._trees:
+            self._trees[text] = parse_rich(text)
+        tree = self._trees[text]
+        return self._makes_true(tree, members) if tree is not None else set()
+
+    def _makes_true(self, tree: Node, members: Mapping[int, Nevra]) -> set[int]:
+        """The members that make a rich dependency true; none if it asks for nothing."""
+        if isinstance(tree, str):
+            number = dependency_id(self._pool, tree)
+            return {n for n in self._providers(number) if n in members} if number else set()
+        left = self._makes_true(tree.left, members)
+        right = self._makes_true(tree.right, members)
+        if tree.operator in ("and", "or"):
+            return left | right
+        if tree.operator == "with":
+            return left & right
+        if tree.operator == "without":
+            return left - right
+        otherwise = (
+            self._makes_true(tree.otherwise, members) if tree.otherwise is not None else set()
+        )
+        holds = bool(right) if tree.operator == "if" else not right
+        return left if holds else otherwise
+
+
+def _add(found: set[Edge], source: Nevra, text: str, target: Nevra, kind: EdgeKind) -> None:
+    if source != target:
+        found.add(Edge(source, text, target, kind))

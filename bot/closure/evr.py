@@ -1,0 +1,54 @@
+"""Order of versions: libsolv's own comparison, so that it is always the solver's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from threading import Lock
+from typing import Any
+
+import solv
+
+from bot.model.nevra import Nevra
+from bot.model.package import Package
+
+_LOCK = Lock()
+
+
+@cache
+def _scales() -> tuple[Any, Any, Any]:
+    """A pool with two solvables that carry the versions to compare (the bindings offer no more)."""
+    pool = solv.Pool()
+    pool.setdisttype(solv.Pool.DISTTYPE_RPM)
+    repo = pool.add_repo("scales")
+    return pool, repo.add_solvable(), repo.add_solvable()
+
+
+def compare_evr(first: str, second: str) -> int:
+    """-1, 0 or 1 as the `[epoch:]version[-release]` `first` is older, the same or newer."""
+    with _LOCK:
+        _, left, right = _scales()
+        left.evr, right.evr = first, second
+        order = int(left.evrcmp(right))
+    return (order > 0) - (order < 0)
+
+
+def newest(packages: Iterable[Package], arch: str | None = None) -> tuple[Package, ...]:
+    """The newest package of each name, sorted by NEVRA; with `arch`, among it and noarch only.
+
+    Of packages with the same version the one of `arch` goes before noarch, then the earlier.
+    """
+    best: dict[str, Package] = {}
+    for package in packages:
+        nevra = package.nevra
+        if arch is not None and nevra.arch not in (arch, "noarch"):
+            continue
+        current = best.get(nevra.name)
+        if current is None or _beats(nevra, current.nevra):
+            best[nevra.name] = package
+    return tuple(sorted(best.values(), key=lambda p: p.nevra))
+
+
+def _beats(candidate: Nevra, current: Nevra) -> bool:
+    order = compare_evr(candidate.evr, current.evr)
+    return order > 0 or (order == 0 and candidate.arch != "noarch" and current.arch == "noarch")

@@ -1,0 +1,62 @@
+"""Who owns a path, asked of filelists.xml without parsing it into anything."""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections.abc import Callable, Collection
+from pathlib import Path
+from xml.sax.saxutils import escape, unescape
+
+_ENTRY = re.compile(rb'<package pkgid="([^"]+)"|<file(?: type="[a-z]+")?>([^<]*)</file>')
+_SLASHES = re.compile(r"/{2,}")
+
+
+def in_primary(path: str) -> bool:
+    """Whether primary.xml lists this path for every package that owns it.
+
+    createrepo_c's rule (cr_is_primary), which libsolv knows too: `/etc/*`, `*bin/*` and
+    `/usr/lib/sendmail`.
+    """
+    return path.startswith("/etc/") or "bin/" in path or path == "/usr/lib/sendmail"
+
+
+def normal_path(path: str) -> str:
+    """The path as file lists write it: without a slash at its end, none doubled."""
+    return _SLASHES.sub("/", path).rstrip("/") or "/"
+
+
+def owners(filelists: Path, wanted: Collection[str]) -> dict[str, list[str]]:
+    """The `pkgid` checksums of the packages that own each wanted path, in the file's order.
+
+    `filelists` is a decompressed filelists.xml; paths that nobody owns are left out. Memory stays
+    small whatever the file's size: it is mapped, and only the wanted paths are kept.
+    """
+    names = {escape(path).encode(): path for path in wanted}
+    return _scan(filelists, names.get) if names else {}
+
+
+def matching(filelists: Path, matches: Callable[[str], bool]) -> dict[str, list[str]]:
+    """The same for every path that passes a test."""
+
+    def wanted(name: bytes) -> str | None:
+        path = unescape(name.decode(errors="replace"))
+        return path if matches(path) else None
+
+    return _scan(filelists, wanted)
+
+
+def _scan(filelists: Path, wanted: Callable[[bytes], str | None]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    if filelists.stat().st_size == 0:
+        return found
+    package = b""
+    with filelists.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for match in _ENTRY.finditer(data):
+            if match[1] is not None:
+                package = match[1]
+                continue
+            path = wanted(match[2])
+            if path is not None:
+                found.setdefault(path, []).append(package.decode())
+    return found

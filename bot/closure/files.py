@@ -1,0 +1,117 @@
+"""Owners of paths in a snapshot: from primary.xml's file lists, or else from filelists.xml."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import solv
+
+from bot.closure import filelists
+from bot.closure.index import Index
+from bot.closure.solvcache import Loaded, MetadataFile, SnapshotCache
+
+if TYPE_CHECKING:
+    from bot.distro.snapshot import SnapshotRepository
+
+_GLOB = re.compile(r"[*?\[]")
+
+
+class FileOwners:
+    """Answers who owns a path; what filelists.xml said is kept beside the index."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        repositories: Sequence[SnapshotRepository],
+        file_of: MetadataFile,
+        cache: SnapshotCache,
+    ) -> None:
+        self._loaded = loaded
+        self._repositories = tuple(zip(loaded.repositories, repositories, strict=True))
+        self._file_of = file_of
+        self._cache = cache
+        self._answers: dict[str, list[int]] | None = None
+
+    def matcher(self, path: str) -> Callable[[str], bool]:
+        """A test for one path, or for a glob of paths (`*` matches `/` too, as in dnf)."""
+        if _GLOB.search(path):
+            return lambda candidate: fnmatchcase(candidate, path)
+        return lambda candidate: candidate == path
+
+    def of(self, path: str) -> Sequence[int]:
+        """The owners of a path, or of paths that match a glob."""
+        if _GLOB.search(path):
+            flags = solv.Dataiterator.SEARCH_GLOB | solv.Dataiterator.SEARCH_FILES
+            found = set(self._search(path, flags))
+            matches = self.matcher(path)
+            for _, ids in self._scan(lambda file: filelists.matching(file, matches)):
+                found.update(ids)
+            return sorted(found)
+        return self.of_all([path]).get(path, ())
+
+    def of_all(self, paths: Iterable[str]) -> Mapping[str, Sequence[int]]:
+        """The owners of each path."""
+        flags = solv.Dataiterator.SEARCH_STRING | solv.Dataiterator.SEARCH_FILES
+        found: dict[str, Sequence[int]] = {}
+        unknown = []
+        for path in paths:
+            if filelists.in_primary(path):
+                found[path] = sorted(set(self._search(path, flags)))
+            else:
+                unknown.append(path)
+        if unknown:
+            found.update(self._remembered(unknown))
+        return found
+
+    def complete(self, index: Index) -> Index:
+        """The index with the owners of its unread paths; kept for the next process."""
+        found = dict(self._scan(lambda file: filelists.owners(file, index.unread)))
+        self._loaded.index = index.with_files(found)
+        self._cache.store(self._loaded)
+        return self._loaded.index
+
+    def _search(self, path: str, flags: int) -> Iterable[int]:
+        for match in self._loaded.pool.Dataiterator(solv.SOLVABLE_FILELIST, path, flags):
+            yield match.solvid
+
+    def _remembered(self, paths: Sequence[str]) -> dict[str, list[int]]:
+        place = self._loaded.index_path.with_suffix(".paths.json")
+        if self._answers is None:
+            try:
+                self._answers = {str(k): list(v) for k, v in json.loads(place.read_bytes()).items()}
+            except (OSError, ValueError, AttributeError, TypeError):
+                self._answers = {}
+        unknown = [path for path in paths if path not in self._answers]
+        if unknown:
+            found = dict(self._scan(lambda file: filelists.owners(file, unknown)))
+            self._answers.update({path: found.get(path, []) for path in unknown})
+            self._cache.write(place, json.dumps(self._answers, sort_keys=True).encode())
+        return {path: self._answers[path] for path in paths}
+
+    def _scan(
+        self, ask: Callable[[Any], Mapping[str, Sequence[str]]]
+    ) -> Iterable[tuple[str, list[int]]]:
+        """Asks every repository's filelists.xml; paths with the numbers of their owners."""
+        found: dict[str, list[int]] = {}
+        for repo, repository in self._repositories:
+            file = self._file_of(repository, "filelists")
+            answers = ask(file) if file is not None else {}
+            if answers:
+                numbers = _by_checksum(repo)
+                for path, checksums in answers.items():
+                    ids = [numbers[c] for c in checksums if c in numbers]
+                    found.setdefault(path, []).extend(ids)
+        return [(path, sorted(set(ids))) for path, ids in sorted(found.items())]
+
+
+def _by_checksum(repo: Any) -> dict[str, int]:
+    numbers: dict[str, int] = {}
+    for solvable in repo.solvables:
+        checksum = solvable.lookup_checksum(solv.SOLVABLE_CHECKSUM)
+        if checksum is not None:
+            numbers[checksum.hex()] = solvable.id
+    return numbers

@@ -1,0 +1,128 @@
+"""What is derived once from a snapshot's packages, and kept beside the .solv files.
+
+Package numbers are libsolv's solvable ids: they are the same whenever the same .solv files are
+loaded in the same order into an empty pool.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import solv
+
+from bot.closure.capability import names_in
+from bot.closure.filelists import in_primary
+
+DEPENDENCY_KEYS = (
+    solv.SOLVABLE_REQUIRES,
+    solv.SOLVABLE_CONFLICTS,
+    solv.SOLVABLE_OBSOLETES,
+    solv.SOLVABLE_RECOMMENDS,
+    solv.SOLVABLE_SUGGESTS,
+    solv.SOLVABLE_SUPPLEMENTS,
+    solv.SOLVABLE_ENHANCES,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Facts about a loaded snapshot.
+
+    `counts`: packages of each repository, in order. `files`: the owners of every path that some
+    dependency names. `unread`: the paths among them that only filelists.xml can answer, while it
+    was not read, and `seekers` the packages with a dependency on one. `obsoletes`: a name, and
+    the packages that obsolete something of that name. `excluded`: packages that are not seen,
+    because of an exclude or of modular filtering.
+    """
+
+    counts: tuple[int, ...]
+    files: Mapping[str, Sequence[int]]
+    unread: Sequence[str]
+    seekers: Sequence[int]
+    obsoletes: Mapping[str, Sequence[int]]
+    excluded: tuple[int, ...]
+
+    def with_files(self, found: Mapping[str, Iterable[int]]) -> Index:
+        """The same, with owners of paths from filelists.xml; nothing is unread any more."""
+        files = {p: tuple(sorted({*ids, *found.get(p, ())})) for p, ids in self.files.items()}
+        return replace(self, files=files, unread=(), seekers=())
+
+
+def to_json(index: Index) -> bytes:
+    """The index as JSON."""
+    return json.dumps(asdict(index), separators=(",", ":"), sort_keys=True).encode()
+
+
+def from_json(content: bytes) -> Index:
+    """The index that was written; ValueError, KeyError or TypeError if it is something else."""
+    plain = json.loads(content)
+    return Index(
+        counts=tuple(plain["counts"]),
+        files=plain["files"],
+        unread=tuple(plain["unread"]),
+        seekers=tuple(plain["seekers"]),
+        obsoletes=plain["obsoletes"],
+        excluded=tuple(plain["excluded"]),
+    )
+
+
+def derive(
+    pool: Any, counts: tuple[int, ...], excluded: Callable[[], tuple[int, ...]]
+) -> tuple[Index, dict[str, list[int]]]:
+    """The index of a freshly loaded pool and its packages by source; adds providers of files.
+
+    `pool` is spent afterwards: it now holds file provides of its own.
+    """
+    # Without ADDFILEPROVIDESFILTERED this names every path in a dependency, and looks for its
+    # owners in the file lists that primary.xml has.
+    wanted = {pool.id2str(number): number for number in pool.addfileprovides_queue()}
+    pool.createwhatprovides()
+    files = {
+        path: tuple(s.id for s in pool.whatprovides(number) if _owns(s, number))
+        for path, number in sorted(wanted.items())
+    }
+    unread = tuple(path for path in files if not in_primary(path))
+    seekers, obsoletes, sources = _survey(pool, frozenset(unread))
+    index = Index(counts, files, unread, seekers, obsoletes, excluded())
+    return index, sources
+
+
+def _owns(solvable: Any, path: int) -> bool:
+    """Whether it owns the path, rather than provides it in so many words."""
+    return path not in solvable.lookup_idarray(solv.SOLVABLE_PROVIDES, -1)
+
+
+def _survey(
+    pool: Any, unread: frozenset[str]
+) -> tuple[tuple[int, ...], dict[str, tuple[int, ...]], dict[str, list[int]]]:
+    seekers: list[int] = []
+    obsoletes: dict[str, list[int]] = {}
+    sources: dict[str, list[int]] = {}
+    seeks: dict[int, bool] = {}
+    for solvable in pool.solvables:
+        number = solvable.id
+        sources.setdefault(source_name(solvable), []).append(number)
+        for dependency in solvable.lookup_idarray(solv.SOLVABLE_OBSOLETES):
+            for name in names_in(pool.dep2str(dependency)):
+                obsoletes.setdefault(name, []).append(number)
+        found = False
+        for key in DEPENDENCY_KEYS if unread else ():
+            for dependency in solvable.lookup_idarray(key, 0):
+                if dependency not in seeks:
+                    seeks[dependency] = not unread.isdisjoint(names_in(pool.dep2str(dependency)))
+                found = found or seeks[dependency]
+        if found:
+            seekers.append(number)
+    unique = {name: tuple(dict.fromkeys(ids)) for name, ids in obsoletes.items()}
+    return tuple(seekers), unique, sources
+
+
+def source_name(solvable: Any) -> str:
+    """The name of a package's source package; its own where the metadata has none."""
+    source = solvable.lookup_sourcepkg()
+    if not source or source.count("-") < 2:
+        return str(solvable.name)
+    return str(source).rsplit("-", 2)[0]

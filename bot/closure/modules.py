@@ -1,0 +1,298 @@
+"""Module streams: which of them are active, as libdnf's ModulePackageContainer decides it.
+
+A stream is active if it is enabled or its module's default, and its own requirements of other
+modules and of the platform can be met. Of an active stream's context every version is active.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import solv
+
+from bot.closure.solvcache import new_pool
+from bot.errors import SurroundingsError
+
+_KINDS = ("modulemd", "modulemd-stream", "modulemd-defaults")
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleStream:
+    """One document of a module stream: a version and context of it, for one architecture.
+
+    `requires` are alternatives: mappings of module names to the streams that would do (empty:
+    any; with a `-` before it: not that one).
+    """
+
+    repository: str
+    name: str
+    stream: str
+    version: int
+    context: str
+    arch: str
+    static_context: bool
+    requires: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...]
+    artifacts: tuple[str, ...]
+    demodularized: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleState:
+    """What decides: enabled streams (`name:stream`), default streams by module, the platform."""
+
+    enabled: frozenset[str]
+    defaults: Mapping[str, str]
+    platform: str | None
+
+
+def read_modules(
+    files: Iterable[tuple[str, Path | None]],
+) -> tuple[tuple[ModuleStream, ...], dict[str, str]]:
+    """The streams of several repositories (id and modules.yaml), and the default streams.
+
+    SurroundingsError where a file is not YAML.
+    """
+    streams: list[ModuleStream] = []
+    defaults: dict[str, tuple[int, str | None]] = {}
+    for repository, path in files:
+        for document in _documents(repository, path) if path is not None else ():
+            data = document.get("data")
+            if not isinstance(data, dict):
+                continue
+            if document.get("document") == "modulemd-defaults":
+                _add_default(defaults, data)
+            else:
+                stream = _stream(repository, data)
+                if stream is not None:
+                    streams.append(stream)
+    chosen = {module: stream for module, (_, stream) in defaults.items() if stream}
+    return tuple(streams), chosen
+
+
+def _documents(repository: str, path: Path) -> Iterable[dict[str, Any]]:
+    import yaml
+
+    # Nothing is a number or a date here: a stream may be called 1.10.
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    try:
+        for document in yaml.load_all(path.read_bytes(), Loader=loader):
+            if isinstance(document, dict) and document.get("document") in _KINDS:
+                yield document
+    except yaml.YAMLError as error:
+        raise SurroundingsError(
+            f"The repository {repository} has a modules.yaml that is not YAML: {error}.",
+            "Its mirror may be broken: try another, or later.",
+        ) from error
+
+
+def _add_default(defaults: dict[str, tuple[int, str | None]], data: Mapping[str, Any]) -> None:
+    """A later one replaces an earlier; two of the same age that disagree leave no default."""
+    module, stream = data.get("module"), data.get("stream")
+    if not isinstance(module, str):
+        return
+    modified = _number(data.get("modified"))
+    stream = stream if isinstance(stream, str) and stream else None
+    known = defaults.get(module)
+    if known is None or modified > known[0]:
+        defaults[module] = (modified, stream)
+    elif modified == known[0] and known[1] != stream:
+        defaults[module] = (modified, None if known[1] and stream else known[1] or stream)
+
+
+def _stream(repository: str, data: Mapping[str, Any]) -> ModuleStream | None:
+    name, stream = data.get("name"), data.get("stream")
+    if not isinstance(name, str) or not isinstance(stream, str):
+        return None
+    artifacts = data.get("artifacts")
+    free = data.get("demodularized")
+    return ModuleStream(
+        repository=repository,
+        name=name,
+        stream=stream,
+        version=_number(data.get("version")),
+        context=str(data.get("context") or ""),
+        arch=str(data.get("arch") or "noarch"),
+        static_context=str(data.get("static_context", "")).lower() in ("true", "yes", "on", "1"),
+        requires=_requires(data.get("dependencies")),
+        artifacts=_strings(artifacts.get("rpms")) if isinstance(artifacts, dict) else (),
+        demodularized=_strings(free.get("rpms")) if isinstance(free, dict) else (),
+    )
+
+
+def _requires(value: object) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], ...]:
+    """Version 2 has a list of alternatives, version 1 one mapping of modules to one stream."""
+    found = []
+    for item in value if isinstance(value, list) else [value]:
+        requires = item.get("requires") if isinstance(item, dict) else None
+        if isinstance(requires, dict):
+            found.append(
+                tuple(
+                    (str(m), _strings(s) if isinstance(s, list) else (str(s),))
+                    for m, s in sorted(requires.items())
+                )
+            )
+    return tuple(found)
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    return tuple(str(v) for v in value) if isinstance(value, list) else ()
+
+
+def _number(value: object) -> int:
+    return int(value) if isinstance(value, str) and value.isdigit() else 0
+
+
+def demodularized(
+    streams: Sequence[ModuleStream], active: frozenset[int]
+) -> dict[tuple[str, str, str], frozenset[str]]:
+    """Package names that an active stream's newest version gives back: by name, stream, arch."""
+    newest: dict[tuple[str, str, str, str], int] = {}
+    for position in sorted(active):
+        s = streams[position]
+        key = (s.name, s.stream, s.context, s.arch)
+        newest[key] = max(newest.get(key, 0), s.version)
+    found: dict[tuple[str, str, str], frozenset[str]] = {}
+    for position in sorted(active):
+        s = streams[position]
+        if s.version == newest[s.name, s.stream, s.context, s.arch] and s.demodularized:
+            place = (s.name, s.stream, s.arch)
+            found[place] = found.get(place, frozenset()) | set(s.demodularized)
+    return found
+
+
+def active_modules(
+    streams: Sequence[ModuleStream], state: ModuleState, arch: str
+) -> frozenset[int]:
+    """The positions of the active documents in `streams`."""
+    pool = new_pool(arch)
+    repos = {name: pool.add_repo(name) for name in dict.fromkeys(s.repository for s in streams)}
+    names = _solver_names(streams)
+    for stream, name in zip(streams, names, strict=True):
+        _add(pool, repos[stream.repository], stream, name)
+    if state.platform and ":" in state.platform:
+        module, _, stream_name = state.platform.partition(":")
+        platform = pool.installed.add_solvable()
+        platform.name, platform.evr, platform.arch = f"{state.platform}:00000000", "0", "noarch"
+        _identify(pool, platform, module, stream_name)
+    pool.createwhatprovides()
+    chosen = _solve(pool, streams, state)
+    return frozenset(position for position, name in enumerate(names) if name in chosen)
+
+
+def _solver_names(streams: Sequence[ModuleStream]) -> list[str]:
+    """`name:stream:context`. A context that the build system made up stands for the requirements:
+    documents with the same are versions of each other, whatever their contexts are."""
+    static = {
+        (s.name, s.stream, _requirements(s)): s.context
+        for s in reversed(streams)
+        if s.static_context
+    }
+    names = []
+    for s in streams:
+        context = s.context
+        if not s.static_context:
+            requirements = _requirements(s)
+            context = static.get((s.name, s.stream, requirements), requirements or "NoRequires")
+        names.append(f"{s.name}:{s.stream}:{context}")
+    return names
+
+
+def _requirements(stream: ModuleStream) -> str:
+    found = []
+    for alternative in stream.requires:
+        for module, wanted in alternative:
+            if module != "platform":
+                found.append(f"{module}:[{','.join(sorted(wanted))}]" if wanted else module)
+    return ";".join(sorted(found))
+
+
+def _add(pool: Any, repo: Any, stream: ModuleStream, name: str) -> None:
+    solvable = repo.add_solvable()
+    solvable.name, solvable.evr, solvable.arch = name, str(stream.version), stream.arch
+    _identify(pool, solvable, stream.name, stream.stream)
+    for alternative in stream.requires:
+        for module, wanted in alternative:
+            for one in wanted:
+                # libdnf looks for a dash anywhere, and then drops the first character.
+                if "-" in one:
+                    solvable.add_conflicts(pool.str2id(f"module({module}:{one[1:]})"))
+            positive = [f"module({module}:{one})" for one in wanted if "-" not in one]
+            if len(positive) > 1:
+                rich = pool.parserpmrichdep(f"({' or '.join(positive)})")
+                if rich is not None:
+                    solvable.add_requires(rich.id)
+            else:
+                solvable.add_requires(pool.str2id(positive[0] if positive else f"module({module})"))
+
+
+def _identify(pool: Any, solvable: Any, module: str, stream: str) -> None:
+    any_stream = pool.str2id(f"module({module})")
+    solvable.add_provides(any_stream)
+    solvable.add_provides(pool.str2id(f"module({module}:{stream})"))
+    solvable.add_conflicts(any_stream)
+
+
+def _solve(pool: Any, streams: Sequence[ModuleStream], state: ModuleState) -> frozenset[str]:
+    """The solver names of the streams that libdnf's chain of attempts ends with."""
+    weak: dict[str, bool] = {}
+    for s in streams:
+        if f"{s.name}:{s.stream}" in state.enabled:
+            weak[f"module({s.name}:{s.stream})"] = False
+        elif state.defaults.get(s.name) == s.stream and not any(
+            e.partition(":")[0] == s.name for e in state.enabled
+        ):
+            weak[f"module({s.name}:{s.stream})"] = True
+    if not weak:
+        return frozenset()
+    job = solv.Job
+    best = job.SOLVER_FORCEBEST
+    # All as required and the newest; then defaults may be left out; then older versions may do.
+    for ignore_weak, extra in ((True, best), (False, best), (False, 0)):
+        jobs = [
+            (capability, extra | (job.SOLVER_WEAK if optional and not ignore_weak else 0))
+            for capability, optional in weak.items()
+        ]
+        solver, problems = _attempt(pool, jobs)
+        if not problems:
+            return _installed(solver)
+    # At last without those that conflict, and any may be left out.
+    pool.set_disabled_list(sorted(_conflicting(problems)))
+    solver, problems = _attempt(pool, [(c, job.SOLVER_WEAK) for c in weak])
+    return frozenset() if problems else _installed(solver)
+
+
+def _attempt(pool: Any, jobs: Sequence[tuple[str, int]]) -> tuple[Any, list[Any]]:
+    solver = pool.Solver()
+    for flag in (
+        solver.SOLVER_FLAG_ALLOW_VENDORCHANGE,
+        solver.SOLVER_FLAG_KEEP_ORPHANS,
+        solver.SOLVER_FLAG_BEST_OBEY_POLICY,
+        solver.SOLVER_FLAG_YUM_OBSOLETES,
+        solver.SOLVER_FLAG_ALLOW_DOWNGRADE,
+    ):
+        solver.set_flag(flag, 1)
+    how = solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_SOLVABLE_PROVIDES
+    problems = solver.solve([pool.Job(how | extra, pool.str2id(c)) for c, extra in jobs])
+    return solver, problems
+
+
+def _installed(solver: Any) -> frozenset[str]:
+    return frozenset(s.name for s in solver.transaction().newsolvables())
+
+
+def _conflicting(problems: Iterable[Any]) -> set[int]:
+    types = (
+        solv.Solver.SOLVER_RULE_PKG_CONFLICTS,
+        solv.Solver.SOLVER_RULE_PKG_SELF_CONFLICT,
+        solv.Solver.SOLVER_RULE_PKG_SAME_NAME,
+    )
+    found: set[int] = set()
+    for problem in problems:
+        for rule in problem.findallproblemrules():
+            info = rule.info()
+            if info.type in types:
+                found.update(s.id for s in (info.solvable, info.othersolvable) if s is not None)
+    return {n for n in found if n > 1}

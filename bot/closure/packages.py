@@ -1,0 +1,141 @@
+"""Packages between libsolv's solvables and our values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import solv
+
+from bot.closure.filelists import normal_path
+from bot.closure.index import source_name
+from bot.closure.requests import dependency_id
+from bot.closure.solvcache import HEADER_START
+from bot.model.nevra import Nevra
+from bot.model.package import DEPENDENCY_KINDS, Dependency, DependencyKind, Location, Package
+
+if TYPE_CHECKING:
+    from bot.distro.snapshot import SnapshotRepository
+
+KEYS: dict[DependencyKind, int] = {
+    "requires": solv.SOLVABLE_REQUIRES,
+    "provides": solv.SOLVABLE_PROVIDES,
+    "conflicts": solv.SOLVABLE_CONFLICTS,
+    "obsoletes": solv.SOLVABLE_OBSOLETES,
+    "recommends": solv.SOLVABLE_RECOMMENDS,
+    "suggests": solv.SOLVABLE_SUGGESTS,
+    "supplements": solv.SOLVABLE_SUPPLEMENTS,
+    "enhances": solv.SOLVABLE_ENHANCES,
+}
+_BEFORE, _AFTER = -1, 1  # of the marker: ordinary dependencies; prerequisites, provided files
+_NOT_KNOWN = 2**64 - 1
+
+
+def nevra_of(solvable: Any) -> Nevra:
+    """The NEVRA of a solvable."""
+    epoch, _, rest = solvable.evr.rpartition(":")
+    version, _, release = rest.rpartition("-")
+    return Nevra(solvable.name, int(epoch or 0), version, release, solvable.arch)
+
+
+def dependencies_of(pool: Any, solvable: Any) -> tuple[Dependency, ...]:
+    """All dependencies of a solvable, by kind and then by text; rpm-md's `pre` as a qualifier."""
+    found: list[Dependency] = []
+    text = pool.dep2str
+    for kind in DEPENDENCY_KINDS:
+        key = KEYS[kind]
+        plain = [text(d) for d in solvable.lookup_idarray(key, _BEFORE)]
+        pre = [text(d) for d in solvable.lookup_idarray(key, _AFTER)] if kind == "requires" else []
+        if plain or pre:
+            of_kind = [Dependency(kind, c) for c in plain]
+            of_kind += [Dependency(kind, c, ("pre",)) for c in pre]
+            found.extend(sorted(of_kind, key=lambda d: (d.capability, d.qualifiers)))
+    return tuple(found)
+
+
+def published_package(pool: Any, solvable: Any, repository: SnapshotRepository) -> Package:
+    """A package of a snapshot with everything its metadata says, but its files."""
+    return Package(
+        nevra=nevra_of(solvable),
+        source=source_name(solvable),
+        repository=repository.id,
+        dependencies=dependencies_of(pool, solvable),
+        installed_size=_number(solvable, solv.SOLVABLE_INSTALLSIZE),
+        download_size=_number(solvable, solv.SOLVABLE_DOWNLOADSIZE),
+        location=_location(pool, solvable, repository),
+    )
+
+
+def files_of(solvable: Any) -> tuple[str, ...]:
+    """The paths that primary.xml lists for a package, sorted."""
+    search = solv.Dataiterator.SEARCH_FILES
+    return tuple(
+        sorted(match.str for match in solvable.Dataiterator(solv.SOLVABLE_FILELIST, None, search))
+    )
+
+
+def add_package(pool: Any, repo: Any, package: Package) -> Any:
+    """A new solvable for a package that is not of a snapshot. Its files are not provided yet."""
+    nevra = package.nevra
+    solvable = repo.add_solvable()
+    evr = f"{nevra.version}-{nevra.release}"
+    solvable.name = nevra.name
+    solvable.evr = f"{nevra.epoch}:{evr}" if nevra.epoch else evr
+    solvable.arch = nevra.arch
+    own = pool.rel2id(solvable.nameid, solvable.evrid, solv.REL_EQ)
+    for dependency in package.dependencies:
+        if dependency.capability.startswith("rpmlib("):
+            continue  # rpm's own abilities: no package provides them, and repositories omit them
+        number = dependency_id(pool, dependency.capability)
+        number = number or int(pool.str2id(dependency.capability))
+        if dependency.kind == "provides" and number == own:
+            continue
+        marker = _BEFORE
+        if dependency.kind == "requires" and "pre" in dependency.qualifiers:
+            marker = _AFTER
+        solvable.add_deparray(KEYS[dependency.kind], number, marker)
+    solvable.add_deparray(solv.SOLVABLE_PROVIDES, own, _BEFORE)
+    return solvable
+
+
+def provide_files(pool: Any, solvable: Any, paths: Iterable[str]) -> None:
+    """Lets a solvable provide paths that it owns, where libsolv keeps such provides."""
+    for path in paths:
+        solvable.add_provides(pool.str2id(path), _AFTER)
+
+
+def paths_in(package: Package) -> frozenset[str]:
+    """The paths that a package has, written as file lists write them."""
+    return frozenset(normal_path(path) for path in package.files)
+
+
+def _number(solvable: Any, key: int) -> int | None:
+    value = int(solvable.lookup_num(key, _NOT_KNOWN))
+    return None if value == _NOT_KNOWN else value
+
+
+def _location(pool: Any, solvable: Any, repository: SnapshotRepository) -> Location | None:
+    href = solvable.lookup_location()[0]
+    checksum = solvable.lookup_checksum(solv.SOLVABLE_CHECKSUM)
+    if not href or checksum is None:
+        return None
+    base = solvable.lookup_str(solv.SOLVABLE_MEDIABASE)
+    urls = (
+        (f"{base.rstrip('/')}/{href}",)
+        if base
+        else tuple(f"{url.rstrip('/')}/{href}" for url in repository.base_urls)
+    )
+    if not urls:
+        return None
+    start = _number(solvable, pool.str2id(HEADER_START))
+    end = _number(solvable, solv.SOLVABLE_HEADEREND)
+    known = start is not None and end is not None
+    return Location(
+        url=urls[0],
+        checksum_type=checksum.typestr(),
+        checksum=checksum.hex(),
+        size=_number(solvable, solv.SOLVABLE_DOWNLOADSIZE) or 0,
+        header_start=(start or 0) if known else 0,
+        header_end=(end or 0) if known else 0,
+        mirrors=urls[1:],
+    )

@@ -1,0 +1,287 @@
+"""A snapshot, ready to be solved: many images, with and without overlays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+import solv
+
+from bot.closure.comps import Comps, read_comps
+from bot.closure.edges import EdgeFinder
+from bot.closure.filelists import in_primary
+from bot.closure.files import FileOwners
+from bot.closure.jobs import Want, wants_of
+from bot.closure.reach import reaches
+from bot.closure.requests import View, best_solution, dependency_id
+from bot.closure.solvcache import MetadataFile, SnapshotCache
+from bot.closure.solve import run
+from bot.closure.stage import LayerSpec, Stage
+from bot.model.closure import Closure, SnapshotState
+from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
+from bot.model.nevra import Nevra
+from bot.model.overlay import Overlay
+from bot.model.package import Dependency, Package
+
+if TYPE_CHECKING:
+    from bot.distro import Cache
+    from bot.distro.snapshot import Snapshot
+
+_DROPPED_KEYS = (solv.SOLVABLE_REQUIRES, solv.SOLVABLE_RECOMMENDS, solv.SOLVABLE_SUPPLEMENTS)
+_DEBUG = ("-debuginfo", "-debugsource")
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Drop:
+    """A requirement that is to be ignored: the package that has it, and its capability verbatim."""
+
+    nevra: Nevra
+    capability: str
+
+
+def open_pool(snapshot: Snapshot, cache: Cache, *, file_of: MetadataFile | None = None) -> Pool:
+    """The pool of a snapshot: from its .solv files in the cache, which are made where missing.
+
+    `file_of` fetches the snapshot's metadata files (`bot.distro.repository_file`). Raises
+    SurroundingsError where metadata cannot be had or the cache not be written.
+    """
+    if file_of is None:
+        from bot.distro import repository_file
+
+        file_of = repository_file
+    from bot.closure.excluded import excluded_packages
+
+    solv_cache = SnapshotCache(cache, file_of, excluded_packages)
+    loaded = solv_cache.load(snapshot)
+    owners = FileOwners(loaded, snapshot.repositories, file_of, solv_cache)
+    return Pool(snapshot, Stage(loaded, snapshot.repositories, owners), file_of)
+
+
+class Pool:
+    """A loaded snapshot of one architecture. Safe for several threads; one works at a time."""
+
+    def __init__(self, snapshot: Snapshot, stage: Stage, file_of: MetadataFile) -> None:
+        self.arch: str = snapshot.arch
+        self.state: SnapshotState = snapshot.state
+        self.snapshot = snapshot
+        self._stage = stage
+        self._file_of = file_of
+        self._lock = RLock()
+        self._comps: Comps | None = None
+        self._edges = EdgeFinder(stage.pool, stage.providers)
+        self._hidden: dict[frozenset[str], frozenset[int]] = {}
+
+    def solve(
+        self,
+        request: ImageRequest,
+        overlay: Overlay | None = None,
+        *,
+        drop: Collection[Drop] = (),
+    ) -> Closure:
+        """The closure of an image: what dnf would install, with the edges between its packages.
+
+        With an overlay, its packages stand in for all published ones of its sources. `drop` are
+        requirements to ignore, of whichever package.
+        """
+        with self._lock, self._scene(overlay, request.placeholders, drop):
+            return self._solve(request)
+
+    def solve_names(
+        self,
+        names: Iterable[str],
+        *,
+        weak: bool = False,
+        groups: Iterable[str] = (),
+        overlay: Overlay | None = None,
+    ) -> Closure:
+        """The closure of some requests that are no image, such as those of a build root."""
+        key = ImageKey("", "", self.snapshot.document.id, self.arch)
+        request = ImageRequest(key, tuple(dict.fromkeys(names)), tuple(groups), weak)
+        return self.solve(request, overlay)
+
+    def hold(self, overlays: Iterable[Overlay]) -> None:
+        """Takes several overlays in at once: quicker than one by one with each first solve."""
+        with self._lock:
+            self._stage.hold([self._overlay_layer(overlay) for overlay in overlays])
+
+    def published(self, source: str) -> tuple[Package, ...]:
+        """All published binary packages of a source package, excluded ones too, sorted by NEVRA.
+
+        Their `files` are those that primary.xml lists.
+        """
+        with self._lock:
+            numbers = self._stage.published(source)
+            found = [replace(self._stage.package(n), files=self._stage.files(n)) for n in numbers]
+        return tuple(sorted(found, key=lambda p: p.nevra))
+
+    def provides(self, capability: str, overlay: Overlay | None = None) -> bool:
+        """Whether a package that can be installed provides a capability or owns a path."""
+        with self._lock, self._scene(overlay, (), ()):
+            if capability.startswith("/") and capability not in self._stage.index.files:
+                return any(map(self._stage.enabled, self._stage.owners(capability)))
+            self._read_for([capability])
+            number = dependency_id(self._stage.pool, capability)
+            return any(map(self._stage.enabled, self._stage.providers(number)))
+
+    def selects(self, request: str, overlay: Overlay | None = None) -> tuple[Nevra, ...]:
+        """The packages that a request could mean, sorted; none if it matches nothing."""
+        with self._lock, self._scene(overlay, (), ()):
+            found, _ = best_solution(self._view(), request, with_sources=False)
+            return tuple(sorted(self._stage.package(number).nevra for number in found))
+
+    def is_required(self, name: str) -> bool:
+        """Whether a published package requires a capability of this name."""
+        with self._lock:
+            pool = self._stage.pool
+            number = pool.str2id(name, False)
+            return bool(number) and bool(pool.whatmatchesdep(solv.SOLVABLE_REQUIRES, number))
+
+    # -- solving --------------------------------------------------------------------------------
+
+    def _solve(self, request: ImageRequest) -> Closure:
+        stage = self._stage
+        placeholders = [p.name for p in request.placeholders]
+        # Placeholders are asked for by being there; what has their name would be the same again.
+        requests = [r for r in request.requests if r not in placeholders] + placeholders
+        self._read_for(requests)
+        wants, missing = self._wants(requests, request.groups)
+        if stage.index.unread and (
+            request.weak or reaches(stage, [n for want in wants for n in want.ids])
+        ):
+            stage.read_filelists()
+            wants, missing = self._wants(requests, request.groups)
+        answer = run(stage, wants, weak=request.weak)
+        texts = tuple(f"nothing provides requested {name}" for name in missing)
+        if missing or answer.problems:
+            return Closure(
+                request.key,
+                self.state,
+                "unsolvable",
+                problems=tuple(dict.fromkeys(texts + answer.problems)),
+                missing=tuple(missing),
+            )
+        packages = {number: stage.package(number) for number in answer.installed}
+        members = {number: package.nevra for number, package in packages.items()}
+        chosen = {number for want in wants for number in want.ids}
+        return Closure(
+            request.key,
+            self.state,
+            "ok",
+            packages=tuple(sorted(packages.values(), key=lambda p: p.nevra)),
+            requested=frozenset(members[n] for n in chosen if n in members),
+            edges=self._edges.edges(members, weak=request.weak),
+        )
+
+    def _wants(
+        self, requests: Sequence[str], groups: Sequence[str]
+    ) -> tuple[list[Want], list[str]]:
+        return wants_of(self._view(), requests, groups, self._read_comps, self.arch)
+
+    def _view(self) -> View:
+        stage = self._stage
+        return View(stage.pool, stage.enabled, stage.obsoleters, stage.owners)
+
+    def _read_for(self, capabilities: Iterable[str]) -> None:
+        """Reads filelists.xml if one of these is a path that it alone can answer."""
+        unread = self._stage.index.unread
+        if unread and any(
+            c.startswith(("/", "*/", "(")) and not in_primary(c) for c in capabilities
+        ):
+            self._stage.read_filelists()
+
+    def _read_comps(self) -> Comps:
+        if self._comps is None:
+            files = [self._file_of(r, "group") for r in self.snapshot.repositories]
+            self._comps = read_comps([f for f in files if f is not None], self.arch)
+        return self._comps
+
+    # -- scenes ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def _scene(
+        self,
+        overlay: Overlay | None,
+        placeholders: Sequence[PlaceholderPackage],
+        drop: Collection[Drop],
+    ) -> Iterator[None]:
+        layers = []
+        if overlay is not None:
+            layers.append(self._overlay_layer(overlay))
+        if placeholders:
+            layers.append(self._placeholder_layer(tuple(placeholders)))
+        self._stage.set_scene(layers)
+        undo: list[tuple[Any, int, list[int]]] = []
+        try:
+            if drop:
+                undo = self._ignore(drop)
+            yield
+        finally:
+            for solvable, key, dependencies in undo:
+                _set_dependencies(solvable, key, dependencies)
+
+    def _overlay_layer(self, overlay: Overlay) -> LayerSpec:
+        hides = self._hidden.get(overlay.sources)
+        if hides is None:
+            hides = frozenset(n for s in overlay.sources for n in self._stage.published(s))
+            self._hidden[overlay.sources] = hides
+        packages = [p for p in overlay.packages if not p.nevra.name.endswith(_DEBUG)]
+        return LayerSpec(("overlay", id(overlay)), packages, hides, overlay)
+
+    def _placeholder_layer(self, placeholders: tuple[PlaceholderPackage, ...]) -> LayerSpec:
+        packages = [
+            Package(
+                Nevra(p.name, 0, "000", "placeholder", "noarch"),
+                p.source,
+                "placeholder",
+                tuple(Dependency("requires", c) for c in p.requires),
+            )
+            for p in placeholders
+        ]
+        pool = self._stage.pool
+        names = {pool.str2id(p.name) for p in placeholders}
+        hides = frozenset(
+            n
+            for name in names
+            for n in self._stage.providers(name)
+            if pool.id2solvable(n).nameid == name
+        )
+        return LayerSpec(("placeholders", placeholders), packages, hides)
+
+    def _ignore(self, drop: Collection[Drop]) -> list[tuple[Any, int, list[int]]]:
+        """Takes requirements from packages; what to put back, and where."""
+        pool, undo = self._stage.pool, []
+        by_package: dict[Nevra, set[str]] = {}
+        for item in drop:
+            by_package.setdefault(item.nevra, set()).add(item.capability)
+        for nevra, capabilities in by_package.items():
+            for solvable in self._find(nevra):
+                for key in _DROPPED_KEYS:
+                    before = solvable.lookup_idarray(key, 0)
+                    after = [d for d in before if pool.dep2str(d) not in capabilities]
+                    if after != before:
+                        undo.append((solvable, key, before))
+                        _set_dependencies(solvable, key, after)
+        return undo
+
+    def _find(self, nevra: Nevra) -> list[Any]:
+        pool = self._stage.pool
+        found = []
+        for number in self._stage.providers(pool.str2id(nevra.name)):
+            solvable = pool.id2solvable(number)
+            if solvable.name == nevra.name and self._stage.package(number).nevra == nevra:
+                found.append(solvable)
+        return found
+
+
+def _set_dependencies(solvable: Any, key: int, dependencies: Sequence[int]) -> None:
+    """Gives a solvable these dependencies; those after the marker stay after it."""
+    solvable.unset(key)
+    marker = -1
+    for dependency in dependencies:
+        if dependency == solv.SOLVABLE_PREREQMARKER:
+            marker = 1
+        else:
+            solvable.add_deparray(key, dependency, marker)

@@ -1,0 +1,260 @@
+"""What a request selects, as dnf's `install` does it (dnf.base.Base.install, libdnf's Subject).
+
+A request is tried as a NEVRA in its forms, from the most specific to the least, then as a glob of
+a NEVRA, as a capability, and as a path. What it selects are jobs: packages of which one must be
+installed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import solv
+
+from bot.closure.capability import RELATIONS, is_rich
+from bot.closure.evr import compare_evr
+from bot.closure.filelists import normal_path
+
+_NAME = r"(?P<n>[^:(/=<> ]+)"
+_PART = r"[^-:(/=<> ]+"
+_ARCH = r"\.(?P<a>[^-:.(/=<> ]+)"
+# libdnf's NEVRA_FORM_REGEX, in the order of HY_FORMS_MOST_SPEC.
+_FORMS = tuple(
+    re.compile(f"{form}\\Z")
+    for form in (
+        rf"{_NAME}-(?:(?P<e>\d+):)?(?P<v>{_PART})-(?P<r>{_PART}){_ARCH}",
+        rf"{_NAME}{_ARCH}",
+        _NAME,
+        rf"{_NAME}-(?:(?P<e>\d+):)?(?P<v>{_PART})-(?P<r>{_PART})",
+        rf"{_NAME}-(?:(?P<e>\d+):)?(?P<v>{_PART})",
+    )
+)
+_RELDEP = re.compile(r"(\S*)\s*(<=|>=|<|>|==|=)?\s*(\S*)\Z")
+_GLOB = re.compile(r"[*?\[]")
+_SOURCE = ("src", "nosrc")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The packages that a selection may see.
+
+    `enabled` tells whether a package is seen, `obsoleters` the seen packages that obsolete one of
+    these, `owners` those that own a path (or match a glob of paths).
+    """
+
+    pool: Any
+    enabled: Callable[[int], bool]
+    obsoleters: Callable[[Sequence[int]], Iterable[int]]
+    owners: Callable[[str], Iterable[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    name: str
+    epoch: int | None = None
+    version: str | None = None
+    release: str | None = None
+    arch: str | None = None
+
+    @property
+    def just_name(self) -> bool:
+        return self.epoch is None and not (self.version or self.release or self.arch)
+
+
+def select(view: View, request: str) -> list[tuple[int, ...]]:
+    """The jobs of one request: of each, one package must be installed; none if nothing matches."""
+    found, pattern = best_solution(view, request, with_sources=False)
+    if not found:
+        return []
+    if pattern is not None and pattern.arch and _is_glob(pattern.arch):
+        groups = _grouped(view, found, lambda s: (s.name, s.arch))
+        return [_with_obsoleters(view, group, latest=True) for group in groups]
+    if _is_glob(request) and not request.startswith(("/", "*/")):
+        groups = _grouped(view, found, lambda s: s.name)
+        if pattern is not None and pattern.just_name:
+            return [_with_obsoleters(view, group, latest=True) for group in groups]
+        return [tuple(group) for group in groups]
+    if pattern is not None and pattern.just_name:
+        return [_with_obsoleters(view, found, latest=True)]
+    return [tuple(found)]
+
+
+def best_solution(
+    view: View, request: str, *, with_sources: bool, only_nevra: bool = False
+) -> tuple[list[int], _Pattern | None]:
+    """The packages of the first reading of `request` that finds some, and the NEVRA it was."""
+
+    def seen(ids: Iterable[int]) -> list[int]:
+        wanted = sorted({i for i in ids if view.enabled(i)})
+        if with_sources:
+            return wanted
+        return [i for i in wanted if view.pool.id2solvable(i).arch != "src"]
+
+    for form in _FORMS:
+        match = form.match(request)
+        if match is None:
+            continue
+        pattern = _pattern(match)
+        found = seen(_by_nevra(view.pool, pattern))
+        if found:
+            return found, pattern
+    if _is_glob(request) and not re.search(r"[(/=<> ]", request):
+        found = seen(_by_text(view.pool, request))
+        if found:
+            return found, None
+    if only_nevra:
+        return [], None
+    found = seen(_by_provides(view, request))
+    if found:
+        return found, None
+    if request.startswith(("/", "*/")):
+        path = normal_path(request) if not _is_glob(request) else request.rstrip("/")
+        return seen(view.owners(path)), None
+    return [], None
+
+
+def dependency_id(pool: Any, capability: str) -> int:
+    """libsolv's number of a capability, 0 where it cannot be one."""
+    if is_rich(capability):
+        rich = pool.parserpmrichdep(capability)
+        return int(rich.id) if rich is not None else 0
+    match = _RELDEP.match(capability)
+    if match is None or not match[1]:
+        return 0
+    name, relation, version = match[1], match[2], match[3]
+    if not relation:
+        # A name with a space in it is a path such as `/usr/share/hello world`.
+        return int(pool.str2id(capability if version else name))
+    if not version:
+        return 0
+    return int(pool.rel2id(pool.str2id(name), pool.str2id(version), RELATIONS[relation]))
+
+
+def latest_by_arch(view: View, ids: Iterable[int]) -> list[int]:
+    """Of each name and architecture the packages of the best priority with its newest version."""
+    best: dict[tuple[int, int], list[Any]] = {}
+    for number in ids:
+        solvable = view.pool.id2solvable(number)
+        key = (solvable.nameid, solvable.archid)
+        current = best.get(key)
+        if current is None:
+            best[key] = [solvable]
+            continue
+        order = solvable.repo.priority - current[0].repo.priority or solvable.evrcmp(current[0])
+        if order > 0:
+            best[key] = [solvable]
+        elif order == 0 and solvable.evrid == current[0].evrid:
+            current.append(solvable)
+    return sorted(s.id for group in best.values() for s in group)
+
+
+def _with_obsoleters(view: View, ids: Sequence[int], *, latest: bool) -> tuple[int, ...]:
+    targets = latest_by_arch(view, ids) if latest else list(ids)
+    return tuple(sorted({*ids, *view.obsoleters(targets)}))
+
+
+def _grouped(view: View, ids: Iterable[int], key: Callable[[Any], Any]) -> list[list[int]]:
+    groups: dict[Any, list[int]] = {}
+    for number in ids:
+        groups.setdefault(key(view.pool.id2solvable(number)), []).append(number)
+    return list(groups.values())
+
+
+def _pattern(match: re.Match[str]) -> _Pattern:
+    parts = match.groupdict()
+    epoch = parts.get("e")
+    return _Pattern(
+        name=parts["n"],
+        epoch=int(epoch) if epoch is not None else None,
+        version=parts.get("v"),
+        release=parts.get("r"),
+        arch=parts.get("a"),
+    )
+
+
+def _is_glob(text: str) -> bool:
+    return _GLOB.search(text) is not None
+
+
+def _by_nevra(pool: Any, pattern: _Pattern) -> list[int]:
+    if _is_glob(pattern.name):
+        solvables: Iterable[Any] = pool.solvables
+        matches = _glob(pattern.name)
+        candidates = [s for s in solvables if matches(s.name)]
+    else:
+        candidates = named(pool, pattern.name)
+    return [s.id for s in candidates if _fits(s, pattern)]
+
+
+def named(pool: Any, name: str) -> list[Any]:
+    """The packages of a name, of every architecture, seen or not."""
+    number = pool.str2id(name, False)
+    if not number:
+        return []
+    found = [s for s in pool.whatprovides(number) if s.nameid == number]
+    if found:
+        return found
+    # Provides list only what could be installed here; dnf selects, and then refuses, the others.
+    flags = solv.Selection.SELECTION_NAME | solv.Selection.SELECTION_WITH_ALL
+    return [s for s in pool.select(name, flags).solvables() if s.nameid == number]
+
+
+def _fits(solvable: Any, pattern: _Pattern) -> bool:
+    if pattern.arch and pattern.arch != "*" and not _glob(pattern.arch)(solvable.arch):
+        return False
+    if pattern.epoch is None and not pattern.version:
+        return True
+    epoch, _, rest = solvable.evr.rpartition(":")
+    version, _, release = rest.rpartition("-")
+    if pattern.epoch is not None and pattern.epoch != int(epoch or 0):
+        return False
+    return _fits_part(version, pattern.version) and _fits_part(release, pattern.release)
+
+
+def _fits_part(actual: str, wanted: str | None) -> bool:
+    if not wanted or wanted == "*":
+        return True
+    if _is_glob(wanted):
+        return _glob(wanted)(actual)
+    return compare_evr(f"{actual}-0", f"{wanted}-0") == 0
+
+
+def _by_text(pool: Any, glob: str) -> list[int]:
+    matches = _glob(glob)
+    with_epoch = ":" in glob
+    found = []
+    for solvable in pool.solvables:
+        evr = solvable.evr
+        if with_epoch and ":" not in evr:
+            evr = f"0:{evr}"
+        elif not with_epoch:
+            evr = evr.rpartition(":")[2]
+        if matches(f"{solvable.name}-{evr}.{solvable.arch}"):
+            found.append(solvable.id)
+    return found
+
+
+def _by_provides(view: View, request: str) -> list[int]:
+    pool = view.pool
+    if _is_glob(request):
+        match = _RELDEP.match(request)
+        if match is None or is_rich(request):
+            return []
+        matches = _glob(match[1])
+        rest = "".join(f" {part}" for part in match.groups()[1:] if part)
+        found: list[int] = []
+        for number in pool.matchprovidingids(None, 0):
+            name = pool.id2str(number)
+            if matches(name):
+                found.extend(s.id for s in pool.whatprovides(dependency_id(pool, name + rest)))
+        return found
+    number = dependency_id(pool, request)
+    return [s.id for s in pool.whatprovides(number)] if number else []
+
+
+def _glob(pattern: str) -> Callable[[str], bool]:
+    return lambda text: fnmatchcase(text, pattern)

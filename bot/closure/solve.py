@@ -1,0 +1,77 @@
+"""One run of libsolv, set up as dnf sets it up (libdnf's Goal)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import solv
+
+from bot.closure.jobs import Want
+from bot.closure.stage import Stage
+
+# dnf's installonlypkgs: packages of which several versions may be installed side by side.
+_INSTALL_ONLY = (
+    "kernel",
+    "kernel-PAE",
+    "installonlypkg(kernel)",
+    "installonlypkg(kernel-module)",
+    "installonlypkg(vm)",
+    "multiversion(kernel)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The packages (by number) that would be installed, or libsolv's texts of what prevents it."""
+
+    installed: tuple[int, ...]
+    problems: tuple[str, ...] = ()
+
+
+def run(stage: Stage, wants: Iterable[Want], *, weak: bool) -> Answer:
+    """Installs what is wanted on an empty system."""
+    pool = stage.pool
+    solver = pool.Solver()
+    for flag in (
+        solver.SOLVER_FLAG_ALLOW_VENDORCHANGE,
+        solver.SOLVER_FLAG_DUP_ALLOW_VENDORCHANGE,
+        solver.SOLVER_FLAG_KEEP_ORPHANS,
+        solver.SOLVER_FLAG_BEST_OBEY_POLICY,
+        solver.SOLVER_FLAG_YUM_OBSOLETES,
+        solver.SOLVER_FLAG_ALLOW_DOWNGRADE,
+    ):
+        solver.set_flag(flag, 1)
+    if not weak:
+        solver.set_flag(solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 1)
+    problems = solver.solve(_jobs(stage, wants))
+    if problems:
+        return Answer((), _texts(problems))
+    return Answer(tuple(sorted(s.id for s in solver.transaction().newsolvables())))
+
+
+def _jobs(stage: Stage, wants: Iterable[Want]) -> Sequence[Any]:
+    pool, job = stage.pool, solv.Job
+    one_of = (
+        job.SOLVER_INSTALL | job.SOLVER_SOLVABLE_ONE_OF | job.SOLVER_SETARCH | job.SOLVER_SETEVR
+    )
+    jobs = [
+        pool.Job(job.SOLVER_INSTALL | job.SOLVER_SOLVABLE_PROVIDES, want.dependency)
+        if want.dependency
+        else pool.Job(one_of, stage.one_of(want.ids))
+        for want in wants
+    ]
+    several = job.SOLVER_MULTIVERSION | job.SOLVER_SOLVABLE_PROVIDES
+    jobs += [pool.Job(several, pool.str2id(name)) for name in _INSTALL_ONLY]
+    return jobs
+
+
+def _texts(problems: Iterable[Any]) -> tuple[str, ...]:
+    """Each reason once, in libsolv's order; `conflicting requests` only where there is no other."""
+    texts: dict[str, None] = {}
+    for problem in problems:
+        for rule in problem.findallproblemrules():
+            for info in rule.allinfos():
+                texts[info.problemstr()] = None
+    return tuple(texts) or tuple(str(problem) for problem in problems)

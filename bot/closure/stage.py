@@ -1,0 +1,283 @@
+"""The solver's pool, and which of its packages are seen now.
+
+Published packages are loaded once. Packages of overlays and placeholders are layers: repositories
+of their own, added behind the published ones and kept for a while, so that the same layer serves
+many solves. A scene is the set of layers that take part; all other layers, what the scene's layers
+hide, and what is excluded anyway, are disabled. Layers come after the published packages whatever
+was solved before, so libsolv's order among equals, and its answer, stay the same.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import solv
+
+from bot.closure.capability import names_in
+from bot.closure.files import FileOwners
+from bot.closure.packages import (
+    add_package,
+    files_of,
+    paths_in,
+    provide_files,
+    published_package,
+)
+from bot.closure.solvcache import Loaded
+from bot.model.package import Package
+
+if TYPE_CHECKING:
+    from bot.distro.snapshot import SnapshotRepository
+
+KEPT_LAYERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSpec:
+    """Packages to add, and the published packages (by number) that they take the place of.
+
+    `key` tells layers apart; `keep` is held so that its identity, if the key is made of it, stays
+    its own.
+    """
+
+    key: Hashable
+    packages: Sequence[Package]
+    hides: frozenset[int]
+    keep: object = None
+
+
+@dataclass(slots=True)
+class Layer:
+    """A layer in the pool."""
+
+    spec: LayerSpec
+    repo: Any
+    ids: tuple[int, ...]
+    packages: dict[int, Package]
+    files: dict[int, frozenset[str]]
+    obsoletes: dict[str, list[int]] = field(default_factory=dict)
+
+
+class Stage:
+    """A loaded snapshot with its layers. Not safe for several threads at once."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        repositories: Sequence[SnapshotRepository],
+        owners: FileOwners,
+    ) -> None:
+        self.pool = loaded.pool
+        self.index = loaded.index
+        self._owners = owners
+        self._excluded = frozenset(loaded.index.excluded)
+        self._excluded_list = list(loaded.index.excluded)
+        self._sources: dict[str, list[int]] | None = None
+        self._read_sources = loaded.sources
+        self._repository_of = {
+            repo.id: r for repo, r in zip(loaded.repositories, repositories, strict=True)
+        }
+        self._best_priority = max((r.priority for r in loaded.repositories), default=0)
+        self._wanted: set[str] = set(loaded.index.files)
+        self._layers: OrderedDict[Hashable, Layer] = OrderedDict()
+        self._scene: tuple[Layer, ...] | None = None
+        self._hidden: frozenset[int] = frozenset()
+        self._published: dict[int, Package] = {}
+        self._providers: dict[int, tuple[int, ...]] = {}
+        self._one_of: dict[tuple[int, ...], int] = {}
+        self._stale = True
+        for path, ids in loaded.index.files.items():
+            self._provide(path, ids)
+
+    # -- the scene ------------------------------------------------------------------------------
+
+    def set_scene(self, specs: Sequence[LayerSpec]) -> None:
+        """Makes these layers the ones that take part; adds those that are not there yet."""
+        self.hold(specs)
+        scene = tuple(self._layers[spec.key] for spec in specs)
+        if self._scene is not None and [id(x) for x in scene] == [id(x) for x in self._scene]:
+            return
+        taking_part = {layer.spec.key for layer in scene}
+        hidden = {number for layer in scene for number in layer.spec.hides}
+        for key, layer in self._layers.items():
+            if key not in taking_part:
+                hidden.update(layer.ids)
+        self._hidden = frozenset(hidden)
+        self._scene = scene
+        self.pool.set_disabled_list([])
+        self.pool.set_disabled_list(self._excluded_list + sorted(hidden))
+
+    def hold(self, specs: Sequence[LayerSpec]) -> None:
+        """Adds layers that are not there yet, all at once, and makes the provides ready."""
+        missing = [spec for spec in specs if spec.key not in self._layers]
+        for spec in specs:
+            if spec.key in self._layers:
+                self._layers.move_to_end(spec.key)
+        if missing:
+            # libsolv does not grow its map of what is seen: without one, all is seen.
+            self.pool.set_disabled_list([])
+            if len(self._layers) + len(missing) > max(KEPT_LAYERS, len(specs)):
+                self._drop_layers()
+                missing = list({spec.key: spec for spec in specs}.values())
+            for spec in missing:
+                if spec.key not in self._layers:
+                    self._add_layer(spec)
+            self._scene = None
+        self._make_ready()
+
+    def enabled(self, number: int) -> bool:
+        """Whether a package takes part in the scene."""
+        return number not in self._excluded and number not in self._hidden
+
+    # -- what is there --------------------------------------------------------------------------
+
+    def package(self, number: int) -> Package:
+        """The package of a number, without the files of its metadata."""
+        for layer in self._scene or ():
+            if number in layer.packages:
+                return layer.packages[number]
+        found = self._published.get(number)
+        if found is None:
+            solvable = self.pool.id2solvable(number)
+            found = published_package(self.pool, solvable, self._repository_of[solvable.repo.id])
+            self._published[number] = found
+        return found
+
+    def published(self, source: str) -> tuple[int, ...]:
+        """The numbers of all published packages of a source package, excluded or not."""
+        if self._sources is None:
+            self._sources = self._read_sources()
+        return tuple(
+            number
+            for number in self._sources.get(source, ())
+            if self.pool.id2solvable(number).arch not in ("src", "nosrc")
+        )
+
+    def files(self, number: int) -> tuple[str, ...]:
+        """The paths that primary.xml lists for a published package."""
+        return files_of(self.pool.id2solvable(number))
+
+    def providers(self, dependency: int) -> tuple[int, ...]:
+        """The packages, seen or not, that provide a dependency (libsolv's number of it)."""
+        found = self._providers.get(dependency)
+        if found is None:
+            found = tuple(s.id for s in self.pool.whatprovides(dependency))
+            self._providers[dependency] = found
+        return found
+
+    def obsoleters(self, ids: Sequence[int]) -> list[int]:
+        """The packages that take part and obsolete one of these by its name and version."""
+        found: dict[int, None] = {}
+        for number in ids:
+            target = self.pool.id2solvable(number)
+            candidates = list(self.index.obsoletes.get(target.name, ()))
+            for layer in self._scene or ():
+                candidates += layer.obsoletes.get(target.name, ())
+            for candidate in candidates:
+                if candidate not in found and self.enabled(candidate):
+                    solvable = self.pool.id2solvable(candidate)
+                    # SOLVABLE_NAME is libsolv's way to ask for a match by name and version.
+                    if any(
+                        target.matchesdep(solv.SOLVABLE_NAME, dependency)
+                        for dependency in solvable.lookup_deparray(solv.SOLVABLE_OBSOLETES)
+                    ):
+                        found[candidate] = None
+        return list(found)
+
+    def one_of(self, ids: tuple[int, ...]) -> int:
+        """libsolv's number of a choice among packages."""
+        found = self._one_of.get(ids)
+        if found is None:
+            found = int(self.pool.towhatprovides(list(ids)))
+            self._one_of[ids] = found
+        return found
+
+    # -- paths ----------------------------------------------------------------------------------
+
+    def owners(self, path: str) -> list[int]:
+        """The packages that own a path, or a path that matches a glob; seen or not."""
+        found = list(self._owners.of(path))
+        matches = self._owners.matcher(path)
+        for layer in self._scene or ():
+            found += [n for n, files in layer.files.items() if any(map(matches, files))]
+        return sorted(found)
+
+    def want(self, paths: Iterable[str]) -> None:
+        """Lets owners provide paths that no dependency of a published package names."""
+        new = sorted(set(paths) - self._wanted)
+        if not new:
+            return
+        self._wanted.update(new)
+        answers = self._owners.of_all(new)
+        for path in new:
+            self._provide(path, answers.get(path, ()))
+            for layer in self._layers.values():
+                self._provide(path, [n for n, files in layer.files.items() if path in files])
+        self._make_ready()
+
+    def is_wanted(self, path: str) -> bool:
+        """Whether a dependency of a published package names the path."""
+        return path in self.index.files
+
+    def read_filelists(self) -> None:
+        """Asks filelists.xml for the paths that dependencies name and primary.xml cannot answer."""
+        if not self.index.unread:
+            return
+        found = self._owners.complete(self.index)
+        for path in self.index.unread:
+            known = set(self.index.files[path])
+            self._provide(path, [n for n in found.files[path] if n not in known])
+        self.index = found
+        self._make_ready()
+
+    # -- within ---------------------------------------------------------------------------------
+
+    def _provide(self, path: str, ids: Iterable[int]) -> None:
+        for number in ids:
+            provide_files(self.pool, self.pool.id2solvable(number), (path,))
+            self._stale = True
+
+    def _make_ready(self) -> None:
+        if self._stale:
+            self.pool.createwhatprovides()
+            self._providers.clear()
+            self._one_of.clear()
+            self._stale = False
+
+    def _drop_layers(self) -> None:
+        # From the last, so that libsolv gives the numbers back.
+        for layer in reversed(self._layers.values()):
+            layer.repo.free(True)
+        self._layers.clear()
+        self._scene = None
+        self._stale = True
+
+    def _add_layer(self, spec: LayerSpec) -> None:
+        needed = {
+            name
+            for package in spec.packages
+            for dependency in package.dependencies
+            if dependency.kind != "provides"
+            for name in names_in(dependency.capability)
+            if name.startswith("/")
+        }
+        if needed & set(self.index.unread):
+            self.read_filelists()
+        self.want(needed)
+        repo = self.pool.add_repo("overlay")
+        repo.priority = self._best_priority
+        layer = Layer(spec, repo, (), {}, {})
+        for package in spec.packages:
+            solvable = add_package(self.pool, repo, package)
+            layer.packages[solvable.id] = package
+            paths = paths_in(package)
+            layer.files[solvable.id] = paths
+            provide_files(self.pool, solvable, sorted(paths & self._wanted))
+            for dependency in package.of_kind("obsoletes"):
+                for name in names_in(dependency.capability):
+                    layer.obsoletes.setdefault(name, []).append(solvable.id)
+        layer.ids = tuple(layer.packages)
+        self._layers[spec.key] = layer
+        self._stale = True
