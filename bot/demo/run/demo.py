@@ -1,0 +1,201 @@
+"""`minimize demo`: from a signed webhook to the edited comment, on this machine alone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+
+from bot.demo.distribution import (
+    ReferenceDistribution,
+    build_reference_distribution,
+    default_cache,
+    nginx_repository_files,
+    progress,
+)
+from bot.demo.forge import LocalForge
+from bot.demo.run import show
+from bot.demo.run.bot_process import (
+    BotPlaces,
+    BotProcess,
+    free_port,
+    serve_command,
+    write_settings,
+)
+from bot.demo.run.judge import problems_of
+from bot.demo.run.stage import FULL_NAME, set_stage
+from bot.demo.run.watch import Watch, Watched
+from bot.errors import MinimizeError, SurroundingsError, UsageError
+
+ARCH, WORKLOAD = "x86_64", "nginx"
+INTERRUPTED = 130  # the exit code of a command that Ctrl-C (or SIGTERM) ended
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """`cache` is where the distribution and the builds are kept; None: the usual place."""
+
+    forge: str = "github"
+    keep: bool = False
+    rebuild: bool = False
+    cache: Path | None = None
+
+
+def run_demo(options: DemoOptions, console: Console | None = None) -> int:
+    """Plays the whole way once and shows it.
+
+    Gives 0 if everything came as it must, 1 otherwise (what failed, and the end of the bot's
+    log, are shown), 130 after Ctrl-C. Every process that it starts is ended, whatever happens.
+    """
+    if options.forge != "github":
+        raise UsageError(
+            f"The demo has no {options.forge} forge yet; it comes with the GitLab part.",
+            "Run it with --forge github.",
+        )
+    shown = console or Console(highlight=False)
+    cache = (options.cache or default_cache()).absolute()
+    with progress() as made:
+        distribution = build_reference_distribution(cache, made)
+    home = Path(tempfile.mkdtemp(prefix="minimize-demo-"))
+    # The sandbox's users look through it; the secrets in it are closed to them.
+    home.chmod(0o755)
+    code = 1
+    try:
+        code = asyncio.run(_play(options, distribution, _cache(options, cache), home, shown))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        code = INTERRUPTED
+    finally:
+        if code in (0, INTERRUPTED):
+            shutil.rmtree(home, ignore_errors=True)
+        else:
+            shown.print(f"The bot's log and data stay in {home}.", soft_wrap=True)
+    return code
+
+
+def _cache(options: DemoOptions, cache: Path) -> Path:
+    """The bot's cache. With --rebuild one of its own, whose builds are thrown away before."""
+    if not options.rebuild:
+        return cache
+    own = cache / "demo-rebuild"
+    for name in ("builds", "build-logs"):
+        shutil.rmtree(own / name, ignore_errors=True)
+    return own
+
+
+async def _play(
+    options: DemoOptions,
+    distribution: ReferenceDistribution,
+    cache: Path,
+    home: Path,
+    console: Console,
+) -> int:
+    _end_on_sigterm()
+    started = time.monotonic()
+    places = BotPlaces(home, distribution.config_dir, cache, free_port())
+    async with LocalForge(home / "forge") as forge:
+        stage = set_stage(forge, nginx_repository_files(distribution), places.url)
+        write_settings(places, forge, stage.app, FULL_NAME)
+        watch = Watch(forge)
+        async with BotProcess(places, serve_command(places)) as bot:
+            await bot.ready()
+            seconds = time.monotonic() - started
+            console.print(
+                f"The forge is at {forge.url}, the bot at {places.url} ({seconds:.1f} s)."
+            )
+            pull, delivery = await stage.open_pull()
+            if delivery.status != HTTPStatus.ACCEPTED:
+                said = delivery.error or f"{delivery.status} {delivery.answer}"
+                raise SurroundingsError(f"The bot did not take the webhook: {said}", bot.tail())
+            page = f"{forge.url}/{FULL_NAME}/pull/{pull.number}"
+            console.print(f'{pull.user.login} opens a pull request: "{pull.title}" {page}')
+
+            def say(second: float, text: str) -> None:
+                show.timeline_line(console, second, text)
+
+            say(0.0, "webhook sent: pull_request opened")
+            say(delivery.seconds, f"webhook accepted ({delivery.status})")
+            async with _failures(bot, console) as failed:
+                seen = await watch.until_done(pull, delivery.at, bot, say)
+                await forge.settled()
+                result = await _result(places.url, seen)
+                _show_all(console, seen, result)
+                failed.extend(problems_of(seen, result))
+            console.print(f"The whole took {time.monotonic() - started:.1f} s.")
+            if options.keep:
+                await _keep(console, page, places.url)
+            return 1 if failed else 0
+
+
+def _end_on_sigterm() -> None:
+    """SIGTERM ends the demo as Ctrl-C does: everything that it started ends too."""
+    task = asyncio.current_task()
+    assert task is not None
+    with contextlib.suppress(NotImplementedError):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+@asynccontextmanager
+async def _failures(bot: BotProcess, console: Console) -> AsyncIterator[list[str]]:
+    """Collects what is not as it must be, an error inside as well, and shows it in the end."""
+    failed: list[str] = []
+    log = ""
+    try:
+        yield failed
+    except MinimizeError as error:
+        failed.append(error.what)
+        log = error.hint
+    if failed:
+        console.print(show.failures_panel(failed, log or bot.tail()))
+
+
+async def _result(url: str, seen: Watched) -> dict[str, Any]:
+    """The check's whole result, from the bot's own API."""
+    assert seen.run is not None
+    identity = seen.run.fields.get("external_id")
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{url}/api/checks/{identity}") as answer,
+    ):
+        if answer.status != HTTPStatus.OK:
+            raise SurroundingsError(
+                f"The bot answered {answer.status} for the check {identity}.",
+                await answer.text(),
+            )
+        found = await answer.json()
+    result = found.get("result", found)
+    if not isinstance(result, dict) or "images" not in result:
+        raise SurroundingsError(f"The bot's check {identity} has no result: {found}")
+    return result
+
+
+def _show_all(console: Console, seen: Watched, result: dict[str, Any]) -> None:
+    if not seen.texts:
+        return
+    (first_at, first), (last_at, last) = seen.texts[0], seen.texts[-1]
+    console.print()
+    console.print(show.comment_panel(f"The comment after {first_at:.1f} s, predicted", first))
+    if last != first:
+        console.print(show.comment_panel(f"The comment after {last_at:.1f} s, rebuilt", last))
+    found = show.only_built(result, ARCH, WORKLOAD, first)
+    if found:
+        console.print(show.difference(found, ARCH))
+    console.print(show.builds_sentence(result.get("builds", ())))
+
+
+async def _keep(console: Console, page: str, bot_url: str) -> None:
+    """Leaves everything running until Ctrl-C."""
+    console.print(f"Pull request: {page}\nThe bot:      {bot_url}/\nCtrl-C ends both.")
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()

@@ -1,0 +1,37 @@
+"""Whether the demo came out as it must: what each comment names, one comment, a conclusion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.demo.run.watch import Watched
+
+REQUIRED = "perl"  # a line of the spec names it
+LINKED = "libxslt"  # no line names it: only the build finds it
+PROBLEMS = ("base-failed", "head-failed", "missing-requirement", "not-built")
+
+
+def problems_of(seen: Watched, result: Mapping[str, Any]) -> list[str]:
+    """What is not as it must be, a sentence each; none if all is well."""
+    problems = []
+    if not seen.texts:
+        return ["The bot did not comment."]
+    first, last = seen.texts[0][1], seen.texts[-1][1]
+    if REQUIRED not in first:
+        problems.append(f"The predicted comment does not name {REQUIRED}.")
+    if LINKED in first:
+        problems.append(f"The predicted comment names {LINKED}, which only a build can find.")
+    if REQUIRED not in last:
+        problems.append(f"The rebuilt comment does not name {REQUIRED}.")
+    if LINKED not in last:
+        problems.append(f"The rebuilt comment does not name {LINKED}.")
+    if len(seen.comments) != 1:
+        problems.append(f"The bot wrote {len(seen.comments)} comments; one was expected.")
+    if seen.run is None or seen.run.conclusion not in ("success", "failure"):
+        conclusion = None if seen.run is None else seen.run.conclusion
+        problems.append(f"The status has the conclusion {conclusion}.")
+    for build in result.get("builds", ()):
+        if build["outcome"] in PROBLEMS:
+            problems.append(f"Build of {build['side']}: {build['outcome']}: {build['message']}")
+    return problems

@@ -1,0 +1,61 @@
+"""The demo's stage: a repository with nginx's spec file, its people, the App, a pull request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bot.demo.forge import App, Delivery, LocalForge, Pull, Repository
+
+if TYPE_CHECKING:
+    from bot.demo.distribution import RepositoryFiles
+
+OWNER, NAME = "rpms", "nginx"
+FULL_NAME = f"{OWNER}/{NAME}"
+MAINTAINER, CONTRIBUTOR = "maria", "jonas"
+BRANCH = "xslt"
+# Fixed, so that the commits have the same ids every time.
+_START = datetime(2023, 6, 1, 9, 0, tzinfo=UTC)
+_CHANGE = datetime(2023, 6, 12, 14, 30, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What the demo plays on: the forge, its repository, and the bot's App."""
+
+    forge: LocalForge
+    repository: Repository
+    app: App
+    files: RepositoryFiles
+
+    async def open_pull(self) -> tuple[Pull, Delivery]:
+        """Opens the pull request; the delivery that told the bot of it."""
+        pull = await self.forge.open_pull(
+            self.repository,
+            BRANCH,
+            user=CONTRIBUTOR,
+            title=self.files.title,
+            body=self.files.body,
+        )
+        return pull, self.forge.deliveries[-1]
+
+
+def set_stage(forge: LocalForge, files: RepositoryFiles, bot_url: str) -> Stage:
+    """Makes accounts, repository, branches and the App whose webhooks go to `bot_url`."""
+    repository = forge.add_repository(FULL_NAME)
+    forge.set_role(repository, MAINTAINER, "admin")
+    forge.add_user(CONTRIBUTOR)
+    forge.commit(
+        repository, "main", files.base, "nginx as the distribution has it\n",
+        author="Maria Maintainer <maria@example.org>", at=_START,
+    )  # fmt: skip
+    changed = {path: data for path, data in files.head.items() if files.base.get(path) != data}
+    gone = dict.fromkeys(files.base.keys() - files.head.keys())
+    forge.commit(
+        repository, BRANCH, {**changed, **gone}, f"{files.title}\n",
+        author="Jonas Contributor <jonas@example.org>", at=_CHANGE, start="main",
+    )  # fmt: skip
+    app = forge.add_app("minimize", hook_url=f"{bot_url}/webhook/github")
+    forge.install(app, OWNER)
+    return Stage(forge, repository, app, files)

@@ -1,0 +1,103 @@
+"""Watching the forge: what the bot says on the pull request, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bot.demo.forge import Change, CheckRun, Comment, LocalForge, Pull
+from bot.demo.run.bot_process import BotProcess
+from bot.errors import SurroundingsError
+
+FIRST_SECONDS = 180.0
+WHOLE_SECONDS = 20 * 60.0
+# The status may come before the comment's last edit: how long an edit is still waited for.
+AFTERWARDS_SECONDS = 5.0
+STATUS = "minimize"
+
+Said = Callable[[float, str], None]
+
+
+@dataclass(slots=True)
+class Watched:
+    """What was seen: each comment text with its second, and the status at the end.
+
+    Seconds are counted from the webhook.
+    """
+
+    start: datetime
+    texts: list[tuple[float, str]] = field(default_factory=list)
+    comments: set[int] = field(default_factory=set)
+    run: CheckRun | None = None
+    done: float | None = None
+    told: str = ""
+
+
+def headline(comment: str) -> str:
+    """A comment's first line that a reader sees."""
+    for line in comment.splitlines():
+        if line.strip() and not line.startswith("<!--"):
+            return re.sub(r"\\(.)", r"\1", line.lstrip("# ")).strip()
+    return ""
+
+
+class Watch:
+    """Collects what happens on the forge from its making on; `until_done` tells it in order."""
+
+    def __init__(self, forge: LocalForge) -> None:
+        self._changes: asyncio.Queue[Change] = asyncio.Queue()
+        self._forge = forge
+        forge.state.listeners.append(self._changes.put_nowait)
+
+    async def until_done(self, pull: Pull, start: datetime, bot: BotProcess, say: Said) -> Watched:
+        """Waits for the status's conclusion and the comment's last edit; says each as it comes.
+
+        Raises SurroundingsError if the bot ends, or if it says nothing for too long.
+        """
+        seen = Watched(start)
+        while True:
+            limit = self._limit(seen)
+            elapsed = (datetime.now(start.tzinfo) - start).total_seconds()
+            if elapsed >= limit:
+                if seen.done is not None:
+                    return seen
+                what = "finish the check" if seen.texts else "comment"
+                raise SurroundingsError(f"The bot did not {what} within {limit:.0f} s.", bot.tail())
+            try:
+                change = await asyncio.wait_for(self._changes.get(), min(0.5, limit - elapsed))
+            except TimeoutError:
+                bot.check()
+                continue
+            self._take(change, pull, seen, say)
+            if seen.done is not None and len(seen.texts) > 1:
+                return seen
+
+    @staticmethod
+    def _limit(seen: Watched) -> float:
+        if seen.done is not None:
+            return seen.done + AFTERWARDS_SECONDS
+        return WHOLE_SECONDS if seen.texts or seen.run else FIRST_SECONDS
+
+    @staticmethod
+    def _take(change: Change, pull: Pull, seen: Watched, say: Said) -> None:
+        second = (change.at - seen.start).total_seconds()
+        subject = change.subject
+        if isinstance(subject, Comment) and subject.pull is pull and not subject.deleted:
+            first = not seen.texts
+            seen.comments.add(subject.id)
+            if seen.texts and seen.texts[-1][1] == subject.body:
+                return
+            seen.texts.append((second, subject.body))
+            what = "first comment (predicted)" if first else "comment edited (rebuilt)"
+            say(second, f"{what}: {headline(subject.body)}")
+        elif isinstance(subject, CheckRun) and subject.name == STATUS:
+            seen.run = subject
+            title = (subject.fields.get("output") or {}).get("title") or ""
+            told = f"status {subject.conclusion or subject.status}: {title}"
+            if told != seen.told:
+                say(second, told)
+            seen.told = told
+            seen.done = second if subject.status == "completed" else None

@@ -1,0 +1,172 @@
+"""The demo's run, judged with a bot of a few lines in the real one's place."""
+
+import io
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from bot.demo import DemoOptions, run_demo
+from bot.demo.run import demo, show, watch
+from bot.errors import SurroundingsError, UsageError
+
+FAKE = Path(__file__).with_name("fake_bot.py")
+PREDICTED = "<!-- m -->\n### nginx grows by 10 MB\n\n| perl | 9 MB |\n"
+REBUILT = PREDICTED + "| libxslt1\\.1 | 1 MB |\n"
+
+
+@dataclass(frozen=True)
+class Files:
+    base: dict[str, bytes] = field(default_factory=lambda: {"nginx.spec": b"Name: nginx\n"})
+    head: dict[str, bytes] = field(
+        default_factory=lambda: {"nginx.spec": b"Name: nginx\nRequires: perl\n"}
+    )
+    title: str = "Need perl"
+    body: str = "Because."
+
+
+@dataclass(frozen=True)
+class Distribution:
+    config_dir: Path
+
+
+def result(**others: Any) -> dict[str, Any]:
+    added = [
+        {"nevra": "perl-0:5-1.x86_64", "installed_size": 9_000_000},
+        {"nevra": "libxslt1.1-0:1.1.35-1.x86_64", "installed_size": 1_000_000},
+    ]
+    image = {"arch": "x86_64", "workload": "nginx", "added": added}
+    builds = [
+        {"side": side, "outcome": "cached", "message": "", "seconds": None}
+        for side in ("base", "head")
+    ]
+    return {"images": [image], "builds": builds, **others}
+
+
+@pytest.fixture
+def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs the demo with a fake bot that plays what it is given; the code and what was shown."""
+    monkeypatch.setattr(demo, "build_reference_distribution", lambda *_: Distribution(tmp_path))
+    monkeypatch.setattr(demo, "nginx_repository_files", lambda _: Files())
+    monkeypatch.setattr(
+        demo, "serve_command",
+        lambda places: [sys.executable, str(FAKE), "serve", "--settings", str(places.settings)],
+    )  # fmt: skip
+    monkeypatch.setattr(watch, "AFTERWARDS_SECONDS", 0.5)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def run(**given: Any) -> tuple[int, str]:
+        monkeypatch.setenv("FAKE_BOT", json.dumps({"result": result(), **given}))
+        out = io.StringIO()
+        code = run_demo(
+            DemoOptions(cache=tmp_path / "cache"), Console(file=out, width=100, highlight=False)
+        )
+        return code, out.getvalue()
+
+    return run
+
+
+def left_behind(tmp_path: Path) -> list[Path]:
+    return [path for path in tmp_path.iterdir() if path.name.startswith("minimize-demo-")]
+
+
+def test_a_prediction_and_its_edit_are_shown_with_what_tells_them_apart(play, tmp_path):
+    code, shown = play(comments=[PREDICTED, REBUILT])
+    assert code == 0, shown
+    for said in (
+        "webhook accepted (202)",
+        "first comment (predicted): nginx grows by 10 MB",
+        "comment edited (rebuilt)",
+        "status success: done",
+        "Both builds came from the cache",
+    ):
+        assert said in shown
+    table = shown.partition("Found only by the build (x86_64)")[2]
+    assert "libxslt1.1" in table
+    assert "1.0 MB" in table
+    assert "perl" not in table
+    assert left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"comments": ["### nothing", REBUILT]}, "predicted comment does not name perl"),
+        ({"comments": [REBUILT]}, "predicted comment names libxslt"),
+        ({"comments": [PREDICTED]}, "rebuilt comment does not name libxslt"),
+        ({"comments": []}, "The bot did not comment."),
+        (
+            {"comments": [PREDICTED, REBUILT], "conclusion": "neutral"},
+            "has the conclusion neutral",
+        ),
+        (
+            {
+                "comments": [PREDICTED, REBUILT],
+                "result": result(
+                    builds=[{"side": "head", "outcome": "head-failed", "message": "gcc"}]
+                ),
+            },
+            "Build of head: head-failed: gcc",
+        ),
+    ],
+)
+def test_what_is_not_as_it_must_be_is_said_and_the_log_is_kept(play, tmp_path, given, said):
+    code, shown = play(**given)
+    assert code == 1
+    assert said in shown
+    (kept,) = left_behind(tmp_path)
+    assert (kept / "bot.log").exists()
+
+
+def test_a_bot_that_ends_by_itself_is_named_with_its_log(play):
+    with pytest.raises(SurroundingsError, match="did not take the webhook") as ended:
+        play(comments=[], exit=7)
+    assert "the fake bot gives up" in ended.value.hint
+
+
+def test_a_refused_webhook_ends_the_demo(play):
+    with pytest.raises(SurroundingsError, match="did not take the webhook: 401"):
+        play(comments=[], status=401)
+
+
+def test_no_process_outlives_the_demo(play):
+    play(comments=[PREDICTED, REBUILT])
+    running = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+                status = (entry / "status").read_text()
+            except OSError:
+                continue
+            if str(FAKE).encode() in command and f"PPid:\t{os.getpid()}" in status:
+                running.append(entry.name)
+    assert running == []
+
+
+def test_the_gitlab_demo_says_when_it_comes():
+    with pytest.raises(UsageError, match="GitLab part"):
+        run_demo(DemoOptions(forge="gitlab"))
+
+
+def test_folds_graphs_and_hidden_notes_are_not_opened_in_a_terminal():
+    body = (
+        "<!-- hidden -->\n### Head\n\n<details><summary>More</summary>\n\ninner\n\n</details>\n\n"
+        "```mermaid\ngraph LR\n```\n<sub>Foot</sub><br>\n"
+    )
+    text = show.without_html(body)
+    assert "More" in text
+    for gone in ("hidden", "inner", "graph LR", "<sub>", "<br>"):
+        assert gone not in text
+
+
+def test_a_package_that_the_prediction_names_is_not_found_only_by_the_build():
+    found = show.only_built(result(), "x86_64", "nginx", "perl and libxslt1\\.1 and more")
+    assert found == {}
+    other = show.only_built(result(), "x86_64", "nginx", "perl-base and libxslt1.1-dev")
+    assert set(other) == {"perl", "libxslt1.1"}
