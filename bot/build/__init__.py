@@ -10,27 +10,41 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bot.build.builder import Builder, BuildFailed, BuildOutcome, BuildRequest, Built
+    from bot.build.fetch import SourcePolicy
+    from bot.build.invocation import BUILD_LIMITS
+    from bot.build.named import BUILDERS, builder_named
     from bot.build.overlay import rebuilt_overlay
+    from bot.build.prepare import native_architecture
     from bot.build.transferred import Transfer, transfer
 
 _PLACES = {
+    "BUILDERS": "named",
+    "BUILD_LIMITS": "invocation",
     "BuildFailed": "builder",
     "BuildOutcome": "builder",
     "BuildRequest": "builder",
     "Builder": "builder",
     "Built": "builder",
+    "SourcePolicy": "fetch",
     "Transfer": "transferred",
+    "builder_named": "named",
+    "native_architecture": "prepare",
     "rebuilt_overlay": "overlay",
     "transfer": "transferred",
 }
 
 __all__ = [
+    "BUILDERS",
+    "BUILD_LIMITS",
     "BuildFailed",
     "BuildOutcome",
     "BuildRequest",
     "Builder",
     "Built",
+    "SourcePolicy",
     "Transfer",
+    "builder_named",
+    "native_architecture",
     "rebuilt_overlay",
     "transfer",
 ]

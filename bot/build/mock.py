@@ -1,0 +1,200 @@
+"""The builder `mock`, where mock is installed: its own chroot, its own isolation."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest
+from bot.build.buildroot import base_packages, remove_tree
+from bot.build.collect import collect_rpms, is_wanted
+from bot.build.fetch import SourcePolicy, SourceStore
+from bot.build.headers import packages_of
+from bot.build.invocation import BUILD_LIMITS, build_environment
+from bot.build.kept import KeptBuild, KeptBuilds, build_key
+from bot.build.mock_config import mock_config
+from bot.build.prepare import Prepared, answered, built_from, prepare
+from bot.errors import SurroundingsError
+from bot.sandbox import Limits
+
+if TYPE_CHECKING:
+    from bot.distro import Cache
+
+# mock's exit statuses (its exception.py): the package's own fault, and the package manager's.
+_BUILD_FAILED = (10, 40)
+_PACKAGE_MANAGER = 30
+# What dnf says of a build requirement that is nowhere.
+_MISSING = re.compile(
+    r"(?:No matching package to install: |No match for argument: |nothing provides )"
+    r"'?([^'\n]+?)'?(?: needed by .*)?$",
+    re.MULTILINE,
+)
+_TIMED_OUT = 11
+_TAIL_LINES = 30
+_GRACE = 60.0  # seconds in which mock unmounts what it mounted
+_NOTE = "mock read the repositories as they were at the time of the build, not the snapshot."
+
+
+class MockBuilder:
+    """Builds with mock, which reads the repositories of the request's document by itself.
+
+    `program` is the command; the user that runs us must be in the group `mock`. Of `limits` only
+    the time is mock's to keep. With `rebuild`, kept builds are not used.
+    """
+
+    name = "mock"
+
+    def __init__(
+        self,
+        cache: Cache,
+        *,
+        program: str = "mock",
+        limits: Limits = BUILD_LIMITS,
+        policy: SourcePolicy | None = None,
+        rebuild: bool = False,
+    ) -> None:
+        self._cache = cache
+        self._program = program
+        self._limits = limits
+        self._sources = SourceStore(cache, policy)
+        self._rebuild = rebuild
+        self._kept = KeptBuilds(cache)
+
+    def build(self, request: BuildRequest) -> BuildOutcome:
+        """The packages of `request`, from the cache where the same was built before."""
+        return answered(request, self._outcome)
+
+    def _outcome(self, request: BuildRequest) -> BuildOutcome:
+        prepared = prepare(request, self._sources)
+        snapshot = request.pool.snapshot.id
+        key = build_key(
+            self.name,
+            prepared.tree.key(),
+            snapshot,
+            prepared.definitions,
+            request.arch,
+            check=request.check,
+        )
+        with self._cache.lock(f"build-{key[:40]}"):
+            kept = None if self._rebuild else self._kept.get(key)
+            if isinstance(kept, KeptBuild):
+                return built_from(kept, from_cache=True)
+            scratch = Path(tempfile.mkdtemp(prefix="mock-", dir=self._cache.directory("scratch")))
+            try:
+                return self._run(prepared, key, scratch)
+            finally:
+                remove_tree(scratch)
+
+    def _run(self, prepared: Prepared, key: str, scratch: Path) -> BuildOutcome:
+        program = shutil.which(self._program)
+        if program is None:
+            raise SurroundingsError(
+                f"The builder mock is chosen, and there is no command {self._program}.",
+                "Install mock (dnf install mock), or choose the builder rpmbuild.",
+            )
+        request = prepared.request
+        scratch.chmod(0o755)  # mock reads it as another user
+        prepared.tree.put_into(scratch)
+        config = scratch / "minimize.cfg"
+        config.write_text(
+            mock_config(
+                name=f"minimize-{request.document.id}-{request.arch}",
+                snapshot=request.pool.snapshot,
+                packages=base_packages(request.pool, request.document.buildroot_packages),
+                definitions=prepared.definitions,
+                environment=build_environment(os.cpu_count() or 1),
+            )
+        )
+        log = scratch / "build.log"
+        common = [program, "-r", str(config), "--uniqueext", key[:16]]
+        common += [f"--rpmbuild_timeout={int(self._limits.seconds)}"]
+        if not request.check:
+            common.append("--nocheck")
+        source = scratch / "source"
+        spec, files = scratch / "SPECS" / prepared.tree.spec_name, scratch / "SOURCES"
+        command = [*common, "--resultdir", str(source), "--buildsrpm"]
+        command += ["--spec", str(spec), "--sources", str(files)]
+        failed = self._mock(command, source, log, key)
+        if failed is not None:
+            return failed
+        result = scratch / "result"
+        srpms = sorted(source.glob("*.src.rpm"))
+        if not srpms:
+            return BuildFailed("failed", "mock made no source package.", self._keep(key, log))
+        failed = self._mock(
+            [*common, "--resultdir", str(result), "--rebuild", str(srpms[0])], result, log, key
+        )
+        if failed is not None:
+            return failed
+        rpms = [path for path in collect_rpms(result, scratch / "rpms") if is_wanted(path)]
+        if not rpms:
+            return BuildFailed("failed", "The build made no package.", self._keep(key, log))
+        made = packages_of(rpms, request.evaluation.source)
+        return built_from(self._kept.put(key, made, log, (_NOTE,)), from_cache=False)
+
+    def _mock(
+        self, command: Sequence[str], result: Path, log: Path, key: str
+    ) -> BuildFailed | None:
+        """Runs mock; null if it succeeded. Its logs end up in `log`."""
+        result.mkdir()
+        with log.open("ab") as output:
+            status = run_with_time_limit(command, output.fileno(), self._limits.seconds)
+            for name in ("root.log", "build.log"):
+                # Written by mock's processes: plain files only.
+                if (result / name).is_file() and not (result / name).is_symlink():
+                    output.write((result / name).read_bytes())
+        if status == 0:
+            return None
+        text = log.read_text("utf-8", "replace")
+        kept = self._keep(key, log)
+        if status is None or status == _TIMED_OUT:
+            message = f"The build took longer than {self._limits.seconds:.0f} s."
+            return BuildFailed("limit", message, kept)
+        tail = "\n".join(text.splitlines()[-_TAIL_LINES:])
+        message = f"mock ended with status {status}. Its last lines:\n{tail}"
+        if status in _BUILD_FAILED:
+            return BuildFailed("failed", message, kept)
+        missing = tuple(dict.fromkeys(_MISSING.findall(text))) if status == _PACKAGE_MANAGER else ()
+        if missing:
+            message = f"The buildroot cannot be had: nothing provides {', '.join(missing)}."
+            return BuildFailed("missing-requirement", message, kept, missing)
+        return BuildFailed("surroundings", message, kept)
+
+    def _keep(self, key: str, log: Path) -> Path:
+        return self._kept.failed_log(key, log)
+
+
+def run_with_time_limit(command: Sequence[str], output: int, seconds: float) -> int | None:
+    """The exit status of `command`, which writes to the descriptor `output`; null after `seconds`.
+
+    It sees none of our environment (secrets) but what mock needs to find itself.
+    """
+    environment: Mapping[str, str] = {
+        name: os.environ[name] for name in ("HOME", "PATH", "USER", "LOGNAME") if name in os.environ
+    }
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        env={**environment, "LANG": "C.UTF-8"},
+        start_new_session=True,
+    )
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        # mock unmounts and ends its children when it is asked to end; then it has to.
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        return None

@@ -1,0 +1,128 @@
+"""What every builder does before and after its own work."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest, Built
+from bot.build.buildroot import MissingRequirementError, base_packages
+from bot.build.fetch import SourceStore
+from bot.build.headers import HeaderError
+from bot.build.kept import KeptBuild
+from bot.build.sources import SourcesError, wanted_sources
+from bot.build.tree import SpecTree, spec_tree
+from bot.errors import SurroundingsError
+from bot.model import Package
+from bot.spec.release import placeholder_definitions
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request with its sources at hand.
+
+    `definitions` are the request's and rpmautospec's, `told` sentences on where each fetched source
+    came from, `requirements` what the buildroot must have.
+    """
+
+    request: BuildRequest
+    definitions: Mapping[str, str]
+    tree: SpecTree
+    told: tuple[str, ...]
+    requirements: tuple[str, ...]
+
+
+def native_architecture() -> str:
+    """The architecture that this machine builds for, by rpm's name (the kernel's is the same)."""
+    return platform.machine()
+
+
+def prepare(request: BuildRequest, sources: SourceStore) -> Prepared:
+    """Gets the sources of `request`, reads its tree, says what its buildroot needs.
+
+    Raises SourcesError for a source, SurroundingsError for another architecture than this one.
+    """
+    native = native_architecture()
+    if request.arch != native:
+        raise SurroundingsError(
+            f"This machine is {native}: it builds nothing for {request.arch}.",
+            f"Run a worker on {request.arch}.",
+        )
+    evaluation = request.evaluation
+    wanted = wanted_sources(request.checkout, request.spec_path, evaluation.sources)
+    fetched = [
+        sources.fetch(source, evaluation.source, request.lookaside)
+        for source in wanted
+        if source.local is None
+    ]
+    tree = spec_tree(
+        request.checkout,
+        request.spec_path,
+        wanted,
+        {source.name: source.path for source in fetched},
+        request.spec_text,
+    )
+    requirements = (
+        *base_packages(request.pool, request.document.buildroot_packages),
+        *(one.dependency.capability for one in evaluation.build_requires),
+    )
+    # %autorelease as the evaluation had it, also where the caller had no history to count by.
+    release, _ = placeholder_definitions(request.checkout / request.spec_path, request.definitions)
+    return Prepared(
+        request,
+        {**release, **request.definitions},
+        tree,
+        tuple(source.told for source in fetched),
+        requirements,
+    )
+
+
+def answered(request: BuildRequest, work: Callable[[BuildRequest], BuildOutcome]) -> BuildOutcome:
+    """`work(request)`, its errors as the failures they are, with the seconds it all took."""
+    started = time.monotonic()
+    try:
+        outcome = work(request)
+    except SourcesError as error:
+        outcome = BuildFailed("sources", str(error))
+    except MissingRequirementError as error:
+        outcome = BuildFailed(
+            "missing-requirement",
+            f"The buildroot cannot be had: {_with_lines(str(error), request, error.missing)}.",
+            missing=error.missing,
+        )
+    except HeaderError as error:
+        outcome = BuildFailed("failed", str(error))
+    except SurroundingsError as error:
+        outcome = BuildFailed("surroundings", str(error))
+    return replace(outcome, seconds=time.monotonic() - started)
+
+
+def built_from(kept: KeptBuild, *, from_cache: bool) -> Built:
+    """The outcome that a kept build is; `answered` adds the seconds."""
+    return Built(kept.packages, kept.rpms, kept.log, from_cache, 0.0, kept.notes)
+
+
+def preface(prepared: Prepared, packages: Sequence[Package], extra: tuple[str, ...]) -> str:
+    """What a reader of the log must know before rpmbuild's own lines."""
+    request = prepared.request
+    lines = [
+        f"# {request.spec_path}, {request.side}, {request.arch}",
+        f"# buildroot: {len(packages)} packages of {request.document.id}",
+        *(f"# source: {told}" for told in prepared.told),
+        *(f"# asked for by %generate_buildrequires: {name}" for name in extra),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _with_lines(what: str, request: BuildRequest, missing: Sequence[str]) -> str:
+    """`what`, with the spec's lines that ask for what is missing."""
+    lines = sorted(
+        {
+            f"{one.origin.path}:{one.origin.line}: {one.origin.text.strip()}"
+            for one in request.evaluation.build_requires
+            if one.origin is not None and one.dependency.capability in missing
+        }
+    )
+    return f"{what} ({'; '.join(lines)})" if lines else what
