@@ -1,0 +1,85 @@
+"""repomd.xml.asc: verified where a key is configured."""
+
+from __future__ import annotations
+
+import pysequoia
+import pytest
+
+from bot.distro import RefusedFileError, open_snapshot
+from bot.errors import SurroundingsError
+
+
+@pytest.fixture(scope="module")
+def signer():
+    return pysequoia.Tsk.generate("Packager <p@example.org>")
+
+
+def certificate(tsk) -> bytes:
+    return str(tsk.extract_certificate()).encode()
+
+
+def sign(tsk, content: bytes) -> bytes:
+    return pysequoia.sign(tsk.signer(), content, mode=pysequoia.SignatureMode.DETACHED)
+
+
+@pytest.fixture
+def repo(tmp_path, make_repository):
+    root = tmp_path / "r"
+    content = make_repository(root)
+    return root, content, root / "repodata" / "repomd.xml.asc"
+
+
+@pytest.fixture
+def keyed(tmp_path, document, repo, signer):
+    (tmp_path / "key").write_bytes(certificate(signer))
+
+    def make(**fields):
+        return document(f"file://{repo[0]}", gpgkey=(f"file://{tmp_path}/key",), **fields)
+
+    return make
+
+
+def test_a_signed_repository_is_verified(repo, keyed, cache, signer):
+    repo[2].write_bytes(sign(signer, repo[1]))
+    (repository,) = open_snapshot(keyed(), "x86_64", cache).repositories
+    assert repository.signed
+    assert open_snapshot(keyed(), "x86_64", cache).repositories[0].signed
+
+
+def test_one_of_several_keys_is_enough(tmp_path, repo, keyed, cache, signer):
+    other = pysequoia.Tsk.generate("Other <o@example.org>")
+    (tmp_path / "key").write_bytes(certificate(other) + certificate(signer))
+    repo[2].write_bytes(sign(signer, repo[1]))
+    assert open_snapshot(keyed(), "x86_64", cache).repositories[0].signed
+
+
+@pytest.mark.parametrize("what", ["other key", "other content", "no signature"])
+def test_a_wrong_signature_is_refused_by_name(repo, keyed, cache, signer, what):
+    other = pysequoia.Tsk.generate("Other <o@example.org>")
+    signature = {
+        "other key": sign(other, repo[1]),
+        "other content": sign(signer, repo[1] + b" "),
+        "no signature": b"hello",
+    }[what]
+    repo[2].write_bytes(signature)
+    with pytest.raises(RefusedFileError, match=r"repomd\.xml is refused: its signature"):
+        open_snapshot(keyed(), "x86_64", cache)
+
+
+def test_an_unsigned_repository_is_taken_unless_told_otherwise(repo, keyed, cache):
+    assert not open_snapshot(keyed(), "x86_64", cache).repositories[0].signed
+    with pytest.raises(RefusedFileError, match="repo_gpgcheck"):
+        open_snapshot(keyed(repo_gpgcheck=True), "x86_64", cache)
+
+
+def test_a_key_that_is_none_is_named(tmp_path, repo, keyed, cache, signer):
+    repo[2].write_bytes(sign(signer, repo[1]))
+    (tmp_path / "key").write_text("not a key")
+    with pytest.raises(SurroundingsError, match=r"/key is no OpenPGP key"):
+        open_snapshot(keyed(), "x86_64", cache)
+
+
+def test_without_a_key_nothing_is_verified(repo, document, cache):
+    repo[2].write_bytes(b"rubbish")
+    snapshot = open_snapshot(document(f"file://{repo[0]}"), "x86_64", cache)
+    assert not snapshot.repositories[0].signed
