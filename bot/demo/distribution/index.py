@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from debian.deb822 import Packages
-
 _PACKAGE = re.compile(r"^Package: (\S+)$", re.MULTILINE)
 _PROVIDES = re.compile(r"^Provides: (.+)$", re.MULTILINE)
 
@@ -42,7 +40,15 @@ class PackageIndex:
 
     def fields(self, name: str) -> Mapping[str, str]:
         """The stanza of a package; KeyError if there is none."""
-        return Packages(self._stanzas[name].splitlines())
+        fields: dict[str, str] = {}
+        last = ""
+        for line in self._stanzas[name].splitlines():
+            if line[:1].isspace():
+                fields[last] += "\n" + line.strip()
+            else:
+                last, _, value = line.partition(":")
+                fields[last] = value.strip()
+        return fields
 
     @cached_property
     def _providers(self) -> dict[str, tuple[str, ...]]:
