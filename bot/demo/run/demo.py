@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import shutil
 import signal
 import tempfile
@@ -40,6 +41,7 @@ from bot.demo.run.watch import Watch, Watched
 from bot.errors import MinimizeError, SurroundingsError, UsageError
 
 ARCH, WORKLOAD = "x86_64", "nginx"
+RESULT_SECONDS = 5.0
 INTERRUPTED = 130  # the exit code of a command that Ctrl-C (or SIGTERM) ended
 
 
@@ -161,23 +163,26 @@ async def _failures(bot: BotProcess, console: Console) -> AsyncIterator[list[str
 
 
 async def _result(url: str, seen: Watched) -> dict[str, Any]:
-    """The check's whole result, from the bot's own API."""
+    """The check's whole result, from the bot's own API, once the bot has the final one there."""
     assert seen.run is not None
     identity = seen.run.fields.get("external_id")
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"{url}/api/checks/{identity}") as answer,
-    ):
-        if answer.status != HTTPStatus.OK:
-            raise SurroundingsError(
-                f"The bot answered {answer.status} for the check {identity}.",
-                await answer.text(),
-            )
-        found = await answer.json()
-    result = found.get("result", found)
-    if not isinstance(result, dict) or "images" not in result:
-        raise SurroundingsError(f"The bot's check {identity} has no result: {found}")
-    return result
+    end = time.monotonic() + RESULT_SECONDS
+    async with aiohttp.ClientSession() as session:
+        while True:
+            async with session.get(f"{url}/api/checks/{identity}") as answer:
+                text = await answer.text()
+            if answer.status != HTTPStatus.OK:
+                raise SurroundingsError(
+                    f"The bot answered {answer.status} for the check {identity}.", text
+                )
+            found = json.loads(text)
+            result = found.get("result", found)
+            if isinstance(result, dict) and "images" in result:
+                if result.get("stage") != "predicted" or time.monotonic() > end:
+                    return result
+            elif time.monotonic() > end:
+                raise SurroundingsError(f"The bot's check {identity} has no result: {text}")
+            await asyncio.sleep(0.1)
 
 
 def _show_all(console: Console, seen: Watched, result: dict[str, Any]) -> None:

@@ -45,7 +45,8 @@ def set_stage(forge: LocalForge, files: RepositoryFiles, bot_url: str) -> Stage:
     """Makes accounts, repository, branches and the App whose webhooks go to `bot_url`."""
     repository = forge.add_repository(FULL_NAME)
     forge.set_role(repository, MAINTAINER, "admin")
-    forge.add_user(CONTRIBUTOR)
+    # Who may push a branch here may have it built without being asked.
+    forge.set_role(repository, CONTRIBUTOR, "write")
     forge.commit(
         repository, "main", files.base, "nginx as the distribution has it\n",
         author="Maria Maintainer <maria@example.org>", at=_START,
