@@ -1,0 +1,27 @@
+"""Sandboxed evaluation of spec files; predicted overlays; which line says what."""
+
+from bot.spec.difference import SpecDependencyChange, changed_lines
+from bot.spec.evaluate import SPEC_LIMITS, evaluate_spec
+from bot.spec.headers import GeneratedFlags, Headers, flags_in_header, generated_flags
+from bot.spec.macros import BUILT_IN, MacroSource, macros_of
+from bot.spec.predict import Prediction, predict
+from bot.spec.setting import SpecSetting, commonest_dist, setting_of
+
+__all__ = [
+    "BUILT_IN",
+    "SPEC_LIMITS",
+    "GeneratedFlags",
+    "Headers",
+    "MacroSource",
+    "Prediction",
+    "SpecDependencyChange",
+    "SpecSetting",
+    "changed_lines",
+    "commonest_dist",
+    "evaluate_spec",
+    "flags_in_header",
+    "generated_flags",
+    "macros_of",
+    "predict",
+    "setting_of",
+]

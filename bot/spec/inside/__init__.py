@@ -1,0 +1,1 @@
+"""The programs that run inside the sandbox, and the marks they share with the outside."""

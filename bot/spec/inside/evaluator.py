@@ -1,0 +1,223 @@
+"""Evaluates one spec file for several architectures. Runs inside the sandbox only.
+
+The system's own Python runs this file by itself: only the standard library, the system's rpm
+module and the module of marks are there. It reads /minimize/request.json and writes one JSON file
+for each architecture to /result, so that whatever a spec prints disturbs nothing.
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import rpm
+
+# Inside, this one module of the project is there, under the name that it has outside.
+sys.path.insert(0, "/minimize")
+from bot.spec.inside import markers
+
+KINDS = {
+    "requires": "REQUIRE",
+    "provides": "PROVIDE",
+    "conflicts": "CONFLICT",
+    "obsoletes": "OBSOLETE",
+    "recommends": "RECOMMEND",
+    "suggests": "SUGGEST",
+    "supplements": "SUPPLEMENT",
+    "enhances": "ENHANCE",
+}
+CONFIG = Path("/usr/lib/rpm")
+# The host's own file of that name, put beside the distribution's: librpm of this version counts
+# on some macros that an older distribution's file does not define.
+FALLBACK = CONFIG / "macros.minimize"
+WORK = Path("/tmp")
+
+
+def macro_files(target: str) -> Iterator[Path]:
+    """The distribution's macro files, in the order of rpm's own search path.
+
+    rpm looks for a vendor's directory by the name it was compiled with, which is the host's.
+    """
+    yield CONFIG / "macros"
+    yield from sorted((CONFIG / "macros.d").glob("macros.*"))
+    yield CONFIG / "platform" / target / "macros"
+    yield from sorted((CONFIG / "fileattrs").glob("*.attr"))
+    for vendor in sorted(CONFIG.iterdir()):
+        if vendor.name not in ("macros.d", "platform", "fileattrs"):
+            yield vendor / "macros"
+    yield from sorted(Path("/etc/rpm").glob("macros.*"))
+    yield Path("/etc/rpm/macros")
+
+
+def load(path: Path) -> None:
+    if path.is_file() and not path.name.endswith(("~", ".rpmsave", ".rpmnew", ".rpmorig")):
+        rpm.expandMacro("%{load:" + str(path) + "}")
+
+
+def configure(arch: str, request: dict[str, Any]) -> None:
+    """The macros for one architecture, and the caller's definitions on top."""
+    rpm.reloadConfig(f"{arch}-linux")
+    if request["distribution"]:
+        files = list(macro_files(rpm.expandMacro("%{_target}")))
+        if FALLBACK.is_file():
+            names = re.findall(r"^%(\w{3,})[\s(]", FALLBACK.read_text(errors="replace"), re.M)
+            if any(rpm.expandMacro("%{!?" + name + ":1}") for name in names):
+                load(FALLBACK)
+                for path in files:
+                    load(path)
+        for path in files:
+            if path.parent.parent == CONFIG and path.name == "macros":
+                load(path)
+    for name, value in request["paths"].items():
+        rpm.addMacro(name, value)
+    parametric = []
+    for name, value in request["definitions"].items():
+        if "(" in name:
+            parametric.append(f"%{name} " + value.replace("\n", "\\\n"))
+        else:
+            rpm.addMacro(name, value)
+    if parametric:
+        path = WORK / f"macros.{os.getpid()}"
+        path.write_text("\n".join(parametric) + "\n")
+        load(path)
+
+
+def in_child(function: Callable[..., Any], *arguments: object) -> Any:
+    """The JSON value that `function` returns in a forked process, or None if that process died.
+
+    Macros and Lua keep state, and a parser can crash: each parse has a process of its own.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.close(reading)
+            with os.fdopen(writing, "w") as stream:
+                json.dump(function(*arguments), stream)
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writing)
+    with os.fdopen(reading) as stream:
+        text = stream.read()
+    os.waitpid(pid, 0)
+    return json.loads(text) if text else None
+
+
+def dependencies(header: Any, kind: str) -> list[list[Any]]:
+    tag = KINDS[kind]
+    names = header[getattr(rpm, f"RPMTAG_{tag}NAME")]
+    flags = header[getattr(rpm, f"RPMTAG_{tag}FLAGS")]
+    versions = header[getattr(rpm, f"RPMTAG_{tag}VERSION")]
+    return [[kind, *entry] for entry in zip(names, flags, versions, strict=True)]
+
+
+def package(entry: Any) -> dict[str, Any]:
+    header = entry.header
+    return {
+        "name": header["name"],
+        "epoch": header["epoch"],
+        "version": header["version"],
+        "release": header["release"],
+        "arch": header["arch"],
+        "listed": bool(entry.fileList),
+        "dependencies": [found for kind in KINDS for found in dependencies(header, kind)],
+    }
+
+
+def parse(path: Path) -> dict[str, Any]:
+    """What rpm makes of the spec file, or its messages."""
+    log_path = WORK / f"log.{os.getpid()}"
+    with log_path.open("w") as log:
+        rpm.setLogFile(log)
+        try:
+            spec = rpm.spec(str(path), rpm.RPMSPEC_ANYARCH | rpm.RPMSPEC_FORCE)
+        except (ValueError, rpm.error) as error:
+            log.flush()
+            return {"error": log_path.read_text(errors="replace")[:8192] or str(error)}
+    source = spec.sourceHeader
+    return {
+        "packages": [package(entry) for entry in spec.packages],
+        "source": source["name"],
+        "buildrequires": dependencies(source, "requires"),
+        "exclusivearch": list(source["exclusivearch"]),
+        "excludearch": list(source["excludearch"]),
+        "sources": [[str(name), number, flags] for name, number, flags in spec.sources],
+        "parsed": spec.parsed,
+    }
+
+
+def included(path: Path, text: str) -> list[str]:
+    """The files that `%include` names, as rpm expands the names once all is parsed."""
+    parse(path)
+    matches = (markers.INCLUDE.match(line) for line in text.split("\n"))
+    return [rpm.expandMacro(match[1]) for match in matches if match]
+
+
+def parse_marked(path: Path) -> dict[str, Any]:
+    """The expanded text of a marked copy, and the files that its marks count."""
+    root = Path("/checkout")
+    copy = WORK / f"marked.{os.getpid()}.spec"
+    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    files = [str(path.relative_to(root))]
+    if any(markers.INCLUDE.match(line) for line in text.split("\n")):
+        marked = []
+        names = in_child(included, path, text) or []
+        lines = iter(names)
+        for line in markers.mark(text, 0).split("\n"):
+            replaced = line
+            if markers.INCLUDE.match(line):
+                target = (path.parent / next(lines, "")).resolve()
+                if target.is_file() and target.is_relative_to(root):
+                    inner = target.read_text(encoding="utf-8", errors="surrogateescape")
+                    inner_copy = WORK / f"marked.{os.getpid()}.{len(files)}"
+                    inner_copy.write_text(
+                        markers.mark(inner, len(files)), encoding="utf-8", errors="surrogateescape"
+                    )
+                    files.append(str(target.relative_to(root)))
+                    replaced = f"%include {inner_copy}"
+            marked.append(replaced)
+        copy_text = "\n".join(marked)
+    else:
+        copy_text = markers.mark(text, 0)
+    copy.write_text(copy_text, encoding="utf-8", errors="surrogateescape")
+    found = parse(copy)
+    return {"files": files, **found}
+
+
+def evaluate(arch: str, request: dict[str, Any]) -> dict[str, Any]:
+    configure(arch, request)
+    path = Path(request["spec"])
+    found: dict[str, Any] | None = in_child(parse, path)
+    if found is None:
+        return {"error": "rpm's parser died while it read this spec file"}
+    if "error" not in found:
+        found["marked"] = in_child(parse_marked, path)
+    return found
+
+
+def main() -> None:
+    request = json.loads(Path("/minimize/request.json").read_text())
+    children = []
+    for arch in request["arches"]:
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                found = evaluate(arch, request)
+                Path(f"/result/{arch}.json").write_text(json.dumps(found))
+                status = 0
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        children.append(pid)
+    for pid in children:
+        os.waitpid(pid, 0)
+
+
+if __name__ == "__main__":
+    main()

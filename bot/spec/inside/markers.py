@@ -1,0 +1,89 @@
+"""Marks in a copy of a spec file, by which the expanded text can be led back to its lines.
+
+Before each logical line stands an `OrderWithRequires` that names the line: rpm carries it through
+conditionals and macros into the expanded text, and no dependency that anybody reads changes.
+Runs inside the sandbox too, so it imports nothing of the project.
+"""
+
+import re
+
+TAG = "OrderWithRequires"
+PREFIX = "minimize-origin"
+MARK = re.compile(rf"^\s*(?:--)?{TAG}: {PREFIX}-(\d+)-(\d+|x)\s*$")
+
+# In these sections a tag is not just text: each line means something to rpm while it parses.
+_UNMARKED = re.compile(r"^%(changelog|sourcelist|patchlist)\b", re.IGNORECASE)
+# rpm compiles the text of a Lua scriptlet while it parses: a mark there is a Lua comment.
+_LUA = re.compile(r"^%\w+\b.*\s-p\s*<lua>", re.IGNORECASE)
+_SECTION = re.compile(
+    r"^%(package|description|prep|conf|generate_buildrequires|build|install|check|clean|files|"
+    r"changelog|sourcelist|patchlist|sepolicy|verifyscript|pre|post|preun|postun|pretrans|"
+    r"posttrans|preuntrans|postuntrans|trigger\w*|filetrigger\w*|transfiletrigger\w*)\b",
+    re.IGNORECASE,
+)
+INCLUDE = re.compile(r"^\s*%include\s+(.+?)\s*$")
+
+
+def logical_lines(lines: list[str]) -> list[tuple[int, int]]:
+    """The first and last index (inclusive) of each logical line.
+
+    A line goes on while a `%{`, `%(` or `%[` is open, or it ends in a backslash; rpm's reader
+    looks at nothing else, not even whether the line is a comment.
+    """
+    found = []
+    start = 0
+    depths = {"{": 0, "(": 0, "[": 0}
+    closing = {"}": "{", ")": "(", "]": "["}
+    for index, line in enumerate(lines):
+        position, continued = 0, False
+        while position < len(line):
+            char, following = line[position], line[position + 1 : position + 2]
+            if char == "\\":
+                continued = following == ""
+                position += 2
+                continue
+            if char == "%" and following and following in "{([":
+                depths[following] += 1
+                position += 2
+                continue
+            if char == "%" and following == "%":
+                position += 2
+                continue
+            if depths.get(char):
+                depths[char] += 1
+            elif char in closing and depths[closing[char]]:
+                depths[closing[char]] -= 1
+            position += 1
+        if not continued and not any(depths.values()):
+            found.append((start, index))
+            start = index + 1
+    if start < len(lines):
+        found.append((start, len(lines) - 1))
+    return found
+
+
+def mark(text: str, file: int) -> str:
+    """A copy of `text`, the `file`th file of an evaluation, with a mark before each logical line.
+
+    Lines of sections that cannot bear one follow a mark that says their line is unknown (`x`).
+    """
+    lines = text.split("\n")
+    if lines and lines[-1] == "":
+        lines.pop()
+    marked: list[str] = []
+    prefix: str | None = ""
+    for start, end in logical_lines(lines):
+        first = lines[start]
+        if _SECTION.match(first):
+            unmarked = _UNMARKED.match(first) is not None
+            if prefix is not None:
+                marked.append(_mark(prefix, file, "x" if unmarked else str(start + 1)))
+            prefix = None if unmarked else "--" if _LUA.match(first) else ""
+        elif prefix is not None:
+            marked.append(_mark(prefix, file, str(start + 1)))
+        marked.extend(lines[start : end + 1])
+    return "\n".join(marked) + "\n"
+
+
+def _mark(prefix: str, file: int, line: str) -> str:
+    return f"{prefix}{TAG}: {PREFIX}-{file}-{line}"

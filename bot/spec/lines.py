@@ -1,0 +1,229 @@
+"""Which line of a spec file states a dependency.
+
+rpm's expanded text of a marked copy (`bot.spec.inside.markers`) says which lines became what. A
+line is named only if the expanded text, read as rpm reads it, has that dependency in that package,
+and the line itself can have brought it. Otherwise none is named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bot.model import Dependency, DependencyKind, SpecLine
+from bot.spec.capability import capabilities_in, capability_key
+from bot.spec.inside.markers import MARK, logical_lines
+
+# The package name under which BuildRequires are found: no package can be called so.
+SOURCE = ""
+
+_TAGS: Mapping[str, DependencyKind] = {
+    "requires": "requires",
+    "prereq": "requires",
+    "provides": "provides",
+    "conflicts": "conflicts",
+    "obsoletes": "obsoletes",
+    "recommends": "recommends",
+    "suggests": "suggests",
+    "supplements": "supplements",
+    "enhances": "enhances",
+    "buildrequires": "requires",
+    "buildprereq": "requires",
+}
+_TAG_LINE = re.compile(r"^\s*([A-Za-z]+)\s*(?:\(([^)]*)\))?\s*:\s*(.*?)\s*$")
+_HEADING = re.compile(r"^%([a-z_]+)\b(.*)$", re.IGNORECASE)
+_SCRIPTLETS = {
+    "pre": "pre",
+    "post": "post",
+    "preun": "preun",
+    "postun": "postun",
+    "pretrans": "pretrans",
+    "posttrans": "posttrans",
+    "preuntrans": "preuntrans",
+    "postuntrans": "postuntrans",
+    "verifyscript": "verify",
+}
+_SECTIONS = frozenset(
+    {
+        "description",
+        "prep",
+        "conf",
+        "generate_buildrequires",
+        "build",
+        "install",
+        "check",
+        "clean",
+        "changelog",
+        "sourcelist",
+        "patchlist",
+        "sepolicy",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """What one line of expanded text states, and the place of the line it came from."""
+
+    qualifiers: tuple[str, ...]
+    origin: SpecLine | None
+
+
+@dataclass(slots=True)
+class ExpandedSpec:
+    """What expanded text says: dependencies by package, kind and capability; `%files` sections."""
+
+    stated: dict[tuple[str, DependencyKind, str], list[_Stated]] = field(default_factory=dict)
+    with_files: set[str] = field(default_factory=set)
+    generates_requirements: bool = False
+
+    def origins(self, package: str, dependency: Dependency) -> tuple[SpecLine | None, ...]:
+        """The lines that state a dependency of `package`, or one null if none can be named.
+
+        A dependency that two lines state has two: leaving one line out leaves it in place.
+        """
+        key = (package, dependency.kind, capability_key(dependency.capability))
+        stated = self.stated.get(key, [])
+        exact = [each for each in stated if each.qualifiers == dependency.qualifiers]
+        lines = dict.fromkeys(each.origin for each in exact or stated)
+        if not lines or None in lines:
+            return (None,)
+        return tuple(lines)
+
+
+def read_expanded(parsed: str, main: str, files: Sequence[tuple[str, str]] = ()) -> ExpandedSpec:
+    """Read expanded text as rpm reads it. `main` is the name of the main package.
+
+    `files` are the files that the marks count: path in the checkout, and raw text.
+    """
+    reader = _Reader(main, [_File(path, text) for path, text in files])
+    for line in parsed.split("\n"):
+        reader.take(line)
+    return reader.found
+
+
+class _File:
+    """A raw spec file: its path, its lines, and where each logical line starts and ends."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.lines = text.split("\n")
+        self.groups = dict(logical_lines(self.lines))
+
+    def origin(self, first: int, needle: str) -> SpecLine | None:
+        """The raw line within the logical line from index `first` on that brought `needle`."""
+        last = self.groups.get(first)
+        if last is None:
+            return None
+        group = range(first, last + 1)
+        naming = [index for index in group if _names(self.lines[index], needle)]
+        if len(naming) == 1:
+            return self._line(naming[0])
+        if naming or any("%" in self.lines[index] for index in group):
+            return self._line(first)
+        return None
+
+    def _line(self, index: int) -> SpecLine:
+        text = self.lines[index].rstrip("\r")
+        clean = text.encode(errors="surrogateescape").decode(errors="replace")
+        return SpecLine(self.path, index + 1, clean)
+
+
+def _names(line: str, name: str) -> bool:
+    """Whether `line` says `name` as a word of its own."""
+    return re.search(rf"(?<![\w.+/-]){re.escape(name)}(?![\w+-]|\.\w)", line) is not None
+
+
+class _Reader:
+    def __init__(self, main: str, files: list[_File]) -> None:
+        self.found = ExpandedSpec()
+        self._main = main
+        self._files = files
+        self._place: tuple[_File, int] | None = None
+        self._package: str | None = main
+
+    def take(self, line: str) -> None:
+        if (mark := MARK.match(line)) is not None:
+            number = int(mark[1])
+            known = mark[2] != "x" and number < len(self._files)
+            self._place = (self._files[number], int(mark[2]) - 1) if known else None
+            return
+        if (heading := _HEADING.match(line)) is not None and self._heading(heading):
+            return
+        if self._package is not None and (tag := _TAG_LINE.match(line)) is not None:
+            self._tag(self._package, tag)
+
+    def _heading(self, match: re.Match[str]) -> bool:
+        word, rest = match[1].lower(), match[2]
+        if word == "package":
+            self._package = self._named(rest)
+        elif word == "files":
+            self._package = None
+            if (name := self._named(rest)) is not None:
+                self.found.with_files.add(name)
+        elif word in _SECTIONS:
+            self._package = None
+            self.found.generates_requirements |= word == "generate_buildrequires"
+        elif word in _SCRIPTLETS or "trigger" in word:
+            self._package = None
+            self._scriptlet(word, rest)
+        else:
+            return False
+        return True
+
+    def _named(self, options: str) -> str | None:
+        """The package that `%package`, `%files` and scriptlets are about."""
+        words = options.split(" -- ", maxsplit=1)[0].split()
+        while words:
+            word = words.pop(0)
+            if word == "-n" and words:
+                return words[0]
+            if word in ("-f", "-p", "-P") and words:
+                words.pop(0)
+            elif not word.startswith("-"):
+                return f"{self._main}-{word}"
+        return self._main
+
+    def _scriptlet(self, word: str, options: str) -> None:
+        """A scriptlet requires its interpreter."""
+        words = options.split()
+        program = words[words.index("-p") + 1] if "-p" in words[:-1] else "/bin/sh"
+        package = self._named(options)
+        if package is None or program.startswith("<"):
+            return
+        qualifier = (_SCRIPTLETS[word],) if word in _SCRIPTLETS else ()
+        marks = tuple(sorted({"interp", *qualifier}))
+        # Only the heading itself can be named, and only as what it is.
+        origin = None
+        if self._place is not None:
+            file, index = self._place
+            if file.lines[index].lstrip().lower().startswith(f"%{word}"):
+                origin = file.origin(index, f"%{word}") or None
+        self._state(package, "requires", program, marks, origin)
+
+    def _tag(self, package: str, match: re.Match[str]) -> None:
+        name = match[1].lower()
+        kind = _TAGS.get(name)
+        if kind is None:
+            return
+        wanted = tuple(sorted(part.strip() for part in (match[2] or "").lower().split(",") if part))
+        where = SOURCE if name.startswith("build") else package
+        for capability in capabilities_in(match[3]):
+            origin = None
+            if self._place is not None:
+                file, index = self._place
+                needle = capability if capability.startswith("(") else capability.split(" ")[0]
+                origin = file.origin(index, needle)
+            self._state(where, kind, capability, wanted, origin)
+
+    def _state(
+        self,
+        package: str,
+        kind: DependencyKind,
+        capability: str,
+        wanted: tuple[str, ...],
+        origin: SpecLine | None,
+    ) -> None:
+        key = (package, kind, capability_key(capability))
+        self.found.stated.setdefault(key, []).append(_Stated(wanted, origin))

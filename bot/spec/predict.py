@@ -1,0 +1,324 @@
+"""Predicted overlays: the difference between two spec files, applied to the published packages.
+
+So automatic dependencies (sonames) of the published packages are kept, and all architectures are
+answered within seconds, without a build.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bot.model import (
+    Dependency,
+    Nevra,
+    Overlay,
+    Package,
+    SpecEvaluation,
+    SpecLine,
+    SpecPackage,
+)
+from bot.spec.capability import capability_key, split_capability
+from bot.spec.difference import Key, Stated, packages_by_name, stated
+from bot.spec.headers import GeneratedFlags, Headers
+from bot.spec.placeholder import (
+    Templates,
+    Versions,
+    has_placeholder,
+    own_names,
+    versions,
+)
+from bot.spec.results import isa
+
+_DROPPED = ("-debuginfo", "-debugsource")
+NO_LINES: frozenset[SpecLine] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Both sides' overlays on one architecture.
+
+    `origins` are the lines that state a dependency which head has and base has not, by package
+    and dependency of the head overlay. `notes` are the overlays' notes together.
+    """
+
+    base: Overlay
+    head: Overlay
+    notes: tuple[str, ...] = ()
+    origins: Mapping[tuple[Nevra, Dependency], tuple[SpecLine, ...]] = field(default_factory=dict)
+
+
+def predict(
+    published_newest: Sequence[Package],
+    base: SpecEvaluation | None,
+    head: SpecEvaluation | None,
+    arch: str,
+    headers: Headers,
+    *,
+    without: frozenset[SpecLine] = NO_LINES,
+    weakened: frozenset[SpecLine] = NO_LINES,
+) -> Prediction:
+    """The overlays of one changed spec file on `arch`.
+
+    `published_newest` are the newest published packages of its source, by name; base is these,
+    unchanged. Head is these plus the difference between the two evaluated spec files; a null side
+    is a spec file that is not there. `headers` says which dependencies of a published package a
+    generator made (null: the header cannot be read); it is asked only where that matters.
+
+    `without` leaves out lines that head adds, `weakened` makes their `Requires` to `Recommends`:
+    what the change would be without them.
+    """
+    published = tuple(
+        package
+        for package in published_newest
+        if package.nevra.arch in (arch, "noarch") and not package.nevra.name.endswith(_DROPPED)
+    )
+    sources = {package.source for package in published}
+    sources.update(side.source for side in (base, head) if side is not None)
+    predictor = _Predictor(published, base, head, arch, headers, without, weakened)
+    packages = predictor.packages()
+    notes = tuple(dict.fromkeys(predictor.notes))
+    before = tuple(dataclasses.replace(package, repository="overlay") for package in published)
+    return Prediction(
+        Overlay(arch, frozenset(sources), _sorted(before), "predicted"),
+        Overlay(arch, frozenset(sources), _sorted(packages), "predicted", notes),
+        notes,
+        predictor.origins,
+    )
+
+
+def _sorted(packages: Sequence[Package]) -> tuple[Package, ...]:
+    return tuple(sorted(packages, key=lambda package: package.nevra))
+
+
+class _Predictor:
+    """Head's packages, one after the other, from what is published and the two spec files."""
+
+    def __init__(
+        self,
+        published: Sequence[Package],
+        base: SpecEvaluation | None,
+        head: SpecEvaluation | None,
+        arch: str,
+        headers: Headers,
+        without: frozenset[SpecLine],
+        weakened: frozenset[SpecLine],
+    ) -> None:
+        self.notes: list[str] = []
+        self.origins: dict[tuple[Nevra, Dependency], tuple[SpecLine, ...]] = {}
+        self._published = {package.nevra.name: package for package in published}
+        self._base, self._head = base, head
+        self._before, self._after = packages_by_name(base), packages_by_name(head)
+        self._arch = arch
+        self._headers = headers
+        self._without, self._weakened = without, weakened
+        self._templates = Templates(own_names(tuple(self._published), base, head))
+        self._published_main = _main_evr(published, base, head)
+        self._main = self._final_main()
+
+    def packages(self) -> list[Package]:
+        """The packages of the head side."""
+        if self._head is None:
+            return []
+        if self._base is None and self._published:
+            self.notes.append(
+                f"{self._head.path} is new here, and its packages are published: what their "
+                "published version required and this file does not say is kept."
+            )
+        elif self._base is not None and self._published_main is not None:
+            known, said = self._published_main[1], self._base.evr[1]
+            if known != said:
+                self.notes.append(
+                    f"The repository has {self._head.source} {known}, the base commit's spec file "
+                    f"says {said}: the prediction starts from what is published."
+                )
+        found = []
+        for name in dict.fromkeys((*self._published, *self._after)):
+            package = self._package(name)
+            if package is not None and not name.endswith(_DROPPED):
+                found.append(package)
+        return found
+
+    def _package(self, name: str) -> Package | None:
+        published = self._published.get(name)
+        before, after = self._before.get(name), self._after.get(name)
+        if published is None:
+            return self._new(after) if after is not None and after.built else None
+        if after is None and before is None:
+            # Neither side describes it: an older version's package that is still published.
+            return dataclasses.replace(published, repository="overlay")
+        if after is None or (not after.built and (before is None or before.built)):
+            return None
+        return self._changed(published, before, after)
+
+    def _final_main(self) -> tuple[int, str, str]:
+        """Epoch, version and release of head's main package, as this prediction has it."""
+        head = self._head
+        if head is None:
+            return (0, "", "")
+        if self._base is None or self._published_main is None:
+            return head.evr
+        return _final(self._published_main, self._base.evr, head.evr)
+
+    def _new(self, after: SpecPackage) -> Package:
+        """A package that is not published: what its spec file says of it, and no size."""
+        assert self._head is not None
+        nevra = self._placed(after)
+        final = versions(self._main[1:], nevra)
+        dependencies = _own_provides(nevra)
+        entries = stated(self._head, after, self._templates)
+        dependencies += self._additions(entries.values(), set(), final, nevra)
+        self.notes.append(f"{nevra.name} is not published yet: its size is known once it is built.")
+        return Package(nevra, self._head.source, "overlay", tuple(dependencies))
+
+    def _changed(
+        self, published: Package, before: SpecPackage | None, after: SpecPackage
+    ) -> Package:
+        """A published package, plus the difference between the two spec files."""
+        assert self._head is not None
+        nevra = self._placed(after)
+        if before is not None:
+            evr = _final(_evr(published.nevra), _evr(before.nevra), _evr(after.nevra))
+            same_arch = before.nevra.arch == after.nevra.arch
+            arch = published.nevra.arch if same_arch else after.nevra.arch
+            nevra = Nevra(nevra.name, *evr, arch)
+        known = versions((self._published_main or _evr(published.nevra))[1:], published.nevra)
+        final = versions(self._main[1:], nevra)
+        old = stated(self._base, before, self._templates)
+        new = stated(self._head, after, self._templates)
+
+        have: set[Key] = set()
+        dependencies: list[Dependency] = []
+        for dependency in published.dependencies:
+            key = (dependency.kind, self._templates.of(dependency, known))
+            gone = key in old and key not in new
+            if gone and not self._generated(published, dependency):
+                continue
+            moved = _moved(dependency, key[1], published.nevra, nevra, known, final)
+            if moved is not None:
+                have.add(key)
+                dependencies.append(moved)
+        if isa(nevra.arch) and nevra.arch != published.nevra.arch:
+            dependencies += _own_provides(nevra)[1:]
+        added = [entry for key, entry in new.items() if key not in old]
+        dependencies += self._additions(added, have, final, nevra)
+        return dataclasses.replace(
+            published,
+            nevra=nevra,
+            source=self._head.source,
+            repository="overlay",
+            dependencies=tuple(dependencies),
+        )
+
+    def _placed(self, after: SpecPackage) -> Nevra:
+        """The NEVRA of a package of head that nothing published tells more of."""
+        assert self._head is not None
+        own = _evr(after.nevra)
+        evr = self._main if own == self._head.evr else own
+        return Nevra(after.nevra.name, *evr, after.nevra.arch)
+
+    def _additions(
+        self, entries: Iterable[Stated], have: set[Key], final: Versions, nevra: Nevra
+    ) -> list[Dependency]:
+        """The dependencies that these entries of head's spec add to what there is already."""
+        found = []
+        for entry in entries:
+            lines = [line for line in entry.origins if line not in self._without]
+            if not lines or entry.key in have:
+                continue
+            kind, template = entry.key
+            qualifiers = entry.dependency.qualifiers
+            if kind == "requires" and all(line in self._weakened for line in lines):
+                kind, qualifiers = "recommends", ()
+            dependency = Dependency(kind, final.fill(template), qualifiers, generated=False)
+            found.append(dependency)
+            if named := tuple(line for line in lines if line is not None):
+                self.origins[nevra, dependency] = named
+        return found
+
+    def _generated(self, package: Package, dependency: Dependency) -> bool:
+        """Whether a generator made this dependency, so that a line less does not remove it."""
+        if dependency.generated is not None:
+            return dependency.generated
+        flags: GeneratedFlags | None = self._headers(package)
+        if flags is not None:
+            return flags.made(dependency.kind, dependency.capability)
+        kept = _looks_generated(dependency)
+        self.notes.append(
+            f"The header of {package.nevra} cannot be read, so whether a generator also made "
+            f"`{dependency.capability}`, which the change no longer states, is not known: it was "
+            + ("kept." if kept else "removed.")
+        )
+        return kept
+
+
+def _looks_generated(dependency: Dependency) -> bool:
+    """Whether generators write such capabilities: sonames, `name(...)`, interpreters' paths."""
+    name = split_capability(dependency.capability)[0]
+    return name.startswith("/") or (name.endswith(")") and not name.startswith("("))
+
+
+def _evr(nevra: Nevra) -> tuple[int, str, str]:
+    return nevra.epoch, nevra.version, nevra.release
+
+
+def _final(
+    published: tuple[int, str, str], base: tuple[int, str, str], head: tuple[int, str, str]
+) -> tuple[int, str, str]:
+    """Head's epoch if the spec files differ in it, else the published; so version-release."""
+    epoch = published[0] if base[0] == head[0] else head[0]
+    version, release = published[1:] if base[1:] == head[1:] else head[1:]
+    return epoch, version, release
+
+
+def _main_evr(
+    published: Sequence[Package], base: SpecEvaluation | None, head: SpecEvaluation | None
+) -> tuple[int, str, str] | None:
+    """What the published packages say the main package's EVR is: its own, or the commonest."""
+    names = [side.source for side in (base, head) if side is not None]
+    for package in published:
+        if package.nevra.name in names:
+            return _evr(package.nevra)
+    counted = Counter(_evr(package.nevra) for package in published)
+    return counted.most_common(1)[0][0] if counted else None
+
+
+def _evr_text(nevra: Nevra) -> str:
+    return nevra.evr if nevra.epoch else nevra.version_release
+
+
+def _own_provides(nevra: Nevra) -> list[Dependency]:
+    """What rpm makes every package provide: its name, and its name for its architecture."""
+    evr = _evr_text(nevra)
+    names = [nevra.name]
+    if isa(nevra.arch):
+        names.append(f"{nevra.name}({isa(nevra.arch)})")
+    return [Dependency("provides", f"{name} = {evr}") for name in names]
+
+
+def _moved(
+    dependency: Dependency,
+    template: str,
+    before: Nevra,
+    after: Nevra,
+    known: Versions,
+    final: Versions,
+) -> Dependency | None:
+    """A published dependency as the package `after` has it; null if it goes with the change."""
+    name, operator, _ = split_capability(capability_key(dependency.capability))
+    for_arch = f"{before.name}({isa(before.arch)})"
+    if dependency.kind == "provides" and name == for_arch and before.arch != after.arch:
+        return None
+    if not has_placeholder(template):
+        return dependency
+    capability = final.fill(template)
+    # rpm writes these with the whole EVR, whatever the spec file says elsewhere.
+    if operator == "=" and name in (before.name, for_arch, f"config({before.name})"):
+        if _evr(before) == _evr(after):
+            return dependency
+        capability = f"{name} = {_evr_text(after)}"
+    if capability == known.fill(template):
+        return dependency
+    return dataclasses.replace(dependency, capability=capability)

@@ -1,0 +1,202 @@
+"""Reading what the evaluator inside the sandbox wrote, which its subject could have written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bot.model import (
+    DEPENDENCY_KINDS,
+    Dependency,
+    DependencyKind,
+    Nevra,
+    SpecDependency,
+    SpecEvaluation,
+    SpecFailure,
+    SpecPackage,
+    SpecSource,
+)
+from bot.spec.capability import (
+    capability_key,
+    capability_text,
+    qualifiers,
+)
+from bot.spec.lines import SOURCE, ExpandedSpec, read_expanded
+
+_MOST_PACKAGES = 5000
+_MOST_DEPENDENCIES = 200_000
+_MOST_MESSAGE = 2000
+_LINE = re.compile(r"(?:\bline |\.spec:)(\d+)\b")
+_RPMBUILD_ISPATCH = 1 << 1
+
+
+class _MalformedError(Exception):
+    """The evaluator's answer has not the shape it writes."""
+
+
+def evaluation_of(
+    found: Mapping[str, Any], path: str, arch: str, read: Callable[[str], str | None]
+) -> SpecEvaluation | SpecFailure:
+    """The evaluation that the JSON object `found` tells of, checked.
+
+    `read` gives the raw text of a file of the checkout by its path.
+    """
+    try:
+        if "error" in found:
+            return _failure(_text(found["error"]), path, arch)
+        return _evaluation(found, path, arch, read)
+    except (_MalformedError, KeyError, TypeError, ValueError):
+        message = "Evaluating the spec file gave an answer that cannot be read."
+        return SpecFailure(path, arch, "invalid", message)
+
+
+def _failure(log: str, path: str, arch: str) -> SpecFailure:
+    lines = [line for line in log.replace("/checkout/", "").splitlines() if line.strip()]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    message = "\n".join(errors or lines)[:_MOST_MESSAGE] or "rpm refuses this spec file."
+    named = _LINE.search(message)
+    return SpecFailure(path, arch, "invalid", message, int(named[1]) if named else None)
+
+
+def _evaluation(
+    found: Mapping[str, Any], path: str, arch: str, read: Callable[[str], str | None]
+) -> SpecEvaluation:
+    raw = _list(found["packages"])
+    if not 0 < len(raw) <= _MOST_PACKAGES:
+        raise _MalformedError
+    main = _text(raw[0]["name"])
+    plain = read_expanded(_text(found["parsed"]), main)
+    notes: tuple[str, ...] = ()
+    expanded = _marked(found.get("marked"), main, read)
+    if expanded is None:
+        expanded = ExpandedSpec()
+        notes = (f"{path}: no line of this spec file can be named as the origin of a dependency.",)
+    packages = tuple(_package(entry, plain, expanded) for entry in raw)
+    if sum(len(package.dependencies) for package in packages) > _MOST_DEPENDENCIES:
+        raise _MalformedError
+    build_requires = tuple(
+        each
+        for entry in _list(found["buildrequires"])
+        for each in _dependency(entry, SOURCE, expanded)
+    )
+    excluded = _excluded(arch, packages[0].nevra.arch, found)
+    first = packages[0].nevra
+    return SpecEvaluation(
+        path=path,
+        arch=arch,
+        source=_text(found["source"]),
+        evr=(first.epoch, first.version, first.release),
+        packages=() if excluded else packages,
+        build_requires=build_requires,
+        sources=_sources(_list(found["sources"])),
+        excluded=excluded,
+        notes=notes,
+        generates_requirements=plain.generates_requirements,
+    )
+
+
+def _marked(marked: object, main: str, read: Callable[[str], str | None]) -> ExpandedSpec | None:
+    if not isinstance(marked, dict) or "error" in marked:
+        return None
+    files = []
+    for name in _list(marked["files"]):
+        text = read(_text(name))
+        if text is None:
+            return None
+        files.append((_text(name), text))
+    return read_expanded(_text(marked["parsed"]), main, files)
+
+
+def _package(entry: Mapping[str, Any], plain: ExpandedSpec, expanded: ExpandedSpec) -> SpecPackage:
+    name = _text(entry["name"])
+    epoch = entry["epoch"]
+    nevra = Nevra(
+        name,
+        epoch if isinstance(epoch, int) else 0,
+        _text(entry["version"]),
+        _text(entry["release"]),
+        _text(entry["arch"]),
+    )
+    # rpm gives every package its own name as Provides, some versions of it already here.
+    automatic = {
+        capability_key(f"{own} = {nevra.evr}") for own in (name, f"{name}({isa(nevra.arch)})")
+    }
+    dependencies = [
+        each
+        for item in _list(entry["dependencies"])
+        for each in _dependency(item, name, expanded)
+        if not (
+            each.dependency.kind == "provides"
+            and capability_key(each.dependency.capability) in automatic
+        )
+    ]
+    built = name in plain.with_files or entry["listed"] is True
+    return SpecPackage(nevra, tuple(dependencies), built)
+
+
+_ISA = {
+    "x86_64": "x86-64",
+    "aarch64": "aarch-64",
+    "ppc64le": "ppc-64",
+    "s390x": "s390-64",
+    "i686": "x86-32",
+    "i586": "x86-32",
+    "i386": "x86-32",
+    "armv7hl": "armv7hl-32",
+    "riscv64": "riscv-64",
+    "ppc64": "ppc-64",
+    "loongarch64": "loongarch-64",
+}
+
+
+def isa(arch: str) -> str:
+    """What rpm's `%{_isa}` says of an architecture, without brackets; empty for noarch."""
+    return _ISA.get(arch, "")
+
+
+def _dependency(
+    item: Sequence[Any], package: str, expanded: ExpandedSpec
+) -> tuple[SpecDependency, ...]:
+    kind, name, flags, version = item
+    if kind not in DEPENDENCY_KINDS or not isinstance(flags, int):
+        raise _MalformedError
+    name = _text(name)
+    # rpm's own features are no packages' matter, and repositories do not list them.
+    if name.startswith("rpmlib("):
+        return ()
+    known: DependencyKind = kind
+    found = Dependency(known, capability_text(name, flags, _text(version)), qualifiers(flags))
+    return tuple(SpecDependency(found, line) for line in expanded.origins(package, found))
+
+
+def _excluded(arch: str, main_arch: str, found: Mapping[str, Any]) -> bool:
+    exclusive = {_text(each) for each in _list(found["exclusivearch"])}
+    exclude = {_text(each) for each in _list(found["excludearch"])}
+    if arch in exclude:
+        return True
+    # A noarch package is built wherever it may be, and published for every architecture.
+    noarch = main_arch == "noarch" and "noarch" in exclusive
+    return bool(exclusive) and arch not in exclusive and not noarch
+
+
+def _sources(entries: Sequence[Sequence[Any]]) -> tuple[SpecSource, ...]:
+    found = []
+    for location, number, flags in entries:
+        if not isinstance(number, int) or not isinstance(flags, int):
+            raise _MalformedError
+        tag = "Patch" if flags & _RPMBUILD_ISPATCH else "Source"
+        found.append((tag != "Source", number, SpecSource(f"{tag}{number}", _text(location))))
+    return tuple(source for _, _, source in sorted(found, key=lambda each: each[:2]))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _MalformedError
+    return value.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise _MalformedError
+    return value

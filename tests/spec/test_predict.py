@@ -1,0 +1,395 @@
+"""Predicted overlays: published packages plus the difference between two spec files."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.model import (
+    Dependency,
+    Nevra,
+    Package,
+    SpecDependency,
+    SpecEvaluation,
+    SpecLine,
+    SpecPackage,
+)
+from bot.spec import GeneratedFlags, changed_lines, predict
+
+ARCH = "x86_64"
+
+
+def dep(text: str, generated: bool | None = None) -> Dependency:
+    """`requires libz.so.1` as a Dependency."""
+    kind, _, capability = text.partition(" ")
+    return Dependency(kind, capability, generated=generated)
+
+
+def published(name: str, evr: str = "0:1.0-1", *deps: str, arch: str = ARCH, source: str = "app"):
+    epoch, _, vr = evr.partition(":")
+    version, _, release = vr.partition("-")
+    nevra = Nevra(name, int(epoch), version, release, arch)
+    text = nevra.evr if nevra.epoch else vr
+    own = [f"provides {name} = {text}"]
+    if arch == "x86_64":
+        own.append(f"provides {name}(x86-64) = {text}")
+    return Package(
+        nevra, source, "base", tuple(map(dep, (*own, *deps))), installed_size=1000, download_size=10
+    )
+
+
+def spec(evr: str, packages: dict[str, list[str]], *, arch: str = ARCH, noarch=(), unbuilt=()):
+    """An evaluation; a dependency is `kind capability[@line]`."""
+    epoch, _, vr = evr.partition(":")
+    version, _, release = vr.partition("-")
+    made = []
+    for name, deps in packages.items():
+        found = []
+        for text in deps:
+            plain, _, line = text.partition("@")
+            origin = SpecLine("app.spec", int(line), plain) if line else None
+            found.append(SpecDependency(dep(plain), origin))
+        nevra = Nevra(name, int(epoch), version, release, "noarch" if name in noarch else arch)
+        made.append(SpecPackage(nevra, tuple(found), name not in unbuilt))
+    return SpecEvaluation("app.spec", arch, "app", (int(epoch), version, release), tuple(made))
+
+
+def no_headers(package):
+    raise AssertionError("the header was not to be asked for")
+
+
+def unreadable(package):
+    return None
+
+
+def flags(*entries: str):
+    made = frozenset(tuple(entry.split(" ", 1)) for entry in entries)
+    return lambda package: GeneratedFlags(made)
+
+
+def of(overlay, name: str = "app") -> Package:
+    return next(package for package in overlay.packages if package.nevra.name == name)
+
+
+def capabilities(package: Package, kind: str = "requires") -> list[str]:
+    return [d.capability for d in package.dependencies if d.kind == kind]
+
+
+def test_an_added_requirement_joins_the_automatic_ones():
+    before = published("app", "0:1.0-1", "requires libz.so.1()(64bit)")
+    result = predict(
+        [before],
+        spec("0:1.0-1", {"app": []}),
+        spec("0:1.0-1", {"app": ["requires perl@31"]}),
+        ARCH,
+        no_headers,
+    )
+    assert capabilities(of(result.base)) == ["libz.so.1()(64bit)"]
+    assert capabilities(of(result.head)) == ["libz.so.1()(64bit)", "perl"]
+    assert result.head.sources == {"app"}
+    assert result.head.evidence == "predicted"
+    head = of(result.head)
+    added = next(d for d in head.dependencies if d.capability == "perl")
+    assert result.origins[head.nevra, added] == (SpecLine("app.spec", 31, "requires perl"),)
+
+
+def test_without_a_difference_head_is_what_is_published():
+    before = published("app", "1:1.0-1", "provides api = 1:1.0-1", "requires libz.so.1()(64bit)")
+    evaluation = spec("1:1.0-1", {"app": ["provides api = 1:1.0-1"]})
+    result = predict([before], evaluation, evaluation, ARCH, no_headers)
+    assert of(result.head) == of(result.base)
+    assert of(result.base).dependencies == before.dependencies
+
+
+def test_a_mere_version_bump_moves_only_the_own_version():
+    packages = [
+        published("app", "0:1.0-1", "requires app-libs = 1.0-1", "provides api = 1.0-1"),
+        published("app-libs", "0:1.0-1", "requires libc.so.6"),
+    ]
+    base = spec(
+        "0:1.0-1", {"app": ["requires app-libs = 1.0-1", "provides api = 1.0-1"], "app-libs": []}
+    )
+    head = spec(
+        "0:1.1-1", {"app": ["requires app-libs = 1.1-1", "provides api = 1.1-1"], "app-libs": []}
+    )
+    result = predict(packages, base, head, ARCH, no_headers)
+    assert str(of(result.head).nevra) == "app-0:1.1-1.x86_64"
+    assert capabilities(of(result.head)) == ["app-libs = 1.1-1"]
+    assert capabilities(of(result.head), "provides") == [
+        "app = 1.1-1",
+        "app(x86-64) = 1.1-1",
+        "api = 1.1-1",
+    ]
+    assert capabilities(of(result.head, "app-libs"), "provides") == [
+        "app-libs = 1.1-1",
+        "app-libs(x86-64) = 1.1-1",
+    ]
+    assert result.base.packages[0].nevra.version == "1.0"
+    assert changed_lines(base, head) == ()
+
+
+def test_published_newer_than_head_is_still_the_base_of_the_prediction():
+    result = predict(
+        [published("app", "0:2.0-1", "requires libz.so.1()(64bit)", "requires app-data = 2.0-1")],
+        spec("0:1.0-1", {"app": ["requires app-data = 1.0-1"]}),
+        spec("0:1.0-1", {"app": ["requires app-data = 1.0-1", "requires perl"]}),
+        ARCH,
+        no_headers,
+    )
+    head = of(result.head)
+    assert head.nevra.version_release == "2.0-1"
+    assert capabilities(head) == ["libz.so.1()(64bit)", "app-data = 2.0-1", "perl"]
+    assert any("2.0" in note and "1.0" in note for note in result.notes)
+
+
+def test_published_older_than_base_takes_heads_version_if_the_specs_differ_in_it():
+    result = predict(
+        [published("app", "0:0.9-1", "requires app-data = 0.9-1", "requires app-doc = 0.9")],
+        spec(
+            "0:1.0-1",
+            {"app": ["requires app-data = 1.0-1", "requires app-doc = 1.0"], "app-doc": []},
+        ),
+        spec(
+            "0:1.1-1",
+            {"app": ["requires app-data = 1.1-1", "requires app-doc = 1.1"], "app-doc": []},
+        ),
+        ARCH,
+        no_headers,
+    )
+    assert capabilities(of(result.head)) == ["app-data = 1.1-1", "app-doc = 1.1"]
+
+
+def test_a_version_of_another_project_that_happens_to_be_ours_is_left_alone():
+    result = predict(
+        [published("app", "0:1.0-1", "requires other >= 1.0")],
+        spec("0:1.0-1", {"app": ["requires other >= 1.0"]}),
+        spec("0:1.1-1", {"app": ["requires other >= 1.0"]}),
+        ARCH,
+        no_headers,
+    )
+    assert capabilities(of(result.head)) == ["other >= 1.0"]
+
+
+def test_a_removed_line_removes_its_requirement_by_any_spelling_of_the_epoch():
+    result = predict(
+        [published("app", "0:1.0-1", "requires foo >= 2-1", "requires bar")],
+        spec("0:1.0-1", {"app": ["requires foo >= 0:2-1", "requires bar"]}),
+        spec("0:1.0-1", {"app": ["requires bar"]}),
+        ARCH,
+        flags(),
+    )
+    assert capabilities(of(result.head)) == ["bar"]
+
+
+def test_a_removed_line_leaves_what_a_generator_also_made():
+    base = spec("0:1.0-1", {"app": ["requires /usr/bin/perl", "requires foo"]})
+    head = spec("0:1.0-1", {"app": []})
+    before = published("app", "0:1.0-1", "requires /usr/bin/perl", "requires foo")
+    result = predict([before], base, head, ARCH, flags("requires /usr/bin/perl"))
+    assert capabilities(of(result.head)) == ["/usr/bin/perl"]
+
+
+def test_where_the_header_cannot_be_read_the_prediction_says_so():
+    base = spec("0:1.0-1", {"app": ["requires /usr/bin/perl", "requires foo"]})
+    before = published("app", "0:1.0-1", "requires /usr/bin/perl", "requires foo")
+    result = predict([before], base, spec("0:1.0-1", {"app": []}), ARCH, unreadable)
+    assert capabilities(of(result.head)) == ["/usr/bin/perl"]
+    said = [note for note in result.notes if "cannot be read" in note]
+    assert len(said) == 2
+    assert "`/usr/bin/perl`" in said[0] and said[0].endswith("kept.")
+    assert "`foo`" in said[1] and said[1].endswith("removed.")
+
+
+def test_a_requirement_that_becomes_weak_changes_its_kind():
+    result = predict(
+        [published("app", "0:1.0-1", "requires perl")],
+        spec("0:1.0-1", {"app": ["requires perl@4"]}),
+        spec("0:1.0-1", {"app": ["recommends perl@4"]}),
+        ARCH,
+        flags(),
+    )
+    assert capabilities(of(result.head)) == []
+    assert capabilities(of(result.head), "recommends") == ["perl"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "provides",
+        "conflicts",
+        "obsoletes",
+        "recommends",
+        "suggests",
+        "supplements",
+        "enhances",
+        "requires",
+    ],
+)
+def test_every_kind_of_dependency_comes_and_goes(kind):
+    result = predict(
+        [published("app", "0:1.0-1", f"{kind} old")],
+        spec("0:1.0-1", {"app": [f"{kind} old"]}),
+        spec("0:1.0-1", {"app": [f"{kind} new < 3"]}),
+        ARCH,
+        flags(),
+    )
+    found = capabilities(of(result.head), kind)
+    assert "old" not in found
+    assert "new < 3" in found
+
+
+def test_an_epoch_bump_reaches_provides_and_versioned_requirements():
+    packages = [
+        published(
+            "app",
+            "0:1.0-1",
+            "requires app-libs = 1.0-1",
+            "provides config(app) = 1.0-1",
+            "requires config(app) = 1.0-1",
+        ),
+        published("app-libs", "0:1.0-1"),
+    ]
+    base = spec("0:1.0-1", {"app": ["requires app-libs = 1.0-1"], "app-libs": []})
+    head = spec("1:1.0-1", {"app": ["requires app-libs = 1:1.0-1"], "app-libs": []})
+    result = predict(packages, base, head, ARCH, flags())
+    app = of(result.head)
+    assert str(app.nevra) == "app-1:1.0-1.x86_64"
+    assert capabilities(app) == ["config(app) = 1:1.0-1", "app-libs = 1:1.0-1"]
+    assert "config(app) = 1:1.0-1" in capabilities(app, "provides")
+    assert "app = 1:1.0-1" in capabilities(app, "provides")
+    assert "app-libs(x86-64) = 1:1.0-1" in capabilities(of(result.head, "app-libs"), "provides")
+
+
+def test_a_removed_subpackage_is_gone_and_a_renamed_one_obsoletes_it():
+    packages = [published("app", "0:1.0-1", "requires app-old"), published("app-old")]
+    base = spec("0:1.0-1", {"app": ["requires app-old"], "app-old": []})
+    head = spec(
+        "0:1.0-1",
+        {"app": ["requires app-new"], "app-new": ["obsoletes app-old < 1.0-1", "requires libx"]},
+    )
+    result = predict(packages, base, head, ARCH, flags())
+    assert [package.nevra.name for package in result.head.packages] == ["app", "app-new"]
+    assert [package.nevra.name for package in result.base.packages] == ["app", "app-old"]
+    new = of(result.head, "app-new")
+    assert new.installed_size is None and new.download_size is None
+    assert new.source == "app"
+    assert capabilities(new, "provides") == ["app-new = 1.0-1", "app-new(x86-64) = 1.0-1"]
+    assert capabilities(new, "obsoletes") == ["app-old < 1.0-1"]
+    assert capabilities(new) == ["libx"]
+
+
+def test_a_new_subpackage_of_an_unchanged_version_has_the_published_one():
+    base = spec("0:1.0-2", {"app": []})
+    head = spec("0:1.0-2", {"app": ["requires app-x = 1.0-2"], "app-x": ["requires app = 1.0-2"]})
+    result = predict([published("app", "0:1.0-7")], base, head, ARCH, no_headers)
+    assert str(of(result.head, "app-x").nevra) == "app-x-0:1.0-7.x86_64"
+    assert capabilities(of(result.head, "app-x")) == ["app = 1.0-7"]
+    assert capabilities(of(result.head)) == ["app-x = 1.0-7"]
+
+
+def test_a_subpackage_without_files_is_not_built():
+    base = spec("0:1.0-1", {"app": [], "app-a": [], "app-b": []}, unbuilt=["app-b"])
+    head = spec("0:1.0-1", {"app": [], "app-a": [], "app-b": []}, unbuilt=["app-a", "app-b"])
+    packages = [published("app"), published("app-a"), published("app-b")]
+    result = predict(packages, base, head, ARCH, no_headers)
+    # app-b is published although neither side seems to build it: no difference, so it stays.
+    assert [package.nevra.name for package in result.head.packages] == ["app", "app-b"]
+
+
+def test_a_published_package_that_neither_side_describes_stays_as_it_is():
+    stale = published("app-ancient", "0:0.1-1", "requires app-libs = 0.1-1")
+    base, head = spec("0:1.0-1", {"app": []}), spec("0:1.1-1", {"app": []})
+    result = predict([published("app"), stale], base, head, ARCH, no_headers)
+    assert of(result.head, "app-ancient").dependencies == stale.dependencies
+    assert of(result.head, "app-ancient").nevra == stale.nevra
+
+
+def test_noarch_to_arch_and_back():
+    base = spec("0:1.0-1", {"app": [], "app-data": []}, noarch=["app-data"])
+    head = spec("0:1.0-1", {"app": [], "app-data": []}, noarch=["app"])
+    packages = [published("app"), published("app-data", arch="noarch")]
+    result = predict(packages, base, head, ARCH, no_headers)
+    data, app = of(result.head, "app-data"), of(result.head)
+    assert data.nevra.arch == "x86_64"
+    assert capabilities(data, "provides") == ["app-data = 1.0-1", "app-data(x86-64) = 1.0-1"]
+    assert app.nevra.arch == "noarch"
+    assert capabilities(app, "provides") == ["app = 1.0-1"]
+
+
+def test_a_deleted_spec_leaves_no_package_and_a_new_one_brings_its_own():
+    evaluation = spec("0:1.0-1", {"app": ["requires perl"]})
+    gone = predict([published("app")], evaluation, None, ARCH, no_headers)
+    assert gone.head.packages == () and len(gone.base.packages) == 1
+    assert gone.head.sources == {"app"}
+    new = predict([], None, evaluation, ARCH, no_headers)
+    assert new.base.packages == ()
+    assert capabilities(of(new.head)) == ["perl"]
+    assert of(new.head).installed_size is None
+
+
+def test_a_spec_that_is_new_here_keeps_what_its_published_package_requires():
+    before = published("app", "0:0.9-1", "requires libz.so.1()(64bit)")
+    result = predict([before], None, spec("0:1.0-1", {"app": ["requires perl"]}), ARCH, no_headers)
+    assert capabilities(of(result.head)) == ["libz.so.1()(64bit)", "perl"]
+    assert of(result.head).nevra.version == "1.0"
+    assert any("new here" in note for note in result.notes)
+
+
+def test_an_excluded_architecture_loses_its_packages():
+    base = spec("0:1.0-1", {"app": []})
+    head = SpecEvaluation("app.spec", ARCH, "app", (0, "1.0", "1"), (), excluded=True)
+    result = predict([published("app")], base, head, ARCH, no_headers)
+    assert result.head.packages == ()
+
+
+def test_debug_packages_and_other_architectures_are_dropped():
+    packages = [
+        published("app"),
+        published("app-debuginfo"),
+        published("app-debugsource"),
+        published("app-libs", arch="i686"),
+    ]
+    evaluation = spec("0:1.0-1", {"app": []})
+    result = predict(packages, evaluation, evaluation, ARCH, no_headers)
+    assert [p.nevra.name for p in result.base.packages] == ["app"]
+    assert [p.nevra.name for p in result.head.packages] == ["app"]
+
+
+def test_lines_can_be_left_out_or_weakened():
+    line = SpecLine("app.spec", 31, "requires perl")
+    other = SpecLine("app.spec", 40, "requires perl")
+    base = spec("0:1.0-1", {"app": []})
+    head = spec("0:1.0-1", {"app": ["requires perl@31", "requires python3@32"]})
+    left_out = predict([published("app")], base, head, ARCH, no_headers, without=frozenset({line}))
+    assert capabilities(of(left_out.head)) == ["python3"]
+    weak = predict([published("app")], base, head, ARCH, no_headers, weakened=frozenset({line}))
+    assert capabilities(of(weak.head)) == ["python3"]
+    assert capabilities(of(weak.head), "recommends") == ["perl"]
+    twice = spec("0:1.0-1", {"app": ["requires perl@31", "requires perl@40"]})
+    one = predict([published("app")], base, twice, ARCH, no_headers, without=frozenset({line}))
+    assert capabilities(of(one.head)) == ["perl"]
+    both = frozenset({line, other})
+    none = predict([published("app")], base, twice, ARCH, no_headers, without=both)
+    assert capabilities(of(none.head)) == []
+
+
+def test_changed_lines_name_what_was_added_and_removed_where():
+    base = spec("0:1.0-1", {"app": ["requires a@1", "requires b@2"]})
+    head = spec("0:1.0-2", {"app": ["requires a@1", "requires c@2"], "app-x": ["requires d@9"]})
+    found = [
+        (c.package_name, c.dependency.capability, c.origin.line, c.kind)
+        for c in changed_lines(base, head)
+    ]
+    assert found == [
+        ("app", "c", 2, "added"),
+        ("app", "b", 2, "removed"),
+        ("app-x", "d", 9, "added"),
+    ]
+    assert [c.kind for c in changed_lines(None, head)] == ["added"] * 3
+
+
+def test_rich_dependencies_are_compared_whatever_their_spaces():
+    before = published("app", "0:1.0-1", "requires (a >= 1.0-1 or b)")
+    base = spec("0:1.0-1", {"app": ["requires (a >= 0:1.0-1 or  b)"]})
+    head = spec("0:1.1-1", {"app": ["requires (a >= 1.1-1 or b)"]})
+    result = predict([before], base, head, ARCH, no_headers)
+    assert capabilities(of(result.head)) == ["(a >= 1.1-1 or b)"]
