@@ -14,6 +14,8 @@ import yaml
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # A document of this size is no configuration, and aliases could make much more of it.
 MAX_BYTES = 4_000_000
+MAX_NODES = 1_000_000
+MAX_DEPTH = 100
 
 
 class _TextLoader(_Base):  # type: ignore[misc]  # the C loader is there or not: mypy sees Any
@@ -73,9 +75,12 @@ def parse_yaml(content: bytes) -> YamlText:
     if len(content) > MAX_BYTES:
         raise YamlError(f"larger than {MAX_BYTES} bytes", 1)
     try:
+        _refuse_depth(content)
         loader = _TextLoader(content)
         try:
             node = loader.get_single_node()
+            if _weight(node, {}) > MAX_NODES:
+                raise YamlError("its aliases stand for too much", 1)
             repeated = tuple(_repeated(node, set())) if node is not None else ()
             data = loader.construct_document(node) if node is not None else None
         finally:
@@ -84,9 +89,37 @@ def parse_yaml(content: bytes) -> YamlText:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         problem = getattr(error, "problem", None) or str(error)
         raise YamlError(str(problem).strip(), mark.line + 1 if mark else 1) from error
-    except RecursionError as error:
-        raise YamlError("nested too deep", 1) from error
     return YamlText(data, repeated, node)
+
+
+def _refuse_depth(content: bytes) -> None:
+    """Raises YamlError for what would exhaust the stack of libyaml's composer, which is C."""
+    depth = 0
+    for event in yaml.parse(content, Loader=_TextLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise YamlError(f"nested deeper than {MAX_DEPTH}", line)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _weight(node: Any, known: dict[int, int]) -> int:
+    """How many values `node` stands for, each alias counted in full."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = 0  # being counted: whoever meets it again is inside it
+        parts = (
+            [part for pair in node.value for part in pair]
+            if isinstance(node, yaml.MappingNode)
+            else node.value
+        )
+        known[id(node)] = 1 + sum(_weight(part, known) for part in parts)
+    elif not known[id(node)]:
+        raise YamlError("an alias stands for something that it is in", node.start_mark.line + 1)
+    return known[id(node)]
 
 
 def _repeated(node: Any, seen: set[int]) -> list[tuple[str, int]]:

@@ -237,3 +237,15 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     thread.join()
     for pool in distro_http._pools().values():
         pool.clear()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[..., Path]:
+    """Writes documents, by id, into one directory."""
+
+    def write(**documents: str) -> Path:
+        for name, text in documents.items():
+            (tmp_path / f"{name.replace('_', '-')}.yaml").write_text(text)
+        return tmp_path
+
+    return write

@@ -1,0 +1,152 @@
+"""Objective documents, and sizes as people write them."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from bot.distro import (
+    Growth,
+    Sizes,
+    Target,
+    check_configuration,
+    load_configuration,
+    objective_from_data,
+    parse_size,
+)
+from bot.errors import UsageError
+
+WORKLOAD = """\
+document: feedback-pipeline-workload
+version: 1
+data:
+  name: Web
+  description: A web server
+  maintainer: web-sig
+  labels: [web]
+"""
+ENVIRONMENT = """\
+document: feedback-pipeline-environment
+version: 1
+data:
+  name: Minimal
+  description: Little
+  maintainer: web-sig
+  repositories: [distro]
+  packages: [glibc-minimal-langpack]
+  labels: [web]
+"""
+REPOSITORY = """\
+document: feedback-pipeline-repository
+version: 2
+data:
+  name: Distro
+  description: Some
+  maintainer: web-sig
+  source:
+    repos:
+      base:
+        baseurl: https://example.org/$basearch/
+    releasever: 9
+    architectures: [x86_64, aarch64]
+"""
+OBJECTIVE = """\
+document: minimize-objective
+version: 1
+data:
+  name: nginx stays small
+  description: what and why
+  maintainer: web-sig
+  workload: nginx
+"""
+
+
+@pytest.fixture
+def load(folder):
+    return lambda **documents: load_configuration(folder(**documents))
+
+
+def test_an_objective_with_everything(load):
+    text = (
+        OBJECTIVE
+        + """\
+  environment: minimal
+  repository: distro
+  architectures: [x86_64]
+  limits: {packages: 45, installed_size: 60 MB, layer_size: 25 MiB}
+  growth: {bytes: 500 kB, percent: 2}
+  unwanted: {perl-interpreter: "30 MB for one script", systemd: null}
+  target: {installed_size: 45 MB, by: 2027-03-01}
+"""
+    )
+    nginx, distro = WORKLOAD, REPOSITORY
+    objective = load(o=text, nginx=nginx, minimal=ENVIRONMENT, distro=distro).objectives["o"]
+    assert objective.limits == Sizes(45, 60 * 10**6, 25 * 2**20)
+    assert objective.growth == Growth(500_000, 2.0)
+    assert objective.unwanted == {"perl-interpreter": "30 MB for one script", "systemd": None}
+    assert objective.target == Target(Sizes(installed_size=45 * 10**6), date(2027, 3, 1))
+    assert (objective.workload, objective.environment, objective.architectures) == (
+        "nginx",
+        "minimal",
+        ("x86_64",),
+    )
+
+
+def test_an_objective_may_say_little(load):
+    objective = load(o=OBJECTIVE, nginx=WORKLOAD).objectives["o"]
+    assert (objective.limits, objective.growth, objective.target) == (Sizes(), None, None)
+    assert objective.environment is None and objective.architectures == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ("limits: {size: 3}", "limits.size", "unknown key `size`; expected one of packages"),
+        ("limits: {installed_size: 60 XB}", "limits.installed_size", "such as `60 MB`"),
+        ("limits: {packages: -1}", "limits.packages", "expected 0 or more, not `-1`"),
+        ("limits: {packages: many}", "limits.packages", "expected a whole number, not `many`"),
+        ("growth: {}", "growth", "expected `bytes`, `percent` or both"),
+        ("growth: {percent: x}", "growth.percent", "expected a number, not `x`"),
+        ("target: {installed_size: 1 MB}", "target.by", "`by` is missing"),
+        ("target: {by: 2027-01-01}", "target", "expected `packages`"),
+        ("target: {packages: 1, by: soon}", "target.by", "a date such as 2027-03-01, not `soon`"),
+        ("workload: ngnx", "workload", "no workload document is called `ngnx`; did you mean"),
+        ("environment: minimum", "environment", "no environment document is called"),
+        ("colour: red", "colour", "unknown key `colour`"),
+    ],
+)
+def test_a_wrong_objective_is_refused_with_its_place(folder, text, place, message):
+    lines = OBJECTIVE.replace("  workload: nginx\n", "") if "workload" in text else OBJECTIVE
+    report = check_configuration(folder(o=f"{lines}  {text}\n", nginx=WORKLOAD))
+    (problem,) = report.errors
+    assert problem.field == f"data.{place}"
+    assert problem.line == (7 if "workload" in text else 8)
+    assert message in problem.message
+
+
+def test_an_objective_elsewhere_is_checked_the_same_way():
+    data = {"name": "n", "workload": "w", "limits": {"packages": 4}, "target": {
+        "packages": 3, "by": date(2027, 3, 1)}}  # fmt: skip
+    objective = objective_from_data("file#1", data)
+    assert (objective.id, objective.limits.packages) == ("file#1", 4)
+    assert objective.target == Target(Sizes(packages=3), date(2027, 3, 1))
+    with pytest.raises(UsageError, match=r"file#1 is not right: limits\.size: unknown key"):
+        objective_from_data("file#1", {"name": "n", "workload": "w", "limits": {"size": 1}})
+    with pytest.raises(UsageError, match="expected a mapping"):
+        objective_from_data("file#1", ["x"])
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("60 MB", 60_000_000), ("500kB", 500_000), ("0.1 MB", 100_000), ("1 KiB", 1024),
+     ("1.5GiB", 3 * 2**29), ("12", 12), ("12 B", 12)],
+)  # fmt: skip
+def test_sizes(text, size):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "MB", "-1 MB", "1 TB MB", "1,5 MB", "1 mbit"])
+def test_what_is_no_size(text):
+    with pytest.raises(ValueError, match="expected a size such as"):
+        parse_size(text)
