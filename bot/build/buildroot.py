@@ -214,10 +214,14 @@ class Buildroots:
             with suppress(OSError):
                 if not path.name.startswith(".") and path != keep:
                     found.append((path.stat().st_mtime, path))
-        for _, path in sorted(found)[: max(len(found) + 1 - self._most, 0)]:
+        excess = len(found) + 1 - self._most
+        for _, path in sorted(found):
+            if excess <= 0:
+                return
             with held(self._lock(path.name), alone=True, wait=False) as ours:
                 if ours:
                     remove_tree(path)
+                    excess -= 1
 
 
 def remove_tree(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from bot.build.buildroot import BUILD_DIRECTORY
@@ -16,6 +17,10 @@ BUILD_LIMITS = Limits(
     file_size=8 * _GIBIBYTE,
     tmp=_GIBIBYTE,
 )
+_TAIL_LINES = 30
+_STAGE = re.compile(r"Bad exit status from \S+ \((%\w+)\)")
+# A compiler's or linker's own word before rpm's, which only says that a script failed.
+_CAUSE = re.compile(r"\S:\d+(?::\d+)?: (?:fatal )?error: |: command not found$|: cannot find -l")
 # Any fixed time: both sides have the same, and the same tree gives the same bytes.
 _EPOCH = 1_700_000_000
 
@@ -69,3 +74,18 @@ def limit_message(finished: Finished, limits: Limits) -> str:
         "disk": f"a file of it passed {limits.file_size} bytes",
     }
     return f"The build was ended: {reasons[finished.limit or 'time']}."
+
+
+def failure_message(status: int, said: str) -> str:
+    """What a person reads of a build that failed: where and why in one line, then its last lines.
+
+    `said` is the end of the build's output.
+    """
+    lines = said.splitlines()
+    stage = _STAGE.search(said)
+    cause = next((line.strip() for line in lines if _CAUSE.search(line)), None)
+    if cause is None:
+        cause = next((line.strip() for line in lines if line.startswith("error: ")), "")
+    where = f" in {stage[1]}" if stage else ""
+    first = f"rpmbuild ended with status {status}{where}" + (f": {cause}" if cause else ".")
+    return "\n".join([first, *lines[-_TAIL_LINES:]])

@@ -149,7 +149,7 @@ class MockBuilder:
             for name in ("root.log", "build.log"):
                 # Written by mock's processes: plain files only.
                 if (result / name).is_file() and not (result / name).is_symlink():
-                    output.write((result / name).read_bytes())
+                    output.write((result / name).read_bytes() + b"\n")
         if status == 0:
             return None
         text = log.read_text("utf-8", "replace")

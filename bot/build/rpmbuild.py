@@ -25,6 +25,7 @@ from bot.build.headers import packages_of, read_headers
 from bot.build.invocation import (
     BUILD_LIMITS,
     build_environment,
+    failure_message,
     limit_message,
     rpmbuild_command,
 )
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 # rpmbuild's exit status when %generate_buildrequires asked for more (rpmbuild(8)).
 _MORE_NEEDED = 11
 _MOST_ROUNDS = 10
-_TAIL_LINES = 30
 _FREE = 1024**3  # bytes
 # $1 is the topdir, the rest rpmbuild's command. rpm makes its own directories, not these.
 _START = 'mkdir -p "$1/home" "$1/tmp"; shift; exec "$@"'
@@ -120,7 +120,7 @@ class RpmbuildBuilder:
                 )
             log = scratch / "build.log"
             log.write_text(preface(prepared, packages, extra))
-            if prepared.tree.generates_requirements:
+            if prepared.generates_requirements:
                 asked = self._asked(prepared, root, scratch, log)
                 if isinstance(asked, Finished):
                     return self._failed(asked, key, log)
@@ -205,9 +205,8 @@ class RpmbuildBuilder:
         kept = self._kept.failed_log(key, log)
         if finished.limit is not None:
             return BuildFailed("limit", limit_message(finished, self._limits), kept)
-        tail = finished.stdout.decode("utf-8", "replace").splitlines()[-_TAIL_LINES:]
-        message = f"rpmbuild ended with status {finished.returncode}. Its last lines:\n"
-        return BuildFailed("failed", message + "\n".join(tail), kept)
+        said = finished.stdout.decode("utf-8", "replace")
+        return BuildFailed("failed", failure_message(finished.returncode, said), kept)
 
     def _require_space(self) -> None:
         free = shutil.disk_usage(self._cache.directory("scratch")).free

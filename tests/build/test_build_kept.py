@@ -1,0 +1,225 @@
+"""Builds that are kept, RPM files that are collected, buildroots that are shared."""
+
+import os
+import threading
+
+import pytest
+
+from bot.build.buildroot import (
+    Buildroots,
+    MissingRequirementError,
+    base_packages,
+    buildroot_key,
+    solve_buildroot,
+)
+from bot.build.collect import collect_rpms, is_wanted
+from bot.build.kept import KeptBuild, KeptBuilds, MoreRequirements, build_key
+from bot.distro import Cache
+from bot.errors import SurroundingsError
+from bot.model import Closure, Dependency, ImageKey, Location, Nevra, Package, SnapshotState
+
+
+def package(name="a", path=None, checksum="11"):
+    url = path.as_uri() if path else "file:///a"
+    return Package(
+        Nevra(name, 0, "1", "1", "x86_64"),
+        "a",
+        "overlay",
+        (Dependency("requires", "b", ("pre",), generated=True),),
+        ("/usr/bin/a",),
+        10,
+        9,
+        8,
+        Location(url, "sha256", checksum, 8, 1, 2),
+    )
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return Cache(tmp_path / "cache")
+
+
+def put(kept, tmp_path, key="k"):
+    rpm = tmp_path / "a-1+2-1.x86_64.rpm"
+    rpm.write_bytes(b"rpm")
+    log = tmp_path / "log"
+    log.write_text("built")
+    return kept.put(key, [package(path=rpm)], log, ["a note"])
+
+
+def test_a_kept_build_comes_back_as_it_was(cache, tmp_path):
+    kept = KeptBuilds(cache)
+    assert kept.get("k") is None
+    put(kept, tmp_path)
+    found = kept.get("k")
+    assert isinstance(found, KeptBuild)
+    assert found.packages == (package(),)
+    assert found.rpms[0].read_bytes() == b"rpm"
+    assert found.packages[0].location.url == found.rpms[0].as_uri()
+    assert (found.log.read_text(), found.notes) == ("built", ("a note",))
+
+
+def test_a_damaged_build_is_as_none(cache, tmp_path):
+    kept = KeptBuilds(cache)
+    put(kept, tmp_path).rpms[0].unlink()
+    assert kept.get("k") is None
+
+
+def test_what_a_build_asks_for_is_kept_too(cache):
+    kept = KeptBuilds(cache)
+    kept.ask_for_more("k", ["x >= 1"])
+    assert kept.get("k") == MoreRequirements(("x >= 1",))
+
+
+def test_the_longest_unused_builds_go(cache, tmp_path):
+    kept = KeptBuilds(cache, most=2)
+    for number, key in enumerate("abc"):
+        os.utime(put(kept, tmp_path, key).log.parent, (number, number))
+    put(kept, tmp_path, "d")
+    assert [key for key in "abcd" if kept.get(key)] == ["c", "d"]
+
+
+def test_the_key_moves_with_everything_that_can_change_packages():
+    keys = {
+        build_key(builder, tree, root, definitions, arch, check=check)
+        for builder, tree, root, definitions, arch, check in (
+            ("rpmbuild", "t", "r", {}, "x86_64", False),
+            ("mock", "t", "r", {}, "x86_64", False),
+            ("rpmbuild", "u", "r", {}, "x86_64", False),
+            ("rpmbuild", "t", "s", {}, "x86_64", False),
+            ("rpmbuild", "t", "r", {"dist": ".el9"}, "x86_64", False),
+            ("rpmbuild", "t", "r", {}, "aarch64", False),
+            ("rpmbuild", "t", "r", {}, "x86_64", True),
+        )
+    }
+    assert len(keys) == 7
+
+
+def test_links_and_other_things_that_a_build_left_are_not_taken(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("password")
+    left = tmp_path / "RPMS" / "x86_64"
+    left.mkdir(parents=True)
+    (left / "good-1-1.x86_64.rpm").write_bytes(b"rpm")
+    (left / "evil-1-1.x86_64.rpm").symlink_to(secret)
+    os.mkfifo(left / "pipe-1-1.x86_64.rpm")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "other-1-1.x86_64.rpm").write_bytes(b"rpm")
+    (tmp_path / "RPMS" / "linked").symlink_to(tmp_path / "elsewhere")
+    taken = collect_rpms(tmp_path / "RPMS", tmp_path / "taken")
+    assert [path.name for path in taken] == ["good-1-1.x86_64.rpm"]
+    (tmp_path / "all").symlink_to(tmp_path / "elsewhere")
+    assert collect_rpms(tmp_path / "all", tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("a-1-1.x86_64.rpm", True),
+        ("a-debuginfo-1-1.x86_64.rpm", False),
+        ("a-debugsource-1-1.x86_64.rpm", False),
+        ("a-libs-debuginfo-1-1.x86_64.rpm", False),
+        ("a-1-1.src.rpm", False),
+    ],
+)
+def test_debug_and_source_packages_are_not_wanted(tmp_path, name, wanted):
+    assert is_wanted(tmp_path / name) is wanted
+
+
+class FakePool:
+    def __init__(self, closure=None, known=()):
+        self.closure, self.known, self.asked = closure, known, None
+
+    def solve_names(self, names, weak):
+        assert weak is False
+        self.asked = names
+        return self.closure
+
+    def provides(self, name):
+        return name in self.known
+
+
+def closure(**values):
+    return Closure(ImageKey("", "", "", "x86_64"), SnapshotState("s", ()), **values)
+
+
+def test_a_missing_build_requirement_is_named():
+    pool = FakePool(closure(status="unsolvable", missing=("libnone-devel",)))
+    with pytest.raises(MissingRequirementError, match="nothing provides libnone-devel") as raised:
+        solve_buildroot(pool, ["gcc", "gcc", "libnone-devel"])
+    assert raised.value.missing == ("libnone-devel",)
+    assert pool.asked == ("gcc", "libnone-devel")
+
+
+def test_a_document_without_build_packages_gets_the_usual_ones_that_exist():
+    pool = FakePool(known=("rpm-build", "bash"))
+    assert base_packages(pool, ()) == ("bash", "rpm-build")
+    assert base_packages(pool, ("mine",)) == ("mine",)
+
+
+def test_a_buildroots_name_is_its_content_whatever_the_order():
+    one, two = package(checksum="11"), package("b", checksum="22")
+    assert buildroot_key([one, two]) == buildroot_key([two, one])
+    assert buildroot_key([one]) != buildroot_key([one, two])
+
+
+@pytest.fixture
+def installs(monkeypatch):
+    made = []
+
+    def install(root, rpms, count):
+        made.append(count)
+        (root / "usr").mkdir()
+
+    monkeypatch.setattr(Buildroots, "_install", staticmethod(install))
+    return made
+
+
+@pytest.fixture
+def buildroots(cache, tmp_path):
+    rpm = tmp_path / "p.rpm"
+    rpm.write_bytes(b"rpm")
+    return Buildroots(cache, lambda _: rpm, most=2)
+
+
+def test_a_buildroot_is_made_once_for_two_at_the_same_time(buildroots, installs):
+    started = threading.Barrier(2)
+    seen = []
+
+    def use():
+        started.wait()
+        with buildroots.hold([package()]) as root:
+            seen.append(root)
+
+    threads = [threading.Thread(target=use) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(seen)) == 1
+    assert installs == [1]
+
+
+def test_the_longest_unused_buildroot_goes_unless_it_is_in_use(buildroots, installs):
+    first, second, third = ([package(checksum=c)] for c in ("11", "22", "33"))
+    with buildroots.hold(first) as used:
+        with buildroots.hold(second) as idle:
+            os.utime(used.parent, (1, 1))
+            os.utime(idle.parent, (2, 2))
+        with buildroots.hold(third):
+            assert used.is_dir()
+            assert not idle.exists()
+    with buildroots.hold(second):
+        pass
+    assert not used.exists()
+    assert not list(used.parent.parent.glob(".making*"))
+
+
+def test_a_buildroot_that_cannot_be_installed_leaves_nothing(buildroots, monkeypatch, cache):
+    def fail(root, rpms, count):
+        raise SurroundingsError("rpm says no")
+
+    monkeypatch.setattr(Buildroots, "_install", staticmethod(fail))
+    with pytest.raises(SurroundingsError, match="rpm says no"), buildroots.hold([package()]):
+        pass
+    assert list((cache.root / "buildroots").iterdir()) == []
