@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from bot.model import ImageKey, ImageResult
 from bot.report.blocks import Block, Detail, Paragraph, Section, Table, cut, section
 from bot.report.fold import Row, arch_order, architectures
+from bot.report.headline import workload_name
 from bot.report.phrase import Phrase, joined, name, plain
 from bot.report.sizes import (
     plural,
@@ -20,7 +21,7 @@ def image_phrase(place: tuple[str, str, str], *, emphasis: bool = False) -> Phra
     """nginx on minimal, centos-stream-9."""
     workload, environment, repository = place
     return (
-        *name(workload, strong=emphasis),
+        *workload_name(workload, strong=emphasis),
         *plain(" on "), *name(environment), *plain(", "), *name(repository),
     )  # fmt: skip
 
@@ -78,5 +79,5 @@ def where_phrase(images_: Sequence[ImageResult], in_all: set[ImageKey]) -> Phras
     for place, arches in places.items():
         everywhere = {key.arch for key in in_all if place_of(key) == place}
         some = plain(f" ({', '.join(arches)})") if set(arches) != everywhere else ()
-        phrases.append((*name(place[0]), *plain(" on "), *name(place[1]), *some))
+        phrases.append((*workload_name(place[0]), *plain(" on "), *name(place[1]), *some))
     return joined(cut(phrases, 3, "image"), "; ")

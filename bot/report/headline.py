@@ -37,15 +37,23 @@ def headline(result: CheckResult) -> Phrase:
 
 
 def verdict_sentences(result: CheckResult) -> tuple[Phrase, ...]:
-    """Which objectives the change breaks, one sentence for each."""
-    by_name: dict[str, list[Phrase]] = {}
+    """Which objectives the change breaks or moves further off, one sentence for each."""
+    by_name: dict[str, list[ObjectiveResult]] = {}
     for _, objective in newly_broken(result):
-        by_name.setdefault(objective.name, []).append(objective_value(objective))
-    return tuple(
-        (*plain("This breaks the objective "), *quoted(name_), *plain(": "),
-         *joined(values, "; "), *plain("."))
-        for name_, values in by_name.items()
-    )  # fmt: skip
+        by_name.setdefault(objective.name, []).append(objective)
+    sentences = []
+    for title_, harmed in by_name.items():
+        verb = "moves further from" if all(map(was_broken, harmed)) else "breaks"
+        values = joined([objective_value(objective) for objective in harmed], "; ")
+        said = (*plain(f"This {verb} the objective "), *quoted(title_), *plain(": "))
+        sentences.append((*said, *values, *plain(".")))
+    return tuple(sentences)
+
+
+def was_broken(objective: ObjectiveResult) -> bool:
+    """Whether the objective was beyond its limit before this change."""
+    before, limit = objective.before, objective.limit
+    return before is not None and limit is not None and before > limit
 
 
 def title(result: CheckResult, longest: int = 140) -> str:
@@ -53,15 +61,24 @@ def title(result: CheckResult, longest: int = 140) -> str:
     text = _title(result, changed_rows(result))
     if result.stage == "predicted" and result.verdict != "neutral":
         text = f"{text} (predicted)"
+    if result.verdict == "neutral" and any(image.changed for image in result.images):
+        text = f"Not all evaluated. {text}"
     return text if len(text) <= longest else text[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def image_name(row: Row) -> Phrase:
-    """The workload, with emphasis; the package itself for the implicit workload `@self`."""
-    workload = row.place[0]
-    if workload == "@self":
+    """The workload of a row, with emphasis."""
+    return workload_name(row.place[0], strong=True)
+
+
+def workload_name(workload: str, *, strong: bool = False) -> Phrase:
+    """A workload; `@self` and `@self:NAME` are packages that no workload holds."""
+    itself, _, package = workload.partition(":")
+    if itself != "@self":
+        return name(workload, strong=strong)
+    if not package:
         return plain("the package itself")
-    return name(workload, strong=True)
+    return (*name(package, strong=strong), *plain(" itself"))
 
 
 def where(row: Row) -> str:
@@ -94,12 +111,20 @@ def _first_sentence(result: CheckResult, rows: Sequence[Row]) -> Phrase:
 
 
 def _nothing_sentence(result: CheckResult) -> Phrase:
-    if result.verdict == "success":
-        return plain("No image changes.")
     at_fault = result.verdict == "failure"
-    start = "This change cannot be evaluated: " if at_fault else "Not evaluated: "
-    reason = prose(result.problems[0]) if result.problems else plain("no reason is known.")
-    return (*plain(start), *reason)
+    if at_fault and newly_broken(result):
+        return plain("No image changes by much, but an objective is harmed.")
+    if result.problems and result.verdict != "success":
+        start = "This change cannot be evaluated: " if at_fault else "Not evaluated: "
+        return (*plain(start), *prose(result.problems[0]))
+    broken = [row for row in fold(result.images) if row.first.base.status != "ok"]
+    if result.verdict == "neutral" and broken:
+        row = broken[0]
+        return (
+            *plain("Not evaluated: "), *image_name(row),
+            *plain(f" {where(row)} could not be installed before this change either."),
+        )  # fmt: skip
+    return plain("No image changes.")
 
 
 def _broken_sentence(rows: Sequence[Row]) -> Phrase:
@@ -209,13 +234,22 @@ def objective_value(objective: ObjectiveResult) -> Phrase:
         state = " is present" if objective.value else " is absent"
         return (*code(unwanted), *plain(state), *reason)
     value = metric_text(objective.metric, objective.value)
-    limit = metric_text(objective.metric, objective.limit)
-    return plain(f"{value}, the limit is {limit}")
+    if objective.limit is not None:
+        limit = metric_text(objective.metric, objective.limit)
+        over = (objective.value or 0) - objective.limit
+        value = (
+            f"{metric_text(objective.metric, over)} over the limit of {limit}"
+            if value == limit and over > 0
+            else f"{value}, the limit is {limit}"
+        )
+    reason = (*plain(" ("), *prose(objective.reason), *plain(")")) if objective.reason else ()
+    return (*plain(value), *reason)
 
 
 def _title(result: CheckResult, rows: Sequence[Row]) -> str:
     broken = newly_broken(result)
-    if not rows or rows[0].broken or (rows[0].repaired and not broken):
+    lost = any(row.broken for row in rows)
+    if (not rows or rows[0].broken or rows[0].repaired) and not (broken and not lost):
         return to_plain(_first_sentence(result, rows)).removesuffix(".")
     if broken:
         image, objective = broken[0]

@@ -14,7 +14,7 @@ from bot.report.blocks import (
 )
 from bot.report.cells import ARROW, image_phrase, place_of, rest_section, row_arches, table
 from bot.report.fold import Row, arch_order, architectures, known_delta, size_delta
-from bot.report.headline import metric_text
+from bot.report.headline import metric_text, was_broken
 from bot.report.phrase import Phrase, code, joined, plain, prose, strong
 from bot.report.sizes import (
     count_span,
@@ -204,7 +204,7 @@ def _state(objective: ObjectiveResult) -> Phrase:
     elif objective.met:
         state = plain("met")
     elif objective.worse:
-        state = strong("broken by this change")
+        state = strong("further from it" if was_broken(objective) else "broken by this change")
     else:
-        state = plain("broken before, no worse")
+        state = plain("broken before, no worse" if was_broken(objective) else "broken")
     return (*state, *plain(": "), *prose(objective.reason)) if objective.reason else state

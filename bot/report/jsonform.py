@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from bot.closure import totals
 from bot.model import (
     BuildNote,
     CheckResult,
@@ -30,7 +31,7 @@ from bot.model import (
 )
 
 if TYPE_CHECKING:
-    from bot.distro import ConfigurationReport
+    from bot.distro import ConfigurationReport, DocumentProblem
 
 Json = dict[str, Any]
 
@@ -106,11 +107,17 @@ def configuration_to_json(report: ConfigurationReport) -> Json:
     """CONTRACT's `config check` object."""
     return {
         "documents": report.documents,
-        "errors": [
-            {"file": str(e.file), "line": e.line, "field": e.field, "message": e.message}
-            for e in report.errors
-        ],
-        "unused": [str(unused) for unused in report.unused],
+        "errors": [_problem(error) for error in report.errors],
+        "unused": [_problem(unused) for unused in report.unused],
+    }
+
+
+def _problem(problem: DocumentProblem) -> Json:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "field": problem.field,
+        "message": problem.message,
     }
 
 
@@ -143,6 +150,7 @@ def _closure(closure: Closure) -> Json:
     }
     if closure.status != "ok":
         return {**head, "totals": None, "packages": None}
+    sums = totals(closure)
     names = {package.nevra: str(package.nevra) for package in closure.packages}
     required_by: dict[Nevra, list[Json]] = {nevra: [] for nevra in names}
     for edge in closure.edges:
@@ -151,7 +159,13 @@ def _closure(closure: Closure) -> Json:
         )
     return {
         **head,
-        "totals": _totals(closure.packages),
+        "totals": {
+            "packages": sums.packages,
+            "installed_size": sums.installed_size,
+            "known_size": sums.known_size,
+            "installed_size_nodocs": sums.installed_size_nodocs,
+            "download_size": sums.download_size,
+        },
         "packages": [
             {
                 "nevra": names[package.nevra],
@@ -284,23 +298,3 @@ def _build(build: BuildNote) -> Json:
         "log": build.log,
         "seconds": build.seconds,
     }
-
-
-def _totals(packages: tuple[Package, ...]) -> Json:
-    sizes = [package.installed_size for package in packages]
-    return {
-        "packages": len(packages),
-        "installed_size": _sum(sizes),
-        "known_size": sum(size for size in sizes if size is not None),
-        "installed_size_nodocs": _sum(package.installed_size_nodocs for package in packages),
-        "download_size": _sum(package.download_size for package in packages),
-    }
-
-
-def _sum(sizes: Iterable[int | None]) -> int | None:
-    total = 0
-    for size in sizes:
-        if size is None:
-            return None
-        total += size
-    return total

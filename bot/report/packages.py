@@ -26,8 +26,9 @@ from bot.report.cells import (
     where_phrase,
 )
 from bot.report.fold import Row, architectures
+from bot.report.headline import workload_name
 from bot.report.mermaid import chains_graph
-from bot.report.phrase import Phrase, code, listing, name, plain
+from bot.report.phrase import Phrase, code, listing, plain
 from bot.report.reasons import Arrival, arrivals, line_phrase, short_name
 from bot.report.sizes import (
     count_span,
@@ -225,4 +226,4 @@ def _keys(keys: Sequence[ImageKey], rows: Sequence[Row]) -> Phrase:
     place = next(iter(places))
     checked = next((row.checked for row in rows if row.place == place), ())
     arches = architectures([key.arch for key in keys], checked)
-    return (*plain("in "), *name(place[0]), *plain(f" ({arches})"))
+    return (*plain("in "), *workload_name(place[0]), *plain(f" ({arches})"))

@@ -153,6 +153,6 @@ def _append(pieces: list[Piece], piece: Piece) -> None:
 
 
 def _is_word(token: str) -> bool:
-    return (
+    return token == "%" or (
         _WORD.fullmatch(token) is not None and _REFERENCE.fullmatch(token.strip(".,;:!?")) is None
     )

@@ -50,12 +50,11 @@ def print_check(result: CheckResult, console: Console) -> None:
 def print_configuration(report: ConfigurationReport, console: Console) -> None:
     """How many documents there are, and what is wrong in which."""
     console = fitted(console)
-    for error in report.errors:
-        place = Text(visible(f"{error.file}:{error.line}"), style="bold")
-        field = Text(f" {visible(error.field)}: " if error.field else " ", style="cyan")
-        show(console, place + field + Text(visible(error.message, 1000)))
-    for unused in report.unused:
-        show(console, Text(visible(f"not used: {unused}", 1000), style="yellow"))
+    for problem in (*report.errors, *report.unused):
+        place = Text(visible(f"{problem.file}:{problem.line}"), style="bold")
+        field = Text(f" {visible(problem.field)}: " if problem.field else " ", style="cyan")
+        note = Text("" if problem in report.errors else "not used: ", style="yellow")
+        show(console, place + field + note + Text(visible(problem.message, 1000)))
     errors = plural(len(report.errors), "error")
     style = "bold red" if report.errors else "bold green"
     show(console, Text(f"{plural(report.documents, 'document')}, {errors}", style=style))

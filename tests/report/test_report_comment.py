@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from bot.model import ARCHITECTURES, BuildNote, RepositoryState, Side, SnapshotState, SpecLine
+from bot.model import (
+    ARCHITECTURES,
+    BuildNote,
+    ObjectiveResult,
+    RepositoryState,
+    Side,
+    SnapshotState,
+    SpecLine,
+)
 from bot.report import (
     COMMENT_MARKER,
     comment_needed,
@@ -130,6 +138,44 @@ def test_a_broken_objective_is_said_below_the_headline_and_in_the_open(samples):
     assert "<summary>Objectives" not in text
 
 
+def small_growth(samples, **others):
+    objective = ObjectiveResult(
+        "stays small", "installed_size", 59_990_000, 60_010_000, 60_000_000, False, worse=True
+    )
+    image = samples.image("x86_64", (), changed=False, objectives=(replace(objective, **others),))
+    return samples.result(image, verdict="failure")
+
+
+def test_an_objective_broken_by_a_growth_below_the_noise_is_still_explained(samples):
+    text = render_comment(small_growth(samples))
+    assert "### No image changes by much, but an objective is harmed." in text
+    assert "This breaks the objective “stays small”: 60 MB, the limit is 60 MB." in text
+    assert comment_needed(small_growth(samples))
+
+
+def test_an_objective_that_was_broken_before_is_not_broken_by_this_change(samples):
+    text = render_comment(small_growth(samples, before=60_005_000))
+    assert "This moves further from the objective" in text
+    assert "**further from it**" in text
+
+
+def test_a_growth_limited_in_percent_alone_says_its_reason(samples):
+    growth = {"metric": "growth", "before": 0, "value": 1_200_000, "limit": None}
+    text = render_comment(small_growth(samples, **growth, reason="more than 2 % in one change"))
+    assert "“stays small”: +1.2 MB (more than 2 `%` in one change)." in text
+
+
+def test_a_package_that_no_workload_holds_is_called_by_its_name(samples):
+    one = replace(
+        samples.image("x86_64", samples.perl("x86_64")), key=samples.key("x86_64", "@self")
+    )
+    text = render_comment(samples.result(one))
+    assert "to the package itself on x86_64" in text
+    assert "@self" not in text
+    one = replace(one, key=samples.key("x86_64", "@self:nginx-core"))
+    assert "to **nginx-core** itself on x86_64" in render_comment(samples.result(one))
+
+
 def test_objectives_that_are_met_are_folded(samples):
     images = [
         replace(image, objectives=tuple(o for o in image.objectives if o.met))
@@ -211,6 +257,15 @@ def test_an_image_broken_on_both_sides_is_told_as_not_evaluated(samples):
     result = samples.result(samples.image("x86_64", samples.perl("x86_64")), image)
     assert "(s390x) could not be installed before this change either: nothing provides x" in (
         render_comment(result)
+    )
+
+
+def test_a_base_broken_everywhere_is_the_headline_of_a_neutral_result(samples):
+    both = Side("unsolvable", ("nothing provides x",))
+    image = samples.image("s390x", (), base=both, head=both, changed=False, changed_packages=())
+    result = samples.result(image, verdict="neutral")
+    assert headline(result) == (
+        "Not evaluated: **nginx** on s390x could not be installed before this change either."
     )
 
 

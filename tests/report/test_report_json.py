@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot.distro import ConfigurationReport, DocumentProblem
 from bot.model import (
     Closure,
     Dependency,
@@ -207,16 +208,19 @@ def test_why_and_what_if_have_the_fields_of_the_contract(samples):
 
 
 def test_a_configuration_report_has_the_fields_of_the_contract():
-    class Problem:
-        file, line, field, message = "a.yaml", 3, "data.name", "is missing"
-
-    class Report:
-        documents, errors, unused = 2, (Problem,), ("view.yaml",)
-
-    assert configuration_to_json(Report) == {
+    error = DocumentProblem("a.yaml", 3, "data.name", "is missing")
+    unused = DocumentProblem("v.yaml", 1, "document", "views need a buildroot")
+    assert configuration_to_json(ConfigurationReport(2, (error,), (unused,))) == {
         "documents": 2,
         "errors": [{"file": "a.yaml", "line": 3, "field": "data.name", "message": "is missing"}],
-        "unused": ["view.yaml"],
+        "unused": [
+            {
+                "file": "v.yaml",
+                "line": 1,
+                "field": "document",
+                "message": "views need a buildroot",
+            }
+        ],
     }
 
 

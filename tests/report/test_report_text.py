@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from bot.distro import ConfigurationReport, DocumentProblem
 from bot.model import (
     Closure,
     Edge,
@@ -129,13 +130,10 @@ def test_what_if_says_what_leaves_and_what_it_saves(samples):
 
 
 def test_a_configuration_report_names_every_place():
-    class Problem:
-        file, line, field, message = "configs/a.yaml", 3, "data.name", "is missing"
-
-    class Report:
-        documents, errors, unused = 2, (Problem,), ("view.yaml",)
-
-    text = printed(print_configuration, Report)
+    error = DocumentProblem("configs/a.yaml", 3, "data.name", "is missing")
+    unused = DocumentProblem("configs/v.yaml", 1, "", "views need a buildroot")
+    text = printed(print_configuration, ConfigurationReport(2, (error,), (unused,)))
+    assert "configs/v.yaml:1 not used: views need a buildroot" in text
     assert "configs/a.yaml:3 data.name: is missing" in text
     assert "2 documents, 1 error" in text
 
