@@ -129,7 +129,7 @@ def _fetch(directory: Path, sources: Path, progress: Progress) -> Debian:
             shutil.rmtree(sources, ignore_errors=True)
     raise MirrorError(
         " ".join(failure.what for failure in failures),
-        failures[0].hint or "Try again later, or name another mirror in MINIMIZE_DEBIAN_MIRROR.",
+        failures[0].hint,
     )
 
 

@@ -137,5 +137,6 @@ def _apt_get(apt: Apt, command: str, *arguments: str, directory: Path | None = N
         raise MirrorError(
             f"apt-get {command} of {apt.suite.codename} for {apt.debian_arch} failed:"
             f" {reason or finished.stderr.strip()[-300:]}",
-            f"Is {apt.mirror} reachable? MINIMIZE_DEBIAN_MIRROR names another mirror.",
+            f"Is {apt.mirror} reachable, and whole? Try again later, or name another mirror in"
+            " MINIMIZE_DEBIAN_MIRROR.",
         )
