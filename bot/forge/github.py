@@ -188,15 +188,14 @@ class GitHub:
                 oauth_token=token,
             )
 
-    async def source(self, pull_request: PullRequest) -> Source:
+    async def source(self, key: PullRequestKey, base_ref: str) -> Source:
         """The base repository has the head's commits too, forks' as well (refs/pull)."""
-        key = pull_request.key
         async with errors_as_ours(f"getting a token for {key.repository}"):
             _, token = await self._client(key.repository)
         return Source(
             f"{self._settings.clone_url}/{key.repository}.git",
             GitCredential("x-access-token", token),
-            (f"refs/pull/{key.number}/head", f"refs/heads/{pull_request.base_ref}"),
+            (f"refs/pull/{key.number}/head", f"refs/heads/{base_ref}"),
         )
 
     async def close(self) -> None:

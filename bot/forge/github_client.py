@@ -117,6 +117,7 @@ async def errors_as_ours(doing: str) -> AsyncIterator[None]:
             raise ForgeError(
                 f"GitHub has had enough requests from us ({doing}): {said}.",
                 f"It asks to wait {wait:.0f} s.",
+                wait,
             ) from error
         if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
             raise ForgeGoneError(

@@ -70,7 +70,7 @@ class Forge(Protocol):
         """Puts a reaction on a comment; the same twice changes nothing."""
         ...
 
-    async def source(self, pull_request: PullRequest) -> Source:
+    async def source(self, key: PullRequestKey, base_ref: str) -> Source:
         """Where git gets the commits, with a credential that is good for a while."""
         ...
 

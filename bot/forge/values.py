@@ -15,7 +15,14 @@ Reaction = Literal["eyes", "+1", "-1", "confused"]
 
 
 class ForgeError(SurroundingsError):
-    """The forge did not do what was asked: away, broken, out of requests. Another try may help."""
+    """The forge did not do what was asked: away, broken, out of requests. Another try may help.
+
+    `wait` is how many seconds it asked us to wait before that, or 0.
+    """
+
+    def __init__(self, what: str, hint: str = "", wait: float = 0.0) -> None:
+        super().__init__(what, hint)
+        self.wait = wait
 
 
 class ForgeRefusedError(ForgeError):

@@ -1,7 +1,7 @@
 """The store: deliveries, checks and comments, in one SQLite file on the server's machine."""
 
 from bot.store.deliveries import Delivery, DeliveryState, NewDelivery, Receipt
-from bot.store.store import CheckRecord, CommentRecord, Store, StoreError, open_store
+from bot.store.store import CheckRecord, CommentRecord, Store, StoreError, now, open_store
 
 __all__ = [
     "CheckRecord",
@@ -12,5 +12,6 @@ __all__ = [
     "Receipt",
     "Store",
     "StoreError",
+    "now",
     "open_store",
 ]

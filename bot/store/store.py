@@ -194,10 +194,22 @@ class Store:
 
     def update_check(self, check: str, **changes: Any) -> None:
         """Changes the named fields of one check."""
-        if "result" in changes and changes["result"] is not None:
-            changes["result"] = json.dumps(changes["result"], separators=(",", ":"))
         with self.writing() as db:
-            db.table("checks").update(check, changes)
+            self._update(db, check, changes)
+
+    def _update(self, db: Database, check: str, changes: dict[str, Any]) -> None:
+        if changes.get("result") is not None:
+            changes = {**changes, "result": json.dumps(changes["result"], separators=(",", ":"))}
+        db.table("checks").update(check, changes)
+
+    def update_open_check(self, check: str, **changes: Any) -> bool:
+        """As `update_check`, if the check is still open; whether it was."""
+        with self.writing() as db:
+            known = db.execute("select open from checks where id = ?", [check]).fetchone()
+            if known is None or not known[0]:
+                return False
+            self._update(db, check, changes)
+            return True
 
     def check(self, check: str) -> CheckRecord | None:
         """One check by its id."""

@@ -89,7 +89,7 @@ async def test_the_pull_request_and_its_files_as_they_are_now(forge, tiny) -> No
     ]
     files = await forge.changed_files(KEY)
     assert [(f.path, f.old_path) for f in files] == [("b.spec", "a.spec"), ("x.patch", None)]
-    source = await forge.source(pull)
+    source = await forge.source(KEY, pull.base_ref)
     assert source.url == tiny.url + "/o/r.git"
     assert source.refs == ("refs/pull/7/head", "refs/heads/main")
     assert "s3cret" not in repr(source)
@@ -244,6 +244,7 @@ async def test_a_long_rate_limit_is_left_to_the_engine(forge, tiny, waits) -> No
     with pytest.raises(ForgeError, match="enough requests") as caught:
         await forge.pull_request(KEY)
     assert not isinstance(caught.value, ForgeRefusedError)
+    assert 800 < caught.value.wait <= 900
     assert waits == []
 
 

@@ -1,0 +1,18 @@
+"""The engine: durable runs of checks on DBOS, what starts them, and what they came to."""
+
+from bot.engine.collector import Collector
+from bot.engine.dispatcher import Dispatcher
+from bot.engine.engine import Engine, Running
+from bot.engine.job import Checker, CheckJob, PredictedCheck
+from bot.engine.steps import CheckSteps
+
+__all__ = [
+    "CheckJob",
+    "CheckSteps",
+    "Checker",
+    "Collector",
+    "Dispatcher",
+    "Engine",
+    "PredictedCheck",
+    "Running",
+]

@@ -1,0 +1,139 @@
+"""From runs back to the store: what the workflows told, kept on the server's machine.
+
+Workers write nothing to the store; this reads what they left in the engine. Reading it twice
+writes the same, so a crash loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from bot.engine.engine import Engine, Running
+from bot.engine.job import CheckJob
+from bot.store import CheckRecord, CommentRecord, Store, now
+
+LOG = logging.getLogger(__name__)
+_BUSY = 0.3
+_IDLE = 1.0
+_STRAY = 120.0  # seconds after which a record without a run is one that a crash left
+
+
+class Collector:
+    """Follows the open checks; `observe` is told of each one predicted, and of each one ended."""
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        observe: Callable[[str, CheckRecord], None] = lambda _what, _check: None,
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._observe = observe
+        self._seen: dict[str, dict[str, Any]] = {}
+        self._unknown_since: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """For ever: follows what is open."""
+        while True:
+            try:
+                open_checks = await self.collect()
+            except Exception:
+                # The next round may do better, and must come.
+                LOG.exception("the engine's news could not be kept")
+                open_checks = 0
+            await asyncio.sleep(_BUSY if open_checks else _IDLE)
+
+    async def collect(self) -> int:
+        """One round; how many checks are open."""
+        records = await asyncio.to_thread(self._store.open_checks)
+        known = await self._engine.running([record.id for record in records])
+        for record in records:
+            await self._keep(record, known[record.id])
+        still_open = {record.id for record in records}
+        self._seen = {check: news for check, news in self._seen.items() if check in still_open}
+        for check in set(self._unknown_since) - still_open:
+            del self._unknown_since[check]
+        return len(records)
+
+    async def _keep(self, record: CheckRecord, running: Running) -> None:
+        told = running.progress
+        changes: dict[str, Any] = {
+            name: told[name]
+            for name in ("stage", "verdict", "summary", "problem", "result")
+            if name in told
+        }
+        if "predicted" in told:
+            moment = datetime.fromtimestamp(told["predicted"], UTC)
+            changes["predicted"] = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        if running.over:
+            changes |= self._ended(running, changes)
+        elif running.status is None and self._strays(record.id):
+            changes |= {"open": False, "stage": "stopped", "problem": "The run was never started."}
+        if not changes or self._seen.get(record.id) == changes:
+            return
+        await self._keep_comment(record, told)
+        if not await asyncio.to_thread(self._store.update_open_check, record.id, **changes):
+            return  # stopped meanwhile
+        self._seen[record.id] = changes
+        after = await asyncio.to_thread(self._store.check, record.id)
+        if after is not None:
+            if record.predicted is None and after.predicted is not None:
+                self._observe("predicted", after)
+            if not after.open:
+                self._observe("finished", after)
+        if running.over and not told.get("done") and running.status != "CANCELLED":
+            await self._say_it_broke(record)
+
+    def _strays(self, check: str) -> bool:
+        """Whether the engine has not known of this record for long: a crash came between them."""
+        since = self._unknown_since.setdefault(check, time.monotonic())
+        return time.monotonic() - since > _STRAY
+
+    def _ended(self, running: Running, changes: dict[str, Any]) -> dict[str, Any]:
+        ended: dict[str, Any] = {"open": False, "finished": now()}
+        if not running.progress.get("done"):
+            ended["stage"] = "stopped"
+            if running.status == "CANCELLED" or running.final == "CANCELLED":
+                ended["problem"] = changes.get("problem") or "The run was cancelled."
+            else:
+                ended["problem"] = "The run broke; the bot's log has the reason."
+        return ended
+
+    async def _say_it_broke(self, record: CheckRecord) -> None:
+        """A run that ended without its own last word: its commit must not stay pending."""
+        LOG.error("the run %s ended without a word", record.id)
+        job = CheckJob(
+            id=record.id,
+            forge=record.forge,
+            repository=record.repository,
+            number=record.number,
+            base_ref=record.base_ref,
+            base_sha=record.base_sha,
+            head_sha=record.head_sha,
+            author=record.author,
+        )
+        await self._engine.withdraw(
+            job, "The check broke", f"The bot's log has the reason, under {record.id}."
+        )
+
+    async def _keep_comment(self, record: CheckRecord, told: dict[str, Any]) -> None:
+        comment = told.get("comment")
+        if comment:
+            await asyncio.to_thread(
+                self._store.record_comment,
+                CommentRecord(
+                    record.forge,
+                    record.repository,
+                    record.number,
+                    comment["id"],
+                    comment["url"],
+                    record.id,
+                    now(),
+                ),
+            )

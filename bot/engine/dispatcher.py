@@ -1,0 +1,225 @@
+"""From deliveries to runs: each new delivery is looked at once, and starts, stops or is ignored.
+
+Deliveries are on disk before this sees them; a crash at any point here leads to the same runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+
+from bot.engine.engine import Engine
+from bot.engine.job import CheckJob, run_id
+from bot.errors import MinimizeError
+from bot.forge import (
+    Forge,
+    ForgeError,
+    ForgeGoneError,
+    ForgeRefusedError,
+    IgnoredEvent,
+    PullRequest,
+    PullRequestEvent,
+    PullRequestKey,
+)
+from bot.settings import Settings
+from bot.store import CheckRecord, Delivery, Store, now
+
+LOG = logging.getLogger(__name__)
+_IDLE = 1.0
+_ATTEMPTS = 8
+_FRESH = 30.0  # seconds in which a forge's API may lag behind its webhook
+
+
+class Dispatcher:
+    """Looks at new deliveries; `wake` it when there is one."""
+
+    def __init__(
+        self,
+        store: Store,
+        forges: Mapping[str, Forge],
+        engine: Engine,
+        settings: Settings,
+        *,
+        lag: float = 1.0,
+    ) -> None:
+        self._store = store
+        self._forges = forges
+        self._engine = engine
+        self._settings = settings
+        self._lag = lag
+        self._woken = asyncio.Event()
+        self._locks: defaultdict[PullRequestKey, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def wake(self) -> None:
+        """Says that a delivery has been kept."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """For ever: handles what is new; what a crash left is new as well."""
+        while True:
+            self._woken.clear()
+            if not await self.handle_new():
+                try:
+                    async with asyncio.timeout(_IDLE):
+                        await self._woken.wait()
+                except TimeoutError:
+                    pass
+
+    async def handle_new(self) -> int:
+        """Handles the deliveries that are due now, some at a time; how many there were."""
+        deliveries = await asyncio.to_thread(self._store.new_deliveries)
+        await asyncio.gather(*(self._handle(delivery) for delivery in deliveries))
+        for key in [key for key, lock in self._locks.items() if not lock.locked()]:
+            del self._locks[key]
+        return len(deliveries)
+
+    async def _handle(self, delivery: Delivery) -> None:
+        """One delivery, to its end or its next try; nothing is lost, nothing is silent."""
+        try:
+            done, reason = await self._decide(delivery)
+            await asyncio.to_thread(
+                self._store.settle_delivery, delivery.id, "done" if done else "ignored", reason
+            )
+            LOG.info("delivery %s (%s): %s", delivery.delivery, delivery.event, reason)
+        except (ForgeGoneError, ForgeRefusedError) as error:
+            LOG.warning("delivery %s: %s", delivery.delivery, error)
+            await asyncio.to_thread(self._store.settle_delivery, delivery.id, "failed", str(error))
+        except MinimizeError as error:
+            await self._again(
+                delivery, str(error), error.wait if isinstance(error, ForgeError) else 0
+            )
+        except Exception:
+            # One bad delivery must not stop the others.
+            LOG.exception("delivery %s could not be handled", delivery.delivery)
+            await self._again(delivery, "A mistake of the bot's own; its log has it.")
+
+    async def _again(self, delivery: Delivery, reason: str, asked: float = 0) -> None:
+        if delivery.attempts + 1 >= _ATTEMPTS:
+            LOG.error("delivery %s is given up: %s", delivery.delivery, reason)
+            await asyncio.to_thread(self._store.settle_delivery, delivery.id, "failed", reason)
+            return
+        LOG.warning("delivery %s, again later: %s", delivery.delivery, reason)
+        pause = max(min(2.0 * 3**delivery.attempts, 900.0), min(asked, 4000.0))
+        await asyncio.to_thread(self._store.postpone_delivery, delivery.id, reason, pause)
+
+    async def _decide(self, delivery: Delivery) -> tuple[bool, str]:
+        """Whether a delivery led to something, and to what."""
+        forge = self._forges.get(delivery.forge)
+        if forge is None:
+            return False, f"The settings no longer have a forge {delivery.forge}."
+        event = forge.event(delivery.event, delivery.body)
+        if isinstance(event, IgnoredEvent):
+            return False, event.reason
+        async with self._locks[event.key]:
+            if event.wish == "stop":
+                stopped = await self._stop(event.key, "The pull request was closed.")
+                return True, f"{event.key} was closed: {stopped} runs stopped."
+            return await self._check(forge, event, delivery)
+
+    async def _check(
+        self, forge: Forge, event: PullRequestEvent, delivery: Delivery
+    ) -> tuple[bool, str]:
+        pull = await self._as_it_is_now(forge, event, delivery)
+        key = event.key
+        if not pull.open:
+            stopped = await self._stop(key, "The pull request was closed.")
+            return stopped > 0, f"{key} is closed by now."
+        others = await asyncio.to_thread(
+            self._store.checks_of, key.forge, key.repository, key.number
+        )
+        check = run_id(key, pull.head_sha, delivery.delivery)
+        for other in others:
+            same = other.head_sha == pull.head_sha and other.base_ref == pull.base_ref
+            settled = other.stage != "stopped" and event.action == "ready_for_review"
+            if other.id != check and same and (other.open or settled):
+                return False, f"{other.id} has this head commit already."
+        open_checks = await asyncio.to_thread(self._store.open_checks)
+        if len(open_checks) >= self._settings.limits.waiting_checks:
+            raise MinimizeError(f"{len(open_checks)} checks wait already.")
+        job = CheckJob(
+            id=check,
+            forge=key.forge,
+            repository=key.repository,
+            number=key.number,
+            base_ref=pull.base_ref,
+            base_sha=pull.base_sha,
+            head_sha=pull.head_sha,
+            author=pull.author,
+            documents=self._settings.documents_for(key.forge, key.repository, pull.base_ref),
+        )
+        # The record first: an engine's run without one would never be seen to end.
+        await asyncio.to_thread(self._store.add_check, _record(job, pull, delivery))
+        # Who waits with many others waits behind who waits alone.
+        crowd = sum(c.forge == key.forge and c.repository == key.repository for c in open_checks)
+        await self._engine.start_check(job, 10 + crowd)
+        reason = f"{pull.head_sha[:12]} is the head now."
+        await self._stop(key, reason, but=job)
+        return True, f"{job.id} started."
+
+    async def _as_it_is_now(
+        self, forge: Forge, event: PullRequestEvent, delivery: Delivery
+    ) -> PullRequest:
+        """The forge's own answer, asked again if it may not know of the push yet."""
+        pull = await forge.pull_request(event.key)
+        for _ in range(2):
+            age = time.time() - datetime.fromisoformat(delivery.received).timestamp()
+            if pull.head_sha == event.head_sha or age > _FRESH:
+                break
+            await asyncio.sleep(self._lag)
+            pull = await forge.pull_request(event.key)
+        return pull
+
+    async def _stop(self, key: PullRequestKey, reason: str, but: CheckJob | None = None) -> int:
+        """Stops the open runs of a pull request, all but one, and says so on their commits."""
+        records = await asyncio.to_thread(
+            self._store.checks_of, key.forge, key.repository, key.number
+        )
+        stopping = [r for r in records if r.open and (but is None or r.id != but.id)]
+        for record in stopping:
+            await self._engine.cancel_check(record.id)
+            if but is None or record.head_sha != but.head_sha:
+                await self._engine.withdraw(_job(record), "Superseded", reason)
+            await asyncio.to_thread(
+                self._store.update_open_check,
+                record.id,
+                stage="stopped",
+                problem=reason,
+                open=False,
+                finished=now(),
+            )
+        return len(stopping)
+
+
+def _record(job: CheckJob, pull: PullRequest, delivery: Delivery) -> CheckRecord:
+    return CheckRecord(
+        id=job.id,
+        forge=job.forge,
+        repository=job.repository,
+        number=job.number,
+        head_sha=job.head_sha,
+        title=pull.title,
+        author=pull.author,
+        url=pull.url,
+        base_ref=pull.base_ref,
+        base_sha=pull.base_sha,
+        delivery=delivery.delivery,
+        private=pull.private,
+        created=delivery.received,
+    )
+
+
+def _job(record: CheckRecord) -> CheckJob:
+    return CheckJob(
+        id=record.id,
+        forge=record.forge,
+        repository=record.repository,
+        number=record.number,
+        base_ref=record.base_ref,
+        base_sha=record.base_sha,
+        head_sha=record.head_sha,
+        author=record.author,
+    )

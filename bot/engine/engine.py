@@ -1,0 +1,271 @@
+"""DBOS, started and stopped: queues, runs by id, and what happens to a worker's runs when it dies.
+
+Only the MIT core is used: no Conductor, no telemetry. What was learnt is beside each line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import sqlite3
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID
+
+from bot.engine.heartbeat import Heartbeat
+from bot.engine.job import CheckJob
+from bot.engine.outcome import Patience, Values
+from bot.engine.steps import CheckSteps
+from bot.engine.workflows import (
+    BUILDS,
+    CHECKS,
+    PROGRESS,
+    WITHDRAW_PRIORITY,
+    WORKFLOW_VERSION,
+    Workflows,
+    final_id,
+    withdraw_id,
+)
+from bot.errors import SurroundingsError, UsageError
+from bot.settings import Settings
+
+LOG = logging.getLogger(__name__)
+Role = Literal["server", "worker"]
+_POLL = 0.1
+_MAX_PRIORITY = 1_000_000
+_QUEUE_OF = {"check": CHECKS, "withdraw": CHECKS, "finish": BUILDS}
+_OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What the engine knows of a check: DBOS's status of its two workflows, and its progress."""
+
+    status: str | None
+    final: str | None
+    progress: Values
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come of it."""
+        if self.status not in _OVER:
+            return False
+        return bool(self.progress.get("done")) or self.final in _OVER or self.status != "SUCCESS"
+
+
+class Engine:
+    """DBOS with the checks' workflows. One at a time in a process: DBOS is a singleton."""
+
+    def __init__(
+        self, steps: CheckSteps, settings: Settings, role: Role, *, pause: float = 2.0
+    ) -> None:
+        self._settings = settings
+        self._role = role
+        self._executor = settings.executor_id(role)
+        self._lock: IO[str] | None = None
+        self._url = _prepared_url(settings)
+        config: DBOSConfig = {
+            "name": "minimize",
+            "system_database_url": self._url,
+            # Unique and stable: a restart finds its own runs by it.
+            "executor_id": self._executor,
+            # Pinned, or changed code would strand the runs in flight.
+            "application_version": settings.engine.application_version or WORKFLOW_VERSION,
+            "log_level": "WARNING",
+            "enable_otlp": False,
+            # JSON, not pickle: a shared database must not be able to run code here.
+            "serializer": DBOSPortableJSONSerializer(),
+        }
+        DBOS(config=config)
+        self._workflows = Workflows(steps, Patience(settings.engine.attempts, pause))
+        self._heartbeat = Heartbeat(self._url, self._executor)
+
+    @property
+    def executor_id(self) -> str:
+        """What this process is called in the engine."""
+        return self._executor
+
+    async def launch(self) -> None:
+        """Starts DBOS and goes on with this process's own runs. Call it before serving."""
+        self._lock = _hold_name(self._settings.data, self._executor)
+        logging.getLogger("dbos").addFilter(_without_cancellations)
+        wanted = {CHECKS: self._settings.engine.predictions, BUILDS: self._settings.engine.builds}
+        listening = [name for name, limit in wanted.items() if limit > 0]
+        DBOS.listen_queues(listening)
+        # It blocks for up to a third of a second, so not on the event loop.
+        await asyncio.to_thread(DBOS.launch)
+        for name, limit in wanted.items():
+            # The limit counts for each process and is one row for all: who works, says it.
+            await DBOS.register_queue_async(
+                name,
+                worker_concurrency=max(limit, 1),
+                polling_interval_sec=_POLL,
+                on_conflict="always_update" if name in listening else "never_update",
+            )
+        await asyncio.to_thread(self._heartbeat.start)
+
+    async def stop(self, seconds: int = 0) -> None:
+        """Stops; runs in flight go on after the next start. `seconds` to wait for them."""
+        await asyncio.to_thread(self._heartbeat.stop)
+        await asyncio.to_thread(
+            DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=seconds
+        )
+        logging.getLogger("dbos").removeFilter(_without_cancellations)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    async def start_check(self, job: CheckJob, priority: int) -> None:
+        """Queues a check; the same id again is the same check. A lower priority runs first."""
+        number = min(max(priority, WITHDRAW_PRIORITY + 1), _MAX_PRIORITY)
+        with SetWorkflowID(job.id), SetEnqueueOptions(priority=number):
+            await DBOS.enqueue_workflow_async(CHECKS, self._workflows.check, job.to_json())
+
+    async def cancel_check(self, check: str) -> None:
+        """Stops a check, whatever part of it runs or waits; one that is over stays as it is."""
+        await DBOS.cancel_workflows_async([check, final_id(check)])
+
+    async def withdraw(self, job: CheckJob, title: str, summary: str) -> None:
+        """Ends the status of a check that was stopped: neutral, with the reason."""
+        with SetWorkflowID(withdraw_id(job.id)), SetEnqueueOptions(priority=WITHDRAW_PRIORITY):
+            await DBOS.enqueue_workflow_async(
+                CHECKS, self._workflows.withdraw, job.to_json(), title, summary
+            )
+
+    async def running(self, checks: Collection[str]) -> dict[str, Running]:
+        """What the engine knows of these checks."""
+        if not checks:
+            return {}
+        ids = [*checks, *map(final_id, checks)]
+        found = await DBOS.list_workflows_async(
+            workflow_ids=ids, load_input=False, load_output=False
+        )
+        statuses = {status.workflow_id: str(status.status) for status in found}
+        known: dict[str, Running] = {}
+        for check in checks:
+            progress: Values = {}
+            for workflow in (check, final_id(check)):
+                # What still waits has told nothing yet.
+                if statuses.get(workflow) not in (None, "ENQUEUED", "DELAYED"):
+                    events = await DBOS.get_all_events_async(workflow)
+                    progress |= _done_of_last(events.get(PROGRESS) or {}, progress)
+            known[check] = Running(statuses.get(check), statuses.get(final_id(check)), progress)
+        return known
+
+    async def queue_lengths(self) -> dict[str, int]:
+        """How many runs wait in each queue."""
+        waiting = await DBOS.list_workflows_async(
+            status="ENQUEUED", load_input=False, load_output=False
+        )
+        lengths = {CHECKS: 0, BUILDS: 0}
+        for status in waiting:
+            name = status.queue_name or CHECKS
+            lengths[name] = lengths.get(name, 0) + 1
+        return lengths
+
+    async def requeue(self, executor: str) -> int:
+        """Queues the runs that `executor` had claimed and never finished; how many there were."""
+        if executor == self._executor:
+            raise UsageError(
+                f"{executor} is this process itself.", "A restart goes on with its own runs."
+            )
+        claimed = await DBOS.list_workflows_async(
+            status="PENDING", executor_id=executor, load_input=False, load_output=False
+        )
+        for name, queue in _QUEUE_OF.items():
+            ids = [status.workflow_id for status in claimed if status.name == name]
+            if ids:
+                await DBOS.resume_workflows_async(ids, queue_name=queue)
+        return len(claimed)
+
+    async def requeue_silent(self) -> list[str]:
+        """Requeues the runs of every worker whose heartbeat has stopped; who they were."""
+        silent = await asyncio.to_thread(self._heartbeat.silent)
+        for executor in silent:
+            count = await self.requeue(executor)
+            LOG.warning("%s has not been heard of: %d runs are queued again", executor, count)
+            await asyncio.to_thread(self._heartbeat.forget, executor)
+        return silent
+
+    async def forget_finished(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> int:
+        """Deletes runs that ended more than `keep_days` ago; how many. DBOS itself never does."""
+        before = (now() - timedelta(days=self._settings.engine.keep_days)).isoformat()
+        deleted = 0
+        while True:
+            old = await DBOS.list_workflows_async(
+                status=list(_OVER),
+                completed_before=before,
+                limit=200,
+                load_input=False,
+                load_output=False,
+            )
+            if not old:
+                return deleted
+            await DBOS.delete_workflows_async([status.workflow_id for status in old])
+            deleted += len(old)
+
+
+def _done_of_last(news: Values, before: Values) -> Values:
+    """The second workflow's progress over the first's: its problem too, if it has none."""
+    return {**news, "problem": news.get("problem")} if before else news
+
+
+def _without_cancellations(record: logging.LogRecord) -> bool:
+    """DBOS logs a cancelled run as an error with a traceback; a superseded check is none."""
+    if "was cancelled during execution" in record.getMessage():
+        return False
+    error: Any = record.exc_info[1] if record.exc_info else None
+    return type(error).__name__ != "DBOSAwaitedWorkflowCancelledError"
+
+
+def _prepared_url(settings: Settings) -> str:
+    """The database's URL; an SQLite file is made and put in WAL, which it then stays in."""
+    database = settings.engine_database()
+    if isinstance(database, str):
+        if not database.startswith(("postgresql://", "postgresql+psycopg://", "postgres://")):
+            raise UsageError(
+                "The engine's database URL does not begin with postgresql://.",
+                "Leave engine.database out for SQLite.",
+            )
+        return database
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(database, timeout=30)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            # SQLite's own default, which DBOS leaves alone; a build of SQLite may differ.
+            (level,) = connection.execute("PRAGMA synchronous").fetchone()
+        finally:
+            connection.close()
+    except (OSError, sqlite3.Error) as error:
+        raise SurroundingsError(
+            f"The engine's database {database} cannot be opened: {error}.",
+            "See that its folder is there and may be written.",
+        ) from error
+    if level < 2:
+        raise SurroundingsError(
+            f"This SQLite does not wait for the disk (synchronous is {level}): runs could be lost.",
+            "Use another build of SQLite, or Postgres.",
+        )
+    return f"sqlite:///{database}"
+
+
+def _hold_name(data: Path, executor: str) -> IO[str]:
+    """Keeps a second process of the same name off this machine: both would run the same runs."""
+    folder = data / "executors"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / executor).open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise UsageError(
+            f"Another process runs as {executor} with the data folder {data}.",
+            "Stop it, or give this one its own engine.executor_id.",
+        ) from error
+    return file

@@ -1,0 +1,81 @@
+"""What a run is about, and who does the thinking for it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from bot.forge import PullRequestKey
+from bot.git import GitRepository
+from bot.model import CheckResult
+
+
+@dataclass(frozen=True, slots=True)
+class CheckJob:
+    """One head commit of one pull request, asked for by one delivery. All of it is plain values.
+
+    `base_sha` is the tip of the base branch; `documents` are the ids of the repository documents
+    that the settings name for it, empty if they name none.
+    """
+
+    id: str
+    forge: str
+    repository: str
+    number: int
+    base_ref: str
+    base_sha: str
+    head_sha: str
+    author: str
+    documents: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> PullRequestKey:
+        """The pull request."""
+        return PullRequestKey(self.forge, self.repository, self.number)
+
+    def to_json(self) -> dict[str, Any]:
+        """As values that any process can read back."""
+        return {**asdict(self), "documents": list(self.documents)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> CheckJob:
+        """What `to_json` gave."""
+        return cls(**{**value, "documents": tuple(value["documents"])})
+
+
+def run_id(key: PullRequestKey, head_sha: str, delivery: str) -> str:
+    """The id of a run, and of its page.
+
+    The delivery is part of it: a force-push A, B, A must not attach to A's cancelled run.
+    """
+    names = "-".join([key.forge, *key.repository.split("/"), str(key.number)])
+    readable = re.sub(r"[^A-Za-z0-9._-]", "_", names)[:100]
+    exact = hashlib.sha256(f"{key}\0{head_sha}\0{delivery}".encode()).hexdigest()
+    return f"{readable}-{head_sha[:10]}-{exact[:10]}"
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedCheck:
+    """A prediction, and whether a rebuild could say more."""
+
+    result: CheckResult
+    worth_building: bool = True
+
+
+class Checker(Protocol):
+    """Who evaluates, builds and solves. Called in a thread, may take long.
+
+    Both raise SurroundingsError where another try may help, UsageError and ChangeError where it
+    would not. `git` has every commit between the job's base and head.
+    """
+
+    def predict(self, job: CheckJob, git: GitRepository) -> PredictedCheck:
+        """The result from the spec files alone, `stage` predicted."""
+        ...
+
+    def finish(self, job: CheckJob, git: GitRepository) -> CheckResult:
+        """The result from the rebuilt packages, `stage` final."""
+        ...

@@ -1,0 +1,111 @@
+"""What a step came to. Steps never raise: what they return is what a restart finds recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from dbos import DBOS
+
+from bot.errors import MinimizeError, SurroundingsError
+from bot.forge import ForgeError, ForgeGoneError, ForgeRefusedError
+
+LOG = logging.getLogger(__name__)
+
+Kind = Literal["ok", "again", "stop", "gone", "failed"]
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`ok` with values; or a sentence: `again` may help, `stop` and `gone` would not, `failed` is
+    a mistake of ours with a number under which the log has it. `wait` is how many seconds a forge
+    asked us to wait."""
+
+    kind: Kind
+    values: Values = field(default_factory=dict)
+    what: str = ""
+    hint: str = ""
+    wait: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the step did what it is for."""
+        return self.kind == "ok"
+
+    @property
+    def sentence(self) -> str:
+        """What went wrong, and what to do about it."""
+        return f"{self.what} {self.hint}".strip()
+
+
+async def outcome_of(doing: str, call: Callable[[], Awaitable[Values]]) -> Values:
+    """Runs one step; every error becomes a value, told apart by whether another try may help."""
+    try:
+        return {"kind": "ok", "values": await call()}
+    except MinimizeError as error:
+        wait = error.wait if isinstance(error, ForgeError) else 0.0
+        return {"kind": _kind(error), "what": error.what, "hint": error.hint, "wait": wait}
+    except TimeoutError:
+        # Another try would take as long again.
+        return {"kind": "stop", "what": f"The time limit ran out while {doing}."}
+    except Exception:
+        # Whatever it is: the pull request is told, and the log has it.
+        number = secrets.token_hex(4)
+        LOG.exception("error %s while %s", number, doing)
+        return {
+            "kind": "failed",
+            "what": f"Something in the bot itself went wrong while {doing} (error {number}).",
+            "hint": "The bot's log has it under this number.",
+        }
+
+
+def _kind(error: MinimizeError) -> Kind:
+    if isinstance(error, ForgeGoneError):
+        return "gone"
+    if isinstance(error, ForgeRefusedError) or not isinstance(error, SurroundingsError):
+        return "stop"
+    return "again"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a step is tried, and how long the pauses are: `first` seconds, then four times
+    as long each, ten minutes at most."""
+
+    attempts: int = 5
+    first: float = 2.0
+
+    def pause(self, attempt: int, asked: float = 0.0) -> float:
+        """Seconds to wait after the try number `attempt` (from 1), or as many as were `asked`."""
+        return max(float(min(self.first * 4 ** (attempt - 1), 600.0)), min(asked, 4000.0))
+
+
+async def attempt(
+    name: str, doing: str, patience: Patience, call: Callable[[], Awaitable[Values]]
+) -> Outcome:
+    """A step of the running workflow, tried again while that may help.
+
+    Each try and each pause is recorded by the engine, so a restart goes on where it was.
+    """
+    recorded: Values = {}
+    for number in range(1, patience.attempts + 1):
+        recorded = await DBOS.run_step_async(
+            {"name": name, "preemptible": True}, outcome_of, doing, call
+        )
+        if recorded["kind"] != "again":
+            break
+        LOG.info("%s: try %d: %s", doing, number, recorded["what"])
+        if number < patience.attempts:
+            await DBOS.sleep_async(patience.pause(number, recorded.get("wait", 0.0)))
+    return Outcome(**recorded)
+
+
+async def in_thread(seconds: float, call: Callable[[], Values]) -> Values:
+    """Runs blocking work off the event loop; TimeoutError after `seconds`."""
+    async with asyncio.timeout(seconds):
+        return await asyncio.to_thread(call)

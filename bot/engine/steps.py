@@ -1,0 +1,187 @@
+"""The steps of a check: every effect of a run is here. Each may run more than once.
+
+A step that writes to the forge looks first: at the pull request's head, and at what is there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from bot.engine.job import Checker, CheckJob
+from bot.engine.outcome import Values, in_thread
+from bot.forge import Forge, ForgeError, StatusReport
+from bot.git import GitMirror, open_mirror
+from bot.model import CheckResult
+from bot.report import (
+    COMMENT_MARKER,
+    check_from_json,
+    check_to_json,
+    comment_needed,
+    render_comment,
+    render_nothing_any_more,
+    status_line,
+)
+from bot.settings import Settings
+
+_MAY_BUILD = ("triage", "write", "maintain", "admin")
+NO_SPEC = "No spec file changed."
+
+
+class CheckSteps:
+    """What the steps need: the forges, who thinks, where git objects are kept, and the limits."""
+
+    def __init__(
+        self,
+        forges: Mapping[str, Forge],
+        checker: Checker,
+        settings: Settings,
+        *,
+        public_url: str | None = None,
+    ) -> None:
+        self._forges = forges
+        self._checker = checker
+        self._settings = settings
+        self._public_url = public_url or settings.public_url
+        self._git_cache: Path = settings.cache / "git"
+
+    def page_url(self, check: str) -> str | None:
+        """The check's own page, if the bot knows its public address."""
+        return f"{self._public_url}/checks/{check}" if self._public_url else None
+
+    async def status(self, job: CheckJob, state: Any, title: str, summary: str = "") -> Values:
+        """Sets the status of the head commit."""
+        report = StatusReport(job.id, state, title, summary, self.page_url(job.id))
+        await self._forges[job.forge].set_status(job.key, job.head_sha, report)
+        return {}
+
+    async def fetch(self, job: CheckJob) -> Values:
+        """Gets the commits; `packaging` says whether a spec, or a file beside one, changed."""
+        listed = await self._forges[job.forge].changed_files(job.key)
+        spec_listed = any(f.path.endswith(".spec") for f in listed)
+        git, fetch = await self._mirror(job)
+
+        def look() -> Values:
+            merge_base = fetch()
+            packaging = spec_listed or _touches_packaging(git, merge_base, job.head_sha)
+            return {"merge_base": merge_base, "packaging": packaging}
+
+        return await in_thread(self._settings.limits.fetch_seconds, look)
+
+    async def predict(self, job: CheckJob) -> Values:
+        """The prediction, as JSON; `worth_building` whether a rebuild could say more."""
+        git, fetch = await self._mirror(job)
+
+        def think() -> Values:
+            fetch()
+            found = self._checker.predict(job, git)
+            return {**_told(found.result), "worth_building": found.worth_building}
+
+        return await in_thread(self._settings.limits.prediction_seconds, think)
+
+    async def finish(self, job: CheckJob) -> Values:
+        """The result of the rebuild, as JSON."""
+        git, fetch = await self._mirror(job)
+
+        def think() -> Values:
+            fetch()
+            return _told(self._checker.finish(job, git))
+
+        return await in_thread(self._settings.limits.build_seconds, think)
+
+    async def may_build(self, job: CheckJob) -> Values:
+        """Whether this head commit is built: `build`, and `why` not."""
+        build = self._settings.build
+        if not build.enabled:
+            return {"build": False, "why": "Building is switched off."}
+        if "*" in build.trusted or job.author in build.trusted:
+            return {"build": True}
+        try:
+            role = await self._forges[job.forge].role_of(job.key, job.author)
+        except ForgeError as error:
+            return {"build": False, "why": f"The role of {job.author} is not known: {error.what}"}
+        if role in _MAY_BUILD:
+            return {"build": True}
+        return {
+            "build": False,
+            "why": f"{job.author} has the role {role}: building needs triage or above.",
+        }
+
+    async def comment(self, job: CheckJob, result: Values) -> Values:
+        """Writes, edits or takes back the comment; `stale` if a newer head is there by now.
+
+        No comment is made while no image changes; one from an earlier push is edited to say so.
+        """
+        forge = self._forges[job.forge]
+        now = await forge.pull_request(job.key)
+        if now.head_sha != job.head_sha or not now.open:
+            return {"stale": True}
+        found = check_from_json(result)
+        if found.verdict == "neutral" and not comment_needed(found):
+            # Not evaluated: an earlier comment may still be true, so it is left.
+            return {"stale": False, "comment": None}
+        page = self.page_url(job.id)
+        if comment_needed(found):
+            body = _marked(render_comment(found, page_url=page))
+        elif await forge.find_comment(job.key, COMMENT_MARKER) is not None:
+            body = _marked(render_nothing_any_more(found, page_url=page))
+        else:
+            return {"stale": False, "comment": None}
+        comment = await forge.put_comment(job.key, COMMENT_MARKER, body)
+        return {"stale": False, "comment": {"id": comment.id, "url": comment.url}}
+
+    async def _mirror(self, job: CheckJob) -> tuple[GitMirror, Any]:
+        """The object cache with today's credential, and what fills it (quick when it is full)."""
+        source = await self._forges[job.forge].source(job.key, job.base_ref)
+        mirror = open_mirror(
+            self._git_cache,
+            source.url,
+            source.credential,
+            fetch_timeout=self._settings.limits.fetch_seconds,
+        )
+        return mirror, lambda: mirror.fetch(job.head_sha, job.base_sha, refs=source.refs)
+
+
+def nothing_to_check(job: CheckJob, merge_base: str) -> Values:
+    """The result, as JSON, of a change that touches no package."""
+    return check_to_json(
+        CheckResult(
+            base=job.base_sha,
+            head=job.head_sha,
+            merge_base=merge_base,
+            specs=(),
+            verdict="success",
+            notes=(NO_SPEC,),
+        )
+    )
+
+
+def _told(result: CheckResult) -> Values:
+    title, summary = status_line(result)
+    return {
+        "result": check_to_json(result),
+        "verdict": result.verdict,
+        "title": title,
+        "summary": summary,
+        "time": time.time(),
+    }
+
+
+def _marked(body: str) -> str:
+    return body if COMMENT_MARKER in body else f"{body}\n\n{COMMENT_MARKER}\n"
+
+
+def _touches_packaging(git: GitMirror, merge_base: str, head: str) -> bool:
+    """Whether a changed file is a spec, or lies in a folder that has one on either side."""
+    changed = git.changed_files(merge_base, head)
+    paths = [p for file in changed for p in (file.path, file.old_path) if p]
+    if any(path.endswith(".spec") for path in paths):
+        return True
+    specs = (e.path for side in (merge_base, head) for e in git.tree(side))
+    return not _folders(paths).isdisjoint(_folders(p for p in specs if p.endswith(".spec")))
+
+
+def _folders(paths: Iterable[str]) -> set[str]:
+    return {str(PurePosixPath(path).parent) for path in paths}

@@ -1,0 +1,206 @@
+"""The durable runs: the order of a check's steps, and nothing else.
+
+DBOS runs a workflow again from its beginning after a crash and gives recorded steps their recorded
+values: so the order here may depend on nothing but those values. Changing the order strands runs
+in flight: raise WORKFLOW_VERSION with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+
+from bot.engine.job import CheckJob
+from bot.engine.outcome import Outcome, Patience, Values, attempt
+from bot.engine.steps import NO_SPEC, CheckSteps, nothing_to_check
+
+WORKFLOW_VERSION = "1"
+CHECKS = "checks"
+BUILDS = "builds"
+# Lower runs first, and unset would beat all.
+WITHDRAW_PRIORITY = 1
+BUILD_PRIORITY = 10
+PROGRESS = "progress"
+
+Workflow = Callable[..., Coroutine[Any, Any, Values]]
+
+
+def final_id(check: str) -> str:
+    """The id of the workflow that rebuilds and finishes a check."""
+    return f"{check}-final"
+
+
+def withdraw_id(check: str) -> str:
+    """The id of the workflow that ends the status of a check that was stopped."""
+    return f"{check}-withdraw"
+
+
+class Workflows:
+    """The workflows, registered with DBOS when made: once for each launch."""
+
+    def __init__(self, steps: CheckSteps, patience: Patience) -> None:
+        self._steps = steps
+        self._patience = patience
+        self.check: Workflow = DBOS.workflow(name="check")(self._make_check())
+        self.finish: Workflow = DBOS.workflow(name="finish")(self._make_finish())
+        self.withdraw: Workflow = DBOS.workflow(name="withdraw")(self._make_withdraw())
+
+    def _make_check(self) -> Workflow:
+        async def check(raw: Values) -> Values:
+            return await _Run(self._steps, self._patience, raw).check(self.finish)
+
+        return check
+
+    def _make_finish(self) -> Workflow:
+        async def finish(raw: Values, predicted: Values) -> Values:
+            return await _Run(self._steps, self._patience, raw).finish(predicted)
+
+        return finish
+
+    def _make_withdraw(self) -> Workflow:
+        async def withdraw(raw: Values, title: str, summary: str) -> Values:
+            run = _Run(self._steps, self._patience, raw)
+            await run.status("neutral", title, summary)
+            return {}
+
+        return withdraw
+
+
+class _Run:
+    """One workflow in progress."""
+
+    def __init__(self, steps: CheckSteps, patience: Patience, raw: Values) -> None:
+        self._steps = steps
+        self._patience = patience
+        self._job = CheckJob.from_json(raw)
+        self._raw = raw
+        self._progress: Values = {}
+
+    async def check(self, finish: Workflow) -> Values:
+        """Pending, fetch, predict, publish; then the build is queued, or this was all."""
+        steps, job = self._steps, self._job
+        begun = await self.status("pending", "Predicting what this change adds")
+        if begun.kind == "gone":
+            return await self._end(stage="stopped", problem=begun.sentence)
+        fetched = await self._do("fetch", "fetching the commits", lambda: steps.fetch(job))
+        if not fetched.ok:
+            return await self._give_up(fetched)
+        if not fetched.values["packaging"]:
+            return await self._nothing(nothing_to_check(job, fetched.values["merge_base"]))
+        return await self._predict(finish)
+
+    async def _nothing(self, result: Values) -> Values:
+        """No spec changed: a success, and no comment but an earlier one taken back."""
+        await self._publish(result)
+        await self.status("success", NO_SPEC)
+        return await self._end(stage="final", verdict="success", summary=NO_SPEC, result=result)
+
+    async def _predict(self, finish: Workflow) -> Values:
+        steps, job = self._steps, self._job
+        predicted = await self._do("predict", "predicting", lambda: steps.predict(job))
+        if not predicted.ok:
+            return await self._give_up(predicted)
+        found = predicted.values
+        await self._tell(
+            stage="predicted",
+            verdict=found["verdict"],
+            summary=found["title"],
+            result=found["result"],
+            predicted=found["time"],
+        )
+        published = await self._publish(found["result"])
+        if published.values.get("stale"):
+            return await self._superseded()
+        allowed = await self._do("may build", "asking who the author is", self._may_build(found))
+        if allowed.values.get("build"):
+            return await self._queue_build(finish, found)
+        why = allowed.values.get("why", allowed.sentence)
+        summary = f"{found['summary']}\n\nPredicted, not rebuilt. {why}".strip()
+        await self.status(found["verdict"], found["title"], summary)
+        return await self._end(stage="predicted", problem=why or None)
+
+    def _may_build(self, found: Values) -> Any:
+        async def decide() -> Values:
+            if not found["worth_building"]:
+                return {"build": False, "why": ""}
+            return await self._steps.may_build(self._job)
+
+        return decide
+
+    async def _queue_build(self, finish: Workflow, found: Values) -> Values:
+        summary = f"{found['summary']}\n\nThis is predicted; the packages are being rebuilt."
+        await self.status("pending", f"Predicted: {found['title']}", summary)
+        short = {name: found[name] for name in ("verdict", "title", "summary")}
+        with (
+            SetWorkflowID(final_id(self._job.id)),
+            SetEnqueueOptions(priority=BUILD_PRIORITY),
+        ):
+            await DBOS.enqueue_workflow_async(BUILDS, finish, self._raw, short)
+        return {"building": True}
+
+    async def finish(self, predicted: Values) -> Values:
+        """Rebuild, publish again, conclude. Where it fails, the prediction stands and says so."""
+        steps, job = self._steps, self._job
+        built = await self._do("build", "rebuilding", lambda: steps.finish(job))
+        if not built.ok:
+            failed = predicted["verdict"] == "failure"
+            await self.status(
+                "failure" if failed else "neutral",
+                f"Predicted: {predicted['title']}",
+                f"{predicted['summary']}\n\nThe prediction stands: {built.sentence}",
+            )
+            return await self._end(stage="predicted", problem=built.sentence)
+        found = built.values
+        await self._tell(
+            stage="final", verdict=found["verdict"], summary=found["title"], result=found["result"]
+        )
+        published = await self._publish(found["result"])
+        if published.values.get("stale"):
+            return await self._superseded()
+        await self.status(found["verdict"], found["title"], found["summary"])
+        return await self._end(problem=None if published.ok else published.sentence)
+
+    async def status(self, state: str, title: str, summary: str = "") -> Outcome:
+        """Sets the status of the head commit."""
+        return await self._do(
+            "status",
+            "setting the status",
+            lambda: self._steps.status(self._job, state, title, summary),
+        )
+
+    async def _publish(self, result: Values) -> Outcome:
+        published = await self._do(
+            "comment", "commenting", lambda: self._steps.comment(self._job, result)
+        )
+        if published.values.get("comment"):
+            await self._tell(comment=published.values["comment"])
+        elif not published.ok:
+            await self._tell(problem=published.sentence)
+        return published
+
+    async def _give_up(self, outcome: Outcome) -> Values:
+        """Neutral, with the sentence; nothing is silent."""
+        if outcome.kind != "gone":
+            await self.status("neutral", outcome.what, outcome.sentence)
+        return await self._end(
+            stage="final", verdict="neutral", summary=outcome.what, problem=outcome.sentence
+        )
+
+    async def _superseded(self) -> Values:
+        reason = "A newer commit is there, or the pull request is closed."
+        await self.status("neutral", "Superseded", reason)
+        return await self._end(stage="stopped", problem=reason)
+
+    async def _do(self, name: str, doing: str, call: Any) -> Outcome:
+        return await attempt(name, f"{doing} for {self._job.id}", self._patience, call)
+
+    async def _tell(self, **news: Any) -> None:
+        """Lets the server know, which keeps it in the store: workers write nothing there."""
+        self._progress.update(news)
+        await DBOS.set_event_async(PROGRESS, self._progress)
+
+    async def _end(self, **news: Any) -> Values:
+        await self._tell(**news, done=True)
+        return {}

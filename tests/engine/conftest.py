@@ -1,0 +1,270 @@
+"""A forge and a checker that do as a test says, on a real git repository and a real engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.engine import Checker, CheckSteps, Collector, Dispatcher, Engine, PredictedCheck
+from bot.forge import (
+    Comment,
+    ForgeFile,
+    IgnoredEvent,
+    PullRequest,
+    PullRequestEvent,
+    PullRequestKey,
+    Source,
+    StatusReport,
+)
+from bot.model import (
+    CheckResult,
+    ImageKey,
+    ImageResult,
+    Side,
+    SnapshotState,
+)
+from bot.settings import Settings
+from bot.store import NewDelivery, Store, open_store
+
+KEY = PullRequestKey("gh", "o/r", 7)
+
+
+class Repository:
+    """A real git repository; `commit` makes a commit on a branch."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+        self.git("init", "-q", "-b", "main")
+        self.git("config", "uploadpack.allowFilter", "true")
+        self.base = self.commit("main", {"nginx/nginx.spec": "Name: nginx\n", "README": "r\n"})
+
+    def git(self, *arguments: str) -> str:
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.path)}
+        for who in ("AUTHOR", "COMMITTER"):
+            environment |= {f"GIT_{who}_NAME": "A", f"GIT_{who}_EMAIL": "a@example.org"}
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.path, env=environment, capture_output=True, check=True
+        )
+        return done.stdout.decode().strip()
+
+    def commit(self, branch: str, files: dict[str, str], start: str = "main") -> str:
+        branches = self.git("branch", "--format=%(refname:short)").split()
+        if branch in branches:
+            self.git("switch", "-q", branch)
+        elif branches:
+            self.git("switch", "-q", "-c", branch, start)
+        for name, text in files.items():
+            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.path / name).write_text(text)
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "change")
+        return self.git("rev-parse", "HEAD")
+
+
+@dataclass
+class FakeForge:
+    """Keeps comments and statuses; `fail` maps a method's name to the errors it raises first."""
+
+    repository: Repository
+    pull: PullRequest
+    name: str = "gh"
+    roles: dict[str, Any] = field(default_factory=dict)
+    comments: list[tuple[str, str]] = field(default_factory=list)
+    statuses: list[tuple[str, StatusReport]] = field(default_factory=list)
+    fail: dict[str, list[Exception]] = field(default_factory=dict)
+
+    def _maybe_fail(self, method: str) -> None:
+        if self.fail.get(method):
+            raise self.fail[method].pop(0)
+
+    def event(self, event: str, body: bytes) -> Any:
+        data = json.loads(body)
+        if event != "pull_request":
+            return IgnoredEvent("not asked")
+        return PullRequestEvent(KEY, data["wish"], data["head"], data.get("action", "opened"))
+
+    async def pull_request(self, key: PullRequestKey) -> PullRequest:
+        self._maybe_fail("pull_request")
+        return self.pull
+
+    async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
+        return ()
+
+    async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
+        return Comment("1", "u", self.comments[-1][1]) if self.comments else None
+
+    async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
+        self._maybe_fail("put_comment")
+        assert marker in body
+        self.comments.append((self.pull.head_sha, body))
+        return Comment("1", "u", body)
+
+    async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
+        self._maybe_fail("set_status")
+        self.statuses.append((sha, report))
+
+    async def role_of(self, key: PullRequestKey, user: str) -> Any:
+        return self.roles.get(user, "write")
+
+    async def source(self, key: PullRequestKey, base_ref: str) -> Source:
+        return Source(f"file://{self.repository.path}", None, ())
+
+    async def close(self) -> None:
+        pass
+
+    def states(self, sha: str | None = None) -> list[str]:
+        return [r.state for s, r in self.statuses if sha in (None, s)]
+
+
+@dataclass
+class FakeChecker:
+    """Answers what it is told to; `hold` makes a head's prediction wait until it is set."""
+
+    changed: bool = True
+    worth_building: bool = True
+    predicting: list[Exception] = field(default_factory=list)
+    building: list[Exception] = field(default_factory=list)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    hold: dict[str, threading.Event] = field(default_factory=dict)
+
+    def predict(self, job: Any, git: Any) -> PredictedCheck:
+        self.calls.append(("predict", job.head_sha))
+        if job.head_sha in self.hold:
+            self.hold[job.head_sha].wait(20)
+        if self.predicting:
+            raise self.predicting.pop(0)
+        return PredictedCheck(result_of(job, "predicted", self.changed), self.worth_building)
+
+    def finish(self, job: Any, git: Any) -> CheckResult:
+        self.calls.append(("finish", job.head_sha))
+        if self.building:
+            raise self.building.pop(0)
+        return result_of(job, "final", self.changed)
+
+
+def result_of(job: Any, stage: Any, changed: bool) -> CheckResult:
+    image = ImageResult(
+        key=ImageKey("nginx", "minimal", "demo", "x86_64"),
+        snapshot=SnapshotState("s", ()),
+        changed=changed,
+        evidence="predicted" if stage == "predicted" else "rebuilt",
+        base=Side("ok", (), 10, 1000, 1000),
+        head=Side("ok", (), 11, 900_000, 900_000) if changed else Side("ok", (), 10, 1000, 1000),
+    )
+    return CheckResult(
+        base=job.base_sha,
+        head=job.head_sha,
+        merge_base=job.base_sha,
+        specs=("nginx/nginx.spec",),
+        verdict="success",
+        images=(image,),
+        stage=stage,
+    )
+
+
+class Bot:
+    """Store, dispatcher, engine and collector on a fake forge, driven by hand."""
+
+    def __init__(self, where: Path, **engine: Any) -> None:
+        self.repository = Repository(where / "upstream")
+        self.pull = PullRequest(
+            key=KEY,
+            title="Add perl",
+            author="ann",
+            author_is_bot=False,
+            open=True,
+            draft=False,
+            private=False,
+            base_ref="main",
+            base_sha=self.repository.base,
+            head_sha="",
+            head_repository="o/r",
+            url="https://forge/7",
+        )
+        self.forge = FakeForge(self.repository, self.pull)
+        self.checker = FakeChecker()
+        self.settings = settings_in(where, engine)
+        self.store: Store = open_store(where)
+        self.deliveries = 0
+        self.make()
+
+    def make(self) -> None:
+        forges: Any = {"gh": self.forge}
+        checker: Checker = self.checker
+        steps = CheckSteps(forges, checker, self.settings, public_url="https://min.example")
+        self.engine = Engine(steps, self.settings, "server", pause=0.01)
+        self.dispatcher = Dispatcher(self.store, forges, self.engine, self.settings, lag=0.01)
+        self.observed: list[tuple[str, str]] = []
+        self.collector = Collector(
+            self.store, self.engine, lambda what, check: self.observed.append((what, check.id))
+        )
+
+    def push(self, files: dict[str, str], branch: str = "topic") -> str:
+        head = self.repository.commit(branch, files)
+        self.show(head)
+        return head
+
+    def show(self, head: str, **changes: Any) -> None:
+        self.forge.pull = replace(self.forge.pull, head_sha=head, **changes)
+
+    async def deliver(self, wish: str = "check", head: str | None = None, **more: Any) -> int:
+        self.deliveries += 1
+        body = {"wish": wish, "head": head or self.forge.pull.head_sha, **more}
+        new = NewDelivery(
+            "gh", "pull_request", f"guid-{self.deliveries}", json.dumps(body).encode()
+        )
+        self.store.add_deliveries([new])
+        return await self.dispatcher.handle_new()
+
+    async def until(self, true: Callable[[], bool], seconds: float = 20) -> None:
+        import asyncio
+
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, (self.forge.statuses, self.checker.calls)
+            await self.collector.collect()
+            await asyncio.sleep(0.02)
+
+    async def settled(self) -> None:
+        """Until no check is open."""
+        await self.until(lambda: not self.store.open_checks())
+
+    def checks(self) -> list[Any]:
+        return self.store.checks_of("gh", "o/r", 7)
+
+
+def settings_in(where: Path, engine: dict[str, Any] | None = None) -> Settings:
+    settings = Settings.model_validate(
+        {
+            "forges": {
+                "gh": {
+                    "type": "github",
+                    "token": {"env": "T"},
+                    "webhook_secrets": [{"env": "S"}],
+                }
+            },
+            "engine": {"executor_id": "tester", "attempts": 3, **(engine or {})},
+        }
+    )
+    return settings.model_copy(update={"data": where, "cache": where / "cache"})
+
+
+@pytest.fixture
+async def bot(tmp_path: Path):
+    made = Bot(tmp_path)
+    await made.engine.launch()
+    yield made
+    for held in made.checker.hold.values():
+        held.set()
+    await made.engine.stop()
+    made.store.close()

@@ -1,0 +1,252 @@
+"""A pull request's way through the engine: comments, statuses, and what goes wrong on the way."""
+
+import threading
+
+import pytest
+
+from bot.errors import ChangeError, SurroundingsError
+from bot.forge import ForgeError, ForgeGoneError, ForgeRefusedError
+from bot.report import COMMENT_MARKER
+
+SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
+
+
+async def test_a_spec_change_is_predicted_then_rebuilt_in_one_comment(bot) -> None:
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    assert bot.checker.calls == [("predict", head), ("finish", head)]
+    assert len(bot.forge.comments) == 2
+    assert all(COMMENT_MARKER in body for _, body in bot.forge.comments)
+    assert bot.forge.states(head) == ["pending", "pending", "success"]
+    (check,) = bot.checks()
+    assert (check.stage, check.verdict, check.title) == ("final", "success", "Add perl")
+    assert check.predicted is not None
+    assert check.finished is not None
+    assert bot.forge.statuses[-1][1].url == f"https://min.example/checks/{check.id}"
+    assert bot.store.check(check.id).result["stage"] == "final"
+    assert bot.observed == [("predicted", check.id), ("finished", check.id)]
+    assert bot.store.comment("gh", "o/r", 7).check_id == check.id
+
+
+async def test_a_change_beside_no_spec_gets_a_status_and_no_comment(bot) -> None:
+    head = bot.push({"README": "other\n", "docs/a.md": "x"})
+    await bot.deliver()
+    await bot.settled()
+    assert bot.forge.comments == []
+    assert bot.checker.calls == []
+    assert bot.forge.states(head) == ["pending", "success"]
+    assert bot.forge.statuses[-1][1].title == "No spec file changed."
+    assert bot.checks()[0].stage == "final"
+
+
+async def test_a_patch_beside_a_spec_is_checked(bot) -> None:
+    head = bot.push({"nginx/fix.patch": "p"})
+    await bot.deliver()
+    await bot.settled()
+    assert ("predict", head) in bot.checker.calls
+
+
+async def test_no_comment_while_no_image_changes_and_an_earlier_one_is_taken_back(bot) -> None:
+    bot.checker.changed = False
+    bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    assert bot.forge.comments == []
+    bot.checker.changed = True
+    bot.push({"nginx/nginx.spec": "Name: nginx\nRequires: python3\n"})
+    await bot.deliver()
+    await bot.settled()
+    before = len(bot.forge.comments)
+    assert before == 2
+    bot.checker.changed = False
+    bot.push({"nginx/nginx.spec": "Name: nginx\n# nothing\n"})
+    await bot.deliver()
+    await bot.settled()
+    assert len(bot.forge.comments) > before
+    assert bot.forge.comments[-1][1] != bot.forge.comments[before - 1][1]
+
+
+async def test_a_newer_head_takes_the_place_of_an_older_run(bot) -> None:
+    first = bot.push(SPEC)
+    bot.checker.hold[first] = threading.Event()
+    await bot.deliver()
+    await bot.until(lambda: ("predict", first) in bot.checker.calls)
+    second = bot.push({"nginx/nginx.spec": "Name: nginx\nRequires: python3\n"})
+    await bot.deliver()
+    await bot.settled()
+    await bot.until(lambda: "neutral" in bot.forge.states(first))
+    old, new = bot.checks()
+    assert (old.stage, new.stage) == ("stopped", "final")
+    assert second[:12] in old.problem
+    assert {head for head, _ in bot.forge.comments} == {second}
+    assert bot.forge.states(second)[-1] == "success"
+
+
+async def test_an_older_delivery_that_comes_late_starts_nothing_old(bot) -> None:
+    first = bot.push(SPEC)
+    second = bot.push({"nginx/nginx.spec": "Name: nginx\nRequires: python3\n"})
+    await bot.deliver(head=second)
+    await bot.deliver(head=first)
+    await bot.settled()
+    assert [c.head_sha for c in bot.checks()] == [second]
+    assert {head for _, head in bot.checker.calls} == {second}
+
+
+async def test_a_force_push_there_and_back_is_checked_again(bot) -> None:
+    first = bot.push(SPEC)
+    bot.checker.hold[first] = threading.Event()
+    await bot.deliver()
+    bot.push({"nginx/nginx.spec": "Name: nginx\nRequires: python3\n"})
+    await bot.deliver()
+    bot.checker.hold.pop(first).set()
+    bot.show(first)
+    await bot.deliver()
+    await bot.settled()
+    assert [c.stage for c in bot.checks()] == ["stopped", "stopped", "final"]
+    assert bot.forge.comments[-1][0] == first
+    assert bot.forge.states(first)[-1] in ("success", "neutral")
+    await bot.until(lambda: bot.forge.states(first).count("success") == 1)
+
+
+async def test_closing_stops_the_run_and_says_so(bot) -> None:
+    head = bot.push(SPEC)
+    bot.checker.hold[head] = threading.Event()
+    await bot.deliver()
+    await bot.until(lambda: ("predict", head) in bot.checker.calls)
+    bot.show(head, open=False)
+    await bot.deliver("stop")
+    assert bot.store.open_checks() == []
+    await bot.until(lambda: bot.forge.states(head)[-1] == "neutral")
+    bot.checker.hold[head].set()
+    assert bot.forge.comments == []
+
+
+async def test_ready_for_review_does_not_repeat_what_is_done(bot) -> None:
+    bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    await bot.deliver(action="ready_for_review")
+    assert len(bot.checks()) == 1
+    await bot.deliver(action="reopened")
+    assert len(bot.checks()) == 2
+
+
+async def test_trouble_around_us_is_tried_again_and_then_neutral(bot) -> None:
+    away = SurroundingsError("The mirror is away.", "Wait for it.")
+    bot.checker.predicting = [away]
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    assert bot.forge.states(head)[-1] == "success"
+    bot.checker.predicting = [away] * 10
+    head = bot.push({"nginx/nginx.spec": "Name: nginx\n# again\n"})
+    await bot.deliver()
+    await bot.settled()
+    assert bot.checker.calls.count(("predict", head)) == 3
+    state = bot.forge.statuses[-1][1]
+    assert (state.state, state.title) == ("neutral", "The mirror is away.")
+    assert bot.checks()[-1].verdict == "neutral"
+
+
+async def test_a_fault_of_the_change_is_not_tried_again(bot) -> None:
+    bot.checker.predicting = [ChangeError("It is too large.")]
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    assert bot.checker.calls == [("predict", head)]
+    assert bot.forge.states(head)[-1] == "neutral"
+
+
+async def test_a_mistake_of_our_own_has_a_number_in_status_and_log(bot, caplog) -> None:
+    bot.checker.predicting = [ZeroDivisionError("oops")]
+    bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    title = bot.forge.statuses[-1][1].title
+    number = title.rpartition("error ")[2].removesuffix(").")
+    assert len(number) == 8
+    logged = next(r for r in caplog.records if number in r.getMessage())
+    assert logged.exc_info is not None
+    assert bot.checks()[0].verdict == "neutral"
+
+
+async def test_an_author_without_a_role_is_predicted_and_not_built(bot) -> None:
+    bot.forge.roles["ann"] = "read"
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    assert bot.checker.calls == [("predict", head)]
+    assert len(bot.forge.comments) == 1
+    last = bot.forge.statuses[-1][1]
+    assert last.state == "success"
+    assert "ann has the role read" in last.summary
+    assert bot.checks()[0].stage == "predicted"
+
+
+async def test_where_the_build_fails_the_prediction_stands_and_says_so(bot) -> None:
+    bot.checker.building = [ChangeError("No buildroot.")]
+    bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    last = bot.forge.statuses[-1][1]
+    assert last.state == "neutral"
+    assert "The prediction stands: No buildroot." in last.summary
+    assert len(bot.forge.comments) == 1
+
+
+async def test_what_needs_no_build_ends_with_the_prediction(bot) -> None:
+    bot.checker.worth_building = False
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    assert bot.forge.states(head) == ["pending", "success"]
+
+
+async def test_a_push_between_prediction_and_comment_writes_no_comment(bot) -> None:
+    head = bot.push(SPEC)
+    bot.checker.hold[head] = threading.Event()
+    await bot.deliver()
+    await bot.until(lambda: ("predict", head) in bot.checker.calls)
+    bot.show("f" * 40)
+    bot.checker.hold[head].set()
+    await bot.settled()
+    assert bot.forge.comments == []
+    assert bot.checks()[0].stage == "stopped"
+
+
+async def test_a_forge_that_is_away_postpones_the_delivery(bot) -> None:
+    bot.push(SPEC)
+    bot.forge.fail["pull_request"] = [ForgeError("away"), ForgeError("away", "", 77)]
+    await bot.deliver()
+    assert bot.checks() == []
+    assert bot.store.delivery_counts() == {"new": 1}
+    assert bot.store.new_deliveries() == []  # not due yet
+
+
+@pytest.mark.parametrize("error", [ForgeGoneError("gone"), ForgeRefusedError("refused")])
+async def test_what_is_gone_or_refused_fails_the_delivery_with_a_reason(bot, error) -> None:
+    bot.push(SPEC)
+    bot.forge.fail["pull_request"] = [error]
+    await bot.deliver()
+    assert bot.store.delivery_counts() == {"failed": 1}
+
+
+async def test_a_comment_that_is_refused_still_ends_in_a_status(bot) -> None:
+    bot.forge.fail["put_comment"] = [ForgeRefusedError("no permission")] * 2
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    assert bot.forge.states(head)[-1] == "success"
+    assert "no permission" in bot.checks()[0].problem
+
+
+async def test_a_delivery_handled_again_after_a_crash_starts_nothing_twice(bot) -> None:
+    head = bot.push(SPEC)
+    await bot.deliver()
+    with bot.store.writing() as db:  # as if the crash came before it was settled
+        db.execute("update deliveries set state = 'new'")
+    await bot.dispatcher.handle_new()
+    await bot.settled()
+    assert len(bot.checks()) == 1
+    assert bot.checker.calls.count(("predict", head)) == 1
