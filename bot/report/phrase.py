@@ -152,7 +152,7 @@ def _append(pieces: list[Piece], piece: Piece) -> None:
         pieces.append(piece)
 
 
-def _is_word(token: str) -> bool:
-    return token == "%" or (
-        _WORD.fullmatch(token) is not None and _REFERENCE.fullmatch(token.strip(".,;:!?")) is None
+def _is_word(text: str) -> bool:
+    return text == "%" or (
+        _WORD.fullmatch(text) is not None and _REFERENCE.fullmatch(text.strip(".,;:!?")) is None
     )
