@@ -222,6 +222,8 @@ def new_pool(arch: str) -> Any:
     pool.setarch(arch)
     # Excluded packages stay in the provides, so that excluding needs no new index of them.
     pool.set_flag(solv.Pool.POOL_FLAG_WHATPROVIDESWITHDISABLED, 1)
+    # libsolv's default on Fedora: i686 packages may stand beside their x86_64 ones.
+    pool.set_flag(solv.Pool.POOL_FLAG_IMPLICITOBSOLETEUSESCOLORS, 1)
     pool.installed = pool.add_repo("@System")
     # Nothing to add yet: it tells libsolv that whoever owns a path will be said, not searched for.
     pool.addfileprovides()

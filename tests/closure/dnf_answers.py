@@ -1,0 +1,73 @@
+"""dnf's own answers, for the tests: run by the system's Python, which has dnf.
+
+Reads one JSON object from standard input: `repositories` (id, baseurl, priority, exclude,
+module_hotfixes), `arch`, `modules`, `platform`, `work` (a directory) and `workloads` (requests,
+groups, weak). Writes a list: for each workload the sorted NEVRAs with the epoch, or null where
+dnf refuses it.
+"""
+
+import json
+import logging
+import os
+import sys
+
+import dnf
+import dnf.module.module_base
+
+
+def opened(job, work):
+    base = dnf.Base()
+    conf = base.conf
+    conf.installroot = os.path.join(work, "root")
+    conf.cachedir = os.path.join(work, "cache")
+    conf.persistdir = os.path.join(work, "persist")
+    conf.logdir = os.path.join(work, "log")
+    for directory in (conf.installroot, conf.cachedir, conf.persistdir, conf.logdir):
+        os.makedirs(directory, exist_ok=True)
+    conf.best = False
+    conf.optional_metadata_types = ["filelists"]
+    conf.gpgcheck = False
+    conf.ignorearch = True
+    conf.install_weak_deps = False
+    conf.substitutions.update(arch=job["arch"], basearch=job["arch"], releasever="1")
+    if job.get("platform"):
+        conf.module_platform_id = job["platform"]
+    for source in job["repositories"]:
+        repo = dnf.repo.Repo(source["id"], conf)
+        repo.baseurl = [source["baseurl"]]
+        repo.priority = source.get("priority", 99)
+        repo.excludepkgs = list(source.get("exclude", ()))
+        repo.module_hotfixes = source.get("module_hotfixes", False)
+        base.repos.add(repo)
+    base.fill_sack(load_system_repo=True)
+    if job.get("modules"):
+        dnf.module.module_base.ModuleBase(base).enable(job["modules"])
+    base.read_comps(arch_filter=True)
+    return base
+
+
+def answer(base, workload):
+    base.reset(goal=True)
+    base._comps_trans = dnf.comps.TransactionBunch()
+    base.conf.install_weak_deps = workload.get("weak", False)
+    try:
+        for request in workload.get("requests", ()):
+            base.install(request)
+        for group in workload.get("groups", ()):
+            base.group_install(group, ("mandatory", "default", "conditional"))
+        base.resolve()
+    except dnf.exceptions.Error:
+        return None
+    found = base._goal.list_installs()
+    return sorted(f"{p.name}-{p.epoch}:{p.version}-{p.release}.{p.arch}" for p in found)
+
+
+def main():
+    logging.disable(logging.CRITICAL)
+    job = json.load(sys.stdin)
+    base = opened(job, job["work"])
+    json.dump([answer(base, workload) for workload in job["workloads"]], sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
