@@ -22,6 +22,8 @@ _SPECIAL = re.compile(
     re.IGNORECASE,
 )
 _ENTITIES = {"\\": "&#92;", "|": "&#124;", "&": "&amp;", "<": "&lt;", ">": "&gt;"}
+# A figure and its unit stay on one line in narrow columns.
+_UNIT = re.compile(r"(?<=\d) (?=(?:[kMGT]?B|%)(?!\w))")
 _LINE_START = re.compile(r"^(?:([-+=/])|(\d+)([.)]))")
 
 
@@ -64,6 +66,8 @@ def _piece_markdown(piece: Piece, cell: bool) -> str:
     if piece.style == "strong-code":
         return f"**{code_span(piece.text, cell=cell)}**"
     text = _escaped(piece.text)
+    if cell:
+        text = _UNIT.sub("\N{NO-BREAK SPACE}", text)
     if piece.style == "strong":
         return f"**{text}**"
     if piece.style == "link":

@@ -37,7 +37,7 @@ def tables(text):
             found[-1].append([])
         elif token.type in ("th_open", "td_open"):
             shown = "".join(c.content for c in tokens[index + 1].children or ())
-            found[-1][-1].append(shown)
+            found[-1][-1].append(shown.replace("\N{NO-BREAK SPACE}", " "))
     return found
 
 
@@ -375,3 +375,9 @@ def test_the_status_is_short_plain_text(samples):
 def test_a_long_title_is_cut(samples):
     result = samples.result(verdict="neutral", problems=("word " * 100,))
     assert len(status_line(result)[0]) == 140
+
+
+def test_a_figure_and_its_unit_are_not_parted_in_a_table(samples):
+    text = render_comment(samples.predicted())
+    assert "| 19.3\N{NO-BREAK SPACE}MB |" in text
+    assert "30.7 to 31.4 MB to **nginx**" in text
