@@ -1,0 +1,83 @@
+"""A bot in a process of its own, to be killed. It writes each step's effect to a journal.
+
+Arguments: folder, head commit, and `hang` (the prediction never ends) or `go`.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parent))
+
+import conftest as support
+
+
+class Journal(support.FakeForge):
+    async def set_status(self, key, sha, report):
+        note(f"status {report.state}")
+
+    async def put_comment(self, key, marker, body):
+        note("comment")
+        return await super().put_comment(key, marker, body)
+
+
+class Checker(support.FakeChecker):
+    def predict(self, job, git):
+        note("predict")
+        if HANG:
+            import time
+
+            time.sleep(600)
+        return super().predict(job, git)
+
+    def finish(self, job, git):
+        note("finish")
+        return super().finish(job, git)
+
+
+FOLDER, HEAD, HANG = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "hang"
+
+
+def note(what: str) -> None:
+    with (FOLDER / "journal").open("a") as file:
+        file.write(what + "\n")
+
+
+async def main() -> None:
+    upstream = SimpleNamespace(path=FOLDER / "upstream")
+    pull = support.PullRequest(
+        key=support.KEY,
+        title="t",
+        author="ann",
+        author_is_bot=False,
+        open=True,
+        draft=False,
+        private=False,
+        base_ref="main",
+        base_sha=sys.argv[4],
+        head_sha=HEAD,
+        head_repository="o/r",
+        url="u",
+    )
+    forges = {"gh": Journal(upstream, pull)}
+    settings = support.settings_in(FOLDER)
+    store = support.open_store(FOLDER)
+    steps = support.CheckSteps(forges, Checker(), settings)
+    engine = support.Engine(steps, settings, "server", pause=0.01)
+    await engine.launch()
+    dispatcher = support.Dispatcher(store, forges, engine, settings, lag=0.01)
+    collector = support.Collector(store, engine)
+    while True:
+        await dispatcher.handle_new()
+        await collector.collect()
+        if store.check_counts().get("final"):
+            note("over")
+            break
+        await asyncio.sleep(0.02)
+    await engine.stop()
+    store.close()
+
+
+asyncio.run(main())
