@@ -33,11 +33,6 @@ class Prepared:
     told: tuple[str, ...]
     requirements: tuple[str, ...]
 
-    @property
-    def generates_requirements(self) -> bool:
-        """Whether the spec has a %generate_buildrequires section, as far as anybody can tell."""
-        return self.request.evaluation.generates_requirements or self.tree.generates_requirements
-
 
 def native_architecture() -> str:
     """The architecture that this machine builds for, by rpm's name (the kernel's is the same)."""

@@ -120,7 +120,7 @@ class RpmbuildBuilder:
                 )
             log = scratch / "build.log"
             log.write_text(preface(prepared, packages, extra))
-            if prepared.generates_requirements:
+            if prepared.request.evaluation.generates_requirements:
                 asked = self._asked(prepared, root, scratch, log)
                 if isinstance(asked, Finished):
                     return self._failed(asked, key, log)

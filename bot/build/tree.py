@@ -24,16 +24,11 @@ _LARGEST_TEXT = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class SpecTree:
-    """What a build sees: the spec's name and text, and files by their name in SOURCES.
-
-    `generates_requirements` is true when the spec or a file it includes has a
-    %generate_buildrequires section.
-    """
+    """What a build sees: the spec's name and text, and files by their name in SOURCES."""
 
     spec_name: str
     spec_text: str
     files: Mapping[str, Path]
-    generates_requirements: bool
 
     def key(self) -> str:
         """SHA-256 over every name, mode and content: the same trees build the same packages."""
@@ -90,8 +85,7 @@ def spec_tree(
             files[name] = path
             if path.stat().st_size <= _LARGEST_TEXT:
                 texts.append(path.read_text("utf-8", "replace"))
-    generates = any("%generate_buildrequires" in one for one in [text, *_included(files)])
-    return SpecTree(checked_name(PurePosixPath(spec_path).name), text, files, generates)
+    return SpecTree(checked_name(PurePosixPath(spec_path).name), text, files)
 
 
 def _beside(directory: Path, spec_name: str) -> dict[str, None]:
@@ -101,12 +95,6 @@ def _beside(directory: Path, spec_name: str) -> dict[str, None]:
 
 def _mentions(text: str, name: str) -> bool:
     return name in text or name.endswith(_INCLUDED) or name.startswith("macros.")
-
-
-def _included(files: Mapping[str, Path]) -> Iterable[str]:
-    for name, path in files.items():
-        if name.endswith(_INCLUDED) and path.stat().st_size <= _LARGEST_TEXT:
-            yield path.read_text("utf-8", "replace")
 
 
 def _mode(path: Path) -> int:

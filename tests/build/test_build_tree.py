@@ -53,12 +53,6 @@ def test_the_directory_of_a_build_has_copies(checkout, tmp_path_factory):
     assert not (directory / "SOURCES/a.conf").is_symlink()
 
 
-def test_a_generating_spec_is_known(checkout):
-    assert not tree(checkout).generates_requirements
-    (checkout / "extra.inc").write_text("%generate_buildrequires\necho x\n")
-    assert tree(checkout).generates_requirements
-
-
 def test_a_missing_spec_is_said(tmp_path):
     with pytest.raises(SourcesError, match=r"b\.spec"):
         spec_tree(tmp_path, "b.spec", (), {})

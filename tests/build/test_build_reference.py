@@ -1,0 +1,209 @@
+"""Real builds of tiny packages in a buildroot of the reference distribution."""
+
+from dataclasses import replace
+
+import pytest
+
+from bot.build import BuildRequest, Built, builder_named, native_architecture
+from bot.build.rpmbuild import RpmbuildBuilder
+from bot.closure import open_pool
+from bot.demo.distribution import default_cache
+from bot.distro import Cache, load_configuration, open_snapshot
+from bot.model import SpecEvaluation
+from bot.sandbox import Limits
+from bot.spec import evaluate_spec, setting_of
+
+pytestmark = [
+    pytest.mark.reference,
+    pytest.mark.skipif(
+        native_architecture() != "x86_64", reason="the reference buildroot is x86_64's"
+    ),
+]
+
+SPEC = """
+Name: tiny
+Version: 1
+Release: 1%{?dist}
+Summary: A program of one line
+License: MIT
+Source0: tiny.c
+BuildRequires: gcc
+BuildRequires: zlib1g-dev
+%description
+tiny
+%package data
+Summary: Its data
+BuildArch: noarch
+%description data
+data
+%prep
+%setup -q -c -T
+%build
+gcc %{SOURCE0} -o tiny -lz LINK
+%install
+install -D -m 0755 tiny %{buildroot}%{_bindir}/tiny
+mkdir -p %{buildroot}%{_datadir}/tiny
+echo data > %{buildroot}%{_datadir}/tiny/data
+%files
+%{_bindir}/tiny
+%files data
+%{_datadir}/tiny
+"""
+PROGRAM = "#include <zlib.h>\nint main(void) { return zlibVersion()[0] == 0; }\n"
+
+
+@pytest.fixture(scope="module")
+def cache():
+    return Cache(default_cache())
+
+
+@pytest.fixture(scope="module")
+def setting(reference, cache):
+    document = load_configuration(reference.config_dir).repositories["reference"]
+    pool = open_pool(open_snapshot(document, "x86_64", cache), cache)
+    return document, pool, setting_of(document, {"x86_64": pool}, cache)
+
+
+@pytest.fixture
+def asked(setting, cache, tmp_path):
+    """A function from a spec's text to the request that builds it, and nothing else there."""
+    document, pool, how = setting
+
+    def ask(spec, program=PROGRAM, side="head", name="tiny"):
+        checkout = tmp_path / side
+        checkout.mkdir(exist_ok=True)
+        (checkout / f"{name}.spec").write_text(spec)
+        (checkout / "tiny.c").write_text(program)
+        results = evaluate_spec(checkout, f"{name}.spec", ["x86_64"], setting=how)
+        evaluation = results["x86_64"]
+        assert isinstance(evaluation, SpecEvaluation), evaluation
+        return BuildRequest(
+            checkout, f"{name}.spec", "x86_64", document, pool, evaluation, how.definitions, side
+        )
+
+    return ask
+
+
+@pytest.fixture
+def builder(cache):
+    return builder_named("rpmbuild", cache, rebuild=True)
+
+
+def plain(spec=SPEC):
+    return spec.replace("LINK", "")
+
+
+def requires(built, name="tiny"):
+    (package,) = (p for p in built.packages if p.nevra.name == name)
+    return {d.capability for d in package.of_kind("requires")}
+
+
+def test_a_linked_library_is_found_by_the_build(asked, builder, reference):
+    built = builder.build(asked(plain()))
+    assert isinstance(built, Built), built
+    assert {p.nevra.name: p.nevra.arch for p in built.packages} == {
+        "tiny": "x86_64",
+        "tiny-data": "noarch",
+    }
+    assert "libz.so.1()(64bit)" in requires(built)
+    assert built.packages[0].nevra.release == f"1{reference.dist}"
+    assert built.packages[0].installed_size > 1000
+    assert "zlib1g-dev" not in requires(built)
+
+
+def test_the_same_tree_gives_the_same_bytes_and_the_second_answer_is_kept(asked, cache):
+    request = asked(plain() + f"# {id(asked)}\n")
+    first = builder_named("rpmbuild", cache).build(request)
+    kept = builder_named("rpmbuild", cache).build(replace(request, side="base"))
+    assert (first.from_cache, kept.from_cache) == (False, True)
+    assert kept.packages == first.packages
+    again = builder_named("rpmbuild", cache, rebuild=True).build(request)
+    assert not again.from_cache
+    checksums = [p.location.checksum for p in first.packages]
+    assert [p.location.checksum for p in again.packages] == checksums
+
+
+def test_a_missing_build_requirement_is_named_with_its_line(asked, builder):
+    spec = plain().replace("BuildRequires: gcc", "BuildRequires: gcc\nBuildRequires: nothere-devel")
+    failed = builder.build(asked(spec))
+    assert failed.kind == "missing-requirement"
+    assert failed.missing == ("nothere-devel",)
+    assert "tiny.spec:9: BuildRequires: nothere-devel" in failed.message
+
+
+def test_a_failing_build_says_the_compilers_own_word(asked, builder):
+    failed = builder.build(asked(plain(), program="int main(void) { return nothing; }\n"))
+    assert failed.kind == "failed"
+    first = failed.message.splitlines()[0]
+    assert "in %build" in first
+    assert "error: 'nothing' undeclared" in first.replace(
+        "\N{LEFT SINGLE QUOTATION MARK}", "'"
+    ).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    assert "Bad exit status" in failed.log.read_text()
+
+
+def test_generated_build_requirements_are_installed_round_after_round(asked, builder):
+    """The second requirement is asked for only once the first is there."""
+    spec = (
+        plain()
+        .replace("BuildRequires: zlib1g-dev\n", "")
+        .replace(
+            "%build\n",
+            "%generate_buildrequires\n"
+            "echo zlib1g-dev\n"
+            "if [ -e /usr/include/zlib.h ]; then echo 'libxslt1-dev >= 1'; fi\n"
+            "%build\n"
+            "test -e /usr/include/libxslt/xslt.h\n",
+        )
+    )
+    built = builder.build(asked(spec))
+    assert isinstance(built, Built), built
+    assert "libz.so.1()(64bit)" in requires(built)
+    assert "# asked for by %generate_buildrequires: libxslt1-dev >= 1" in built.log.read_text()
+
+
+def test_a_generated_requirement_that_nobody_has_is_missing(asked, builder):
+    spec = plain().replace("%build\n", "%generate_buildrequires\necho nothere-devel\n%build\n")
+    failed = builder.build(asked(spec))
+    assert (failed.kind, failed.missing) == ("missing-requirement", ("nothere-devel",))
+
+
+def test_a_build_sees_no_network_no_secrets_and_writes_nowhere_else(asked, builder, monkeypatch):
+    monkeypatch.setenv("FORGE_TOKEN", "hunter2")
+    spec = plain().replace(
+        "%build\n",
+        "%build\n"
+        "env | grep -i -e token -e hunter2 && exit 1\n"
+        "(exec 3<>/dev/tcp/127.0.0.1/22) 2>&1 | grep -q refused || exit 1\n"
+        "(exec 3<>/dev/tcp/1.1.1.1/53) 2>&1 | grep -q unreachable || exit 1\n"
+        "touch /usr/written /etc/written && exit 1\n"
+        "test ! -e /home/build && ls /root && exit 1\n"
+        "test $(id -u) = 1000\n",
+    )
+    built = builder.build(asked(spec))
+    assert isinstance(built, Built), built.message
+
+
+def test_checks_are_skipped_unless_asked_for(asked, builder):
+    spec = plain().replace("%files\n", "%check\nexit 1\n%files\n", 1)
+    assert isinstance(builder.build(asked(spec)), Built)
+    failed = builder.build(replace(asked(spec), check=True))
+    assert failed.kind == "failed"
+    assert "in %check" in failed.message
+
+
+def test_a_build_that_does_not_end_is_ended(asked, cache):
+    builder = RpmbuildBuilder(cache, limits=Limits(seconds=3, memory=1 << 30, processes=256))
+    failed = builder.build(asked(plain().replace("%build\n", "%build\nsleep 100\n")))
+    assert failed.kind == "limit"
+    assert "longer than 3 s" in failed.message
+
+
+def test_what_the_change_links_is_the_difference_of_two_builds(asked, cache):
+    builder = builder_named("rpmbuild", cache)
+    base = builder.build(asked(plain(), side="base"))
+    spec = SPEC.replace("LINK", "-Wl,--no-as-needed -lxslt").replace(
+        "BuildRequires: gcc", "BuildRequires: gcc\nBuildRequires: libxslt1-dev"
+    )
+    head = builder.build(asked(spec))
+    assert requires(head) - requires(base) == {"libxslt.so.1()(64bit)"}
