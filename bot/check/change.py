@@ -1,0 +1,166 @@
+"""What a change is: the merge base, the head, and the spec files it touches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from bot.check.repository_file import FILE_NAME
+from bot.git import WORKING_TREE, ChangedFile, GitRepository
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class ChangedSpec:
+    """One spec file on both sides; a path is null where that side has none.
+
+    `itself` is true when the spec file differs; else only files beside it do: they count where
+    the spec names one of `beside` (base names of changed files) as a Source or Patch.
+    """
+
+    base_path: str | None
+    head_path: str | None
+    itself: bool
+    beside: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The path by which results call it: head's, or base's of a deleted spec."""
+        return self.head_path or self.base_path or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change, written out: `base_tree` and `head_tree` hold the specs' folders of both sides.
+
+    `base` is the tip of the base branch, both sides are compared from `merge_base`; `head` is a
+    commit id or the text `working tree`. `branch` is the base branch's plain name, or null.
+    `repository_file` is `.minimize.yaml` as the base has it. `problems` are sentences.
+    """
+
+    base: str
+    head: str
+    merge_base: str
+    branch: str | None
+    specs: tuple[ChangedSpec, ...]
+    base_tree: Path
+    head_tree: Path
+    repository_file: bytes | None = None
+    problems: tuple[str, ...] = ()
+    git: GitRepository | None = field(default=None, compare=False, repr=False)
+
+
+@contextmanager
+def open_change(
+    git: GitRepository,
+    base: str | None = None,
+    head: str | None = None,
+    *,
+    branch: str | None = None,
+    scratch: Path | None = None,
+) -> Iterator[Change]:
+    """The change between the merge base of two revisions and `head`, written out while it is used.
+
+    Without `base` it is the default branch; without `head` the working tree. `scratch` is the
+    folder for what is written out. Raises UsageError for revisions that are not there, and what
+    git raises.
+    """
+    base_revision = base or git.default_branch()
+    base_commit = git.resolve(base_revision)
+    head_commit = WORKING_TREE if head is None else git.resolve(head)
+    merge_base = git.merge_base(base_commit, head_commit)
+    files = git.changed_files(merge_base, head_commit)
+    specs, problems = _changed_specs(git, merge_base, head_commit, files)
+    with TemporaryDirectory(prefix="minimize-change-", dir=scratch) as folder:
+        base_tree, head_tree = Path(folder, "base"), Path(folder, "head")
+        _write(git, merge_base, base_tree, (s.base_path for s in specs))
+        _write(git, head_commit, head_tree, (s.head_path for s in specs))
+        yield Change(
+            base=base_commit,
+            head="working tree" if head_commit == WORKING_TREE else head_commit,
+            merge_base=merge_base,
+            branch=branch or _plain_branch(base_revision),
+            specs=specs,
+            base_tree=base_tree,
+            head_tree=head_tree,
+            repository_file=git.read(base_commit, FILE_NAME),
+            problems=problems,
+            git=git,
+        )
+
+
+def touches_packaging(paths: Iterable[str], spec_folders: Iterable[str] = ("",)) -> bool:
+    """Whether a list of changed files could concern a spec: one is a spec, or lies beside one."""
+    folders = set(spec_folders)
+    return any(p.endswith(".spec") or _folder(p) in folders for p in paths)
+
+
+def _plain_branch(revision: str) -> str | None:
+    for prefix in ("refs/remotes/", "refs/heads/"):
+        if revision.startswith(prefix):
+            name = revision.removeprefix(prefix)
+            return name.partition("/")[2] if prefix == "refs/remotes/" else name
+    return revision
+
+
+def _folder(path: str) -> str:
+    parent = str(PurePosixPath(path).parent)
+    return "" if parent == "." else parent
+
+
+def _changed_specs(
+    git: GitRepository, merge_base: str, head: str, files: tuple[ChangedFile, ...]
+) -> tuple[tuple[ChangedSpec, ...], tuple[str, ...]]:
+    problems: list[str] = []
+    before = _specs(git, merge_base, problems)
+    after = _specs(git, head, problems)
+    found: dict[str, ChangedSpec] = {}
+    for file in files:
+        old, new = file.old_path or file.path, file.path
+        base_path = old if old in before and file.status != "A" else None
+        head_path = new if new in after and file.status != "D" else None
+        if base_path or head_path:
+            found[new] = ChangedSpec(base_path, head_path, itself=True)
+    beside: dict[str, list[str]] = {}
+    for file in files:
+        for path in (file.path, *((file.old_path,) if file.old_path else ())):
+            beside.setdefault(_folder(path), []).append(PurePosixPath(path).name)
+    renamed = {s.base_path for s in found.values()}
+    for path in sorted(before | after):
+        names = beside.get(_folder(path))
+        if names and path not in found and path not in renamed:
+            found[path] = ChangedSpec(
+                path if path in before else None,
+                path if path in after else None,
+                itself=False,
+                beside=tuple(sorted(set(names))),
+            )
+    return tuple(sorted(found.values(), key=lambda s: s.path)), tuple(dict.fromkeys(problems))
+
+
+def _specs(git: GitRepository, commit: str, problems: list[str]) -> set[str]:
+    """Paths of the regular spec files of one side; links are refused and said."""
+    if commit == WORKING_TREE:
+        tracked = git.git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        paths = {p.decode(errors="surrogateescape") for p in tracked.split(b"\0") if p}
+        specs = {p for p in paths if p.endswith(".spec")}
+        links = {p for p in specs if (git.path / p).is_symlink()}
+        specs = {p for p in specs - links if (git.path / p).is_file()}
+    else:
+        entries = [e for e in git.tree(commit) if e.path.endswith(".spec")]
+        links = {e.path for e in entries if e.is_link}
+        specs = {e.path for e in entries} - links
+    problems.extend(f"{p} is a symbolic link: it was not evaluated." for p in sorted(links))
+    return specs
+
+
+def _write(git: GitRepository, commit: str, tree: Path, paths: Iterable[str | None]) -> None:
+    folders = sorted({_folder(p) for p in paths if p is not None})
+    if not folders:
+        tree.mkdir(parents=True)
+    elif "" in folders:
+        git.materialize(commit, tree)
+    else:
+        git.materialize(commit, tree, folders)

@@ -1,0 +1,119 @@
+"""Comparing the two closures of an image: what came, what went, what changed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bot.closure import shortest_chains, totals
+from bot.model import (
+    Added,
+    ChangedPackage,
+    Closure,
+    ClosurePair,
+    ImageResult,
+    Nevra,
+    Package,
+    Side,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From where on a moved size counts: both must be passed (bytes, percent)."""
+
+    size: int = 100_000
+    percent: float = 1.0
+
+
+def side_of(closure: Closure) -> Side:
+    """One side of an image as results show it; sizes null when it is unsolvable."""
+    if closure.status == "unsolvable":
+        missing = tuple(f"nothing provides the request {name}" for name in closure.missing)
+        known = tuple(p for p in closure.problems if p not in missing)
+        return Side("unsolvable", problems=known or missing)
+    sums = totals(closure)
+    return Side(
+        "ok",
+        packages=sums.packages,
+        installed_size=sums.installed_size,
+        known_size=sums.known_size,
+    )
+
+
+def compare(pair: ClosurePair, thresholds: Thresholds) -> ImageResult:
+    """What the change does to one image; lines of the spec are added later, by `explain`.
+
+    Packages pair by name and architecture. Sizes are repository metadata's installed sizes.
+    """
+    base, head = pair.base, pair.head
+    before = {(p.nevra.name, p.nevra.arch): p for p in base.packages}
+    after = {(p.nevra.name, p.nevra.arch): p for p in head.packages}
+    both_solved = base.status == head.status == "ok"
+    added: tuple[Added, ...] = ()
+    removed: tuple[Package, ...] = ()
+    changed: tuple[ChangedPackage, ...] = ()
+    if both_solved:
+        added = tuple(
+            Added(
+                package=after[key],
+                requested=after[key].nevra in head.requested,
+                chains=shortest_chains(head, after[key].nevra),
+            )
+            for key in sorted(after.keys() - before.keys())
+        )
+        removed = tuple(before[key] for key in sorted(before.keys() - after.keys()))
+        changed = tuple(
+            _changed(before[key], after[key])
+            for key in sorted(before.keys() & after.keys())
+            if _differs(before[key], after[key])
+        )
+    base_side, head_side = side_of(base), side_of(head)
+    return ImageResult(
+        key=head.key,
+        snapshot=head.snapshot,
+        changed=bool(added or removed)
+        or base.status != head.status
+        or _moved(base_side, head_side, thresholds),
+        evidence=pair.evidence,
+        base=base_side,
+        head=head_side,
+        added=added,
+        removed=removed,
+        changed_packages=changed,
+    )
+
+
+def _moved(base: Side, head: Side, thresholds: Thresholds) -> bool:
+    if base.known_size is None or head.known_size is None:
+        return False
+    delta = abs(head.known_size - base.known_size)
+    return delta > thresholds.size and delta * 100 > thresholds.percent * base.known_size
+
+
+def _changed(before: Package, after: Package) -> ChangedPackage:
+    delta = None
+    if before.installed_size is not None and after.installed_size is not None:
+        delta = after.installed_size - before.installed_size
+    return ChangedPackage(
+        name=after.nevra.name,
+        arch=after.nevra.arch,
+        before=before.nevra,
+        after=after.nevra,
+        delta=delta,
+    )
+
+
+def _differs(before: Package, after: Package) -> bool:
+    """Whether a pair counts as changed: other size or dependencies; a mere release bump is none."""
+    return before.installed_size != after.installed_size or _needs(before) != _needs(after)
+
+
+def _needs(package: Package) -> frozenset[tuple[str, str]]:
+    own = own_version(package.nevra)
+    return frozenset((d.kind, own.sub("VR", d.capability)) for d in package.dependencies)
+
+
+def own_version(nevra: Nevra) -> re.Pattern[str]:
+    """Finds a package's own version-release, with or without an epoch, inside a capability."""
+    return re.compile(rf"(?<![\w.~^+-])(?:\d+:)?{re.escape(nevra.version_release)}(?![\w.~^+-])")

@@ -1,0 +1,135 @@
+"""What is known of a change's packages on one architecture: evaluated specs, then overlays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from bot.check.change import Change, ChangedSpec
+from bot.check.lines import Change as AddedLine
+from bot.check.lines import added_changes
+from bot.closure import Pool, newest
+from bot.model import Overlay, SpecEvaluation, SpecFailure
+from bot.spec import Headers, changed_lines, predict
+
+# Subpackages that nobody installs into an image for their own sake (Fedora's naming guidelines).
+_NOT_MAIN = ("-devel", "-doc", "-docs", "-static", "-tests", "-debuginfo", "-debugsource")
+
+Evaluation = SpecEvaluation | SpecFailure
+Evaluate = Callable[[Path, str], Mapping[str, Evaluation]]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedSpec:
+    """One changed spec, evaluated on both sides, by architecture; a side may be empty."""
+
+    spec: ChangedSpec
+    base: Mapping[str, Evaluation]
+    head: Mapping[str, Evaluation]
+
+    def failure(self, arch: str) -> SpecFailure | None:
+        """Why this spec says nothing on `arch`: head's failure before base's, or null."""
+        for side in (self.head, self.base):
+            found = side.get(arch)
+            if isinstance(found, SpecFailure):
+                return found
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both overlays of one architecture, and the change's added lines with their dependencies."""
+
+    base: Overlay
+    head: Overlay
+    lines: tuple[AddedLine, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def main_packages(self) -> tuple[str, ...]:
+        """Names of the packages that `@self` images are made of, sorted.
+
+        A source's main package has its name; where it builds none, each package that is not for
+        developers or documentation stands for it.
+        """
+        names: set[str] = set()
+        for source in self.head.sources:
+            own = {p.nevra.name for p in self.head.packages if p.source == source}
+            if source in own:
+                names.add(source)
+            else:
+                names.update(n for n in own if not n.endswith(_NOT_MAIN))
+        return tuple(sorted(names))
+
+
+def evaluate_change(change: Change, evaluate: Evaluate) -> tuple[EvaluatedSpec, ...]:
+    """Evaluates every spec of the change on both sides.
+
+    `evaluate(tree, path)` gives the result for each architecture. A spec that only has changed
+    files beside it stays if it names one of them as a Source or Patch on either side.
+    """
+    found = []
+    for spec in change.specs:
+        one = EvaluatedSpec(
+            spec,
+            evaluate(change.base_tree, spec.base_path) if spec.base_path else {},
+            evaluate(change.head_tree, spec.head_path) if spec.head_path else {},
+        )
+        if spec.itself or _names(one, frozenset(spec.beside)):
+            found.append(one)
+    return tuple(found)
+
+
+def _names(evaluated: EvaluatedSpec, files: frozenset[str]) -> bool:
+    for side in (evaluated.base, evaluated.head):
+        for result in side.values():
+            if isinstance(result, SpecEvaluation) and any(
+                PurePosixPath(s.location).name in files for s in result.sources
+            ):
+                return True
+    return False
+
+
+def predicted_sides(
+    pool: Pool,
+    arch: str,
+    specs: tuple[EvaluatedSpec, ...],
+    headers: Headers,
+) -> Sides:
+    """Both sides' predicted overlays, all specs in one.
+
+    Every spec must have been evaluated on `arch`. `headers` reads the flags in a published
+    package's header.
+    """
+    base: list[Overlay] = []
+    head: list[Overlay] = []
+    lines: list[AddedLine] = []
+    notes: list[str] = []
+    for one in specs:
+        before, after = one.base.get(arch), one.head.get(arch)
+        assert not isinstance(before, SpecFailure)
+        assert not isinstance(after, SpecFailure)
+        published = tuple(
+            package
+            for source in sorted({e.source for e in (before, after) if e is not None})
+            for package in newest(pool.published(source), arch)
+        )
+        prediction = predict(published, before, after, arch, headers)
+        base.append(prediction.base)
+        head.append(prediction.head)
+        notes.extend(prediction.notes)
+        if after is not None:
+            own = {p.nevra.name: p.nevra for p in after.packages}
+            lines.extend(added_changes(changed_lines(before, after), own))
+    return Sides(_joined(base), _joined(head), tuple(lines), tuple(dict.fromkeys(notes)))
+
+
+def _joined(overlays: list[Overlay]) -> Overlay:
+    return Overlay(
+        arch=overlays[0].arch,
+        sources=frozenset().union(*(o.sources for o in overlays)),
+        packages=tuple(p for o in overlays for p in o.packages),
+        evidence=overlays[0].evidence,
+        notes=tuple(dict.fromkeys(n for o in overlays for n in o.notes)),
+    )

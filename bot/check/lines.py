@@ -1,0 +1,235 @@
+"""From added packages to the lines of the change that bring them, proved by solving again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from bot.check.compare import own_version
+from bot.model import (
+    Added,
+    Closure,
+    Dependency,
+    ImageResult,
+    Nevra,
+    Overlay,
+    Package,
+    Saving,
+    SpecLine,
+    Suggestion,
+)
+from bot.spec import SpecDependencyChange
+
+# A solve costs some milliseconds; beyond this many for one image a set of lines that cannot be
+# made smaller stands for the smallest.
+MOST_SOLVES = 200
+
+_PLAIN_REQUIRES = re.compile(r"^\s*Requires\s*:(?P<rest>.+)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One dependency that the change adds: in which package, what, and on which line.
+
+    `own` is the NEVRA that the head spec gives the package: its version-release is a placeholder
+    when capabilities are compared, since an overlay may carry the published one.
+    """
+
+    own: Nevra
+    dependency: Dependency
+    origin: SpecLine
+
+
+def added_changes(
+    changes: Iterable[SpecDependencyChange], head_packages: Mapping[str, Nevra]
+) -> tuple[Change, ...]:
+    """The additions among `changes` that have a line; `head_packages`: the head spec's NEVRAs."""
+    return tuple(
+        Change(head_packages[c.package_name], c.dependency, c.origin)
+        for c in changes
+        if c.kind == "added" and c.origin is not None and c.package_name in head_packages
+    )
+
+
+def overlay_without(
+    overlay: Overlay, changes: Iterable[Change], lines: frozenset[SpecLine]
+) -> Overlay:
+    """The overlay as it would be without these lines of the change.
+
+    A dependency stays if a line that stays states it too, or an automatic generator made it.
+    """
+    gone: dict[str, set[tuple[str, str]]] = {}
+    kept: dict[str, set[tuple[str, str]]] = {}
+    for change in changes:
+        side = gone if change.origin in lines else kept
+        side.setdefault(change.own.name, set()).add(_plain(change.own, change.dependency))
+    packages = []
+    for package in overlay.packages:
+        drop = gone.get(package.nevra.name, set()) - kept.get(package.nevra.name, set())
+        packages.append(_drop(package, drop) if drop else package)
+    return replace(overlay, packages=tuple(packages))
+
+
+def _plain(own: Nevra, dependency: Dependency) -> tuple[str, str]:
+    return dependency.kind, own_version(own).sub("VR", dependency.capability)
+
+
+def _drop(package: Package, drop: set[tuple[str, str]]) -> Package:
+    return replace(
+        package,
+        dependencies=tuple(
+            d
+            for d in package.dependencies
+            if d.generated is True or _plain(package.nevra, d) not in drop
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """An image whose added packages have their lines, and what each line alone would save."""
+
+    image: ImageResult
+    savings: Mapping[SpecLine, Saving]
+
+
+def explain(
+    image: ImageResult,
+    head: Closure,
+    changes: tuple[Change, ...],
+    solve_without: Callable[[frozenset[SpecLine]], Closure],
+) -> Explained:
+    """Names for each added package the line that brings it and the lines that must go together.
+
+    `solve_without(lines)` solves the head side again without those lines of the change.
+    """
+    lines = tuple(sorted({c.origin for c in changes}))
+    if not image.added or not lines or head.status != "ok":
+        return Explained(image, {})
+    names = {(a.package.nevra.name, a.package.nevra.arch) for a in image.added}
+    search = _Search(lines, names, solve_without)
+    leaves = search.smallest_sets()
+    added = tuple(_explained(a, changes, leaves) for a in image.added)
+    savings = {
+        line: Saving(
+            image.key,
+            packages=len(head.packages) - len(closure.packages),
+            installed_size=_saved(head, closure),
+        )
+        for line, closure in search.alone.items()
+        if closure.status == "ok" and len(closure.packages) < len(head.packages)
+    }
+    return Explained(replace(image, added=added), savings)
+
+
+def _saved(head: Closure, without: Closure) -> int | None:
+    """Bytes that leave: known only if the sizes of all packages that differ are known."""
+    before = {p.nevra: p.installed_size for p in head.packages}
+    after = {p.nevra: p.installed_size for p in without.packages}
+    gone = [before[n] for n in before.keys() - after.keys()]
+    come = [after[n] for n in after.keys() - before.keys()]
+    if None in gone or None in come:
+        return None
+    return sum(s for s in gone if s is not None) - sum(s for s in come if s is not None)
+
+
+def _explained(
+    added: Added,
+    changes: tuple[Change, ...],
+    leaves: Mapping[tuple[str, str], tuple[SpecLine, ...]],
+) -> Added:
+    nevra = added.package.nevra
+    together = leaves.get((nevra.name, nevra.arch), ())
+    return replace(added, leaves_with=together, spec=_line(added, changes, together))
+
+
+def _line(
+    added: Added, changes: tuple[Change, ...], together: tuple[SpecLine, ...]
+) -> SpecLine | None:
+    """The line on a chain to the package; else the only line that takes it out; else null."""
+    by_need: dict[tuple[str, str, str], SpecLine] = {}
+    for change in sorted(changes, key=lambda c: c.origin):
+        kind, capability = _plain(change.own, change.dependency)
+        by_need.setdefault((change.own.name, kind, capability), change.origin)
+    for chain in added.chains:
+        for edge in reversed(chain):
+            holder = edge.target if edge.kind == "supplements" else edge.source
+            capability = own_version(holder).sub("VR", edge.capability)
+            line = by_need.get((holder.name, edge.kind, capability))
+            if line is not None and (not together or line in together):
+                return line
+    return together[0] if len(together) == 1 else None
+
+
+class _Search:
+    """The smallest sets of lines without which each of `names` is not there."""
+
+    def __init__(
+        self,
+        lines: tuple[SpecLine, ...],
+        names: set[tuple[str, str]],
+        solve_without: Callable[[frozenset[SpecLine]], Closure],
+    ) -> None:
+        self._lines = lines
+        self._names = names
+        self._solve = solve_without
+        self._solved: dict[frozenset[SpecLine], Closure] = {}
+        self.alone: dict[SpecLine, Closure] = {}
+
+    def smallest_sets(self) -> dict[tuple[str, str], tuple[SpecLine, ...]]:
+        found: dict[tuple[str, str], tuple[SpecLine, ...]] = {}
+        for line in self._lines:
+            self.alone[line] = self._without(frozenset((line,)))
+        open_names = self._left_by(frozenset(self._lines))
+        for size in range(1, len(self._lines) + 1):
+            for chosen in combinations(self._lines, size):
+                if not open_names or len(self._solved) > MOST_SOLVES:
+                    break
+                for name in sorted(open_names & self._left_by(frozenset(chosen))):
+                    found[name] = chosen
+                    open_names.discard(name)
+        for name in sorted(open_names):
+            found[name] = self._shrunk(name)
+        return found
+
+    def _shrunk(self, name: tuple[str, str]) -> tuple[SpecLine, ...]:
+        """A set that no single line can leave: where there are too many sets to try."""
+        chosen = list(self._lines)
+        for line in self._lines:
+            fewer = frozenset(chosen) - {line}
+            if fewer and name in self._left_by(fewer):
+                chosen.remove(line)
+        return tuple(chosen)
+
+    def _without(self, lines: frozenset[SpecLine]) -> Closure:
+        if lines not in self._solved:
+            self._solved[lines] = self._solve(lines)
+        return self._solved[lines]
+
+    def _left_by(self, lines: frozenset[SpecLine]) -> set[tuple[str, str]]:
+        closure = self._without(lines)
+        if closure.status != "ok":
+            return set()
+        return self._names - {(p.nevra.name, p.nevra.arch) for p in closure.packages}
+
+
+def suggestions(savings: Iterable[Mapping[SpecLine, Saving]]) -> tuple[Suggestion, ...]:
+    """Plain `Requires` lines of the change that could be weak, and what each saves by image.
+
+    Only lines that say `Requires:` themselves: a qualified one is needed by a scriptlet, and what
+    a macro makes cannot be rewritten here. Images that install weak dependencies save nothing
+    this way: leave theirs out of `savings`.
+    """
+    by_line: dict[SpecLine, list[Saving]] = {}
+    for of_image in savings:
+        for line, saving in of_image.items():
+            by_line.setdefault(line, []).append(saving)
+    result = []
+    for line, saves in sorted(by_line.items()):
+        match = _PLAIN_REQUIRES.match(line.text)
+        if match:
+            weaker = f"Recommends: {match['rest'].strip()}"
+            result.append(Suggestion(line, weaker, tuple(sorted(saves, key=lambda s: s.key))))
+    return tuple(result)

@@ -1,0 +1,114 @@
+"""Objectives held against one image: limits, growth for one change, unwanted packages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bot.distro import ObjectiveDocument
+from bot.model import ClosurePair, ImageKey, ImageResult, ObjectiveResult, Package, Side
+
+
+def applies(objective: ObjectiveDocument, key: ImageKey) -> bool:
+    """Whether an objective speaks of this image."""
+    return (
+        objective.workload == key.workload
+        and objective.environment in (None, key.environment)
+        and objective.repository in (None, key.repository)
+        and (not objective.architectures or key.arch in objective.architectures)
+    )
+
+
+def evaluate_objectives(
+    objectives: Iterable[ObjectiveDocument], image: ImageResult, pair: ClosurePair
+) -> tuple[ObjectiveResult, ...]:
+    """Every metric of every objective that speaks of this image, before and after the change.
+
+    A metric that cannot be measured (unsolvable, a size not known, a layer not composed) has
+    `value` and `met` null. `worse` is true if the change breaks it, or breaks it further.
+    """
+    results: list[ObjectiveResult] = []
+    for objective in sorted(objectives, key=lambda o: o.name):
+        if not applies(objective, image.key):
+            continue
+        limits = objective.limits
+        for metric, limit in (
+            ("packages", limits.packages),
+            ("installed_size", limits.installed_size),
+            ("layer_size", limits.layer_size),
+        ):
+            if limit is not None:
+                results.append(
+                    _limit(
+                        objective.name,
+                        metric,
+                        limit,
+                        _value(metric, image.base),
+                        _value(metric, image.head),
+                    )
+                )
+        if objective.growth is not None:
+            results.append(_growth(objective, image))
+        results.extend(_unwanted(objective, pair))
+    return tuple(results)
+
+
+def _value(metric: str, side: Side) -> int | None:
+    if metric == "packages":
+        return side.packages
+    if metric == "installed_size":
+        return side.installed_size
+    return side.layer.gzip if side.layer else None
+
+
+def _limit(
+    name: str, metric: str, limit: int, before: int | None, value: int | None
+) -> ObjectiveResult:
+    met = None if value is None else value <= limit
+    return ObjectiveResult(name, metric, before, value, limit, met, _is_worse(before, value, met))
+
+
+def _is_worse(before: int | None, value: int | None, met: bool | None) -> bool:
+    """Newly broken or further beyond; where the side before is not known, nobody is blamed."""
+    return met is False and before is not None and value is not None and value > before
+
+
+def _growth(objective: ObjectiveDocument, image: ImageResult) -> ObjectiveResult:
+    growth = objective.growth
+    assert growth is not None
+    before, after = image.base.installed_size, image.head.installed_size
+    if before is None or after is None:
+        return ObjectiveResult(objective.name, "growth", None, None, growth.bytes, None)
+    grown = after - before
+    # Both must be passed to count; a part that is not given is always passed.
+    over_bytes = growth.bytes is None or grown > growth.bytes
+    over_percent = growth.percent is None or grown * 100 > growth.percent * before
+    met = not (grown > 0 and over_bytes and over_percent)
+    return ObjectiveResult(
+        objective.name, "growth", 0, grown, growth.bytes, met, not met, _growth_text(objective)
+    )
+
+
+def _growth_text(objective: ObjectiveDocument) -> str:
+    growth = objective.growth
+    if growth is None or growth.percent is None:
+        return ""
+    return f"more than {growth.percent:g} % in one change"
+
+
+def _unwanted(objective: ObjectiveDocument, pair: ClosurePair) -> list[ObjectiveResult]:
+    results = []
+    for name, reason in sorted(objective.unwanted.items()):
+        before = _count(name, pair.base.packages) if pair.base.status == "ok" else None
+        value = _count(name, pair.head.packages) if pair.head.status == "ok" else None
+        met = None if value is None else value == 0
+        worse = _is_worse(before, value, met)
+        results.append(
+            ObjectiveResult(
+                objective.name, f"unwanted:{name}", before, value, 0, met, worse, reason or ""
+            )
+        )
+    return results
+
+
+def _count(name: str, packages: Iterable[Package]) -> int:
+    return sum(1 for p in packages if p.nevra.name == name)

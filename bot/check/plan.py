@@ -1,0 +1,71 @@
+"""Which repository documents, architectures and images a check looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.check.compare import Thresholds
+from bot.check.repository_file import RepositoryFile
+from bot.distro import Configuration, ObjectiveDocument, RepositoryDocument, image_keys
+from bot.errors import UsageError
+from bot.model import ImageKey
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """What whoever asked for the check narrowed; what is empty is as `.minimize.yaml` says.
+
+    `documents`: ids of repository documents that stand for the branch where neither the request
+    nor `.minimize.yaml` names any (the server's rules).
+    """
+
+    workloads: tuple[str, ...] = ()
+    arches: tuple[str, ...] = ()
+    repositories: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The documents with their architectures and images, and what applies to all of them.
+
+    `narrowed` is true if workloads were named: then no `@self` image is made up.
+    """
+
+    targets: tuple[tuple[RepositoryDocument, tuple[str, ...]], ...]
+    keys: tuple[ImageKey, ...]
+    thresholds: Thresholds
+    objectives: tuple[ObjectiveDocument, ...]
+    narrowed: bool
+
+
+def make_plan(
+    options: CheckOptions,
+    file: RepositoryFile,
+    configuration: Configuration,
+    branch: str | None,
+) -> Plan:
+    """The request's choice before `.minimize.yaml`'s before the server's; UsageError for an
+    unknown id.
+    """
+    ids = options.repositories or file.repositories_of(branch or "") or options.documents
+    arches = options.arches or file.architectures
+    workloads = options.workloads or file.workloads
+    keys = image_keys(configuration, workloads=workloads, repositories=ids, arches=arches)
+    chosen = [configuration.repositories[i] for i in ids or sorted(configuration.repositories)]
+    targets = tuple(
+        (document, tuple(a for a in document.architectures if not arches or a in arches))
+        for document in chosen
+    )
+    if not any(own for _, own in targets):
+        raise UsageError(
+            "No repository document with these architectures is there to check on.",
+            "`minimize config check` lists what is wrong with the documents.",
+        )
+    return Plan(
+        targets=tuple((document, own) for document, own in targets if own),
+        keys=keys,
+        thresholds=file.thresholds or Thresholds(),
+        objectives=(*configuration.objectives.values(), *file.objectives),
+        narrowed=bool(options.workloads),
+    )

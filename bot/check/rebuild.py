@@ -1,0 +1,164 @@
+"""Both sides really built on one architecture, and what that tells of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from bot.build import (
+    Builder,
+    BuildFailed,
+    BuildOutcome,
+    BuildRequest,
+    Built,
+    rebuilt_overlay,
+    transfer,
+)
+from bot.check.evidence import EvaluatedSpec, Sides
+from bot.closure import Pool
+from bot.distro import RepositoryDocument
+from bot.model import BuildNote, SpecEvaluation
+
+Side = Literal["base", "head"]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContext:
+    """What both sides' builds share. `trees` are the folders of the two sides' files."""
+
+    builder: Builder
+    document: RepositoryDocument
+    pool: Pool
+    trees: Mapping[Side, Path]
+    definitions: Mapping[str, str]
+    lookaside: str | None
+    native: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """The sides of each architecture after the builds, and how each build went.
+
+    An architecture that is not in `sides` keeps its prediction. `problems` are sentences;
+    `interrupted` is true when something around us failed.
+    """
+
+    sides: Mapping[str, Sides]
+    builds: tuple[BuildNote, ...]
+    problems: tuple[str, ...] = ()
+    interrupted: bool = False
+
+
+def rebuild(
+    context: BuildContext,
+    specs: tuple[EvaluatedSpec, ...],
+    predicted: Mapping[str, Sides],
+    provides: Callable[[str], Callable[[str], bool]],
+) -> Rebuilt:
+    """Builds every changed spec on both sides, base first, and transfers the difference.
+
+    `provides(arch)` says whether that architecture's pool has a capability. Where one side does
+    not build, the predictions stand and the note says which, and why.
+    """
+    notes: list[BuildNote] = []
+    built: dict[Side, list[Built]] = {"base": [], "head": []}
+    failed: list[BuildFailed] = []
+    for one in specs:
+        for side in ("base", "head"):
+            outcome = _build(context, one, side)
+            if outcome is None:
+                continue
+            notes.append(_note(context, one, side, outcome))
+            if isinstance(outcome, Built):
+                built[side].append(outcome)
+            else:
+                failed.append(outcome)
+    if failed:
+        around = any(f.kind in ("surroundings", "sources") for f in failed)
+        return Rebuilt({}, tuple(notes), interrupted=around)
+    sides, problems = _sides(context, built, predicted, provides)
+    return Rebuilt(sides, tuple(notes), problems)
+
+
+def _build(context: BuildContext, one: EvaluatedSpec, side: Side) -> BuildOutcome | None:
+    evaluation = (one.base if side == "base" else one.head).get(context.native)
+    path = one.spec.base_path if side == "base" else one.spec.head_path
+    if path is None or not isinstance(evaluation, SpecEvaluation) or evaluation.excluded:
+        return None
+    return context.builder.build(
+        BuildRequest(
+            checkout=context.trees[side],
+            spec_path=path,
+            arch=context.native,
+            document=context.document,
+            pool=context.pool,
+            evaluation=evaluation,
+            definitions=context.definitions,
+            side=side,
+            lookaside=context.lookaside,
+        )
+    )
+
+
+def _sides(
+    context: BuildContext,
+    built: Mapping[Side, list[Built]],
+    predicted: Mapping[str, Sides],
+    provides: Callable[[str], Callable[[str], bool]],
+) -> tuple[dict[str, Sides], tuple[str, ...]]:
+    sides: dict[str, Sides] = {}
+    problems: list[str] = []
+    for arch, before in predicted.items():
+        sources = before.base.sources | before.head.sources
+        if arch == context.native:
+            head = rebuilt_overlay(built["head"], arch, sources)
+            sides[arch] = replace(
+                before,
+                base=rebuilt_overlay(built["base"], arch, sources),
+                head=head,
+                notes=(*before.notes, *head.notes),
+            )
+            continue
+        moved = transfer(
+            [p for b in built["base"] for p in b.packages],
+            [p for b in built["head"] for p in b.packages],
+            before.base,
+            before.head,
+            provides(arch),
+            native=context.native,
+        )
+        problems.extend(moved.notes)
+        if moved.base is not None and moved.head is not None:
+            sides[arch] = replace(before, base=moved.base, head=moved.head)
+    return sides, tuple(dict.fromkeys(problems))
+
+
+def _note(
+    context: BuildContext, one: EvaluatedSpec, side: Side, outcome: BuildOutcome
+) -> BuildNote:
+    spec = one.spec.path
+    if isinstance(outcome, Built):
+        return BuildNote(
+            side,
+            spec,
+            context.native,
+            "cached" if outcome.from_cache else "built",
+            log=str(outcome.log),
+            seconds=outcome.seconds,
+        )
+    log = str(outcome.log) if outcome.log else None
+    return BuildNote(
+        side, spec, context.native, _outcome(side, outcome), outcome.message, log, outcome.seconds
+    )
+
+
+def _outcome(
+    side: Side, failed: BuildFailed
+) -> Literal["base-failed", "head-failed", "missing-requirement", "not-built"]:
+    if failed.kind == "missing-requirement":
+        return "missing-requirement"
+    if failed.kind in ("surroundings", "sources"):
+        return "not-built"
+    return "base-failed" if side == "base" else "head-failed"

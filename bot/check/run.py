@@ -1,0 +1,264 @@
+"""One change's run: evaluate, overlay, solve both sides, compare, explain, judge."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from bot.build import Builder
+from bot.check.change import Change
+from bot.check.evidence import EvaluatedSpec, Evaluation, Sides, evaluate_change, predicted_sides
+from bot.check.images import Found, Rules, affected_images, self_images
+from bot.check.lines import suggestions
+from bot.check.plan import CheckOptions, Plan, make_plan
+from bot.check.pools import Pools
+from bot.check.rebuild import BuildContext, rebuild
+from bot.check.repository_file import RepositoryFile, read_repository_file
+from bot.check.verdict import verdict
+from bot.closure import Pool
+from bot.distro import Configuration, RepositoryDocument, environment_keys
+from bot.errors import SurroundingsError
+from bot.model import BuildNote, CheckResult, SpecFailure
+from bot.spec import SpecSetting, evaluate_spec, generated_flags, setting_of
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One repository document: its loaded pools, its evaluated specs, its sides by architecture."""
+
+    document: RepositoryDocument
+    pools: Mapping[str, Pool]
+    setting: SpecSetting
+    specs: tuple[EvaluatedSpec, ...]
+    sides: Mapping[str, Sides]
+    failures: tuple[SpecFailure, ...] = ()
+    base_failed: tuple[SpecFailure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A check before any build: what `build` goes on from, and its own result."""
+
+    result: CheckResult
+    plan: Plan
+    rules: Rules
+    file: RepositoryFile
+    targets: tuple[Target, ...]
+
+    @property
+    def worth_building(self) -> bool:
+        """Whether a build could say more: a spec that changed could be evaluated somewhere."""
+        return any(target.sides for target in self.targets)
+
+
+@dataclass(slots=True)
+class _Remarks:
+    """Sentences collected on the way."""
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+
+def predict_check(
+    change: Change, options: CheckOptions, configuration: Configuration, pools: Pools
+) -> Prediction:
+    """The answer from the spec files alone, for all architectures.
+
+    Raises UsageError for wrong options or a wrong `.minimize.yaml`. What fails around us for one
+    repository document or architecture is a problem in the result, and the others go on.
+    """
+    file = read_repository_file(change.repository_file)
+    plan = make_plan(options, file, configuration, change.branch)
+    rules = Rules(configuration, plan.thresholds, plan.objectives)
+    remarks = _Remarks(problems=list(change.problems))
+    targets = tuple(
+        target
+        for document, arches in plan.targets
+        if change.specs
+        for target in [_target(change, file, document, arches, pools, remarks)]
+        if target is not None
+    )
+    images = _images(targets, plan, rules)
+    result = _result(change, targets, images, remarks, (), "predicted")
+    return Prediction(result, plan, rules, file, targets)
+
+
+def native_arch() -> str:
+    """This machine's architecture by rpm's name (Linux's own names are the same for ours)."""
+    return platform.machine()
+
+
+def build_check(
+    change: Change, prediction: Prediction, builder: Builder, native: str
+) -> CheckResult:
+    """The final answer: both sides built on `native`, and what that tells of the others."""
+    remarks = _Remarks(problems=list(change.problems))
+    builds: list[BuildNote] = []
+    targets: list[Target] = []
+    for target in prediction.targets:
+        if native not in target.sides:
+            remarks.notes.append(
+                f"{target.document.id}: not built, because {native} is not one of its"
+                " architectures here; this is the prediction."
+            )
+            targets.append(target)
+            continue
+        context = BuildContext(
+            builder=builder,
+            document=target.document,
+            pool=target.pools[native],
+            trees={"base": change.base_tree, "head": change.head_tree},
+            definitions=target.setting.definitions,
+            lookaside=prediction.file.lookaside,
+            native=native,
+        )
+        rebuilt = rebuild(context, target.specs, target.sides, _provider(target))
+        builds.extend(rebuilt.builds)
+        remarks.notes.extend(rebuilt.problems)
+        remarks.interrupted |= rebuilt.interrupted
+        targets.append(replace(target, sides={**target.sides, **rebuilt.sides}))
+    images = _images(targets, prediction.plan, prediction.rules)
+    remarks.interrupted |= prediction.result.interrupted
+    remarks.problems = list(
+        dict.fromkeys((*prediction.result.problems, *remarks.problems, *_build_problems(builds)))
+    )
+    remarks.notes = [*prediction.result.notes, *remarks.notes]
+    return _result(change, targets, images, remarks, tuple(builds), "final")
+
+
+def _build_problems(builds: Iterable[BuildNote]) -> list[str]:
+    said = {
+        "base-failed": "The base does not build, so the prediction stands",
+        "head-failed": "This change does not build, so the prediction stands",
+        "missing-requirement": "A build requirement cannot be met, so the prediction stands",
+        "not-built": "Nothing was built, so the prediction stands",
+    }
+    return [
+        f"{b.spec} ({b.side}, {b.arch}): {said[b.outcome]}: {b.message.splitlines()[0]}"
+        if b.message
+        else f"{b.spec} ({b.side}, {b.arch}): {said[b.outcome]}."
+        for b in builds
+        if b.outcome in said
+    ]
+
+
+def _provider(target: Target) -> Callable[[str], Callable[[str], bool]]:
+    return lambda arch: target.pools[arch].provides
+
+
+def _target(
+    change: Change,
+    file: RepositoryFile,
+    document: RepositoryDocument,
+    arches: tuple[str, ...],
+    pools: Pools,
+    remarks: _Remarks,
+) -> Target | None:
+    loaded: dict[str, Pool] = {}
+    for arch in arches:
+        try:
+            loaded[arch] = pools.get(document, arch)
+        except SurroundingsError as error:
+            remarks.problems.append(f"{document.id} {arch}: not evaluated: {error}")
+            remarks.interrupted = True
+    if not loaded:
+        return None
+    try:
+        setting = setting_of(document, loaded, pools.cache, dist=file.dist, more=file.definitions)
+
+        def evaluate(tree: Path, path: str) -> Mapping[str, Evaluation]:
+            return evaluate_spec(tree, path, tuple(loaded), setting=setting)
+
+        specs = evaluate_change(change, evaluate)
+    except SurroundingsError as error:
+        remarks.problems.append(f"{document.id}: not evaluated: {error}")
+        remarks.interrupted = True
+        return None
+    remarks.notes.extend(n for n in setting.notes if n not in remarks.notes)
+    flags = generated_flags(pools.cache)
+    sides: dict[str, Sides] = {}
+    failures: list[SpecFailure] = []
+    base_failed: list[SpecFailure] = []
+    for arch, pool in loaded.items():
+        found = [(one, f) for one in specs if (f := one.failure(arch)) is not None]
+        for one, failure in found:
+            if failure.cause == "surroundings":
+                remarks.interrupted = True
+            elif failure is one.head.get(arch):
+                failures.append(failure)
+            else:
+                base_failed.append(failure)
+        if not found and specs:
+            sides[arch] = predicted_sides(pool, arch, specs, flags)
+            remarks.notes.extend(n for n in sides[arch].notes if n not in remarks.notes)
+    remarks.problems.extend(_failure_texts(specs))
+    return Target(document, loaded, setting, specs, sides, tuple(failures), tuple(base_failed))
+
+
+def _failure_texts(specs: Iterable[EvaluatedSpec]) -> list[str]:
+    """One sentence for each failure, the architectures that share it together."""
+    shared: dict[tuple[str, str], list[str]] = {}
+    for one in specs:
+        for name, side in (("head", one.head), ("base", one.base)):
+            for arch, result in side.items():
+                if isinstance(result, SpecFailure):
+                    where = f"{result.path}:{result.line}" if result.line else result.path
+                    text = f"{where} ({name}) cannot be evaluated: {result.message}"
+                    shared.setdefault((name, text), []).append(arch)
+    return [f"{text} [{', '.join(sorted(arches))}]" for (_, text), arches in shared.items()]
+
+
+def _images(targets: Iterable[Target], plan: Plan, rules: Rules) -> tuple[Found, ...]:
+    found: list[Found] = []
+    for target in targets:
+        own: list[Found] = []
+        for arch, sides in target.sides.items():
+            keys = tuple(
+                k for k in plan.keys if k.repository == target.document.id and k.arch == arch
+            )
+            own.extend(affected_images(target.pools[arch], keys, sides, rules))
+        if target.sides and not plan.narrowed and not any(f.holds_source for f in own):
+            own.extend(_self(target, rules))
+        found.extend(own)
+    return tuple(sorted(found, key=lambda f: f.result.key))
+
+
+def _self(target: Target, rules: Rules) -> Iterable[Found]:
+    for arch, sides in target.sides.items():
+        keys = environment_keys(
+            rules.configuration, repositories=[target.document.id], arches=[arch]
+        )
+        yield from self_images(target.pools[arch], keys, sides, rules)
+
+
+def _result(
+    change: Change,
+    targets: Iterable[Target],
+    images: tuple[Found, ...],
+    remarks: _Remarks,
+    builds: tuple[BuildNote, ...],
+    stage: Literal["predicted", "final"],
+) -> CheckResult:
+    targets = tuple(targets)
+    failures = tuple(f for t in targets for f in t.failures)
+    base_failed = any(t.base_failed for t in targets)
+    specs = dict.fromkeys(one.spec.path for t in targets for one in t.specs)
+    results = tuple(f.result for f in images)
+    return CheckResult(
+        base=change.base,
+        head=change.head,
+        merge_base=change.merge_base,
+        specs=tuple(sorted(specs)),
+        verdict=verdict(results, failures, remarks.interrupted or base_failed),
+        images=results,
+        suggestions=suggestions(f.savings for f in images),
+        problems=tuple(dict.fromkeys(remarks.problems)),
+        notes=tuple(dict.fromkeys(remarks.notes)),
+        builds=builds,
+        stage=stage,
+        interrupted=remarks.interrupted,
+    )

@@ -1,0 +1,28 @@
+"""The verdict of a check, by CONTRACT's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bot.model import ImageResult, SpecFailure, Verdict
+
+
+def verdict(
+    images: Iterable[ImageResult], spec_failures: Iterable[SpecFailure], surroundings_failed: bool
+) -> Verdict:
+    """`failure` if the change is at fault, else `neutral` if something was not evaluated.
+
+    A head spec that is invalid or runs into its sandbox's limits fails; so do a head that is
+    unsolvable where base was not, and an objective newly broken or made worse. Neutral: base was
+    already unsolvable, or something around us failed.
+    """
+    images = tuple(images)
+    if any(f.cause in ("invalid", "limit") for f in spec_failures):
+        return "failure"
+    if any(i.base.status == "ok" and i.head.status == "unsolvable" for i in images):
+        return "failure"
+    if any(o.worse for i in images for o in i.objectives):
+        return "failure"
+    if surroundings_failed or any(i.base.status == "unsolvable" for i in images):
+        return "neutral"
+    return "success"

@@ -1,0 +1,74 @@
+"""The `minimize` command. A command's module is imported when it is called, not before."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from bot.errors import MinimizeError
+
+# Command: its module and its name there. Cold start counts: `minimize closure` must not pay for
+# the server.
+_COMMANDS = {
+    "closure": ("bot.cli.closures", "closure"),
+    "why": ("bot.cli.closures", "why"),
+    "what-if": ("bot.cli.closures", "what_if"),
+    "check": ("bot.cli.check", "check"),
+    "config": ("bot.cli.documents", "config"),
+    "serve": ("bot.cli.server", "serve"),
+    "worker": ("bot.cli.server", "worker"),
+    "requeue": ("bot.cli.server", "requeue"),
+    "webhook": ("bot.cli.server", "webhook"),
+    "demo": ("bot.cli.server", "demo"),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click calls it so
+        return list(_COMMANDS)
+
+    def get_command(  # click calls it so
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        cmd_name: str,
+    ) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name]
+        command = getattr(import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="minimize")
+def cli() -> None:
+    """What a change to an RPM package adds to minimal container images, and why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point: runs the command and exits with CONTRACT's codes."""
+    try:
+        code = cli.main(arguments, standalone_mode=False)
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except MinimizeError as error:
+        click.echo(f"error: {error.what}", err=True)
+        if error.hint:
+            click.echo(f"       {error.hint}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        # The reader of a pipe went away (`minimize closure | head`): nothing of ours failed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)

@@ -1,0 +1,80 @@
+"""`minimize check`: the bot's answer, without a forge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bot.cli.options import Places, common, console, formats, print_json
+from bot.model import CheckResult
+
+
+@click.command()
+@click.option(
+    "--git",
+    "repository",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path(),
+    help="The git repository; default: the current folder.",
+)
+@click.option("--base", metavar="REV", help="Default: the default branch.")
+@click.option("--head", metavar="REV", help="Default: the working tree.")
+@click.option("--workload", "workloads", multiple=True, metavar="W", help="May be repeated.")
+@click.option("--arch", "arches", multiple=True, metavar="A", help="May be repeated.")
+@click.option(
+    "--repository",
+    "repositories",
+    multiple=True,
+    metavar="R",
+    help="Repository documents to check on; default: .minimize.yaml's, else all.",
+)
+@click.option("--no-build", is_flag=True, help="Predict only.")
+@formats("text", "json", "markdown")
+@common
+def check(
+    repository: Path,
+    base: str | None,
+    head: str | None,
+    workloads: tuple[str, ...],
+    arches: tuple[str, ...],
+    repositories: tuple[str, ...],
+    no_build: bool,
+    form: str,
+    places: Places,
+) -> int:
+    """What a change to a spec file does to images: the bot's answer, without a forge."""
+    from bot.build import builder_named
+    from bot.check import CheckOptions, build_check, native_arch, open_change, predict_check
+    from bot.git import open_repository
+
+    configuration = places.configuration()
+    pools = places.pools()
+    options = CheckOptions(workloads=workloads, arches=arches, repositories=repositories)
+    with open_change(open_repository(repository), base, head) as change:
+        prediction = predict_check(change, options, configuration, pools)
+        result = prediction.result
+        wanted = prediction.file.builder or "rpmbuild"
+        if not no_build and wanted != "none" and prediction.worth_building:
+            builder = builder_named(wanted, pools.cache)
+            result = build_check(change, prediction, builder, native_arch())
+    if form == "json":
+        from bot.report import check_to_json
+
+        print_json(check_to_json(result))
+    elif form == "markdown":
+        from bot.report import render_comment
+
+        click.echo(render_comment(result))
+    else:
+        from bot.report import print_check
+
+        print_check(result, console())
+    return exit_code(result)
+
+
+def exit_code(result: CheckResult) -> int:
+    """CONTRACT's codes: 3 the change is at fault, 1 something around us failed, else 0."""
+    if result.verdict == "failure":
+        return 3
+    return 1 if result.interrupted else 0

@@ -1,0 +1,135 @@
+"""`minimize closure`, `why` and `what-if`: one image's packages, and the reasons for them."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from bot.cli.options import (
+    Choice,
+    Places,
+    common,
+    console,
+    formats,
+    image_choice,
+    print_json,
+)
+from bot.model import Closure
+
+
+@click.command()
+@image_choice(workload_argument=True)
+@formats("text", "json")
+@common
+def closure(choice: Choice, form: str, places: Places) -> int:
+    """The packages of each image, their sizes, and who requires which capability of whom."""
+    from bot.distro import image_request
+
+    configuration = places.configuration()
+    keys = choice.keys(configuration)
+    pools = places.pools()
+    closures = [
+        pools.get(configuration.repositories[key.repository], key.arch).solve(
+            image_request(configuration, key)
+        )
+        for key in keys
+    ]
+    if form == "json":
+        from bot.report import closures_to_json
+
+        print_json(closures_to_json(closures))
+    elif sys.stdout.isatty():
+        from bot.report import print_closures
+
+        print_closures(closures, console())
+    else:
+        from bot.report import closures_text
+
+        sys.stdout.write(closures_text(closures))
+    return 3 if any(c.status == "unsolvable" for c in closures) else 0
+
+
+@click.command()
+@click.argument("package")
+@image_choice(workload_argument=False)
+@formats("text", "json")
+@common
+def why(package: str, choice: Choice, form: str, places: Places) -> int:
+    """Why PACKAGE is in an image: every root, the shortest chain from each, what takes it out."""
+    from bot.closure import why as explain
+    from bot.distro import image_request
+
+    configuration = places.configuration()
+    keys = choice.keys(configuration)
+    pools = places.pools()
+    answers, unsolvable = [], False
+    for key in keys:
+        pool = pools.get(configuration.repositories[key.repository], key.arch)
+        request = image_request(configuration, key)
+        solved = pool.solve(request)
+        if solved.status == "unsolvable":
+            unsolvable = True
+            click.echo(_unsolvable(solved), err=True)
+        answers.append(explain(pool, request, solved, package))
+    if form == "json":
+        from bot.report import why_to_json
+
+        print_json(why_to_json(answers))
+    else:
+        from bot.report import print_why
+
+        print_why(answers, console())
+    return 3 if unsolvable else 0
+
+
+def _unsolvable(closure: Closure) -> str:
+    key = closure.key
+    texts = closure.problems or tuple(f"nothing provides {name}" for name in closure.missing)
+    return (
+        f"{key.workload} on {key.environment}, {key.repository} {key.arch} cannot be installed: "
+        + "; ".join(texts)
+    )
+
+
+@click.command("what-if")
+@click.argument("action", type=click.Choice(["drop"]), metavar="drop")
+@click.argument("capability")
+@click.option("--from", "from_package", metavar="PACKAGE", help="Only this package's requirement.")
+@image_choice(workload_argument=False)
+@formats("text", "json")
+@common
+def what_if(
+    action: str,
+    capability: str,
+    from_package: str | None,
+    choice: Choice,
+    form: str,
+    places: Places,
+) -> int:
+    """What would leave if CAPABILITY were no longer required, by solving again."""
+    from bot.closure import what_if as solve_without
+    from bot.distro import image_request
+
+    assert action == "drop"  # the only one there is; click refuses others
+    configuration = places.configuration()
+    keys = choice.keys(configuration)
+    pools = places.pools()
+    answers = [
+        solve_without(
+            pools.get(configuration.repositories[key.repository], key.arch),
+            image_request(configuration, key),
+            capability,
+            from_package=from_package,
+        )
+        for key in keys
+    ]
+    if form == "json":
+        from bot.report import what_if_to_json
+
+        print_json(what_if_to_json(answers))
+    else:
+        from bot.report import print_what_if
+
+        print_what_if(answers, console())
+    return 3 if any(a.status == "unsolvable" for a in answers) else 0

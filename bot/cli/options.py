@@ -1,0 +1,191 @@
+"""Options and choices that the commands share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bot.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bot.check import Pools
+    from bot.distro import Configuration
+    from bot.model import ImageKey
+
+Command = Callable[..., int]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The three folders that every command knows."""
+
+    config: Path
+    data: Path
+    cache: Path
+
+    def configuration(self) -> Configuration:
+        """The documents in the configuration folder; UsageError if it or one of them is wrong."""
+        from bot.distro import load_configuration
+
+        self.require_config()
+        return load_configuration(self.config)
+
+    def require_config(self) -> None:
+        """UsageError if there is no configuration folder."""
+        if not self.config.is_dir():
+            raise UsageError(
+                f"There is no folder of configuration documents at {self.config}.",
+                "Name one with --config, or run this where config/ is.",
+            )
+
+    def pools(self) -> Pools:
+        """Pools on the cache folder."""
+        from bot.check import Pools
+        from bot.distro import Cache
+
+        return Pools(Cache(self.cache))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which images a command is about; what is empty is not narrowed."""
+
+    workloads: tuple[str, ...]
+    environments: tuple[str, ...]
+    repositories: tuple[str, ...]
+    arches: tuple[str, ...]
+
+    def keys(self, configuration: Configuration) -> tuple[ImageKey, ...]:
+        """The images, sorted; UsageError if there is none, or if a name is not known."""
+        from bot.distro import image_keys
+
+        keys = image_keys(
+            configuration,
+            workloads=self.workloads,
+            environments=self.environments,
+            repositories=self.repositories,
+            arches=self.arches,
+        )
+        if not keys:
+            raise UsageError(
+                "No image meets these choices.",
+                "A workload and an environment need a label in common, and the environment must"
+                " list the repository document.",
+            )
+        return keys
+
+
+def _default_cache() -> Path:
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root) / "minimize"
+
+
+def _default_data() -> Path:
+    root = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(root) / "minimize"
+
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+def common(function: Command) -> Command:
+    """The options that every command takes, handed over as `places`."""
+
+    @wraps(function)
+    def command(config: Path, data: Path, cache: Path, **others: Any) -> int:  # click's own kinds
+        return function(places=Places(config, data, cache), **others)
+
+    return _with(
+        command,
+        click.option(
+            "--config",
+            type=_FOLDER,
+            default=Path("config"),
+            show_default=True,
+            help="The folder of configuration documents.",
+        ),
+        click.option(
+            "--data",
+            type=_FOLDER,
+            envvar="MINIMIZE_DATA",
+            default=_default_data,
+            show_default="~/.local/share/minimize",
+            help="What is kept: results, history.",
+        ),
+        click.option(
+            "--cache",
+            type=_FOLDER,
+            envvar="MINIMIZE_CACHE",
+            default=_default_cache,
+            show_default="~/.cache/minimize",
+            help="What can be made again: metadata, packages, builds. Safe to delete.",
+        ),
+    )
+
+
+def image_choice(workload_argument: bool) -> Callable[[Command], Command]:
+    """The options that choose images, handed over as `choice`.
+
+    Workloads are arguments (none: all of them) or a required option.
+    """
+
+    def decorate(function: Command) -> Command:
+        @wraps(function)
+        def command(
+            workloads: tuple[str, ...],
+            environments: tuple[str, ...],
+            repositories: tuple[str, ...],
+            arches: tuple[str, ...],
+            **others: Any,  # click's own kinds
+        ) -> int:
+            choice = Choice(workloads, environments, repositories, arches)
+            return function(choice=choice, **others)
+
+        workload = (
+            click.argument("workloads", nargs=-1, metavar="[WORKLOAD]...")
+            if workload_argument
+            else click.option("--workload", "workloads", multiple=True, required=True, metavar="W")
+        )
+        return _with(
+            command,
+            workload,
+            click.option("--environment", "environments", multiple=True, metavar="E"),
+            click.option("--repository", "repositories", multiple=True, metavar="R"),
+            click.option("--arch", "arches", multiple=True, metavar="A", help="May be repeated."),
+        )
+
+    return decorate
+
+
+def formats(*names: str) -> Callable[[Command], Command]:
+    """`--format`, with the names given; the first is the default. Handed over as `form`."""
+    return click.option("--format", "form", type=click.Choice(names), default=names[0])
+
+
+def _with(command: Command, *options: Callable[[Command], Command]) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Writes JSON, and nothing else, to standard output."""
+    from bot.report import json_text
+
+    sys.stdout.write(json_text(value))
+
+
+def console() -> Console:
+    """Standard output for people; rich is imported here, since it costs more than a solve."""
+    from rich.console import Console
+
+    return Console()

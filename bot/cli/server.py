@@ -1,0 +1,86 @@
+"""`minimize serve`, `worker`, `requeue`, `webhook send` and `demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bot.cli.options import Places, common
+
+_SETTINGS = click.option(
+    "--settings",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    required=True,
+    help="The server's settings (config/bot.yaml is an example with every field).",
+)
+
+
+@click.command()
+@_SETTINGS
+@common
+def serve(settings: Path, places: Places) -> int:
+    """The bot: takes webhooks, runs checks, shows pages, until it is told to stop."""
+    from bot.web import serve_bot
+
+    return serve_bot(settings, places.config, places.data, places.cache)
+
+
+@click.command()
+@_SETTINGS
+@common
+def worker(settings: Path, places: Places) -> int:
+    """One more worker on the server's engine database: runs checks, serves nothing."""
+    from bot.web import run_worker
+
+    return run_worker(settings, places.config, places.data, places.cache)
+
+
+@click.command()
+@click.argument("worker_id", metavar="WORKER")
+@_SETTINGS
+@common
+def requeue(worker_id: str, settings: Path, places: Places) -> int:
+    """Gives the runs of WORKER, which never came back, to the others."""
+    from bot.web import requeue_worker
+
+    count = requeue_worker(worker_id, settings, places.config, places.data, places.cache)
+    click.echo(f"{count} runs of {worker_id} are queued again.")
+    return 0
+
+
+@click.group()
+def webhook() -> None:
+    """Webhook deliveries."""
+
+
+@webhook.command("send")
+@click.option("--url", required=True, help="Where to, such as http://localhost:8080/webhook/github")
+@click.option("--secret", required=True, help="The webhook secret that signs it.")
+@click.option("--event", required=True, help="The event's name, such as pull_request.")
+@click.option(
+    "--payload",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    required=True,
+    help="A file with the JSON body.",
+)
+@click.option("--forge", type=click.Choice(["github", "gitlab"]), default="github")
+@common
+def send(url: str, secret: str, event: str, payload: Path, forge: str, places: Places) -> int:
+    """Sends a signed fake delivery, as the forge would."""
+    from bot.webhook_sender import send_webhook
+
+    del places  # taken like every command's, not needed
+    return send_webhook(url, secret, event, payload, "gitlab" if forge == "gitlab" else "github")
+
+
+@click.command()
+@click.option("--forge", type=click.Choice(["github", "gitlab"]), default="github")
+@click.option("--keep", is_flag=True, help="Leave everything running for a browser, until Ctrl-C.")
+@click.option("--rebuild", is_flag=True, help="Build again, also what the cache has.")
+@common
+def demo(forge: str, keep: bool, rebuild: bool, places: Places) -> int:
+    """The whole of it on this machine alone: a small distribution, a forge, a pull request."""
+    from bot.demo import DemoOptions, run_demo
+
+    return run_demo(DemoOptions(forge=forge, keep=keep, rebuild=rebuild, cache=places.cache))

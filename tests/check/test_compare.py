@@ -1,0 +1,164 @@
+"""What counts as a change of an image, and of a package."""
+
+from dataclasses import replace
+
+from bot.check.compare import Thresholds, compare
+from bot.check.objectives import evaluate_objectives
+from bot.check.verdict import verdict
+from bot.distro import Growth, ObjectiveDocument, Sizes
+from bot.model import (
+    Closure,
+    ClosurePair,
+    Dependency,
+    ImageKey,
+    Nevra,
+    ObjectiveResult,
+    Package,
+    SnapshotState,
+    SpecFailure,
+)
+
+KEY = ImageKey("web", "minimal", "repo", "x86_64")
+STATE = SnapshotState("s", ())
+
+
+def package(
+    name: str, size: int | None = 1_000_000, *needs: str, release: str = "1", arch: str = "x86_64"
+) -> Package:
+    nevra = Nevra(name, 0, "1", release, arch)
+    own = Dependency("provides", f"{name} = 1-{release}")
+    return Package(
+        nevra,
+        name,
+        "repo",
+        dependencies=(own, *(Dependency("requires", n) for n in needs)),
+        installed_size=size,
+    )
+
+
+def ok(*packages: Package) -> Closure:
+    return Closure(KEY, STATE, "ok", packages)
+
+
+def unsolvable(*problems: str) -> Closure:
+    return Closure(KEY, STATE, "unsolvable", problems=problems)
+
+
+def result_of(base: Closure, head: Closure):
+    return compare(ClosurePair(base, head, "predicted"), Thresholds())
+
+
+def test_a_mere_release_bump_is_no_change() -> None:
+    result = result_of(ok(package("web")), ok(package("web", release="2")))
+    assert not result.changed
+    assert result.changed_packages == ()
+
+
+def test_the_same_nevra_with_another_size_or_dependency_is_a_changed_package() -> None:
+    grown = result_of(ok(package("web", 10)), ok(package("web", 17)))
+    assert [(c.name, c.delta) for c in grown.changed_packages] == [("web", 7)]
+    assert not grown.changed
+    needs = result_of(ok(package("web")), ok(package("web", 1_000_000, "libz.so.1()(64bit)")))
+    assert [(c.name, c.delta) for c in needs.changed_packages] == [("web", 0)]
+
+
+def test_size_counts_only_beyond_both_bytes_and_percent() -> None:
+    def changed(before: int, after: int) -> bool:
+        return result_of(ok(package("web", before)), ok(package("web", after))).changed
+
+    assert not changed(1_000, 90_000)  # under 100 kB
+    assert not changed(100_000_000, 100_500_000)  # under 1 %
+    assert not changed(1_000_000, 1_100_000)  # exactly 100 kB is not more than it
+    assert changed(1_000_000, 1_100_001)
+    assert changed(100_000_000, 98_000_000)
+
+
+def test_packages_pair_by_name_and_architecture() -> None:
+    result = result_of(ok(package("web", arch="noarch")), ok(package("web")))
+    assert [str(a.package.nevra) for a in result.added] == ["web-0:1-1.x86_64"]
+    assert [str(p.nevra) for p in result.removed] == ["web-0:1-1.noarch"]
+    assert result.changed
+
+
+def test_an_unknown_size_leaves_the_total_unknown_beside_what_is_known() -> None:
+    result = result_of(ok(package("a", 5)), ok(package("a", 5), package("new", None)))
+    assert (result.head.installed_size, result.head.known_size) == (None, 5)
+
+
+def test_a_head_that_cannot_be_installed_is_a_change_and_a_failure() -> None:
+    result = result_of(ok(package("web")), unsolvable("nothing provides x"))
+    assert result.changed
+    assert result.head.packages is None
+    assert result.head.problems == ("nothing provides x",)
+    assert verdict([result], [], surroundings_failed=False) == "failure"
+
+
+def test_a_base_that_could_not_be_installed_is_neutral() -> None:
+    result = result_of(unsolvable("x"), unsolvable("x"))
+    assert not result.changed
+    assert verdict([result], [], surroundings_failed=False) == "neutral"
+
+
+def test_an_invalid_head_spec_fails_and_trouble_around_us_is_neutral() -> None:
+    invalid = SpecFailure("web.spec", "x86_64", "invalid", "Unknown tag", 3)
+    assert verdict([], [invalid], surroundings_failed=True) == "failure"
+    assert verdict([], [], surroundings_failed=True) == "neutral"
+    assert verdict([], [], surroundings_failed=False) == "success"
+
+
+def objective(**fields: object) -> ObjectiveDocument:
+    values: dict[str, object] = {
+        "id": "o",
+        "name": "web stays small",
+        "description": "",
+        "maintainer": "m",
+        "workload": "web",
+    }
+    return ObjectiveDocument(**{**values, **fields})  # type: ignore[arg-type]
+
+
+def evaluated(document: ObjectiveDocument, base: Closure, head: Closure):
+    pair = ClosurePair(base, head, "predicted")
+    return evaluate_objectives([document], compare(pair, Thresholds()), pair)
+
+
+def test_a_limit_newly_broken_is_worse_and_one_already_broken_but_not_moved_is_not() -> None:
+    limit = objective(limits=Sizes(packages=1))
+    broken = evaluated(limit, ok(package("a")), ok(package("a"), package("b")))
+    assert broken == (ObjectiveResult("web stays small", "packages", 1, 2, 1, False, True),)
+    two = ok(package("a"), package("b"))
+    assert [(o.met, o.worse) for o in evaluated(limit, two, two)] == [(False, False)]
+
+
+def test_growth_breaks_only_when_bytes_and_percent_are_both_passed() -> None:
+    growth = objective(growth=Growth(bytes=100, percent=50.0))
+
+    def met(before: int, after: int) -> bool | None:
+        return evaluated(growth, ok(package("a", before)), ok(package("a", after)))[0].met
+
+    assert met(1000, 1200) is True
+    assert met(100, 190) is True
+    assert met(100, 300) is False
+    assert met(300, 100) is True
+
+
+def test_an_unwanted_package_that_comes_in_is_worse_with_its_reason() -> None:
+    unwanted = objective(unwanted={"perl": "30 MB for one script"})
+    (result,) = evaluated(unwanted, ok(package("a")), ok(package("a"), package("perl")))
+    assert (result.metric, result.value, result.met, result.worse) == (
+        "unwanted:perl",
+        1,
+        False,
+        True,
+    )
+    assert result.reason == "30 MB for one script"
+
+
+def test_a_layer_limit_is_unknown_until_the_layer_is_composed() -> None:
+    (result,) = evaluated(objective(limits=Sizes(layer_size=5)), ok(package("a")), ok(package("a")))
+    assert (result.value, result.met, result.worse) == (None, None, False)
+
+
+def test_an_objective_of_another_image_is_not_evaluated() -> None:
+    other = replace(objective(limits=Sizes(packages=1)), environment="elsewhere")
+    assert evaluated(other, ok(package("a")), ok(package("a"))) == ()

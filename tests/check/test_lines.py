@@ -1,0 +1,180 @@
+"""Which line of a change brings a package, and which lines take it out together."""
+
+from collections.abc import Callable
+
+from bot.check.lines import Change, explain, overlay_without, suggestions
+from bot.model import (
+    Added,
+    Closure,
+    Dependency,
+    Edge,
+    ImageKey,
+    ImageResult,
+    Nevra,
+    Overlay,
+    Package,
+    Saving,
+    Side,
+    SnapshotState,
+    SpecLine,
+)
+
+KEY = ImageKey("web", "minimal", "repo", "x86_64")
+SNAPSHOT = SnapshotState("s", ())
+OWN = Nevra("web", 0, "1", "2", "x86_64")
+PERL = Nevra("perl", 0, "5", "1", "x86_64")
+LIBS = Nevra("perl-libs", 0, "5", "1", "x86_64")
+FIRST = SpecLine("web.spec", 10, "Requires: perl")
+SECOND = SpecLine("web.spec", 20, "Requires: /usr/bin/perl")
+
+
+def package(nevra: Nevra, size: int | None = 100, *needs: Dependency) -> Package:
+    return Package(nevra, nevra.name, "repo", dependencies=needs, installed_size=size)
+
+
+def requires(text: str, generated: bool | None = None) -> Dependency:
+    return Dependency("requires", text, generated=generated)
+
+
+def overlay(*needs: Dependency) -> Overlay:
+    return Overlay("x86_64", frozenset({"web"}), (package(OWN, 1, *needs),), "predicted")
+
+
+def added(*chain: Edge) -> Added:
+    target = chain[-1].target
+    return Added(package(target), requested=False, chains=(chain,))
+
+
+def image(*packages: Added) -> ImageResult:
+    return ImageResult(KEY, SNAPSHOT, True, "predicted", Side("ok"), Side("ok"), added=packages)
+
+
+def closure(*nevras: Nevra) -> Closure:
+    return Closure(KEY, SNAPSHOT, "ok", tuple(package(n) for n in nevras))
+
+
+def solver(
+    needed_by: dict[Nevra, set[SpecLine]], calls: list[frozenset[SpecLine]]
+) -> Callable[[frozenset[SpecLine]], Closure]:
+    """A package is there as long as one of its lines is."""
+
+    def solve(without: frozenset[SpecLine]) -> Closure:
+        calls.append(without)
+        return closure(OWN, *(n for n, lines in needed_by.items() if lines - without))
+
+    return solve
+
+
+def test_the_line_on_the_chain_is_named_and_proved_by_solving_without_it() -> None:
+    chain = (Edge(OWN, "perl", PERL, "requires"), Edge(PERL, "perl-libs", LIBS, "requires"))
+    changes = (Change(OWN, requires("perl"), FIRST),)
+    calls: list[frozenset[SpecLine]] = []
+    found = explain(
+        image(added(*chain)),
+        closure(OWN, PERL, LIBS),
+        changes,
+        solver({PERL: {FIRST}, LIBS: {FIRST}}, calls),
+    )
+    (one,) = found.image.added
+    assert one.spec == FIRST
+    assert one.leaves_with == (FIRST,)
+    assert frozenset({FIRST}) in calls
+    assert found.savings[FIRST] == Saving(KEY, packages=2, installed_size=200)
+
+
+def test_two_lines_that_each_hold_a_package_must_go_together() -> None:
+    chain = (Edge(OWN, "perl", PERL, "requires"),)
+    changes = (
+        Change(OWN, requires("perl"), FIRST),
+        Change(OWN, requires("/usr/bin/perl"), SECOND),
+    )
+    found = explain(
+        image(added(*chain)), closure(OWN, PERL), changes, solver({PERL: {FIRST, SECOND}}, [])
+    )
+    assert found.image.added[0].leaves_with == (FIRST, SECOND)
+    assert found.image.added[0].spec == FIRST
+    assert found.savings == {}
+
+
+def test_a_library_that_the_build_linked_has_no_line() -> None:
+    chain = (Edge(OWN, "libxslt.so.1()(64bit)", LIBS, "requires"),)
+    changes = (Change(OWN, requires("perl"), FIRST),)
+    found = explain(
+        image(added(*chain)),
+        closure(OWN, LIBS),
+        changes,
+        lambda _: closure(OWN, LIBS),
+    )
+    assert found.image.added[0].spec is None
+    assert found.image.added[0].leaves_with == ()
+
+
+def test_an_unsolvable_answer_proves_nothing() -> None:
+    chain = (Edge(OWN, "perl", PERL, "requires"),)
+    found = explain(
+        image(added(*chain)),
+        closure(OWN, PERL),
+        (Change(OWN, requires("perl"), FIRST),),
+        lambda _: Closure(KEY, SNAPSHOT, "unsolvable", problems=("conflict",)),
+    )
+    assert found.image.added[0].leaves_with == ()
+    assert found.savings == {}
+
+
+def test_the_smallest_set_is_found_before_larger_ones() -> None:
+    lines = tuple(SpecLine("web.spec", n, f"Requires: r{n}") for n in range(1, 6))
+    changes = tuple(Change(OWN, requires(f"r{n}"), lines[n - 1]) for n in range(1, 6))
+    chain = (Edge(OWN, "r4", PERL, "requires"),)
+    found = explain(
+        image(added(*chain)),
+        closure(OWN, PERL),
+        changes,
+        solver({PERL: {lines[1], lines[3]}}, []),
+    )
+    assert found.image.added[0].leaves_with == (lines[1], lines[3])
+
+
+def test_leaving_a_line_out_keeps_what_a_generator_made_and_what_another_line_states() -> None:
+    changes = (
+        Change(OWN, requires("perl"), FIRST),
+        Change(OWN, requires("libz.so.1()(64bit)"), FIRST),
+        Change(OWN, requires("shared"), FIRST),
+        Change(OWN, requires("shared"), SECOND),
+    )
+    before = overlay(
+        requires("perl"), requires("libz.so.1()(64bit)", generated=True), requires("shared")
+    )
+    after = overlay_without(before, changes, frozenset({FIRST}))
+    assert [d.capability for d in after.packages[0].dependencies] == [
+        "libz.so.1()(64bit)",
+        "shared",
+    ]
+
+
+def test_a_sibling_requirement_is_recognized_though_the_overlay_has_another_version() -> None:
+    head = Nevra("web", 1, "9", "1", "x86_64")
+    changes = (Change(head, requires("web-libs = 1:9-1"), FIRST),)
+    after = overlay_without(overlay(requires("web-libs = 1-2")), changes, frozenset({FIRST}))
+    assert after.packages[0].dependencies == ()
+
+
+def test_savings_are_unknown_where_a_size_is() -> None:
+    chain = (Edge(OWN, "perl", PERL, "requires"),)
+    head = Closure(KEY, SNAPSHOT, "ok", (package(OWN), package(PERL, None)))
+    found = explain(
+        image(added(*chain)),
+        head,
+        (Change(OWN, requires("perl"), FIRST),),
+        solver({PERL: {FIRST}}, []),
+    )
+    assert found.savings[FIRST].installed_size is None
+
+
+def test_only_plain_requires_lines_are_suggested_to_be_weaker() -> None:
+    qualified = SpecLine("web.spec", 5, "Requires(post): perl")
+    spaced = SpecLine("web.spec", 6, "Requires:   %{name}-x >= 2")
+    saving = Saving(KEY, 3, 1000)
+    made = suggestions([{qualified: saving, spaced: saving}])
+    assert [(s.spec, s.replace_with, s.saves) for s in made] == [
+        (spaced, "Recommends: %{name}-x >= 2", (saving,))
+    ]
