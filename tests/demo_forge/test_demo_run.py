@@ -45,7 +45,7 @@ def result(**others: Any) -> dict[str, Any]:
         {"side": side, "outcome": "cached", "message": "", "seconds": None}
         for side in ("base", "head")
     ]
-    return {"images": [image], "builds": builds, **others}
+    return {"stage": "final", "images": [image], "builds": builds, **others}
 
 
 @pytest.fixture

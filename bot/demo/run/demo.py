@@ -178,7 +178,7 @@ async def _result(url: str, seen: Watched) -> dict[str, Any]:
             found = json.loads(text)
             result = found.get("result", found)
             if isinstance(result, dict) and "images" in result:
-                if result.get("stage") != "predicted" or time.monotonic() > end:
+                if result.get("stage") == "final" or time.monotonic() > end:
                     return result
             elif time.monotonic() > end:
                 raise SurroundingsError(f"The bot's check {identity} has no result: {text}")
