@@ -61,6 +61,7 @@ def test_a_package_is_unpacked_with_modes_owners_and_configuration(tmp_path: Pat
             ("./etc/", None, 0o755, "root"),
             ("./etc/small.conf", b"x\n", 0o640, "adm"),
             ("./sbin/", None, 0o755, "root"),
+            ("./lib", None, 0o755, "root"),
             ("./sbin/small", b"\x7fELF\2\1" + bytes(10) + b"\3\0", 0o644, "root"),
             ("./usr/share/lintian/overrides/small", b"", 0o644, "root"),
         ],
@@ -72,7 +73,6 @@ def test_a_package_is_unpacked_with_modes_owners_and_configuration(tmp_path: Pat
     assert unpacked.entries == (
         Entry("/etc", "directory", 0o755),
         Entry("/etc/small.conf", "file", 0o640, group="adm"),
-        Entry("/usr/sbin", "directory", 0o755),
         Entry("/usr/sbin/small", "file", 0o755, elf=True),
     )
     assert (tmp_path / "tree/etc/small.conf").stat().st_mtime == 1_600_000_000

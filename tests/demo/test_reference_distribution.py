@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 from collections.abc import Iterator
 from functools import lru_cache
@@ -22,6 +23,7 @@ from bot.demo.distribution import (
 from bot.demo.distribution.conflicts import PackageSet
 from bot.demo.distribution.convert import open_rpm, recipe, scan, write_rpm
 from bot.demo.distribution.own_packages import FILESYSTEM_DIRECTORIES
+from bot.distro import check_configuration, image_keys, load_configuration
 
 pytestmark = pytest.mark.reference
 ARCHES = tuple(DEBIAN_ARCH)
@@ -112,6 +114,28 @@ def test_no_package_requires_what_nobody_provides(
         if not str(dependency).startswith(("rpmlib(", "(")) and not pool.whatprovides(dependency)
     ]
     assert unmet == []
+
+
+def test_the_build_packages_and_both_specs_requirements_can_be_installed_together(
+    reference: ReferenceDistribution,
+) -> None:
+    [repository] = _documents(reference, "repository")
+    spec = nginx_repository_files(reference).head["nginx.spec"].decode()
+    needed = re.findall(r"(?m)^BuildRequires:\s+(\S+)$", spec)
+    assert "libxslt1-dev" in needed
+    build_packages = repository["source"]["base_buildroot_override"]
+    problems, names = _solve(_pool(reference, "x86_64"), [*build_packages, *needed])
+    assert problems == []
+    assert {"gcc-12", "libc6-dev", "rpm", "patch", "libxml2-dev", "reference-rpm-config"} <= names
+
+
+def test_the_documents_are_without_errors_and_meet_in_twelve_images(
+    reference: ReferenceDistribution,
+) -> None:
+    assert check_configuration(reference.config_dir).errors == ()
+    configuration = load_configuration(reference.config_dir)
+    assert len(image_keys(configuration)) == 12
+    assert configuration.repositories["reference"].dist == ".deb12"
 
 
 def test_awk_has_a_large_and_a_small_provider(reference: ReferenceDistribution) -> None:

@@ -95,9 +95,9 @@ def download(apt: Apt, packages: Sequence[tuple[str, str]], directory: Path) -> 
 
 
 def download_source(apt: Apt, package: str, directory: Path) -> None:
-    """Fetches the source package (`.dsc` and tarballs) into `directory`, verified by apt."""
+    """Fetches the upstream tarball of a source package into `directory`, verified by apt."""
     directory.mkdir(parents=True, exist_ok=True)
-    _apt_get(apt, "source", "--download-only", package, directory=directory)
+    _apt_get(apt, "source", "--download-only", "--tar-only", package, directory=directory)
 
 
 def _apt_get(apt: Apt, command: str, *arguments: str, directory: Path | None = None) -> None:

@@ -83,20 +83,23 @@ _MACROS = """\
 # How packages of the reference distribution are built.
 %dist {dist}
 %vendor minimize reference distribution
-%_dbpath /var/lib/rpm
-%_localstatedir /var
-%_sharedstatedir /var/lib
-%_buildshell /bin/bash
-%_libdir %{{_prefix}}/lib/{triplet}
 %debug_package %{{nil}}
 %_build_id_links none
-%_smp_mflags -j%{{getncpus}}
+%_buildhost reference
 %build_cflags -O2 -g0 -fstack-protector-strong -D_FORTIFY_SOURCE=2
 %build_ldflags -Wl,-z,relro -Wl,-z,now
 %source_date_epoch_from_changelog 1
 %use_source_date_epoch_as_buildtime 1
 %clamp_mtime_to_source_date_epoch 1
-%_buildhost reference
+"""
+# rpm reads these last: after its own macros for the architecture, which say otherwise.
+_PLACES = """\
+# Where packages of the reference distribution put their files.
+%_dbpath /var/lib/rpm
+%_buildshell /bin/bash
+%_libdir %{{_prefix}}/lib/{triplet}
+%_localstatedir /var
+%_sharedstatedir /var/lib
 """
 _TRIPLETS = {
     "x86_64": "x86_64-linux-gnu",
@@ -145,12 +148,16 @@ def filesystem_recipe(tree: Path, suite: Suite) -> Recipe:
 def macros_recipe(tree: Path, suite: Suite, arch: str) -> Recipe:
     """The package with rpm's macros for building packages of this distribution."""
     _empty(tree)
-    text = _MACROS.format(dist=suite.dist, triplet=_TRIPLETS[arch])
+    macros = _MACROS.format(dist=suite.dist)
+    places = _PLACES.format(triplet=_TRIPLETS[arch])
     return _recipe(
         MACROS_PACKAGE,
         suite,
         tree,
-        [_file(tree, "usr/lib/rpm/macros.d/macros.reference", text)],
+        [
+            _file(tree, "usr/lib/rpm/macros.d/macros.reference", macros),
+            _file(tree, "etc/rpm/macros.reference", places),
+        ],
         summary="The macros with which packages of the reference distribution are built",
         arch=arch,
     )

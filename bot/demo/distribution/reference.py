@@ -13,7 +13,7 @@ from bot.demo.distribution.debian import DEBIAN_ARCH, SUITES, Suite, package_evr
 from bot.demo.distribution.documents import write_documents
 
 # Raised with every change of what is made: another number is another distribution.
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,8 @@ def _control(deb: Path) -> tuple[dict[str, str], frozenset[str]]:
 def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, tree: Path) -> Entry | None:
     """Writes one member below `tree`; None for what the `filesystem` package or nobody carries."""
     path = merged_path(member.name)
+    if posixpath.normpath(member.name).lstrip("./") in MERGED:
+        return None  # a directory that moved, or (Debian 13) the link in its place
     if not path or path.startswith(LEFT_OUT) or path + "/" in LEFT_OUT:
         return None
     place = tree / path
