@@ -5,6 +5,7 @@ from bot.spec.evaluate import SPEC_LIMITS, evaluate_spec
 from bot.spec.headers import GeneratedFlags, Headers, flags_in_header, generated_flags
 from bot.spec.macros import BUILT_IN, MacroSource, macros_of
 from bot.spec.predict import Prediction, predict
+from bot.spec.release import release_definitions
 from bot.spec.setting import SpecSetting, commonest_dist, setting_of
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "generated_flags",
     "macros_of",
     "predict",
+    "release_definitions",
     "setting_of",
 ]

@@ -81,7 +81,7 @@ def evaluate_spec(
             "spec": f"/checkout/{relative}",
             "arches": list(arches),
             "distribution": macros.root is not None,
-            "paths": _paths(tree.sources),
+            "paths": _paths(str(relative.parent), tree.sources),
             "definitions": {**release, **given},
         }
         (work / "request.json").write_text(json.dumps(request))
@@ -93,7 +93,7 @@ def evaluate_spec(
                 binds=_binds(work, macros),
                 limits=limits,
                 env={"RPM_CONFIGDIR": "/usr/lib/rpm"},
-                chdir=f"/checkout/{relative.parent}",
+                chdir=os.path.normpath(f"/checkout/{relative.parent}"),
             )
         except SandboxError as error:
             return _all(arches, spec_path, "surroundings", str(error))
@@ -113,11 +113,11 @@ def evaluate_spec(
         return results
 
 
-def _paths(sources: str) -> dict[str, str]:
+def _paths(specs: str, sources: str) -> dict[str, str]:
     return {
         "_topdir": "/tmp/rpmbuild",
-        "_sourcedir": f"/checkout/{sources}",
-        "_specdir": "/checkout",
+        "_sourcedir": os.path.normpath(f"/checkout/{sources}"),
+        "_specdir": os.path.normpath(f"/checkout/{specs}"),
         "_builddir": "/tmp/rpmbuild/BUILD",
         "_buildrootdir": "/tmp/rpmbuild/BUILDROOT",
         "_dbpath": "/tmp/rpmbuild/db",

@@ -22,6 +22,7 @@ from bot.spec.capability import (
     capability_text,
     qualifiers,
 )
+from bot.spec.inside.markers import logical_lines
 from bot.spec.lines import SOURCE, ExpandedSpec, read_expanded
 
 _MOST_PACKAGES = 5000
@@ -44,19 +45,35 @@ def evaluation_of(
     """
     try:
         if "error" in found:
-            return _failure(_text(found["error"]), path, arch)
+            return _failure(_text(found["error"]), path, arch, read)
         return _evaluation(found, path, arch, read)
     except (_MalformedError, KeyError, TypeError, ValueError):
         message = "Evaluating the spec file gave an answer that cannot be read."
         return SpecFailure(path, arch, "invalid", message)
 
 
-def _failure(log: str, path: str, arch: str) -> SpecFailure:
+def _failure(log: str, path: str, arch: str, read: Callable[[str], str | None]) -> SpecFailure:
     lines = [line for line in log.replace("/checkout/", "").splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     message = "\n".join(errors or lines)[:_MOST_MESSAGE] or "rpm refuses this spec file."
     named = _LINE.search(message)
-    return SpecFailure(path, arch, "invalid", message, int(named[1]) if named else None)
+    if named is None:
+        return SpecFailure(path, arch, "invalid", message)
+    number = _exact_line(int(named[1]), message, read(path) or "")
+    message = message[: named.start(1)] + str(number) + message[named.end(1) :]
+    return SpecFailure(path, arch, "invalid", message, number)
+
+
+def _exact_line(number: int, message: str, text: str) -> int:
+    """The line that an error is about: of a line that goes on over several, rpm names the last."""
+    lines = text.split("\n")
+    said = message.split("\n", maxsplit=1)[0]
+    for start, end in logical_lines(lines):
+        if start < end == number - 1:
+            group = range(start, end + 1)
+            exact = [n for n in group if lines[n].strip() and said.endswith(lines[n].strip())]
+            return exact[0] + 1 if len(exact) == 1 else number
+    return number
 
 
 def _evaluation(
