@@ -13,7 +13,7 @@ from bot.distro.documents import (
     WorkloadDocument,
 )
 from bot.errors import UsageError
-from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
+from bot.model.image import ARCHITECTURES, ImageKey, ImageRequest, PlaceholderPackage
 
 SELF = "@self"
 WEAK = "include-weak-deps"
@@ -45,14 +45,13 @@ def image_keys(
 
     A workload meets an environment when they share a label, an environment a repository document
     when it lists it, in each of that document's architectures (Content Resolver's rule). Raises
-    UsageError for an id that no document has and an architecture that no document has; a filter
-    that leaves nothing gives nothing.
+    UsageError for an id that no document has and an architecture that there is not; a filter that
+    leaves nothing gives nothing.
     """
     chosen_workloads = _chosen("workload", configuration.workloads, workloads)
     chosen_environments = _chosen("environment", configuration.environments, environments)
     chosen_repositories = _chosen("repository", configuration.repositories, repositories)
-    known = {a for r in configuration.repositories.values() for a in r.architectures}
-    wanted = set(_named("architecture", dict.fromkeys(sorted(known)), arches))
+    wanted = set(_named("architecture", dict.fromkeys(ARCHITECTURES), arches))
     return tuple(
         sorted(
             ImageKey(workload.id, environment.id, repository.id, arch)

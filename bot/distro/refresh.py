@@ -276,6 +276,16 @@ def _signed(source: RepoSource, state: State) -> bool:
 
 
 def _keys(urls: Sequence[str]) -> list[tuple[str, bytes]]:
+    """The keys that can be had; SurroundingsError where that is none of them."""
     from bot.distro import gpg
 
-    return [(url, read_small(url, gpg.MAX_KEY).content or b"") for url in urls]
+    keys: list[tuple[str, bytes]] = []
+    problems: list[SurroundingsError] = []
+    for url in urls:
+        try:
+            keys.append((url, read_small(url, gpg.MAX_KEY).content or b""))
+        except SurroundingsError as error:
+            problems.append(error)
+    if not keys:
+        raise transfer.worst(problems)
+    return keys

@@ -113,6 +113,8 @@ def obtain(
             problems.append(SurroundingsError(f"{url} cannot be read: {error.strerror}."))
         else:
             return path
+    if remote and place.exists():
+        return place
     if remote:
         with cache.lock(f"file-{checksum[:3]}"):
             if place.exists():

@@ -53,6 +53,24 @@ def test_one_of_several_keys_is_enough(tmp_path, repo, keyed, cache, signer):
     assert open_snapshot(keyed(), "x86_64", cache).repositories[0].signed
 
 
+def test_one_of_several_signatures_is_enough(repo, keyed, cache, signer):
+    other = pysequoia.Tsk.generate("Other <o@example.org>")
+    both = [bytes(pysequoia.Sig.from_bytes(sign(tsk, repo[1]))) for tsk in (other, signer)]
+    repo[2].write_bytes(b"".join(both))
+    assert open_snapshot(keyed(), "x86_64", cache).repositories[0].signed
+
+
+def test_a_key_that_cannot_be_had_leaves_the_others(tmp_path, repo, document, cache, signer):
+    (tmp_path / "key").write_bytes(certificate(signer))
+    repo[2].write_bytes(sign(signer, repo[1]))
+    keys = (f"file://{tmp_path}/gone", f"file://{tmp_path}/key")
+    signed = document(f"file://{repo[0]}", gpgkey=keys)
+    assert open_snapshot(signed, "x86_64", cache).repositories[0].signed
+    unsigned = document(f"file://{repo[0]}", gpgkey=keys[:1])
+    with pytest.raises(SurroundingsError, match="gone is not there"):
+        open_snapshot(unsigned, "x86_64", cache)
+
+
 @pytest.mark.parametrize("what", ["other key", "other content", "no signature"])
 def test_a_wrong_signature_is_refused_by_name(repo, keyed, cache, signer, what):
     other = pysequoia.Tsk.generate("Other <o@example.org>")
@@ -62,8 +80,9 @@ def test_a_wrong_signature_is_refused_by_name(repo, keyed, cache, signer, what):
         "no signature": b"hello",
     }[what]
     repo[2].write_bytes(signature)
-    with pytest.raises(RefusedFileError, match=r"repomd\.xml is refused: its signature"):
+    with pytest.raises(RefusedFileError, match=r"repomd\.xml is refused: its signature") as error:
         open_snapshot(keyed(), "x86_64", cache)
+    assert "\n" not in str(error.value)
 
 
 def test_an_unsigned_repository_is_taken_unless_told_otherwise(repo, keyed, cache):
