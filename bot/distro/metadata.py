@@ -11,6 +11,7 @@ from bot.distro.repomd import Record
 from bot.distro.transfer import obtain
 from bot.distro.unpack import MAX_PACKED, RefusedFileError, unpack
 
+_KIND = "metadata"
 # Mirrors that are asked for one file: who has repomd.xml mostly has what it names.
 _MIRRORS = 4
 
@@ -22,7 +23,7 @@ def metadata_file(record: Record, base_urls: Sequence[str], cache: Cache) -> Pat
     where it cannot be had.
     """
     name = re.sub(r"[^a-z_]", "", record.type.lower()) or "data"
-    place = cache.addressed("metadata", record.checksum, f"{name}.open")
+    place = cache.addressed(_KIND, record.checksum, f"{name}.open")
     if place.exists():
         return place
     urls = _urls(record, base_urls)
@@ -45,6 +46,13 @@ def metadata_file(record: Record, base_urls: Sequence[str], cache: Cache) -> Pat
         finally:
             packed.unlink(missing_ok=True)
     return place
+
+
+def forget(checksum: str, cache: Cache) -> None:
+    """Deletes the unpacked content of the file `checksum`, if it is there."""
+    place = cache.addressed(_KIND, checksum)
+    for path in place.parent.glob(f"{checksum}-*"):
+        path.unlink(missing_ok=True)
 
 
 def _urls(record: Record, base_urls: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 from bot.distro import transfer
 from bot.distro.cache import Cache
 from bot.distro.documents import RepoSource
-from bot.distro.metadata import metadata_file
+from bot.distro.metadata import forget, metadata_file
 from bot.distro.mirrors import Hashes, Mirrors, read_metalink, read_mirrorlist
 from bot.distro.repomd import MAX_REPOMD, Repomd, RepomdError, parse_repomd
 from bot.distro.transfer import FEW, MANY, AbsentError, local_path, read_small
@@ -34,7 +34,8 @@ class State:
     """A good state of a repository. `content` is its repomd.xml, `checked` seconds since 1970.
 
     `base_urls` are where its files are, best first; `origin`, `etag` and `last_modified` are for
-    the next conditional request; `signed` is whether a configured key signed it.
+    the next conditional request; `signed` is whether a configured key signed it; `older` has the
+    checksums of the metadata that the state before it had.
     """
 
     content: bytes
@@ -44,6 +45,7 @@ class State:
     etag: str | None = None
     last_modified: str | None = None
     signed: bool = False
+    older: tuple[str, ...] = ()
 
     @property
     def checksum(self) -> str:
@@ -88,6 +90,8 @@ def refresh(
         with cache.lock(f"repository-{key}"):
             known = _load(place) or known
             fresh = _newest(source, known, cache, now)
+            if known is not None and fresh.content != known.content:
+                fresh = _succeed(known, fresh, cache)
             if fresh != known:
                 cache.write(place, _dump(fresh))
             return fresh, None
@@ -137,6 +141,7 @@ def _load(place: Path) -> State | None:
             etag=plain["etag"],
             last_modified=plain["last_modified"],
             signed=bool(plain["signed"]),
+            older=tuple(plain["older"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # never there, deleted, or damaged: as if we had never looked
@@ -151,8 +156,25 @@ def _dump(state: State) -> bytes:
         "etag": state.etag,
         "last_modified": state.last_modified,
         "signed": state.signed,
+        "older": state.older,
     }
     return json.dumps(plain).encode()
+
+
+def _succeed(known: State, fresh: State, cache: Cache) -> State:
+    """`fresh` in the place of `known`, whose metadata stays for those who still work with it.
+
+    What was there before `known` goes: a distribution that is composed every day would fill the
+    disk. Anybody who needs a file of it after all fetches it again.
+    """
+    before = _checksums(known)
+    for checksum in set(known.older) - set(before) - set(_checksums(fresh)):
+        forget(checksum, cache)
+    return replace(fresh, older=before)
+
+
+def _checksums(state: State) -> tuple[str, ...]:
+    return tuple(record.checksum for record in _parse(state).records)
 
 
 def _newest(
@@ -174,7 +196,7 @@ def _newest(
             if _is_behind(found, known, mirrors):
                 behind = behind or found
             elif known is not None and found.content == known.content:
-                return replace(found, signed=known.signed)
+                return replace(found, signed=known.signed, older=known.older)
             else:
                 return _adopt(source, found, cache)
         except SurroundingsError as error:

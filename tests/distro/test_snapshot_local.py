@@ -104,6 +104,21 @@ def test_opening_needs_no_metadata_that_was_seen_before(repo, local, cache, make
     assert repository_file(repository, "primary").exists()
 
 
+def test_metadata_two_states_ago_is_deleted(repo, local, cache, make_repository):
+    """The state before stays: somebody may be working with it."""
+
+    def kept():
+        return sorted(p.read_bytes() for p in (cache.root / "metadata").rglob("*.open"))
+
+    for content in (b"1", b"2"):
+        make_repository(repo, {"primary": content, "group": b"same"})
+        open_snapshot(local, "x86_64", cache)
+    assert kept() == [b"1", b"2", b"same"]
+    make_repository(repo, {"primary": b"3", "group": b"same"})
+    open_snapshot(local, "x86_64", cache)
+    assert kept() == [b"2", b"3", b"same"]
+
+
 def test_a_repository_that_vanishes_leaves_the_last_good_state(repo, local, cache, make_repository):
     make_repository(repo)
     good = open_snapshot(local, "x86_64", cache)
