@@ -99,5 +99,6 @@ def _found(
         pair,
         # Where weak dependencies are installed, a weaker line saves nothing.
         {} if request.weak else explained.savings,
-        holds(pair.base, sources) or holds(pair.head, sources),
+        # An image that nothing can install holds nothing; that it is here means it asks for it.
+        holds(pair.base, sources) or holds(pair.head, sources) or pair.base.status != "ok",
     )

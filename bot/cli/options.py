@@ -34,10 +34,10 @@ class Places:
 
     def configuration(self) -> Configuration:
         """The documents in the configuration folder; UsageError if it or one of them is wrong."""
-        from bot.distro import load_configuration
+        from bot.distro import Cache, load_configuration
 
         self.require_config()
-        return load_configuration(self.config)
+        return load_configuration(self.config, cache=Cache(self.cache))
 
     def require_config(self) -> None:
         """UsageError if there is no configuration folder."""

@@ -1,0 +1,43 @@
+"""Fixtures of the checks' tests; what they are made of is in tiny.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bot.model import CheckResult, ImageResult
+from tests.check.tiny import DOCUMENTS, TOOL, Bench, make_repositories, workload
+
+
+@pytest.fixture(scope="session")
+def tiny_repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a repository of real RPM files for each architecture."""
+    root = tmp_path_factory.mktemp("tiny")
+    make_repositories(root)
+    return root
+
+
+@pytest.fixture
+def bench(tmp_path: Path, tiny_repositories: Path) -> Bench:
+    """The tool's repository as published, the documents, and a workload that asks for the tool."""
+    bench = Bench(tmp_path, tiny_repositories)
+    for id_, text in DOCUMENTS.items():
+        bench.document(id_, text)
+    bench.document("web", workload("tool"))
+    (tmp_path / "git").mkdir()
+    bench.git("init", "--quiet", "--initial-branch=main")
+    bench.commit({"tool.spec": TOOL, "data.txt": "data\n"})
+    return bench
+
+
+@pytest.fixture
+def image_of() -> Callable[[CheckResult, str], ImageResult]:
+    """One image of a result, by architecture."""
+
+    def find(result: CheckResult, arch: str = "x86_64") -> ImageResult:
+        (found,) = [i for i in result.images if i.key.arch == arch]
+        return found
+
+    return find

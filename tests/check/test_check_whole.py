@@ -1,0 +1,212 @@
+"""The whole way of a change, from a commit to the result, on a tiny distribution of real RPMs."""
+
+from collections.abc import Callable
+
+import pytest
+
+from bot.errors import UsageError
+from bot.model import CheckResult, ImageResult
+from tests.check.tiny import TOOL, Bench, workload
+
+ImageOf = Callable[..., ImageResult]
+
+
+def added(image: ImageResult) -> list[str]:
+    return [a.package.nevra.name for a in image.added]
+
+
+def test_an_added_requirement_is_reported_with_its_chain_its_line_and_its_way_out(
+    bench: Bench, image_of: ImageOf
+) -> None:
+    result = bench.check(
+        {
+            "tool.spec": TOOL.replace(
+                "%description\n%files\n", "Requires: perl\n%description\n%files\n", 1
+            )
+        }
+    )
+    assert result.verdict == "success"
+    assert [i.key.arch for i in result.images] == ["aarch64", "x86_64"]
+    image = image_of(result)
+    assert image.changed
+    assert image.evidence == "predicted"
+    assert added(image) == ["perl", "perl-libs"]
+    libs = image.added[1]
+    assert [[(e.source.name, e.capability, e.target.name) for e in c] for c in libs.chains] == [
+        [("tool", "perl", "perl"), ("perl", "perl-libs", "perl-libs")]
+    ]
+    assert libs.spec is not None
+    assert (libs.spec.path, libs.spec.line, libs.spec.text) == ("tool.spec", 9, "Requires: perl")
+    assert libs.leaves_with == (libs.spec,)
+    (suggestion,) = result.suggestions
+    assert suggestion.replace_with == "Recommends: perl"
+    assert [(s.key.arch, s.packages) for s in suggestion.saves] == [("aarch64", 2), ("x86_64", 2)]
+
+
+def test_two_lines_that_both_bring_a_package_leave_only_together(
+    bench: Bench, image_of: ImageOf
+) -> None:
+    more = "Requires: perl\nRequires: /usr/bin/perl\n%description\n%files\n"
+    result = bench.check({"tool.spec": TOOL.replace("%description\n%files\n", more, 1)})
+    perl = image_of(result).added[0]
+    assert [line.line for line in perl.leaves_with] == [9, 10]
+    assert result.suggestions == ()
+
+
+def test_a_version_bump_changes_no_image(bench: Bench, image_of: ImageOf) -> None:
+    result = bench.check({"tool.spec": TOOL.replace("Version: 1", "Version: 2")})
+    image = image_of(result)
+    assert (image.changed, image.head.status, image.changed_packages) == (False, "ok", ())
+    assert result.verdict == "success"
+
+
+def test_a_line_removed_takes_its_packages_out(bench: Bench, image_of: ImageOf) -> None:
+    without = TOOL.replace("Requires: tool-libs = %{version}-%{release}\n", "")
+    image = image_of(bench.check({"tool.spec": without}))
+    assert [p.nevra.name for p in image.removed] == ["tool-libs"]
+    assert image.changed
+
+
+def test_a_dropped_subpackage_that_something_needs_is_a_failure(
+    bench: Bench, image_of: ImageOf
+) -> None:
+    bench.document("web", workload("tool", "addon"))
+    dropped = TOOL.partition("%package extra")[0]
+    result = bench.check({"tool.spec": dropped})
+    image = image_of(result)
+    assert (image.base.status, image.head.status) == ("ok", "unsolvable")
+    assert any("tool-extra" in p for p in image.head.problems)
+    assert result.verdict == "failure"
+
+
+def test_a_new_subpackage_has_no_sizes_until_it_is_built(bench: Bench, image_of: ImageOf) -> None:
+    new = (
+        "Requires: tool-new\n%description\n%files\n"
+        "%package new\nSummary: n\n%description new\n%files new\n"
+    )
+    image = image_of(bench.check({"tool.spec": TOOL.replace("%description\n%files\n", new, 1)}))
+    (package,) = image.added
+    assert (package.package.nevra.name, package.package.installed_size) == ("tool-new", None)
+    assert image.head.installed_size is None
+    assert image.head.known_size == image.base.installed_size
+
+
+def test_a_head_spec_that_rpm_refuses_fails_with_its_message_and_line(bench: Bench) -> None:
+    result = bench.check({"tool.spec": TOOL.replace("Summary: t", "Sumary: t")})
+    assert result.verdict == "failure"
+    assert result.images == ()
+    (problem,) = result.problems
+    assert "tool.spec:4" in problem
+    assert "Sumary" in problem
+    assert not result.interrupted
+
+
+def test_a_base_spec_that_was_broken_is_neutral(bench: Bench) -> None:
+    bench.commit({"tool.spec": TOOL.replace("Summary: t", "Sumary: t")})
+    result = bench.check({"tool.spec": TOOL})
+    assert result.verdict == "neutral"
+    assert not result.interrupted
+
+
+def test_an_image_that_base_could_not_install_is_neutral(bench: Bench, image_of: ImageOf) -> None:
+    bench.document("web", workload("tool", "broken"))
+    result = bench.check({"tool.spec": TOOL.replace("Version: 1", "Version: 2")})
+    assert result.verdict == "neutral"
+    assert image_of(result).base.status == "unsolvable"
+
+
+def test_a_package_in_no_workload_is_checked_by_itself(bench: Bench, image_of: ImageOf) -> None:
+    bench.document("web", workload("base"))
+    needs = TOOL.replace("%description\n%files\n", "Requires: perl\n%description\n%files\n", 1)
+    result = bench.check({"tool.spec": needs})
+    image = image_of(result)
+    assert (image.key.workload, image.key.environment) == ("@self", "minimal")
+    assert added(image) == ["perl", "perl-libs"]
+
+
+def test_a_new_package_is_compared_with_the_environment_alone(
+    bench: Bench, image_of: ImageOf
+) -> None:
+    bench.document("web", workload("base"))
+    fresh = TOOL.replace("Name: tool", "Name: fresh").replace("tool-libs", "fresh-libs")
+    result = bench.check({"fresh.spec": fresh})
+    image = image_of(result)
+    assert image.base.packages == 1
+    assert added(image) == ["fresh", "fresh-libs"]
+    assert result.verdict == "success"
+
+
+def test_a_source_that_the_spec_names_counts_as_a_change_and_another_file_does_not(
+    bench: Bench,
+) -> None:
+    assert bench.check({"data.txt": "other\n"}).specs == ("tool.spec",)
+    assert bench.check({"README.md": "words\n"}).specs == ()
+
+
+def test_specs_changed_together_are_one_overlay(bench: Bench, image_of: ImageOf) -> None:
+    bench.commit(
+        {"other.spec": TOOL.replace("Name: tool", "Name: other").replace("tool-", "other-")}
+    )
+    result = bench.check(
+        {
+            "tool.spec": TOOL.replace("Requires: base", "Requires: base, helper"),
+            "helper.spec": "Name: helper\nVersion: 1\nRelease: 1\nSummary: h\nLicense: MIT\n"
+            "%description\n%files\n",
+        }
+    )
+    assert result.specs == ("helper.spec", "tool.spec")
+    assert added(image_of(result)) == ["helper"]
+    assert result.verdict == "success"
+
+
+def test_the_file_of_the_base_branch_narrows_the_check(bench: Bench) -> None:
+    bench.commit({".minimize.yaml": "architectures: [aarch64]\nthresholds: {bytes: 1 kB}\n"})
+    result = bench.check(
+        {
+            "tool.spec": TOOL.replace("Version: 1", "Version: 2"),
+            ".minimize.yaml": "architectures: [x86_64]\n",
+        }
+    )
+    assert [i.key.arch for i in result.images] == ["aarch64"]
+
+
+def test_a_wrong_file_of_the_base_branch_is_refused_with_its_field(bench: Bench) -> None:
+    bench.commit({".minimize.yaml": "workload: tool\n"})
+    with pytest.raises(UsageError, match="workload"):
+        bench.check({"tool.spec": TOOL.replace("Version: 1", "Version: 2")})
+
+
+def test_an_objective_newly_broken_is_a_failure(bench: Bench, image_of: ImageOf) -> None:
+    bench.document(
+        "small",
+        """
+document: minimize-objective
+version: 1
+data:
+  name: stays small
+  description: d
+  maintainer: m
+  workload: web
+  limits: {packages: 3}
+  unwanted: {perl: "large"}
+""",
+    )
+    needs = TOOL.replace("%description\n%files\n", "Requires: perl\n%description\n%files\n", 1)
+    result = bench.check({"tool.spec": needs})
+    assert result.verdict == "failure"
+    assert [(o.metric, o.before, o.value, o.met) for o in image_of(result).objectives] == [
+        ("packages", 3, 5, False),
+        ("unwanted:perl", 0, 1, False),
+    ]
+
+
+def test_a_repository_that_cannot_be_read_is_neutral_and_said(bench: Bench) -> None:
+    bench.document(
+        "elsewhere",
+        (bench.config / "repo.yaml").read_text().replace("$basearch", "nowhere/$basearch"),
+    )
+    result: CheckResult = bench.check({"tool.spec": TOOL.replace("Version: 1", "Version: 2")})
+    assert result.verdict == "neutral"
+    assert result.interrupted
+    assert any("elsewhere" in p and "not evaluated" in p for p in result.problems)
+    assert {i.key.repository for i in result.images} == {"repo"}

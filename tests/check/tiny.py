@@ -1,0 +1,184 @@
+"""A tiny distribution of real RPM files for two architectures, and a repository of one spec."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.check import CheckOptions, Pools, open_change, predict_check
+from bot.demo.distribution.repository import write_repository
+from bot.distro import Cache, Configuration, load_configuration
+from bot.git import open_repository
+from bot.model import CheckResult
+
+ARCHES = ("x86_64", "aarch64")
+
+# Everything in the distribution that the change is not about.
+WORLD = """
+Name: world
+Version: 1
+Release: 1
+Summary: w
+License: MIT
+%description
+%package -n base
+Summary: b
+Provides: /bin/sh
+%description -n base
+%files -n base
+%package -n perl
+Summary: p
+Requires: perl-libs
+Provides: /usr/bin/perl
+%description -n perl
+%files -n perl
+%package -n perl-libs
+Summary: p
+%description -n perl-libs
+%files -n perl-libs
+%package -n addon
+Summary: needs a subpackage of the tool
+Requires: tool-extra
+%description -n addon
+%files -n addon
+%package -n broken
+Summary: cannot be installed
+Requires: nobody-provides-this
+%description -n broken
+%files -n broken
+"""
+
+TOOL = """\
+Name: tool
+Version: 1
+Release: 1
+Summary: t
+License: MIT
+Source0: data.txt
+Requires: base
+Requires: tool-libs = %{version}-%{release}
+%description
+%files
+%package libs
+Summary: l
+%description libs
+%files libs
+%package extra
+Summary: e
+BuildArch: noarch
+%description extra
+%files extra
+"""
+
+DOCUMENTS = {
+    "repo": """
+document: feedback-pipeline-repository
+version: 2
+data:
+  name: tiny
+  description: d
+  maintainer: m
+  source:
+    releasever: "1"
+    architectures: [x86_64, aarch64]
+    repos:
+      tiny: {baseurl: "file://%ROOT%/$basearch/"}
+""",
+    "minimal": """
+document: feedback-pipeline-environment
+version: 1
+data:
+  name: minimal
+  description: d
+  maintainer: m
+  repositories: [repo]
+  packages: [base]
+  labels: [l]
+""",
+}
+
+
+def workload(*packages: str) -> str:
+    return f"""
+document: feedback-pipeline-workload
+version: 1
+data:
+  name: w
+  description: d
+  maintainer: m
+  packages: [{", ".join(packages)}]
+  labels: [l]
+"""
+
+
+def _build(spec: str, arch: str, work: Path, output: Path) -> None:
+    work.mkdir(parents=True, exist_ok=True)
+    path = work / "it.spec"
+    path.write_text(spec)
+    (work / "data.txt").write_text("data\n")
+    subprocess.run(
+        [
+            "rpmbuild", "-bb", "--quiet", "--target", arch, "--nodeps",
+            "--define", f"_topdir {work}", "--define", f"_sourcedir {work}",
+            "--define", f"_rpmdir {output}", "--define", "debug_package %{nil}", str(path),
+        ],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+
+
+def make_repositories(root: Path) -> None:
+    """A repository of real RPM files in `root`, for each architecture."""
+    for arch in ARCHES:
+        for name, spec in (("world", WORLD), ("tool", TOOL)):
+            _build(spec, arch, root / "work" / arch / name, root / arch)
+        write_repository(root / arch, sorted((root / arch).rglob("*.rpm")), revision=1)
+
+
+@dataclass
+class Bench:
+    """One test's repository, documents and cache."""
+
+    root: Path
+    repositories: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config"
+
+    def document(self, id_: str, text: str) -> None:
+        self.config.mkdir(exist_ok=True)
+        (self.config / f"{id_}.yaml").write_text(text.replace("%ROOT%", str(self.repositories)))
+
+    def configuration(self) -> Configuration:
+        return load_configuration(self.config)
+
+    def pools(self) -> Pools:
+        return Pools(Cache(self.root / "cache"))
+
+    def git(self, *arguments: str) -> None:
+        identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
+        subprocess.run(
+            ["git", *identity, *arguments], cwd=self.root / "git", check=True, capture_output=True
+        )
+
+    def commit(self, files: dict[str, str | None]) -> None:
+        for name, content in files.items():
+            path = self.root / "git" / name
+            if content is None:
+                path.unlink()
+            else:
+                path.write_text(content)
+        self.git("add", "-A")
+        self.git("commit", "--quiet", "-m", "x")
+
+    def check(self, head: dict[str, str | None], **options: tuple[str, ...]) -> CheckResult:
+        """The prediction for a commit that changes these files."""
+        self.commit(head)
+        git = open_repository(self.root / "git")
+        with open_change(git, "HEAD~1", "HEAD", branch="main") as change:
+            found = predict_check(
+                change, CheckOptions(**options), self.configuration(), self.pools()
+            )
+        return found.result
