@@ -36,15 +36,11 @@ FALLBACK = CONFIG / "macros.minimize"
 WORK = Path("/tmp")
 
 
-def macro_files(target: str) -> Iterator[Path]:
-    """The distribution's macro files, in the order of rpm's own search path.
+def vendor_files() -> Iterator[Path]:
+    """The vendor's macro file, and those that rpm reads after it.
 
-    rpm looks for a vendor's directory by the name it was compiled with, which is the host's.
+    librpm looks for a vendor's directory by the name it was compiled with, which is the host's.
     """
-    yield CONFIG / "macros"
-    yield from sorted((CONFIG / "macros.d").glob("macros.*"))
-    yield CONFIG / "platform" / target / "macros"
-    yield from sorted((CONFIG / "fileattrs").glob("*.attr"))
     for vendor in sorted(CONFIG.iterdir()):
         if vendor.name not in ("macros.d", "platform", "fileattrs"):
             yield vendor / "macros"
@@ -57,20 +53,29 @@ def load(path: Path) -> None:
         rpm.expandMacro("%{load:" + str(path) + "}")
 
 
+def load_missing(path: Path) -> None:
+    """Of a macro file, those macros that nothing defines so far."""
+    if not path.is_file():
+        return
+    lines = path.read_text(errors="replace").split("\n")
+    missing = []
+    for start, end in markers.logical_lines(lines):
+        name = re.match(r"%(\w{3,})[\s(]", lines[start])
+        if name and rpm.expandMacro("%{!?" + name[1] + ":1}"):
+            missing += lines[start : end + 1]
+    if missing:
+        part = WORK / f"missing.{os.getpid()}"
+        part.write_text("\n".join(missing) + "\n")
+        load(part)
+
+
 def configure(arch: str, request: dict[str, Any]) -> None:
     """The macros for one architecture, and the caller's definitions on top."""
     rpm.reloadConfig(f"{arch}-linux")
     if request["distribution"]:
-        files = list(macro_files(rpm.expandMacro("%{_target}")))
-        if FALLBACK.is_file():
-            names = re.findall(r"^%(\w{3,})[\s(]", FALLBACK.read_text(errors="replace"), re.M)
-            if any(rpm.expandMacro("%{!?" + name + ":1}") for name in names):
-                load(FALLBACK)
-                for path in files:
-                    load(path)
-        for path in files:
-            if path.parent.parent == CONFIG and path.name == "macros":
-                load(path)
+        load_missing(FALLBACK)
+        for path in vendor_files():
+            load(path)
     for name, value in request["paths"].items():
         rpm.addMacro(name, value)
     parametric = []

@@ -1,0 +1,258 @@
+"""What a command in the sandbox may see and use, and how its end is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import bot
+from bot.sandbox import (
+    Bind,
+    Limits,
+    SandboxError,
+    require_sandbox,
+    run_sandboxed,
+    sandbox_available,
+)
+
+needs_sandbox = pytest.mark.skipif(
+    sandbox_available() is not None, reason=f"no sandbox here: {sandbox_available()}"
+)
+as_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+MEBIBYTE = 1024 * 1024
+
+
+def sh(command: str, **kwargs):
+    return run_sandboxed(["/bin/sh", "-c", command], **kwargs)
+
+
+@needs_sandbox
+def test_output_and_status_come_back():
+    found = sh("echo out; echo err >&2; exit 3")
+    assert (found.returncode, found.stdout, found.stderr) == (3, b"out\n", b"err\n")
+    assert found.limit is None
+    require_sandbox()
+
+
+@needs_sandbox
+def test_the_view_is_minimal_and_read_only(monkeypatch):
+    monkeypatch.setenv("SECRET", "x")
+    found = sh("ls /; ls /etc; env | sort; id -u", env={"MINE": "1"})
+    names = found.stdout.decode().split()
+    assert "home" not in names and "root" not in names and "shadow" not in names
+    assert "MINE=1" in names and "HOME=/tmp" in names
+    assert not [name for name in names if name.startswith("SECRET")]
+    assert names[-1] == "1000"
+    for place in ("/", "/usr", "/etc", "/dev", "/usr/lib"):
+        assert sh(f"echo x > {place}/x").returncode != 0
+    assert sh("echo x > /tmp/x && echo x > /dev/shm/x && echo > /dev/null").returncode == 0
+
+
+@needs_sandbox
+def test_nothing_of_this_process_is_inherited(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("tellmenot")
+    with secret.open() as handle:
+        os.set_inheritable(handle.fileno(), True)
+        found = sh("ls /proc/self/fd; cat /proc/*/cmdline | tr '\\0' ' '; cat /proc/*/environ")
+    assert found.stdout.split(b"\n")[:4] == [b"0", b"1", b"2", b"3"]
+    assert str(tmp_path).encode() not in found.stdout
+
+
+@needs_sandbox
+def test_there_is_no_network_and_no_other_process():
+    assert sh("cat /proc/net/dev | tail -n +3 | cut -d: -f1").stdout.split() == [b"lo"]
+    assert len([n for n in sh("ls /proc").stdout.split() if n.isdigit()]) < 6
+
+
+@needs_sandbox
+def test_binds_are_seen_where_they_are_put(tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    shown, written = closed / "shown", closed / "written"
+    shown.mkdir(mode=0o755)
+    (shown / "file").write_text("hello")
+    (shown / "file").chmod(0o644)
+    written.mkdir()
+    binds = [
+        Bind(shown, "/a/shown"),
+        Bind(written, "/written", writable=True),
+        Bind(shown / "file", "/a/single"),
+    ]
+    found = sh(
+        "cat /a/shown/file /a/single; echo x > /written/x; echo y > /a/shown/y; ls /a", binds=binds
+    )
+    assert found.stdout == b"hellohelloshown\nsingle\n"
+    assert (written / "x").read_text() == "x\n"
+    assert written.stat().st_uid == os.getuid()
+    assert not (shown / "y").exists()
+
+
+@needs_sandbox
+def test_a_missing_bind_or_command_is_an_error_of_the_sandbox(tmp_path):
+    with pytest.raises(SandboxError, match="nothere"):
+        sh("true", binds=[Bind(tmp_path / "nothere", "/x")])
+    with pytest.raises(SandboxError, match="nothere"):
+        run_sandboxed(["nothere"])
+    with pytest.raises(SandboxError, match="could not start"):
+        sh("true", binds=[Bind(tmp_path, "/usr/nothere")])
+
+
+@needs_sandbox
+def test_a_command_cannot_pass_itself_off_as_the_sandbox():
+    found = sh("echo 'bwrap: Creating new namespace failed' >&2; exit 1")
+    assert found.returncode == 1
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("command", "limit"),
+    [
+        ("sleep 60", "time"),
+        ("exec >/dev/null 2>&1; sleep 60", "time"),
+        ("trap '' TERM; while :; do :; done", "time"),
+        ("yes", "output"),
+        ("cat /dev/zero >&2", "output"),
+        ("bash -c 'b() { b | b & }; b; sleep 60'", "processes"),
+        ("head -c 900M /dev/zero | tail; sleep 60", "memory"),
+        (
+            "for i in 1 2 3; do (head -c 60M /dev/zero | tail -c 60M | sleep 60) & done; wait",
+            "memory",
+        ),
+        ("cat /dev/zero > /tmp/x", "disk"),
+        ("for i in 1 2 3; do cat /dev/zero > /tmp/$i; done; sleep 60", "disk"),
+    ],
+)
+def test_a_limit_ends_the_run_and_is_named(command, limit):
+    limits = Limits(
+        seconds=1.5 if limit == "time" else 20,
+        memory=128 * MEBIBYTE,
+        processes=32,
+        output=MEBIBYTE,
+        file_size=10 * MEBIBYTE,
+        tmp=16 * MEBIBYTE,
+    )
+    started = time.monotonic()
+    found = sh(command, limits=limits)
+    assert found.limit == limit, found
+    assert len(found.stdout) + len(found.stderr) <= MEBIBYTE
+    assert time.monotonic() - started < 15
+    assert sh("echo fine").stdout == b"fine\n"
+
+
+@needs_sandbox
+def test_threads_count_as_processes():
+    code = (
+        "import threading, time\n"
+        "for _ in range(60): threading.Thread(target=time.sleep, args=(30,)).start()"
+    )
+    found = run_sandboxed(["/usr/bin/python3", "-c", code], limits=Limits(10, processes=32))
+    assert found.limit == "processes"
+
+
+@needs_sandbox
+def test_the_kernel_itself_refuses_more_processes_than_the_limit():
+    code = (
+        "import os, time\nn = 0\n"
+        "try:\n  while n < 500:\n    n += 1\n    if os.fork() == 0: os._exit(0)\n"
+        "except OSError: pass\nprint(n)"
+    )
+    # Zombies count, and live too shortly to be seen by a watcher only.
+    found = run_sandboxed(["/usr/bin/python3", "-c", code], limits=Limits(10, processes=40))
+    assert found.limit == "processes" or int(found.stdout) < 80
+
+
+@needs_sandbox
+def test_a_log_takes_both_streams_in_order(tmp_path):
+    log = tmp_path / "log"
+    found = sh("for i in 1 2 3; do echo out$i; echo err$i >&2; done", log=log)
+    assert log.read_text() == "out1\nerr1\nout2\nerr2\nout3\nerr3\n"
+    assert found.stdout == log.read_bytes() and found.stderr == b""
+    many = sh("seq 1 200000", log=log, limits=Limits(output=8 * MEBIBYTE))
+    assert many.stdout.endswith(b"\n199999\n200000\n") and len(many.stdout) <= 65536
+    assert log.stat().st_size > 1_000_000
+
+
+@needs_sandbox
+def test_sandboxes_run_side_by_side():
+    with ThreadPoolExecutor(6) as executor:
+        found = list(executor.map(lambda n: sh(f"sleep 0.2; echo {n}"), range(12)))
+    assert [int(each.stdout) for each in found] == list(range(12))
+
+
+@needs_sandbox
+def test_no_process_outlives_a_run_or_its_starter(tmp_path):
+    sh("setsid sleep 76543 >/dev/null 2>&1 &")
+    script = (
+        "from bot.sandbox import run_sandboxed, Limits\n"
+        "run_sandboxed(['sleep', '76544'], limits=Limits(seconds=100))\n"
+    )
+    environment = dict(os.environ, PYTHONPATH=str(Path(bot.__file__).parents[1]))
+    starter = subprocess.Popen([sys.executable, "-c", script], env=environment)
+    try:
+        deadline = time.monotonic() + 20
+        while not running("76544") and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert running("76544")
+    finally:
+        starter.kill()
+        starter.wait()
+    deadline = time.monotonic() + 10
+    while (running("76543") or running("76544")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not running("76543") and not running("76544")
+
+
+def running(argument: str) -> bool:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if words[:1] == [b"sleep"] and argument.encode() in words:
+                return True
+    return False
+
+
+@needs_sandbox
+@as_root
+def test_root_inside_installs_files_of_other_owners(tmp_path):
+    target = tmp_path / "root"
+    target.mkdir()
+    found = sh(
+        "id -u; cd /target; touch x; chown 8:12 x; chmod 4755 x; stat -c %u:%g:%a x",
+        binds=[Bind(target, "/target", writable=True)],
+        user="root",
+    )
+    assert found.stdout == b"0\n8:12:4755\n", found.stderr
+    assert (target / "x").stat().st_uid not in (0, 8)
+    assert sh("mount -t tmpfs none /tmp", user="root").returncode != 0
+    with pytest.raises(ValueError, match="host's view"):
+        sh("true", user="root", root=target)
+
+
+@needs_sandbox
+def test_a_directory_can_become_the_root(tmp_path):
+    root = tmp_path / "root"
+    for name in ("proc", "dev", "tmp", "etc", "work"):
+        (root / name).mkdir(parents=True)
+    for name in ("usr", "bin", "lib", "lib64"):
+        (root / name).symlink_to(f"host/{name}") if name != "usr" else (root / name).mkdir()
+    for name in ("bin", "lib", "lib64"):
+        (root / name).unlink()
+        (root / name).symlink_to(f"usr/{name}")
+    (root / "etc/mine").write_text("mine")
+    binds = [Bind(Path("/usr"), "/usr")]
+    found = sh("cat /etc/mine; ls /etc; echo x > /etc/x", root=root, binds=binds)
+    assert found.stdout == b"minemine\n"
+    assert not (root / "etc/x").exists()
+    found = sh("echo x > /new", root=root, binds=binds, root_writable=True)
+    assert found.returncode == 0, found.stderr
+    assert (root / "new").read_text() == "x\n"
