@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
-    from bot.distro.comps import CompsGroup, comps_groups
     from bot.distro.documents import (
         BuildrootDocument,
         Configuration,
@@ -60,7 +59,6 @@ __all__ = [
     "AbsentError",
     "BuildrootDocument",
     "Cache",
-    "CompsGroup",
     "Configuration",
     "ConfigurationError",
     "ConfigurationReport",
@@ -84,7 +82,6 @@ __all__ = [
     "ViewDocument",
     "WorkloadDocument",
     "check_configuration",
-    "comps_groups",
     "environment_keys",
     "environment_of",
     "fetch_header",
@@ -105,7 +102,6 @@ __all__ = [
 
 _MODULES = {
     "cache": ("Cache",),
-    "comps": ("CompsGroup", "comps_groups"),
     "images": (
         "environment_keys",
         "environment_of",

@@ -31,10 +31,6 @@ PRIMARY = b'<metadata xmlns="http://linux.duke.edu/metadata/common" packages="0"
 FILELISTS = (
     b'<filelists xmlns="http://linux.duke.edu/metadata/filelists" packages="0"></filelists>\n'
 )
-COMPS = b"""<comps><group><id>core</id><name xml:lang="de">Kern</name><name>Core</name><packagelist>
-<packagereq type="mandatory">bash</packagereq><packagereq type="default">vim</packagereq>
-<packagereq type="optional">emacs</packagereq>
-<packagereq type="conditional" requires="gtk3">gedit</packagereq></packagelist></group></comps>"""
 
 
 def write_repository(
@@ -81,11 +77,6 @@ def make_repository() -> Callable[..., bytes]:
 @pytest.fixture
 def pack() -> dict[str, Callable[[bytes], bytes]]:
     return PACK
-
-
-@pytest.fixture
-def comps() -> bytes:
-    return COMPS
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro import comps_groups, open_snapshot, repository_file
+from bot.distro import open_snapshot, repository_file
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real metadata at {DATA}")
@@ -26,9 +26,3 @@ def test_everything_is_what_repomd_says(snapshot):
     baseos, appstream = snapshot.state.repositories
     assert (baseos.revision, baseos.timestamp) == ("1644263915", "2022-02-07T19:58:35Z")
     assert (appstream.revision, appstream.timestamp) == ("9-stream", "2025-01-13T09:46:00Z")
-
-
-def test_groups_of_both(snapshot):
-    groups = comps_groups(snapshot)
-    assert "bash" in groups["core"].members
-    assert len(groups) > 20

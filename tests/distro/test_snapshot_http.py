@@ -134,6 +134,30 @@ def test_a_wrong_file_is_refused_by_name(web, repo, cache, misbehave, what, mess
     assert not list((cache.root / "metadata").rglob("*.open"))
 
 
+def test_a_server_that_trickles_is_given_up(web, repo, cache, monkeypatch):
+    monkeypatch.setattr("bot.distro.http._PATIENCE", -1.0)
+    monkeypatch.setattr("bot.distro.http._SLOWEST", 10**12)
+    with pytest.raises(SurroundingsError, match=r"repomd\.xml could not be read: it is too slow"):
+        open_snapshot(repo, "x86_64", cache)
+
+
+def test_a_redirect_is_followed(web, cache, document, make_repository, misbehave):
+    make_repository(web.root / "new")
+    for path in (web.root / "new").rglob("*.*"):
+        name = str(path.relative_to(web.root / "new"))
+        answer = misbehave["status"](302, Location=f"{web.url}/new/{name}")
+        web.on(f"/old/{name}", answer)
+    (repository,) = open_snapshot(document(f"{web.url}/old/"), "x86_64", cache).repositories
+    assert repository.base_urls == (f"{web.url}/old/",)
+
+
+def test_a_long_wait_that_a_server_asks_for_is_cut_short():
+    from bot.distro.http import _Retry
+
+    assert _Retry().parse_retry_after("3600") == 30
+    assert _Retry().parse_retry_after("2") == 2
+
+
 def test_a_zip_bomb_is_refused_before_it_unpacks(web, cache, document, make_repository):
     make_repository(
         web.root / "r",
