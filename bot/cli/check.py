@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -58,6 +59,9 @@ def check(
         if not no_build and wanted != "none" and prediction.worth_building:
             builder = builder_named(wanted, pools.cache)
             result = build_check(change, prediction, builder, native_arch())
+        else:
+            # Nothing follows this prediction: it is the answer.
+            result = replace(result, stage="final")
     if form == "json":
         from bot.report import check_to_json
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from bot.errors import UsageError
 
@@ -26,11 +27,12 @@ Command = Callable[..., int]
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The three folders that every command knows."""
+    """The three folders that every command knows; `given` names those that somebody chose."""
 
     config: Path
     data: Path
     cache: Path
+    given: frozenset[str] = frozenset()
 
     def configuration(self) -> Configuration:
         """The documents in the configuration folder; UsageError if it or one of them is wrong."""
@@ -38,6 +40,11 @@ class Places:
 
         self.require_config()
         return load_configuration(self.config, cache=Cache(self.cache))
+
+    def chosen(self, name: str) -> Path | None:
+        """One of the folders if somebody chose it, else None: the server's settings name theirs."""
+        path: Path = getattr(self, name)
+        return path if name in self.given else None
 
     def require_config(self) -> None:
         """UsageError if there is no configuration folder."""
@@ -102,7 +109,13 @@ def common(function: Command) -> Command:
 
     @wraps(function)
     def command(config: Path, data: Path, cache: Path, **others: Any) -> int:  # click's own kinds
-        return function(places=Places(config, data, cache), **others)
+        context = click.get_current_context()
+        given = frozenset(
+            name
+            for name in ("config", "data", "cache")
+            if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        )
+        return function(places=Places(config, data, cache, given), **others)
 
     return _with(
         command,

@@ -16,6 +16,10 @@ _SETTINGS = click.option(
 )
 
 
+def _chosen(places: Places) -> tuple[Path | None, Path | None, Path | None]:
+    return places.chosen("config"), places.chosen("data"), places.chosen("cache")
+
+
 @click.command()
 @_SETTINGS
 @common
@@ -23,7 +27,7 @@ def serve(settings: Path, places: Places) -> int:
     """The bot: takes webhooks, runs checks, shows pages, until it is told to stop."""
     from bot.web import serve_bot
 
-    return serve_bot(settings, places.config, places.data, places.cache)
+    return serve_bot(settings, *_chosen(places))
 
 
 @click.command()
@@ -33,7 +37,7 @@ def worker(settings: Path, places: Places) -> int:
     """One more worker on the server's engine database: runs checks, serves nothing."""
     from bot.web import run_worker
 
-    return run_worker(settings, places.config, places.data, places.cache)
+    return run_worker(settings, *_chosen(places))
 
 
 @click.command()
@@ -44,7 +48,7 @@ def requeue(worker_id: str, settings: Path, places: Places) -> int:
     """Gives the runs of WORKER, which never came back, to the others."""
     from bot.web import requeue_worker
 
-    count = requeue_worker(worker_id, settings, places.config, places.data, places.cache)
+    count = requeue_worker(worker_id, settings, *_chosen(places))
     click.echo(f"{count} runs of {worker_id} are queued again.")
     return 0
 
