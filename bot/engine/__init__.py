@@ -2,7 +2,7 @@
 
 from bot.engine.collector import Collector
 from bot.engine.dispatcher import Dispatcher
-from bot.engine.engine import Engine, Running
+from bot.engine.engine import Engine, Running, requeue_runs
 from bot.engine.job import Checker, CheckJob, PredictedCheck
 from bot.engine.steps import CheckSteps
 
@@ -15,4 +15,5 @@ __all__ = [
     "Engine",
     "PredictedCheck",
     "Running",
+    "requeue_runs",
 ]

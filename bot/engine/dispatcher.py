@@ -6,6 +6,7 @@ Deliveries are on disk before this sees them; a crash at any point here leads to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import defaultdict
@@ -62,12 +63,17 @@ class Dispatcher:
         """For ever: handles what is new; what a crash left is new as well."""
         while True:
             self._woken.clear()
-            if not await self.handle_new():
-                try:
+            try:
+                handled = await self.handle_new()
+            except Exception:
+                # The store or the engine may be back in the next round, which must come.
+                LOG.exception("new deliveries could not be looked at")
+                handled = 0
+                await asyncio.sleep(_IDLE)
+            if not handled:
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_IDLE):
                         await self._woken.wait()
-                except TimeoutError:
-                    pass
 
     async def handle_new(self) -> int:
         """Handles the deliveries that are due now, some at a time; how many there were."""
@@ -149,6 +155,7 @@ class Dispatcher:
             base_sha=pull.base_sha,
             head_sha=pull.head_sha,
             author=pull.author,
+            private=pull.private,
             documents=self._settings.documents_for(key.forge, key.repository, pull.base_ref),
         )
         # The record first: an engine's run without one would never be seen to end.

@@ -15,7 +15,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID
+from dbos import (
+    DBOS,
+    DBOSClient,
+    DBOSConfig,
+    DBOSPortableJSONSerializer,
+    SetEnqueueOptions,
+    SetWorkflowID,
+)
 
 from bot.engine.heartbeat import Heartbeat
 from bot.engine.job import CheckJob
@@ -208,6 +215,24 @@ class Engine:
                 return deleted
             await DBOS.delete_workflows_async([status.workflow_id for status in old])
             deleted += len(old)
+
+
+def requeue_runs(settings: Settings, executor: str) -> int:
+    """Queues again the runs that `executor` had claimed, from outside the bot; how many."""
+    client = DBOSClient(
+        system_database_url=_prepared_url(settings), serializer=DBOSPortableJSONSerializer()
+    )
+    try:
+        claimed = client.list_workflows(
+            status="PENDING", executor_id=executor, load_input=False, load_output=False
+        )
+        for name, queue in _QUEUE_OF.items():
+            ids = [status.workflow_id for status in claimed if status.name == name]
+            if ids:
+                client.resume_workflows(ids, queue_name=queue)
+        return len(claimed)
+    finally:
+        client.destroy()
 
 
 def _done_of_last(news: Values, before: Values) -> Values:

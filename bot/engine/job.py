@@ -29,6 +29,7 @@ class CheckJob:
     base_sha: str
     head_sha: str
     author: str
+    private: bool = False
     documents: tuple[str, ...] = ()
 
     @property

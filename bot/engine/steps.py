@@ -47,13 +47,14 @@ class CheckSteps:
         self._public_url = public_url or settings.public_url
         self._git_cache: Path = settings.cache / "git"
 
-    def page_url(self, check: str) -> str | None:
-        """The check's own page, if the bot knows its public address."""
-        return f"{self._public_url}/checks/{check}" if self._public_url else None
+    def page_url(self, job: CheckJob) -> str | None:
+        """The check's own page; none of a private repository, whose pages are not shown."""
+        shown = self._public_url is not None and not job.private
+        return f"{self._public_url}/checks/{job.id}" if shown else None
 
     async def status(self, job: CheckJob, state: Any, title: str, summary: str = "") -> Values:
         """Sets the status of the head commit."""
-        report = StatusReport(job.id, state, title, summary, self.page_url(job.id))
+        report = StatusReport(job.id, state, title, summary, self.page_url(job))
         await self._forges[job.forge].set_status(job.key, job.head_sha, report)
         return {}
 
@@ -122,7 +123,7 @@ class CheckSteps:
         if found.verdict == "neutral" and not comment_needed(found):
             # Not evaluated: an earlier comment may still be true, so it is left.
             return {"stale": False, "comment": None}
-        page = self.page_url(job.id)
+        page = self.page_url(job)
         if comment_needed(found):
             body = _marked(render_comment(found, page_url=page))
         elif await forge.find_comment(job.key, COMMENT_MARKER) is not None:

@@ -1,0 +1,145 @@
+"""The routes, and what holds for all of them: errors, headers, health."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from bot.engine import Engine
+from bot.forge import Forge
+from bot.store import Store, StoreError
+from bot.web.intake import Intake
+from bot.web.metrics import Metrics
+from bot.web.views import Views
+from bot.web.webhooks import Webhooks
+
+LOG = logging.getLogger(__name__)
+_FEWEST_BYTES = 50_000_000
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+@dataclass
+class Health:
+    """Whether the bot can do its work; `tasks` are the loops that must run for ever."""
+
+    store: Store
+    data: Path
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    launched: bool = False
+    stopping: bool = False
+
+    def problems(self) -> list[str]:
+        """What keeps it from working now; empty if nothing does."""
+        found = []
+        if self.stopping:
+            found.append("The bot is being stopped.")
+        elif not self.launched:
+            found.append("The engine is not started yet.")
+        found += [f"The loop {t.get_name()} has ended." for t in self.tasks if t.done()]
+        try:
+            self.store.delivery_counts()
+        except StoreError as error:
+            found.append(error.what)
+        if shutil.disk_usage(self.data).free < _FEWEST_BYTES:
+            found.append(f"The disk of {self.data} is almost full.")
+        return found
+
+
+def make_application(
+    *,
+    forges: Mapping[str, Sequence[Forge]],
+    intake: Intake,
+    store: Store,
+    metrics: Metrics,
+    health: Health,
+    engine: Engine | None,
+    webhook_bytes: int,
+) -> web.Application:
+    """The application. `forges` are those of each type; without an engine no queue is counted."""
+    views = Views(store)
+    application = web.Application(
+        client_max_size=webhook_bytes, middlewares=[_headers, _errors(views)]
+    )
+
+    async def live(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def ready(_request: web.Request) -> web.Response:
+        problems = await asyncio.to_thread(health.problems)
+        status = "not ready" if problems else "ok"
+        return web.json_response(
+            {"status": status, "problems": problems}, status=503 if problems else 200
+        )
+
+    async def numbers(_request: web.Request) -> web.Response:
+        counts = await asyncio.to_thread(store.delivery_counts)
+        for state in ("new", "done", "ignored", "failed"):
+            metrics.deliveries.labels(state).set(counts.get(state, 0))
+        metrics.open_checks.set(len(await asyncio.to_thread(store.open_checks)))
+        if engine is not None:
+            for queue, length in (await engine.queue_lengths()).items():
+                metrics.queued.labels(queue).set(length)
+        return web.Response(
+            body=metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"}
+        )
+
+    application.add_routes(
+        [
+            web.post("/webhook/{type}", Webhooks(forges, intake, metrics, webhook_bytes).receive),
+            web.get("/health/live", live),
+            web.get("/health/ready", ready),
+            web.get("/metrics", numbers),
+            web.get("/", views.index),
+            web.get("/checks", views.checks),
+            web.get("/checks/{id}", views.check),
+            web.get("/api/checks", views.checks_json),
+            web.get("/api/checks/{id}", views.check_json),
+            web.static("/static", Path(__file__).parent / "static"),
+        ]
+    )
+    return application
+
+
+@web.middleware
+async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    answer = await handler(request)
+    answer.headers.update(_HEADERS)
+    return answer
+
+
+def _errors(views: Views) -> Middleware:
+    """Errors as JSON under /api, /webhook, /health; else as pages; details only in the log."""
+
+    @web.middleware
+    async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            status, what = error.status, error.text or error.reason
+            allowed = error.headers.get("Allow")
+        except Exception:
+            LOG.exception("%s %s failed", request.method, request.path)
+            status, what, allowed = 500, "Something in the bot itself went wrong.", None
+        if request.path.startswith(("/api/", "/webhook/", "/health/", "/metrics")):
+            answer = web.json_response({"error": what}, status=status)
+        else:
+            answer = views.error(status, what)
+        if allowed:
+            answer.headers["Allow"] = allowed
+        return answer
+
+    return errors

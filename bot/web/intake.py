@@ -1,0 +1,54 @@
+"""Taking deliveries in: on the disk before they are acknowledged, many with one write."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from bot.store import NewDelivery, Receipt, Store, StoreError
+
+LOG = logging.getLogger(__name__)
+Waiting = tuple[NewDelivery, "asyncio.Future[Receipt]"]
+
+
+class Intake:
+    """Group commit: while one write is on its way to the disk, the next ones gather."""
+
+    def __init__(self, store: Store, kept: Callable[[], None] = lambda: None) -> None:
+        self._store = store
+        self._kept = kept
+        self._waiting: asyncio.Queue[Waiting] = asyncio.Queue()
+
+    async def keep(self, delivery: NewDelivery) -> Receipt:
+        """Returns once the delivery is on the disk; StoreError if the disk cannot keep it."""
+        done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._waiting.put_nowait((delivery, done))
+        return await done
+
+    async def run(self) -> None:
+        """For ever: writes what waits. When it is cancelled, what waits still gets its answer."""
+        try:
+            while True:
+                await self._write([await self._waiting.get()])
+        finally:
+            if not self._waiting.empty():
+                await self._write([])
+
+    async def _write(self, batch: list[Waiting]) -> None:
+        while not self._waiting.empty():
+            batch.append(self._waiting.get_nowait())
+        try:
+            receipts = await asyncio.shield(
+                asyncio.to_thread(self._store.add_deliveries, [new for new, _ in batch])
+            )
+        except StoreError as error:
+            LOG.error("%d deliveries could not be kept: %s", len(batch), error)  # noqa: TRY400 - the sentence says it all
+            for _, done in batch:
+                if not done.done():
+                    done.set_exception(error)
+            return
+        for (_, done), receipt in zip(batch, receipts, strict=True):
+            if not done.done():  # the sender may have gone
+                done.set_result(receipt)
+        self._kept()

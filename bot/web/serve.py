@@ -1,0 +1,245 @@
+"""The processes: the server, one more worker, and giving a lost worker's runs to the others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from bot.engine import Checker, CheckSteps, Collector, Dispatcher, Engine, requeue_runs
+from bot.errors import SurroundingsError
+from bot.forge import open_forges
+from bot.settings import Settings, load_settings
+from bot.store import open_store
+from bot.web.application import Health, make_application
+from bot.web.intake import Intake
+from bot.web.metrics import Metrics
+
+LOG = logging.getLogger(__name__)
+_UPKEEP = 60.0
+_GRACE = 10.0  # seconds for requests that are being answered
+
+
+class IdleChecker(Checker, Protocol):
+    """A checker that can let go of what it keeps warm."""
+
+    def drop_idle(self) -> int:
+        """How many it let go of."""
+        ...
+
+
+class Bot:
+    """The server's parts, put together: `start` it, and `stop` it, on one event loop."""
+
+    def __init__(self, settings: Settings, checker: IdleChecker | None = None) -> None:
+        self._settings = settings
+        self._checker = checker or _room_checker(settings)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._socket = _listening(settings)
+        host, port = self._socket.getsockname()[:2]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self._forges = open_forges(settings)
+        self._store = open_store(settings.data)
+        self._health = Health(self._store, settings.data, self._tasks)
+        self._metrics = Metrics()
+        steps = CheckSteps(
+            self._forges, self._checker, settings, public_url=settings.public_url or self.url
+        )
+        self._engine = Engine(steps, settings, "server")
+        self._dispatcher = Dispatcher(self._store, self._forges, self._engine, settings)
+        self._collector = Collector(self._store, self._engine, self._metrics.observe)
+        self._intake = Intake(self._store, self._dispatcher.wake)
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Starts the engine, then serves."""
+        # It recovers runs and blocks for a moment: before the first request, not beside it.
+        await self._engine.launch()
+        self._health.launched = True
+        self._begin("intake", self._intake.run())
+        self._begin("dispatcher", self._dispatcher.run())
+        self._begin("collector", self._collector.run())
+        self._begin("upkeep", self._upkeep())
+        by_type: dict[str, list[Any]] = {}
+        for name, forge in self._settings.forges.items():
+            by_type.setdefault(forge.type, []).append(self._forges[name])
+        application = make_application(
+            forges=by_type,
+            intake=self._intake,
+            store=self._store,
+            metrics=self._metrics,
+            health=self._health,
+            engine=self._engine,
+            webhook_bytes=self._settings.limits.webhook_bytes,
+        )
+        self._runner = web.AppRunner(application, shutdown_timeout=_GRACE, access_log=None)
+        await self._runner.setup()
+        await web.SockSite(self._runner, self._socket).start()
+        LOG.info("serving on %s", self.url)
+
+    async def stop(self) -> None:
+        """Answers what was asked, keeps what was taken, and ends; runs go on after a restart."""
+        self._health.stopping = True
+        if self._runner is not None:
+            await self._runner.cleanup()
+        # The intake last: what it took is on the disk before it ends.
+        for task in reversed(self._tasks):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        for forge in self._forges.values():
+            await forge.close()
+        await self._engine.stop()
+        self._store.close()
+        self._socket.close()
+
+    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_say_if_broken)
+        self._tasks.append(task)
+
+    async def _upkeep(self) -> None:
+        """For ever: lost workers' runs, old runs, old bodies, idle pools."""
+        while True:
+            try:
+                await self._engine.requeue_silent()
+                await self._engine.forget_finished()
+                days = self._settings.engine.keep_days
+                await asyncio.to_thread(self._store.forget_bodies, days)
+                await asyncio.to_thread(self._checker.drop_idle)
+            except Exception:
+                # The next round comes, and may do better.
+                LOG.exception("the upkeep failed")
+            await asyncio.sleep(_UPKEEP)
+
+
+def serve_bot(
+    settings_file: Path,
+    config: Path | None = None,
+    data: Path | None = None,
+    cache: Path | None = None,
+) -> int:
+    """`minimize serve`: until SIGTERM or SIGINT. What is None is as the settings file says."""
+    settings = load_settings(settings_file, config=config, data=data, cache=cache)
+    _log_to_stderr()
+    asyncio.run(_serve(settings))
+    return _leave()
+
+
+async def _serve(settings: Settings) -> None:
+    asked = _asked_to_stop()
+    bot = Bot(settings)
+    try:
+        await bot.start()
+        print(f"minimize serves on {bot.url}", file=sys.stderr, flush=True)
+        await asked.wait()
+    finally:
+        await bot.stop()
+
+
+def run_worker(
+    settings_file: Path,
+    config: Path | None = None,
+    data: Path | None = None,
+    cache: Path | None = None,
+) -> int:
+    """`minimize worker`: takes runs from the server's engine database, serves nothing."""
+    settings = load_settings(settings_file, config=config, data=data, cache=cache)
+    _log_to_stderr()
+    asyncio.run(_work(settings))
+    return _leave()
+
+
+async def _work(settings: Settings) -> None:
+    asked = _asked_to_stop()
+    checker = _room_checker(settings)
+    forges = open_forges(settings)
+    engine = Engine(CheckSteps(forges, checker, settings), settings, "worker")
+    await engine.launch()
+    print(f"minimize works as {engine.executor_id}", file=sys.stderr, flush=True)
+    try:
+        while not asked.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_UPKEEP):
+                    await asked.wait()
+            await asyncio.to_thread(checker.drop_idle)
+    finally:
+        for forge in forges.values():
+            await forge.close()
+        await engine.stop()
+
+
+def requeue_worker(
+    worker: str,
+    settings_file: Path,
+    config: Path | None = None,
+    data: Path | None = None,
+    cache: Path | None = None,
+) -> int:
+    """`minimize requeue WORKER`: its unfinished runs are queued again; how many."""
+    settings = load_settings(settings_file, config=config, data=data, cache=cache)
+    return requeue_runs(settings, worker)
+
+
+def _room_checker(settings: Settings) -> IdleChecker:
+    from bot.engine.checker import RoomChecker
+
+    return RoomChecker(settings)
+
+
+def _listening(settings: Settings) -> socket.socket:
+    """The socket, bound: its port is known, and taken, before anything else is started."""
+    host, port = settings.listen.host, settings.listen.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise SurroundingsError(
+            f"The bot cannot listen on {host}:{port}: {error.strerror or error}.",
+            "Choose another listen.port in the settings, or stop what uses it.",
+        ) from error
+
+
+def _asked_to_stop() -> asyncio.Event:
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    return asked
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def _leave() -> int:
+    """Ends at once if a build still runs in a thread: Python would wait for it, maybe an hour.
+
+    The engine runs it again after the next start; its sandbox dies with this process.
+    """
+    busy = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+    if busy:
+        LOG.info("%d steps are left for the next start", len(busy))
+        logging.shutdown()
+        os._exit(0)
+    return 0
+
+
+def _say_if_broken(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        LOG.critical("the loop %s has ended", task.get_name(), exc_info=task.exception())

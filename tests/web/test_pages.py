@@ -1,0 +1,107 @@
+"""Pages, JSON, health and metrics."""
+
+from bot.model import CheckResult
+from bot.report import check_to_json
+from bot.store import CheckRecord
+
+RESULT = check_to_json(
+    CheckResult("b" * 40, "a" * 40, "b" * 40, ("nginx.spec",), "success", problems=("<i>odd</i>",))
+)
+
+
+def add(bot, name: str = "gh-o-r-7-x", **fields) -> None:
+    record = CheckRecord(
+        id=name, forge="github", repository="o/r", number=7, head_sha="a" * 40, **fields
+    )
+    bot._store.add_check(record)
+
+
+async def test_health_says_whether_it_lives_and_whether_it_works(client, bot, monkeypatch) -> None:
+    assert (await client.get("/health/live"))[:2] == (200, {"status": "ok"})
+    assert (await client.get("/health/ready"))[:2] == (200, {"status": "ok", "problems": []})
+    bot._tasks[1].cancel()
+    while not bot._tasks[1].done():
+        await client.get("/health/live")
+    status, said, _ = await client.get("/health/ready")
+    assert (status, said["problems"]) == (503, ["The loop dispatcher has ended."])
+
+
+async def test_metrics_count_webhooks_and_checks(client, bot, payload) -> None:
+    await client.post(payload())
+    await client.post(payload())
+    await client.post(payload(), X_Hub_Signature_256="no")
+    add(bot, open=True)
+    text = (await client.get("/metrics"))[1]
+    assert 'minimize_webhooks_total{forge="github",repeat="false",status="202"} 1.0' in text
+    assert 'minimize_webhooks_total{forge="github",repeat="true",status="202"} 1.0' in text
+    assert 'minimize_webhooks_total{forge="github",repeat="false",status="401"} 1.0' in text
+    assert "minimize_open_checks 1.0" in text
+    assert 'minimize_queued_runs{queue="checks"} 0.0' in text
+
+
+async def test_checks_are_listed_newest_first_without_private_ones(client, bot) -> None:
+    for number in range(3):
+        add(bot, f"c{number}", created=f"2026-01-0{number + 1}T00:00:00.000000Z")
+    add(bot, "secret", private=True)
+    _, said, _ = await client.get("/api/checks?limit=2")
+    assert [c["id"] for c in said["checks"]] == ["c2", "c1"]
+    assert said["next"] == 2
+    assert (await client.get("/api/checks?offset=2"))[1]["next"] is None
+    assert "secret" not in (await client.get("/checks"))[1]
+    for path in ("/checks/secret", "/api/checks/secret"):
+        assert (await client.get(path))[0] == 404
+    assert (await client.get("/api/checks?limit=many"))[0] == 400
+
+
+async def test_a_check_as_json_is_the_contracts_object(client, bot) -> None:
+    add(bot, "open", base_sha="b" * 40)
+    _, said, _ = await client.get("/api/checks/open")
+    assert (said["verdict"], said["images"], said["run"]["stage"]) == (None, [], "waiting")
+    add(bot, "over", stage="final", verdict="success", result=RESULT, open=False)
+    said = (await client.get("/api/checks/over"))[1]
+    assert said["verdict"] == "success"
+    assert said["specs"] == ["nginx.spec"]
+    assert said["run"]["id"] == "over"
+    assert "private" not in said["run"]
+
+
+async def test_pages_escape_what_comes_from_outside(client, bot) -> None:
+    hostile = "<script>alert(1)</script>"
+    add(
+        bot,
+        "c1",
+        title=hostile,
+        author=hostile,
+        base_ref=hostile,
+        url="javascript:alert(1)",
+        summary=hostile,
+        problem=hostile,
+        stage="final",
+        verdict="success",
+        result=RESULT,
+        open=False,
+    )
+    for path in ("/", "/checks", "/checks/c1"):
+        status, page, headers = await client.get(path)
+        assert status == 200
+        assert "<script" not in page
+        assert 'href="javascript' not in page
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+    page = (await client.get("/checks/c1"))[1]
+    assert "&lt;script&gt;" in page
+    assert "<i>odd" not in page
+    assert '<article class="check' in page
+
+
+async def test_errors_are_pages_for_people_and_json_for_programs(client) -> None:
+    status, _, headers = await client.get("/nowhere/<b>")
+    assert (status, headers.get("Content-Type")) == (404, "text/html; charset=utf-8")
+    status, said, _ = await client.get("/api/nowhere")
+    assert (status, said) == (404, {"error": "404: Not Found"})
+    assert (await client.get("/static/minimize.css"))[0] == 200
+    assert (await client.get("/static/../application.py"))[0] == 404
+
+
+async def test_an_empty_bot_says_what_to_do(client) -> None:
+    assert "Point a repository" in (await client.get("/"))[1]
+    assert "There is no check here" in (await client.get("/checks"))[1]

@@ -1,0 +1,133 @@
+"""`POST /webhook/github`: each status, and what is on the disk when it is said."""
+
+import asyncio
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from bot.store import NewDelivery, Receipt, StoreError, open_store
+from bot.web import Intake
+
+
+def kept(settings_file: Path) -> list[tuple]:
+    """What the file itself holds, read past the bot."""
+    connection = sqlite3.connect(settings_file.parent / "data" / "minimize.sqlite")
+    try:
+        return connection.execute("select delivery, event from deliveries order by id").fetchall()
+    finally:
+        connection.close()
+
+
+async def test_a_signed_delivery_is_on_the_disk_when_202_is_said(
+    client, payload, settings_file
+) -> None:
+    status, said = await client.post(payload())
+    assert (status, said) == (202, {"status": "accepted", "delivery": "guid-1"})
+    assert kept(settings_file) == [("guid-1", "pull_request")]
+
+
+async def test_a_repeat_is_202_and_kept_once(client, payload, settings_file) -> None:
+    await client.post(payload())
+    assert (await client.post(payload()))[1]["status"] == "repeat"
+    # Another hook tells of the same push under another id.
+    assert (await client.post(payload(), X_GitHub_Delivery="guid-2"))[1]["status"] == "repeat"
+    status, said = await client.post(payload(head="b" * 40), X_GitHub_Delivery="guid-3")
+    assert (status, said["status"]) == (202, "accepted")
+    assert len(kept(settings_file)) == 2
+
+
+@pytest.mark.parametrize("signature", [None, "", "sha256=" + "0" * 64, "sha1=abc"])
+async def test_a_bad_or_missing_signature_is_401_and_nothing_is_kept(
+    client, payload, settings_file, signature
+) -> None:
+    status, said = await client.post(payload(), X_Hub_Signature_256=signature)
+    assert status == 401
+    assert "ignature" in said["error"]
+    assert kept(settings_file) == []
+
+
+async def test_too_large_is_413(client, payload) -> None:
+    assert (await client.post(b"x" * 20_001))[0] == 413
+    assert (await client.post(b"x" * 19_000))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"nonsense", {}),
+        (b"{}", {}),
+        (b"{}", {"X_GitHub_Event": None}),
+        (b"{}", {"X_GitHub_Delivery": None}),
+        (b"{}", {"Content_Type": "text/plain"}),
+    ],
+)
+async def test_what_is_not_what_it_says_is_400(client, body, headers) -> None:
+    assert (await client.post(body, **headers))[0] == 400
+
+
+async def test_unknown_events_are_accepted_and_unknown_forges_are_not_there(client) -> None:
+    assert (await client.post(b"{}", X_GitHub_Event="ping"))[0] == 202
+    assert (await client.post(b"{}", path="/webhook/gitlab"))[0] == 404
+    status, _, headers = await client.get("/webhook/github")
+    assert (status, headers["Allow"]) == (405, "POST")
+
+
+async def test_a_disk_that_cannot_keep_it_is_503(client, bot, payload, monkeypatch) -> None:
+    def full(deliveries):
+        raise StoreError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bot._store, "add_deliveries", full)
+        status, said = await client.post(payload())
+        assert (status, said) == (503, {"error": "The delivery cannot be kept at the moment."})
+    # The forge, or a person, sends it again: it is news.
+    assert (await client.post(payload()))[1]["status"] == "accepted"
+
+
+async def test_many_deliveries_share_one_write(tmp_path: Path, monkeypatch) -> None:
+    store = open_store(tmp_path)
+    batches: list[int] = []
+    real = store.add_deliveries
+    first_is_writing, go_on = threading.Event(), threading.Event()
+
+    def slow(deliveries: list[NewDelivery]) -> list[Receipt]:
+        batches.append(len(deliveries))
+        if len(batches) == 1:
+            first_is_writing.set()
+            go_on.wait(5)
+        return real(deliveries)
+
+    monkeypatch.setattr(store, "add_deliveries", slow)
+    intake = Intake(store)
+    running = asyncio.create_task(intake.run())
+    first = asyncio.create_task(intake.keep(NewDelivery("f", "e", "0", b"")))
+    await asyncio.to_thread(first_is_writing.wait, 5)
+    others = [
+        asyncio.create_task(intake.keep(NewDelivery("f", "e", str(n), b""))) for n in range(1, 50)
+    ]
+    await asyncio.sleep(0)
+    go_on.set()
+    receipts = await asyncio.gather(first, *others)
+    assert batches == [1, 49]
+    assert len({receipt.id for receipt in receipts}) == 50
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    store.close()
+
+
+async def test_what_was_taken_is_kept_when_the_bot_is_stopped(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    intake = Intake(store)
+    running = asyncio.create_task(intake.run())
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(intake.keep(NewDelivery("f", "e", "1", b"")))
+    await asyncio.sleep(0)
+    running.cancel()
+    assert (await waiting).repeat is False
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert store.delivery_counts() == {"new": 1}
+    store.close()
