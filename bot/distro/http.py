@@ -6,6 +6,7 @@ urllib3 does the work; it is imported with this module, which nothing imports be
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -146,7 +147,11 @@ def _response(
 ) -> Iterator[urllib3.BaseHTTPResponse]:
     """An answer whose body is not read yet. Refused and unanswered requests are tried again."""
     retries = _Retry(
-        total=tries - 1,
+        total=None,
+        connect=tries - 1,
+        read=tries - 1,
+        status=tries - 1,
+        other=0,
         backoff_factor=BACKOFF,
         backoff_max=8,
         status_forcelist=_RETRIED,
@@ -220,6 +225,10 @@ def _pools() -> dict[str, urllib3.PoolManager]:
         if scheme in ("http", "https"):
             pools[scheme] = urllib3.ProxyManager(proxy, num_pools=32, maxsize=16)
     return pools
+
+
+# Two processes must not talk over one connection.
+os.register_at_fork(after_in_child=_pools.cache_clear)
 
 
 def _pool(url: str) -> urllib3.PoolManager:

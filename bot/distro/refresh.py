@@ -133,8 +133,10 @@ def _unchanged(known: State) -> bool:
 def _load(place: Path) -> State | None:
     try:
         plain = json.loads(place.read_bytes())
+        content = plain["content"].encode("utf-8", "surrogateescape")
+        parse_repomd(content)
         return State(
-            content=plain["content"].encode("utf-8", "surrogateescape"),
+            content=content,
             checked=float(plain["checked"]),
             base_urls=tuple(plain["base_urls"]),
             origin=plain["origin"],

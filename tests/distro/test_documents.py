@@ -400,8 +400,15 @@ version: 1
 data:
   maintainer: web-sig
   view_id: all
-  base_buildroot: {x86_64: [gcc], i386: [gcc]}
-  source_packages: {x86_64: {bash: {requires: [gcc]}}}
+  base_buildroot:
+    x86_64: [gcc]
+    ppc64le:
+    i386: [gcc]
+  source_packages:
+    x86_64: {bash: {requires: [gcc]}}
+    s390x:
+  failed_buildroot:
+    s390x:
 """
     directory = folder(web=label, lonely=label, root=buildroot, app=WORKLOAD)
     configuration = load_configuration(directory)

@@ -141,14 +141,14 @@ def test_a_server_that_trickles_is_given_up(web, repo, cache, monkeypatch):
         open_snapshot(repo, "x86_64", cache)
 
 
-def test_a_redirect_is_followed(web, cache, document, make_repository, misbehave):
+def test_redirects_are_followed(web, cache, document, make_repository, misbehave):
     make_repository(web.root / "new")
     for path in (web.root / "new").rglob("*.*"):
         name = str(path.relative_to(web.root / "new"))
-        answer = misbehave["status"](302, Location=f"{web.url}/new/{name}")
-        web.on(f"/old/{name}", answer)
-    (repository,) = open_snapshot(document(f"{web.url}/old/"), "x86_64", cache).repositories
-    assert repository.base_urls == (f"{web.url}/old/",)
+        for old, new in (("a", "b"), ("b", "c"), ("c", "d"), ("d", "new")):
+            web.on(f"/{old}/{name}", misbehave["status"](302, Location=f"{web.url}/{new}/{name}"))
+    (repository,) = open_snapshot(document(f"{web.url}/a/"), "x86_64", cache).repositories
+    assert repository.base_urls == (f"{web.url}/a/",)
 
 
 def test_a_long_wait_that_a_server_asks_for_is_cut_short():

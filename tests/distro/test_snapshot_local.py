@@ -104,6 +104,16 @@ def test_opening_needs_no_metadata_that_was_seen_before(repo, local, cache, make
     assert repository_file(repository, "primary").exists()
 
 
+def test_a_damaged_memory_of_a_repository_is_no_matter(repo, local, cache, make_repository):
+    make_repository(repo)
+    first = open_snapshot(local, "x86_64", cache)
+    (state,) = (cache.root / "repositories").iterdir()
+    good = state.read_text()
+    for damage in ("", "{", "[]", "{}", good.replace("<", "")):
+        state.write_text(damage)
+        assert open_snapshot(local, "x86_64", cache) == first
+
+
 def test_metadata_two_states_ago_is_deleted(repo, local, cache, make_repository):
     """The state before stays: somebody may be working with it."""
 
