@@ -39,7 +39,7 @@ def could_enter(
     if any(not present.isdisjoint(_names(p, kind)) for p in overlay.packages for kind in drawn):
         return True
     # Something that could not be installed before, for want of it, may now be chosen.
-    return any(pool.is_required(name) for name in sorted(offered) if not pool.provides(name))
+    return pool.would_meet(sorted(offered))
 
 
 def _offered(package: Package) -> set[str]:

@@ -132,12 +132,21 @@ class Pool:
             found, _ = best_solution(self._view(), request, with_sources=False)
             return tuple(sorted(self._stage.package(number).nevra for number in found))
 
-    def is_required(self, name: str) -> bool:
-        """Whether a published package requires a capability of this name."""
-        with self._lock:
-            pool = self._stage.pool
-            number = pool.str2id(name, False)
-            return bool(number) and bool(pool.whatmatchesdep(solv.SOLVABLE_REQUIRES, number))
+    def would_meet(self, names: Iterable[str]) -> bool:
+        """Whether a published package requires one of these names (or paths), and none has it."""
+        with self._lock, self._scene(None, (), ()):
+            return any(map(self._is_unmet, names))
+
+    def _is_unmet(self, name: str) -> bool:
+        stage = self._stage
+        if name.startswith("/"):
+            return name in stage.index.files and not any(
+                map(stage.enabled, stage.index.files[name])
+            )
+        number = stage.pool.str2id(name, False)
+        if not number or any(map(stage.enabled, stage.providers(number))):
+            return False
+        return bool(stage.pool.whatmatchesdep(solv.SOLVABLE_REQUIRES, number))
 
     # -- solving --------------------------------------------------------------------------------
 

@@ -161,6 +161,7 @@ class Stage:
 
     def providers(self, dependency: int) -> tuple[int, ...]:
         """The packages, seen or not, that provide a dependency (libsolv's number of it)."""
+        self._make_ready()
         found = self._providers.get(dependency)
         if found is None:
             found = tuple(s.id for s in self.pool.whatprovides(dependency))

@@ -8,22 +8,28 @@ dnf refuses it.
 
 import json
 import logging
-import os
+import pathlib
 import sys
 
 import dnf
 import dnf.module.module_base
 
 
+def mend_libcomps():
+    """With Python 3.13, Debian 13's libcomps forgets a list while a comprehension goes over it."""
+    dnf.comps.Comps.groups_iter = lambda self: map(self._build_group, list(self._i.groups))
+    dnf.comps.Group._packages_of_type = lambda self, kind: [
+        package for package in list(self.packages) if package.type == kind
+    ]
+
+
 def opened(job, work):
     base = dnf.Base()
     conf = base.conf
-    conf.installroot = os.path.join(work, "root")
-    conf.cachedir = os.path.join(work, "cache")
-    conf.persistdir = os.path.join(work, "persist")
-    conf.logdir = os.path.join(work, "log")
-    for directory in (conf.installroot, conf.cachedir, conf.persistdir, conf.logdir):
-        os.makedirs(directory, exist_ok=True)
+    for name in ("installroot", "cachedir", "persistdir", "logdir"):
+        directory = pathlib.Path(work, name)
+        directory.mkdir(exist_ok=True)
+        setattr(conf, name, str(directory))
     conf.best = False
     conf.optional_metadata_types = ["filelists"]
     conf.gpgcheck = False
@@ -64,6 +70,7 @@ def answer(base, workload):
 
 def main():
     logging.disable(logging.CRITICAL)
+    mend_libcomps()
     job = json.load(sys.stdin)
     base = opened(job, job["work"])
     json.dump([answer(base, workload) for workload in job["workloads"]], sys.stdout)
