@@ -75,6 +75,7 @@ _INSTALL_SCRIPT = """
 set -eu
 rpm --root /buildroot --dbpath /.database --noplugins \
     --define '_netsharedpath /proc:/dev:/sys' --define '_pkgverify_level none' \
+    --define '_tmppath /tmp' \
     --install --nodeps --nosignature --nodigest --ignorearch --excludedocs --nocontexts \
     --replacefiles --oldpackage "$1"
 chroot /buildroot /bin/sh -eu -c '

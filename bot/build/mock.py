@@ -7,13 +7,12 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest
-from bot.build.buildroot import base_packages, remove_tree
+from bot.build.buildroot import base_packages
 from bot.build.collect import collect_rpms, is_wanted
 from bot.build.fetch import SourcePolicy, SourceStore
 from bot.build.headers import packages_of
@@ -21,6 +20,7 @@ from bot.build.invocation import BUILD_LIMITS, build_environment
 from bot.build.kept import KeptBuild, KeptBuilds, build_key
 from bot.build.mock_config import mock_config
 from bot.build.prepare import Prepared, answered, built_from, prepare
+from bot.build.scratch import scratch_directory
 from bot.errors import SurroundingsError
 from bot.sandbox import Limits
 
@@ -86,11 +86,8 @@ class MockBuilder:
             kept = None if self._rebuild else self._kept.get(key)
             if isinstance(kept, KeptBuild):
                 return built_from(kept, from_cache=True)
-            scratch = Path(tempfile.mkdtemp(prefix="mock-", dir=self._cache.directory("scratch")))
-            try:
+            with scratch_directory(self._cache) as scratch:
                 return self._run(prepared, key, scratch)
-            finally:
-                remove_tree(scratch)
 
     def _run(self, prepared: Prepared, key: str, scratch: Path) -> BuildOutcome:
         program = shutil.which(self._program)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +28,7 @@ from bot.build.invocation import (
 )
 from bot.build.kept import KeptBuild, KeptBuilds, MoreRequirements, build_key
 from bot.build.prepare import Prepared, answered, built_from, preface, prepare
-from bot.errors import SurroundingsError
+from bot.build.scratch import scratch_directory
 from bot.model import Package
 from bot.sandbox import Bind, Finished, Limits, run_sandboxed
 
@@ -41,7 +38,6 @@ if TYPE_CHECKING:
 # rpmbuild's exit status when %generate_buildrequires asked for more (rpmbuild(8)).
 _MORE_NEEDED = 11
 _MOST_ROUNDS = 10
-_FREE = 1024**3  # bytes
 # $1 is the topdir, the rest rpmbuild's command. rpm makes its own directories, not these.
 _START = 'mkdir -p "$1/home" "$1/tmp"; shift; exec "$@"'
 
@@ -111,9 +107,9 @@ class RpmbuildBuilder:
         self, prepared: Prepared, packages: Sequence[Package], extra: tuple[str, ...], key: str
     ) -> BuildOutcome | MoreRequirements:
         """Builds, or says what %generate_buildrequires asks for besides `extra`."""
-        self._require_space()
-        with self._scratch() as scratch, self._buildroots.hold(packages) as root:
-            if not (root / "usr/bin/rpmbuild").exists():
+        with scratch_directory(self._cache) as scratch, self._buildroots.hold(packages) as root:
+            rpmbuild = root / "usr/bin/rpmbuild"
+            if not (rpmbuild.is_symlink() or rpmbuild.exists()):
                 raise MissingRequirementError(
                     "no package in it has /usr/bin/rpmbuild; name the build packages in the"
                     " repository document's base_buildroot_override"
@@ -207,19 +203,3 @@ class RpmbuildBuilder:
             return BuildFailed("limit", limit_message(finished, self._limits), kept)
         said = finished.stdout.decode("utf-8", "replace")
         return BuildFailed("failed", failure_message(finished.returncode, said), kept)
-
-    def _require_space(self) -> None:
-        free = shutil.disk_usage(self._cache.directory("scratch")).free
-        if free < _FREE:
-            raise SurroundingsError(
-                f"The cache's disk has {free} bytes left, too few for a build.",
-                "Free some space, or name another directory with --cache.",
-            )
-
-    @contextmanager
-    def _scratch(self) -> Iterator[Path]:
-        directory = Path(tempfile.mkdtemp(prefix="build-", dir=self._cache.directory("scratch")))
-        try:
-            yield directory
-        finally:
-            remove_tree(directory)

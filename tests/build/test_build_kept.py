@@ -14,6 +14,7 @@ from bot.build.buildroot import (
 )
 from bot.build.collect import collect_rpms, is_wanted
 from bot.build.kept import KeptBuild, KeptBuilds, MoreRequirements, build_key
+from bot.build.scratch import scratch_directory
 from bot.distro import Cache
 from bot.errors import SurroundingsError
 from bot.model import Closure, Dependency, ImageKey, Location, Nevra, Package, SnapshotState
@@ -223,3 +224,13 @@ def test_a_buildroot_that_cannot_be_installed_leaves_nothing(buildroots, monkeyp
     with pytest.raises(SurroundingsError, match="rpm says no"), buildroots.hold([package()]):
         pass
     assert list((cache.root / "buildroots").iterdir()) == []
+
+
+def test_what_a_killed_process_left_goes_with_the_next_build(cache):
+    left = cache.directory("scratch") / "left"
+    (left / "tree").mkdir(parents=True)
+    os.utime(left, (1, 1))
+    with scratch_directory(cache) as directory:
+        assert directory.is_dir()
+        assert not left.exists()
+    assert not directory.exists()

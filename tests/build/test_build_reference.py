@@ -1,15 +1,18 @@
 """Real builds of tiny packages in a buildroot of the reference distribution."""
 
+import hashlib
+import subprocess
 from dataclasses import replace
 
 import pytest
 
 from bot.build import BuildRequest, Built, builder_named, native_architecture
+from bot.build.buildroot import Buildroots, remove_tree, solve_buildroot
 from bot.build.rpmbuild import RpmbuildBuilder
 from bot.closure import open_pool
 from bot.demo.distribution import default_cache
-from bot.distro import Cache, load_configuration, open_snapshot
-from bot.model import SpecEvaluation
+from bot.distro import Cache, fetch_package, load_configuration, open_snapshot
+from bot.model import Location, Nevra, Package, SpecEvaluation
 from bot.sandbox import Limits
 from bot.spec import evaluate_spec, setting_of
 
@@ -178,7 +181,8 @@ def test_a_build_sees_no_network_no_secrets_and_writes_nowhere_else(asked, build
         "(exec 3<>/dev/tcp/1.1.1.1/53) 2>&1 | grep -q unreachable || exit 1\n"
         "touch /usr/written /etc/written && exit 1\n"
         "test ! -e /home/build && ls /root && exit 1\n"
-        "test $(id -u) = 1000\n",
+        "test $(id -u) = 1000\n"
+        "rpm -q gcc\n",
     )
     built = builder.build(asked(spec))
     assert isinstance(built, Built), built.message
@@ -207,3 +211,65 @@ def test_what_the_change_links_is_the_difference_of_two_builds(asked, cache):
     )
     head = builder.build(asked(spec))
     assert requires(head) - requires(base) == {"libxslt.so.1()(64bit)"}
+
+
+SCRIPTED = """
+Name: scripted
+Version: 1
+Release: 1
+Summary: A package with a scriptlet and a user
+License: MIT
+BuildArch: noarch
+Requires(post): bash coreutils
+%description
+scripted
+%install
+mkdir -p %{buildroot}/opt/scripted %{buildroot}/usr/lib/sysusers.d
+echo 'u scripted - "Its user" /' > %{buildroot}/usr/lib/sysusers.d/scripted.conf
+%post -p /bin/bash
+cat /dev/null /proc/self/comm > /opt/scripted/said
+id -u >> /opt/scripted/said
+env >> /opt/scripted/said
+(exec 3<>/dev/tcp/1.1.1.1/53) 2>> /opt/scripted/said || :
+%files
+%attr(-,scripted,scripted) /opt/scripted
+/usr/lib/sysusers.d/scripted.conf
+"""
+
+
+def test_scriptlets_run_in_a_buildroot_without_network_and_secrets(
+    setting, cache, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("FORGE_TOKEN", "hunter2")
+    (tmp_path / "scripted.spec").write_text(SCRIPTED)
+    subprocess.run(
+        [
+            "rpmbuild",
+            "--define",
+            f"_topdir {tmp_path}",
+            "--define",
+            "_buildhost here",
+            "-bb",
+            tmp_path / "scripted.spec",
+        ],
+        check=True,
+        capture_output=True,
+    )
+    (rpm,) = (tmp_path / "RPMS/noarch").glob("*.rpm")
+    checksum = hashlib.sha256(rpm.read_bytes()).hexdigest()
+    location = Location(rpm.as_uri(), "sha256", checksum, rpm.stat().st_size)
+    own = Package(Nevra("scripted", 0, "1", "1", "noarch"), "scripted", "x", location=location)
+    _, pool, _ = setting
+    packages = solve_buildroot(
+        pool, ["bash", "base-files", "coreutils", "dash", "filesystem", "grep", "rpm"]
+    )
+    buildroots = Buildroots(Cache(tmp_path / "cache"), lambda p: fetch_package(p, cache))
+    with buildroots.hold([*packages, own]) as root:
+        said = (root / "opt/scripted/said").read_text()
+        assert said.splitlines()[:2] == ["cat", "0"]
+        assert "unreachable" in said
+        assert "hunter2" not in said
+        owner = (root / "opt/scripted").stat().st_uid - (root / "etc/passwd").stat().st_uid
+        assert f"scripted:x:{owner}:" in (root / "etc/passwd").read_text()
+        assert list((root / "dev").iterdir()) == []
+    remove_tree(tmp_path / "cache")
