@@ -99,7 +99,8 @@ def test_the_pull_request_s_additions_are_there_with_what_they_need(
     _, base = _solve(pool, ["dash", "coreutils", "mawk", "nginx"])
     problems, head = _solve(pool, ["dash", "coreutils", "mawk", "nginx", "perl", "libxslt1.1"])
     assert problems == []
-    assert {"perl", "perl-base", "libperl5.36", "libxml2", "libicu72", "libstdc++6"} <= head - base
+    assert {"perl", "perl-base", "libxml2", "libstdc++6"} <= head - base
+    assert any(name.startswith("libicu") for name in head - base)
 
 
 @pytest.mark.parametrize("arch", ARCHES)
@@ -126,7 +127,7 @@ def test_the_build_packages_and_both_specs_requirements_can_be_installed_togethe
     build_packages = repository["source"]["base_buildroot_override"]
     problems, names = _solve(_pool(reference, "x86_64"), [*build_packages, *needed])
     assert problems == []
-    assert {"gcc-12", "libc6-dev", "rpm", "patch", "libxml2-dev", "reference-rpm-config"} <= names
+    assert {"gcc", "libc6-dev", "rpm", "patch", "libxml2-dev", "reference-rpm-config"} <= names
 
 
 def test_the_documents_are_without_errors_and_meet_in_twelve_images(
@@ -135,7 +136,7 @@ def test_the_documents_are_without_errors_and_meet_in_twelve_images(
     assert check_configuration(reference.config_dir).errors == ()
     configuration = load_configuration(reference.config_dir)
     assert len(image_keys(configuration)) == 12
-    assert configuration.repositories["reference"].dist == ".deb12"
+    assert configuration.repositories["reference"].dist == reference.dist
 
 
 def test_awk_has_a_large_and_a_small_provider(reference: ReferenceDistribution) -> None:
@@ -159,9 +160,12 @@ def test_rpm_found_the_elf_dependencies(reference: ReferenceDistribution, arch: 
 
 def test_alternatives_are_rich_dependencies(reference: ReferenceDistribution) -> None:
     pool = _pool(reference, "s390x")
-    [python] = pool.select("python3.11", solv.Selection.SELECTION_NAME).solvables()
-    requires = {str(d) for d in python.lookup_deparray(solv.SOLVABLE_REQUIRES)}
-    assert any("media-types | mime-support" in text or " or " in text for text in requires)
+    requires = {
+        str(dependency)
+        for solvable in pool.solvables_iter()
+        for dependency in solvable.lookup_deparray(solv.SOLVABLE_REQUIRES)
+    }
+    assert requires & {"(media-types or mime-support)", "media-types | mime-support"}
 
 
 def test_nginx_is_published_as_the_demo_s_spec_file_names_it(
@@ -178,7 +182,7 @@ def test_nginx_is_published_as_the_demo_s_spec_file_names_it(
     assert published == dict.fromkeys(("nginx", "nginx-common"), f"{version}-{release}")
     spec = nginx_repository_files(reference).base["nginx.spec"].decode()
     assert f"Version:        {version}\n" in spec
-    assert f"Release:        {release.removesuffix('.deb12')}%{{?dist}}\n" in spec
+    assert f"Release:        {release.removesuffix(reference.dist)}%{{?dist}}\n" in spec
 
 
 def test_the_pull_request_names_perl_and_no_library(reference: ReferenceDistribution) -> None:

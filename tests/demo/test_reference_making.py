@@ -72,6 +72,17 @@ def test_the_documents_follow_a_cache_that_was_moved(made: Path, tmp_path: Path)
     )
 
 
+def test_documents_of_another_version_are_written_anew(made: Path) -> None:
+    root = reference.place(made)
+    record = json.loads((root / "distribution.json").read_text())
+    (root / "distribution.json").write_text(json.dumps(record | {"documents": -1}))
+    (root / "config/nginx.yaml").write_text("old\n")
+    assert reference.find_reference_distribution(made) is not None
+    assert "packages:" in (root / "config/nginx.yaml").read_text()
+    record = json.loads((root / "distribution.json").read_text())
+    assert record["documents"] != -1
+
+
 def test_an_inconsistent_mirror_is_said_and_the_next_suite_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from bot.demo.distribution.debian import DEBIAN_ARCH, Suite
 from bot.demo.distribution.own_packages import MACROS_PACKAGE
 from bot.demo.distribution.selection import BUILD_PACKAGES
 
+# Raised with every change of the documents: they are then written anew beside the same packages.
+FORMAT = 2
 MAINTAINER = "minimize"
 LABEL = "reference-minimal"
 
@@ -27,10 +30,10 @@ def write_documents(directory: Path, repositories: Path, suite: Suite) -> None:
         document = {"document": f"content-resolver-{kind}", "version": version, "data": data}
         if kind == "objective":
             document["document"] = "minimize-objective"
-        (directory / f"{name}.yaml").write_text(
-            yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100),
-            encoding="utf-8",
-        )
+        text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+        draft = directory / f"{name}.yaml.{os.getpid()}"
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(directory / f"{name}.yaml")  # others may be reading it
 
 
 def _documents(repositories: Path, suite: Suite) -> Iterable[tuple[str, str, int, dict[str, Any]]]:
@@ -85,7 +88,10 @@ def _documents(repositories: Path, suite: Suite) -> Iterable[tuple[str, str, int
             "environment": "minimal",
             "limits": {"packages": 25, "installed_size": "70 MB"},
             "growth": {"bytes": "500 kB", "percent": 2},
-            "unwanted": {"perl": "tens of megabytes for one script", "libicu72": None},
+            "unwanted": {
+                "perl": "tens of megabytes for one script",
+                "libxml2": "a parser for one module",
+            },
         },
     )
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bot.demo.distribution import documents
 from bot.demo.distribution.debian import DEBIAN_ARCH, SUITES, Suite, package_evr
-from bot.demo.distribution.documents import write_documents
 
 # Raised with every change of what is made: another number is another distribution.
 FORMAT = 3
@@ -61,23 +61,31 @@ def place(cache: Path) -> Path:
 
 
 def find_reference_distribution(cache: Path) -> ReferenceDistribution | None:
-    """The distribution made before, or None. Documents are written anew if the cache has moved."""
+    """The distribution made before, or None.
+
+    Its documents are written anew if the cache has moved, or if this version's are others.
+    """
     root = place(cache)
     try:
         made: dict[str, Any] = json.loads((root / "distribution.json").read_text())
     except FileNotFoundError:
         return None
     suite = next(suite for suite in SUITES if suite.codename == made["suite"])
-    if made["root"] != str(root):
-        write_documents(root / "config", root / "repositories", suite)
+    if made["root"] != str(root) or made.get("documents") != documents.FORMAT:
+        documents.write_documents(root / "config", root / "repositories", suite)
         write_record(root, root, suite, made["versions"])
     return _value(root, suite, made["versions"])
 
 
 def write_record(directory: Path, root: Path, suite: Suite, versions: Mapping[str, str]) -> None:
     """Writes what `find_reference_distribution` reads; last of all, and whole or not at all."""
-    record = {"suite": suite.codename, "root": str(root), "versions": dict(versions)}
-    draft = directory / "distribution.json.new"
+    record = {
+        "suite": suite.codename,
+        "root": str(root),
+        "versions": dict(versions),
+        "documents": documents.FORMAT,
+    }
+    draft = directory / f"distribution.json.{os.getpid()}"
     draft.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     draft.replace(directory / "distribution.json")
 
