@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # Where a build has its files, in every buildroot.
 BUILD_DIRECTORY = "/builddir"
 _FORMAT = "1"
+_MOST_PROBLEMS = 5
 _GIBIBYTE = 1024**3
 _INSTALL = Limits(
     seconds=900.0,
@@ -112,7 +113,10 @@ def solve_buildroot(pool: Pool, names: Sequence[str]) -> tuple[Package, ...]:
     if closure.missing:
         what = f"nothing provides {', '.join(closure.missing)}"
     else:
-        what = "; ".join(closure.problems)
+        more = len(closure.problems) - _MOST_PROBLEMS
+        what = "; ".join(closure.problems[:_MOST_PROBLEMS])
+        if more > 0:
+            what += f"; and {more} more"
     raise MissingRequirementError(what, closure.missing)
 
 

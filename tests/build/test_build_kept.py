@@ -152,6 +152,13 @@ def test_a_missing_build_requirement_is_named():
     assert pool.asked == ("gcc", "libnone-devel")
 
 
+def test_a_conflict_in_a_buildroot_is_told_in_few_words():
+    problems = tuple(f"problem {number}" for number in range(50))
+    pool = FakePool(closure(status="unsolvable", problems=problems))
+    with pytest.raises(MissingRequirementError, match=r"problem 4; and 45 more$"):
+        solve_buildroot(pool, ["gcc"])
+
+
 def test_a_document_without_build_packages_gets_the_usual_ones_that_exist():
     pool = FakePool(known=("rpm-build", "bash"))
     assert base_packages(pool, ()) == ("bash", "rpm-build")

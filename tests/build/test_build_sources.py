@@ -107,3 +107,17 @@ def test_the_lookaside_template_is_filled():
 def test_a_lookaside_template_with_other_fields_is_refused(template):
     with pytest.raises(SourcesError, match="lookaside"):
         lookaside_url(template, "nginx", Listed("a", "md5", MD5))
+
+
+def test_specs_may_lie_in_specs_and_sources_beside_them(tmp_path):
+    for name in ("SPECS", "SOURCES"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "SOURCES/a.conf").write_text("conf")
+    (tmp_path / ".a.metadata").write_text(f"{'a' * 40} SOURCES/a.tar.gz\n")
+    conf, tarball = wanted_sources(
+        tmp_path,
+        "SPECS/a.spec",
+        (SpecSource("Source1", "a.conf"), SpecSource("Source0", "a.tar.gz")),
+    )
+    assert conf.local == tmp_path / "SOURCES/a.conf"
+    assert tarball.listed.algorithm == "sha1"
