@@ -76,5 +76,5 @@ class RoomChecker:
         state = [(f.name, s.st_mtime_ns, s.st_size) for f in files for s in [f.stat()]]
         with self._lock:
             if self._configuration is None or self._configuration[0] != state:
-                self._configuration = (state, load_configuration(folder))
+                self._configuration = (state, load_configuration(folder, cache=self._pools.cache))
             return self._configuration[1]

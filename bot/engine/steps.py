@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -157,6 +158,26 @@ def nothing_to_check(job: CheckJob, merge_base: str) -> Values:
             notes=(NO_SPEC,),
         )
     )
+
+
+def concluded(found: Values, *, note: str = "", problem: str = "") -> Values:
+    """A prediction that no rebuild follows: the final word, with why.
+
+    `note`: nobody was to build it; `problem`: the rebuild did not work, which makes a success
+    neutral.
+    """
+    result = check_from_json(found["result"])
+    result = replace(result, stage="final")
+    if note:
+        result = replace(result, notes=(*result.notes, f"Predicted, not rebuilt: {note}"))
+    if problem:
+        result = replace(
+            result,
+            problems=(*result.problems, f"The prediction stands, the rebuild failed: {problem}"),
+            verdict="failure" if result.verdict == "failure" else "neutral",
+            interrupted=True,
+        )
+    return {**found, **_told(result), "time": found["time"]}
 
 
 def _told(result: CheckResult) -> Values:

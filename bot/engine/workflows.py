@@ -14,7 +14,7 @@ from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
 from bot.engine.job import CheckJob
 from bot.engine.outcome import Outcome, Patience, Values, attempt
-from bot.engine.steps import NO_SPEC, CheckSteps, nothing_to_check
+from bot.engine.steps import NO_SPEC, CheckSteps, concluded, nothing_to_check
 
 WORKFLOW_VERSION = "1"
 CHECKS = "checks"
@@ -102,28 +102,32 @@ class _Run:
         predicted = await self._do("predict", "predicting", lambda: steps.predict(job))
         if not predicted.ok:
             return await self._give_up(predicted)
+        allowed = await self._do(
+            "may build", "asking who the author is", self._may_build(predicted)
+        )
+        building = bool(allowed.values.get("build"))
         found = predicted.values
+        if not building:
+            # Nothing follows, so the prediction is the answer, and says why.
+            found = concluded(found, note=allowed.values.get("why", allowed.sentence))
         await self._tell(
             stage="predicted",
             verdict=found["verdict"],
             summary=found["title"],
             result=found["result"],
-            predicted=found["time"],
+            predicted=predicted.values["time"],
         )
         published = await self._publish(found["result"])
         if published.values.get("stale"):
             return await self._superseded()
-        allowed = await self._do("may build", "asking who the author is", self._may_build(found))
-        if allowed.values.get("build"):
+        if building:
             return await self._queue_build(finish, found)
-        why = allowed.values.get("why", allowed.sentence)
-        summary = f"{found['summary']}\n\nPredicted, not rebuilt. {why}".strip()
-        await self.status(found["verdict"], found["title"], summary)
-        return await self._end(stage="predicted", problem=why or None)
+        await self.status(found["verdict"], found["title"], found["summary"])
+        return await self._end(stage="final")
 
-    def _may_build(self, found: Values) -> Any:
+    def _may_build(self, predicted: Outcome) -> Any:
         async def decide() -> Values:
-            if not found["worth_building"]:
+            if not predicted.values["worth_building"]:
                 return {"build": False, "why": ""}
             return await self._steps.may_build(self._job)
 
@@ -131,28 +135,19 @@ class _Run:
 
     async def _queue_build(self, finish: Workflow, found: Values) -> Values:
         summary = f"{found['summary']}\n\nThis is predicted; the packages are being rebuilt."
-        await self.status("pending", f"Predicted: {found['title']}", summary)
-        short = {name: found[name] for name in ("verdict", "title", "summary")}
+        await self.status("pending", found["title"], summary)
         with (
             SetWorkflowID(final_id(self._job.id)),
             SetEnqueueOptions(priority=BUILD_PRIORITY),
         ):
-            await DBOS.enqueue_workflow_async(BUILDS, finish, self._raw, short)
+            await DBOS.enqueue_workflow_async(BUILDS, finish, self._raw, found)
         return {"building": True}
 
     async def finish(self, predicted: Values) -> Values:
         """Rebuild, publish again, conclude. Where it fails, the prediction stands and says so."""
         steps, job = self._steps, self._job
         built = await self._do("build", "rebuilding", lambda: steps.finish(job))
-        if not built.ok:
-            failed = predicted["verdict"] == "failure"
-            await self.status(
-                "failure" if failed else "neutral",
-                f"Predicted: {predicted['title']}",
-                f"{predicted['summary']}\n\nThe prediction stands: {built.sentence}",
-            )
-            return await self._end(stage="predicted", problem=built.sentence)
-        found = built.values
+        found = built.values if built.ok else concluded(predicted, problem=built.sentence)
         await self._tell(
             stage="final", verdict=found["verdict"], summary=found["title"], result=found["result"]
         )
@@ -160,7 +155,7 @@ class _Run:
         if published.values.get("stale"):
             return await self._superseded()
         await self.status(found["verdict"], found["title"], found["summary"])
-        return await self._end(problem=None if published.ok else published.sentence)
+        return await self._end()
 
     async def status(self, state: str, title: str, summary: str = "") -> Outcome:
         """Sets the status of the head commit."""

@@ -180,8 +180,9 @@ async def test_an_author_without_a_role_is_predicted_and_not_built(bot) -> None:
     assert len(bot.forge.comments) == 1
     last = bot.forge.statuses[-1][1]
     assert last.state == "success"
-    assert "ann has the role read" in last.summary
-    assert bot.checks()[0].stage == "predicted"
+    found = bot.store.check(bot.checks()[0].id)
+    assert (found.stage, found.result["stage"]) == ("final", "final")
+    assert "ann has the role read" in found.result["notes"][0]
 
 
 async def test_where_the_build_fails_the_prediction_stands_and_says_so(bot) -> None:
@@ -191,8 +192,10 @@ async def test_where_the_build_fails_the_prediction_stands_and_says_so(bot) -> N
     await bot.settled()
     last = bot.forge.statuses[-1][1]
     assert last.state == "neutral"
-    assert "The prediction stands: No buildroot." in last.summary
-    assert len(bot.forge.comments) == 1
+    found = bot.store.check(bot.checks()[0].id)
+    assert found.result["problems"] == ["The prediction stands, the rebuild failed: No buildroot."]
+    assert len(bot.forge.comments) == 2
+    assert "No buildroot." in bot.forge.comments[-1][1]
 
 
 async def test_what_needs_no_build_ends_with_the_prediction(bot) -> None:
