@@ -3,12 +3,13 @@
 Debian 12 (where the mirror cannot give it whole, Debian 13) for four architectures, repackaged by
 rpmbuild: rpm's own generator finds the ELF dependencies. About 165 packages for x86_64, where it is
 a buildroot too, 87 for each of the others. Made once below the cache (two minutes on two cores, 230
-MB fetched, then 700 MB on the disk), used without a network afterwards.
+MB fetched, 850 MB on the disk), used without a network afterwards.
 
 A machine needs apt-get, dpkg-deb, rpmbuild and Debian's archive keys, but no root, and its own
-packages are not touched: `apt`, `dpkg`, `rpm`, `debian-archive-keyring` on Debian and Ubuntu; `apt`,
-`dpkg`, `rpm-build`, `debian-keyring` on Fedora. What is missing is said by name. Environment:
-MINIMIZE_CACHE (where), MINIMIZE_DEBIAN_MIRROR (whose mirror; Debian's signature is asked of any).
+packages are not touched. On Debian and Ubuntu they are in `apt`, `dpkg`, `rpm` and
+`debian-archive-keyring`, on Fedora in `apt`, `dpkg`, `rpm-build` and `debian-keyring`. What is
+missing is said by name. Environment: MINIMIZE_CACHE (where), MINIMIZE_DEBIAN_MIRROR (whose mirror;
+Debian's signature is asked of any).
 
 Where it differs from Debian, the modules say why: `relations`, `conflicts` (dependencies), `tweaks`
 (what maintainer scripts would have made), `unpack` (merged /usr), `own_packages` (`filesystem` and

@@ -1,0 +1,110 @@
+"""Parts of repackaging: who links with whom, what scripts would have made, the demo's spec file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.demo.distribution import nginx_repository_files, own_packages, tweaks
+from bot.demo.distribution.debian import SUITES
+from bot.demo.distribution.elf import ElfDependencies, elf_providers, linked_packages
+from bot.demo.distribution.nginx_repository import _changed, _next_release
+from bot.demo.distribution.reference import ReferenceDistribution
+from bot.demo.distribution.unpack import Unpacked
+from bot.errors import SurroundingsError
+
+NOTHING: frozenset[str] = frozenset()
+
+
+def _unpacked(tree: Path, name: str, files: dict[str, bytes]) -> Unpacked:
+    for path, content in files.items():
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_bytes(content)
+    return Unpacked({"Package": name}, tree, (), NOTHING, 1_600_000_000)
+
+
+def test_a_package_links_with_those_that_provide_what_it_needs() -> None:
+    packages = {
+        "libz": ElfDependencies(frozenset({"libz.so.1()(64bit)"}), NOTHING),
+        "both": ElfDependencies(
+            frozenset({"libx.so.1()(64bit)"}),
+            frozenset({"libx.so.1()(64bit)", "libz.so.1()(64bit)", "rtld(GNU_HASH)"}),
+        ),
+        "rival": ElfDependencies(frozenset({"libx.so.1()(64bit)"}), NOTHING),
+    }
+    providers = elf_providers(packages)
+    assert linked_packages("both", packages["both"], providers) == {"libz"}
+    assert linked_packages("libz", packages["libz"], providers) == frozenset()
+
+
+def test_mawk_gets_the_links_that_alternatives_would_make(tmp_path: Path) -> None:
+    made = tweaks.apply(_unpacked(tmp_path, "mawk", {"usr/bin/mawk": b""}))
+    assert [entry.path for entry in made.entries] == ["/usr/bin/awk", "/usr/bin/nawk"]
+    assert (tmp_path / "usr/bin/awk").readlink() == Path("mawk")
+
+
+def test_a_package_without_scripts_to_mend_is_left_as_it_is(tmp_path: Path) -> None:
+    unpacked = _unpacked(tmp_path, "gawk", {"usr/bin/gawk": b""})
+    assert tweaks.apply(unpacked) is unpacked
+
+
+def test_the_certificates_become_one_bundle_in_the_order_of_their_names(tmp_path: Path) -> None:
+    folder = "usr/share/ca-certificates/mozilla"
+    files = {f"{folder}/B.crt": b"bbb", f"{folder}/A.crt": b"aaa\n"}
+    made = tweaks.apply(_unpacked(tmp_path, "ca-certificates", files))
+    assert [entry.path for entry in made.entries] == ["/etc/ssl/certs/ca-certificates.crt"]
+    assert (tmp_path / "etc/ssl/certs/ca-certificates.crt").read_bytes() == b"aaa\nbbb\n"
+
+
+def test_a_copied_file_is_configuration(tmp_path: Path) -> None:
+    files = {"usr/share/base-files/profile": b"PATH=/usr/bin\n"}
+    made = tweaks.apply(_unpacked(tmp_path, "base-files", files))
+    assert made.config_files == {"/etc/profile"}
+    assert (tmp_path / "etc/profile").stat().st_mtime == 1_600_000_000
+
+
+def test_the_filesystem_package_provides_its_users_and_groups(tmp_path: Path) -> None:
+    recipe = own_packages.filesystem_recipe(tmp_path / "tree", SUITES[0])
+    assert {"user(www-data)", "group(shadow)"} <= set(recipe.provides)
+    assert (tmp_path / "tree/lib64").readlink() == Path("usr/lib64")
+    passwd = (tmp_path / "tree/etc/passwd").read_text()
+    assert "www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin\n" in passwd
+
+
+def test_the_macros_name_dist_and_the_architecture_s_library_directory(tmp_path: Path) -> None:
+    own_packages.macros_recipe(tmp_path / "tree", SUITES[0], "ppc64le")
+    macros = (tmp_path / "tree/usr/lib/rpm/macros.d/macros.reference").read_text()
+    places = (tmp_path / "tree/etc/rpm/macros.reference").read_text()
+    assert "\n%dist .deb12\n" in macros
+    assert "\n%_libdir %{_prefix}/lib/powerpc64le-linux-gnu\n" in places
+
+
+def _distribution(root: Path, version: str) -> ReferenceDistribution:
+    return ReferenceDistribution(root, SUITES[0], {}, root, root, {"nginx": version})
+
+
+def test_the_demo_s_spec_file_has_the_published_version(tmp_path: Path) -> None:
+    (tmp_path / "nginx_1.26.3.orig.tar.gz").write_bytes(b"tarball")
+    files = nginx_repository_files(_distribution(tmp_path, "1.26.3-3+deb13u10"))
+    base, head = files.base["nginx.spec"].decode(), files.head["nginx.spec"].decode()
+    assert "Version:        1.26.3\n" in base
+    assert "Release:        3+deb13u10%{?dist}\n" in base
+    assert "Release:        4%{?dist}\n" in head
+    assert files.base["nginx-1.26.3.tar.gz"] == b"tarball"
+    assert "> - 1.26.3-4\n" in head
+
+
+def test_a_distribution_without_the_source_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SurroundingsError, match="Delete"):
+        nginx_repository_files(_distribution(tmp_path, "1.22.1-9"))
+
+
+def test_an_edit_that_no_longer_fits_the_spec_file_is_an_error() -> None:
+    with pytest.raises(ValueError, match="libssl-dev"):
+        _changed("Name: nginx\n")
+
+
+@pytest.mark.parametrize(("release", "following"), [("9+deb12u9", "10"), ("1", "2"), ("x", "x.1")])
+def test_the_next_release_raises_the_first_number(release: str, following: str) -> None:
+    assert _next_release(release) == following
