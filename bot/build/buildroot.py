@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 BUILD_DIRECTORY = "/builddir"
 _FORMAT = "1"
 _MOST_PROBLEMS = 5
+_HALF_MADE = 24 * 3600.0  # seconds
 _GIBIBYTE = 1024**3
 _INSTALL = Limits(
     seconds=900.0,
@@ -213,12 +214,18 @@ class Buildroots:
             )
 
     def _remove_oldest(self, keep: Path) -> None:
-        """Removes what is beyond `most`, except what somebody uses at this moment."""
+        """Removes what is beyond `most`, except what somebody uses at this moment.
+
+        What a killed process left half made goes too, a day later.
+        """
         found = []
         for path in keep.parent.iterdir():
             with suppress(OSError):
-                if not path.name.startswith(".") and path != keep:
-                    found.append((path.stat().st_mtime, path))
+                used = path.stat().st_mtime
+                if not path.name.startswith("."):
+                    found += [(used, path)] if path != keep else []
+                elif used < time.time() - _HALF_MADE:
+                    remove_tree(path)
         excess = len(found) + 1 - self._most
         for _, path in sorted(found):
             if excess <= 0:

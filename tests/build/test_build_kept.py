@@ -223,6 +223,14 @@ def test_the_longest_unused_buildroot_goes_unless_it_is_in_use(buildroots, insta
     assert not list(used.parent.parent.glob(".making*"))
 
 
+def test_what_a_killed_process_left_half_made_goes(buildroots, installs, cache):
+    half = cache.directory("buildroots") / ".making-half"
+    (half / "root").mkdir(parents=True)
+    os.utime(half, (1, 1))
+    with buildroots.hold([package()]):
+        assert not half.exists()
+
+
 def test_a_buildroot_that_cannot_be_installed_leaves_nothing(buildroots, monkeypatch, cache):
     def fail(root, rpms, count):
         raise SurroundingsError("rpm says no")
