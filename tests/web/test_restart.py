@@ -1,0 +1,148 @@
+"""`minimize serve` as a process, against the local forge: killed, started again, stopped."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from aiohttp import ClientError, ClientSession
+
+from bot.demo.forge import LocalForge
+
+SPEC = "Name: nginx\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\n"
+
+
+class Served:
+    """One bot's files and processes."""
+
+    def __init__(self, home: Path, forge: LocalForge, app) -> None:
+        self.home = home
+        self.app = app
+        (home / "config").mkdir()
+        (home / "app.pem").write_text(app.private_key)
+        (home / "secret").write_text(app.secret)
+        self.settings = {
+            "listen": {"port": 0},
+            "forges": {
+                "github": {
+                    "type": "github",
+                    "api_url": forge.api_url,
+                    "app": {"id": app.id, "private_key": {"file": "app.pem"}},
+                    "webhook_secrets": [{"file": "secret"}],
+                }
+            },
+            "engine": {"executor_id": "restarted"},
+        }
+        self.process: subprocess.Popen | None = None
+        self.url = ""
+
+    async def start(self, api_url: str | None = None) -> None:
+        settings = json.loads(json.dumps(self.settings))
+        if api_url:
+            settings["forges"]["github"]["api_url"] = api_url
+        (self.home / "bot.yaml").write_text(yaml.safe_dump(settings))
+        log = self.home / "log"
+        command = ["serve", "--settings", str(self.home / "bot.yaml")]
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", "from bot.cli import main; main()", *command],
+                stdout=out,
+                stderr=out,
+                cwd=Path(__file__).parents[2],
+                env={**os.environ, "HOME": str(self.home)},
+            )
+        deadline = time.monotonic() + 30
+        while "serves on " not in log.read_text():
+            assert self.process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            await asyncio.sleep(0.05)
+        self.url = log.read_text().split("serves on ")[1].split()[0]
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    async def deliver(self, body: bytes, delivery: str) -> tuple[int, dict]:
+        digest = hmac.new(self.app.secret.encode(), body, hashlib.sha256).hexdigest()
+        headers = {
+            "Content-Type": "application/json",
+            "X-GitHub-Event": "pull_request",
+            "X-GitHub-Delivery": delivery,
+            "X-Hub-Signature-256": f"sha256={digest}",
+        }
+        async with (
+            ClientSession() as session,
+            session.post(f"{self.url}/webhook/github", data=body, headers=headers) as answer,
+        ):
+            return answer.status, await answer.json()
+
+
+@pytest.fixture
+async def world(tmp_path: Path):
+    async with LocalForge(tmp_path / "forge") as forge:
+        repository = forge.add_repository("rpms/nginx")
+        forge.commit(repository, "main", {"nginx/nginx.spec": SPEC, "README": "r\n"}, "Start")
+        app = forge.add_app("minimize")
+        forge.install(app, "rpms")
+        forge.commit(repository, "docs", {"README": "other\n"}, "Words", start="main")
+        pull = await forge.open_pull(repository, "docs", user="alice", title="Words")
+        home = tmp_path / "bot"
+        home.mkdir()
+        served = Served(home, forge, app)
+        yield forge, repository, pull, served
+        if served.process is not None and served.process.poll() is None:
+            served.kill()
+
+
+async def test_a_delivery_survives_kill_9_between_202_and_its_run(world) -> None:
+    forge, repository, pull, served = world
+    head = repository.git.resolve("docs")
+    body = json.dumps(
+        {
+            "action": "opened",
+            "number": pull.number,
+            "pull_request": {"number": pull.number, "head": {"sha": head}, "updated_at": "t"},
+            "repository": {"id": 1, "full_name": "rpms/nginx"},
+        }
+    ).encode()
+    await served.start(api_url="http://127.0.0.1:9/api/v3")  # the forge is away: no run starts
+    assert await served.deliver(body, "guid") == (202, {"status": "accepted", "delivery": "guid"})
+    served.kill()
+
+    with sqlite3.connect(served.home / "data" / "minimize.sqlite") as db:
+        db.execute("update deliveries set due = 0")  # it may have been postponed
+    db.close()
+    await served.start()
+    assert (await served.deliver(body, "guid"))[1]["status"] == "repeat"
+    deadline = time.monotonic() + 40
+    while not any(run.status == "completed" for run in forge.state.runs_of(repository, head)):
+        assert time.monotonic() < deadline, (served.home / "log").read_text()
+        await asyncio.sleep(0.1)
+    (run,) = forge.state.runs_of(repository, head)
+    assert (run.name, run.conclusion) == ("minimize", "success")
+    assert run.fields["output"]["title"] == "No spec file changed."
+    assert forge.state.comments_of(pull) == []
+
+    async with ClientSession() as session:
+        checks: list[dict] = []
+        while not checks or checks[0]["open"]:
+            assert time.monotonic() < deadline
+            async with session.get(f"{served.url}/api/checks") as answer:
+                checks = (await answer.json())["checks"]
+        assert [check["summary"] for check in checks] == ["No spec file changed."]
+
+        # Asked to stop, it ends by itself, soon, and answers nothing more.
+        served.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(served.process.wait, 20) == 0
+        with pytest.raises(ClientError):
+            await session.get(f"{served.url}/health/live")
