@@ -1,7 +1,8 @@
 """A bot of a few lines for the demo's own tests: comments what it is told to, on time.
 
 Run as a program: `fake_bot.py serve --settings FILE ...`, with FAKE_BOT=JSON in the environment:
-`comments` (texts), `conclusion`, `result`; or `exit`, to end with that code at the webhook.
+`comments` (texts), `conclusion`, `result`; `hang`, to say nothing more; or `exit`, to end with that
+code at the webhook.
 """
 
 import asyncio
@@ -60,6 +61,8 @@ async def play(app: web.Application, payload: dict[str, Any]) -> None:
                 "status": "in_progress",
             },
         )
+        if PLAY.get("hang"):
+            return
         comment = None
         for text in PLAY["comments"]:
             if comment is None:
@@ -88,7 +91,9 @@ def main() -> None:
     app.router.add_post("/webhook/github", answer)
     app.router.add_get("/health/ready", ready)
     app.router.add_get("/api/checks/7", check)
-    web.run_app(app, host="127.0.0.1", port=settings["listen"]["port"], print=None)
+    web.run_app(
+        app, host="127.0.0.1", port=settings["listen"]["port"], print=None, shutdown_timeout=0.5
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
 """The demo's run, judged with a bot of a few lines in the real one's place."""
 
+import importlib.util
 import io
 import json
 import os
+import re
+import signal
+import socket
+import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +19,14 @@ from bot.demo import DemoOptions, run_demo
 from bot.demo.run import demo, show, watch
 from bot.errors import SurroundingsError, UsageError
 
-FAKE = Path(__file__).with_name("fake_bot.py")
+HERE = Path(__file__).parent
+FAKE = HERE / "fake_bot.py"
+loading = importlib.util.spec_from_file_location("fake_stage", HERE / "fake_stage.py")
+fake_stage = importlib.util.module_from_spec(loading)
+sys.modules["fake_stage"] = fake_stage
+loading.loader.exec_module(fake_stage)
 PREDICTED = "<!-- m -->\n### nginx grows by 10 MB\n\n| perl | 9 MB |\n"
 REBUILT = PREDICTED + "| libxslt1\\.1 | 1 MB |\n"
-
-
-@dataclass(frozen=True)
-class Files:
-    base: dict[str, bytes] = field(default_factory=lambda: {"nginx.spec": b"Name: nginx\n"})
-    head: dict[str, bytes] = field(
-        default_factory=lambda: {"nginx.spec": b"Name: nginx\nRequires: perl\n"}
-    )
-    title: str = "Need perl"
-    body: str = "Because."
-
-
-@dataclass(frozen=True)
-class Distribution:
-    config_dir: Path
 
 
 def result(**others: Any) -> dict[str, Any]:
@@ -51,12 +45,8 @@ def result(**others: Any) -> dict[str, Any]:
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Runs the demo with a fake bot that plays what it is given; the code and what was shown."""
-    monkeypatch.setattr(demo, "build_reference_distribution", lambda *_: Distribution(tmp_path))
-    monkeypatch.setattr(demo, "nginx_repository_files", lambda _: Files())
-    monkeypatch.setattr(
-        demo, "serve_command",
-        lambda places: [sys.executable, str(FAKE), "serve", "--settings", str(places.settings)],
-    )  # fmt: skip
+    for name, stand_in in fake_stage.stand_ins(tmp_path).items():
+        monkeypatch.setattr(demo, name, stand_in)
     monkeypatch.setattr(watch, "AFTERWARDS_SECONDS", 0.5)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
@@ -98,7 +88,8 @@ def test_a_prediction_and_its_edit_are_shown_with_what_tells_them_apart(play, tm
     [
         ({"comments": ["### nothing", REBUILT]}, "predicted comment does not name perl"),
         ({"comments": [REBUILT]}, "predicted comment names libxslt"),
-        ({"comments": [PREDICTED]}, "rebuilt comment does not name libxslt"),
+        ({"comments": [PREDICTED]}, "was not edited after the rebuild"),
+        ({"comments": [PREDICTED, REBUILT[:40]]}, "rebuilt comment does not name libxslt"),
         ({"comments": []}, "The bot did not comment."),
         (
             {"comments": [PREDICTED, REBUILT], "conclusion": "neutral"},
@@ -147,6 +138,32 @@ def test_no_process_outlives_the_demo(play):
             if str(FAKE).encode() in command and f"PPid:\t{os.getpid()}" in status:
                 running.append(entry.name)
     assert running == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["webhook accepted", "Ctrl-C ends both"])
+def test_a_demo_that_is_ended_ends_its_bot(tmp_path: Path, number: int, moment: str):
+    comments = [PREDICTED, REBUILT] if "Ctrl-C" in moment else []
+    given = {"result": result(), "comments": comments, "hang": not comments}
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "fake_stage.py"), str(tmp_path)],
+        env={**os.environ, "FAKE_BOT": json.dumps(given), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        shown = ""
+        while moment not in shown:
+            line = process.stdout.readline()
+            assert line, shown
+            shown += line
+        process.send_signal(number)
+        process.stdout.read()
+    assert process.returncode == (0 if comments else 130)
+    (port,) = re.findall(r"the bot at http://127.0.0.1:(\d+)", shown)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(port)), timeout=1)
+    assert left_behind(tmp_path) == []
 
 
 def test_the_gitlab_demo_says_when_it_comes():

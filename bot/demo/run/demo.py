@@ -66,7 +66,7 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
             f"The demo has no {options.forge} forge yet; it comes with the GitLab part.",
             "Run it with --forge github.",
         )
-    shown = console or Console(highlight=False)
+    shown = console or _console()
     cache = (options.cache or default_cache()).absolute()
     with progress() as made:
         distribution = build_reference_distribution(cache, made)
@@ -84,6 +84,12 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
         else:
             shown.print(f"The bot's log and data stay in {home}.", soft_wrap=True)
     return code
+
+
+def _console() -> Console:
+    """The terminal; where there is none (a log, a pipe), wide enough for the comments' tables."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=110)
 
 
 def _cache(options: DemoOptions, cache: Path) -> Path:
@@ -121,7 +127,8 @@ async def _play(
                 said = delivery.error or f"{delivery.status} {delivery.answer}"
                 raise SurroundingsError(f"The bot did not take the webhook: {said}", bot.tail())
             page = f"{forge.url}/{FULL_NAME}/pull/{pull.number}"
-            console.print(f'{pull.user.login} opens a pull request: "{pull.title}" {page}')
+            opened = f'{pull.user.login} opens a pull request: "{pull.title}" {page}'
+            console.print(opened, soft_wrap=True, markup=False)
 
             def say(second: float, text: str) -> None:
                 show.timeline_line(console, second, text)

@@ -22,9 +22,11 @@ def problems_of(seen: Watched, result: Mapping[str, Any]) -> list[str]:
         problems.append(f"The predicted comment does not name {REQUIRED}.")
     if LINKED in first:
         problems.append(f"The predicted comment names {LINKED}, which only a build can find.")
-    if REQUIRED not in last:
+    if len(seen.texts) == 1:
+        problems.append("The comment was not edited after the rebuild.")
+    elif REQUIRED not in last:
         problems.append(f"The rebuilt comment does not name {REQUIRED}.")
-    if LINKED not in last:
+    if len(seen.texts) > 1 and LINKED not in last:
         problems.append(f"The rebuilt comment does not name {LINKED}.")
     if len(seen.comments) != 1:
         problems.append(f"The bot wrote {len(seen.comments)} comments; one was expected.")

@@ -37,10 +37,10 @@ class Watched:
 
 
 def headline(comment: str) -> str:
-    """A comment's first line that a reader sees."""
+    """A comment's first line that a reader sees, without Markdown's own marks."""
     for line in comment.splitlines():
         if line.strip() and not line.startswith("<!--"):
-            return re.sub(r"\\(.)", r"\1", line.lstrip("# ")).strip()
+            return re.sub(r"\\(.)|\*\*", r"\1", line.lstrip("# ")).strip()
     return ""
 
 

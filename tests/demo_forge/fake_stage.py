@@ -1,0 +1,55 @@
+"""Stand-ins for what the demo's run needs, so that it takes seconds: no distribution, a fake bot.
+
+As a program, `fake_stage.py DIRECTORY` runs the demo with --keep on them.
+"""
+
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+FAKE = Path(__file__).with_name("fake_bot.py")
+
+
+@dataclass(frozen=True)
+class Files:
+    base: dict[str, bytes] = field(default_factory=lambda: {"nginx.spec": b"Name: nginx\n"})
+    head: dict[str, bytes] = field(
+        default_factory=lambda: {"nginx.spec": b"Name: nginx\nRequires: perl\n"}
+    )
+    title: str = "Need perl"
+    body: str = "Because."
+
+
+@dataclass(frozen=True)
+class Distribution:
+    config_dir: Path
+
+
+def stand_ins(directory: Path) -> Mapping[str, Callable[..., Any]]:
+    """What takes the place of the names in `bot.demo.run.demo`."""
+    start = [sys.executable, str(FAKE), "serve", "--settings"]
+    return {
+        "build_reference_distribution": lambda *_: Distribution(directory),
+        "nginx_repository_files": lambda _: Files(),
+        "serve_command": lambda places: [*start, str(places.settings)],
+    }
+
+
+def main() -> int:
+    from bot.demo.run import demo
+
+    directory = Path(sys.argv[1])
+    tempfile.tempdir = str(directory)
+    for name, stand_in in stand_ins(directory).items():
+        setattr(demo, name, stand_in)
+    # A shell that starts a program in the background has it ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return demo.run_demo(demo.DemoOptions(keep=True, cache=directory / "cache"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

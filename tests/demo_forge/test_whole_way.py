@@ -1,0 +1,47 @@
+"""The whole way, once: a signed webhook in, the predicted comment, the rebuilt edit.
+
+The real bot as a process, the reference distribution, real builds (from the cache if they are
+there: then it takes seconds, otherwise two minutes).
+"""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from bot.demo import DemoOptions, run_demo
+from bot.demo.distribution import default_cache
+from bot.demo.run import demo
+from bot.demo.run.show import added_names, only_built
+
+
+@pytest.mark.reference
+def test_the_rebuilt_comment_has_the_library_that_no_line_names(reference, monkeypatch):
+    seen_and_result = []
+
+    def judge(seen, result):
+        seen_and_result.append((seen, result))
+        return judged(seen, result)
+
+    judged = demo.problems_of
+    monkeypatch.setattr(demo, "problems_of", judge)
+    out = io.StringIO()
+    code = run_demo(
+        DemoOptions(cache=default_cache()), Console(file=out, width=120, highlight=False)
+    )
+    assert code == 0, out.getvalue()
+    ((seen, result),) = seen_and_result
+    (_, predicted), (_, rebuilt) = seen.texts[0], seen.texts[-1]
+    assert "perl" in predicted
+    assert "libxslt" not in predicted
+    assert "libxslt" in rebuilt
+    assert len(seen.comments) == 1
+    assert seen.run.status == "completed"
+    assert seen.run.conclusion in ("success", "failure")
+    assert {build["outcome"] for build in result["builds"]} <= {"built", "cached"}
+    for arch in ("x86_64", "aarch64", "ppc64le", "s390x"):
+        assert {"perl", "libxslt1.1", "libxml2"} <= added_names(result, arch, "nginx").keys()
+    assert "libxslt1.1" in only_built(result, "x86_64", "nginx", predicted)
+    evidence = {image["arch"]: image["evidence"] for image in result["images"] if image["changed"]}
+    assert evidence["x86_64"] == "rebuilt"
+    assert evidence["aarch64"] == "transferred"
