@@ -87,6 +87,9 @@ class Stage:
         self._published: dict[int, Package] = {}
         self._providers: dict[int, tuple[int, ...]] = {}
         self._one_of: dict[tuple[int, ...], int] = {}
+        self._arches: dict[int, int] = {}
+        self._nowhere: int = self.pool.str2id("hidden")
+        self._source_arches = frozenset(map(self.pool.str2id, ("src", "nosrc")))
         self._stale = True
         for path, ids in loaded.index.files.items():
             self._provide(path, ids)
@@ -104,6 +107,8 @@ class Stage:
         for key, layer in self._layers.items():
             if key not in taking_part:
                 hidden.update(layer.ids)
+        self._let_go(self._hidden - hidden)
+        self._take_out(hidden - self._hidden)
         self._hidden = frozenset(hidden)
         self._scene = scene
         self.pool.set_disabled_list([])
@@ -131,6 +136,10 @@ class Stage:
         """Whether a package takes part in the scene."""
         return number not in self._excluded and number not in self._hidden
 
+    def hidden(self, number: int) -> bool:
+        """Whether a layer of the scene takes the place of a package, or it is of another layer."""
+        return number in self._hidden
+
     # -- what is there --------------------------------------------------------------------------
 
     def package(self, number: int) -> Package:
@@ -141,7 +150,11 @@ class Stage:
         found = self._published.get(number)
         if found is None:
             solvable = self.pool.id2solvable(number)
-            found = published_package(self.pool, solvable, self._repository_of[solvable.repo.id])
+            repository = self._repository_of[solvable.repo.id]
+            self._let_go((number,))
+            found = published_package(self.pool, solvable, repository)
+            if number in self._hidden:
+                self._take_out((number,))
             self._published[number] = found
         return found
 
@@ -152,7 +165,8 @@ class Stage:
         return tuple(
             number
             for number in self._sources.get(source, ())
-            if self.pool.id2solvable(number).arch not in ("src", "nosrc")
+            if self._arches.get(number, self.pool.id2solvable(number).archid)
+            not in self._source_arches
         )
 
     def files(self, number: int) -> tuple[str, ...]:
@@ -235,6 +249,24 @@ class Stage:
 
     # -- within ---------------------------------------------------------------------------------
 
+    def _take_out(self, numbers: Iterable[int]) -> None:
+        """Gives packages an architecture that nothing has, beside disabling them.
+
+        libsolv's `dislike_old_versions` (policy.c) looks at every package of a name and
+        architecture, disabled or not: a hidden newer one would make the one that is seen an old
+        one, which then loses to its alternatives.
+        """
+        for number in numbers:
+            solvable = self.pool.id2solvable(number)
+            self._arches[number] = solvable.archid
+            solvable.archid = self._nowhere
+
+    def _let_go(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            arch = self._arches.pop(number, None)
+            if arch is not None:
+                self.pool.id2solvable(number).archid = arch
+
     def _provide(self, path: str, ids: Iterable[int]) -> None:
         for number in ids:
             provide_files(self.pool, self.pool.id2solvable(number), (path,))
@@ -242,13 +274,18 @@ class Stage:
 
     def _make_ready(self) -> None:
         if self._stale:
+            # libsolv leaves packages out that no architecture fits.
+            self._let_go(self._hidden)
             self.pool.createwhatprovides()
+            self._take_out(self._hidden)
             self._providers.clear()
             self._one_of.clear()
             self._stale = False
 
     def _drop_layers(self) -> None:
         # From the last, so that libsolv gives the numbers back.
+        self._let_go(self._hidden)
+        self._hidden = frozenset()
         for layer in reversed(self._layers.values()):
             layer.repo.free(True)
         self._layers.clear()
