@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
+import subprocess
 import threading
 from pathlib import Path
 
@@ -139,6 +141,27 @@ def test_apt_is_told_of_its_own_directories_only(
     sources = (tmp_path / "apt/sources.list").read_text()
     assert "http://mirror.example/debian bookworm main" in sources
     assert "signed-by=" in sources
+
+
+@pytest.mark.skipif(shutil.which("apt-config") is None, reason="apt is not on this machine")
+def test_this_machine_s_hooks_are_not_run_and_its_proxy_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = tmp_path / "host.conf"
+    host.write_text(
+        'Acquire::http::Proxy "http://proxy.example:3128";\n'
+        f'APT::Update::Pre-Invoke {{ "touch {tmp_path}/hook"; }};\n'
+    )
+    monkeypatch.setenv("APT_CONFIG", str(host))
+    monkeypatch.setattr(fetch, "KEYRINGS", (host,))
+    apt = fetch.open_apt(tmp_path / "apt", "x86_64", BOOKWORM)
+    finished = subprocess.run(
+        ["apt-config", "dump"],
+        env={"PATH": "/usr/bin", "APT_CONFIG": str(apt.directory / "apt.conf")},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert 'Acquire::http::Proxy "http://proxy.example:3128";' in finished.stdout
+    assert "Invoke" not in finished.stdout
 
 
 def _program(path: Path, script: str) -> None:

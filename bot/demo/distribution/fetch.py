@@ -1,7 +1,8 @@
 """Packages and indexes by apt-get, which verifies them, with its own state for each architecture.
 
 The host's package state (`/var/lib/apt`, `/var/lib/dpkg`, `/etc/apt/sources.list*`) is neither
-read nor written; its `apt.conf` is read, for a proxy.
+read nor written. Of its configuration only how things are fetched is used (`Acquire`: proxies,
+timeouts); its hooks are not run.
 """
 
 from __future__ import annotations
@@ -66,7 +67,19 @@ def open_apt(directory: Path, arch: str, suite: Suite) -> Apt:
     source = f"[signed-by={keyring()}] {apt.mirror} {suite.codename} main\n"
     lines = f"deb {source}" + (f"deb-src {source}" if arch == "x86_64" else "")
     (directory / "sources.list").write_text(lines)
+    (directory / "parts").mkdir(exist_ok=True)
+    (directory / "apt.conf").write_text(
+        f'Dir::Etc::parts "{directory}/parts";\nDir::Etc::main "/dev/null";\n{_acquire()}'
+    )
     return apt
+
+
+def _acquire() -> str:
+    """How this machine fetches: its own `Acquire` options, as apt writes them."""
+    finished = subprocess.run(
+        ["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=False
+    )
+    return finished.stdout
 
 
 def update(apt: Apt) -> Path:
@@ -112,10 +125,12 @@ def _apt_get(apt: Apt, command: str, *arguments: str, directory: Path | None = N
         "Dir::Etc::preferencesparts": apt.directory / "preferences.d",
         "APT::Architecture": apt.debian_arch,
         "APT::Architectures::": apt.debian_arch,
-        "APT::Default-Release": "",
         "APT::Sandbox::User": "",  # _apt cannot write to a person's cache
         "APT::Update::Error-Mode": "any",
-        "APT::Update::Post-Invoke::": "true",
+        # Verified always, whatever this machine allows itself.
+        "Acquire::AllowInsecureRepositories": "false",
+        "Acquire::AllowWeakRepositories": "false",
+        "Acquire::AllowDowngradeToInsecureRepositories": "false",
         "Acquire::GzipIndexes": "false",
         "Acquire::Languages": "none",
         "Acquire::Retries": "3",
@@ -126,7 +141,7 @@ def _apt_get(apt: Apt, command: str, *arguments: str, directory: Path | None = N
     finished = subprocess.run(
         ["apt-get", "-q", *options, command, *arguments],
         cwd=directory,
-        env={**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
+        env={**os.environ, "LC_ALL": "C.UTF-8", "APT_CONFIG": str(apt.directory / "apt.conf")},
         capture_output=True,
         text=True,
         check=False,
