@@ -226,7 +226,7 @@ class Bot:
         self.store.add_deliveries([new])
         return await self.dispatcher.handle_new()
 
-    async def until(self, true: Callable[[], bool], seconds: float = 20) -> None:
+    async def until(self, true: Callable[[], bool], seconds: float = 60) -> None:
         import asyncio
 
         deadline = time.monotonic() + seconds

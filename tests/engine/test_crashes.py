@@ -62,7 +62,7 @@ def journal(folder: Path) -> list[str]:
 
 
 def wait_for(folder: Path, line: str, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     while line not in journal(folder):
         assert process.poll() is None or line in journal(folder), (folder / "stderr").read_text()
         assert time.monotonic() < deadline, journal(folder)

@@ -60,7 +60,7 @@ class Served:
                 cwd=Path(__file__).parents[2],
                 env={**os.environ, "HOME": str(self.home)},
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while "serves on " not in log.read_text():
             assert self.process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
@@ -124,7 +124,7 @@ async def test_a_delivery_survives_kill_9_between_202_and_its_run(world) -> None
     db.close()
     await served.start()
     assert (await served.deliver(body, "guid"))[1]["status"] == "repeat"
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     while not any(run.status == "completed" for run in forge.state.runs_of(repository, head)):
         assert time.monotonic() < deadline, (served.home / "log").read_text()
         await asyncio.sleep(0.1)
