@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import fcntl
 import os
 import selectors
 import signal
@@ -24,12 +26,13 @@ from bot.sandbox.launch import (
 from bot.sandbox.sinks import Kept, Logged, Sink
 from bot.sandbox.slots import IDS_BASE, runtime_directory, uid_slot
 from bot.sandbox.values import Bind, Finished, Limit, Limits, SandboxError
-from bot.sandbox.watch import exceeded
+from bot.sandbox.watch import DiskRoom, exceeded
 
 _CHUNK = 64 * 1024
 # Often at first (a fork bomb needs milliseconds), seldom once it is a long build.
 _EARLY, _LATE, _EARLY_FOR = 0.02, 0.2, 5.0
 _AFTER_KILL = 10.0
+RESULT = "MINIMIZE_RESULT"
 
 
 def run_sandboxed(
@@ -45,6 +48,7 @@ def run_sandboxed(
     network: bool = False,
     log: Path | None = None,
     chroots: Sequence[str] = (),
+    result: int = 0,
 ) -> Finished:
     """Run `argv` where it sees only what is named here, and say how it ended.
 
@@ -55,7 +59,8 @@ def run_sandboxed(
     host's view only); on disk they are fixed ids, so that a kept buildroot stays valid. `log`
     receives both streams as they come. A relative `chdir` makes no sense. `network` shares the
     host's: never for untrusted code. `chroots` are targets of binds that `argv` makes its root
-    (`rpm --root`): they get /proc and /dev.
+    (`rpm --root`): they get /proc and /dev. With `result`, a number of bytes, the environment's
+    MINIMIZE_RESULT names a descriptor to which that much can be written, beside both streams.
 
     Raises SandboxError where the sandbox itself could not work: nothing was run then.
     """
@@ -86,6 +91,9 @@ def run_sandboxed(
         seen = [str(path) for path in sources]
         if stage is not None:
             seen = [str(stage / str(index)) for index in range(len(sources))]
+        answer = stack.enter_context(_sized_memory(result)) if result else None
+        if answer is not None:
+            view = dataclasses.replace(view, env={**view.env, RESULT: str(answer)})
         data = {}
         if root is None:
             data = {path: stack.enter_context(_memory(text)) for path, text in SYNTHETIC.items()}
@@ -104,7 +112,14 @@ def run_sandboxed(
             inner=inner_command(argv, view),
         )
         passed = [listed, status, *data.values(), *(() if ids is None else ids.descriptors)]
-        return _run(command, passed, status, limits, group, log, ids, uid)
+        if answer is not None:
+            passed.append(answer)
+        room = DiskRoom(bind.source for bind in binds if bind.writable)
+        room.check()
+        finished = _run(command, passed, status, limits, group, log, ids, uid, room)
+        if answer is None:
+            return finished
+        return dataclasses.replace(finished, result=os.pread(answer, result, 0).rstrip(b"\0"))
 
 
 def _run(
@@ -116,6 +131,7 @@ def _run(
     log: Path | None,
     ids: IdMap | None,
     uid: int | None,
+    room: DiskRoom,
 ) -> Finished:
     started = time.monotonic()
     sink: Sink = Kept(limits.output) if log is None else Logged(log, limits.output)
@@ -134,7 +150,7 @@ def _run(
         try:
             if ids is not None:
                 ids.write(uid)
-            limit = _supervise(process, sink, _Watch(process, limits, group, started))
+            limit = _supervise(process, sink, _Watch(process, limits, group, room, started))
         finally:
             if process.poll() is None:
                 kill(process, group)
@@ -198,12 +214,14 @@ class _Watch:
         process: subprocess.Popen[bytes],
         limits: Limits,
         group: ControlGroup,
+        room: DiskRoom,
         started: float,
     ) -> None:
         self.limit: Limit | None = None
         self._process = process
         self._limits = limits
         self._group = group
+        self._room = room
         self._started = started
         self._deadline = started + limits.seconds
         self._next_look = started + _EARLY
@@ -224,6 +242,8 @@ class _Watch:
             self.end("time")
         elif now >= self._next_look:
             found = exceeded(self._process.pid, self._limits) or self._group.exceeded()
+            if found is None and self._room.short() is not None:
+                found = "disk"
             if found is not None:
                 self.end(found)
             # A large tree takes longer to look at: never more than a fifth of a processor.
@@ -272,6 +292,18 @@ def _memory(text: str) -> Iterator[int]:
     try:
         os.write(descriptor, text.encode())
         os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _sized_memory(size: int) -> Iterator[int]:
+    """An open descriptor of a nameless file of `size` zeros that can neither grow nor shrink."""
+    descriptor = os.memfd_create("minimize", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.ftruncate(descriptor, size)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
         yield descriptor
     finally:
         os.close(descriptor)

@@ -10,7 +10,6 @@ import dataclasses
 import json
 import os
 import re
-import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,12 +26,14 @@ from bot.spec.setting import SpecSetting
 from bot.spec.tree import copy_spec_tree
 
 MEBIBYTE = 1024 * 1024
+# All architectures of a kernel's spec file, with its text twice, are some MiB.
+_MOST_RESULT = 64 * MEBIBYTE
 SPEC_LIMITS = Limits(
     seconds=20.0,
     memory=512 * MEBIBYTE,
     processes=64,
     output=4 * MEBIBYTE,
-    file_size=32 * MEBIBYTE,
+    file_size=_MOST_RESULT,
     tmp=64 * MEBIBYTE,
 )
 _PYTHON = "/usr/bin/python3"
@@ -86,7 +87,6 @@ def evaluate_spec(
         }
         (work / "request.json").write_text(json.dumps(request))
         (work / "request.json").chmod(0o644)
-        (work / "result").mkdir(mode=0o755)
         try:
             finished = run_sandboxed(
                 [_PYTHON, "-I", "/minimize/evaluator.py"],
@@ -94,15 +94,17 @@ def evaluate_spec(
                 limits=limits,
                 env={"RPM_CONFIGDIR": "/usr/lib/rpm"},
                 chdir=os.path.normpath(f"/checkout/{relative.parent}"),
+                result=_MOST_RESULT,
             )
         except SandboxError as error:
             return _all(arches, spec_path, "surroundings", str(error))
         if finished.limit is not None:
             return _all(arches, spec_path, "limit", _limit_message(finished, limits))
-        raw = {arch: _read(work / "result" / f"{arch}.json", limits.file_size) for arch in arches}
+        answer = _answer(finished.result)
         results: dict[str, SpecResult] = {}
-        for arch, found in raw.items():
-            if found is None:
+        for arch in arches:
+            found = answer.get(arch)
+            if not isinstance(found, dict):
                 message = _silent(finished)
                 results[arch] = SpecFailure(spec_path, arch, message[0], message[1])
                 continue
@@ -131,7 +133,6 @@ def _binds(work: Path, macros: MacroSource) -> list[Bind]:
         Bind(work / "request.json", "/minimize/request.json"),
         Bind(evaluator_path(), "/minimize/evaluator.py"),
         Bind(Path(markers.__file__), "/minimize/bot/spec/inside/markers.py"),
-        Bind(work / "result", "/result", writable=True),
     ]
     if macros.root is not None:
         binds.append(Bind(macros.root / "usr/lib/rpm", "/usr/lib/rpm"))
@@ -182,18 +183,10 @@ def _silent(finished: Finished) -> tuple[Literal["invalid", "surroundings"], str
     return "invalid", f"Evaluating the spec file ended without a result{last}."
 
 
-def _read(path: Path, most: int) -> dict[str, Any] | None:
-    """The JSON object in a file that untrusted code could write; None if it is none."""
+def _answer(result: bytes) -> dict[str, Any]:
+    """The JSON object that the evaluator wrote, or its subject; empty if it is none."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    with os.fdopen(handle, "rb") as stream:
-        state = os.fstat(stream.fileno())
-        if not stat.S_ISREG(state.st_mode) or state.st_size > most:
-            return None
-        try:
-            found = json.loads(stream.read(most + 1))
-        except (ValueError, RecursionError):
-            return None
-    return found if isinstance(found, dict) else None
+        found = json.loads(result)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

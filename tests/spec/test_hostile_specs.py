@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 MEBIBYTE = 1024 * 1024
 LIMITS = Limits(
-    seconds=4.0,
+    seconds=20.0,
     memory=256 * MEBIBYTE,
     processes=48,
     output=MEBIBYTE,
@@ -70,7 +70,7 @@ def assert_still_works(directory: Path) -> None:
 )
 def test_a_limit_ends_it_with_its_name(tmp_path, text, words):
     limits = LIMITS
-    if "longer than" in words:
+    if "longer than" in words or "was ended" in words:
         limits = Limits(1.5, *(getattr(LIMITS, name) for name in LIMITS.__slots__[1:]))
     started = time.monotonic()
     found = evaluate(tmp_path, text, limits)
@@ -144,14 +144,14 @@ def test_noise_on_standard_output_disturbs_nothing(tmp_path):
 
 
 def test_a_forged_answer_is_no_more_than_a_strange_spec(tmp_path):
-    for answer in ("[]", "{", '{"packages": 3}', "{}", '{"packages": [{"name": 1}]}'):
-        text = f"%(echo '{answer}' > /result/x86_64.json; kill -9 $PPID)"
-        found = evaluate(tmp_path, text)
+    out = "/proc/self/fd/$MINIMIZE_RESULT"
+    for answer in ("[]", "{", "3", '{"x86_64": []}', '{"x86_64": {"packages": [{"name": 1}]}}'):
+        found = evaluate(tmp_path, f"%(echo '{answer}' 1<> {out}; kill -9 -1)")
         assert isinstance(found, SpecFailure)
         assert found.cause == "invalid"
-    found = evaluate(tmp_path, "%(ln -s /etc/passwd /result/x86_64.json; kill -9 $PPID)")
+    found = evaluate(tmp_path, f"%(yes 1<> {out}; kill -9 -1)")
     assert isinstance(found, SpecFailure)
-    assert "root" not in found.message
+    assert_still_works(tmp_path)
 
 
 def test_no_process_survives(tmp_path):

@@ -1,8 +1,8 @@
 """Evaluates one spec file for several architectures. Runs inside the sandbox only.
 
 The system's own Python runs this file by itself: only the standard library, the system's rpm
-module and the module of marks are there. It reads /minimize/request.json and writes one JSON file
-for each architecture to /result, so that whatever a spec prints disturbs nothing.
+module and the module of marks are there. It reads /minimize/request.json and writes one JSON
+object, by architecture, to the descriptor for results: whatever a spec prints disturbs nothing.
 """
 
 import json
@@ -53,27 +53,33 @@ def load(path: Path) -> None:
         rpm.expandMacro("%{load:" + str(path) + "}")
 
 
-def load_missing(path: Path) -> None:
-    """Of a macro file, those macros that nothing defines so far."""
+def macros_in(path: Path) -> list[tuple[str, str]]:
+    """The macros of a macro file: name, and the text that defines it."""
     if not path.is_file():
-        return
+        return []
     lines = path.read_text(errors="replace").split("\n")
-    missing = []
+    found = []
     for start, end in markers.logical_lines(lines):
         name = re.match(r"%(\w{3,})[\s(]", lines[start])
-        if name and rpm.expandMacro("%{!?" + name[1] + ":1}"):
-            missing += lines[start : end + 1]
+        if name:
+            found.append((name[1], "\n".join(lines[start : end + 1])))
+    return found
+
+
+def load_missing(macros: list[tuple[str, str]]) -> None:
+    """Those of `macros` that nothing defines so far."""
+    missing = [text for name, text in macros if rpm.expandMacro("%{!?" + name + ":1}")]
     if missing:
         part = WORK / f"missing.{os.getpid()}"
         part.write_text("\n".join(missing) + "\n")
         load(part)
 
 
-def configure(arch: str, request: dict[str, Any]) -> None:
+def configure(arch: str, request: dict[str, Any], fallback: list[tuple[str, str]]) -> None:
     """The macros for one architecture, and the caller's definitions on top."""
     rpm.reloadConfig(f"{arch}-linux")
     if request["distribution"]:
-        load_missing(FALLBACK)
+        load_missing(fallback)
         for path in vendor_files():
             load(path)
     for name, value in request["paths"].items():
@@ -90,27 +96,42 @@ def configure(arch: str, request: dict[str, Any]) -> None:
         load(path)
 
 
-def in_child(function: Callable[..., Any], *arguments: object) -> Any:
-    """The JSON value that `function` returns in a forked process, or None if that process died.
+def started(
+    function: Callable[..., Any], keys: list[str], *arguments: object
+) -> Iterator[tuple[str, Any]]:
+    """What `function(key, *arguments)` returns for each key, all in processes of their own.
 
-    Macros and Lua keep state, and a parser can crash: each parse has a process of its own.
+    Macros and Lua keep state, and a parser can crash: None where the process died.
     """
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        status = 1
+    running = []
+    for key in keys:
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                os.close(reading)
+                with os.fdopen(writing, "w") as stream:
+                    json.dump(function(key, *arguments), stream)
+                status = 0
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        os.close(writing)
+        running.append((key, pid, reading))
+    for key, pid, reading in running:
+        with os.fdopen(reading) as stream:
+            text = stream.read()
+        os.waitpid(pid, 0)
         try:
-            os.close(reading)
-            with os.fdopen(writing, "w") as stream:
-                json.dump(function(*arguments), stream)
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(writing)
-    with os.fdopen(reading) as stream:
-        text = stream.read()
-    os.waitpid(pid, 0)
-    return json.loads(text) if text else None
+            yield key, json.loads(text)
+        except ValueError:
+            yield key, None
+
+
+def in_child(function: Callable[..., Any], *arguments: object) -> Any:
+    """What `function` returns in a process of its own, or None if that process died."""
+    return next(started(lambda _: function(*arguments), [""]))[1]
 
 
 def dependencies(header: Any, kind: str) -> list[list[Any]]:
@@ -194,8 +215,8 @@ def parse_marked(path: Path) -> dict[str, Any]:
     return {"files": files, **found}
 
 
-def evaluate(arch: str, request: dict[str, Any]) -> dict[str, Any]:
-    configure(arch, request)
+def evaluate(arch: str, request: dict[str, Any], fallback: list[tuple[str, str]]) -> dict[str, Any]:
+    configure(arch, request, fallback)
     path = Path(request["spec"])
     found: dict[str, Any] | None = in_child(parse, path)
     if found is None:
@@ -207,21 +228,11 @@ def evaluate(arch: str, request: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     request = json.loads(Path("/minimize/request.json").read_text())
-    children = []
-    for arch in request["arches"]:
-        pid = os.fork()
-        if pid == 0:
-            status = 1
-            try:
-                found = evaluate(arch, request)
-                Path(f"/result/{arch}.json").write_text(json.dumps(found))
-                status = 0
-            finally:
-                sys.stderr.flush()
-                os._exit(status)
-        children.append(pid)
-    for pid in children:
-        os.waitpid(pid, 0)
+    fallback = macros_in(FALLBACK) if request["distribution"] else []
+    # All at once: each writes to a pipe of its own, which is read to its end.
+    found = dict(started(evaluate, request["arches"], request, fallback))
+    with os.fdopen(int(os.environ["MINIMIZE_RESULT"]), "w") as stream:
+        json.dump(found, stream)
 
 
 if __name__ == "__main__":

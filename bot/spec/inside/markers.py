@@ -21,6 +21,9 @@ _SECTION = re.compile(
     r"posttrans|preuntrans|postuntrans|trigger\w*|filetrigger\w*|transfiletrigger\w*)\b",
     re.IGNORECASE,
 )
+# An escaped character (or a backslash at the end), the start of a macro, a bracket.
+_PARTS = re.compile(r"\\.|\\$|%%|%[{(\[]|[{}()\[\]]")
+_CLOSING = {"}": "{", ")": "(", "]": "["}
 INCLUDE = re.compile(r"^\s*%include\s+(.+?)\s*$")
 
 
@@ -32,28 +35,19 @@ def logical_lines(lines: list[str]) -> list[tuple[int, int]]:
     """
     found = []
     start = 0
-    depths = {"{": 0, "(": 0, "[": 0}
-    closing = {"}": "{", ")": "(", "]": "["}
+    depths = dict.fromkeys(_CLOSING.values(), 0)
     for index, line in enumerate(lines):
-        position, continued = 0, False
-        while position < len(line):
-            char, following = line[position], line[position + 1 : position + 2]
-            if char == "\\":
-                continued = following == ""
-                position += 2
-                continue
-            if char == "%" and following and following in "{([":
-                depths[following] += 1
-                position += 2
-                continue
-            if char == "%" and following == "%":
-                position += 2
-                continue
-            if depths.get(char):
-                depths[char] += 1
-            elif char in closing and depths[closing[char]]:
-                depths[closing[char]] -= 1
-            position += 1
+        continued = False
+        for part in _PARTS.findall(line):
+            if part[0] == "\\":
+                continued = part == "\\"
+            elif part[0] == "%":
+                if part != "%%":
+                    depths[part[1]] += 1
+            elif part in depths:
+                depths[part] += depths[part] > 0
+            else:
+                depths[_CLOSING[part]] -= depths[_CLOSING[part]] > 0
         if not continued and not any(depths.values()):
             found.append((start, index))
             start = index + 1
