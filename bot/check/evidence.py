@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from bot.check.change import Change, ChangedSpec
 from bot.check.lines import Change as AddedLine
 from bot.check.lines import added_changes
-from bot.closure import Pool, newest
+from bot.closure import Pool
 from bot.model import Overlay, SpecEvaluation, SpecFailure
 from bot.spec import Headers, changed_lines, predict
 
@@ -113,7 +113,7 @@ def predicted_sides(
         published = tuple(
             package
             for source in sorted({e.source for e in (before, after) if e is not None})
-            for package in newest(pool.published(source), arch)
+            for package in pool.newest_published(source)
         )
         prediction = predict(published, before, after, arch, headers)
         base.append(prediction.base)

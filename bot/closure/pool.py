@@ -12,6 +12,7 @@ import solv
 
 from bot.closure.comps import Comps, read_comps
 from bot.closure.edges import EdgeFinder
+from bot.closure.evr import newest
 from bot.closure.filelists import in_primary
 from bot.closure.files import FileOwners
 from bot.closure.jobs import Want, wants_of
@@ -116,6 +117,23 @@ class Pool:
             numbers = self._stage.published(source)
             found = [replace(self._stage.package(n), files=self._stage.files(n)) for n in numbers]
         return tuple(sorted(found, key=lambda p: p.nevra))
+
+    def newest_published(self, source: str) -> tuple[Package, ...]:
+        """The newest published package of each name of a source, for this architecture and noarch.
+
+        A package that excludes or a module filter hide counts only where its name has no other:
+        what no image can install is not what a change starts from.
+        """
+        with self._lock:
+            seen = {
+                self._stage.package(n).nevra
+                for n in self._stage.published(source)
+                if not self._stage.is_excluded(n)
+            }
+        published = self.published(source)
+        names = {nevra.name for nevra in seen if nevra.arch in (self.arch, "noarch")}
+        usable = [p for p in published if p.nevra in seen or p.nevra.name not in names]
+        return newest(usable, self.arch)
 
     def provides(self, capability: str, overlay: Overlay | None = None) -> bool:
         """Whether a package that can be installed provides a capability or owns a path."""

@@ -140,6 +140,10 @@ class Stage:
         """Whether a layer of the scene takes the place of a package, or it is of another layer."""
         return number in self._hidden
 
+    def is_excluded(self, number: int) -> bool:
+        """Whether excludes or a module filter hide a package from every scene."""
+        return number in self._excluded
+
     # -- what is there --------------------------------------------------------------------------
 
     def package(self, number: int) -> Package:
