@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bot.closure.affected import could_enter
     from bot.closure.chains import shortest_chains
+    from bot.closure.dropping import what_if
     from bot.closure.evr import compare_evr, newest
+    from bot.closure.explain import why
     from bot.closure.pool import Pool, open_pool
-    from bot.closure.totals import totals
-    from bot.closure.what_if import what_if
-    from bot.closure.why import why
+    from bot.closure.sums import totals
 
 __all__ = [
     "Pool",
@@ -35,9 +35,9 @@ _HOME = {
     "newest": "evr",
     "open_pool": "pool",
     "shortest_chains": "chains",
-    "totals": "totals",
-    "what_if": "what_if",
-    "why": "why",
+    "totals": "sums",
+    "what_if": "dropping",
+    "why": "explain",
 }
 
 
@@ -46,7 +46,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    found = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    # A function may be named as its module: the import has put the module here, put the name back.
-    globals()[name] = found
-    return found
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -133,7 +133,7 @@ def _group(tokens: list[str]) -> tuple[Node, list[str]]:
 
 
 def _plain(tokens: list[str]) -> tuple[str, list[str]]:
-    if tokens[0] == ")":
+    if tokens[0] in (")", *_OPERATORS, "else"):
         raise ValueError(tokens[0])
     if len(tokens) > 2 and tokens[1] in RELATIONS:
         return " ".join(tokens[:3]), tokens[3:]

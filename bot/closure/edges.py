@@ -7,7 +7,7 @@ from typing import Any
 
 import solv
 
-from bot.closure.capability import Node, is_rich, parse_rich
+from bot.closure.capability import Node, Rich, is_rich, parse_rich
 from bot.closure.requests import dependency_id
 from bot.model.closure import Edge, EdgeKind
 from bot.model.nevra import Nevra
@@ -76,17 +76,24 @@ class EdgeFinder:
             return {n for n in self._providers(number) if n in members} if number else set()
         left = self._makes_true(tree.left, members)
         right = self._makes_true(tree.right, members)
-        if tree.operator in ("and", "or"):
-            return left | right
+        if tree.operator in ("if", "unless"):
+            return self._conditional(tree, left, right, members)
         if tree.operator == "with":
             return left & right
-        if tree.operator == "without":
-            return left - right
+        return left - right if tree.operator == "without" else left | right
+
+    def _conditional(
+        self, tree: Rich, left: set[int], right: set[int], members: Mapping[int, Nevra]
+    ) -> set[int]:
         otherwise = (
             self._makes_true(tree.otherwise, members) if tree.otherwise is not None else set()
         )
-        holds = bool(right) if tree.operator == "if" else not right
-        return left if holds else otherwise
+        if tree.operator == "unless":
+            # `(a unless b)` is true with b alone, and with an else both halves count.
+            return otherwise | right if right else left
+        if right and tree.otherwise is not None:
+            return left | right
+        return left if right else otherwise
 
 
 def _add(found: set[Edge], source: Nevra, text: str, target: Nevra, kind: EdgeKind) -> None:

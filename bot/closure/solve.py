@@ -47,7 +47,7 @@ def run(stage: Stage, wants: Iterable[Want], *, weak: bool) -> Answer:
         solver.set_flag(solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 1)
     problems = solver.solve(_jobs(stage, wants))
     if problems:
-        return Answer((), _texts(problems))
+        return Answer((), _texts(stage, problems))
     return Answer(tuple(sorted(s.id for s in solver.transaction().newsolvables())))
 
 
@@ -67,11 +67,28 @@ def _jobs(stage: Stage, wants: Iterable[Want]) -> Sequence[Any]:
     return jobs
 
 
-def _texts(problems: Iterable[Any]) -> tuple[str, ...]:
-    """Each reason once, in libsolv's order; `conflicting requests` only where there is no other."""
+def _texts(stage: Stage, problems: Iterable[Any]) -> tuple[str, ...]:
+    """Each reason once, in libsolv's order and words.
+
+    A package that the scene hides is as good as not there, though libsolv, which still knows it,
+    would say that it is disabled.
+    """
     texts: dict[str, None] = {}
     for problem in problems:
         for rule in problem.findallproblemrules():
             for info in rule.allinfos():
-                texts[info.problemstr()] = None
+                text = _text(stage, info)
+                if text is not None:
+                    texts[text] = None
     return tuple(texts) or tuple(str(problem) for problem in problems)
+
+
+def _text(stage: Stage, info: Any) -> str | None:
+    solver = solv.Solver
+    if info.type == solver.SOLVER_RULE_PKG_NOT_INSTALLABLE and stage.hidden(info.solvable.id):
+        return None
+    if info.type == solver.SOLVER_RULE_PKG_REQUIRES and all(
+        map(stage.hidden, stage.providers(info.dep_id))
+    ):
+        return f"nothing provides {info.dep} needed by {info.solvable}"
+    return str(info.problemstr())

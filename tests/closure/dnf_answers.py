@@ -12,7 +12,6 @@ import pathlib
 import sys
 
 import dnf
-import dnf.module.module_base
 
 
 def mend_libcomps():
@@ -45,11 +44,19 @@ def opened(job, work):
         repo.excludepkgs = list(source.get("exclude", ()))
         repo.module_hotfixes = source.get("module_hotfixes", False)
         base.repos.add(repo)
+    enable_modules(pathlib.Path(conf.installroot, "etc/dnf/modules.d"), job.get("modules", ()))
     base.fill_sack(load_system_repo=True)
-    if job.get("modules"):
-        dnf.module.module_base.ModuleBase(base).enable(job["modules"])
     base.read_comps(arch_filter=True)
     return base
+
+
+def enable_modules(directory, modules):
+    """Writes what `dnf module enable` leaves behind; the command refuses what cannot be met."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for module in modules:
+        name, _, stream = module.partition(":")
+        text = f"[{name}]\nname={name}\nstream={stream}\nprofiles=\nstate=enabled\n"
+        (directory / f"{name}.module").write_text(text)
 
 
 def answer(base, workload):

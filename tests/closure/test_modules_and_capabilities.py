@@ -1,0 +1,264 @@
+"""Module streams as dnf treats them; capabilities and versions as rpm reads them."""
+
+from __future__ import annotations
+
+import pytest
+import solv
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.closure import compare_evr, could_enter, newest
+from bot.closure.capability import Rich, names_in, parse_rich, split_capability
+from bot.model import Package, parse_nevra
+
+
+def stream(name, stream, *artifacts, version=1, context="c1", requires="", extra=""):
+    rpms = "".join(f"\n      - {a}" for a in artifacts)
+    return (
+        f"---\ndocument: modulemd\nversion: 2\ndata:\n  name: {name}\n  stream: {stream}\n"
+        f"  version: {version}\n  context: {context}\n  arch: x86_64\n  summary: s\n"
+        f"  description: d\n  license:\n    module: [MIT]\n"
+        f"  dependencies:\n  - requires: {{platform: [el9]{requires}}}\n{extra}"
+        f"  artifacts:\n    rpms:{rpms}\n...\n"
+    )
+
+
+def default(name, stream):
+    return (
+        f"---\ndocument: modulemd-defaults\nversion: 1\ndata:\n  module: {name}\n"
+        f"  stream: {stream}\n...\n"
+    )
+
+
+@pytest.fixture
+def base(tiny):
+    """web: 1.0 default, 2.0 neither; a plain web package; db 5 and 6, which needs web 2.0."""
+    base = tiny.repository()
+    base.package("web-0:1.0-1.module.x86_64").package("web-0:2.0-1.module.x86_64")
+    base.package("web-0:9.0-1.x86_64").package("web-tool-0:9.0-1.x86_64", provides=["web = 9.1"])
+    base.package("db-1:5-1.module.x86_64").package("db-1:6-1.module.x86_64")
+    base.package("other-0:1-1.x86_64", requires=["web"])
+    base.package("release-0:9-1.noarch", provides=["system-release", "base-module(platform:el9)"])
+    base.modules = (
+        stream("web", "1.0", "web-0:1.0-1.module.x86_64")
+        + stream("web", "2.0", "web-0:2.0-1.module.x86_64")
+        + stream("db", "5", "db-1:5-1.module.x86_64")
+        + stream("db", "6", "db-1:6-1.module.x86_64", requires=", web: ['2.0']")
+        + default("web", "'1.0'")
+    )
+    return base
+
+
+def found(tiny, h, base, name, **options):
+    closure = tiny.pool(base, **options).solve(h.request(name))
+    return h.names(closure) if closure.status == "ok" else None
+
+
+CASES = [
+    ("web", (), ["web-1.0-1.module.x86_64"]),
+    ("other", (), ["other-1-1.x86_64", "web-1.0-1.module.x86_64"]),
+    ("web-tool", (), None),
+    ("db", (), None),
+    ("web", ("web:2.0",), ["web-2.0-1.module.x86_64"]),
+    ("db", ("db:5",), ["db-1:5-1.module.x86_64"]),
+    ("db", ("db:6",), ["db-1:6-1.module.x86_64"]),
+    ("web", ("db:6",), ["web-2.0-1.module.x86_64"]),
+    ("db", ("db:6", "web:1.0"), None),
+    ("web-9.0", (), None),
+]
+
+
+@pytest.mark.parametrize(("name", "modules", "expected"), CASES)
+def test_streams_that_are_active(tiny, h, base, name, modules, expected):
+    assert found(tiny, h, base, name, modules=modules) == expected
+
+
+STATES = [
+    *((modules, None) for modules in sorted({modules for _, modules, _ in CASES})),
+    (("nosuch:1",), None),
+    (("web:3",), None),
+    (("db:6",), "platform:el8"),
+    ((), "platform:el8"),
+]
+
+
+@pytest.mark.parametrize("disagreeing", [False, True])
+@pytest.mark.parametrize(("modules", "platform"), STATES, ids=str)
+def test_streams_are_active_as_with_dnf(tiny, h, base, dnf_answers, modules, platform, disagreeing):
+    requests = ["web", "other", "web-tool", "db", "web-9.0", "release"]
+    other = tiny.repository("other").package("web-0:3.0-1.x86_64")
+    other.modules = default("web", "'2.0'") if disagreeing else ""
+    pool = tiny.pool(base, other, modules=modules, platform=platform)
+    answers = dnf_answers(
+        repositories=[{"id": r.name, "baseurl": r.write()} for r in (base, other)],
+        workloads=[{"requests": [r]} for r in requests],
+        modules=list(modules),
+        platform=platform,
+    )
+    for request, answer in zip(requests, answers, strict=True):
+        closure = pool.solve(h.request(request))
+        ours = sorted(str(p.nevra) for p in closure.packages) if closure.status == "ok" else None
+        assert ours == answer, request
+
+
+def test_a_hotfix_repository_is_not_filtered(tiny, h, base):
+    fixes = tiny.repository("fixes", module_hotfixes=True).package("web-0:3-1.x86_64")
+    closure = tiny.pool(base, fixes).solve(h.request("web"))
+    assert h.names(closure) == ["web-3-1.x86_64"]
+
+
+def test_the_platform_may_be_said(tiny, h, base):
+    assert found(tiny, h, base, "web", platform="platform:el8") == ["web-9.0-1.x86_64"]
+    assert found(tiny, h, base, "web", platform="platform:el9") == ["web-1.0-1.module.x86_64"]
+
+
+def test_a_demodularized_package_is_free_again(tiny, h):
+    base = tiny.repository().package("web-0:1-1.module.x86_64").package("web-0:9-1.x86_64")
+    base.modules = stream(
+        "m", "s", "web-0:1-1.module.x86_64", extra="  demodularized:\n    rpms: [web]\n"
+    ) + default("m", "s")
+    assert found(tiny, h, base, "web", platform="platform:el9") == ["web-9-1.x86_64"]
+
+
+def test_modules_that_are_not_yaml_are_refused_by_name(tiny, base):
+    from bot.errors import SurroundingsError
+
+    base.modules = "a: [1\nb"
+    with pytest.raises(SurroundingsError, match="repository base"):
+        tiny.pool(base)
+
+
+def test_an_overlay_is_above_modular_filtering(tiny, h, base):
+    overlay = h.overlay(h.package("web-0:0.1-1.x86_64", "web"))
+    closure = tiny.pool(base).solve(h.request("other"), overlay)
+    assert h.names(closure) == ["other-1-1.x86_64", "web-0.1-1.x86_64"]
+
+
+# -- capabilities -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("a", ("a", None, None)),
+        ("a >= 1:2-3", ("a", ">=", "1:2-3")),
+        ("libz.so.1()(64bit)", ("libz.so.1()(64bit)", None, None)),
+        ("/usr/share/hello world", ("/usr/share/hello world", None, None)),
+    ],
+)
+def test_plain_capabilities(text, parts):
+    assert split_capability(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("(a or b or c)", Rich("or", "a", Rich("or", "b", "c"))),
+        ("(a if b else c)", Rich("if", "a", "b", "c")),
+        ("((a and b) unless c >= 1)", Rich("unless", Rich("and", "a", "b"), "c >= 1")),
+        ("(l.so()(64bit) with p(q))", Rich("with", "l.so()(64bit)", "p(q)")),
+        ("(foo >= 1 with foo < 2)", Rich("with", "foo >= 1", "foo < 2")),
+        ("(a and b or c)", None),
+        ("(a or", None),
+        ("(a or b))", None),
+        ("(or)", None),
+    ],
+)
+def test_rich_capabilities(text, tree):
+    assert parse_rich(text) == tree
+
+
+def test_the_names_in_a_capability():
+    assert names_in("(a >= 1 or (b(c) if d else e))") == {"a", "b(c)", "d", "e"}
+    assert names_in("a = 1") == {"a"}
+
+
+NAMES = st.sampled_from(["a", "lib.so()(64bit)", "b(c)", "d >= 1:2-3", "/usr/bin/e"])
+TREES = st.recursive(
+    NAMES,
+    lambda inner: st.one_of(
+        st.tuples(st.sampled_from([" and ", " or "]), st.lists(inner, min_size=2, max_size=3)).map(
+            lambda pair: f"({pair[0].join(pair[1])})"
+        ),
+        st.tuples(inner, st.sampled_from([" if ", " unless "]), inner).map(
+            lambda parts: f"({''.join(parts)})"
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+@given(TREES)
+def test_what_libsolv_reads_as_rich_is_read_here_too(text):
+    pool = solv.Pool()
+    understood = text.startswith("(") and pool.parserpmrichdep(text) is not None
+    assert (parse_rich(text) is not None) == (understood or not text.startswith("("))
+
+
+# -- versions -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("1-1", "1-2"),
+        ("1.9-1", "1.10-1"),
+        ("9-1", "1:1-1"),
+        ("1~rc1-1", "1-1"),
+        ("1-1", "1^git1-1"),
+    ],
+)
+def test_versions_are_compared_as_rpm_does(older, newer):
+    assert (compare_evr(older, newer), compare_evr(newer, older)) == (-1, 1)
+    assert compare_evr(newer, newer) == 0 == compare_evr("0:1-1", "1-1")
+
+
+def test_the_newest_of_each_name():
+    texts = ("a-0:1-1.x86_64", "a-0:2-1.noarch", "a-0:2-1.x86_64", "a-0:3-1.i686", "b-0:1-1.noarch")
+    packages = [Package(parse_nevra(text), "s", "r") for text in texts]
+    for order in (packages, packages[::-1]):
+        assert [str(p.nevra) for p in newest(order, "x86_64")] == [
+            "a-0:2-1.x86_64",
+            "b-0:1-1.noarch",
+        ]
+        assert [str(p.nevra) for p in newest(order)] == ["a-0:3-1.i686", "b-0:1-1.noarch"]
+
+
+# -- whether an overlay matters -----------------------------------------------------------------
+
+
+@pytest.fixture
+def image(tiny):
+    base = tiny.repository().package("top-0:1-1.noarch", requires=["lib", "(extra if plugin)"])
+    base.package("lib-0:1-1.noarch", source="lib-1-1").package("extra-0:1-1.noarch")
+    base.package("waiting-0:1-1.noarch", requires=["never-seen"])
+    base.package("app-0:1-1.noarch", source="app-1-1")
+    return base
+
+
+@pytest.mark.parametrize(
+    ("overlay", "weak", "expected"),
+    [
+        ({"nevra": "app-0:2-1.noarch", "source": "app"}, False, False),
+        ({"nevra": "lib-0:2-1.noarch", "source": "lib"}, False, True),
+        ({"nevra": "app-0:2-1.noarch", "source": "app", "provides": ["lib"]}, False, True),
+        ({"nevra": "app-0:2-1.noarch", "source": "app", "provides": ["plugin = 1"]}, False, True),
+        ({"nevra": "app-0:2-1.noarch", "source": "app", "obsoletes": ["lib < 9"]}, False, True),
+        ({"nevra": "app-0:2-1.noarch", "source": "app", "supplements": ["top"]}, False, False),
+        ({"nevra": "app-0:2-1.noarch", "source": "app", "supplements": ["top"]}, True, True),
+        ({"nevra": "top-0:2-1.noarch", "source": "app"}, False, True),
+        ({"nevra": "app-0:2-1.noarch", "source": "app", "provides": ["never-seen"]}, False, True),
+    ],
+)
+def test_whether_an_overlay_could_enter_an_image(tiny, h, image, overlay, weak, expected):
+    pool = tiny.pool(image)
+    asked = h.request("top", weak=weak)
+    closure = pool.solve(asked)
+    assert could_enter(pool, closure, h.overlay(h.package(**overlay)), asked) is expected
+
+
+def test_what_cannot_be_installed_could_always_change(tiny, h, image):
+    pool = tiny.pool(image)
+    asked = h.request("waiting")
+    overlay = h.overlay(h.package("app-0:2-1.noarch", "app"))
+    assert could_enter(pool, pool.solve(asked), overlay, asked)
