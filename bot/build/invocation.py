@@ -71,7 +71,7 @@ def limit_message(finished: Finished, limits: Limits) -> str:
         "memory": f"it needed more than {limits.memory} bytes of memory",
         "processes": f"it started more than {limits.processes} processes",
         "output": f"it printed more than {limits.output} bytes",
-        "disk": f"a file of it passed {limits.file_size} bytes",
+        "disk": f"it filled the disk, or a file of it passed {limits.file_size} bytes",
     }
     return f"The build was ended: {reasons[finished.limit or 'time']}."
 
