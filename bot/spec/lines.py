@@ -111,13 +111,23 @@ class _File:
         self.lines = text.split("\n")
         self.groups = dict(logical_lines(self.lines))
 
-    def origin(self, first: int, needle: str) -> SpecLine | None:
-        """The raw line within the logical line from index `first` on that brought `needle`."""
+    def origin(self, first: int, tag: str, needle: str) -> SpecLine | None:
+        """The raw line within the logical line from index `first` on that brought `needle`.
+
+        Where macros or Lua brought it, and no line of theirs says both `tag` and `needle`, that is
+        where they begin.
+        """
         last = self.groups.get(first)
         if last is None:
             return None
         group = range(first, last + 1)
-        naming = [index for index in group if _names(self.lines[index], needle)]
+        naming = [
+            index
+            for index in group
+            if _names(self.lines[index], needle)
+            and tag.lower() in self.lines[index].lower()
+            and not self.lines[index].lstrip().startswith(("#", "--"))
+        ]
         if len(naming) == 1:
             return self._line(naming[0])
         if naming or any("%" in self.lines[index] for index in group):
@@ -199,7 +209,7 @@ class _Reader:
         if self._place is not None:
             file, index = self._place
             if file.lines[index].lstrip().lower().startswith(f"%{word}"):
-                origin = file.origin(index, f"%{word}") or None
+                origin = file.origin(index, word, f"%{word}")
         self._state(package, "requires", program, marks, origin)
 
     def _tag(self, package: str, match: re.Match[str]) -> None:
@@ -214,7 +224,7 @@ class _Reader:
             if self._place is not None:
                 file, index = self._place
                 needle = capability if capability.startswith("(") else capability.split(" ")[0]
-                origin = file.origin(index, needle)
+                origin = file.origin(index, name, needle)
             self._state(where, kind, capability, wanted, origin)
 
     def _state(

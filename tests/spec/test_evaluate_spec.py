@@ -11,6 +11,7 @@ from bot.errors import ChangeError
 from bot.model import ARCHITECTURES, SpecEvaluation, SpecFailure
 from bot.sandbox import sandbox_available
 from bot.spec import MacroSource, SpecSetting, evaluate_spec
+from bot.spec.inside.markers import logical_lines
 
 pytestmark = pytest.mark.skipif(
     sandbox_available() is not None, reason=f"no sandbox here: {sandbox_available()}"
@@ -193,7 +194,7 @@ def test_build_requires_sources_and_generated_ones(tmp_path):
         ),
         (
             "%{lua:\nfor _, n in ipairs({'a', 'b'}) do\nprint('Requires: '..n..'\\n')\nend}\n",
-            {"a": 2, "b": 2},
+            {"a": 1, "b": 1},
         ),
         ("%{?nosuch:Requires: x}\n%{!?nosuch:Requires: a}\n", {"a": 2}),
         ("# comment %{!?unclosed:\n# }\nRequires: a\n", {"a": 3}),
@@ -251,6 +252,79 @@ def test_scriptlets_require_their_interpreter_from_their_own_line(tmp_path):
         ("/bin/sh", ("interp", "pre"), "%pre"),
         ("/sbin/ldconfig", ("interp", "postun"), "%postun -p /sbin/ldconfig"),
     ]
+
+
+TRICKY = """\
+%global deps Requires: from-define
+%define many() Requires: many-%1\\
+Requires: more-%1
+%package sub
+Summary: sub
+Requires: %{name} = %{version}-%{release}
+Requires: one, two
+%description sub
+text with %{name}
+%define package_of() %package %1\\
+Summary: %1\\
+Requires: of-%1\\
+%description %1\\
+of %1
+%package_of made
+%files made
+%deps
+%package last
+Summary: last
+%deps
+%many x
+%{?with_nothing:Requires: nothing}
+%if "%{version}" == "1.0"
+Requires: %{lua:print("l" .. "ua")} (r if s)
+%endif
+Recommends: %{expand:ex}panded
+%{expand:
+# Requires: expanded-b is told of here
+Requires: %{name}-a
+Requires: expanded-%{?b}b
+}
+%description last
+Requires: no
+%post last -p <lua>
+-- Requires: no
+%preun last
+echo
+%files sub
+%files last
+"""
+
+
+def test_without_its_line_a_dependency_is_gone(tmp_path):
+    """The proof that a line is the right one: evaluate again without it."""
+    text = HEAD + "%description\n%files\n" + TRICKY
+    whole = evaluate(tmp_path, text)["x86_64"]
+    assert isinstance(whole, SpecEvaluation)
+    lines: dict[int, set[tuple[str, str]]] = {}
+    for package in whole.packages:
+        for each in package.dependencies:
+            assert each.origin is not None, each
+            found = (package.nevra.name, each.dependency.capability)
+            lines.setdefault(each.origin.line, set()).add(found)
+    assert sum(map(len, lines.values())) == 13
+    for number, brought in lines.items():
+        rest = text.split("\n")
+        start = next(s for s, e in logical_lines(rest) if s <= number - 1 <= e)
+        if start == number - 1 and rest[start].startswith("%{expand:"):
+            continue  # taking away its first line leaves no whole block
+        rest[number - 1] = "%{nil}"
+        without = evaluate(tmp_path, "\n".join(rest))["x86_64"]
+        if isinstance(without, SpecFailure):
+            assert rest[start] == "%{nil}"  # it also brought the section that others stand in
+            continue
+        left = {
+            (package.nevra.name, each.dependency.capability)
+            for package in without.packages
+            for each in package.dependencies
+        }
+        assert not brought & left, (number, text.split("\n")[number - 1])
 
 
 def test_an_included_file_is_named_by_its_own_path(tmp_path):
