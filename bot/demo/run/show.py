@@ -50,12 +50,10 @@ def added_names(result: Json, arch: str, workload: str) -> dict[str, int | None]
 
 
 def only_built(result: Json, arch: str, workload: str, predicted: str) -> dict[str, int | None]:
-    """Of the packages that a result adds, those that the predicted comment does not name."""
-    text = predicted.replace("\\", "")
+    """Of the packages that a result adds, those without a row in the predicted comment's tables."""
+    rows = set(re.findall(r"^\| `([^`]+)` \|", predicted, flags=re.MULTILINE))
     return {
-        name: size
-        for name, size in added_names(result, arch, workload).items()
-        if not re.search(rf"(?<![\w.+-]){re.escape(name)}(?![\w+-]|\.\w)", text)
+        name: size for name, size in added_names(result, arch, workload).items() if name not in rows
     }
 
 
