@@ -1,48 +1,56 @@
-"""The values that every room shares. They import nothing of the rooms."""
+"""The values that every room shares. They import nothing of the rooms.
 
-from bot.model.closure import (
-    Closure,
-    Edge,
-    EdgeKind,
-    Leaving,
-    RepositoryState,
-    SnapshotState,
-    Totals,
-    WhatIf,
-    Why,
-)
-from bot.model.image import ARCHITECTURES, ImageKey, ImageRequest, PlaceholderPackage
-from bot.model.nevra import Nevra, parse_evr, parse_nevra
-from bot.model.overlay import Evidence, Overlay
-from bot.model.package import (
-    DEPENDENCY_KINDS,
-    Dependency,
-    DependencyKind,
-    Location,
-    Package,
-)
-from bot.model.result import (
-    Added,
-    BuildNote,
-    ChangedPackage,
-    CheckResult,
-    ClosurePair,
-    ImageResult,
-    LayerSize,
-    ObjectiveResult,
-    Saving,
-    Side,
-    Suggestion,
-    Verdict,
-)
-from bot.model.spec import (
-    SpecDependency,
-    SpecEvaluation,
-    SpecFailure,
-    SpecLine,
-    SpecPackage,
-    SpecSource,
-)
+Names are imported when they are first used: a cold command must not pay for what it does not use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bot.model.closure import (
+        Closure,
+        Edge,
+        EdgeKind,
+        Leaving,
+        RepositoryState,
+        SnapshotState,
+        Totals,
+        WhatIf,
+        Why,
+    )
+    from bot.model.image import ARCHITECTURES, ImageKey, ImageRequest, PlaceholderPackage
+    from bot.model.nevra import Nevra, parse_evr, parse_nevra
+    from bot.model.overlay import Evidence, Overlay
+    from bot.model.package import (
+        DEPENDENCY_KINDS,
+        Dependency,
+        DependencyKind,
+        Location,
+        Package,
+    )
+    from bot.model.result import (
+        Added,
+        BuildNote,
+        ChangedPackage,
+        CheckResult,
+        ClosurePair,
+        ImageResult,
+        LayerSize,
+        ObjectiveResult,
+        Saving,
+        Side,
+        Suggestion,
+        Verdict,
+    )
+    from bot.model.spec import (
+        SpecDependency,
+        SpecEvaluation,
+        SpecFailure,
+        SpecLine,
+        SpecPackage,
+        SpecSource,
+    )
 
 __all__ = [
     "ARCHITECTURES",
@@ -87,3 +95,70 @@ __all__ = [
     "parse_evr",
     "parse_nevra",
 ]
+
+_MODULES = {
+    "closure": (
+        "Closure",
+        "Edge",
+        "EdgeKind",
+        "Leaving",
+        "RepositoryState",
+        "SnapshotState",
+        "Totals",
+        "WhatIf",
+        "Why",
+    ),
+    "image": (
+        "ARCHITECTURES",
+        "ImageKey",
+        "ImageRequest",
+        "PlaceholderPackage",
+    ),
+    "nevra": (
+        "Nevra",
+        "parse_evr",
+        "parse_nevra",
+    ),
+    "overlay": (
+        "Evidence",
+        "Overlay",
+    ),
+    "package": (
+        "DEPENDENCY_KINDS",
+        "Dependency",
+        "DependencyKind",
+        "Location",
+        "Package",
+    ),
+    "result": (
+        "Added",
+        "BuildNote",
+        "ChangedPackage",
+        "CheckResult",
+        "ClosurePair",
+        "ImageResult",
+        "LayerSize",
+        "ObjectiveResult",
+        "Saving",
+        "Side",
+        "Suggestion",
+        "Verdict",
+    ),
+    "spec": (
+        "SpecDependency",
+        "SpecEvaluation",
+        "SpecFailure",
+        "SpecLine",
+        "SpecPackage",
+        "SpecSource",
+    ),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
