@@ -47,6 +47,7 @@ command rpm rpm rpm
 command rpmbuild rpm rpm-build
 command bwrap bubblewrap bubblewrap
 command setpriv util-linux util-linux
+command newuidmap uidmap shadow-utils
 command gcc gcc gcc
 command make make make
 command patch patch patch

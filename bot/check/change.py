@@ -47,9 +47,9 @@ class Change:
     specs: tuple[ChangedSpec, ...]
     base_tree: Path
     head_tree: Path
+    git: GitRepository = field(compare=False, repr=False)
     repository_file: bytes | None = None
     problems: tuple[str, ...] = ()
-    git: GitRepository | None = field(default=None, compare=False, repr=False)
 
 
 @contextmanager

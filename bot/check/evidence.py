@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Literal
 
 from bot.check.change import Change, ChangedSpec
 from bot.check.lines import Change as AddedLine
@@ -17,16 +18,31 @@ from bot.spec import Headers, changed_lines, predict
 _NOT_MAIN = ("-devel", "-doc", "-docs", "-static", "-tests", "-debuginfo", "-debugsource")
 
 Evaluation = SpecEvaluation | SpecFailure
-Evaluate = Callable[[Path, str], Mapping[str, Evaluation]]
+Side = Literal["base", "head"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One side of a spec: the result for each architecture, and the definitions of its own."""
+
+    results: Mapping[str, Evaluation]
+    definitions: Mapping[str, str] = field(default_factory=dict)
+
+
+Evaluate = Callable[[Side, str], Evaluated]
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedSpec:
-    """One changed spec, evaluated on both sides, by architecture; a side may be empty."""
+    """One changed spec, evaluated on both sides, by architecture; a side may be empty.
+
+    `definitions` are the macros that a side's evaluation and build have of their own.
+    """
 
     spec: ChangedSpec
     base: Mapping[str, Evaluation]
     head: Mapping[str, Evaluation]
+    definitions: Mapping[Side, Mapping[str, str]] = field(default_factory=dict)
 
     def failure(self, arch: str) -> SpecFailure | None:
         """Why this spec says nothing on `arch`: head's failure before base's, or null."""
@@ -66,15 +82,18 @@ class Sides:
 def evaluate_change(change: Change, evaluate: Evaluate) -> tuple[EvaluatedSpec, ...]:
     """Evaluates every spec of the change on both sides.
 
-    `evaluate(tree, path)` gives the result for each architecture. A spec that only has changed
-    files beside it stays if it names one of them as a Source or Patch on either side.
+    `evaluate(side, path)` does one side. A spec that only has changed files beside it stays if it
+    names one of them as a Source or Patch on either side.
     """
     found = []
     for spec in change.specs:
+        before = evaluate("base", spec.base_path) if spec.base_path else Evaluated({})
+        after = evaluate("head", spec.head_path) if spec.head_path else Evaluated({})
         one = EvaluatedSpec(
             spec,
-            evaluate(change.base_tree, spec.base_path) if spec.base_path else {},
-            evaluate(change.head_tree, spec.head_path) if spec.head_path else {},
+            before.results,
+            after.results,
+            {"base": before.definitions, "head": after.definitions},
         )
         if spec.itself or _names(one, frozenset(spec.beside)):
             found.append(one)

@@ -16,12 +16,10 @@ from bot.build import (
     rebuilt_overlay,
     transfer,
 )
-from bot.check.evidence import EvaluatedSpec, Sides
+from bot.check.evidence import EvaluatedSpec, Side, Sides
 from bot.closure import Pool
 from bot.distro import RepositoryDocument
 from bot.model import BuildNote, SpecEvaluation
-
-Side = Literal["base", "head"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ def rebuild(
             else:
                 failed.append(outcome)
     if failed:
-        around = any(f.kind in ("surroundings", "sources") for f in failed)
+        around = any(f.kind == "surroundings" for f in failed)
         return Rebuilt({}, tuple(notes), interrupted=around)
     sides, problems = _sides(context, built, predicted, provides)
     return Rebuilt(sides, tuple(notes), problems)
@@ -95,7 +93,7 @@ def _build(context: BuildContext, one: EvaluatedSpec, side: Side) -> BuildOutcom
             document=context.document,
             pool=context.pool,
             evaluation=evaluation,
-            definitions=context.definitions,
+            definitions={**context.definitions, **one.definitions.get(side, {})},
             side=side,
             lookaside=context.lookaside,
         )
@@ -116,7 +114,11 @@ def _sides(
             head = rebuilt_overlay(built["head"], arch, sources)
             sides[arch] = replace(
                 before,
-                base=rebuilt_overlay(built["base"], arch, sources),
+                # Without a spec on the base side there was nothing to build: what is published,
+                # if anything, is what the change starts from.
+                base=rebuilt_overlay(built["base"], arch, sources)
+                if built["base"]
+                else before.base,
                 head=head,
                 notes=(*before.notes, *head.notes),
             )
@@ -159,6 +161,6 @@ def _outcome(
 ) -> Literal["base-failed", "head-failed", "missing-requirement", "not-built"]:
     if failed.kind == "missing-requirement":
         return "missing-requirement"
-    if failed.kind in ("surroundings", "sources"):
+    if failed.kind == "surroundings":
         return "not-built"
     return "base-failed" if side == "base" else "head-failed"

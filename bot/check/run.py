@@ -5,12 +5,18 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal
 
 from bot.build import Builder
 from bot.check.change import Change
-from bot.check.evidence import EvaluatedSpec, Evaluation, Sides, evaluate_change, predicted_sides
+from bot.check.evidence import (
+    Evaluated,
+    EvaluatedSpec,
+    Side,
+    Sides,
+    evaluate_change,
+    predicted_sides,
+)
 from bot.check.images import Found, Rules, affected_images, self_images
 from bot.check.lines import suggestions
 from bot.check.plan import CheckOptions, Plan, make_plan
@@ -22,7 +28,13 @@ from bot.closure import Pool
 from bot.distro import Configuration, RepositoryDocument, environment_keys
 from bot.errors import SurroundingsError
 from bot.model import BuildNote, CheckResult, SpecFailure
-from bot.spec import SpecSetting, evaluate_spec, generated_flags, setting_of
+from bot.spec import (
+    SpecSetting,
+    evaluate_spec,
+    generated_flags,
+    release_definitions,
+    setting_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +182,12 @@ def _target(
     try:
         setting = setting_of(document, loaded, pools.cache, dist=file.dist, more=file.definitions)
 
-        def evaluate(tree: Path, path: str) -> Mapping[str, Evaluation]:
-            return evaluate_spec(tree, path, tuple(loaded), setting=setting)
+        def evaluate(side: Side, path: str) -> Evaluated:
+            tree = change.base_tree if side == "base" else change.head_tree
+            commit = change.merge_base if side == "base" else change.head
+            own = release_definitions(change.git, commit, path)
+            results = evaluate_spec(tree, path, tuple(loaded), setting=setting, definitions=own)
+            return Evaluated(results, own)
 
         specs = evaluate_change(change, evaluate)
     except SurroundingsError as error:

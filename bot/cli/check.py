@@ -45,7 +45,7 @@ def check(
     places: Places,
 ) -> int:
     """What a change to a spec file does to images: the bot's answer, without a forge."""
-    from bot.build import builder_named
+    from bot.build import SourcePolicy, builder_named
     from bot.check import CheckOptions, build_check, native_arch, open_change, predict_check
     from bot.git import open_repository
 
@@ -57,7 +57,10 @@ def check(
         result = prediction.result
         wanted = prediction.file.builder or "rpmbuild"
         if not no_build and wanted != "none" and prediction.worth_building:
-            builder = builder_named(wanted, pools.cache)
+            # One's own machine and one's own change: sources may lie on a private host.
+            builder = builder_named(
+                wanted, pools.cache, policy=SourcePolicy(public_only=False, local_files=True)
+            )
             result = build_check(change, prediction, builder, native_arch())
         else:
             # Nothing follows this prediction: it is the answer.
