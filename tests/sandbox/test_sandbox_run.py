@@ -19,6 +19,7 @@ from bot.sandbox import (
     require_sandbox,
     run_sandboxed,
     sandbox_available,
+    watch,
 )
 
 needs_sandbox = pytest.mark.skipif(
@@ -256,3 +257,27 @@ def test_a_directory_can_become_the_root(tmp_path):
     found = sh("echo x > /new", root=root, binds=binds, root_writable=True)
     assert found.returncode == 0, found.stderr
     assert (root / "new").read_text() == "x\n"
+
+
+@needs_sandbox
+def test_a_result_comes_beside_the_streams_and_cannot_grow():
+    found = run_sandboxed(["bash", "-c", "echo noise; echo answer >&$MINIMIZE_RESULT"], result=4096)
+    assert (found.stdout, found.result) == (b"noise\n", b"answer\n")
+    found = run_sandboxed(["bash", "-c", "yes >&$MINIMIZE_RESULT; echo full"], result=4096)
+    assert len(found.result) <= 4096
+    assert found.stdout == b"full\n"
+    assert sh("echo ${MINIMIZE_RESULT-none}").stdout == b"none\n"
+
+
+@needs_sandbox
+def test_a_disk_without_room_is_not_filled_further(tmp_path, monkeypatch):
+    binds = [Bind(tmp_path, "/out", writable=True)]
+    have = os.statvfs(tmp_path)
+    free = have.f_bavail * have.f_frsize
+    monkeypatch.setattr(watch, "RESERVE_BYTES", free - 64 * MEBIBYTE)
+    limits = Limits(20, file_size=1024 * MEBIBYTE)
+    found = sh("head -c 300M /dev/urandom > /out/x; sleep 60", binds=binds, limits=limits)
+    assert found.limit == "disk"
+    monkeypatch.setattr(watch, "RESERVE_BYTES", 2 * free)
+    with pytest.raises(SandboxError, match="The disk of"):
+        sh("true", binds=binds)
