@@ -175,8 +175,9 @@ def outer_command(
     inner: Sequence[str],
 ) -> list[str]:
     """The whole command line. `uid` is the unprivileged user's, null if we are not root."""
-    # RLIMIT_NPROC counts every thread of the user: alone on its id, or on top of all of ours.
-    others = 0 if uid is not None else tasks_of_user(os.getuid())
+    # RLIMIT_NPROC counts every thread of the user: where it is not alone on its id, all of ours,
+    # and dead ones of earlier runs that a container's process 1 has not reaped.
+    others = tasks_of_user(os.getuid() if uid is None else uid)
     command = [
         program("prlimit"),
         f"--nproc={limits.processes + others + 16}",

@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import re
+import select
 import selectors
 import signal
 import subprocess
@@ -152,10 +154,11 @@ def _run(
         try:
             if ids is not None:
                 ids.write(uid)
-            limit = _supervise(process, sink, _Watch(process, limits, group, room, started))
+            limit = _supervise(process, sink, _Watch(process, limits, group, room, status, started))
         finally:
             if process.poll() is None:
-                kill(process, group)
+                _kill(process, group, status)
+            _await_all(status)
             for stream in (process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
@@ -175,8 +178,7 @@ def _refuse_setup_failure(status: int, said: bytes) -> None:
 
     bubblewrap writes an exit code to its status descriptor only if it had set everything up.
     """
-    os.lseek(status, 0, os.SEEK_SET)
-    if b'"exit-code"' in os.read(status, _CHUNK):
+    if b'"exit-code"' in os.pread(status, _CHUNK, 0):
         return
     text = said.decode(errors="replace").strip()
     raise SandboxError(
@@ -217,6 +219,7 @@ class _Watch:
         limits: Limits,
         group: ControlGroup,
         room: DiskRoom,
+        status: int,
         started: float,
     ) -> None:
         self.limit: Limit | None = None
@@ -224,6 +227,7 @@ class _Watch:
         self._limits = limits
         self._group = group
         self._room = room
+        self._status = status
         self._started = started
         self._deadline = started + limits.seconds
         self._next_look = started + _EARLY
@@ -235,7 +239,7 @@ class _Watch:
     def end(self, limit: Limit) -> None:
         """Kill the run for this limit."""
         self.limit = limit
-        kill(self._process, self._group)
+        _kill(self._process, self._group, self._status)
 
     def look(self) -> bool:
         """Whether the run may go on."""
@@ -275,16 +279,64 @@ def _supervise(process: subprocess.Popen[bytes], sink: Sink, watch: _Watch) -> L
     return watch.limit
 
 
-def kill(process: subprocess.Popen[bytes], group: ControlGroup) -> None:
-    """End bubblewrap; its init dies with it, and with that everything in its pid namespace."""
-    group.kill()
+def _init_of(status: int) -> int | None:
+    """A descriptor (pidfd) of the run's first process inside, null if it is not there (any more).
+
+    `status` is what bubblewrap writes to its status descriptor.
+    """
+    found = re.search(rb'"child-pid"\s*:\s*(\d+)', os.pread(status, _CHUNK, 0))
+    try:
+        return None if found is None else os.pidfd_open(int(found[1]))
+    except ProcessLookupError:
+        return None
+
+
+def _signal_init(init: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
+        signal.pidfd_send_signal(init, signal.SIGKILL)
+
+
+def _kill(process: subprocess.Popen[bytes], group: ControlGroup, status: int) -> None:
+    """End everything in the run's process namespace, and bubblewrap.
+
+    The namespace's init first: then bubblewrap is there to reap it. If that takes long, bubblewrap
+    itself, with which its init dies.
+    """
+    group.kill()
+    init = _init_of(status)
+    if init is not None:
+        _signal_init(init)
+        os.close(init)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_AFTER_KILL / 4)
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
     try:
         process.wait(timeout=_AFTER_KILL)
     except subprocess.TimeoutExpired as error:
         raise SandboxError(f"Process {process.pid} of the sandbox does not end.") from error
+
+
+def _await_all(status: int) -> None:
+    """Wait until no process of the run is left.
+
+    bubblewrap may end before what it started does. The init of a process namespace is the last to
+    go: until then its processes count for their user, and may still write.
+    """
+    init = _init_of(status)
+    if init is None:
+        return
+    try:
+        _signal_init(init)
+        if not select.select([init], [], [], _AFTER_KILL)[0]:
+            raise SandboxError("Processes of the sandbox do not end.")
+        # Where we are process 1 of a container, orphans are ours to reap.
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PIDFD, init, os.WEXITED | os.WNOHANG)
+    finally:
+        os.close(init)
 
 
 @contextlib.contextmanager

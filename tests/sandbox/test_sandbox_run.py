@@ -63,6 +63,8 @@ def test_nothing_of_this_process_is_inherited(tmp_path):
         os.set_inheritable(handle.fileno(), True)
         found = sh("ls /proc/self/fd; cat /proc/*/cmdline | tr '\\0' ' '; cat /proc/*/environ")
     assert found.stdout.split(b"\n")[:4] == [b"0", b"1", b"2", b"3"]
+    # bubblewrap's own descriptors (options, status) are out of reach: the status names a process.
+    assert b"memfd" not in sh("ls -l /proc/*/fd").stdout
     assert str(tmp_path).encode() not in found.stdout
 
 
@@ -167,6 +169,18 @@ def test_the_kernel_itself_refuses_more_processes_than_the_limit():
     # Zombies count, and live too shortly to be seen by a watcher only.
     found = run_sandboxed(["/usr/bin/python3", "-c", code], limits=Limits(10, processes=40))
     assert found.limit == "processes" or int(found.stdout) < 80
+
+
+@needs_sandbox
+def test_no_process_is_left_when_a_run_has_returned(tmp_path):
+    """Not even dying: the next run's user may be the same, and its processes are counted."""
+    bomb = "for i in $(seq 40); do (while :; do : > /out/x; done) & done; sleep 0.3; echo done"
+    for seconds in (20.0, 0.2):
+        binds = [Bind(tmp_path, "/out", writable=True)]
+        sh(bomb, binds=binds, limits=Limits(seconds, processes=60))
+        (tmp_path / "x").unlink(missing_ok=True)
+        for _ in range(1000):
+            assert not (tmp_path / "x").exists()
 
 
 @needs_sandbox
