@@ -9,6 +9,7 @@ import asyncio
 import fcntl
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -114,6 +115,7 @@ class Engine:
                 polling_interval_sec=_POLL,
                 on_conflict="always_update" if name in listening else "never_update",
             )
+        await _until_served(listening)
         await asyncio.to_thread(self._heartbeat.start)
 
     async def stop(self, seconds: int = 0) -> None:
@@ -278,6 +280,18 @@ def _prepared_url(settings: Settings) -> str:
             "Use another build of SQLite, or Postgres.",
         )
     return f"sqlite:///{database}"
+
+
+async def _until_served(queues: Collection[str]) -> None:
+    """Waits until DBOS has a thread for each queue: it looks for new ones once a second only,
+    and whoever sends the first webhook should not wait for that."""
+    deadline = asyncio.get_running_loop().time() + 3
+    while asyncio.get_running_loop().time() < deadline:
+        names = {thread.name for thread in threading.enumerate()}
+        if all(f"queue-worker-{queue}" in names for queue in queues):
+            return
+        await asyncio.sleep(0.02)
+    LOG.info("the engine's queues are slow to start")
 
 
 def _hold_name(data: Path, executor: str) -> IO[str]:
