@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from bot.engine import Checker, CheckSteps, Collector, Dispatcher, Engine, requeue_runs
-from bot.errors import SurroundingsError
+from bot.errors import MinimizeError, SurroundingsError
 from bot.forge import open_forges
 from bot.settings import Settings, load_settings
 from bot.store import open_store
@@ -31,7 +31,11 @@ _GRACE = 10.0  # seconds for requests that are being answered
 
 
 class IdleChecker(Checker, Protocol):
-    """A checker that can let go of what it keeps warm."""
+    """A checker that can make ready what most checks need, and let go of it."""
+
+    def warm_up(self) -> None:
+        """Makes ready what it can; what cannot be had is found out again by the check itself."""
+        ...
 
     def drop_idle(self) -> int:
         """How many it let go of."""
@@ -109,7 +113,11 @@ class Bot:
         self._tasks.append(task)
 
     async def _upkeep(self) -> None:
-        """For ever: lost workers' runs, old runs, old bodies, idle pools."""
+        """For ever: lost workers' runs, old runs, old bodies, idle pools. Before that, warm up."""
+        try:
+            await asyncio.to_thread(self._checker.warm_up)
+        except MinimizeError as error:
+            LOG.warning("warming up: %s", error)
         while True:
             try:
                 await self._engine.requeue_silent()

@@ -40,6 +40,9 @@ class NoChecker:
     def finish(self, job: Any, git: Any) -> Any:
         raise AssertionError
 
+    def warm_up(self) -> None:
+        pass
+
     def drop_idle(self) -> int:
         return 0
 
