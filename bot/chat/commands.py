@@ -1,0 +1,141 @@
+"""The `/minimize` commands: one table that the parser, the refusals, `help` and the README follow.
+
+Add a row here, and what it does in `bot.engine.conversation`; everything else reads this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.forge import Role
+from bot.model import ARCHITECTURES
+
+WORD = "/minimize"
+Name = Literal["check", "why", "what-if", "accept", "allow", "objectives", "cancel", "help"]
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A place in a command, in order.
+
+    `keyword` stands before it, if it has one. `takes`: one `word`, all `words` that are left, or
+    the `rest` of the line as one text.
+    """
+
+    name: str
+    takes: Literal["word", "words", "rest"] = "word"
+    keyword: str = ""
+    optional: bool = False
+
+    @property
+    def usage(self) -> str:
+        """`PACKAGE`, `[WORKLOAD...]`, `[from PACKAGE]`."""
+        text = f"{self.keyword} {self.name}".strip() + ("..." if self.takes == "words" else "")
+        return f"[{text}]" if self.optional else text
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """`--flag VALUE`, as often as one likes; `choices` are the values there are, empty for any."""
+
+    flag: str
+    name: str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def usage(self) -> str:
+        """`[--arch A]`."""
+        return f"[{self.flag} {self.name}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who may: `role` and above (null: anyone who may comment), and the `author` in any role."""
+
+    role: Role | None = None
+    author: bool = False
+
+    @property
+    def text(self) -> str:
+        """As the tables say it."""
+        if self.role is None:
+            return "anyone who may comment"
+        return f"{self.role} role and above" + (", or the author" if self.author else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: how it is written, who may say it, what it does."""
+
+    name: Name
+    who: Who
+    what: str
+    examples: tuple[str, ...]
+    arguments: tuple[Argument, ...] = ()
+    options: tuple[Option, ...] = ()
+
+    @property
+    def usage(self) -> str:
+        """`/minimize what-if drop CAPABILITY [from PACKAGE]`."""
+        parts: tuple[Argument | Option, ...] = (*self.arguments, *self.options)
+        return " ".join([WORD, self.name, *(part.usage for part in parts)])
+
+
+_ANYONE = Who()
+_RUNNER = Who("triage", author=True)
+_WRITER = Who("write")
+
+COMMANDS: Mapping[str, Command] = {
+    command.name: command
+    for command in (
+        Command(
+            "check",
+            _RUNNER,
+            "run again; with arguments, on these alone, answered in a comment of its own",
+            ("/minimize check", "/minimize check nginx --arch s390x"),
+            (Argument("WORKLOAD", takes="words", optional=True),),
+            (Option("--arch", "A", ARCHITECTURES),),
+        ),
+        Command(
+            "why",
+            _ANYONE,
+            "why a package is in the images: the shortest chain from each requested package",
+            ("/minimize why perl-libs", "/minimize why zlib-ng --workload nginx"),
+            (Argument("PACKAGE"),),
+            (Option("--workload", "W"),),
+        ),
+        Command(
+            "what-if",
+            _ANYONE,
+            "what would leave if nothing required it, measured by solving again",
+            ("/minimize what-if drop perl", "/minimize what-if drop /usr/bin/perl from nginx-core"),
+            (
+                Argument("CAPABILITY", takes="rest", keyword="drop"),
+                Argument("PACKAGE", keyword="from", optional=True),
+            ),
+        ),
+        Command(
+            "accept",
+            _WRITER,
+            "accept that this head commit goes over a limit, with the reason on record",
+            ("/minimize accept The new TLS library is worth 2 MB.",),
+            (Argument("REASON", takes="rest"),),
+        ),
+        Command(
+            "allow",
+            _WRITER,
+            "build this head commit, whose author is not trusted; a new commit needs it again",
+            ("/minimize allow",),
+        ),
+        Command(
+            "objectives",
+            _ANYONE,
+            "how the images of this package stand against their objectives",
+            ("/minimize objectives",),
+        ),
+        Command("cancel", _RUNNER, "stop the run", ("/minimize cancel",)),
+        Command("help", _ANYONE, "this table", ("/minimize help",)),
+    )
+}

@@ -1,0 +1,230 @@
+"""The grammar: which lines of a comment are commands, and what they ask."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bot.chat import COMMANDS, Asked, NotUnderstood, command_key, parse_comment
+from bot.chat.parser import MOST_COMMANDS, parse_line
+
+
+def texts(comment: str) -> list[str]:
+    return [said.text for said in parse_comment(comment)]
+
+
+def asked(line: str) -> dict:
+    said = parse_line(line)
+    assert isinstance(said, Asked), said
+    return dict(said.values)
+
+
+def problem(line: str) -> str:
+    said = parse_line(line)
+    assert isinstance(said, NotUnderstood), said
+    return said.problem
+
+
+def test_commands_stand_on_lines_of_their_own_several_in_one_comment() -> None:
+    comment = "Thanks!\n/minimize check\nand also\n\n  /minimize why perl\r\n/minimize help"
+    assert texts(comment) == ["/minimize check", "/minimize why perl", "/minimize help"]
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "> /minimize check",
+        "> quoted\n/minimize check",  # goes on lazily: its reader sees it in the quote
+        "- > /minimize check",
+        "```\n/minimize check\n```",
+        "~~~ sh\n/minimize check",  # never closed
+        "    /minimize check",
+        "text `code\n/minimize check\n` text",
+        "`/minimize check`",
+        "**/minimize check**",
+        "[a\n/minimize check\nb](https://x)",
+        "<!-- /minimize check -->",
+        "<!--\n/minimize check\n-->",
+        "<!--\n\n/minimize check\n",  # never closed
+        "text <!--\n/minimize check\n--> text",
+        "<details>\n/minimize check\n</details>",
+        "<pre>\n\n/minimize check\n</pre>",
+        "# /minimize check",
+        "- /minimize check",
+        "1. /minimize check",
+        "please /minimize check",
+        "/minimizer check",
+        "/minimize-check",
+        "/packit check",
+        "\\/minimizer",
+        "",
+    ],
+)
+def test_quotes_code_html_and_mentions_in_a_sentence_do_nothing(comment: str) -> None:
+    assert parse_comment(comment) == ()
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "/minimize check\n-- \nAnn",  # a mail's signature makes it a heading
+        "a\n\n/minimize check\n===",
+        "- some list\n/minimize check",
+        "- item\n\n  /minimize check",
+        "> quote\n\n/minimize check",
+        "```\ncode\n```\n/minimize check",
+        "<!-- a -->\n/minimize check",
+        "/minimize check <!-- now -->",
+        "\ufeff\n/minimize\u00a0check",
+        "<details>\n\n/minimize check\n\n</details>",
+    ],
+)
+def test_a_line_that_a_reader_sees_as_its_own_is_one(comment: str) -> None:
+    assert texts(comment) == ["/minimize check"]
+
+
+def test_the_arguments_of_each_command() -> None:
+    assert asked("/minimize check") == {}
+    assert asked("/minimize check nginx curl --arch s390x --arch=x86_64") == {
+        "WORKLOAD": ("nginx", "curl"),
+        "--arch": ("s390x", "x86_64"),
+    }
+    assert asked("/minimize why libz.so.1()(64bit)") == {"PACKAGE": ("libz.so.1()(64bit)",)}
+    assert asked("/minimize what-if drop perl >= 5 from nginx-core") == {
+        "CAPABILITY": ("perl >= 5",),
+        "PACKAGE": ("nginx-core",),
+    }
+    assert asked("/minimize what-if drop (a if b)") == {"CAPABILITY": ("(a if b)",)}
+    assert asked("/minimize what-if drop from") == {"CAPABILITY": ("from",)}
+    assert asked("/minimize accept  it is --worth   it from now on") == {
+        "REASON": ("it is --worth it from now on",)
+    }
+
+
+def test_code_spans_and_marks_in_a_command_are_its_words() -> None:
+    (said,) = parse_comment("/minimize why `foo_bar` --workload=__x__")
+    assert said.values == {"PACKAGE": ("foo_bar",), "--workload": ("__x__",)}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("/minimize", "A command is missing after /minimize."),
+        ("/minimize chek", "There is no command chek. Did you mean check?"),
+        ("/minimize CHECK", "There is no command CHECK. Did you mean check?"),
+        ("/minimize frobnicate", "There is no command frobnicate."),
+        ("/minimize why", "PACKAGE is missing."),
+        ("/minimize why a b", "The word b is one too many."),
+        ("/minimize why a --arch x", "There is no option --arch. why knows --workload."),
+        ("/minimize why a --workload", "A value is missing after --workload."),
+        ("/minimize what-if perl", "The word drop is missing."),
+        ("/minimize what-if drop", "CAPABILITY is missing."),
+        ("/minimize what-if drop a from", "PACKAGE is missing."),
+        ("/minimize what-if drop a from b c", "The word c is one too many."),
+        ("/minimize accept", "REASON is missing."),
+        ("/minimize allow now", "The word now is one too many."),
+        ("/minimize cancel --force", "There is no option --force."),
+    ],
+)
+def test_what_is_not_understood_says_which_word(line: str, said: str) -> None:
+    assert problem(line) == said
+
+
+def test_an_unknown_architecture_is_told_with_those_there_are() -> None:
+    assert "x86_64, aarch64, ppc64le, s390x, not i686" in problem("/minimize check --arch i686")
+
+
+def test_very_long_words_and_lines_are_refused() -> None:
+    assert "longer than" in problem("/minimize why " + "a" * 300)
+    assert "longer than" in problem("/minimize accept " + "a " * 2000)
+
+
+def test_the_same_line_twice_counts_once_and_many_are_cut_off() -> None:
+    assert texts("/minimize check\n/minimize   check") == ["/minimize check"]
+    many = "\n".join(f"/minimize why p{n}" for n in range(50))
+    said = parse_comment(many)
+    assert len(said) == MOST_COMMANDS + 1
+    assert isinstance(said[-1], NotUnderstood)
+    assert "others were left" in said[-1].problem
+
+
+def test_the_examples_of_the_table_are_understood() -> None:
+    for command in COMMANDS.values():
+        for line in command.examples:
+            said = parse_line(line)
+            assert isinstance(said, Asked), line
+            assert said.name == command.name
+
+
+def test_a_command_has_one_key_in_its_comment_and_another_elsewhere() -> None:
+    (one,) = parse_comment("/minimize check")
+    (same,) = parse_comment("Hello\n/minimize    check\n")
+    (other,) = parse_comment("/minimize check nginx")
+    assert command_key("1", one) == command_key("1", same)
+    assert len({command_key("1", one), command_key("1", other), command_key("2", one)}) == 3
+
+
+# Text without line ends and without what Markdown gives a meaning at the start of a line.
+WORDS = st.text(
+    st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=30
+)
+LINES = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["/minimize check", "> /minimize check", "```", "~~~", "<!--", "-->", "- a", "", "---"]
+        ),
+        st.sampled_from(["    x", "<pre>", "</pre>", "`", "[a]: b", "***", "1. b", "| a |", "\\"]),
+        st.text(max_size=20),
+    ),
+    max_size=12,
+)
+
+
+@given(st.text())
+@example("/minimize \ud800")
+def test_no_text_is_too_strange_to_read(text: str) -> None:
+    for said in parse_comment(text):
+        assert said.text.split()[0] == "/minimize"
+
+
+@given(LINES)
+def test_every_command_is_a_line_of_the_comment_that_begins_with_it(lines: list[str]) -> None:
+    comment = "\n".join(lines)
+    written = {" ".join(line.split()) for line in comment.splitlines()}
+    for said in parse_comment(comment):
+        if said.text == "/minimize check":
+            assert said.text in written
+
+
+@given(st.text(alphabet="/minmzechk >`~<!-\n\t*_\\[]()#", max_size=80))
+def test_what_stands_in_a_quote_does_nothing(text: str) -> None:
+    quoted = "\n".join(f"> {line}" for line in text.split("\n"))
+    assert parse_comment(quoted) == ()
+
+
+@given(LINES)
+def test_what_stands_in_a_fence_does_nothing(lines: list[str]) -> None:
+    inside = "\n".join(lines).replace("`````", "")
+    assert parse_comment(f"``````\n{inside}\n``````") == ()
+
+
+@given(LINES)
+def test_what_stands_in_an_html_comment_does_nothing(lines: list[str]) -> None:
+    inside = "\n".join(lines).replace("-->", "").replace("--", "")
+    assert parse_comment(f"<!--\n{inside}\n-->") == ()
+
+
+@given(st.sampled_from(sorted(COMMANDS)), st.lists(WORDS, max_size=6))
+def test_a_command_is_understood_or_says_what_is_wrong(name: str, words: list[str]) -> None:
+    said = parse_line(" ".join(["/minimize", name, *words]))
+    if isinstance(said, NotUnderstood):
+        assert said.problem.endswith((".", "?"))
+        assert said.command is COMMANDS[name]
+    else:
+        for values in said.values.values():
+            for value in values:
+                assert value in said.text or value in said.text.replace("=", " ")
+
+
+@given(WORDS.filter(lambda w: not w.startswith("-") and w.split() == [w]))
+def test_a_package_name_comes_through_as_it_was_written(name: str) -> None:
+    assert asked(f"/minimize why {name}") == {"PACKAGE": (name,)}
