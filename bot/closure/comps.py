@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING
 
 from bot.errors import SurroundingsError
+
+if TYPE_CHECKING:
+    from xml.etree import ElementTree
 
 _TYPES = ("mandatory", "default", "conditional")
 
@@ -42,6 +45,8 @@ class Comps:
 
 def read_comps(files: Iterable[Path], arch: str) -> Comps:
     """The groups of several comps files, united; SurroundingsError where one is not comps."""
+    from xml.etree import ElementTree
+
     groups: dict[str, set[GroupPackage]] = {}
     environments: dict[str, dict[str, None]] = {}
     for path in files:

@@ -7,8 +7,8 @@ from typing import Any
 
 import solv
 
-from bot.closure.capability import Node, Rich, is_rich, parse_rich
-from bot.closure.requests import dependency_id
+from bot.closure.capability import Node, Rich, is_rich, parse_rich, split_capability
+from bot.closure.matching import satisfies
 from bot.model.closure import Edge, EdgeKind
 from bot.model.nevra import Nevra
 
@@ -72,8 +72,7 @@ class EdgeFinder:
     def _makes_true(self, tree: Node, members: Mapping[int, Nevra]) -> set[int]:
         """The members that make a rich dependency true; none if it asks for nothing."""
         if isinstance(tree, str):
-            number = dependency_id(self._pool, tree)
-            return {n for n in self._providers(number) if n in members} if number else set()
+            return self._providing(tree, members)
         left = self._makes_true(tree.left, members)
         right = self._makes_true(tree.right, members)
         if tree.operator in ("if", "unless"):
@@ -81,6 +80,21 @@ class EdgeFinder:
         if tree.operator == "with":
             return left & right
         return left - right if tree.operator == "without" else left | right
+
+    def _providing(self, capability: str, members: Mapping[int, Nevra]) -> set[int]:
+        name, relation, _ = split_capability(capability)
+        number = self._pool.str2id(name, False)
+        found = {n for n in self._providers(number) if n in members} if number else set()
+        if relation is None:
+            return found
+        return {n for n in found if self._has(n, name, capability)}
+
+    def _has(self, number: int, name: str, capability: str) -> bool:
+        provided = self._pool.id2solvable(number).lookup_idarray(solv.SOLVABLE_PROVIDES, _BOTH)
+        texts = (self._pool.dep2str(dependency) for dependency in provided)
+        return any(
+            satisfies(text, capability) for text in texts if split_capability(text)[0] == name
+        )
 
     def _conditional(
         self, tree: Rich, left: set[int], right: set[int], members: Mapping[int, Nevra]

@@ -6,7 +6,6 @@ import mmap
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
-from xml.sax.saxutils import escape, unescape
 
 _ENTRY = re.compile(rb'<package pkgid="([^"]+)"|<file(?: type="[a-z]+")?>([^<]*)</file>')
 _SLASHES = re.compile(r"/{2,}")
@@ -32,7 +31,7 @@ def owners(filelists: Path, wanted: Collection[str]) -> dict[str, list[str]]:
     `filelists` is a decompressed filelists.xml; paths that nobody owns are left out. Memory stays
     small whatever the file's size: it is mapped, and only the wanted paths are kept.
     """
-    names = {escape(path).encode(): path for path in wanted}
+    names = {_escaped(path): path for path in wanted}
     return _scan(filelists, names.get) if names else {}
 
 
@@ -40,10 +39,20 @@ def matching(filelists: Path, matches: Callable[[str], bool]) -> dict[str, list[
     """The same for every path that passes a test."""
 
     def wanted(name: bytes) -> str | None:
-        path = unescape(name.decode(errors="replace"))
+        path = _unescaped(name)
         return path if matches(path) else None
 
     return _scan(filelists, wanted)
+
+
+def _escaped(path: str) -> bytes:
+    # xml.sax.saxutils would do, but importing it takes as long as the rest of a command.
+    return path.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").encode()
+
+
+def _unescaped(name: bytes) -> str:
+    text = name.decode(errors="replace")
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _scan(filelists: Path, wanted: Callable[[bytes], str | None]) -> dict[str, list[str]]:

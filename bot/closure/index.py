@@ -7,13 +7,14 @@ loaded in the same order into an empty pool.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import solv
 
-from bot.closure.capability import names_in
+from bot.closure.capability import names_in, split_capability
 from bot.closure.filelists import in_primary
 
 DEPENDENCY_KEYS = (
@@ -26,6 +27,8 @@ DEPENDENCY_KEYS = (
     solv.SOLVABLE_ENHANCES,
 )
 
+CROWD = 4_000
+
 
 @dataclass(frozen=True, slots=True)
 class Index:
@@ -35,7 +38,8 @@ class Index:
     dependency names. `unread`: the paths among them that only filelists.xml can answer, while it
     was not read, and `seekers` the packages with a dependency on one. `obsoletes`: a name, and
     the packages that obsolete something of that name. `excluded`: packages that are not seen,
-    because of an exclude or of modular filtering.
+    because of an exclude or of modular filtering. `crowded`: versions that very many provides have,
+    with how many.
     """
 
     counts: tuple[int, ...]
@@ -44,6 +48,7 @@ class Index:
     seekers: Sequence[int]
     obsoletes: Mapping[str, Sequence[int]]
     excluded: tuple[int, ...]
+    crowded: Mapping[str, int]
 
     def with_files(self, found: Mapping[str, Iterable[int]]) -> Index:
         """The same, with owners of paths from filelists.xml; nothing is unread any more."""
@@ -66,6 +71,7 @@ def from_json(content: bytes) -> Index:
         seekers=tuple(plain["seekers"]),
         obsoletes=plain["obsoletes"],
         excluded=tuple(plain["excluded"]),
+        crowded={str(version): int(names) for version, names in plain["crowded"].items()},
     )
 
 
@@ -86,7 +92,7 @@ def derive(
     }
     unread = tuple(path for path in files if not in_primary(path))
     seekers, obsoletes, sources = _survey(pool, frozenset(unread))
-    index = Index(counts, files, unread, seekers, obsoletes, excluded())
+    index = Index(counts, files, unread, seekers, obsoletes, excluded(), _crowded(pool))
     return index, sources
 
 
@@ -118,6 +124,14 @@ def _survey(
             seekers.append(number)
     unique = {name: tuple(dict.fromkeys(ids)) for name, ids in obsoletes.items()}
     return tuple(seekers), unique, sources
+
+
+def _crowded(pool: Any) -> dict[str, int]:
+    """The versions that more than CROWD provides have, the most frequent ones."""
+    provided = {d for s in pool.solvables for d in s.lookup_idarray(solv.SOLVABLE_PROVIDES, -1)}
+    texts = (split_capability(pool.dep2str(d)) for d in provided if d < 0)
+    versions = Counter(version for _, relation, version in texts if version and relation == "=")
+    return {v: n for v, n in sorted(versions.items()) if n > CROWD}
 
 
 def source_name(solvable: Any) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from bot.closure.comps import Comps
 from bot.closure.requests import View, dependency_id, latest_by_arch, named, select
 
+if TYPE_CHECKING:
+    from bot.closure.comps import Comps
 
-@dataclass(frozen=True, slots=True)
-class Want:
+
+class Want(NamedTuple):
     """One of `ids` must be installed; or, where `dependency` is not 0, that must be satisfied."""
 
     ids: tuple[int, ...]

@@ -10,7 +10,6 @@ import solv
 from bot.closure.filelists import normal_path
 from bot.closure.index import source_name
 from bot.closure.requests import dependency_id
-from bot.closure.solvcache import HEADER_START
 from bot.model.nevra import Nevra
 from bot.model.package import DEPENDENCY_KINDS, Dependency, DependencyKind, Location, Package
 
@@ -29,6 +28,8 @@ KEYS: dict[DependencyKind, int] = {
 }
 _BEFORE, _AFTER = -1, 1  # of the marker: ordinary dependencies; prerequisites, provided files
 _NOT_KNOWN = 2**64 - 1
+# libsolv keeps where a header ends; where it starts is noted beside, under this name.
+HEADER_START = "minimize:headerstart"
 
 
 def nevra_of(solvable: Any) -> Nevra:

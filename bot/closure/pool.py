@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import solv
 
-from bot.closure.comps import Comps, read_comps
 from bot.closure.edges import EdgeFinder
 from bot.closure.evr import newest
 from bot.closure.filelists import in_primary
@@ -28,6 +27,7 @@ from bot.model.overlay import Overlay
 from bot.model.package import Dependency, Package
 
 if TYPE_CHECKING:
+    from bot.closure.comps import Comps
     from bot.distro import Cache
     from bot.distro.snapshot import Snapshot
 
@@ -53,9 +53,7 @@ def open_pool(snapshot: Snapshot, cache: Cache, *, file_of: MetadataFile | None 
         from bot.distro import repository_file
 
         file_of = repository_file
-    from bot.closure.excluded import excluded_packages
-
-    solv_cache = SnapshotCache(cache, file_of, excluded_packages)
+    solv_cache = SnapshotCache(cache, file_of)
     loaded = solv_cache.load(snapshot)
     owners = FileOwners(loaded, snapshot.repositories, file_of, solv_cache)
     return Pool(snapshot, Stage(loaded, snapshot.repositories, owners), file_of)
@@ -144,6 +142,11 @@ class Pool:
             number = dependency_id(self._stage.pool, capability)
             return any(map(self._stage.enabled, self._stage.providers(number)))
 
+    @property
+    def packages(self) -> int:
+        """How many packages the snapshot has, of every version and architecture."""
+        return sum(self._stage.index.counts)
+
     def selects(self, request: str, overlay: Overlay | None = None) -> tuple[Nevra, ...]:
         """The packages that a request could mean, sorted; none if it matches nothing."""
         with self._lock, self._scene(overlay, (), ()):
@@ -221,6 +224,8 @@ class Pool:
 
     def _read_comps(self) -> Comps:
         if self._comps is None:
+            from bot.closure.comps import read_comps
+
             files = [self._file_of(r, "group") for r in self.snapshot.repositories]
             self._comps = read_comps([f for f in files if f is not None], self.arch)
         return self._comps

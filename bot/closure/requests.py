@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 import solv
 
@@ -38,8 +37,7 @@ _GLOB = re.compile(r"[*?\[]")
 _SOURCE = ("src", "nosrc")
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """The packages that a selection may see.
 
     `enabled` tells whether a package is seen, `obsoleters` the seen packages that obsolete one of
@@ -52,8 +50,7 @@ class View:
     owners: Callable[[str], Iterable[int]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Pattern:
+class _Pattern(NamedTuple):
     name: str
     epoch: int | None = None
     version: str | None = None

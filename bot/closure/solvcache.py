@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
-import tempfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,19 +25,9 @@ if TYPE_CHECKING:
     from bot.distro import Cache
     from bot.distro.snapshot import Snapshot, SnapshotRepository
 
-FORMAT = 1
-HEADER_START = "minimize:headerstart"
-# What neither the solver nor a result needs; the text of an element has no `<`, XML forbids it.
-_UNUSED = re.compile(
-    rb"<(?:summary|description|packager|url|rpm:(?:license|vendor|group|buildhost))"
-    rb"(?:/>| [^>]*/>|>[^<]*</[^>]*>)|<time [^>]*/>"
-)
-_HEADER_RANGE = re.compile(rb'<rpm:header-range start="(\d+)"')
-_CHUNK = 4 << 20
+FORMAT = 2
 MetadataFile = Callable[["SnapshotRepository", str], Path | None]
 """Fetches a file by type, verified and decompressed; null where the repository has none."""
-Excluded = Callable[[Any, "Snapshot", MetadataFile], tuple[int, ...]]
-"""The packages of a loaded pool that excludes and modular filtering take away."""
 
 
 @dataclass(slots=True)
@@ -67,10 +54,9 @@ class Loaded:
 class SnapshotCache:
     """The .solv files and indexes of a cache directory."""
 
-    def __init__(self, cache: Cache, file_of: MetadataFile, excluded: Excluded) -> None:
+    def __init__(self, cache: Cache, file_of: MetadataFile) -> None:
         self._cache = cache
         self._file_of = file_of
-        self._excluded = excluded
 
     def load(self, snapshot: Snapshot) -> Loaded:
         """A pool with the packages of the snapshot, not yet with file provides or an order.
@@ -80,9 +66,11 @@ class SnapshotCache:
         path = self._index_path(snapshot)
         index = _read_index(path)
         if index is not None:
-            loaded = self._load_all(snapshot, index.counts)
+            loaded = self._load_all(snapshot, index)
             if loaded is not None:
                 return Loaded(*loaded, index, path)
+        from bot.closure.excluded import excluded_packages
+
         with self._cache.lock(path.stem):
             for repository in snapshot.repositories:
                 if self._load_one(new_pool(snapshot.arch), repository) is None:
@@ -96,12 +84,12 @@ class SnapshotCache:
             counts = tuple(repo.nsolvables for repo in loaded[1])
             pool = loaded[0]
             index, sources = indexes.derive(
-                pool, counts, lambda: self._excluded(pool, snapshot, self._file_of)
+                pool, counts, lambda: excluded_packages(pool, snapshot, self._file_of)
             )
             self._cache.write(sources_path(path), json.dumps(sources).encode())
             self._cache.write(path, indexes.to_json(index))
         # Loaded again: the first run's pool is the same as every later one's.
-        loaded = self._load_all(snapshot, counts)
+        loaded = self._load_all(snapshot, index)
         if loaded is None:
             raise SurroundingsError(f"The cache below {path.parent} changed while it was read.")
         return Loaded(*loaded, index, path)
@@ -139,9 +127,11 @@ class SnapshotCache:
         return self._cache.root / "solv" / name
 
     def _load_all(
-        self, snapshot: Snapshot, counts: tuple[int, ...] | None
+        self, snapshot: Snapshot, index: Index | None
     ) -> tuple[Any, tuple[Any, ...]] | None:
         pool = new_pool(snapshot.arch)
+        if index is not None:
+            _spread(pool, index)
         repos = []
         for repository in snapshot.repositories:
             repo = self._load_one(pool, repository)
@@ -150,7 +140,7 @@ class SnapshotCache:
             # libsolv: the higher wins.
             repo.priority = -repository.priority
             repos.append(repo)
-        if counts is not None and counts != tuple(repo.nsolvables for repo in repos):
+        if index is not None and index.counts != tuple(repo.nsolvables for repo in repos):
             return None
         return pool, tuple(repos)
 
@@ -176,27 +166,20 @@ class SnapshotCache:
 
     def _parse(self, snapshot: Snapshot, repository: SnapshotRepository) -> None:
         """Writes the .solv of a repository from its primary.xml."""
+        from bot.closure.primary import read_primary
+
         path = self._solv_path(repository)
         primary = self._file_of(repository, "primary")
         if path is None or primary is None:
             return
         pool = new_pool(snapshot.arch)
         repo = pool.add_repo(repository.id)
-        with tempfile.TemporaryFile() as stripped:
-            starts = _strip(primary, stripped)
-            stripped.seek(0)
-            file = solv.xfopen_fd("primary.xml", os.dup(stripped.fileno()))
-            try:
-                parsed = repo.add_rpmmd(file, None, 0)
-            finally:
-                file.close()
-        if not parsed:
+        if not read_primary(primary, pool, repo):
             raise SurroundingsError(
                 f"The repository {repository.id} has a primary.xml that is not rpm-md: "
                 f"{pool.errstr}.",
                 "Its mirror may be broken: try another, or later.",
             )
-        _note_header_starts(pool, repo, starts)
         with self._cache.replacing(path) as temporary:
             file = solv.xfopen(str(temporary), "w")
             written = file is not None and repo.write(file)
@@ -230,34 +213,18 @@ def new_pool(arch: str) -> Any:
     return pool
 
 
-def _strip(primary: Path, stripped: Any) -> list[int]:
-    """Copies primary.xml without what is not used; the start of each package's header."""
-    starts: list[int] = []
-    rest = b""
-    with primary.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            data = rest + chunk
-            end = data.rfind(b"</package>")
-            if end < 0:
-                rest = data
-                continue
-            whole, rest = data[:end], data[end:]
-            starts.extend(int(start) for start in _HEADER_RANGE.findall(whole))
-            stripped.write(_UNUSED.sub(b"", whole))
-    stripped.write(rest)
-    stripped.flush()
-    return starts
+def _spread(pool: Any, index: Index) -> None:
+    """Keeps apart the numbers of versions that very many provides have.
 
-
-def _note_header_starts(pool: Any, repo: Any, starts: list[int]) -> None:
-    """libsolv keeps where a header ends; where it starts is noted beside."""
-    if len(starts) != repo.nsolvables:
-        return  # Some package has none: better not known than another package's.
-    key = pool.str2id(HEADER_START)
-    data = repo.first_repodata()
-    for solvable, start in zip(repo.solvables, starts, strict=True):
-        data.set_num(solvable.id, key, start)
-    repo.internalize()
+    libsolv hashes `name = version` by the sum of their numbers (RELHASH), and names that come
+    together have numbers that follow each other: TeX's packages, with tens of thousands of provides
+    in each of a few versions, then all fall on the same places, and most of the loading goes into
+    looking for free ones.
+    """
+    for version, names in index.crowded.items():
+        pool.str2id(version)
+        for number in range(names // 4):
+            pool.str2id(f"{version}~{number}")
 
 
 def _read_index(path: Path) -> Index | None:

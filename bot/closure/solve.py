@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import solv
 
@@ -22,8 +21,7 @@ _INSTALL_ONLY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The packages (by number) that would be installed, or libsolv's texts of what prevents it."""
 
     installed: tuple[int, ...]

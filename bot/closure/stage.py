@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import solv
 
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 KEPT_LAYERS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class LayerSpec:
+class LayerSpec(NamedTuple):
     """Packages to add, and the published packages (by number) that they take the place of.
 
     `key` tells layers apart; `keep` is held so that its identity, if the key is made of it, stays

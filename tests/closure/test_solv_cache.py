@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -91,27 +92,51 @@ def test_primary_that_is_not_rpm_md_is_refused_by_name(tiny):
     assert solv_files(tiny, ".solv") == []
 
 
-def test_processes_share_the_cache(tiny, h, base):
-    tiny.pool(base)
-    script = (
-        "import sys; from pathlib import Path\n"
-        "from bot.distro import Cache, RepositoryDocument, RepoSource, open_snapshot\n"
-        "from bot.closure import open_pool\n"
-        "cache = Cache(Path(sys.argv[1]))\n"
-        "document = RepositoryDocument('d', 'D', '', '', '9', ('x86_64',),"
-        " (RepoSource('base', 'base', (sys.argv[2],)),))\n"
-        "pool = open_pool(open_snapshot(document, 'x86_64', cache), cache)\n"
-        "print([str(p.nevra) for p in pool.solve_names(['app']).packages])\n"
-    )
-    for path in solv_files(tiny, ".json"):
-        path.unlink()
-    command = [sys.executable, "-c", script, str(tiny.cache.root), base.root.as_uri() + "/"]
+ASK = """
+import sys
+from pathlib import Path
+from bot.closure import open_pool, shortest_chains
+from bot.distro import Cache, RepositoryDocument, RepoSource, open_snapshot
+cache = Cache(Path(sys.argv[1]))
+sources = (RepoSource("base", "base", (sys.argv[2],)),)
+document = RepositoryDocument("d", "D", "", "", "9", ("x86_64",), sources)
+pool = open_pool(open_snapshot(document, "x86_64", cache), cache)
+for closure in (pool.solve_names(sys.argv[3:], weak=True), pool.solve_names(["nosuch", "app"])):
+    print(closure.packages, closure.edges, sorted(closure.requested), closure.problems)
+    print([shortest_chains(closure, p.nevra) for p in closure.packages])
+"""
+
+
+def processes(tiny, base, count, *names):
+    """What several processes at once say, each with another order of its sets."""
+    command = [sys.executable, "-c", ASK, str(tiny.cache.root), base.root.as_uri() + "/", *names]
     running = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
-        for _ in range(3)
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+        )
+        for seed in range(count)
     ]
-    outputs = {process.communicate()[0] for process in running}
-    assert outputs == {b"['app-0:1-1.noarch', 'lib-0:1-1.noarch', 'sh-0:1-1.noarch']\n"}
+    return [process.communicate()[0] for process in running]
+
+
+def test_processes_share_the_cache_and_give_the_same_bytes(tiny, base):
+    for n in range(20):
+        base.package(
+            f"many-{n}-0:1-1.noarch",
+            provides=["any", f"cap-{n}"],
+            requires=[f"cap-{(n * 7 + 3) % 20}", "(app or lib)"],
+            recommends=[f"cap-{(n * 3 + 1) % 20}"],
+            supplements=["lib"],
+            obsoletes=[f"was-{n % 3} < 2"],
+        )
+        base.package(f"was-{n}-0:1-1.noarch")
+    base.write()
+    outputs = processes(tiny, base, 3, "app", "any", "was-1", "many-3*")
+    assert b"many-17" in outputs[0]
+    assert len(set(outputs)) == 1
 
 
 def test_threads_share_a_pool(tiny, h, base):
