@@ -82,8 +82,10 @@ def section(title: str, blocks: Iterable[Block], *, folded: bool = False) -> Sec
     return Section(title, listed, folded) if listed else None
 
 
-def cut(items: Sequence[Phrase], most: int, noun: str) -> tuple[Phrase, ...]:
-    """At most `most` items, then how many more there are."""
+def cut(
+    items: Sequence[Phrase], most: int, noun: str, lead: str = "\u2026 and "
+) -> tuple[Phrase, ...]:
+    """At most `most` items, then how many more there are; `lead` is "" inside a sentence."""
     if len(items) <= most:
         return tuple(items)
-    return (*items[:most], plain(f"\u2026 and {plural(len(items) - most, f'more {noun}')}"))
+    return (*items[:most], plain(lead + plural(len(items) - most, f"more {noun}")))

@@ -1,9 +1,9 @@
 """Results as JSON values: CONTRACT's names, types and units; dictionaries ready for `json`.
 
 Everything is sorted, so the same result gives the same bytes. Fields beyond CONTRACT's: `stage`,
-`interrupted`, `notes` and `builds` of a check, `worse` and `reason` of an objective, `stale` of a
-repository, `source`, `from` and the other sizes of a package, `known_size` of totals, `problems`
-of a what-if.
+`interrupted`, `only_limits`, `accepted`, `notes` and `builds` of a check, `worse` and `reason` of
+an objective, `stale` of a repository, `source`, `from` and the other sizes of a package,
+`known_size` of totals, `problems` of a what-if.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.closure import totals
 from bot.model import (
+    Acceptance,
     BuildNote,
     CheckResult,
     Closure,
@@ -54,12 +55,20 @@ def check_to_json(result: CheckResult) -> Json:
         "verdict": result.verdict,
         "stage": result.stage,
         "interrupted": result.interrupted,
+        "only_limits": result.only_limits,
+        "accepted": _accepted(result.accepted),
         "problems": list(result.problems),
         "notes": list(result.notes),
         "images": [_image(image) for image in sorted(result.images, key=lambda i: i.key)],
         "suggestions": [_suggestion(suggestion) for suggestion in result.suggestions],
         "builds": [_build(build) for build in result.builds],
     }
+
+
+def _accepted(acceptance: Acceptance | None) -> Json | None:
+    if acceptance is None:
+        return None
+    return {"user": acceptance.user, "reason": acceptance.reason, "time": acceptance.time}
 
 
 def closures_to_json(closures: Iterable[Closure]) -> Json:

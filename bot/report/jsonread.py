@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.model import (
+    Acceptance,
     Added,
     BuildNote,
     ChangedPackage,
@@ -48,7 +49,14 @@ def check_from_json(value: Json) -> CheckResult:
         builds=tuple(_build(build) for build in value["builds"]),
         stage=value["stage"],
         interrupted=value["interrupted"],
+        # Results that an earlier release kept have neither.
+        only_limits=value.get("only_limits", False),
+        accepted=_accepted(value.get("accepted")),
     )
+
+
+def _accepted(value: Json | None) -> Acceptance | None:
+    return None if value is None else Acceptance(value["user"], value["reason"], value["time"])
 
 
 def _key(value: Json) -> ImageKey:

@@ -93,7 +93,7 @@ def way_out(rows: Sequence[Row], result: CheckResult, detail: Detail) -> Section
     linked = [a for a in arrivals(rows) if a.linked]
     if linked:
         items.append(
-            (*listing(cut([code(a.name) for a in linked], 5, "package")),
+            (*listing(cut([code(a.name) for a in linked], 5, "package", lead="")),
              *plain(f" {'leaves' if len(linked) == 1 else 'leave'} only when the build no longer "
                     "links what needs it: no line of the spec names it."))
         )  # fmt: skip
