@@ -181,7 +181,7 @@ def _snapshots(result: CheckResult) -> Phrase:
         )
         for repository, text in sorted(stale.items())
     ]
-    shown = listing(cut(said, 8, "repository"))
+    shown = listing(cut(said, 8, "repository", lead=""))
     return (*plain("Both sides on the repositories' metadata of "), *shown, *plain("."),
             *joined(old, ""))  # fmt: skip
 
