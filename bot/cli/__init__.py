@@ -17,6 +17,7 @@ _COMMANDS = {
     "closure": ("bot.cli.closures", "closure"),
     "why": ("bot.cli.closures", "why"),
     "what-if": ("bot.cli.closures", "what_if"),
+    "image": ("bot.cli.image", "image"),
     "check": ("bot.cli.check", "check"),
     "config": ("bot.cli.documents", "config"),
     "serve": ("bot.cli.server", "serve"),

@@ -63,7 +63,10 @@ class RepositoryDocument:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentDocument:
-    """The packages of a base image. `options` are `include-docs` and `include-weak-deps`."""
+    """The packages of a base image. `options` are `include-docs` and `include-weak-deps`.
+
+    `rpmdb` is `drop` where images shall not carry rpm's database, else `keep`.
+    """
 
     id: str
     name: str
@@ -75,6 +78,7 @@ class EnvironmentDocument:
     arch_packages: ByArch = field(default_factory=dict, hash=False)
     groups: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    rpmdb: str = "keep"
 
 
 @dataclass(frozen=True, slots=True)

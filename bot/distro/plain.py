@@ -89,6 +89,7 @@ def _environment(id_: str, plain: Plain) -> EnvironmentDocument:
         arch_packages=_by_arch(plain["arch_packages"]),
         groups=_texts(plain["groups"]),
         options=_texts(plain["options"]),
+        rpmdb=plain.get("rpmdb", "keep"),
     )
 
 

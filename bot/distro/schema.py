@@ -154,6 +154,8 @@ class Environment(_Tolerant):
     arch_packages: ArchTexts = {}
     options: Texts = []
     groups: Texts = []
+    # Ours: whether images carry rpm's database.
+    rpmdb: Literal["keep", "drop"] = "keep"
 
 
 class _PlaceholderRpm(_Tolerant):

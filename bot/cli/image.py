@@ -1,0 +1,223 @@
+"""`minimize image`: an OCI image layout, with its digest."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bot.cli.options import Choice, Places, common, formats, image_choice, print_json
+from bot.errors import ChangeError, SurroundingsError, UsageError
+
+if TYPE_CHECKING:
+    from bot.distro import Configuration
+    from bot.image import Composed, ComposedImage, ImageDescription
+    from bot.model import ImageKey, Package
+
+_SCHEME = "oci:"
+
+
+@click.command()
+@image_choice(workload_argument=True)
+@click.option("--output", metavar="oci:DIR", required=True, help="The layout's folder.")
+@click.option(
+    "--lock",
+    "lock_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Make the image of this lock file again, from its packages.",
+)
+@click.option(
+    "--compression", type=click.Choice(["gzip", "zstd"]), help="Of the layer; default: gzip."
+)
+@click.option("--revision", metavar="COMMIT", help="The source commit, for the image's labels.")
+@click.option("--push", metavar="REGISTRY/NAME:TAG", help="Send the result to a registry, too.")
+@click.option("--jobs", type=click.IntRange(1), help="Packages at once; default: processors.")
+@formats("text", "json")
+@common
+def image(
+    choice: Choice,
+    output: str,
+    lock_file: Path | None,
+    compression: str | None,
+    revision: str | None,
+    push: str | None,
+    jobs: int | None,
+    form: str,
+    places: Places,
+) -> int:
+    """Composes the image of WORKLOAD into an OCI layout, and prints its digest.
+
+    Several architectures make an index. A lock file, DIR.lock, stands beside the layout.
+    """
+    from bot.distro import Cache
+    from bot.image import compose_images, read_lock
+
+    layout = _layout(output)
+    cache = Cache(places.cache)
+    lock = None
+    if lock_file is not None:
+        _refuse_beside_lock(choice, compression, revision)
+        lock = read_lock(lock_file)
+        images = lock.images
+    else:
+        configuration = places.configuration()
+        keys = _one_image(choice.keys(configuration))
+        images = _solved(keys, configuration, places, compression or "gzip", revision or "")
+    beside = layout.with_name(f"{layout.name}.lock")
+    with _progress(sum(len(one.packages) for one in images)) as progress:
+        composed = compose_images(images, cache, layout, beside, jobs=jobs, progress=progress)
+    if push is not None:
+        from bot.image import push_layout
+
+        push_layout(composed.layout, push)
+    if form == "json":
+        print_json(_to_json(composed))
+    else:
+        _print(composed)
+    if lock is not None and composed.digest != lock.digest:
+        raise SurroundingsError(
+            f"The image is another one than its lock says: {composed.digest}, not {lock.digest}.",
+            " ".join(lock.differences()),
+        )
+    return 0
+
+
+def _layout(output: str) -> Path:
+    if not output.startswith(_SCHEME) or output == _SCHEME:
+        raise UsageError(f"--output {output} is no place for an image.", "Say oci:DIR.")
+    return Path(output.removeprefix(_SCHEME)).absolute()
+
+
+def _refuse_beside_lock(choice: Choice, compression: str | None, revision: str | None) -> None:
+    named = (choice.workloads, choice.environments, choice.repositories, choice.arches)
+    if any(named) or compression or revision:
+        raise UsageError(
+            "A lock file says by itself what the image is.",
+            "Leave out workload, --environment, --repository, --arch, --compression, --revision.",
+        )
+
+
+def _one_image(keys: Sequence[ImageKey]) -> tuple[ImageKey, ...]:
+    """The keys, which differ in their architecture alone; UsageError where they are many images."""
+    different = sorted({(key.workload, key.environment, key.repository) for key in keys})
+    if len(different) > 1:
+        listed = "; ".join(f"{w} on {e}, {r}" for w, e, r in different[:5])
+        more = f"; and {len(different) - 5} more" if len(different) > 5 else ""
+        raise UsageError(
+            f"These are {len(different)} images, and a layout holds one: {listed}{more}.",
+            "Choose with WORKLOAD, --environment and --repository.",
+        )
+    return tuple(keys)
+
+
+def _solved(
+    keys: Sequence[ImageKey],
+    configuration: Configuration,
+    places: Places,
+    compression: str,
+    revision: str,
+) -> tuple[ImageDescription, ...]:
+    from bot.distro import image_request
+    from bot.image import ImageDescription, selection_of
+
+    pools = places.pools()
+    found = []
+    for key in keys:
+        request = image_request(configuration, key)
+        closure = pools.get(configuration.repositories[key.repository], key.arch).solve(request)
+        if closure.status == "unsolvable":
+            texts = closure.problems or tuple(f"nothing provides {m}" for m in closure.missing)
+            raise ChangeError(
+                f"{key.workload} on {key.environment}, {key.repository} {key.arch} cannot be"
+                f" installed: {'; '.join(texts)}"
+            )
+        environment = configuration.environments[key.environment]
+        found.append(
+            ImageDescription(
+                key=key,
+                snapshot=closure.snapshot,
+                requests=request.requests,
+                packages=closure.packages,
+                selection=selection_of(environment, configuration.workloads[key.workload]),
+                database=environment.rpmdb == "keep",
+                compression="zstd" if compression == "zstd" else "gzip",
+                revision=revision,
+            )
+        )
+    return tuple(found)
+
+
+def _to_json(composed: Composed) -> dict[str, Any]:
+    if len(composed.images) == 1:
+        return {**_image_json(composed.images[0], composed), "images": []}
+    key = composed.images[0].description.key
+    return {
+        "workload": key.workload,
+        "environment": key.environment,
+        "repository": key.repository,
+        "arch": None,
+        "digest": composed.digest,
+        "media_type": composed.media_type,
+        "layer": None,
+        "packages": None,
+        "lock": str(composed.lock),
+        "layout": str(composed.layout),
+        "images": [_image_json(image, composed) for image in composed.images],
+    }
+
+
+def _image_json(image: ComposedImage, composed: Composed) -> dict[str, Any]:
+    key = image.description.key
+    return {
+        "workload": key.workload,
+        "environment": key.environment,
+        "repository": key.repository,
+        "arch": key.arch,
+        "digest": image.digest,
+        "media_type": image.media_type,
+        "layer": {
+            "uncompressed": image.layer.uncompressed,
+            "gzip": image.layer.gzip,
+            "zstd": image.layer.zstd,
+        },
+        "packages": sorted(str(package.nevra) for package in image.description.packages),
+        "lock": str(composed.lock),
+        "layout": str(composed.layout),
+    }
+
+
+def _print(composed: Composed) -> None:
+    from bot.report import format_size
+
+    for one in composed.images:
+        key, layer = one.description.key, one.layer
+        click.echo(
+            f"{key.workload} on {key.environment}, {key.repository} {key.arch}:"
+            f" {len(one.description.packages)} packages, layer {format_size(layer.uncompressed)},"
+            f" gzip {format_size(layer.gzip)}, zstd {format_size(layer.zstd)}"
+        )
+    click.echo(f"layout {composed.layout}")
+    click.echo(f"lock   {composed.lock}")
+    click.echo(composed.digest)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[Package], None] | None]:
+    """A bar on a terminal's standard error; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("packages", total=total)
+
+        def advance(package: Package) -> None:
+            bar.update(task, advance=1, description=package.nevra.name)
+
+        yield advance

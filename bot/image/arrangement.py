@@ -1,0 +1,265 @@
+"""Where the files of an image's packages land: links followed, shared paths found, conflicts named.
+
+rpm resolves the directory of each file through the symbolic links that packages bring (/lib64 is
+usr/lib64 where that link is installed), so no entry of the layer ever goes through a link.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.errors import ChangeError
+from bot.image.listing import FileEntry
+from bot.image.rpmheader import RefusedPackageError
+
+_MAX_LINKS = 40
+# An OCI layer says by such names that a file of a lower layer is gone.
+_WHITEOUT = ".wh."
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A package of an image: its name for errors, its files, and the indexes that are installed."""
+
+    name: str
+    files: tuple[FileEntry, ...]
+    installed: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """Where everything lands. Paths have no leading slash; the root directory is `` (empty).
+
+    `moved` has, for each member, the directories that links lead elsewhere. `directories` maps
+    every directory to the file entry that says its mode and owner, null where no package owns it.
+    `apart` has, for each member, the indexes that are no part of its fragment, because another
+    package has the path too (or a hard link of it); `shared` says, for each of those paths that
+    is taken, which member and index gives it, in the order of paths. `besides` are the real places
+    of the directories that were asked for besides.
+    """
+
+    moved: tuple[Mapping[str, str], ...]
+    directories: Mapping[str, FileEntry | None]
+    apart: tuple[frozenset[int], ...]
+    shared: tuple[tuple[int, int], ...]
+    besides: tuple[str, ...] = ()
+
+
+class FileConflictError(ChangeError):
+    """Two packages want different things at one path: rpm would refuse the transaction."""
+
+
+def arrange(members: Sequence[Member], besides: Sequence[str] = ()) -> Arrangement:
+    """Where the files of `members` land; the directories `besides` (absolute) are there too.
+
+    Raises FileConflictError where two packages cannot be installed together, RefusedPackageError,
+    naming it, for a package with a device, a socket, a file behind its own symbolic link, or a
+    name that an OCI layer cannot hold.
+    """
+    links = _links(members)
+    resolver = _Resolver(links)
+    moved: list[dict[str, str]] = []
+    owners: dict[str, list[tuple[int, int]]] = {}
+    directories: dict[str, FileEntry | None] = {}
+    for number, member in enumerate(members):
+        own_moves: dict[str, str] = {}
+        known: dict[str, str] = {}
+        for index in member.installed:
+            entry = member.files[index]
+            directory, _, base = entry.path.rpartition("/")
+            real = known.get(directory)
+            if real is None:
+                real = known[directory] = resolver.directory(directory)
+                if real != directory[1:]:
+                    own_moves[directory] = real
+                    _refuse_own_link(member, entry, directory, resolver)
+            path = f"{real}/{base}" if real else base
+            if entry.is_directory:
+                directories[path] = entry  # of several owners the last one says it, as with rpm
+            else:
+                _refuse_kind(member, entry, base)
+                owners.setdefault(path, []).append((number, index))
+        moved.append(own_moves)
+    more = tuple(resolver.directory(path) for path in besides)
+    for path in more:
+        directories.setdefault(path, None)
+    _add_parents(directories, owners)
+    _refuse_mixed(members, directories, owners)
+    apart, shared = _shared(members, owners)
+    ordered = {path: directories[path] for path in sorted(directories)}
+    return Arrangement(tuple(moved), ordered, apart, shared, more)
+
+
+def landing(entry: FileEntry, moved: Mapping[str, str]) -> str:
+    """The path in the layer of a file of a member, by that member's `moved`."""
+    directory, _, base = entry.path.rpartition("/")
+    real = moved.get(directory)
+    if real is None:
+        return entry.path[1:]
+    return f"{real}/{base}" if real else base
+
+
+def _links(members: Sequence[Member]) -> dict[str, str]:
+    return {
+        entry.path: entry.link
+        for member in members
+        for entry in map(member.files.__getitem__, member.installed)
+        if stat.S_ISLNK(entry.mode)
+    }
+
+
+class _Resolver:
+    """Follows the image's own symbolic links, inside the image: `..` ends at its root."""
+
+    def __init__(self, links: Mapping[str, str]) -> None:
+        self._links = links
+        self._known: dict[str, str] = {"": ""}
+
+    def directory(self, path: str) -> str:
+        """The real place of the directory `/a/b`, as `c/d`; `` for the root."""
+        found = self._known.get(path)
+        if found is None:
+            found = self._known[path] = self._follow(path)[1:]
+        return found
+
+    def through(self, path: str) -> Iterator[str]:
+        """The links, by their own paths, that lead from the directory `path` elsewhere."""
+        place = ""
+        for part in path.split("/")[1:]:
+            place += "/" + part
+            if place in self._links:
+                yield place
+
+    def _follow(self, path: str) -> str:
+        parts = list(reversed([part for part in path.split("/") if part]))
+        place, followed = "", 0
+        while parts:
+            part = parts.pop()
+            if part == ".":
+                continue
+            if part == "..":
+                place = place.rpartition("/")[0]
+                continue
+            target = self._links.get(f"{place}/{part}")
+            if target is None:
+                place = f"{place}/{part}"
+                continue
+            followed += 1
+            if followed > _MAX_LINKS:
+                raise FileConflictError(
+                    f"The symbolic links of the packages go round in circles at {path}."
+                )
+            if target.startswith("/"):
+                place = ""
+            parts.extend(reversed([one for one in target.split("/") if one]))
+        return place
+
+
+def _refuse_own_link(member: Member, entry: FileEntry, directory: str, resolver: _Resolver) -> None:
+    own = {
+        member.files[index].path
+        for index in member.installed
+        if stat.S_ISLNK(member.files[index].mode)
+    }
+    for link in resolver.through(directory):
+        if link in own:
+            raise RefusedPackageError(
+                member.name, f"it has {entry.path} behind its own symbolic link {link}"
+            )
+
+
+def _refuse_kind(member: Member, entry: FileEntry, base: str) -> None:
+    kind = stat.S_IFMT(entry.mode)
+    if kind in (stat.S_IFCHR, stat.S_IFBLK):
+        raise RefusedPackageError(member.name, f"{entry.path} is a device node")
+    if kind not in (stat.S_IFREG, stat.S_IFLNK, stat.S_IFIFO):
+        raise RefusedPackageError(member.name, f"{entry.path} is of a kind that no layer can hold")
+    if base.startswith(_WHITEOUT):
+        raise RefusedPackageError(
+            member.name, f"{entry.path} would be read as a deletion in an OCI layer"
+        )
+
+
+def _add_parents(directories: dict[str, FileEntry | None], owners: Mapping[str, object]) -> None:
+    for path in (*owners, *directories):
+        parent = path.rpartition("/")[0]
+        while parent not in directories:
+            directories[parent] = None
+            parent = parent.rpartition("/")[0]
+    directories.setdefault("", None)
+
+
+def _refuse_mixed(
+    members: Sequence[Member],
+    directories: Mapping[str, FileEntry | None],
+    owners: Mapping[str, Sequence[tuple[int, int]]],
+) -> None:
+    """What is a directory for one package and something else for another cannot be both."""
+    for path in directories.keys() & owners.keys():
+        number, _ = owners[path][0]
+        prefix = f"/{path}/"
+        other = next(
+            (
+                member.name
+                for member in members
+                if any(
+                    (entry.path == f"/{path}" and entry.is_directory)
+                    or entry.path.startswith(prefix)
+                    for entry in map(member.files.__getitem__, member.installed)
+                )
+            ),
+            "another package",
+        )
+        raise FileConflictError(
+            f"/{path} is a file of {members[number].name} and a directory of {other}."
+        )
+
+
+def _shared(
+    members: Sequence[Member], owners: Mapping[str, list[tuple[int, int]]]
+) -> tuple[tuple[frozenset[int], ...], tuple[tuple[int, int], ...]]:
+    apart: list[set[int]] = [set() for _ in members]
+    chosen: list[tuple[int, int]] = []
+    for path in sorted(path for path, found in owners.items() if len(found) > 1):
+        found = owners[path]
+        chosen.append(_winner(members, path, found))
+        for number, index in found:
+            apart[number].add(index)
+    for number, indexes in enumerate(apart):
+        files = members[number].files
+        groups = {files[index].links for index in indexes} - {0}
+        if groups:
+            # A hard link needs its file before it: the whole group comes after the fragments.
+            more = [
+                index
+                for index in members[number].installed
+                if files[index].links in groups and index not in indexes
+            ]
+            indexes.update(more)
+            chosen.extend((number, index) for index in more)
+    return tuple(map(frozenset, apart)), tuple(sorted(chosen))
+
+
+def _winner(
+    members: Sequence[Member], path: str, found: Sequence[tuple[int, int]]
+) -> tuple[int, int]:
+    """Which of the equal files is taken: the last, as with rpm; of colours the 64-bit one."""
+    entries = [members[number].files[index] for number, index in found]
+    best = max(entry.color for entry in entries)
+    preferred = [pair for pair, entry in zip(found, entries, strict=True) if entry.color == best]
+    first = members[preferred[0][0]].files[preferred[0][1]]
+    for number, index in preferred[1:]:
+        entry = members[number].files[index]
+        if _content(entry) != _content(first):
+            raise FileConflictError(
+                f"/{path} differs in {members[preferred[0][0]].name} and {members[number].name}:"
+                " rpm installs only one of them."
+            )
+    return preferred[-1]
+
+
+def _content(entry: FileEntry) -> tuple[object, ...]:
+    link = stat.S_ISLNK(entry.mode)
+    return (entry.mode, entry.link) if link else (entry.mode, entry.digest, entry.user, entry.group)

@@ -1,0 +1,216 @@
+"""A package's payload as a piece of a layer: files and links, no directories, made once."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.distro import Cache, RefusedFileError, fetch_package
+from bot.image.arrangement import landing
+from bot.image.capabilities import capability_attribute
+from bot.image.listing import FileEntry, Listing, forget_listing
+from bot.image.owners import Owners
+from bot.image.parts import Part, PartStore, PartWriter, key_of
+from bot.image.payload import Content, read_payload
+from bot.image.rpmheader import RefusedPackageError
+from bot.image.tarformat import TarEntry, entry_header, entry_size, padding
+from bot.model import Package
+
+_ATTRIBUTE = "security.capability"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What of a package becomes a piece of a layer.
+
+    `indexes` are those of the listing's files that go in, in its order (no directories); `moved`
+    the directories that links lead elsewhere.
+    """
+
+    package: Package
+    listing: Listing
+    indexes: tuple[int, ...]
+    moved: Mapping[str, str]
+
+    def key(self, owners: Owners) -> str:
+        """The key of the piece: package, header, what is cut, where it lands, who owns it."""
+        location = self.package.location
+        assert location is not None
+        names = {
+            (entry.user, entry.group)
+            for entry in map(self.listing.files.__getitem__, self.indexes)
+            if entry.user != "root" or entry.group != "root"
+        }
+        return key_of(
+            "fragment",
+            location.checksum.lower(),
+            self.listing.header,
+            _ranges(self.indexes),
+            sorted(self.moved.items()),
+            sorted((user, group, *owners.of(user, group)) for user, group in names),
+        )
+
+
+def tar_entry(entry: FileEntry, path: str, owners: Owners, name: str) -> TarEntry:
+    """A file's entry in a layer. RefusedPackageError for capabilities that cannot be read."""
+    uid, gid, cleared = owners.of(entry.user, entry.group)
+    attributes = {}
+    if entry.capabilities and stat.S_ISREG(entry.mode):
+        try:
+            value = capability_attribute(entry.capabilities)
+        except ValueError as error:
+            raise RefusedPackageError(name, f"{entry.path}: {error}") from error
+        if value is not None:
+            attributes[_ATTRIBUTE] = value
+    return TarEntry(
+        path=path,
+        mode=entry.mode & ~cleared if stat.S_ISREG(entry.mode) else entry.mode,
+        uid=uid,
+        gid=gid,
+        size=entry.size,
+        mtime=entry.mtime,
+        link=entry.link if stat.S_ISLNK(entry.mode) else "",
+        attributes=attributes,
+    )
+
+
+def cut_size(cut: Cut, owners: Owners) -> int:
+    """Bytes of the piece in an uncompressed layer, from the header alone."""
+    total = 0
+    files = cut.listing.files
+    first: dict[int, str] = {}
+    for index in cut.indexes:
+        entry = files[index]
+        path = landing(entry, cut.moved)
+        if entry.links and entry.links in first:
+            total += entry_size(_hard_link(entry, path, first[entry.links], owners))
+            continue
+        first[entry.links] = path
+        total += entry_size(tar_entry(entry, path, owners, cut.listing.name))
+    return total
+
+
+def _hard_link(entry: FileEntry, path: str, target: str, owners: Owners) -> TarEntry:
+    uid, gid, cleared = owners.of(entry.user, entry.group)
+    return TarEntry(
+        path, entry.mode & ~cleared, uid, gid, entry.size, entry.mtime, link=target, hard=True
+    )
+
+
+def make_fragment(cut: Cut, owners: Owners, cache: Cache, store: PartStore) -> Part:
+    """The piece of `cut`, from the cache, or from the payload, which is fetched and checked.
+
+    Raises RefusedPackageError for a payload that is not what its header says, SurroundingsError
+    where the package cannot be had.
+    """
+
+    def fill(writer: PartWriter) -> None:
+        _Pieces(cut, owners, writer.write).read(cache)
+
+    return store.make(cut.key(owners), fill)
+
+
+def make_shared(cuts: Sequence[Cut], owners: Owners, cache: Cache, store: PartStore) -> Part:
+    """The paths that several packages have, each from the package that was chosen for it."""
+
+    def fill(writer: PartWriter) -> None:
+        for cut in cuts:
+            _Pieces(cut, owners, writer.write).read(cache)
+
+    return store.make(key_of("shared", [cut.key(owners) for cut in cuts]), fill)
+
+
+def file_content(cut: Cut, cache: Cache) -> bytes:
+    """The content of the one regular file that is cut, which must be small (passwd)."""
+    found: list[bytes] = []
+
+    def take(index: int, _: int, content: Content) -> None:
+        if index in cut.indexes:
+            found.append(b"".join(content))
+
+    _read(cut, cache, take)
+    return b"".join(found)
+
+
+def _read(cut: Cut, cache: Cache, take: Callable[[int, int, Content], None]) -> None:
+    path = fetch_package(cut.package, cache)
+    # What was planned came from a header that was fetched alone, where no checksum covers it.
+    import hashlib
+
+    with path.open("rb") as stream:
+        header = hashlib.sha256(stream.read(cut.listing.header_end)).hexdigest()
+    if header != cut.listing.header:
+        forget_listing(cut.package, cache)
+        raise RefusedFileError(str(path), "the header that was fetched before it was another one")
+    read_payload(str(cut.package.nevra), path, cut.listing, take)
+
+
+class _Pieces:
+    """Writes tar entries of a payload's files as they come."""
+
+    def __init__(self, cut: Cut, owners: Owners, write: Callable[[bytes], None]) -> None:
+        self._cut = cut
+        self._owners = owners
+        self._write = write
+        self._missing = set(cut.indexes)
+        self._groups: dict[int, list[int]] = {}
+        for index in cut.indexes:
+            links = cut.listing.files[index].links
+            if links:
+                self._groups.setdefault(links, []).append(index)
+        # Content may come with a name that is not installed, such as one of the documentation.
+        self._waiting = dict(self._groups)
+
+    def read(self, cache: Cache) -> None:
+        """Reads the payload; RefusedPackageError where a file of the header is not in it."""
+        if not self._cut.indexes:
+            return
+        _read(self._cut, cache, self._take)
+        if self._missing:
+            lacking = self._cut.listing.files[min(self._missing)].path
+            raise RefusedPackageError(str(self._cut.package.nevra), f"its payload lacks {lacking}")
+
+    def _take(self, index: int, size: int, content: Content) -> None:
+        entry = self._cut.listing.files[index]
+        if entry.links:
+            if entry.links in self._waiting and (size or not entry.size):
+                self._group(self._waiting.pop(entry.links), content)
+            return
+        if index not in self._missing:
+            return
+        self._missing.discard(index)
+        self._write(entry_header(self._entry(index)))
+        self._copy(content, entry.size if stat.S_ISREG(entry.mode) else 0)
+
+    def _group(self, indexes: Sequence[int], content: Content) -> None:
+        """Hard links: the first name has the content, the others follow it."""
+        self._missing.difference_update(indexes)
+        first = self._entry(indexes[0])
+        self._write(entry_header(first))
+        self._copy(content, first.size)
+        for index in indexes[1:]:
+            entry = self._cut.listing.files[index]
+            path = landing(entry, self._cut.moved)
+            self._write(entry_header(_hard_link(entry, path, first.path, self._owners)))
+
+    def _entry(self, index: int) -> TarEntry:
+        entry = self._cut.listing.files[index]
+        path = landing(entry, self._cut.moved)
+        return tar_entry(entry, path, self._owners, str(self._cut.package.nevra))
+
+    def _copy(self, content: Content, size: int) -> None:
+        for chunk in content:
+            self._write(chunk)
+        self._write(padding(size))
+
+
+def _ranges(indexes: Sequence[int]) -> list[int]:
+    """Indexes in short: the first and the one after the last of each run."""
+    found: list[int] = []
+    for index in indexes:
+        if found and found[-1] == index:
+            found[-1] = index + 1
+        else:
+            found += [index, index + 1]
+    return found

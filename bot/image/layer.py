@@ -1,0 +1,199 @@
+"""Layers: measured by adding their parts, composed by putting them one after the other."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import zstandard
+
+from bot.distro import Cache, fetch_packages
+from bot.image.database import make_database
+from bot.image.fragment import cut_size, make_fragment, make_shared
+from bot.image.parts import Part, PartSize, PartStore, SmallPart, small_part
+from bot.image.plan import LayerPlan, plan_layer
+from bot.image.selection import Selection
+from bot.image.tarformat import END, entry_header, entry_size, padding, without_content
+from bot.model import LayerSize, Package
+
+Compression = Literal["gzip", "zstd"]
+_CHUNK = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The parts of a layer in their order, and the packages it holds."""
+
+    packages: tuple[Package, ...]
+    parts: tuple[Part | SmallPart, ...]
+    time: int
+
+    @property
+    def size(self) -> LayerSize:
+        """Bytes of the layer: as an archive, and as gzip and zstd blobs."""
+        return sum((part.size for part in self.parts), PartSize()).layer
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A layer that was written: digests as OCI writes them, `size` in bytes."""
+
+    digest: str
+    diff_id: str
+    size: int
+
+
+def compose_layer(
+    packages: Iterable[Package],
+    cache: Cache,
+    selection: Selection | None = None,
+    *,
+    database: bool = True,
+    jobs: int | None = None,
+    progress: Callable[[Package], None] | None = None,
+) -> Layer:
+    """The layer of `packages`: what is not in the cache is fetched, unpacked and compressed.
+
+    A layer whose packages are all cached reads no payload. Raises ChangeErrors naming the package
+    that is at fault, SurroundingsError where something cannot be had.
+    """
+    store = PartStore(cache)
+    plan = plan_layer(packages, cache, selection, database=database)
+    _fetch_missing(plan, cache, store)
+    parts = _make_parts(plan, cache, store, jobs or os.cpu_count() or 1, progress)
+    return Layer(plan.packages, parts, plan.time)
+
+
+def header_size(
+    packages: Iterable[Package], cache: Cache, selection: Selection | None = None
+) -> int:
+    """Bytes of the uncompressed layer without rpm's database, from the packages' headers alone."""
+    plan = plan_layer(packages, cache, selection, database=False)
+    total = sum(cut_size(cut, plan.owners) for cut in (*plan.cuts, *plan.shared))
+    total += sum(entry_size(entry) for entry in plan.directories)
+    total += sum(entry_size(grown.entry) for grown in plan.grown)
+    return total + len(END)
+
+
+def write_blob(
+    layer: Layer,
+    compression: Compression,
+    target: Path,
+    *,
+    progress: Callable[[], None] | None = None,
+) -> Blob:
+    """Writes the layer to `target`, and says what it is."""
+    with ThreadPoolExecutor(1) as executor:
+        # The digest of the archive comes from the zstd frames: they are the quickest to unpack.
+        difference = executor.submit(_archive_digest, layer.parts)
+        digest = hashlib.sha256()
+        size = 0
+        with target.open("wb") as output:
+            for part in layer.parts:
+                for chunk in _compressed(part, compression):
+                    digest.update(chunk)
+                    output.write(chunk)
+                    size += len(chunk)
+                if progress is not None:
+                    progress()
+        diff_id = difference.result()
+    return Blob(f"sha256:{digest.hexdigest()}", f"sha256:{diff_id}", size)
+
+
+def archive(layer: Layer) -> Iterator[bytes]:
+    """The bytes of the uncompressed layer."""
+    for part in layer.parts:
+        yield from _unpacked(part)
+
+
+def _archive_digest(parts: Sequence[Part | SmallPart]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        for chunk in _unpacked(part):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _unpacked(part: Part | SmallPart) -> Iterator[bytes]:
+    if isinstance(part, SmallPart):
+        with zstandard.ZstdDecompressor().stream_reader(part.zstd_bytes) as reader:
+            yield reader.read() if part.zstd_bytes else b""
+        return
+    with (
+        part.zstd_file.open("rb") as stream,
+        zstandard.ZstdDecompressor().stream_reader(stream) as reader,
+    ):
+        while chunk := reader.read(1 << 20):
+            yield chunk
+
+
+def _compressed(part: Part | SmallPart, compression: Compression) -> Iterator[bytes]:
+    if isinstance(part, SmallPart):
+        yield part.gzip_bytes if compression == "gzip" else part.zstd_bytes
+        return
+    with (part.gzip_file if compression == "gzip" else part.zstd_file).open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            yield chunk
+
+
+def _fetch_missing(plan: LayerPlan, cache: Cache, store: PartStore) -> None:
+    """Fetches the packages whose fragments are not there, several at once."""
+    wanted = [
+        cut.package for cut in plan.cuts if cut.indexes and store.get(cut.key(plan.owners)) is None
+    ]
+    remote = [p for p in wanted if p.location and not p.location.url.startswith("file://")]
+    if remote:
+        fetch_packages(remote, cache)
+
+
+def _make_parts(
+    plan: LayerPlan,
+    cache: Cache,
+    store: PartStore,
+    jobs: int,
+    progress: Callable[[Package], None] | None,
+) -> tuple[Part | SmallPart, ...]:
+    def fragment(number: int) -> Part:
+        cut = plan.cuts[number]
+        part = make_fragment(cut, plan.owners, cache, store)
+        if progress is not None:
+            progress(cut.package)
+        return part
+
+    numbers = [number for number, cut in enumerate(plan.cuts) if cut.indexes]
+    # The largest first: nobody waits for one large package at the end.
+    largest = sorted(numbers, key=lambda n: -(plan.cuts[n].package.installed_size or 0))
+    with ThreadPoolExecutor(max(1, jobs)) as executor:
+        database = (
+            executor.submit(make_database, plan.database, cache, store) if plan.database else None
+        )
+        futures = {number: executor.submit(fragment, number) for number in largest}
+        try:
+            fragments = [futures[number].result() for number in numbers]
+            parts: list[Part | SmallPart] = [
+                small_part(without_content(plan.directories)),
+                *fragments,
+            ]
+            if plan.shared:
+                parts.append(make_shared(plan.shared, plan.owners, cache, store))
+            if plan.grown:
+                parts.append(small_part(_grown(plan)))
+            if database is not None:
+                parts.append(database.result())
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+    parts.append(small_part(END))
+    return tuple(parts)
+
+
+def _grown(plan: LayerPlan) -> bytes:
+    return b"".join(
+        entry_header(grown.entry) + grown.content + padding(len(grown.content))
+        for grown in plan.grown
+    )

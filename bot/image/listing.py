@@ -1,0 +1,309 @@
+"""The files of a package, as its header tells of them: parsed once, then from the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bot.distro import Cache, fetch_header, fetch_package
+from bot.errors import SurroundingsError
+from bot.image.rpmheader import Header, RefusedPackageError, header_bytes, read_headers
+from bot.model import Package
+
+_FORMAT = "1"
+# The largest packages of distributions have some tens of thousands of files.
+MAX_FILES = 250_000
+# rpm's include/rpm/rpmfiles.h.
+CONFIG, DOCUMENTATION, GHOST = 1 << 0, 1 << 1, 1 << 6
+# rpm's include/rpm/rpmtag.h.
+_NAME, _VERSION, _RELEASE, _BUILDTIME, _ARCH = 1000, 1001, 1002, 1006, 1022
+_LICENSE, _URL, _VENDOR, _SUMMARY = 1014, 1020, 1011, 1004
+_OLD_NAMES, _SIZES, _MODES, _RDEVS, _MTIMES = 1027, 1028, 1030, 1033, 1034
+_DIGESTS, _LINKS, _FLAGS, _USERS, _GROUPS = 1035, 1036, 1037, 1039, 1040
+_PROVIDES, _PROVIDE_VERSIONS = 1047, 1113
+_INODES, _LANGS, _DEVICES = 1096, 1097, 1095
+_DIR_INDEXES, _BASE_NAMES, _DIR_NAMES = 1116, 1117, 1118
+_PAYLOAD_FORMAT, _PAYLOAD_COMPRESSOR = 1124, 1125
+_COLORS, _CAPS, _LONG_SIZES, _ALGORITHM = 1140, 5010, 5008, 5011
+
+
+class FileEntry(NamedTuple):
+    """One file of a package. `path` is absolute and plain (no `.`, `..` or double slash).
+
+    `links` tells which files are one: entries of a package with the same number (not 0) are hard
+    links of each other. `digest` is hexadecimal, empty for what has no content; `capabilities` is
+    rpm's text; `lang` is languages joined by `|`.
+    """
+
+    path: str
+    mode: int
+    size: int
+    mtime: int
+    digest: str
+    link: str
+    user: str
+    group: str
+    flags: int
+    lang: str
+    links: int
+    capabilities: str
+    color: int
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is a directory."""
+        return stat.S_ISDIR(self.mode)
+
+
+class Sysuser(NamedTuple):
+    """A user or group that a package brings (rpm 4.19's sysusers); `line` is sysusers.d's."""
+
+    name: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a package's header says of its files, and what identifies that header.
+
+    `digest_algorithm` is OpenPGP's number (8: SHA-256, 1: MD5); `built` seconds since 1970;
+    `header` the SHA-256 of the file's first `header_end` bytes.
+    """
+
+    name: str
+    header: str
+    header_end: int
+    built: int
+    digest_algorithm: int
+    compressor: str
+    files: tuple[FileEntry, ...]
+    sysusers: tuple[Sysuser, ...] = ()
+    license: str = ""
+    url: str = ""
+    vendor: str = ""
+    summary: str = ""
+
+
+def listing(package: Package, cache: Cache) -> Listing:
+    """The listing of a package, from its header alone where the metadata says where that is.
+
+    Raises RefusedPackageError, naming the package, for a header that cannot be trusted, and
+    SurroundingsError where it cannot be had.
+    """
+    location = package.location
+    if location is None:
+        raise SurroundingsError(f"{package.nevra} has no file that could be read.")
+    return _listing(location.checksum.lower(), cache.root, _Asked(package))
+
+
+class _Asked:
+    """A package that is no part of a key of `lru_cache`: its checksum is."""
+
+    def __init__(self, package: Package) -> None:
+        self.package = package
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Asked)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@lru_cache(maxsize=256)
+def _listing(checksum: str, root: Path, asked: _Asked) -> Listing:
+    cache = Cache(root)
+    place = cache.addressed("listings", checksum, f"{_FORMAT}.json")
+    try:
+        return _from_json(json.loads(place.read_bytes()))
+    except (OSError, ValueError, TypeError, KeyError):
+        pass  # not there yet, or of another time
+    package = asked.package
+    content = fetch_header(package, cache)
+    if content is None:
+        with fetch_package(package, cache).open("rb") as stream:
+            content = header_bytes(str(package.nevra), stream)
+    found = parse_listing(str(package.nevra), content)
+    cache.write(place, json.dumps(_to_json(found), separators=(",", ":")).encode())
+    return found
+
+
+def forget_listing(package: Package, cache: Cache) -> None:
+    """Removes what was kept of a package's header: the file itself has another one."""
+    assert package.location is not None
+    checksum = package.location.checksum.lower()
+    cache.addressed("listings", checksum, f"{_FORMAT}.json").unlink(missing_ok=True)
+    end = str(package.location.header_end)
+    cache.addressed("headers", checksum, end).unlink(missing_ok=True)
+    _listing.cache_clear()
+
+
+def parse_listing(name: str, content: bytes) -> Listing:
+    """The listing in the beginning of an RPM file; `name` is for errors (RefusedPackageError)."""
+    _, header, end = read_headers(name, content)
+    payload = header.text(_PAYLOAD_FORMAT) or "cpio"
+    if payload != "cpio":
+        raise RefusedPackageError(name, f"its payload is of format {payload!r}, not cpio")
+    return Listing(
+        name=header.text(_NAME),
+        header=hashlib.sha256(content[:end]).hexdigest(),
+        header_end=end,
+        built=header.number(_BUILDTIME) or 0,
+        digest_algorithm=header.number(_ALGORITHM) or 1,
+        compressor=header.text(_PAYLOAD_COMPRESSOR) or "gzip",
+        files=_files(name, header),
+        sysusers=_sysusers(header),
+        license=header.text(_LICENSE),
+        url=header.text(_URL),
+        vendor=header.text(_VENDOR),
+        summary=header.text(_SUMMARY),
+    )
+
+
+def _files(name: str, header: Header) -> tuple[FileEntry, ...]:
+    paths = _paths(name, header)
+    count = len(paths)
+    if count == 0:
+        return ()
+
+    def numbers(tag: int) -> Sequence[int]:
+        found = header.numbers(tag)
+        return _checked(name, tag, found, count) if found else (0,) * count
+
+    def texts(tag: int) -> Sequence[str]:
+        found = header.texts(tag)
+        return _checked(name, tag, found, count) if found else ("",) * count
+
+    sizes = numbers(_LONG_SIZES if _LONG_SIZES in header else _SIZES)
+    modes = numbers(_MODES)
+    columns = (
+        paths,
+        modes,
+        sizes,
+        numbers(_MTIMES),
+        texts(_DIGESTS),
+        texts(_LINKS),
+        texts(_USERS),
+        texts(_GROUPS),
+        numbers(_FLAGS),
+        texts(_LANGS),
+        _hard_links(modes, numbers(_FLAGS), numbers(_INODES), numbers(_DEVICES)),
+        texts(_CAPS),
+        numbers(_COLORS),
+    )
+    return tuple(FileEntry(*row) for row in zip(*columns, strict=True))
+
+
+def _checked(name: str, tag: int, found: Sequence[Any], count: int) -> Sequence[Any]:
+    if len(found) != count:
+        raise RefusedPackageError(
+            name, f"its header has {count} files and {len(found)} values of tag {tag}"
+        )
+    return found
+
+
+def _paths(name: str, header: Header) -> list[str]:
+    if _OLD_NAMES in header:
+        paths = list(header.texts(_OLD_NAMES))
+    else:
+        directories = header.texts(_DIR_NAMES)
+        bases = header.texts(_BASE_NAMES)
+        indexes = _checked(name, _DIR_INDEXES, header.numbers(_DIR_INDEXES), len(bases))
+        if indexes and max(indexes) >= len(directories):
+            raise RefusedPackageError(name, "a file of it is in a directory that is not listed")
+        for directory in directories:
+            _refuse_odd(name, directory.removesuffix("/"))
+        if any("/" in base or base in (".", "..") for base in bases):
+            _refuse_bases(name, bases)
+        paths = [directories[i] + base for i, base in zip(indexes, bases, strict=True)]
+    if len(paths) > MAX_FILES:
+        raise RefusedPackageError(name, f"it has {len(paths)} files, more than {MAX_FILES}")
+    for path in paths if _OLD_NAMES in header else ():
+        _refuse_odd(name, path)
+    if len(set(paths)) != len(paths):
+        twice = Counter(paths).most_common(1)[0][0]
+        raise RefusedPackageError(name, f"it lists {twice} twice")
+    return [path.removesuffix("/") or "/" for path in paths]
+
+
+def _refuse_bases(name: str, bases: Sequence[str]) -> None:
+    odd = next(base for base in bases if "/" in base or base in (".", ".."))
+    raise RefusedPackageError(name, f"it has a file that is called {odd!r}")
+
+
+def _refuse_odd(name: str, path: str) -> None:
+    """Refuses a path that is not absolute and plain: nothing may land outside the image."""
+    if path == "":
+        return
+    parts = path.split("/")
+    if parts[0] != "" or any(part in ("", ".", "..") for part in parts[1:]):
+        raise RefusedPackageError(name, f"it has a file at {path!r}, which is no plain path")
+
+
+def _hard_links(
+    modes: Sequence[int], flags: Sequence[int], inodes: Sequence[int], devices: Sequence[int]
+) -> list[int]:
+    """A number above 0 for each file that another entry of the package shares its inode with."""
+    seen: dict[tuple[int, int], list[int]] = {}
+    for index, (mode, flag, inode) in enumerate(zip(modes, flags, inodes, strict=True)):
+        if inode and stat.S_ISREG(mode) and not flag & GHOST:
+            seen.setdefault((devices[index], inode), []).append(index)
+    found = [0] * len(modes)
+    groups = (group for group in seen.values() if len(group) > 1)
+    for number, group in enumerate(groups, 1):
+        for index in group:
+            found[index] = number
+    return found
+
+
+def _sysusers(header: Header) -> tuple[Sysuser, ...]:
+    """Provides `user(x) = BASE64` and the like, as rpm 4.19 and newer make them."""
+    import base64
+    import binascii
+
+    names, versions = header.texts(_PROVIDES), header.texts(_PROVIDE_VERSIONS)
+    found = []
+    for name, version in zip(names, versions, strict=False):
+        if version and name.startswith(("user(", "group(", "groupmember(")):
+            try:
+                line = base64.b64decode(version, validate=True).decode()
+            except (binascii.Error, ValueError):
+                continue  # an ordinary version
+            found.append(Sysuser(name, line.strip("\0\n ")))
+    return tuple(found)
+
+
+def _to_json(found: Listing) -> dict[str, Any]:
+    return {
+        "columns": list(zip(*found.files, strict=True)),
+        "sysusers": found.sysusers,
+        **{name: getattr(found, name) for name in _SIMPLE},
+    }
+
+
+_SIMPLE = (
+    "name",
+    "header",
+    "header_end",
+    "built",
+    "digest_algorithm",
+    "compressor",
+    "license",
+    "url",
+    "vendor",
+    "summary",
+)
+
+
+def _from_json(data: dict[str, Any]) -> Listing:
+    return Listing(
+        files=tuple(map(FileEntry._make, zip(*data["columns"], strict=True))),
+        sysusers=tuple(Sysuser(*one) for one in data["sysusers"]),
+        **{name: data[name] for name in _SIMPLE},
+    )

@@ -1,0 +1,234 @@
+"""OCI image layouts (image-spec 1.1): blobs by digest, and an index.json that is written last."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bot.errors import SurroundingsError, UsageError
+from bot.image.layer import Blob, Compression, Layer, write_blob
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+EMPTY = "application/vnd.oci.empty.v1+json"
+LAYER: Mapping[Compression, str] = {
+    "gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
+    "zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
+}
+NAME = "org.opencontainers.image.ref.name"
+# In a layout's index.json: the manifests of documents about its images. They are no entries of it,
+# for tools refuse to choose among several (`skopeo inspect oci:DIR`).
+REFERRERS = "minimize.referrers"
+_LAYOUT = {"imageLayoutVersion": "1.0.0"}
+# Go's names for rpm's architectures, as image configurations want them.
+_PLATFORMS: Mapping[str, Mapping[str, str]] = {
+    "x86_64": {"architecture": "amd64", "os": "linux"},
+    "aarch64": {"architecture": "arm64", "os": "linux", "variant": "v8"},
+    "ppc64le": {"architecture": "ppc64le", "os": "linux"},
+    "s390x": {"architecture": "s390x", "os": "linux"},
+}
+_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """A reference to a blob; `more` are its other fields (platform, annotations)."""
+
+    media_type: str
+    digest: str
+    size: int
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As manifests and indexes have it."""
+        return {
+            "mediaType": self.media_type,
+            "digest": self.digest,
+            "size": self.size,
+            **self.more,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A document about an image, such as a bill of materials."""
+
+    media_type: str
+    content: bytes
+
+
+class Layout:
+    """A layout that is being written in a directory.
+
+    Blobs appear whole, under their digests; `finish` puts a new index.json in the old one's place
+    at once and removes what no image there needs any more. Killed before that, the old one stands.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._blobs = directory / "blobs" / "sha256"
+        self._written: set[str] = set()
+        layout = directory / "oci-layout"
+        try:
+            if directory.exists() and any(directory.iterdir()) and not layout.exists():
+                raise UsageError(
+                    f"{directory} is no OCI layout, and it is not empty.",
+                    "Name another directory with --output.",
+                )
+            self._blobs.mkdir(parents=True, exist_ok=True)
+            for leftover in self._blobs.glob(".new-*"):
+                leftover.unlink(missing_ok=True)
+            _replace(layout, _json(_LAYOUT))
+        except OSError as error:
+            raise _unwritable(directory, error) from error
+
+    def add(self, media_type: str, content: bytes) -> Descriptor:
+        """A blob of these bytes."""
+        digest = hashlib.sha256(content).hexdigest()
+        try:
+            _replace(self._blobs / digest, content)
+        except OSError as error:
+            raise _unwritable(self._directory, error) from error
+        self._written.add(digest)
+        return Descriptor(media_type, f"sha256:{digest}", len(content))
+
+    def add_json(self, media_type: str, document: Mapping[str, Any]) -> Descriptor:
+        """A blob of a document, in the one way that we write JSON."""
+        return self.add(media_type, _json(document))
+
+    def add_layer(self, layer: Layer, compression: Compression) -> tuple[Descriptor, Blob]:
+        """A blob of a layer, which is written as it is read."""
+        try:
+            with _beside(self._blobs / "layer") as new:
+                blob = write_blob(layer, compression, new)
+                digest = blob.digest.removeprefix("sha256:")
+                new.replace(self._blobs / digest)
+        except OSError as error:
+            raise _unwritable(self._directory, error) from error
+        self._written.add(digest)
+        return Descriptor(LAYER[compression], blob.digest, blob.size), blob
+
+    def finish(self, manifest: Descriptor, referrers: Sequence[Descriptor] = ()) -> None:
+        """Makes `manifest` (an image or an index) what the layout holds; `referrers` tell of it."""
+        index = {
+            "schemaVersion": 2,
+            "mediaType": INDEX,
+            "manifests": [manifest.to_json()],
+            "annotations": {REFERRERS: " ".join(one.digest for one in referrers)},
+        }
+        try:
+            _replace(self._directory / "index.json", _json(index))
+            for blob in self._blobs.iterdir():
+                if blob.name not in self._written:
+                    blob.unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(self._directory, error) from error
+
+
+def add_image(
+    layout: Layout,
+    layer: Layer,
+    arch: str,
+    labels: Mapping[str, str],
+    compression: Compression,
+) -> Descriptor:
+    """An image of one layer; its manifest's descriptor, with its platform."""
+    descriptor, blob = layout.add_layer(layer, compression)
+    platform = _PLATFORMS[arch]
+    created = rfc3339(layer.time)
+    config = layout.add_json(
+        CONFIG,
+        {
+            "created": created,
+            **platform,
+            "config": {"Env": [_PATH], "Cmd": None, "Labels": dict(sorted(labels.items()))},
+            "rootfs": {"type": "layers", "diff_ids": [blob.diff_id]},
+            "history": [{"created": created, "created_by": "minimize image"}],
+        },
+    )
+    manifest = layout.add_json(
+        MANIFEST,
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": config.to_json(),
+            "layers": [descriptor.to_json()],
+            "annotations": dict(sorted(labels.items())),
+        },
+    )
+    return Descriptor(MANIFEST, manifest.digest, manifest.size, {"platform": dict(platform)})
+
+
+def add_attachment(layout: Layout, attachment: Attachment, subject: Descriptor) -> Descriptor:
+    """An artifact about `subject` (image-spec 1.1: `subject`, `artifactType`)."""
+    blob = layout.add(attachment.media_type, attachment.content)
+    empty = layout.add(EMPTY, b"{}")
+    manifest = layout.add_json(
+        MANIFEST,
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "artifactType": attachment.media_type,
+            "config": empty.to_json(),
+            "layers": [blob.to_json()],
+            "subject": Descriptor(subject.media_type, subject.digest, subject.size).to_json(),
+        },
+    )
+    more = {"artifactType": attachment.media_type}
+    return Descriptor(MANIFEST, manifest.digest, manifest.size, more)
+
+
+def add_index(layout: Layout, images: Iterable[Descriptor]) -> Descriptor:
+    """An index of images for several architectures."""
+    found = layout.add_json(
+        INDEX,
+        {
+            "schemaVersion": 2,
+            "mediaType": INDEX,
+            "manifests": [image.to_json() for image in images],
+        },
+    )
+    return Descriptor(INDEX, found.digest, found.size)
+
+
+def rfc3339(seconds: int) -> str:
+    """A time in seconds since 1970 as OCI wants it."""
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    with _beside(path) as new:
+        new.write_bytes(content)
+        new.replace(path)
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    os.fchmod(handle, 0o644)
+    os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _unwritable(directory: Path, error: OSError) -> SurroundingsError:
+    return SurroundingsError(
+        f"The layout cannot be written: {directory}: {error.strerror or error}.",
+        "Free some space, or name another directory with --output.",
+    )

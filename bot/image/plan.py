@@ -1,0 +1,188 @@
+"""What an image's layer consists of, decided from its packages' headers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from bot.distro import Cache
+from bot.image.arrangement import Arrangement, Member, arrange, landing
+from bot.image.database import DatabaseRequest
+from bot.image.fragment import Cut, file_content
+from bot.image.listing import FileEntry, Listing, listing
+from bot.image.owners import GROUP, PASSWD, Owners, read_owners
+from bot.image.selection import Selection, selected
+from bot.image.tarformat import TarEntry
+from bot.model import Package
+
+# Where rpm's database is: Fedora's and SUSE's place where a package has it, else the old one.
+_NEW_DATABASE, _OLD_DATABASE = "/usr/lib/sysimage/rpm", "/var/lib/rpm"
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """A file of a package with lines added to it (passwd, group)."""
+
+    entry: TarEntry
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """Everything that decides a layer's bytes.
+
+    `cuts` are the pieces of the packages (by name and architecture), `shared` the paths with
+    several owners, `directories` the prologue. `time` (seconds since 1970) is the newest build
+    time of a package: the time of what no package gives one. `database` is null where the image
+    has none.
+    """
+
+    packages: tuple[Package, ...]
+    cuts: tuple[Cut, ...]
+    shared: tuple[Cut, ...]
+    directories: tuple[TarEntry, ...]
+    grown: tuple[Grown, ...]
+    owners: Owners
+    time: int
+    database: DatabaseRequest | None
+
+
+def plan_layer(
+    packages: Iterable[Package],
+    cache: Cache,
+    selection: Selection | None = None,
+    *,
+    database: bool = True,
+) -> LayerPlan:
+    """The plan of the layer of `packages`: headers are read, and at most one package's payload.
+
+    (That one is the package with /etc/passwd: who owns the files depends on it.) Raises
+    RefusedPackageError and FileConflictError where the packages make no image, SurroundingsError
+    where a header cannot be had.
+    """
+    selection = selection or Selection()
+    ordered = tuple(sorted(packages, key=lambda package: (package.nevra.name, package.nevra.arch)))
+    listings = _listings(ordered, cache)
+    members = [
+        Member(str(package.nevra), found.files, selected(found.files, selection))
+        for package, found in zip(ordered, listings, strict=True)
+    ]
+    place = _database_place(listings)
+    arrangement = arrange(members, [place] if database else [])
+    cuts = [
+        Cut(package, found, _indexes(member, apart), moved)
+        for package, found, member, apart, moved in zip(
+            ordered, listings, members, arrangement.apart, arrangement.moved, strict=True
+        )
+    ]
+    shared = _shared(cuts, arrangement)
+    time = max((found.built for found in listings), default=0)
+    owners, grown, left = _owners(cuts, shared, listings, cache)
+    return LayerPlan(
+        packages=ordered,
+        cuts=tuple(_without(cut, left) for cut in cuts),
+        shared=tuple(_without(cut, left) for cut in shared),
+        directories=tuple(
+            _directory(path, entry, owners, time) for path, entry in arrangement.directories.items()
+        ),
+        grown=grown,
+        owners=owners,
+        time=time,
+        database=DatabaseRequest(ordered, listings, selection, time, arrangement.besides[0])
+        if database
+        else None,
+    )
+
+
+def _listings(packages: Sequence[Package], cache: Cache) -> tuple[Listing, ...]:
+    """The listings, in order; headers that must be fetched come several at once."""
+    remote = [p for p in packages if p.location and not p.location.url.startswith("file://")]
+    if len(remote) > 1:
+        with ThreadPoolExecutor(8) as executor:
+            tuple(executor.map(lambda package: listing(package, cache), remote))
+    return tuple(listing(package, cache) for package in packages)
+
+
+def _database_place(listings: Sequence[Listing]) -> str:
+    new = any(
+        entry.path == _NEW_DATABASE and entry.is_directory
+        for found in listings
+        for entry in found.files
+    )
+    return _NEW_DATABASE if new else _OLD_DATABASE
+
+
+def _indexes(member: Member, apart: frozenset[int]) -> tuple[int, ...]:
+    return tuple(
+        index
+        for index in member.installed
+        if index not in apart and not member.files[index].is_directory
+    )
+
+
+def _shared(cuts: Sequence[Cut], arrangement: Arrangement) -> list[Cut]:
+    chosen: dict[int, list[int]] = {}
+    for number, index in arrangement.shared:
+        chosen.setdefault(number, []).append(index)
+    return [
+        Cut(cuts[number].package, cuts[number].listing, tuple(indexes), cuts[number].moved)
+        for number, indexes in sorted(chosen.items())
+    ]
+
+
+def _owners(
+    cuts: Sequence[Cut], shared: Sequence[Cut], listings: Sequence[Listing], cache: Cache
+) -> tuple[Owners, tuple[Grown, ...], frozenset[tuple[str, int]]]:
+    """The owners, the account files if they had to grow, and whose indexes they replace."""
+    found: dict[str, Cut] = {}
+    for cut in (*cuts, *shared):
+        for index in cut.indexes:
+            path = landing(cut.listing.files[index], cut.moved)
+            if f"/{path}" in (PASSWD, GROUP):
+                found[f"/{path}"] = Cut(cut.package, cut.listing, (index,), cut.moved)
+    contents = {path: _account_file(cut, cache) for path, cut in found.items()}
+    sysusers = [one for listing_ in listings for one in listing_.sysusers]
+    owners = read_owners(contents.get(PASSWD, b""), contents.get(GROUP, b""), sysusers)
+    grown: list[Grown] = []
+    left: set[tuple[str, int]] = set()
+    for path, content in ((PASSWD, owners.passwd), (GROUP, owners.group)):
+        if content is not None and path in found:
+            cut = found[path]
+            entry = cut.listing.files[cut.indexes[0]]
+            uid, gid, _ = owners.of(entry.user, entry.group)
+            grown.append(
+                Grown(TarEntry(path[1:], entry.mode, uid, gid, len(content), entry.mtime), content)
+            )
+            left.add((cut.listing.header, cut.indexes[0]))
+    return owners, tuple(grown), frozenset(left)
+
+
+def _account_file(cut: Cut, cache: Cache) -> bytes:
+    """The content of passwd or group, kept by the digest that its package's header has."""
+    entry = cut.listing.files[cut.indexes[0]]
+    if not entry.digest:
+        return file_content(cut, cache)
+    place = cache.addressed("accounts", entry.digest)
+    try:
+        return place.read_bytes()
+    except OSError:
+        content = file_content(cut, cache)
+        cache.write(place, content)
+        return content
+
+
+def _without(cut: Cut, left: frozenset[tuple[str, int]]) -> Cut:
+    if not any(header == cut.listing.header for header, _ in left):
+        return cut
+    indexes = tuple(i for i in cut.indexes if (cut.listing.header, i) not in left)
+    return Cut(cut.package, cut.listing, indexes, cut.moved)
+
+
+def _directory(path: str, entry: FileEntry | None, owners: Owners, time: int) -> TarEntry:
+    name = f"{path}/" if path else "./"
+    if entry is None or not path:
+        # buildah makes / of the mode that is said here, and 0555 where none is.
+        return TarEntry(name, 0o040755, mtime=time if entry is None else entry.mtime)
+    uid, gid, cleared = owners.of(entry.user, entry.group)
+    return TarEntry(name, entry.mode & ~cleared, uid, gid, mtime=entry.mtime)

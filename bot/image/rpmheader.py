@@ -1,0 +1,158 @@
+"""Reading the header of an RPM file: lead, signature, header (rpm's docs/manual/format_v4.md).
+
+Headers are untrusted (a change's author built some of them), so this is plain Python: every offset
+and count is checked before it is used, and what does not fit is refused by name.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import BinaryIO
+
+from bot.errors import ChangeError
+
+LEAD = 96
+_LEAD_MAGIC = b"\xed\xab\xee\xdb"
+_MAGIC = b"\x8e\xad\xe8\x01"
+_INTRO = struct.Struct(">4s4xII")
+_ENTRY = struct.Struct(">IIiI")
+# rpm's own limits: lib/header.c (HEADER_TAGS_MAX, HEADER_DATA_MAX); ours on data is tighter.
+_MAX_ENTRIES = 0xFFFF
+_MAX_DATA = 64_000_000
+_INTEGERS = {2: (1, "B"), 3: (2, "H"), 4: (4, "I"), 5: (8, "Q")}
+_STRING, _BINARY, _STRINGS, _TRANSLATED = 6, 7, 8, 9
+
+
+class RefusedPackageError(ChangeError):
+    """A package that must not, or cannot, become part of an image; `what` names it."""
+
+    def __init__(self, package: str, why: str) -> None:
+        super().__init__(f"The package {package} is refused: {why}.")
+        self.package = package
+        self.why = why
+
+
+class Header:
+    """The tags of one header. Numbers are those of rpm's include/rpm/rpmtag.h."""
+
+    def __init__(self, name: str, content: bytes) -> None:
+        self._name = name
+        if len(content) < _INTRO.size:
+            raise RefusedPackageError(name, "its header is cut off")
+        magic, entries, size = _INTRO.unpack_from(content)
+        if magic != _MAGIC:
+            raise RefusedPackageError(name, "it has no RPM header where one should be")
+        if entries > _MAX_ENTRIES or size > _MAX_DATA:
+            raise RefusedPackageError(name, f"its header has {entries} tags and {size} bytes")
+        start = _INTRO.size + _ENTRY.size * entries
+        if len(content) < start + size:
+            raise RefusedPackageError(name, "its header is cut off")
+        self._data = content[start : start + size]
+        self._tags = {
+            tag: (kind, offset, count)
+            for tag, kind, offset, count in _ENTRY.iter_unpack(content[_INTRO.size : start])
+        }
+
+    def __contains__(self, tag: int) -> bool:
+        return tag in self._tags
+
+    def numbers(self, tag: int) -> tuple[int, ...]:
+        """The integers of a tag, none where it is absent."""
+        if tag not in self._tags:
+            return ()
+        kind, offset, count = self._tags[tag]
+        if kind not in _INTEGERS:
+            raise self._broken(tag)
+        width, letter = _INTEGERS[kind]
+        if not 0 <= offset <= len(self._data) - width * count:
+            raise self._broken(tag)
+        return struct.unpack_from(f">{count}{letter}", self._data, offset)
+
+    def number(self, tag: int) -> int | None:
+        """The only integer of a tag, or null."""
+        found = self.numbers(tag)
+        return found[0] if found else None
+
+    def texts(self, tag: int) -> tuple[str, ...]:
+        """The strings of a tag, none where it is absent; bytes that are no UTF-8 are kept."""
+        return tuple(raw.decode("utf-8", "surrogateescape") for raw in self._strings(tag))
+
+    def text(self, tag: int) -> str:
+        """The first string of a tag, or an empty one."""
+        found = self._strings(tag)
+        return found[0].decode("utf-8", "surrogateescape") if found else ""
+
+    def binary(self, tag: int) -> bytes | None:
+        """The bytes of a binary tag, or null."""
+        if tag not in self._tags:
+            return None
+        kind, offset, count = self._tags[tag]
+        if kind != _BINARY or not 0 <= offset <= len(self._data) - count:
+            raise self._broken(tag)
+        return self._data[offset : offset + count]
+
+    def _strings(self, tag: int) -> list[bytes]:
+        if tag not in self._tags:
+            return []
+        kind, offset, count = self._tags[tag]
+        if kind == _STRING:
+            count = 1
+        elif kind not in (_STRINGS, _TRANSLATED):
+            raise self._broken(tag)
+        # Each string has at least its closing zero: a count beyond that is a lie, told cheaply.
+        if not 0 <= offset <= len(self._data) - count:
+            raise self._broken(tag)
+        found = self._data[offset:].split(b"\0", count)
+        if len(found) <= count:
+            raise self._broken(tag)
+        return found[:count]
+
+    def _broken(self, tag: int) -> RefusedPackageError:
+        return RefusedPackageError(self._name, f"the tag {tag} of its header is broken")
+
+
+def read_headers(name: str, content: bytes) -> tuple[Header, Header, int]:
+    """Signature, header, and where the header ends, from the beginning of an RPM file."""
+    if not content.startswith(_LEAD_MAGIC):
+        raise RefusedPackageError(name, "it is no RPM file")
+    signature_end = LEAD + _size(name, content[LEAD : LEAD + _INTRO.size])
+    start = signature_end + -signature_end % 8
+    end = start + _size(name, content[start : start + _INTRO.size])
+    if len(content) < end:
+        raise RefusedPackageError(name, "its header is cut off")
+    return Header(name, content[LEAD:signature_end]), Header(name, content[start:end]), end
+
+
+def header_bytes(name: str, stream: BinaryIO) -> bytes:
+    """All of an RPM file up to the end of its header; the stream is left there."""
+    read = _exactly(name, stream)
+    lead = read(LEAD)
+    if not lead.startswith(_LEAD_MAGIC):
+        raise RefusedPackageError(name, "it is no RPM file")
+    intro = read(_INTRO.size)
+    size = _size(name, intro)
+    signature = intro + read(size - _INTRO.size + -size % 8)
+    intro = read(_INTRO.size)
+    return lead + signature + intro + read(_size(name, intro) - _INTRO.size)
+
+
+def _exactly(name: str, stream: BinaryIO) -> Callable[[int], bytes]:
+    def read(size: int) -> bytes:
+        content = stream.read(size)
+        if len(content) != size:
+            raise RefusedPackageError(name, "its header is cut off")
+        return content
+
+    return read
+
+
+def _size(name: str, intro: bytes) -> int:
+    if len(intro) < _INTRO.size:
+        raise RefusedPackageError(name, "its header is cut off")
+    magic, entries, size = _INTRO.unpack_from(intro)
+    if magic != _MAGIC:
+        raise RefusedPackageError(name, "it has no RPM header where one should be")
+    if entries > _MAX_ENTRIES or size > _MAX_DATA:
+        raise RefusedPackageError(name, f"its header has {entries} tags and {size} bytes")
+    return _INTRO.size + _ENTRY.size * int(entries) + int(size)

@@ -1,0 +1,103 @@
+"""Which files of a package rpm would install without documentation and unwanted languages."""
+
+from __future__ import annotations
+
+import stat
+from collections import Counter
+from dataclasses import dataclass
+
+from bot.distro import Cache, EnvironmentDocument, WorkloadDocument
+from bot.errors import MinimizeError
+from bot.image.listing import DOCUMENTATION, GHOST, FileEntry, Listing, listing
+from bot.model import Package
+
+_DOCS = "include-docs"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is left out of packages, as rpm's `--excludedocs` and `_install_langs` would.
+
+    `languages` are those whose files (%lang) are installed, as `_install_langs` lists them: only
+    the C locale by default, for no image of this kind speaks to anybody.
+    """
+
+    documentation: bool = False
+    languages: tuple[str, ...] = ("C.utf8", "C.UTF-8")
+
+
+def selection_of(environment: EnvironmentDocument, workload: WorkloadDocument) -> Selection:
+    """What an image's documents say of documentation (`include-docs`)."""
+    return Selection(documentation=_DOCS in environment.options or _DOCS in workload.options)
+
+
+def selected(files: tuple[FileEntry, ...], selection: Selection) -> tuple[int, ...]:
+    """The indexes of the files that are installed, as rpm's lib/transaction.c decides it.
+
+    A directory goes with its files: where all that a package has in it is left out, and something
+    was left out, the package's own entry for the directory is left out too.
+    """
+    skipped: set[int] = set()
+    ghosts: set[int] = set()
+    left: Counter[str] = Counter()
+    emptied: set[str] = set()
+    by_path: dict[str, int] = {}
+    for index, entry in enumerate(files):
+        directory = entry.path.rpartition("/")[0]
+        if entry.is_directory:
+            by_path[entry.path] = index
+        if entry.flags & GHOST:
+            ghosts.add(index)
+        if _is_left_out(entry, selection):
+            skipped.add(index)
+            emptied.add(directory)
+        else:
+            left[directory] += 1
+    for directory in emptied:
+        if not left[directory] and directory in by_path:
+            skipped.add(by_path[directory])
+    return tuple(i for i in range(len(files)) if i not in skipped and i not in ghosts)
+
+
+def _is_left_out(entry: FileEntry, selection: Selection) -> bool:
+    if entry.flags & DOCUMENTATION and not selection.documentation:
+        return True
+    if not entry.lang:
+        return False
+    # rpm takes a file of `en` where `en_US` is wanted.
+    return not any(
+        wanted.startswith(lang)
+        for lang in entry.lang.split("|")
+        if lang
+        for wanted in selection.languages
+    )
+
+
+def size_without_documentation(found: Listing) -> int:
+    """Bytes that a package installs without %doc files; hard links once, symbolic links too.
+
+    Where it has no %doc files this is rpm-md's installed size (RPMTAG_SIZE counts the same).
+    """
+    total = 0
+    seen: set[int] = set()
+    for entry in found.files:
+        if entry.flags & (DOCUMENTATION | GHOST):
+            continue
+        if not (stat.S_ISREG(entry.mode) or stat.S_ISLNK(entry.mode)):
+            continue
+        if entry.links:
+            if entry.links in seen:
+                continue
+            seen.add(entry.links)
+        total += entry.size
+    return total
+
+
+def installed_size_nodocs(package: Package, cache: Cache) -> int | None:
+    """`size_without_documentation` of a package, from its header; null where that cannot be had."""
+    if package.location is None:
+        return None
+    try:
+        return size_without_documentation(listing(package, cache))
+    except MinimizeError:
+        return None
