@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from bot.closure.dropping import what_if
     from bot.closure.evr import compare_evr, newest
     from bot.closure.explain import why
-    from bot.closure.pool import Pool, open_pool
+    from bot.closure.pool import Drop, Pool, open_pool
     from bot.closure.sums import totals
 
 __all__ = [
+    "Drop",
     "Pool",
     "compare_evr",
     "could_enter",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "Drop": "pool",
     "Pool": "pool",
     "compare_evr": "evr",
     "could_enter": "affected",

@@ -77,8 +77,8 @@ def from_json(content: bytes) -> Index:
 
 def derive(
     pool: Any, counts: tuple[int, ...], excluded: Callable[[], tuple[int, ...]]
-) -> tuple[Index, dict[str, list[int]]]:
-    """The index of a freshly loaded pool and its packages by source; adds providers of files.
+) -> tuple[Index, list[tuple[str, int]]]:
+    """The index of a freshly loaded pool, and each package with its source; adds file provides.
 
     `pool` is spent afterwards: it now holds file provides of its own.
     """
@@ -103,14 +103,14 @@ def _owns(solvable: Any, path: int) -> bool:
 
 def _survey(
     pool: Any, unread: frozenset[str]
-) -> tuple[tuple[int, ...], dict[str, tuple[int, ...]], dict[str, list[int]]]:
+) -> tuple[tuple[int, ...], dict[str, tuple[int, ...]], list[tuple[str, int]]]:
     seekers: list[int] = []
     obsoletes: dict[str, list[int]] = {}
-    sources: dict[str, list[int]] = {}
+    sources: list[tuple[str, int]] = []
     seeks: dict[int, bool] = {}
     for solvable in pool.solvables:
         number = solvable.id
-        sources.setdefault(source_name(solvable), []).append(number)
+        sources.append((source_name(solvable), number))
         for dependency in solvable.lookup_idarray(solv.SOLVABLE_OBSOLETES):
             for name in names_in(pool.dep2str(dependency)):
                 obsoletes.setdefault(name, []).append(number)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bot.distro import Cache
     from bot.distro.snapshot import Snapshot, SnapshotRepository
 
-FORMAT = 2
+FORMAT = 3
 MetadataFile = Callable[["SnapshotRepository", str], Path | None]
 """Fetches a file by type, verified and decompressed; null where the repository has none."""
 
@@ -38,17 +38,27 @@ class Loaded:
     repositories: tuple[Any, ...]
     index: Index
     index_path: Path
+    _sources: bytes | None = None
 
-    def sources(self) -> dict[str, list[int]]:
-        """The packages of each source package, by the source's name."""
-        try:
-            sources: dict[str, list[int]] = json.loads(sources_path(self.index_path).read_bytes())
-        except (OSError, ValueError):
-            sources = {}
-            for repo in self.repositories:
-                for solvable in repo.solvables:
-                    sources.setdefault(indexes.source_name(solvable), []).append(solvable.id)
-        return sources
+    def of_source(self, source: str) -> tuple[int, ...]:
+        """The packages of a source package, sources themselves among them."""
+        if self._sources is None:
+            try:
+                self._sources = _sources_path(self.index_path).read_bytes()
+            except OSError:
+                self._sources = b""
+            body = self._sources[:-_SEAL_SIZE]
+            if self._sources != _sealed(body):
+                survey = (
+                    (indexes.source_name(s), s.id) for r in self.repositories for s in r.solvables
+                )
+                self._sources = _written(survey)
+        # Looked for, not parsed: a command asks for one or two of tens of thousands.
+        start = self._sources.find(f"\n{source}\t".encode())
+        if start < 0:
+            return ()
+        line = self._sources[start + 1 : self._sources.index(b"\n", start + 1)]
+        return tuple(map(int, line.split(b"\t")[1].split()))
 
 
 class SnapshotCache:
@@ -86,7 +96,7 @@ class SnapshotCache:
             index, sources = indexes.derive(
                 pool, counts, lambda: excluded_packages(pool, snapshot, self._file_of)
             )
-            self._cache.write(sources_path(path), json.dumps(sources).encode())
+            self._cache.write(_sources_path(path), _written(sources))
             self._cache.write(path, indexes.to_json(index))
         # Loaded again: the first run's pool is the same as every later one's.
         loaded = self._load_all(snapshot, index)
@@ -193,9 +203,25 @@ class SnapshotCache:
         self._cache.write(path.with_suffix(".crc"), seal.encode())
 
 
-def sources_path(index_path: Path) -> Path:
+_SEAL_SIZE = 10
+
+
+def _sealed(body: bytes) -> bytes:
+    return body + b"\n%08x\n" % zlib.crc32(body)
+
+
+def _sources_path(index_path: Path) -> Path:
     """Where the packages of each source package are kept: only few commands need them."""
-    return index_path.with_suffix(".sources.json")
+    return index_path.with_suffix(".sources")
+
+
+def _written(sources: Iterable[tuple[str, int]]) -> bytes:
+    """Lines of a source package and its packages; at last a checksum."""
+    packages: dict[str, list[str]] = {}
+    for source, number in sources:
+        packages.setdefault(source, []).append(str(number))
+    lines = "".join(f"\n{source}\t{' '.join(ids)}" for source, ids in sorted(packages.items()))
+    return _sealed(lines.encode())
 
 
 def new_pool(arch: str) -> Any:

@@ -31,7 +31,7 @@ from bot.model.package import Package
 if TYPE_CHECKING:
     from bot.distro.snapshot import SnapshotRepository
 
-KEPT_LAYERS = 8
+KEPT_LAYERS = 32
 
 
 class LayerSpec(NamedTuple):
@@ -73,8 +73,7 @@ class Stage:
         self._owners = owners
         self._excluded = frozenset(loaded.index.excluded)
         self._excluded_list = list(loaded.index.excluded)
-        self._sources: dict[str, list[int]] | None = None
-        self._read_sources = loaded.sources
+        self._of_source = loaded.of_source
         self._repository_of = {
             repo.id: r for repo, r in zip(loaded.repositories, repositories, strict=True)
         }
@@ -163,11 +162,9 @@ class Stage:
 
     def published(self, source: str) -> tuple[int, ...]:
         """The numbers of all published packages of a source package, excluded or not."""
-        if self._sources is None:
-            self._sources = self._read_sources()
         return tuple(
             number
-            for number in self._sources.get(source, ())
+            for number in self._of_source(source)
             if self._arches.get(number, self.pool.id2solvable(number).archid)
             not in self._source_arches
         )

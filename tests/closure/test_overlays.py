@@ -188,7 +188,7 @@ def test_a_path_that_only_the_overlay_requires_is_looked_up(tiny, h, path):
 
 def test_many_overlays_one_after_the_other(pool, h):
     """More than the pool keeps: each is right, also when it comes back."""
-    overlays = [app(h, f"0:{n}-1") for n in range(1, 25)]
+    overlays = [app(h, f"0:{n}-1") for n in range(1, 80)]
     for _ in range(2):
         for n, overlay in enumerate(overlays, 1):
             closure = pool.solve(h.request("user"), overlay)

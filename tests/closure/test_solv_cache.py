@@ -46,7 +46,7 @@ def test_a_changed_repository_is_read_again_and_the_other_is_not(tiny, h, base):
     assert [name for name, type_ in tiny.fetched if type_ == "primary"] == ["other"]
 
 
-@pytest.mark.parametrize("suffix", [".solv", ".crc", ".json"])
+@pytest.mark.parametrize("suffix", [".solv", ".crc", ".json", ".sources"])
 @pytest.mark.parametrize("content", [b"", b"garbage", b'{"counts": []}', None, "half", "flip"])
 def test_a_damaged_cache_is_made_again(tiny, h, base, suffix, content):
     first = answer(tiny.pool(base), h)
@@ -62,6 +62,7 @@ def test_a_damaged_cache_is_made_again(tiny, h, base, suffix, content):
             path.write_bytes(content)
     assert answer(tiny.pool(base), h) == first
     assert answer(tiny.pool(base), h) == first
+    assert [p.nevra.name for p in tiny.pool(base).published("lib")] == ["lib"]
 
 
 def test_the_cache_of_another_index_is_not_taken_for_this(tiny, h, base):
