@@ -1,0 +1,48 @@
+"""History: what every image was, day by day, what moved it, and how its objectives stood.
+
+It lives in the store's file and is written under the store's lock; reading has a connection of its
+own. Closures are kept as differences: a package's stay in an image is one row.
+"""
+
+from bot.store.history.history import History, open_history
+from bot.store.history.values import (
+    Acceptance,
+    Cause,
+    ClosureFacts,
+    Contents,
+    DriftIssue,
+    Evaluated,
+    Evaluation,
+    HistoryImage,
+    Link,
+    Member,
+    MergedChange,
+    MergedEffect,
+    ObjectiveState,
+    Place,
+    Point,
+    Run,
+    Step,
+)
+
+__all__ = [
+    "Acceptance",
+    "Cause",
+    "ClosureFacts",
+    "Contents",
+    "DriftIssue",
+    "Evaluated",
+    "Evaluation",
+    "History",
+    "HistoryImage",
+    "Link",
+    "Member",
+    "MergedChange",
+    "MergedEffect",
+    "ObjectiveState",
+    "Place",
+    "Point",
+    "Run",
+    "Step",
+    "open_history",
+]

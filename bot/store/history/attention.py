@@ -1,0 +1,190 @@
+"""Questions about what is promised: objectives, accepted growth, merged changes, issues."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from bot.model.image import ImageKey
+from bot.store.history.reading import Reading
+from bot.store.history.rows import KEY, key_of, key_values, merged_of
+from bot.store.history.values import (
+    Acceptance,
+    DriftIssue,
+    MergedChange,
+    MergedEffect,
+    ObjectiveState,
+    Place,
+    Row,
+)
+
+_VALUES = f"""
+    select {KEY}, objective, metric, value, "limit", target, target_by, met, reason,
+        first.started as since, last.started as until
+    from objective_values
+    join images on images.id = objective_values.image
+    join runs as first on first.id = objective_values.from_run
+    left join runs as last on last.id = objective_values.until_run
+"""
+
+
+class Attention(Reading):
+    """Of objectives and of what people decided."""
+
+    def objective_headings(self, *, gone: bool = False) -> tuple[Row, ...]:
+        """Each objective: `id`, `name`, `description`, `maintainer`, `workload`, `document`."""
+        where = "" if gone else "where gone_run is null"
+        rows = self.rows(f"select * from objectives {where} order by name, id")
+        for row in rows:
+            row["document"] = json.loads(row["document"])
+        return tuple(rows)
+
+    def objective_states(self, objective: str | None = None) -> tuple[ObjectiveState, ...]:
+        """How objectives stand as of the last run, by objective, image and metric."""
+        where, values = "objective_values.until_run is null", []
+        if objective is not None:
+            where, values = f"{where} and objective = ?", [objective]
+        return self._states(where, values)
+
+    def objective_history(
+        self,
+        objective: str,
+        key: ImageKey | None = None,
+        metric: str | None = None,
+        since: str | None = None,
+    ) -> tuple[ObjectiveState, ...]:
+        """How an objective stood, a state for as long as it lasted, oldest first."""
+        where, values = "objective = ?", [objective]
+        if key is not None:
+            where += (
+                " and objective_values.image = (select id from images where workload = ?"
+                " and environment = ? and repository = ? and arch = ?)"
+            )
+            values += key_values(key)
+        if metric is not None:
+            where, values = f"{where} and metric = ?", [*values, metric]
+        if since is not None:
+            where += " and (last.started is null or last.started > ?)"
+            values.append(since)
+        return self._states(where, values)
+
+    def recent_objective_states(self, since: str) -> tuple[ObjectiveState, ...]:
+        """All states that held at or after a time: what trends are made of."""
+        return self._states(
+            "(objective_values.until_run is null or objective_values.until_run >= coalesce("
+            "(select id from runs where started >= ? order by started limit 1), 0))",
+            [since],
+        )
+
+    def _states(self, where: str, values: Sequence[Any]) -> tuple[ObjectiveState, ...]:
+        rows = self.rows(f"{_VALUES} where {where}", values)
+        found = [
+            ObjectiveState(
+                objective=r["objective"],
+                key=key_of(r),
+                metric=r["metric"],
+                value=r["value"],
+                limit=r["limit"],
+                target=r["target"],
+                target_by=r["target_by"],
+                met=None if r["met"] is None else bool(r["met"]),
+                reason=r["reason"] or "",
+                since=r["since"],
+                until=r["until"],
+            )
+            for r in rows
+        ]
+        return tuple(sorted(found, key=lambda s: (s.objective, s.key, s.metric, s.since or "")))
+
+    def acceptances(self, objective: str | None = None, limit: int = 200) -> tuple[Acceptance, ...]:
+        """Accepted growth, newest first."""
+        where, values = ("where objective = ?", [objective]) if objective else ("", [])
+        rows = self.rows(
+            f"select * from accepted_growth {where} order by accepted desc, id desc limit ?",
+            [*values, limit],
+        )
+        found = []
+        for row in rows:
+            del row["id"]
+            key = ImageKey(
+                row.pop("workload"),
+                row.pop("environment"),
+                row.pop("image_repository"),
+                row.pop("arch"),
+            )
+            found.append(Acceptance(**row, key=key))
+        return tuple(found)
+
+    def merged_changes(
+        self, *, landed: bool | None = None, limit: int = 100
+    ) -> tuple[MergedChange, ...]:
+        """Merged pull requests, newest first, without their effects; those that have or have not
+        arrived in some image only if asked."""
+        where = {None: "", True: "where landed_run is not null", False: "where landed_run is null"}
+        rows = self.rows(
+            f"select * from merged_changes {where[landed]} order by merged desc, id desc limit ?",
+            [limit],
+        )
+        return tuple(merged_of(row) for row in rows)
+
+    def merged_change(self, number: int) -> MergedChange | None:
+        """One merged pull request, with what its check measured in each image."""
+        rows = self.rows("select * from merged_changes where id = ?", [number])
+        if not rows:
+            return None
+        effects = self.rows(
+            f"select {KEY}, merged_effects.* from merged_effects"
+            " join images on images.id = merged_effects.image where change = ?",
+            [number],
+        )
+        found = [
+            MergedEffect(
+                key_of(row),
+                row["evidence"],
+                row["packages_before"],
+                row["packages_after"],
+                row["size_before"],
+                row["size_after"],
+                json.loads(row["names"]),
+                row["landed_run"],
+            )
+            for row in effects
+        ]
+        merged = merged_of(rows[0])
+        return MergedChange(
+            **{
+                **{name: getattr(merged, name) for name in MergedChange.__slots__},
+                "effects": tuple(sorted(found, key=lambda effect: effect.key)),
+            }
+        )
+
+    def waiting_changes(self, since: str) -> tuple[MergedChange, ...]:
+        """Pull requests merged at or after a time, oldest first, with their effects: those that a
+        step may be made of."""
+        rows = self.rows(
+            "select id from merged_changes where merged >= ? order by merged, id", [since]
+        )
+        found = (self.merged_change(row["id"]) for row in rows)
+        return tuple(change for change in found if change is not None)
+
+    def issue(self, subject: str, place: Place) -> DriftIssue | None:
+        """The issue about a subject in a place, or null if there never was one."""
+        rows = self.rows(
+            "select * from drift_issues where subject = ? and forge = ? and repository = ?",
+            [subject, place.forge, place.repository],
+        )
+        return _issue(rows[0]) if rows else None
+
+    def issues(self, *, state: str = "open") -> tuple[DriftIssue, ...]:
+        """Our issues that are open (or closed), by subject."""
+        rows = self.rows(
+            "select * from drift_issues where state = ? order by subject, forge, repository",
+            [state],
+        )
+        return tuple(_issue(row) for row in rows)
+
+
+def _issue(row: Row) -> DriftIssue:
+    place = Place(row.pop("forge"), row.pop("repository"))
+    return DriftIssue(**row, place=place)

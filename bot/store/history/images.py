@@ -1,0 +1,314 @@
+"""Questions about one image: its curve, its steps, its packages and their links, at any time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bot.model.image import ImageKey
+from bot.store.history.reading import Reading
+from bot.store.history.rows import (
+    CAUSES,
+    KEY,
+    cause_of,
+    facts_columns,
+    facts_of,
+    key_of,
+    key_values,
+    member_of,
+    run_of,
+    snapshot_of,
+)
+from bot.store.history.values import (
+    Cause,
+    Contents,
+    Evaluation,
+    HistoryImage,
+    Link,
+    Member,
+    Point,
+    Row,
+    Run,
+    Step,
+)
+
+_STEPS = f"""
+    select {KEY}, steps.image, steps.run, runs.started, steps.delta, steps.known_delta,
+        steps.packages_delta, {facts_columns("old", "old_")}, {facts_columns("new", "new_")}
+    from steps
+    join images on images.id = steps.image
+    join runs on runs.id = steps.run
+    join closures as old on old.id = steps.before_closure
+    join closures as new on new.id = steps.after_closure
+"""
+
+
+def moment(at: str) -> str:
+    """An RFC 3339 time as it is kept; a date alone is the end of that day."""
+    return f"{at}T23:59:59.999999Z" if len(at) == len("2027-03-01") else at
+
+
+class ImageQueries(Reading):
+    """Of images. `at` is an RFC 3339 time or a date; null is now."""
+
+    def images(self, *, gone: bool = False) -> tuple[HistoryImage, ...]:
+        """The images that history knows, by key; those no document describes only if asked."""
+        where = "" if gone else "where gone_run is null"
+        rows = self.rows(f"select *, {KEY} from images {where}")
+        found = (HistoryImage(r["id"], key_of(r), r["gone_run"] is not None) for r in rows)
+        return tuple(sorted(found, key=lambda image: image.key))
+
+    def image(self, key: ImageKey) -> HistoryImage | None:
+        """One image, or null if no run evaluated it."""
+        rows = self.rows(
+            "select * from images where workload = ? and environment = ? and repository = ?"
+            " and arch = ?",
+            key_values(key),
+        )
+        return HistoryImage(rows[0]["id"], key, rows[0]["gone_run"] is not None) if rows else None
+
+    def runs(self, limit: int = 50) -> tuple[Run, ...]:
+        """The latest runs, newest first."""
+        rows = self.rows("select * from runs order by id desc limit ?", [limit])
+        return tuple(run_of(row) for row in rows)
+
+    def run_at(self, at: str | None = None) -> Run | None:
+        """The last run that began at or before a time."""
+        if at is None:
+            rows = self.rows("select * from runs order by id desc limit 1")
+        else:
+            rows = self.rows(
+                "select * from runs where started <= ? order by started desc limit 1", [moment(at)]
+            )
+        return run_of(rows[0]) if rows else None
+
+    def evaluation(self, key: ImageKey, at: str | None = None) -> Evaluation | None:
+        """What an image was at a time: its last evaluation until then, or null."""
+        found = self._placed(key, at)
+        if found is None:
+            return None
+        rows = self.rows(
+            f"select evaluations.run, runs.started, evaluations.closure,"
+            f" snapshots.digest as snapshot_digest, snapshots.repositories,"
+            f" {facts_columns('closures')} from evaluations"
+            " join runs on runs.id = evaluations.run"
+            " join snapshots on snapshots.id = evaluations.snapshot"
+            " join closures on closures.id = evaluations.closure"
+            " where evaluations.image = ? and evaluations.run = ?",
+            found,
+        )
+        row = rows[0]
+        return Evaluation(
+            row["run"], row["started"], snapshot_of(row), row["closure"], facts_of(row)
+        )
+
+    def latest_evaluations(self) -> dict[ImageKey, Evaluation]:
+        """The last evaluation of every image that is described."""
+        rows = self.rows(
+            f"select {KEY}, evaluations.run, runs.started, evaluations.closure,"
+            f" snapshots.digest as snapshot_digest, snapshots.repositories,"
+            f" {facts_columns('closures')} from images"
+            " join evaluations on evaluations.image = images.id and evaluations.run ="
+            " (select max(run) from evaluations as e where e.image = images.id)"
+            " join runs on runs.id = evaluations.run"
+            " join snapshots on snapshots.id = evaluations.snapshot"
+            " join closures on closures.id = evaluations.closure"
+            " where images.gone_run is null"
+        )
+        return {
+            key_of(row): Evaluation(
+                row["run"], row["started"], snapshot_of(row), row["closure"], facts_of(row)
+            )
+            for row in rows
+        }
+
+    def history(
+        self,
+        key: ImageKey,
+        since: str | None = None,
+        until: str | None = None,
+        *,
+        every: bool = False,
+    ) -> tuple[Point, ...]:
+        """An image's curve, oldest first: the points where it changed, its first and its last.
+
+        With `every` one point for each evaluation.
+        """
+        rows = self.rows(
+            f"select evaluations.run, runs.started as evaluated, evaluations.closure from images"
+            f" cross join evaluations on evaluations.image = images.id"
+            f" join runs on runs.id = evaluations.run"
+            f" where {_IS_KEY} and runs.started >= ? and runs.started <= ?"
+            " order by evaluations.run",
+            [*key_values(key), since or "", moment(until) if until else "~"],
+        )
+        last = len(rows) - 1
+        kept = [
+            row
+            for index, row in enumerate(rows)
+            if every or index in (0, last) or row["closure"] != rows[index - 1]["closure"]
+        ]
+        facts = self._figures(row["closure"] for row in kept)
+        return tuple(Point(**row, **facts[row["closure"]]) for row in kept)
+
+    def _figures(self, closures: Iterable[int]) -> dict[int, Row]:
+        numbers = sorted(set(closures))
+        rows = self.rows(
+            "select id, status, packages, installed_size, known_size, layer_size from closures"
+            " where id in (select value from json_each(?))",
+            [json.dumps(numbers)],
+        )
+        return {row.pop("id"): row for row in rows}
+
+    def steps(
+        self,
+        key: ImageKey,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int = 1000,
+    ) -> tuple[Step, ...]:
+        """An image's steps with their causes, newest first."""
+        rows = self.rows(
+            f"{_STEPS} where steps.image = (select id from images where {_IS_KEY})"
+            " and runs.started >= ? and runs.started <= ? order by steps.run desc limit ?",
+            [*key_values(key), since or "", moment(until) if until else "~", limit],
+        )
+        return self.steps_of(rows)
+
+    def step(self, key: ImageKey, run: int) -> Step | None:
+        """The step of an image at a run, or null if it did not move then."""
+        rows = self.rows(
+            f"{_STEPS} where steps.image = (select id from images where {_IS_KEY})"
+            " and steps.run = ?",
+            [*key_values(key), run],
+        )
+        return self.steps_of(rows)[0] if rows else None
+
+    def steps_of(self, rows: Sequence[Row]) -> tuple[Step, ...]:
+        """Steps with their causes, from rows of steps."""
+        places = json.dumps([[row["image"], row["run"]] for row in rows])
+        causes: dict[tuple[int, int], list[Cause]] = {}
+        for row in self.rows(
+            f"with places as materialized (select value ->> 0 as image, value ->> 1 as run"
+            f" from json_each(?)) {_CAUSES_AT}",
+            [places],
+        ):
+            causes.setdefault((row["image"], row["run"]), []).append(cause_of(row))
+        return tuple(
+            Step(
+                key_of(row),
+                row["run"],
+                row["started"],
+                facts_of(row, "old_"),
+                facts_of(row, "new_"),
+                row["delta"],
+                row["known_delta"],
+                row["packages_delta"],
+                tuple(causes.get((row["image"], row["run"]), ())),
+            )
+            for row in rows
+        )
+
+    def contents(self, key: ImageKey, at: str | None = None, *, links: bool = True) -> Contents:
+        """An image's packages at a time, and who requires what of whom among them.
+
+        While it is unsolvable these are those of its last solvable state.
+        """
+        found = self._placed(key, at)
+        if found is None:
+            return Contents()
+        return self.contents_at(*found, links=links)
+
+    def contents_at(self, image: int, run: int, *, links: bool = True) -> Contents:
+        """As `contents`, by numbers."""
+        rows = self.rows(
+            "select packages.*, image_packages.requested from image_packages"
+            " join packages on packages.id = image_packages.package"
+            f" where {_THERE}",
+            [image, run, run],
+        )
+        found = sorted(((member_of(row), row["id"]) for row in rows), key=lambda pair: pair[0])
+        members = tuple(member for member, _ in found)
+        asked = self.rows(
+            "select closures.requests from evaluations join closures on closures.id = closure"
+            " where evaluations.image = ? and run <= ? order by run desc limit 1",
+            [image, run],
+        )
+        requests = tuple(json.loads(asked[0]["requests"])) if asked else ()
+        if not links:
+            return Contents(members, (), requests)
+        places = {number: index for index, (_, number) in enumerate(found)}
+        return Contents(members, self._links(image, run, members, places), requests)
+
+    def _links(
+        self, image: int, run: int, members: Sequence[Member], places: dict[int, int]
+    ) -> tuple[Link, ...]:
+        named: dict[str, list[int]] = {}
+        for index, member in enumerate(members):
+            named.setdefault(f"{member.nevra.name}.{member.nevra.arch}", []).append(index)
+        rows = self.rows(
+            "select requirements.package, capabilities.text as capability,"
+            " targets.text as target, requirements.kind from image_packages"
+            " join requirements on requirements.package = image_packages.package"
+            " join capabilities on capabilities.id = requirements.capability"
+            " join capabilities as targets on targets.id = requirements.target"
+            " join images on images.id = image_packages.image"
+            f" where {_THERE} and (requirements.kind = 'requires' or images.weak)",
+            [image, run, run],
+        )
+        return tuple(
+            sorted(
+                {
+                    Link(places[row["package"]], row["capability"], target, row["kind"])
+                    for row in rows
+                    for target in named.get(row["target"], ())
+                }
+            )
+        )
+
+    def inputs(self) -> dict[ImageKey, str]:
+        """What the last answer for each image hung on."""
+        rows = self.rows(
+            f"select {KEY}, inputs.digest from inputs join images on images.id = inputs.image"
+        )
+        return {key_of(row): row["digest"] for row in rows}
+
+    def closure_digests(self) -> dict[ImageKey, str]:
+        """The digest of each image's last closure."""
+        rows = self.rows(
+            f"select {KEY}, closures.digest from images"
+            " join evaluations on evaluations.image = images.id and evaluations.run ="
+            " (select max(run) from evaluations as e where e.image = images.id)"
+            " join closures on closures.id = evaluations.closure"
+        )
+        return {key_of(row): row["digest"] for row in rows}
+
+    def _placed(self, key: ImageKey, at: str | None) -> tuple[int, int] | None:
+        """The numbers of an image and of its last run until a time."""
+        values: list[Any] = key_values(key)
+        until = ""
+        if at is not None:
+            until = "and run <= coalesce((select id from runs where started <= ?"
+            until += " order by started desc limit 1), 0)"
+        rows = self.rows(
+            f"select images.id, (select max(run) from evaluations"
+            f" where image = images.id {until}) as run from images where {_IS_KEY}",
+            [moment(at), *values] if at is not None else values,
+        )
+        if not rows or rows[0]["run"] is None:
+            return None
+        return rows[0]["id"], rows[0]["run"]
+
+
+_IS_KEY = (
+    "images.workload = ? and images.environment = ? and images.repository = ? and images.arch = ?"
+)
+_THERE = (
+    "image_packages.image = ? and image_packages.from_run <= ?"
+    " and (image_packages.until_run is null or image_packages.until_run > ?)"
+)
+_CAUSES_AT = CAUSES.replace(
+    "from causes",
+    "from places cross join causes on causes.image = places.image and causes.run = places.run",
+) + (" order by causes.image, causes.run, causes.position")

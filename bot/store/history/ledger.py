@@ -1,0 +1,229 @@
+"""Writing what is promised: merged pull requests, objectives, accepted growth, issues."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sqlite_utils import Database
+
+from bot.model.image import ImageKey
+from bot.store.history.rows import key_values
+from bot.store.history.values import Acceptance, DriftIssue, MergedChange, ObjectiveState
+from bot.store.store import Store
+
+Heading = Mapping[str, str]
+"""Of an objective: `name`, `description`, `maintainer`, `workload`, and its `document` as JSON."""
+
+
+class LedgerRecorder:
+    """What of the recorder is not about closures."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forgets the numbers of rows that may not be there after all."""
+        self._images: dict[ImageKey, int] = {}
+        self._snapshots: dict[str, int] = {}
+        self._packages: dict[tuple[Any, ...], int] = {}
+        self._nevras: dict[str, int] = {}
+        self._texts: dict[str, int] = {}
+        self._known_links: set[tuple[int, int, int, str]] = set()
+
+    def _image(self, db: Database, key: ImageKey) -> int:
+        number = self._images.get(key)
+        if number is None:
+            db.execute(
+                "insert or ignore into images (workload, environment, repository, arch)"
+                " values (?, ?, ?, ?)",
+                key_values(key),
+            )
+            number = db.execute(
+                "select id from images where workload = ? and environment = ?"
+                " and repository = ? and arch = ?",
+                key_values(key),
+            ).fetchone()[0]
+            assert isinstance(number, int)
+            self._images[key] = number
+        return number
+
+    def record_merged(self, change: MergedChange) -> int:
+        """Keeps a merged pull request with what its check measured; its number. Again is nothing
+        new: a later check of the same head replaces the figures until the change has landed."""
+        try:
+            with self._store.writing() as db:
+                return self._record_merged(db, change)
+        except BaseException:
+            self._forget()
+            raise
+
+    def _record_merged(self, db: Database, change: MergedChange) -> int:
+        row = db.execute(
+            "insert into merged_changes (forge, repository, number, title, author, url, head_sha,"
+            " merged, check_id, sources) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " on conflict (forge, repository, number) do update set title = excluded.title,"
+            " check_id = excluded.check_id, sources = excluded.sources returning id, landed_run",
+            [
+                change.forge,
+                change.repository,
+                change.number,
+                change.title,
+                change.author,
+                change.url,
+                change.head_sha,
+                change.merged,
+                change.check_id,
+                json.dumps(dict(change.sources)),
+            ],
+        ).fetchone()
+        if row[1] is None:
+            for effect in change.effects:
+                db.execute(
+                    "insert or replace into merged_effects (change, image, evidence,"
+                    " packages_before, packages_after, size_before, size_after, names)"
+                    " values (?, ?, ?, ?, ?, ?, ?, ?)",
+                    [
+                        row[0],
+                        self._image(db, effect.key),
+                        effect.evidence,
+                        effect.packages_before,
+                        effect.packages_after,
+                        effect.size_before,
+                        effect.size_after,
+                        json.dumps(dict(effect.names)),
+                    ],
+                )
+        return int(row[0])
+
+    def record_landed(self, run: int, landed: Collection[tuple[int, ImageKey]]) -> None:
+        """Says in which images merged changes arrived with this run."""
+        with self._store.writing() as db:
+            for change, key in landed:
+                db.execute(
+                    "update merged_changes set landed_run = coalesce(landed_run, ?) where id = ?",
+                    [run, change],
+                )
+                db.execute(
+                    "insert into merged_effects (change, image, evidence, names, landed_run)"
+                    " values (?, ?, 'landed', '{}', ?)"
+                    " on conflict (change, image) do update set"
+                    " landed_run = coalesce(landed_run, excluded.landed_run)",
+                    [change, self._image(db, key), run],
+                )
+
+    def record_objectives(
+        self,
+        run: int,
+        headings: Mapping[str, Heading],
+        states: Iterable[ObjectiveState],
+    ) -> None:
+        """Keeps how every objective stands; a row is written only for what is not as it was."""
+        wanted = {(s.objective, self._image_of(s), s.metric): s for s in states}
+        with self._store.writing() as db:
+            self._headings(db, run, headings)
+            there = {
+                (row["objective"], row["image"], row["metric"]): row
+                for row in db.query("select * from objective_values where until_run is null")
+            }
+            for place, row in there.items():
+                state = wanted.get(place)
+                if state is not None and _values(state) == tuple(row[c] for c in _COLUMNS):
+                    del wanted[place]
+                    continue
+                db.execute(
+                    "update objective_values set until_run = ? where objective = ? and image = ?"
+                    " and metric = ? and from_run = ?",
+                    [run, *place, row["from_run"]],
+                )
+            for place, state in wanted.items():
+                db.execute(
+                    "insert or replace into objective_values (objective, image, metric, from_run,"
+                    ' value, "limit", target, target_by, met, reason)'
+                    " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    [*place, run, *_values(state)],
+                )
+
+    def _image_of(self, state: ObjectiveState) -> int:
+        known = self._images.get(state.key)
+        if known is not None:
+            return known
+        with self._store.writing() as db:
+            return self._image(db, state.key)
+
+    def _headings(self, db: Database, run: int, headings: Mapping[str, Heading]) -> None:
+        for id_, heading in headings.items():
+            db.execute(
+                "insert into objectives (id, name, description, maintainer, workload, document,"
+                " first_run) values (?, ?, ?, ?, ?, ?, ?) on conflict (id) do update set"
+                " name = excluded.name, description = excluded.description,"
+                " maintainer = excluded.maintainer, workload = excluded.workload,"
+                " document = excluded.document, gone_run = null",
+                [
+                    id_,
+                    heading["name"],
+                    heading["description"],
+                    heading["maintainer"],
+                    heading["workload"],
+                    heading["document"],
+                    run,
+                ],
+            )
+        for (id_,) in list(db.execute("select id from objectives where gone_run is null")):
+            if id_ not in headings:
+                db.execute("update objectives set gone_run = ? where id = ?", [run, id_])
+
+    def record_acceptance(self, acceptance: Acceptance) -> None:
+        """Keeps accepted growth; the same objective of the same head commit counts once, the last
+        reason stays."""
+        row = asdict(acceptance)
+        key: ImageKey = acceptance.key
+        del row["key"]
+        row["workload"], row["environment"] = key.workload, key.environment
+        row["image_repository"], row["arch"] = key.repository, key.arch
+        with self._store.writing() as db:
+            db.execute(
+                "delete from accepted_growth where forge = ? and repository = ? and number = ?"
+                " and head_sha = ? and objective = ? and workload = ? and environment = ?"
+                " and image_repository = ? and arch = ? and metric = ?",
+                [
+                    acceptance.forge,
+                    acceptance.repository,
+                    acceptance.number,
+                    acceptance.head_sha,
+                    acceptance.objective,
+                    *key_values(key),
+                    acceptance.metric,
+                ],
+            )
+            db.table("accepted_growth").insert(row)
+
+    def record_issue(self, issue: DriftIssue) -> None:
+        """Keeps where the issue about a subject is, and what it says."""
+        with self._store.writing() as db:
+            db.execute(
+                "insert or replace into drift_issues (subject, forge, repository, issue, url,"
+                " state, opened, changed, body) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    issue.subject,
+                    issue.place.forge,
+                    issue.place.repository,
+                    issue.issue,
+                    issue.url,
+                    issue.state,
+                    issue.opened,
+                    issue.changed,
+                    issue.body,
+                ],
+            )
+
+
+_COLUMNS = ("value", "limit", "target", "target_by", "met", "reason")
+
+
+def _values(state: ObjectiveState) -> tuple[Any, ...]:
+    met = None if state.met is None else int(state.met)
+    return (state.value, state.limit, state.target, state.target_by, met, state.reason)

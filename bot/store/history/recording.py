@@ -1,0 +1,332 @@
+"""Writing history: each call is one transaction under the store's lock, there or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlite_utils import Database
+
+from bot.model.closure import SnapshotState
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.store.history.ledger import LedgerRecorder
+from bot.store.history.values import Cause, Evaluated, Member
+from bot.store.store import now
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """An image that is what it was: `inputs` are the same, or they came to the same closure."""
+
+    key: ImageKey
+    snapshot: SnapshotState
+    inputs: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An image that is not what it was, and the causes; of an image's first evaluation none."""
+
+    evaluated: Evaluated
+    causes: tuple[Cause, ...] = ()
+
+
+class Recorder(LedgerRecorder):
+    """Writes what a run finds. What it learnt of numbers is kept until a transaction fails."""
+
+    def begin_run(self, started: str | None = None) -> int:
+        """A new run, and its number."""
+        with self._store.writing() as db:
+            return _id(db, "insert into runs (started) values (?)", [started or now()])
+
+    def finish_run(
+        self, run: int, *, images: int, solved: int, moved: int, failed: Sequence[str] = ()
+    ) -> None:
+        """Says that a run is over, and what it came to; `failed` are sentences."""
+        with self._store.writing() as db:
+            db.execute(
+                "update runs set finished = ?, images = ?, solved = ?, moved = ?, failed = ?"
+                " where id = ?",
+                [now(), images, solved, moved, json.dumps(list(failed)), run],
+            )
+
+    def record(self, run: int, found: Iterable[Same | Moved]) -> None:
+        """Keeps the evaluation of some images; all of it or nothing."""
+        try:
+            with self._store.writing() as db:
+                for one in found:
+                    if isinstance(one, Same):
+                        self._same(db, run, one)
+                    else:
+                        self._moved(db, run, one)
+        except BaseException:
+            self._forget()
+            raise
+
+    def mark_gone(self, run: int, described: Collection[ImageKey]) -> None:
+        """Says which images no document describes any more; those that came back are not gone."""
+        wanted = set(described)
+        with self._store.writing() as db:
+            rows = list(db.query("select * from images"))
+            for row in rows:
+                key = ImageKey(row["workload"], row["environment"], row["repository"], row["arch"])
+                gone = None if key in wanted else (row["gone_run"] or run)
+                if gone != row["gone_run"]:
+                    db.execute("update images set gone_run = ? where id = ?", [gone, row["id"]])
+
+    # -- one image ------------------------------------------------------------------------------
+
+    def _same(self, db: Database, run: int, same: Same) -> None:
+        image = self._image(db, same.key)
+        snapshot = self._snapshot(db, run, same.key, same.snapshot)
+        db.execute(
+            "insert or replace into evaluations (image, run, snapshot, closure)"
+            " select image, ?, ?, closure from evaluations where image = ?"
+            " order by run desc limit 1",
+            [run, snapshot, image],
+        )
+        self._inputs(db, image, same.inputs)
+
+    def _moved(self, db: Database, run: int, moved: Moved) -> None:
+        evaluated = moved.evaluated
+        image = self._image(db, evaluated.key)
+        snapshot = self._snapshot(db, run, evaluated.key, evaluated.snapshot)
+        before = _one(
+            db,
+            "select closure from evaluations where image = ? order by run desc limit 1",
+            [image],
+        )
+        closure = self._closure(db, image, evaluated)
+        db.execute(
+            "insert or replace into evaluations (image, run, snapshot, closure)"
+            " values (?, ?, ?, ?)",
+            [image, run, snapshot, closure],
+        )
+        db.execute(
+            "update images set weak = ?, gone_run = null where id = ?", [evaluated.weak, image]
+        )
+        self._inputs(db, image, evaluated.inputs)
+        if evaluated.facts.status == "ok":
+            numbers = [self._package(db, member) for member in evaluated.members]
+            self._stays(db, run, image, dict(zip(numbers, evaluated.members, strict=True)))
+            self._links(db, numbers, evaluated)
+        if before is not None and before != closure:
+            self._step(db, run, image, (before, closure), moved)
+
+    def _stays(self, db: Database, run: int, image: int, members: dict[int, Member]) -> None:
+        """Ends the stays of packages that went, begins those of packages that came."""
+        there = {
+            row[0]: bool(row[1])
+            for row in db.execute(
+                "select package, requested from image_packages"
+                " where image = ? and until_run is null",
+                [image],
+            )
+        }
+        wanted = {number: member.requested for number, member in members.items()}
+        ended = [n for n, requested in there.items() if wanted.get(n) != requested]
+        begun = [n for n, requested in wanted.items() if there.get(n) != requested]
+        db.conn.executemany(
+            "update image_packages set until_run = ?"
+            " where image = ? and package = ? and until_run is null",
+            [(run, image, number) for number in ended],
+        )
+        db.conn.executemany(
+            "insert or replace into image_packages (image, package, from_run, requested)"
+            " values (?, ?, ?, ?)",
+            [(image, number, run, int(wanted[number])) for number in begun],
+        )
+
+    def _links(self, db: Database, numbers: Sequence[int], evaluated: Evaluated) -> None:
+        names = [f"{m.nevra.name}.{m.nevra.arch}" for m in evaluated.members]
+        rows = []
+        for link in evaluated.links:
+            row = (
+                numbers[link.source],
+                self._text(db, link.capability),
+                self._text(db, names[link.target]),
+                link.kind,
+            )
+            if row not in self._known_links:
+                self._known_links.add(row)
+                rows.append(row)
+        db.conn.executemany(
+            "insert or ignore into requirements (package, capability, target, kind)"
+            " values (?, ?, ?, ?)",
+            rows,
+        )
+
+    def _step(
+        self, db: Database, run: int, image: int, closures: tuple[int, int], moved: Moved
+    ) -> None:
+        causes = moved.causes
+        known = [cause.delta for cause in causes]
+        steady = moved.evaluated.facts.status == "ok"
+        deltas = [delta for delta in known if delta is not None]
+        complete = steady and len(deltas) == len(known)
+        counts = {"came": 1, "went": -1}
+        db.execute(
+            "insert or replace into steps (image, run, before_closure, after_closure, delta,"
+            " known_delta, packages_delta) values (?, ?, ?, ?, ?, ?, ?)",
+            [
+                image,
+                run,
+                *closures,
+                sum(deltas) if complete else None,
+                sum(cause.known_delta for cause in causes),
+                sum(counts.get(cause.change, 0) for cause in causes) if steady else None,
+            ],
+        )
+        rows = []
+        for position, cause in enumerate(causes):
+            chain = json.dumps(list(cause.chain)) if cause.chain else None
+            rows.append(
+                (
+                    image,
+                    run,
+                    position,
+                    cause.package,
+                    cause.change,
+                    self._known_package(db, cause.before),
+                    self._known_package(db, cause.after),
+                    cause.delta,
+                    cause.known_delta,
+                    cause.kind,
+                    cause.mover,
+                    cause.merged_change,
+                    chain,
+                )
+            )
+        db.conn.executemany(
+            f"insert or replace into causes values ({', '.join('?' * 13)})",
+            rows,
+        )
+
+    # -- numbers --------------------------------------------------------------------------------
+
+    def _closure(self, db: Database, image: int, evaluated: Evaluated) -> int:
+        known = _one(
+            db,
+            "select id from closures where image = ? and digest = ?",
+            [image, evaluated.digest],
+        )
+        if known is not None:
+            return known
+        facts = evaluated.facts
+        return _id(
+            db,
+            "insert into closures (image, digest, status, packages, installed_size, known_size,"
+            " installed_size_nodocs, download_size, layer_size, requests, problems, missing)"
+            f" values ({', '.join('?' * 12)})",
+            [
+                image,
+                evaluated.digest,
+                facts.status,
+                facts.packages,
+                facts.installed_size,
+                facts.known_size,
+                facts.installed_size_nodocs,
+                facts.download_size,
+                facts.layer_size,
+                json.dumps(list(evaluated.requests)),
+                json.dumps(list(facts.problems)) if facts.problems else None,
+                json.dumps(list(facts.missing)) if facts.missing else None,
+            ],
+        )
+
+    def _snapshot(self, db: Database, run: int, key: ImageKey, state: SnapshotState) -> int:
+        if state.id not in self._snapshots:
+            states = [
+                {"id": r.id, "revision": r.revision, "timestamp": r.timestamp, "stale": r.stale}
+                for r in state.repositories
+            ]
+            db.execute(
+                "insert into snapshots (digest, repository, arch, repositories, first_run)"
+                " values (?, ?, ?, ?, ?)"
+                " on conflict (digest) do update set repositories = excluded.repositories",
+                [state.id, key.repository, key.arch, json.dumps(states), run],
+            )
+            found = _one(db, "select id from snapshots where digest = ?", [state.id])
+            assert found is not None
+            self._snapshots[state.id] = found
+        return self._snapshots[state.id]
+
+    def _inputs(self, db: Database, image: int, digest: str) -> None:
+        db.execute("insert or replace into inputs (image, digest) values (?, ?)", [image, digest])
+
+    def _package(self, db: Database, member: Member) -> int:
+        nevra = member.nevra
+        values = (
+            nevra.name,
+            nevra.epoch,
+            nevra.version,
+            nevra.release,
+            nevra.arch,
+            member.source,
+            member.repository,
+            member.installed_size,
+            member.installed_size_nodocs,
+            member.download_size,
+        )
+        number = self._packages.get(values)
+        if number is None:
+            number = _one(
+                db,
+                "select id from packages where name = ? and epoch = ? and version = ?"
+                " and release = ? and arch = ? and source = ? and repository = ?"
+                " and installed_size is ? and installed_size_nodocs is ? and download_size is ?",
+                values,
+            )
+            if number is None:
+                number = _id(
+                    db,
+                    "insert into packages (name, epoch, version, release, arch, source,"
+                    " repository, installed_size, installed_size_nodocs, download_size)"
+                    f" values ({', '.join('?' * 10)})",
+                    values,
+                )
+            self._packages[values] = number
+        self._nevras[str(nevra)] = number
+        return number
+
+    def _known_package(self, db: Database, nevra: str | None) -> int | None:
+        """The newest row of a NEVRA; causes name packages that were recorded at some time."""
+        if nevra is None:
+            return None
+        if nevra not in self._nevras:
+            from bot.model.nevra import parse_nevra
+
+            parsed: Nevra = parse_nevra(nevra)
+            found = _one(
+                db,
+                "select max(id) from packages where name = ? and epoch = ? and version = ?"
+                " and release = ? and arch = ?",
+                [parsed.name, parsed.epoch, parsed.version, parsed.release, parsed.arch],
+            )
+            if found is None:
+                return None
+            self._nevras[nevra] = found
+        return self._nevras[nevra]
+
+    def _text(self, db: Database, text: str) -> int:
+        number = self._texts.get(text)
+        if number is None:
+            number = _one(db, "select id from capabilities where text = ?", [text])
+            if number is None:
+                number = _id(db, "insert into capabilities (text) values (?)", [text])
+            self._texts[text] = number
+        return number
+
+
+def _one(db: Database, sql: str, values: Sequence[Any]) -> int | None:
+    row = db.execute(sql, values).fetchone()
+    return None if row is None or row[0] is None else int(row[0])
+
+
+def _id(db: Database, sql: str, values: Sequence[Any]) -> int:
+    number = db.execute(sql, values).lastrowid
+    assert number is not None
+    return int(number)

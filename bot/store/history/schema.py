@@ -1,0 +1,239 @@
+"""The tables of history, as migrations of their own set; a released one never changes.
+
+`run` columns number the evaluations of all images (`runs.id`, rising with time). A row with
+`from_run` and `until_run` holds from the one until just before the other; null is: until now.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+history_migrations = Migrations("minimize-history")
+
+
+@history_migrations()
+def h001_images(db: Database) -> None:
+    """Images, the runs that evaluated them, snapshots, closures, and packages as once seen."""
+    _create(
+        db,
+        """
+        create table images (
+            id integer primary key, workload text not null, environment text not null,
+            repository text not null, arch text not null, weak integer not null default 0,
+            gone_run integer,
+            unique (workload, environment, repository, arch)
+        );
+        create table runs (
+            id integer primary key, started text not null, finished text, images integer,
+            solved integer, moved integer, failed text
+        );
+        create index idx_runs_started on runs (started);
+        create table snapshots (
+            id integer primary key, digest text not null unique, repository text not null,
+            arch text not null, repositories text not null, first_run integer not null
+        );
+        create table closures (
+            id integer primary key, image integer not null references images (id),
+            digest text not null, status text not null, packages integer, installed_size integer,
+            known_size integer, installed_size_nodocs integer, download_size integer,
+            layer_size integer, requests text not null, problems text, missing text
+        );
+        create index idx_closures_image on closures (image, digest);
+        create table evaluations (
+            image integer not null references images (id),
+            run integer not null references runs (id),
+            snapshot integer not null references snapshots (id),
+            closure integer not null references closures (id),
+            primary key (image, run)
+        ) without rowid;
+        create table inputs (
+            image integer primary key references images (id), digest text not null
+        );
+        create table packages (
+            id integer primary key, name text not null, epoch integer not null,
+            version text not null, release text not null, arch text not null,
+            source text not null, repository text not null, installed_size integer,
+            installed_size_nodocs integer, download_size integer
+        );
+        create index idx_packages_name on packages (name);
+        create table image_packages (
+            image integer not null references images (id),
+            package integer not null references packages (id),
+            from_run integer not null references runs (id), until_run integer,
+            requested integer not null,
+            primary key (image, package, from_run)
+        ) without rowid;
+        create index idx_image_packages_package on image_packages (package, image);
+        create index idx_image_packages_now on image_packages (package) where until_run is null;
+        """,
+    )
+
+
+@history_migrations()
+def h002_requirements(db: Database) -> None:
+    """Who requires what of whom: a package's requirement, and the name that satisfied it.
+
+    An edge is in an image while its package and its target (`name.arch`) both are.
+    """
+    _create(
+        db,
+        """
+        create table capabilities (id integer primary key, text text not null unique);
+        create table requirements (
+            package integer not null references packages (id),
+            capability integer not null references capabilities (id),
+            target integer not null references capabilities (id),
+            kind text not null,
+            primary key (package, capability, target, kind)
+        ) without rowid;
+        """,
+    )
+
+
+@history_migrations()
+def h003_steps(db: Database) -> None:
+    """Steps of an image's size, and the causes of each: their known deltas add up to the step."""
+    _create(
+        db,
+        """
+        create table merged_changes (
+            id integer primary key, forge text not null, repository text not null,
+            number integer not null, title text not null, author text not null,
+            url text not null, head_sha text not null, merged text not null, check_id text,
+            sources text not null, landed_run integer references runs (id),
+            unique (forge, repository, number)
+        );
+        create index idx_merged_changes_landed on merged_changes (landed_run);
+        create table merged_effects (
+            change integer not null references merged_changes (id),
+            image integer not null references images (id), evidence text not null,
+            packages_before integer, packages_after integer, size_before integer,
+            size_after integer, names text not null, landed_run integer references runs (id),
+            primary key (change, image)
+        ) without rowid;
+        create table steps (
+            image integer not null references images (id),
+            run integer not null references runs (id),
+            before_closure integer not null references closures (id),
+            after_closure integer not null references closures (id),
+            delta integer, known_delta integer not null, packages_delta integer,
+            primary key (image, run)
+        ) without rowid;
+        create index idx_steps_run on steps (run);
+        create table causes (
+            image integer not null references images (id),
+            run integer not null references runs (id),
+            position integer not null, package text not null, change text not null,
+            before_package integer references packages (id),
+            after_package integer references packages (id), delta integer,
+            known_delta integer not null, kind text not null, mover text,
+            merged_change integer references merged_changes (id), chain text,
+            primary key (image, run, position)
+        ) without rowid;
+        create index idx_causes_change on causes (merged_change) where merged_change is not null;
+        """,
+    )
+
+
+@history_migrations()
+def h004_objectives(db: Database) -> None:
+    """Objectives, their values (a row for as long as nothing changes), and accepted growth."""
+    _create(
+        db,
+        """
+        create table objectives (
+            id text primary key, name text not null, description text not null,
+            maintainer text not null, workload text not null, document text not null,
+            first_run integer not null, gone_run integer
+        );
+        create table objective_values (
+            objective text not null references objectives (id),
+            image integer not null references images (id), metric text not null,
+            from_run integer not null references runs (id), until_run integer, value integer,
+            "limit" integer, target integer, target_by text, met integer, reason text,
+            primary key (objective, image, metric, from_run)
+        ) without rowid;
+        create table accepted_growth (
+            id integer primary key, accepted text not null, forge text not null,
+            repository text not null, number integer not null, head_sha text not null,
+            accepted_by text not null, reason text not null, url text not null,
+            objective text not null, workload text not null, environment text not null,
+            image_repository text not null, arch text not null, metric text not null,
+            before integer, value integer, "limit" integer,
+            unique (forge, repository, number, head_sha, objective, workload, environment,
+                image_repository, arch, metric)
+        );
+        create index idx_accepted_growth_objective on accepted_growth (objective);
+        create table drift_issues (
+            subject text not null, forge text not null, repository text not null,
+            issue text not null, url text not null, state text not null, opened text not null,
+            changed text not null, body text not null,
+            primary key (subject, forge, repository)
+        );
+        """,
+    )
+
+
+@history_migrations()
+def h005_views(db: Database) -> None:
+    """The same for people who open the file: names instead of numbers."""
+    db.create_view(
+        "image_history",
+        """
+        select images.workload, images.environment, images.repository, images.arch,
+            runs.started as evaluated, closures.status, closures.packages,
+            closures.installed_size, closures.known_size, closures.download_size,
+            closures.layer_size, snapshots.digest as snapshot, closures.id as closure
+        from evaluations
+        join images on images.id = evaluations.image
+        join runs on runs.id = evaluations.run
+        join closures on closures.id = evaluations.closure
+        join snapshots on snapshots.id = evaluations.snapshot
+        """,
+    )
+    db.create_view(
+        "image_contents",
+        """
+        select images.workload, images.environment, images.repository, images.arch,
+            packages.name, packages.epoch, packages.version, packages.release,
+            packages.arch as package_arch, packages.source, packages.installed_size,
+            image_packages.requested, first.started as since, last.started as until
+        from image_packages
+        join images on images.id = image_packages.image
+        join packages on packages.id = image_packages.package
+        join runs as first on first.id = image_packages.from_run
+        left join runs as last on last.id = image_packages.until_run
+        """,
+    )
+    db.create_view(
+        "step_causes",
+        """
+        select images.workload, images.environment, images.repository, images.arch,
+            runs.started as evaluated, steps.known_delta as step, causes.package, causes.change,
+            causes.known_delta as delta, causes.kind, causes.mover,
+            merged_changes.url as pull_request, causes.chain
+        from causes
+        join steps on steps.image = causes.image and steps.run = causes.run
+        join images on images.id = causes.image
+        join runs on runs.id = causes.run
+        left join merged_changes on merged_changes.id = causes.merged_change
+        """,
+    )
+
+
+def _create(db: Database, script: str) -> None:
+    """Runs statements one by one: `executescript` would end the migration's transaction."""
+    for statement in script.split(";"):
+        if statement.strip():
+            db.execute(statement)
+
+
+def _names() -> tuple[str, ...]:
+    empty = Database(memory=True)
+    try:
+        return tuple(m.name for m in history_migrations.pending(empty))
+    finally:
+        empty.close()
+
+
+HISTORY_MIGRATIONS = _names()

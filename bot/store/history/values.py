@@ -1,0 +1,270 @@
+"""What history is asked and told. Sizes are bytes, times RFC 3339 UTC, runs rise with time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bot.model.closure import SnapshotState
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+
+Change = Literal["came", "went", "changed", "unsolvable", "solvable"]
+CauseKind = Literal["pull request", "distribution", "configuration", "unknown"]
+Status = Literal["ok", "unsolvable"]
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Member:
+    """A package of an image, as its metadata told of it."""
+
+    nevra: Nevra
+    source: str
+    repository: str
+    installed_size: int | None
+    installed_size_nodocs: int | None
+    download_size: int | None
+    requested: bool
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Link:
+    """Member number `source` requires `capability`, which member number `target` satisfies."""
+
+    source: int
+    capability: str
+    target: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClosureFacts:
+    """The figures of one closure; null where not known, `known_size` the sum of what is."""
+
+    status: Status
+    packages: int | None
+    installed_size: int | None
+    known_size: int | None
+    installed_size_nodocs: int | None = None
+    download_size: int | None = None
+    layer_size: int | None = None
+    problems: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One image as it was just solved. `inputs` names everything that the answer hangs on.
+
+    `members` are sorted, `links` speak of their places in it; `digest` names the closure.
+    `requests` is what environment and workload ask for.
+    """
+
+    key: ImageKey
+    snapshot: SnapshotState
+    inputs: str
+    digest: str
+    facts: ClosureFacts
+    requests: tuple[str, ...]
+    weak: bool
+    members: tuple[Member, ...] = ()
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """An image's packages and their links at some time; of the last solvable state before it."""
+
+    members: tuple[Member, ...] = ()
+    links: tuple[Link, ...] = ()
+    requests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryImage:
+    """An image that history knows; `gone` is true once no document describes it any more."""
+
+    id: int
+    key: ImageKey
+    gone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One evaluation of all images; `finished` null while it goes on, or if it was cut short."""
+
+    id: int
+    started: str
+    finished: str | None
+    images: int | None
+    solved: int | None
+    moved: int | None
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What an image was at one run."""
+
+    run: int
+    evaluated: str
+    snapshot: SnapshotState
+    closure: int
+    facts: ClosureFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One point of an image's curve."""
+
+    run: int
+    evaluated: str
+    closure: int
+    status: Status
+    packages: int | None
+    installed_size: int | None
+    known_size: int | None
+    layer_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One package's part in a step.
+
+    `known_delta` counts a size that is not known as nothing, `delta` is null then; the known
+    deltas of a step's causes add up to the step. `mover` is the package whose change brought or
+    took this one (its NEVRA after the step, before it if it went), `chain` the way from a requested
+    package to it (CONTRACT's edges), before the step if it went.
+    """
+
+    package: str
+    change: Change
+    before: str | None
+    after: str | None
+    delta: int | None
+    known_delta: int
+    kind: CauseKind
+    mover: str | None = None
+    merged_change: int | None = None
+    chain: tuple[Mapping[str, str], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One move of an image: between two solvable states, or to and from an unsolvable one.
+
+    `delta` is null where either side's size is not known.
+    """
+
+    key: ImageKey
+    run: int
+    evaluated: str
+    before: ClosureFacts
+    after: ClosureFacts
+    delta: int | None
+    known_delta: int
+    packages_delta: int | None
+    causes: tuple[Cause, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MergedEffect:
+    """What a check measured that a pull request does to one image.
+
+    `names` maps each package it touches to `came`, `went` or `changed`.
+    """
+
+    key: ImageKey
+    evidence: str
+    packages_before: int | None
+    packages_after: int | None
+    size_before: int | None
+    size_after: int | None
+    names: Mapping[str, str] = field(default_factory=dict, hash=False)
+    landed_run: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MergedChange:
+    """A merged pull request that the bot had checked; `id` 0 until it is kept.
+
+    `sources` maps its source packages to the version-release that its head has, or null where it
+    does not say. `landed_run` is the first run in which an image had its packages.
+    """
+
+    forge: str
+    repository: str
+    number: int
+    title: str
+    author: str
+    url: str
+    head_sha: str
+    merged: str
+    check_id: str | None
+    sources: Mapping[str, str | None] = field(default_factory=dict, hash=False)
+    effects: tuple[MergedEffect, ...] = ()
+    landed_run: int | None = None
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveState:
+    """One metric of one objective in one image, as it stands; `since` is when it came to this."""
+
+    objective: str
+    key: ImageKey
+    metric: str
+    value: int | None
+    limit: int | None
+    target: int | None
+    target_by: str | None
+    met: bool | None
+    reason: str = ""
+    since: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Growth that somebody accepted, with the reason on record, for one head commit."""
+
+    accepted: str
+    forge: str
+    repository: str
+    number: int
+    head_sha: str
+    accepted_by: str
+    reason: str
+    url: str
+    objective: str
+    key: ImageKey
+    metric: str
+    before: int | None
+    value: int | None
+    limit: int | None
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Place:
+    """Where an issue is: the forge's name in the settings, and its repository."""
+
+    forge: str
+    repository: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriftIssue:
+    """The one issue about a subject (an objective, or a maintainer's week) in one place."""
+
+    subject: str
+    place: Place
+    issue: str
+    url: str
+    state: Literal["open", "closed"]
+    opened: str
+    changed: str
+    body: str
+
+
+Row = dict[str, Any]
