@@ -9,8 +9,7 @@ import asyncio
 import fcntl
 import logging
 import sqlite3
-import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -44,6 +43,7 @@ from bot.settings import Settings
 
 LOG = logging.getLogger(__name__)
 Role = Literal["server", "worker"]
+_NAME = "minimize"
 _POLL = 0.1
 _MAX_PRIORITY = 1_000_000
 _QUEUE_OF = {"check": CHECKS, "withdraw": CHECKS, "finish": BUILDS}
@@ -78,7 +78,7 @@ class Engine:
         self._lock: IO[str] | None = None
         self._url = _prepared_url(settings)
         config: DBOSConfig = {
-            "name": "minimize",
+            "name": _NAME,
             "system_database_url": self._url,
             # Unique and stable: a restart finds its own runs by it.
             "executor_id": self._executor,
@@ -86,6 +86,8 @@ class Engine:
             "application_version": settings.engine.application_version or WORKFLOW_VERSION,
             "log_level": "WARNING",
             "enable_otlp": False,
+            # How long stopping waits for DBOS's listener; nothing here listens.
+            "notification_listener_polling_interval_sec": 0.2,
             # JSON, not pickle: a shared database must not be able to run code here.
             "serializer": DBOSPortableJSONSerializer(),
         }
@@ -105,17 +107,9 @@ class Engine:
         wanted = {CHECKS: self._settings.engine.predictions, BUILDS: self._settings.engine.builds}
         listening = [name for name, limit in wanted.items() if limit > 0]
         DBOS.listen_queues(listening)
+        await asyncio.to_thread(_register_queues, self._url, wanted, listening)
         # It blocks for up to a third of a second, so not on the event loop.
         await asyncio.to_thread(DBOS.launch)
-        for name, limit in wanted.items():
-            # The limit counts for each process and is one row for all: who works, says it.
-            await DBOS.register_queue_async(
-                name,
-                worker_concurrency=max(limit, 1),
-                polling_interval_sec=_POLL,
-                on_conflict="always_update" if name in listening else "never_update",
-            )
-        await _until_served(listening)
         await asyncio.to_thread(self._heartbeat.start)
 
     async def stop(self, seconds: int = 0) -> None:
@@ -221,9 +215,9 @@ class Engine:
 
 def requeue_runs(settings: Settings, executor: str) -> int:
     """Queues again the runs that `executor` had claimed, from outside the bot; how many."""
-    client = DBOSClient(
-        system_database_url=_prepared_url(settings), serializer=DBOSPortableJSONSerializer()
-    )
+    url = _prepared_url(settings)
+    DBOS.migrate(url)
+    client = _client(url)
     try:
         claimed = client.list_workflows(
             status="PENDING", executor_id=executor, load_input=False, load_output=False
@@ -282,16 +276,30 @@ def _prepared_url(settings: Settings) -> str:
     return f"sqlite:///{database}"
 
 
-async def _until_served(queues: Collection[str]) -> None:
-    """Waits until DBOS has a thread for each queue: it looks for new ones once a second only,
-    and whoever sends the first webhook should not wait for that."""
-    deadline = asyncio.get_running_loop().time() + 3
-    while asyncio.get_running_loop().time() < deadline:
-        names = {thread.name for thread in threading.enumerate()}
-        if all(f"queue-worker-{queue}" in names for queue in queues):
-            return
-        await asyncio.sleep(0.02)
-    LOG.info("the engine's queues are slow to start")
+def _register_queues(url: str, limits: Mapping[str, int], listening: Collection[str]) -> None:
+    """Writes the queues' rows before DBOS starts: it looks for new ones only once a second, and
+    whoever sends the first webhook should not wait for that."""
+    DBOS.migrate(url)
+    client = _client(url)
+    try:
+        for name, limit in limits.items():
+            # The limit counts for each process and is one row for all: who works, says it.
+            client.register_queue(
+                name,
+                worker_concurrency=max(limit, 1),
+                polling_interval_sec=_POLL,
+                on_conflict="always_update" if name in listening else "never_update",
+                application_name=_NAME,
+            )
+    finally:
+        client.destroy()
+
+
+def _client(url: str) -> DBOSClient:
+    """The engine from outside: its tables, without running anything."""
+    return DBOSClient(
+        system_database_url=url, serializer=DBOSPortableJSONSerializer(), application_name=_NAME
+    )
 
 
 def _hold_name(data: Path, executor: str) -> IO[str]:

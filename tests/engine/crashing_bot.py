@@ -72,7 +72,7 @@ async def main() -> None:
     while True:
         await dispatcher.handle_new()
         await collector.collect()
-        if store.check_counts().get("final"):
+        if store.check_counts() and not store.open_checks():
             note("over")
             break
         await asyncio.sleep(0.02)
