@@ -35,6 +35,7 @@ class Delivery:
     answer: str = ""
     error: str = ""
     seconds: float = 0.0
+    url: str | None = None
 
 
 @dataclass(slots=True)
@@ -56,20 +57,25 @@ class Deliverer:
             "X-GitHub-Hook-Installation-Target-Type": "integration",
         }
         action = payload.get("action")
-        made = Delivery(identity, event, action, body, headers, datetime.now(UTC))
+        return await self.send(app.hook_url, identity, event, action, body, headers)
+
+    async def send(
+        self, url: str | None, identity: str, event: str, action: str | None, body: bytes,
+        headers: dict[str, str],
+    ) -> Delivery:  # fmt: skip
+        """Sends a body with its headers to an address and keeps the delivery."""
+        made = Delivery(identity, event, action, body, headers, datetime.now(UTC), url=url)
         self.deliveries.append(made)
-        await self._send(app, made)
+        await self._send(made)
         return made
 
-    async def redeliver(self, app: App, old: Delivery) -> Delivery:
-        """Sends a delivery again, byte for byte, with the same id, as GitHub's button does."""
-        made = Delivery(old.id, old.event, old.action, old.body, old.headers, datetime.now(UTC))
-        self.deliveries.append(made)
-        await self._send(app, made)
-        return made
+    async def redeliver(self, old: Delivery, url: str | None = None) -> Delivery:
+        """Sends a delivery again, byte for byte, with the same id, as a forge's button does."""
+        where = url or old.url
+        return await self.send(where, old.id, old.event, old.action, old.body, old.headers)
 
-    async def _send(self, app: App, delivery: Delivery) -> None:
-        if app.hook_url is None:
+    async def _send(self, delivery: Delivery) -> None:
+        if delivery.url is None:
             delivery.error = "the App has no webhook address"
             return
         started = time.monotonic()
@@ -78,7 +84,7 @@ class Deliverer:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
                 session.post(
-                    app.hook_url,
+                    delivery.url,
                     data=delivery.body,
                     headers=delivery.headers,
                     allow_redirects=False,

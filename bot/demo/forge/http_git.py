@@ -24,7 +24,7 @@ SERVICES = ("git-upload-pack", "git-receive-pack")
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="local forge"'}
 
 
-@routes.get("/{owner}/{repo}.git/info/refs")
+@routes.get("/{path:.+}.git/info/refs")
 async def advertise(request: web.Request) -> web.StreamResponse:
     service = request.query.get("service", "")
     if service not in SERVICES:
@@ -32,7 +32,7 @@ async def advertise(request: web.Request) -> web.StreamResponse:
     return await _serve(request, service, "info/refs")
 
 
-@routes.post("/{owner}/{repo}.git/{service:git-upload-pack|git-receive-pack}")
+@routes.post("/{path:.+}.git/{service:git-upload-pack|git-receive-pack}")
 async def exchange(request: web.Request) -> web.StreamResponse:
     service = request.match_info["service"]
     return await _serve(request, service, service)
@@ -45,8 +45,7 @@ async def _serve(request: web.Request, service: str, tail: str) -> web.StreamRes
         caller = caller_of(request)
     except ApiError:
         return _refuse(HTTPStatus.UNAUTHORIZED, "Invalid username or token.")
-    match = request.match_info
-    repository = state.repository(f"{match['owner']}/{match['repo']}")
+    repository = state.repository(request.match_info["path"])
     if repository is None or not may(caller, repository, "read", "contents:read"):
         if caller.user is None:  # so that git asks for credentials, as GitHub has it
             return _refuse(HTTPStatus.UNAUTHORIZED, "Authentication required.")

@@ -40,6 +40,15 @@ class Traffic:
     requests: list[tuple[str, str, int]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
+    def meet_fault(self, request: web.Request) -> None:
+        """Raises the ApiError that the next request like this one is to be answered with."""
+        for fault in self.faults:
+            if fault.times > 0 and fault.method in ("*", request.method):
+                if fault.path.search(request.path_qs) is None:
+                    continue
+                fault.times -= 1
+                raise ApiError(fault.status, fault.message, headers=fault.headers)
+
 
 TRAFFIC: web.AppKey[Traffic] = web.AppKey("traffic", Traffic)
 API_PREFIX = "/api/v3"
@@ -53,7 +62,7 @@ async def api_middleware(request: web.Request, handler: Handler) -> web.StreamRe
     traffic = request.app[TRAFFIC]
     response: web.StreamResponse
     try:
-        _meet_fault(request, traffic)
+        traffic.meet_fault(request)
         caller_of(request)  # refuses bad credentials everywhere
         response = await handler(request)
     except ApiError as error:
@@ -70,15 +79,6 @@ async def api_middleware(request: web.Request, handler: Handler) -> web.StreamRe
         response = _with_entity_tag(request, response)
     traffic.requests.append((request.method, request.path_qs, response.status))
     return response
-
-
-def _meet_fault(request: web.Request, traffic: Traffic) -> None:
-    for fault in traffic.faults:
-        if fault.times > 0 and fault.method in ("*", request.method):
-            if fault.path.search(request.path_qs) is None:
-                continue
-            fault.times -= 1
-            raise ApiError(fault.status, fault.message, headers=fault.headers)
 
 
 def _with_entity_tag(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""The local forge: GitHub's REST API, git over HTTP, webhooks and pages, on the loopback.
+"""The local forge: GitHub's and GitLab's REST APIs, git over HTTP, webhooks and pages.
 
     async with LocalForge(directory) as forge:
         repository = forge.add_repository("rpms/nginx")
@@ -8,8 +8,8 @@
         forge.commit(repository, "xslt", {"nginx.spec": "..."}, "Switch on XSLT", start="main")
         pull = await forge.open_pull(repository, "xslt", user="alice", title="Switch on XSLT")
 
-What a pull request, a push or a comment causes is delivered to the installed Apps, as GitHub
-does it: the App's own comments too.
+What a pull request, a push or a comment causes is delivered to the installed Apps as GitHub does
+it, and to the hooks of `forge.gitlab` as GitLab does it: the bot's own comments too.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from bot.demo.forge import http_git, pages, rest_apps, rest_checks, rest_pulls, rest_repositories
 from bot.demo.forge.access import STATE, Caller
 from bot.demo.forge.deliveries import Deliverer, Delivery
+from bot.demo.forge.gitlab import GitLabSide
+from bot.demo.forge.gitlab.side import API_PREFIX as GITLAB_PREFIX
 from bot.demo.forge.gitstore import ZERO, BareRepository
 from bot.demo.forge.middleware import API_PREFIX, TRAFFIC, Fault, Traffic, api_middleware
 from bot.demo.forge.payloads import Payloads
@@ -76,6 +78,7 @@ class LocalForge:
         self.api_url = f"{self.url}{API_PREFIX}"
         self.shapes = Shapes(self.state, self.url, self.api_url)
         self.payloads = Payloads(self.shapes)
+        self.gitlab = GitLabSide(self.state, self.deliverer, self.url)
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[object]] = set()
 
@@ -93,6 +96,9 @@ class LocalForge:
             api.router.add_routes(module.routes)
         application[http_git.ON_PUSH] = self._pushed
         application.add_subapp(API_PREFIX, api)
+        application.add_subapp(
+            GITLAB_PREFIX, self.gitlab.application(self.traffic, LARGEST_REQUEST)
+        )
         application.router.add_routes(http_git.routes)
         application.router.add_routes(pages.routes)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
@@ -303,7 +309,7 @@ class LocalForge:
 
     async def redeliver(self, app: App, delivery: Delivery) -> Delivery:
         """Sends a delivery again, byte for byte and with its id."""
-        return await self.deliverer.redeliver(app, delivery)
+        return await self.deliverer.redeliver(delivery, app.hook_url)
 
     # For tests
 
@@ -330,13 +336,14 @@ class LocalForge:
     # What follows from what
 
     def _publish_head(self, pull: Pull) -> None:
-        """Keeps `refs/pull/N/head` in the base repository, from a fork too."""
+        """Keeps the head's refs of both forges in the base repository, from a fork too."""
         git = pull.repository.git
         target = f"refs/pull/{pull.number}/head"
         if pull.head_repository is not None and pull.head_repository is not pull.repository:
             git.fetch_from(pull.head_repository.git, f"refs/heads/{pull.head_branch}", target)
         else:
             git.set_ref(target, pull.head_sha)
+        git.set_ref(f"refs/merge-requests/{pull.number}/head", pull.head_sha)
 
     async def _branch_moved(
         self, repository: Repository, branch: str, before: str, after: str, user: User
@@ -344,6 +351,7 @@ class LocalForge:
         for app, installation in self._installed(repository, "push"):
             payload = self.payloads.push(repository, branch, before, after, user, installation)
             await self.deliverer.deliver(app, "push", payload)
+        await self.gitlab.pushed(repository, branch, before, after, user)
         if after == ZERO:
             return
         for pull in self.state.pulls:
@@ -365,7 +373,8 @@ class LocalForge:
         for app, installation in self._installed(pull.repository, "pull_request"):
             payload = self.payloads.pull_request(pull, action, sender, installation, extra)
             made.append(await self.deliverer.deliver(app, "pull_request", payload))
-        return made
+        before = (extra or {}).get("before")
+        return made + await self.gitlab.pull_event(pull, action, sender, before)
 
     def _installed(self, repository: Repository, event: str) -> list[tuple[App, Installation]]:
         return [
@@ -383,6 +392,7 @@ class LocalForge:
         for app, installation in self._installed(comment.pull.repository, "issue_comment"):
             payload = self.payloads.issue_comment(comment, action, sender, installation)
             self._later(self.deliverer.deliver(app, "issue_comment", payload))
+        self._later(self.gitlab.commented(comment, action))
 
     def _later(self, work: Coroutine[object, object, object]) -> None:
         task: asyncio.Task[object] = asyncio.ensure_future(work)

@@ -43,7 +43,10 @@ class User:
 
 @dataclass(slots=True)
 class Repository:
-    """A repository; `roles` maps a login to its role, one of `ROLES`."""
+    """A repository; `roles` maps a login to its role, one of `ROLES`.
+
+    `gitlab_path` is its path where GitLab has it deeper (group/subgroup/name), or renamed.
+    """
 
     id: int
     owner: User
@@ -55,10 +58,16 @@ class Repository:
     roles: dict[str, str] = field(default_factory=dict)
     created_at: datetime = field(default_factory=now)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    gitlab_path: str | None = None
+    archived: bool = False
 
     @property
     def full_name(self) -> str:
         return f"{self.owner.login}/{self.name}"
+
+    @property
+    def path_with_namespace(self) -> str:
+        return self.gitlab_path or self.full_name
 
     def role(self, user: User | None) -> str:
         """The user's role here: `none` for a private repository's stranger, else at least read."""
@@ -253,9 +262,12 @@ class State:
         return self.users[login]
 
     def repository(self, full_name: str) -> Repository | None:
-        """The repository of `owner/name`, whatever the case, or None."""
+        """The repository of `owner/name` or of that path, whatever the case, or None."""
         wanted = full_name.casefold()
-        return next((r for n, r in self.repositories.items() if n.casefold() == wanted), None)
+        for name, repository in self.repositories.items():
+            if wanted in (name.casefold(), repository.path_with_namespace.casefold()):
+                return repository
+        return None
 
     def pull(self, repository: Repository, number: int) -> Pull | None:
         found = (p for p in self.pulls if p.repository is repository and p.number == number)

@@ -1,0 +1,185 @@
+"""GitLab's webhooks: whom they go to, what they say, and how they are signed.
+
+Fields as https://docs.gitlab.com/user/project/integrations/webhook_events/ documents them.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bot.demo.forge.deliveries import Deliverer, Delivery
+from bot.demo.forge.gitlab.shapes import GitLabShapes, Json, stamp
+from bot.demo.forge.gitstore import ZERO
+from bot.demo.forge.state import Comment, Pull, Repository, User
+from bot.webhook_sender import gitlab_headers
+
+EVENTS = ("merge_request", "note", "push")
+
+
+@dataclass(slots=True)
+class WebHook:
+    """A hook of a project, or of a group and all below it, or (`system`) of the instance.
+
+    A secret `whsec_...` signs; any other is sent as it is. `place` is the path of the project or
+    group, empty for the instance.
+    """
+
+    url: str
+    secret: str
+    place: str = ""
+    events: tuple[str, ...] = EVENTS
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def hears(self, repository: Repository, event: str) -> bool:
+        path = repository.path_with_namespace
+        inside = not self.place or path == self.place or path.startswith(f"{self.place}/")
+        return inside and event in self.events
+
+
+@dataclass(frozen=True, slots=True)
+class HookPayloads:
+    """Makes what hooks are sent."""
+
+    shapes: GitLabShapes
+
+    def _common(self, kind: str, user: User, repository: Repository) -> Json:
+        project = self.shapes.project(repository)
+        return {
+            "object_kind": kind,
+            "event_type": kind,
+            "user": {
+                "id": user.id,
+                "name": user.login.title(),
+                "username": user.login,
+                "avatar_url": None,
+                "email": "[REDACTED]",
+            },
+            "project": self._project(project, repository),
+            "repository": {
+                "name": project["name"],
+                "url": project["ssh_url_to_repo"],
+                "description": "",
+                "homepage": project["web_url"],
+            },
+        }
+
+    @staticmethod
+    def _project(project: Json, repository: Repository) -> Json:
+        return {
+            "id": repository.id,
+            "name": project["name"],
+            "description": None,
+            "web_url": project["web_url"],
+            "git_ssh_url": project["ssh_url_to_repo"],
+            "git_http_url": project["http_url_to_repo"],
+            "namespace": project["namespace"]["full_path"],
+            "visibility_level": 0 if repository.private else 20,
+            "path_with_namespace": project["path_with_namespace"],
+            "default_branch": repository.default_branch,
+        }
+
+    def _merge(self, pull: Pull) -> Json:
+        head = pull.repository.git.one_commit(pull.head_sha)
+        source = pull.head_repository or pull.repository
+        return {
+            "id": pull.id,
+            "iid": pull.number,
+            "title": pull.title,
+            "description": pull.body,
+            "author_id": pull.user.id,
+            "source_branch": pull.head_branch,
+            "target_branch": pull.base_branch,
+            "source_project_id": source.id,
+            "target_project_id": pull.repository.id,
+            "source": self._project(self.shapes.project(source), source),
+            "target": self._project(self.shapes.project(pull.repository), pull.repository),
+            "state": self.shapes.merge_request(pull)["state"],
+            "draft": pull.draft,
+            "work_in_progress": pull.draft,
+            "merge_status": "unchecked",
+            "url": self.shapes.merge_url(pull),
+            "created_at": _hook_time(pull.created_at),
+            "updated_at": _hook_time(pull.updated_at),
+            "last_commit": {
+                "id": pull.head_sha,
+                "message": head.message,
+                "title": head.message.partition("\n")[0],
+                "timestamp": head.at.isoformat(),
+                "url": f"{self.shapes.web}/{source.path_with_namespace}/-/commit/{pull.head_sha}",
+                "author": {"name": head.author, "email": head.email},
+            },
+        }
+
+    def merge_request(
+        self, pull: Pull, action: str, user: User, *, oldrev: str | None, changes: Json
+    ) -> Json:
+        about = {**self._merge(pull), "action": action}
+        if oldrev is not None:
+            about["oldrev"] = oldrev
+        common = self._common("merge_request", user, pull.repository)
+        return {**common, "object_attributes": about, "labels": [], "changes": changes}
+
+    def note(self, comment: Comment, action: str, user: User) -> Json:
+        pull = comment.pull
+        return {
+            **self._common("note", user, pull.repository),
+            "project_id": pull.repository.id,
+            "object_attributes": {
+                "id": comment.id,
+                "note": comment.body,
+                "action": action,
+                "noteable_type": "MergeRequest",
+                "noteable_id": pull.id,
+                "author_id": comment.user.id,
+                "created_at": _hook_time(comment.created_at),
+                "updated_at": _hook_time(comment.updated_at),
+                "project_id": pull.repository.id,
+                "system": False,
+                "type": None,
+                "url": f"{self.shapes.merge_url(pull)}#note_{comment.id}",
+            },
+            "merge_request": self._merge(pull),
+        }
+
+    def push(
+        self, repository: Repository, branch: str, before: str, after: str, user: User
+    ) -> Json:
+        project = self.shapes.project(repository)
+        return {
+            "object_kind": "push",
+            "event_name": "push",
+            "before": before,
+            "after": after,
+            "ref": f"refs/heads/{branch}",
+            "ref_protected": False,
+            "checkout_sha": None if after == ZERO else after,
+            "user_id": user.id,
+            "user_name": user.login.title(),
+            "user_username": user.login,
+            "project_id": repository.id,
+            "project": self._project(project, repository),
+            "commits": [],
+            "total_commits_count": 0,
+        }
+
+
+def _hook_time(at: datetime) -> str:
+    return (stamp(at) or "").replace("T", " ").replace(".000Z", " UTC")
+
+
+async def deliver(
+    deliverer: Deliverer, hook: WebHook, event: str, payload: Json, instance: str
+) -> Delivery:
+    """Sends a payload to a hook; a system hook says so in the event's name."""
+    body = json.dumps(payload, separators=(",", ":")).encode()
+    name = event if hook.place else "System Hook"
+    headers = {
+        **gitlab_headers(name, body, hook.secret),
+        "X-Gitlab-Instance": instance,
+        "X-Gitlab-Webhook-UUID": hook.id,
+    }
+    action = payload.get("object_attributes", {}).get("action")
+    return await deliverer.send(hook.url, headers["Idempotency-Key"], event, action, body, headers)

@@ -1,0 +1,66 @@
+"""What a delivery may ask of us beside checking a pull request, as values of every forge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.forge.values import IgnoredEvent, PullRequestEvent, PullRequestKey
+
+
+@dataclass(frozen=True, slots=True)
+class CommentEvent:
+    """Somebody wrote on a pull request, or changed what was written.
+
+    `comment` is the forge's id of it, `updated` the forge's own time of this text: the two together
+    say whether the text was read before. `author` wrote the comment; `sender` made this version of
+    it (a maintainer may edit another's comment, and then speaks for themselves).
+    """
+
+    key: PullRequestKey
+    comment: str
+    author: str
+    sender: str
+    author_is_bot: bool
+    body: str
+    action: Literal["created", "edited"]
+    updated: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RerunEvent:
+    """Somebody pressed Re-run. `check` is the id that our status carries, or null where the forge
+    names only the commit (a whole check suite)."""
+
+    forge: str
+    repository: str
+    check: str | None
+    head_sha: str
+    sender: str
+
+
+@dataclass(frozen=True, slots=True)
+class MergeGroupEvent:
+    """A merge queue asks for the required status of a commit that it made.
+
+    `key` is the last pull request of the group; the commit is not its head.
+    """
+
+    key: PullRequestKey
+    head_sha: str
+    base_ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class PushEvent:
+    """A branch moved. `before` and `after` are commit ids, of zeros where there is none."""
+
+    forge: str
+    repository: str
+    branch: str
+    before: str
+    after: str
+
+
+Event = PullRequestEvent | CommentEvent | RerunEvent | MergeGroupEvent | PushEvent | IgnoredEvent

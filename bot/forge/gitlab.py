@@ -1,0 +1,411 @@
+"""GitLab as a forge: notes, commit statuses, access levels, where the commits are.
+
+https://docs.gitlab.com/api/merge_requests/, /api/notes/, /api/commits/#commit-status, /api/members/
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import gitlab
+from gitlab.exceptions import GitlabCreateError, GitlabGetError, GitlabHttpError
+
+from bot.errors import UsageError
+from bot.forge.events import Event
+from bot.forge.gitlab_client import GitLabClient
+from bot.forge.gitlab_events import HookSecrets, accept, is_bot_name, parse_event, project_of
+from bot.forge.gitlab_status import ALONE, of_comment, status_fields, with_status
+from bot.forge.values import (
+    Comment,
+    ForgeError,
+    ForgeFile,
+    PullRequest,
+    PullRequestKey,
+    Reaction,
+    Role,
+    Source,
+    StatusReport,
+)
+from bot.git import GitCredential
+from bot.report import COMMENT_MARKER
+from bot.settings import ForgeSettings
+from bot.store import NewDelivery
+
+LOG = logging.getLogger(__name__)
+T = TypeVar("T")
+STATUS_NAME = "minimize"
+# https://docs.gitlab.com/api/access_requests/#valid-access-levels, highest first.
+_ROLES: tuple[tuple[int, Role], ...] = (
+    (50, "admin"),  # Owner
+    (40, "maintain"),  # Maintainer
+    (30, "write"),  # Developer
+    (20, "triage"),  # Reporter
+    (10, "read"),  # Guest, Planner
+)
+_EMOJI: Mapping[Reaction, str] = {
+    "eyes": "eyes",
+    "+1": "thumbsup",
+    "-1": "thumbsdown",
+    "confused": "confused",
+}
+# What a commit that is not ours to mark answers: not there for us, or not for us to write.
+_NO_STATUS = (401, 403, 404)
+_NOT_FOUND = 404
+_REMEMBERED = 5000
+# A status that changes nothing, because the commit has it already, is refused in these words.
+_SAME_STATE = re.compile(r"cannot transition status", re.IGNORECASE)
+
+
+class GitLab:
+    """One GitLab (gitlab.com or self-managed) with our token on it."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: ForgeSettings,
+        *,
+        token: str,
+        secrets: tuple[str, ...],
+        client: GitLabClient | None = None,
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._token = token
+        self._secrets = HookSecrets.of(secrets)
+        api = settings.api_url.removesuffix("/api/v4")
+        self._web_url = settings.web_url or api
+        self._client = client or GitLabClient(api, token)
+        self._login: str | None = None
+        # A project keeps its id when it is renamed or moved; the newest ones are remembered.
+        self._ids: OrderedDict[str, int] = OrderedDict()
+        self._bots: OrderedDict[int, bool] = OrderedDict()
+        # Statuses that a fork's commit could not take, for the comment that is still to come.
+        self._untaken: OrderedDict[PullRequestKey, tuple[str, StatusReport]] = OrderedDict()
+
+    @classmethod
+    def from_settings(cls, name: str, settings: ForgeSettings) -> GitLab:
+        """The forge that the settings describe; UsageError if a secret is not there."""
+        if settings.token is None:
+            raise UsageError(
+                f"The forge {name} has no token.", "GitLab needs `token`; `app` is GitHub's."
+            )
+        secrets = tuple(secret.value() for secret in settings.webhook_secrets)
+        return cls(name, settings, token=settings.token.value(), secrets=secrets)
+
+    @property
+    def name(self) -> str:
+        """What the settings call it."""
+        return self._name
+
+    def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
+        """The delivery, if it bears one of the secrets and is what it says."""
+        return accept(self._name, self._secrets, self._web_url, headers, body, time.time())
+
+    def event(self, event: str, body: bytes) -> Event:
+        """What an accepted delivery asks of us; the project's id is remembered."""
+        data = json.loads(body)
+        named = project_of(data)
+        if named is not None:
+            _remember(self._ids, *named)
+        return parse_event(self._name, event, data)
+
+    async def pull_request(self, key: PullRequestKey) -> PullRequest:
+        """The merge request as it is now."""
+
+        def read(client: gitlab.Gitlab) -> PullRequest:
+            project = self._project(client, key)
+            merge = project.mergerequests.get(key.number)
+            if not merge.sha:
+                raise ForgeError(f"GitLab does not know the head of {key} yet.", "", 2.0)
+            branch = project.branches.get(merge.target_branch)
+            author = merge.author or {}
+            source = merge.source_project_id
+            return PullRequest(
+                key=key,
+                title=str(merge.title or ""),
+                author=str(author.get("username") or "ghost"),
+                author_is_bot=self._is_bot(client, author),
+                open=merge.state in ("opened", "locked"),
+                draft=bool(getattr(merge, "draft", False)),
+                private=project.visibility != "public",
+                base_ref=str(merge.target_branch),
+                base_sha=str(branch.commit["id"]),
+                head_sha=str(merge.sha),
+                head_repository=_path_of(client, source, project, key),
+                url=str(merge.web_url or ""),
+            )
+
+        return await self._ask(f"reading {key}", read)
+
+    async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
+        """The files it changes, over all pages; GitLab leaves some out of very large ones."""
+
+        def read(client: gitlab.Gitlab) -> tuple[ForgeFile, ...]:
+            path = f"/projects/{self._id(client, key)}/merge_requests/{key.number}/diffs"
+            return tuple(
+                ForgeFile(
+                    str(item["new_path"]),
+                    str(item["old_path"]) if item.get("renamed_file") else None,
+                )
+                for item in client.http_list(path, iterator=True)
+            )
+
+        return await self._ask(f"listing the files of {key}", read)
+
+    async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
+        """Our oldest note with `marker`; other people's are never ours, whatever they hold."""
+
+        def read(client: gitlab.Gitlab) -> Comment | None:
+            found = self._own_notes(client, key, marker)
+            return _comment(found[0], key, self._web_url) if found else None
+
+        return await self._ask(f"looking for the comment on {key}", read)
+
+    async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
+        """Edits our note, or writes it where there is none; one that came twice goes again."""
+        if marker not in body:
+            raise ValueError("the comment does not hold its own marker")
+
+        def look(client: gitlab.Gitlab) -> list[Any]:
+            return self._own_notes(client, key, marker)
+
+        def create(client: gitlab.Gitlab) -> None:
+            notes = self._notes(client, key)
+            notes.create({"body": with_status(body, self._untaken.get(key), None)})
+
+        def settle(client: gitlab.Gitlab) -> Comment:
+            # Two runs may have looked at the same moment: the oldest note stays, with this text.
+            first, *surplus = self._own_notes(client, key, marker)
+            for note in surplus:
+                _delete(note)
+            wanted = with_status(body, self._untaken.get(key), of_comment(first.body))
+            if first.body != wanted:
+                first.body = wanted
+                first.save()
+            return _comment(first, key, self._web_url)
+
+        doing = f"commenting on {key}"
+        if not await self._ask(doing, look):
+            # It may have been written although the answer was lost: not again without looking.
+            await self._ask(doing, create, again=False)
+        return await self._ask(doing, settle)
+
+    async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
+        """A commit status; where the commit (a fork's) cannot take one, a line of the comment."""
+
+        def write(client: gitlab.Gitlab) -> str:
+            project = self._project(client, key, lazy=True)
+            merge = project.mergerequests.get(key.number)
+            # A fork's commit has its pipelines, and so its statuses, in the fork.
+            source = merge.source_project_id or merge.target_project_id
+            foreign = source != merge.target_project_id
+            fields = status_fields(report, STATUS_NAME)
+            if merge.sha == sha and merge.source_branch:
+                fields["ref"] = str(merge.source_branch)
+            commit = client.projects.get(source, lazy=True).commits.get(sha, lazy=True)
+            try:
+                if not _has_status(commit, fields):
+                    commit.statuses.create(fields)
+            except (GitlabGetError, GitlabCreateError, GitlabHttpError) as error:
+                if _SAME_STATE.search(str(error)):
+                    return "set"
+                if foreign and error.response_code in _NO_STATUS:
+                    return "untaken" if merge.sha == sha else "old"
+                raise
+            return "set"
+
+        doing = f"setting the status of {sha[:12]} on {key}"
+        came = await self._ask(doing, write)
+        if came == "set":
+            self._untaken.pop(key, None)
+        elif came == "untaken":  # of an older head nobody needs to read it in the comment
+            LOG.info("%s: the fork takes no status from us; it goes into the comment.", key)
+            _remember(self._untaken, key, (sha, report))
+            await self._status_into_comment(key, sha, report)
+
+    async def role_of(self, key: PullRequestKey, user: str) -> Role:
+        """By access level, inherited memberships and invited groups included."""
+
+        def read(client: gitlab.Gitlab) -> Role:
+            project = self._project(client, key)
+            # Anybody reads a public project; nobody but its members a private one.
+            stranger: Role = "read" if project.visibility == "public" else "none"
+            found = client.users.list(username=user, get_all=False)
+            ids = [u.id for u in found if str(u.username).casefold() == user.casefold()]
+            if not ids:
+                return "none"
+            try:
+                member = project.members_all.get(ids[0])
+            except GitlabGetError as error:
+                if error.response_code != _NOT_FOUND:
+                    raise
+                return stranger
+            if getattr(member, "membership_state", "active") != "active":
+                return stranger
+            level = int(member.access_level)
+            return next((role for least, role in _ROLES if level >= least), stranger)
+
+        return await self._ask(f"asking for the role of {user} in {key.repository}", read)
+
+    async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
+        """An emoji on a note; GitLab refuses a second of the same, so it is looked for first."""
+
+        def write(client: gitlab.Gitlab) -> None:
+            login = self._own_login(client)
+            name = _EMOJI[reaction]
+            note = self._notes(client, key).get(int(comment), lazy=True)
+            for award in note.awardemojis.list(iterator=True):
+                if award.name == name and award.user["username"] == login:
+                    return
+            note.awardemojis.create({"name": name})
+
+        await self._ask(f"reacting on {key}", write)
+
+    async def source(self, key: PullRequestKey, base_ref: str) -> Source:
+        """The target project has the head's commits too, forks' as well (refs/merge-requests)."""
+
+        def read(client: gitlab.Gitlab) -> str:
+            return str(self._project(client, key).path_with_namespace)
+
+        path = await self._ask(f"asking where {key.repository} is", read)
+        return Source(
+            f"{self._settings.clone_url}/{path}.git",
+            GitCredential("oauth2", self._token),
+            (f"refs/merge-requests/{key.number}/head", f"refs/heads/{base_ref}"),
+        )
+
+    async def close(self) -> None:
+        """Ends the threads and connections."""
+        await self._client.close()
+
+    async def _ask(
+        self, doing: str, call: Callable[[gitlab.Gitlab], T], *, again: bool = True
+    ) -> T:
+        return await self._client.ask(doing, call, again=again)
+
+    def _id(self, client: gitlab.Gitlab, key: PullRequestKey) -> int:
+        known = self._ids.get(key.repository)
+        if known is None:
+            # A renamed project's old path leads on to it for reading.
+            known = int(client.projects.get(key.repository).id)
+            _remember(self._ids, key.repository, known)
+        return known
+
+    def _project(self, client: gitlab.Gitlab, key: PullRequestKey, *, lazy: bool = False) -> Any:
+        return client.projects.get(self._id(client, key), lazy=lazy)
+
+    def _notes(self, client: gitlab.Gitlab, key: PullRequestKey) -> Any:
+        project = self._project(client, key, lazy=True)
+        return project.mergerequests.get(key.number, lazy=True).notes
+
+    def _own_login(self, client: gitlab.Gitlab) -> str:
+        if self._login is None:
+            client.auth()
+            assert client.user is not None
+            self._login = str(client.user.username)
+        return self._login
+
+    def _own_notes(self, client: gitlab.Gitlab, key: PullRequestKey, marker: str) -> list[Any]:
+        """Oldest first, over all pages."""
+        login = self._own_login(client).casefold()
+        listed = self._notes(client, key).list(
+            iterator=True, order_by="created_at", sort="asc", activity_filter="only_comments"
+        )
+        found = [
+            note
+            for note in listed
+            if str((note.author or {}).get("username") or "").casefold() == login
+            and marker in str(note.body or "")
+        ]
+        return sorted(found, key=lambda note: int(note.id))
+
+    def _is_bot(self, client: gitlab.Gitlab, author: Mapping[str, Any]) -> bool:
+        if is_bot_name(str(author.get("username") or "")):
+            return True
+        identity = author.get("id")
+        if not isinstance(identity, int):
+            return False
+        if identity not in self._bots:
+            try:
+                user = client.users.get(identity)
+            except GitlabGetError as error:
+                if error.response_code not in _NO_STATUS:
+                    raise
+                return False
+            _remember(self._bots, identity, bool(getattr(user, "bot", False)))
+        return self._bots[identity]
+
+    async def _status_into_comment(
+        self, key: PullRequestKey, sha: str, report: StatusReport
+    ) -> None:
+        """Into the comment that is there; one of its own only for what somebody must see."""
+
+        def write(client: gitlab.Gitlab) -> bool:
+            notes = self._own_notes(client, key, COMMENT_MARKER)
+            if not notes:
+                return False
+            first = notes[0]
+            wanted = with_status(first.body, (sha, report), None)
+            if first.body != wanted:
+                first.body = wanted
+                first.save()
+            return True
+
+        doing = f"setting the status of {sha[:12]} on {key}"
+        if await self._ask(doing, write) or report.state in ("pending", "success"):
+            return
+        await self.put_comment(key, COMMENT_MARKER, ALONE)
+
+
+def _has_status(commit: Any, fields: Mapping[str, Any]) -> bool:
+    """Whether the newest status of ours says this already: the same again would be refused."""
+    wanted = {"name": STATUS_NAME, "all": "true"}
+    listed = commit.statuses.list(iterator=True, query_parameters=wanted)
+    newest = max(listed, key=lambda s: int(s.id), default=None)
+    if newest is None:
+        return False
+    said = {"state": newest.status, "description": newest.description}
+    said["target_url"] = newest.target_url
+    return all(said[name] == fields.get(name) for name in said)
+
+
+def _delete(note: Any) -> None:
+    from gitlab.exceptions import GitlabDeleteError
+
+    try:
+        note.delete()
+    except GitlabDeleteError as error:
+        if error.response_code != _NOT_FOUND:  # the other run was quicker
+            raise
+
+
+def _path_of(client: gitlab.Gitlab, source: Any, project: Any, key: PullRequestKey) -> str | None:
+    """The path of the source project: null where it is gone, or private to its owner."""
+    if source is None:
+        return None
+    if int(source) == int(project.id):
+        return key.repository
+    try:
+        return str(client.projects.get(int(source)).path_with_namespace)
+    except GitlabGetError as error:
+        if error.response_code not in _NO_STATUS:
+            raise
+        return None
+
+
+def _comment(note: Any, key: PullRequestKey, web_url: str) -> Comment:
+    url = f"{web_url}/{key.repository}/-/merge_requests/{key.number}#note_{note.id}"
+    return Comment(str(note.id), url, str(note.body or ""))
+
+
+def _remember(table: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    table[key] = value
+    table.move_to_end(key)
+    while len(table) > _REMEMBERED:
+        table.popitem(last=False)

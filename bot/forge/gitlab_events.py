@@ -1,0 +1,295 @@
+"""GitLab's webhooks: is it ours, is it what it says, what does it carry, what does it ask.
+
+Project, group and system hooks: https://docs.gitlab.com/user/project/integrations/webhook_events/,
+https://docs.gitlab.com/administration/system_hooks/. Signing tokens follow Standard Webhooks.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from bot.errors import UsageError
+from bot.forge.events import CommentEvent, Event, PushEvent
+from bot.forge.values import (
+    IgnoredEvent,
+    PullRequestEvent,
+    PullRequestKey,
+    WebhookRefusedError,
+)
+from bot.store import NewDelivery
+
+SIGNING_PREFIX = "whsec_"
+_TOLERANCE = 300.0  # seconds between a signed delivery's time and ours
+_LONGEST_NAME = 200
+_BRANCH = "refs/heads/"
+# Tokens of projects and groups act as users of these names.
+_BOT_NAME = re.compile(r"^(project|group)_\d+_bot([_-].+)?$|^service_account_|^(ghost|alert-bot)$")
+# What the header says, and what the body then must say of itself.
+_KINDS: Mapping[str, tuple[str, ...]] = {
+    "Merge Request Hook": ("merge_request",),
+    "Note Hook": ("note",),
+    "Confidential Note Hook": ("note",),
+    "Push Hook": ("push",),
+    "Tag Push Hook": ("tag_push",),
+    "Pipeline Hook": ("pipeline",),
+}
+_STARTED = {"open": "opened", "reopen": "reopened"}
+
+
+@dataclass(frozen=True, slots=True)
+class HookSecrets:
+    """A webhook's secrets by kind: plain tokens, and keys of signing tokens."""
+
+    plain: tuple[bytes, ...] = field(repr=False)
+    signing: tuple[bytes, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, secrets: tuple[str, ...]) -> HookSecrets:
+        """Tells the two kinds apart (`whsec_...` signs); UsageError for one that cannot be."""
+        signing = [s.removeprefix(SIGNING_PREFIX) for s in secrets if s.startswith(SIGNING_PREFIX)]
+        try:
+            keys = tuple(base64.b64decode(text, validate=True) for text in signing)
+        except binascii.Error as error:
+            raise UsageError(
+                "A GitLab signing token is not base64 after `whsec_`.",
+                "Copy it again from the webhook's settings.",
+            ) from error
+        plain = tuple(s.encode() for s in secrets if not s.startswith(SIGNING_PREFIX))
+        return cls(plain, keys)
+
+
+def accept(
+    forge: str,
+    secrets: HookSecrets,
+    web_url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float,
+) -> NewDelivery:
+    """The delivery; WebhookRefusedError: 401 if not ours, 400 if it is not what it says.
+
+    `web_url` is the instance that the settings name, `now` seconds since 1970.
+    """
+    _verify(secrets, headers, body, now)
+    _check_instance(web_url, headers)
+    header = headers.get("x-gitlab-event", "")
+    if not 0 < len(header) <= _LONGEST_NAME:
+        raise WebhookRefusedError(400, "The header X-Gitlab-Event is missing or too long.")
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise WebhookRefusedError(400, "The body is no JSON.") from error
+    if not isinstance(data, dict):
+        raise WebhookRefusedError(400, "The body is no JSON object.")
+    kind = data.get("object_kind") or data.get("event_name") or data.get("event_type")
+    if not isinstance(kind, str) or not 0 < len(kind) <= _LONGEST_NAME:
+        raise WebhookRefusedError(400, "The body does not say what event it is.")
+    if kind not in _KINDS.get(header, (kind,)):
+        raise WebhookRefusedError(400, f"The body is that of {kind}, not of {header}.")
+    try:
+        carried = carried_object(kind, data)
+        parse_event(forge, kind, data)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise WebhookRefusedError(400, f"The body is not that of the event {kind}.") from error
+    return NewDelivery(forge, kind, _delivery_id(headers, body), body, carried)
+
+
+def _verify(secrets: HookSecrets, headers: Mapping[str, str], body: bytes, now: float) -> None:
+    """A signature counts where there is one and we can check it; else the plain token must fit."""
+    signature = headers.get("webhook-signature")
+    if signature is not None and secrets.signing:
+        _verify_signature(secrets.signing, signature, headers, body, now)
+        return
+    token = headers.get("x-gitlab-token")
+    if token is None:
+        missing = "webhook-signature" if secrets.signing else "X-Gitlab-Token"
+        raise WebhookRefusedError(401, f"The header {missing} is missing.")
+    given = token.encode("utf-8", "surrogateescape")
+    # All secrets are tried, whichever fits: the time taken says nothing.
+    fits = [hmac.compare_digest(given, secret) for secret in secrets.plain]
+    if not any(fits):
+        raise WebhookRefusedError(401, "The token fits none of the webhook's secrets.")
+
+
+def _verify_signature(
+    keys: tuple[bytes, ...],
+    signature: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float,
+) -> None:
+    identity, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    if not identity or not stamp.isascii() or not stamp.isdecimal() or len(stamp) > 12:
+        raise WebhookRefusedError(401, "The header webhook-id or webhook-timestamp is missing.")
+    signed = b".".join((identity.encode("utf-8", "surrogateescape"), stamp.encode(), body))
+    wanted = [base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()) for key in keys]
+    given = [
+        part.removeprefix("v1,").encode("utf-8", "surrogateescape")
+        for part in signature.split(" ")[:20]
+        if part.startswith("v1,")
+    ]
+    fits = [hmac.compare_digest(one, other) for one in given for other in wanted]
+    if not any(fits):
+        raise WebhookRefusedError(401, "The signature fits none of the webhook's signing tokens.")
+    if abs(now - int(stamp)) > _TOLERANCE:
+        raise WebhookRefusedError(401, "The delivery was signed more than five minutes ago.")
+
+
+def _check_instance(web_url: str, headers: Mapping[str, str]) -> None:
+    """Two instances may share a secret by mistake: one must not speak for the other."""
+    instance = headers.get("x-gitlab-instance")
+    if instance is None:
+        return
+    said = urlsplit(instance if "://" in instance else f"//{instance}").hostname
+    known = urlsplit(web_url).hostname
+    if said != known:
+        raise WebhookRefusedError(
+            400,
+            f"It comes from the instance {instance[:100]}, the settings name {known} (web_url).",
+        )
+
+
+def _delivery_id(headers: Mapping[str, str], body: bytes) -> str:
+    """The id that stays the same when GitLab sends it again; old versions have none."""
+    for name in ("webhook-id", "idempotency-key"):
+        if 0 < len(headers.get(name, "")) <= _LONGEST_NAME:
+            return headers[name]
+    # The UUID of an event is shared by all hooks that it sets off in turn: the body tells.
+    event = headers.get("x-gitlab-event-uuid", "")[:_LONGEST_NAME]
+    return f"{event}:{hashlib.sha256(body).hexdigest()[:32]}"
+
+
+def carried_object(kind: str, data: Mapping[str, Any]) -> str | None:
+    """What a delivery carries, so that a project's, a group's and a system hook count once.
+
+    None for what repeats only by its delivery id.
+    """
+    if kind == "merge_request":
+        about = data["object_attributes"]
+        commit = (about.get("last_commit") or {}).get("id", "")
+        parts = (about.get("action", ""), about["iid"], about.get("oldrev", ""), commit)
+        return _name(kind, data["project"], *parts, about.get("updated_at", ""))
+    if kind == "note":
+        note = data["object_attributes"]
+        return _name(kind, data["project"], note["id"], note.get("updated_at", ""))
+    return None
+
+
+def _name(kind: str, project: Mapping[str, Any], *parts: object) -> str:
+    return " ".join([kind, str(project["id"]), *map(str, parts)])
+
+
+def project_of(data: Mapping[str, Any]) -> tuple[str, int] | None:
+    """The path and id of the project that a delivery names, if it does."""
+    try:
+        project = data["project"]
+        return str(project["path_with_namespace"]), int(project["id"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def is_bot_name(username: str) -> bool:
+    """Whether a user name is one that GitLab gives to tokens and service accounts."""
+    return _BOT_NAME.match(username) is not None
+
+
+def parse_event(forge: str, kind: str, data: Mapping[str, Any]) -> Event:
+    """What a delivery asks of us. KeyError, TypeError or ValueError if it is not that event."""
+    parser = _PARSERS.get(kind)
+    if parser is None:
+        return IgnoredEvent(f"The event {kind} asks nothing of the bot.")
+    return parser(forge, data)
+
+
+def _merge_request(forge: str, data: Mapping[str, Any]) -> Event:
+    about = data["object_attributes"]
+    key = PullRequestKey(forge, str(data["project"]["path_with_namespace"]), int(about["iid"]))
+    # A merge request whose branch is gone, or that has no commits yet, has none.
+    head = str((about.get("last_commit") or {}).get("id") or "")
+    action = str(about.get("action") or "")
+    if action in ("close", "merge"):
+        return PullRequestEvent(key, "stop", head, "closed")
+    if not head:
+        return IgnoredEvent("The merge request has no commits.")
+    changed = _updated(data) if action == "update" else _STARTED.get(action)
+    if changed is None:
+        return IgnoredEvent(f"The action {action or 'none'} of a merge request changes no package.")
+    return PullRequestEvent(key, "check", head, changed)
+
+
+def _updated(data: Mapping[str, Any]) -> str | None:
+    """What an update changed that a check must see, by GitHub's name for it."""
+    changes = data.get("changes") or {}
+    if data["object_attributes"].get("oldrev"):
+        return "synchronize"
+    if "target_branch" in changes:
+        return "edited (base)"
+    draft = changes.get("draft") or changes.get("work_in_progress") or {}
+    if draft.get("previous") is True and draft.get("current") is False:
+        return "ready_for_review"
+    return None
+
+
+def _note(forge: str, data: Mapping[str, Any]) -> Event:
+    note = data["object_attributes"]
+    if note["noteable_type"] != "MergeRequest":
+        return IgnoredEvent("The note is on no merge request.")
+    if note.get("system"):
+        return IgnoredEvent("The note is GitLab's own.")
+    request = data["merge_request"]
+    user = str(data["user"]["username"])
+    # `user` made this version; a note of another's that was edited names its author by id alone.
+    own = note.get("author_id") in (None, data["user"].get("id"))
+    edited = note.get("action") == "update"
+    return CommentEvent(
+        key=PullRequestKey(forge, str(data["project"]["path_with_namespace"]), int(request["iid"])),
+        comment=str(int(note["id"])),
+        author=user if own else "",
+        sender=user,
+        author_is_bot=is_bot_name(user),
+        body=str(note.get("note") or ""),
+        action="edited" if edited else "created",
+        updated=str(note.get("updated_at") or ""),
+        url=str(note.get("url") or ""),
+    )
+
+
+def _push(forge: str, data: Mapping[str, Any]) -> Event:
+    ref = str(data["ref"])
+    if not ref.startswith(_BRANCH):
+        return IgnoredEvent(f"{ref} is no branch.")
+    repository = str(data["project"]["path_with_namespace"])
+    branch = ref.removeprefix(_BRANCH)
+    return PushEvent(forge, repository, branch, str(data["before"]), str(data["after"]))
+
+
+def _pipeline(forge: str, data: Mapping[str, Any]) -> Event:
+    del forge
+    status = str(data["object_attributes"]["status"])
+    return IgnoredEvent(f"A pipeline is {status}: no check waits for one.")
+
+
+def _renamed(forge: str, data: Mapping[str, Any]) -> Event:
+    del forge
+    return IgnoredEvent(
+        f"{data['old_path_with_namespace']} is called {data['path_with_namespace']} now."
+    )
+
+
+_PARSERS: Mapping[str, Callable[[str, Mapping[str, Any]], Event]] = {
+    "merge_request": _merge_request,
+    "note": _note,
+    "push": _push,
+    "pipeline": _pipeline,
+    "project_rename": _renamed,
+    "project_transfer": _renamed,
+}

@@ -1,0 +1,80 @@
+"""What a commit status says on GitLab, and the same as a line of the comment.
+
+The line stands between two hidden marks and belongs to one commit: a later text of the comment
+keeps it while it is about that commit.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bot.forge.values import StatusReport
+from bot.report import COMMENT_MARKER
+
+_DESCRIPTION = 255  # characters that GitLab takes
+_STATES = {"pending": "running", "success": "success", "failure": "failed", "neutral": "success"}
+_WORDS = {
+    "pending": "is running",
+    "success": "succeeded",
+    "failure": "failed",
+    "neutral": "did not evaluate it",
+}
+_BLOCK = re.compile(
+    r"<!-- minimize-status (?P<sha>[0-9a-f]{40,64}) -->\n(?P<line>[^\n]*)\n"
+    r"<!-- /minimize-status -->\n\n"
+)
+# What Markdown, HTML, mentions and references are made of.
+_ACTIVE = re.compile(r"([\\`*_{}\[\]()<>#+!|~&:@$^=%/-])")
+# What the comment says where nothing but the status of a fork's commit calls for one.
+ALONE = f"{COMMENT_MARKER}\nThis fork takes no commit status from the bot, so it stands here.\n"
+
+
+def status_fields(report: StatusReport, name: str) -> dict[str, Any]:
+    """The parameters of a commit status. It knows no neutral: a success that says what it is."""
+    title = f"not evaluated: {report.title}" if report.state == "neutral" else report.title
+    fields: dict[str, Any] = {
+        "state": _STATES[report.state],
+        "name": name,
+        "description": _cut(title, _DESCRIPTION),
+    }
+    if report.url:
+        fields["target_url"] = report.url
+    return fields
+
+
+def status_line(sha: str, report: StatusReport) -> str:
+    """One line of Markdown; nothing in it is active but its own link."""
+    title = _ACTIVE.sub(r"\\\1", _cut(" ".join(report.title.split()), _DESCRIPTION))
+    link = f" ([details]({report.url}))" if report.url and _plain(report.url) else ""
+    word = _WORDS[report.state]
+    return f"**Status `minimize`** of `{sha[:12]}` {word}: {title}{link}"
+
+
+def of_comment(body: str) -> str | None:
+    """The status block that a comment holds, with its marks; null if there is none."""
+    found = _BLOCK.search(body)
+    return found.group(0) if found else None
+
+
+def with_status(body: str, untaken: tuple[str, StatusReport] | None, before: str | None) -> str:
+    """`body` with the status of `untaken` (commit, report) before it, or with the block `before`.
+
+    Without either, `body` as it is; a block that it held is replaced.
+    """
+    block = before
+    if untaken is not None:
+        sha, report = untaken
+        line = status_line(sha, report)
+        block = f"<!-- minimize-status {sha} -->\n{line}\n<!-- /minimize-status -->\n\n"
+    if block is None:
+        return body
+    return block + _BLOCK.sub("", body)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _plain(url: str) -> bool:
+    return re.fullmatch(r"https?://[A-Za-z0-9._~:/%-]+", url) is not None
