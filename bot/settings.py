@@ -191,10 +191,10 @@ class Limits(_Strict):
 
 
 class BuildSettings(_Strict):
-    """Whether changes are rebuilt, with which builder, and whose without being asked.
+    """Whether changes are rebuilt, with which builder, and whose.
 
-    `trusted` are user names whose changes are built; empty: everybody's (the sandbox is made for
-    it, but it costs machine time).
+    A change is rebuilt when its author has the triage role or above in the repository, or is one
+    of `trusted` (user names; `*` is everybody). All changes are predicted.
     """
 
     enabled: bool = True
