@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from bot.closure import Pool
     from bot.distro import RepositoryDocument
 
+# What a builder says that is only to look for kept builds, and finds none.
+NOT_KEPT = "It has not been built here."
+
 FailureKind = Literal["failed", "missing-requirement", "limit", "surroundings", "sources"]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest
+from bot.build.builder import NOT_KEPT, BuildFailed, BuildOutcome, BuildRequest
 from bot.build.buildroot import base_packages
 from bot.build.collect import collect_rpms, is_wanted
 from bot.build.fetch import SourcePolicy, SourceStore
@@ -46,7 +46,8 @@ class MockBuilder:
     """Builds with mock, which reads the repositories of the request's document by itself.
 
     `program` is the command; the user that runs us must be in the group `mock`. Of `limits` only
-    the time is mock's to keep. With `rebuild`, kept builds are not used.
+    the time is mock's to keep. With `rebuild`, kept builds are not used; with `kept_only`, nothing
+    else is.
     """
 
     name = "mock"
@@ -59,12 +60,14 @@ class MockBuilder:
         limits: Limits = BUILD_LIMITS,
         policy: SourcePolicy | None = None,
         rebuild: bool = False,
+        kept_only: bool = False,
     ) -> None:
         self._cache = cache
         self._program = program
         self._limits = limits
         self._sources = SourceStore(cache, policy)
         self._rebuild = rebuild
+        self._kept_only = kept_only
         self._kept = KeptBuilds(cache)
 
     def build(self, request: BuildRequest) -> BuildOutcome:
@@ -82,6 +85,8 @@ class MockBuilder:
             request.arch,
             check=request.check,
         )
+        if self._kept_only and self._kept.get(key) is None:
+            return BuildFailed("surroundings", NOT_KEPT)
         with self._cache.lock(f"build-{key[:40]}"):
             kept = None if self._rebuild else self._kept.get(key)
             if isinstance(kept, KeptBuild):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest
+from bot.build.builder import NOT_KEPT, BuildFailed, BuildOutcome, BuildRequest
 from bot.build.buildroot import (
     BUILD_DIRECTORY,
     Buildroots,
@@ -46,7 +46,8 @@ class RpmbuildBuilder:
     """Builds with the distribution's rpmbuild. One object serves many builds, in many threads.
 
     `limits` bind each build, `jobs` is how many compilers it may run (default: the machine's
-    processors). `policy` says what sources may be. With `rebuild`, kept builds are not used.
+    processors). `policy` says what sources may be. With `rebuild`, kept builds are not used;
+    with `kept_only`, nothing else is.
     """
 
     name = "rpmbuild"
@@ -59,6 +60,7 @@ class RpmbuildBuilder:
         jobs: int | None = None,
         policy: SourcePolicy | None = None,
         rebuild: bool = False,
+        kept_only: bool = False,
         fetch: Callable[[Package], Path] | None = None,
     ) -> None:
         self._cache = cache
@@ -66,6 +68,7 @@ class RpmbuildBuilder:
         self._jobs = jobs or os.cpu_count() or 1
         self._sources = SourceStore(cache, policy)
         self._rebuild = rebuild
+        self._kept_only = kept_only
         self._kept = KeptBuilds(cache)
         self._buildroots = Buildroots(cache, fetch or self._fetch)
 
@@ -91,6 +94,9 @@ class RpmbuildBuilder:
                 request.arch,
                 check=request.check,
             )
+            if self._kept_only and self._kept.get(key) is None:
+                # Not even waiting for a build of it that runs.
+                return BuildFailed("surroundings", NOT_KEPT)
             with self._cache.lock(f"build-{key[:40]}"):
                 kept = None if self._rebuild else self._kept.get(key)
                 if isinstance(kept, KeptBuild):

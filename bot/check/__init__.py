@@ -8,17 +8,20 @@ if TYPE_CHECKING:
     from bot.check.change import Change, open_change
     from bot.check.plan import CheckOptions
     from bot.check.pools import Pools
-    from bot.check.run import Prediction, build_check, native_arch, predict_check
+    from bot.check.run import Prediction, build_check, native_arch, predict_check, rebuilt_check
+    from bot.check.verdict import accept
 
 __all__ = [
     "Change",
     "CheckOptions",
     "Pools",
     "Prediction",
+    "accept",
     "build_check",
     "native_arch",
     "open_change",
     "predict_check",
+    "rebuilt_check",
 ]
 
 _HOME = {
@@ -26,10 +29,12 @@ _HOME = {
     "CheckOptions": "plan",
     "Pools": "pools",
     "Prediction": "run",
+    "accept": "verdict",
     "build_check": "run",
     "native_arch": "run",
     "open_change": "change",
     "predict_check": "run",
+    "rebuilt_check": "run",
 }
 
 

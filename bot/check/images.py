@@ -27,9 +27,13 @@ SELF = "@self"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One affected image: its result, both closures, and what each line of the change costs."""
+    """One affected image: its result, both closures, and what each line of the change costs.
+
+    `request` is head's, as it was solved.
+    """
 
     result: ImageResult
+    request: ImageRequest
     pair: ClosurePair
     savings: Mapping[SpecLine, Saving]
     holds_source: bool
@@ -96,6 +100,7 @@ def _found(
     sources = sides.base.sources | sides.head.sources
     return Found(
         image,
+        request,
         pair,
         # Where weak dependencies are installed, a weaker line saves nothing.
         {} if request.weak else explained.savings,

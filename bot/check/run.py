@@ -23,7 +23,7 @@ from bot.check.plan import CheckOptions, Plan, make_plan
 from bot.check.pools import Pools
 from bot.check.rebuild import BuildContext, rebuild
 from bot.check.repository_file import RepositoryFile, read_repository_file
-from bot.check.verdict import verdict
+from bot.check.verdict import only_limits, verdict
 from bot.closure import Pool
 from bot.distro import Configuration, RepositoryDocument, environment_keys
 from bot.errors import SurroundingsError
@@ -52,13 +52,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A check before any build: what `build` goes on from, and its own result."""
+    """A check and what it was made of: what `build_check` goes on from, or what it gave.
+
+    `images` are the affected images with both closures.
+    """
 
     result: CheckResult
     plan: Plan
     rules: Rules
     file: RepositoryFile
     targets: tuple[Target, ...]
+    images: tuple[Found, ...] = ()
 
     @property
     def worth_building(self) -> bool:
@@ -96,7 +100,7 @@ def predict_check(
     )
     images = _images(targets, plan, rules)
     result = _result(change, targets, images, remarks, (), "predicted")
-    return Prediction(result, plan, rules, file, targets)
+    return Prediction(result, plan, rules, file, targets, images)
 
 
 def native_arch() -> str:
@@ -108,6 +112,13 @@ def build_check(
     change: Change, prediction: Prediction, builder: Builder, native: str
 ) -> CheckResult:
     """The final answer: both sides built on `native`, and what that tells of the others."""
+    return rebuilt_check(change, prediction, builder, native).result
+
+
+def rebuilt_check(
+    change: Change, prediction: Prediction, builder: Builder, native: str
+) -> Prediction:
+    """As `build_check`, with what the answer is made of: sides and closures after the builds."""
     remarks = _Remarks(problems=list(change.problems))
     builds: list[BuildNote] = []
     targets: list[Target] = []
@@ -139,7 +150,8 @@ def build_check(
         dict.fromkeys((*prediction.result.problems, *remarks.problems, *_build_problems(builds)))
     )
     remarks.notes = [*prediction.result.notes, *remarks.notes]
-    return _result(change, targets, images, remarks, tuple(builds), "final")
+    result = _result(change, targets, images, remarks, tuple(builds), "final")
+    return replace(prediction, result=result, targets=tuple(targets), images=images)
 
 
 def _build_problems(builds: Iterable[BuildNote]) -> list[str]:
@@ -264,12 +276,13 @@ def _result(
     base_failed = any(t.base_failed for t in targets)
     specs = dict.fromkeys(one.spec.path for t in targets for one in t.specs)
     results = tuple(f.result for f in images)
+    around = remarks.interrupted or base_failed
     return CheckResult(
         base=change.base,
         head=change.head,
         merge_base=change.merge_base,
         specs=tuple(sorted(specs)),
-        verdict=verdict(results, failures, remarks.interrupted or base_failed),
+        verdict=verdict(results, failures, around),
         images=results,
         suggestions=suggestions(f.savings for f in images),
         problems=tuple(dict.fromkeys(remarks.problems)),
@@ -277,4 +290,5 @@ def _result(
         builds=builds,
         stage=stage,
         interrupted=remarks.interrupted,
+        only_limits=only_limits(results, failures, around),
     )

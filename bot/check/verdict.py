@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from bot.model import ImageResult, SpecFailure, Verdict
+from bot.model import Acceptance, CheckResult, ImageResult, SpecFailure, Verdict
 
 
 def verdict(
@@ -26,3 +27,24 @@ def verdict(
     if surroundings_failed or any(i.base.status == "unsolvable" for i in images):
         return "neutral"
     return "success"
+
+
+def only_limits(
+    images: Iterable[ImageResult], spec_failures: Iterable[SpecFailure], surroundings_failed: bool
+) -> bool:
+    """Whether the verdict is a failure that objectives alone make: such a one may be accepted."""
+    images = tuple(images)
+    failures = tuple(spec_failures)
+    without = [replace(image, objectives=()) for image in images]
+    return (
+        verdict(images, failures, surroundings_failed) == "failure"
+        and verdict(without, failures, surroundings_failed) != "failure"
+    )
+
+
+def accept(result: CheckResult, acceptance: Acceptance) -> CheckResult:
+    """The result with its limits accepted; as it is where there is nothing of this to accept."""
+    if not result.only_limits or result.accepted is not None:
+        return result
+    without = [replace(image, objectives=()) for image in result.images]
+    return replace(result, accepted=acceptance, verdict=verdict(without, (), result.interrupted))

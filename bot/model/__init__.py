@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Package,
     )
     from bot.model.result import (
+        Acceptance,
         Added,
         BuildNote,
         ChangedPackage,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ARCHITECTURES",
     "DEPENDENCY_KINDS",
+    "Acceptance",
     "Added",
     "BuildNote",
     "ChangedPackage",
@@ -131,6 +133,7 @@ _MODULES = {
         "Package",
     ),
     "result": (
+        "Acceptance",
         "Added",
         "BuildNote",
         "ChangedPackage",

@@ -138,12 +138,23 @@ class BuildNote:
 
 
 @dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Somebody answers for this head commit going over a limit: who, why, when (RFC 3339 UTC)."""
+
+    user: str
+    reason: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """Everything a check found. `problems` are sentences: what was not evaluated, and why.
 
     `base`, `head` and `merge_base` are commit ids (`head` is the text `working tree` where it is
     that); `specs` paths of the changed specs; `notes` facts about the evidence for the reader.
     `interrupted` is true when something around us failed: another try may say more.
+    `only_limits`: the failure is nothing but objectives, so it may be accepted; `accepted` says
+    that it was, and the verdict is then what it would be without them.
     """
 
     base: str
@@ -158,6 +169,8 @@ class CheckResult:
     builds: tuple[BuildNote, ...] = ()
     stage: Literal["predicted", "final"] = "final"
     interrupted: bool = False
+    only_limits: bool = False
+    accepted: Acceptance | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bot.report.answers import closures_text, print_closures, print_what_if, print_why
+    from bot.report.blocks import Block, Bullets, Paragraph, Table
     from bot.report.html import render_check_html
     from bot.report.jsonform import (
         check_to_json,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from bot.report.markdown import (
         COMMENT_LIMIT,
         COMMENT_MARKER,
+        render_answer,
         render_comment,
         render_nothing_any_more,
     )
@@ -37,8 +39,12 @@ if TYPE_CHECKING:
     from bot.report.verdict import comment_needed, status_line
 
 _HOMES = {
+    "Block": "blocks",
+    "Bullets": "blocks",
     "COMMENT_LIMIT": "markdown",
     "COMMENT_MARKER": "markdown",
+    "Paragraph": "blocks",
+    "Table": "blocks",
     "chains_graph": "mermaid",
     "check_from_json": "jsonread",
     "check_to_json": "jsonform",
@@ -56,6 +62,7 @@ _HOMES = {
     "print_track": "text",
     "print_what_if": "answers",
     "print_why": "answers",
+    "render_answer": "markdown",
     "render_check_html": "html",
     "render_comment": "markdown",
     "render_nothing_any_more": "markdown",
@@ -67,6 +74,10 @@ _HOMES = {
 __all__ = [
     "COMMENT_LIMIT",
     "COMMENT_MARKER",
+    "Block",
+    "Bullets",
+    "Paragraph",
+    "Table",
     "chains_graph",
     "check_from_json",
     "check_to_json",
@@ -84,6 +95,7 @@ __all__ = [
     "print_track",
     "print_what_if",
     "print_why",
+    "render_answer",
     "render_check_html",
     "render_comment",
     "render_nothing_any_more",

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 from bot.model import CheckResult, ImageResult, ObjectiveResult
 from bot.report.fold import Row, fold, known_delta, on_architectures
-from bot.report.phrase import Phrase, code, joined, name, plain, prose, to_plain
+from bot.report.phrase import (
+    Phrase,
+    code,
+    joined,
+    name,
+    plain,
+    prose,
+    strong,
+    to_plain,
+    visible,
+)
 from bot.report.reasons import arrivals, behind
 from bot.report.sizes import MINUS, count_span, format_delta, format_size, plural, span
 
@@ -37,7 +47,8 @@ def headline(result: CheckResult) -> Phrase:
 
 
 def verdict_sentences(result: CheckResult) -> tuple[Phrase, ...]:
-    """Which objectives the change breaks or moves further off, one sentence for each."""
+    """Which objectives the change breaks or moves further off, one sentence for each; then who
+    accepted that, and why."""
     by_name: dict[str, list[ObjectiveResult]] = {}
     for _, objective in newly_broken(result):
         by_name.setdefault(objective.name, []).append(objective)
@@ -47,6 +58,11 @@ def verdict_sentences(result: CheckResult) -> tuple[Phrase, ...]:
         values = joined([objective_value(objective) for objective in harmed], "; ")
         said = (*plain(f"This {verb} the objective "), *quoted(title_), *plain(": "))
         sentences.append((*said, *values, *plain(".")))
+    accepted = result.accepted
+    if accepted is not None:
+        who = (*strong("Accepted"), *plain(" for this commit by "), *name(accepted.user))
+        day = plain(f" on {accepted.time[:10]}: ")
+        sentences.append((*who, *day, *prose(accepted.reason, 2000)))
     return tuple(sentences)
 
 
@@ -59,6 +75,8 @@ def was_broken(objective: ObjectiveResult) -> bool:
 def title(result: CheckResult, longest: int = 140) -> str:
     """The same in at most `longest` characters without markup, for a commit status."""
     text = _title(result, changed_rows(result))
+    if result.accepted is not None:
+        text = f"Accepted by {visible(result.accepted.user, 40)}: {text}"
     if result.stage == "predicted" and result.verdict != "neutral":
         text = f"{text} (predicted)"
     if result.verdict == "neutral" and any(image.changed for image in result.images):

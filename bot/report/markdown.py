@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.model import CheckResult
 from bot.report import background
-from bot.report.blocks import Document
+from bot.report.blocks import Block, Document, Paragraph, Section
 from bot.report.document import STEPS, document
 from bot.report.escape import Markdown, code_span, to_markdown
 from bot.report.headline import NOTHING_ANY_MORE
@@ -57,6 +58,32 @@ def render_nothing_any_more(
     return _render(said, _footer(page_url, chat=chat, short=False))
 
 
+def render_answer(
+    marker: str,
+    lead: Phrase,
+    parts: Sequence[tuple[Phrase, tuple[Block, ...]]],
+    *,
+    limit: int = COMMENT_LIMIT,
+) -> str:
+    """A comment that answers others: `lead`, then each part under what it answers.
+
+    `marker` is our own hidden one. At most `limit` characters: parts that do not fit are named, and
+    say so.
+    """
+    whole = [Section("", (Paragraph(said), *blocks)) for said, blocks in parts]
+    named = [
+        Section("", (Paragraph((*said, *plain(": the answer is too long for a comment."))),))
+        for said, _ in parts
+    ]
+    text = ""
+    for fitting in range(len(parts), -1, -1):
+        sections = (*whole[:fitting], *named[fitting:])
+        text = _render(Document((), (lead,), sections, (), "neutral"), [], marker=marker)
+        if _length(text) <= limit:
+            break
+    return text
+
+
 def _footer(page_url: str | None, *, chat: bool, short: bool) -> list[Phrase]:
     lines: list[Phrase] = []
     if page_url is not None:
@@ -73,9 +100,9 @@ def _length(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _render(said: Document, footer: list[Phrase]) -> str:
+def _render(said: Document, footer: list[Phrase], *, marker: str = COMMENT_MARKER) -> str:
     rendered = _template().render(
-        marker=Markdown(COMMENT_MARKER), document=said, footer=[*said.footer, *footer]
+        marker=Markdown(marker), document=said, footer=[*said.footer, *footer]
     )
     return re.sub("\n{3,}", "\n\n", rendered).strip() + "\n"
 

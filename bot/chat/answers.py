@@ -1,0 +1,239 @@
+"""Answers as Markdown: every foreign word in them is a code span or escaped (bot.report.phrase)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from bot.chat.commands import COMMANDS, WORD
+from bot.chat.parser import NotUnderstood
+from bot.chat.questions import Found
+from bot.model import Edge, ImageKey, WhatIf, Why
+from bot.report import Block, Bullets, Paragraph, Table, render_answer
+from bot.report.cells import image_phrase, place_of
+from bot.report.fold import arch_order, architectures
+from bot.report.phrase import Phrase, code, joined, link, listing, name, plain, prose, strong
+from bot.report.reasons import short_name
+from bot.report.sizes import plural, size_span
+
+_MOST_CHAINS = 3
+_MOST_NAMES = 12
+_MOST_ROWS = 20
+K = TypeVar("K")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is said to one command."""
+
+    blocks: tuple[Block, ...]
+
+
+def compose(answers: Iterable[tuple[str, Answer]], *, marker: str, user: str, url: str) -> str:
+    """One comment for all the answers to a comment of `user` at `url`, with the hidden marker.
+
+    `answers` are the lines that were said, and what is said to each.
+    """
+    return render_answer(
+        marker,
+        (*plain("In answer to "), *(link(user, url) if _is_plain(user) and url else name(user))),
+        [(code(said), answer.blocks) for said, answer in answers],
+    )
+
+
+def help_answer() -> Answer:
+    """The table of commands."""
+    rows = tuple(
+        (code(command.usage), plain(command.who.text), plain(command.what))
+        for command in COMMANDS.values()
+    )
+    return Answer(
+        (
+            Table(("Command", "Who", "What"), rows),
+            Paragraph(
+                plain(
+                    "Each on a line of its own; in quotes, code and HTML comments they do nothing."
+                )
+            ),
+        )
+    )
+
+
+def not_understood(said: NotUnderstood) -> Answer:
+    """Which word is missing or wrong, and how the command is written."""
+    problem = prose(said.problem)
+    if said.command is None:
+        see = (*plain(" The commands there are: "), *code(f"{WORD} help"), *plain("."))
+        return Answer((Paragraph((*problem, *see)),))
+    return Answer((Paragraph((*problem, *plain(" Usage: "), *code(said.command.usage))),))
+
+
+def sentence(text: str) -> Answer:
+    """A sentence, with foreign parts."""
+    return Answer((Paragraph(prose(text)),))
+
+
+def found_answer(found: Found) -> Answer:
+    """The answer to a question."""
+    if not found.result.images:
+        problems = found.result.problems
+        reason = (*plain(" "), *prose(problems[0])) if problems else ()
+        return Answer((Paragraph((*plain("This change touches no image."), *reason)),))
+    wanted = found.asked.values.get("--workload", ())
+    unknown = [w for w in wanted if w not in found.workloads]
+    if unknown:
+        there = listing([code(workload) for workload in found.workloads])
+        return Answer(
+            (
+                Paragraph(
+                    (*plain("This change touches no image of the workload "), *code(unknown[0]),
+                     *plain(". It touches those of "), *there, *plain("."))
+                ),
+            )
+        )  # fmt: skip
+    if found.asked.name == "why":
+        items = _why_items(found)
+    elif found.asked.name == "what-if":
+        items = _what_if_items(found)
+    else:
+        return _objectives(found)
+    if found.unsolvable:
+        items.append((*_images(found.unsolvable, found), *plain(": cannot be installed.")))
+    if found.left_out:
+        items.append(plain(f"\u2026 and {plural(found.left_out, 'more image')}"))
+    return Answer((Bullets(tuple(items)), Paragraph(_evidence(found))))
+
+
+def _why_items(found: Found) -> list[Phrase]:
+    there = [why for why in found.whys if why.nevra is not None]
+    items = [
+        (*_images([why.key for why in group], found), *plain(": "), *said)
+        for said, group in _grouped(there, _why)
+    ]
+    absent = [why.key for why in found.whys if why.nevra is None]
+    if absent:
+        package = code(found.asked.one("PACKAGE") or "")
+        items.append((*package, *plain(" is not in "), *_images(absent, found), *plain(".")))
+    return items
+
+
+def _why(why: Why) -> Phrase:
+    """Its chains and the way out, the same for every architecture where they are the same."""
+    assert why.nevra is not None
+    if not why.chains:
+        return plain("asked for by the workload or its environment.")
+    shown = [_chain(chain, why.key.arch) for chain in why.chains[:_MOST_CHAINS]]
+    more = len(why.chains) - len(shown)
+    others = plain(f"; and {plural(more, 'more chain')}") if more else ()
+    said = (*joined(shown, "; "), *others, *plain("."))
+    if not why.leaves_with:
+        return (*said, *plain(" No small set of requirements less would make it leave."))
+    needs = [
+        (*code(short_name(leaving.nevra, why.key.arch)), *plain(" requires "),
+         *code(leaving.capability))
+        for leaving in why.leaves_with
+    ]  # fmt: skip
+    return (*said, *plain(" It would leave without: "), *listing(needs), *plain("."))
+
+
+def _chain(chain: Sequence[Edge], arch: str) -> Phrase:
+    """nginx requires perl: perl-interpreter requires libperl.so: perl-libs."""
+    verbs = {
+        "requires": "requires",
+        "recommends": "recommends",
+        "supplements": "is supplemented by",
+    }
+    pieces: Phrase = code(short_name(chain[0].source, arch))
+    for edge in chain:
+        pieces = (*pieces, *plain(f" {verbs[edge.kind]} "), *code(edge.capability))
+        target = short_name(edge.target, arch)
+        if target != edge.capability:
+            pieces = (*pieces, *plain(" \N{RIGHTWARDS ARROW} "), *code(target))
+    return pieces
+
+
+def _what_if_items(found: Found) -> list[Phrase]:
+    items = []
+    for said, group in _grouped(found.what_ifs, _what_if):
+        saved: Phrase = ()
+        if any(answer.removed or answer.added for answer in group):
+            sizes = size_span(answer.saved for answer in group)
+            saved = (*plain(" Saved: "), *strong(sizes), *plain("."))
+        items.append((*_images([a.key for a in group], found), *plain(": "), *said, *saved))
+    return items
+
+
+def _what_if(answer: WhatIf) -> Phrase:
+    problem = prose(answer.problems[0].rstrip(".")) if answer.problems else ()
+    if answer.status != "ok":
+        return (*plain("could not be installed then: "), *problem, *plain("."))
+    if not answer.removed and not answer.added:
+        reason = (*plain(": "), *problem) if problem else ()
+        return (*plain("nothing would leave"), *reason, *plain("."))
+    leave = plural(len(answer.removed), "package")
+    said = (*plain(f"{leave} would leave: "), *_names(answer, removed=True))
+    if answer.added:
+        said = (*said, *plain("; instead would come "), *_names(answer, removed=False))
+    return (*said, *plain("."))
+
+
+def _names(answer: WhatIf, *, removed: bool) -> Phrase:
+    packages = answer.removed if removed else answer.added
+    ordered = sorted(packages, key=lambda p: (-(p.installed_size or 0), p.nevra))
+    # By name where they are grouped: sizes differ between architectures.
+    shown = [short_name(p.nevra, answer.key.arch) for p in ordered]
+    cut = sorted(shown[:_MOST_NAMES])
+    more = len(shown) - len(cut)
+    others = plain(f" and {more} more") if more else ()
+    return (*listing([code(text) for text in cut]), *others)
+
+
+def _objectives(found: Found) -> Answer:
+    from bot.report.blocks import Detail
+    from bot.report.images import objectives
+
+    section = objectives(found.result, Detail(rows=_MOST_ROWS * 2))
+    if section is None:
+        said = plain("No objective speaks of the images that this change touches.")
+        return Answer((Paragraph(said),))
+    return Answer((*section.blocks, Paragraph(_evidence(found))))
+
+
+def _grouped(items: Iterable[K], said: Callable[[K], Phrase]) -> list[tuple[Phrase, list[K]]]:
+    """Items with the same words together, in the order in which they come; a limited number."""
+    groups: dict[Phrase, list[K]] = {}
+    for item in items:
+        groups.setdefault(said(item), []).append(item)
+    return list(groups.items())[:_MOST_ROWS]
+
+
+def _images(keys: Sequence[ImageKey], found: Found) -> Phrase:
+    """nginx on minimal, demo (all four); several of them in a list."""
+    checked: dict[tuple[str, str, str], set[str]] = {}
+    for image in found.result.images:
+        checked.setdefault(place_of(image.key), set()).add(image.key.arch)
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for key in keys:
+        places.setdefault(place_of(key), []).append(key.arch)
+    said = [
+        (*image_phrase(place, emphasis=True),
+         *plain(f" ({architectures(sorted(arches, key=arch_order), checked[place])})"))
+        for place, arches in list(places.items())[:6]
+    ]  # fmt: skip
+    more = len(places) - len(said)
+    return (*joined(said, "; "), *plain(f" and {plural(more, 'more image')}" if more else ""))
+
+
+def _evidence(found: Found) -> Phrase:
+    kinds = {image.evidence for image in found.result.images}
+    how = (
+        "the spec file alone (predicted)"
+        if kinds == {"predicted"}
+        else "its packages as they were built"
+    )
+    return plain(f"At {found.result.head}, by {how}.")
+
+
+def _is_plain(user: str) -> bool:
+    return user.replace("-", "").isalnum() and user.isascii()

@@ -1,0 +1,72 @@
+"""Which failures may be accepted, and what becomes of them."""
+
+from dataclasses import replace
+
+from bot.check import accept
+from bot.check.verdict import only_limits, verdict
+from bot.model import (
+    Acceptance,
+    CheckResult,
+    ImageKey,
+    ImageResult,
+    ObjectiveResult,
+    Side,
+    SnapshotState,
+    SpecFailure,
+)
+
+BY = Acceptance("maria", "worth it", "2026-11-24T00:00:00Z")
+OK = Side("ok", (), 10, 1000, 1000)
+LOST = Side("unsolvable", ("nothing provides x",))
+OVER = ObjectiveResult("small", "packages", 10, 12, 11, False, True)
+
+
+def image(base: Side = OK, head: Side = OK, *objectives: ObjectiveResult) -> ImageResult:
+    key = ImageKey("nginx", "minimal", "demo", "x86_64")
+    return ImageResult(
+        key, SnapshotState("s", ()), True, "rebuilt", base, head, (), (), (), objectives
+    )
+
+
+def result(*images: ImageResult, failures: tuple[SpecFailure, ...] = ()) -> CheckResult:
+    return CheckResult(
+        base="a",
+        head="b",
+        merge_base="a",
+        specs=(),
+        images=images,
+        verdict=verdict(images, failures, False),
+        only_limits=only_limits(images, failures, False),
+    )
+
+
+def test_going_over_a_limit_may_be_accepted_and_is_then_a_success() -> None:
+    over = result(image(OK, OK, OVER))
+    assert (over.verdict, over.only_limits) == ("failure", True)
+    accepted = accept(over, BY)
+    assert (accepted.verdict, accepted.accepted) == ("success", BY)
+    assert accept(accepted, replace(BY, user="other")).accepted == BY
+
+
+def test_an_image_that_cannot_be_installed_any_more_cannot_be_accepted() -> None:
+    lost = result(image(OK, LOST, OVER))
+    assert (lost.verdict, lost.only_limits) == ("failure", False)
+    assert accept(lost, BY) == lost
+
+
+def test_an_invalid_spec_cannot_be_accepted_with_the_limit_beside_it() -> None:
+    broken = SpecFailure("nginx.spec", "s390x", "invalid", "no Name", 1)
+    both = result(image(OK, OK, OVER), failures=(broken,))
+    assert (both.verdict, both.only_limits) == ("failure", False)
+
+
+def test_what_is_neutral_beside_the_limit_stays_neutral() -> None:
+    over = result(image(LOST, LOST), image(OK, OK, OVER))
+    assert over.only_limits
+    assert accept(over, BY).verdict == "neutral"
+
+
+def test_there_is_nothing_to_accept_of_a_success() -> None:
+    fine = result(image())
+    assert not fine.only_limits
+    assert accept(fine, BY) == fine
