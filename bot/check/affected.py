@@ -21,8 +21,8 @@ def closure_pair(
     if before.status == "ok":
         if not (
             holds(before, sources)
-            or could_enter(pool, before, base)
-            or could_enter(pool, before, head)
+            or could_enter(pool, before, base, request)
+            or could_enter(pool, before, head, request)
         ):
             return None
         after = pool.solve(request, head)

@@ -39,14 +39,15 @@ class RoomChecker:
     def finish(self, job: CheckJob, git: GitRepository) -> CheckResult:
         """The answer from the rebuilt packages. What the prediction found is found again: the
         pools are warm, and another machine may have made it."""
-        from bot.build import builder_named
+        from bot.build import BUILD_LIMITS, builder_named
         from bot.check import build_check, native_arch
 
         with self._prediction(job, git) as (change, prediction):
             name = self._builder(prediction)
             if name == "none":
                 return replace(prediction.result, stage="final")
-            builder = builder_named(name, self._pools.cache)
+            limits = replace(BUILD_LIMITS, seconds=self._settings.limits.build_seconds)
+            builder = builder_named(name, self._pools.cache, limits=limits)
             return build_check(change, prediction, builder, native_arch())
 
     def warm_up(self) -> None:
