@@ -100,6 +100,55 @@ def m003_comments(db: Database) -> None:
     )
 
 
+@migrations()
+def m004_commands(db: Database) -> None:
+    """Chat commands that were heard, each once, and what was decided for head commits.
+
+    `commands.command` names one command of one comment; `outcome`: taken, refused, unclear.
+    `decisions.kind`: accept, allow; the newest of a kind counts, and only for its `head_sha`.
+    `checks.narrowed` is 1 for a run of some images alone, which is no answer for the commit.
+    """
+    db.table("commands").create(
+        {
+            "forge": str,
+            "repository": str,
+            "number": int,
+            "comment": str,
+            "command": str,
+            "text": str,
+            "user": str,
+            "outcome": str,
+            "heard": str,
+        },
+        pk=("forge", "repository", "comment", "command"),
+        not_null={"number", "text", "user", "outcome", "heard"},
+    )
+    decisions = db.table("decisions")
+    decisions.create(
+        {
+            "id": int,
+            "forge": str,
+            "repository": str,
+            "number": int,
+            "head_sha": str,
+            "kind": str,
+            "user": str,
+            "role": str,
+            "reason": str,
+            "time": str,
+            "comment": str,
+            "url": str,
+        },
+        pk="id",
+        not_null={"forge", "repository", "number", "head_sha", "kind", "user", "time", "comment"},
+    )
+    decisions.create_index(["forge", "repository", "number", "head_sha", "kind"])
+    decisions.create_index(
+        ["forge", "repository", "comment", "kind", "head_sha", "reason"], unique=True
+    )
+    db.table("checks").add_column("narrowed", int, not_null_default=0)
+
+
 def _names() -> tuple[str, ...]:
     empty = Database(memory=True)
     try:

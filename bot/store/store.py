@@ -32,7 +32,10 @@ class StoreError(SurroundingsError):
 
 @dataclass(frozen=True, slots=True)
 class CheckRecord:
-    """One run. `result` is CONTRACT's `check` object, or None until there is one."""
+    """One run. `result` is CONTRACT's `check` object, or None until there is one.
+
+    `narrowed`: on some images alone, because somebody asked; it is no answer for the commit.
+    """
 
     id: str
     forge: str
@@ -55,6 +58,7 @@ class CheckRecord:
     predicted: str | None = None
     finished: str | None = None
     open: bool = True
+    narrowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,8 @@ class Store:
                     "See that its disk has room and that the bot may write there.",
                 ) from error
 
-    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows of a query; StoreError if the file cannot be read."""
         with self._lock:
             try:
                 return list(self._db.query(sql, values))
@@ -150,7 +155,7 @@ class Store:
 
     def new_deliveries(self, limit: int = 50) -> list[Delivery]:
         """Deliveries that wait to be handled and are due, oldest first."""
-        rows = self._rows(
+        rows = self.rows(
             "select id, forge, event, delivery, received, body, state, reason, attempts"
             " from deliveries where state = 'new' and due <= ? order by id limit ?",
             [time.time(), limit],
@@ -175,7 +180,7 @@ class Store:
 
     def delivery_counts(self) -> dict[str, int]:
         """How many deliveries there are in each state."""
-        rows = self._rows("select state, count(*) as n from deliveries group by state")
+        rows = self.rows("select state, count(*) as n from deliveries group by state")
         return {row["state"]: row["n"] for row in rows}
 
     # Checks
@@ -213,19 +218,19 @@ class Store:
 
     def check(self, check: str) -> CheckRecord | None:
         """One check by its id."""
-        rows = self._rows("select * from checks where id = ?", [check])
+        rows = self.rows("select * from checks where id = ?", [check])
         return _check(rows[0]) if rows else None
 
     def open_checks(self) -> list[CheckRecord]:
         """The checks that the engine is not done with, oldest first."""
         return [
             _check(row)
-            for row in self._rows(f"{_WITHOUT_RESULT} where open = 1 order by created, rowid")
+            for row in self.rows(f"{_WITHOUT_RESULT} where open = 1 order by created, rowid")
         ]
 
     def checks_of(self, forge: str, repository: str, number: int) -> list[CheckRecord]:
         """All checks of one pull request, oldest first, without their results."""
-        rows = self._rows(
+        rows = self.rows(
             f"{_WITHOUT_RESULT} where forge = ? and repository = ? and number = ?"
             " order by created, rowid",
             [forge, repository, number],
@@ -237,7 +242,7 @@ class Store:
     ) -> list[CheckRecord]:
         """Checks, newest first, without their results; of private repositories only if asked."""
         where = "" if private else "where private = 0"
-        rows = self._rows(
+        rows = self.rows(
             f"{_WITHOUT_RESULT} {where} order by created desc, rowid desc limit ? offset ?",
             [limit, offset],
         )
@@ -245,7 +250,7 @@ class Store:
 
     def check_counts(self) -> dict[str, int]:
         """How many checks there are in each stage."""
-        rows = self._rows("select stage, count(*) as n from checks group by stage")
+        rows = self.rows("select stage, count(*) as n from checks group by stage")
         return {row["stage"]: row["n"] for row in rows}
 
     # Comments
@@ -257,7 +262,7 @@ class Store:
 
     def comment(self, forge: str, repository: str, number: int) -> CommentRecord | None:
         """The comment of a pull request, as last written."""
-        rows = self._rows(
+        rows = self.rows(
             "select * from comments where forge = ? and repository = ? and number = ?",
             [forge, repository, number],
         )
@@ -291,6 +296,7 @@ def now() -> str:
 def _row(check: CheckRecord) -> dict[str, Any]:
     row = asdict(check)
     row["private"], row["open"] = int(check.private), int(check.open)
+    row["narrowed"] = int(check.narrowed)
     if check.result is not None:
         row["result"] = json.dumps(check.result, separators=(",", ":"))
     return row
@@ -298,7 +304,8 @@ def _row(check: CheckRecord) -> dict[str, Any]:
 
 def _check(row: dict[str, Any]) -> CheckRecord:
     result = row.pop("result", None)
-    row["private"], row["open"] = bool(row["private"]), bool(row["open"])
+    for name in ("private", "open", "narrowed"):
+        row[name] = bool(row[name])
     return CheckRecord(**row, result=json.loads(result) if result else None)
 
 

@@ -1,0 +1,84 @@
+"""Chat commands that were heard, and what was decided for head commits: who, when, why."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from bot.store.store import Store
+
+DecisionKind = Literal["accept", "allow"]
+Outcome = Literal["taken", "refused", "unclear"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeardCommand:
+    """One command of one comment; `command` is its name there (bot.chat.command_key)."""
+
+    forge: str
+    repository: str
+    number: int
+    comment: str
+    command: str
+    text: str
+    user: str
+    outcome: Outcome
+    heard: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What somebody decided for one head commit, and by which role. `time` is RFC 3339 UTC.
+
+    `comment` is the forge's id of where it was said, `url` its address.
+    """
+
+    forge: str
+    repository: str
+    number: int
+    head_sha: str
+    kind: DecisionKind
+    user: str
+    role: str
+    reason: str
+    time: str
+    comment: str
+    url: str = ""
+
+
+class Commands:
+    """The commands and decisions in an open store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def heard(self, forge: str, repository: str, comment: str) -> frozenset[str]:
+        """The names of the commands of a comment that were answered or obeyed."""
+        rows = self._store.rows(
+            "select command from commands where forge = ? and repository = ? and comment = ?",
+            [forge, repository, comment],
+        )
+        return frozenset(row["command"] for row in rows)
+
+    def keep(self, commands: Collection[HeardCommand]) -> None:
+        """Keeps commands as heard; those that are known stay as they are."""
+        with self._store.writing() as db:
+            db.table("commands").insert_all([asdict(one) for one in commands], ignore=True)
+
+    def decide(self, decision: Decision) -> None:
+        """Keeps a decision; the same of the same comment once."""
+        with self._store.writing() as db:
+            db.table("decisions").insert(asdict(decision), ignore=True)
+
+    def decision(
+        self, kind: DecisionKind, forge: str, repository: str, number: int, head_sha: str
+    ) -> Decision | None:
+        """The newest decision of a kind for a head commit of a pull request."""
+        rows = self._store.rows(
+            "select forge, repository, number, head_sha, kind, user, role, reason, time, comment,"
+            " url from decisions where forge = ? and repository = ? and number = ?"
+            " and head_sha = ? and kind = ? order by id desc limit 1",
+            [forge, repository, number, head_sha, kind],
+        )
+        return Decision(**rows[0]) if rows else None
