@@ -6,14 +6,15 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gidgethub
 from gidgethub import sansio
 
+from bot.forge.events import CommentEvent, Event, MergeGroupEvent, RerunEvent
 from bot.forge.values import (
-    Event,
     IgnoredEvent,
     PullRequestEvent,
     PullRequestKey,
@@ -22,6 +23,8 @@ from bot.forge.values import (
 from bot.store import NewDelivery
 
 _LONGEST_NAME = 200
+# A merge queue's branch names the last pull request of its group.
+_QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-(\d+)-[0-9a-f]+")
 _CHECKED = ("opened", "synchronize", "reopened", "ready_for_review")
 
 
@@ -122,6 +125,68 @@ def _pull_request(forge: str, data: Mapping[str, Any]) -> Event:
     return IgnoredEvent(f"The action {action} of a pull request changes no package.")
 
 
+def _issue_comment(forge: str, data: Mapping[str, Any]) -> Event:
+    action = str(data["action"])
+    if action not in ("created", "edited"):
+        return IgnoredEvent(f"The action {action} of a comment says nothing new.")
+    issue = data["issue"]
+    if not issue.get("pull_request"):
+        return IgnoredEvent("The comment is on an issue, not on a pull request.")
+    comment = data["comment"]
+    # The account of who wrote it may be gone.
+    user = comment.get("user") or {}
+    return CommentEvent(
+        key=PullRequestKey(forge, str(data["repository"]["full_name"]), int(issue["number"])),
+        comment=str(int(comment["id"])),
+        author=str(user.get("login") or ""),
+        sender=str((data.get("sender") or {}).get("login") or ""),
+        author_is_bot=user.get("type") == "Bot",
+        body=str(comment.get("body") or ""),
+        action="edited" if action == "edited" else "created",
+        updated=str(comment["updated_at"]),
+        url=str(comment.get("html_url") or ""),
+    )
+
+
+def _check_run(forge: str, data: Mapping[str, Any]) -> Event:
+    action = str(data["action"])
+    if action != "rerequested":
+        return IgnoredEvent(f"The action {action} of a check run asks nothing of the bot.")
+    run = data["check_run"]
+    check = str(run.get("external_id") or "")
+    if not check:
+        return IgnoredEvent("The check run is none of ours.")
+    # `pull_requests` is empty for forks: our own id in it tells which one it is.
+    return _rerun(forge, data, check, str(run["head_sha"]))
+
+
+def _check_suite(forge: str, data: Mapping[str, Any]) -> Event:
+    action = str(data["action"])
+    if action != "rerequested":
+        return IgnoredEvent(f"The action {action} of a check suite asks nothing of the bot.")
+    return _rerun(forge, data, None, str(data["check_suite"]["head_sha"]))
+
+
+def _rerun(forge: str, data: Mapping[str, Any], check: str | None, head: str) -> RerunEvent:
+    sender = str((data.get("sender") or {}).get("login") or "")
+    return RerunEvent(forge, str(data["repository"]["full_name"]), check, head, sender)
+
+
+def _merge_group(forge: str, data: Mapping[str, Any]) -> Event:
+    action = str(data["action"])
+    if action != "checks_requested":
+        return IgnoredEvent(f"The action {action} of a merge group asks nothing of the bot.")
+    group = data["merge_group"]
+    named = _QUEUE.match(str(group["head_ref"]))
+    repository = str(data["repository"]["full_name"])
+    key = PullRequestKey(forge, repository, int(named[1]) if named else 0)
+    return MergeGroupEvent(key, str(group["head_sha"]), str(group["base_ref"]))
+
+
 _PARSERS: Mapping[str, Callable[[str, Mapping[str, Any]], Event]] = {
+    "check_run": _check_run,
+    "check_suite": _check_suite,
+    "issue_comment": _issue_comment,
+    "merge_group": _merge_group,
     "pull_request": _pull_request,
 }
