@@ -19,6 +19,8 @@ _COMMANDS = {
     "what-if": ("bot.cli.closures", "what_if"),
     "image": ("bot.cli.image", "image"),
     "check": ("bot.cli.check", "check"),
+    "track": ("bot.cli.history", "track"),
+    "objectives": ("bot.cli.history", "objectives"),
     "config": ("bot.cli.documents", "config"),
     "serve": ("bot.cli.server", "serve"),
     "worker": ("bot.cli.server", "worker"),

@@ -5,7 +5,9 @@ own. Closures are kept as differences: a package's stay in an image is one row.
 """
 
 from bot.store.history.history import History, open_history
+from bot.store.history.recording import Moved, Same
 from bot.store.history.values import (
+    WEAK,
     Acceptance,
     Cause,
     ClosureFacts,
@@ -26,6 +28,7 @@ from bot.store.history.values import (
 )
 
 __all__ = [
+    "WEAK",
     "Acceptance",
     "Cause",
     "ClosureFacts",
@@ -39,10 +42,12 @@ __all__ = [
     "Member",
     "MergedChange",
     "MergedEffect",
+    "Moved",
     "ObjectiveState",
     "Place",
     "Point",
     "Run",
+    "Same",
     "Step",
     "open_history",
 ]

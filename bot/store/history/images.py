@@ -22,6 +22,7 @@ from bot.store.history.rows import (
 )
 from bot.store.history.values import (
     Cause,
+    ClosureFacts,
     Contents,
     Evaluation,
     HistoryImage,
@@ -266,6 +267,34 @@ class ImageQueries(Reading):
                 }
             )
         )
+
+    def curves(
+        self, since: str
+    ) -> dict[ImageKey, tuple[str, tuple[tuple[str, ClosureFacts], ...], ClosureFacts]]:
+        """Every described image's first evaluation; what it was before each of its steps at or
+        after a time, with the step's time; and what it is now."""
+        rows = self.rows(
+            f"select {KEY}, first.started as first, {facts_columns('closures')} from images"
+            " join evaluations on evaluations.image = images.id and evaluations.run ="
+            " (select max(run) from evaluations as e where e.image = images.id)"
+            " join closures on closures.id = evaluations.closure"
+            " join runs as first on first.id ="
+            " (select min(run) from evaluations as e where e.image = images.id)"
+            " where images.gone_run is null"
+        )
+        steps: dict[ImageKey, list[tuple[str, ClosureFacts]]] = {}
+        for row in self.rows(
+            f"select {KEY}, runs.started, {facts_columns('closures')} from runs"
+            " cross join steps on steps.run = runs.id join images on images.id = steps.image"
+            " join closures on closures.id = steps.before_closure"
+            " where runs.started >= ? order by runs.id",
+            [since],
+        ):
+            steps.setdefault(key_of(row), []).append((row["started"], facts_of(row)))
+        return {
+            key_of(row): (row["first"], tuple(steps.get(key_of(row), ())), facts_of(row))
+            for row in rows
+        }
 
     def inputs(self) -> dict[ImageKey, str]:
         """What the last answer for each image hung on."""

@@ -113,7 +113,7 @@ class Recorder(LedgerRecorder):
             numbers = [self._package(db, member) for member in evaluated.members]
             self._stays(db, run, image, dict(zip(numbers, evaluated.members, strict=True)))
             self._links(db, numbers, evaluated)
-        if before is not None and before != closure:
+        if before is not None and moved.causes:
             self._step(db, run, image, (before, closure), moved)
 
     def _stays(self, db: Database, run: int, image: int, members: dict[int, Member]) -> None:
@@ -182,7 +182,9 @@ class Recorder(LedgerRecorder):
         )
         rows = []
         for position, cause in enumerate(causes):
-            chain = json.dumps(list(cause.chain)) if cause.chain else None
+            # The way to a package that stays is read from the links of that day.
+            lasting = cause.change in ("came", "went") and cause.chain
+            chain = json.dumps(list(cause.chain or ())) if lasting else None
             rows.append(
                 (
                     image,

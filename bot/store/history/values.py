@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
@@ -13,6 +13,7 @@ from bot.model.nevra import Nevra
 Change = Literal["came", "went", "changed", "unsolvable", "solvable"]
 CauseKind = Literal["pull request", "distribution", "configuration", "unknown"]
 Status = Literal["ok", "unsolvable"]
+WEAK = "include-weak-deps"
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -28,8 +29,7 @@ class Member:
     requested: bool
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """Member number `source` requires `capability`, which member number `target` satisfies."""
 
     source: int
@@ -58,7 +58,8 @@ class Evaluated:
     """One image as it was just solved. `inputs` names everything that the answer hangs on.
 
     `members` are sorted, `links` speak of their places in it; `digest` names the closure.
-    `requests` is what environment and workload ask for.
+    `requests` is what environment and workload ask for: requests, `@group`s, and `WEAK` where weak
+    dependencies are taken.
     """
 
     key: ImageKey

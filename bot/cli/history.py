@@ -1,0 +1,96 @@
+"""`minimize track` and `minimize objectives`: what images are over time, and what is promised."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from bot.cli.options import Places, common, console, formats, print_json
+from bot.store.history import History
+
+
+@contextmanager
+def _history(places: Places) -> Iterator[History]:
+    from bot.store import open_store
+    from bot.store.history import open_history
+
+    store = open_store(places.data)
+    try:
+        history = open_history(store)
+        try:
+            yield history
+        finally:
+            history.close()
+    finally:
+        store.close()
+
+
+@click.command()
+@formats("text", "json")
+@common
+def track(form: str, places: Places) -> int:
+    """Evaluates every image and objective now, keeps the result, says what moved and who did it.
+
+    Made for a timer: what did not change is not solved again.
+    """
+    from bot.distro import Cache
+    from bot.objectives import track as track_images
+    from bot.objectives import track_to_json
+
+    configuration = places.configuration()
+    with _history(places) as history, _progress() as progress:
+        tracked = track_images(configuration, history, Cache(places.cache), progress=progress)
+    value = track_to_json(tracked)
+    if form == "json":
+        print_json(value)
+    else:
+        from bot.report import print_track
+
+        print_track(value, console())
+    for sentence in tracked.failed:
+        click.echo(f"error: {sentence}", err=True)
+    if tracked.failed:
+        return 1
+    return 3 if any(i.after.facts.status != "ok" for i in tracked.images) else 0
+
+
+@click.command()
+@formats("text", "json")
+@common
+def objectives(form: str, places: Places) -> int:
+    """Each objective: value, limit, target, trend."""
+    from bot.distro import Cache
+    from bot.objectives import objectives_now, objectives_to_json
+
+    configuration = places.configuration()
+    with _history(places) as history:
+        now = objectives_now(configuration, history, Cache(places.cache))
+    names = {o.id: o.name for o in configuration.objectives.values()}
+    value = objectives_to_json(now.standings, names)
+    if form == "json":
+        print_json(value)
+    else:
+        from bot.report import print_objectives
+
+        print_objectives(value, console())
+    for sentence in now.failed:
+        click.echo(f"error: {sentence}", err=True)
+    return 1 if now.failed else 0
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on a terminal; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("Evaluating images"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,86 @@
+"""Objectives and history: what every image is today, what moved it, and how promises stand.
+
+Names are imported when they are first used: a cold command must not pay for what it does not use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bot.objectives.attribution import Attributed, attribute
+    from bot.objectives.evaluate import evaluate, evaluated
+    from bot.objectives.graph import Graph, Leaving
+    from bot.objectives.jsonform import (
+        cause_json,
+        evaluation_json,
+        facts_json,
+        objectives_to_json,
+        standing_json,
+        step_json,
+        track_to_json,
+    )
+    from bot.objectives.now import objectives_now
+    from bot.objectives.standing import Standing, judged, standings, states, trend
+    from bot.objectives.track import Tracked, TrackedImage, track
+
+_HOMES = {
+    "Attributed": "attribution",
+    "Graph": "graph",
+    "Leaving": "graph",
+    "Standing": "standing",
+    "Tracked": "track",
+    "TrackedImage": "track",
+    "attribute": "attribution",
+    "cause_json": "jsonform",
+    "evaluate": "evaluate",
+    "evaluated": "evaluate",
+    "evaluation_json": "jsonform",
+    "facts_json": "jsonform",
+    "judged": "standing",
+    "objectives_now": "now",
+    "objectives_to_json": "jsonform",
+    "standing_json": "jsonform",
+    "standings": "standing",
+    "states": "standing",
+    "step_json": "jsonform",
+    "track": "track",
+    "track_to_json": "jsonform",
+    "trend": "standing",
+}
+
+__all__ = [
+    "Attributed",
+    "Graph",
+    "Leaving",
+    "Standing",
+    "Tracked",
+    "TrackedImage",
+    "attribute",
+    "cause_json",
+    "evaluate",
+    "evaluated",
+    "evaluation_json",
+    "facts_json",
+    "judged",
+    "objectives_now",
+    "objectives_to_json",
+    "standing_json",
+    "standings",
+    "states",
+    "step_json",
+    "track",
+    "track_to_json",
+    "trend",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    # Some names are also modules': the import above put the module in their place.
+    globals()[name] = value
+    return value

@@ -1,0 +1,244 @@
+"""Who or what moved an image: each step is cut into the parts of its packages, to the byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bot.closure import compare_evr
+from bot.objectives.graph import Chain, Graph
+from bot.store.history import (
+    WEAK,
+    Cause,
+    Contents,
+    Evaluated,
+    Link,
+    Member,
+    MergedChange,
+)
+
+Name = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Attributed:
+    """The causes of a step, largest first, and the numbers of the merged changes that arrived."""
+
+    causes: tuple[Cause, ...]
+    landed: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A package before and after; null where it is not there."""
+
+    before: int | None
+    after: int | None
+
+
+@dataclass(slots=True)
+class _Scene:
+    """Both sides of a step."""
+
+    before: Sequence[Member]
+    after: Sequence[Member]
+    graphs: tuple[Graph, Graph]
+    requests: tuple[frozenset[str], frozenset[str]]
+    same_metadata: bool
+    pairs: list[_Pair]
+    landed: list[MergedChange]
+    effects: Mapping[int, Mapping[str, str]]
+    names: tuple[frozenset[Name], frozenset[Name]] = field(init=False)
+    partner: tuple[dict[int, int], dict[int, int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.names = (_names(self.before), _names(self.after))
+        both = [(p.before, p.after) for p in self.pairs]
+        forth = {b: a for b, a in both if b is not None and a is not None}
+        self.partner = (forth, {a: b for b, a in forth.items()})
+
+
+def attribute(
+    before: Contents,
+    after: Evaluated,
+    changes: Iterable[MergedChange] = (),
+    *,
+    same_metadata: bool = False,
+) -> Attributed:
+    """The causes of the step from one solvable state to the next.
+
+    `changes` are merged pull requests, oldest first, with their effects; one of them arrived when a
+    package of its sources came to the version that its head has (or, where the head says none,
+    moved at all). With `same_metadata` the repositories were the same: only configuration can have
+    moved anything.
+    """
+    pairs = _pairs(before.members, after.members)
+    changes = tuple(changes)
+    landed = [c for c in changes if _has_landed(c, before.members, after.members, pairs)]
+    scene = _Scene(
+        before.members,
+        after.members,
+        (Graph(before.members, before.links), Graph(after.members, after.links)),
+        (frozenset(before.requests), frozenset(after.requests)),
+        same_metadata,
+        pairs,
+        landed,
+        {c.id: {k: v for e in c.effects if e.key == after.key for k, v in e.names.items()}
+         for c in landed},
+    )  # fmt: skip
+    causes = [_cause(scene, pair) for pair in pairs if _differs(scene, pair)]
+    causes.sort(key=lambda c: (-abs(c.known_delta), c.package, c.before or "", c.after or ""))
+    return Attributed(tuple(causes), frozenset(change.id for change in landed))
+
+
+def _names(members: Iterable[Member]) -> frozenset[Name]:
+    return frozenset((m.nevra.name, m.nevra.arch) for m in members)
+
+
+def _pairs(before: Sequence[Member], after: Sequence[Member]) -> list[_Pair]:
+    """Every package once: paired by NEVRA, else by name and architecture, else by name."""
+    pairs: list[_Pair] = []
+    left, right = list(range(len(before))), list(range(len(after)))
+    for mark in (
+        lambda m: m.nevra,
+        lambda m: (m.nevra.name, m.nevra.arch),
+        lambda m: m.nevra.name,
+    ):
+        waiting: dict[object, list[int]] = {}
+        for index in right:
+            waiting.setdefault(mark(after[index]), []).append(index)
+        unpaired = []
+        for index in left:
+            found = waiting.get(mark(before[index]))
+            if found:
+                pairs.append(_Pair(index, found.pop(0)))
+            else:
+                unpaired.append(index)
+        left, right = unpaired, sorted(i for indexes in waiting.values() for i in indexes)
+    pairs += [_Pair(index, None) for index in left]
+    pairs += [_Pair(None, index) for index in right]
+    return pairs
+
+
+def _differs(scene: _Scene, pair: _Pair) -> bool:
+    if pair.before is None or pair.after is None:
+        return True
+    before, after = scene.before[pair.before], scene.after[pair.after]
+    return before.nevra != after.nevra or before.installed_size != after.installed_size
+
+
+def _has_landed(
+    change: MergedChange, before: Sequence[Member], after: Sequence[Member], pairs: list[_Pair]
+) -> bool:
+    for pair in pairs:
+        if pair.after is None:
+            continue
+        new = after[pair.after]
+        old = before[pair.before] if pair.before is not None else None
+        if new.source not in change.sources or (old is not None and old.nevra == new.nevra):
+            continue
+        head = change.sources[new.source]
+        if head is None:
+            return True
+        there = compare_evr(new.nevra.version_release, head) >= 0
+        was = old is not None and compare_evr(old.nevra.version_release, head) >= 0
+        if there and not was:
+            return True
+    return False
+
+
+def _cause(scene: _Scene, pair: _Pair) -> Cause:
+    old = scene.before[pair.before] if pair.before is not None else None
+    new = scene.after[pair.after] if pair.after is not None else None
+    sizes = [m.installed_size for m in (old, new) if m is not None]
+    known = (new.installed_size or 0 if new else 0) - (old.installed_size or 0 if old else 0)
+    nevra = (new or old).nevra  # type: ignore[union-attr]  # a pair has one side at least
+    change = "changed" if old and new else "came" if new else "went"
+    side, index = (1, pair.after) if pair.after is not None else (0, pair.before)
+    assert index is not None
+    chains = scene.graphs[side].chains(index)
+    chain: Chain | None = chains[0] if chains else ()
+    mover: Member | None = None
+    kind = "distribution"
+    if old is None or new is None:
+        chain, mover, kind = _brought(scene, side, index, chains)
+    if scene.same_metadata:
+        kind = "configuration"
+    merged = None
+    if kind != "configuration":
+        merged = _merged(scene, nevra.name, change, {m.source for m in (old, new, mover) if m})
+        kind = "pull request" if merged is not None else kind
+    return Cause(
+        package=nevra.name,
+        change=change,  # type: ignore[arg-type]  # one of the three
+        before=str(old.nevra) if old else None,
+        after=str(new.nevra) if new else None,
+        delta=None if None in sizes else known,
+        known_delta=known,
+        kind=kind,  # type: ignore[arg-type]  # one of CauseKind
+        mover=str(mover.nevra) if mover else None,
+        merged_change=merged,
+        chain=scene.graphs[side].edges(chain or ()),
+    )
+
+
+def _brought(
+    scene: _Scene, side: int, index: int, chains: tuple[Chain, ...]
+) -> tuple[Chain, Member | None, str]:
+    """The way on which a package came (or was, before it went), who opened it, and the kind.
+
+    On the way from what is requested the first package that the other side lacks stands at a link
+    whose source the other side has: that source brought it (or let it go), if it changed itself.
+    """
+    graph, members = scene.graphs[side], scene.graphs[side].members
+    other = scene.names[1 - side]
+    asked = scene.requests[side] != scene.requests[1 - side]
+    if members[index].requested:
+        return (), members[index], "configuration" if asked else "distribution"
+    if not chains:
+        return (), None, "unknown"
+    toggled = (WEAK in scene.requests[0]) != (WEAK in scene.requests[1])
+    for chain in chains:
+        root = members[chain[0].source]
+        if toggled and any(link.kind != "requires" for link in chain):
+            return chain, None, "configuration"
+        if (root.nevra.name, root.nevra.arch) not in other:
+            if asked:
+                return chain, root, "configuration"
+            continue
+        mover = _mover(scene, side, chain, other)
+        if mover is not None:
+            return chain, mover, "distribution"
+    root = graph.members[chains[0][0].source]
+    absent = (root.nevra.name, root.nevra.arch) not in other
+    return chains[0], root if absent else None, "distribution"
+
+
+def _mover(
+    scene: _Scene, side: int, chain: Sequence[Link], other: frozenset[Name]
+) -> Member | None:
+    members = scene.graphs[side].members
+    for link in chain:
+        target = members[link.target]
+        if (target.nevra.name, target.nevra.arch) in other:
+            continue
+        partner = scene.partner[side].get(link.source)
+        if partner is None:
+            return None
+        ours, theirs = members[link.source], scene.graphs[1 - side].members[partner]
+        if ours.nevra == theirs.nevra:
+            return None
+        return ours if side == 1 else theirs
+    return None
+
+
+def _merged(scene: _Scene, name: str, change: str, sources: set[str]) -> int | None:
+    """The merged change that a cause belongs to: its package's or its mover's source, or what the
+    check foresaw; of several the newest that foresaw it, else the newest."""
+    fitting = [
+        c
+        for c in scene.landed
+        if not sources.isdisjoint(c.sources) or scene.effects[c.id].get(name) == change
+    ]
+    foreseen = [c for c in fitting if name in scene.effects[c.id]]
+    return (foreseen or fitting)[-1].id if fitting else None

@@ -1,0 +1,144 @@
+"""CONTRACT's `track` and `objectives` objects, and their parts for the pages.
+
+Fields beyond CONTRACT's: all of a side (figures, `evaluated`, `problems`, `missing`, `snapshot`) and
+of a cause; `run` and `failed`; of an objective `id`, `target_by`, `outlook`, `crosses`, `reason`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from bot.model import ImageKey
+from bot.objectives.standing import Standing
+from bot.objectives.track import Tracked
+from bot.store.history import Cause, ClosureFacts, Evaluation, MergedChange, Step
+
+Json = dict[str, Any]
+
+
+def track_to_json(tracked: Tracked) -> Json:
+    """CONTRACT's `track` object: every image that was evaluated, with what moved it."""
+    return {
+        "run": tracked.run,
+        "images": [
+            {
+                **key_json(image.key),
+                "before": None if image.before is None else evaluation_json(image.before),
+                "after": evaluation_json(image.after),
+                "steps": [cause_json(cause, tracked.changes) for cause in image.causes],
+            }
+            for image in tracked.images
+        ],
+        "objectives": objectives_to_json(tracked.standings, tracked.names)["objectives"],
+        "failed": list(tracked.failed),
+    }
+
+
+def objectives_to_json(standings: Iterable[Standing], names: Mapping[str, str]) -> Json:
+    """CONTRACT's `objectives` object: each objective with its images and metrics, by name.
+
+    `names` has every objective's name by its id; one that speaks of no image has no images.
+    """
+    images: dict[str, list[Json]] = {id_: [] for id_ in names}
+    ordered = sorted(standings, key=lambda s: (s.state.key, s.state.metric))
+    for standing in ordered:
+        images[standing.state.objective].append(standing_json(standing))
+    return {
+        "objectives": [
+            {"name": names[id_], "id": id_, "images": images[id_]}
+            for id_ in sorted(images, key=lambda id_: (names[id_], id_))
+        ]
+    }
+
+
+def standing_json(standing: Standing) -> Json:
+    """One metric of one objective in one image."""
+    state, trend = standing.state, standing.trend_per_week
+    return {
+        **key_json(state.key),
+        "metric": state.metric,
+        "value": state.value,
+        "limit": state.limit,
+        "target": state.target,
+        "target_by": state.target_by,
+        "met": state.met,
+        "trend_per_week": None if trend is None else round(trend, 2),
+        "outlook": standing.outlook,
+        "crosses": standing.crosses,
+        "reason": state.reason,
+    }
+
+
+def key_json(key: ImageKey) -> Json:
+    """The four fields of an image's key."""
+    return asdict(key)
+
+
+def facts_json(facts: ClosureFacts) -> Json:
+    """The figures of one closure."""
+    return {
+        "status": facts.status,
+        "packages": facts.packages,
+        "installed_size": facts.installed_size,
+        "known_size": facts.known_size,
+        "installed_size_nodocs": facts.installed_size_nodocs,
+        "download_size": facts.download_size,
+        "layer_size": facts.layer_size,
+        "problems": list(facts.problems),
+        "missing": list(facts.missing),
+    }
+
+
+def evaluation_json(evaluation: Evaluation) -> Json:
+    """An image at one run."""
+    return {
+        **facts_json(evaluation.facts),
+        "evaluated": evaluation.evaluated,
+        "snapshot": {
+            "id": evaluation.snapshot.id,
+            "repositories": [asdict(r) for r in evaluation.snapshot.repositories],
+        },
+    }
+
+
+def cause_json(cause: Cause, changes: Mapping[int, MergedChange]) -> Json:
+    """One package's part in a step, with the pull request that caused it, if one did."""
+    change = changes.get(cause.merged_change) if cause.merged_change is not None else None
+    return {
+        "package": cause.package,
+        "delta": cause.delta,
+        "cause": {
+            "kind": cause.kind,
+            "change": cause.change,
+            "from": cause.before,
+            "to": cause.after,
+            "mover": cause.mover,
+            "chain": [dict(edge) for edge in cause.chain or ()],
+            "pull_request": None
+            if change is None
+            else {
+                "forge": change.forge,
+                "repository": change.repository,
+                "number": change.number,
+                "title": change.title,
+                "url": change.url,
+            },
+        },
+    }
+
+
+def step_json(step: Step, changes: Mapping[int, MergedChange]) -> Json:
+    """One step of an image with its causes, from history."""
+    return {
+        **key_json(step.key),
+        "run": step.run,
+        "evaluated": step.evaluated,
+        "before": facts_json(step.before),
+        "after": facts_json(step.after),
+        "delta": step.delta,
+        "known_delta": step.known_delta,
+        "packages_delta": step.packages_delta,
+        "steps": [cause_json(cause, changes) for cause in step.causes],
+    }

@@ -1,0 +1,209 @@
+"""How objectives stand: values against limits and targets, where the trend leads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
+
+from bot.check.objectives import applies
+from bot.distro import ObjectiveDocument, Sizes
+from bot.model import ImageKey
+from bot.store.history import ClosureFacts, History, ObjectiveState
+
+Outlook = Literal["met", "at risk", "broken", "unknown"]
+TREND_WEEKS = 8
+RISK_WEEKS = 8
+_WEEK = 7 * 86400.0
+_SHORTEST = 86400.0
+_METRICS: tuple[Literal["packages", "installed_size", "layer_size"], ...] = (
+    "packages",
+    "installed_size",
+    "layer_size",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A state, and where it leads.
+
+    `trend_per_week` is packages or bytes a week over the last eight weeks, null where history does
+    not reach back a day. `outlook`: broken; at risk if the trend passes the limit within eight
+    weeks or misses the target's date; met; unknown. `crosses` is the day on which the trend passes
+    the limit, null if it does not within a year.
+    """
+
+    state: ObjectiveState
+    name: str
+    trend_per_week: float | None
+    outlook: Outlook
+    crosses: str | None = None
+
+
+def states(
+    objectives: Iterable[ObjectiveDocument],
+    figures: Mapping[ImageKey, ClosureFacts],
+    names: Callable[[ImageKey], frozenset[str]],
+    today: date,
+) -> tuple[ObjectiveState, ...]:
+    """Every metric of every objective in every image that it speaks of.
+
+    `figures` are the images' present figures, `names` gives the names of an image's packages. A
+    metric that cannot be measured (unsolvable, a size not known, no layer) has `value` and `met`
+    null. A target counts once its day has passed.
+    """
+    found = []
+    for objective in sorted(objectives, key=lambda o: o.id):
+        for key, facts in sorted(figures.items()):
+            if applies(objective, key):
+                found += _sizes(objective, key, facts, today)
+                found += _unwanted(objective, key, facts, names)
+    return tuple(found)
+
+
+def _sizes(
+    objective: ObjectiveDocument, key: ImageKey, facts: ClosureFacts, today: date
+) -> list[ObjectiveState]:
+    found = []
+    aims = objective.target.sizes if objective.target else Sizes()
+    by = objective.target.by if objective.target else None
+    for metric in _METRICS:
+        limit, target = getattr(objective.limits, metric), getattr(aims, metric)
+        if limit is None and target is None:
+            continue
+        value = getattr(facts, metric)
+        late = target is not None and by is not None and today > by
+        met = None
+        if value is not None:
+            met = (limit is None or value <= limit) and not (late and value > target)
+        due = by.isoformat() if by is not None and target is not None else None
+        found.append(ObjectiveState(objective.id, key, metric, value, limit, target, due, met))
+    return found
+
+
+def _unwanted(
+    objective: ObjectiveDocument,
+    key: ImageKey,
+    facts: ClosureFacts,
+    names: Callable[[ImageKey], frozenset[str]],
+) -> list[ObjectiveState]:
+    if not objective.unwanted:
+        return []
+    there = names(key) if facts.status == "ok" else None
+    found = []
+    for name, reason in sorted(objective.unwanted.items()):
+        value = None if there is None else int(name in there)
+        met = None if value is None else value == 0
+        found.append(
+            ObjectiveState(
+                objective.id, key, f"unwanted:{name}", value, 0, None, None, met, reason or ""
+            )
+        )
+    return found
+
+
+def headings(objectives: Iterable[ObjectiveDocument]) -> dict[str, dict[str, str]]:
+    """The objectives as history keeps them."""
+    return {
+        o.id: {
+            "name": o.name,
+            "description": o.description,
+            "maintainer": o.maintainer,
+            "workload": o.workload,
+            "document": json.dumps(asdict(o), default=str),
+        }
+        for o in objectives
+    }
+
+
+def standings(history: History, now: datetime | None = None) -> tuple[Standing, ...]:
+    """Every objective as of the last run, with its trend and outlook; the worst first."""
+    names = {row["id"]: row["name"] for row in history.objective_headings()}
+    found = judged(history, [s for s in history.objective_states() if s.objective in names], now)
+    named = [
+        Standing(s.state, names[s.state.objective], s.trend_per_week, s.outlook, s.crosses)
+        for s in found
+    ]
+    order = ("broken", "at risk", "unknown", "met")
+    return tuple(sorted(named, key=lambda s: (order.index(s.outlook), s.name, s.state.key)))
+
+
+def judged(
+    history: History, found: Sequence[ObjectiveState], now: datetime | None = None
+) -> tuple[Standing, ...]:
+    """States with their trends, in the order given; `name` is the objective's id."""
+    moment = now or datetime.now(UTC)
+    start = moment - timedelta(weeks=TREND_WEEKS)
+    curves = history.curves(start.strftime("%Y-%m-%dT%H:%M:%S.%fZ")) if found else {}
+    result = []
+    for state in found:
+        slope = None
+        if state.key in curves and state.metric in _METRICS:
+            first, before_steps, facts = curves[state.key]
+            pieces = [
+                (datetime.fromisoformat(at).timestamp(), getattr(f, state.metric))
+                for at, f in before_steps
+            ]
+            pieces.append((moment.timestamp(), getattr(facts, state.metric)))
+            begin = max(start.timestamp(), datetime.fromisoformat(first).timestamp())
+            slope = trend(begin, pieces)
+        result.append(
+            Standing(
+                state,
+                state.objective,
+                slope,
+                _outlook(state, slope, moment.date()),
+                _crosses(state, slope, moment.date()),
+            )
+        )
+    return tuple(result)
+
+
+def trend(begin: float, pieces: Sequence[tuple[float, int | None]]) -> float | None:
+    """The slope of a curve of steps, per week, by least squares over all of its time.
+
+    Each piece is the second until which a value held, and the value; the first began at `begin`.
+    Pieces without a value count for nothing. Null where less than a day is known.
+    """
+    spans: list[tuple[float, float, int]] = []
+    start = begin
+    for end, value in pieces:
+        if value is not None and end > start:
+            spans.append((start, end, value))
+        start = max(start, end)
+    length = sum(end - start for start, end, _ in spans)
+    if length < _SHORTEST:
+        return None
+    middle = sum((end**2 - start**2) / 2 for start, end, _ in spans) / length
+    mean = sum(value * (end - start) for start, end, value in spans) / length
+    with_value = with_time = 0.0
+    for start, end, value in spans:
+        left, right = start - middle, end - middle
+        with_value += (value - mean) * (right**2 - left**2) / 2
+        with_time += (right**3 - left**3) / 3
+    return with_value / with_time * _WEEK
+
+
+def _outlook(state: ObjectiveState, slope: float | None, today: date) -> Outlook:
+    if state.met is None or state.value is None:
+        return "unknown"
+    if not state.met:
+        return "broken"
+    if slope is None:
+        return "met"
+    if state.limit is not None and state.value + slope * RISK_WEEKS > state.limit:
+        return "at risk"
+    if state.target is not None and state.target_by is not None and state.value > state.target:
+        weeks = max((date.fromisoformat(state.target_by) - today).days, 0) / 7
+        if state.value + slope * weeks > state.target:
+            return "at risk"
+    return "met"
+
+
+def _crosses(state: ObjectiveState, slope: float | None, today: date) -> str | None:
+    if slope is None or slope <= 0 or not state.met or state.limit is None or state.value is None:
+        return None
+    weeks = (state.limit - state.value) / slope
+    return (today + timedelta(weeks=weeks)).isoformat() if weeks <= 52 else None
