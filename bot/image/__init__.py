@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bot.image.compose import Composed, ComposedImage, compose_images
     from bot.image.layer import Layer, compose_layer, header_size, write_blob
     from bot.image.lock import ImageDescription, Lock, read_lock, write_lock
+    from bot.image.measure import FileChange, file_changes, layer_size
     from bot.image.push import push_layout
     from bot.image.rpmheader import RefusedPackageError
     from bot.image.selection import Selection, installed_size_nodocs, selection_of
@@ -24,6 +25,7 @@ _MODULES = {
     "layer": ("Layer", "compose_layer", "header_size", "write_blob"),
     "lock": ("ImageDescription", "Lock", "read_lock", "write_lock"),
     "rpmheader": ("RefusedPackageError",),
+    "measure": ("FileChange", "file_changes", "layer_size"),
     "push": ("push_layout",),
     "selection": ("Selection", "installed_size_nodocs", "selection_of"),
 }
@@ -31,6 +33,7 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "Composed",
     "ComposedImage",
+    "FileChange",
     "FileConflictError",
     "ImageDescription",
     "Layer",
@@ -39,8 +42,10 @@ __all__ = [
     "Selection",
     "compose_images",
     "compose_layer",
+    "file_changes",
     "header_size",
     "installed_size_nodocs",
+    "layer_size",
     "push_layout",
     "read_lock",
     "selection_of",

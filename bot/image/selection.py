@@ -35,27 +35,30 @@ def selected(files: tuple[FileEntry, ...], selection: Selection) -> tuple[int, .
     """The indexes of the files that are installed, as rpm's lib/transaction.c decides it.
 
     A directory goes with its files: where all that a package has in it is left out, and something
-    was left out, the package's own entry for the directory is left out too.
+    was left out, the package's own entry for the directory is left out too, and so on upwards.
     """
     skipped: set[int] = set()
     ghosts: set[int] = set()
     left: Counter[str] = Counter()
-    emptied: set[str] = set()
-    by_path: dict[str, int] = {}
+    emptied: list[str] = []
+    directories: dict[str, int] = {}
     for index, entry in enumerate(files):
-        directory = entry.path.rpartition("/")[0]
+        parent = entry.path.rpartition("/")[0]
         if entry.is_directory:
-            by_path[entry.path] = index
+            directories[entry.path] = index
         if entry.flags & GHOST:
             ghosts.add(index)
+        left[parent] += 1
         if _is_left_out(entry, selection):
             skipped.add(index)
-            emptied.add(directory)
-        else:
-            left[directory] += 1
-    for directory in emptied:
-        if not left[directory] and directory in by_path:
-            skipped.add(by_path[directory])
+            emptied.append(parent)
+    while emptied:
+        directory = emptied.pop()
+        left[directory] -= 1
+        own = directories.get(directory)
+        if left[directory] == 0 and own is not None and own not in skipped:
+            skipped.add(own)
+            emptied.append(directory.rpartition("/")[0])
     return tuple(i for i in range(len(files)) if i not in skipped and i not in ghosts)
 
 

@@ -1,0 +1,140 @@
+"""What a check asks of images: how large a closure's layer is, and which files a change moves."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from bot.distro import Cache
+from bot.image.layer import compose_layer
+from bot.image.listing import listing
+from bot.image.selection import Selection, selected
+from bot.model import Closure, LayerSize, Package
+
+# For a package that has no file of its own (predicted, transferred): one whose files count for it.
+StandIn = Callable[[Package], Package | None]
+
+
+def layer_size(
+    closure: Closure,
+    cache: Cache,
+    *,
+    selection: Selection | None = None,
+    database: bool = True,
+    stand_in: StandIn | None = None,
+    jobs: int | None = None,
+) -> LayerSize | None:
+    """Sizes of a closure's layer, really composed; null if it is unsolvable or a file is lacking.
+
+    A package without a file of its own counts with the files of its `stand_in`. Packages whose
+    fragments are cached are only added up. Raises ChangeError where packages make no image,
+    SurroundingsError where something cannot be had.
+    """
+    if closure.status != "ok":
+        return None
+    packages = _with_files(closure.packages, stand_in)
+    if packages is None:
+        return None
+    return compose_layer(packages, cache, selection, database=database, jobs=jobs).size
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file that a change adds, removes, or makes larger or smaller.
+
+    `package` is the name of the package that has it (on the head side, if it is there). Sizes are
+    bytes, null on the side that does not have it.
+    """
+
+    package: str
+    path: str
+    before: int | None
+    after: int | None
+
+    @property
+    def delta(self) -> int:
+        """Bytes that the image gains by it."""
+        return (self.after or 0) - (self.before or 0)
+
+
+def file_changes(
+    base: Closure,
+    head: Closure,
+    cache: Cache,
+    *,
+    selection: Selection | None = None,
+    stand_in: StandIn | None = None,
+) -> tuple[FileChange, ...]:
+    """The files that differ in size or are on one side only, those that move most bytes first.
+
+    Documentation and other languages are left out, as in the image. Packages on both sides are
+    not looked into. Empty where a side is unsolvable. Packages without a file and without a
+    `stand_in` are left out. Raises as `layer_size`.
+    """
+    if base.status != "ok" or head.status != "ok":
+        return ()
+    selection = selection or Selection()
+    common = _identities(base.packages) & _identities(head.packages)
+    before = _files(_different(base.packages, common, stand_in), cache, selection)
+    after = _files(_different(head.packages, common, stand_in), cache, selection)
+    changes = []
+    for path in before.keys() | after.keys():
+        old, new = before.get(path), after.get(path)
+        if old is None or new is None or old[1] != new[1]:
+            owner = new or old
+            assert owner is not None
+            changes.append(
+                FileChange(owner[0], path, old[1] if old else None, new[1] if new else None)
+            )
+    return tuple(sorted(changes, key=lambda c: (-abs(c.delta), c.package, c.path)))
+
+
+def _with_files(
+    packages: Iterable[Package], stand_in: StandIn | None
+) -> tuple[Package, ...] | None:
+    found = []
+    for package in packages:
+        with_file = _with_file(package, stand_in)
+        if with_file is None:
+            return None
+        found.append(with_file)
+    return tuple(found)
+
+
+def _with_file(package: Package, stand_in: StandIn | None) -> Package | None:
+    if package.location is not None:
+        return package
+    other = stand_in(package) if stand_in is not None else None
+    if other is None or other.location is None:
+        return None
+    return replace(package, location=other.location, installed_size=other.installed_size)
+
+
+def _identities(packages: Iterable[Package]) -> set[str]:
+    return {p.location.checksum for p in packages if p.location is not None}
+
+
+def _different(
+    packages: Iterable[Package], common: set[str], stand_in: StandIn | None
+) -> list[Package]:
+    found = (_with_file(package, stand_in) for package in packages)
+    return [p for p in found if p is not None and p.location and p.location.checksum not in common]
+
+
+def _files(
+    packages: Iterable[Package], cache: Cache, selection: Selection
+) -> dict[str, tuple[str, int]]:
+    """Package name and bytes of each file, hard links after the first with 0."""
+    found: dict[str, tuple[str, int]] = {}
+    for package in packages:
+        entries = listing(package, cache).files
+        seen: set[int] = set()
+        for index in selected(entries, selection):
+            entry = entries[index]
+            if entry.is_directory:
+                continue
+            counted = stat.S_ISREG(entry.mode) and not (entry.links and entry.links in seen)
+            seen.add(entry.links)
+            found[entry.path] = (package.nevra.name, entry.size if counted else 0)
+    return found

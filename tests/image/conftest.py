@@ -1,0 +1,63 @@
+"""Fixtures of the image tests."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bot.closure import open_pool
+from bot.demo.distribution import ReferenceDistribution
+from bot.distro import Cache, image_keys, image_request, load_configuration, open_snapshot
+from bot.model import Closure, ImageKey
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+@pytest.fixture
+def build_rpms(tmp_path: Path) -> Callable[[str], list[Path]]:
+    """Builds a spec text with rpmbuild; the RPM files, by name."""
+
+    def build(spec: str) -> list[Path]:
+        top = tmp_path / "rpmbuild"
+        top.mkdir(exist_ok=True)
+        file = top / "made.spec"
+        file.write_text(spec)
+        before = set(top.glob("RPMS/*/*.rpm"))
+        made = subprocess.run(
+            ["rpmbuild", "-bb", "--define", f"_topdir {top}", "--nodeps", str(file)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert made.returncode == 0, made.stderr
+        return sorted(set(top.glob("RPMS/*/*.rpm")) - before)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def reference_cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    return Cache(tmp_path_factory.mktemp("reference-images"))
+
+
+@pytest.fixture(scope="session")
+def solve(
+    reference: ReferenceDistribution, reference_cache: Cache
+) -> Callable[[str, str], Closure]:
+    """The closure of a workload of the reference distribution on one architecture."""
+    configuration = load_configuration(reference.config_dir)
+
+    def solved(workload: str, arch: str) -> Closure:
+        (key,) = image_keys(configuration, workloads=[workload], arches=[arch])
+        assert isinstance(key, ImageKey)
+        document = configuration.repositories[key.repository]
+        pool = open_pool(open_snapshot(document, arch, reference_cache), reference_cache)
+        return pool.solve(image_request(configuration, key))
+
+    return solved

@@ -1,0 +1,244 @@
+"""Packages that lie, or want out of the image: refused by name, and nothing is kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bot.distro import Cache
+from bot.image import FileConflictError, RefusedPackageError, installed_size_nodocs
+from bot.model import Package
+from tests.image.crafted import Directory, File, Link, cpio, write_rpm
+from tests.image.layers import compose, seen_in_layer
+
+
+def refused(package: Package, cache: Cache) -> str:
+    with pytest.raises(RefusedPackageError) as caught:
+        compose([package], cache)
+    assert str(package.nevra) in caught.value.what
+    assert caught.value.exit_code == 3
+    assert list((cache.root / "fragments").glob("*/*")) == []
+    return caught.value.why
+
+
+def test_an_honest_crafted_package_becomes_a_layer(tmp_path: Path, cache: Cache) -> None:
+    package = write_rpm(tmp_path / "a.rpm", [Directory("/opt"), File("/opt/a", b"hello")])
+    found = seen_in_layer(compose([package], cache))
+    assert found.keys() == {"", "opt", "opt/a"}
+    assert found["opt/a"].size == 5
+
+
+@pytest.mark.parametrize(
+    "path", ["/../etc/passwd", "/opt/../../etc/passwd", "/opt/./x", "//etc/x", "etc/relative"]
+)
+def test_a_path_that_is_not_plain_is_refused(path: str, tmp_path: Path, cache: Cache) -> None:
+    why = refused(write_rpm(tmp_path / "a.rpm", [File(path, b"x")]), cache)
+    assert "no plain path" in why
+
+
+@pytest.mark.parametrize("base", ["..", "."])
+def test_a_name_that_means_a_directory_is_refused(base: str, tmp_path: Path, cache: Cache) -> None:
+    refused(write_rpm(tmp_path / "a.rpm", [File(f"/opt/{base}", b"x")]), cache)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "./../etc/passwd", "/etc/passwd", "./etc/other", "opt/a"]
+)
+def test_a_payload_name_that_the_header_does_not_list_is_refused(
+    name: str, tmp_path: Path, cache: Cache
+) -> None:
+    package = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"x", payload_name=name)])
+    assert repr(name) in refused(package, cache)
+
+
+def test_a_file_behind_the_packages_own_link_is_refused(tmp_path: Path, cache: Cache) -> None:
+    files = [Link("/opt/out", link="/etc"), File("/opt/out/passwd", b"x")]
+    assert "/opt/out" in refused(write_rpm(tmp_path / "a.rpm", files), cache)
+
+
+def test_a_link_of_one_package_never_leads_a_file_of_another_outside(
+    tmp_path: Path, cache: Cache
+) -> None:
+    link = write_rpm(tmp_path / "a.rpm", [Link("/opt/out", link="../../../../etc")], name="link")
+    file = write_rpm(tmp_path / "b.rpm", [File("/opt/out/passwd", b"x")], name="file")
+    found = seen_in_layer(compose([link, file], cache))
+    assert found.keys() == {"", "etc", "etc/passwd", "opt", "opt/out"}
+
+
+def test_links_that_go_in_circles_are_refused(tmp_path: Path, cache: Cache) -> None:
+    one = write_rpm(tmp_path / "a.rpm", [Link("/a", link="b"), Link("/b", link="a")], name="one")
+    two = write_rpm(tmp_path / "b.rpm", [File("/a/x", b"x")], name="two")
+    with pytest.raises(FileConflictError, match="circles"):
+        compose([one, two], cache)
+
+
+@pytest.mark.parametrize("mode", [0o020666, 0o060660, 0o140755])
+def test_devices_and_sockets_are_refused(mode: int, tmp_path: Path, cache: Cache) -> None:
+    assert "/dev/x" in refused(write_rpm(tmp_path / "a.rpm", [File("/dev/x", mode=mode)]), cache)
+
+
+def test_a_file_larger_than_the_header_says_is_refused(tmp_path: Path, cache: Cache) -> None:
+    package = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"x" * 5000, said_size=5)])
+    assert "5000 bytes in its payload, 5 in its header" in refused(package, cache)
+
+
+def test_data_after_the_archive_is_refused(tmp_path: Path, cache: Cache) -> None:
+    files = [File("/opt/a", b"x")]
+    package = write_rpm(tmp_path / "a.rpm", files, payload=cpio(files, extra=bytes(1_000_000)))
+    assert "larger" in refused(package, cache)
+
+
+def test_another_content_than_the_header_says_is_refused(tmp_path: Path, cache: Cache) -> None:
+    package = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"x", said_digest="00" * 32)])
+    assert "another content" in refused(package, cache)
+
+
+def test_a_file_that_is_not_in_the_payload_is_refused(tmp_path: Path, cache: Cache) -> None:
+    files = [File("/opt/a", b"x"), File("/opt/b", b"x", in_payload=False)]
+    assert "lacks /opt/b" in refused(write_rpm(tmp_path / "a.rpm", files), cache)
+
+
+def test_a_file_that_comes_twice_in_the_payload_is_refused(tmp_path: Path, cache: Cache) -> None:
+    files = [File("/opt/a", b"x")]
+    package = write_rpm(tmp_path / "a.rpm", files, payload=cpio([*files, *files]))
+    assert "twice" in refused(package, cache)
+
+
+def test_a_path_that_the_header_lists_twice_is_refused(tmp_path: Path, cache: Cache) -> None:
+    files = [File("/opt/a", b"x"), File("/opt/a", b"x")]
+    assert "twice" in refused(write_rpm(tmp_path / "a.rpm", files), cache)
+
+
+@pytest.mark.parametrize("kept", [0, 10, 111, 200])
+def test_a_payload_that_is_cut_off_is_refused(kept: int, tmp_path: Path, cache: Cache) -> None:
+    files = [File("/opt/a", b"x" * 1000)]
+    package = write_rpm(tmp_path / "a.rpm", files, payload=cpio(files)[:kept])
+    assert "cut off" in refused(package, cache)
+
+
+def test_a_payload_that_cannot_be_decompressed_is_refused(tmp_path: Path, cache: Cache) -> None:
+    package = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"x")], more={1125: (6, "xz")})
+    assert "unpacked" in refused(package, cache)
+
+
+def test_a_bomb_stops_at_what_the_header_says(tmp_path: Path, cache: Cache) -> None:
+    files = [File("/opt/a", b"x")]
+    package = write_rpm(tmp_path / "a.rpm", files, payload=cpio(files, extra=bytes(200_000_000)))
+    assert package.download_size is not None and package.download_size < 100_000
+    assert "larger" in refused(package, cache)
+
+
+def test_a_million_files_are_refused(tmp_path: Path, cache: Cache) -> None:
+    count = 1_000_000
+    more: dict[int, tuple[int, object]] = {
+        1117: (8, ["x"] * count),
+        1116: (4, [0] * count),
+        1118: (8, ["/opt/"]),
+    }
+    package = write_rpm(tmp_path / "a.rpm", [], more=more)
+    assert "1000000 files" in refused(package, cache)
+    assert installed_size_nodocs(package, cache) is None
+
+
+def test_a_million_tags_are_refused(tmp_path: Path, cache: Cache) -> None:
+    package = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"x")])
+    assert package.location is not None
+    path = tmp_path / "a.rpm"
+    content = bytearray(path.read_bytes())
+    start = package.location.header_start
+    content[start + 8 : start + 12] = (1_000_000).to_bytes(4, "big")
+    path.write_bytes(content)
+    assert "1000000 tags" in refused(package, cache)
+
+
+@pytest.mark.parametrize("tag", [1028, 1030, 1034, 1035, 1036, 1037, 1039, 1040, 1116])
+def test_a_column_of_another_length_is_refused(tag: int, tmp_path: Path, cache: Cache) -> None:
+    kind = 8 if tag in (1035, 1036, 1039, 1040) else 3 if tag == 1030 else 4
+    values: object = ["x"] * 3 if kind == 8 else [1] * 3
+    package = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"x")], more={tag: (kind, values)})
+    assert "1 files and 3 values" in refused(package, cache)
+
+
+def test_a_deletion_of_an_oci_layer_is_refused(tmp_path: Path, cache: Cache) -> None:
+    package = write_rpm(tmp_path / "a.rpm", [File("/etc/.wh.passwd", b"")])
+    assert "deletion" in refused(package, cache)
+
+
+def test_capabilities_that_are_none_are_refused(tmp_path: Path, cache: Cache) -> None:
+    package = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"x", caps="cap_of_wool=ep")])
+    assert "cap_of_wool" in refused(package, cache)
+
+
+def test_packages_that_want_different_things_at_one_path_are_named(
+    tmp_path: Path, cache: Cache
+) -> None:
+    one = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"x")], name="one")
+    two = write_rpm(tmp_path / "b.rpm", [File("/opt/a", b"y")], name="two")
+    three = write_rpm(tmp_path / "c.rpm", [Directory("/opt/a")], name="three")
+    four = write_rpm(tmp_path / "d.rpm", [File("/opt/a/b", b"y")], name="four")
+    for other in (two, three, four):
+        with pytest.raises(FileConflictError) as caught:
+            compose([one, other], cache)
+        assert "/opt/a " in caught.value.what
+        assert str(one.nevra) in caught.value.what
+        assert str(other.nevra) in caught.value.what
+
+
+def test_users_cannot_write_lines_of_their_own_into_passwd(tmp_path: Path, cache: Cache) -> None:
+    import base64
+
+    line = 'u evil - "x:0:0::/:/bin/sh\nroot2:x:0:0"'
+    passwd = File("/etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
+    group = File("/etc/group", b"root:x:0:\n")
+    packages = [
+        write_rpm(tmp_path / "a.rpm", [passwd, group], name="setup"),
+        write_rpm(
+            tmp_path / "b.rpm",
+            [File("/opt/a", b"x", user="evil")],
+            provides=[("user(evil)", base64.b64encode(line.encode()).decode())],
+        ),
+    ]
+    found = seen_in_layer(compose(packages, cache))
+    assert found["etc/passwd"].size == len(passwd.content)
+    assert found["opt/a"].uid == 0
+
+
+def test_what_fails_leaves_the_good_packages_parts(
+    tmp_path: Path, cache: Cache, build_many: Callable[[], list[Package]]
+) -> None:
+    good = build_many()
+    bad = write_rpm(tmp_path / "bad.rpm", [File("/opt/bad", b"x", said_digest="0")], name="zbad")
+    with pytest.raises(RefusedPackageError, match="zbad"):
+        compose([*good, bad], cache, jobs=1)
+    compose(good, cache)
+    records = list((cache.root / "fragments").glob("*/*-json"))
+    assert len(records) == len(good)
+
+
+@pytest.fixture
+def build_many(tmp_path: Path) -> Callable[[], list[Package]]:
+    def build() -> list[Package]:
+        return [
+            write_rpm(tmp_path / f"{n}.rpm", [File(f"/opt/{n}", b"x" * n)], name=f"good{n}")
+            for n in range(1, 5)
+        ]
+
+    return build
+
+
+def test_a_stripped_archive_without_names_is_read(tmp_path: Path, cache: Cache) -> None:
+    # rpm writes these where a file is larger than 4 GB: only the header has the names and sizes.
+    files = [Directory("/opt"), File("/opt/a", b"hello"), Link("/opt/b", link="a")]
+    out = b""
+    for number, file in enumerate(files):
+        out += b"07070X" + b"%08x" % number
+        out += bytes(-len(out) % 4)
+        out += file.data
+        out += bytes(-len(out) % 4)
+    out += cpio([])
+    package = write_rpm(tmp_path / "a.rpm", files, payload=out)
+    found = seen_in_layer(compose([package], cache))
+    assert found["opt/a"].size == 5
+    assert found["opt/b"].content == "a"
