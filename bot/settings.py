@@ -26,7 +26,9 @@ from pydantic import (
 from bot.errors import UsageError
 
 # The forges that there is a module for in bot/forge; one row each.
-FORGE_TYPES = ("github",)
+FORGE_TYPES = ("github", "gitlab")
+# Where each is when the settings do not say: its API (for GitLab with or without /api/v4).
+_PUBLIC = {"github": "https://api.github.com", "gitlab": "https://gitlab.com"}
 _MAX_BYTES = 1_000_000
 
 
@@ -122,15 +124,27 @@ class GitHubApp(_Strict):
 
 
 class ForgeSettings(_Strict):
-    """One forge. `web_url` is where its pages and repositories are, if not the usual place."""
+    """One forge. `web_url` is where its pages and repositories are, if not the usual place.
 
-    type: Literal["github"]
-    api_url: Url = "https://api.github.com"
+    `app` and `check_runs` are GitHub's alone. On pull requests of bots there is no comment, only
+    the status, unless `comment_on_bots`.
+    """
+
+    type: Literal["github", "gitlab"]
+    api_url: Url
     web_url: Url | None = None
     token: SecretReference | None = None
     app: GitHubApp | None = None
     webhook_secrets: Annotated[tuple[SecretReference, ...], Field(strict=False, min_length=1)]
     check_runs: Literal["auto", "always", "never"] = "auto"
+    comment_on_bots: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_place(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "api_url" not in value and "type" in value:
+            return {**value, "api_url": _PUBLIC.get(str(value["type"]), "https://forge.invalid")}
+        return value
 
     @field_validator("type", mode="before")
     @classmethod
@@ -143,8 +157,10 @@ class ForgeSettings(_Strict):
 
     @model_validator(mode="after")
     def _one_credential(self) -> ForgeSettings:
+        if self.type == "gitlab" and (self.app is not None or self.check_runs != "auto"):
+            raise ValueError("app and check_runs are GitHub's; GitLab takes a token")
         if (self.token is None) == (self.app is None):
-            raise ValueError("give one of token and app")
+            raise ValueError("give one of token and app" if self.type == "github" else "give token")
         return self
 
     @property
@@ -154,8 +170,8 @@ class ForgeSettings(_Strict):
             return self.web_url
         if self.api_url == "https://api.github.com":
             return "https://github.com"
-        # GitHub Enterprise Server has its API below the same host's /api/v3.
-        return self.api_url.removesuffix("/api/v3")
+        # GitHub Enterprise Server has its API below the same host's /api/v3, GitLab below /api/v4.
+        return self.api_url.removesuffix("/api/v3" if self.type == "github" else "/api/v4")
 
 
 class EngineSettings(_Strict):

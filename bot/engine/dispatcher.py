@@ -14,17 +14,22 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.engine.engine import Engine
+from bot.engine.forge_events import answer_merge_group, rerun_of
 from bot.engine.job import CheckJob, run_id
 from bot.errors import MinimizeError
 from bot.forge import (
+    Event,
     Forge,
     ForgeError,
     ForgeGoneError,
     ForgeRefusedError,
     IgnoredEvent,
+    MergeGroupEvent,
     PullRequest,
     PullRequestEvent,
     PullRequestKey,
+    PushEvent,
+    RerunEvent,
 )
 from bot.settings import Settings
 from bot.store import CheckRecord, Delivery, Store, now
@@ -118,13 +123,35 @@ class Dispatcher:
         if forge is None:
             return False, f"The settings no longer have a forge {delivery.forge}."
         event = forge.event(delivery.event, delivery.body)
-        if isinstance(event, IgnoredEvent):
-            return False, event.reason
+        if isinstance(event, PullRequestEvent):
+            return await self._about_pull(forge, event, delivery)
+        return await self._about_other(forge, event, delivery)
+
+    async def _about_pull(
+        self, forge: Forge, event: PullRequestEvent, delivery: Delivery
+    ) -> tuple[bool, str]:
         async with self._locks[event.key]:
             if event.wish == "stop":
                 stopped = await self._stop(event.key, "The pull request was closed.")
                 return True, f"{event.key} was closed: {stopped} runs stopped."
             return await self._check(forge, event, delivery)
+
+    async def _about_other(
+        self, forge: Forge, event: Event, delivery: Delivery
+    ) -> tuple[bool, str]:
+        if isinstance(event, IgnoredEvent):
+            return False, event.reason
+        if isinstance(event, RerunEvent):
+            again = await asyncio.to_thread(rerun_of, self._store, event)
+            if again is None:
+                return False, f"No check of {event.repository} is the one to run again."
+            return await self._about_pull(forge, again, delivery)
+        if isinstance(event, MergeGroupEvent):
+            await answer_merge_group(forge, event)
+            return True, f"The merge queue's commit {event.head_sha[:12]} has its status."
+        if isinstance(event, PushEvent):
+            return False, f"{event.branch} moved to {event.after[:12]}: no check depends on it."
+        return False, "Comments are not read by this version."
 
     async def _check(
         self, forge: Forge, event: PullRequestEvent, delivery: Delivery

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from bot.forge.events import CommentEvent, Event, MergeGroupEvent, PushEvent, RerunEvent
 from bot.forge.github import GitHub
 from bot.forge.protocol import Forge
 from bot.forge.values import (
     ROLES,
     Comment,
-    Event,
     ForgeError,
     ForgeFile,
     ForgeGoneError,
@@ -28,8 +28,16 @@ from bot.forge.values import (
 )
 from bot.settings import ForgeSettings, Settings
 
+
+def _gitlab(name: str, settings: ForgeSettings) -> Forge:
+    from bot.forge.gitlab import GitLab  # python-gitlab and requests: only for who has a GitLab
+
+    return GitLab.from_settings(name, settings)
+
+
 FORGES: Mapping[str, Callable[[str, ForgeSettings], Forge]] = {
     "github": GitHub.from_settings,
+    "gitlab": _gitlab,
 }
 
 
@@ -42,6 +50,7 @@ __all__ = [
     "FORGES",
     "ROLES",
     "Comment",
+    "CommentEvent",
     "Event",
     "Forge",
     "ForgeError",
@@ -50,9 +59,12 @@ __all__ = [
     "ForgeRefusedError",
     "GitHub",
     "IgnoredEvent",
+    "MergeGroupEvent",
     "PullRequest",
     "PullRequestEvent",
     "PullRequestKey",
+    "PushEvent",
+    "RerunEvent",
     "Role",
     "Source",
     "StatusReport",

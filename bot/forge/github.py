@@ -14,13 +14,13 @@ from urllib.parse import quote
 
 import gidgethub
 
+from bot.forge.events import Event
 from bot.forge.github_app import AppAuth, Auth, TokenAuth
 from bot.forge.github_client import GitHubClient, Sessions, errors_as_ours
 from bot.forge.github_events import accept, installation_of, parse_event
 from bot.forge.values import (
     ROLES,
     Comment,
-    Event,
     ForgeFile,
     ForgeGoneError,
     ForgeRefusedError,

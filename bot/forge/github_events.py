@@ -13,7 +13,7 @@ from typing import Any
 import gidgethub
 from gidgethub import sansio
 
-from bot.forge.events import CommentEvent, Event, MergeGroupEvent, RerunEvent
+from bot.forge.events import CommentEvent, Event, MergeGroupEvent, PushEvent, RerunEvent
 from bot.forge.values import (
     IgnoredEvent,
     PullRequestEvent,
@@ -25,6 +25,7 @@ from bot.store import NewDelivery
 _LONGEST_NAME = 200
 # A merge queue's branch names the last pull request of its group.
 _QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-(\d+)-[0-9a-f]+")
+_BRANCH = "refs/heads/"
 _CHECKED = ("opened", "synchronize", "reopened", "ready_for_review")
 
 
@@ -183,10 +184,34 @@ def _merge_group(forge: str, data: Mapping[str, Any]) -> Event:
     return MergeGroupEvent(key, str(group["head_sha"]), str(group["base_ref"]))
 
 
+def _push(forge: str, data: Mapping[str, Any]) -> Event:
+    ref = str(data["ref"])
+    if not ref.startswith(_BRANCH):
+        return IgnoredEvent(f"{ref} is no branch.")
+    repository = str(data["repository"]["full_name"])
+    branch = ref.removeprefix(_BRANCH)
+    return PushEvent(forge, repository, branch, str(data["before"]), str(data["after"]))
+
+
+def _installation(forge: str, data: Mapping[str, Any]) -> Event:
+    del forge
+    account = (data["installation"].get("account") or {}).get("login") or "an account"
+    return IgnoredEvent(f"The App's installation at {account}: {data['action']}.")
+
+
+def _ping(forge: str, data: Mapping[str, Any]) -> Event:
+    del forge, data
+    return IgnoredEvent("A ping: the webhook reaches the bot and its secret is right.")
+
+
 _PARSERS: Mapping[str, Callable[[str, Mapping[str, Any]], Event]] = {
     "check_run": _check_run,
     "check_suite": _check_suite,
+    "installation": _installation,
+    "installation_repositories": _installation,
     "issue_comment": _issue_comment,
     "merge_group": _merge_group,
+    "ping": _ping,
     "pull_request": _pull_request,
+    "push": _push,
 }

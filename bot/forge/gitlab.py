@@ -153,7 +153,7 @@ class GitLab:
                     str(item["new_path"]),
                     str(item["old_path"]) if item.get("renamed_file") else None,
                 )
-                for item in client.http_list(path, iterator=True)
+                for item in client.http_list(path, iterator=True, per_page=100)
             )
 
         return await self._ask(f"listing the files of {key}", read)

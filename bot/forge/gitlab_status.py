@@ -24,8 +24,6 @@ _BLOCK = re.compile(
     r"<!-- minimize-status (?P<sha>[0-9a-f]{40,64}) -->\n(?P<line>[^\n]*)\n"
     r"<!-- /minimize-status -->\n\n"
 )
-# What Markdown, HTML, mentions and references are made of.
-_ACTIVE = re.compile(r"([\\`*_{}\[\]()<>#+!|~&:@$^=%/-])")
 # What the comment says where nothing but the status of a fork's commit calls for one.
 ALONE = f"{COMMENT_MARKER}\nThis fork takes no commit status from the bot, so it stands here.\n"
 
@@ -44,11 +42,11 @@ def status_fields(report: StatusReport, name: str) -> dict[str, Any]:
 
 
 def status_line(sha: str, report: StatusReport) -> str:
-    """One line of Markdown; nothing in it is active but its own link."""
-    title = _ACTIVE.sub(r"\\\1", _cut(" ".join(report.title.split()), _DESCRIPTION))
+    """One line of Markdown. The title is code: no mention, reference or markup in it acts."""
+    title = _cut(" ".join(report.title.split()), _DESCRIPTION).replace("`", "'")
     link = f" ([details]({report.url}))" if report.url and _plain(report.url) else ""
     word = _WORDS[report.state]
-    return f"**Status `minimize`** of `{sha[:12]}` {word}: {title}{link}"
+    return f"**Status `minimize`** of `{sha[:12]}` {word}: `{title}`{link}"
 
 
 def of_comment(body: str) -> str | None:

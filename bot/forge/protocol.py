@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from bot.forge.events import Event
 from bot.forge.values import (
     Comment,
-    Event,
     ForgeFile,
     PullRequest,
     PullRequestKey,

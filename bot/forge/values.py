@@ -126,6 +126,3 @@ class IgnoredEvent:
     """A delivery that asks nothing of us, and why."""
 
     reason: str
-
-
-Event = PullRequestEvent | IgnoredEvent

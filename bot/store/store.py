@@ -237,6 +237,17 @@ class Store:
         )
         return [_check(row) for row in rows]
 
+    def newest_check_of_commit(
+        self, forge: str, repository: str, head_sha: str
+    ) -> CheckRecord | None:
+        """The newest check of a commit, without its result."""
+        rows = self.rows(
+            f"{_WITHOUT_RESULT} where forge = ? and repository = ? and head_sha = ?"
+            " order by created desc, rowid desc limit 1",
+            [forge, repository, head_sha],
+        )
+        return _check(rows[0]) if rows else None
+
     def recent_checks(
         self, limit: int = 50, *, offset: int = 0, private: bool = False
     ) -> list[CheckRecord]:

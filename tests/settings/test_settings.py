@@ -53,7 +53,7 @@ def test_the_shipped_example_loads() -> None:
         (GOOD + "colour: red\n", 7, "colour: unknown field"),
         (GOOD + "listen: {port: eighty}\n", 7, "listen.port: Input should be a valid integer"),
         (GOOD + "limits:\n  webhook_bytes: 3\n", 8, "limits.webhook_bytes"),
-        (GOOD.replace("type: github", "type: gitlab"), 4, "no forge of this type is built in"),
+        (GOOD.replace("type: github", "type: gerrit"), 4, "no forge of this type is built in"),
         (GOOD.replace("{env: TOKEN}", "ghp_verysecret"), 5, "token: a secret is a reference"),
         (GOOD.replace("[{env: SECRET}]", "[verysecret]"), 6, "webhook_secrets.0: a secret is a"),
         (GOOD.replace("[{env: SECRET}]", "[]"), 6, "webhook_secrets"),

@@ -1,0 +1,49 @@
+"""Events that are not about a pull request's commits: re-runs, merge queues, pushes."""
+
+from __future__ import annotations
+
+from bot.forge import (
+    Forge,
+    MergeGroupEvent,
+    PullRequestEvent,
+    PullRequestKey,
+    RerunEvent,
+    StatusReport,
+)
+from bot.store import CheckRecord, Store
+
+# The queue's commit is several pull requests, each checked by itself.
+MERGE_GROUP_TITLE = "Checked on its pull requests"
+
+
+def rerun_of(store: Store, event: RerunEvent) -> PullRequestEvent | None:
+    """The pull request whose check shall run again, or None if the check is not one of ours.
+
+    By the id that our status carries: the forge names no pull request for a fork's commit. A
+    check of another repository is never found, whatever id somebody else's App wrote.
+    """
+    record = _record(store, event)
+    if record is None:
+        return None
+    key = PullRequestKey(record.forge, record.repository, record.number)
+    return PullRequestEvent(key, "check", record.head_sha, "rerequested")
+
+
+def _record(store: Store, event: RerunEvent) -> CheckRecord | None:
+    if event.check is not None:
+        found = store.check(event.check)
+        if found is not None and (found.forge, found.repository) == (event.forge, event.repository):
+            return found
+        return None
+    return store.newest_check_of_commit(event.forge, event.repository, event.head_sha)
+
+
+async def answer_merge_group(forge: Forge, event: MergeGroupEvent) -> None:
+    """Sets the status of a merge queue's commit: a required one that never comes blocks it."""
+    report = StatusReport(
+        check=f"merge-group-{event.head_sha}",
+        state="success",
+        title=MERGE_GROUP_TITLE,
+        summary="Each pull request of the queue has its own check; the merged commit has no other.",
+    )
+    await forge.set_status(event.key, event.head_sha, report)
