@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from bot.errors import ChangeError
 from bot.model import SpecEvaluation, SpecFailure
-from bot.sandbox import Bind, Finished, Limits, SandboxError, run_sandboxed
+from bot.sandbox import Bind, Finished, Limit, Limits, SandboxError, run_sandboxed
 from bot.spec.inside import markers
 from bot.spec.macros import MacroSource
 from bot.spec.release import placeholder_definitions
@@ -38,6 +38,9 @@ SPEC_LIMITS = Limits(
 )
 _PYTHON = "/usr/bin/python3"
 _ARCH = re.compile(r"^[A-Za-z0-9_]+$")
+# What dash and bash say when the kernel grants no more processes. A bomb whose shell gives up by
+# itself is over before anybody looks, and its macro would only seem empty.
+_CANNOT_FORK = re.compile(rb"Cannot fork|fork: .*Resource temporarily unavailable")
 
 SpecResult = SpecEvaluation | SpecFailure
 PLAIN = SpecSetting()
@@ -98,8 +101,9 @@ def evaluate_spec(
             )
         except SandboxError as error:
             return _all(arches, spec_path, "surroundings", str(error))
-        if finished.limit is not None:
-            return _all(arches, spec_path, "limit", _limit_message(finished, limits))
+        limit = finished.limit or ("processes" if _CANNOT_FORK.search(finished.stderr) else None)
+        if limit is not None:
+            return _all(arches, spec_path, "limit", _limit_message(limit, limits))
         answer = _answer(finished.result)
         results: dict[str, SpecResult] = {}
         for arch in arches:
@@ -155,7 +159,7 @@ def _all(
     return {arch: SpecFailure(path, arch, cause, message) for arch in arches}
 
 
-def _limit_message(finished: Finished, limits: Limits) -> str:
+def _limit_message(limit: Limit, limits: Limits) -> str:
     words = {
         "time": f"took longer than {limits.seconds:g} s",
         "memory": f"needed more than {_mebibytes(limits.memory)} of memory",
@@ -163,8 +167,7 @@ def _limit_message(finished: Finished, limits: Limits) -> str:
         "output": f"wrote more than {_mebibytes(limits.output)} of output",
         "disk": f"filled its {_mebibytes(limits.tmp)} of temporary files",
     }
-    assert finished.limit is not None
-    return f"Evaluating the spec file {words[finished.limit]}, and was ended."
+    return f"Evaluating the spec file {words[limit]}, and was ended."
 
 
 def _mebibytes(size: int) -> str:
