@@ -134,4 +134,6 @@ set_up() {
     recognize_system
     install_system_packages
     make_virtual_environment
+    # Where PYTHONDONTWRITEBYTECODE is set, every command would compile what it imports.
+    "$MINIMIZE_HOME/.venv/bin/python" -m compileall -q "$MINIMIZE_HOME/bot"
 }
