@@ -30,10 +30,9 @@ _COUNTER, _VALID_FOR, _WRITER = 24, 92, 96
 # SQLite 3.40.0, in every database: which version wrote it says nothing of the content.
 _VERSION = 3_040_000
 _SCRIPT = """
-mkdir /tmp/root
-rpm --root /tmp/root --dbpath /db --install --justdb --noscripts --notriggers --nodeps \\
-  --ignorearch --ignoreos --ignoresize --replacefiles --nosignature --nodigest "$@" >&2
-exec cat /tmp/root/db/rpmdb.sqlite
+rpm --dbpath /tmp/db --install --justdb --noscripts --notriggers --nodeps --ignorearch --ignoreos \\
+  --ignoresize --replacefiles --nosignature --nodigest "$@" >&2
+exec cat /tmp/db/rpmdb.sqlite
 """
 
 
@@ -97,9 +96,9 @@ def _written(request: DatabaseRequest, cache: Cache) -> bytes:
         listed = []
         for number, package in enumerate(request.packages):
             file = headers / f"{number:05}.rpm"
-            file.write_bytes(_header(package, cache))
+            _readable(file, _header(package, cache))
             listed.append(f"/headers/{file.name}\n")
-        (headers / "list").write_text("".join(listed))
+        _readable(headers / "list", "".join(listed).encode())
         content = _run(request, headers)
     if not content.startswith(_MAGIC):
         raise SurroundingsError(
@@ -107,6 +106,12 @@ def _written(request: DatabaseRequest, cache: Cache) -> bytes:
             "minimize needs rpm 4.16 or newer with the sqlite backend.",
         )
     return normalized(content)
+
+
+def _readable(file: Path, content: bytes) -> None:
+    """Writes a file that the sandbox's user can read, whatever the umask is."""
+    file.write_bytes(content)
+    file.chmod(0o644)
 
 
 def _header(package: Package, cache: Cache) -> bytes:
@@ -135,7 +140,6 @@ def _run(request: DatabaseRequest, headers: Path) -> bytes:
         binds=[Bind(headers, "/headers")],
         env={"SOURCE_DATE_EPOCH": str(request.time), "TZ": "UTC", "LC_ALL": "C"},
         limits=_LIMITS,
-        user="root",
     )
     if finished.returncode != 0 or finished.limit is not None:
         said = (finished.stderr or finished.stdout).decode("utf-8", "replace").strip()
