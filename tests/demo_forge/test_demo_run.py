@@ -166,9 +166,9 @@ def test_a_demo_that_is_ended_ends_its_bot(tmp_path: Path, number: int, moment: 
     assert left_behind(tmp_path) == []
 
 
-def test_the_gitlab_demo_says_when_it_comes():
-    with pytest.raises(UsageError, match="GitLab part"):
-        run_demo(DemoOptions(forge="gitlab"))
+def test_a_forge_that_the_demo_has_not_is_refused_with_those_it_has():
+    with pytest.raises(UsageError, match="github, gitlab"):
+        run_demo(DemoOptions(forge="gerrit"))
 
 
 def test_folds_graphs_and_hidden_notes_are_not_opened_in_a_terminal():

@@ -7,7 +7,13 @@ import urllib.parse
 
 import pytest
 
-from bot.forge import IgnoredEvent, PullRequestEvent, PullRequestKey, WebhookRefusedError
+from bot.forge import (
+    IgnoredEvent,
+    PullRequestEvent,
+    PullRequestKey,
+    PushEvent,
+    WebhookRefusedError,
+)
 from bot.forge.github_events import accept, parse_event
 
 PULL = {
@@ -97,9 +103,34 @@ def test_a_form_body_is_kept_as_json() -> None:
 
 def test_unknown_events_are_taken_and_ignored_with_a_reason() -> None:
     content = b'{"zen": "x"}'
-    taken = take(content, signed(content, **{"x-github-event": "ping"}))
+    taken = take(content, signed(content, **{"x-github-event": "star"}))
     assert taken.object is None
-    assert parse_event("gh", "ping", {}) == IgnoredEvent("The event ping asks nothing of the bot.")
+    assert parse_event("gh", "star", {}) == IgnoredEvent("The event star asks nothing of the bot.")
+
+
+@pytest.mark.parametrize(
+    ("event", "data", "said"),
+    [
+        ("ping", {}, "reaches the bot"),
+        ("installation", {"action": "created", "installation": {"id": 1}}, "created"),
+        (
+            "installation_repositories",
+            {"action": "added", "installation": {"account": {"login": "rpms"}}},
+            "rpms",
+        ),
+        ("push", {"ref": "refs/tags/v1"}, "no branch"),
+    ],
+)
+def test_what_only_the_log_wants_is_ignored_with_a_reason(event: str, data: dict, said) -> None:
+    found = parse_event("gh", event, data)
+    assert isinstance(found, IgnoredEvent)
+    assert said in found.reason
+
+
+def test_a_push_to_a_branch_is_told_with_both_commits() -> None:
+    data = {"ref": "refs/heads/rpm/c9s", "before": "a" * 40, "after": "b" * 40}
+    data["repository"] = {"full_name": "o/r"}
+    assert parse_event("gh", "push", data) == PushEvent("gh", "o/r", "rpm/c9s", "a" * 40, "b" * 40)
 
 
 def test_the_same_object_has_one_name_and_each_push_its_own() -> None:

@@ -78,7 +78,8 @@ def _plain(text: str) -> web.Response:
 
 def _repository(request: web.Request) -> Repository:
     match = request.match_info
-    found = request.app[SHAPES].state.repository(f"{match['owner']}/{match['repo']}")
+    path = match.get("path") if "repo" not in match else f"{match['owner']}/{match['repo']}"
+    found = request.app[SHAPES].state.repository(path or "")
     if found is None or found.private:
         raise web.HTTPNotFound
     return found
@@ -113,6 +114,7 @@ async def repository(request: web.Request) -> web.Response:
 
 
 @routes.get("/{owner}/{repo}/pull/{number:[0-9]+}")
+@routes.get("/{path:.+}/-/merge_requests/{number:[0-9]+}")
 async def pull(request: web.Request) -> web.Response:
     """The pull request: description, checks, comments with their earlier versions, the diff."""
     found = _pull(request)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 import yaml
@@ -58,24 +58,41 @@ def free_port() -> int:
         return port
 
 
-def write_settings(places: BotPlaces, forge: LocalForge, app: App, repository: str) -> None:
-    """Writes the bot's settings file, and beside it the secrets that it refers to."""
+def github_settings(places: BotPlaces, forge: LocalForge, app: App) -> dict[str, Any]:
+    """The forge's part of the settings, for an App; its secrets are written beside the file."""
     _write_secret(places.home / "app.pem", app.private_key)
     _write_secret(places.home / "webhook-secret", app.secret)
+    return {
+        "type": "github",
+        "api_url": forge.api_url,
+        "app": {"id": app.id, "private_key": {"file": "app.pem"}},
+        "webhook_secrets": [{"file": "webhook-secret"}],
+    }
+
+
+def gitlab_settings(
+    places: BotPlaces, forge: LocalForge, token: str, secret: str
+) -> dict[str, Any]:
+    """The forge's part of the settings, for a token; its secrets are written beside the file."""
+    _write_secret(places.home / "token", token)
+    _write_secret(places.home / "webhook-secret", secret)
+    return {
+        "type": "gitlab",
+        "api_url": forge.url,
+        "token": {"file": "token"},
+        "webhook_secrets": [{"file": "webhook-secret"}],
+    }
+
+
+def write_settings(places: BotPlaces, forge: dict[str, Any], repository: str) -> None:
+    """Writes the bot's settings file; `forge` is from one of the two above."""
     settings = {
         "listen": {"host": "127.0.0.1", "port": places.port},
         "public_url": places.url,
         "data": str(places.data),
         "config": str(places.config),
         "cache": str(places.cache),
-        "forges": {
-            "github": {
-                "type": "github",
-                "api_url": forge.api_url,
-                "app": {"id": app.id, "private_key": {"file": "app.pem"}},
-                "webhook_secrets": [{"file": "webhook-secret"}],
-            }
-        },
+        "forges": {forge["type"]: forge},
         "repositories": [{"match": repository, "documents": ["reference"]}],
     }
     places.settings.write_text(yaml.safe_dump(settings, sort_keys=False))

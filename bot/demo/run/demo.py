@@ -32,13 +32,16 @@ from bot.demo.run.bot_process import (
     BotPlaces,
     BotProcess,
     free_port,
+    github_settings,
+    gitlab_settings,
     serve_command,
     write_settings,
 )
 from bot.demo.run.judge import problems_of
-from bot.demo.run.stage import FULL_NAME, set_stage
+from bot.demo.run.stage import BOT, FULL_NAME, Stage, set_stage
 from bot.demo.run.watch import Watch, Watched
 from bot.errors import MinimizeError, SurroundingsError, UsageError
+from bot.settings import FORGE_TYPES
 
 ARCH, WORKLOAD = "x86_64", "nginx"
 RESULT_SECONDS = 5.0
@@ -61,10 +64,9 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
     Gives 0 if everything came as it must, 1 otherwise (what failed, and the end of the bot's
     log, are shown), 130 after Ctrl-C. Every process that it starts is ended, whatever happens.
     """
-    if options.forge != "github":
+    if options.forge not in FORGE_TYPES:
         raise UsageError(
-            f"The demo has no {options.forge} forge yet; it comes with the GitLab part.",
-            "Run it with --forge github.",
+            f"The demo has no {options.forge} forge.", f"There is: {', '.join(FORGE_TYPES)}."
         )
     shown = console or _console()
     cache = (options.cache or default_cache()).absolute()
@@ -113,8 +115,9 @@ async def _play(
     started = time.monotonic()
     places = BotPlaces(home, distribution.config_dir, cache, free_port())
     async with LocalForge(home / "forge") as forge:
-        stage = set_stage(forge, nginx_repository_files(distribution), places.url)
-        write_settings(places, forge, stage.app, FULL_NAME)
+        files = nginx_repository_files(distribution)
+        stage = set_stage(forge, files, places.url, options.forge)
+        write_settings(places, _forge_settings(stage, places), FULL_NAME)
         watch = Watch(forge)
         async with BotProcess(places, serve_command(places)) as bot:
             await bot.ready()
@@ -126,14 +129,14 @@ async def _play(
             if delivery.status != HTTPStatus.ACCEPTED:
                 said = delivery.error or f"{delivery.status} {delivery.answer}"
                 raise SurroundingsError(f"The bot did not take the webhook: {said}", bot.tail())
-            page = f"{forge.url}/{FULL_NAME}/pull/{pull.number}"
+            page = stage.page(pull)
             opened = f'{pull.user.login} opens a pull request: "{pull.title}" {page}'
             console.print(opened, soft_wrap=True, markup=False)
 
             def say(second: float, text: str) -> None:
                 show.timeline_line(console, second, text)
 
-            say(0.0, "webhook sent: pull_request opened")
+            say(0.0, f"webhook sent: {delivery.event} {delivery.action}")
             say(delivery.seconds, f"webhook accepted ({delivery.status})")
             async with _failures(bot, console) as failed:
                 seen = await watch.until_done(pull, delivery.at, bot, say)
@@ -145,6 +148,13 @@ async def _play(
             if options.keep:
                 await _keep(console, page, places.url)
             return 1 if failed else 0
+
+
+def _forge_settings(stage: Stage, places: BotPlaces) -> dict[str, Any]:
+    if stage.hook is not None:
+        return gitlab_settings(places, stage.forge, stage.forge.token(BOT), stage.hook.secret)
+    assert stage.app is not None
+    return github_settings(places, stage.forge, stage.app)
 
 
 def _end_on_sigterm() -> None:
@@ -171,8 +181,7 @@ async def _failures(bot: BotProcess, console: Console) -> AsyncIterator[list[str
 
 async def _result(url: str, seen: Watched) -> dict[str, Any]:
     """The check's whole result, from the bot's own API, once the bot has the final one there."""
-    assert seen.run is not None
-    identity = seen.run.fields.get("external_id")
+    identity = seen.check
     end = time.monotonic() + RESULT_SECONDS
     async with aiohttp.ClientSession() as session:
         while True:

@@ -30,9 +30,8 @@ def problems_of(seen: Watched, result: Mapping[str, Any]) -> list[str]:
         problems.append(f"The rebuilt comment does not name {LINKED}.")
     if len(seen.comments) != 1:
         problems.append(f"The bot wrote {len(seen.comments)} comments; one was expected.")
-    if seen.run is None or seen.run.conclusion not in ("success", "failure"):
-        conclusion = None if seen.run is None else seen.run.conclusion
-        problems.append(f"The status has the conclusion {conclusion}.")
+    if seen.conclusion not in ("success", "failure"):
+        problems.append(f"The status has the conclusion {seen.conclusion}.")
     for build in result.get("builds", ()):
         if build["outcome"] in PROBLEMS:
             problems.append(f"Build of {build['side']}: {build['outcome']}: {build['message']}")

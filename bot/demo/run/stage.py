@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bot.demo.forge import App, Delivery, LocalForge, Pull, Repository
+from bot.demo.forge.gitlab import WebHook
 
 if TYPE_CHECKING:
     from bot.demo.distribution import RepositoryFiles
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 OWNER, NAME = "rpms", "nginx"
 FULL_NAME = f"{OWNER}/{NAME}"
 MAINTAINER, CONTRIBUTOR = "maria", "jonas"
+BOT = "minimize-bot"
 BRANCH = "xslt"
 # Fixed, so that the commits have the same ids every time.
 _START = datetime(2023, 6, 1, 9, 0, tzinfo=UTC)
@@ -22,12 +26,19 @@ _CHANGE = datetime(2023, 6, 12, 14, 30, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What the demo plays on: the forge, its repository, and the bot's App."""
+    """What the demo plays on: the forge, its repository, and the bot's App or (GitLab) its hook."""
 
     forge: LocalForge
     repository: Repository
-    app: App
+    app: App | None
+    hook: WebHook | None
     files: RepositoryFiles
+
+    def page(self, pull: Pull) -> str:
+        """The page of the pull request, by the path that the forge gives it."""
+        if self.hook is not None:
+            return self.forge.gitlab.shapes.merge_url(pull)
+        return f"{self.forge.url}/{FULL_NAME}/pull/{pull.number}"
 
     async def open_pull(self) -> tuple[Pull, Delivery]:
         """Opens the pull request; the delivery that told the bot of it."""
@@ -41,8 +52,10 @@ class Stage:
         return pull, self.forge.deliveries[-1]
 
 
-def set_stage(forge: LocalForge, files: RepositoryFiles, bot_url: str) -> Stage:
-    """Makes accounts, repository, branches and the App whose webhooks go to `bot_url`."""
+def set_stage(
+    forge: LocalForge, files: RepositoryFiles, bot_url: str, kind: str = "github"
+) -> Stage:
+    """Makes accounts, repository, branches and the App, or hook, whose webhooks go to `bot_url`."""
     repository = forge.add_repository(FULL_NAME)
     forge.set_role(repository, MAINTAINER, "admin")
     # Who may push a branch here may have it built without being asked.
@@ -57,6 +70,12 @@ def set_stage(forge: LocalForge, files: RepositoryFiles, bot_url: str) -> Stage:
         repository, BRANCH, {**changed, **gone}, f"{files.title}\n",
         author="Jonas Contributor <jonas@example.org>", at=_CHANGE, start="main",
     )  # fmt: skip
+    if kind == "gitlab":
+        # Developer: what a commit status takes.
+        forge.set_role(repository, BOT, "write")
+        secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+        hook = forge.gitlab.add_hook(f"{bot_url}/webhook/gitlab", secret, place=OWNER)
+        return Stage(forge, repository, None, hook, files)
     app = forge.add_app("minimize", hook_url=f"{bot_url}/webhook/github")
     forge.install(app, OWNER)
-    return Stage(forge, repository, app, files)
+    return Stage(forge, repository, app, None, files)

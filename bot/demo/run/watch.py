@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.demo.forge import Change, CheckRun, Comment, LocalForge, Pull
+from bot.demo.forge import Change, CheckRun, Comment, CommitStatus, LocalForge, Pull
 from bot.demo.run.bot_process import BotProcess
 from bot.errors import SurroundingsError
 
@@ -18,6 +18,7 @@ WHOLE_SECONDS = 20 * 60.0
 AFTERWARDS_SECONDS = 5.0
 STATUS = "minimize"
 
+_CONCLUSIONS = {"success": "success", "failed": "failure"}
 Said = Callable[[float, str], None]
 
 
@@ -31,9 +32,23 @@ class Watched:
     start: datetime
     texts: list[tuple[float, str]] = field(default_factory=list)
     comments: set[int] = field(default_factory=set)
-    run: CheckRun | None = None
+    run: CheckRun | CommitStatus | None = None
     done: float | None = None
     told: str = ""
+
+    @property
+    def conclusion(self) -> str | None:
+        """What the status says at the end, in GitHub's words; None while it does not."""
+        if isinstance(self.run, CommitStatus):
+            return _CONCLUSIONS.get(self.run.state)
+        return None if self.run is None else self.run.conclusion
+
+    @property
+    def check(self) -> str | None:
+        """The id of the check, as the status carries it."""
+        if isinstance(self.run, CommitStatus):
+            return (self.run.target_url or "").rpartition("/")[2] or None
+        return None if self.run is None else self.run.fields.get("external_id")
 
 
 def headline(comment: str) -> str:
@@ -94,10 +109,17 @@ class Watch:
             what = "first comment (predicted)" if first else "comment edited (rebuilt)"
             say(second, f"{what}: {headline(subject.body)}")
         elif isinstance(subject, CheckRun) and subject.name == STATUS:
-            seen.run = subject
             title = (subject.fields.get("output") or {}).get("title") or ""
-            told = f"status {subject.conclusion or subject.status}: {title}"
-            if told != seen.told:
-                say(second, told)
-            seen.told = told
-            seen.done = second if subject.status == "completed" else None
+            seen.run = subject
+            Watch._status(seen, second, f"{subject.conclusion or subject.status}: {title}", say)
+        elif isinstance(subject, CommitStatus) and subject.context == STATUS:
+            seen.run = subject
+            Watch._status(seen, second, f"{subject.state}: {subject.description or ''}", say)
+
+    @staticmethod
+    def _status(seen: Watched, second: float, said: str, say: Said) -> None:
+        told = f"status {said}"
+        if told != seen.told:
+            say(second, told)
+        seen.told = told
+        seen.done = second if seen.conclusion is not None else None
