@@ -19,13 +19,14 @@ from bot.check.evidence import (
 )
 from bot.check.images import Found, Rules, affected_images, self_images
 from bot.check.lines import suggestions
+from bot.check.measure import measure
 from bot.check.plan import CheckOptions, Plan, make_plan
 from bot.check.pools import Pools
 from bot.check.rebuild import BuildContext, rebuild
 from bot.check.repository_file import RepositoryFile, read_repository_file
 from bot.check.verdict import only_limits, verdict
 from bot.closure import Pool
-from bot.distro import Configuration, RepositoryDocument, environment_keys
+from bot.distro import Cache, Configuration, RepositoryDocument, environment_keys
 from bot.errors import SurroundingsError
 from bot.model import BuildNote, CheckResult, SpecFailure
 from bot.spec import (
@@ -62,7 +63,8 @@ class Prediction:
     rules: Rules
     file: RepositoryFile
     targets: tuple[Target, ...]
-    images: tuple[Found, ...] = ()
+    images: tuple[Found, ...]
+    cache: Cache
 
     @property
     def worth_building(self) -> bool:
@@ -100,7 +102,7 @@ def predict_check(
     )
     images = _images(targets, plan, rules)
     result = _result(change, targets, images, remarks, (), "predicted")
-    return Prediction(result, plan, rules, file, targets, images)
+    return Prediction(result, plan, rules, file, targets, images, pools.cache)
 
 
 def native_arch() -> str:
@@ -111,14 +113,22 @@ def native_arch() -> str:
 def build_check(
     change: Change, prediction: Prediction, builder: Builder, native: str
 ) -> CheckResult:
-    """The final answer: both sides built on `native`, and what that tells of the others."""
-    return rebuilt_check(change, prediction, builder, native).result
+    """The final answer: both sides built on `native`, what that tells of the others, and layers."""
+    return rebuilt_check(change, prediction, builder, native, layers=True).result
 
 
 def rebuilt_check(
-    change: Change, prediction: Prediction, builder: Builder, native: str
+    change: Change,
+    prediction: Prediction,
+    builder: Builder,
+    native: str,
+    *,
+    layers: bool = False,
 ) -> Prediction:
-    """As `build_check`, with what the answer is made of: sides and closures after the builds."""
+    """As `build_check`, with what the answer is made of: sides and closures after the builds.
+
+    The layers of the images are composed only if `layers` says so.
+    """
     remarks = _Remarks(problems=list(change.problems))
     builds: list[BuildNote] = []
     targets: list[Target] = []
@@ -145,6 +155,11 @@ def rebuilt_check(
         remarks.interrupted |= rebuilt.interrupted
         targets.append(replace(target, sides={**target.sides, **rebuilt.sides}))
     images = _images(targets, prediction.plan, prediction.rules)
+    if layers:
+        all_sides = {(t.document.id, arch): s for t in targets for arch, s in t.sides.items()}
+        measured = measure(images, all_sides, prediction.rules, prediction.cache)
+        images = measured.images
+        remarks.notes.extend(measured.notes)
     remarks.interrupted |= prediction.result.interrupted
     remarks.problems = list(
         dict.fromkeys((*prediction.result.problems, *remarks.problems, *_build_problems(builds)))

@@ -1,0 +1,85 @@
+"""What the images of a check really weigh: their layers, composed on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from bot.check.evidence import Sides
+from bot.check.images import Found, Rules
+from bot.check.objectives import evaluate_objectives
+from bot.distro import Cache
+from bot.errors import MinimizeError
+from bot.image import Selection, layer_size, selection_of
+from bot.model import Closure, ImageKey, LayerSize, Overlay, Package
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Images with their layers' sizes; `notes` say which could not be composed, and why."""
+
+    images: tuple[Found, ...]
+    notes: tuple[str, ...] = ()
+
+
+def measure(
+    images: tuple[Found, ...], sides: Mapping[tuple[str, str], Sides], rules: Rules, cache: Cache
+) -> Measured:
+    """Composes both sides of each image, and holds the objectives against the result.
+
+    `sides` are by repository document and architecture. A package without a file of its own
+    (predicted, transferred) counts with the published package's files. A layer that cannot be
+    composed stays null, with a note: that says nothing against the change.
+    """
+    notes: list[str] = []
+    found = []
+    for image in images:
+        key = image.result.key
+        own = sides[key.repository, key.arch]
+        stand_in = _published(own.base)
+        base = _layer(image.pair.base, rules, cache, stand_in, notes)
+        head = _layer(image.pair.head, rules, cache, stand_in, notes)
+        result = replace(
+            image.result,
+            base=replace(image.result.base, layer=base),
+            head=replace(image.result.head, layer=head),
+        )
+        result = replace(
+            result, objectives=evaluate_objectives(rules.objectives, result, image.pair)
+        )
+        found.append(replace(image, result=result))
+    return Measured(tuple(found), tuple(dict.fromkeys(notes)))
+
+
+def _layer(
+    closure: Closure,
+    rules: Rules,
+    cache: Cache,
+    stand_in: Callable[[Package], Package | None],
+    notes: list[str],
+) -> LayerSize | None:
+    environment = rules.configuration.environments[closure.key.environment]
+    try:
+        return layer_size(
+            closure,
+            cache,
+            selection=_selection(rules, closure.key),
+            database=environment.rpmdb == "keep",
+            stand_in=stand_in,
+        )
+    except MinimizeError as error:
+        notes.append(f"{closure.key.arch}: the layer was not composed: {error.what}")
+        return None
+
+
+def _selection(rules: Rules, key: ImageKey) -> Selection:
+    environment = rules.configuration.environments[key.environment]
+    workload = rules.configuration.workloads.get(key.workload)
+    # `@self` has no document: the environment alone says what is installed.
+    return selection_of(environment, environment if workload is None else workload)
+
+
+def _published(base: Overlay) -> Callable[[Package], Package | None]:
+    """For a package of an overlay: the base side's of its name and architecture with a file."""
+    files = {(p.nevra.name, p.nevra.arch): p for p in base.packages if p.location is not None}
+    return lambda package: files.get((package.nevra.name, package.nevra.arch))
