@@ -65,7 +65,15 @@ END
         cat <<'END'
 command dnf dnf dnf
 module dnf python3-dnf python3-dnf
+command skopeo skopeo skopeo
 END
+        # Not every system that has dnf has these: the tests that want them are skipped there.
+        if [ "$FAMILY" = apt ]; then
+            cat <<'END'
+command umoci umoci -
+command qemu-aarch64 qemu-user -
+END
+        fi
     fi
 }
 
