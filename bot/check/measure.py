@@ -10,8 +10,11 @@ from bot.check.images import Found, Rules
 from bot.check.objectives import evaluate_objectives
 from bot.distro import Cache
 from bot.errors import MinimizeError
-from bot.image import Selection, layer_size, selection_of
-from bot.model import Closure, ImageKey, LayerSize, Overlay, Package
+from bot.image import Selection, file_changes, layer_size, selection_of
+from bot.model import Closure, FileChange, ImageKey, LayerSize, Overlay, Package
+
+# As many as a person reads behind a fold.
+MOST_FILES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ def measure(
             base=replace(image.result.base, layer=base),
             head=replace(image.result.head, layer=head),
         )
+        if base is not None and head is not None:
+            result = replace(result, files=_moved_files(image, rules, cache, stand_in))
         result = replace(
             result, objectives=evaluate_objectives(rules.objectives, result, image.pair)
         )
@@ -70,6 +75,16 @@ def _layer(
     except MinimizeError as error:
         notes.append(f"{closure.key.arch}: the layer was not composed: {error.what}")
         return None
+
+
+def _moved_files(
+    image: Found, rules: Rules, cache: Cache, stand_in: Callable[[Package], Package | None]
+) -> tuple[FileChange, ...]:
+    """The files that move most bytes; their packages' headers were read for the layers."""
+    pair = image.pair
+    selection = _selection(rules, pair.head.key)
+    moved = file_changes(pair.base, pair.head, cache, selection=selection, stand_in=stand_in)
+    return tuple(f for f in moved if f.delta)[:MOST_FILES]
 
 
 def _selection(rules: Rules, key: ImageKey) -> Selection:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bot.image.compose import Composed, ComposedImage, compose_images
     from bot.image.layer import Layer, compose_layer, header_size, write_blob
     from bot.image.lock import ImageDescription, Lock, read_lock, write_lock
-    from bot.image.measure import FileChange, file_changes, layer_size
+    from bot.image.measure import file_changes, layer_size
     from bot.image.push import push_layout
     from bot.image.rpmheader import RefusedPackageError
     from bot.image.selection import Selection, installed_size_nodocs, selection_of
@@ -25,7 +25,7 @@ _MODULES = {
     "layer": ("Layer", "compose_layer", "header_size", "write_blob"),
     "lock": ("ImageDescription", "Lock", "read_lock", "write_lock"),
     "rpmheader": ("RefusedPackageError",),
-    "measure": ("FileChange", "file_changes", "layer_size"),
+    "measure": ("file_changes", "layer_size"),
     "push": ("push_layout",),
     "selection": ("Selection", "installed_size_nodocs", "selection_of"),
 }
@@ -33,7 +33,6 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "Composed",
     "ComposedImage",
-    "FileChange",
     "FileConflictError",
     "ImageDescription",
     "Layer",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bot.distro import Cache
 from bot.image.layer import compose_layer
 from bot.image.listing import listing
 from bot.image.selection import Selection, selected
-from bot.model import Closure, LayerSize, Package
+from bot.model import Closure, FileChange, LayerSize, Package
 
 # For a package that has no file of its own (predicted, transferred): one whose files count for it.
 StandIn = Callable[[Package], Package | None]
@@ -37,25 +37,6 @@ def layer_size(
     if packages is None:
         return None
     return compose_layer(packages, cache, selection, database=database, jobs=jobs).size
-
-
-@dataclass(frozen=True, slots=True)
-class FileChange:
-    """One file that a change adds, removes, or makes larger or smaller.
-
-    `package` is the name of the package that has it (on the head side, if it is there). Sizes are
-    bytes, null on the side that does not have it.
-    """
-
-    package: str
-    path: str
-    before: int | None
-    after: int | None
-
-    @property
-    def delta(self) -> int:
-        """Bytes that the image gains by it."""
-        return (self.after or 0) - (self.before or 0)
 
 
 def file_changes(

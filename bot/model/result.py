@@ -67,6 +67,25 @@ class ChangedPackage:
 
 
 @dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file that a change adds, removes, or makes larger or smaller.
+
+    `package` is the name of the package that has it (on the head side, if it is there). Sizes are
+    bytes, null on the side that does not have it.
+    """
+
+    package: str
+    path: str
+    before: int | None
+    after: int | None
+
+    @property
+    def delta(self) -> int:
+        """Bytes that the image gains by it."""
+        return (self.after or 0) - (self.before or 0)
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectiveResult:
     """How one metric of an objective stands; null where it could not be measured.
 
@@ -86,7 +105,10 @@ class ObjectiveResult:
 
 @dataclass(frozen=True, slots=True)
 class ImageResult:
-    """What the change does to one image on one architecture."""
+    """What the change does to one image on one architecture.
+
+    `files` are those that move most bytes, at most ten, known once the layers are composed.
+    """
 
     key: ImageKey
     snapshot: SnapshotState
@@ -98,6 +120,7 @@ class ImageResult:
     removed: tuple[Package, ...] = ()
     changed_packages: tuple[ChangedPackage, ...] = ()
     objectives: tuple[ObjectiveResult, ...] = ()
+    files: tuple[FileChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

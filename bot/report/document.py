@@ -42,6 +42,7 @@ def document(result: CheckResult, detail: Detail) -> Document:
             packages.left(rows, detail),
             packages.changed_packages(rows, detail),
             images.each_architecture(rows, detail),
+            images.moved_files(rows, detail),
             background.unchanged(result, detail),
             background.builds(result, detail),
         ]

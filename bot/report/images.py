@@ -21,6 +21,7 @@ from bot.report.sizes import (
     format_count_delta,
     format_delta,
     format_percent,
+    format_size,
     size_span,
     span,
 )
@@ -48,6 +49,7 @@ def images(rows: Sequence[Row], detail: Detail, *, rest: bool = False) -> Sectio
 
     The first `detail.shown`, or, with `rest`, the others.
     """
+    weighed = _weighed(rows)
     lines = [
         (
             image_phrase(row.place, emphasis=True),
@@ -55,18 +57,20 @@ def images(rows: Sequence[Row], detail: Detail, *, rest: bool = False) -> Sectio
             _packages(row),
             _sizes(row),
             _change(row),
+            *((_layers(row),) if weighed else ()),
             plain(_evidence(row.images)),
         )
         for row in rows
     ]
-    head = ("Image", "Architectures", "Packages", "Installed size", "Change", "Evidence")
+    head = ("Image", "Architectures", *_figures(weighed), "Evidence")
     if rest:
-        return rest_section("More images", head, lines, {2, 3, 4}, detail, detail.rows)
-    return section("", table(head, lines, {2, 3, 4}, detail.shown, "image"))
+        return rest_section("More images", head, lines, _right(weighed), detail, detail.rows)
+    return section("", table(head, lines, _right(weighed), detail.shown, "image"))
 
 
 def each_architecture(rows: Sequence[Row], detail: Detail) -> Section | None:
     """The exact figures where a row above stands for several architectures."""
+    weighed = _weighed(rows)
     lines = []
     for row in rows:
         if len(set(row.deltas)) < 2:
@@ -75,10 +79,10 @@ def each_architecture(rows: Sequence[Row], detail: Detail) -> Section | None:
             one = Row((image,), row.checked)
             lines.append(
                 (image_phrase(row.place), plain(image.key.arch), _packages(one), _sizes(one),
-                 _change(one), plain(image.evidence))
+                 _change(one), *((_layers(one),) if weighed else ()), plain(image.evidence))
             )  # fmt: skip
-    head = ("Image", "Architecture", "Packages", "Installed size", "Change", "Evidence")
-    blocks = table(head, lines, {2, 3, 4}, detail.rows, "image")
+    head = ("Image", "Architecture", *_figures(weighed), "Evidence")
+    blocks = table(head, lines, _right(weighed), detail.rows, "image")
     return section("Each architecture", blocks, folded=True)
 
 
@@ -126,6 +130,47 @@ def _evidence(images: Sequence[ImageResult]) -> str:
     return ", ".join(
         [*said, f"{last[0]} (others)" if len(last[1]) > 1 else f"{last[0]} ({last[1][0]})"]
     )
+
+
+def moved_files(rows: Sequence[Row], detail: Detail) -> Section | None:
+    """The files that move most bytes; the first architecture of a row speaks for the others."""
+    lines = []
+    for row in rows:
+        image = next((image for image in row.images if image.files), None)
+        for file in image.files if image is not None else ():
+            before = "" if file.before is None else format_size(file.before)
+            after = "" if file.after is None else format_size(file.after)
+            lines.append(
+                (code(file.path), code(file.package), plain(f"{before}{ARROW}{after}".strip()),
+                 plain(format_delta(file.delta)), image_phrase(row.place))
+            )  # fmt: skip
+    head = ("File", "Package", "Size", "Change", "Image")
+    blocks = table(head, lines, {2, 3}, detail.rows, "file")
+    return section("Largest files that move", blocks, folded=True)
+
+
+def _weighed(rows: Sequence[Row]) -> bool:
+    """Whether any layer was composed."""
+    return any(side.layer for row in rows for i in row.images for side in (i.base, i.head))
+
+
+def _figures(weighed: bool) -> tuple[str, ...]:
+    figures = ("Packages", "Installed size", "Change")
+    return (*figures, "To pull (gzip)") if weighed else figures
+
+
+def _right(weighed: bool) -> set[int]:
+    return {2, 3, 4, 5} if weighed else {2, 3, 4}
+
+
+def _layers(row: Row) -> Phrase:
+    """What a registry transfers, before and after; empty where it was not composed."""
+    sides = [
+        size_span(side.layer.gzip for side in chosen if side.layer is not None)
+        for chosen in ([i.base for i in row.images], [i.head for i in row.images])
+        if all(side.layer is not None for side in chosen)
+    ]
+    return plain(ARROW.join(sides) if len(sides) == 2 else "")
 
 
 def _packages(row: Row) -> Phrase:

@@ -279,6 +279,10 @@ def _image(image: ImageResult) -> Json:
             }
             for objective in sorted(image.objectives, key=lambda o: (o.name, o.metric))
         ],
+        "files": [
+            {"package": f.package, "path": f.path, "before": f.before, "after": f.after}
+            for f in image.files
+        ],
     }
 
 

@@ -17,6 +17,7 @@ from bot.model import (
     ChangedPackage,
     CheckResult,
     Edge,
+    FileChange,
     ImageKey,
     ImageResult,
     LayerSize,
@@ -151,6 +152,10 @@ def _image(value: Json) -> ImageResult:
                 reason=objective["reason"],
             )
             for objective in value["objectives"]
+        ),
+        files=tuple(
+            FileChange(f["package"], f["path"], f["before"], f["after"])
+            for f in value.get("files", ())
         ),
     )
 
