@@ -1,0 +1,76 @@
+"""Layers of a check's images, really composed, on the tiny distribution of real RPM files."""
+
+from dataclasses import replace
+
+import pytest
+
+from bot.check import CheckOptions, open_change, predict_check
+from bot.check.images import Found
+from bot.check.measure import measure
+from bot.check.run import Prediction
+from bot.git import open_repository
+from tests.check.tiny import TOOL, Bench
+
+NEEDS_PERL = TOOL.replace("%description\n%files\n", "Requires: perl\n%description\n%files\n", 1)
+
+
+@pytest.fixture
+def prediction(bench: Bench) -> Prediction:
+    bench.document(
+        "light",
+        """
+document: minimize-objective
+version: 1
+data:
+  name: stays light
+  description: d
+  maintainer: m
+  workload: web
+  limits: {layer_size: 1 kB}
+""",
+    )
+    bench.commit({"tool.spec": NEEDS_PERL})
+    with open_change(open_repository(bench.root / "git"), "HEAD~1", "HEAD") as change:
+        return predict_check(change, CheckOptions(), bench.configuration(), bench.pools())
+
+
+def measured(prediction: Prediction) -> tuple[dict[str, Found], tuple[str, ...]]:
+    sides = {(t.document.id, a): s for t in prediction.targets for a, s in t.sides.items()}
+    done = measure(prediction.images, sides, prediction.rules, prediction.cache)
+    return {i.result.key.arch: i for i in done.images}, done.notes
+
+
+def test_both_sides_have_the_sizes_of_their_layers_and_objectives_are_held_against_them(
+    prediction: Prediction,
+) -> None:
+    before = {i.result.key.arch: i.result for i in prediction.images}["x86_64"]
+    assert before.head.layer is None
+    assert [(o.value, o.met) for o in before.objectives] == [(None, None)]
+    images, notes = measured(prediction)
+    image = images["x86_64"].result
+    assert notes == ()
+    assert image.base.layer is not None
+    assert image.head.layer is not None
+    assert image.head.layer.uncompressed > image.base.layer.uncompressed
+    assert 0 < image.head.layer.gzip < image.head.layer.uncompressed
+    (objective,) = image.objectives
+    assert (objective.before, objective.value) == (image.base.layer.gzip, image.head.layer.gzip)
+    assert objective.met is False
+
+
+def test_a_layer_that_cannot_be_composed_stays_unknown_and_is_no_fault_of_the_change(
+    prediction: Prediction,
+) -> None:
+    def lost(found: Found) -> Found:
+        packages = tuple(replace(p, location=None) for p in found.pair.head.packages)
+        return replace(
+            found,
+            pair=replace(found.pair, head=replace(found.pair.head, packages=packages)),
+        )
+
+    prediction = replace(prediction, images=tuple(lost(i) for i in prediction.images))
+    images, _ = measured(prediction)
+    image = images["x86_64"].result
+    assert image.base.layer is not None
+    assert image.head.layer is None
+    assert [(o.value, o.met, o.worse) for o in image.objectives] == [(None, None, False)]
