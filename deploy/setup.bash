@@ -138,10 +138,40 @@ make_virtual_environment() {
     printf '%s\n' "$wanted" >"$stamp"
 }
 
+# GitHub's own description of its API and examples of its webhooks, for the tests alone. They are
+# in npm; the tests that want them are skipped where npm is not, or does not answer.
+FORGE_DESCRIPTIONS=(
+    "@octokit/openapi@23.0.2 package/generated/api.github.com.json"
+    "@octokit/webhooks-examples@7.6.1 package/api.github.com/index.json"
+)
+
+get_forge_descriptions() {
+    local folder=$MINIMIZE_HOME/.venv/forge-descriptions entry package file scratch
+    for entry in "${FORGE_DESCRIPTIONS[@]}"; do
+        read -r package file <<<"$entry"
+        [ ! -s "$folder/$package.json" ] || continue
+        if ! command -v npm >/dev/null 2>&1; then
+            say "npm is not there: tests against GitHub's own descriptions are skipped"
+            return 0
+        fi
+        say "getting $package from npm (for tests)"
+        mkdir -p "$(dirname -- "$folder/$package")"
+        scratch=$(mktemp -d "$folder/XXXXXX")
+        if (cd "$scratch" && timeout 120 npm pack --silent "$package" >/dev/null) &&
+            tar -xzf "$scratch"/*.tgz -C "$scratch" "$file"; then
+            mv "$scratch/$file" "$folder/$package.json"
+        else
+            say "npm has not given $package: the tests that want it are skipped"
+        fi
+        rm -rf "$scratch"
+    done
+}
+
 set_up() {
     recognize_system
     install_system_packages
     make_virtual_environment
     # Where PYTHONDONTWRITEBYTECODE is set, every command would compile what it imports.
     "$MINIMIZE_HOME/.venv/bin/python" -m compileall -q "$MINIMIZE_HOME/bot"
+    if [ "${WITH_TEST_TOOLS:-}" = 1 ]; then get_forge_descriptions; fi
 }

@@ -116,7 +116,7 @@ async def user(request: web.Request) -> web.Response:
         raise ApiError(HTTPStatus.FORBIDDEN, "Resource not accessible by integration")
     if caller.user is None:
         raise ApiError(HTTPStatus.UNAUTHORIZED, "Requires authentication")
-    return web.json_response(request.app[SHAPES].user(caller.user))
+    return web.json_response(request.app[SHAPES].whole_user(caller.user))
 
 
 @routes.get("/users/{login}")
@@ -124,7 +124,7 @@ async def user_by_login(request: web.Request) -> web.Response:
     found = request.app[SHAPES].state.users.get(request.match_info["login"])
     if found is None:
         raise not_found()
-    return web.json_response(request.app[SHAPES].user(found))
+    return web.json_response(request.app[SHAPES].whole_user(found))
 
 
 @routes.get("/user/repos")

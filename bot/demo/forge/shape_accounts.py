@@ -53,6 +53,20 @@ class AccountShapes:
             "site_admin": False,
         }
 
+    def whole_user(self, user: User) -> Json:
+        """A user as its own address gives it: with a profile, which nobody here has filled in."""
+        profile = ("name", "company", "location", "email", "hireable", "bio", "twitter_username")
+        counts = ("public_repos", "public_gists", "followers", "following")
+        at = "2026-01-01T00:00:00Z"
+        return {
+            **self.user(user),
+            **dict.fromkeys(profile),
+            **dict.fromkeys(counts, 0),
+            "blog": "",
+            "created_at": at,
+            "updated_at": at,
+        }
+
     def organization(self, user: User) -> Json:
         """The organization of a webhook's payload."""
         url = f"{self.api}/orgs/{user.login}"

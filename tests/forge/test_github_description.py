@@ -1,0 +1,75 @@
+"""What the bot asks of GitHub, and what the local forge answers, as GitHub itself describes it."""
+
+from pathlib import Path
+
+import pytest
+from github_description import github_description
+
+from bot.demo.forge import LocalForge
+from bot.forge import GitHub, PullRequestKey, StatusReport
+from bot.forge.github_app import AppAuth, TokenAuth
+from bot.settings import ForgeSettings
+
+MARKER = "<!-- m -->"
+DESCRIPTION = github_description()
+needs_description = pytest.mark.skipif(
+    DESCRIPTION is None, reason="@octokit/openapi is not there; deploy/test gets it from npm"
+)
+
+
+@needs_description
+def test_the_description_finds_what_is_wrong() -> None:
+    assert DESCRIPTION is not None
+    path = "/repos/o/r/issues/7/comments"
+    assert DESCRIPTION.problems("POST", path, {"body": "x"}) == []
+    for method, url, body in (
+        ("POST", path, {"text": "x"}),
+        ("POST", path, {"body": 7}),
+        ("GET", "/repos/o/r/issues/7/notes", None),
+        ("GET", f"{path}?pages=1", None),
+        ("PUT", path, {"body": "x"}),
+        ("GET", f"{path}?per_page=many", None),
+    ):
+        assert DESCRIPTION.problems(method, url, body), (method, url, body)
+    assert DESCRIPTION.problems("GET", "/app", None, 200, {"id": "no number"})
+
+
+@needs_description
+@pytest.mark.parametrize("kind", ["app", "token"])
+async def test_every_call_and_every_answer_of_the_local_forge(
+    tmp_path: Path, kind: str, github_traffic
+) -> None:
+    assert DESCRIPTION is not None
+    async with LocalForge(tmp_path / "forge") as local:
+        repository = local.add_repository("rpms/nginx")
+        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        local.commit(repository, "topic", {"nginx.spec": "Name: nginx2\n"}, "Go", start="main")
+        pull = await local.open_pull(repository, "topic", user="jonas", title="t")
+        settings = {"type": "github", "api_url": local.api_url, "webhook_secrets": [{"env": "X"}]}
+        fields = ForgeSettings.model_validate({**settings, "token": {"env": "X"}})
+        if kind == "app":
+            app = local.add_app("minimize")
+            local.install(app, "rpms")
+            named = (str(app.id), app.private_key)
+            forge = GitHub("gh", fields, auth=AppAuth(), secrets=(), app=named)
+        else:
+            local.set_role(repository, "bot", "write")
+            forge = GitHub("gh", fields, auth=TokenAuth(local.token("bot")), secrets=())
+        key = PullRequestKey("gh", "rpms/nginx", pull.number)
+        now = await forge.pull_request(key)
+        await forge.changed_files(key)
+        comment = await forge.put_comment(key, MARKER, MARKER)
+        await forge.put_comment(key, MARKER, f"{MARKER} again")
+        await forge.find_comment(key, MARKER)
+        await forge.react(key, comment.id, "eyes")
+        assert await forge.role_of(key, "jonas") == "read"
+        assert await forge.role_of(key, "nobody-at-all") == "none"
+        for state in ("pending", "success"):
+            await forge.set_status(
+                key, now.head_sha, StatusReport("c1", state, "t", "s", "http://m")
+            )
+        await forge.source(key, "main")
+        await forge.close()
+    assert len(github_traffic) > 10
+    problems = [p for one in github_traffic for p in DESCRIPTION.problems(*one)]
+    assert problems == [], "\n".join(problems)

@@ -1,0 +1,94 @@
+"""Every example payload that GitHub's own tooling publishes (npm `@octokit/webhooks-examples`)."""
+
+import hashlib
+import hmac
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+from github_description import npm_file
+
+from bot.forge import Event, GitHub, IgnoredEvent
+from bot.forge.github_app import TokenAuth
+from bot.settings import load_settings
+
+FILE = npm_file("webhooks-examples")
+SETTINGS = """\
+listen: {port: 0}
+forges:
+  github:
+    type: github
+    api_url: http://127.0.0.1:9
+    token: {env: TEST_TOKEN}
+    webhook_secrets: [{env: TEST_TOKEN}]
+engine: {executor_id: examples, predictions: 0, builds: 0}
+"""
+
+pytestmark = pytest.mark.skipif(
+    FILE is None, reason="@octokit/webhooks-examples is not there; deploy/test gets it from npm"
+)
+
+
+def examples() -> list[tuple[str, bytes]]:
+    assert FILE is not None
+    listed = json.loads(FILE.read_text())
+    return [(one["name"], json.dumps(e).encode()) for one in listed for e in one["examples"]]
+
+
+def headers_of(event: str, body: bytes, number: int) -> dict[str, str]:
+    digest = hmac.new(b"secret", body, hashlib.sha256).hexdigest()
+    return {
+        "content-type": "application/json",
+        "x-github-event": event,
+        "x-github-delivery": f"example-{number}",
+        "x-hub-signature-256": f"sha256={digest}",
+    }
+
+
+def test_each_is_handled_or_ignored_with_a_reason(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("TEST_TOKEN", "secret")
+    (tmp_path / "bot.yaml").write_text(SETTINGS)
+    settings = load_settings(tmp_path / "bot.yaml").forges["github"]
+    forge = GitHub("github", settings, auth=TokenAuth("t"), secrets=("secret",))
+    kinds: Counter[str] = Counter()
+    for number, (event, body) in enumerate(examples()):
+        delivery = forge.accept(headers_of(event, body, number), body)
+        found: Event = forge.event(delivery.event, delivery.body)
+        if isinstance(found, IgnoredEvent):
+            assert found.reason.endswith((".", "created")), event
+        kinds[type(found).__name__] += 1
+    assert sum(kinds.values()) > 300
+    assert {"PullRequestEvent", "PushEvent"} <= kinds.keys()
+
+
+async def test_the_route_takes_each_and_knows_each_again(tmp_path: Path, monkeypatch) -> None:
+    from bot.web import Bot
+
+    class NoChecker:
+        def warm_up(self) -> None:
+            pass
+
+        def drop_idle(self) -> int:
+            return 0
+
+    monkeypatch.setenv("TEST_TOKEN", "secret")
+    (tmp_path / "bot.yaml").write_text(SETTINGS)
+    (tmp_path / "config").mkdir()
+    bot = Bot(load_settings(tmp_path / "bot.yaml"), NoChecker())
+    await bot.start()
+    try:
+        async with ClientSession() as session:
+            for again in (False, True):
+                for number, (event, body) in enumerate(examples()):
+                    async with session.post(
+                        f"{bot.url}/webhook/github",
+                        data=body,
+                        headers=headers_of(event, body, number),
+                    ) as answer:
+                        said = await answer.json()
+                        assert answer.status == 202, (event, said)
+                        assert not again or said["status"] == "repeat"
+    finally:
+        await bot.stop()
