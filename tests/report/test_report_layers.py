@@ -1,0 +1,44 @@
+"""What the report says of composed layers and of the files that move."""
+
+from dataclasses import replace
+
+from bot.model import CheckResult, FileChange, LayerSize
+from bot.report import check_from_json, check_to_json, render_comment
+
+
+def with_layers(result: CheckResult) -> CheckResult:
+    """Every side weighs something; x86_64 only names a file."""
+    images = tuple(
+        replace(
+            image,
+            base=replace(image.base, layer=LayerSize(30_000_000, 12_000_000, 9_000_000)),
+            head=replace(image.head, layer=LayerSize(99_000_000, 43_000_000, 39_000_000)),
+            files=(FileChange("libicu", "/usr/lib64/libicudata.so.72", None, 31_300_000),),
+        )
+        for image in result.images
+    )
+    return replace(result, images=images)
+
+
+def test_what_a_registry_transfers_is_a_column_once_layers_are_composed(samples) -> None:
+    rebuilt = samples.rebuilt()
+    assert "To pull" not in render_comment(rebuilt)
+    comment = render_comment(with_layers(rebuilt))
+    assert "To pull (gzip)" in comment
+    assert "12 MB → 43 MB" in comment
+
+
+def test_the_files_that_move_are_behind_a_fold(samples) -> None:
+    rebuilt = samples.rebuilt()
+    comment = render_comment(with_layers(rebuilt))
+    _, _, folded = comment.partition("<summary>Largest files that move</summary>")
+    assert "`/usr/lib64/libicudata.so.72`" in folded
+    assert "+31.3 MB" in folded
+
+
+def test_layers_and_files_survive_their_json(samples) -> None:
+    rebuilt = samples.rebuilt()
+    result = with_layers(rebuilt)
+    again = check_from_json(check_to_json(result))
+    assert [i.files for i in again.images] == [i.files for i in result.images]
+    assert [i.head.layer for i in again.images] == [i.head.layer for i in result.images]
