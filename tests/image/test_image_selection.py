@@ -1,0 +1,162 @@
+"""What is left out of packages, and sizes from headers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bot.build.headers import packages_of
+from bot.distro import Cache
+from bot.image import Selection, compose_layer, file_changes, header_size, installed_size_nodocs
+from bot.image.measure import layer_size
+from bot.image.selection import selected
+from bot.model import Closure, ImageKey, Package, SnapshotState
+from tests.image.crafted import Directory, File, Link, write_rpm
+from tests.image.layers import archive_bytes, compose, seen_in_layer
+from tests.image.test_image_like_rpm import ODD
+
+DOC, GHOST = 2, 64
+
+
+def closure(*packages: Package) -> Closure:
+    return Closure(ImageKey("w", "e", "r", "x86_64"), SnapshotState("s", ()), "ok", packages)
+
+
+@pytest.mark.parametrize("lang", ["de", "de|fr", "en_US"])
+def test_other_languages_are_left_out(lang: str, tmp_path: Path, cache: Cache) -> None:
+    package = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"x", lang=lang)])
+    assert "opt/a" not in seen_in_layer(compose([package], cache))
+
+
+@pytest.mark.parametrize("lang", ["C", "C.utf8", "C.UTF-8", "de|C"])
+def test_the_c_locale_stays(lang: str, tmp_path: Path, cache: Cache) -> None:
+    package = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"x", lang=lang)])
+    assert "opt/a" in seen_in_layer(compose([package], cache))
+
+
+def test_directories_go_with_what_is_left_out_of_them() -> None:
+    from bot.image.listing import FileEntry
+
+    def entry(path: str, mode: int = 0o100644, flags: int = 0) -> FileEntry:
+        return FileEntry(path, mode, 1, 0, "", "", "root", "root", flags, "", 0, "", 0)
+
+    files = (
+        entry("/a", 0o040755),
+        entry("/a/b", 0o040755),
+        entry("/a/b/doc", flags=DOC),
+        entry("/c", 0o040755),
+        entry("/c/doc", flags=DOC),
+        entry("/c/file"),
+        entry("/empty", 0o040755),
+        entry("/ghost", flags=GHOST),
+    )
+    paths = [files[index].path for index in selected(files, Selection())]
+    assert paths == ["/c", "/c/file", "/empty"]
+
+
+def test_the_installed_size_without_documentation_is_the_one_that_librpm_tells(
+    build_rpms: Callable[[str], list[Path]], cache: Cache
+) -> None:
+    for package in packages_of(build_rpms(ODD), "odd"):
+        assert installed_size_nodocs(package, cache) == package.installed_size_nodocs
+
+
+@pytest.mark.reference
+def test_headers_alone_tell_the_size_of_the_archive(
+    solve: Callable[[str, str], Closure], reference_cache: Cache
+) -> None:
+    packages = solve("python", "x86_64").packages
+    layer = compose_layer(packages, reference_cache, database=False)
+    assert header_size(packages, reference_cache) == layer.size.uncompressed
+    assert len(archive_bytes(layer)) == layer.size.uncompressed
+
+
+def test_odd_packages_have_the_size_that_their_headers_tell(
+    build_rpms: Callable[[str], list[Path]], cache: Cache
+) -> None:
+    packages = packages_of(build_rpms(ODD), "odd")
+    layer = compose(packages, cache)
+    assert header_size(packages, cache) == layer.size.uncompressed == len(archive_bytes(layer))
+
+
+def test_a_layer_may_be_without_the_database(tmp_path: Path, cache: Cache) -> None:
+    package = write_rpm(tmp_path / "a.rpm", [Directory("/opt"), File("/opt/a", b"x")])
+    assert "var/lib/rpm/rpmdb.sqlite" not in seen_in_layer(compose([package], cache))
+    assert "var/lib/rpm/rpmdb.sqlite" in seen_in_layer(compose([package], cache, database=True))
+
+
+def test_the_database_is_where_the_packages_have_its_place(tmp_path: Path, cache: Cache) -> None:
+    package = write_rpm(tmp_path / "a.rpm", [Directory("/usr/lib/sysimage/rpm")])
+    found = seen_in_layer(compose([package], cache, database=True))
+    assert "usr/lib/sysimage/rpm/rpmdb.sqlite" in found
+
+
+def test_moved_files_are_told_by_package_the_largest_move_first(
+    tmp_path: Path, cache: Cache
+) -> None:
+    same = write_rpm(tmp_path / "s.rpm", [File("/opt/same", b"x" * 9)], name="same")
+    before = write_rpm(
+        tmp_path / "a.rpm",
+        [
+            File("/opt/gone", b"x" * 50),
+            File("/opt/grown", b"x" * 10),
+            File("/opt/kept", b"x" * 7),
+            Link("/opt/link", link="kept"),
+        ],
+        name="moved",
+    )
+    after = write_rpm(
+        tmp_path / "b.rpm",
+        [
+            File("/opt/grown", b"x" * 100),
+            File("/opt/kept", b"y" * 7),
+            Link("/opt/link", link="kept"),
+            File("/opt/doc", b"x" * 5000, flags=DOC),
+        ],
+        name="moved",
+    )
+    more = write_rpm(tmp_path / "c.rpm", [File("/opt/new", b"x" * 60)], name="added")
+    changes = file_changes(closure(same, before), closure(same, after, more), cache)
+    assert [(c.package, c.path, c.before, c.after) for c in changes] == [
+        ("moved", "/opt/grown", 10, 100),
+        ("added", "/opt/new", None, 60),
+        ("moved", "/opt/gone", 50, None),
+    ]
+    assert [c.delta for c in changes] == [90, 60, -50]
+
+
+def test_a_package_without_a_file_counts_with_its_stand_in(tmp_path: Path, cache: Cache) -> None:
+    from dataclasses import replace
+
+    published = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"x" * 100)])
+    predicted = replace(published, location=None)
+    assert layer_size(closure(predicted), cache) is None
+    size = layer_size(closure(predicted), cache, stand_in=lambda _: published)
+    assert size == layer_size(closure(published), cache)
+    assert size is not None
+    assert file_changes(closure(published), closure(predicted), cache) != ()
+    same = file_changes(closure(published), closure(predicted), cache, stand_in=lambda _: published)
+    assert same == ()
+
+
+def test_an_unsolvable_image_has_no_layer(cache: Cache) -> None:
+    from dataclasses import replace
+
+    unsolvable = replace(closure(), status="unsolvable")
+    assert layer_size(unsolvable, cache) is None
+    assert file_changes(unsolvable, closure(), cache) == ()
+
+
+@pytest.mark.reference
+def test_a_second_composition_reads_no_payload(
+    solve: Callable[[str, str], Closure], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = solve("nginx", "x86_64").packages
+    cache = Cache(tmp_path / "cache")
+    first = compose_layer(packages, cache).size
+    read: list[object] = []
+    monkeypatch.setattr("bot.image.fragment.read_payload", lambda *a: read.append(a))
+    assert compose_layer(packages, cache).size == first
+    assert read == []
