@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -38,7 +40,7 @@ def closure(choice: Choice, form: str, places: Places) -> int:
     if form == "json":
         from bot.report import closures_to_json
 
-        print_json(closures_to_json(closures))
+        print_json(closures_to_json(_with_nodocs(closures, places)))
     elif sys.stdout.isatty():
         from bot.report import print_closures
 
@@ -48,6 +50,26 @@ def closure(choice: Choice, form: str, places: Places) -> int:
 
         sys.stdout.write(closures_text(closures))
     return 3 if any(c.status == "unsolvable" for c in closures) else 0
+
+
+def _with_nodocs(closures: list[Closure], places: Places) -> Sequence[Closure]:
+    """Fills the sizes without documentation; imports nothing where no package file is there."""
+    located = [p.location for c in closures for p in c.packages if p.location is not None]
+    if not any(_may_be_there(location.url) for location in located):
+        return closures
+    from bot.distro import Cache
+    from bot.image import with_nodocs
+
+    return with_nodocs(closures, Cache(places.cache))
+
+
+def _may_be_there(url: str) -> bool:
+    """False for a file that is not there: a repository of metadata alone."""
+    if not url.startswith("file://"):
+        return True
+    from urllib.parse import unquote
+
+    return Path(unquote(url.removeprefix("file://"))).exists()
 
 
 @click.command()

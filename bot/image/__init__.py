@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bot.image.layer import Layer, compose_layer, header_size, write_blob
     from bot.image.lock import ImageDescription, Lock, read_lock, write_lock
     from bot.image.measure import file_changes, layer_size
+    from bot.image.nodocs import with_nodocs
     from bot.image.push import push_layout
     from bot.image.rpmheader import RefusedPackageError
     from bot.image.selection import Selection, installed_size_nodocs, selection_of
@@ -26,6 +27,7 @@ _MODULES = {
     "lock": ("ImageDescription", "Lock", "read_lock", "write_lock"),
     "rpmheader": ("RefusedPackageError",),
     "measure": ("file_changes", "layer_size"),
+    "nodocs": ("with_nodocs",),
     "push": ("push_layout",),
     "selection": ("Selection", "installed_size_nodocs", "selection_of"),
 }
@@ -48,6 +50,7 @@ __all__ = [
     "push_layout",
     "read_lock",
     "selection_of",
+    "with_nodocs",
     "write_blob",
     "write_lock",
 ]
