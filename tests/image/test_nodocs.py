@@ -9,7 +9,7 @@ import pytest
 from bot.distro import Cache, image_keys, image_request
 from bot.image import with_nodocs
 from bot.model import Closure
-from tests.check.tiny import Bench, make_repositories, workload
+from tests.check.tiny import DOCUMENTS, Bench, make_repositories, workload
 
 
 @pytest.fixture(scope="module")
