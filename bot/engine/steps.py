@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from bot.engine.annotations import annotations_of
 from bot.engine.job import Checker, CheckJob
 from bot.engine.outcome import Values, in_thread
 from bot.forge import Forge, ForgeError, StatusReport
@@ -53,9 +54,17 @@ class CheckSteps:
         shown = self._public_url is not None and not job.private
         return f"{self._public_url}/checks/{job.id}" if shown else None
 
-    async def status(self, job: CheckJob, state: Any, title: str, summary: str = "") -> Values:
-        """Sets the status of the head commit."""
-        report = StatusReport(job.id, state, title, summary, self.page_url(job))
+    async def status(
+        self,
+        job: CheckJob,
+        state: Any,
+        title: str,
+        summary: str = "",
+        result: Values | None = None,
+    ) -> Values:
+        """Sets the status of the head commit; with a `result`, remarks on the specs' lines too."""
+        notes = annotations_of(check_from_json(result)) if result is not None else ()
+        report = StatusReport(job.id, state, title, summary, self.page_url(job), notes)
         await self._forges[job.forge].set_status(job.key, job.head_sha, report)
         return {}
 
@@ -115,11 +124,15 @@ class CheckSteps:
         """Writes, edits or takes back the comment; `stale` if a newer head is there by now.
 
         No comment is made while no image changes; one from an earlier push is edited to say so.
+        On a bot's pull request there is none, unless the settings say so: the status is enough.
         """
         forge = self._forges[job.forge]
         now = await forge.pull_request(job.key)
         if now.head_sha != job.head_sha or not now.open:
             return {"stale": True}
+        own = self._settings.forges.get(job.forge)
+        if now.author_is_bot and not (own is not None and own.comment_on_bots):
+            return {"stale": False, "comment": None}
         found = check_from_json(result)
         if found.verdict == "neutral" and not comment_needed(found):
             # Not evaluated: an earlier comment may still be true, so it is left.

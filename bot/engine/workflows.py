@@ -122,7 +122,7 @@ class _Run:
             return await self._superseded()
         if building:
             return await self._queue_build(finish, found)
-        await self.status(found["verdict"], found["title"], found["summary"])
+        await self.status(found["verdict"], found["title"], found["summary"], found["result"])
         return await self._end(stage="final")
 
     def _may_build(self, predicted: Outcome) -> Any:
@@ -154,15 +154,17 @@ class _Run:
         published = await self._publish(found["result"])
         if published.values.get("stale"):
             return await self._superseded()
-        await self.status(found["verdict"], found["title"], found["summary"])
+        await self.status(found["verdict"], found["title"], found["summary"], found["result"])
         return await self._end()
 
-    async def status(self, state: str, title: str, summary: str = "") -> Outcome:
+    async def status(
+        self, state: str, title: str, summary: str = "", result: Values | None = None
+    ) -> Outcome:
         """Sets the status of the head commit."""
         return await self._do(
             "status",
             "setting the status",
-            lambda: self._steps.status(self._job, state, title, summary),
+            lambda: self._steps.status(self._job, state, title, summary, result),
         )
 
     async def _publish(self, result: Values) -> Outcome:

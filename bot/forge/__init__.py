@@ -12,6 +12,7 @@ from bot.forge.github import GitHub
 from bot.forge.protocol import Forge
 from bot.forge.values import (
     ROLES,
+    Annotation,
     Comment,
     ForgeError,
     ForgeFile,
@@ -49,6 +50,7 @@ def open_forges(settings: Settings) -> dict[str, Forge]:
 __all__ = [
     "FORGES",
     "ROLES",
+    "Annotation",
     "Comment",
     "CommentEvent",
     "Event",

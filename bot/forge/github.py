@@ -20,6 +20,7 @@ from bot.forge.github_client import GitHubClient, Sessions, errors_as_ours
 from bot.forge.github_events import accept, installation_of, parse_event
 from bot.forge.values import (
     ROLES,
+    Annotation,
     Comment,
     ForgeFile,
     ForgeGoneError,
@@ -39,6 +40,7 @@ LOG = logging.getLogger(__name__)
 STATUS_NAME = "minimize"
 _DESCRIPTION = 140  # characters of a commit status
 _TEXT = 65_000  # characters of a check run's summary; GitHub takes 65,535
+_ANNOTATIONS = 50  # that GitHub takes in one request
 _BASE_ROLES: Mapping[str, Role] = {"admin": "admin", "write": "write", "read": "read"}
 
 
@@ -132,20 +134,19 @@ class GitHub:
         if marker not in body:
             raise ValueError("the comment does not hold its own marker")
         async with errors_as_ours(f"commenting on {key}"):
-            found = await self._own_comments(key, marker, first=True)
-            if found:
-                return await self._edit(key, found[0], body)
-            client, token = await self._client(key.repository)
-            made = await client.post(
-                self._path(key, f"/issues/{key.number}/comments"),
-                data={"body": body},
-                oauth_token=token,
-            )
-            # Two runs may have looked at the same moment: the first comment stays.
-            all_own = await self._own_comments(key, marker)
-            for surplus in all_own[1:]:
+            own = await self._own_comments(key, marker)
+            if not own:
+                client, token = await self._client(key.repository)
+                made = await client.post(
+                    self._path(key, f"/issues/{key.number}/comments"),
+                    data={"body": body},
+                    oauth_token=token,
+                )
+                # Two runs may have looked at the same moment: the oldest comment stays.
+                own = await self._own_comments(key, marker) or [_comment(made)]
+            for surplus in own[1:]:
                 await self._delete(key, surplus)
-            return all_own[0] if all_own else _comment(made)
+            return await self._edit(key, own[0], body)
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """A check run, or a commit status where check runs are not ours to make."""
@@ -280,15 +281,42 @@ class GitHub:
             data["details_url"] = report.url
         if report.state != "pending":
             data["conclusion"] = report.state
+        notes = [] if report.state == "pending" else [_annotation(a) for a in report.annotations]
+        run = await self._check_run(key, sha, report.check)
+        if run is None:
+            first = {**data["output"], "annotations": notes[:_ANNOTATIONS]} if notes else {}
+            run = await client.post(
+                self._path(key, "/check-runs"),
+                data={**data, "head_sha": sha, "output": first or data["output"]},
+                oauth_token=token,
+            )
+            done = len(notes[:_ANNOTATIONS])
+        else:
+            # GitHub adds annotations to those there are: an earlier try may have sent some.
+            done = min(int((run.get("output") or {}).get("annotations_count") or 0), len(notes))
+            await self._patch_run(key, run, data, notes[done : done + _ANNOTATIONS])
+            done += _ANNOTATIONS
+        for start in range(done, len(notes), _ANNOTATIONS):
+            await self._patch_run(key, run, data, notes[start : start + _ANNOTATIONS])
+
+    async def _check_run(self, key: PullRequestKey, sha: str, check: str) -> Any:
+        """Our check run of that id on a commit, or None."""
+        client, token = await self._client(key.repository)
         path = self._path(key, f"/commits/{sha}/check-runs?check_name={STATUS_NAME}&per_page=100")
         async for run in client.getiter(path, oauth_token=token, iterable_key="check_runs"):
-            if run.get("external_id") == report.check and run.get("name") == STATUS_NAME:
-                await client.patch(
-                    self._path(key, f"/check-runs/{run['id']}"), data=data, oauth_token=token
-                )
-                return
-        await client.post(
-            self._path(key, "/check-runs"), data={**data, "head_sha": sha}, oauth_token=token
+            if run.get("external_id") == check and run.get("name") == STATUS_NAME:
+                return run
+        return None
+
+    async def _patch_run(
+        self, key: PullRequestKey, run: Any, data: Mapping[str, Any], notes: list[dict[str, Any]]
+    ) -> None:
+        client, token = await self._client(key.repository)
+        output = {**data["output"], "annotations": notes} if notes else data["output"]
+        await client.patch(
+            self._path(key, f"/check-runs/{run['id']}"),
+            data={**data, "output": output},
+            oauth_token=token,
         )
 
     async def _set_commit_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
@@ -315,6 +343,17 @@ class GitHub:
 
 def _comment(item: Any) -> Comment:
     return Comment(str(item["id"]), str(item.get("html_url") or ""), str(item.get("body") or ""))
+
+
+def _annotation(note: Annotation) -> dict[str, Any]:
+    return {
+        "path": note.path,
+        "start_line": note.line,
+        "end_line": note.line,
+        "annotation_level": note.level,
+        "title": note.title[:255],
+        "message": note.message[:_TEXT],
+    }
 
 
 def _quoted(segment: str) -> str:

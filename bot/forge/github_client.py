@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from weakref import WeakKeyDictionary
 import aiohttp
 import gidgethub
 from gidgethub.abc import GitHubAPI
+from yarl import URL
 
 from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
 
@@ -28,7 +30,11 @@ _ATTEMPTS = 4
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 _TOO_MANY = {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
 # Asking again what may have been done already is safe for all but POST.
+_MOVED = {301, 302, 307, 308}
+_REDIRECTS = 4
 _SAFE_AGAIN = {"GET", "PATCH", "PUT", "DELETE"}
+
+_SECONDARY = re.compile(r"secondary rate limit|abuse detection", re.IGNORECASE)
 
 
 class GitHubClient(GitHubAPI):
@@ -54,18 +60,35 @@ class GitHubClient(GitHubAPI):
     ) -> tuple[int, Mapping[str, str], bytes]:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                # Redirects (a renamed repository) are followed for GET only, and by us never to
-                # another host with a credential: aiohttp drops Authorization there.
-                async with self._session.request(
-                    method, url, headers=headers, data=body, allow_redirects=method == "GET"
-                ) as response:
-                    return response.status, response.headers, await response.read()
+                return await self._once(method, url, headers, body)
             except (aiohttp.ClientError, TimeoutError) as error:
                 if method not in _SAFE_AGAIN or attempt == _ATTEMPTS:
                     raise
                 LOG.info("%s %s: %s, again", method, url, type(error).__name__)
                 await self.sleep(0.5 * 2**attempt)
         raise AssertionError("unreachable")
+
+    async def _once(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """One request; a renamed repository's redirect is followed with the same method.
+
+        Never to another host: the credential is for this one.
+        """
+        target = URL(url)
+        for _ in range(_REDIRECTS):
+            async with self._session.request(
+                method, target, headers=headers, data=body, allow_redirects=False
+            ) as response:
+                content = await response.read()
+                following = response.headers.get("Location")
+                if response.status not in _MOVED or following is None:
+                    break
+                moved = target.join(URL(following))
+                if moved.origin() != target.origin():
+                    break
+                target = moved
+        return response.status, response.headers, content
 
     async def handle_rate_limit_error(
         self, *, method: str, url: str, exception: gidgethub.HTTPException, attempt: int
@@ -101,7 +124,9 @@ def _wait_asked_for(exception: gidgethub.HTTPException) -> float | None:
             return max(1.0, float(headers["x-ratelimit-reset"]) - time.time())
         except (KeyError, ValueError):
             return 60.0
-    return 60.0 if exception.status_code == HTTPStatus.TOO_MANY_REQUESTS else None
+    limited = exception.status_code == HTTPStatus.TOO_MANY_REQUESTS
+    # A secondary limit need not say how long: a minute at least, GitHub's documentation has it.
+    return 60.0 if limited or _SECONDARY.search(str(exception)) else None
 
 
 @asynccontextmanager

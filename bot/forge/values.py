@@ -89,14 +89,29 @@ class Comment:
 
 
 @dataclass(frozen=True, slots=True)
+class Annotation:
+    """A remark on one line (from 1) of a file of the head commit, in plain text."""
+
+    path: str
+    line: int
+    title: str
+    message: str
+    level: Literal["notice", "warning", "failure"] = "notice"
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReport:
-    """What the status `minimize` of a commit says. `check` finds it again."""
+    """What the status `minimize` of a commit says. `check` finds it again.
+
+    `annotations` are shown where the forge can, once the status is concluded.
+    """
 
     check: str
     state: StatusState
     title: str
     summary: str = ""
     url: str | None = None
+    annotations: tuple[Annotation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

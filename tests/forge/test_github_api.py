@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bot.forge import (
+    Annotation,
     ForgeError,
     ForgeGoneError,
     ForgeRefusedError,
@@ -273,3 +274,90 @@ async def test_half_an_answer_and_no_answer_are_the_forges_fault(forge, tiny, wa
     with pytest.raises(ForgeError, match="cannot be reached"):
         await forge.pull_request(KEY)
     assert len(waits) == 3
+
+
+def remarks(number: int) -> tuple[Annotation, ...]:
+    return tuple(Annotation("nginx.spec", n, "t", f"line {n}") for n in range(1, number + 1))
+
+
+async def test_annotations_go_fifty_at_a_time_and_none_twice(app_forge, tiny) -> None:
+    path = f"/repos/o/r/commits/{SHA}/check-runs"
+    tiny.lists[path] = []
+    tiny.answer("POST", "/repos/o/r/check-runs", lambda body: (201, {}, {"id": 2}))
+    tiny.answer("PATCH", "/repos/o/r/check-runs/2", {"id": 2})
+
+    def sent(method: str, where: str) -> list[int]:
+        bodies = tiny.seen(method, where)
+        return [len(body["output"].get("annotations", ())) for body in bodies]
+
+    report = StatusReport("c1", "success", "t", annotations=remarks(120))
+    await app_forge.set_status(KEY, SHA, report)
+    assert sent("POST", "/repos/o/r/check-runs") == [50]
+    assert sent("PATCH", "/repos/o/r/check-runs/2") == [50, 20]
+    # The try before this one got as far as a hundred.
+    run = {"id": 2, "name": "minimize", "external_id": "c1", "output": {"annotations_count": 100}}
+    tiny.lists[path] = [run]
+    await app_forge.set_status(KEY, SHA, report)
+    assert sent("PATCH", "/repos/o/r/check-runs/2") == [50, 20, 20]
+    last = tiny.seen("PATCH", "/repos/o/r/check-runs/2")[-1]["output"]["annotations"][-1]
+    assert (last["start_line"], last["end_line"], last["message"]) == (120, 120, "line 120")
+    run["output"]["annotations_count"] = 120
+    await app_forge.set_status(KEY, SHA, report)
+    assert sent("PATCH", "/repos/o/r/check-runs/2")[-1] == 0
+
+
+async def test_the_text_of_the_run_that_came_last_stays_whoever_made_the_comment(
+    forge, tiny
+) -> None:
+    path = "/repos/o/r/issues/7/comments"
+    tiny.lists[path] = []
+
+    def create(body: dict) -> tuple:
+        tiny.lists[path] = [comment(8, "minimize-bot", MARKER + "old"), comment(9, "minimize-bot")]
+        return 201, {}, comment(9, "minimize-bot")
+
+    tiny.answer("POST", path, create)
+    tiny.answer("DELETE", "/repos/o/r/issues/comments/9", (204, {}, None))
+    tiny.answer("PATCH", "/repos/o/r/issues/comments/8", comment(8, "minimize-bot", "new"))
+    await forge.put_comment(KEY, MARKER, MARKER + "new")
+    assert tiny.seen("PATCH", "/repos/o/r/issues/comments/8") == [{"body": MARKER + "new"}]
+
+
+async def test_duplicates_of_an_earlier_race_go_with_the_next_edit(forge, tiny) -> None:
+    path = "/repos/o/r/issues/7/comments"
+    tiny.lists[path] = [comment(8, "minimize-bot", MARKER), comment(9, "minimize-bot", MARKER)]
+    tiny.answer("DELETE", "/repos/o/r/issues/comments/9", (404, {}, {"message": "gone already"}))
+    await forge.put_comment(KEY, MARKER, MARKER)
+    assert len(tiny.seen("DELETE", "/repos/o/r/issues/comments/9")) == 1
+
+
+async def test_a_renamed_repository_is_written_to_where_it_is_now(forge, tiny) -> None:
+    path = "/repos/o/r/issues/comments/5/reactions"
+    there = "/repositories/77/issues/comments/5/reactions"
+    tiny.answer("POST", path, (307, {"Location": f"{tiny.url}{there}"}, {}))
+    tiny.answer("POST", there, (201, {}, {"id": 1}))
+    await forge.react(KEY, "5", "eyes")
+    assert tiny.seen("POST", there) == [{"content": "eyes"}]
+
+
+async def test_a_redirect_to_another_host_is_not_followed(forge, tiny) -> None:
+    tiny.answer("GET", PATH, (301, {"Location": "http://127.0.0.2:9/elsewhere"}, {}))
+    with pytest.raises(ForgeError):
+        await forge.pull_request(KEY)
+    assert len(tiny.requests) == 1
+
+
+async def test_a_secondary_limit_that_says_no_time_is_a_minute(forge, tiny, waits) -> None:
+    said = {"message": "You have exceeded a secondary rate limit. Please wait."}
+    tiny.answer("GET", PATH, (403, {}, said))
+    with pytest.raises(ForgeError, match="enough requests") as caught:
+        await forge.pull_request(KEY)
+    assert caught.value.wait == 60
+
+
+async def test_an_archived_repository_is_told_in_its_own_words(forge, tiny) -> None:
+    tiny.lists["/repos/o/r/issues/7/comments"] = []
+    said = {"message": "Repository was archived so is read-only."}
+    tiny.answer("POST", "/repos/o/r/issues/7/comments", (403, {}, said))
+    with pytest.raises(ForgeRefusedError, match="archived"):
+        await forge.put_comment(KEY, MARKER, MARKER)

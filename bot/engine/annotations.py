@@ -1,0 +1,41 @@
+"""Remarks on the lines of the specs: what each line of a change brings to which images."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from bot.forge import Annotation
+from bot.model import CheckResult, SpecLine
+
+_NAMES = 12  # packages or images that a remark lists by name
+
+
+def annotations_of(result: CheckResult) -> tuple[Annotation, ...]:
+    """One remark for each line of the head's specs that brings packages, by path and line."""
+    packages: defaultdict[SpecLine, set[str]] = defaultdict(set)
+    images: defaultdict[SpecLine, set[str]] = defaultdict(set)
+    for image in result.images:
+        for added in image.added:
+            if added.spec is not None and added.spec.line > 0:
+                packages[added.spec].add(added.package.nevra.name)
+                images[added.spec].add(f"{image.key.workload} on {image.key.environment}")
+    return tuple(
+        Annotation(
+            path=line.path,
+            line=line.line,
+            title=f"minimize: {_count(len(packages[line]), 'package')} more",
+            message=f"{line.text.strip()}\nbrings {_listed(packages[line])}"
+            f"\nto {_listed(images[line])}.",
+        )
+        for line in sorted(packages, key=lambda one: (one.path, one.line))
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _listed(names: set[str]) -> str:
+    shown = sorted(names)
+    more = len(shown) - _NAMES
+    return ", ".join(shown[:_NAMES]) + (f" and {more} more" if more > 0 else "")
