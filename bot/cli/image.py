@@ -53,12 +53,12 @@ def image(
 
     Several architectures make an index. A lock file, DIR.lock, stands beside the layout.
     """
-    from bot.distro import Cache
+    from bot.distro import Cache, key_urls
     from bot.image import compose_images, read_lock
 
     layout = _layout(output)
     cache = Cache(places.cache)
-    lock = None
+    lock, signers = None, {}
     if lock_file is not None:
         _refuse_beside_lock(choice, compression, revision)
         lock = read_lock(lock_file)
@@ -66,10 +66,14 @@ def image(
     else:
         configuration = places.configuration()
         keys = _one_image(choice.keys(configuration))
+        document = configuration.repositories[keys[0].repository]
+        signers = dict(key_urls(document, keys[0].arch))
         images = _solved(keys, configuration, places, compression or "gzip", revision or "")
     beside = layout.with_name(f"{layout.name}.lock")
     with _progress(sum(len(one.packages) for one in images)) as progress:
-        composed = compose_images(images, cache, layout, beside, jobs=jobs, progress=progress)
+        composed = compose_images(
+            images, cache, layout, beside, keys=signers, jobs=jobs, progress=progress
+        )
     if push is not None:
         from bot.image import push_layout
 

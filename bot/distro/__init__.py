@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ViewDocument,
         WorkloadDocument,
     )
+    from bot.distro.eviction import Evicted, evict, in_use, tidy
     from bot.distro.images import (
         environment_keys,
         environment_of,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         repository_of,
         self_request,
     )
+    from bot.distro.keys import key_urls, read_keys
     from bot.distro.load import (
         ConfigurationError,
         ConfigurationReport,
@@ -65,6 +67,7 @@ __all__ = [
     "Document",
     "DocumentProblem",
     "EnvironmentDocument",
+    "Evicted",
     "Growth",
     "LabelDocument",
     "ObjectiveDocument",
@@ -84,24 +87,30 @@ __all__ = [
     "check_configuration",
     "environment_keys",
     "environment_of",
+    "evict",
     "fetch_header",
     "fetch_package",
     "fetch_packages",
     "image_keys",
     "image_request",
+    "in_use",
+    "key_urls",
     "load_configuration",
     "objective_from_data",
     "obtain",
     "open_snapshot",
     "parse_size",
     "read_header",
+    "read_keys",
     "repository_file",
     "repository_of",
     "self_request",
+    "tidy",
 ]
 
 _MODULES = {
     "cache": ("Cache",),
+    "eviction": ("Evicted", "evict", "in_use", "tidy"),
     "images": (
         "environment_keys",
         "environment_of",
@@ -110,6 +119,7 @@ _MODULES = {
         "repository_of",
         "self_request",
     ),
+    "keys": ("key_urls", "read_keys"),
     "load": (
         "ConfigurationError",
         "ConfigurationReport",

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -29,6 +30,9 @@ _RETRY_AFTER_MAX = 30
 _TIMEOUT = urllib3.Timeout(connect=10, read=30)
 _RETRIED = (429, 500, 502, 503, 504)
 _CHUNK = 1 << 18
+# Connections to one host, of one process: who wants one more waits until one is free.
+CONNECTIONS = 6
+_BOUNDED: dict[str, Any] = {"maxsize": CONNECTIONS, "block": True}
 # A mirror that is slower than this for longer than that is as good as dead.
 _SLOWEST = 20_000  # bytes a second
 _PATIENCE = 60.0  # seconds
@@ -220,10 +224,10 @@ def _reason(error: Exception) -> str:
 
 @functools.cache
 def _pools() -> dict[str, urllib3.PoolManager]:
-    pools: dict[str, urllib3.PoolManager] = {"": urllib3.PoolManager(num_pools=32, maxsize=16)}
+    pools: dict[str, urllib3.PoolManager] = {"": urllib3.PoolManager(num_pools=32, **_BOUNDED)}
     for scheme, proxy in getproxies().items():
         if scheme in ("http", "https"):
-            pools[scheme] = urllib3.ProxyManager(proxy, num_pools=32, maxsize=16)
+            pools[scheme] = urllib3.ProxyManager(proxy, num_pools=32, **_BOUNDED)
     return pools
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bot.distro.cache import Cache
@@ -27,7 +29,7 @@ def fetch_package(package: Package, cache: Cache) -> Path:
     where it cannot be had.
     """
     location = _location(package)
-    return obtain(
+    found = obtain(
         (location.url, *location.mirrors),
         cache,
         _place(package, location, cache),
@@ -36,6 +38,10 @@ def fetch_package(package: Package, cache: Cache) -> Path:
         size=location.size or None,
         limit=_MAX_PACKAGE,
     )
+    if found.is_relative_to(cache.root):
+        with suppress(OSError):  # gone this moment, or another user's: whoever opens it will see
+            os.utime(found)
+    return found
 
 
 def fetch_packages(

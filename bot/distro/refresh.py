@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from bot.distro import transfer
 from bot.distro.cache import Cache
 from bot.distro.documents import RepoSource
+from bot.distro.keys import read_keys
 from bot.distro.metadata import forget, metadata_file
 from bot.distro.mirrors import Hashes, Mirrors, read_metalink, read_mirrorlist
 from bot.distro.repomd import MAX_REPOMD, Repomd, RepomdError, parse_repomd
@@ -295,21 +296,5 @@ def _signed(source: RepoSource, state: State) -> bool:
             why = "it has no signature, and `repo_gpgcheck` asks for one"
             raise RefusedFileError(state.origin, why) from error
         return False
-    gpg.verify_detached(state.origin, state.content, signature, _keys(source.gpgkey))
+    gpg.verify_detached(state.origin, state.content, signature, read_keys(source.gpgkey))
     return True
-
-
-def _keys(urls: Sequence[str]) -> list[tuple[str, bytes]]:
-    """The keys that can be had; SurroundingsError where that is none of them."""
-    from bot.distro import gpg
-
-    keys: list[tuple[str, bytes]] = []
-    problems: list[SurroundingsError] = []
-    for url in urls:
-        try:
-            keys.append((url, read_small(url, gpg.MAX_KEY).content or b""))
-        except SurroundingsError as error:
-            problems.append(error)
-    if not keys:
-        raise transfer.worst(problems)
-    return keys

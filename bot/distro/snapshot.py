@@ -97,7 +97,7 @@ def open_snapshot(
             f"It has {', '.join(document.architectures)}.",
         )
     sources = [
-        _expanded(repo, document.releasever, arch)
+        expanded(repo, document.releasever, arch)
         for repo in document.repos
         if not repo.limit_arches or arch in repo.limit_arches
     ]
@@ -133,7 +133,7 @@ def _is_local(source: RepoSource) -> bool:
     return bool(source.baseurl) and all(url.startswith("file://") for url in source.baseurl)
 
 
-def _expanded(source: RepoSource, releasever: str, arch: str) -> RepoSource:
+def expanded(source: RepoSource, releasever: str, arch: str) -> RepoSource:
     """`source` with dnf's variables replaced; each base URL with a `/` at its end."""
     values = {"basearch": arch, "arch": arch, "releasever": releasever}
 

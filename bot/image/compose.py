@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.distro import Cache
+from bot.distro import Cache, in_use, tidy
 from bot.image.layer import compose_layer
 from bot.image.lock import ImageDescription, write_lock
 from bot.image.oci import (
@@ -18,6 +18,7 @@ from bot.image.oci import (
     add_index,
 )
 from bot.image.sbom import bill_of_materials
+from bot.image.signature import KeyUrls, check_signatures
 from bot.model import LayerSize, Package
 
 
@@ -48,34 +49,40 @@ def compose_images(
     layout: Path,
     lock: Path,
     *,
+    keys: KeyUrls | None = None,
     jobs: int | None = None,
     progress: Callable[[Package], None] | None = None,
 ) -> Composed:
     """Composes `images` (one for each architecture) into the OCI layout in the directory `layout`.
 
+    Packages of repositories that have `keys` must be signed by one of them.
     Raises ChangeError where a package is at fault, UsageError where the directory holds something
     else, SurroundingsError where something cannot be had or written.
     """
-    target = Layout(layout)
-    manifests: list[Descriptor] = []
-    attached: list[Descriptor] = []
-    composed: list[ComposedImage] = []
-    for image in images:
-        layer = compose_layer(
-            image.packages,
-            cache,
-            image.selection,
-            database=image.database,
-            jobs=jobs,
-            progress=progress,
-        )
-        manifest = add_image(target, layer, image.key.arch, image.labels(), image.compression)
-        bill = bill_of_materials(image, manifest.digest, cache, time=layer.time)
-        attached.append(add_attachment(target, bill, manifest))
-        manifests.append(manifest)
-        composed.append(ComposedImage(image, manifest.digest, manifest.media_type, layer.size))
-    top = manifests[0] if len(manifests) == 1 else add_index(target, manifests)
-    write_lock(lock, images, top.digest)
-    named = {**top.more, "annotations": {NAME: images[0].key.workload}}
-    target.finish(Descriptor(top.media_type, top.digest, top.size, named), attached)
+    with in_use(cache):
+        for image in images:
+            check_signatures(image.packages, cache, keys or {})
+        target = Layout(layout)
+        manifests: list[Descriptor] = []
+        attached: list[Descriptor] = []
+        composed: list[ComposedImage] = []
+        for image in images:
+            layer = compose_layer(
+                image.packages,
+                cache,
+                image.selection,
+                database=image.database,
+                jobs=jobs,
+                progress=progress,
+            )
+            manifest = add_image(target, layer, image.key.arch, image.labels(), image.compression)
+            bill = bill_of_materials(image, manifest.digest, cache, time=layer.time)
+            attached.append(add_attachment(target, bill, manifest))
+            manifests.append(manifest)
+            composed.append(ComposedImage(image, manifest.digest, manifest.media_type, layer.size))
+        top = manifests[0] if len(manifests) == 1 else add_index(target, manifests)
+        write_lock(lock, images, top.digest)
+        named = {**top.more, "annotations": {NAME: images[0].key.workload}}
+        target.finish(Descriptor(top.media_type, top.digest, top.size, named), attached)
+    tidy(cache)
     return Composed(top.digest, top.media_type, tuple(composed), lock, layout)

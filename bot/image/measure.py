@@ -6,10 +6,11 @@ import stat
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from bot.distro import Cache
+from bot.distro import Cache, in_use
 from bot.image.layer import compose_layer
 from bot.image.listing import listing
 from bot.image.selection import Selection, selected
+from bot.image.signature import KeyUrls, check_signatures
 from bot.model import Closure, FileChange, LayerSize, Package
 
 # For a package that has no file of its own (predicted, transferred): one whose files count for it.
@@ -23,10 +24,12 @@ def layer_size(
     selection: Selection | None = None,
     database: bool = True,
     stand_in: StandIn | None = None,
+    keys: KeyUrls | None = None,
     jobs: int | None = None,
 ) -> LayerSize | None:
     """Sizes of a closure's layer, really composed; null if it is unsolvable or a file is lacking.
 
+    Packages of repositories that have `keys` must be signed by one of them.
     A package without a file of its own counts with the files of its `stand_in`. Packages whose
     fragments are cached are only added up. Raises ChangeError where packages make no image,
     SurroundingsError where something cannot be had.
@@ -36,7 +39,9 @@ def layer_size(
     packages = _with_files(closure.packages, stand_in)
     if packages is None:
         return None
-    return compose_layer(packages, cache, selection, database=database, jobs=jobs).size
+    with in_use(cache):
+        check_signatures(packages, cache, keys or {})
+        return compose_layer(packages, cache, selection, database=database, jobs=jobs).size
 
 
 def file_changes(

@@ -116,12 +116,17 @@ def read_headers(name: str, content: bytes) -> tuple[Header, Header, int]:
     """Signature, header, and where the header ends, from the beginning of an RPM file."""
     if not content.startswith(_LEAD_MAGIC):
         raise RefusedPackageError(name, "it is no RPM file")
-    signature_end = LEAD + _size(name, content[LEAD : LEAD + _INTRO.size])
-    start = signature_end + -signature_end % 8
+    start = start_of_header(name, content)
     end = start + _size(name, content[start : start + _INTRO.size])
     if len(content) < end:
         raise RefusedPackageError(name, "its header is cut off")
-    return Header(name, content[LEAD:signature_end]), Header(name, content[start:end]), end
+    return Header(name, content[LEAD:start]), Header(name, content[start:end]), end
+
+
+def start_of_header(name: str, content: bytes) -> int:
+    """Where the header begins: after the lead and the signature, which is padded to 8 bytes."""
+    end = LEAD + _size(name, content[LEAD : LEAD + _INTRO.size])
+    return end + -end % 8
 
 
 def header_bytes(name: str, stream: BinaryIO) -> bytes:

@@ -26,7 +26,9 @@ class Selection:
     languages: tuple[str, ...] = ("C.utf8", "C.UTF-8")
 
 
-def selection_of(environment: EnvironmentDocument, workload: WorkloadDocument) -> Selection:
+def selection_of(
+    environment: EnvironmentDocument, workload: WorkloadDocument | EnvironmentDocument
+) -> Selection:
     """What an image's documents say of documentation (`include-docs`)."""
     return Selection(documentation=_DOCS in environment.options or _DOCS in workload.options)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import stat
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import zstandard
 
 from bot.model import Location, Nevra, Package
 
-_INT16, _INT32, _INT64, _STRING, _STRINGS = 3, 4, 5, 6, 8
+_INT16, _INT32, _INT64, _STRING, _BINARY, _STRINGS = 3, 4, 5, 6, 7, 8
 
 
 @dataclass
@@ -49,6 +50,9 @@ def header(tags: dict[int, tuple[int, object]]) -> bytes:
         if kind == _STRING:
             assert isinstance(value, str)
             encoded, count = value.encode("utf-8", "surrogateescape") + b"\0", 1
+        elif kind == _BINARY:
+            assert isinstance(value, bytes)
+            encoded, count = value, len(value)
         elif kind == _STRINGS:
             texts = [str(one) for one in value]  # type: ignore[attr-defined]
             encoded = b"".join(one.encode("utf-8", "surrogateescape") + b"\0" for one in texts)
@@ -92,6 +96,8 @@ def write_rpm(
     payload: bytes | None = None,
     provides: Sequence[tuple[str, str]] = (),
     more: dict[int, tuple[int, object]] | None = None,
+    signed: Callable[[bytes], bytes] | None = None,
+    encoded: bool = False,
 ) -> Package:
     """An RPM file at `path`, as a package with a `file://` location."""
     directories = sorted({file.path.rpartition("/")[0] + "/" for file in files})
@@ -139,9 +145,15 @@ def write_rpm(
         }
     tags |= more or {}
     lead = b"\xed\xab\xee\xdb\x03\x00" + bytes(90)
-    signature = header({1000: (_INT32, [1])})
+    main = header(tags)
+    signatures: dict[int, tuple[int, object]] = {1000: (_INT32, [1])}
+    if signed is not None and encoded:
+        signatures[278] = (_STRINGS, [base64.b64encode(signed(main)).decode()])
+    elif signed is not None:
+        signatures[268] = (_BINARY, signed(main))
+    signature = header(signatures)
     start = len(lead) + len(signature) + -len(signature) % 8
-    beginning = lead + signature + bytes(-len(signature) % 8) + header(tags)
+    beginning = lead + signature + bytes(-len(signature) % 8) + main
     archive = cpio(files) if payload is None else payload
     content = beginning + zstandard.ZstdCompressor().compress(archive)
     path.write_bytes(content)

@@ -1,0 +1,37 @@
+"""OpenPGP keys of repositories, from where their documents say they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bot.distro import transfer
+from bot.distro.documents import RepositoryDocument
+from bot.distro.transfer import read_small
+from bot.errors import SurroundingsError
+
+
+def read_keys(urls: Sequence[str]) -> list[tuple[str, bytes]]:
+    """The keys that can be had, each with its URL; SurroundingsError where that is none of them."""
+    from bot.distro import gpg
+
+    keys: list[tuple[str, bytes]] = []
+    problems: list[SurroundingsError] = []
+    for url in urls:
+        try:
+            keys.append((url, read_small(url, gpg.MAX_KEY).content or b""))
+        except SurroundingsError as error:
+            problems.append(error)
+    if not keys:
+        raise transfer.worst(problems)
+    return keys
+
+
+def key_urls(document: RepositoryDocument, arch: str) -> Mapping[str, tuple[str, ...]]:
+    """Where the keys of each repository of a document are; repositories without keys left out."""
+    from bot.distro.snapshot import expanded
+
+    return {
+        repo.id: expanded(repo, document.releasever, arch).gpgkey
+        for repo in document.repos
+        if repo.gpgkey
+    }

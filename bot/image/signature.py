@@ -1,0 +1,95 @@
+"""Signatures of packages, checked where their repository has keys.
+
+A signature of an RPM file covers its header, and the header has the digest of every file: the
+payload is checked against those when it is read. So a header is enough, and no payload is fetched.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+
+from bot.distro import Cache, RefusedFileError, fetch_header, fetch_package, read_keys
+from bot.image.listing import forget_listing, listing
+from bot.image.rpmheader import Header, header_bytes, read_headers, start_of_header
+from bot.model import Package
+
+# rpm's include/rpm/rpmtag.h: signatures over the header alone.
+_OPENPGP, _RSA, _DSA = 278, 268, 267
+_KIND = "signatures"
+
+# The URLs of the keys of each repository, by its id.
+KeyUrls = Mapping[str, Sequence[str]]
+
+
+def check_signatures(packages: Iterable[Package], cache: Cache, keys: KeyUrls) -> None:
+    """Raises RefusedFileError, naming it, for a package that none of its repository's keys signed.
+
+    Packages of repositories without keys are not looked at. What was found good is remembered, by
+    the package's checksum and its keys' URLs.
+    """
+    for package in packages:
+        urls = tuple(keys.get(package.repository, ()))
+        if urls and package.location is not None:
+            _check(package, cache, urls)
+
+
+def _check(package: Package, cache: Cache, urls: tuple[str, ...]) -> None:
+    assert package.location is not None
+    found = listing(package, cache)
+    remembered = hashlib.sha256("\n".join((found.header, *urls)).encode()).hexdigest()
+    place = cache.addressed(_KIND, package.location.checksum.lower(), remembered[:32])
+    if place.exists():
+        return
+    name = str(package.nevra)
+    content = fetch_header(package, cache)
+    if content is None:
+        with fetch_package(package, cache).open("rb") as stream:
+            content = header_bytes(name, stream)
+    if hashlib.sha256(content).hexdigest() != found.header:
+        forget_listing(package, cache)
+        raise RefusedFileError(package.location.url, "its header is another one than before")
+    verify_header(package.location.url, name, content, _keys(urls))
+    cache.write(place, b"")
+
+
+@lru_cache(maxsize=64)
+def _keys(urls: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
+    return tuple(read_keys(urls))
+
+
+def verify_header(url: str, name: str, content: bytes, keys: Sequence[tuple[str, bytes]]) -> None:
+    """Raises RefusedFileError unless one of `keys` signed the header that ends `content`.
+
+    `content` is the beginning of an RPM file, up to the end of its header; `url` and `name` are
+    for errors.
+    """
+    from bot.distro import gpg
+
+    signature, _, end = read_headers(name, content)
+    signed = content[start_of_header(name, content) : end]
+    signatures = list(_signatures(signature))
+    if not signatures:
+        raise RefusedFileError(url, "it is not signed, and its repository has keys")
+    for one in signatures[:-1]:
+        try:
+            gpg.verify_detached(url, signed, one, keys)
+        except RefusedFileError:
+            continue
+        return
+    gpg.verify_detached(url, signed, signatures[-1], keys)
+
+
+def _signatures(signature: Header) -> Iterable[bytes]:
+    for text in signature.texts(_OPENPGP):
+        try:
+            yield base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            continue
+    for tag in (_RSA, _DSA):
+        found = signature.binary(tag)
+        if found:
+            yield found

@@ -1,0 +1,123 @@
+"""The cache's size: the longest unused goes first, and never what a run is using."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bot.distro import Cache, evict, in_use
+from bot.distro.eviction import limit_wanted
+from bot.errors import UsageError
+
+NOW = 1_000_000.0
+HOUR = 3600.0
+
+
+def put(cache: Cache, name: str, age: float, size: int = 100, kind: str = "packages") -> Path:
+    path = cache.addressed(kind, f"{name:a<8}", "file")
+    cache.write(path, b"x" * size)
+    os.utime(path, (NOW - age, NOW - age))
+    return path
+
+
+def test_the_longest_unused_goes_until_the_rest_fits(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    old, middle, new = (put(cache, n, a * HOUR) for n, a in (("b", 30), ("c", 20), ("d", 10)))
+    done = evict(cache, 250, now=lambda: NOW)
+    assert (done.taken, done.left) == (100, 200)
+    assert (old.exists(), middle.exists(), new.exists()) == (False, True, True)
+
+
+def test_what_fits_stays(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    put(cache, "b", 30 * HOUR)
+    assert evict(cache, 100, now=lambda: NOW).taken == 0
+
+
+def test_what_was_used_within_the_grace_stays_even_beyond_the_limit(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    path = put(cache, "b", 60)
+    assert evict(cache, 0, now=lambda: NOW).taken == 0
+    assert path.exists()
+
+
+def test_files_of_one_content_go_together(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    paths = []
+    for name, age in (("json", 10 * HOUR), ("gz", 90 * HOUR), ("zst", 90 * HOUR)):
+        path = cache.addressed("fragments", "abcdef", name)
+        cache.write(path, b"x" * 10)
+        os.utime(path, (NOW - age, NOW - age))
+        paths.append(path)
+    other = put(cache, "e", 20 * HOUR, size=10)
+    # The record was used later than the other file: its whole content is the younger.
+    assert evict(cache, 30, now=lambda: NOW).taken == 10
+    assert not other.exists()
+    assert evict(cache, 29, now=lambda: NOW).taken == 30
+    assert [path.exists() for path in paths] == [False] * 3
+
+
+def test_what_a_run_used_since_it_began_stays(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    unused = put(cache, "b", 0)
+    used = put(cache, "c", 0)
+    long_ago = time.time() - 9 * HOUR
+    for path in (unused, used):
+        os.utime(path, (long_ago, long_ago))
+    with in_use(cache):
+        os.utime(used)
+        evict(cache, 0, grace=0, now=lambda: time.time() + HOUR)
+        assert (unused.exists(), used.exists()) == (False, True)
+    evict(cache, 0, grace=0, now=lambda: time.time() + HOUR)
+    assert not used.exists()
+
+
+def test_a_killed_run_holds_nothing(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    script = (
+        "import sys, time; from pathlib import Path; from bot.distro import Cache, in_use\n"
+        "with in_use(Cache(Path(sys.argv[1]))): print('in', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"in\n"
+    path = put(cache, "b", 0)
+    os.utime(path)
+    evict(cache, 0, grace=0, now=lambda: time.time() + HOUR)
+    assert path.exists()
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    evict(cache, 0, grace=0, now=lambda: time.time() + HOUR)
+    assert not path.exists()
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_other_kinds_are_left_alone(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    path = put(cache, "b", 90 * HOUR, kind="builds")
+    evict(cache, 0, now=lambda: NOW)
+    assert path.exists()
+
+
+@pytest.mark.parametrize(("text", "limit"), [("", 20_000_000_000), ("5 GB", 5_000_000_000)])
+def test_the_limit_is_said_as_a_size(
+    text: str, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIMIZE_CACHE_LIMIT", text)
+    assert limit_wanted() == limit
+
+
+def test_a_limit_that_is_no_size_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIMIZE_CACHE_LIMIT", "much")
+    with pytest.raises(UsageError, match="MINIMIZE_CACHE_LIMIT=much"):
+        limit_wanted()
