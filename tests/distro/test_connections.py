@@ -1,0 +1,84 @@
+"""Downloads side by side: as many connections to one host as are allowed, and all that is asked."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from bot.distro import Cache, fetch_packages
+from bot.distro import http as distro_http
+from bot.model import Location, Nevra, Package
+
+
+class Busy:
+    """How many connections are open, and were at once; answers wait until enough are there."""
+
+    def __init__(self, wanted: int) -> None:
+        self.guard = threading.Lock()
+        self.open = self.most = 0
+        self.enough = threading.Barrier(wanted)
+        self.url = ""
+
+
+@pytest.fixture
+def busy() -> Iterator[Busy]:
+    state = Busy(distro_http.CONNECTIONS)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+        def setup(self) -> None:
+            super().setup()
+            with state.guard:
+                state.open += 1
+                state.most = max(state.most, state.open)
+
+        def finish(self) -> None:
+            super().finish()
+            with state.guard:
+                state.open -= 1
+
+        def do_GET(self) -> None:
+            # All allowed connections are used at once, or this ends in an error.
+            state.enough.wait(timeout=20)
+            content = self.path.encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    state.url = f"http://127.0.0.1:{server.server_port}"
+    yield state
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    for pool in distro_http._pools().values():
+        pool.clear()
+
+
+def test_one_host_gets_a_bounded_number_of_connections(busy: Busy, tmp_path: Path) -> None:
+    def package(number: int) -> Package:
+        content = f"/{number}.rpm".encode()
+        location = Location(
+            f"{busy.url}/{number}.rpm", "sha256", hashlib.sha256(content).hexdigest(), len(content)
+        )
+        return Package(Nevra(f"p{number}", 0, "1", "1", "noarch"), "p", "r", location=location)
+
+    count = distro_http.CONNECTIONS * 4
+    paths = fetch_packages(
+        [package(n) for n in range(count)], Cache(tmp_path / "cache"), jobs=count
+    )
+    assert [path.read_bytes() for path in paths] == [f"/{n}.rpm".encode() for n in range(count)]
+    assert busy.most == distro_http.CONNECTIONS
