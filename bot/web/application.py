@@ -15,8 +15,14 @@ from aiohttp.typedefs import Handler, Middleware
 from bot.engine import Engine
 from bot.forge import Forge
 from bot.store import Store, StoreError
+from bot.store.history import History
+from bot.web.answers import Archive
 from bot.web.intake import Intake
+from bot.web.logs import BuildLogs
 from bot.web.metrics import Metrics
+from bot.web.openapi import describe
+from bot.web.pages import Pages, make_templates
+from bot.web.pictures import Pictures
 from bot.web.views import Views
 from bot.web.webhooks import Webhooks
 
@@ -24,7 +30,7 @@ LOG = logging.getLogger(__name__)
 _FEWEST_BYTES = 50_000_000
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self';"
-    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    " object-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
@@ -62,13 +68,20 @@ def make_application(
     forges: Mapping[str, Sequence[Forge]],
     intake: Intake,
     store: Store,
+    history: History,
+    logs: Path,
     metrics: Metrics,
     health: Health,
     engine: Engine | None,
     webhook_bytes: int,
 ) -> web.Application:
-    """The application. `forges` are those of each type; without an engine no queue is counted."""
-    views = Views(store)
+    """The application. `forges` are those of each type; `logs` is the cache that has the builds'.
+
+    Without an engine no queue is counted.
+    """
+    templates, archive = make_templates(), Archive(store, history)
+    views = Views(store, templates)
+    description = describe()
     application = web.Application(
         client_max_size=webhook_bytes, middlewares=[_headers, _errors(views)]
     )
@@ -82,6 +95,9 @@ def make_application(
         return web.json_response(
             {"status": status, "problems": problems}, status=503 if problems else 200
         )
+
+    async def described(_request: web.Request) -> web.Response:
+        return web.json_response(description)
 
     async def numbers(_request: web.Request) -> web.Response:
         counts = await asyncio.to_thread(store.delivery_counts)
@@ -101,9 +117,12 @@ def make_application(
             web.get("/health/live", live),
             web.get("/health/ready", ready),
             web.get("/metrics", numbers),
-            web.get("/", views.index),
+            web.get("/api/openapi.json", described),
+            *Pages(archive, templates).routes(),
+            *Pictures(archive).routes(),
             web.get("/checks", views.checks),
             web.get("/checks/{id}", views.check),
+            web.get("/checks/{id}/logs/{number}", BuildLogs(store, logs).show),
             web.get("/api/checks", views.checks_json),
             web.get("/api/checks/{id}", views.check_json),
             web.static("/static", Path(__file__).parent / "static"),
@@ -115,7 +134,8 @@ def make_application(
 @web.middleware
 async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse:
     answer = await handler(request)
-    answer.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        answer.headers.setdefault(name, value)
     return answer
 
 
@@ -134,7 +154,7 @@ def _errors(views: Views) -> Middleware:
         except Exception:
             LOG.exception("%s %s failed", request.method, request.path)
             status, what, allowed = 500, "Something in the bot itself went wrong.", None
-        if request.path.startswith(("/api/", "/webhook/", "/health/", "/metrics")):
+        if f"{request.path}/".startswith(("/api/", "/webhook/", "/health/", "/metrics/")):
             answer = web.json_response({"error": what}, status=status)
         else:
             answer = views.error(status, what)

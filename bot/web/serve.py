@@ -21,6 +21,7 @@ from bot.errors import MinimizeError, SurroundingsError
 from bot.forge import open_forges
 from bot.settings import Settings, load_settings
 from bot.store import open_store
+from bot.store.history import open_history
 from bot.web.application import Health, make_application
 from bot.web.intake import Intake
 from bot.web.metrics import Metrics
@@ -54,6 +55,7 @@ class Bot:
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         self._forges = open_forges(settings)
         self._store = open_store(settings.data)
+        self._history = open_history(self._store)
         self._health = Health(self._store, settings.data, self._tasks)
         self._metrics = Metrics()
         steps = CheckSteps(
@@ -81,6 +83,8 @@ class Bot:
             forges=by_type,
             intake=self._intake,
             store=self._store,
+            history=self._history,
+            logs=self._settings.cache,
             metrics=self._metrics,
             health=self._health,
             engine=self._engine,
@@ -104,6 +108,7 @@ class Bot:
         for forge in self._forges.values():
             await forge.close()
         await self._engine.stop()
+        self._history.close()
         self._store.close()
         self._socket.close()
 

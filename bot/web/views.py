@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from bot.report import check_from_json, render_check_html
 from bot.store import CheckRecord, Store
+from bot.web.answers.checks import public_check
+from bot.web.answers.overview import about_check
+from bot.web.logs import with_log_urls
+from bot.web.questions import Question
+from bot.web.tables import Column, Table, to_csv
 
-_HERE = Path(__file__).parent
 _PAGE = 50
 _NOT_YET: dict[str, Any] = {
     "merge_base": None,
@@ -26,29 +29,31 @@ _NOT_YET: dict[str, Any] = {
 }
 
 
+_COLUMNS = tuple(
+    Column(name, name)
+    for name in (
+        "id", "forge", "repository", "number", "title", "author", "head_sha", "stage", "verdict",
+        "summary", "created", "predicted", "finished",
+    )
+)  # fmt: skip
+
+
 class Views:
     """Pages and their JSON. Checks of private repositories are not shown at all."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, templates: Environment) -> None:
         self._store = store
-        self._templates = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-
-    async def index(self, _request: web.Request) -> web.Response:
-        """`/`: what this is, and the newest checks."""
-        checks = await asyncio.to_thread(self._store.recent_checks, 10)
-        return self._page("index.html.j2", checks=checks)
+        self._templates = templates
 
     async def checks(self, request: web.Request) -> web.Response:
         """`/checks`: the checks, newest first."""
-        offset = _number(request, "offset")
+        question = Question({}, dict(request.query))
+        offset = question.number("offset")
         found = await asyncio.to_thread(self._store.recent_checks, _PAGE + 1, offset=offset)
         following = offset + _PAGE if len(found) > _PAGE else None
+        if question.text("format") == "csv":
+            text = to_csv(Table("Checks", _COLUMNS, [about_check(c) for c in found[:_PAGE]]))
+            return web.Response(text=text, content_type="text/csv")
         return self._page(
             "checks.html.j2", checks=found[:_PAGE], offset=offset, page=_PAGE, following=following
         )
@@ -58,18 +63,28 @@ class Views:
         found = await self._public(request)
 
         def render() -> str:
-            report = render_check_html(check_from_json(found.result)) if found.result else None
-            return self._templates.get_template("check.html.j2").render(check=found, report=report)
+            template, result = self._templates.get_template("check.html.j2"), found.result
+            if result is None:
+                return template.render(check=found, report=None, builds=(), graph=False)
+            # The logs stand in a table of the page's own: a report links only whole addresses.
+            bare = {**result, "builds": [{**b, "log": None} for b in result.get("builds", [])]}
+            return template.render(
+                check=found,
+                report=render_check_html(check_from_json(bare)),
+                builds=result.get("builds", ()),
+                graph=any(image["added"] for image in result["images"]),
+                api=f"/api{request.rel_url.raw_path}",
+            )
 
         return _html(await asyncio.to_thread(render))
 
     async def checks_json(self, request: web.Request) -> web.Response:
         """`/api/checks`: newest first; `next` is the offset of the following ones, or null."""
-        offset = _number(request, "offset")
-        limit = min(_number(request, "limit", _PAGE), 500) or _PAGE
+        question = Question({}, dict(request.query))
+        offset, limit = question.number("offset"), question.number("limit", _PAGE, 500) or _PAGE
         found = await asyncio.to_thread(self._store.recent_checks, limit + 1, offset=offset)
         following = offset + limit if len(found) > limit else None
-        shown = [_about(check) for check in found[:limit]]
+        shown = [about_check(check) for check in found[:limit]]
         return web.json_response({"checks": shown, "next": following})
 
     async def check_json(self, request: web.Request) -> web.Response:
@@ -77,14 +92,12 @@ class Views:
         found = await self._public(request)
         missing = {"base": found.base_sha, "head": found.head_sha, "verdict": found.verdict}
         content = found.result or {**missing, **_NOT_YET}
-        return web.json_response({**content, "run": _about(found)})
+        return web.json_response({**content, "run": about_check(found)})
 
     async def _public(self, request: web.Request) -> CheckRecord:
-        """The check that the path names; 404 if there is none, or none for everybody's eyes."""
-        found = await asyncio.to_thread(self._store.check, request.match_info["id"])
-        if found is None or found.private:
-            raise web.HTTPNotFound
-        return found
+        """The check that the path names; a build's log is an address, never a file's path."""
+        found = await asyncio.to_thread(public_check, self._store, request.match_info["id"])
+        return replace(found, result=with_log_urls(found.result, found.id))
 
     def _page(self, template: str, **values: Any) -> web.Response:
         return _html(self._templates.get_template(template).render(**values))
@@ -97,18 +110,3 @@ class Views:
 
 def _html(text: str, status: int = 200) -> web.Response:
     return web.Response(text=text, content_type="text/html", status=status)
-
-
-def _about(check: CheckRecord) -> dict[str, Any]:
-    about = asdict(check)
-    for name in ("result", "private", "delivery"):
-        del about[name]
-    return about
-
-
-def _number(request: web.Request, name: str, default: int = 0) -> int:
-    """A whole number of the query, not below 0; 400 if it is none."""
-    text = request.query.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise web.HTTPBadRequest(text=f"{name} is no number.")
-    return int(text)

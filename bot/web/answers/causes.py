@@ -1,0 +1,123 @@
+"""Steps in a size, and their causes: as rows of a table, and in a few words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bot.web.links import image_url, key_of, package_url
+from bot.web.tables import Column, Row, Table
+
+Json = dict[str, Any]
+_CHANGES = {
+    "came": "came",
+    "went": "left",
+    "changed": "changed",
+    "unsolvable": "made it unsolvable",
+    "solvable": "made it solvable again",
+}
+
+
+def largest(step: Mapping[str, Any]) -> Json | None:
+    """The cause that did most, or null where none is known."""
+    causes = step["steps"]
+    return max(causes, key=lambda cause: abs(cause["delta"] or 0)) if causes else None
+
+
+def in_words(step: Mapping[str, Any]) -> str:
+    """`perl came (pull request o/r#7) and 7 more`."""
+    cause = largest(step)
+    if cause is None:
+        return "cause not known"
+    others = len(step["steps"]) - 1
+    more = f" and {others} more" if others else ""
+    return f"{cause_words(cause)}{more}"
+
+
+def cause_words(cause: Mapping[str, Any]) -> str:
+    """`perl came (pull request o/r#7)`."""
+    about = cause["cause"]
+    change = _CHANGES.get(about["change"], about["change"])
+    return f"{cause['package']} {change} ({blame(about)})"
+
+
+def blame(about: Mapping[str, Any]) -> str:
+    """Who it was: a pull request, the distribution, the configuration."""
+    pull = about["pull_request"]
+    return f"pull request {pull['repository']}#{pull['number']}" if pull else about["kind"]
+
+
+def cause_rows(steps: Iterable[Mapping[str, Any]]) -> list[Json]:
+    """One row for each cause of each step, the newest step first."""
+    return [
+        {
+            **{n: step[n] for n in ("workload", "environment", "repository", "arch")},
+            "evaluated": step["evaluated"],
+            "step": step["known_delta"],
+            "package": cause["package"],
+            "delta": cause["delta"],
+            **{n: cause["cause"][n] for n in ("change", "kind", "mover", "from", "to")},
+            "by": blame(cause["cause"]),
+            "url": (cause["cause"]["pull_request"] or {}).get("url"),
+            "chain": chain_words(cause["cause"]["chain"]),
+        }
+        for step in steps
+        for cause in step["steps"]
+    ]
+
+
+def chain_words(chain: Iterable[Mapping[str, str]]) -> str:
+    """A chain in one line: `nginx → perl → libperl5.36`, by name."""
+    edges = list(chain)
+    if not edges:
+        return ""
+    names = [edges[0]["from"], *(edge["to"] for edge in edges)]
+    return " \N{RIGHTWARDS ARROW} ".join(name.rsplit("-", 2)[0] for name in names)
+
+
+def causes_table(caption: str, rows: list[Json], *, with_image: bool) -> Table:
+    """Causes, each with its package, its bytes, and who it was."""
+    image = (
+        Column(
+            "workload",
+            "Image",
+            link=lambda row: image_url(key_of(row)),
+            also=lambda row: f"{row['environment']}, {row['repository']}, {row['arch']}",
+        ),
+        Column("arch", "Architecture"),
+    )
+    columns = (
+        Column("package", "Package", link=lambda row: package_url(row["package"])),
+        *(image if with_image else ()),
+        Column("evaluated", "When (UTC)", "time", link=_then),
+        Column("step", "The step", "delta"),
+        Column("delta", "Its part", "delta"),
+        Column("change", "What", also=lambda row: row["chain"]),
+        Column("by", "Cause", link=safe_url, also=_mover),
+        Column("from", "From", "code", value=lambda row: version(row["from"])),
+        Column("to", "To", "code", value=lambda row: version(row["to"])),
+    )
+    return Table(caption, columns, rows)
+
+
+def version(nevra: str | None) -> str | None:
+    """`1.26-2.el9` of a NEVRA, with its epoch where that is not 0."""
+    if nevra is None:
+        return None
+    evr, release = nevra.rsplit("-", 2)[1:]
+    return f"{evr.removeprefix('0:')}-{release.rsplit('.', 1)[0]}"
+
+
+def safe_url(row: Row) -> str | None:
+    """The URL of a row, if it is one of the web."""
+    url = row["url"]
+    return url if url and url.startswith(("https://", "http://")) else None
+
+
+def _then(row: Row) -> str:
+    return image_url(key_of(row), date=row["evaluated"])
+
+
+def _mover(row: Row) -> str | None:
+    mover = row["mover"]
+    return f"through {mover}" if mover and mover not in (row["from"], row["to"]) else None

@@ -1,0 +1,94 @@
+"""`/images/.../compare`: two dates, or two architectures, of one image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from bot.model import ImageKey
+from bot.objectives.jsonform import evaluation_json
+from bot.store.history import Member
+from bot.web.answers.answer import Answer, Archive
+from bot.web.answers.image import evaluated
+from bot.web.links import package_url
+from bot.web.questions import Question
+from bot.web.tables import Column, Table
+
+Json = dict[str, Any]
+_FIGURES = ("status", "evaluated", "packages", "installed_size", "known_size", "layer_size")
+
+
+def compare(archive: Archive, question: Question) -> Answer:
+    """What differs between `from` and `to` (dates, null is now), and, with `with`, an architecture.
+
+    Packages pair by name; a package of several versions pairs as it stands.
+    """
+    key = question.key
+    other = replace(key, arch=question.text("with") or key.arch)
+    dates = question.moment("from"), question.moment("to")
+    left, right = _side(archive, key, dates[0]), _side(archive, other, dates[1])
+    rows = _differences(
+        *(_by_name(archive, k, d) for k, d in zip((key, other), dates, strict=True))
+    )
+    json: Json = {
+        **asdict(key),
+        "left": left,
+        "right": right,
+        "packages": rows,
+        "known_delta": sum(row["known_delta"] for row in rows),
+    }
+    known = archive.remembered("images", archive.history.images)
+    arches = sorted({i.key.arch for i in known if replace(i.key, arch=key.arch) == key})
+    extra = {"key": key, "arches": arches, "dates": dates}
+    return Answer("compare.html.j2", json, {"packages": _table(rows)}, extra)
+
+
+def _side(archive: Archive, key: ImageKey, date: str | None) -> Json:
+    told = evaluation_json(evaluated(archive, key, date))
+    return {"arch": key.arch, "date": date, **{name: told[name] for name in _FIGURES}}
+
+
+def _by_name(archive: Archive, key: ImageKey, date: str | None) -> dict[str, list[Member]]:
+    found: dict[str, list[Member]] = {}
+    for member in archive.history.contents(key, date, links=False).members:
+        found.setdefault(member.nevra.name, []).append(member)
+    return found
+
+
+def _differences(left: Mapping[str, list[Member]], right: Mapping[str, list[Member]]) -> list[Json]:
+    rows = []
+    for name in sorted(left.keys() | right.keys()):
+        before, after = left.get(name, []), right.get(name, [])
+        if [_what(m) for m in before] == [_what(m) for m in after]:
+            continue
+        change = "changed" if before and after else "came" if after else "went"
+        rows.append(
+            {
+                "name": name,
+                "change": change,
+                "from": ", ".join(m.nevra.evr for m in before) or None,
+                "to": ", ".join(m.nevra.evr for m in after) or None,
+                "known_delta": _bytes(after) - _bytes(before),
+            }
+        )
+    return sorted(rows, key=lambda row: (-abs(row["known_delta"]), row["name"]))
+
+
+def _what(member: Member) -> tuple[str, int | None]:
+    return member.nevra.evr, member.installed_size
+
+
+def _bytes(members: list[Member]) -> int:
+    return sum(member.installed_size or 0 for member in members)
+
+
+def _table(rows: list[Json]) -> Table:
+    columns = (
+        Column("name", "Package", link=lambda row: package_url(row["name"])),
+        Column("change", "What"),
+        Column("known_delta", "Bytes", "delta"),
+        Column("from", "Left", "code"),
+        Column("to", "Right", "code"),
+    )
+    return Table("What differs", columns, rows)

@@ -1,0 +1,240 @@
+"""`/images/{repository}/{environment}/{workload}/{arch}`: one image, now or at a date."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot.model import ARCHITECTURES, ImageKey
+from bot.objectives import Graph
+from bot.objectives.jsonform import evaluation_json, standing_json, step_json
+from bot.store.history import Contents, Evaluation, Member
+from bot.web.answers.answer import Answer, Archive
+from bot.web.answers.causes import cause_rows, causes_table
+from bot.web.answers.objectives import standing_rows, standings_table
+from bot.web.links import image_url, key_of, package_url
+from bot.web.questions import Question, missing
+from bot.web.tables import Column, Row, Table
+
+Json = dict[str, Any]
+_STEPS = 50
+WINDOWS = {"month": 31, "year": 366, "all": None}
+
+
+def image(archive: Archive, question: Question) -> Answer:
+    """CONTRACT's image of a closure, with its history, steps, objectives and other architectures.
+
+    `package` of the query highlights one: `highlight` has the chains that lead to it.
+    """
+    key, date = question.key, question.date
+    evaluation = evaluated(archive, key, date)
+    contents = archive.history.contents(key, date)
+    graph = Graph(contents.members, contents.links)
+    since = window(question, date)
+    steps = archive.history.steps(key, since, date, limit=_STEPS)
+    changes = archive.changes(steps)
+    told = evaluation_json(evaluation)
+    ok = told["status"] == "ok"
+    standings = [s for s in archive.standings() if s.state.key == key]
+    wanted = question.text("package")
+    json: Json = {
+        **asdict(key),
+        "date": date,
+        **{name: told[name] for name in ("status", "problems", "missing", "snapshot")},
+        "evaluated": told["evaluated"],
+        "totals": {name: told[name] for name in _TOTALS} if ok else None,
+        "packages": _packages(contents, graph) if ok else None,
+        "highlight": highlight(graph, wanted) if wanted else None,
+        "history": [asdict(p) for p in archive.history.history(key, since, date)],
+        "steps": [step_json(step, changes) for step in steps],
+        "architectures": _architectures(archive, key, date),
+        "objectives": [
+            {"id": s.state.objective, "name": s.name, **standing_json(s)} for s in standings
+        ],
+    }
+    tables = {
+        "packages": _packages_table(json["packages"] or (), key, date),
+        "steps": causes_table(
+            "Steps and their causes", cause_rows(json["steps"]), with_image=False
+        ),
+        "architectures": _architectures_table(json["architectures"], date),
+        "objectives": standings_table("Objectives", standing_rows(standings), with_image=False),
+        "history": _history_table(json["history"], key),
+    }
+    extra = {
+        "key": key,
+        "wanted": wanted,
+        "window": question.text("window") or "year",
+        "windows": tuple(WINDOWS),
+        "names": sorted({m.nevra.name for m in contents.members}),
+    }
+    return Answer("image.html.j2", json, tables, extra)
+
+
+_TOTALS = (
+    "packages",
+    "installed_size",
+    "known_size",
+    "installed_size_nodocs",
+    "download_size",
+    "layer_size",
+)
+
+
+def evaluated(archive: Archive, key: ImageKey, date: str | None) -> Evaluation:
+    """What an image was; 404 if it was not evaluated until then."""
+    if archive.history.image(key) is None:
+        raise missing("No such image was ever evaluated. /images lists those there are.")
+    found = archive.history.evaluation(key, date)
+    if found is None:
+        raise missing(f"This image was not evaluated until {date}.")
+    return found
+
+
+def window(question: Question, date: str | None) -> str | None:
+    """Since when history is asked for: `since`, else the `window` before the date."""
+    since = question.moment("since")
+    days = WINDOWS.get(question.text("window") or "year", WINDOWS["year"])
+    if since is not None or days is None:
+        return since
+    end = datetime.fromisoformat(date) if date else datetime.now(UTC)
+    return (end - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def highlight(graph: Graph, name: str) -> Json | None:
+    """The packages of a name with one shortest chain from each request; null if there is none."""
+    places = [i for i, member in enumerate(graph.members) if member.nevra.name == name]
+    if not places:
+        return None
+    return {
+        "name": name,
+        "nevras": [str(graph.members[place].nevra) for place in places],
+        "requested": any(graph.members[place].requested for place in places),
+        "chains": [
+            [dict(edge) for edge in graph.edges(chain)]
+            for place in places
+            for chain in graph.chains(place)
+        ],
+    }
+
+
+def _packages(contents: Contents, graph: Graph) -> list[Json]:
+    required_by: list[list[Json]] = [[] for _ in contents.members]
+    for link in contents.links:
+        required_by[link.target].append(
+            {
+                "nevra": str(contents.members[link.source].nevra),
+                "capability": link.capability,
+                "kind": link.kind,
+            }
+        )
+    leaving = graph.leaving() if contents.members else ()
+    return [
+        {
+            **_member(member),
+            "required_by": needs,
+            "leaves": {"packages": leaves.packages, "installed_size": leaves.installed_size},
+        }
+        for member, needs, leaves in zip(contents.members, required_by, leaving, strict=True)
+    ]
+
+
+def _member(member: Member) -> Json:
+    nevra = member.nevra
+    return {
+        "nevra": str(nevra),
+        **asdict(nevra),
+        "source": member.source,
+        "from": member.repository,
+        "installed_size": member.installed_size,
+        "installed_size_nodocs": member.installed_size_nodocs,
+        "download_size": member.download_size,
+        "requested": member.requested,
+    }
+
+
+def _architectures(archive: Archive, key: ImageKey, date: str | None) -> list[Json]:
+    found = []
+    known = {i.key for i in archive.remembered("images", archive.history.images)} | {key}
+    arches = {k.arch for k in known if replace(k, arch=key.arch) == key}
+    for arch in sorted(arches, key=lambda a: (a not in ARCHITECTURES, a)):
+        other = replace(key, arch=arch)
+        evaluation = archive.history.evaluation(other, date)
+        if evaluation is not None:
+            told = evaluation_json(evaluation)
+            names = ("status", "packages", "installed_size", "download_size", "layer_size")
+            found.append({**asdict(other), **{name: told[name] for name in names}})
+    return found
+
+
+def why_words(row: Mapping[str, Any]) -> str:
+    """`requested`, or who requires it first, and how many others do."""
+    needs = sorted({need["nevra"] for need in row["required_by"]})
+    others = f" and {len(needs) - 1} more" if len(needs) > 1 else ""
+    by = f"required by {needs[0].rsplit('-', 2)[0]}{others}" if needs else ""
+    if row["requested"]:
+        return f"requested; {by}" if by else "requested"
+    return by or "not known"
+
+
+def _packages_table(rows: Any, key: ImageKey, date: str | None) -> Table:
+    columns = (
+        Column("name", "Package", link=lambda row: package_url(row["name"], date=date)),
+        Column("version", "Version", "code", value=_evr),
+        Column("arch", "Architecture"),
+        Column("source", "Source"),
+        Column("installed_size", "Size", "size"),
+        Column("leaves_packages", "Leave with it", "count", value=_leaves_packages),
+        Column("leaves_installed_size", "Bytes with it", "size", value=_leaves_bytes),
+        Column(
+            "why",
+            "Why it is there",
+            value=why_words,
+            link=lambda row: image_url(key, date=date, package=row["name"]) + "#closure",
+        ),
+    )
+    ordered = sorted(rows, key=lambda row: (-(row["installed_size"] or 0), row["nevra"]))
+    return Table("Packages", columns, ordered)
+
+
+def _evr(row: Row) -> str:
+    epoch = f"{row['epoch']}:" if row["epoch"] else ""
+    return f"{epoch}{row['version']}-{row['release']}"
+
+
+def _leaves_packages(row: Row) -> int:
+    return int(row["leaves"]["packages"])
+
+
+def _leaves_bytes(row: Row) -> int:
+    return int(row["leaves"]["installed_size"])
+
+
+def _architectures_table(rows: list[Json], date: str | None) -> Table:
+    columns = (
+        Column("arch", "Architecture", link=lambda row: image_url(key_of(row), date=date)),
+        Column("status", "Status", "state"),
+        Column("packages", "Packages", "count"),
+        Column("installed_size", "Installed", "size"),
+        Column("download_size", "Download", "size"),
+        Column("layer_size", "Layer, gzip", "size"),
+    )
+    return Table("Architectures", columns, rows)
+
+
+def _history_table(points: list[Json], key: ImageKey) -> Table:
+    columns = (
+        Column(
+            "evaluated",
+            "When (UTC)",
+            "time",
+            link=lambda row: image_url(key, date=row["evaluated"]),
+        ),
+        Column("status", "Status", "state"),
+        Column("packages", "Packages", "count"),
+        Column("installed_size", "Installed", "size"),
+        Column("layer_size", "Layer, gzip", "size"),
+    )
+    return Table("Size and packages over time", columns, list(reversed(points)))

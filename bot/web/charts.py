@@ -1,0 +1,272 @@
+"""Charts, drawn by pygal as SVG: readable without JavaScript, with tooltips and links with it.
+
+Colours follow the reader's light or dark preference (`theme` auto), or one of them; PNG is light.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+import pygal
+from pygal.style import Style
+
+from bot.report import format_size
+from bot.web.answers.causes import in_words
+from bot.web.links import image_url, key_of, package_url
+from bot.web.measures import IN_BYTES, measure, metric_words
+
+Theme = Literal["auto", "light", "dark"]
+Json = Mapping[str, Any]
+TOOLTIPS = "/static/pygal-tooltips.min.js"
+_LIGHT = ("#0b5cad", "#a8480c", "#1a7f37", "#8a3ffc", "#9f1853", "#005d5d", "#6f5500", "#4d5358")
+_DARK = ("#7ab8ff", "#ffb077", "#57c46f", "#c9a6ff", "#ff9ac2", "#3ddbd9", "#e0c36a", "#c1c7cd")
+_TILES = 60
+
+
+def size_chart(points: Sequence[Json], steps: Iterable[Json], *, theme: Theme = "auto") -> str:
+    """Installed size and package count over time, as stairs; each step says its cause."""
+    causes = {step["run"]: step for step in steps}
+    chart = pygal.DateTimeLine(
+        **_look(theme, 360),
+        x_label_rotation=0,
+        truncate_label=-1,
+        x_value_formatter=_day,
+        legend_at_bottom=True,
+    )
+    sizes = [(p, p["installed_size"]) for p in points]
+    counts = [(p, p["packages"]) for p in points]
+    days = _ticks([_time(p["evaluated"]) for p in points])
+    chart.x_labels = days
+    chart.add("Installed size", _stairs(sizes, causes), formatter=lambda v: _size(v[1]))
+    chart.add("Packages", _stairs(counts, causes), secondary=True, formatter=lambda v: _count(v[1]))
+    chart.value_formatter = _size
+    return _svg(chart)
+
+
+def treemap(packages: Sequence[Json], *, theme: Theme = "auto") -> str:
+    """Where the bytes are: a tile for each package, the packages of a source in one colour."""
+    ordered = sorted(packages, key=lambda p: -(p["installed_size"] or 0))
+    shown = [p for p in ordered[:_TILES] if p["installed_size"]]
+    rest = sum(p["installed_size"] or 0 for p in ordered[len(shown) :])
+    chart = pygal.Treemap(
+        **_look(theme, 460, tiles=True), show_legend=False, print_labels=True, print_values=False
+    )
+    sources: dict[str, list[Json]] = {}
+    for package in shown:
+        sources.setdefault(package["source"], []).append(package)
+    whole = sum(p["installed_size"] or 0 for p in ordered) or 1
+    for source, found in sources.items():
+        chart.add(
+            source,
+            [
+                {
+                    "value": p["installed_size"],
+                    "label": p["name"] if p["installed_size"] > whole / 40 else "",
+                    "xlink": {"href": package_url(p["name"]), "target": "_top"},
+                    "formatter": _named(p["name"]),
+                }
+                for p in found
+            ],
+        )
+    if rest:
+        chart.add("others", [{"value": rest, "label": "others", "formatter": _named("others")}])
+    return _svg(chart)
+
+
+def architectures_chart(rows: Sequence[Json], *, theme: Theme = "auto") -> str:
+    """The same image on each architecture: installed size."""
+    chart = pygal.HorizontalBar(**_look(theme, 60 + 50 * max(len(rows), 2)), show_legend=False)
+    chart.x_labels = [row["arch"] for row in reversed(rows)]
+    chart.value_formatter = _size
+    chart.add(
+        "Installed size",
+        [
+            {"value": row["installed_size"], "xlink": _top(image_url(key_of(row)))}
+            for row in reversed(rows)
+        ],
+    )
+    return _svg(chart)
+
+
+def versions_chart(rows: Sequence[Json], *, theme: Theme = "auto") -> str:
+    """How many versions there are of the packages that have most."""
+    shown = list(reversed(rows[:15]))
+    chart = pygal.HorizontalBar(**_look(theme, 60 + 26 * max(len(shown), 3)), show_legend=False)
+    chart.x_labels = [row["name"] for row in shown]
+    chart.value_formatter = _count
+    chart.add(
+        "Versions",
+        [{"value": row["versions"], "xlink": _top(package_url(row["name"]))} for row in shown],
+    )
+    return _svg(chart)
+
+
+def movers_chart(rows: Sequence[Json], *, theme: Theme = "auto") -> str:
+    """How far images moved."""
+    shown = list(reversed(rows[:12]))
+    chart = pygal.HorizontalBar(**_look(theme, 60 + 28 * max(len(shown), 3)), show_legend=False)
+    chart.x_labels = [f"{row['workload']} {row['arch']}" for row in shown]
+    chart.value_formatter = _size
+    chart.add(
+        "Bytes",
+        [{"value": row["known_delta"], "xlink": _top(image_url(key_of(row)))} for row in shown],
+    )
+    return _svg(chart)
+
+
+def objective_chart(objective: Json, metric: str, *, theme: Theme = "auto") -> str:
+    """The burn-down of one metric: values over time, the limit, and the way to the target."""
+    chart = pygal.DateTimeLine(
+        **_look(theme, 380),
+        truncate_label=-1,
+        x_value_formatter=_day,
+        legend_at_bottom=True,
+        truncate_legend=-1,
+    )
+    chart.value_formatter = lambda value: measure(metric, value)
+    states = [s for s in objective["history"] if s["metric"] == metric]
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    images: dict[Any, list[Json]] = {}
+    for state in states:
+        images.setdefault(key_of(state), []).append(state)
+    times = [_time(s["since"]) for s in states] + [_time(now)]
+    start, end = min(times), max(times)
+    aims = [s for s in states if s["until"] is None and s["target"] is not None]
+    due = _time(aims[0]["target_by"]) if aims and aims[0]["target_by"] else None
+    chart.x_labels = _ticks([start, end, *([due] if due else [])])
+    for key, found in list(images.items())[:8]:
+        line: list[Any] = []
+        for state in found:
+            at, until = _time(state["since"]), _time(state["until"] or now)
+            line += [(at, state["value"]), {"value": (until, state["value"]), "node": {"r": 0}}]
+        chart.add(f"{key.workload} {key.arch}", line)
+    limits = {s["limit"] for s in states if s["until"] is None and s["limit"] is not None}
+    for limit in sorted(limits):
+        chart.add(
+            "Limit",
+            [(start, limit), (due or end, limit)],
+            show_dots=False,
+            stroke_style={"width": 2, "dasharray": "8, 4"},
+        )
+    if aims and due:
+        first = max((f[0]["value"] or 0 for f in images.values()), default=0)
+        chart.add(
+            "Way to the target",
+            [(start, first), (due, aims[0]["target"])],
+            show_dots=False,
+            stroke_style={"width": 2, "dasharray": "2, 4"},
+        )
+    return _svg(chart)
+
+
+def in_metric(metric: str) -> str:
+    """What a burn-down's picture shows, for those who cannot see it."""
+    unit = " in bytes" if metric in IN_BYTES else ""
+    return f"{metric_words(metric)}{unit} over time, its limit and its target"
+
+
+def _stairs(values: Sequence[tuple[Json, int | None]], causes: Mapping[int, Json]) -> list[Any]:
+    """Points at each change, held until the next; null where it is not known."""
+    line: list[Any] = []
+    for (point, value), following in itertools.zip_longest(values, values[1:]):
+        step = causes.get(point["run"])
+        shown: dict[str, Any] = {"value": (_time(point["evaluated"]), value)}
+        if step is not None:
+            shown |= {"label": in_words(step), "xlink": _top(_cause_url(step)), "node": {"r": 5}}
+        else:
+            shown["node"] = {"r": 2}
+        line.append(shown)
+        if following is not None:
+            line.append({"value": (_time(following[0]["evaluated"]), value), "node": {"r": 0}})
+    return [p for p in line if p["value"][1] is not None]
+
+
+def _cause_url(step: Json) -> str:
+    return image_url(key_of(step), date=step["evaluated"]) + "#steps"
+
+
+def _top(url: str) -> dict[str, str]:
+    return {"href": url, "target": "_top"}
+
+
+def _named(name: str) -> Any:
+    return lambda value: f"{name}: {_size(value)}"
+
+
+def _size(value: float | None) -> str:
+    return "" if value is None else format_size(round(value))
+
+
+def _count(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
+
+
+def _time(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _day(value: Any) -> str:
+    return value.strftime("%Y-%m-%d") if isinstance(value, date) else str(value)[:10]
+
+
+def _ticks(times: Sequence[datetime]) -> list[datetime]:
+    """Six moments from the first to the last, for the axis."""
+    if not times:
+        return []
+    first, last = min(times), max(times)
+    if first == last:
+        return [first]
+    return [first + (last - first) * i / 5 for i in range(6)]
+
+
+def _look(theme: Theme, height: int, *, tiles: bool = False) -> dict[str, Any]:
+    def colour(light: str, dark: str) -> str:
+        return {"light": light, "dark": dark, "auto": f"light-dark({light}, {dark})"}[theme]
+
+    ink, quiet = colour("#1c2024", "#e6e8ea"), colour("#5b636b", "#9aa3ab")
+    lines = tuple(colour(*pair) for pair in zip(_LIGHT, _DARK, strict=True)) * 8
+    scheme = {"auto": "light dark", "light": "light", "dark": "dark"}[theme]
+    paper = "transparent" if theme == "auto" else colour("#ffffff", "#14171a")
+    style = Style(
+        background=paper,
+        plot_background="transparent",
+        foreground=ink,
+        foreground_strong=ink,
+        foreground_subtle=quiet,
+        guide_stroke_color=colour("#dde1e5", "#2c3238"),
+        major_guide_stroke_color=colour("#c4cad0", "#3c444c"),
+        colors=lines,
+        value_colors=(colour("#ffffff", "#14171a"),) * len(lines) if tiles else (ink,) * len(lines),
+        value_label_colors=(colour("#ffffff", "#14171a"),) * len(lines) if tiles else (),
+        opacity="1" if tiles else ".9",
+        opacity_hover=".75",
+        transition="0s",
+        font_family="system-ui, sans-serif",
+        label_font_size=12,
+        major_label_font_size=12,
+        legend_font_size=13,
+        value_font_size=12,
+        value_label_font_size=12,
+        tooltip_font_size=13,
+        no_data_font_size=16,
+    )
+    return {
+        "style": style,
+        "css": ["file://style.css", "file://graph.css", f"inline:svg{{color-scheme:{scheme}}}"],
+        "js": [TOOLTIPS],
+        "width": 960,
+        "height": height,
+        "margin": 8,
+        "disable_xml_declaration": True,
+        "no_data_text": "Nothing to draw yet",
+        "show_minor_x_labels": True,
+    }
+
+
+def _svg(chart: Any) -> str:
+    text = chart.render()
+    return text if isinstance(text, str) else text.decode()

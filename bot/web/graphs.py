@@ -1,0 +1,135 @@
+"""The graph of a closure, drawn by Graphviz's `dot` (its port in the package graphviz-pure)."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bot.errors import SurroundingsError
+from bot.web.links import package_url
+
+Json = Mapping[str, Any]
+_MOST = 60
+_SECONDS = 10
+_STYLE = """<style>
+svg { color-scheme: light dark; }
+text { fill: light-dark(#1c2024, #e6e8ea); font-family: system-ui, sans-serif; }
+.node path, .node polygon {
+  fill: light-dark(#f4f6f8, #1c2024); stroke: light-dark(#5b636b, #9aa3ab);
+}
+.requested path { stroke-width: 2.5; }
+.wanted path { fill: light-dark(#fff1cc, #4a3a00); stroke: light-dark(#7a5800, #ffd666); }
+.edge path { stroke: light-dark(#5b636b, #9aa3ab); }
+.edge polygon { fill: light-dark(#5b636b, #9aa3ab); stroke: none; }
+</style>"""
+
+
+def closure_graph(packages: Iterable[Json], wanted: str) -> str:
+    """The ways to the packages named `wanted`, and what they require themselves, as SVG.
+
+    All that leads to them is drawn, nearest first, as long as it stays readable; without `wanted`
+    the requested packages and what they require.
+    """
+    known = {package["nevra"]: package for package in packages}
+    starts = [n for n, p in known.items() if (p["name"] == wanted if wanted else p["requested"])]
+    nodes = _around(known, starts, up=bool(wanted))
+    return _dot(_source(known, nodes, wanted))
+
+
+def chains_graph(chains: Iterable[Iterable[Json]], wanted: Iterable[str]) -> str:
+    """Chains merged into one graph; `wanted` are the NEVRAs to be marked."""
+    edges = [edge for chain in chains for edge in chain]
+    marked = set(wanted)
+    lines = []
+    for nevra in dict.fromkeys(n for e in edges for n in (e["from"], e["to"])):
+        lines.append(_node(nevra, "wanted" if nevra in marked else ""))
+    pairs = dict.fromkeys((e["from"], e["to"], e["capability"]) for e in edges)
+    lines += [_edge(source, target, need) for source, target, need in pairs]
+    return _dot(_graph(lines))
+
+
+def _around(known: Mapping[str, Json], starts: list[str], *, up: bool) -> list[str]:
+    requires: dict[str, list[str]] = {nevra: [] for nevra in known}
+    for nevra, package in known.items():
+        for need in package["required_by"]:
+            requires.setdefault(need["nevra"], []).append(nevra)
+    found = dict.fromkeys(starts)
+    level = list(starts)
+    while level and len(found) < _MOST:
+        following = []
+        for nevra in level:
+            near = [n["nevra"] for n in known[nevra]["required_by"]] if up else requires[nevra]
+            following += [n for n in dict.fromkeys(near) if n not in found]
+        found |= dict.fromkeys(following[: _MOST - len(found)])
+        level = following
+    return [nevra for nevra in found if nevra in known]
+
+
+def _source(known: Mapping[str, Json], nodes: list[str], wanted: str) -> str:
+    lines = []
+    for nevra in nodes:
+        package = known[nevra]
+        classes = ["requested"] * package["requested"] + ["wanted"] * (package["name"] == wanted)
+        lines.append(_node(nevra, " ".join(classes)))
+    drawn = set(nodes)
+    for nevra in nodes:
+        needs: dict[str, list[str]] = {}
+        for need in known[nevra]["required_by"]:
+            if need["nevra"] in drawn and need["nevra"] != nevra:
+                needs.setdefault(need["nevra"], []).append(need["capability"])
+        lines += [_edge(source, nevra, ", ".join(texts)) for source, texts in needs.items()]
+    return _graph(lines)
+
+
+def _graph(lines: list[str]) -> str:
+    look = (
+        'rankdir=LR; bgcolor="transparent"; nodesep=0.15; ranksep=0.6;'
+        ' node [shape=box, style="rounded,filled", fontname="Helvetica", fontsize=12,'
+        ' height=0.3, margin="0.12,0.04"]; edge [arrowsize=0.6];'
+    )
+    return "\n".join(["digraph closure {", look, *lines, "}"])
+
+
+def _node(nevra: str, classes: str) -> str:
+    name = nevra.rsplit("-", 2)[0]
+    about = f", class={_quoted(classes)}" if classes else ""
+    return (
+        f"{_quoted(nevra)} [label={_quoted(name)}, tooltip={_quoted(nevra)},"
+        f' URL={_quoted(package_url(name))}, target="_top"{about}];'
+    )
+
+
+def _edge(source: str, target: str, need: str) -> str:
+    return f"{_quoted(source)} -> {_quoted(target)} [tooltip={_quoted(f'requires {need}')}];"
+
+
+def _quoted(text: str) -> str:
+    """A string of dot. A backslash begins one of its escapes, an ampersand an entity."""
+    plain = re.sub(r"[\x00-\x1f]", " ", text).replace("&", "&amp;")
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _dot(source: str) -> str:
+    program = Path(sys.executable).with_name("graphviz-pure")
+    try:
+        done = subprocess.run(
+            [program, "-Tsvg"],
+            input=source.encode(),
+            capture_output=True,
+            timeout=_SECONDS,
+            check=True,
+            env={},
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise SurroundingsError(
+            "The graph cannot be drawn: graphviz-pure did not work.",
+            "See that the package graphviz-pure is installed beside this program.",
+        ) from error
+    text = done.stdout.decode()
+    start = text.index("<svg")
+    inside = text.index(">", start) + 1
+    return text[start:inside] + _STYLE + text[inside:]

@@ -1,0 +1,41 @@
+"""The addresses of the pages; every name in them is quoted, none is trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from bot.model import ImageKey
+
+
+def image_url(key: ImageKey, part: str = "", **query: str | None) -> str:
+    """The page of an image, or a `part` of it such as `size.svg`."""
+    names = (key.repository, key.environment, key.workload, key.arch)
+    path = "/".join(quote(name, safe="") for name in names)
+    return f"/images/{path}{'/' if part else ''}{part}{_query(query)}"
+
+
+def package_url(name: str, **query: str | None) -> str:
+    """The page of a package name."""
+    return f"/packages/{quote(name, safe='')}{_query(query)}"
+
+
+def objective_url(objective: str, part: str = "", **query: str | None) -> str:
+    """The page of an objective, by its id."""
+    return f"/objectives/{quote(objective, safe='')}{'/' if part else ''}{part}{_query(query)}"
+
+
+def check_url(check: str) -> str:
+    """The page of a check."""
+    return f"/checks/{quote(check, safe='')}"
+
+
+def key_of(row: Mapping[str, Any]) -> ImageKey:
+    """The image that a JSON object names."""
+    return ImageKey(row["workload"], row["environment"], row["repository"], row["arch"])
+
+
+def _query(values: Mapping[str, str | None]) -> str:
+    given = {name: value for name, value in values.items() if value}
+    return f"?{urlencode(given)}" if given else ""

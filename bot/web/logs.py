@@ -1,0 +1,59 @@
+"""Logs of builds, by their check and their place in it; where they lie is nobody's business."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from bot.store import Store
+from bot.web.answers.checks import public_check
+from bot.web.links import check_url
+from bot.web.questions import missing
+
+_ROOMS = ("builds", "build-logs")
+
+
+def log_url(check: str, number: int) -> str:
+    """The address of the log of a check's build."""
+    return f"{check_url(check)}/logs/{number}"
+
+
+def with_log_urls(result: dict[str, Any] | None, check: str) -> dict[str, Any] | None:
+    """A stored result with addresses in the place of the logs' paths."""
+    if result is None or "builds" not in result:
+        return result
+    builds = [
+        {**build, "log": log_url(check, number) if build.get("log") else None}
+        for number, build in enumerate(result["builds"])
+    ]
+    return {**result, "builds": builds}
+
+
+class BuildLogs:
+    """Gives the logs that lie below `cache`, and no other file."""
+
+    def __init__(self, store: Store, cache: Path) -> None:
+        self._store = store
+        self._roots = tuple((cache / room).resolve() for room in _ROOMS)
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """`/checks/{id}/logs/{number}`: plain text; 404 where it is not kept (any more)."""
+        number = request.match_info["number"]
+        path = await asyncio.to_thread(self._find, request.match_info["id"], number)
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        return web.FileResponse(path, headers=headers)
+
+    def _find(self, check: str, number: str) -> Path:
+        builds = (public_check(self._store, check).result or {}).get("builds", [])
+        if not number.isascii() or not number.isdigit() or int(number[:6]) >= len(builds):
+            raise missing("This check has no such build.")
+        log = builds[int(number[:6])].get("log")
+        path = Path(log).resolve() if log else None
+        if path is None or not any(path.is_relative_to(root) for root in self._roots):
+            raise missing("This build has no log here.")
+        if not path.is_file():
+            raise missing("The log of this build is not kept any more.")
+        return path

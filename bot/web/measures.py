@@ -1,0 +1,29 @@
+"""The metrics of objectives: their names and their values, as people say them."""
+
+from __future__ import annotations
+
+from bot.report import format_delta, format_size
+
+METRICS = {"packages": "packages", "installed_size": "installed size", "layer_size": "layer size"}
+IN_BYTES = ("installed_size", "layer_size")
+_UNWANTED = "unwanted:"
+
+
+def metric_words(metric: str) -> str:
+    """A metric as people say it."""
+    if metric.startswith(_UNWANTED):
+        return f"without {metric.removeprefix(_UNWANTED)}"
+    return METRICS.get(metric, metric)
+
+
+def measure(metric: str, value: float | None, *, delta: bool = False) -> str:
+    """A value, or a difference, in its metric's unit; empty where there is none."""
+    if value is None:
+        return ""
+    if metric in IN_BYTES:
+        return (format_delta if delta else format_size)(round(value))
+    if metric.startswith(_UNWANTED):
+        return "there" if value else "not there"
+    if delta:
+        return f"{value:+.1f}".replace("-", "\N{MINUS SIGN}")
+    return f"{round(value):,}"

@@ -1,0 +1,164 @@
+"""The pages of history: each answer as HTML, as JSON under `/api`, and its tables as CSV."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from bot.report import format_delta, format_size
+from bot.web import answers, links
+from bot.web.answers import Answer, Archive
+from bot.web.answers.causes import chain_words, in_words
+from bot.web.measures import measure, metric_words
+from bot.web.questions import Question
+from bot.web.tables import to_csv
+
+Ask = Callable[[Archive, Question], Answer]
+IMAGE = "/images/{repository}/{environment}/{workload}/{arch}"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: its path (`/api` before it gives the JSON), and the answer that it shows."""
+
+    path: str
+    ask: Ask
+
+
+PAGES = (
+    Page("/", answers.overview),
+    Page("/images", answers.images),
+    Page(IMAGE, answers.image),
+    Page(f"{IMAGE}/compare", answers.compare),
+    Page("/objectives", answers.objectives),
+    Page("/objectives/{id}", answers.objective),
+    Page("/packages", answers.packages),
+    Page("/packages/{name}", answers.package),
+    Page("/surface", answers.surface),
+)
+
+
+def make_templates() -> Environment:
+    """The templates of all pages: what they show is escaped, what is missing is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "size": format_size,
+        "delta": format_delta,
+        "moment": lambda text: str(text)[:16].replace("T", " "),
+        "age": age_words,
+        "chain": chain_words,
+        "in_words": in_words,
+    }
+    environment.globals |= {"links": links, "measure": measure, "metric_words": metric_words}
+    return environment
+
+
+class Pages:
+    """The handlers of `PAGES`."""
+
+    def __init__(self, archive: Archive, templates: Environment) -> None:
+        self._archive = archive
+        self._templates = templates
+
+    def routes(self) -> list[web.RouteDef]:
+        """Each page, and its JSON."""
+        found = []
+        for page in PAGES:
+            found.append(web.get(page.path, self._html(page)))
+            found.append(web.get(f"/api{page.path}", self._json(page)))
+        return [*found, web.get("/api", self._json(PAGES[0]))]
+
+    def _html(self, page: Page) -> Handler:
+        async def show(request: web.Request) -> web.Response:
+            question = asked(request)
+
+            def render() -> web.Response:
+                answer = page.ask(self._archive, question)
+                given = _table(answer, question)
+                if given is not None:
+                    return given
+                text = self._templates.get_template(answer.template).render(
+                    data=answer.json,
+                    tables=answer.tables,
+                    here=_here(request.path, question.query),
+                    api=f"/api{request.rel_url.raw_path}{_query(question.query)}",
+                    date=question.query.get("date", ""),
+                    **answer.extra,
+                )
+                return web.Response(text=text, content_type="text/html")
+
+            return await asyncio.to_thread(render)
+
+        return show
+
+    def _json(self, page: Page) -> Handler:
+        async def show(request: web.Request) -> web.Response:
+            question = asked(request)
+
+            def render() -> web.Response:
+                answer = page.ask(self._archive, question)
+                return _table(answer, question) or web.json_response(answer.json)
+
+            return await asyncio.to_thread(render)
+
+        return show
+
+
+def asked(request: web.Request) -> Question:
+    """What a request asks for."""
+    return Question(dict(request.match_info), dict(request.query))
+
+
+def age_words(seconds: int | None) -> str:
+    """An age as people say it: `3 hours`."""
+    if seconds is None:
+        return "never"
+    for length, noun in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        count = seconds // length
+        if count:
+            return f"{count} {noun}{'' if count == 1 else 's'}"
+    return "less than a minute"
+
+
+def _table(answer: Answer, question: Question) -> web.Response | None:
+    """One of the answer's tables as CSV, if that is asked for; 400 if there is no such."""
+    format_ = question.text("format")
+    if not format_:
+        return None
+    if format_ != "csv":
+        raise web.HTTPBadRequest(text="format can be csv; JSON is under /api.")
+    wanted = question.text("table") or next(iter(answer.tables))
+    if wanted not in answer.tables:
+        raise web.HTTPBadRequest(text=f"table can be {', '.join(answer.tables)}.")
+    answered = web.Response(text=to_csv(answer.tables[wanted]), content_type="text/csv")
+    answered.headers["Content-Disposition"] = f'inline; filename="{wanted}.csv"'
+    return answered
+
+
+def _here(path: str, query: Mapping[str, str]) -> Callable[..., str]:
+    """Makes the address of this page with some values of its query changed."""
+    from urllib.parse import quote
+
+    def here(**changes: Any) -> str:
+        values = {**query, **changes}
+        return quote(path) + _query({n: str(v) for n, v in values.items() if v not in (None, "")})
+
+    return here
+
+
+def _query(values: Mapping[str, str]) -> str:
+    return f"?{urlencode(values)}" if values else ""

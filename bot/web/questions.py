@@ -1,0 +1,68 @@
+"""What a request asks for, checked: 400 with a sentence where it is not what it should be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from aiohttp import web
+
+from bot.model import ImageKey
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?Z)?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The path's names and the query's values."""
+
+    path: Mapping[str, str]
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> ImageKey:
+        """The image that the path names."""
+        names = ("workload", "environment", "repository", "arch")
+        return ImageKey(*(self.path[name] for name in names))
+
+    @property
+    def date(self) -> str | None:
+        """The moment that the page is asked for; null is now."""
+        return self.moment("date")
+
+    def moment(self, name: str) -> str | None:
+        """A date or an RFC 3339 time in UTC; an empty field of a form is none."""
+        text = self.query.get(name) or None
+        if text is None:
+            return None
+        if not _is_moment(text):
+            raise web.HTTPBadRequest(
+                text=f"{name} is no date: write 2027-03-01, or 2027-03-01T12:00:00Z."
+            )
+        return text
+
+    def number(self, name: str, default: int = 0, most: int = 999_999_999) -> int:
+        """A whole number, not below 0, not above `most`."""
+        text = self.query.get(name, str(default))
+        if not text.isascii() or not text.isdigit() or len(text) > 9:
+            raise web.HTTPBadRequest(text=f"{name} is no number.")
+        return min(int(text), most)
+
+    def text(self, name: str) -> str:
+        """A text, cut to a sane length."""
+        return self.query.get(name, "").strip()[:200]
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return _DATE.fullmatch(text) is not None
+
+
+def missing(what: str) -> web.HTTPNotFound:
+    """404, said in words."""
+    return web.HTTPNotFound(text=what)

@@ -1,0 +1,525 @@
+"""The shapes of the JSON under `/api`, for its OpenAPI description: names, types, units.
+
+Sizes are bytes, times RFC 3339 in UTC; null is not known. The tests hold every answer to them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Outlook = Literal["met", "at risk", "broken", "unknown"]
+Status = Literal["ok", "unsolvable"]
+Change = Literal["came", "went", "changed", "unsolvable", "solvable"]
+CauseKind = Literal["pull request", "distribution", "configuration", "unknown"]
+
+
+class Shape(BaseModel):
+    """Exactly these fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Key(Shape):
+    """An image: environment and workload on one repository document and architecture."""
+
+    workload: str
+    environment: str
+    repository: str
+    arch: str
+
+
+class Problem(Shape):
+    """What went wrong, for people."""
+
+    error: str
+
+
+class Edge(Shape):
+    """A requirement, and the package that satisfies it; `from` and `to` are NEVRAs."""
+
+    from_: str = Field(alias="from")
+    capability: str
+    to: str
+    kind: str
+
+
+class RepositoryState(Shape):
+    """A repository's metadata."""
+
+    id: str
+    revision: str
+    timestamp: str
+    stale: str | None
+
+
+class Snapshot(Shape):
+    """The frozen metadata of a set of repositories."""
+
+    id: str
+    repositories: list[RepositoryState]
+
+
+class Totals(Shape):
+    """The figures of a closure."""
+
+    packages: int | None
+    installed_size: int | None
+    known_size: int | None
+    installed_size_nodocs: int | None
+    download_size: int | None
+    layer_size: int | None
+
+
+class Side(Totals):
+    """A closure's figures, with its status."""
+
+    status: Status
+    problems: list[str]
+    missing: list[str]
+
+
+class PullRequest(Shape):
+    """A merged pull request that the bot checked."""
+
+    forge: str
+    repository: str
+    number: int
+    title: str
+    url: str
+
+
+class Blame(Shape):
+    """Who or what it was; `mover` is the package whose change did it, `chain` the way to it."""
+
+    kind: CauseKind
+    change: Change
+    from_: str | None = Field(alias="from")
+    to: str | None
+    mover: str | None
+    chain: list[Edge]
+    pull_request: PullRequest | None
+
+
+class Cause(Shape):
+    """One package's part in a step."""
+
+    package: str
+    delta: int | None
+    cause: Blame
+
+
+class Step(Key):
+    """One move of an image; the causes' deltas add up to it."""
+
+    run: int
+    evaluated: str
+    before: Side
+    after: Side
+    delta: int | None
+    known_delta: int
+    packages_delta: int | None
+    steps: list[Cause]
+
+
+class Standing(Key):
+    """One metric of one objective in one image."""
+
+    metric: str
+    value: int | None
+    limit: int | None
+    target: int | None
+    target_by: str | None
+    met: bool | None
+    trend_per_week: float | None
+    outlook: Outlook
+    crosses: str | None
+    reason: str
+
+
+class NamedStanding(Standing):
+    """With the objective's id and name."""
+
+    id: str
+    name: str
+
+
+class Run(Shape):
+    """One evaluation of all images."""
+
+    id: int
+    started: str
+    finished: str | None
+    images: int | None
+    solved: int | None
+    moved: int | None
+    failed: list[str]
+
+
+class AllImages(Shape):
+    """All images together: `total` bytes, `distinct` if each package were there once."""
+
+    images: int
+    unsolvable: int
+    packages: int
+    versions: int
+    total: int
+    distinct: int
+
+
+class Outlooks(Shape):
+    """How many metrics of images are in each state."""
+
+    met: int
+    at_risk: int
+    broken: int
+    unknown: int
+
+
+class Mover(Key):
+    """How far an image moved in seven days."""
+
+    known_delta: int
+    packages_delta: int
+    steps: int
+    last_run: int
+    last_step: Step | None
+
+
+class Issue(Shape):
+    """An issue that the bot keeps open about drift."""
+
+    subject: str
+    forge: str
+    repository: str
+    url: str
+    opened: str
+    changed: str
+
+
+class CheckAbout(Shape):
+    """What a check was about."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    forge: str
+    repository: str
+    number: int
+    head_sha: str
+    title: str
+    author: str
+    url: str
+    stage: Literal["waiting", "predicted", "final", "stopped"]
+    verdict: Literal["success", "failure", "neutral"] | None
+    created: str
+    open: bool
+
+
+class Overview(Shape):
+    """`/api/`."""
+
+    date: str | None
+    run: Run | None
+    age_seconds: int | None
+    totals: AllImages
+    objectives: Outlooks
+    attention: list[NamedStanding]
+    movers: list[Mover]
+    issues: list[Issue]
+    checks: list[CheckAbout]
+
+
+class ListedImage(Key):
+    """An image in the list; all null where it was not evaluated until then."""
+
+    status: Status | None
+    packages: int | None
+    installed_size: int | None
+    download_size: int | None
+    layer_size: int | None
+    evaluated: str | None
+
+
+class Images(Shape):
+    """`/api/images`: `next` is the offset of the following ones."""
+
+    date: str | None
+    count: int
+    images: list[ListedImage]
+    next: int | None
+
+
+class RequiredBy(Shape):
+    """Who requires a package, for which capability."""
+
+    nevra: str
+    capability: str
+    kind: str
+
+
+class Leaves(Shape):
+    """What would leave with a package, itself included, by the image's own links."""
+
+    packages: int
+    installed_size: int
+
+
+class ImagePackage(Shape):
+    """A package of an image."""
+
+    nevra: str
+    name: str
+    epoch: int
+    version: str
+    release: str
+    arch: str
+    source: str
+    from_: str = Field(alias="from")
+    installed_size: int | None
+    installed_size_nodocs: int | None
+    download_size: int | None
+    requested: bool
+    required_by: list[RequiredBy]
+    leaves: Leaves
+
+
+class Highlight(Shape):
+    """The packages of a name, and the ways to them."""
+
+    name: str
+    nevras: list[str]
+    requested: bool
+    chains: list[list[Edge]]
+
+
+class Point(Shape):
+    """A point of an image's curve."""
+
+    run: int
+    evaluated: str
+    closure: int
+    status: Status
+    packages: int | None
+    installed_size: int | None
+    known_size: int | None
+    layer_size: int | None
+
+
+class OtherArchitecture(Key):
+    """The same image elsewhere."""
+
+    status: Status
+    packages: int | None
+    installed_size: int | None
+    download_size: int | None
+    layer_size: int | None
+
+
+class Image(Key):
+    """`/api/images/{repository}/{environment}/{workload}/{arch}`."""
+
+    date: str | None
+    status: Status
+    problems: list[str]
+    missing: list[str]
+    snapshot: Snapshot
+    evaluated: str
+    totals: Totals | None
+    packages: list[ImagePackage] | None
+    highlight: Highlight | None
+    history: list[Point]
+    steps: list[Step]
+    architectures: list[OtherArchitecture]
+    objectives: list[NamedStanding]
+
+
+class ComparedSide(Shape):
+    """One side of a comparison."""
+
+    arch: str
+    date: str | None
+    status: Status
+    evaluated: str
+    packages: int | None
+    installed_size: int | None
+    known_size: int | None
+    layer_size: int | None
+
+
+class Difference(Shape):
+    """A package that differs."""
+
+    name: str
+    change: Literal["came", "went", "changed"]
+    from_: str | None = Field(alias="from")
+    to: str | None
+    known_delta: int
+
+
+class Comparison(Key):
+    """An image at two times, or on two architectures."""
+
+    left: ComparedSide
+    right: ComparedSide
+    packages: list[Difference]
+    known_delta: int
+
+
+class ObjectiveImages(Shape):
+    """An objective in its images."""
+
+    name: str
+    id: str
+    images: list[Standing]
+
+
+class Objectives(Shape):
+    """`/api/objectives`."""
+
+    objectives: list[ObjectiveImages]
+
+
+class State(Key):
+    """How a metric stood for a while."""
+
+    metric: str
+    value: int | None
+    limit: int | None
+    target: int | None
+    target_by: str | None
+    met: bool | None
+    reason: str
+    since: str | None
+    until: str | None
+
+
+class Accepted(Shape):
+    """Growth that somebody accepted, and why."""
+
+    accepted: str
+    forge: str
+    repository: str
+    number: int
+    head_sha: str
+    accepted_by: str
+    reason: str
+    url: str
+    objective: str
+    metric: str
+    before: int | None
+    value: int | None
+    limit: int | None
+    image: Key
+
+
+class Objective(Shape):
+    """`/api/objectives/{id}`."""
+
+    id: str
+    name: str
+    description: str
+    maintainer: str
+    workload: str
+    document: dict[str, Any]
+    images: list[Standing]
+    history: list[State]
+    accepted: list[Accepted]
+
+
+class Spread(Shape):
+    """A package over all images; `shared` are the bytes beyond one copy of each version."""
+
+    name: str
+    source: str
+    versions: int
+    images: int
+    size: int | None
+    total: int
+    shared: int
+
+
+class Packages(Shape):
+    """`/api/packages`."""
+
+    count: int
+    packages: list[Spread]
+    next: int | None
+
+
+class VersionCount(Shape):
+    """How many images hold a version."""
+
+    version: str
+    images: int
+
+
+class PackageInImage(Key):
+    """A package in an image, and why it is there."""
+
+    nevra: str
+    installed_size: int | None
+    requested: bool
+    since: str
+    roots: list[str]
+    chains: list[list[Edge]]
+    leaves: Leaves | None
+
+
+class PackagePage(Shape):
+    """`/api/packages/{name}`."""
+
+    name: str
+    date: str | None
+    source: str
+    count: int
+    known_size: int
+    requested_in: int
+    versions: list[VersionCount]
+    images: list[PackageInImage]
+    next: int | None
+
+
+class Lonely(Key):
+    """A package that only one image needs."""
+
+    nevra: str
+    source: str
+    installed_size: int | None
+    requested: bool
+    since: str
+
+
+class Surface(Shape):
+    """`/api/surface`."""
+
+    totals: AllImages
+    several_versions: int
+    versions: list[Spread]
+    shared: list[Spread]
+    only_one: list[Lonely]
+
+
+class Checks(Shape):
+    """`/api/checks`."""
+
+    checks: list[CheckAbout]
+    next: int | None
+
+
+class Check(Shape):
+    """`/api/checks/{id}`: the check's report, and `run`: what it was about."""
+
+    model_config = ConfigDict(extra="allow")
+
+    base: str
+    head: str
+    merge_base: str | None
+    specs: list[str]
+    verdict: Literal["success", "failure", "neutral"] | None
+    problems: list[str]
+    images: list[dict[str, Any]]
+    suggestions: list[dict[str, Any]]
+    builds: list[dict[str, Any]]
+    run: CheckAbout
