@@ -1,5 +1,6 @@
 """What the bot asks of GitHub, and what the local forge answers, as GitHub itself describes it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from bot.forge import GitHub, PullRequestKey, StatusReport
 from bot.forge.github_app import AppAuth, TokenAuth
 from bot.settings import ForgeSettings
 
+MANIFEST = Path(__file__).parents[2] / "deploy/github-app.json"
 MARKER = "<!-- m -->"
 DESCRIPTION = github_description()
 needs_description = pytest.mark.skipif(
@@ -48,7 +50,9 @@ async def test_every_call_and_every_answer_of_the_local_forge(
         settings = {"type": "github", "api_url": local.api_url, "webhook_secrets": [{"env": "X"}]}
         fields = ForgeSettings.model_validate({**settings, "token": {"env": "X"}})
         if kind == "app":
-            app = local.add_app("minimize")
+            # What the App's manifest asks for is enough.
+            manifest = json.loads(MANIFEST.read_text())
+            app = local.add_app("minimize", permissions=manifest["default_permissions"])
             local.install(app, "rpms")
             named = (str(app.id), app.private_key)
             forge = GitHub("gh", fields, auth=AppAuth(), secrets=(), app=named)
