@@ -63,6 +63,7 @@ def arrange(members: Sequence[Member], besides: Sequence[str] = ()) -> Arrangeme
     moved: list[dict[str, str]] = []
     owners: dict[str, list[tuple[int, int]]] = {}
     directories: dict[str, FileEntry | None] = {}
+    said_by: dict[str, int] = {}
     for number, member in enumerate(members):
         own_moves: dict[str, str] = {}
         known: dict[str, str] = {}
@@ -77,7 +78,15 @@ def arrange(members: Sequence[Member], besides: Sequence[str] = ()) -> Arrangeme
                     _refuse_own_link(member, entry, directory, resolver)
             path = f"{real}/{base}" if real else base
             if entry.is_directory:
-                directories[path] = entry  # of several owners the last one says it, as with rpm
+                other = directories.get(path)
+                if other is not None and _directory(other) != _directory(entry):
+                    raise FileConflictError(
+                        f"The directory /{path} has another mode or owner in"
+                        f" {members[said_by[path]].name} than in {member.name}: rpm installs only"
+                        " one of them."
+                    )
+                directories[path] = entry
+                said_by[path] = number
             else:
                 _refuse_kind(member, entry, base)
                 owners.setdefault(path, []).append((number, index))
@@ -258,6 +267,10 @@ def _winner(
                 " rpm installs only one of them."
             )
     return preferred[-1]
+
+
+def _directory(entry: FileEntry) -> tuple[object, ...]:
+    return entry.mode, entry.user, entry.group
 
 
 def _content(entry: FileEntry) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -184,6 +185,38 @@ def test_packages_that_want_different_things_at_one_path_are_named(
         assert "/opt/a " in caught.value.what
         assert str(one.nevra) in caught.value.what
         assert str(other.nevra) in caught.value.what
+
+
+def test_packages_that_disagree_on_a_directory_are_named(tmp_path: Path, cache: Cache) -> None:
+    one = write_rpm(tmp_path / "a.rpm", [Directory("/opt")], name="one")
+    same = write_rpm(tmp_path / "b.rpm", [Directory("/opt")], name="same")
+    two = write_rpm(tmp_path / "c.rpm", [Directory("/opt", mode=0o040700)], name="two")
+    three = write_rpm(tmp_path / "d.rpm", [Directory("/opt", user="bin")], name="three")
+    compose([one, same], cache)
+    for other in (two, three):
+        with pytest.raises(FileConflictError) as caught:
+            compose([one, other], cache)
+        assert str(one.nevra) in caught.value.what
+        assert str(other.nevra) in caught.value.what
+
+
+def test_of_two_colours_the_64_bit_one_is_taken(tmp_path: Path, cache: Cache) -> None:
+    wide = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"64")], name="a", more={1140: (4, [2])})
+    small = write_rpm(tmp_path / "b.rpm", [File("/opt/a", b"32b")], name="b", more={1140: (4, [1])})
+    assert seen_in_layer(compose([wide, small], cache))["opt/a"].size == 2
+
+
+def test_a_hard_link_of_a_shared_path_comes_with_it(tmp_path: Path, cache: Cache) -> None:
+    links = [File("/opt/a", inode=9), File("/opt/b", b"both", inode=9)]
+    for file in links:
+        file.said_digest = hashlib.sha256(b"both").hexdigest()
+        file.said_size = 4
+    one = write_rpm(tmp_path / "a.rpm", links, name="one")
+    two = write_rpm(tmp_path / "b.rpm", [File("/opt/a", b"both")], name="two")
+    for packages in ([one], [one, two]):
+        found = seen_in_layer(compose(packages, cache))
+        assert found["opt/a"].content == found["opt/b"].content
+        assert found["opt/b"].size == 4
 
 
 def test_users_cannot_write_lines_of_their_own_into_passwd(tmp_path: Path, cache: Cache) -> None:
