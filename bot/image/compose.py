@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.distro import Cache, in_use, tidy
-from bot.image.layer import compose_layer
+from bot.image.layer import compose_layer, fetch_unread
 from bot.image.lock import ImageDescription, write_lock
 from bot.image.oci import (
     NAME,
@@ -61,6 +61,7 @@ def compose_images(
     """
     with in_use(cache):
         for image in images:
+            fetch_unread(image.packages, cache)
             check_signatures(image.packages, cache, keys or {})
         target = Layout(layout)
         manifests: list[Descriptor] = []

@@ -15,6 +15,7 @@ import zstandard
 from bot.distro import Cache, fetch_packages
 from bot.image.database import make_database
 from bot.image.fragment import cut_size, make_fragment, make_shared
+from bot.image.listing import has_listing
 from bot.image.parts import Part, PartSize, PartStore, SmallPart, small_part
 from bot.image.plan import LayerPlan, plan_layer
 from bot.image.selection import Selection
@@ -63,10 +64,20 @@ def compose_layer(
     that is at fault, SurroundingsError where something cannot be had.
     """
     store = PartStore(cache)
+    packages = tuple(packages)
+    fetch_unread(packages, cache)
     plan = plan_layer(packages, cache, selection, database=database)
     _fetch_missing(plan, cache, store)
     parts = _make_parts(plan, cache, store, jobs or os.cpu_count() or 1, progress)
     return Layer(plan.packages, parts, plan.time)
+
+
+def fetch_unread(packages: Iterable[Package], cache: Cache) -> None:
+    """Fetches, several at once, the packages whose header was never read.
+
+    Those have no fragment either: the whole file will be needed, and the header is in it.
+    """
+    _fetch((package for package in packages if not has_listing(package, cache)), cache)
 
 
 def header_size(
@@ -143,10 +154,12 @@ def _compressed(part: Part | SmallPart, compression: Compression) -> Iterator[by
 
 def _fetch_missing(plan: LayerPlan, cache: Cache, store: PartStore) -> None:
     """Fetches the packages whose fragments are not there, several at once."""
-    wanted = [
-        cut.package for cut in plan.cuts if cut.indexes and store.get(cut.key(plan.owners)) is None
-    ]
-    remote = [p for p in wanted if p.location and not p.location.url.startswith("file://")]
+    missing = (cut for cut in plan.cuts if cut.indexes and not store.get(cut.key(plan.owners)))
+    _fetch((cut.package for cut in missing), cache)
+
+
+def _fetch(packages: Iterable[Package], cache: Cache) -> None:
+    remote = [p for p in packages if p.location and not p.location.url.startswith("file://")]
     if remote:
         fetch_packages(remote, cache)
 

@@ -103,6 +103,15 @@ def listing(package: Package, cache: Cache) -> Listing:
     return _listing(location.checksum.lower(), cache.root, _Asked(package))
 
 
+def has_listing(package: Package, cache: Cache) -> bool:
+    """Whether the listing of a package is in the cache."""
+    return package.location is not None and _place(package.location.checksum, cache).exists()
+
+
+def _place(checksum: str, cache: Cache) -> Path:
+    return cache.addressed("listings", checksum.lower(), f"{_FORMAT}.json")
+
+
 class _Asked:
     """A package that is no part of a key of `lru_cache`: its checksum is."""
 
@@ -119,7 +128,7 @@ class _Asked:
 @lru_cache(maxsize=256)
 def _listing(checksum: str, root: Path, asked: _Asked) -> Listing:
     cache = Cache(root)
-    place = cache.addressed("listings", checksum, f"{_FORMAT}.json")
+    place = _place(checksum, cache)
     try:
         return _from_json(json.loads(place.read_bytes()))
     except (OSError, ValueError, TypeError, KeyError):
@@ -138,7 +147,7 @@ def forget_listing(package: Package, cache: Cache) -> None:
     """Removes what was kept of a package's header: the file itself has another one."""
     assert package.location is not None
     checksum = package.location.checksum.lower()
-    cache.addressed("listings", checksum, f"{_FORMAT}.json").unlink(missing_ok=True)
+    _place(checksum, cache).unlink(missing_ok=True)
     end = str(package.location.header_end)
     cache.addressed("headers", checksum, end).unlink(missing_ok=True)
     _listing.cache_clear()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from bot.distro import Cache, in_use
-from bot.image.layer import compose_layer
+from bot.image.layer import compose_layer, fetch_unread
 from bot.image.listing import listing
 from bot.image.selection import Selection, selected
 from bot.image.signature import KeyUrls, check_signatures
@@ -40,6 +40,7 @@ def layer_size(
     if packages is None:
         return None
     with in_use(cache):
+        fetch_unread(packages, cache)
         check_signatures(packages, cache, keys or {})
         return compose_layer(packages, cache, selection, database=database, jobs=jobs).size
 
