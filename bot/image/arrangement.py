@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bot.errors import ChangeError
 from bot.image.listing import FileEntry
-from bot.image.rpmheader import RefusedPackageError
+from bot.image.rpmheader import RefusedPackageError, printable
 
 _MAX_LINKS = 40
 # An OCI layer says by such names that a file of a lower layer is gone.
@@ -49,6 +49,9 @@ class Arrangement:
 
 class FileConflictError(ChangeError):
     """Two packages want different things at one path: rpm would refuse the transaction."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(printable(what))
 
 
 def arrange(members: Sequence[Member], besides: Sequence[str] = ()) -> Arrangement:

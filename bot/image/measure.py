@@ -9,6 +9,7 @@ from dataclasses import replace
 from bot.distro import Cache, in_use
 from bot.image.layer import compose_layer, fetch_unread
 from bot.image.listing import listing
+from bot.image.rpmheader import printable
 from bot.image.selection import Selection, selected
 from bot.image.signature import KeyUrls, check_signatures
 from bot.model import Closure, FileChange, LayerSize, Package
@@ -72,7 +73,9 @@ def file_changes(
             owner = new or old
             assert owner is not None
             changes.append(
-                FileChange(owner[0], path, old[1] if old else None, new[1] if new else None)
+                FileChange(
+                    owner[0], printable(path), old[1] if old else None, new[1] if new else None
+                )
             )
     return tuple(sorted(changes, key=lambda c: (-abs(c.delta), c.package, c.path)))
 

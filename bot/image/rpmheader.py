@@ -24,13 +24,18 @@ _INTEGERS = {2: (1, "B"), 3: (2, "H"), 4: (4, "I"), 5: (8, "Q")}
 _STRING, _BINARY, _STRINGS, _TRANSLATED = 6, 7, 8, 9
 
 
+def printable(text: str) -> str:
+    """A text of a header as it can be shown and stored: what is no UTF-8 becomes U+FFFD."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 class RefusedPackageError(ChangeError):
     """A package that must not, or cannot, become part of an image; `what` names it."""
 
     def __init__(self, package: str, why: str) -> None:
-        super().__init__(f"The package {package} is refused: {why}.")
         self.package = package
-        self.why = why
+        self.why = printable(why)
+        super().__init__(f"The package {package} is refused: {self.why}.")
 
 
 class Header:

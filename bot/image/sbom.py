@@ -10,6 +10,7 @@ from bot.distro import Cache
 from bot.image.listing import listing
 from bot.image.lock import ImageDescription
 from bot.image.oci import Attachment
+from bot.image.rpmheader import printable
 from bot.model import Package
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ def _component(package: Package, namespace: str, cache: Cache) -> Component:
         type=ComponentType.LIBRARY,
         bom_ref=str(nevra),
         purl=PackageURL("rpm", namespace, nevra.name, nevra.version_release, qualifiers),
-        description=found.summary or None,
-        licenses=[DisjunctiveLicense(name=found.license)] if found.license else [],
-        supplier=OrganizationalEntity(name=found.vendor) if found.vendor else None,
+        description=printable(found.summary) or None,
+        licenses=[DisjunctiveLicense(name=printable(found.license))] if found.license else [],
+        supplier=OrganizationalEntity(name=printable(found.vendor)) if found.vendor else None,
         hashes=hashes,
     )

@@ -80,7 +80,7 @@ def cpio(files: Sequence[File], *, extra: bytes = b"", trailer: bool = True) -> 
 
 
 def _cpio_entry(out: bytes, name: str, mode: int, inode: int, data: bytes) -> bytes:
-    raw = name.encode() + b"\0"
+    raw = name.encode("utf-8", "surrogateescape") + b"\0"
     fields = [inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(raw), 0]
     out += b"070701" + b"".join(b"%08x" % one for one in fields) + raw
     out += bytes(-len(out) % 4)

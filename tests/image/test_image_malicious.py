@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot.distro import Cache
-from bot.image import FileConflictError, RefusedPackageError, installed_size_nodocs
-from bot.model import Package
+from bot.image import (
+    FileConflictError,
+    ImageDescription,
+    RefusedPackageError,
+    compose_images,
+    file_changes,
+    installed_size_nodocs,
+)
+from bot.model import Closure, ImageKey, Package, SnapshotState
 from tests.image.crafted import Directory, File, Link, cpio, write_rpm
 from tests.image.layers import compose, seen_in_layer
 
@@ -217,6 +225,21 @@ def test_a_hard_link_of_a_shared_path_comes_with_it(tmp_path: Path, cache: Cache
         found = seen_in_layer(compose(packages, cache))
         assert found["opt/a"].content == found["opt/b"].content
         assert found["opt/b"].size == 4
+
+
+def test_names_that_are_no_utf_8_can_be_told_and_composed(tmp_path: Path, cache: Cache) -> None:
+    odd = "/opt/\udce4"
+    why = refused(write_rpm(tmp_path / "a.rpm", [File(odd, b"x", mode=0o020644)]), cache)
+    assert "/opt/\N{REPLACEMENT CHARACTER} is a device" in why
+    package = write_rpm(tmp_path / "b.rpm", [File(odd, b"x")], more={1014: (6, "\udce4")})
+    image = ImageDescription(
+        ImageKey("w", "e", "r", "x86_64"), SnapshotState("s", ()), (), (package,), database=False
+    )
+    composed = compose_images([image], cache, tmp_path / "image", tmp_path / "lock")
+    assert composed.digest.startswith("sha256:")
+    base = Closure(image.key, image.snapshot, "ok", ())
+    (change,) = file_changes(base, replace(base, packages=(package,)), cache)
+    assert change.path.encode() == "/opt/\N{REPLACEMENT CHARACTER}".encode()
 
 
 def test_users_cannot_write_lines_of_their_own_into_passwd(tmp_path: Path, cache: Cache) -> None:
