@@ -130,11 +130,18 @@ class Dispatcher:
     async def _about_pull(
         self, forge: Forge, event: PullRequestEvent, delivery: Delivery
     ) -> tuple[bool, str]:
-        async with self._locks[event.key]:
-            if event.wish == "stop":
+        if event.wish == "stop":
+            async with self._locks[event.key]:
                 stopped = await self._stop(event.key, "The pull request was closed.")
                 return True, f"{event.key} was closed: {stopped} runs stopped."
-            return await self._check(forge, event, delivery)
+        # Waiting for a forge that lags must not hold up the newer deliveries of the same one.
+        pull = await self._as_it_is_now(forge, event, delivery)
+        lock = self._locks[event.key]
+        behind = lock.locked()
+        async with lock:
+            if behind:
+                pull = await forge.pull_request(event.key)
+            return await self._check(event, delivery, pull)
 
     async def _about_other(
         self, forge: Forge, event: Event, delivery: Delivery
@@ -154,9 +161,8 @@ class Dispatcher:
         return False, "Comments are not read by this version."
 
     async def _check(
-        self, forge: Forge, event: PullRequestEvent, delivery: Delivery
+        self, event: PullRequestEvent, delivery: Delivery, pull: PullRequest
     ) -> tuple[bool, str]:
-        pull = await self._as_it_is_now(forge, event, delivery)
         key = event.key
         if not pull.open:
             stopped = await self._stop(key, "The pull request was closed.")

@@ -1,0 +1,56 @@
+"""A server or one more worker in a process of its own, on a forge that is real to it.
+
+Arguments: `server` or `worker`, the settings file. What is predicted and built is made up, after a
+moment of random length; the comment names the head commit.
+"""
+
+import asyncio
+import random
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parent))
+
+import conftest as support
+
+from bot.engine import CheckSteps, Engine
+from bot.forge import open_forges
+from bot.settings import load_settings
+from bot.web import Bot
+
+
+class Checker(support.FakeChecker):
+    def predict(self, job, git):
+        time.sleep(random.random() * 0.2)
+        return super().predict(job, git)
+
+    def finish(self, job, git):
+        time.sleep(random.random() * 0.2)
+        return super().finish(job, git)
+
+    def ask(self, job, git, asked):
+        return ()
+
+    def warm_up(self):
+        pass
+
+    def drop_idle(self):
+        return 0
+
+
+async def main() -> None:
+    role, file = sys.argv[1], Path(sys.argv[2])
+    settings = load_settings(file)
+    if role == "server":
+        bot = Bot(settings, Checker())
+        await bot.start()
+    else:
+        steps = CheckSteps(open_forges(settings), Checker(), settings)
+        await Engine(steps, settings, "worker").launch()
+    (file.parent / f"{role}-ready").touch()
+    await asyncio.Event().wait()
+
+
+asyncio.run(main())

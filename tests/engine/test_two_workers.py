@@ -1,0 +1,151 @@
+"""Two workers on one pull request that is pushed to again and again, while deliveries come late,
+in any order, and twice: one comment, the newest head's."""
+
+import asyncio
+import contextlib
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+import yaml
+
+from bot.demo.forge import CheckRun, Comment, CommitStatus, LocalForge, Pull
+from bot.demo.run.bot_process import free_port
+
+SCRIPT = Path(__file__).parent / "racing_bot.py"
+PUSHES = 20
+SECONDS = 120.0
+# Nobody listens at the hooks' address: the test sends the deliveries itself.
+
+
+def forge_settings(local: LocalForge, kind: str, home: Path) -> dict:
+    (home / "secret").write_text("s3cret-of-the-hook")
+    common = {"type": kind, "webhook_secrets": [{"file": "secret"}]}
+    if kind == "github":
+        app = local.add_app("minimize", hook_url="http://127.0.0.1:9/", secret="s3cret-of-the-hook")
+        app.events = ("pull_request",)
+        local.install(app, "rpms")
+        (home / "app.pem").write_text(app.private_key)
+        own = {"id": app.id, "private_key": {"file": "app.pem"}}
+        return {**common, "api_url": local.api_url, "app": own}
+    repository = local.state.repository("rpms/nginx")
+    assert repository is not None
+    local.set_role(repository, "minimize-bot", "write")
+    (home / "token").write_text(local.token("minimize-bot"))
+
+    local.gitlab.add_hook("http://127.0.0.1:9/", "s3cret-of-the-hook", events=("merge_request",))
+    return {**common, "api_url": local.url, "token": {"file": "token"}}
+
+
+@contextlib.contextmanager
+def processes(home: Path) -> Iterator[list[subprocess.Popen]]:
+    """The server and one more worker, until the test is over."""
+    made = []
+    with (home / "log").open("wb") as log:
+        for role in ("server", "worker"):
+            command = [sys.executable, str(SCRIPT), role, str(home / f"{role}.yaml")]
+            made.append(subprocess.Popen(command, stdout=log, stderr=log))
+            deadline = time.monotonic() + 60
+            while not (home / f"{role}-ready").exists():
+                assert made[-1].poll() is None, (home / "log").read_text()
+                assert time.monotonic() < deadline, (home / "log").read_text()
+                time.sleep(0.05)
+    try:
+        yield made
+    finally:
+        for process in made:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+
+
+@asynccontextmanager
+async def world(tmp_path: Path, kind: str) -> AsyncIterator[tuple[LocalForge, Pull, str]]:
+    async with LocalForge(tmp_path / "forge") as local:
+        repository = local.add_repository("rpms/nginx")
+        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        local.commit(repository, "topic", {"nginx.spec": "Name: nginx\n# 0\n"}, "0", start="main")
+        port = free_port()
+        forge = forge_settings(local, kind, tmp_path)
+        for role in ("server", "worker"):
+            settings = {
+                "listen": {"port": port},
+                "public_url": f"http://127.0.0.1:{port}",
+                "forges": {kind: forge},
+                "engine": {"executor_id": role, "predictions": 3, "builds": 2},
+                "repositories": [{"match": "*", "documents": ["demo"]}],
+            }
+            (tmp_path / f"{role}.yaml").write_text(yaml.safe_dump(settings))
+        (tmp_path / "config").mkdir()
+        pull = await local.open_pull(repository, "topic", user="jonas", title="t")
+        local.set_role(repository, "jonas", "write")
+        with processes(tmp_path):
+            yield local, pull, f"http://127.0.0.1:{port}/webhook/{kind}"
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+async def test_one_comment_stays_and_it_is_the_newest_heads(tmp_path: Path, kind: str) -> None:
+    chance = random.Random(4)
+    async with world(tmp_path, kind) as (local, pull, url), aiohttp.ClientSession() as session:
+
+        async def send(headers: dict, body: bytes, seconds: float) -> None:
+            await asyncio.sleep(seconds)
+            async with session.post(url, data=body, headers=headers) as answer:
+                assert answer.status == 202, await answer.text()
+
+        sending = []
+        for number in range(1, PUSHES + 1):
+            already = len(local.deliveries)
+            text = {"nginx.spec": f"Name: nginx\nRequires: perl\n# {number}\n"}
+            await local.push(pull.repository, "topic", text, "Again", user="jonas")
+            for delivery in local.deliveries[already:]:
+                for _ in range(2):
+                    late = chance.random() * 1.5
+                    sending.append(
+                        asyncio.ensure_future(send(delivery.headers, delivery.body, late))
+                    )
+            await asyncio.sleep(chance.random() * 0.3)
+        await asyncio.gather(*sending)
+        assert len(sending) == 2 * PUSHES
+        await quiet(local, pull)
+        (comment,) = local.state.comments_of(pull)
+        log = (tmp_path / "log").read_text()
+        assert pull.head_sha in comment.body, log
+        unfinished = [r.head_sha for r in local.state.check_runs if r.status != "completed"]
+        assert unfinished == [], log
+        made = local.state.statuses.get(pull.repository.id, [])
+        assert [s.sha for s in made if s.state in ("pending", "running")] == [], log
+        assert conclusion(local, pull) == "success", log
+
+
+def conclusion(local: LocalForge, pull: Pull) -> str | None:
+    """What the newest head's status says."""
+    runs = local.state.runs_of(pull.repository, pull.head_sha)
+    made = [s for s in local.state.statuses.get(pull.repository.id, []) if s.sha == pull.head_sha]
+    if runs:
+        return runs[-1].conclusion
+    return made[-1].state if made else None
+
+
+async def quiet(local: LocalForge, pull: Pull) -> None:
+    """Until the newest head is concluded and nothing has been written for two seconds."""
+    last = [time.monotonic()]
+    kinds = (CheckRun, Comment, CommitStatus)
+
+    def heard(change) -> None:
+        if isinstance(change.subject, kinds):
+            last[0] = time.monotonic()
+
+    local.state.listeners.append(heard)
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        still = time.monotonic() - last[0] > 2
+        if still and conclusion(local, pull) in ("success", "failure", "failed"):
+            return
+        await asyncio.sleep(0.1)
