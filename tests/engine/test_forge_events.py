@@ -1,0 +1,87 @@
+"""Re-run buttons, merge queues, pushes and bots: what the dispatcher and the runs make of them."""
+
+from dataclasses import replace
+
+import pytest
+
+from bot.forge import MergeGroupEvent, PullRequestKey, PushEvent, RerunEvent
+from bot.store import NewDelivery
+
+KEY = PullRequestKey("gh", "o/r", 7)
+SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
+
+
+async def told(bot, event) -> tuple[str, str]:
+    """What came of a delivery that carries `event`: its state and the reason."""
+    plain = bot.forge.event
+    bot.forge.event = lambda name, body: event
+    bot.deliveries += 1
+    made = NewDelivery("gh", "any", f"other-{bot.deliveries}", b"{}")
+    (receipt,) = bot.store.add_deliveries([made])
+    await bot.dispatcher.handle_new()
+    bot.forge.event = plain
+    (row,) = bot.store.rows("select state, reason from deliveries where id = ?", [receipt.id])
+    return row["state"], row["reason"]
+
+
+async def test_a_rerun_by_our_id_runs_the_check_again(bot) -> None:
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    (first,) = bot.checks()
+    state, _ = await told(bot, RerunEvent("gh", "o/r", first.id, head, "maria"))
+    assert state == "done"
+    await bot.settled()
+    assert [check.head_sha for check in bot.checks()] == [head, head]
+    assert len({check.id for check in bot.checks()}) == 2
+
+
+async def test_a_rerun_of_a_whole_suite_is_found_by_its_commit(bot) -> None:
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    state, _ = await told(bot, RerunEvent("gh", "o/r", None, head, "maria"))
+    assert state == "done"
+    await bot.settled()
+    assert len(bot.checks()) == 2
+
+
+@pytest.mark.parametrize(
+    ("repository", "check"), [("o/r", "somebody-elses"), ("other/r", None), ("other/r", "own")]
+)
+async def test_a_rerun_of_what_is_not_ours_is_ignored(bot, repository: str, check) -> None:
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    known = bot.checks()[0].id if check == "own" else check
+    state, reason = await told(bot, RerunEvent("gh", repository, known, head, "mallory"))
+    assert state == "ignored"
+    assert repository in reason
+    assert len(bot.checks()) == 1
+
+
+async def test_a_merge_queues_commit_gets_the_status_that_it_waits_for(bot) -> None:
+    event = MergeGroupEvent(KEY, "c" * 40, "refs/heads/main")
+    assert (await told(bot, event))[0] == "done"
+    ((sha, report),) = bot.forge.statuses
+    assert (sha, report.state) == ("c" * 40, "success")
+
+
+async def test_a_push_is_ignored_with_a_reason(bot) -> None:
+    event = PushEvent("gh", "o/r", "main", "a" * 40, "b" * 40)
+    state, reason = await told(bot, event)
+    assert (state, reason[:4]) == ("ignored", "main")
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+async def test_a_bots_pull_request_gets_the_status_and_the_comment_only_if_wanted(
+    bot, wanted: bool
+) -> None:
+    own = bot.settings.forges["gh"].model_copy(update={"comment_on_bots": wanted})
+    bot.settings.forges["gh"] = own
+    bot.forge.pull = replace(bot.forge.pull, author="renovate[bot]", author_is_bot=True)
+    bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    assert bool(bot.forge.comments) is wanted
+    assert bot.forge.states()[-1] == "success"
