@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.distro import Cache, in_use, tidy
+from bot.errors import SurroundingsError
 from bot.image.layer import compose_layer, fetch_unread
-from bot.image.lock import ImageDescription, write_lock
+from bot.image.lock import ImageDescription, Lock, write_lock
 from bot.image.oci import (
     NAME,
     Descriptor,
@@ -50,20 +52,23 @@ def compose_images(
     lock: Path,
     *,
     keys: KeyUrls | None = None,
+    expected: Lock | None = None,
     jobs: int | None = None,
     progress: Callable[[Package], None] | None = None,
 ) -> Composed:
     """Composes `images` (one for each architecture) into the OCI layout in the directory `layout`.
 
-    Packages of repositories that have `keys` must be signed by one of them.
+    Packages of repositories that have `keys` must be signed by one of them. Where the result is
+    another one than an `expected` lock says, what was there stays, and SurroundingsError says why.
     Raises ChangeError where a package is at fault, UsageError where the directory holds something
     else, SurroundingsError where something cannot be had or written.
     """
-    with in_use(cache):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(in_use(cache))
         for image in images:
             fetch_unread(image.packages, cache)
             check_signatures(image.packages, cache, keys or {})
-        target = Layout(layout)
+        target = stack.enter_context(Layout(layout))
         manifests: list[Descriptor] = []
         attached: list[Descriptor] = []
         composed: list[ComposedImage] = []
@@ -82,6 +87,12 @@ def compose_images(
             manifests.append(manifest)
             composed.append(ComposedImage(image, manifest.digest, manifest.media_type, layer.size))
         top = manifests[0] if len(manifests) == 1 else add_index(target, manifests)
+        if expected is not None and top.digest != expected.digest:
+            raise SurroundingsError(
+                f"The image is another one than its lock says: {top.digest}, not"
+                f" {expected.digest}.",
+                " ".join(expected.differences()),
+            )
         write_lock(lock, images, top.digest)
         named = {**top.more, "annotations": {NAME: images[0].key.workload}}
         target.finish(Descriptor(top.media_type, top.digest, top.size, named), attached)

@@ -13,7 +13,15 @@ from bot.image.database import rpm_version
 from bot.image.layer import Compression
 from bot.image.parts import FORMAT
 from bot.image.selection import Selection
-from bot.model import ImageKey, Location, Package, RepositoryState, SnapshotState, parse_nevra
+from bot.model import (
+    ARCHITECTURES,
+    ImageKey,
+    Location,
+    Package,
+    RepositoryState,
+    SnapshotState,
+    parse_nevra,
+)
 
 _VERSION = 1
 
@@ -164,6 +172,8 @@ def _description(data: Mapping[str, Any]) -> ImageDescription:
     compression = data["compression"]
     if compression not in ("gzip", "zstd"):
         raise ValueError(f"compression {compression!r}")
+    if data["arch"] not in ARCHITECTURES:
+        raise ValueError(f"architecture {data['arch']!r}")
     return ImageDescription(
         key=ImageKey(data["workload"], data["environment"], data["repository"], data["arch"]),
         snapshot=SnapshotState(

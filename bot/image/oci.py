@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -10,7 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from bot.errors import SurroundingsError, UsageError
 from bot.image.layer import Blob, Compression, Layer, write_blob
@@ -70,6 +71,7 @@ class Layout:
 
     Blobs appear whole, under their digests; `finish` puts a new index.json in the old one's place
     at once and removes what no image there needs any more. Killed before that, the old one stands.
+    While it is entered, other processes that want to write the same layout wait.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -84,11 +86,19 @@ class Layout:
                     "Name another directory with --output.",
                 )
             self._blobs.mkdir(parents=True, exist_ok=True)
+            self._handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(self._handle, fcntl.LOCK_EX)
             for leftover in self._blobs.glob(".new-*"):
                 leftover.unlink(missing_ok=True)
             _replace(layout, _json(_LAYOUT))
         except OSError as error:
             raise _unwritable(directory, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._handle)
 
     def add(self, media_type: str, content: bytes) -> Descriptor:
         """A blob of these bytes."""
@@ -149,7 +159,7 @@ def add_image(
         {
             "created": created,
             **platform,
-            "config": {"Env": [_PATH], "Cmd": None, "Labels": dict(sorted(labels.items()))},
+            "config": {"Env": [_PATH], "Labels": dict(sorted(labels.items()))},
             "rootfs": {"type": "layers", "diff_ids": [blob.diff_id]},
             "history": [{"created": created, "created_by": "minimize image"}],
         },

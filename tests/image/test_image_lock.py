@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
 from bot.distro import Cache, RefusedFileError
-from bot.errors import UsageError
+from bot.errors import SurroundingsError, UsageError
 from bot.image import (
     ImageDescription,
     Selection,
@@ -60,6 +61,36 @@ def test_a_package_that_is_another_one_than_the_lock_says_is_refused(
     assert not (tmp_path / "b" / "index.json").exists()
 
 
+def test_a_lock_with_another_digest_changes_nothing(tmp_path: Path, cache: Cache) -> None:
+    image = description(tmp_path)
+    lock_file = tmp_path / "image.lock"
+    compose_images([image], cache, tmp_path / "image", lock_file)
+    text = lock_file.read_text().replace('"rpm": null', '"rpm": "4.14.0"')
+    lock_file.write_text(text.replace(read_lock(lock_file).digest, "sha256:other"))
+    before = lock_file.read_text(), (tmp_path / "image" / "index.json").read_bytes()
+    lock = read_lock(lock_file)
+    with pytest.raises(SurroundingsError, match=r"not sha256:other.*rpm 4\.14\.0"):
+        compose_images(lock.images, cache, tmp_path / "image", lock_file, expected=lock)
+    assert (lock_file.read_text(), (tmp_path / "image" / "index.json").read_bytes()) == before
+
+
+def test_two_that_write_one_layout_do_so_one_after_the_other(tmp_path: Path, cache: Cache) -> None:
+    from bot.image.oci import Descriptor, Layout
+
+    first = Layout(tmp_path / "image")
+    blob = first.add("text/plain", b"first")
+    second: list[Layout] = []
+    other = threading.Thread(target=lambda: second.append(Layout(tmp_path / "image")))
+    other.start()
+    other.join(timeout=0.2)
+    assert second == []
+    with first:
+        first.finish(Descriptor(blob.media_type, blob.digest, blob.size))
+    other.join(timeout=20)
+    with second[0]:
+        pass
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"minimize-lock": 2}', '{"minimize-lock": 1, "images": []}', "\0"]
 )
@@ -71,7 +102,7 @@ def test_what_is_no_lock_file_is_refused(text: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("compression", "lzma"), ("arch", None), ("packages", [{}]), ("snapshot", 3)],
+    [("compression", "lzma"), ("arch", None), ("arch", "vax"), ("packages", [{}]), ("snapshot", 3)],
 )
 def test_a_lock_with_a_wrong_field_is_refused(
     field: str, value: object, tmp_path: Path, cache: Cache
