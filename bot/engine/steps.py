@@ -138,6 +138,7 @@ class CheckSteps:
             # Not evaluated: an earlier comment may still be true, so it is left.
             return {"stale": False, "comment": None}
         page = self.page_url(job)
+        found = with_log_addresses(found, page)
         if comment_needed(found):
             body = _marked(render_comment(found, page_url=page))
         elif await forge.find_comment(job.key, COMMENT_MARKER) is not None:
@@ -157,6 +158,18 @@ class CheckSteps:
             fetch_timeout=self._settings.limits.fetch_seconds,
         )
         return mirror, lambda: mirror.fetch(job.head_sha, job.base_sha, refs=source.refs)
+
+
+def with_log_addresses(result: CheckResult, page: str | None) -> CheckResult:
+    """`result` with the logs where the check's page has them; without a page there are none.
+
+    Where a log lies on this machine is nothing for a comment.
+    """
+    builds = (
+        replace(build, log=f"{page}/logs/{number}" if page and build.log else None)
+        for number, build in enumerate(result.builds)
+    )
+    return replace(result, builds=tuple(builds))
 
 
 def nothing_to_check(job: CheckJob, merge_base: str) -> Values:
