@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -40,6 +40,7 @@ LOG = logging.getLogger(__name__)
 STATUS_NAME = "minimize"
 _DESCRIPTION = 140  # characters of a commit status
 _TEXT = 65_000  # characters of a check run's summary; GitHub takes 65,535
+_INSTALLATIONS = ("installation", "installation_repositories")
 _ANNOTATIONS = 50  # that GitHub takes in one request
 _BASE_ROLES: Mapping[str, Role] = {"admin": "admin", "write": "write", "read": "read"}
 
@@ -88,7 +89,10 @@ class GitHub:
         """What an accepted delivery asks of us; its installation is remembered."""
         data = json.loads(body)
         named = installation_of(data)
-        if named is not None:
+        if event in _INSTALLATIONS:
+            # Uninstalled, suspended, other repositories or permissions: tokens of before are void.
+            self._auth.forget()
+        elif named is not None:
             self._auth.learn(*named)
         return parse_event(self._name, event, data)
 
@@ -204,14 +208,24 @@ class GitHub:
         await self._sessions.close()
 
     async def _client(self, repository: str) -> tuple[GitHubClient, str]:
+        plain = self._plain_client()
+
+        async def renew() -> str:
+            self._auth.forget(repository)
+            return await self._auth.token(plain, repository)
+
+        token = await self._auth.token(plain, repository)
+        return self._plain_client(renew if self._auth.is_app else None), token
+
+    def _plain_client(self, renew: Callable[[], Awaitable[str]] | None = None) -> GitHubClient:
         app_id, private_key = self._app or (None, None)
-        client = GitHubClient(
+        return GitHubClient(
             self._sessions.get(),
             api_url=self._settings.api_url,
             app_id=app_id,
             private_key=private_key,
+            renew=renew,
         )
-        return client, await self._auth.token(client, repository)
 
     def _path(self, key: PullRequestKey, rest: str) -> str:
         owner, _, name = key.repository.partition("/")
@@ -229,8 +243,7 @@ class GitHub:
     async def _own_comments(
         self, key: PullRequestKey, marker: str, *, first: bool = False
     ) -> list[Comment]:
-        client, _ = await self._client(key.repository)
-        login = (await self._auth.login(client)).lower()
+        login = (await self._auth.login(self._plain_client())).lower()
         found: list[Comment] = []
         async for item in self._pages(key, f"/issues/{key.number}/comments?per_page=100"):
             author = str((item.get("user") or {}).get("login") or "")

@@ -43,6 +43,9 @@ class TokenAuth:
             self._login = str(user["login"])
         return self._login
 
+    def forget(self, repository: str | None = None) -> None:
+        """There is no other token."""
+
     def learn(self, repository: str, installation: int) -> None:
         """A token knows no installations."""
 
@@ -87,6 +90,14 @@ class AppAuth:
             app: Any = await client.getitem("/app")
             self._login = f"{app['slug']}[bot]"
         return self._login
+
+    def forget(self, repository: str | None = None) -> None:
+        """Drops the token of a repository, or all: revoked, or its permissions have changed."""
+        if repository is None:
+            self._tokens.clear()
+            self._installations.clear()
+        else:
+            self._tokens.pop(repository, None)
 
     def learn(self, repository: str, installation: int) -> None:
         """Remembers the installation that a delivery named."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from weakref import WeakKeyDictionary
@@ -47,9 +47,12 @@ class GitHubClient(GitHubAPI):
         api_url: str,
         app_id: str | None = None,
         private_key: str | None = None,
+        renew: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
+        """`renew` gives another token for one that GitHub no longer knows, before its time."""
         super().__init__(USER_AGENT, base_url=api_url, app_id=app_id, private_key=private_key)
         self._session = session
+        self._renew = renew
 
     async def sleep(self, seconds: float) -> None:
         """Waits, as gidgethub asks for it."""
@@ -60,7 +63,12 @@ class GitHubClient(GitHubAPI):
     ) -> tuple[int, Mapping[str, str], bytes]:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return await self._once(method, url, headers, body)
+                answer = await self._once(method, url, headers, body)
+                if answer[0] != HTTPStatus.UNAUTHORIZED or self._renew is None:
+                    return answer
+                # Nothing was done, so this is safe for POST too; once, with a token of now.
+                renewed = {**headers, "authorization": f"token {await self._renew()}"}
+                return await self._once(method, url, renewed, body)
             except (aiohttp.ClientError, TimeoutError) as error:
                 if method not in _SAFE_AGAIN or attempt == _ATTEMPTS:
                     raise

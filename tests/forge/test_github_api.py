@@ -1,5 +1,6 @@
 """GitHub's REST API: one comment, one status, patience, and errors in our words."""
 
+import json
 import time
 
 import jwt
@@ -361,3 +362,38 @@ async def test_an_archived_repository_is_told_in_its_own_words(forge, tiny) -> N
     tiny.answer("POST", "/repos/o/r/issues/7/comments", (403, {}, said))
     with pytest.raises(ForgeRefusedError, match="archived"):
         await forge.put_comment(KEY, MARKER, MARKER)
+
+
+def issued(name: str) -> tuple:
+    later = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+    return 201, {}, {"token": name, "expires_at": later}
+
+
+async def test_a_token_that_was_revoked_is_renewed_once(app_forge, tiny) -> None:
+    path = "/repos/o/r/issues/comments/5/reactions"
+    tiny.answer("POST", "/app/installations/42/access_tokens", issued("first"), issued("second"))
+    tiny.answer("POST", path, (401, {}, {"message": "Bad credentials"}), (201, {}, {"id": 1}))
+    await app_forge.react(KEY, "5", "eyes")
+    used = [a for m, p, _, a in tiny.requests if (m, p) == ("POST", path)]
+    assert used == ["token first", "token second"]
+    # The new one is kept.
+    await app_forge.react(KEY, "5", "+1")
+    assert len(tiny.seen("POST", "/app/installations/42/access_tokens")) == 2
+
+
+async def test_credentials_that_never_work_are_refused_and_not_asked_for_ever(
+    app_forge, tiny
+) -> None:
+    tiny.answer("GET", PATH, (401, {}, {"message": "Bad credentials"}))
+    with pytest.raises(ForgeRefusedError):
+        await app_forge.pull_request(KEY)
+    assert len(tiny.seen("GET", PATH)) == 2
+
+
+async def test_other_permissions_of_the_installation_make_a_new_token(app_forge, tiny) -> None:
+    tiny.lists["/repos/o/r/pulls/7/files"] = []
+    await app_forge.changed_files(KEY)
+    changed = {"action": "new_permissions_accepted", "installation": {"id": 42}}
+    app_forge.event("installation", json.dumps(changed).encode())
+    await app_forge.changed_files(KEY)
+    assert len(tiny.seen("POST", "/app/installations/42/access_tokens")) == 2
