@@ -6,7 +6,7 @@ Colours follow the reader's light or dark preference (`theme` auto), or one of t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
@@ -27,22 +27,30 @@ _TILES = 60
 
 
 def size_chart(points: Sequence[Json], steps: Iterable[Json], *, theme: Theme = "auto") -> str:
-    """Installed size and package count over time, as stairs; each step says its cause."""
+    """Installed size over time, as stairs; each step says its cause and leads to it."""
+    return _curve("Installed size", points, steps, "installed_size", _size, theme)
+
+
+def packages_chart(points: Sequence[Json], steps: Iterable[Json], *, theme: Theme = "auto") -> str:
+    """The number of packages over time, as `size_chart`."""
+    return _curve("Packages", points, steps, "packages", _count, theme)
+
+
+def _curve(
+    title: str,
+    points: Sequence[Json],
+    steps: Iterable[Json],
+    figure: str,
+    words: Callable[[float | None], str],
+    theme: Theme,
+) -> str:
     causes = {step["run"]: step for step in steps}
     chart = pygal.DateTimeLine(
-        **_look(theme, 360),
-        x_label_rotation=0,
-        truncate_label=-1,
-        x_value_formatter=_day,
-        legend_at_bottom=True,
+        **_look(theme, 300), truncate_label=-1, x_value_formatter=_day, show_legend=False
     )
-    sizes = [(p, p["installed_size"]) for p in points]
-    counts = [(p, p["packages"]) for p in points]
-    days = _ticks([_time(p["evaluated"]) for p in points])
-    chart.x_labels = days
-    chart.add("Installed size", _stairs(sizes, causes), formatter=lambda v: _size(v[1]))
-    chart.add("Packages", _stairs(counts, causes), secondary=True, formatter=lambda v: _count(v[1]))
-    chart.value_formatter = _size
+    chart.x_labels = _ticks([_time(p["evaluated"]) for p in points])
+    chart.value_formatter = words
+    chart.add(title, _stairs([(p, p[figure]) for p in points], causes))
     return _svg(chart)
 
 
@@ -261,6 +269,7 @@ def _look(theme: Theme, height: int, *, tiles: bool = False) -> dict[str, Any]:
         "width": 960,
         "height": height,
         "margin": 8,
+        "margin_right": 44,
         "disable_xml_declaration": True,
         "no_data_text": "Nothing to draw yet",
         "show_minor_x_labels": True,

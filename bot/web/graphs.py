@@ -41,14 +41,20 @@ def closure_graph(packages: Iterable[Json], wanted: str) -> str:
 
 
 def chains_graph(chains: Iterable[Iterable[Json]], wanted: Iterable[str]) -> str:
-    """Chains merged into one graph; `wanted` are the NEVRAs to be marked."""
-    edges = [edge for chain in chains for edge in chain]
-    marked = set(wanted)
-    lines = []
-    for nevra in dict.fromkeys(n for e in edges for n in (e["from"], e["to"])):
-        lines.append(_node(nevra, "wanted" if nevra in marked else ""))
-    pairs = dict.fromkeys((e["from"], e["to"], e["capability"]) for e in edges)
-    lines += [_edge(source, target, need) for source, target, need in pairs]
+    """Chains (of one image or of several) merged into one graph by the packages' names.
+
+    `wanted` are the NEVRAs to be marked.
+    """
+    edges = [(_name(e["from"]), _name(e["to"]), e["capability"]) for c in chains for e in c]
+    marked = {_name(nevra) for nevra in wanted}
+    names = list(dict.fromkeys(name for edge in edges for name in edge[:2]))[:_MOST]
+    lines = [_node(name, "wanted" if name in marked else "") for name in names]
+    needs: dict[tuple[str, str], list[str]] = {}
+    for source, target, need in edges:
+        if source in names and target in names:
+            needs.setdefault((source, target), []).append(need)
+    for (source, target), texts in needs.items():
+        lines.append(_edge(source, target, ", ".join(dict.fromkeys(texts))))
     return _dot(_graph(lines))
 
 
@@ -95,12 +101,17 @@ def _graph(lines: list[str]) -> str:
 
 
 def _node(nevra: str, classes: str) -> str:
-    name = nevra.rsplit("-", 2)[0]
+    name = _name(nevra)
     about = f", class={_quoted(classes)}" if classes else ""
     return (
         f"{_quoted(nevra)} [label={_quoted(name)}, tooltip={_quoted(nevra)},"
         f' URL={_quoted(package_url(name))}, target="_top"{about}];'
     )
+
+
+def _name(nevra: str) -> str:
+    """The name in a NEVRA; a name alone is itself."""
+    return nevra.rsplit("-", 2)[0] if ":" in nevra else nevra
 
 
 def _edge(source: str, target: str, need: str) -> str:

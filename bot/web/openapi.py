@@ -67,7 +67,7 @@ _OPERATIONS = (
         shapes.Image,
         "One image: packages, history, steps and their causes, architectures.",
         ("date", "since", "window", "package"),
-        ("packages", "steps", "architectures", "objectives", "history"),
+        ("packages", "steps", "causes", "architectures", "objectives", "history"),
     ),
     _Operation(
         f"{_IMAGE}/compare",

@@ -94,7 +94,7 @@ class Pages:
                 text = self._templates.get_template(answer.template).render(
                     data=answer.json,
                     tables=answer.tables,
-                    here=_here(request.path, question.query),
+                    here=_here(request.rel_url.raw_path, question.query),
                     api=f"/api{request.rel_url.raw_path}{_query(question.query)}",
                     date=question.query.get("date", ""),
                     **answer.extra,
@@ -151,11 +151,10 @@ def _table(answer: Answer, question: Question) -> web.Response | None:
 
 def _here(path: str, query: Mapping[str, str]) -> Callable[..., str]:
     """Makes the address of this page with some values of its query changed."""
-    from urllib.parse import quote
 
     def here(**changes: Any) -> str:
         values = {**query, **changes}
-        return quote(path) + _query({n: str(v) for n, v in values.items() if v not in (None, "")})
+        return path + _query({n: str(v) for n, v in values.items() if v not in (None, "")})
 
     return here
 

@@ -41,6 +41,7 @@ class Pictures:
         """Each picture's address."""
         drawn: dict[str, Draw] = {
             f"{IMAGE}/size": _size,
+            f"{IMAGE}/packages": _packages,
             f"{IMAGE}/treemap": _treemap,
             f"{IMAGE}/architectures": _architectures,
             "/objectives/{id}/burn-down": _burn_down,
@@ -90,6 +91,11 @@ class Pictures:
 def _size(archive: Archive, question: Question, theme: Theme) -> str:
     found = answers.image(archive, question).json
     return charts.size_chart(found["history"], found["steps"], theme=theme)
+
+
+def _packages(archive: Archive, question: Question, theme: Theme) -> str:
+    found = answers.image(archive, question).json
+    return charts.packages_chart(found["history"], found["steps"], theme=theme)
 
 
 def _treemap(archive: Archive, question: Question, theme: Theme) -> str:

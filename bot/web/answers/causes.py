@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bot.web.links import image_url, key_of, package_url
@@ -45,6 +45,24 @@ def blame(about: Mapping[str, Any]) -> str:
     """Who it was: a pull request, the distribution, the configuration."""
     pull = about["pull_request"]
     return f"pull request {pull['repository']}#{pull['number']}" if pull else about["kind"]
+
+
+def steps_table(steps: Sequence[Json]) -> Table:
+    """An image's steps, each with its largest cause; the pull request that it was is linked."""
+    columns = (
+        Column("evaluated", "When (UTC)", "time", link=_then),
+        Column("known_delta", "Bytes", "delta"),
+        Column("packages_delta", "Packages", "change"),
+        Column("cause", "Cause", value=in_words, link=step_url, also=_way),
+    )
+    return Table("Steps and their causes", columns, steps)
+
+
+def step_url(step: Row) -> str | None:
+    """The pull request that a step's largest cause is laid to."""
+    cause = largest(step)
+    pull = cause["cause"]["pull_request"] if cause else None
+    return safe_url(pull) if pull else None
 
 
 def cause_rows(steps: Iterable[Mapping[str, Any]]) -> list[Json]:
@@ -112,6 +130,11 @@ def safe_url(row: Row) -> str | None:
     """The URL of a row, if it is one of the web."""
     url = row["url"]
     return url if url and url.startswith(("https://", "http://")) else None
+
+
+def _way(step: Row) -> str | None:
+    cause = largest(step)
+    return chain_words(cause["cause"]["chain"]) if cause else None
 
 
 def _then(row: Row) -> str:

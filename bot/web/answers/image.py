@@ -12,7 +12,7 @@ from bot.objectives import Graph
 from bot.objectives.jsonform import evaluation_json, standing_json, step_json
 from bot.store.history import Contents, Evaluation, Member
 from bot.web.answers.answer import Answer, Archive
-from bot.web.answers.causes import cause_rows, causes_table
+from bot.web.answers.causes import cause_rows, causes_table, steps_table
 from bot.web.answers.objectives import standing_rows, standings_table
 from bot.web.links import image_url, key_of, package_url
 from bot.web.questions import Question, missing
@@ -56,9 +56,8 @@ def image(archive: Archive, question: Question) -> Answer:
     }
     tables = {
         "packages": _packages_table(json["packages"] or (), key, date),
-        "steps": causes_table(
-            "Steps and their causes", cause_rows(json["steps"]), with_image=False
-        ),
+        "steps": steps_table(json["steps"]),
+        "causes": causes_table("Every cause", cause_rows(json["steps"]), with_image=False),
         "architectures": _architectures_table(json["architectures"], date),
         "objectives": standings_table("Objectives", standing_rows(standings), with_image=False),
         "history": _history_table(json["history"], key),

@@ -11,7 +11,7 @@ from bot.store import CheckRecord
 from bot.store.history import Run
 from bot.store.history.across import Mover
 from bot.web.answers.answer import Answer, Archive
-from bot.web.answers.causes import cause_rows, causes_table, in_words, largest
+from bot.web.answers.causes import cause_rows, causes_table, in_words, step_url
 from bot.web.answers.objectives import standing_rows, standings_table
 from bot.web.links import image_url, key_of
 from bot.web.questions import Question
@@ -105,13 +105,7 @@ def _movers_table(movers: list[Json]) -> Table:
             "cause",
             "Largest cause of the last step",
             value=lambda row: in_words(row["last_step"]) if row["last_step"] else "",
-            link=lambda row: _cause_url(row["last_step"]),
+            link=lambda row: step_url(row["last_step"]) if row["last_step"] else None,
         ),
     )
     return Table("Biggest movers of the week", columns, movers)
-
-
-def _cause_url(step: Json | None) -> str | None:
-    cause = largest(step) if step else None
-    url = ((cause or {}).get("cause", {}).get("pull_request") or {}).get("url", "")
-    return url if url.startswith(("https://", "http://")) else None
