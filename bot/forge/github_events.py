@@ -118,7 +118,7 @@ def _pull_request(forge: str, data: Mapping[str, Any]) -> Event:
     key = PullRequestKey(forge, str(data["repository"]["full_name"]), int(pull["number"]))
     head = str(pull["head"]["sha"])
     if action == "closed":
-        return PullRequestEvent(key, "stop", head, action)
+        return PullRequestEvent(key, "stop", head, action, str(pull.get("merged_at") or ""))
     if action == "edited" and "base" in (data.get("changes") or {}):
         return PullRequestEvent(key, "check", head, "edited (base)")
     if action in _CHECKED:

@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -217,13 +218,22 @@ def _merge_request(forge: str, data: Mapping[str, Any]) -> Event:
     head = str((about.get("last_commit") or {}).get("id") or "")
     action = str(about.get("action") or "")
     if action in ("close", "merge"):
-        return PullRequestEvent(key, "stop", head, "closed")
+        merged = _rfc3339(str(about.get("updated_at") or "")) if action == "merge" else ""
+        return PullRequestEvent(key, "stop", head, "closed", merged)
     if not head:
         return IgnoredEvent("The merge request has no commits.")
     changed = _updated(data) if action == "update" else _STARTED.get(action)
     if changed is None:
         return IgnoredEvent(f"The action {action or 'none'} of a merge request changes no package.")
     return PullRequestEvent(key, "check", head, changed)
+
+
+def _rfc3339(text: str) -> str:
+    """A hook's time, `2026-01-02 03:04:05 UTC` or already RFC 3339, as the latter in UTC."""
+    if not text:
+        return ""
+    at = datetime.fromisoformat(text.replace(" UTC", "+00:00"))
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _updated(data: Mapping[str, Any]) -> str | None:
@@ -245,6 +255,8 @@ def _note(forge: str, data: Mapping[str, Any]) -> Event:
         return IgnoredEvent("The note is on no merge request.")
     if note.get("system"):
         return IgnoredEvent("The note is GitLab's own.")
+    if note.get("internal") or data.get("event_type") == "confidential_note":
+        return IgnoredEvent("The note is internal: an answer would be public.")
     request = data["merge_request"]
     user = str(data["user"]["username"])
     # `user` made this version; a note of another's that was edited names its author by id alone.

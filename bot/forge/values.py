@@ -128,12 +128,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestEvent:
-    """Something happened to a pull request: `check` it again, or `stop` (it was closed)."""
+    """Something happened to a pull request: `check` it again, or `stop` (it was closed).
+
+    `merged` is when it was merged, RFC 3339 in UTC; empty if it was not.
+    """
 
     key: PullRequestKey
     wish: Literal["check", "stop"]
     head_sha: str
     action: str
+    merged: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,13 @@ def test_pull_request_actions_ask_for_a_check_or_a_stop(data: dict, wish: str) -
     assert event.head_sha == "a" * 40
 
 
+def test_a_merge_is_told_with_its_time() -> None:
+    pull = {**PULL["pull_request"], "merged_at": "2026-01-02T03:04:05Z"}
+    event = parse_event("gh", "pull_request", {**PULL, "action": "closed", "pull_request": pull})
+    assert isinstance(event, PullRequestEvent)
+    assert event.merged == "2026-01-02T03:04:05Z"
+
+
 @pytest.mark.parametrize("data", [{"action": "labeled"}, {"action": "edited", "changes": {}}])
 def test_other_actions_are_ignored_with_a_reason(data: dict) -> None:
     event = parse_event("gh", "pull_request", {**PULL, **data})

@@ -194,6 +194,19 @@ def test_merge_requests_of_nested_groups(payload: dict, wish: str, action: str) 
     assert str(event.key) == "gl:acme/tools/nginx#7"
 
 
+def test_a_merge_is_told_with_its_time_and_a_close_without_one() -> None:
+    merged = parse_event("gl", "merge_request", merge_request("merge"))
+    assert isinstance(merged, PullRequestEvent)
+    assert merged.merged == "2026-01-02T03:04:05Z"
+    later = {"updated_at": "2026-01-02T05:04:05.123+02:00"}
+    merged = parse_event("gl", "merge_request", merge_request("merge", about=later))
+    assert isinstance(merged, PullRequestEvent)
+    assert merged.merged == "2026-01-02T03:04:05Z"
+    closed = parse_event("gl", "merge_request", merge_request("close"))
+    assert isinstance(closed, PullRequestEvent)
+    assert closed.merged == ""
+
+
 @pytest.mark.parametrize(
     "payload",
     [
@@ -208,6 +221,8 @@ def test_merge_requests_of_nested_groups(payload: dict, wish: str, action: str) 
         note("Commit"),
         note("Snippet"),
         note(system=True),
+        note(internal=True),
+        {**note(), "event_type": "confidential_note"},
         push(ref="refs/tags/v1"),
         PIPELINE,
         {"object_kind": "tag_push", "ref": "refs/tags/v1"},
