@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from bot.check.evidence import Sides
 from bot.check.images import Found, Rules
 from bot.check.objectives import evaluate_objectives
-from bot.distro import Cache
+from bot.distro import Cache, key_urls
 from bot.errors import MinimizeError
 from bot.image import Selection, file_changes, layer_size, selection_of
 from bot.model import Closure, FileChange, ImageKey, LayerSize, Overlay, Package
@@ -71,6 +71,9 @@ def _layer(
             selection=_selection(rules, closure.key),
             database=environment.rpmdb == "keep",
             stand_in=stand_in,
+            keys=key_urls(
+                rules.configuration.repositories[closure.key.repository], closure.key.arch
+            ),
         )
     except MinimizeError as error:
         notes.append(f"{closure.key.arch}: the layer was not composed: {error.what}")
