@@ -47,6 +47,11 @@ def measure(
             base=replace(image.result.base, layer=base),
             head=replace(image.result.head, layer=head),
         )
+        if head is not None and result.evidence in ("predicted", "transferred"):
+            notes.append(
+                f"Layers: packages that are {result.evidence} weigh what their published files"
+                " weigh."
+            )
         if base is not None and head is not None:
             result = replace(result, files=_moved_files(image, rules, cache, stand_in))
         result = replace(
