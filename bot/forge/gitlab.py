@@ -20,7 +20,13 @@ from bot.errors import UsageError
 from bot.forge.events import Event
 from bot.forge.gitlab_client import GitLabClient
 from bot.forge.gitlab_events import HookSecrets, accept, is_bot_name, parse_event, project_of
-from bot.forge.gitlab_status import ALONE, of_comment, status_fields, with_status
+from bot.forge.gitlab_status import (
+    ALONE,
+    next_status,
+    of_comment,
+    status_fields,
+    with_status,
+)
 from bot.forge.values import (
     Comment,
     ForgeError,
@@ -210,8 +216,9 @@ class GitLab:
                 fields["ref"] = str(merge.source_branch)
             commit = client.projects.get(source, lazy=True).commits.get(sha, lazy=True)
             try:
-                if not _has_status(commit, fields):
-                    commit.statuses.create(fields)
+                wanted = next_status(_newest_status(commit), fields)
+                if wanted is not None:
+                    commit.statuses.create(wanted)
             except (GitlabGetError, GitlabCreateError, GitlabHttpError) as error:
                 if _SAME_STATE.search(str(error)):
                     return "set"
@@ -363,16 +370,12 @@ class GitLab:
         await self.put_comment(key, COMMENT_MARKER, ALONE)
 
 
-def _has_status(commit: Any, fields: Mapping[str, Any]) -> bool:
-    """Whether the newest status of ours says this already: the same again would be refused."""
+def _newest_status(commit: Any) -> Mapping[str, Any] | None:
+    """The newest status of ours on a commit, or None."""
     wanted = {"name": STATUS_NAME, "all": "true"}
     listed = commit.statuses.list(iterator=True, query_parameters=wanted)
     newest = max(listed, key=lambda s: int(s.id), default=None)
-    if newest is None:
-        return False
-    said = {"state": newest.status, "description": newest.description}
-    said["target_url"] = newest.target_url
-    return all(said[name] == fields.get(name) for name in said)
+    return None if newest is None else dict(newest.attributes)
 
 
 def _delete(note: Any) -> None:

@@ -7,13 +7,14 @@ keeps it while it is about that commit.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from bot.forge.values import StatusReport
 from bot.report import COMMENT_MARKER
 
 _DESCRIPTION = 255  # characters that GitLab takes
-_STATES = {"pending": "running", "success": "success", "failure": "failed", "neutral": "success"}
+_STATES = {"pending": "pending", "success": "success", "failure": "failed", "neutral": "success"}
 _WORDS = {
     "pending": "is running",
     "success": "succeeded",
@@ -39,6 +40,21 @@ def status_fields(report: StatusReport, name: str) -> dict[str, Any]:
     if report.url:
         fields["target_url"] = report.url
     return fields
+
+
+def next_status(
+    newest: Mapping[str, Any] | None, fields: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """What to send so that the status says `fields`; None if `newest` says so already.
+
+    GitLab takes a new text only with a new state: what is pending and has more to tell runs.
+    """
+    if newest is None:
+        return dict(fields)
+    same_text = all(newest.get(n) == fields.get(n) for n in ("description", "target_url"))
+    if fields["state"] == "pending" and newest["status"] in ("pending", "running"):
+        return None if same_text else {**fields, "state": "running"}
+    return None if same_text and newest["status"] == fields["state"] else dict(fields)
 
 
 def status_line(sha: str, report: StatusReport) -> str:
