@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import pygal
@@ -45,7 +45,7 @@ def _curve(
     theme: Theme,
 ) -> str:
     causes = {step["run"]: step for step in steps}
-    chart = pygal.DateTimeLine(
+    chart = pygal.XY(
         **_look(theme, 300), truncate_label=-1, x_value_formatter=_day, show_legend=False
     )
     chart.x_labels = _ticks([_time(p["evaluated"]) for p in points])
@@ -127,7 +127,7 @@ def movers_chart(rows: Sequence[Json], *, theme: Theme = "auto") -> str:
 
 def objective_chart(objective: Json, metric: str, *, theme: Theme = "auto") -> str:
     """The burn-down of one metric: values over time, the limit, and the way to the target."""
-    chart = pygal.DateTimeLine(
+    chart = pygal.XY(
         **_look(theme, 380),
         truncate_label=-1,
         x_value_formatter=_day,
@@ -212,16 +212,17 @@ def _count(value: float | None) -> str:
     return "" if value is None else f"{value:,.0f}"
 
 
-def _time(text: str) -> datetime:
+def _time(text: str) -> float:
+    """Seconds since 1970; a date alone is its first second."""
     found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
-def _day(value: Any) -> str:
-    return value.strftime("%Y-%m-%d") if isinstance(value, date) else str(value)[:10]
+def _day(value: float) -> str:
+    return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d")
 
 
-def _ticks(times: Sequence[datetime]) -> list[datetime]:
+def _ticks(times: Sequence[float]) -> list[float]:
     """Six moments from the first to the last, for the axis."""
     if not times:
         return []

@@ -14,11 +14,14 @@ from bot.web.shapes import Shape
 Json = dict[str, Any]
 _IMAGE = "/api/images/{repository}/{environment}/{workload}/{arch}"
 _DATE = {
-    "type": "string",
-    "pattern": r"^(\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?Z)?)?$",
+    "anyOf": [
+        {"type": "string", "format": "date"},
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "maxLength": 0},
+    ],
     "examples": ["2027-03-01", "2027-03-01T12:00:00Z"],
 }
-_TEXT = {"type": "string", "maxLength": 200}
+_TEXT = {"type": "string"}
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 _SCHEMAS = {"date": _DATE, "since": _DATE, "from": _DATE, "to": _DATE}
 _NUMBERS = ("offset", "limit")
@@ -147,10 +150,10 @@ def _get(operation: _Operation) -> Json:
         told.append(_parameter("table", "query", {"type": "string", "enum": [*operation.tables]}))
         content["text/csv"] = {"schema": {"type": "string"}}
     wrong = {"application/json": {"schema": _ref(shapes.Problem)}}
-    answers: Json = {
-        "200": {"description": "The answer.", "content": content},
-        "400": {"description": "A value of the query is not what it should be.", "content": wrong},
-    }
+    answers: Json = {"200": {"description": "The answer.", "content": content}}
+    if any(parameter["in"] == "query" for parameter in told):
+        meaning = "A value of the query is not what it should be."
+        answers["400"] = {"description": meaning, "content": wrong}
     if names:
         answers["404"] = {"description": "There is no such thing.", "content": wrong}
     return {"summary": operation.summary, "parameters": told, "responses": answers}

@@ -136,14 +136,13 @@ def age_words(seconds: int | None) -> str:
 
 def _table(answer: Answer, question: Question) -> web.Response | None:
     """One of the answer's tables as CSV, if that is asked for; 400 if there is no such."""
-    format_ = question.text("format")
-    if not format_:
-        return None
-    if format_ != "csv":
-        raise web.HTTPBadRequest(text="format can be csv; JSON is under /api.")
-    wanted = question.text("table") or next(iter(answer.tables))
-    if wanted not in answer.tables:
+    wanted = question.query.get("table", next(iter(answer.tables), ""))
+    if "table" in question.query and wanted not in answer.tables:
         raise web.HTTPBadRequest(text=f"table can be {', '.join(answer.tables)}.")
+    if "format" not in question.query:
+        return None
+    if question.query["format"] != "csv" or wanted not in answer.tables:
+        raise web.HTTPBadRequest(text="format can be csv; JSON is under /api.")
     answered = web.Response(text=to_csv(answer.tables[wanted]), content_type="text/csv")
     answered.headers["Content-Disposition"] = f'inline; filename="{wanted}.csv"'
     return answered

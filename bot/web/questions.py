@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from aiohttp import web
 
 from bot.model import ImageKey
 
-_DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?Z)?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_TIME = re.compile(r"[-\dT:.]+(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+_FIRST = "1970-01-01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,12 @@ class Question:
         text = self.query.get(name) or None
         if text is None:
             return None
-        if not _is_moment(text):
+        moment = _moment(text)
+        if moment is None:
             raise web.HTTPBadRequest(
                 text=f"{name} is no date: write 2027-03-01, or 2027-03-01T12:00:00Z."
             )
-        return text
+        return moment
 
     def number(self, name: str, default: int = 0, most: int = 999_999_999) -> int:
         """A whole number, not below 0, not above `most`."""
@@ -55,12 +58,18 @@ class Question:
         return self.query.get(name, "").strip()[:200]
 
 
-def _is_moment(text: str) -> bool:
+def _moment(text: str) -> str | None:
+    """A date as it is, a time in UTC; null if it is neither. Nothing was before 1970."""
     try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return _DATE.fullmatch(text) is not None
+        found = datetime.fromisoformat(text)
+        if _DATE.fullmatch(text):
+            return max(text, _FIRST)
+        if not _TIME.fullmatch(text):
+            return None
+        moment = found.astimezone(UTC)
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment.year >= 1970 else _FIRST
+    except (ValueError, OverflowError):
+        return None
 
 
 def missing(what: str) -> web.HTTPNotFound:
