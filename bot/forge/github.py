@@ -41,6 +41,7 @@ STATUS_NAME = "minimize"
 _DESCRIPTION = 140  # characters of a commit status
 _TEXT = 65_000  # characters of a check run's summary; GitHub takes 65,535
 _INSTALLATIONS = ("installation", "installation_repositories")
+_ATTEMPTS = 4
 _ANNOTATIONS = 50  # that GitHub takes in one request
 _BASE_ROLES: Mapping[str, Role] = {"admin": "admin", "write": "write", "read": "read"}
 
@@ -207,7 +208,9 @@ class GitHub:
         """Closes the connections."""
         await self._sessions.close()
 
-    async def _client(self, repository: str) -> tuple[GitHubClient, str]:
+    async def _client(
+        self, repository: str, *, attempts: int = _ATTEMPTS
+    ) -> tuple[GitHubClient, str]:
         plain = self._plain_client()
 
         async def renew() -> str:
@@ -215,9 +218,11 @@ class GitHub:
             return await self._auth.token(plain, repository)
 
         token = await self._auth.token(plain, repository)
-        return self._plain_client(renew if self._auth.is_app else None), token
+        return self._plain_client(renew if self._auth.is_app else None, attempts), token
 
-    def _plain_client(self, renew: Callable[[], Awaitable[str]] | None = None) -> GitHubClient:
+    def _plain_client(
+        self, renew: Callable[[], Awaitable[str]] | None = None, attempts: int = _ATTEMPTS
+    ) -> GitHubClient:
         app_id, private_key = self._app or (None, None)
         return GitHubClient(
             self._sessions.get(),
@@ -225,6 +230,7 @@ class GitHub:
             app_id=app_id,
             private_key=private_key,
             renew=renew,
+            attempts=attempts,
         )
 
     def _path(self, key: PullRequestKey, rest: str) -> str:
@@ -256,7 +262,8 @@ class GitHub:
     async def _edit(self, key: PullRequestKey, comment: Comment, body: str) -> Comment:
         if comment.body == body:
             return comment
-        client, token = await self._client(key.repository)
+        # No second try here: whoever waited must look at the head again before writing its text.
+        client, token = await self._client(key.repository, attempts=1)
         return _comment(
             await client.patch(
                 self._path(key, f"/issues/comments/{comment.id}"),

@@ -48,11 +48,14 @@ class GitHubClient(GitHubAPI):
         app_id: str | None = None,
         private_key: str | None = None,
         renew: Callable[[], Awaitable[str]] | None = None,
+        attempts: int = _ATTEMPTS,
     ) -> None:
-        """`renew` gives another token for one that GitHub no longer knows, before its time."""
+        """`renew` gives another token for one that GitHub no longer knows, before its time;
+        `attempts` is how often a request is tried at most."""
         super().__init__(USER_AGENT, base_url=api_url, app_id=app_id, private_key=private_key)
         self._session = session
         self._renew = renew
+        self._attempts = attempts
 
     async def sleep(self, seconds: float) -> None:
         """Waits, as gidgethub asks for it."""
@@ -61,7 +64,7 @@ class GitHubClient(GitHubAPI):
     async def _request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
     ) -> tuple[int, Mapping[str, str], bytes]:
-        for attempt in range(1, _ATTEMPTS + 1):
+        for attempt in range(1, self._attempts + 1):
             try:
                 answer = await self._once(method, url, headers, body)
                 if answer[0] != HTTPStatus.UNAUTHORIZED or self._renew is None:
@@ -70,7 +73,7 @@ class GitHubClient(GitHubAPI):
                 renewed = {**headers, "authorization": f"token {await self._renew()}"}
                 return await self._once(method, url, renewed, body)
             except (aiohttp.ClientError, TimeoutError) as error:
-                if method not in _SAFE_AGAIN or attempt == _ATTEMPTS:
+                if method not in _SAFE_AGAIN or attempt == self._attempts:
                     raise
                 LOG.info("%s %s: %s, again", method, url, type(error).__name__)
                 await self.sleep(0.5 * 2**attempt)
@@ -102,7 +105,7 @@ class GitHubClient(GitHubAPI):
         self, *, method: str, url: str, exception: gidgethub.HTTPException, attempt: int
     ) -> bool:
         """Whether to ask again, after having waited: GitHub says how long, or it is a 5xx."""
-        if attempt >= _ATTEMPTS:
+        if attempt >= self._attempts:
             return False
         wait = _wait_asked_for(exception)
         if wait is None:

@@ -200,7 +200,8 @@ class GitLab:
         if not await self._ask(doing, look):
             # It may have been written although the answer was lost: not again without looking.
             await self._ask(doing, create, again=False)
-        return await self._ask(doing, settle)
+        # No second try here: whoever waited must look at the head again before writing its text.
+        return await self._client.ask(doing, settle, attempts=1)
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """A commit status; where the commit (a fork's) cannot take one, a line of the comment."""

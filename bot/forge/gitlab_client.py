@@ -55,14 +55,22 @@ class GitLabClient:
         self._own = threading.local()
         self._threads = ThreadPoolExecutor(_THREADS, "gitlab")
 
-    async def ask(self, doing: str, call: Callable[[gitlab.Gitlab], T], *, again: bool = True) -> T:
+    async def ask(
+        self,
+        doing: str,
+        call: Callable[[gitlab.Gitlab], T],
+        *,
+        again: bool = True,
+        attempts: int = _ATTEMPTS,
+    ) -> T:
         """What `call` gives, run in a thread; errors are ForgeError and its kin.
 
         `again`: whether asking once more is safe though the first time may have been done. What
-        was refused for being too much (429) was not done, so that is asked again always.
+        was refused for being too much (429) was not done, so that is asked again always, up to
+        `attempts` times in all.
         """
         loop = asyncio.get_running_loop()
-        for attempt in range(1, _ATTEMPTS + 1):
+        for attempt in range(1, attempts + 1):
             try:
                 return await loop.run_in_executor(self._threads, self._run, doing, call)
             except (ForgeRefusedError, ForgeGoneError):
@@ -70,7 +78,7 @@ class GitLabClient:
             except ForgeError as error:
                 limited = error.wait > 0
                 wait = error.wait or 2.0 ** (attempt - 1)
-                if attempt == _ATTEMPTS or wait > _LONGEST_WAIT or not (again or limited):
+                if attempt == attempts or wait > _LONGEST_WAIT or not (again or limited):
                     raise
                 LOG.info("GitLab, again in %.0f s: %s", wait, error.what)
                 await self._sleep(wait)

@@ -239,6 +239,18 @@ async def test_a_broken_forge_is_asked_again_for_reading_but_not_for_writing(
     assert len(tiny.seen("POST", "/repos/o/r/issues/7/comments")) == 1
 
 
+async def test_an_edit_that_failed_is_left_to_who_looks_at_the_head_again(
+    forge, tiny, waits
+) -> None:
+    tiny.lists["/repos/o/r/issues/7/comments"] = [comment(5, "minimize-bot", MARKER + "old")]
+    for status, headers in ((502, {}), (403, {"Retry-After": "7"})):
+        tiny.answer("PATCH", "/repos/o/r/issues/comments/5", (status, headers, {}))
+        with pytest.raises(ForgeError):
+            await forge.put_comment(KEY, MARKER, MARKER + "new")
+    assert waits == []
+    assert len(tiny.seen("PATCH", "/repos/o/r/issues/comments/5")) == 2
+
+
 async def test_a_long_rate_limit_is_left_to_the_engine(forge, tiny, waits) -> None:
     reset = {"X-RateLimit-Limit": "1", "X-RateLimit-Remaining": "0"}
     reset["X-RateLimit-Reset"] = str(int(time.time()) + 900)

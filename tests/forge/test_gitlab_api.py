@@ -329,6 +329,15 @@ async def test_a_broken_forge_is_asked_again_for_reading_but_not_for_writing(wor
     assert len(world.asked("POST", "/notes")) == 1
 
 
+async def test_an_edit_that_failed_is_left_to_who_looks_at_the_head_again(world: World) -> None:
+    await world.gitlab.put_comment(world.key, MARKER, MARKER)
+    for status, headers in ((502, {}), (429, {"Retry-After": "7"})):
+        world.local.fail_next("/notes", status, method="PUT", headers=headers)
+        with pytest.raises(ForgeError):
+            await world.gitlab.put_comment(world.key, MARKER, f"{MARKER} new")
+    assert world.waits == []
+
+
 @pytest.mark.parametrize(
     ("status", "error"),
     [
