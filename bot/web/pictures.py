@@ -7,6 +7,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 import pygaljs
@@ -168,7 +169,7 @@ def _theme(question: Question) -> Theme:
 def _policy(svg: str) -> str:
     """What a drawing may do: its own styles, our tooltips, and the one script that sets them up."""
     hashes = (
-        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        base64.b64encode(hashlib.sha256(unescape(script).encode()).digest()).decode()
         for script in _SCRIPT.findall(svg)
     )
     scripts = " ".join(["'self'", *(f"'sha256-{one}'" for one in hashes)])
