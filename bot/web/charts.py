@@ -45,10 +45,11 @@ def _curve(
     theme: Theme,
 ) -> str:
     causes = {step["run"]: step for step in steps}
+    times = [_time(p["evaluated"]) for p in points]
     chart = pygal.XY(
-        **_look(theme, 300), truncate_label=-1, x_value_formatter=_day, show_legend=False
+        **_look(theme, 300), truncate_label=-1, x_value_formatter=_when(times), show_legend=False
     )
-    chart.x_labels = _ticks([_time(p["evaluated"]) for p in points])
+    chart.x_labels = _ticks(times)
     chart.value_formatter = words
     chart.add(title, _stairs([(p, p[figure]) for p in points], causes))
     return _svg(chart)
@@ -130,7 +131,6 @@ def objective_chart(objective: Json, metric: str, *, theme: Theme = "auto") -> s
     chart = pygal.XY(
         **_look(theme, 380),
         truncate_label=-1,
-        x_value_formatter=_day,
         legend_at_bottom=True,
         truncate_legend=-1,
     )
@@ -144,7 +144,8 @@ def objective_chart(objective: Json, metric: str, *, theme: Theme = "auto") -> s
     start, end = min(times), max(times)
     aims = [s for s in states if s["until"] is None and s["target"] is not None]
     due = _time(aims[0]["target_by"]) if aims and aims[0]["target_by"] else None
-    chart.x_labels = _ticks([start, end, *([due] if due else [])])
+    shown = [start, end, *([due] if due else [])]
+    chart.x_labels, chart.x_value_formatter = _ticks(shown), _when(shown)
     for key, found in list(images.items())[:8]:
         line: list[Any] = []
         for state in found:
@@ -220,6 +221,13 @@ def _time(text: str) -> float:
 
 def _day(value: float) -> str:
     return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d")
+
+
+def _when(times: Sequence[float]) -> Callable[[float], str]:
+    """Days on the axis; the hour too where all lies within a few of them."""
+    if not times or max(times) - min(times) > 3 * 86400:
+        return _day
+    return lambda value: datetime.fromtimestamp(value, UTC).strftime("%m-%d %H:%M")
 
 
 def _ticks(times: Sequence[float]) -> list[float]:
