@@ -1,0 +1,35 @@
+"""The shapes of the JSON under `/api`, for its OpenAPI description: names, types, units.
+
+Sizes are bytes, times RFC 3339 in UTC; null is not known. The tests hold every answer to them.
+"""
+
+from bot.web.shapes.pages import (
+    Check,
+    Checks,
+    Comparison,
+    Image,
+    Images,
+    Objective,
+    Objectives,
+    Overview,
+    PackagePage,
+    Packages,
+    Surface,
+)
+from bot.web.shapes.parts import Problem, Shape
+
+__all__ = [
+    "Check",
+    "Checks",
+    "Comparison",
+    "Image",
+    "Images",
+    "Objective",
+    "Objectives",
+    "Overview",
+    "PackagePage",
+    "Packages",
+    "Problem",
+    "Shape",
+    "Surface",
+]

@@ -1,0 +1,217 @@
+"""What the pages' shapes are made of: images, edges, causes, standings, checks.
+
+Sizes are bytes, times RFC 3339 in UTC; null is not known. The tests hold every answer to them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Outlook = Literal["met", "at risk", "broken", "unknown"]
+Status = Literal["ok", "unsolvable"]
+Change = Literal["came", "went", "changed", "unsolvable", "solvable"]
+CauseKind = Literal["pull request", "distribution", "configuration", "unknown"]
+
+
+class Shape(BaseModel):
+    """Exactly these fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Key(Shape):
+    """An image: environment and workload on one repository document and architecture."""
+
+    workload: str
+    environment: str
+    repository: str
+    arch: str
+
+
+class Problem(Shape):
+    """What went wrong, for people."""
+
+    error: str
+
+
+class Edge(Shape):
+    """A requirement, and the package that satisfies it; `from` and `to` are NEVRAs."""
+
+    from_: str = Field(alias="from")
+    capability: str
+    to: str
+    kind: str
+
+
+class RepositoryState(Shape):
+    """A repository's metadata."""
+
+    id: str
+    revision: str
+    timestamp: str
+    stale: str | None
+
+
+class Snapshot(Shape):
+    """The frozen metadata of a set of repositories."""
+
+    id: str
+    repositories: list[RepositoryState]
+
+
+class Totals(Shape):
+    """The figures of a closure."""
+
+    packages: int | None
+    installed_size: int | None
+    known_size: int | None
+    installed_size_nodocs: int | None
+    download_size: int | None
+    layer_size: int | None
+
+
+class Side(Totals):
+    """A closure's figures, with its status."""
+
+    status: Status
+    problems: list[str]
+    missing: list[str]
+
+
+class PullRequest(Shape):
+    """A merged pull request that the bot checked."""
+
+    forge: str
+    repository: str
+    number: int
+    title: str
+    url: str
+
+
+class Blame(Shape):
+    """Who or what it was; `mover` is the package whose change did it, `chain` the way to it."""
+
+    kind: CauseKind
+    change: Change
+    from_: str | None = Field(alias="from")
+    to: str | None
+    mover: str | None
+    chain: list[Edge]
+    pull_request: PullRequest | None
+
+
+class Cause(Shape):
+    """One package's part in a step."""
+
+    package: str
+    delta: int | None
+    cause: Blame
+
+
+class Step(Key):
+    """One move of an image; the causes' deltas add up to it."""
+
+    run: int
+    evaluated: str
+    before: Side
+    after: Side
+    delta: int | None
+    known_delta: int
+    packages_delta: int | None
+    steps: list[Cause]
+
+
+class Standing(Key):
+    """One metric of one objective in one image."""
+
+    metric: str
+    value: int | None
+    limit: int | None
+    target: int | None
+    target_by: str | None
+    met: bool | None
+    trend_per_week: float | None
+    outlook: Outlook
+    crosses: str | None
+    reason: str
+
+
+class NamedStanding(Standing):
+    """With the objective's id and name."""
+
+    id: str
+    name: str
+
+
+class Run(Shape):
+    """One evaluation of all images."""
+
+    id: int
+    started: str
+    finished: str | None
+    images: int | None
+    solved: int | None
+    moved: int | None
+    failed: list[str]
+
+
+class AllImages(Shape):
+    """All images together: `total` bytes, `distinct` if each package were there once."""
+
+    images: int
+    unsolvable: int
+    packages: int
+    versions: int
+    total: int
+    distinct: int
+
+
+class Outlooks(Shape):
+    """How many metrics of images are in each state."""
+
+    met: int
+    at_risk: int
+    broken: int
+    unknown: int
+
+
+class Mover(Key):
+    """How far an image moved in seven days."""
+
+    known_delta: int
+    packages_delta: int
+    steps: int
+    last_run: int
+    last_step: Step | None
+
+
+class Issue(Shape):
+    """An issue that the bot keeps open about drift."""
+
+    subject: str
+    forge: str
+    repository: str
+    url: str
+    opened: str
+    changed: str
+
+
+class CheckAbout(Shape):
+    """What a check was about."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    forge: str
+    repository: str
+    number: int
+    head_sha: str
+    title: str
+    author: str
+    url: str
+    stage: Literal["waiting", "predicted", "final", "stopped"]
+    verdict: Literal["success", "failure", "neutral"] | None
+    created: str
+    open: bool
