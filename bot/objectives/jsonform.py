@@ -1,6 +1,6 @@
 """CONTRACT's `track` and `objectives` objects, and their parts for the pages.
 
-Fields beyond CONTRACT's: all of a side (figures, `evaluated`, `problems`, `missing`, `snapshot`) and
+More than CONTRACT has: all of a side (figures, `evaluated`, `problems`, `missing`, `snapshot`) and
 of a cause; `run` and `failed`; of an objective `id`, `target_by`, `outlook`, `crosses`, `reason`.
 """
 
