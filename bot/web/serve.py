@@ -129,11 +129,19 @@ class Bot:
                 await self._engine.forget_finished()
                 days = self._settings.engine.keep_days
                 await asyncio.to_thread(self._store.forget_bodies, days)
-                await asyncio.to_thread(self._checker.drop_idle)
+                await asyncio.to_thread(_let_go, self._checker, self._settings)
             except Exception:
                 # The next round comes, and may do better.
                 LOG.exception("the upkeep failed")
             await asyncio.sleep(_UPKEEP)
+
+
+def _let_go(checker: IdleChecker, settings: Settings) -> None:
+    """Pools that nobody asked for lately, and what the cache has grown too large for."""
+    from bot.distro import Cache, tidy
+
+    checker.drop_idle()
+    tidy(Cache(settings.cache))
 
 
 def serve_bot(
@@ -185,7 +193,7 @@ async def _work(settings: Settings) -> None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_UPKEEP):
                     await asked.wait()
-            await asyncio.to_thread(checker.drop_idle)
+            await asyncio.to_thread(_let_go, checker, settings)
     finally:
         for forge in forges.values():
             await forge.close()
