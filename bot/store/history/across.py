@@ -212,9 +212,9 @@ class AcrossImages(ImageQueries):
         )
         (counts,) = self.rows(
             "select count(*) as images, coalesce(sum(closures.status != 'ok'), 0) as unsolvable"
-            " from images join evaluations on evaluations.image = images.id and evaluations.run ="
+            " from images cross join evaluations on evaluations.image = images.id and evaluations.run ="
             " (select max(run) from evaluations as e where e.image = images.id)"
-            " join closures on closures.id = evaluations.closure where images.gone_run is null"
+            " cross join closures on closures.id = evaluations.closure where images.gone_run is null"
         )
         return Totals(
             counts["images"],

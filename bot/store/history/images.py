@@ -110,7 +110,7 @@ class ImageQueries(Reading):
             f"select {KEY}, evaluations.run, runs.started, evaluations.closure,"
             f" snapshots.digest as snapshot_digest, snapshots.repositories,"
             f" {facts_columns('closures')} from images"
-            " join evaluations on evaluations.image = images.id and evaluations.run ="
+            " cross join evaluations on evaluations.image = images.id and evaluations.run ="
             " (select max(run) from evaluations as e where e.image = images.id)"
             " join runs on runs.id = evaluations.run"
             " join snapshots on snapshots.id = evaluations.snapshot"
@@ -275,10 +275,10 @@ class ImageQueries(Reading):
         after a time, with the step's time; and what it is now."""
         rows = self.rows(
             f"select {KEY}, first.started as first, {facts_columns('closures')} from images"
-            " join evaluations on evaluations.image = images.id and evaluations.run ="
+            " cross join evaluations on evaluations.image = images.id and evaluations.run ="
             " (select max(run) from evaluations as e where e.image = images.id)"
-            " join closures on closures.id = evaluations.closure"
-            " join runs as first on first.id ="
+            " cross join closures on closures.id = evaluations.closure"
+            " cross join runs as first on first.id ="
             " (select min(run) from evaluations as e where e.image = images.id)"
             " where images.gone_run is null"
         )
@@ -307,7 +307,7 @@ class ImageQueries(Reading):
         """The digest of each image's last closure."""
         rows = self.rows(
             f"select {KEY}, closures.digest from images"
-            " join evaluations on evaluations.image = images.id and evaluations.run ="
+            " cross join evaluations on evaluations.image = images.id and evaluations.run ="
             " (select max(run) from evaluations as e where e.image = images.id)"
             " join closures on closures.id = evaluations.closure"
         )
