@@ -136,18 +136,16 @@ def judged(
     """States with their trends, in the order given; `name` is the objective's id."""
     moment = now or datetime.now(UTC)
     start = moment - timedelta(weeks=TREND_WEEKS)
-    curves = history.curves(start.strftime("%Y-%m-%dT%H:%M:%S.%fZ")) if found else {}
+    since = start.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    curves = history.curves((state.key for state in found), since) if found else {}
     result = []
     for state in found:
         slope = None
         if state.key in curves and state.metric in _METRICS:
-            first, before_steps, facts = curves[state.key]
-            pieces = [
-                (datetime.fromisoformat(at).timestamp(), getattr(f, state.metric))
-                for at, f in before_steps
-            ]
-            pieces.append((moment.timestamp(), getattr(facts, state.metric)))
-            begin = max(start.timestamp(), datetime.fromisoformat(first).timestamp())
+            curve = curves[state.key]
+            pieces = [(at, getattr(was, state.metric)) for at, was in curve.before]
+            pieces.append((moment.timestamp(), getattr(curve.now, state.metric)))
+            begin = max(start.timestamp(), curve.first)
             slope = trend(begin, pieces)
         result.append(
             Standing(

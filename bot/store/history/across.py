@@ -94,7 +94,7 @@ class AcrossImages(ImageQueries):
         """Steps of all images with their causes: the newest first, or the largest."""
         order = "abs(steps.known_delta) desc" if largest else "steps.run desc"
         rows = self.rows(
-            f"{_STEPS} where runs.started >= ? and images.gone_run is null order by {order},"
+            f"{_RECENT} where runs.started >= ? and images.gone_run is null order by {order},"
             " abs(steps.known_delta) desc limit ?",
             [since or "", limit],
         )
@@ -164,10 +164,11 @@ class AcrossImages(ImageQueries):
     def versions(self, name: str) -> tuple[tuple[str, int], ...]:
         """The versions of a package over all images now, with how many images hold each."""
         rows = self.rows(
-            f"{_PRESENT} select packages.epoch || ':' || packages.version || '-' ||"
-            " packages.release as evr, sum(images) as images from packages"
-            " join present on packages.id = present.package where packages.name = ?"
-            " group by evr order by images desc, evr",
+            "select packages.epoch || ':' || packages.version || '-' || packages.release as evr,"
+            " count(*) as images from packages cross join image_packages"
+            " on image_packages.package = packages.id and until_run is null"
+            " cross join images on images.id = image_packages.image and gone_run is null"
+            " where packages.name = ? group by evr order by images desc, evr",
             [name],
         )
         return tuple((row["evr"], row["images"]) for row in rows)
@@ -178,15 +179,20 @@ class AcrossImages(ImageQueries):
         The four architectures of an image count as one.
         """
         rows = self.rows(
-            f"with present as ({_STAYS}),"
-            " lonely as (select packages.name from present"
-            " join packages on packages.id = present.package group by packages.name"
-            " having count(distinct present.family) = 1)"
+            f"with families as materialized ({_FAMILIES}),"
+            " held as materialized (select image_packages.package, min(family) as low,"
+            " max(family) as high from image_packages join families on families.id = image"
+            " where until_run is null group by image_packages.package),"
+            " lonely as materialized (select packages.name from held"
+            " join packages on packages.id = held.package group by packages.name"
+            " having min(low) = max(high))"
             f" select {KEY}, {NEVRA.format('packages')} as nevra, packages.source,"
-            " packages.installed_size, present.requested, runs.started as since"
-            " from present join packages on packages.id = present.package"
-            " join images on images.id = present.image join runs on runs.id = present.from_run"
-            " where packages.name in lonely"
+            " packages.installed_size, image_packages.requested, runs.started as since"
+            " from lonely cross join packages on packages.name = lonely.name"
+            " cross join image_packages on image_packages.package = packages.id"
+            " and image_packages.until_run is null"
+            " cross join images on images.id = image_packages.image and images.gone_run is null"
+            " cross join runs on runs.id = image_packages.from_run"
             " order by packages.installed_size desc, packages.name, images.arch limit ?",
             [limit],
         )
@@ -212,9 +218,11 @@ class AcrossImages(ImageQueries):
         )
         (counts,) = self.rows(
             "select count(*) as images, coalesce(sum(closures.status != 'ok'), 0) as unsolvable"
-            " from images cross join evaluations on evaluations.image = images.id and evaluations.run ="
+            " from images cross join evaluations on evaluations.image = images.id"
+            " and evaluations.run ="
             " (select max(run) from evaluations as e where e.image = images.id)"
-            " cross join closures on closures.id = evaluations.closure where images.gone_run is null"
+            " cross join closures on closures.id = evaluations.closure"
+            " where images.gone_run is null"
         )
         return Totals(
             counts["images"],
@@ -226,19 +234,20 @@ class AcrossImages(ImageQueries):
         )
 
 
+# Some runs' steps among those of years: found by the runs, not by all steps.
+_RECENT = _STEPS.replace("from steps", "from runs cross join steps on steps.run = runs.id").replace(
+    "join runs on runs.id = steps.run\n", ""
+)
 # Each package that is in an image now, with how many images hold it.
 _PRESENT = (
     "with present as materialized (select image_packages.package, count(*) as images"
     " from image_packages where until_run is null and image not in"
     " (select id from images where gone_run is not null) group by image_packages.package)"
 )
-# Each stay of now; the family is the image without its architecture.
-_STAYS = (
-    "select image_packages.package, image_packages.image, image_packages.requested,"
-    " image_packages.from_run, families.family from image_packages"
-    " join (select id, dense_rank() over (order by workload, environment, repository) as family"
-    " from images where gone_run is null) as families on families.id = image_packages.image"
-    " where until_run is null"
+# The images; the family is an image without its architecture.
+_FAMILIES = (
+    "select id, dense_rank() over (order by workload, environment, repository) as family"
+    " from images where gone_run is null"
 )
 
 

@@ -22,9 +22,10 @@ from bot.store.history.rows import (
 )
 from bot.store.history.values import (
     Cause,
-    ClosureFacts,
     Contents,
+    Curve,
     Evaluation,
+    Figures,
     HistoryImage,
     Link,
     Member,
@@ -268,32 +269,40 @@ class ImageQueries(Reading):
             )
         )
 
-    def curves(
-        self, since: str
-    ) -> dict[ImageKey, tuple[str, tuple[tuple[str, ClosureFacts], ...], ClosureFacts]]:
-        """Every described image's first evaluation; what it was before each of its steps at or
-        after a time, with the step's time; and what it is now."""
+    def curves(self, keys: Iterable[ImageKey], since: str) -> dict[ImageKey, Curve]:
+        """How the figures of some images went since a time; images without history are left out."""
+        wanted = set(keys)
         rows = self.rows(
-            f"select {KEY}, first.started as first, {facts_columns('closures')} from images"
-            " cross join evaluations on evaluations.image = images.id and evaluations.run ="
-            " (select max(run) from evaluations as e where e.image = images.id)"
-            " cross join closures on closures.id = evaluations.closure"
-            " cross join runs as first on first.id ="
-            " (select min(run) from evaluations as e where e.image = images.id)"
-            " where images.gone_run is null"
+            f"select {KEY}, images.id, {_SECONDS} as first,"
+            " (select closure from evaluations where image = images.id order by run desc limit 1)"
+            " as closure from images cross join runs on runs.id ="
+            " (select min(run) from evaluations where image = images.id)"
         )
-        steps: dict[ImageKey, list[tuple[str, ClosureFacts]]] = {}
+        places = {row["id"]: row for row in rows if key_of(row) in wanted}
+        figures = "closures.packages, closures.installed_size, closures.layer_size"
+        numbers = json.dumps([row["closure"] for row in places.values()])
+        now = {
+            row["image"]: Figures(row["packages"], row["installed_size"], row["layer_size"])
+            for row in self.rows(
+                f"select closures.image, {figures} from closures"
+                " where id in (select value from json_each(?))",
+                [numbers],
+            )
+        }
+        steps: dict[int, list[tuple[float, Figures]]] = {number: [] for number in places}
         for row in self.rows(
-            f"select {KEY}, runs.started, {facts_columns('closures')} from runs"
-            " cross join steps on steps.run = runs.id join images on images.id = steps.image"
-            " join closures on closures.id = steps.before_closure"
+            f"select steps.image, {_SECONDS} as at, {figures} from runs"
+            " cross join steps on steps.run = runs.id and steps.image in"
+            " (select value from json_each(?))"
+            " cross join closures on closures.id = steps.before_closure"
             " where runs.started >= ? order by runs.id",
-            [since],
+            [json.dumps(list(places)), since],
         ):
-            steps.setdefault(key_of(row), []).append((row["started"], facts_of(row)))
+            before = Figures(row["packages"], row["installed_size"], row["layer_size"])
+            steps[row["image"]].append((row["at"], before))
         return {
-            key_of(row): (row["first"], tuple(steps.get(key_of(row), ())), facts_of(row))
-            for row in rows
+            key_of(row): Curve(row["first"], tuple(steps[number]), now[number])
+            for number, row in places.items()
         }
 
     def inputs(self) -> dict[ImageKey, str]:
@@ -330,6 +339,7 @@ class ImageQueries(Reading):
         return rows[0]["id"], rows[0]["run"]
 
 
+_SECONDS = "(julianday(runs.started) - 2440587.5) * 86400.0"
 _IS_KEY = (
     "images.workload = ? and images.environment = ? and images.repository = ? and images.arch = ?"
 )

@@ -129,6 +129,24 @@ class Point:
     layer_size: int | None
 
 
+class Figures(NamedTuple):
+    """What an image is measured by; null where not known."""
+
+    packages: int | None
+    installed_size: int | None
+    layer_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """`first`: when the image was first evaluated, in seconds since 1970 UTC. `before`: what it was
+    until each of its steps, with the step's time, oldest first. `now`: what it is."""
+
+    first: float
+    before: tuple[tuple[float, Figures], ...]
+    now: Figures
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """One package's part in a step.
