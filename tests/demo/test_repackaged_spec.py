@@ -20,7 +20,7 @@ RECIPE = Recipe(
     summary="Files of 100% nginx",
     description="Files.",
     url="https://nginx.org",
-    tree=Path("/work/tree"),
+    tree=Path("/build/tree"),
     entries=(Entry("/etc/nginx", "directory", 0o755),),
     time=1_600_000_000,
     requires=("(a or b >= 1)",),
