@@ -40,6 +40,7 @@ def install(root: Path, files: Sequence[Path]) -> None:
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
 
@@ -212,11 +213,23 @@ touch -d @1000000007 %{buildroot}/opt/odd/one
 """
 
 
+def odd_spec() -> str:
+    """ODD, without its named pipe where rpm is older than 4.19.
+
+    Such an rpm opens the pipe that it installs, and waits for a writer for ever.
+    """
+    import rpm
+
+    if tuple(map(int, rpm.__version__.split(".")[:2])) >= (4, 19):
+        return ODD
+    return "".join(line for line in ODD.splitlines(keepends=True) if "/opt/odd/pipe" not in line)
+
+
 @needs_root
 def test_links_documentation_languages_capabilities_and_owners_are_as_rpm_has_them(
     build_rpms: Callable[[str], list[Path]], cache: Cache, tmp_path: Path
 ) -> None:
-    files = build_rpms(ODD)
+    files = build_rpms(odd_spec())
     # The base first: rpm asks its passwd and group for the owners of the others.
     files.sort(key=lambda path: "base" not in path.name)
     packages = packages_of(files, "odd")
@@ -292,7 +305,7 @@ echo s > %{buildroot}/usr/lib64/sub/libs.so
 def test_documentation_and_languages_come_where_they_are_asked_for(
     build_rpms: Callable[[str], list[Path]], cache: Cache
 ) -> None:
-    packages = packages_of(build_rpms(ODD), "odd")
+    packages = packages_of(build_rpms(odd_spec()), "odd")
     found = seen_in_layer(compose(packages, cache, selection=Selection(True, ("de_DE",))))
     assert {"opt/odd/zdoc", "opt/odd/german", "opt/odd/deep/deeper/doc"} <= found.keys()
     assert "opt/odd/plain" not in found
