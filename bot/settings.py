@@ -210,7 +210,9 @@ class BuildSettings(_Strict):
     """Whether changes are rebuilt, with which builder, and whose.
 
     A change is rebuilt when its author has the triage role or above in the repository, or is one
-    of `trusted` (user names; `*` is everybody). All changes are predicted.
+    of `trusted` (user names; `*` is everybody; a name with a slash is a team, `organisation/team`
+    on GitHub, or a group's path on GitLab), or somebody with the write role allows it for the
+    commit. All changes are predicted.
     """
 
     enabled: bool = True

@@ -37,7 +37,12 @@ def compose(answers: Iterable[tuple[str, Answer]], *, marker: str, user: str, ur
     """
     return render_answer(
         marker,
-        (*plain("In answer to "), *(link(user, url) if _is_plain(user) and url else name(user))),
+        ()
+        if not user
+        else (
+            *plain("In answer to "),
+            *(link(user, url) if _is_plain(user) and url else name(user)),
+        ),
         [(code(said), answer.blocks) for said, answer in answers],
     )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bot.chat import Asked, Found
 from bot.engine.job import CheckJob, PredictedCheck
 from bot.git import GitRepository
 from bot.model import CheckResult
@@ -50,6 +51,20 @@ class RoomChecker:
             builder = builder_named(name, self._pools.cache, limits=limits)
             return build_check(change, prediction, builder, native_arch())
 
+    def ask(self, job: CheckJob, git: GitRepository, asked: Sequence[Asked]) -> tuple[Found, ...]:
+        """The answers to questions, on the built packages where they are kept here."""
+        from bot.build import builder_named
+        from bot.chat.questions import find_answer
+        from bot.check import native_arch, rebuilt_check
+
+        with self._prediction(job, git) as (change, prediction):
+            name = self._builder(prediction)
+            checked = prediction
+            if name != "none" and prediction.worth_building:
+                builder = builder_named(name, self._pools.cache, kept_only=True)
+                checked = rebuilt_check(change, prediction, builder, native_arch())
+            return tuple(find_answer(one, checked) for one in asked)
+
     def warm_up(self) -> None:
         """Imports what a check needs and loads the pools that the settings' rules name.
 
@@ -76,7 +91,7 @@ class RoomChecker:
         from bot.check import CheckOptions, open_change, predict_check
 
         configuration = self._loaded()
-        options = CheckOptions(documents=job.documents)
+        options = CheckOptions(workloads=job.workloads, arches=job.arches, documents=job.documents)
         with open_change(git, job.base_sha, job.head_sha, branch=job.base_ref) as change:
             yield change, predict_check(change, options, configuration, self._pools)
 

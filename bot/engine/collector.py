@@ -10,12 +10,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.engine.accepting import accepted_changes
 from bot.engine.engine import Engine, Running
 from bot.engine.job import CheckJob
-from bot.store import CheckRecord, CommentRecord, Store, now
+from bot.store import CheckRecord, Commands, CommentRecord, Store, now
 
 LOG = logging.getLogger(__name__)
 _BUSY = 0.3
@@ -34,6 +36,7 @@ class Collector:
     ) -> None:
         self._store = store
         self._engine = engine
+        self._commands = Commands(store)
         self._observe = observe
         self._seen: dict[str, dict[str, Any]] = {}
         self._unknown_since: dict[str, float] = {}
@@ -77,18 +80,51 @@ class Collector:
             changes |= {"open": False, "stage": "stopped", "problem": "The run was never started."}
         if not changes or self._seen.get(record.id) == changes:
             return
-        await self._keep_comment(record, told)
+        if not record.narrowed:
+            await self._keep_comment(record, told)
+        if await self._write(record, running, changes):
+            self._seen[record.id] = changes
+            await self._after(record, running)
+
+    async def _write(self, record: CheckRecord, running: Running, changes: dict[str, Any]) -> bool:
+        """Keeps the changes of an open check, with what was accepted of one that ended; False if
+        it was stopped meanwhile."""
+        ended = replace(record, **changes) if running.over else None
+        if ended is not None:
+            # Before the record is closed, or a crash here would lose it.
+            changes = {**changes, **await self._accepted(ended)}
         if not await asyncio.to_thread(self._store.update_open_check, record.id, **changes):
-            return  # stopped meanwhile
-        self._seen[record.id] = changes
+            return False
+        if ended is not None:
+            # What was decided while this was kept saw an open record, and left it to us.
+            more = await self._accepted(ended)
+            if more:
+                await asyncio.to_thread(lambda: self._store.update_check(record.id, **more))
+        return True
+
+    async def _after(self, record: CheckRecord, running: Running) -> None:
+        """Tells whoever observes; a run that broke has its commit told by us."""
         after = await asyncio.to_thread(self._store.check, record.id)
         if after is not None:
             if record.predicted is None and after.predicted is not None:
                 self._observe("predicted", after)
             if not after.open:
                 self._observe("finished", after)
-        if running.over and not told.get("done") and running.status != "CANCELLED":
+        done = running.progress.get("done") or running.status == "CANCELLED"
+        if running.over and not done and not record.narrowed:
             await self._say_it_broke(record)
+
+    async def _accepted(self, record: CheckRecord) -> dict[str, Any]:
+        """What changes of an ended check because somebody accepted its going over a limit."""
+        decision = await asyncio.to_thread(
+            self._commands.decision,
+            "accept",
+            record.forge,
+            record.repository,
+            record.number,
+            record.head_sha,
+        )
+        return {} if decision is None else await accepted_changes(self._engine, record, decision)
 
     def _strays(self, check: str) -> bool:
         """Whether the engine has not known of this record for long: a crash came between them."""

@@ -13,11 +13,14 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 
+from bot.engine.conversation import Conversation
 from bot.engine.engine import Engine
 from bot.engine.forge_events import answer_merge_group, rerun_of
-from bot.engine.job import CheckJob, run_id
+from bot.engine.job import run_id
+from bot.engine.runs import Runs
 from bot.errors import MinimizeError
 from bot.forge import (
+    CommentEvent,
     Event,
     Forge,
     ForgeError,
@@ -32,7 +35,7 @@ from bot.forge import (
     RerunEvent,
 )
 from bot.settings import Settings
-from bot.store import CheckRecord, Delivery, Store, now
+from bot.store import Delivery, Store
 
 LOG = logging.getLogger(__name__)
 _IDLE = 1.0
@@ -54,8 +57,8 @@ class Dispatcher:
     ) -> None:
         self._store = store
         self._forges = forges
-        self._engine = engine
-        self._settings = settings
+        self._runs = Runs(store, engine, settings)
+        self._conversation = Conversation(store, engine, self._runs, settings)
         self._lag = lag
         self._woken = asyncio.Event()
         self._locks: defaultdict[PullRequestKey, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -132,7 +135,7 @@ class Dispatcher:
     ) -> tuple[bool, str]:
         if event.wish == "stop":
             async with self._locks[event.key]:
-                stopped = await self._stop(event.key, "The pull request was closed.")
+                stopped = await self._runs.stop(event.key, "The pull request was closed.")
                 return True, f"{event.key} was closed: {stopped} runs stopped."
         # Waiting for a forge that lags must not hold up the newer deliveries of the same one.
         pull = await self._as_it_is_now(forge, event, delivery)
@@ -158,46 +161,24 @@ class Dispatcher:
             return True, f"The merge queue's commit {event.head_sha[:12]} has its status."
         if isinstance(event, PushEvent):
             return False, f"{event.branch} moved to {event.after[:12]}: no check depends on it."
-        return False, "Comments are not read by this version."
+        assert isinstance(event, CommentEvent)
+        async with self._locks[event.key]:
+            return await self._conversation.hear(forge, event, delivery)
 
     async def _check(
         self, event: PullRequestEvent, delivery: Delivery, pull: PullRequest
     ) -> tuple[bool, str]:
         key = event.key
         if not pull.open:
-            stopped = await self._stop(key, "The pull request was closed.")
+            stopped = await self._runs.stop(key, "The pull request was closed.")
             return stopped > 0, f"{key} is closed by now."
-        others = await asyncio.to_thread(
-            self._store.checks_of, key.forge, key.repository, key.number
-        )
         check = run_id(key, pull.head_sha, delivery.delivery)
-        for other in others:
+        for other in await self._runs.of(key):
             same = other.head_sha == pull.head_sha and other.base_ref == pull.base_ref
             settled = other.stage != "stopped" and event.action == "ready_for_review"
             if other.id != check and same and (other.open or settled):
                 return False, f"{other.id} has this head commit already."
-        open_checks = await asyncio.to_thread(self._store.open_checks)
-        if len(open_checks) >= self._settings.limits.waiting_checks:
-            raise MinimizeError(f"{len(open_checks)} checks wait already.")
-        job = CheckJob(
-            id=check,
-            forge=key.forge,
-            repository=key.repository,
-            number=key.number,
-            base_ref=pull.base_ref,
-            base_sha=pull.base_sha,
-            head_sha=pull.head_sha,
-            author=pull.author,
-            private=pull.private,
-            documents=self._settings.documents_for(key.forge, key.repository, pull.base_ref),
-        )
-        # The record first: an engine's run without one would never be seen to end.
-        await asyncio.to_thread(self._store.add_check, _record(job, pull, delivery))
-        # Who waits with many others waits behind who waits alone.
-        crowd = sum(c.forge == key.forge and c.repository == key.repository for c in open_checks)
-        await self._engine.start_check(job, 10 + crowd)
-        reason = f"{pull.head_sha[:12]} is the head now."
-        await self._stop(key, reason, but=job)
+        job = await self._runs.start(pull, delivery.delivery, delivery.received)
         return True, f"{job.id} started."
 
     async def _as_it_is_now(
@@ -212,54 +193,3 @@ class Dispatcher:
             await asyncio.sleep(self._lag)
             pull = await forge.pull_request(event.key)
         return pull
-
-    async def _stop(self, key: PullRequestKey, reason: str, but: CheckJob | None = None) -> int:
-        """Stops the open runs of a pull request, all but one, and says so on their commits."""
-        records = await asyncio.to_thread(
-            self._store.checks_of, key.forge, key.repository, key.number
-        )
-        stopping = [r for r in records if r.open and (but is None or r.id != but.id)]
-        for record in stopping:
-            await self._engine.cancel_check(record.id)
-            if but is None or record.head_sha != but.head_sha:
-                await self._engine.withdraw(_job(record), "Superseded", reason)
-            await asyncio.to_thread(
-                self._store.update_open_check,
-                record.id,
-                stage="stopped",
-                problem=reason,
-                open=False,
-                finished=now(),
-            )
-        return len(stopping)
-
-
-def _record(job: CheckJob, pull: PullRequest, delivery: Delivery) -> CheckRecord:
-    return CheckRecord(
-        id=job.id,
-        forge=job.forge,
-        repository=job.repository,
-        number=job.number,
-        head_sha=job.head_sha,
-        title=pull.title,
-        author=pull.author,
-        url=pull.url,
-        base_ref=pull.base_ref,
-        base_sha=pull.base_sha,
-        delivery=delivery.delivery,
-        private=pull.private,
-        created=delivery.received,
-    )
-
-
-def _job(record: CheckRecord) -> CheckJob:
-    return CheckJob(
-        id=record.id,
-        forge=record.forge,
-        repository=record.repository,
-        number=record.number,
-        base_ref=record.base_ref,
-        base_sha=record.base_sha,
-        head_sha=record.head_sha,
-        author=record.author,
-    )

@@ -27,6 +27,7 @@ from dbos import (
 from bot.engine.heartbeat import Heartbeat
 from bot.engine.job import CheckJob
 from bot.engine.outcome import Patience, Values
+from bot.engine.replies import Reply
 from bot.engine.steps import CheckSteps
 from bot.engine.workflows import (
     BUILDS,
@@ -46,7 +47,15 @@ Role = Literal["server", "worker"]
 _NAME = "minimize"
 _POLL = 0.1
 _MAX_PRIORITY = 1_000_000
-_QUEUE_OF = {"check": CHECKS, "withdraw": CHECKS, "finish": BUILDS}
+# Beside a pull request's first check: who comments a lot must not hold up the checks.
+_REPLY_PRIORITY = 10
+_QUEUE_OF = {
+    "check": CHECKS,
+    "withdraw": CHECKS,
+    "publish": CHECKS,
+    "reply": CHECKS,
+    "finish": BUILDS,
+}
 _OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
@@ -139,6 +148,19 @@ class Engine:
             await DBOS.enqueue_workflow_async(
                 CHECKS, self._workflows.withdraw, job.to_json(), title, summary
             )
+
+    async def publish(self, job: CheckJob, found: Values, reason: str) -> None:
+        """Writes a finished check's comment and status again; the same reason once."""
+        with (
+            SetWorkflowID(f"{job.id}-{reason}"),
+            SetEnqueueOptions(priority=WITHDRAW_PRIORITY),
+        ):
+            await DBOS.enqueue_workflow_async(CHECKS, self._workflows.publish, job.to_json(), found)
+
+    async def start_reply(self, reply: Reply) -> None:
+        """Queues the answer to a comment; the same id again is the same answer."""
+        with SetWorkflowID(reply.job.id), SetEnqueueOptions(priority=_REPLY_PRIORITY):
+            await DBOS.enqueue_workflow_async(CHECKS, self._workflows.reply, reply.to_json())
 
     async def running(self, checks: Collection[str]) -> dict[str, Running]:
         """What the engine knows of these checks."""

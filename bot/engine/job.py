@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+from bot.chat import Asked, Found
 from bot.forge import PullRequestKey
 from bot.git import GitRepository
-from bot.model import CheckResult
+from bot.model import Acceptance, CheckResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,10 @@ class CheckJob:
     """One head commit of one pull request, asked for by one delivery. All of it is plain values.
 
     `base_sha` is the tip of the base branch; `documents` are the ids of the repository documents
-    that the settings name for it, empty if they name none.
+    that the settings name for it, empty if they name none. `allowed` is who allowed to build this
+    commit, "" for nobody; `acceptance` who accepted its going over a limit. `workloads` and
+    `arches` narrow the check; it then answers in a comment of its own, found by the hidden marker
+    `answers`, and is no answer for the commit.
     """
 
     id: str
@@ -31,6 +35,16 @@ class CheckJob:
     author: str
     private: bool = False
     documents: tuple[str, ...] = ()
+    allowed: str = ""
+    acceptance: Acceptance | None = None
+    workloads: tuple[str, ...] = ()
+    arches: tuple[str, ...] = ()
+    answers: str = ""
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether it looks at some images alone."""
+        return bool(self.workloads or self.arches)
 
     @property
     def key(self) -> PullRequestKey:
@@ -39,12 +53,22 @@ class CheckJob:
 
     def to_json(self) -> dict[str, Any]:
         """As values that any process can read back."""
-        return {**asdict(self), "documents": list(self.documents)}
+        lists = ("documents", "workloads", "arches")
+        return {**asdict(self), **{name: list(getattr(self, name)) for name in lists}}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> CheckJob:
         """What `to_json` gave."""
-        return cls(**{**value, "documents": tuple(value["documents"])})
+        lists = ("documents", "workloads", "arches")
+        acceptance = value.get("acceptance")
+        return cls(
+            **{
+                **value,
+                # Runs in flight over an update lack what is new.
+                **{name: tuple(value.get(name, ())) for name in lists},
+                "acceptance": None if acceptance is None else Acceptance(**acceptance),
+            }
+        )
 
 
 def run_id(key: PullRequestKey, head_sha: str, delivery: str) -> str:
@@ -79,4 +103,8 @@ class Checker(Protocol):
 
     def finish(self, job: CheckJob, git: GitRepository) -> CheckResult:
         """The result from the rebuilt packages, `stage` final."""
+        ...
+
+    def ask(self, job: CheckJob, git: GitRepository, asked: Sequence[Asked]) -> tuple[Found, ...]:
+        """The answers to questions about the images, each in its turn; builds nothing."""
         ...

@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from dbos import DBOS
 
@@ -18,6 +18,7 @@ LOG = logging.getLogger(__name__)
 
 Kind = Literal["ok", "again", "stop", "gone", "failed"]
 Values = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ async def attempt(
     return Outcome(**recorded)
 
 
-async def in_thread(seconds: float, call: Callable[[], Values]) -> Values:
+async def in_thread(seconds: float, call: Callable[[], T]) -> T:
     """Runs blocking work off the event loop; TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         return await asyncio.to_thread(call)

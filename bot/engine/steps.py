@@ -6,11 +6,13 @@ A step that writes to the forge looks first: at the pull request's head, and at 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from bot.chat import WORD, Asked, Found, compose, sentence
+from bot.check import accept
 from bot.engine.annotations import annotations_of
 from bot.engine.job import Checker, CheckJob
 from bot.engine.outcome import Values, in_thread
@@ -28,6 +30,7 @@ from bot.report import (
 )
 from bot.settings import Settings
 
+ALLOW = f"{WORD} allow"
 _MAY_BUILD = ("triage", "write", "maintain", "admin")
 NO_SPEC = "No spec file changed."
 
@@ -49,6 +52,10 @@ class CheckSteps:
         self._public_url = public_url or settings.public_url
         self._git_cache: Path = settings.cache / "git"
 
+    def forge_of(self, job: CheckJob) -> Forge:
+        """The forge that a job is about."""
+        return self._forges[job.forge]
+
     def page_url(self, job: CheckJob) -> str | None:
         """The check's own page; none of a private repository, whose pages are not shown."""
         shown = self._public_url is not None and not job.private
@@ -62,7 +69,12 @@ class CheckSteps:
         summary: str = "",
         result: Values | None = None,
     ) -> Values:
-        """Sets the status of the head commit; with a `result`, remarks on the specs' lines too."""
+        """Sets the status of the head commit; with a `result`, remarks on the specs' lines too.
+
+        A narrowed check sets none: it is no answer for the commit.
+        """
+        if job.narrowed:
+            return {}
         notes = annotations_of(check_from_json(result)) if result is not None else ()
         report = StatusReport(job.id, state, title, summary, self.page_url(job), notes)
         await self._forges[job.forge].set_status(job.key, job.head_sha, report)
@@ -72,7 +84,7 @@ class CheckSteps:
         """Gets the commits; `packaging` says whether a spec, or a file beside one, changed."""
         listed = await self._forges[job.forge].changed_files(job.key)
         spec_listed = any(f.path.endswith(".spec") for f in listed)
-        git, fetch = await self._mirror(job)
+        git, fetch = await self.mirror(job)
 
         def look() -> Values:
             merge_base = fetch()
@@ -83,42 +95,65 @@ class CheckSteps:
 
     async def predict(self, job: CheckJob) -> Values:
         """The prediction, as JSON; `worth_building` whether a rebuild could say more."""
-        git, fetch = await self._mirror(job)
+        git, fetch = await self.mirror(job)
 
         def think() -> Values:
             fetch()
             found = self._checker.predict(job, git)
-            return {**_told(found.result), "worth_building": found.worth_building}
+            return {**_told(job, found.result), "worth_building": found.worth_building}
 
         return await in_thread(self._settings.limits.prediction_seconds, think)
 
     async def finish(self, job: CheckJob) -> Values:
         """The result of the rebuild, as JSON."""
-        git, fetch = await self._mirror(job)
+        git, fetch = await self.mirror(job)
 
         def think() -> Values:
             fetch()
-            return _told(self._checker.finish(job, git))
+            return _told(job, self._checker.finish(job, git))
 
         return await in_thread(self._settings.limits.build_seconds, think)
 
+    async def ask(self, job: CheckJob, asked: Sequence[Asked]) -> tuple[Found, ...]:
+        """The answers to questions about the images of the head commit."""
+        git, fetch = await self.mirror(job)
+
+        def think() -> tuple[Found, ...]:
+            fetch()
+            return self._checker.ask(job, git, asked)
+
+        return await in_thread(self._settings.limits.prediction_seconds, think)
+
     async def may_build(self, job: CheckJob) -> Values:
-        """Whether this head commit is built: `build`, and `why` not."""
+        """Whether this head commit is built: `build`, and `why` not; `ask` if somebody may allow
+        it."""
         build = self._settings.build
         if not build.enabled:
             return {"build": False, "why": "Building is switched off."}
-        if "*" in build.trusted or job.author in build.trusted:
+        # Allowed for this commit alone: the job is about no other.
+        if job.allowed or "*" in build.trusted or job.author in build.trusted:
             return {"build": True}
         try:
             role = await self._forges[job.forge].role_of(job.key, job.author)
+            if role in _MAY_BUILD or await self._in_a_trusted_team(job):
+                return {"build": True}
         except ForgeError as error:
-            return {"build": False, "why": f"The role of {job.author} is not known: {error.what}"}
-        if role in _MAY_BUILD:
-            return {"build": True}
-        return {
-            "build": False,
-            "why": f"{job.author} has the role {role}: building needs triage or above.",
-        }
+            why = f"Who {job.author} is here is not known: {error.what}"
+            return {"build": False, "ask": True, "why": why}
+        has = "no role" if role == "none" else f"the role {role}"
+        why = (
+            f"{job.author} has {has}; building needs triage or above, or somebody with the role"
+            f" write or above who says {ALLOW} for this commit."
+        )
+        return {"build": False, "ask": True, "why": why}
+
+    async def _in_a_trusted_team(self, job: CheckJob) -> bool:
+        forge = self._forges[job.forge]
+        for name in self._settings.build.trusted:
+            # A user name has no slash in it, on no forge.
+            if "/" in name and await forge.is_member(job.key, name, job.author):
+                return True
+        return False
 
     async def comment(self, job: CheckJob, result: Values) -> Values:
         """Writes, edits or takes back the comment; `stale` if a newer head is there by now.
@@ -130,6 +165,8 @@ class CheckSteps:
         now = await forge.pull_request(job.key)
         if now.head_sha != job.head_sha or not now.open:
             return {"stale": True}
+        if job.narrowed:
+            return await self._answer_narrowed(job, check_from_json(result))
         own = self._settings.forges.get(job.forge)
         if now.author_is_bot and not (own is not None and own.comment_on_bots):
             return {"stale": False, "comment": None}
@@ -140,15 +177,33 @@ class CheckSteps:
         page = self.page_url(job)
         found = with_log_addresses(found, page)
         if comment_needed(found):
-            body = _marked(render_comment(found, page_url=page))
+            body = _marked(render_comment(found, page_url=page, chat=True))
         elif await forge.find_comment(job.key, COMMENT_MARKER) is not None:
-            body = _marked(render_nothing_any_more(found, page_url=page))
+            body = _marked(render_nothing_any_more(found, page_url=page, chat=True))
         else:
             return {"stale": False, "comment": None}
         comment = await forge.put_comment(job.key, COMMENT_MARKER, body)
         return {"stale": False, "comment": {"id": comment.id, "url": comment.url}}
 
-    async def _mirror(self, job: CheckJob) -> tuple[GitMirror, Any]:
+    async def _answer_narrowed(self, job: CheckJob, found: CheckResult) -> Values:
+        """The report in a comment of its own: the one comment is about all images."""
+        asked = " ".join([*job.workloads, *(f"--arch {arch}" for arch in job.arches)])
+        note = f"Asked for alone: {asked}. The status of the commit is that of the whole check."
+        page = self.page_url(job)
+        found = with_log_addresses(replace(found, notes=(note, *found.notes)), page)
+        body = render_comment(found, page_url=page, chat=True)
+        body = body.replace(COMMENT_MARKER, job.answers, 1)
+        comment = await self._forges[job.forge].put_comment(job.key, job.answers, body)
+        return {"stale": False, "comment": {"id": comment.id, "url": comment.url}}
+
+    async def say(self, job: CheckJob, text: str) -> Values:
+        """A sentence as the answer of a narrowed check, which has no status to say it in."""
+        asked = " ".join(["/minimize check", *job.workloads, *(f"--arch {a}" for a in job.arches)])
+        body = compose([(asked, sentence(text))], marker=job.answers, user="", url="")
+        await self._forges[job.forge].put_comment(job.key, job.answers, body)
+        return {}
+
+    async def mirror(self, job: CheckJob) -> tuple[GitMirror, Any]:
         """The object cache with today's credential, and what fills it (quick when it is full)."""
         source = await self._forges[job.forge].source(job.key, job.base_ref)
         mirror = open_mirror(
@@ -203,10 +258,15 @@ def concluded(found: Values, *, note: str = "", problem: str = "") -> Values:
             verdict="failure" if result.verdict == "failure" else "neutral",
             interrupted=True,
         )
-    return {**found, **_told(result), "time": found["time"]}
+    return {**found, **told(result), "time": found["time"]}
 
 
-def _told(result: CheckResult) -> Values:
+def _told(job: CheckJob, result: CheckResult) -> Values:
+    return told(accept(result, job.acceptance) if job.acceptance else result)
+
+
+def told(result: CheckResult) -> Values:
+    """A result as values, with what a status says of it."""
     title, summary = status_line(result)
     return {
         "result": check_to_json(result),

@@ -14,7 +14,8 @@ from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
 from bot.engine.job import CheckJob
 from bot.engine.outcome import Outcome, Patience, Values, attempt
-from bot.engine.steps import NO_SPEC, CheckSteps, concluded, nothing_to_check
+from bot.engine.replies import Reply, ReplySteps, body_of
+from bot.engine.steps import ALLOW, NO_SPEC, CheckSteps, concluded, nothing_to_check
 
 WORKFLOW_VERSION = "1"
 CHECKS = "checks"
@@ -42,10 +43,13 @@ class Workflows:
 
     def __init__(self, steps: CheckSteps, patience: Patience) -> None:
         self._steps = steps
+        self._replies = ReplySteps(steps)
         self._patience = patience
         self.check: Workflow = DBOS.workflow(name="check")(self._make_check())
         self.finish: Workflow = DBOS.workflow(name="finish")(self._make_finish())
         self.withdraw: Workflow = DBOS.workflow(name="withdraw")(self._make_withdraw())
+        self.publish: Workflow = DBOS.workflow(name="publish")(self._make_publish())
+        self.reply: Workflow = DBOS.workflow(name="reply")(self._make_reply())
 
     def _make_check(self) -> Workflow:
         async def check(raw: Values) -> Values:
@@ -66,6 +70,37 @@ class Workflows:
             return {}
 
         return withdraw
+
+    def _make_publish(self) -> Workflow:
+        async def publish(raw: Values, found: Values) -> Values:
+            return await _Run(self._steps, self._patience, raw).publish(found)
+
+        return publish
+
+    def _make_reply(self) -> Workflow:
+        async def reply(raw: Values) -> Values:
+            return await self._reply(Reply.from_json(raw))
+
+        return reply
+
+    async def _reply(self, reply: Reply) -> Values:
+        """The reaction first, it is quick; then the answer, if something is to be said."""
+        steps = self._replies
+
+        async def do(name: str, doing: str, call: Any) -> Outcome:
+            return await attempt(name, f"{doing} for {reply.job.id}", self._patience, call)
+
+        if reply.react:
+            await do("react", "reacting", lambda: steps.react(reply))
+        if not reply.lines:
+            return {}
+        body = ""
+        if reply.questions:
+            found = await do("answer", "finding the answer", lambda: steps.answer(reply))
+            body = found.values["body"] if found.ok else body_of(reply, {}, found.sentence)
+        body = body or body_of(reply, {})
+        await do("write", "answering", lambda: steps.write(reply, body))
+        return {}
 
 
 class _Run:
@@ -122,7 +157,12 @@ class _Run:
             return await self._superseded()
         if building:
             return await self._queue_build(finish, found)
-        await self.status(found["verdict"], found["title"], found["summary"], found["result"])
+        title, summary = found["title"], found["summary"]
+        if allowed.values.get("ask"):
+            title = f"Not built, needs {ALLOW}: {title}"
+            summary = f"{summary}\n\nPredicted, not built: this author's changes are built when a"
+            summary += f" maintainer says `{ALLOW}`."
+        await self.status(found["verdict"], title, summary, found["result"])
         return await self._end(stage="final")
 
     def _may_build(self, predicted: Outcome) -> Any:
@@ -142,6 +182,13 @@ class _Run:
         ):
             await DBOS.enqueue_workflow_async(BUILDS, finish, self._raw, found)
         return {"building": True}
+
+    async def publish(self, found: Values) -> Values:
+        """Writes a result that is final already once more, with what was decided since."""
+        published = await self._publish(found["result"])
+        if not published.values.get("stale"):
+            await self.status(found["verdict"], found["title"], found["summary"], found["result"])
+        return {}
 
     async def finish(self, predicted: Values) -> Values:
         """Rebuild, publish again, conclude. Where it fails, the prediction stands and says so."""
@@ -181,6 +228,10 @@ class _Run:
         """Neutral, with the sentence; nothing is silent."""
         if outcome.kind != "gone":
             await self.status("neutral", outcome.what, outcome.sentence)
+            if self._job.narrowed:
+                await self._do(
+                    "comment", "commenting", lambda: self._steps.say(self._job, outcome.sentence)
+                )
         return await self._end(
             stage="final", verdict="neutral", summary=outcome.what, problem=outcome.sentence
         )

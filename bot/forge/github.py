@@ -43,6 +43,14 @@ _TEXT = 65_000  # characters of a check run's summary; GitHub takes 65,535
 _INSTALLATIONS = ("installation", "installation_repositories")
 _ATTEMPTS = 4
 _ANNOTATIONS = 50  # that GitHub takes in one request
+# From the highest on: who has one has those below it.
+_PERMISSIONS: Mapping[str, Role] = {
+    "admin": "admin",
+    "maintain": "maintain",
+    "push": "write",
+    "triage": "triage",
+    "pull": "read",
+}
 _BASE_ROLES: Mapping[str, Role] = {"admin": "admin", "write": "write", "read": "read"}
 
 
@@ -182,7 +190,26 @@ class GitHub:
             for role in ROLES:
                 if role == named:
                     return role
+            # A custom role: what it may do tells the role that it is built on.
+            held = (answer.get("user") or {}).get("permissions") or {}
+            for permission, role in _PERMISSIONS.items():
+                if held.get(permission) is True:
+                    return role
             return _BASE_ROLES.get(str(answer.get("permission") or ""), "none")
+
+    async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
+        """Whether `user` is in the team `organisation/team`; an App needs Members (read) for it."""
+        organisation, _, team = group.partition("/")
+        path = f"/orgs/{_quoted(organisation)}/teams/{_quoted(team)}/memberships/{_quoted(user)}"
+        async with errors_as_ours(f"asking whether {user} is in {group}"):
+            client, token = await self._client(key.repository)
+            try:
+                answer = await client.getitem(path, oauth_token=token)
+            except gidgethub.HTTPException as error:
+                if error.status_code != HTTPStatus.NOT_FOUND:
+                    raise
+                return False
+            return bool(answer.get("state") == "active")
 
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
         """A reaction on a comment."""

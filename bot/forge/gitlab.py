@@ -261,6 +261,25 @@ class GitLab:
 
         return await self._ask(f"asking for the role of {user} in {key.repository}", read)
 
+    async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
+        """Whether `user` is in the group of this path, by itself or by one above it."""
+        del key  # one token for all of an instance
+
+        def read(client: gitlab.Gitlab) -> bool:
+            found = client.users.list(username=user, get_all=False)
+            ids = [u.id for u in found if str(u.username).casefold() == user.casefold()]
+            if not ids:
+                return False
+            try:
+                member = client.groups.get(group, lazy=True).members_all.get(ids[0])
+            except GitlabGetError as error:
+                if error.response_code != _NOT_FOUND:
+                    raise
+                return False
+            return getattr(member, "membership_state", "active") == "active"
+
+        return await self._ask(f"asking whether {user} is in {group}", read)
+
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
         """An emoji on a note; GitLab refuses a second of the same, so it is looked for first."""
 

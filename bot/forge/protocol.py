@@ -66,6 +66,10 @@ class Forge(Protocol):
         """The role of a user in the repository, asked of the forge at this moment."""
         ...
 
+    async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
+        """Whether a user is in a group: `organisation/team` on GitHub, a group's path on GitLab."""
+        ...
+
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
         """Puts a reaction on a comment; the same twice changes nothing."""
         ...

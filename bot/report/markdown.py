@@ -78,7 +78,9 @@ def render_answer(
     text = ""
     for fitting in range(len(parts), -1, -1):
         sections = (*whole[:fitting], *named[fitting:])
-        text = _render(Document((), (lead,), sections, (), "neutral"), [], marker=marker)
+        text = _render(
+            Document((), (lead,) if lead else (), sections, (), "neutral"), [], marker=marker
+        )
         if _length(text) <= limit:
             break
     return text

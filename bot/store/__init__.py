@@ -1,6 +1,6 @@
 """The store: deliveries, checks and comments, in one SQLite file on the server's machine."""
 
-from bot.store.commands import Commands, Decision, DecisionKind, HeardCommand
+from bot.store.commands import Commands, Decision, DecisionKind, HeardCommand, Outcome
 from bot.store.deliveries import Delivery, DeliveryState, NewDelivery, Receipt
 from bot.store.store import CheckRecord, CommentRecord, Store, StoreError, now, open_store
 
@@ -14,6 +14,7 @@ __all__ = [
     "DeliveryState",
     "HeardCommand",
     "NewDelivery",
+    "Outcome",
     "Receipt",
     "Store",
     "StoreError",

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from bot.chat import Found
 from bot.engine import Checker, CheckSteps, Collector, Dispatcher, Engine, PredictedCheck
 from bot.forge import (
     Comment,
+    CommentEvent,
     ForgeFile,
     IgnoredEvent,
     PullRequest,
@@ -26,14 +28,19 @@ from bot.forge import (
     StatusReport,
 )
 from bot.model import (
+    BuildNote,
     CheckResult,
     ImageKey,
     ImageResult,
+    Nevra,
+    ObjectiveResult,
     Side,
     SnapshotState,
+    WhatIf,
+    Why,
 )
 from bot.settings import Settings
-from bot.store import NewDelivery, Store, open_store
+from bot.store import NewDelivery, Store, now, open_store
 
 KEY = PullRequestKey("gh", "o/r", 7)
 
@@ -82,6 +89,13 @@ class FakeForge:
     comments: list[tuple[str, str]] = field(default_factory=list)
     statuses: list[tuple[str, StatusReport]] = field(default_factory=list)
     fail: dict[str, list[Exception]] = field(default_factory=dict)
+    reactions: list[tuple[str, str]] = field(default_factory=list)
+    teams: dict[str, list[str]] = field(default_factory=dict)
+
+    def answers(self) -> list[str]:
+        """The texts of the answers, the newest of each."""
+        newest = {body.split("\n")[0]: body for _, body in self.comments}
+        return [body for first, body in newest.items() if first.startswith("<!-- minimize:answer")]
 
     def _maybe_fail(self, method: str) -> None:
         if self.fail.get(method):
@@ -89,6 +103,8 @@ class FakeForge:
 
     def event(self, event: str, body: bytes) -> Any:
         data = json.loads(body)
+        if event == "issue_comment":
+            return CommentEvent(KEY, **data)
         if event != "pull_request":
             return IgnoredEvent("not asked")
         return PullRequestEvent(KEY, data["wish"], data["head"], data.get("action", "opened"))
@@ -101,7 +117,8 @@ class FakeForge:
         return ()
 
     async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
-        return Comment("1", "u", self.comments[-1][1]) if self.comments else None
+        found = [body for _, body in self.comments if marker in body]
+        return Comment("1", "u", found[-1]) if found else None
 
     async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
         self._maybe_fail("put_comment")
@@ -115,6 +132,15 @@ class FakeForge:
 
     async def role_of(self, key: PullRequestKey, user: str) -> Any:
         return self.roles.get(user, "write")
+
+    async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
+        self._maybe_fail("is_member")
+        return user in self.teams.get(group, ())
+
+    async def react(self, key: PullRequestKey, comment: str, reaction: Any) -> None:
+        self._maybe_fail("react")
+        if (comment, reaction) not in self.reactions:
+            self.reactions.append((comment, reaction))
 
     async def source(self, key: PullRequestKey, base_ref: str) -> Source:
         return Source(f"file://{self.repository.path}", None, ())
@@ -134,6 +160,8 @@ class FakeChecker:
     worth_building: bool = True
     predicting: list[Exception] = field(default_factory=list)
     building: list[Exception] = field(default_factory=list)
+    asking: list[Exception] = field(default_factory=list)
+    over: bool = False
     calls: list[tuple[str, str]] = field(default_factory=list)
     hold: dict[str, threading.Event] = field(default_factory=dict)
 
@@ -143,16 +171,38 @@ class FakeChecker:
             self.hold[job.head_sha].wait(20)
         if self.predicting:
             raise self.predicting.pop(0)
-        return PredictedCheck(result_of(job, "predicted", self.changed), self.worth_building)
+        found = result_of(job, "predicted", self.changed, over=self.over)
+        return PredictedCheck(found, self.worth_building)
+
+    def ask(self, job: Any, git: Any, asked: Any) -> tuple[Found, ...]:
+        self.calls.append(("ask", job.head_sha))
+        if self.asking:
+            raise self.asking.pop(0)
+        result = result_of(job, "final", self.changed)
+        nevra = Nevra("perl", 0, "1", "1", "x86_64")
+        key = result.images[0].key
+        return tuple(
+            Found(
+                one,
+                result,
+                whys=(Why(key, nevra),) if one.name == "why" else (),
+                what_ifs=(WhatIf(key, "ok"),) if one.name == "what-if" else (),
+                workloads=("nginx",),
+            )
+            for one in asked
+        )
 
     def finish(self, job: Any, git: Any) -> CheckResult:
         self.calls.append(("finish", job.head_sha))
         if self.building:
             raise self.building.pop(0)
-        return result_of(job, "final", self.changed)
+        found = result_of(job, "final", self.changed, over=self.over)
+        note = BuildNote("head", "nginx/nginx.spec", "x86_64", "built")
+        return replace(found, builds=(note,))
 
 
-def result_of(job: Any, stage: Any, changed: bool) -> CheckResult:
+def result_of(job: Any, stage: Any, changed: bool, *, over: bool = False) -> CheckResult:
+    limit = ObjectiveResult("small", "packages", 10, 11, 10, False, True)
     image = ImageResult(
         key=ImageKey("nginx", "minimal", "demo", "x86_64"),
         snapshot=SnapshotState("s", ()),
@@ -160,13 +210,15 @@ def result_of(job: Any, stage: Any, changed: bool) -> CheckResult:
         evidence="predicted" if stage == "predicted" else "rebuilt",
         base=Side("ok", (), 10, 1000, 1000),
         head=Side("ok", (), 11, 900_000, 900_000) if changed else Side("ok", (), 10, 1000, 1000),
+        objectives=(limit,) if over else (),
     )
     return CheckResult(
         base=job.base_sha,
         head=job.head_sha,
         merge_base=job.base_sha,
         specs=("nginx/nginx.spec",),
-        verdict="success",
+        verdict="failure" if over else "success",
+        only_limits=over,
         images=(image,),
         stage=stage,
     )
@@ -225,6 +277,30 @@ class Bot:
         )
         self.store.add_deliveries([new])
         return await self.dispatcher.handle_new()
+
+    async def comment(
+        self, text: str, user: str = "maria", *, comment: str = "41", **more: Any
+    ) -> tuple[str, str]:
+        """Delivers a comment; its state and reason. `updated` is now if not said."""
+        self.deliveries += 1
+        body = {
+            "comment": comment,
+            "author": user,
+            "sender": user,
+            "author_is_bot": False,
+            "body": text,
+            "action": "created",
+            "updated": now(),
+            "url": f"https://forge/7#{comment}",
+            **more,
+        }
+        new = NewDelivery(
+            "gh", "issue_comment", f"guid-{self.deliveries}", json.dumps(body).encode()
+        )
+        (receipt,) = self.store.add_deliveries([new])
+        await self.dispatcher.handle_new()
+        (row,) = self.store.rows("select state, reason from deliveries where id = ?", [receipt.id])
+        return row["state"], row["reason"]
 
     async def until(self, true: Callable[[], bool], seconds: float = 60) -> None:
         import asyncio

@@ -1,0 +1,51 @@
+"""A limit that somebody accepted, brought to a check that is over: store, comment, status."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from bot.check import accept
+from bot.engine.engine import Engine
+from bot.engine.runs import acceptance_of, job_of
+from bot.engine.steps import told
+from bot.report import check_from_json
+from bot.store import CheckRecord, Decision, Store
+
+
+async def publish_acceptance(
+    store: Store, engine: Engine, record: CheckRecord, decision: Decision
+) -> None:
+    """Makes a finished check say that it was accepted; the same again changes nothing.
+
+    Where there is nothing of this to accept, or the check still runs, nothing happens: it takes the
+    decision with it when it ends (the collector).
+    """
+    changes = await accepted_changes(engine, record, decision)
+    if changes and not record.open:
+        await asyncio.to_thread(lambda: store.update_check(record.id, **changes))
+
+
+async def accepted_changes(
+    engine: Engine, record: CheckRecord, decision: Decision
+) -> dict[str, Any]:
+    """Starts the writing to the forge; the fields of the record that change, or nothing.
+
+    `record` has the final result. One that is not over, or narrowed, is left alone.
+    """
+    acceptance = acceptance_of(decision)
+    if record.stage != "final" or record.narrowed or not record.result or acceptance is None:
+        return {}
+    if record.result.get("stage") != "final":
+        return {}
+    before = check_from_json(record.result)
+    after = accept(before, acceptance)
+    if after is before:
+        return {}
+    values = told(after)
+    await engine.publish(job_of(record), values, f"accept-{decision.comment}")
+    return {
+        "verdict": values["verdict"],
+        "summary": values["title"],
+        "result": values["result"],
+    }

@@ -1,0 +1,277 @@
+"""From a comment to what it leads to: who may, what starts or stops, and what is answered.
+
+Heard twice (a crash, two hooks, an edit) the same command leads to the same run, decision and
+answer: their names come from the comment and the command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.chat import (
+    Asked,
+    NotUnderstood,
+    Said,
+    answer_marker,
+    command_key,
+    is_ours,
+    may,
+    parse_comment,
+    refusal,
+)
+from bot.engine.accepting import publish_acceptance
+from bot.engine.engine import Engine
+from bot.engine.job import CheckJob
+from bot.engine.replies import Line, Reply
+from bot.engine.runs import Narrowing, Runs
+from bot.forge import CommentEvent, Forge, PullRequest, Role
+from bot.settings import Settings
+from bot.store import (
+    CheckRecord,
+    Commands,
+    Decision,
+    DecisionKind,
+    Delivery,
+    HeardCommand,
+    Outcome,
+    Store,
+)
+
+# A forge's times have whole seconds, cut off.
+_SECOND = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """One command with what is known of whoever said it, and where."""
+
+    asked: Asked
+    event: CommentEvent
+    pull: PullRequest
+    role: Role
+    origin: str
+    delivery: Delivery
+
+
+# Empty: taken, and there is nothing to say but that. Else what is said.
+_Effect = Callable[[_Heard], Awaitable[str]]
+
+
+class Conversation:
+    """Hears comments; one at a time for each pull request (the dispatcher sees to it)."""
+
+    def __init__(self, store: Store, engine: Engine, runs: Runs, settings: Settings) -> None:
+        self._store = store
+        self._engine = engine
+        self._runs = runs
+        self._settings = settings
+        self._commands = Commands(store)
+        self._effects: Mapping[str, _Effect] = {
+            "check": self._check,
+            "accept": self._accept,
+            "allow": self._allow,
+            "cancel": self._cancel,
+        }
+
+    async def hear(self, forge: Forge, event: CommentEvent, delivery: Delivery) -> tuple[bool, str]:
+        """Whether a comment led to something, and to what."""
+        if event.author_is_bot or is_ours(event.body):
+            return False, "The comment is a bot's."
+        if not event.author or event.author != event.sender:
+            # Who edits another's comment would speak in their name.
+            return False, "The comment was edited by somebody else than its author."
+        new = await self._new(event)
+        if not new:
+            return False, "The comment says no command that was not heard."
+        pull = await forge.pull_request(event.key)
+        role: Role = "none"
+        if any(isinstance(said, Asked) and said.command.who.role for said in new.values()):
+            role = await forge.role_of(event.key, event.author)
+        outcomes = {
+            key: await self._obey(said, event, pull, role, delivery) for key, said in new.items()
+        }
+        await self._reply(event, pull, new, outcomes)
+        await asyncio.to_thread(
+            self._commands.keep,
+            [
+                HeardCommand(
+                    event.key.forge,
+                    event.key.repository,
+                    event.key.number,
+                    event.comment,
+                    key,
+                    said.text,
+                    event.author,
+                    outcomes[key][0],
+                    delivery.received,
+                )
+                for key, said in new.items()
+            ],
+        )
+        names = ", ".join(f"{said.text} ({outcomes[key][0]})" for key, said in new.items())
+        return True, f"{event.author} said {names}."
+
+    async def _new(self, event: CommentEvent) -> dict[str, Said]:
+        """The commands of the comment that were not heard before, by their names."""
+        # A long comment takes a while to parse.
+        said = await asyncio.to_thread(parse_comment, event.body)
+        if not said:
+            return {}
+        known = await asyncio.to_thread(
+            self._commands.heard, event.key.forge, event.key.repository, event.comment
+        )
+        named = {command_key(event.comment, one): one for one in said}
+        return {key: one for key, one in named.items() if key not in known}
+
+    async def _obey(
+        self, said: Said, event: CommentEvent, pull: PullRequest, role: Role, delivery: Delivery
+    ) -> tuple[Outcome, Line | None]:
+        """What became of one command, and the line that is answered, if it is."""
+        if isinstance(said, NotUnderstood):
+            told = said.problem if "the others were left" in said.problem else ""
+            return "unclear", Line(said.text, told)
+        is_author = event.author.casefold() == pull.author.casefold()
+        if not may(said.command, role, is_author=is_author):
+            return "refused", Line(said.text, refusal(said.command, event.author, role))
+        effect = self._effects.get(said.name)
+        if effect is None:
+            return "taken", Line(said.text)
+        if not pull.open:
+            return "refused", Line(said.text, "This pull request is closed: nothing runs for it.")
+        origin = command_key(event.comment, said)
+        told = await effect(_Heard(said, event, pull, role, origin, delivery))
+        return ("refused", Line(said.text, told)) if told else ("taken", None)
+
+    async def _reply(
+        self,
+        event: CommentEvent,
+        pull: PullRequest,
+        new: Mapping[str, Said],
+        outcomes: Mapping[str, tuple[Outcome, Line | None]],
+    ) -> None:
+        marker = answer_marker(event.comment, list(new))
+        key = event.key
+        exact = hashlib.sha256(f"{key}\0{marker}".encode()).hexdigest()[:24]
+        reply = Reply(
+            job=CheckJob(
+                id=f"reply-{key.number}-{event.comment[:40]}-{exact}",
+                forge=key.forge,
+                repository=key.repository,
+                number=key.number,
+                base_ref=pull.base_ref,
+                base_sha=pull.base_sha,
+                head_sha=pull.head_sha,
+                author=pull.author,
+                private=pull.private,
+                documents=self._settings.documents_for(key.forge, key.repository, pull.base_ref),
+            ),
+            comment=event.comment,
+            user=event.author,
+            url=event.url,
+            marker=marker,
+            react=any(outcome == "taken" for outcome, _ in outcomes.values()),
+            lines=tuple(line for _, line in outcomes.values() if line is not None),
+        )
+        await self._engine.start_reply(reply)
+
+    async def _check(self, heard: _Heard) -> str:
+        asked, pull = heard.asked, heard.pull
+        workloads = asked.values.get("WORKLOAD", ())
+        arches = asked.values.get("--arch", ())
+        if workloads or arches:
+            marker = answer_marker(heard.event.comment, [heard.origin, "check"])
+            narrowing = Narrowing(workloads, arches, marker)
+            await self._runs.start(pull, heard.origin, heard.delivery.received, narrowing)
+            return ""
+        for record in await self._runs.of(pull.key):
+            same = (record.head_sha, record.base_ref) == (pull.head_sha, pull.base_ref)
+            if record.open and same:
+                return ""  # it runs already
+        await self._runs.start(pull, heard.origin, heard.delivery.received)
+        return ""
+
+    async def _cancel(self, heard: _Heard) -> str:
+        reason = f"{heard.event.author} cancelled it."
+        stopped = await self._runs.stop(heard.pull.key, reason, title="Cancelled")
+        return "" if stopped else "Nothing runs for this pull request."
+
+    async def _allow(self, heard: _Heard) -> str:
+        if not self._settings.build.enabled:
+            return "Building is switched off on this server."
+        records = await self._seen(heard)
+        if not records:
+            return _NEWER
+        await self._decide("allow", heard)
+        newest = await asyncio.to_thread(self._store.check, records[-1].id)
+        built = newest is not None and newest.result is not None and newest.result.get("builds")
+        if newest is not None and newest.delivery != heard.origin and not built:
+            await self._runs.start(heard.pull, heard.origin, heard.delivery.received)
+        return ""
+
+    async def _accept(self, heard: _Heard) -> str:
+        records = await self._seen(heard)
+        if not records:
+            return _NEWER
+        newest = await asyncio.to_thread(self._store.check, records[-1].id)
+        result = newest.result if newest is not None and newest.stage == "final" else None
+        if newest is not None and not newest.open and result is not None:
+            accepted = result.get("accepted")
+            if accepted is None and newest.verdict != "failure":
+                return "This commit goes over no limit: there is nothing to accept."
+            if accepted is None and not result.get("only_limits"):
+                return (
+                    "This commit fails for more than a limit, and that cannot be accepted:"
+                    f" {newest.summary}."
+                )
+        decision = await self._decide("accept", heard)
+        if newest is not None:
+            await publish_acceptance(self._store, self._engine, newest, decision)
+        return ""
+
+    async def _decide(self, kind: DecisionKind, heard: _Heard) -> Decision:
+        key = heard.pull.key
+        decision = Decision(
+            forge=key.forge,
+            repository=key.repository,
+            number=key.number,
+            head_sha=heard.pull.head_sha,
+            kind=kind,
+            user=heard.event.author,
+            role=heard.role,
+            reason=heard.asked.one("REASON") or "",
+            time=heard.delivery.received,
+            comment=heard.event.comment,
+            url=heard.event.url,
+        )
+        await asyncio.to_thread(self._commands.decide, decision)
+        return decision
+
+    async def _seen(self, heard: _Heard) -> Sequence[CheckRecord]:
+        """The checks of the head commit, if it was there when the comment was written.
+
+        Who pushes between a maintainer's look and their comment must not have the new commit
+        allowed or accepted: the comment names none.
+        """
+        head = heard.pull.head_sha
+        records = [r for r in await self._runs.of(heard.pull.key) if r.head_sha == head]
+        said = _seconds(heard.event.updated) or _seconds(heard.delivery.received)
+        first = min((_seconds(record.created) for record in records), default=said + 2 * _SECOND)
+        return records if first < said + _SECOND else ()
+
+
+_NEWER = (
+    "A newer commit came after this comment, or it has not been looked at yet: look at it, and say"
+    " it again."
+)
+
+
+def _seconds(time: str) -> float:
+    """Seconds since 1970 of a forge's time; 0 if it is none."""
+    try:
+        return datetime.fromisoformat(time.replace(" UTC", "+00:00")).timestamp()
+    except ValueError:
+        return 0.0

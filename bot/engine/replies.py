@@ -1,0 +1,114 @@
+"""Answering a comment: a reaction for what was taken, one comment for all that is to be said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bot.chat import (
+    Answer,
+    Asked,
+    compose,
+    found_answer,
+    help_answer,
+    not_understood,
+    parse_line,
+    sentence,
+)
+from bot.engine.job import CheckJob
+from bot.engine.outcome import Values
+from bot.engine.steps import CheckSteps
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that is answered: with `said`, or (where that is empty) as the line itself asks."""
+
+    text: str
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is answered to the comment with the id `comment`, of `user`, at `url`.
+
+    `job` is the pull request with its head, for questions; `marker` finds the answer again;
+    `react` whether a command was taken.
+    """
+
+    job: CheckJob
+    comment: str
+    user: str
+    url: str
+    marker: str
+    react: bool
+    lines: tuple[Line, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As values that any process can read back."""
+        return {
+            **{name: getattr(self, name) for name in _PLAIN},
+            "job": self.job.to_json(),
+            "lines": [asdict(line) for line in self.lines],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Reply:
+        """What `to_json` gave."""
+        return cls(
+            **{name: value[name] for name in _PLAIN},
+            job=CheckJob.from_json(value["job"]),
+            lines=tuple(Line(**line) for line in value["lines"]),
+        )
+
+    @property
+    def questions(self) -> tuple[Asked, ...]:
+        """The lines that need the images to be answered."""
+        parsed = [parse_line(line.text) for line in self.lines if not line.said]
+        return tuple(s for s in parsed if isinstance(s, Asked) and s.name != "help")
+
+
+_PLAIN = ("comment", "user", "url", "marker", "react")
+
+
+class ReplySteps:
+    """The steps of a reply. Each may run more than once; what writes looks first."""
+
+    def __init__(self, checks: CheckSteps) -> None:
+        self._checks = checks
+
+    async def react(self, reply: Reply) -> Values:
+        """The reaction that says: taken."""
+        await self._checks.forge_of(reply.job).react(reply.job.key, reply.comment, "eyes")
+        return {}
+
+    async def answer(self, reply: Reply) -> Values:
+        """The `body` of the answer, questions answered."""
+        questions = reply.questions
+        found = await self._checks.ask(reply.job, questions)
+        texts = {one.asked.text: found_answer(one) for one in found}
+        return {"body": body_of(reply, texts)}
+
+    async def write(self, reply: Reply, body: str) -> Values:
+        """Puts the answer: edited where a crash came after it was written."""
+        forge = self._checks.forge_of(reply.job)
+        await forge.put_comment(reply.job.key, reply.marker, body)
+        return {}
+
+
+def body_of(reply: Reply, found: Mapping[str, Answer], problem: str = "") -> str:
+    """The whole answer; questions that have no answer in `found` get `problem`."""
+    answers = [(line.text, _answer(line, found, problem)) for line in reply.lines]
+    return compose(answers, marker=reply.marker, user=reply.user, url=reply.url)
+
+
+def _answer(line: Line, found: Mapping[str, Answer], problem: str) -> Answer:
+    if line.said:
+        return sentence(line.said)
+    if line.text in found:
+        return found[line.text]
+    parsed = parse_line(line.text)
+    if not isinstance(parsed, Asked):
+        return not_understood(parsed)
+    return help_answer() if parsed.name == "help" else sentence(problem)

@@ -1,0 +1,167 @@
+"""Starting and stopping runs: what a delivery and a command in a comment both lead to."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from bot.engine.engine import Engine
+from bot.engine.job import CheckJob, run_id
+from bot.errors import MinimizeError
+from bot.forge import PullRequest, PullRequestKey
+from bot.model import Acceptance
+from bot.settings import Settings
+from bot.store import CheckRecord, Commands, Decision, DecisionKind, Store, now
+
+# A pull request's own run first; who waits with many others waits behind who waits alone.
+_PRIORITY = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """What a check is narrowed to, and the hidden marker of the comment that it answers with."""
+
+    workloads: tuple[str, ...]
+    arches: tuple[str, ...]
+    answers: str
+
+
+class Runs:
+    """The runs of pull requests: the store's records with the engine's workflows."""
+
+    def __init__(self, store: Store, engine: Engine, settings: Settings) -> None:
+        self._store = store
+        self._engine = engine
+        self._settings = settings
+        self._commands = Commands(store)
+
+    async def of(self, key: PullRequestKey) -> list[CheckRecord]:
+        """The checks of a pull request, oldest first, without results; no narrowed ones."""
+        records = await asyncio.to_thread(
+            self._store.checks_of, key.forge, key.repository, key.number
+        )
+        return [record for record in records if not record.narrowed]
+
+    async def start(
+        self, pull: PullRequest, origin: str, received: str, part: Narrowing | None = None
+    ) -> CheckJob:
+        """Starts a check of the head commit and stops the others of the pull request.
+
+        `origin` names what asked for it: the same again is the same run. `received` is when, RFC
+        3339 in UTC. A narrowed check (`part`) runs beside the others. MinimizeError while too many
+        checks wait.
+        """
+        key = pull.key
+        open_checks = await asyncio.to_thread(self._store.open_checks)
+        if len(open_checks) >= self._settings.limits.waiting_checks:
+            raise MinimizeError(f"{len(open_checks)} checks wait already.")
+        allowed = await self.decision("allow", pull)
+        accepted = await self.decision("accept", pull)
+        job = CheckJob(
+            id=run_id(key, pull.head_sha, origin),
+            forge=key.forge,
+            repository=key.repository,
+            number=key.number,
+            base_ref=pull.base_ref,
+            base_sha=pull.base_sha,
+            head_sha=pull.head_sha,
+            author=pull.author,
+            private=pull.private,
+            documents=self._settings.documents_for(key.forge, key.repository, pull.base_ref),
+            allowed=allowed.user if allowed is not None else "",
+            acceptance=acceptance_of(accepted),
+            workloads=part.workloads if part else (),
+            arches=part.arches if part else (),
+            answers=part.answers if part else "",
+        )
+        # The record first: an engine's run without one would never be seen to end.
+        await asyncio.to_thread(self._store.add_check, _record(job, pull, origin, received))
+        crowd = sum(c.forge == key.forge and c.repository == key.repository for c in open_checks)
+        await self._engine.start_check(job, _PRIORITY + crowd)
+        if part is None:
+            await self.stop(key, f"{pull.head_sha[:12]} is the head now.", but=job)
+        return job
+
+    async def stop(
+        self,
+        key: PullRequestKey,
+        reason: str,
+        *,
+        but: CheckJob | None = None,
+        title: str = "Superseded",
+    ) -> int:
+        """Stops the open runs of a pull request, all but one, and says so on their commits.
+
+        `but` and narrowed runs of the same commit go on.
+        """
+        records = await asyncio.to_thread(
+            self._store.checks_of, key.forge, key.repository, key.number
+        )
+        stopping = [r for r in records if r.open and not _goes_on(r, but)]
+        for record in stopping:
+            await self._engine.cancel_check(record.id)
+            if not record.narrowed and (but is None or record.head_sha != but.head_sha):
+                await self._engine.withdraw(job_of(record), title, reason)
+            await asyncio.to_thread(
+                self._store.update_open_check,
+                record.id,
+                stage="stopped",
+                problem=reason,
+                open=False,
+                finished=now(),
+            )
+        return len(stopping)
+
+    async def decision(self, kind: DecisionKind, pull: PullRequest) -> Decision | None:
+        """What was decided for the head commit."""
+        key = pull.key
+        return await asyncio.to_thread(
+            self._commands.decision, kind, key.forge, key.repository, key.number, pull.head_sha
+        )
+
+
+def acceptance_of(decision: Decision | None) -> Acceptance | None:
+    """A decision as results carry it."""
+    if decision is None:
+        return None
+    return Acceptance(decision.user, decision.reason, decision.time)
+
+
+def job_of(record: CheckRecord) -> CheckJob:
+    """The job of a record, as far as writing to the forge needs it."""
+    return CheckJob(
+        id=record.id,
+        forge=record.forge,
+        repository=record.repository,
+        number=record.number,
+        base_ref=record.base_ref,
+        base_sha=record.base_sha,
+        head_sha=record.head_sha,
+        author=record.author,
+        private=record.private,
+    )
+
+
+def _goes_on(record: CheckRecord, but: CheckJob | None) -> bool:
+    if but is None:
+        return False
+    return record.id == but.id or (record.narrowed and record.head_sha == but.head_sha)
+
+
+def _record(job: CheckJob, pull: PullRequest, origin: str, received: str) -> CheckRecord:
+    return CheckRecord(
+        id=job.id,
+        forge=job.forge,
+        repository=job.repository,
+        number=job.number,
+        head_sha=job.head_sha,
+        title=pull.title,
+        author=pull.author,
+        url=pull.url,
+        base_ref=pull.base_ref,
+        base_sha=pull.base_sha,
+        delivery=origin,
+        private=pull.private,
+        created=received,
+        narrowed=job.narrowed,
+    )
