@@ -1,0 +1,315 @@
+"""Comments through the dispatcher and the engine: what is obeyed, answered, refused."""
+
+import threading
+
+import pytest
+
+from bot.errors import SurroundingsError
+from bot.store import Commands
+
+SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
+OTHER = {"nginx/nginx.spec": "Name: nginx\nRequires: python3\n"}
+LATER = "2999-01-01T00:00:00Z"
+
+
+async def checked(bot, files=SPEC) -> str:
+    head = bot.push(files)
+    await bot.deliver()
+    await bot.settled()
+    return head
+
+
+async def answered(bot, count: int = 1) -> str:
+    await bot.until(lambda: len(bot.forge.answers()) >= count)
+    return bot.forge.answers()[-1]
+
+
+async def test_help_is_taken_and_answered_once_for_the_same_comment(bot) -> None:
+    await checked(bot)
+    assert (await bot.comment("/minimize help"))[0] == "done"
+    text = await answered(bot)
+    assert "`/minimize what-if drop CAPABILITY [from PACKAGE]`" in text
+    assert bot.forge.reactions == [("41", "eyes")]
+    state, reason = await bot.comment("/minimize help\n\nand thanks", action="edited")
+    assert (state, reason) == ("ignored", "The comment says no command that was not heard.")
+    assert len(bot.forge.answers()) == 1
+
+
+async def test_several_commands_are_answered_in_one_comment(bot) -> None:
+    await checked(bot)
+    await bot.comment("/minimize why perl\n/minimize what-if drop perl\n/minimize chek\n")
+    text = await answered(bot)
+    assert "`/minimize why perl`" in text
+    assert "nothing would leave" in text
+    assert "Did you mean check" in text
+    assert text.startswith("<!-- minimize:answer 41 ")
+    assert len(bot.forge.answers()) == 1
+    assert bot.checker.calls.count(("ask", bot.forge.pull.head_sha)) == 1
+
+
+async def test_an_edited_comment_is_obeyed_for_its_new_command_alone(bot) -> None:
+    await checked(bot)
+    await bot.comment("/minimize why perl")
+    await answered(bot)
+    await bot.comment("/minimize why perl\n/minimize objectives", action="edited")
+    text = await answered(bot, 2)
+    assert "objectives" in text
+    assert "why perl" not in text
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"author_is_bot": True},
+        {"sender": "somebody"},
+        {"author": "", "sender": ""},
+        {"text": "<!-- minimize:comment -->\n/minimize help"},
+        {"text": "<!-- minimize:answer 1 ab -->\n/minimize help"},
+        {"text": "> /minimize help"},
+        {"text": "nothing of ours"},
+    ],
+)
+async def test_bots_own_and_others_words_are_not_obeyed(bot, more: dict) -> None:
+    bot.push(SPEC)
+    text = more.pop("text", "/minimize help")
+    state, reason = await bot.comment(text, **more)
+    assert (state, bool(reason)) == ("ignored", True)
+    assert bot.forge.comments == bot.forge.reactions == []
+
+
+async def test_check_runs_again_and_says_so_with_a_reaction_alone(bot) -> None:
+    head = await checked(bot)
+    await bot.comment("/minimize check", "ann")
+    await bot.settled()
+    await bot.until(lambda: bot.forge.reactions == [("41", "eyes")])
+    assert bot.checker.calls.count(("predict", head)) == 2
+    assert bot.forge.answers() == []
+    assert [check.stage for check in bot.checks()] == ["final", "final"]
+
+
+async def test_check_leaves_a_run_of_the_same_commit_alone(bot) -> None:
+    head = bot.push(SPEC)
+    bot.checker.hold[head] = threading.Event()
+    await bot.deliver()
+    await bot.comment("/minimize check", "ann")
+    assert len(bot.checks()) == 1
+    bot.checker.hold[head].set()
+    await bot.settled()
+
+
+async def test_a_narrowed_check_answers_by_itself_and_leaves_status_and_comment(bot) -> None:
+    head = await checked(bot)
+    states, comments = list(bot.forge.statuses), list(bot.forge.comments)
+    await bot.comment("/minimize check nginx --arch s390x", "ann")
+    await bot.settled()
+    text = await answered(bot)
+    assert "Asked for alone" in text
+    assert bot.forge.statuses == states
+    later = [body for _, body in bot.forge.comments[len(comments) :]]
+    assert {body.split("\n")[0] for body in later} == {text.split("\n")[0]}
+    narrowed = bot.checks()[-1]
+    assert narrowed.narrowed
+    assert bot.store.comment("gh", "o/r", 7).check_id != narrowed.id
+    assert head in {check.head_sha for check in bot.checks()}
+
+
+async def test_what_goes_wrong_in_a_narrowed_check_is_answered(bot) -> None:
+    await checked(bot)
+    bot.checker.predicting = [SurroundingsError("The mirror is away.")] * 9
+    await bot.comment("/minimize check nginx", "ann")
+    await bot.settled()
+    assert "The mirror is away." in await answered(bot)
+    assert bot.forge.states()[-1] == "success"
+
+
+async def test_cancel_stops_the_run_and_the_status_says_who(bot) -> None:
+    head = bot.push(SPEC)
+    bot.checker.hold[head] = threading.Event()
+    await bot.deliver()
+    await bot.until(lambda: ("predict", head) in bot.checker.calls)
+    await bot.comment("/minimize cancel", "ann")
+    await bot.until(lambda: bot.forge.states(head)[-1:] == ["neutral"])
+    last = bot.forge.statuses[-1][1]
+    assert (last.title, last.summary) == ("Cancelled", "ann cancelled it.")
+    assert bot.checks()[0].stage == "stopped"
+    bot.checker.hold[head].set()
+    await bot.comment("/minimize cancel", "ann", comment="42")
+    assert "Nothing runs" in await answered(bot)
+
+
+async def test_nothing_runs_for_a_closed_pull_request_but_questions_are_answered(bot) -> None:
+    head = await checked(bot)
+    bot.show(head, open=False)
+    await bot.comment("/minimize check\n/minimize why perl")
+    text = await answered(bot)
+    assert "is closed" in text
+    assert len(bot.checks()) == 1
+    assert ("ask", head) in bot.checker.calls
+
+
+async def test_a_refusal_names_the_role_that_is_missing(bot) -> None:
+    await checked(bot)
+    bot.forge.roles["bob"] = "read"
+    await bot.comment("/minimize check\n/minimize accept because", "bob")
+    text = await answered(bot)
+    assert "bob has the role read in this repository: check needs the role triage" in text
+    assert "accept needs the role write or above" in text
+    assert bot.forge.reactions == []
+    assert len(bot.checks()) == 1
+
+
+async def test_roles_are_asked_each_time(bot) -> None:
+    await checked(bot)
+    bot.forge.roles["bob"] = "read"
+    await bot.comment("/minimize check", "bob")
+    bot.forge.roles["bob"] = "triage"
+    await bot.comment("/minimize check", "bob", comment="42")
+    assert len(bot.checks()) == 2
+    await bot.settled()
+
+
+async def test_a_question_that_cannot_be_answered_says_why(bot) -> None:
+    await checked(bot)
+    bot.checker.asking = [SurroundingsError("The mirror is away.")] * 9
+    await bot.comment("/minimize why perl\n/minimize help")
+    text = await answered(bot)
+    assert "The mirror is away." in text
+    assert "| Command |" in text
+
+
+async def test_accept_makes_a_limit_a_success_with_the_reason(bot) -> None:
+    bot.checker.over = True
+    head = await checked(bot)
+    assert bot.forge.states(head)[-1] == "failure"
+    await bot.comment("/minimize accept worth it, @all", updated=LATER)
+    await bot.until(lambda: bot.forge.states(head)[-1] == "success")
+    last = bot.forge.statuses[-1][1]
+    assert last.title.startswith("Accepted by maria")
+    comment = next(b for _, b in reversed(bot.forge.comments) if "minimize:comment" in b)
+    assert "worth it, `@all`" in comment
+    found = bot.store.check(bot.checks()[0].id)
+    assert (found.verdict, found.result["verdict"]) == ("success", "success")
+    assert found.result["accepted"]["reason"] == "worth it, @all"
+    decision = Commands(bot.store).decision("accept", "gh", "o/r", 7, head)
+    assert (decision.user, decision.role, decision.comment) == ("maria", "write", "41")
+    # The same commit again is still accepted, the next one is not.
+    await bot.comment("/minimize check", "ann", comment="42")
+    await bot.settled()
+    assert bot.forge.states(head)[-1] == "success"
+    newer = await checked(bot, OTHER)
+    assert bot.forge.states(newer)[-1] == "failure"
+
+
+async def test_accept_while_the_check_runs_counts_when_it_ends(bot) -> None:
+    bot.checker.over = True
+    head = bot.push(SPEC)
+    bot.checker.hold[head] = threading.Event()
+    await bot.deliver()
+    await bot.comment("/minimize accept later is fine", updated=LATER)
+    bot.checker.hold[head].set()
+    await bot.settled()
+    await bot.until(lambda: bot.forge.states(head)[-1] == "success")
+    assert bot.store.check(bot.checks()[0].id).verdict == "success"
+
+
+async def test_there_is_nothing_to_accept_where_no_limit_is_passed(bot) -> None:
+    head = await checked(bot)
+    await bot.comment("/minimize accept why not", updated=LATER)
+    assert "goes over no limit" in await answered(bot)
+    assert Commands(bot.store).decision("accept", "gh", "o/r", 7, head) is None
+
+
+@pytest.mark.parametrize("command", ["accept because", "allow"])
+async def test_a_commit_that_came_after_the_comment_is_not_decided_on(bot, command: str) -> None:
+    bot.checker.over = True
+    bot.forge.roles["ann"] = "read"
+    head = await checked(bot)
+    await bot.comment(f"/minimize {command}", updated="2020-01-01T00:00:00Z")
+    assert "newer commit came after" in await answered(bot)
+    for kind in ("accept", "allow"):
+        assert Commands(bot.store).decision(kind, "gh", "o/r", 7, head) is None
+    assert bot.forge.states(head)[-1] == "failure"
+
+
+async def test_a_commit_that_was_never_looked_at_is_not_allowed(bot) -> None:
+    bot.push(SPEC)
+    await bot.comment("/minimize allow", updated=LATER)
+    assert "not been looked at yet" in await answered(bot)
+    assert bot.checks() == []
+
+
+async def test_allow_builds_this_commit_and_not_the_next(bot) -> None:
+    bot.forge.roles["ann"] = "read"
+    head = await checked(bot)
+    last = bot.forge.statuses[-1][1]
+    assert last.title.startswith("Not built, needs /minimize allow: ")
+    assert ("finish", head) not in bot.checker.calls
+    await bot.comment("/minimize allow", updated=LATER)
+    await bot.settled()
+    assert ("finish", head) in bot.checker.calls
+    assert "Not built" not in bot.forge.statuses[-1][1].title
+    newer = await checked(bot, OTHER)
+    assert ("finish", newer) not in bot.checker.calls
+
+
+async def test_a_member_of_a_trusted_team_is_built(bot) -> None:
+    bot.forge.roles["ann"] = "none"
+    build = bot.settings.build.model_copy(update={"trusted": ("o/packagers",)})
+    object.__setattr__(bot.settings, "build", build)
+    head = await checked(bot)
+    assert ("finish", head) not in bot.checker.calls
+    bot.forge.teams["o/packagers"] = ["ann"]
+    await bot.comment("/minimize check", "ann")
+    await bot.settled()
+    assert ("finish", head) in bot.checker.calls
+
+
+async def test_a_crash_before_the_command_is_kept_leads_to_the_same_once(bot) -> None:
+    await checked(bot)
+    keep = Commands.keep
+    crashes = iter([True])
+
+    def crashing(self, commands):
+        if next(crashes, False):
+            raise SurroundingsError("The power is gone.")
+        keep(self, commands)
+
+    Commands.keep = crashing
+    try:
+        await bot.comment("/minimize check\n/minimize help", "ann")
+        bot.store.rows("update deliveries set due = 0 where state = 'new' returning id")
+        await bot.dispatcher.handle_new()
+    finally:
+        Commands.keep = keep
+    await bot.settled()
+    await answered(bot)
+    assert len(bot.checks()) == 2
+    assert len(bot.forge.answers()) == 1
+
+
+async def test_a_comment_shows_the_way_to_help(bot) -> None:
+    await checked(bot)
+    assert "`/minimize help`" in bot.forge.comments[-1][1]
+
+
+async def test_a_newer_commit_stops_narrowed_runs_too(bot) -> None:
+    head = await checked(bot)
+    bot.checker.hold[head] = threading.Event()
+    await bot.comment("/minimize check nginx", "ann")
+    await bot.until(lambda: bot.checker.calls.count(("predict", head)) == 2)
+    bot.push(OTHER)
+    await bot.deliver()
+    assert [c.stage for c in bot.checks() if c.narrowed] == ["stopped"]
+    bot.checker.hold[head].set()
+    await bot.settled()
+
+
+async def test_a_push_of_the_same_commit_is_not_answered_by_a_narrowed_run(bot) -> None:
+    head = bot.push(SPEC)
+    bot.checker.hold[head] = threading.Event()
+    await bot.comment("/minimize check nginx", "ann")
+    await bot.deliver()
+    assert [c.narrowed for c in bot.checks()] == [True, False]
+    bot.checker.hold[head].set()
+    await bot.settled()
+    assert bot.forge.states(head)[-1] == "success"
