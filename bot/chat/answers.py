@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -35,16 +36,12 @@ def compose(answers: Iterable[tuple[str, Answer]], *, marker: str, user: str, ur
 
     `answers` are the lines that were said, and what is said to each.
     """
-    return render_answer(
-        marker,
-        ()
-        if not user
-        else (
-            *plain("In answer to "),
-            *(link(user, url) if _is_plain(user) and url else name(user)),
-        ),
-        [(code(said), answer.blocks) for said, answer in answers],
-    )
+    lead: Phrase = ()
+    if user:
+        where = link("this comment", url)
+        lead = (*plain("In answer to "), *where, *plain(" of "), *name(user), *plain(":"))
+    parts = [(code(said), answer.blocks) for said, answer in answers]
+    return render_answer(marker, lead, parts)
 
 
 def help_answer() -> Answer:
@@ -237,8 +234,7 @@ def _evidence(found: Found) -> Phrase:
         if kinds == {"predicted"}
         else "its packages as they were built"
     )
-    return plain(f"At {found.result.head}, by {how}.")
-
-
-def _is_plain(user: str) -> bool:
-    return user.replace("-", "").isalnum() and user.isascii()
+    head = found.result.head
+    # A whole commit id stays bare: forges shorten it and link it.
+    commit = plain(head) if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", head) else code(head)
+    return (*plain("At "), *commit, *plain(f", by {how}."))

@@ -302,6 +302,8 @@ class Pool:
         pool = self._stage.pool
         found = []
         for number in self._stage.providers(pool.str2id(nevra.name)):
+            if self._stage.hidden(number):
+                continue  # what takes no part in this scene, another overlay's packages too
             solvable = pool.id2solvable(number)
             if solvable.name == nevra.name and self._stage.package(number).nevra == nevra:
                 found.append(solvable)

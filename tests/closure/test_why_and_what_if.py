@@ -163,3 +163,17 @@ def test_dropping_changes_nothing_for_the_next_question(tiny, h, base):
     first = what_if(pool, asked, "perl-libs")
     assert pool.solve(asked) == before
     assert what_if(pool, asked, "perl-libs") == first
+
+
+def test_a_question_is_about_its_own_overlay_whatever_others_were_asked(tiny, h, base):
+    pool, asked = tiny.pool(base), h.request("web")
+    others = [
+        h.overlay(h.package(f"web-0:{v}-1.noarch", "web", requires=["crypt-tool"])) for v in (2, 3)
+    ]
+    for overlay in (*others, *others):
+        closure = pool.solve(asked, overlay)
+        assert why(pool, asked, closure, "crypt", overlay).leaves_with == (
+            Leaving(next(iter(closure.requested)), "crypt-tool"),
+        )
+        found = what_if(pool, asked, "crypt-tool", None, overlay)
+        assert "crypt" in left(found)

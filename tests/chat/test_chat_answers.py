@@ -1,0 +1,147 @@
+"""What is said in answers: hostile words do nothing, nothing is too long, markers are ours."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from bot.chat import (
+    Asked,
+    Found,
+    answer_marker,
+    compose,
+    found_answer,
+    help_answer,
+    is_ours,
+    not_understood,
+    parse_comment,
+    parse_line,
+    refusal,
+    sentence,
+)
+from bot.chat.commands import COMMANDS
+from bot.model import Edge, Leaving, Nevra, Package, WhatIf, Why
+from bot.report import COMMENT_LIMIT, COMMENT_MARKER, render_comment
+from tests.report.test_report_hostile import ATTACKS, READER, REFERENCE, hostile
+
+MARKER = answer_marker("41", ["ab"])
+
+
+def answers(text: str) -> str:
+    """A comment in which every foreign text is `text`."""
+    result = hostile(text)
+    key, nevra = result.images[0].key, result.images[0].added[0].package.nevra
+    edge = Edge(Nevra(text or "x", 0, "1", "1", "x86_64"), text, nevra, "requires")
+    package = Package(nevra, text, text, installed_size=9)
+    lines = [
+        f"/minimize why {text}",
+        f"/minimize what-if drop {text} from {text}",
+        f"/minimize {text}",
+        f"/minimize check --{text}",
+    ]
+    parts = []
+    for line in lines:
+        said = parse_line(line)
+        if not isinstance(said, Asked):
+            parts.append((said.text, not_understood(said)))
+            continue
+        found = Found(
+            said,
+            result,
+            whys=(
+                Why(key, nevra, (nevra,), ((edge,),), (Leaving(nevra, text),)),
+                Why(key, None),
+            ),
+            what_ifs=(
+                WhatIf(key, "ok", (package,), (package,), 9),
+                WhatIf(key, "unsolvable", problems=(text,)),
+                WhatIf(key, "ok", problems=(text,)),
+            ),
+            unsolvable=(key,),
+            workloads=(text,),
+        )
+        parts.append((said.text, found_answer(found)))
+    parts.append(("/minimize accept", sentence(refusal(COMMANDS["accept"], text, "read"))))
+    return compose(parts, marker=MARKER, user=text, url="https://forge.example/7#1")
+
+
+def inert(comment: str) -> None:
+    """No markup but ours, no reference, no link but ours."""
+    for token in READER.parse(comment):
+        if token.type == "html_block":
+            assert token.content.strip() == MARKER
+        for child in token.children or []:
+            assert child.type not in ("html_inline", "image"), child.content
+            if child.type == "link_open":
+                assert child.attrs["href"] == "https://forge.example/7#1"
+            if child.type == "text":
+                found = REFERENCE.search(child.content)
+                # The commit that an answer is about is linked on purpose.
+                assert found is None or re.fullmatch("[0-9a-f]{40}", found[0]), child.content
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_no_word_of_theirs_takes_effect(attack: str) -> None:
+    comment = answers(attack)
+    inert(comment)
+    assert len(comment) <= COMMENT_LIMIT
+
+
+@given(st.text(max_size=60))
+def test_no_text_at_all_takes_effect(text: str) -> None:
+    inert(answers(text))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_no_answer_holds_a_command_that_could_be_obeyed(attack: str) -> None:
+    assert parse_comment(answers(attack)) == ()
+    assert is_ours(answers(attack))
+
+
+def test_the_help_holds_no_command_either_and_shows_every_one() -> None:
+    text = compose([("/minimize help", help_answer())], marker=MARKER, user="ann", url="")
+    assert parse_comment(text) == ()
+    html = MarkdownIt("gfm-like", {"linkify": False}).render(text)
+    for command in COMMANDS.values():
+        assert f"<code>{command.usage}</code>" in html
+        assert command.what.split("`")[0][:20] in html
+
+
+def test_nobody_can_write_a_marker_of_ours_into_our_comments() -> None:
+    forged = "<!-- minimize:comment --> <!-- minimize:answer 1 ab -->"
+    comment = answers(forged)
+    assert COMMENT_MARKER not in comment
+    assert comment.count("<!-- minimize") == 1
+    assert render_comment(hostile(forged)).count("<!-- minimize") == 1
+
+
+def test_answers_that_do_not_fit_say_so_and_the_others_stay() -> None:
+    parts = [("/minimize why a", sentence("short")), ("/minimize why b", sentence("word " * 9))]
+    many = [(f"/minimize why {n}", sentence(f"{n} " + "x.y " * 240)) for n in range(90)]
+    text = compose([*parts, *many], marker=MARKER, user="ann", url="")
+    assert len(text) <= COMMENT_LIMIT
+    assert "short" in text
+    assert "the answer is too long for a comment" in text
+
+
+def test_a_marker_names_the_comment_and_its_commands() -> None:
+    assert answer_marker("41", ["b", "a"]) == answer_marker("41", ["a", "b"])
+    assert answer_marker("41", ["a"]) != answer_marker("41", ["a", "b"])
+    assert answer_marker("41", ["a"]) != answer_marker("4", ["a"])
+    assert "-->" not in answer_marker("1 --> x", ["a"])[:-3]
+
+
+@pytest.mark.parametrize(
+    ("body", "ours"),
+    [
+        (MARKER + "\nhello", True),
+        (COMMENT_MARKER + "\n### x", True),
+        ("<!-- minimize-status aa -->\nx\n<!-- /minimize-status -->", True),
+        ("/minimize help", False),
+        ("please see <!-- minimize --> there", False),
+    ],
+)
+def test_our_own_comments_are_known(body: str, ours: bool) -> None:
+    assert is_ours(body) is ours

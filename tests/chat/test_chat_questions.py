@@ -1,0 +1,107 @@
+"""Questions answered by solving, on a tiny distribution of real RPMs, and what is said to them."""
+
+import pytest
+
+from bot.chat import Asked, Found, compose, find_answer, found_answer, parse_line
+from bot.check import CheckOptions, open_change, predict_check
+from bot.git import open_repository
+from tests.check.tiny import TOOL, Bench
+
+PERL = TOOL.replace("%description\n%files\n", "Requires: perl\n%description\n%files\n", 1)
+OBJECTIVE = """\
+document: minimize-objective
+version: 1
+data:
+  name: tool stays small
+  description: d
+  maintainer: m
+  workload: web
+  limits: {packages: 4}
+"""
+
+
+def ask(bench: Bench, line: str, head: dict[str, str | None]) -> Found:
+    bench.commit(head)
+    git = open_repository(bench.root / "git")
+    asked = parse_line(line)
+    assert isinstance(asked, Asked)
+    with open_change(git, "HEAD~1", "HEAD", branch="main") as change:
+        checked = predict_check(change, CheckOptions(), bench.configuration(), bench.pools())
+        return find_answer(asked, checked)
+
+
+def text(found: Found) -> str:
+    return compose(
+        [(found.asked.text, found_answer(found))],
+        marker="<!-- minimize:answer 1 ab -->",
+        user="ann",
+        url="https://forge.example/7#1",
+    )
+
+
+def test_why_gives_the_chain_of_the_head_side_and_the_way_out(bench: Bench) -> None:
+    found = ask(bench, "/minimize why perl-libs", {"tool.spec": PERL})
+    assert [why.key.arch for why in found.whys] == ["aarch64", "x86_64"]
+    said = text(found)
+    assert (
+        "**web** on env, tiny (x86_64, aarch64): `tool` requires `perl` requires `perl-libs`."
+        in said
+    ) or "`tool` requires `perl` requires `perl-libs`." in said
+    assert "It would leave without: " in said
+    assert "(predicted)" in said
+    assert said.startswith("<!-- minimize:answer 1 ab -->\n")
+    assert "In answer to [this comment](<https://forge.example/7#1>) of ann:" in said
+
+
+def test_why_of_what_is_not_there_says_so(bench: Bench) -> None:
+    said = text(ask(bench, "/minimize why systemd", {"tool.spec": PERL}))
+    assert "`systemd` is not in " in said
+
+
+def test_why_of_a_workload_that_the_change_does_not_touch_names_those_that_it_does(
+    bench: Bench,
+) -> None:
+    said = text(ask(bench, "/minimize why perl --workload other", {"tool.spec": PERL}))
+    assert "no image of the workload `other`" in said
+    assert "`web`" in said
+
+
+def test_what_if_measures_what_leaves_on_every_architecture(bench: Bench) -> None:
+    found = ask(bench, "/minimize what-if drop perl from tool", {"tool.spec": PERL})
+    assert [sorted(p.nevra.name for p in w.removed) for w in found.what_ifs] == [
+        ["perl", "perl-libs"],
+        ["perl", "perl-libs"],
+    ]
+    said = text(found)
+    assert "2 packages would leave: `perl` and `perl-libs`." in said
+    assert "Saved: **" in said
+
+
+def test_what_if_of_what_nothing_requires_says_so(bench: Bench) -> None:
+    said = text(ask(bench, "/minimize what-if drop systemd", {"tool.spec": PERL}))
+    assert "nothing would leave: nothing in this image requires systemd." in said
+
+
+def test_objectives_tell_how_the_images_stand(bench: Bench) -> None:
+    bench.document("small", OBJECTIVE)
+    said = text(ask(bench, "/minimize objectives", {"tool.spec": PERL}))
+    assert "tool stays small" in said
+    assert "4 packages" in said
+    assert "broken by this change" in said
+
+
+def test_no_objective_is_said(bench: Bench) -> None:
+    said = text(ask(bench, "/minimize objectives", {"tool.spec": PERL}))
+    assert "No objective speaks of the images" in said
+
+
+@pytest.mark.parametrize("line", ["why perl", "what-if drop perl", "objectives"])
+def test_a_change_that_touches_no_image_has_none_to_ask_about(bench: Bench, line: str) -> None:
+    said = text(ask(bench, f"/minimize {line}", {"README": "x"}))
+    assert "This change touches no image." in said
+
+
+def test_an_image_that_cannot_be_installed_is_named(bench: Bench) -> None:
+    broken = PERL.replace("Requires: perl", "Requires: nobody-has-this", 1)
+    said = text(ask(bench, "/minimize why perl", {"tool.spec": broken}))
+    assert "cannot be installed" in said

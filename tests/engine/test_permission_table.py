@@ -1,0 +1,139 @@
+"""Who may say what, each cell through the dispatcher: role, command, whose, from a fork or not."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.chat import COMMANDS
+from bot.engine import Dispatcher
+from bot.engine.replies import body_of
+from bot.forge import ROLES, CommentEvent, PullRequest, PullRequestKey
+from bot.store import CheckRecord, Commands, NewDelivery, open_store
+from tests.engine.conftest import settings_in
+
+KEY = PullRequestKey("gh", "o/r", 7)
+HEAD = "a" * 40
+# CONTRACT's table, written out: the lowest role on another's pull request, and on one's own.
+LOWEST = {
+    "check": ("triage", "none"),
+    "why": ("none", "none"),
+    "what-if": ("none", "none"),
+    "accept": ("write", "write"),
+    "allow": ("write", "write"),
+    "objectives": ("none", "none"),
+    "cancel": ("triage", "none"),
+    "help": ("none", "none"),
+}
+LINES = {
+    "check": "/minimize check",
+    "why": "/minimize why perl",
+    "what-if": "/minimize what-if drop perl",
+    "accept": "/minimize accept because",
+    "allow": "/minimize allow",
+    "objectives": "/minimize objectives",
+    "cancel": "/minimize cancel",
+    "help": "/minimize help",
+}
+CELLS = list(itertools.product(COMMANDS, ROLES, ("own", "anothers"), ("fork", "branch")))
+
+
+class Recorder:
+    """An engine that only writes down what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.replies: list[Any] = []
+
+    async def start_check(self, job: Any, priority: int) -> None:
+        self.asked.append("check")
+
+    async def cancel_check(self, check: str) -> None:
+        self.asked.append("cancel")
+
+    async def withdraw(self, job: Any, title: str, summary: str) -> None:
+        self.asked.append("withdraw")
+
+    async def publish(self, job: Any, found: Any, reason: str) -> None:
+        self.asked.append("publish")
+
+    async def start_reply(self, reply: Any) -> None:
+        self.replies.append(reply)
+
+
+class Forge:
+    """Answers for the one pull request and the one user."""
+
+    def __init__(self, pull: PullRequest, role: str) -> None:
+        self.pull, self.role = pull, role
+
+    def event(self, name: str, body: bytes) -> CommentEvent:
+        return CommentEvent(KEY, **json.loads(body))
+
+    async def pull_request(self, key: PullRequestKey) -> PullRequest:
+        return self.pull
+
+    async def role_of(self, key: PullRequestKey, user: str) -> str:
+        assert user == "ann"
+        return self.role
+
+
+def test_the_table_has_every_command() -> None:
+    assert set(LOWEST) == set(LINES) == set(COMMANDS)
+
+
+@pytest.mark.parametrize(("name", "role", "whose", "source"), CELLS)
+async def test_a_cell(tmp_path, name: str, role: str, whose: str, source: str) -> None:
+    pull = PullRequest(
+        key=KEY,
+        title="t",
+        author="Ann" if whose == "own" else "zoe",
+        author_is_bot=False,
+        open=True,
+        draft=False,
+        private=False,
+        base_ref="main",
+        base_sha="b" * 40,
+        head_sha=HEAD,
+        head_repository="ann/r" if source == "fork" else "o/r",
+        url="u",
+    )
+    store = open_store(tmp_path)
+    known = CheckRecord("c1", "gh", "o/r", 7, HEAD, base_ref="main", created="2026-11-24T00:00:00Z")
+    store.add_check(replace(known, open=name == "cancel"))
+    engine: Any = Recorder()
+    forges: Any = {"gh": Forge(pull, role)}
+    dispatcher = Dispatcher(store, forges, engine, settings_in(tmp_path))
+    said = {
+        "comment": "41",
+        "author": "ann",
+        "sender": "ann",
+        "author_is_bot": False,
+        "body": LINES[name],
+        "action": "created",
+        "updated": "2026-11-24T00:00:01Z",
+        "url": "https://forge/7",
+    }
+    store.add_deliveries([NewDelivery("gh", "issue_comment", "g1", json.dumps(said).encode())])
+    await dispatcher.handle_new()
+
+    lowest = LOWEST[name][0 if whose == "anothers" else 1]
+    may = ROLES.index(role) >= ROLES.index(lowest)
+    (reply,) = engine.replies
+    assert reply.react is may
+    (heard,) = store.rows("select outcome from commands")
+    assert heard["outcome"] == ("taken" if may else "refused")
+    effects = {"check": ["check"], "allow": ["check"], "cancel": ["cancel", "withdraw"]}
+    assert engine.asked == (effects.get(name, []) if may else [])
+    decided = {
+        kind: Commands(store).decision(kind, "gh", "o/r", 7, HEAD) is not None
+        for kind in ("accept", "allow")
+    }
+    assert decided == {kind: may and kind == name for kind in decided}
+    if not may:
+        assert f"{name} needs the role {LOWEST[name][0]} or above" in body_of(reply, {})
+    store.close()
