@@ -30,9 +30,6 @@ class Checker(support.FakeChecker):
         time.sleep(random.random() * 0.2)
         return super().finish(job, git)
 
-    def ask(self, job, git, asked):
-        return ()
-
     def warm_up(self):
         pass
 

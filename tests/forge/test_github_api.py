@@ -182,6 +182,22 @@ async def test_an_installation_token_is_renewed_before_it_expires(app_forge, tin
         ({"permission": "write", "role_name": "maintain"}, "maintain"),
         ({"permission": "read", "role_name": "triage"}, "triage"),
         ({"permission": "write", "role_name": "release captains"}, "write"),
+        (
+            {
+                "permission": "read",
+                "role_name": "issue keepers",
+                "user": {"permissions": {"pull": True, "triage": True, "push": False}},
+            },
+            "triage",
+        ),
+        (
+            {
+                "permission": "write",
+                "role_name": "release captains",
+                "user": {"permissions": {"pull": True, "push": True, "maintain": True}},
+            },
+            "maintain",
+        ),
         ({"permission": "none", "role_name": ""}, "none"),
         ((404, {}, {"message": "gone"}), "none"),
     ],
@@ -189,6 +205,17 @@ async def test_an_installation_token_is_renewed_before_it_expires(app_forge, tin
 async def test_roles_and_custom_roles(forge, tiny, answer, role) -> None:
     tiny.answer("GET", "/repos/o/r/collaborators/ann/permission", answer)
     assert await forge.role_of(KEY, "ann") == role
+
+
+async def test_members_of_a_team_and_those_who_are_only_asked_to_join(forge, tiny) -> None:
+    path = "/orgs/fedora/teams/packagers/memberships"
+    tiny.answer("GET", f"{path}/ann", {"state": "active", "role": "member"})
+    tiny.answer("GET", f"{path}/bob", {"state": "pending", "role": "member"})
+    found = [await forge.is_member(KEY, "fedora/packagers", who) for who in ("ann", "bob", "zoe")]
+    assert found == [True, False, False]
+    tiny.answer("GET", f"{path}/eve", (403, {}, {"message": "Resource not accessible"}))
+    with pytest.raises(ForgeRefusedError):
+        await forge.is_member(KEY, "fedora/packagers", "eve")
 
 
 async def test_a_hostile_user_name_stays_one_path_segment(forge, tiny) -> None:

@@ -1,0 +1,99 @@
+"""Comments on a forge that is real to the bot, on both APIs: heard, answered once, own ones not."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bot.demo.forge import Comment, LocalForge, Pull
+from bot.demo.run.bot_process import free_port
+from tests.engine.test_two_workers import processes, strange
+
+SECRET = "s3cret-of-the-hook"
+
+
+def forge_settings(local: LocalForge, kind: str, home: Path, hook: str) -> dict:
+    (home / "secret").write_text(SECRET)
+    common = {"type": kind, "webhook_secrets": [{"file": "secret"}]}
+    if kind == "github":
+        app = local.add_app("minimize", hook_url=hook, secret=SECRET)
+        local.install(app, "rpms")
+        (home / "app.pem").write_text(app.private_key)
+        own = {"id": app.id, "private_key": {"file": "app.pem"}}
+        return {**common, "api_url": local.api_url, "app": own}
+    repository = local.state.repository("rpms/nginx")
+    assert repository is not None
+    local.set_role(repository, "minimize-bot", "write")
+    (home / "token").write_text(local.token("minimize-bot"))
+    local.gitlab.add_hook(hook, SECRET, events=("merge_request", "note"))
+    return {**common, "api_url": local.url, "token": {"file": "token"}}
+
+
+@asynccontextmanager
+async def world(home: Path, kind: str) -> AsyncIterator[tuple[LocalForge, Pull]]:
+    async with LocalForge(home / "forge") as local:
+        repository = local.add_repository("rpms/nginx")
+        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        local.commit(repository, "topic", {"nginx.spec": "Name: nginx\n# 0\n"}, "0", start="main")
+        port = free_port()
+        settings = {
+            "listen": {"port": port},
+            "public_url": f"http://127.0.0.1:{port}",
+            "forges": {
+                kind: forge_settings(local, kind, home, f"http://127.0.0.1:{port}/webhook/{kind}")
+            },
+            "engine": {"predictions": 3, "builds": 2},
+            "repositories": [{"match": "*", "documents": ["demo"]}],
+        }
+        for role in ("server", "worker"):
+            own = {**settings, "engine": {**settings["engine"], "executor_id": role}}
+            (home / f"{role}.yaml").write_text(yaml.safe_dump(own))
+        (home / "config").mkdir()
+        local.set_role(repository, "maria", "write")
+        local.add_user("bob")
+        with processes(home):
+            yield local, await local.open_pull(repository, "topic", user="jonas", title="t")
+
+
+async def until(true: Callable[[], bool], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline, log.read_text()
+        await asyncio.sleep(0.1)
+
+
+def answers(local: LocalForge, pull: Pull) -> list[Comment]:
+    return [c for c in local.state.comments_of(pull) if "<!-- minimize:answer" in c.body]
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+async def test_a_conversation(tmp_path: Path, kind: str) -> None:
+    log = tmp_path / "log"
+    async with world(tmp_path, kind) as (local, pull):
+        comment = await local.comment(pull, "/minimize help\n/minimize why perl", user="maria")
+        await until(lambda: len(answers(local, pull)) == 1, log)
+        assert "`/minimize allow`" in answers(local, pull)[0].body
+        assert [r.content for r in comment.reactions] == ["eyes"], log.read_text()
+
+        await local.comment(pull, "/minimize check", user="bob")
+        await until(lambda: len(answers(local, pull)) == 2, log)
+        assert "check needs the role triage or above" in answers(local, pull)[1].body
+
+        # Jonas has no role that builds; Maria allows it for this commit.
+        await until(lambda: "Predicted, not rebuilt: " in current(local, pull), log)
+        await asyncio.sleep(1.1)  # a forge's times have whole seconds
+        await local.comment(pull, "/minimize allow", user="maria")
+        await until(lambda: "Both sides rebuilt" in current(local, pull), log)
+        await local.settled()
+        assert len(answers(local, pull)) == 2
+        assert strange(local.requests) == []
+
+
+def current(local: LocalForge, pull: Pull) -> str:
+    own = [c for c in local.state.comments_of(pull) if "minimize:comment" in c.body]
+    assert len(own) < 2
+    return own[0].body if own else ""
