@@ -20,6 +20,7 @@ from bot.engine.job import run_id
 from bot.engine.runs import Runs
 from bot.errors import MinimizeError
 from bot.forge import (
+    ChecksEvent,
     CommentEvent,
     Event,
     Forge,
@@ -161,6 +162,8 @@ class Dispatcher:
             return True, f"The merge queue's commit {event.head_sha[:12]} has its status."
         if isinstance(event, PushEvent):
             return False, f"{event.branch} moved to {event.after[:12]}: no check depends on it."
+        if isinstance(event, ChecksEvent):
+            return False, f"No check waits for one of {event.head_sha[:12]}."
         assert isinstance(event, CommentEvent)
         async with self._locks[event.key]:
             return await self._conversation.hear(forge, event, delivery)

@@ -7,13 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bot.forge.events import CommentEvent, Event, MergeGroupEvent, PushEvent, RerunEvent
+from bot.forge.events import (
+    ChecksEvent,
+    CommentEvent,
+    Event,
+    MergeGroupEvent,
+    PushEvent,
+    RerunEvent,
+)
 from bot.forge.github import GitHub
 from bot.forge.protocol import Forge
 from bot.forge.values import (
     ROLES,
+    STATUS_NAME,
     Annotation,
+    CheckState,
     Comment,
+    CommitCheck,
     ForgeError,
     ForgeFile,
     ForgeGoneError,
@@ -50,9 +60,13 @@ def open_forges(settings: Settings) -> dict[str, Forge]:
 __all__ = [
     "FORGES",
     "ROLES",
+    "STATUS_NAME",
     "Annotation",
+    "CheckState",
+    "ChecksEvent",
     "Comment",
     "CommentEvent",
+    "CommitCheck",
     "Event",
     "Forge",
     "ForgeError",

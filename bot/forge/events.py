@@ -63,4 +63,25 @@ class PushEvent:
     after: str
 
 
-Event = PullRequestEvent | CommentEvent | RerunEvent | MergeGroupEvent | PushEvent | IgnoredEvent
+@dataclass(frozen=True, slots=True)
+class ChecksEvent:
+    """Checks of a commit are over: who waits for one may look.
+
+    `names` are theirs, empty where the forge does not say which.
+    """
+
+    forge: str
+    repository: str
+    head_sha: str
+    names: tuple[str, ...] = ()
+
+
+Event = (
+    PullRequestEvent
+    | CommentEvent
+    | RerunEvent
+    | MergeGroupEvent
+    | PushEvent
+    | ChecksEvent
+    | IgnoredEvent
+)

@@ -16,12 +16,15 @@ import gidgethub
 
 from bot.forge.events import Event
 from bot.forge.github_app import AppAuth, Auth, TokenAuth
+from bot.forge.github_checks import checks_of_commit
 from bot.forge.github_client import GitHubClient, Sessions, errors_as_ours
 from bot.forge.github_events import accept, installation_of, parse_event
 from bot.forge.values import (
     ROLES,
+    STATUS_NAME,
     Annotation,
     Comment,
+    CommitCheck,
     ForgeFile,
     ForgeGoneError,
     ForgeRefusedError,
@@ -37,7 +40,6 @@ from bot.settings import ForgeSettings
 from bot.store import NewDelivery
 
 LOG = logging.getLogger(__name__)
-STATUS_NAME = "minimize"
 _DESCRIPTION = 140  # characters of a commit status
 _TEXT = 65_000  # characters of a check run's summary; GitHub takes 65,535
 _INSTALLATIONS = ("installation", "installation_repositories")
@@ -176,6 +178,13 @@ class GitHub:
                 else:
                     return
             await self._set_commit_status(key, sha, report)
+
+    async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
+        """Check runs of Apps and commit statuses; an App needs Statuses (read) for the latter."""
+        async with errors_as_ours(f"listing the checks of {sha[:12]} on {key}"):
+            client, token = await self._client(key.repository)
+            commit = self._path(key, f"/commits/{_quoted(sha)}")
+            return tuple(await checks_of_commit(client, token, commit))
 
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
         """GitHub's `role_name`; a custom role counts as the role it is built on."""

@@ -13,8 +13,16 @@ from typing import Any
 import gidgethub
 from gidgethub import sansio
 
-from bot.forge.events import CommentEvent, Event, MergeGroupEvent, PushEvent, RerunEvent
+from bot.forge.events import (
+    ChecksEvent,
+    CommentEvent,
+    Event,
+    MergeGroupEvent,
+    PushEvent,
+    RerunEvent,
+)
 from bot.forge.values import (
+    STATUS_NAME,
     IgnoredEvent,
     PullRequestEvent,
     PullRequestKey,
@@ -151,9 +159,11 @@ def _issue_comment(forge: str, data: Mapping[str, Any]) -> Event:
 
 def _check_run(forge: str, data: Mapping[str, Any]) -> Event:
     action = str(data["action"])
+    run = data["check_run"]
+    if action == "completed":
+        return _over(forge, data, str(run["head_sha"]), str(run["name"]))
     if action != "rerequested":
         return IgnoredEvent(f"The action {action} of a check run asks nothing of the bot.")
-    run = data["check_run"]
     check = str(run.get("external_id") or "")
     if not check:
         return IgnoredEvent("The check run is none of ours.")
@@ -163,9 +173,23 @@ def _check_run(forge: str, data: Mapping[str, Any]) -> Event:
 
 def _check_suite(forge: str, data: Mapping[str, Any]) -> Event:
     action = str(data["action"])
+    if action == "completed":
+        return _over(forge, data, str(data["check_suite"]["head_sha"]))
     if action != "rerequested":
         return IgnoredEvent(f"The action {action} of a check suite asks nothing of the bot.")
     return _rerun(forge, data, None, str(data["check_suite"]["head_sha"]))
+
+
+def _status(forge: str, data: Mapping[str, Any]) -> Event:
+    if data["state"] == "pending":
+        return IgnoredEvent("The status is pending: there is nothing to look at yet.")
+    return _over(forge, data, str(data["sha"]), str(data["context"]))
+
+
+def _over(forge: str, data: Mapping[str, Any], sha: str, *names: str) -> Event:
+    if names == (STATUS_NAME,):
+        return IgnoredEvent("The check is our own.")
+    return ChecksEvent(forge, str(data["repository"]["full_name"]), sha, names)
 
 
 def _rerun(forge: str, data: Mapping[str, Any], check: str | None, head: str) -> RerunEvent:
@@ -214,4 +238,5 @@ _PARSERS: Mapping[str, Callable[[str, Mapping[str, Any]], Event]] = {
     "ping": _ping,
     "pull_request": _pull_request,
     "push": _push,
+    "status": _status,
 }

@@ -18,6 +18,7 @@ from gitlab.exceptions import GitlabCreateError, GitlabGetError, GitlabHttpError
 
 from bot.errors import UsageError
 from bot.forge.events import Event
+from bot.forge.gitlab_checks import checks_of_commit
 from bot.forge.gitlab_client import GitLabClient
 from bot.forge.gitlab_events import HookSecrets, accept, is_bot_name, parse_event, project_of
 from bot.forge.gitlab_status import (
@@ -28,7 +29,9 @@ from bot.forge.gitlab_status import (
     with_status,
 )
 from bot.forge.values import (
+    STATUS_NAME,
     Comment,
+    CommitCheck,
     ForgeError,
     ForgeFile,
     PullRequest,
@@ -45,7 +48,6 @@ from bot.store import NewDelivery
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
-STATUS_NAME = "minimize"
 # https://docs.gitlab.com/api/access_requests/#valid-access-levels, highest first.
 _ROLES: tuple[tuple[int, Role], ...] = (
     (50, "admin"),  # Owner
@@ -236,6 +238,14 @@ class GitLab:
             LOG.info("%s: the fork takes no status from us; it goes into the comment.", key)
             _remember(self._untaken, key, (sha, report))
             await self._status_into_comment(key, sha, report)
+
+    async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
+        """Commit statuses, jobs and pipelines, a fork's too."""
+
+        def read(client: gitlab.Gitlab) -> tuple[CommitCheck, ...]:
+            return tuple(checks_of_commit(client, self._id(client, key), key.number, sha))
+
+        return await self._ask(f"listing the checks of {sha[:12]} on {key}", read)
 
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
         """By access level, inherited memberships and invited groups included."""

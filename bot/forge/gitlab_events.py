@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bot.errors import UsageError
-from bot.forge.events import CommentEvent, Event, PushEvent
+from bot.forge.events import ChecksEvent, CommentEvent, Event, PushEvent
 from bot.forge.values import (
     IgnoredEvent,
     PullRequestEvent,
@@ -43,6 +43,8 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     "Tag Push Hook": ("tag_push",),
     "Pipeline Hook": ("pipeline",),
 }
+# Pipelines and jobs that are over: https://docs.gitlab.com/api/pipelines/, status.
+OVER = ("success", "failed", "canceled", "skipped")
 _STARTED = {"open": "opened", "reopen": "reopened"}
 
 
@@ -285,9 +287,12 @@ def _push(forge: str, data: Mapping[str, Any]) -> Event:
 
 
 def _pipeline(forge: str, data: Mapping[str, Any]) -> Event:
-    del forge
-    status = str(data["object_attributes"]["status"])
-    return IgnoredEvent(f"A pipeline is {status}: no check waits for one.")
+    about = data["object_attributes"]
+    status = str(about["status"])
+    if status not in OVER:
+        return IgnoredEvent(f"A pipeline is {status}: there is nothing to look at yet.")
+    # Not named: its jobs and the pipeline itself are over, under several names.
+    return ChecksEvent(forge, str(data["project"]["path_with_namespace"]), str(about["sha"]))
 
 
 def _renamed(forge: str, data: Mapping[str, Any]) -> Event:

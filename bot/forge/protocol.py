@@ -8,6 +8,7 @@ from typing import Protocol
 from bot.forge.events import Event
 from bot.forge.values import (
     Comment,
+    CommitCheck,
     ForgeFile,
     PullRequest,
     PullRequestKey,
@@ -60,6 +61,10 @@ class Forge(Protocol):
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """Makes the status `minimize` of a commit say this; the same twice changes nothing."""
+        ...
+
+    async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
+        """What others (and we) say of a commit of the pull request, over all pages."""
         ...
 
     async def role_of(self, key: PullRequestKey, user: str) -> Role:

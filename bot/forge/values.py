@@ -12,6 +12,9 @@ Role = Literal["none", "read", "triage", "write", "maintain", "admin"]
 ROLES: tuple[Role, ...] = ("none", "read", "triage", "write", "maintain", "admin")
 StatusState = Literal["pending", "success", "failure", "neutral"]
 Reaction = Literal["eyes", "+1", "-1", "confused"]
+CheckState = Literal["pending", "success", "failure"]
+# What our own check run or commit status is called.
+STATUS_NAME = "minimize"
 
 
 class ForgeError(SurroundingsError):
@@ -112,6 +115,20 @@ class StatusReport:
     summary: str = ""
     url: str | None = None
     annotations: tuple[Annotation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CommitCheck:
+    """What somebody says of a commit under a name: a check run, a status, a job, a pipeline.
+
+    `word` is the forge's own for how it stands; what was skipped or cancelled is a `failure`, for
+    nothing came of it. `url` is its page, or empty.
+    """
+
+    name: str
+    state: CheckState
+    word: str
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import pytest
 from github_description import github_description
 
 from bot.demo.forge import LocalForge
+from bot.demo.forge.foreign_checks import report_status
 from bot.forge import GitHub, PullRequestKey, StatusReport
 from bot.forge.github_app import AppAuth, TokenAuth
 from bot.settings import ForgeSettings
@@ -72,6 +73,8 @@ async def test_every_call_and_every_answer_of_the_local_forge(
             await forge.set_status(
                 key, now.head_sha, StatusReport("c1", state, "t", "s", "http://m")
             )
+        await report_status(local, pull, "koji", "success", "http://koji/1")
+        assert "koji" in {c.name for c in await forge.checks_of(key, now.head_sha)}
         await forge.source(key, "main")
         await forge.close()
     assert len(github_traffic) > 10

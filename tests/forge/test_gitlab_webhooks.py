@@ -55,7 +55,7 @@ def push(**more) -> dict:
 
 PIPELINE = {
     "object_kind": "pipeline",
-    "object_attributes": {"id": 31, "status": "success", "sha": "a" * 40},
+    "object_attributes": {"id": 31, "status": "running", "sha": "a" * 40},
     "project": PROJECT,
 }
 

@@ -16,7 +16,8 @@ class Payloads:
 
     shapes: Shapes
 
-    def _common(self, repository: Repository, sender: User, installation: Installation) -> Json:
+    def common(self, repository: Repository, sender: User, installation: Installation) -> Json:
+        """What every payload about a repository has."""
         common: Json = {
             "repository": self.shapes.repository(repository),
             "sender": self.shapes.user(sender),
@@ -43,7 +44,7 @@ class Payloads:
             "number": pull.number,
             "pull_request": self.shapes.pull(pull),
             **(extra or {}),
-            **self._common(pull.repository, sender, installation),
+            **self.common(pull.repository, sender, installation),
         }
 
     def issue_comment(
@@ -57,7 +58,7 @@ class Payloads:
             "action": action,
             "issue": self.shapes.issue(comment.pull),
             "comment": self.shapes.comment(comment),
-            **self._common(comment.pull.repository, sender, installation),
+            **self.common(comment.pull.repository, sender, installation),
         }
         if action == "edited":
             before = comment.versions[-2] if len(comment.versions) > 1 else comment.versions[-1]
@@ -111,7 +112,7 @@ class Payloads:
             "commits": commits,
             "head_commit": commits[-1] if commits else None,
             "pusher": {"name": sender.login, "email": f"{sender.login}@example.org"},
-            **self._common(repository, sender, installation),
+            **self.common(repository, sender, installation),
         }
 
     def ping(self, app: App) -> Json:

@@ -189,7 +189,7 @@ class App:
     hook_id: int
     hook_url: str | None = None
     permissions: dict[str, str] = field(default_factory=dict)
-    events: tuple[str, ...] = ("issue_comment", "pull_request", "push")
+    events: tuple[str, ...] = ("check_run", "issue_comment", "pull_request", "push", "status")
     created_at: datetime = field(default_factory=now)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.demo.forge.deliveries import Deliverer, Delivery
+from bot.demo.forge.gitlab.rest_pipelines import Pipeline
 from bot.demo.forge.gitlab.shapes import GitLabShapes, Json, stamp
 from bot.demo.forge.gitstore import ZERO
 from bot.demo.forge.state import Comment, Pull, Repository, User
@@ -142,6 +143,32 @@ class HookPayloads:
                 "url": f"{self.shapes.merge_url(pull)}#note_{comment.id}",
             },
             "merge_request": self._merge(pull),
+        }
+
+    def pipeline(self, pipeline: Pipeline, user: User) -> Json:
+        return {
+            **self._common("pipeline", user, pipeline.repository),
+            "object_attributes": {
+                "id": pipeline.id,
+                "iid": 1,
+                "name": pipeline.name,
+                "ref": pipeline.ref,
+                "tag": False,
+                "sha": pipeline.sha,
+                "before_sha": ZERO,
+                "source": "external",
+                "status": pipeline.status,
+                "detailed_status": pipeline.status,
+                "stages": ["external"],
+                "created_at": _hook_time(pipeline.at),
+                "finished_at": None,
+                "duration": None,
+                "queued_duration": None,
+                "variables": [],
+                "url": pipeline.url,
+            },
+            "merge_request": None,
+            "builds": [],
         }
 
     def push(

@@ -9,9 +9,10 @@ from aiohttp import web
 
 from bot.demo.forge.access import STATE
 from bot.demo.forge.deliveries import Deliverer, Delivery
-from bot.demo.forge.gitlab import rest, rest_notes
+from bot.demo.forge.gitlab import rest, rest_notes, rest_pipelines
 from bot.demo.forge.gitlab.hooks import HookPayloads, WebHook, deliver
 from bot.demo.forge.gitlab.rest import SHAPES, gitlab_middleware
+from bot.demo.forge.gitlab.rest_pipelines import PIPELINES, Pipeline
 from bot.demo.forge.gitlab.shapes import GitLabShapes, Json
 from bot.demo.forge.middleware import TRAFFIC, Traffic
 from bot.demo.forge.state import Comment, Pull, Repository, State, User
@@ -41,12 +42,14 @@ class GitLabSide:
         self.shapes = GitLabShapes(state, web_url)
         self.payloads = HookPayloads(self.shapes)
         self.hooks: list[WebHook] = []
+        self.pipelines: list[Pipeline] = []
 
     def application(self, traffic: Traffic, most_bytes: int) -> web.Application:
         """What answers below `/api/v4`."""
         api = web.Application(middlewares=[gitlab_middleware], client_max_size=most_bytes)
         api[STATE], api[TRAFFIC], api[SHAPES] = self._state, traffic, self.shapes
-        for module in (rest, rest_notes):
+        api[PIPELINES] = self.pipelines
+        for module in (rest, rest_notes, rest_pipelines):
             api.router.add_routes(module.routes)
         return api
 
@@ -88,6 +91,11 @@ class GitLabSide:
             return []
         payload = self.payloads.note(comment, word, comment.versions[-1].by)
         return await self._deliver(comment.pull.repository, "note", payload)
+
+    async def pipeline_moved(self, pipeline: Pipeline, user: User) -> list[Delivery]:
+        """Tells of a pipeline that began or is over."""
+        payload = self.payloads.pipeline(pipeline, user)
+        return await self._deliver(pipeline.repository, "pipeline", payload)
 
     async def _deliver(self, repository: Repository, event: str, payload: Json) -> list[Delivery]:
         return [
