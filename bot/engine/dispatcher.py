@@ -129,6 +129,8 @@ class Dispatcher:
         event = forge.event(delivery.event, delivery.body)
         if isinstance(event, PullRequestEvent):
             return await self._about_pull(forge, event, delivery)
+        if isinstance(event, ChecksEvent):
+            return False, f"No check waits for one of {event.head_sha[:12]}."
         return await self._about_other(forge, event, delivery)
 
     async def _about_pull(
@@ -162,8 +164,6 @@ class Dispatcher:
             return True, f"The merge queue's commit {event.head_sha[:12]} has its status."
         if isinstance(event, PushEvent):
             return False, f"{event.branch} moved to {event.after[:12]}: no check depends on it."
-        if isinstance(event, ChecksEvent):
-            return False, f"No check waits for one of {event.head_sha[:12]}."
         assert isinstance(event, CommentEvent)
         async with self._locks[event.key]:
             return await self._conversation.hear(forge, event, delivery)
