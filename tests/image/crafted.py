@@ -144,7 +144,8 @@ def write_rpm(
             5011: (_INT32, [8]),
         }
     tags |= more or {}
-    lead = b"\xed\xab\xee\xdb\x03\x00" + bytes(90)
+    # Signature type 5, a header: rpm before 4.20 looks at it.
+    lead = b"\xed\xab\xee\xdb\x03\x00" + bytes(72) + b"\x00\x05" + bytes(16)
     main = header(tags)
     signatures: dict[int, tuple[int, object]] = {1000: (_INT32, [1])}
     if signed is not None and encoded:

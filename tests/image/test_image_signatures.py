@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -47,6 +48,13 @@ def test_a_signed_package_is_taken(
     check_signatures([package], cache, keys)
 
 
+def _rpm_version(rpmkeys: str) -> tuple[int, ...]:
+    said = subprocess.run([rpmkeys, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"(\d+)\.(\d+)", said)
+    assert found is not None
+    return int(found[1]), int(found[2])
+
+
 def test_what_rpm_itself_signed_and_verifies_is_laid_out_the_same(
     signer: Any, keys: dict[str, tuple[str, ...]], tmp_path: Path
 ) -> None:
@@ -55,7 +63,10 @@ def test_what_rpm_itself_signed_and_verifies_is_laid_out_the_same(
         pytest.skip("rpmkeys is not installed")
     write_rpm(tmp_path / "a.rpm", FILES, signed=lambda c: sign(signer, c))
     base = [rpmkeys, "--dbpath", str(tmp_path / "keys")]
-    subprocess.run([*base, "--import", str(tmp_path / "key.asc")], check=True)
+    taken = subprocess.run([*base, "--import", str(tmp_path / "key.asc")], check=False)
+    if taken.returncode != 0 and _rpm_version(rpmkeys) < (4, 20):
+        pytest.skip("this rpm reads keys with its own parser, which does not take such a key")
+    assert taken.returncode == 0
     done = subprocess.run(
         [*base, "-Kv", str(tmp_path / "a.rpm")], capture_output=True, text=True, check=False
     )
