@@ -118,10 +118,13 @@ def headings(objectives: Iterable[ObjectiveDocument]) -> dict[str, dict[str, str
     }
 
 
-def standings(history: History, now: datetime | None = None) -> tuple[Standing, ...]:
-    """Every objective as of the last run, with its trend and outlook; the worst first."""
-    names = {row["id"]: row["name"] for row in history.objective_headings()}
-    found = judged(history, [s for s in history.objective_states() if s.objective in names], now)
+def standings(
+    history: History, now: datetime | None = None, run: int | None = None
+) -> tuple[Standing, ...]:
+    """Every objective with its trend and outlook, as of a run (null: the last); the worst first."""
+    names = {row["id"]: row["name"] for row in history.objective_headings(run=run)}
+    told = [s for s in history.objective_states(run=run) if s.objective in names]
+    found = judged(history, told, now, run)
     named = [
         Standing(s.state, names[s.state.objective], s.trend_per_week, s.outlook, s.crosses)
         for s in found
@@ -131,13 +134,19 @@ def standings(history: History, now: datetime | None = None) -> tuple[Standing, 
 
 
 def judged(
-    history: History, found: Sequence[ObjectiveState], now: datetime | None = None
+    history: History,
+    found: Sequence[ObjectiveState],
+    now: datetime | None = None,
+    run: int | None = None,
 ) -> tuple[Standing, ...]:
-    """States with their trends, in the order given; `name` is the objective's id."""
+    """States with their trends until `now`, in the order given; `name` is the objective's id.
+
+    With a run history after it is not looked at.
+    """
     moment = now or datetime.now(UTC)
     start = moment - timedelta(weeks=TREND_WEEKS)
     since = start.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    curves = history.curves((state.key for state in found), since) if found else {}
+    curves = history.curves((state.key for state in found), since, run) if found else {}
     result = []
     for state in found:
         slope = None

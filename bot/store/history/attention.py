@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bot.model.image import ImageKey
+from bot.store.history.presence import held_at, holding
 from bot.store.history.reading import Reading
 from bot.store.history.rows import KEY, key_of, key_values, merged_of
 from bot.store.history.values import (
@@ -32,20 +33,30 @@ _VALUES = f"""
 class Attention(Reading):
     """Of objectives and of what people decided."""
 
-    def objective_headings(self, *, gone: bool = False) -> tuple[Row, ...]:
-        """Each objective: `id`, `name`, `description`, `maintainer`, `workload`, `document`."""
+    def objective_headings(self, *, gone: bool = False, run: int | None = None) -> tuple[Row, ...]:
+        """Each objective: `id`, `name`, `description`, `maintainer`, `workload`, `document`.
+
+        With a run those that were described then.
+        """
         where = "" if gone else "where gone_run is null"
+        if run is not None:
+            where = f"where first_run <= {int(run)}"
+            where += "" if gone else f" and (gone_run is null or gone_run > {int(run)})"
         rows = self.rows(f"select * from objectives {where} order by name, id")
         for row in rows:
             row["document"] = json.loads(row["document"])
         return tuple(rows)
 
-    def objective_states(self, objective: str | None = None) -> tuple[ObjectiveState, ...]:
-        """How objectives stand as of the last run, by objective, image and metric."""
-        where, values = "objective_values.until_run is null", []
+    def objective_states(
+        self, objective: str | None = None, run: int | None = None
+    ) -> tuple[ObjectiveState, ...]:
+        """How objectives stood as of a run (null: the last), by objective, image and metric."""
+        values: list[Any] = []
         if objective is not None:
-            where, values = f"{where} and objective = ?", [objective]
-        return self._states(where, values)
+            where, values = f"objective = ? and {held_at(run)}", [objective]
+            return self._states(where, values)
+        table = f"({holding('objective_values', '*', run)}) as objective_values"
+        return self._states("true", values, _VALUES.replace("objective_values\n", f"{table}\n", 1))
 
     def objective_history(
         self,
@@ -77,8 +88,10 @@ class Attention(Reading):
             [since],
         )
 
-    def _states(self, where: str, values: Sequence[Any]) -> tuple[ObjectiveState, ...]:
-        rows = self.rows(f"{_VALUES} where {where}", values)
+    def _states(
+        self, where: str, values: Sequence[Any], select: str = _VALUES
+    ) -> tuple[ObjectiveState, ...]:
+        rows = self.rows(f"{select} where {where}", values)
         found = [
             ObjectiveState(
                 objective=r["objective"],

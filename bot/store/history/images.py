@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bot.model.image import ImageKey
+from bot.store.history.presence import described
 from bot.store.history.reading import Reading
 from bot.store.history.rows import (
     CAUSES,
@@ -105,18 +106,19 @@ class ImageQueries(Reading):
             row["run"], row["started"], snapshot_of(row), row["closure"], facts_of(row)
         )
 
-    def latest_evaluations(self) -> dict[ImageKey, Evaluation]:
-        """The last evaluation of every image that is described."""
+    def latest_evaluations(self, run: int | None = None) -> dict[ImageKey, Evaluation]:
+        """The last evaluation of every image that is described; as of a run, if one is named."""
+        until = "" if run is None else f" and run <= {int(run)}"
         rows = self.rows(
             f"select {KEY}, evaluations.run, runs.started, evaluations.closure,"
             f" snapshots.digest as snapshot_digest, snapshots.repositories,"
             f" {facts_columns('closures')} from images"
             " cross join evaluations on evaluations.image = images.id and evaluations.run ="
-            " (select max(run) from evaluations as e where e.image = images.id)"
+            f" (select max(run) from evaluations as e where e.image = images.id{until})"
             " join runs on runs.id = evaluations.run"
             " join snapshots on snapshots.id = evaluations.snapshot"
             " join closures on closures.id = evaluations.closure"
-            " where images.gone_run is null"
+            f" where {described(run)}"
         )
         return {
             key_of(row): Evaluation(
@@ -269,14 +271,20 @@ class ImageQueries(Reading):
             )
         )
 
-    def curves(self, keys: Iterable[ImageKey], since: str) -> dict[ImageKey, Curve]:
-        """How the figures of some images went since a time; images without history are left out."""
+    def curves(
+        self, keys: Iterable[ImageKey], since: str, run: int | None = None
+    ) -> dict[ImageKey, Curve]:
+        """How the figures of some images went since a time; images without history are left out.
+
+        With a run nothing after it counts.
+        """
         wanted = set(keys)
+        until = "" if run is None else f" and run <= {int(run)}"
         rows = self.rows(
             f"select {KEY}, images.id, {_SECONDS} as first,"
-            " (select closure from evaluations where image = images.id order by run desc limit 1)"
-            " as closure from images cross join runs on runs.id ="
-            " (select min(run) from evaluations where image = images.id)"
+            f" (select closure from evaluations where image = images.id{until}"
+            " order by run desc limit 1) as closure from images cross join runs on runs.id ="
+            f" (select min(run) from evaluations where image = images.id{until})"
         )
         places = {row["id"]: row for row in rows if key_of(row) in wanted}
         figures = "closures.packages, closures.installed_size, closures.layer_size"
@@ -295,7 +303,7 @@ class ImageQueries(Reading):
             " cross join steps on steps.run = runs.id and steps.image in"
             " (select value from json_each(?))"
             " cross join closures on closures.id = steps.before_closure"
-            " where runs.started >= ? order by runs.id",
+            f" where runs.started >= ?{until} order by runs.id",
             [json.dumps(list(places)), since],
         ):
             before = Figures(row["packages"], row["installed_size"], row["layer_size"])

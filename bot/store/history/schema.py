@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
+from bot.store.history.presence import fork
+
 history_migrations = Migrations("minimize-history")
 
 
@@ -217,6 +219,25 @@ def h005_views(db: Database) -> None:
         join images on images.id = causes.image
         join runs on runs.id = causes.run
         left join merged_changes on merged_changes.id = causes.merged_change
+        """,
+    )
+
+
+@history_migrations()
+def h006_presence(db: Database) -> None:
+    """What held at any run is found by an index, and what holds now without the tables."""
+    _create(
+        db,
+        f"""
+        create index idx_image_packages_fork on image_packages
+            ({fork()}, from_run, until_run, package) where until_run is not null;
+        drop index idx_image_packages_now;
+        create index idx_image_packages_now on image_packages
+            (package, image, from_run, until_run) where until_run is null;
+        create index idx_objective_values_fork on objective_values
+            ({fork()}, from_run, until_run) where until_run is not null;
+        create index idx_objective_values_now on objective_values (objective, from_run)
+            where until_run is null;
         """,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bot.objectives import Graph
-from bot.store.history.across import Usage
+from bot.store.history.surface import Usage
 from bot.web.answers.answer import Answer, Archive
 from bot.web.answers.causes import chain_words, version
 from bot.web.links import image_url, key_of, package_url
