@@ -17,6 +17,7 @@ from typing import Any
 from bot.engine.accepting import accepted_changes
 from bot.engine.engine import Engine, Running
 from bot.engine.job import CheckJob
+from bot.engine.last_word import LastWord
 from bot.store import CheckRecord, Commands, CommentRecord, Store, now
 
 LOG = logging.getLogger(__name__)
@@ -33,11 +34,14 @@ class Collector:
         store: Store,
         engine: Engine,
         observe: Callable[[str, CheckRecord], None] = lambda _what, _check: None,
+        *,
+        last_word: LastWord | None = None,
     ) -> None:
         self._store = store
         self._engine = engine
         self._commands = Commands(store)
         self._observe = observe
+        self._last_word = last_word or LastWord(store, engine)
         self._seen: dict[str, dict[str, Any]] = {}
         self._unknown_since: dict[str, float] = {}
 
@@ -62,6 +66,7 @@ class Collector:
         self._seen = {check: news for check, news in self._seen.items() if check in still_open}
         for check in set(self._unknown_since) - still_open:
             del self._unknown_since[check]
+        await self._last_word.write()
         return len(records)
 
     async def _keep(self, record: CheckRecord, running: Running) -> None:
@@ -100,6 +105,7 @@ class Collector:
             more = await self._accepted(ended)
             if more:
                 await asyncio.to_thread(lambda: self._store.update_check(record.id, **more))
+            await self._last_word.ended(ended)
         return True
 
     async def _after(self, record: CheckRecord, running: Running) -> None:

@@ -184,9 +184,9 @@ class _Run:
         return {"building": True}
 
     async def publish(self, found: Values) -> Values:
-        """Writes a result that is final already once more, with what was decided since."""
+        """Writes a result that is final already once more; its status too, if `found` has one."""
         published = await self._publish(found["result"])
-        if not published.values.get("stale"):
+        if "verdict" in found and not published.values.get("stale"):
             await self.status(found["verdict"], found["title"], found["summary"], found["result"])
         return {}
 

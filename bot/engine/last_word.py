@@ -1,0 +1,119 @@
+"""The last word once more: a stopped run may have had an edit of the comment on its way.
+
+Who is stopped cannot take back what it has sent, and a slow forge may do it after the newest run's
+own edit. So a while after such a run has ended, its comment is looked at, and written again if it
+says something else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from bot.check import accept
+from bot.engine.engine import Engine
+from bot.engine.runs import acceptance_of, job_of
+from bot.report import check_from_json, check_to_json
+from bot.store import CheckRecord, Commands, Store
+
+# A request to a forge ends after 30 seconds, and an edit is sent once.
+LATEST = 60.0
+_REASON = "settled"
+
+
+class LastWord:
+    """The ended checks whose comment is to be looked at again. Told twice, it does it once."""
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        *,
+        seconds: float = LATEST,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._commands = Commands(store)
+        self._seconds = seconds
+        self._clock = clock
+        # Null until the first look: a restart finds again what it had planned.
+        self._due: dict[str, float] | None = None
+
+    async def ended(self, record: CheckRecord) -> None:
+        """Plans a look at the comment of an ended check, if another run was stopped for it."""
+        if await asyncio.to_thread(self._was_raced, record):
+            due = self._due if self._due is not None else {}
+            self._due = {**due, record.id: self._clock() + self._seconds}
+
+    async def write(self) -> int:
+        """Starts the looks that are due; how many."""
+        if self._due is None:
+            await self._find_again()
+        due = [check for check, at in (self._due or {}).items() if at <= self._clock()]
+        for check in due:
+            await self._write(check)
+        self._due = {c: at for c, at in (self._due or {}).items() if c not in due}
+        return len(due)
+
+    async def _write(self, check: str) -> None:
+        record = await asyncio.to_thread(self._store.check, check)
+        if record is None or not record.result or await asyncio.to_thread(self._is_past, record):
+            return
+        result = check_from_json(record.result)
+        # Decided meanwhile: kept first, written to the comment then, and so never undone here.
+        decision = await asyncio.to_thread(
+            self._commands.decision,
+            "accept",
+            record.forge,
+            record.repository,
+            record.number,
+            record.head_sha,
+        )
+        acceptance = acceptance_of(decision)
+        if acceptance is not None:
+            result = accept(result, acceptance)
+        # The comment alone: nobody but the commit's own run sets its status.
+        await self._engine.publish(job_of(record), {"result": check_to_json(result)}, _REASON)
+
+    async def _find_again(self) -> None:
+        self._due = {}
+        since = _text(datetime.now(UTC) - timedelta(seconds=2 * self._seconds))
+        rows = await asyncio.to_thread(
+            self._store.rows,
+            "select id from checks where finished > ? and stage = 'final' and narrowed = 0",
+            [since],
+        )
+        for row in rows:
+            record = await asyncio.to_thread(self._store.check, row["id"])
+            if record is not None:
+                await self.ended(record)
+
+    def _was_raced(self, record: CheckRecord) -> bool:
+        if record.narrowed or record.stage != "final":
+            return False
+        since = _text(datetime.now(UTC) - timedelta(seconds=2 * self._seconds))
+        return any(
+            other.stage == "stopped" and not other.narrowed and (other.finished or "") > since
+            for other in self._others(record)
+        )
+
+    def _is_past(self, record: CheckRecord) -> bool:
+        """Whether another check of the pull request runs or has the word by now."""
+        ended = record.finished or ""
+        return any(
+            not other.narrowed
+            and (other.open or (other.stage == "final" and (other.finished or "") > ended))
+            for other in self._others(record)
+        )
+
+    def _others(self, record: CheckRecord) -> list[CheckRecord]:
+        checks = self._store.checks_of(record.forge, record.repository, record.number)
+        return [check for check in checks if check.id != record.id]
+
+
+def _text(moment: datetime) -> str:
+    """A time as the store writes it, which sorts."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
