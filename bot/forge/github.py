@@ -103,6 +103,7 @@ class GitHub:
         if event in _INSTALLATIONS:
             # Uninstalled, suspended, other repositories or permissions: tokens of before are void.
             self._auth.forget()
+            self._without_checks.clear()
         elif named is not None:
             self._auth.learn(*named)
         return parse_event(self._name, event, data)
@@ -173,10 +174,14 @@ class GitHub:
                 except (ForgeRefusedError, ForgeGoneError) as error:
                     if self._settings.check_runs == "always":
                         raise
-                    LOG.warning("%s Commit statuses are used there.", error)
-                    self._without_checks.add(key.repository)
+                    refused = error
                 else:
                     return
+                await self._set_commit_status(key, sha, report)
+                # Only where that works: else it is the repository or the commit that is refused.
+                LOG.warning("%s Commit statuses are used there.", refused)
+                self._without_checks.add(key.repository)
+                return
             await self._set_commit_status(key, sha, report)
 
     async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:

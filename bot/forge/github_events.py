@@ -5,6 +5,7 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -96,7 +97,10 @@ def carried_object(event: str, data: Mapping[str, Any]) -> str | None:
         return _name(event, repository, *parts, pull.get("updated_at", ""))
     if event == "issue_comment":
         comment = data["comment"]
-        return _name(event, repository, data["action"], comment["id"], comment["updated_at"])
+        # Two edits within a second have one time.
+        text = hashlib.sha256(str(comment.get("body")).encode(errors="replace")).hexdigest()[:16]
+        parts = (data["action"], comment["id"], comment["updated_at"], text)
+        return _name(event, repository, *parts)
     return None
 
 

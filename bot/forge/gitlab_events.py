@@ -183,7 +183,9 @@ def carried_object(kind: str, data: Mapping[str, Any]) -> str | None:
         return _name(kind, data["project"], *parts, about.get("updated_at", ""))
     if kind == "note":
         note = data["object_attributes"]
-        return _name(kind, data["project"], note["id"], note.get("updated_at", ""))
+        # Written and edited within a second, it has one time.
+        text = hashlib.sha256(str(note.get("note")).encode(errors="replace")).hexdigest()[:16]
+        return _name(kind, data["project"], note["id"], note.get("updated_at", ""), text)
     return None
 
 
