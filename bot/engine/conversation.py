@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,7 +29,7 @@ from bot.engine.engine import Engine
 from bot.engine.job import CheckJob
 from bot.engine.replies import Line, Reply
 from bot.engine.runs import Narrowing, Runs
-from bot.forge import CommentEvent, Forge, PullRequest, Role
+from bot.forge import CommentEvent, Forge, ForgeRefusedError, PullRequest, Role
 from bot.settings import Settings
 from bot.store import (
     CheckRecord,
@@ -41,8 +42,7 @@ from bot.store import (
     Store,
 )
 
-# A forge's times have whole seconds, cut off.
-_SECOND = 1.0
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,7 @@ class Conversation:
         if not new:
             return False, "The comment says no command that was not heard."
         pull = await forge.pull_request(event.key)
-        role: Role = "none"
-        if any(isinstance(said, Asked) and said.command.who.role for said in new.values()):
-            role = await forge.role_of(event.key, event.author)
+        role = await _role(forge, event, new.values())
         outcomes = {
             key: await self._obey(said, event, pull, role, delivery) for key, said in new.items()
         }
@@ -128,14 +126,22 @@ class Conversation:
         return {key: one for key, one in named.items() if key not in known}
 
     async def _obey(
-        self, said: Said, event: CommentEvent, pull: PullRequest, role: Role, delivery: Delivery
+        self,
+        said: Said,
+        event: CommentEvent,
+        pull: PullRequest,
+        role: Role | ForgeRefusedError,
+        delivery: Delivery,
     ) -> tuple[Outcome, Line | None]:
         """What became of one command, and the line that is answered, if it is."""
         if isinstance(said, NotUnderstood):
             told = said.problem if "the others were left" in said.problem else ""
             return "unclear", Line(said.text, told)
         is_author = event.author.casefold() == pull.author.casefold()
-        if not may(said.command, role, is_author=is_author):
+        known: Role = "none" if isinstance(role, ForgeRefusedError) else role
+        if not may(said.command, known, is_author=is_author):
+            if isinstance(role, ForgeRefusedError):
+                return "refused", Line(said.text, f"Your role here is not known: {role.what}")
             return "refused", Line(said.text, refusal(said.command, event.author, role))
         effect = self._effects.get(said.name)
         if effect is None:
@@ -143,7 +149,7 @@ class Conversation:
         if not pull.open:
             return "refused", Line(said.text, "This pull request is closed: nothing runs for it.")
         origin = command_key(event.comment, said)
-        told = await effect(_Heard(said, event, pull, role, origin, delivery))
+        told = await effect(_Heard(said, event, pull, known, origin, delivery))
         return ("refused", Line(said.text, told)) if told else ("taken", None)
 
     async def _reply(
@@ -196,7 +202,13 @@ class Conversation:
 
     async def _cancel(self, heard: _Heard) -> str:
         reason = f"{heard.event.author} cancelled it."
-        stopped = await self._runs.stop(heard.pull.key, reason, title="Cancelled")
+        if await self._runs.stop(heard.pull.key, reason, title="Cancelled"):
+            return ""
+        # A crash after it was stopped, and the comment is heard again.
+        stopped = any(
+            record.problem == reason and (record.finished or "") >= heard.delivery.received
+            for record in await self._runs.of(heard.pull.key)
+        )
         return "" if stopped else "Nothing runs for this pull request."
 
     async def _allow(self, heard: _Heard) -> str:
@@ -258,9 +270,23 @@ class Conversation:
         """
         head = heard.pull.head_sha
         records = [r for r in await self._runs.of(heard.pull.key) if r.head_sha == head]
-        said = _seconds(heard.event.updated) or _seconds(heard.delivery.received)
-        first = min((_seconds(record.created) for record in records), default=said + 2 * _SECOND)
-        return records if first < said + _SECOND else ()
+        # Whichever clock says earlier; a forge's times have whole seconds, cut off.
+        received = _seconds(heard.delivery.received)
+        said = min(_seconds(heard.event.updated) or received, received)
+        return records if any(_seconds(r.created) < said for r in records) else ()
+
+
+async def _role(
+    forge: Forge, event: CommentEvent, said: Iterable[Said]
+) -> Role | ForgeRefusedError:
+    """The role of who wrote the comment, asked now if a command needs one; or why it is unknown."""
+    if not any(isinstance(one, Asked) and one.command.who.role for one in said):
+        return "none"
+    try:
+        return await forge.role_of(event.key, event.author)
+    except ForgeRefusedError as error:
+        LOG.warning("%s", error)
+        return error
 
 
 _NEWER = (

@@ -103,7 +103,10 @@ async def attempt(
         LOG.info("%s: try %d: %s", doing, number, recorded["what"])
         if number < patience.attempts:
             await DBOS.sleep_async(patience.pause(number, recorded.get("wait", 0.0)))
-    return Outcome(**recorded)
+    outcome = Outcome(**recorded)
+    if outcome.kind not in ("ok", "failed"):  # the log has a mistake of ours already
+        LOG.warning("%s: given up at try %d: %s", doing, number, outcome.sentence)
+    return outcome
 
 
 async def in_thread(seconds: float, call: Callable[[], T]) -> T:
