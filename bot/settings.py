@@ -233,6 +233,16 @@ class RepositoryRule(_Strict):
     documents: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 
 
+class PrivatePages(_Strict):
+    """Signed links to the checks of private repositories: the comment and the status have them.
+
+    The first of `keys` signs, all are taken, so that one can be rotated; a link is good for `days`.
+    """
+
+    keys: Annotated[tuple[SecretReference, ...], Field(strict=False, min_length=1)]
+    days: Annotated[int, Field(ge=1, le=366)] = 30
+
+
 class SnapshotSettings(_Strict):
     """How old the repositories' metadata may be before it is asked for again, in seconds."""
 
@@ -253,6 +263,7 @@ class Settings(_Strict):
     build: BuildSettings = BuildSettings()
     repositories: Annotated[tuple[RepositoryRule, ...], Field(strict=False)] = ()
     snapshots: SnapshotSettings = SnapshotSettings()
+    private_pages: PrivatePages | None = None
 
     @field_validator("forges")
     @classmethod

@@ -4,15 +4,19 @@ from bot.engine.collector import Collector
 from bot.engine.dispatcher import Dispatcher
 from bot.engine.engine import Engine, Running, requeue_runs
 from bot.engine.job import Checker, CheckJob, PredictedCheck
+from bot.engine.links import LINK_FIELD, CheckLinks, LinkKeys
 from bot.engine.steps import CheckSteps
 
 __all__ = [
+    "LINK_FIELD",
     "CheckJob",
+    "CheckLinks",
     "CheckSteps",
     "Checker",
     "Collector",
     "Dispatcher",
     "Engine",
+    "LinkKeys",
     "PredictedCheck",
     "Running",
     "requeue_runs",

@@ -16,8 +16,8 @@ from typing import Any
 
 from bot.engine.accepting import accepted_changes
 from bot.engine.engine import Engine, Running
-from bot.engine.job import CheckJob
 from bot.engine.last_word import LastWord
+from bot.engine.runs import job_of
 from bot.store import CheckRecord, Commands, CommentRecord, Store, now
 
 LOG = logging.getLogger(__name__)
@@ -150,18 +150,8 @@ class Collector:
     async def _say_it_broke(self, record: CheckRecord) -> None:
         """A run that ended without its own last word: its commit must not stay pending."""
         LOG.error("the run %s ended without a word", record.id)
-        job = CheckJob(
-            id=record.id,
-            forge=record.forge,
-            repository=record.repository,
-            number=record.number,
-            base_ref=record.base_ref,
-            base_sha=record.base_sha,
-            head_sha=record.head_sha,
-            author=record.author,
-        )
         await self._engine.withdraw(
-            job, "The check broke", f"The bot's log has the reason, under {record.id}."
+            job_of(record), "The check broke", f"The bot's log has the reason, under {record.id}."
         )
 
     async def _keep_comment(self, record: CheckRecord, told: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ A step that writes to the forge looks first: at the pull request's head, and at 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +15,7 @@ from bot.chat import WORD, Asked, Found, compose, sentence
 from bot.check import accept
 from bot.engine.annotations import annotations_of
 from bot.engine.job import Checker, CheckJob
+from bot.engine.links import CheckLinks, LinkKeys
 from bot.engine.outcome import Values, in_thread
 from bot.forge import Forge, ForgeError, StatusReport
 from bot.git import GitMirror, open_mirror
@@ -49,17 +50,12 @@ class CheckSteps:
         self._forges = forges
         self._checker = checker
         self._settings = settings
-        self._public_url = public_url or settings.public_url
+        self._links = CheckLinks(public_url or settings.public_url, LinkKeys.of(settings))
         self._git_cache: Path = settings.cache / "git"
 
     def forge_of(self, job: CheckJob) -> Forge:
         """The forge that a job is about."""
         return self._forges[job.forge]
-
-    def page_url(self, job: CheckJob) -> str | None:
-        """The check's own page; none of a private repository, whose pages are not shown."""
-        shown = self._public_url is not None and not job.private
-        return f"{self._public_url}/checks/{job.id}" if shown else None
 
     async def status(
         self,
@@ -76,7 +72,7 @@ class CheckSteps:
         if job.narrowed:
             return {}
         notes = annotations_of(check_from_json(result)) if result is not None else ()
-        report = StatusReport(job.id, state, title, summary, self.page_url(job), notes)
+        report = StatusReport(job.id, state, title, summary, self._links.page(job), notes)
         await self._forges[job.forge].set_status(job.key, job.head_sha, report)
         return {}
 
@@ -174,8 +170,8 @@ class CheckSteps:
         if found.verdict == "neutral" and not comment_needed(found):
             # Not evaluated: an earlier comment may still be true, so it is left.
             return {"stale": False, "comment": None}
-        page = self.page_url(job)
-        found = with_log_addresses(found, page)
+        page = self._links.page(job)
+        found = with_log_addresses(found, lambda number: self._links.log(job, number))
         if comment_needed(found):
             body = _marked(render_comment(found, page_url=page, chat=True))
         elif await forge.find_comment(job.key, COMMENT_MARKER) is not None:
@@ -189,9 +185,9 @@ class CheckSteps:
         """The report in a comment of its own: the one comment is about all images."""
         asked = " ".join([*job.workloads, *(f"--arch {arch}" for arch in job.arches)])
         note = f"Asked for alone: {asked}. The status of the commit is that of the whole check."
-        page = self.page_url(job)
-        found = with_log_addresses(replace(found, notes=(note, *found.notes)), page)
-        body = render_comment(found, page_url=page, chat=True)
+        found = replace(found, notes=(note, *found.notes))
+        found = with_log_addresses(found, lambda number: self._links.log(job, number))
+        body = render_comment(found, page_url=self._links.page(job), chat=True)
         body = body.replace(COMMENT_MARKER, job.answers, 1)
         comment = await self._forges[job.forge].put_comment(job.key, job.answers, body)
         return {"stale": False, "comment": {"id": comment.id, "url": comment.url}}
@@ -215,13 +211,13 @@ class CheckSteps:
         return mirror, lambda: mirror.fetch(job.head_sha, job.base_sha, refs=source.refs)
 
 
-def with_log_addresses(result: CheckResult, page: str | None) -> CheckResult:
-    """`result` with the logs where the check's page has them; without a page there are none.
+def with_log_addresses(result: CheckResult, address: Callable[[int], str | None]) -> CheckResult:
+    """`result` with the logs where `address` says that the build of this number has its own.
 
     Where a log lies on this machine is nothing for a comment.
     """
     builds = (
-        replace(build, log=f"{page}/logs/{number}" if page and build.log else None)
+        replace(build, log=address(number) if build.log else None)
         for number, build in enumerate(result.builds)
     )
     return replace(result, builds=tuple(builds))

@@ -91,4 +91,4 @@ def _cut(text: str, most: int) -> str:
 
 
 def _plain(url: str) -> bool:
-    return re.fullmatch(r"https?://[A-Za-z0-9._~:/%-]+", url) is not None
+    return re.fullmatch(r"https?://[A-Za-z0-9._~:/%-]+(\?[A-Za-z0-9._~=%-]+)?", url) is not None

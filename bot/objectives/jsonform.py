@@ -116,17 +116,16 @@ def cause_json(cause: Cause, changes: Mapping[int, MergedChange]) -> Json:
             "to": cause.after,
             "mover": cause.mover,
             "chain": [dict(edge) for edge in cause.chain or ()],
-            "pull_request": None
-            if change is None
-            else {
-                "forge": change.forge,
-                "repository": change.repository,
-                "number": change.number,
-                "title": change.title,
-                "url": change.url,
-            },
+            "pull_request": None if change is None else _pull_request_json(change),
         },
     }
+
+
+def _pull_request_json(change: MergedChange) -> Json:
+    """Which pull request it was; of a private one only that it was one."""
+    known = ("forge", "repository", "number", "title", "url")
+    told = {name: None if change.private else getattr(change, name) for name in known}
+    return {**told, "private": change.private}
 
 
 def step_json(step: Step, changes: Mapping[int, MergedChange]) -> Json:

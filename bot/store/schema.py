@@ -149,6 +149,12 @@ def m004_commands(db: Database) -> None:
     db.table("checks").add_column("narrowed", int, not_null_default=0)
 
 
+@migrations()
+def m005_newest_checks(db: Database) -> None:
+    """The newest check of a repository says whether the repository is private now."""
+    db.table("checks").create_index(["forge", "repository", "created"])
+
+
 def _names() -> tuple[str, ...]:
     empty = Database(memory=True)
     try:

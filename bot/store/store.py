@@ -20,6 +20,7 @@ from sqlite_utils import Database
 
 from bot.errors import SurroundingsError
 from bot.store.deliveries import Delivery, DeliveryState, NewDelivery, Receipt
+from bot.store.privacy import HIDDEN
 from bot.store.schema import MIGRATION_NAMES, migrations
 
 Stage = Literal["waiting", "predicted", "final", "stopped"]
@@ -251,8 +252,9 @@ class Store:
     def recent_checks(
         self, limit: int = 50, *, offset: int = 0, private: bool = False
     ) -> list[CheckRecord]:
-        """Checks, newest first, without their results; of private repositories only if asked."""
-        where = "" if private else "where private = 0"
+        """Checks, newest first, without their results; hidden ones (of private repositories) only
+        if asked."""
+        where = "" if private else f"where not {HIDDEN}"
         rows = self.rows(
             f"{_WITHOUT_RESULT} {where} order by created desc, rowid desc limit ? offset ?",
             [limit, offset],

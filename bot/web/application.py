@@ -12,7 +12,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from bot.engine import Engine
+from bot.engine import Engine, LinkKeys
 from bot.forge import Forge
 from bot.store import Store, StoreError
 from bot.store.history import History
@@ -23,6 +23,7 @@ from bot.web.metrics import Metrics
 from bot.web.openapi import describe
 from bot.web.pages import Pages, make_templates
 from bot.web.pictures import Pictures
+from bot.web.private import private_pages
 from bot.web.views import Views
 from bot.web.webhooks import Webhooks
 
@@ -75,16 +76,20 @@ def make_application(
     health: Health,
     engine: Engine | None,
     webhook_bytes: int,
+    link_keys: LinkKeys | None = None,
+    secure: bool = True,
 ) -> web.Application:
     """The application. `forges` are those of each type; `logs` is the cache that has the builds'.
 
-    Without an engine no queue is counted.
+    Without an engine no queue is counted. `link_keys` open checks of private repositories;
+    `secure`: people come by TLS.
     """
     templates, archive = make_templates(), Archive(store, history)
     views = Views(store, templates)
     description = describe()
     application = web.Application(
-        client_max_size=webhook_bytes, middlewares=[_headers, _errors(views)]
+        client_max_size=webhook_bytes,
+        middlewares=[_headers, _errors(views), private_pages(link_keys, secure=secure)],
     )
 
     async def live(_request: web.Request) -> web.Response:

@@ -9,8 +9,9 @@ from typing import Any
 from aiohttp import web
 
 from bot.store import Store
-from bot.web.answers.checks import public_check
+from bot.web.answers.checks import visible_check
 from bot.web.links import check_url
+from bot.web.private import opened
 from bot.web.questions import missing
 
 _ROOMS = ("builds", "build-logs")
@@ -42,12 +43,13 @@ class BuildLogs:
     async def show(self, request: web.Request) -> web.StreamResponse:
         """`/checks/{id}/logs/{number}`: plain text; 404 where it is not kept (any more)."""
         number = request.match_info["number"]
-        path = await asyncio.to_thread(self._find, request.match_info["id"], number)
+        check = request.match_info["id"]
+        path = await asyncio.to_thread(self._find, check, number, opened(request))
         headers = {"Content-Type": "text/plain; charset=utf-8"}
         return web.FileResponse(path, headers=headers)
 
-    def _find(self, check: str, number: str) -> Path:
-        builds = (public_check(self._store, check).result or {}).get("builds", [])
+    def _find(self, check: str, number: str, may_see: str) -> Path:
+        builds = (visible_check(self._store, check, may_see).result or {}).get("builds", [])
         if not number.isascii() or not number.isdigit() or int(number[:6]) >= len(builds):
             raise missing("This check has no such build.")
         log = builds[int(number[:6])].get("log")

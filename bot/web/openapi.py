@@ -38,6 +38,7 @@ _MEANING = {
     "offset": "How many to pass over.",
     "limit": "How many at most.",
     "format": "csv gives a table instead.",
+    "key": "The token of a signed link, for a check of a private repository.",
     "table": "Which of the page's tables, with format=csv.",
 }
 
@@ -115,7 +116,7 @@ _OPERATIONS = (
         ("versions", "shared", "only_one"),
     ),
     _Operation("/api/checks", shapes.Checks, "The checks, newest first.", ("offset", "limit")),
-    _Operation("/api/checks/{id}", shapes.Check, "One check, in full."),
+    _Operation("/api/checks/{id}", shapes.Check, "One check, in full.", ("key",)),
 )
 
 

@@ -18,6 +18,7 @@ from bot.web import answers, links
 from bot.web.answers import Answer, Archive
 from bot.web.answers.causes import chain_words, in_words
 from bot.web.measures import measure, metric_words
+from bot.web.private import opened
 from bot.web.questions import Question
 from bot.web.tables import to_csv
 
@@ -120,7 +121,7 @@ class Pages:
 
 def asked(request: web.Request) -> Question:
     """What a request asks for."""
-    return Question(dict(request.match_info), dict(request.query))
+    return Question(dict(request.match_info), dict(request.query), opened(request))
 
 
 def age_words(seconds: int | None) -> str:

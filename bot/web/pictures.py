@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler
 from bot.report import format_size
 from bot.web import answers, charts
 from bot.web.answers import Archive
-from bot.web.answers.checks import public_check
+from bot.web.answers.checks import visible_check
 from bot.web.answers.image import evaluated
 from bot.web.badges import badge
 from bot.web.charts import Theme
@@ -132,7 +132,7 @@ def _graph(archive: Archive, question: Question, _theme: Theme) -> str:
 
 
 def _check_graph(archive: Archive, question: Question, _theme: Theme) -> str:
-    found = public_check(archive.store, question.path["id"])
+    found = visible_check(archive.store, question.path["id"], question.opened)
     added = [a for image in (found.result or {}).get("images", ()) for a in image["added"]]
     wanted = {a["nevra"] for a in added}
     return chains_graph((chain for a in added for chain in a["chains"]), wanted)

@@ -18,10 +18,11 @@ _FIRST = "1970-01-01"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The path's names and the query's values."""
+    """The path's names, the query's values, and the hidden check that may be seen, if one may."""
 
     path: Mapping[str, str]
     query: Mapping[str, str] = field(default_factory=dict)
+    opened: str = ""
 
     @property
     def key(self) -> ImageKey:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from bot.engine import Checker, CheckSteps, Collector, Dispatcher, Engine, requeue_runs
+from bot.engine import Checker, CheckSteps, Collector, Dispatcher, Engine, LinkKeys, requeue_runs
 from bot.errors import MinimizeError, SurroundingsError
 from bot.forge import open_forges
 from bot.settings import Settings, load_settings
@@ -89,6 +89,9 @@ class Bot:
             health=self._health,
             engine=self._engine,
             webhook_bytes=self._settings.limits.webhook_bytes,
+            link_keys=LinkKeys.of(self._settings),
+            # Browsers keep no secure cookie that came without TLS.
+            secure=not (self._settings.public_url or self.url).startswith("http://"),
         )
         self._runner = web.AppRunner(application, shutdown_timeout=_GRACE, access_log=None)
         await self._runner.setup()

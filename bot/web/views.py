@@ -11,9 +11,10 @@ from jinja2 import Environment
 
 from bot.report import check_from_json, render_check_html
 from bot.store import CheckRecord, Store
-from bot.web.answers.checks import public_check
+from bot.web.answers.checks import visible_check
 from bot.web.answers.overview import about_check
 from bot.web.logs import with_log_urls
+from bot.web.private import opened
 from bot.web.questions import Question
 from bot.web.tables import Column, Table, to_csv
 
@@ -39,7 +40,7 @@ _COLUMNS = tuple(
 
 
 class Views:
-    """Pages and their JSON. Checks of private repositories are not shown at all."""
+    """Pages and their JSON. A check of a private repository is shown to who has its link."""
 
     def __init__(self, store: Store, templates: Environment) -> None:
         self._store = store
@@ -60,7 +61,7 @@ class Views:
 
     async def check(self, request: web.Request) -> web.Response:
         """`/checks/{id}`: everything about one check."""
-        found = await self._public(request)
+        found = await self._visible(request)
 
         def render() -> str:
             template, result = self._templates.get_template("check.html.j2"), found.result
@@ -89,14 +90,15 @@ class Views:
 
     async def check_json(self, request: web.Request) -> web.Response:
         """`/api/checks/{id}`: CONTRACT's `check` object, and `run`: what it was about."""
-        found = await self._public(request)
+        found = await self._visible(request)
         missing = {"base": found.base_sha, "head": found.head_sha, "verdict": found.verdict}
         content = found.result or {**missing, **_NOT_YET}
         return web.json_response({**content, "run": about_check(found)})
 
-    async def _public(self, request: web.Request) -> CheckRecord:
+    async def _visible(self, request: web.Request) -> CheckRecord:
         """The check that the path names; a build's log is an address, never a file's path."""
-        found = await asyncio.to_thread(public_check, self._store, request.match_info["id"])
+        check = request.match_info["id"]
+        found = await asyncio.to_thread(visible_check, self._store, check, opened(request))
         return replace(found, result=with_log_urls(found.result, found.id))
 
     def _page(self, template: str, **values: Any) -> web.Response:

@@ -8,6 +8,7 @@ import pytest
 from sqlite_utils import Database
 
 from bot.store import CheckRecord, CommentRecord, NewDelivery, Store, StoreError, open_store
+from bot.store.privacy import check_is_hidden, pull_request_is_hidden, repository_is_hidden
 
 
 @pytest.fixture
@@ -22,7 +23,8 @@ def delivery(number: int, thing: str | None = None) -> NewDelivery:
 
 
 def check(name: str, **fields) -> CheckRecord:
-    return CheckRecord(id=name, forge="github", repository="o/r", number=7, head_sha="a", **fields)
+    known = {"forge": "github", "repository": "o/r", "number": 7, "head_sha": "a"}
+    return CheckRecord(id=name, **{**known, **fields})
 
 
 def test_a_delivery_is_kept_once_by_id_and_by_object(store: Store) -> None:
@@ -108,7 +110,7 @@ def test_two_writers_wait_for_each_other(tmp_path: Path) -> None:
 def test_checks_are_kept_with_their_result(store: Store) -> None:
     assert store.add_check(check("c1", title="Add perl"))
     assert not store.add_check(check("c1", title="other"))
-    store.add_check(check("c2", private=True))
+    store.add_check(check("c2", private=True, repository="o/private"))
     assert [c.id for c in store.open_checks()] == ["c1", "c2"]
     store.update_check("c1", stage="final", verdict="success", result={"images": []}, open=False)
     assert [c.id for c in store.open_checks()] == ["c2"]
@@ -116,7 +118,7 @@ def test_checks_are_kept_with_their_result(store: Store) -> None:
     assert found is not None
     assert (found.title, found.result, found.open) == ("Add perl", {"images": []}, False)
     assert store.check("gone") is None
-    assert [c.id for c in store.checks_of("github", "o/r", 7)] == ["c1", "c2"]
+    assert [c.id for c in store.checks_of("github", "o/r", 7)] == ["c1"]
     assert [c.id for c in store.recent_checks()] == ["c1"]
     assert [c.id for c in store.recent_checks(private=True)] == ["c2", "c1"]
     assert store.check_counts() == {"final": 1, "waiting": 1}
@@ -158,3 +160,17 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "minimize.sqlite").write_text("this is not a database, it is a text " * 100)
     with pytest.raises(StoreError, match="cannot be used"):
         open_store(tmp_path)
+
+
+def test_a_repository_that_is_private_now_hides_its_older_checks(store: Store) -> None:
+    for name, time, private in (("a", "1", False), ("b", "2", True), ("c", "3", False)):
+        store.add_check(check(name, created=time, private=private))
+    assert [c.id for c in store.recent_checks()] == ["c", "a"]  # public again, "b" stays hidden
+    assert pull_request_is_hidden(store.rows, "github", "o/r", 7)
+    assert not repository_is_hidden(store.rows, "github", "o/r")
+    store.add_check(check("d", created="4", private=True))
+    assert store.recent_checks() == []
+    assert [check_is_hidden(store.rows, name) for name in "abcdx"] == [True] * 5
+    assert repository_is_hidden(store.rows, "github", "o/r")
+    assert pull_request_is_hidden(store.rows, "github", "o/r", 8)
+    assert not pull_request_is_hidden(store.rows, "gitlab", "o/r", 7)

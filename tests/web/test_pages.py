@@ -10,10 +10,8 @@ RESULT = check_to_json(
 
 
 def add(bot, name: str = "gh-o-r-7-x", **fields) -> None:
-    record = CheckRecord(
-        id=name, forge="github", repository="o/r", number=7, head_sha="a" * 40, **fields
-    )
-    bot._store.add_check(record)
+    known = {"forge": "github", "repository": "o/r", "number": 7, "head_sha": "a" * 40}
+    bot._store.add_check(CheckRecord(id=name, **{**known, **fields}))
 
 
 async def test_health_says_whether_it_lives_and_whether_it_works(client, bot, monkeypatch) -> None:
@@ -42,7 +40,7 @@ async def test_metrics_count_webhooks_and_checks(client, bot, payload) -> None:
 async def test_checks_are_listed_newest_first_without_private_ones(client, bot) -> None:
     for number in range(3):
         add(bot, f"c{number}", created=f"2026-01-0{number + 1}T00:00:00.000000Z")
-    add(bot, "secret", private=True)
+    add(bot, "secret", private=True, repository="o/secret")
     _, said, _ = await client.get("/api/checks?limit=2")
     assert [c["id"] for c in said["checks"]] == ["c2", "c1"]
     assert said["next"] == 2

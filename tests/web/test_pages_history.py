@@ -112,7 +112,7 @@ async def site(data, tmp_path):
     result = CheckResult("b" * 40, "a" * 40, "b" * 40, ("nginx.spec",), "success", builds=builds)
     for name, private in (("built", False), ("secret", True)):
         record = CheckRecord(
-            id=name, forge="github", repository="o/r", number=7, head_sha="a" * 40,
+            id=name, forge="github", repository=f"o/{name}", number=7, head_sha="a" * 40,
             stage="final", verdict="success", open=False, private=private,
             result=check_to_json(result),
         )  # fmt: skip

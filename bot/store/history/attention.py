@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from bot.model.image import ImageKey
@@ -19,6 +20,7 @@ from bot.store.history.values import (
     Place,
     Row,
 )
+from bot.store.privacy import pull_request_is_hidden, repository_is_hidden
 
 _VALUES = f"""
     select {KEY}, objective, metric, value, "limit", target, target_by, met, reason,
@@ -126,7 +128,7 @@ class Attention(Reading):
                 row.pop("image_repository"),
                 row.pop("arch"),
             )
-            found.append(Acceptance(**row, key=key))
+            found.append(self._told_acceptance(Acceptance(**row, key=key)))
         return tuple(found)
 
     def merged_changes(
@@ -139,7 +141,7 @@ class Attention(Reading):
             f"select * from merged_changes {where[landed]} order by merged desc, id desc limit ?",
             [limit],
         )
-        return tuple(merged_of(row) for row in rows)
+        return tuple(self._told_change(merged_of(row)) for row in rows)
 
     def merged_change(self, number: int) -> MergedChange | None:
         """One merged pull request, with what its check measured in each image."""
@@ -164,13 +166,8 @@ class Attention(Reading):
             )
             for row in effects
         ]
-        merged = merged_of(rows[0])
-        return MergedChange(
-            **{
-                **{name: getattr(merged, name) for name in MergedChange.__slots__},
-                "effects": tuple(sorted(found, key=lambda effect: effect.key)),
-            }
-        )
+        merged = self._told_change(merged_of(rows[0]))
+        return replace(merged, effects=tuple(sorted(found, key=lambda effect: effect.key)))
 
     def waiting_changes(self, since: str) -> tuple[MergedChange, ...]:
         """Pull requests merged at or after a time, oldest first, with their effects: those that a
@@ -196,6 +193,45 @@ class Attention(Reading):
             [state],
         )
         return tuple(_issue(row) for row in rows)
+
+    def issue_is_hidden(self, issue: DriftIssue) -> bool:
+        """Whether an issue lies in a repository that is private now."""
+        return repository_is_hidden(self.rows, issue.place.forge, issue.place.repository)
+
+    def _told_change(self, change: MergedChange) -> MergedChange:
+        """Reading, not whoever shows it, forgets what is private: no page can leave that out."""
+        if not self._hides(change):
+            return change
+        return replace(
+            change,
+            forge="",
+            repository="",
+            number=0,
+            title="",
+            author="",
+            url="",
+            head_sha="",
+            check_id=None,
+            private=True,
+        )
+
+    def _told_acceptance(self, growth: Acceptance) -> Acceptance:
+        if not self._hides(growth):
+            return growth
+        return replace(
+            growth,
+            forge="",
+            repository="",
+            number=0,
+            head_sha="",
+            accepted_by="",
+            reason="",
+            url="",
+            private=True,
+        )
+
+    def _hides(self, one: MergedChange | Acceptance) -> bool:
+        return pull_request_is_hidden(self.rows, one.forge, one.repository, one.number)
 
 
 def _issue(row: Row) -> DriftIssue:

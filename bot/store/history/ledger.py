@@ -181,7 +181,8 @@ class LedgerRecorder:
         reason stays."""
         row = asdict(acceptance)
         key: ImageKey = acceptance.key
-        del row["key"]
+        # Whether it is private is found out when it is read.
+        del row["key"], row["private"]
         row["workload"], row["environment"] = key.workload, key.environment
         row["image_repository"], row["arch"] = key.repository, key.arch
         with self._store.writing() as db:

@@ -209,7 +209,8 @@ class MergedChange:
     """A merged pull request that the bot had checked; `id` 0 until it is kept.
 
     `sources` maps its source packages to the version-release that its head has, or null where it
-    does not say. `landed_run` is the first run in which an image had its packages.
+    does not say. `landed_run` is the first run in which an image had its packages. Of a `private`
+    one, read back, nothing else is told of it: its texts are empty and its number is 0.
     """
 
     forge: str
@@ -225,6 +226,7 @@ class MergedChange:
     effects: tuple[MergedEffect, ...] = ()
     landed_run: int | None = None
     id: int = 0
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,10 @@ class ObjectiveState:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """Growth that somebody accepted, with the reason on record, for one head commit."""
+    """Growth that somebody accepted, with the reason on record, for one head commit.
+
+    In a `private` repository, read back, nothing is told of who, why and where.
+    """
 
     accepted: str
     forge: str
@@ -262,6 +267,7 @@ class Acceptance:
     before: int | None
     value: int | None
     limit: int | None
+    private: bool = False
 
 
 @dataclass(frozen=True, order=True, slots=True)

@@ -44,6 +44,8 @@ def cause_words(cause: Mapping[str, Any]) -> str:
 def blame(about: Mapping[str, Any]) -> str:
     """Who it was: a pull request, the distribution, the configuration."""
     pull = about["pull_request"]
+    if pull and pull["private"]:
+        return "a private pull request"
     return f"pull request {pull['repository']}#{pull['number']}" if pull else about["kind"]
 
 

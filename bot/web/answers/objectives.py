@@ -8,8 +8,9 @@ from typing import Any
 
 from bot.objectives import Standing
 from bot.objectives.jsonform import objectives_to_json, standing_json
-from bot.store.history import ObjectiveState
+from bot.store.history import Acceptance, ObjectiveState
 from bot.web.answers.answer import Answer, Archive
+from bot.web.answers.causes import safe_url
 from bot.web.links import image_url, key_of, objective_url
 from bot.web.measures import METRICS, metric_words
 from bot.web.questions import Question, missing
@@ -17,6 +18,9 @@ from bot.web.tables import Column, Row, Table
 
 Json = dict[str, Any]
 _SHOWN = 300
+_OF_THE_PULL_REQUEST = (
+    "forge", "repository", "number", "head_sha", "accepted_by", "reason", "url",
+)  # fmt: skip
 
 
 def objectives(archive: Archive, question: Question) -> Answer:
@@ -40,10 +44,7 @@ def objective(archive: Archive, question: Question) -> Answer:
         raise missing("No objective has this id.")
     found = [s for s in archive.standings() if s.state.objective == id_]
     states = archive.history.objective_history(id_)
-    accepted = [
-        {**{n: v for n, v in asdict(a).items() if n != "key"}, "image": asdict(a.key)}
-        for a in archive.history.acceptances(id_)
-    ]
+    accepted = [_accepted_json(growth) for growth in archive.history.acceptances(id_)]
     metrics = list(dict.fromkeys(s.state.metric for s in found))
     json: Json = {
         "id": id_,
@@ -74,6 +75,15 @@ def state_json(state: ObjectiveState) -> Json:
     fields = asdict(state)
     del fields["objective"]
     return {**fields.pop("key"), **fields}
+
+
+def _accepted_json(growth: Acceptance) -> Json:
+    """Growth that was accepted; in a private repository null where, by whom and why."""
+    told = asdict(growth)
+    image = told.pop("key")
+    if growth.private:
+        told |= dict.fromkeys(_OF_THE_PULL_REQUEST)
+    return {**told, "image": image}
 
 
 def standing_rows(found: Iterable[Standing]) -> list[Json]:
@@ -124,14 +134,20 @@ def _cut(table: Table, question: Question) -> Table:
     return Table(table.caption, table.columns, table.rows[:_SHOWN], table.header, more)
 
 
+def _where(row: Row) -> str:
+    if row["private"]:
+        return "a private pull request"
+    return f"{row['repository']}#{row['number']}"
+
+
 def _accepted_table(accepted: list[Json]) -> Table:
     columns = (
         Column("accepted", "When (UTC)", "time"),
         Column(
             "repository",
             "Pull request",
-            value=lambda row: f"{row['repository']}#{row['number']}",
-            link=lambda row: row["url"] if row["url"].startswith(("https://", "http://")) else None,
+            value=_where,
+            link=safe_url,
         ),
         Column("accepted_by", "By"),
         Column("reason", "Reason"),

@@ -56,6 +56,7 @@ def overview(archive: Archive, question: Question) -> Answer:
                 "changed": issue.changed,
             }
             for issue in history.issues()[:_SHOWN]
+            if not history.issue_is_hidden(issue)
         ],
         "checks": [about_check(c) for c in archive.store.recent_checks(10)],
     }

@@ -204,16 +204,17 @@ class State(Key):
 
 
 class Accepted(Shape):
-    """Growth that somebody accepted, and why."""
+    """Growth that somebody accepted, and why; in a private repository where and who are null."""
 
     accepted: str
-    forge: str
-    repository: str
-    number: int
-    head_sha: str
-    accepted_by: str
-    reason: str
-    url: str
+    private: bool
+    forge: str | None
+    repository: str | None
+    number: int | None
+    head_sha: str | None
+    accepted_by: str | None
+    reason: str | None
+    url: str | None
     objective: str
     metric: str
     before: int | None

@@ -81,13 +81,14 @@ class Side(Totals):
 
 
 class PullRequest(Shape):
-    """A merged pull request that the bot checked."""
+    """A merged pull request that the bot checked; all of a private one is null."""
 
-    forge: str
-    repository: str
-    number: int
-    title: str
-    url: str
+    forge: str | None
+    repository: str | None
+    number: int | None
+    title: str | None
+    url: str | None
+    private: bool
 
 
 class Blame(Shape):

@@ -1,0 +1,105 @@
+"""The comment and the status of a private repository's check carry a signed link to its page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.engine import CheckJob, CheckLinks, CheckSteps, LinkKeys
+from bot.forge import Comment, PullRequest, PullRequestKey
+from bot.model import BuildNote, CheckResult, ImageKey, ImageResult, Side, SnapshotState
+from bot.report import check_to_json
+from bot.settings import Settings
+
+KEYS = LinkKeys(("k" * 40,), 30)
+URL = "https://min.example"
+
+
+class Forge:
+    """Takes one comment and one status."""
+
+    def __init__(self, job: CheckJob) -> None:
+        self.pull = PullRequest(
+            job.key, "t", "ann", False, True, False, job.private, "main", "b" * 40, job.head_sha,
+            "o/r", "https://forge/7",
+        )  # fmt: skip
+        self.body = self.url = ""
+
+    async def pull_request(self, key: PullRequestKey) -> PullRequest:
+        return self.pull
+
+    async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Any:
+        self.body = body
+        return Comment("1", "u", body)
+
+    async def set_status(self, key: PullRequestKey, sha: str, report: Any) -> None:
+        self.url = report.url
+
+
+def job_of(*, private: bool) -> CheckJob:
+    return CheckJob("gh-o-r-7-x", "gh", "o/r", 7, "main", "b" * 40, "a" * 40, "ann", private)
+
+
+def settings(tmp_path: Path, *, signed: bool) -> Settings:
+    forge = {"type": "github", "token": {"env": "T"}, "webhook_secrets": [{"env": "S"}]}
+    more = {"private_pages": {"keys": [{"env": "LINK_KEY"}]}} if signed else {}
+    made = Settings.model_validate({"forges": {"gh": forge}, **more})
+    return made.model_copy(update={"cache": tmp_path})
+
+
+def result() -> dict[str, Any]:
+    image = ImageResult(
+        ImageKey("nginx", "minimal", "demo", "x86_64"), SnapshotState("s", ()), True, "rebuilt",
+        Side("ok", (), 10, 1000, 1000), Side("ok", (), 11, 900_000, 900_000),
+    )  # fmt: skip
+    builds = (BuildNote("head", "a.spec", "x86_64", "built", "", "/var/cache/log", 1.0),)
+    return check_to_json(
+        CheckResult(
+            "b" * 40, "a" * 40, "b" * 40, ("a.spec",), "success", images=(image,), builds=builds
+        )
+    )
+
+
+async def told(tmp_path: Path, *, private: bool, signed: bool) -> tuple[str, Any]:
+    job = job_of(private=private)
+    forge: Any = Forge(job)
+    nobody: Any = None
+    own = settings(tmp_path, signed=signed)
+    steps = CheckSteps({"gh": forge}, nobody, own, public_url=URL)
+    await steps.comment(job, result())
+    await steps.status(job, "success", "t")
+    return forge.body, forge.url
+
+
+async def test_the_comment_and_the_status_of_a_private_repository_carry_links_that_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINK_KEY", "k" * 40)
+    body, url = await told(tmp_path, private=True, signed=True)
+    links = re.findall(rf"{URL}/checks/gh-o-r-7-x(/logs/0)?\?key=([A-Za-z0-9._-]+)", body)
+    assert {part for part, _ in links} == {"", "/logs/0"}
+    assert all(KEYS.opens("gh-o-r-7-x", token) for _, token in links)
+    assert url == f"{URL}/checks/gh-o-r-7-x?key={links[0][1]}"
+    assert "/var/cache" not in body
+
+
+async def test_without_a_key_nothing_of_a_private_repository_has_an_address(tmp_path) -> None:
+    body, url = await told(tmp_path, private=True, signed=False)
+    assert url is None
+    assert URL not in body
+    assert "/var/cache" not in body
+
+
+async def test_links_of_a_public_repository_are_plain(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("LINK_KEY", "k" * 40)
+    body, url = await told(tmp_path, private=False, signed=True)
+    assert url == f"{URL}/checks/gh-o-r-7-x"
+    assert f"{URL}/checks/gh-o-r-7-x/logs/0" in body
+    assert "key=" not in body
+
+
+def test_without_a_public_url_there_is_no_address() -> None:
+    assert CheckLinks(None, KEYS).page(job_of(private=True)) is None
