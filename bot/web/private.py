@@ -26,7 +26,8 @@ _HEADERS = {
 
 def opened(request: web.Request) -> str:
     """The id of the hidden check that this request may see, or ""."""
-    return request[_OPENED] if _OPENED in request else ""
+    check: str = request.get(_OPENED, "")
+    return check
 
 
 def private_pages(keys: LinkKeys | None, *, secure: bool) -> Middleware:
