@@ -67,6 +67,7 @@ END
 command dnf dnf dnf
 module dnf python3-dnf python3-dnf
 command skopeo skopeo skopeo
+file /usr/sbin/setcap libcap2-bin libcap
 END
         # Not every system that has dnf has these: the tests that want them are skipped there.
         if [ "$FAMILY" = apt ]; then
