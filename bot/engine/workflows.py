@@ -16,6 +16,7 @@ from bot.engine.job import CheckJob
 from bot.engine.outcome import Outcome, Patience, Values, attempt
 from bot.engine.replies import Reply, ReplySteps, body_of
 from bot.engine.steps import ALLOW, NO_SPEC, CheckSteps, concluded, nothing_to_check
+from bot.report import sentence_markdown
 
 WORKFLOW_VERSION = "1"
 CHECKS = "checks"
@@ -66,7 +67,7 @@ class Workflows:
     def _make_withdraw(self) -> Workflow:
         async def withdraw(raw: Values, title: str, summary: str) -> Values:
             run = _Run(self._steps, self._patience, raw)
-            await run.status("neutral", title, summary)
+            await run.status("neutral", title, sentence_markdown(summary))
             return {}
 
         return withdraw
@@ -227,7 +228,7 @@ class _Run:
     async def _give_up(self, outcome: Outcome) -> Values:
         """Neutral, with the sentence; nothing is silent."""
         if outcome.kind != "gone":
-            await self.status("neutral", outcome.what, outcome.sentence)
+            await self.status("neutral", outcome.what, sentence_markdown(outcome.sentence))
             if self._job.narrowed:
                 await self._do(
                     "comment", "commenting", lambda: self._steps.say(self._job, outcome.sentence)

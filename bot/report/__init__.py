@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         print_objectives,
         print_track,
     )
-    from bot.report.verdict import comment_needed, status_line
+    from bot.report.verdict import comment_needed, sentence_markdown, status_line
 
 _HOMES = {
     "Block": "blocks",
@@ -66,6 +66,7 @@ _HOMES = {
     "render_check_html": "html",
     "render_comment": "markdown",
     "render_nothing_any_more": "markdown",
+    "sentence_markdown": "verdict",
     "status_line": "verdict",
     "what_if_to_json": "jsonform",
     "why_to_json": "jsonform",
@@ -99,6 +100,7 @@ __all__ = [
     "render_check_html",
     "render_comment",
     "render_nothing_any_more",
+    "sentence_markdown",
     "status_line",
     "what_if_to_json",
     "why_to_json",

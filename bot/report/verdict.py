@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.model import CheckResult
 from bot.report.escape import to_markdown
 from bot.report.headline import headline, title
+from bot.report.phrase import prose
 
 
 def comment_needed(result: CheckResult) -> bool:
@@ -18,3 +19,8 @@ def comment_needed(result: CheckResult) -> bool:
 def status_line(result: CheckResult) -> tuple[str, str]:
     """Title (at most 140 characters, plain text) and summary (Markdown) of a status."""
     return title(result), str(to_markdown(headline(result)))
+
+
+def sentence_markdown(text: str) -> str:
+    """A sentence with foreign parts (paths, names, what a host said) as harmless Markdown."""
+    return str(to_markdown(prose(text)))

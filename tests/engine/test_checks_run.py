@@ -150,12 +150,14 @@ async def test_trouble_around_us_is_tried_again_and_then_neutral(bot) -> None:
 
 
 async def test_a_fault_of_the_change_is_not_tried_again(bot) -> None:
-    bot.checker.predicting = [ChangeError("It is too large.")]
+    bot.checker.predicting = [ChangeError("It is too large: <b>@all</b>.")]
     head = bot.push(SPEC)
     await bot.deliver()
     await bot.settled()
     assert bot.checker.calls == [("predict", head)]
     assert bot.forge.states(head)[-1] == "neutral"
+    # The text of a check run is Markdown.
+    assert bot.forge.statuses[-1][1].summary == "It is too large: `<b>@all</b>`."
 
 
 async def test_a_mistake_of_our_own_has_a_number_in_status_and_log(bot, caplog) -> None:
