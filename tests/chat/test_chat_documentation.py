@@ -1,0 +1,42 @@
+"""The README and `help` show the table that drives the commands."""
+
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+from bot.chat import COMMANDS, commands_table, compose, help_answer
+from bot.chat.commands import WORD
+
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+
+
+def rows(markdown: str, first: str) -> list[list[str]]:
+    """The cells of the table whose first heading is `first`, as a reader sees them."""
+    found: list[list[list[str]]] = []
+    for token in MarkdownIt("gfm-like", {"linkify": False}).parse(markdown):
+        if token.type == "table_open":
+            found.append([])
+        elif token.type == "tr_open":
+            found[-1].append([])
+        elif token.type == "inline" and token.level >= 4 and found:
+            found[-1][-1].append("".join(c.content for c in token.children or ()))
+    return next(table for table in found if table[0][0].casefold() == first)
+
+
+def test_the_table_of_the_readme_is_the_declaration() -> None:
+    assert commands_table() in README
+    assert len(rows(README, "command")) == len(COMMANDS) + 1
+
+
+def test_help_and_readme_say_the_same() -> None:
+    text = compose(
+        [("/minimize help", help_answer())], marker="<!-- minimize:answer 1 a -->", user="", url=""
+    )
+    shown = [[cell.removeprefix(f"{WORD} ") for cell in row] for row in rows(text, "command")]
+    plain = [[cell.replace("\u200b", "") for cell in row] for row in shown]
+    assert plain[1:] == rows(README, "command")[1:]
+
+
+def test_the_readme_speaks_of_trust() -> None:
+    for words in ("/minimize allow", "/minimize accept REASON", "trusted", "triage"):
+        assert words in README
