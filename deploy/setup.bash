@@ -68,6 +68,7 @@ command dnf dnf dnf
 module dnf python3-dnf python3-dnf
 command skopeo skopeo skopeo
 file /usr/sbin/setcap libcap2-bin libcap
+command npm npm nodejs-npm
 END
         # Not every system that has dnf has these: the tests that want them are skipped there.
         if [ "$FAMILY" = apt ]; then
@@ -143,7 +144,7 @@ make_virtual_environment() {
 }
 
 # GitHub's own description of its API and examples of its webhooks, for the tests alone. They are
-# in npm; the tests that want them are skipped where npm is not, or does not answer.
+# in npm; the tests that want them are skipped where npm does not answer.
 FORGE_DESCRIPTIONS=(
     "@octokit/openapi@23.0.2 package/generated/api.github.com.json"
     "@octokit/webhooks-examples@7.6.1 package/api.github.com/index.json"
@@ -154,10 +155,6 @@ get_forge_descriptions() {
     for entry in "${FORGE_DESCRIPTIONS[@]}"; do
         read -r package file <<<"$entry"
         [ ! -s "$folder/$package.json" ] || continue
-        if ! command -v npm >/dev/null 2>&1; then
-            say "npm is not there: tests against GitHub's own descriptions are skipped"
-            return 0
-        fi
         say "getting $package from npm (for tests)"
         mkdir -p "$(dirname -- "$folder/$package")"
         scratch=$(mktemp -d "$folder/XXXXXX")
