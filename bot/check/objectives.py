@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from bot.distro import ObjectiveDocument
 from bot.model import ClosurePair, ImageKey, ImageResult, ObjectiveResult, Package, Side
@@ -30,26 +31,22 @@ def evaluate_objectives(
     for objective in sorted(objectives, key=lambda o: o.name):
         if not applies(objective, image.key):
             continue
-        limits = objective.limits
-        for metric, limit in (
-            ("packages", limits.packages),
-            ("installed_size", limits.installed_size),
-            ("layer_size", limits.layer_size),
-        ):
-            if limit is not None:
-                results.append(
-                    _limit(
-                        objective.name,
-                        metric,
-                        limit,
-                        _value(metric, image.base),
-                        _value(metric, image.head),
-                    )
-                )
-        if objective.growth is not None:
-            results.append(_growth(objective, image))
-        results.extend(_unwanted(objective, pair))
+        results += (replace(one, id=objective.id) for one in _of(objective, image, pair))
     return tuple(results)
+
+
+def _of(
+    objective: ObjectiveDocument, image: ImageResult, pair: ClosurePair
+) -> list[ObjectiveResult]:
+    results = []
+    for metric in ("packages", "installed_size", "layer_size"):
+        limit = getattr(objective.limits, metric)
+        if limit is not None:
+            before, value = _value(metric, image.base), _value(metric, image.head)
+            results.append(_limit(objective.name, metric, limit, before, value))
+    if objective.growth is not None:
+        results.append(_growth(objective, image))
+    return results + _unwanted(objective, pair)
 
 
 def _value(metric: str, side: Side) -> int | None:

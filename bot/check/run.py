@@ -17,6 +17,7 @@ from bot.check.evidence import (
     evaluate_change,
     predicted_sides,
 )
+from bot.check.heads import raised_sources
 from bot.check.images import Found, Rules, affected_images, self_images
 from bot.check.lines import suggestions
 from bot.check.measure import measure
@@ -306,4 +307,5 @@ def _result(
         stage=stage,
         interrupted=remarks.interrupted,
         only_limits=only_limits(results, failures, around),
+        sources=raised_sources(one for t in targets for one in t.specs),
     )

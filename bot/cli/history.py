@@ -37,8 +37,8 @@ def track(form: str, places: Places) -> int:
     Made for a timer: what did not change is not solved again.
     """
     from bot.distro import Cache
-    from bot.objectives import track as track_images
     from bot.objectives import track_to_json
+    from bot.objectives.track import track as track_images
 
     configuration = places.configuration()
     with _history(places) as history, _progress() as progress:

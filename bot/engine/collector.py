@@ -16,6 +16,7 @@ from typing import Any
 
 from bot.engine.accepting import accepted_changes
 from bot.engine.engine import Engine, Running
+from bot.engine.landed import Landed
 from bot.engine.last_word import LastWord
 from bot.engine.runs import job_of
 from bot.store import CheckRecord, Commands, CommentRecord, Store, now
@@ -33,12 +34,14 @@ class Collector:
         self,
         store: Store,
         engine: Engine,
+        landed: Landed,
         observe: Callable[[str, CheckRecord], None] = lambda _what, _check: None,
         *,
         last_word: LastWord | None = None,
     ) -> None:
         self._store = store
         self._engine = engine
+        self._landed = landed
         self._commands = Commands(store)
         self._observe = observe
         self._last_word = last_word or LastWord(store, engine)
@@ -98,6 +101,7 @@ class Collector:
         if ended is not None:
             # Before the record is closed, or a crash here would lose it.
             changes = {**changes, **await self._accepted(ended)}
+            await asyncio.to_thread(self._landed.ended, replace(record, **changes))
         if not await asyncio.to_thread(self._store.update_open_check, record.id, **changes):
             return False
         if ended is not None:
@@ -106,6 +110,8 @@ class Collector:
             if more:
                 await asyncio.to_thread(lambda: self._store.update_check(record.id, **more))
             await self._last_word.ended(ended)
+            # The same for a merge that was kept meanwhile.
+            await asyncio.to_thread(self._landed.ended, replace(record, **changes))
         return True
 
     async def _after(self, record: CheckRecord, running: Running) -> None:

@@ -17,6 +17,7 @@ from bot.engine.conversation import Conversation
 from bot.engine.engine import Engine
 from bot.engine.forge_events import answer_merge_group, rerun_of
 from bot.engine.job import run_id
+from bot.engine.landed import Landed
 from bot.engine.runs import Runs
 from bot.errors import MinimizeError
 from bot.forge import (
@@ -53,6 +54,7 @@ class Dispatcher:
         forges: Mapping[str, Forge],
         engine: Engine,
         settings: Settings,
+        landed: Landed,
         *,
         lag: float = 1.0,
     ) -> None:
@@ -60,6 +62,7 @@ class Dispatcher:
         self._forges = forges
         self._runs = Runs(store, engine, settings)
         self._conversation = Conversation(store, engine, self._runs, settings)
+        self._landed = landed
         self._lag = lag
         self._woken = asyncio.Event()
         self._locks: defaultdict[PullRequestKey, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -138,6 +141,8 @@ class Dispatcher:
     ) -> tuple[bool, str]:
         if event.wish == "stop":
             async with self._locks[event.key]:
+                if event.merged:
+                    return await self._merged(forge, await forge.pull_request(event.key))
                 stopped = await self._runs.stop(event.key, "The pull request was closed.")
                 return True, f"{event.key} was closed: {stopped} runs stopped."
         # Waiting for a forge that lags must not hold up the newer deliveries of the same one.
@@ -147,7 +152,17 @@ class Dispatcher:
         async with lock:
             if behind:
                 pull = await forge.pull_request(event.key)
+            if pull.merged:
+                return await self._merged(forge, pull)
             return await self._check(event, delivery, pull)
+
+    async def _merged(self, forge: Forge, pull: PullRequest) -> tuple[bool, str]:
+        """Keeps what was merged. A check of its head goes on: it measures what was merged."""
+        await self._runs.stop(pull.key, "The pull request was merged.", keep=pull.head_sha)
+        files = await forge.changed_files(pull.key)
+        if await asyncio.to_thread(self._landed.merged, pull, files):
+            return True, f"{pull.key} was merged: kept as {pull.merge_sha[:12]}."
+        return False, f"{pull.key} was merged, and changed no package."
 
     async def _about_other(
         self, forge: Forge, event: Event, delivery: Delivery

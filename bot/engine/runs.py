@@ -88,16 +88,17 @@ class Runs:
         reason: str,
         *,
         but: CheckJob | None = None,
+        keep: str = "",
         title: str = "Superseded",
     ) -> int:
         """Stops the open runs of a pull request, all but one, and says so on their commits.
 
-        `but` and narrowed runs of the same commit go on.
+        `but` and narrowed runs of the same commit go on, and those of the commit `keep`.
         """
         records = await asyncio.to_thread(
             self._store.checks_of, key.forge, key.repository, key.number
         )
-        stopping = [r for r in records if r.open and not _goes_on(r, but)]
+        stopping = [r for r in records if r.open and r.head_sha != keep and not _goes_on(r, but)]
         for record in stopping:
             await self._engine.cancel_check(record.id)
             if not record.narrowed and (but is None or record.head_sha != but.head_sha):

@@ -159,7 +159,8 @@ class CheckSteps:
         """
         forge = self._forges[job.forge]
         now = await forge.pull_request(job.key)
-        if now.head_sha != job.head_sha or not now.open:
+        # What was merged meanwhile is still of this head: its effect is measured to the end.
+        if now.head_sha != job.head_sha or not (now.open or now.merged):
             return {"stale": True}
         if job.narrowed:
             return await self._answer_narrowed(job, check_from_json(result))

@@ -127,6 +127,9 @@ class GitHub:
                 head_sha=str(pull["head"]["sha"]),
                 head_repository=head_repository,
                 url=str(pull.get("html_url") or ""),
+                merged=str(pull.get("merged_at") or ""),
+                # Of one that is open it is the commit of a merge that was only tried.
+                merge_sha=str((pull.get("merged_at") and pull.get("merge_commit_sha")) or ""),
             )
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:

@@ -20,7 +20,14 @@ from bot.errors import UsageError
 from bot.forge.events import Event
 from bot.forge.gitlab_checks import checks_of_commit
 from bot.forge.gitlab_client import GitLabClient
-from bot.forge.gitlab_events import HookSecrets, accept, is_bot_name, parse_event, project_of
+from bot.forge.gitlab_events import (
+    HookSecrets,
+    accept,
+    is_bot_name,
+    merged_fields,
+    parse_event,
+    project_of,
+)
 from bot.forge.gitlab_status import (
     ALONE,
     next_status,
@@ -147,6 +154,7 @@ class GitLab:
                 head_sha=str(merge.sha),
                 head_repository=_path_of(client, source, project, key),
                 url=str(merge.web_url or ""),
+                **merged_fields(merge),
             )
 
         return await self._ask(f"reading {key}", read)

@@ -58,7 +58,11 @@ class PullRequestKey:
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """A pull request as the forge has it now. Commit ids are full; `base_sha` is the branch tip."""
+    """A pull request as the forge has it now. Commit ids are full; `base_sha` is the branch tip.
+
+    `merged` is when it was merged, RFC 3339 in UTC, and `merge_sha` the commit that it became on
+    the base branch; both empty if it was not.
+    """
 
     key: PullRequestKey
     title: str
@@ -72,6 +76,8 @@ class PullRequest:
     head_sha: str
     head_repository: str | None
     url: str
+    merged: str = ""
+    merge_sha: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,8 @@ class FileChange:
 class ObjectiveResult:
     """How one metric of an objective stands; null where it could not be measured.
 
-    `metric`: `packages`, `installed_size`, `layer_size`, `growth` or `unwanted:NAME`.
+    `id` is the objective's. `metric`: `packages`, `installed_size`, `layer_size`, `growth` or
+    `unwanted:NAME`.
     `worse` is true when this change newly breaks it, or moves it further beyond its limit.
     """
 
@@ -101,6 +102,7 @@ class ObjectiveResult:
     met: bool | None
     worse: bool = False
     reason: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +176,11 @@ class CheckResult:
     """Everything a check found. `problems` are sentences: what was not evaluated, and why.
 
     `base`, `head` and `merge_base` are commit ids (`head` is the text `working tree` where it is
-    that); `specs` paths of the changed specs; `notes` facts about the evidence for the reader.
-    `interrupted` is true when something around us failed: another try may say more.
-    `only_limits`: the failure is nothing but objectives, so it may be accepted; `accepted` says
-    that it was, and the verdict is then what it would be without them.
+    that); `specs` paths of the changed specs; `sources` the source packages that they make, each
+    with the version-release that this change raises it to, or null where it raises none; `notes`
+    facts about the evidence for the reader. `interrupted` is true when something around us failed:
+    another try may say more. `only_limits`: the failure is nothing but objectives, so it may be
+    accepted; `accepted` says that it was, and the verdict is then what it would be without them.
     """
 
     base: str
@@ -194,6 +197,7 @@ class CheckResult:
     interrupted: bool = False
     only_limits: bool = False
     accepted: Acceptance | None = None
+    sources: tuple[tuple[str, str | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Objectives and history: what every image is today, what moved it, and how promises stand.
 
 Names are imported when they are first used: a cold command must not pay for what it does not use.
+`track` and `evaluate` are their modules' names too, so they are imported from there.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bot.objectives.attribution import Attributed, attribute
-    from bot.objectives.evaluate import evaluate, evaluated
+    from bot.objectives.evaluate import evaluated
     from bot.objectives.graph import Graph, Leaving
     from bot.objectives.jsonform import (
         cause_json,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     )
     from bot.objectives.now import objectives_now
     from bot.objectives.standing import Standing, judged, standings, states, trend
-    from bot.objectives.track import Tracked, TrackedImage, track
+    from bot.objectives.track import Tracked, TrackedImage
 
 _HOMES = {
     "Attributed": "attribution",
@@ -34,7 +35,6 @@ _HOMES = {
     "TrackedImage": "track",
     "attribute": "attribution",
     "cause_json": "jsonform",
-    "evaluate": "evaluate",
     "evaluated": "evaluate",
     "evaluation_json": "jsonform",
     "facts_json": "jsonform",
@@ -45,7 +45,6 @@ _HOMES = {
     "standings": "standing",
     "states": "standing",
     "step_json": "jsonform",
-    "track": "track",
     "track_to_json": "jsonform",
     "trend": "standing",
 }
@@ -59,7 +58,6 @@ __all__ = [
     "TrackedImage",
     "attribute",
     "cause_json",
-    "evaluate",
     "evaluated",
     "evaluation_json",
     "facts_json",
@@ -70,7 +68,6 @@ __all__ = [
     "standings",
     "states",
     "step_json",
-    "track",
     "track_to_json",
     "trend",
 ]
@@ -80,7 +77,4 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    # Some names are also modules': the import above put the module in their place.
-    globals()[name] = value
-    return value
+    return getattr(import_module(f"{__name__}.{home}"), name)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.closure import compare_evr
+from bot.model import ImageKey
 from bot.objectives.graph import Chain, Graph
 from bot.store.history import (
     WEAK,
@@ -73,7 +74,7 @@ def attribute(
     moved anything.
     """
     pairs = _pairs(before.members, after.members)
-    changes = tuple(changes)
+    changes = tuple(c for c in changes if _may_land(c, after.key))
     landed = [c for c in changes if _has_landed(c, before.members, after.members, pairs)]
     scene = _Scene(
         before.members,
@@ -89,6 +90,11 @@ def attribute(
     causes = [_cause(scene, pair) for pair in pairs if _differs(scene, pair)]
     causes.sort(key=lambda c: (-abs(c.known_delta), c.package, c.before or "", c.after or ""))
     return Attributed(tuple(causes), frozenset(change.id for change in landed))
+
+
+def _may_land(change: MergedChange, key: ImageKey) -> bool:
+    """Whether the branch it came to is one that the image's repositories are built from."""
+    return not change.documents or key.repository in change.documents
 
 
 def _names(members: Iterable[Member]) -> frozenset[Name]:
@@ -167,7 +173,8 @@ def _cause(scene: _Scene, pair: _Pair) -> Cause:
     merged = None
     if kind != "configuration":
         merged = _merged(scene, nevra.name, change, {m.source for m in (old, new, mover) if m})
-        kind = "pull request" if merged is not None else kind
+        if merged is not None:
+            kind = "commit" if merged.number is None else "pull request"
     return Cause(
         package=nevra.name,
         change=change,  # type: ignore[arg-type]  # one of the three
@@ -177,7 +184,7 @@ def _cause(scene: _Scene, pair: _Pair) -> Cause:
         known_delta=known,
         kind=kind,  # type: ignore[arg-type]  # one of CauseKind
         mover=str(mover.nevra) if mover else None,
-        merged_change=merged,
+        merged_change=merged.id if merged is not None else None,
         chain=scene.graphs[side].edges(chain or ()),
     )
 
@@ -232,7 +239,7 @@ def _mover(
     return None
 
 
-def _merged(scene: _Scene, name: str, change: str, sources: set[str]) -> int | None:
+def _merged(scene: _Scene, name: str, change: str, sources: set[str]) -> MergedChange | None:
     """The merged change that a cause belongs to: its package's or its mover's source, or what the
     check foresaw; of several the newest that foresaw it, else the newest."""
     fitting = [
@@ -241,4 +248,4 @@ def _merged(scene: _Scene, name: str, change: str, sources: set[str]) -> int | N
         if not sources.isdisjoint(c.sources) or scene.effects[c.id].get(name) == change
     ]
     foreseen = [c for c in fitting if name in scene.effects[c.id]]
-    return (foreseen or fitting)[-1].id if fitting else None
+    return (foreseen or fitting)[-1] if fitting else None

@@ -1,9 +1,9 @@
 """Results as JSON values: CONTRACT's names, types and units; dictionaries ready for `json`.
 
 Everything is sorted, so the same result gives the same bytes. Fields beyond CONTRACT's: `stage`,
-`interrupted`, `only_limits`, `accepted`, `notes` and `builds` of a check, `worse` and `reason` of
-an objective, `stale` of a repository, `source`, `from` and the other sizes of a package,
-`known_size` of totals, `problems` of a what-if.
+`interrupted`, `only_limits`, `accepted`, `sources`, `notes` and `builds` of a check, `id`, `worse`
+and `reason` of an objective, `stale` of a repository, `source`, `from` and the other sizes of a
+package, `known_size` of totals, `problems` of a what-if.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def check_to_json(result: CheckResult) -> Json:
         "head": result.head,
         "merge_base": result.merge_base,
         "specs": list(result.specs),
+        "sources": dict(result.sources),
         "verdict": result.verdict,
         "stage": result.stage,
         "interrupted": result.interrupted,
@@ -269,6 +270,7 @@ def _image(image: ImageResult) -> Json:
         "objectives": [
             {
                 "name": objective.name,
+                "id": objective.id,
                 "metric": objective.metric,
                 "before": objective.before,
                 "value": objective.value,

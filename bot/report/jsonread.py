@@ -50,9 +50,10 @@ def check_from_json(value: Json) -> CheckResult:
         builds=tuple(_build(build) for build in value["builds"]),
         stage=value["stage"],
         interrupted=value["interrupted"],
-        # Results that an earlier release kept have neither.
+        # Results that an earlier release kept have none of these.
         only_limits=value.get("only_limits", False),
         accepted=_accepted(value.get("accepted")),
+        sources=tuple(value.get("sources", {}).items()),
     )
 
 
@@ -150,6 +151,7 @@ def _image(value: Json) -> ImageResult:
                 met=objective["met"],
                 worse=objective["worse"],
                 reason=objective["reason"],
+                id=objective.get("id", ""),
             )
             for objective in value["objectives"]
         ),

@@ -37,7 +37,7 @@ def repository_is_hidden(rows: Rows, forge: str, repository: str) -> bool:
     return bool(found) and bool(found[0]["private"])
 
 
-def pull_request_is_hidden(rows: Rows, forge: str, repository: str, number: int) -> bool:
+def pull_request_is_hidden(rows: Rows, forge: str, repository: str, number: int | None) -> bool:
     """Whether the repository is private now, or was when this pull request was checked."""
     if repository_is_hidden(rows, forge, repository):
         return True

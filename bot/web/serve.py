@@ -16,7 +16,16 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from bot.engine import Checker, CheckSteps, Collector, Dispatcher, Engine, LinkKeys, requeue_runs
+from bot.engine import (
+    Checker,
+    CheckSteps,
+    Collector,
+    Dispatcher,
+    Engine,
+    Landed,
+    LinkKeys,
+    requeue_runs,
+)
 from bot.errors import MinimizeError, SurroundingsError
 from bot.forge import open_forges
 from bot.settings import Settings, load_settings
@@ -62,8 +71,9 @@ class Bot:
             self._forges, self._checker, settings, public_url=settings.public_url or self.url
         )
         self._engine = Engine(steps, settings, "server")
-        self._dispatcher = Dispatcher(self._store, self._forges, self._engine, settings)
-        self._collector = Collector(self._store, self._engine, self._metrics.observe)
+        landed = Landed(self._store, self._history, settings)
+        self._dispatcher = Dispatcher(self._store, self._forges, self._engine, settings, landed)
+        self._collector = Collector(self._store, self._engine, landed, self._metrics.observe)
         self._intake = Intake(self._store, self._dispatcher.wake)
         self._runner: web.AppRunner | None = None
 

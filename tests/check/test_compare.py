@@ -125,7 +125,9 @@ def evaluated(document: ObjectiveDocument, base: Closure, head: Closure):
 def test_a_limit_newly_broken_is_worse_and_one_already_broken_but_not_moved_is_not() -> None:
     limit = objective(limits=Sizes(packages=1))
     broken = evaluated(limit, ok(package("a")), ok(package("a"), package("b")))
-    assert broken == (ObjectiveResult("web stays small", "packages", 1, 2, 1, False, True),)
+    assert broken == (
+        ObjectiveResult("web stays small", "packages", 1, 2, 1, False, True, "", "o"),
+    )
     two = ok(package("a"), package("b"))
     assert [(o.met, o.worse) for o in evaluated(limit, two, two)] == [(False, False)]
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bot.chat import Found
-from bot.engine import Checker, CheckSteps, Collector, Dispatcher, Engine, PredictedCheck
+from bot.engine import Checker, CheckSteps, Collector, Dispatcher, Engine, Landed, PredictedCheck
 from bot.forge import (
     Comment,
     CommentEvent,
@@ -41,6 +41,7 @@ from bot.model import (
 )
 from bot.settings import Settings
 from bot.store import NewDelivery, Store, now, open_store
+from bot.store.history import open_history
 
 KEY = PullRequestKey("gh", "o/r", 7)
 
@@ -91,6 +92,7 @@ class FakeForge:
     fail: dict[str, list[Exception]] = field(default_factory=dict)
     reactions: list[tuple[str, str]] = field(default_factory=list)
     teams: dict[str, list[str]] = field(default_factory=dict)
+    files: tuple[ForgeFile, ...] = ()
 
     def answers(self) -> list[str]:
         """The texts of the answers, the newest of each."""
@@ -107,14 +109,15 @@ class FakeForge:
             return CommentEvent(KEY, **data)
         if event != "pull_request":
             return IgnoredEvent("not asked")
-        return PullRequestEvent(KEY, data["wish"], data["head"], data.get("action", "opened"))
+        action, merged = data.get("action", "opened"), data.get("merged", "")
+        return PullRequestEvent(KEY, data["wish"], data["head"], action, merged)
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
         self._maybe_fail("pull_request")
         return self.pull
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
-        return ()
+        return self.files
 
     async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
         found = [body for _, body in self.comments if marker in body]
@@ -204,7 +207,7 @@ class FakeChecker:
 
 
 def result_of(job: Any, stage: Any, changed: bool, *, over: bool = False) -> CheckResult:
-    limit = ObjectiveResult("small", "packages", 10, 11, 10, False, True)
+    limit = ObjectiveResult("small", "packages", 10, 11, 10, False, True, "", "small")
     image = ImageResult(
         key=ImageKey("nginx", "minimal", "demo", "x86_64"),
         snapshot=SnapshotState("s", ()),
@@ -219,6 +222,7 @@ def result_of(job: Any, stage: Any, changed: bool, *, over: bool = False) -> Che
         head=job.head_sha,
         merge_base=job.base_sha,
         specs=("nginx/nginx.spec",),
+        sources=(("nginx", "1-2"),),
         verdict="failure" if over else "success",
         only_limits=over,
         images=(image,),
@@ -249,6 +253,7 @@ class Bot:
         self.checker = FakeChecker()
         self.settings = settings_in(where, engine)
         self.store: Store = open_store(where)
+        self.history = open_history(self.store)
         self.deliveries = 0
         self.make()
 
@@ -257,10 +262,16 @@ class Bot:
         checker: Checker = self.checker
         steps = CheckSteps(forges, checker, self.settings, public_url="https://min.example")
         self.engine = Engine(steps, self.settings, "server", pause=0.01)
-        self.dispatcher = Dispatcher(self.store, forges, self.engine, self.settings, lag=0.01)
+        landed = Landed(self.store, self.history, self.settings)
+        self.dispatcher = Dispatcher(
+            self.store, forges, self.engine, self.settings, landed, lag=0.01
+        )
         self.observed: list[tuple[str, str]] = []
         self.collector = Collector(
-            self.store, self.engine, lambda what, check: self.observed.append((what, check.id))
+            self.store,
+            self.engine,
+            landed,
+            lambda what, check: self.observed.append((what, check.id)),
         )
 
     def push(self, files: dict[str, str], branch: str = "topic") -> str:
@@ -345,4 +356,5 @@ async def bot(tmp_path: Path):
     for held in made.checker.hold.values():
         held.set()
     await made.engine.stop()
+    made.history.close()
     made.store.close()

@@ -67,8 +67,9 @@ async def main() -> None:
     steps = support.CheckSteps(forges, Checker(), settings)
     engine = support.Engine(steps, settings, "server", pause=0.01)
     await engine.launch()
-    dispatcher = support.Dispatcher(store, forges, engine, settings, lag=0.01)
-    collector = support.Collector(store, engine)
+    landed = support.Landed(store, support.open_history(store), settings)
+    dispatcher = support.Dispatcher(store, forges, engine, settings, landed, lag=0.01)
+    collector = support.Collector(store, engine, landed)
     while True:
         await dispatcher.handle_new()
         await collector.collect()

@@ -10,8 +10,9 @@ from bot.cli import cli
 from bot.distro import Cache, check_configuration, load_configuration
 from bot.errors import UsageError
 from bot.model import ImageKey
-from bot.objectives import objectives_now, standings, track, track_to_json
+from bot.objectives import objectives_now, standings, track_to_json
 from bot.objectives.importing import import_content_resolver
+from bot.objectives.track import track
 from bot.store.history import History, open_history
 from tests.benchmarks.content_resolver_tree import Tree, write_packages, write_tree
 

@@ -14,6 +14,7 @@ from bot.store.history.rows import KEY, key_of, key_values, merged_of
 from bot.store.history.values import (
     Acceptance,
     DriftIssue,
+    KeptFile,
     MergedChange,
     MergedEffect,
     ObjectiveState,
@@ -35,24 +36,32 @@ _VALUES = f"""
 class Attention(Reading):
     """Of objectives and of what people decided."""
 
-    def objective_headings(self, *, gone: bool = False, run: int | None = None) -> tuple[Row, ...]:
+    def objective_headings(
+        self, *, gone: bool = False, run: int | None = None, private: bool = False
+    ) -> tuple[Row, ...]:
         """Each objective: `id`, `name`, `description`, `maintainer`, `workload`, `document`.
 
-        With a run those that were described then.
+        With a run those that were described then. `place` is the repository whose `.minimize.yaml`
+        has it, null for a document; `private` whether that repository is: only if asked.
         """
-        where = "" if gone else "where gone_run is null"
+        where = "1" if gone else "gone_run is null"
         if run is not None:
-            where = f"where first_run <= {int(run)}"
+            where = f"first_run <= {int(run)}"
             where += "" if gone else f" and (gone_run is null or gone_run > {int(run)})"
-        rows = self.rows(f"select * from objectives {where} order by name, id")
+        where += "" if private else " and not private"
+        rows = self.rows(f"select * from objectives where {where} order by name, id")
         for row in rows:
             row["document"] = json.loads(row["document"])
+            row["private"] = bool(row["private"])
         return tuple(rows)
 
     def objective_states(
         self, objective: str | None = None, run: int | None = None
     ) -> tuple[ObjectiveState, ...]:
-        """How objectives stood as of a run (null: the last), by objective, image and metric."""
+        """How objectives stood as of a run (null: the last), by objective, image and metric.
+
+        Those of private repositories too: whoever shows them asks `objective_headings` which.
+        """
         values: list[Any] = []
         if objective is not None:
             where, values = f"objective = ? and {held_at(run)}", [objective]
@@ -122,6 +131,7 @@ class Attention(Reading):
         found = []
         for row in rows:
             del row["id"]
+            row["private"] = bool(row["private"])
             key = ImageKey(
                 row.pop("workload"),
                 row.pop("environment"),
@@ -169,6 +179,28 @@ class Attention(Reading):
         merged = self._told_change(merged_of(rows[0]))
         return replace(merged, effects=tuple(sorted(found, key=lambda effect: effect.key)))
 
+    def merged_pull(self, forge: str, repository: str, number: int) -> MergedChange | None:
+        """A pull request that was merged, without its effects, or null; private ones too."""
+        rows = self.rows(
+            "select * from merged_changes where forge = ? and repository = ? and number = ?",
+            [forge, repository, number],
+        )
+        return merged_of(rows[0]) if rows else None
+
+    def repository_files(self) -> tuple[KeptFile, ...]:
+        """The `.minimize.yaml` of every repository and branch, as last read."""
+        rows = self.rows("select * from repository_files order by forge, repository, branch")
+        return tuple(
+            KeptFile(
+                **{
+                    **row,
+                    "private": bool(row["private"]),
+                    "documents": tuple(json.loads(row["documents"])),
+                }
+            )
+            for row in rows
+        )
+
     def waiting_changes(self, since: str) -> tuple[MergedChange, ...]:
         """Pull requests merged at or after a time, oldest first, with their effects: those that a
         step may be made of."""
@@ -195,8 +227,10 @@ class Attention(Reading):
         return tuple(_issue(row) for row in rows)
 
     def issue_is_hidden(self, issue: DriftIssue) -> bool:
-        """Whether an issue lies in a repository that is private now."""
-        return repository_is_hidden(self.rows, issue.place.forge, issue.place.repository)
+        """Whether an issue lies in a repository that is private now, or is about one."""
+        return issue.private or repository_is_hidden(
+            self.rows, issue.place.forge, issue.place.repository
+        )
 
     def _told_change(self, change: MergedChange) -> MergedChange:
         """Reading, not whoever shows it, forgets what is private: no page can leave that out."""
@@ -206,11 +240,13 @@ class Attention(Reading):
             change,
             forge="",
             repository="",
-            number=0,
+            number=None if change.number is None else 0,
             title="",
             author="",
             url="",
             head_sha="",
+            commit_sha="",
+            branch="",
             check_id=None,
             private=True,
         )
@@ -231,9 +267,12 @@ class Attention(Reading):
         )
 
     def _hides(self, one: MergedChange | Acceptance) -> bool:
-        return pull_request_is_hidden(self.rows, one.forge, one.repository, one.number)
+        return one.private or pull_request_is_hidden(
+            self.rows, one.forge, one.repository, one.number
+        )
 
 
 def _issue(row: Row) -> DriftIssue:
     place = Place(row.pop("forge"), row.pop("repository"))
+    row["private"] = bool(row["private"])
     return DriftIssue(**row, place=place)

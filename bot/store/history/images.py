@@ -46,6 +46,9 @@ _STEPS = f"""
     join closures as new on new.id = steps.after_closure
 """
 
+# A merged change may name an image before the first run that evaluates it.
+_EVALUATED = "exists (select 1 from evaluations where evaluations.image = images.id)"
+
 
 def moment(at: str) -> str:
     """An RFC 3339 time as it is kept; a date alone is the end of that day."""
@@ -57,8 +60,8 @@ class ImageQueries(Reading):
 
     def images(self, *, gone: bool = False) -> tuple[HistoryImage, ...]:
         """The images that history knows, by key; those no document describes only if asked."""
-        where = "" if gone else "where gone_run is null"
-        rows = self.rows(f"select *, {KEY} from images {where}")
+        where = "" if gone else "and gone_run is null"
+        rows = self.rows(f"select *, {KEY} from images where {_EVALUATED} {where}")
         found = (HistoryImage(r["id"], key_of(r), r["gone_run"] is not None) for r in rows)
         return tuple(sorted(found, key=lambda image: image.key))
 
@@ -66,7 +69,7 @@ class ImageQueries(Reading):
         """One image, or null if no run evaluated it."""
         rows = self.rows(
             "select * from images where workload = ? and environment = ? and repository = ?"
-            " and arch = ?",
+            f" and arch = ? and {_EVALUATED}",
             key_values(key),
         )
         return HistoryImage(rows[0]["id"], key, rows[0]["gone_run"] is not None) if rows else None

@@ -11,11 +11,21 @@ from sqlite_utils import Database
 
 from bot.model.image import ImageKey
 from bot.store.history.rows import key_values
-from bot.store.history.values import Acceptance, DriftIssue, MergedChange, ObjectiveState
+from bot.store.history.values import (
+    Acceptance,
+    DriftIssue,
+    KeptFile,
+    MergedChange,
+    ObjectiveState,
+)
 from bot.store.store import Store
 
 Heading = Mapping[str, str]
-"""Of an objective: `name`, `description`, `maintainer`, `workload`, and its `document` as JSON."""
+"""Of an objective: `name`, `description`, `maintainer`, `workload`, and its `document` as JSON.
+
+One of a repository's `.minimize.yaml` has `place` too, `FORGE:REPOSITORY`, and `private` (not
+empty) where that is not for everybody.
+"""
 
 
 class LedgerRecorder:
@@ -62,11 +72,18 @@ class LedgerRecorder:
             raise
 
     def _record_merged(self, db: Database, change: MergedChange) -> int:
+        same = (
+            "(forge, repository, branch, commit_sha) where number is null"
+            if change.number is None
+            else "(forge, repository, number)"
+        )
         row = db.execute(
             "insert into merged_changes (forge, repository, number, title, author, url, head_sha,"
-            " merged, check_id, sources) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " on conflict (forge, repository, number) do update set title = excluded.title,"
-            " check_id = excluded.check_id, sources = excluded.sources returning id, landed_run",
+            " merged, check_id, sources, commit_sha, branch, documents, private)"
+            f" values ({', '.join('?' * 14)}) on conflict {same} do update set"
+            " title = excluded.title, check_id = excluded.check_id, sources = excluded.sources,"
+            " commit_sha = excluded.commit_sha, documents = excluded.documents,"
+            " private = excluded.private returning id, landed_run",
             [
                 change.forge,
                 change.repository,
@@ -78,9 +95,14 @@ class LedgerRecorder:
                 change.merged,
                 change.check_id,
                 json.dumps(dict(change.sources)),
+                change.commit_sha,
+                change.branch,
+                json.dumps(list(change.documents)),
+                int(change.private),
             ],
         ).fetchone()
         if row[1] is None:
+            db.execute("delete from merged_effects where change = ?", [row[0]])
             for effect in change.effects:
                 db.execute(
                     "insert or replace into merged_effects (change, image, evidence,"
@@ -158,10 +180,12 @@ class LedgerRecorder:
         for id_, heading in headings.items():
             db.execute(
                 "insert into objectives (id, name, description, maintainer, workload, document,"
-                " first_run) values (?, ?, ?, ?, ?, ?, ?) on conflict (id) do update set"
+                " first_run, place, private) values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " on conflict (id) do update set"
                 " name = excluded.name, description = excluded.description,"
                 " maintainer = excluded.maintainer, workload = excluded.workload,"
-                " document = excluded.document, gone_run = null",
+                " document = excluded.document, place = excluded.place,"
+                " private = excluded.private, gone_run = null",
                 [
                     id_,
                     heading["name"],
@@ -170,6 +194,8 @@ class LedgerRecorder:
                     heading["workload"],
                     heading["document"],
                     run,
+                    heading.get("place"),
+                    int(bool(heading.get("private"))),
                 ],
             )
         for (id_,) in list(db.execute("select id from objectives where gone_run is null")):
@@ -185,6 +211,7 @@ class LedgerRecorder:
         del row["key"], row["private"]
         row["workload"], row["environment"] = key.workload, key.environment
         row["image_repository"], row["arch"] = key.repository, key.arch
+        row["private"] = int(acceptance.private)
         with self._store.writing() as db:
             db.execute(
                 "delete from accepted_growth where forge = ? and repository = ? and number = ?"
@@ -202,12 +229,19 @@ class LedgerRecorder:
             )
             db.table("accepted_growth").insert(row)
 
+    def record_file(self, file: KeptFile) -> None:
+        """Keeps what a repository's `.minimize.yaml` says on a branch, in place of before."""
+        row = {**asdict(file), "documents": json.dumps(list(file.documents))}
+        row["private"] = int(file.private)
+        with self._store.writing() as db:
+            db.table("repository_files").upsert(row, pk=("forge", "repository", "branch"))
+
     def record_issue(self, issue: DriftIssue) -> None:
         """Keeps where the issue about a subject is, and what it says."""
         with self._store.writing() as db:
             db.execute(
                 "insert or replace into drift_issues (subject, forge, repository, issue, url,"
-                " state, opened, changed, body) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " state, opened, changed, body, private) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     issue.subject,
                     issue.place.forge,
@@ -218,6 +252,7 @@ class LedgerRecorder:
                     issue.opened,
                     issue.changed,
                     issue.body,
+                    int(issue.private),
                 ],
             )
 

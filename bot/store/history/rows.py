@@ -103,4 +103,10 @@ def cause_of(row: Row) -> Cause:
 
 def merged_of(row: Row) -> MergedChange:
     """A merged pull request from its row, without its effects."""
-    return MergedChange(**{**row, "sources": json.loads(row["sources"])})
+    values = {
+        **row,
+        "sources": json.loads(row["sources"]),
+        "documents": tuple(json.loads(row["documents"])),
+        "private": bool(row["private"]),
+    }
+    return MergedChange(**values)

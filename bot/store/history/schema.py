@@ -242,6 +242,58 @@ def h006_presence(db: Database) -> None:
     )
 
 
+@history_migrations()
+def h007_landed(db: Database) -> None:
+    """Changes that landed without a pull request (`number` null, `commit_sha` names them), where
+    one lands (`documents`: ids of repository documents as JSON, none of them: anywhere), what is
+    private, and the `.minimize.yaml` of repositories as last read."""
+    _create(
+        db,
+        """
+        drop view step_causes;
+        create table landed_changes (
+            id integer primary key, forge text not null, repository text not null,
+            number integer, title text not null, author text not null,
+            url text not null, head_sha text not null, merged text not null, check_id text,
+            sources text not null, landed_run integer references runs (id),
+            commit_sha text not null default '', branch text not null default '',
+            documents text not null default '[]', private integer not null default 0,
+            unique (forge, repository, number)
+        );
+        insert into landed_changes (id, forge, repository, number, title, author, url, head_sha,
+            merged, check_id, sources, landed_run)
+            select id, forge, repository, number, title, author, url, head_sha,
+            merged, check_id, sources, landed_run from merged_changes;
+        drop table merged_changes;
+        alter table landed_changes rename to merged_changes;
+        create index idx_merged_changes_landed on merged_changes (landed_run);
+        create index idx_merged_changes_merged on merged_changes (merged);
+        create unique index idx_merged_changes_commit
+            on merged_changes (forge, repository, branch, commit_sha) where number is null;
+        alter table objectives add column private integer not null default 0;
+        alter table objectives add column place text;
+        alter table accepted_growth add column private integer not null default 0;
+        alter table drift_issues add column private integer not null default 0;
+        create table repository_files (
+            forge text not null, repository text not null, branch text not null,
+            commit_sha text not null, private integer not null, documents text not null,
+            content text, read text not null,
+            primary key (forge, repository, branch)
+        ) without rowid;
+        create view step_causes as
+        select images.workload, images.environment, images.repository, images.arch,
+            runs.started as evaluated, steps.known_delta as step, causes.package, causes.change,
+            causes.known_delta as delta, causes.kind, causes.mover,
+            merged_changes.url as pull_request, causes.chain
+        from causes
+        join steps on steps.image = causes.image and steps.run = causes.run
+        join images on images.id = causes.image
+        join runs on runs.id = causes.run
+        left join merged_changes on merged_changes.id = causes.merged_change;
+        """,
+    )
+
+
 def _create(db: Database, script: str) -> None:
     """Runs statements one by one: `executescript` would end the migration's transaction."""
     for statement in script.split(";"):

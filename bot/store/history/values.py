@@ -11,7 +11,7 @@ from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 
 Change = Literal["came", "went", "changed", "unsolvable", "solvable"]
-CauseKind = Literal["pull request", "distribution", "configuration", "unknown"]
+CauseKind = Literal["pull request", "commit", "distribution", "configuration", "unknown"]
 Status = Literal["ok", "unsolvable"]
 WEAK = "include-weak-deps"
 
@@ -206,16 +206,20 @@ class MergedEffect:
 
 @dataclass(frozen=True, slots=True)
 class MergedChange:
-    """A merged pull request that the bot had checked; `id` 0 until it is kept.
+    """A merged pull request, or a commit that was pushed without one; `id` 0 until it is kept.
 
-    `sources` maps its source packages to the version-release that its head has, or null where it
-    does not say. `landed_run` is the first run in which an image had its packages. Of a `private`
-    one, read back, nothing else is told of it: its texts are empty and its number is 0.
+    `number` is null for a pushed commit. `commit_sha` is what came to the `branch`: the merge, or
+    the pushed commit. `sources` maps its source packages to the version-release that its head has,
+    or null where it does not say or did not raise it: then any later build has it. `documents` are
+    the ids of the repository documents in which it can arrive; none: in all. `landed_run` is the
+    first run in which an image had its packages.
+
+    One of a private repository, read back, is `private`, its texts are empty and its number is 0.
     """
 
     forge: str
     repository: str
-    number: int
+    number: int | None
     title: str
     author: str
     url: str
@@ -226,6 +230,9 @@ class MergedChange:
     effects: tuple[MergedEffect, ...] = ()
     landed_run: int | None = None
     id: int = 0
+    commit_sha: str = ""
+    branch: str = ""
+    documents: tuple[str, ...] = ()
     private: bool = False
 
 
@@ -270,6 +277,23 @@ class Acceptance:
     private: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A repository's `.minimize.yaml` on a branch, as last read; `content` null if it has none.
+
+    `documents` are the ids of the repository documents that the settings name for the branch.
+    """
+
+    forge: str
+    repository: str
+    branch: str
+    commit_sha: str
+    private: bool
+    documents: tuple[str, ...]
+    content: str | None
+    read: str
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class Place:
     """Where an issue is: the forge's name in the settings, and its repository."""
@@ -290,6 +314,7 @@ class DriftIssue:
     opened: str
     changed: str
     body: str
+    private: bool = False
 
 
 Row = dict[str, Any]

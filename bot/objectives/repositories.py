@@ -1,0 +1,88 @@
+"""Objectives of repositories' own `.minimize.yaml`, tracked like documents.
+
+The bot keeps the file of each branch when it sees it; nothing here asks a forge.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from bot.distro import Configuration, ObjectiveDocument
+from bot.errors import UsageError
+from bot.store.history import KeptFile, Place
+
+FILE_NAME = ".minimize.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnObjective:
+    """An objective of a repository's branch; private where the repository is."""
+
+    document: ObjectiveDocument
+    place: Place
+    branch: str
+    private: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OwnObjectives:
+    """All of them, and sentences about files that could not be taken."""
+
+    found: tuple[OwnObjective, ...]
+    problems: tuple[str, ...] = ()
+
+
+def objective_id(own: str, forge: str, repository: str, branch: str, name: str) -> str:
+    """The id by which history knows an objective.
+
+    A document has its own; one of a `.minimize.yaml` is told by repository, branch and name, so
+    that equal names of two repositories do not mix.
+    """
+    if not own.startswith(FILE_NAME):
+        return own
+    readable = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{repository}-{branch}-{name}").strip("-")[:80]
+    exact = hashlib.sha256("\0".join((forge, repository, branch, name)).encode()).hexdigest()
+    return f"{readable}-{exact[:10]}"
+
+
+def own_objectives(files: Iterable[KeptFile], configuration: Configuration) -> OwnObjectives:
+    """The objectives of the files, each for the repository documents its branch stands for.
+
+    One that names a repository document itself speaks of that one alone. A file that is wrong is
+    left out and said.
+    """
+    found: list[OwnObjective] = []
+    problems: list[str] = []
+    for file in files:
+        if file.content is None:
+            continue
+        where = f"{file.forge}:{file.repository} ({file.branch})"
+        try:
+            found += _of(file, configuration)
+        except UsageError as error:
+            problems.append(f"{where}: {error}")
+    return OwnObjectives(tuple(found), tuple(problems))
+
+
+def _of(file: KeptFile, configuration: Configuration) -> list[OwnObjective]:
+    from bot.check.repository_file import read_repository_file
+
+    parsed = read_repository_file((file.content or "").encode())
+    ids = parsed.repositories_of(file.branch) or file.documents
+    ids = ids or tuple(configuration.repositories)
+    place = Place(file.forge, file.repository)
+    found = []
+    for objective in parsed.objectives:
+        named = replace(
+            objective,
+            id=objective_id(objective.id, file.forge, file.repository, file.branch, objective.name),
+            maintainer=objective.maintainer or f"{file.forge}:{file.repository}",
+        )
+        for repository in ids:
+            if objective.repository in (None, repository):
+                document = replace(named, repository=repository)
+                found.append(OwnObjective(document, place, file.branch, file.private))
+    return found

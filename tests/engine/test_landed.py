@@ -1,0 +1,133 @@
+"""Merged pull requests: kept once, with what the check of their head measured, whenever it ends."""
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.engine import Landed
+from bot.forge import ForgeFile
+from bot.model import ImageKey
+from bot.store import Commands, Decision, StoreError, now
+
+MERGED = {"merged": "2026-11-01T10:00:00Z", "merge_sha": "c" * 40, "open": False}
+IMAGE = ImageKey("nginx", "minimal", "demo", "x86_64")
+
+
+async def merge(bot: Any) -> None:
+    bot.forge.pull = replace(bot.forge.pull, **MERGED)
+    await bot.deliver("stop", merged=MERGED["merged"], action="closed")
+
+
+def kept(bot: Any) -> Any:
+    """The one change that history has, with its effects."""
+    (change,) = bot.history.merged_changes()
+    return bot.history.merged_change(change.id)
+
+
+async def test_a_merged_change_is_kept_once_with_the_final_figures(bot: Any) -> None:
+    head = bot.push({"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"})
+    await bot.deliver()
+    await bot.settled()
+    await merge(bot)
+    await merge(bot)
+    change = kept(bot)
+    assert (change.head_sha, change.commit_sha, change.branch) == (head, "c" * 40, "main")
+    assert (change.title, change.author, change.number) == ("Add perl", "ann", 7)
+    assert change.sources == {"nginx": "1-2"}
+    assert change.documents == ("demo",)
+    (effect,) = change.effects
+    assert (effect.key, effect.evidence) == (IMAGE, "rebuilt")
+    assert (effect.packages_before, effect.packages_after, effect.size_after) == (10, 11, 900_000)
+
+
+async def test_a_check_that_runs_at_the_merge_goes_on_and_is_kept_when_it_ends(bot: Any) -> None:
+    head = bot.push({"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"})
+    held = bot.checker.hold[head] = threading.Event()
+    bot.forge.files = (ForgeFile("nginx/nginx.spec"), ForgeFile("README"))
+    await bot.deliver()
+    await merge(bot)
+    change = kept(bot)
+    assert (dict(change.sources), change.effects, change.check_id) == ({"nginx": None}, (), None)
+    held.set()
+    await bot.settled()
+    assert [effect.evidence for effect in kept(bot).effects] == ["rebuilt"]
+    assert bot.forge.statuses[-1][1].state == "success"
+    assert bot.forge.comments[-1][0] == head
+
+
+async def test_what_was_never_checked_is_kept_without_figures(bot: Any) -> None:
+    bot.push({"nginx/nginx.spec": "Name: nginx\nVersion: 2\n"})
+    bot.forge.files = (ForgeFile("nginx/nginx.spec"),)
+    await merge(bot)
+    change = kept(bot)
+    assert (dict(change.sources), change.effects) == ({"nginx": None}, ())
+
+
+@pytest.mark.parametrize("merged", [True, False])
+async def test_what_changes_no_package_or_was_not_merged_is_not_kept(
+    bot: Any, merged: bool
+) -> None:
+    bot.push({"README": "more\n"})
+    if merged:
+        bot.forge.files = (ForgeFile("README"),)
+        await merge(bot)
+    else:
+        bot.forge.pull = replace(bot.forge.pull, open=False)
+        await bot.deliver("stop", action="closed")
+    assert bot.history.merged_changes() == ()
+
+
+async def test_a_late_delivery_of_an_open_pull_request_finds_the_merge(bot: Any) -> None:
+    bot.push({"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"})
+    bot.forge.files = (ForgeFile("nginx/nginx.spec"),)
+    bot.forge.pull = replace(bot.forge.pull, **MERGED)
+    await bot.deliver()
+    assert kept(bot).merged == MERGED["merged"]
+
+
+async def test_growth_that_was_accepted_is_on_record_once_merged(bot: Any) -> None:
+    bot.checker.over = True
+    head = bot.push({"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"})
+    await bot.deliver()
+    await bot.settled()
+    decision = Decision(
+        "gh", "o/r", 7, head, "accept", "maria", "write", "perl is needed", now(), "41", "https://c"
+    )
+    Commands(bot.store).decide(decision)
+    assert bot.history.acceptances() == ()
+    await merge(bot)
+    await merge(bot)
+    (accepted,) = bot.history.acceptances()
+    assert (accepted.accepted_by, accepted.reason) == ("maria", "perl is needed")
+    assert (accepted.objective, accepted.metric) == ("small", "packages")
+    assert (accepted.before, accepted.value, accepted.limit) == (10, 11, 10)
+    assert (accepted.head_sha, accepted.key) == (head, IMAGE)
+
+
+async def test_a_result_that_could_not_be_kept_is_kept_in_the_next_round(
+    bot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = bot.push({"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"})
+    held = bot.checker.hold[head] = threading.Event()
+    bot.forge.files = (ForgeFile("nginx/nginx.spec"),)
+    await bot.deliver()
+    await merge(bot)
+    failing = [StoreError("full"), StoreError("full")]
+    keep = Landed.ended
+
+    def fails(self: Landed, record: Any) -> None:
+        if failing:
+            raise failing.pop()
+        keep(self, record)
+
+    monkeypatch.setattr(Landed, "ended", fails)
+    held.set()
+    while failing:
+        try:
+            await bot.collector.collect()
+        except StoreError:
+            assert bot.store.open_checks()
+    await bot.settled()
+    assert len(kept(bot).effects) == 1
