@@ -24,10 +24,10 @@ from bot.forge.gitlab_events import (
     HookSecrets,
     accept,
     is_bot_name,
-    merged_fields,
     parse_event,
     project_of,
 )
+from bot.forge.gitlab_merges import pull_request_of
 from bot.forge.gitlab_status import (
     ALONE,
     next_status,
@@ -39,7 +39,6 @@ from bot.forge.values import (
     STATUS_NAME,
     Comment,
     CommitCheck,
-    ForgeError,
     ForgeFile,
     PullRequest,
     PullRequestKey,
@@ -136,26 +135,7 @@ class GitLab:
         def read(client: gitlab.Gitlab) -> PullRequest:
             project = self._project(client, key)
             merge = project.mergerequests.get(key.number)
-            if not merge.sha:
-                raise ForgeError(f"GitLab does not know the head of {key} yet.", "", 2.0)
-            branch = project.branches.get(merge.target_branch)
-            author = merge.author or {}
-            source = merge.source_project_id
-            return PullRequest(
-                key=key,
-                title=str(merge.title or ""),
-                author=str(author.get("username") or "ghost"),
-                author_is_bot=self._is_bot(client, author),
-                open=merge.state in ("opened", "locked"),
-                draft=bool(getattr(merge, "draft", False)),
-                private=project.visibility != "public",
-                base_ref=str(merge.target_branch),
-                base_sha=str(branch.commit["id"]),
-                head_sha=str(merge.sha),
-                head_repository=_path_of(client, source, project, key),
-                url=str(merge.web_url or ""),
-                **merged_fields(merge),
-            )
+            return pull_request_of(client, project, merge, key, self._is_bot(client, merge.author))
 
         return await self._ask(f"reading {key}", read)
 
@@ -370,7 +350,8 @@ class GitLab:
         ]
         return sorted(found, key=lambda note: int(note.id))
 
-    def _is_bot(self, client: gitlab.Gitlab, author: Mapping[str, Any]) -> bool:
+    def _is_bot(self, client: gitlab.Gitlab, author: Mapping[str, Any] | None) -> bool:
+        author = author or {}
         if is_bot_name(str(author.get("username") or "")):
             return True
         identity = author.get("id")
@@ -424,20 +405,6 @@ def _delete(note: Any) -> None:
     except GitlabDeleteError as error:
         if error.response_code != _NOT_FOUND:  # the other run was quicker
             raise
-
-
-def _path_of(client: gitlab.Gitlab, source: Any, project: Any, key: PullRequestKey) -> str | None:
-    """The path of the source project: null where it is gone, or private to its owner."""
-    if source is None:
-        return None
-    if int(source) == int(project.id):
-        return key.repository
-    try:
-        return str(client.projects.get(int(source)).path_with_namespace)
-    except GitlabGetError as error:
-        if error.response_code not in _NO_STATUS:
-            raise
-        return None
 
 
 def _comment(note: Any, key: PullRequestKey, web_url: str) -> Comment:

@@ -222,7 +222,7 @@ def _merge_request(forge: str, data: Mapping[str, Any]) -> Event:
     head = str((about.get("last_commit") or {}).get("id") or "")
     action = str(about.get("action") or "")
     if action in ("close", "merge"):
-        merged = _rfc3339(str(about.get("updated_at") or "")) if action == "merge" else ""
+        merged = rfc3339(str(about.get("updated_at") or "")) if action == "merge" else ""
         return PullRequestEvent(key, "stop", head, "closed", merged)
     if not head:
         return IgnoredEvent("The merge request has no commits.")
@@ -232,23 +232,8 @@ def _merge_request(forge: str, data: Mapping[str, Any]) -> Event:
     return PullRequestEvent(key, "check", head, changed)
 
 
-def merged_fields(merge: Any) -> dict[str, str]:
-    """Of a merge request's answer: when it was merged, and as which commit (PullRequest's fields).
-
-    A squash is a commit of its own; where there is neither (fast forward) it is the head.
-    """
-    if merge.state != "merged":
-        return {}
-    names = ("merge_commit_sha", "squash_commit_sha", "sha")
-    commits = (str(getattr(merge, name, None) or "") for name in names)
-    return {
-        "merged": _rfc3339(str(getattr(merge, "merged_at", None) or "")),
-        "merge_sha": next((commit for commit in commits if commit), ""),
-    }
-
-
-def _rfc3339(text: str) -> str:
-    """A hook's time, `2026-01-02 03:04:05 UTC` or already RFC 3339, as the latter in UTC."""
+def rfc3339(text: str) -> str:
+    """GitLab's time, `2026-01-02 03:04:05 UTC` or already RFC 3339, as the latter in UTC."""
     if not text:
         return ""
     at = datetime.fromisoformat(text.replace(" UTC", "+00:00"))
