@@ -10,6 +10,7 @@ import socket
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -103,7 +104,16 @@ def _absolute_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _place_of_repositories(value: str) -> str:
+    parts = urlsplit(_absolute_url(value))
+    steps = [step for step in parts.path.split("/")[1:] if step]
+    if not parts.hostname or parts.fragment or any(s in (".", "..") for s in steps):
+        raise ValueError("expected a URL such as https://download.example.org/results/")
+    return "/".join([f"{parts.scheme}://{parts.netloc}", *steps, ""])
+
+
 Url = Annotated[str, AfterValidator(_absolute_url)]
+PlaceOfRepositories = Annotated[str, AfterValidator(_place_of_repositories)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, strict=False)]
 Place = Annotated[Path, Field(strict=False)]
@@ -213,11 +223,15 @@ class BuildSettings(_Strict):
     of `trusted` (user names; `*` is everybody; a name with a slash is a team, `organisation/team`
     on GitHub, or a group's path on GitLab), or somebody with the write role allows it for the
     commit. All changes are predicted.
+
+    `external` are the places, URLs, below which the repositories of the builder `external` may be:
+    what a repository's .minimize.yaml names elsewhere is not read.
     """
 
     enabled: bool = True
     builder: Literal["auto", "rpmbuild", "mock"] = "auto"
     trusted: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    external: Annotated[tuple[PlaceOfRepositories, ...], Field(strict=False)] = ()
 
 
 class RepositoryRule(_Strict):

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from bot.build.template import placeholders_in, template_problem
+from bot.check.duration import parse_duration
+
+Arch = Literal["x86_64", "aarch64", "ppc64le", "s390x"]
+# A deadline is no shorter than a look, and a run is not kept for longer than a week.
+_SHORTEST, _LONGEST = 60.0, 7 * 86400.0
 
 
 class ThresholdsModel(BaseModel):
@@ -20,16 +35,83 @@ class ThresholdsModel(BaseModel):
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _template(value: str) -> str:
+    problem = template_problem(value)
+    if problem is not None:
+        raise ValueError(problem)
+    return value
+
+
+def _chroot(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._+-]{1,100}", value):
+        raise ValueError("expected a name such as `fedora-rawhide-x86_64`")
+    return value
+
+
+Template = Annotated[str, AfterValidator(_template)]
+Chroot = Annotated[str, AfterValidator(_chroot)]
+
+
+class ExternalModel(BaseModel):
+    """Which check to wait for, and where its packages then are."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    check: Annotated[str, Field(min_length=1, max_length=200)]
+    repository: Template
+    base: Template | None = None
+    chroots: dict[Arch, Chroot] | dict[str, dict[Arch, Chroot]] = {}
+    deadline: str = "2 h"
+
+    @field_validator("repository")
+    @classmethod
+    def _names_the_change(cls, value: str) -> str:
+        if not placeholders_in(value) & {"number", "sha"}:
+            raise ValueError("without {number} or {sha} it is the same for every change")
+        return value
+
+    @field_validator("base")
+    @classmethod
+    def _names_no_change(cls, value: str | None) -> str | None:
+        if value is not None and "number" in placeholders_in(value):
+            raise ValueError("{number} names the change, not its base")
+        return value
+
+    @field_validator("deadline")
+    @classmethod
+    def _sensible(cls, value: str) -> str:
+        if not _SHORTEST <= parse_duration(value) <= _LONGEST:
+            raise ValueError("expected something between `1 min` and `7 d`")
+        return value
+
+    @model_validator(mode="after")
+    def _chroots_fit(self) -> Self:
+        named = "chroot" in placeholders_in(f"{self.repository}{self.base or ''}")
+        if named and not self.chroots:
+            raise ValueError("{chroot} stands in the URL, and `chroots` says of none")
+        if self.chroots and not named:
+            raise ValueError("`chroots` is there, and {chroot} stands in no URL")
+        return self
+
+
 class RepositoryFileModel(BaseModel):
     """The whole file. Unknown fields and wrong types are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     repository: str | list[str] | dict[str, str | list[str]] | None = None
     workloads: list[str] = []
-    architectures: list[Literal["x86_64", "aarch64", "ppc64le", "s390x"]] = []
-    builder: Literal["rpmbuild", "mock", "none"] | None = None
+    architectures: list[Arch] = []
+    builder: Literal["rpmbuild", "mock", "external", "none"] | None = None
+    external: ExternalModel | None = None
     dist: str | None = None
     definitions: dict[str, str] = {}
     lookaside: str | None = None
     thresholds: ThresholdsModel | None = None
     objectives: list[dict[str, Any]] = []
+
+    @model_validator(mode="after")
+    def _external_is_said(self) -> Self:
+        if self.builder == "external" and self.external is None:
+            raise ValueError("`builder: external` needs `external` with `check` and `repository`")
+        if self.external is not None and self.builder != "external":
+            raise ValueError("`external` is there, and `builder` is not `external`")
+        return self

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from bot.errors import UsageError
-from bot.settings import SecretReference, SettingsError, load_settings
+from bot.settings import SecretReference, Settings, SettingsError, load_settings
 
 GOOD = """\
 public_url: https://min.example.org/
@@ -101,3 +102,25 @@ def test_secrets_come_from_the_environment_and_from_files(
         SecretReference(env="TOKEN").value()
     with pytest.raises(UsageError, match="gone"):
         SecretReference(file=str(tmp_path / "gone")).value()
+
+
+@pytest.mark.parametrize(
+    ("place", "kept"),
+    [
+        ("https://copr.example.org/results", "https://copr.example.org/results/"),
+        ("http://10.0.0.1:8080", "http://10.0.0.1:8080/"),
+        ("https://h/a/../b", None),
+        ("https://me@h/a/", None),
+        ("file:///srv/", None),
+        ("https://h/?x", None),
+        ("https:///x", None),
+    ],
+)
+def test_places_of_others_packages_end_with_a_slash(place: str, kept: str | None) -> None:
+    fields = {"type": "github", "token": {"env": "T"}, "webhook_secrets": [{"env": "S"}]}
+    document = {"forges": {"gh": fields}, "build": {"external": [place]}}
+    if kept is None:
+        with pytest.raises(ValidationError):
+            Settings.model_validate(document)
+    else:
+        assert Settings.model_validate(document).build.external == (kept,)

@@ -1,0 +1,106 @@
+"""URL templates of repositories that others build, and where such URLs may lead.
+
+A template comes from a repository's own settings, so its maintainers choose what the bot reads. The
+server's settings name the places: what stands before the first placeholder must begin with one.
+No value that is put in can leave it: values are plain words, and no segment of the path is `.` or
+`..`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, urlsplit
+
+from bot.errors import UsageError
+
+PLACEHOLDERS = ("owner", "repo", "number", "sha", "arch", "chroot")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+# What names of owners, repositories, chroots and commits are made of; a slash is none of it.
+_VALUE = re.compile(r"[A-Za-z0-9._+~@:-]{1,200}")
+# What may stand in a URL beside that: no query, fragment, backslash, percent or blank.
+_TEXT = re.compile(r"[A-Za-z0-9._+~@:/{}=,-]*")
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_SCHEMES = ("https://", "http://")
+
+
+def placeholders_in(template: str) -> frozenset[str]:
+    """The names of the placeholders in a template."""
+    return frozenset(_PLACEHOLDER.findall(template))
+
+
+def template_problem(template: str) -> str | None:
+    """What is wrong with a template in itself, as a sentence without its subject; null if nothing.
+
+    Whether its place is allowed is another question (`expand`).
+    """
+    problem = None
+    scheme = next((s for s in _SCHEMES if template.startswith(s)), None)
+    unknown = sorted(placeholders_in(template) - set(PLACEHOLDERS))
+    host = template.partition("://")[2].partition("/")[0]
+    if scheme is None:
+        problem = "expected a URL that begins with https:// or http://"
+    elif unknown:
+        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+        problem = f"`{{{unknown[0]}}}` is no placeholder; there are {known}"
+    elif not _TEXT.fullmatch(template) or re.search(r"[{}]", _PLACEHOLDER.sub("", template)):
+        problem = "has a character that no such URL has; a query or fragment is not taken"
+    elif not _HOST.fullmatch(host):
+        problem = "its host is not a plain name: no placeholder and no user name stands there"
+    elif _has_steps(template):
+        problem = "its path has an empty segment, `.` or `..`"
+    return problem
+
+
+def allowed_place(template: str, places: Iterable[str]) -> bool:
+    """Whether what stands before the first placeholder begins with one of the allowed `places`.
+
+    Each place ends with a slash, so that no longer host or folder name begins with it too.
+    """
+    fixed = template.partition("{")[0]
+    return any(place.endswith("/") and fixed.startswith(place) for place in places)
+
+
+def expand(template: str, values: Mapping[str, str], places: Iterable[str]) -> str:
+    """The URL, with a slash at its end. UsageError says why there is none.
+
+    In a value a slash (of nested groups) becomes `-`, as Packit names its projects.
+    """
+    problem = template_problem(template)
+    if problem is not None:
+        raise UsageError(f"The URL template {template}: {problem}.")
+    places = tuple(places)
+    if not allowed_place(template, places):
+        listed = ", ".join(places) or "nowhere (build.external in the server's settings is empty)"
+        raise UsageError(
+            f"Packages are not taken from {template}: this server takes them from {listed}.",
+            "Whoever runs the bot may add the place to build.external in its settings.",
+        )
+
+    def value(name: str) -> str:
+        found = values[name].replace("/", "-")
+        if not _VALUE.fullmatch(found):
+            raise UsageError(f"`{found[:100]}` cannot stand for {{{name}}} in {template}.")
+        return quote(found, safe="@+~:")
+
+    url = _PLACEHOLDER.sub(lambda match: value(match[1]), template).rstrip("/") + "/"
+    if _has_steps(url) or not any(url.startswith(place) for place in places):
+        raise UsageError(f"The URL {url} leaves the place that {template} begins with.")
+    return url
+
+
+def is_inside(url: str, places: Iterable[str]) -> bool:
+    """Whether a URL that a server sent us on to is within one of the allowed `places`."""
+    try:
+        parts = urlsplit(url)
+        decoded = parts.path.lower().replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\")
+    except ValueError:
+        return False
+    if "\\" in decoded or any(s in (".", "..") for s in decoded.split("/")):
+        return False
+    return any(url.startswith(place) for place in places)
+
+
+def _has_steps(url: str) -> bool:
+    path = url.partition("://")[2].partition("/")[2].removesuffix("/")
+    return any(segment in (".", "..", "") for segment in path.split("/")) if path else False
