@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bot.build.builder import Builder, BuildFailed, BuildOutcome, BuildRequest, Built
+    from bot.build.external import ExternalBuilds, ExternalPlace
     from bot.build.fetch import SourcePolicy
     from bot.build.invocation import BUILD_LIMITS
     from bot.build.named import BUILDERS, builder_named
@@ -25,6 +26,8 @@ _PLACES = {
     "BuildRequest": "builder",
     "Builder": "builder",
     "Built": "builder",
+    "ExternalBuilds": "external",
+    "ExternalPlace": "external",
     "SourcePolicy": "fetch",
     "Transfer": "transferred",
     "builder_named": "named",
@@ -41,6 +44,8 @@ __all__ = [
     "BuildRequest",
     "Builder",
     "Built",
+    "ExternalBuilds",
+    "ExternalPlace",
     "SourcePolicy",
     "Transfer",
     "builder_named",

@@ -51,17 +51,28 @@ def read_headers(files: Sequence[Path]) -> list[dict[str, Any]]:
     return found
 
 
-def packages_of(rpms: Iterable[Path], source: str) -> tuple[Package, ...]:
+def packages_of(rpms: Iterable[Path], source: str, *, foreign: bool = False) -> tuple[Package, ...]:
     """The packages in RPM files of one directory, sorted by NEVRA, with `file://` locations.
 
-    `installed_size` is RPMTAG_SIZE, as createrepo_c writes it into primary.xml.
+    `installed_size` is RPMTAG_SIZE, as createrepo_c writes it into primary.xml. Of `foreign` files,
+    which we have not built, each must say that it is of `source`; HeaderError otherwise.
     """
     files = sorted(rpms)
-    packages = [
-        _package(header, path, source)
-        for header, path in zip(read_headers(files), files, strict=True)
-    ]
+    headers = read_headers(files)
+    if foreign:
+        for header in headers:
+            said = str(header.get("source_rpm") or "")
+            if source_of(said) != source:
+                name = str(header.get("name"))
+                raise HeaderError(f"A package {name} of {source} is one of {said or 'no source'}.")
+    packages = [_package(header, path, source) for header, path in zip(headers, files, strict=True)]
     return tuple(sorted(packages, key=lambda package: package.nevra))
+
+
+def source_of(source_rpm: str) -> str:
+    """The name of a source package by its file's, `nginx-1.26-2.src.rpm`; empty if it is none."""
+    stem = source_rpm.removesuffix(".rpm").removesuffix(".src").removesuffix(".nosrc")
+    return stem.rsplit("-", 2)[0] if stem.count("-") >= 2 and stem != source_rpm else ""
 
 
 def _package(header: dict[str, Any], path: Path, source: str) -> Package:

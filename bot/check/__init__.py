@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bot.check.change import Change, open_change
+    from bot.check.external import ExternalPlan, external_check, look_for, plan_external
     from bot.check.plan import CheckOptions
     from bot.check.pools import Pools
     from bot.check.run import Prediction, build_check, native_arch, predict_check, rebuilt_check
@@ -14,12 +15,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Change",
     "CheckOptions",
+    "ExternalPlan",
     "Pools",
     "Prediction",
     "accept",
     "build_check",
+    "external_check",
+    "look_for",
     "native_arch",
     "open_change",
+    "plan_external",
     "predict_check",
     "rebuilt_check",
 ]
@@ -27,12 +32,16 @@ __all__ = [
 _HOME = {
     "Change": "change",
     "CheckOptions": "plan",
+    "ExternalPlan": "external",
     "Pools": "pools",
     "Prediction": "run",
     "accept": "verdict",
     "build_check": "run",
+    "external_check": "external",
+    "look_for": "external",
     "native_arch": "run",
     "open_change": "change",
+    "plan_external": "external",
     "predict_check": "run",
     "rebuilt_check": "run",
 }

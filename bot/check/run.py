@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -130,7 +130,7 @@ def rebuilt_check(
 
     The layers of the images are composed only if `layers` says so.
     """
-    remarks = _Remarks(problems=list(change.problems))
+    remarks = _Remarks()
     builds: list[BuildNote] = []
     targets: list[Target] = []
     for target in prediction.targets:
@@ -155,6 +155,32 @@ def rebuilt_check(
         remarks.notes.extend(rebuilt.problems)
         remarks.interrupted |= rebuilt.interrupted
         targets.append(replace(target, sides={**target.sides, **rebuilt.sides}))
+    return built_check(
+        change,
+        prediction,
+        targets,
+        builds,
+        remarks.notes,
+        interrupted=remarks.interrupted,
+        layers=layers,
+    )
+
+
+def built_check(
+    change: Change,
+    prediction: Prediction,
+    targets: Sequence[Target],
+    builds: Sequence[BuildNote],
+    notes: Iterable[str],
+    *,
+    interrupted: bool = False,
+    layers: bool = True,
+) -> Prediction:
+    """The final answer on `targets`, the prediction's with the sides that builds have given.
+
+    `builds` and `notes` say how they went; `interrupted` that something around us failed.
+    """
+    remarks = _Remarks(notes=list(notes), interrupted=interrupted)
     images = _images(targets, prediction.plan, prediction.rules)
     if layers:
         all_sides = {(t.document.id, arch): s for t in targets for arch, s in t.sides.items()}
@@ -163,14 +189,15 @@ def rebuilt_check(
         remarks.notes.extend(measured.notes)
     remarks.interrupted |= prediction.result.interrupted
     remarks.problems = list(
-        dict.fromkeys((*prediction.result.problems, *remarks.problems, *_build_problems(builds)))
+        dict.fromkeys((*change.problems, *prediction.result.problems, *build_problems(builds)))
     )
     remarks.notes = [*prediction.result.notes, *remarks.notes]
     result = _result(change, targets, images, remarks, tuple(builds), "final")
     return replace(prediction, result=result, targets=tuple(targets), images=images)
 
 
-def _build_problems(builds: Iterable[BuildNote]) -> list[str]:
+def build_problems(builds: Iterable[BuildNote]) -> list[str]:
+    """A sentence for each build that gave nothing."""
     said = {
         "base-failed": "The base does not build, so the prediction stands",
         "head-failed": "This change does not build, so the prediction stands",

@@ -1,0 +1,183 @@
+"""Packages that somebody else built: found in a repository, taken into the cache, read safely."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot.build.builder import Built
+from bot.build.confined import download_within
+from bot.build.headers import HeaderError, packages_of
+from bot.build.kept import KeptBuild, KeptBuilds
+from bot.build.listing import Listed, ListingError, newest_build, read_listing
+from bot.build.scratch import scratch_directory
+from bot.distro import AbsentError, RefusedFileError
+from bot.distro.repomd import MAX_REPOMD, Record, RepomdError, parse_repomd
+from bot.distro.unpack import check_file, unpack
+from bot.model import Package
+
+if TYPE_CHECKING:
+    from bot.distro import Cache
+
+_REPOMD = "repodata/repomd.xml"
+# Of repositories of builds, not of a distribution.
+_MOST_PACKED = 60_000_000
+_MOST_PRIMARY = 600_000_000
+# Of all packages of one architecture.
+_MOST_BYTES = 4_000_000_000
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class ExternalPlace:
+    """Where the packages of `sources` for one repository document and architecture are to be.
+
+    `url` is the repository's, with a slash at its end, `base` that of the base's packages, or null.
+    """
+
+    document: str
+    arch: str
+    url: str
+    sources: tuple[str, ...]
+    base: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        plain = {"document": self.document, "arch": self.arch, "url": self.url, "base": self.base}
+        return {**plain, "sources": list(self.sources)}
+
+    @classmethod
+    def from_json(cls, value: Any) -> ExternalPlace:
+        """What `to_json` gave."""
+        return cls(**{**value, "sources": tuple(value["sources"])})
+
+
+class ExternalBuilds:
+    """Others' builds, within `places` (URLs that end with a slash) and nowhere else."""
+
+    def __init__(self, cache: Cache, places: Sequence[str]) -> None:
+        self._cache = cache
+        self._kept = KeptBuilds(cache)
+        self._places = tuple(places)
+
+    def look(self, url: str, arch: str, sources: Sequence[str]) -> tuple[Listed, ...]:
+        """The packages of the newest build of each source, all sources of them.
+
+        Raises AbsentError where the repository or a source is not there (yet), RefusedFileError or
+        a SurroundingsError where it is half written or cannot be read.
+        """
+        with tempfile.TemporaryDirectory(prefix="minimize-external-") as folder:
+            listed = self._listing(url, arch, sources, Path(folder))
+        found: list[Listed] = []
+        for source in sources:
+            build = newest_build(one for one in listed if one.source == source)
+            if not build:
+                raise AbsentError(f"{url} has no packages of {source} for {arch}.")
+            found.extend(build)
+        return tuple(found)
+
+    def take(self, url: str, arch: str, sources: Sequence[str], commit: str) -> Built:
+        """The packages of all sources as `look` finds them, taken into the cache.
+
+        `commit` is what they were built from; `kept` finds them by it afterwards. Raises as `look`,
+        and HeaderError where a file is not the package that was listed.
+        """
+        start = time.monotonic()
+        listed = self.look(url, arch, sources)
+        if sum(one.size for one in listed) > _MOST_BYTES:
+            raise RefusedFileError(url, f"its packages have more than {_MOST_BYTES} bytes")
+        key = _key(url, arch, sources, commit)
+        known = self._kept.get(key)
+        if isinstance(known, KeptBuild) and _checksums(known) == {one.checksum for one in listed}:
+            return _built(known, start, from_cache=True)
+        with scratch_directory(self._cache) as scratch:
+            rpms = scratch / "rpms"
+            rpms.mkdir()
+            files = [self._fetch(url, one, rpms, n) for n, one in enumerate(listed)]
+            packages = _checked(listed, files)
+            log = scratch / "build.log"
+            log.write_text(_told(url, listed))
+            return _built(self._kept.put(key, packages, log), start, from_cache=False)
+
+    def kept(self, url: str, arch: str, sources: Sequence[str], commit: str) -> Built | None:
+        """What was taken for that commit before; null if nothing, or no longer. Asks nobody."""
+        known = self._kept.get(_key(url, arch, sources, commit))
+        return _built(known, 0, from_cache=True) if isinstance(known, KeptBuild) else None
+
+    def _listing(
+        self, url: str, arch: str, sources: Sequence[str], folder: Path
+    ) -> tuple[Listed, ...]:
+        repomd = folder / "repomd.xml"
+        download_within(url + _REPOMD, repomd, MAX_REPOMD, self._places)
+        try:
+            record = parse_repomd(repomd.read_bytes()).record("primary")
+        except RepomdError as error:
+            raise RefusedFileError(url + _REPOMD, str(error)) from error
+        assert record is not None  # parse_repomd sees to it
+        _refuse_strange(url, record)
+        packed, primary = folder / "packed", folder / "primary.xml"
+        place = url + record.href
+        download_within(place, packed, _MOST_PACKED, self._places)
+        check_file(packed, place, record.size, record.checksum_type, record.checksum)
+        unpack(packed, place, record, primary)
+        try:
+            return read_listing(primary, arch, sources)
+        except ListingError as error:
+            raise RefusedFileError(place, str(error)) from error
+
+    def _fetch(self, url: str, one: Listed, folder: Path, number: int) -> Path:
+        # A name of our own: theirs is whatever they like.
+        target = folder / f"{number:04}.rpm"
+        place = url + one.href
+        download_within(place, target, one.size, self._places)
+        check_file(target, place, one.size, one.checksum_type, one.checksum)
+        return target
+
+
+def _refuse_strange(url: str, record: Record) -> None:
+    if record.base is not None:
+        raise RefusedFileError(url + _REPOMD, "it names another base for its files")
+    if any(c in record.href for c in "\\?#%") or not record.href.isprintable():
+        raise RefusedFileError(url + _REPOMD, "the location of primary is no plain path")
+    if record.open_size is None or record.open_size > _MOST_PRIMARY:
+        raise RefusedFileError(url + _REPOMD, f"its primary is not below {_MOST_PRIMARY} bytes")
+
+
+def _checked(listed: Sequence[Listed], files: Sequence[Path]) -> list[Package]:
+    """The packages in the files, which must be those that the repository lists.
+
+    A header that says something else would put another package into the pool than was asked for.
+    """
+    packages: list[Package] = []
+    for source in dict.fromkeys(one.source for one in listed):
+        own = [pair for pair in zip(listed, files, strict=True) if pair[0].source == source]
+        made = packages_of([file for _, file in own], source, foreign=True)
+        if [package.nevra for package in made] != sorted(one.nevra for one, _ in own):
+            raise HeaderError(f"The files of {source} are not the packages that are listed.")
+        packages.extend(made)
+    return packages
+
+
+def _checksums(kept: KeptBuild) -> set[str]:
+    return {p.location.checksum for p in kept.packages if p.location is not None}
+
+
+def _key(url: str, arch: str, sources: Sequence[str], commit: str) -> str:
+    parts = ["external", url, arch, sorted(sources), commit]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _built(kept: KeptBuild, start: float, *, from_cache: bool) -> Built:
+    seconds = time.monotonic() - start if start else 0.0
+    return Built(kept.packages, kept.rpms, kept.log, from_cache, seconds, kept.notes)
+
+
+def _told(url: str, listed: Sequence[Listed]) -> str:
+    lines = [f"Taken from {url}:", ""]
+    lines += [f"{one.checksum_type} {one.checksum}  {one.href}  {one.nevra}" for one in listed]
+    return "\n".join([*lines, ""])

@@ -1,0 +1,173 @@
+"""What a foreign repository lists: the binary packages of some sources in its primary.xml.
+
+The repository is not the distribution's: whoever may build there writes it. So it is read by expat
+alone, never by libsolv, and only what is needed to find the files; their headers tell the rest, in
+the sandbox. The format is createrepo_c's (http://linux.duke.edu/metadata/common).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cmp_to_key
+from pathlib import Path, PurePosixPath
+from typing import Any
+from xml.parsers import expat
+
+from bot.build.headers import source_of
+from bot.build.overlay import is_debug
+from bot.closure import compare_evr
+from bot.model import Nevra
+
+# No source has so many binary packages: kernel and texlive's collections stay below.
+MOST_PACKAGES = 3000
+
+
+class ListingError(ValueError):
+    """Not a primary.xml, or one that names what it must not; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A package as the repository lists it; times in seconds since 1970, sizes in bytes."""
+
+    nevra: Nevra
+    source: str
+    source_rpm: str
+    href: str
+    checksum_type: str
+    checksum: str
+    size: int
+    published: int
+    built: int
+
+
+def read_listing(primary: Path, arch: str, sources: Collection[str]) -> tuple[Listed, ...]:
+    """The binary packages of `sources` for `arch` and noarch, debug packages left out.
+
+    Raises ListingError.
+    """
+    reader = _Reader(arch, frozenset(sources))
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text
+    parser.StartDoctypeDeclHandler = reader.doctype
+    parser.buffer_text = True
+    try:
+        with primary.open("rb") as file:
+            parser.ParseFile(file)
+    except expat.ExpatError as error:
+        raise ListingError(f"it is not XML: {error}") from error
+    return tuple(reader.found)
+
+
+def newest_build(listed: Iterable[Listed]) -> tuple[Listed, ...]:
+    """The packages of one source's newest build, sorted by NEVRA.
+
+    A repository keeps older builds. One build is what has the same source package; the newest is
+    the one published last (the files' times), then built last, then of the highest version. Where
+    the same version was built again, what was built at the newest one's moment counts (rpmbuild
+    gives all packages of a build one time), or, where no time differs, what lies beside it.
+    """
+    builds: dict[str, list[Listed]] = {}
+    for one in listed:
+        builds.setdefault(one.source_rpm, []).append(one)
+    if not builds:
+        return ()
+    last = {name: max(found, key=_age) for name, found in builds.items()}
+    best = max(last.values(), key=_age)
+    found = builds[best.source_rpm]
+    if len({one.nevra for one in found}) < len(found):
+        beside = PurePosixPath(best.href).parent
+        if len({one.built for one in found}) > 1:
+            found = [one for one in found if one.built == best.built]
+        else:
+            found = [one for one in found if PurePosixPath(one.href).parent == beside]
+    unique: dict[Nevra, Listed] = {}
+    for one in sorted(found, key=_age):
+        unique[one.nevra] = one
+    return tuple(sorted(unique.values(), key=lambda one: one.nevra))
+
+
+def _compare(first: Listed, second: Listed) -> int:
+    for mine, other in ((first.published, second.published), (first.built, second.built)):
+        if mine != other:
+            return 1 if mine > other else -1
+    return compare_evr(first.nevra.evr, second.nevra.evr)
+
+
+_age = cmp_to_key(_compare)
+
+
+class _Reader:
+    """Collects one `<package>` after another; keeps those that are wanted."""
+
+    def __init__(self, arch: str, sources: frozenset[str]) -> None:
+        self.found: list[Listed] = []
+        self._arches = (arch, "noarch")
+        self._sources = sources
+        self._path: list[str] = []
+        self._fields: dict[str, str] = {}
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        name = tag.rpartition(" ")[2]
+        self._path.append(name)
+        if len(self._path) == 1 and name != "metadata":
+            raise ListingError("it is not a primary.xml")
+        if len(self._path) == 2:
+            self._fields = {}
+        if len(self._path) == 3:
+            for key, value in attributes.items():
+                self._fields[f"{name}@{key.rpartition(' ')[2]}"] = value
+
+    def end(self, _tag: str) -> None:
+        if len(self._path) == 2:
+            self._keep()
+        self._path.pop()
+
+    def text(self, text: str) -> None:
+        if len(self._path) == 3 or self._path[2:] == ["format", "sourcerpm"]:
+            name = self._path[-1]
+            self._fields[name] = self._fields.get(name, "") + text
+
+    def doctype(self, *_declaration: Any) -> None:
+        raise ListingError("it declares a document type, which no primary.xml does")
+
+    def _keep(self) -> None:
+        fields = self._fields
+        source_rpm, name = fields.get("sourcerpm", ""), fields.get("name", "")
+        source = source_of(source_rpm)
+        if source not in self._sources or fields.get("arch") not in self._arches or is_debug(name):
+            return
+        if len(self.found) == MOST_PACKAGES:
+            raise ListingError(f"it lists more than {MOST_PACKAGES} packages of the sources")
+        try:
+            self.found.append(_listed(fields, name, source, source_rpm))
+        except (KeyError, ValueError) as error:
+            raise ListingError(f"it lists {name} without what is needed: {error!r}") from error
+
+
+def _listed(fields: dict[str, str], name: str, source: str, source_rpm: str) -> Listed:
+    href = fields["location@href"]
+    # A file outside the repository is none of its files.
+    steps = href.split("/")
+    if "location@base" in fields or "://" in href or any(s in ("", ".", "..") for s in steps):
+        raise ValueError(f"the location `{href}` is not inside the repository")
+    if any(c in href for c in "\\?#%") or not href.isprintable():
+        raise ValueError(f"the location `{href!r}` is no plain path")
+    checksum = fields["checksum"].strip().lower()
+    if not checksum or set(checksum) - set("0123456789abcdef"):
+        raise ValueError(f"the checksum `{checksum}` is no number")
+    version = (fields["version@ver"], fields["version@rel"], fields["arch"])
+    return Listed(
+        nevra=Nevra(name, int(fields.get("version@epoch") or 0), *version),
+        source=source,
+        source_rpm=source_rpm,
+        href=href,
+        checksum_type=fields["checksum@type"],
+        checksum=checksum,
+        size=int(fields["size@package"]),
+        published=int(fields.get("time@file") or 0),
+        built=int(fields.get("time@build") or 0),
+    )

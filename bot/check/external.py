@@ -1,0 +1,277 @@
+"""Both sides on packages that somebody else built: what to wait for, and what they show.
+
+The head's packages are taken as they are (evidence `external`). The base's are the newest published
+ones, or those of a repository that the settings name for it. An architecture without a build of its
+own gets the difference from one that has one, as after our own builds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bot.build import Built, ExternalBuilds, ExternalPlace, rebuilt_overlay, transfer
+from bot.build.template import expand
+from bot.check.change import Change
+from bot.check.evidence import EvaluatedSpec, Sides
+from bot.check.repository_file import ExternalBuild
+from bot.check.run import Prediction, Target, built_check
+from bot.errors import MinimizeError, SurroundingsError, UsageError
+from bot.model import BuildNote, Overlay, Package, SpecEvaluation
+from bot.spec import Headers, generated_flags
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalPlan:
+    """What to wait for, `seconds` at most, and where the packages then are."""
+
+    check: str
+    seconds: float
+    places: tuple[ExternalPlace, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, that any process can read back."""
+        places = [place.to_json() for place in self.places]
+        return {"check": self.check, "seconds": self.seconds, "places": places}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ExternalPlan:
+        """What `to_json` gave."""
+        places = tuple(map(ExternalPlace.from_json, value["places"]))
+        return cls(value["check"], value["seconds"], places)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Which of the places have all their packages, and why each other one has not."""
+
+    there: tuple[ExternalPlace, ...]
+    missing: tuple[str, ...]
+
+
+def plan_external(
+    prediction: Prediction,
+    settings: ExternalBuild,
+    names: Mapping[str, str],
+    allowed: Sequence[str],
+) -> ExternalPlan:
+    """What the change's build elsewhere is to give, by architecture.
+
+    `names` are what `{owner}`, `{repo}`, `{number}` and `{sha}` stand for; `allowed` the places
+    that the server takes packages from. UsageError where a URL leads elsewhere, or there is none.
+    """
+    places: list[ExternalPlace] = []
+    documents = [target.document.id for target in prediction.targets]
+    if len(documents) > 1 and "" in settings.chroots:
+        raise UsageError(
+            f"`chroots` does not say of which repository document it is: {', '.join(documents)}.",
+            "Write the chroots below the document's id, or name one `repository`.",
+        )
+    for target in prediction.targets:
+        for arch in target.sides:
+            sources = _sources(target.specs, arch)
+            chroot = settings.chroot_of(target.document.id, arch)
+            if not sources or (settings.chroots and chroot is None):
+                continue
+            values = {**names, "arch": arch, "chroot": chroot or ""}
+            base = {**values, "sha": prediction.result.merge_base}
+            places.append(
+                ExternalPlace(
+                    target.document.id,
+                    arch,
+                    expand(settings.repository, values, allowed),
+                    sources,
+                    expand(settings.base, base, allowed) if settings.base else None,
+                )
+            )
+    if not places:
+        raise UsageError("The build elsewhere is for none of this change's architectures.")
+    return ExternalPlan(settings.check, settings.deadline, tuple(places))
+
+
+def look_for(places: Iterable[ExternalPlace], builds: ExternalBuilds) -> Standing:
+    """Looks which places have their packages by now. Raises nothing that a repository can cause."""
+    there: list[ExternalPlace] = []
+    missing: list[str] = []
+    for place in places:
+        try:
+            builds.look(place.url, place.arch, place.sources)
+        except SurroundingsError as error:
+            missing.append(error.what)
+        else:
+            there.append(place)
+    return Standing(tuple(there), tuple(dict.fromkeys(missing)))
+
+
+def external_check(
+    change: Change,
+    prediction: Prediction,
+    plan: ExternalPlan,
+    builds: ExternalBuilds,
+    *,
+    layers: bool = True,
+    kept_only: bool = False,
+) -> Prediction:
+    """The answer on the packages that the places of `plan` have.
+
+    Where a place has none, that architecture is transferred from one that has, or stays predicted,
+    and the notes say so. With `kept_only` only what was taken for this commit before. Raises
+    SurroundingsError where no place has any, another MinimizeError where what is there is wrong.
+    """
+    taken: dict[ExternalPlace, Built] = {}
+    notes: list[str] = []
+    failed: list[MinimizeError] = []
+    for place in plan.places:
+        try:
+            taken[place] = _take(builds, place.url, place, change.head, kept_only)
+        except MinimizeError as error:
+            failed.append(error)
+            notes.append(f"{place.arch}: nothing was taken from {place.url}: {error.what}")
+    if not taken:
+        raise failed[0]
+    headers = generated_flags(prediction.cache)
+    targets: list[Target] = []
+    made: list[BuildNote] = []
+    for target in prediction.targets:
+        own = {p: b for p, b in taken.items() if p.document == target.document.id}
+        sides: dict[str, Sides] = {}
+        for place, built in own.items():
+            before = target.sides[place.arch]
+            base, told = _base(builds, place, before, change.merge_base, kept_only)
+            overlay = rebuilt_overlay(built, place.arch, before.head.sources)
+            head = replace(overlay, evidence="external")
+            sides[place.arch] = replace(before, base=base, head=head)
+            notes += [*told, *_compared(place, base, head, target.specs)]
+            made += _build_notes(place, built, target.specs)
+        if own:
+            moved, said = _transferred(target, sides, next(iter(own)).arch, headers)
+            sides |= moved
+            notes += said
+        targets.append(replace(target, sides={**target.sides, **sides}))
+    return built_check(change, prediction, targets, made, notes, layers=layers)
+
+
+def _sources(specs: Iterable[EvaluatedSpec], arch: str) -> tuple[str, ...]:
+    """The source packages that the head builds for an architecture."""
+    found = {
+        head.source
+        for one in specs
+        if isinstance(head := one.head.get(arch), SpecEvaluation) and not head.excluded
+    }
+    return tuple(sorted(found))
+
+
+def _take(
+    builds: ExternalBuilds, url: str, place: ExternalPlace, commit: str, kept_only: bool
+) -> Built:
+    if not kept_only:
+        return builds.take(url, place.arch, place.sources, commit)
+    kept = builds.kept(url, place.arch, place.sources, commit)
+    if kept is None:
+        raise SurroundingsError(f"Nothing of {url} is kept here.")
+    return kept
+
+
+def _base(
+    builds: ExternalBuilds, place: ExternalPlace, before: Sides, commit: str, kept_only: bool
+) -> tuple[Overlay, tuple[str, ...]]:
+    """What the head is compared with: the base's own build elsewhere, or what is published."""
+    if place.base is None or not before.base.packages:
+        return before.base, ()
+    try:
+        built = _take(builds, place.base, place, commit, kept_only)
+    except MinimizeError as error:
+        told = f"{place.arch}: the base's build was not taken from {place.base}: {error.what}"
+        return before.base, (told,)
+    overlay = rebuilt_overlay(built, place.arch, before.base.sources)
+    return replace(overlay, evidence="external"), ()
+
+
+def _compared(
+    place: ExternalPlace, base: Overlay, head: Overlay, specs: Iterable[EvaluatedSpec]
+) -> list[str]:
+    """Which versions are compared, and where the published one is not the base branch's."""
+    notes = []
+    for source in place.sources:
+        here, there = (_versions(overlay, source) for overlay in (head, base))
+        origin = "as built elsewhere" if base.evidence == "external" else "as published"
+        with_what = f"{there} {origin}" if there else "nothing, for none is published"
+        notes.append(
+            f"{place.arch}: {source} {here} as built elsewhere, compared with {with_what}."
+        )
+    if base.evidence == "external":
+        return notes
+    for one in specs:
+        spec = one.base.get(place.arch)
+        if not isinstance(spec, SpecEvaluation):
+            continue
+        _, version, release = spec.evr
+        there = _versions(base, spec.source)
+        if there and f"{version}-{release}" not in there.split(", "):
+            notes.append(
+                f"{place.arch}: what is published of {spec.source} is {there}, the base branch's"
+                f" spec makes {version}-{release}: what lies between counts as this change's."
+            )
+    return notes
+
+
+def _versions(overlay: Overlay, source: str) -> str:
+    found = {p.nevra.version_release for p in overlay.packages if p.source == source}
+    return ", ".join(sorted(found))
+
+
+def _build_notes(
+    place: ExternalPlace, built: Built, specs: Iterable[EvaluatedSpec]
+) -> Iterable[BuildNote]:
+    for one in specs:
+        head = one.head.get(place.arch)
+        if isinstance(head, SpecEvaluation) and head.source in place.sources:
+            message = f"elsewhere, taken from {place.url}"
+            yield BuildNote("head", one.spec.path, place.arch, "built", message, str(built.log))
+
+
+def _transferred(
+    target: Target, sides: Mapping[str, Sides], native: str, headers: Headers
+) -> tuple[dict[str, Sides], list[str]]:
+    """The architectures without a build of their own, with the difference found on `native`."""
+    found: dict[str, Sides] = {}
+    notes: list[str] = []
+    others = {arch: before for arch, before in target.sides.items() if arch not in sides}
+    if not others:
+        return {}, []
+    base = [_with_flags(package, headers) for package in sides[native].base.packages]
+    if any(package is None for package in base):
+        told = f"{', '.join(others)}: predicted, for the headers of what is published on {native}"
+        return {}, [f"{told} cannot be read."]
+    for arch, before in others.items():
+        moved = transfer(
+            [package for package in base if package is not None],
+            sides[native].head.packages,
+            before.base,
+            before.head,
+            _provides(target, arch),
+            native=native,
+        )
+        notes += moved.notes
+        if moved.base is not None and moved.head is not None:
+            found[arch] = replace(before, base=moved.base, head=moved.head)
+    return found, notes
+
+
+def _provides(target: Target, arch: str) -> Callable[[str], bool]:
+    return target.pools[arch].provides
+
+
+def _with_flags(package: Package, headers: Headers) -> Package | None:
+    """A published package with what its header says of who made each dependency; null where the
+    header cannot be read. rpm-md does not have it, and the difference of two builds needs it."""
+    if all(d.generated is not None for d in package.dependencies):
+        return package
+    flags = headers(package)
+    if flags is None:
+        return None
+    dependencies = tuple(
+        replace(d, generated=flags.made(d.kind, d.capability)) for d in package.dependencies
+    )
+    return replace(package, dependencies=dependencies)
