@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bot.check.change import Change, open_change
-    from bot.check.external import ExternalPlan, external_check, look_for, plan_external
+    from bot.check.external import ExternalPlan, Standing, external_check, look_for, plan_external
     from bot.check.plan import CheckOptions
     from bot.check.pools import Pools
     from bot.check.run import Prediction, build_check, native_arch, predict_check, rebuilt_check
@@ -18,6 +18,7 @@ __all__ = [
     "ExternalPlan",
     "Pools",
     "Prediction",
+    "Standing",
     "accept",
     "build_check",
     "external_check",
@@ -35,6 +36,7 @@ _HOME = {
     "ExternalPlan": "external",
     "Pools": "pools",
     "Prediction": "run",
+    "Standing": "external",
     "accept": "verdict",
     "build_check": "run",
     "external_check": "external",

@@ -22,6 +22,10 @@ from bot.model import BuildNote, Overlay, Package, SpecEvaluation
 from bot.spec import Headers, generated_flags
 
 
+class NotKeptError(SurroundingsError):
+    """Nothing was taken for this commit before, or it is no longer kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExternalPlan:
     """What to wait for, `seconds` at most, and where the packages then are."""
@@ -169,7 +173,7 @@ def _take(
         return builds.take(url, place.arch, place.sources, commit)
     kept = builds.kept(url, place.arch, place.sources, commit)
     if kept is None:
-        raise SurroundingsError(f"Nothing of {url} is kept here.")
+        raise NotKeptError(f"Nothing of {url} is kept here.")
     return kept
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.chat import Asked, Found
 from bot.engine.job import CheckJob, PredictedCheck
+from bot.errors import UsageError
 from bot.git import GitRepository
 from bot.model import CheckResult
 from bot.settings import Settings
 
 if TYPE_CHECKING:
-    from bot.check import Change, Prediction
+    from bot.build import ExternalBuilds
+    from bot.check import Change, ExternalPlan, Prediction, Standing
     from bot.distro import Configuration
 
 
@@ -34,22 +36,38 @@ class RoomChecker:
     def predict(self, job: CheckJob, git: GitRepository) -> PredictedCheck:
         """The answer from the spec files alone."""
         with self._prediction(job, git) as (_, prediction):
-            building = self._builder(prediction) != "none"
-            return PredictedCheck(prediction.result, prediction.worth_building and building)
+            name = self._builder(prediction)
+            if name != "external" or not prediction.worth_building:
+                worth = prediction.worth_building and name not in ("none", "external")
+                return PredictedCheck(prediction.result, worth)
+            try:
+                plan = self._plan(job, prediction)
+            except UsageError as error:
+                return PredictedCheck(prediction.result, False, why_not=str(error))
+            return PredictedCheck(prediction.result, True, plan.to_json())
 
     def finish(self, job: CheckJob, git: GitRepository) -> CheckResult:
         """The answer from the rebuilt packages. What the prediction found is found again: the
         pools are warm, and another machine may have made it."""
         from bot.build import BUILD_LIMITS, builder_named
-        from bot.check import build_check, native_arch
+        from bot.check import build_check, external_check, native_arch
 
         with self._prediction(job, git) as (change, prediction):
             name = self._builder(prediction)
             if name == "none":
                 return replace(prediction.result, stage="final")
+            if name == "external":
+                plan = self._plan(job, prediction)
+                return external_check(change, prediction, plan, self._elsewhere()).result
             limits = replace(BUILD_LIMITS, seconds=self._settings.limits.build_seconds)
             builder = builder_named(name, self._pools.cache, limits=limits)
             return build_check(change, prediction, builder, native_arch())
+
+    def locate(self, plan: Mapping[str, Any]) -> Standing:
+        """Which packages of a build elsewhere are there by now."""
+        from bot.check import ExternalPlan, look_for
+
+        return look_for(ExternalPlan.from_json(plan).places, self._elsewhere())
 
     def ask(self, job: CheckJob, git: GitRepository, asked: Sequence[Asked]) -> tuple[Found, ...]:
         """The answers to questions, on the built packages where they are kept here."""
@@ -60,7 +78,9 @@ class RoomChecker:
         with self._prediction(job, git) as (change, prediction):
             name = self._builder(prediction)
             checked = prediction
-            if name != "none" and prediction.worth_building:
+            if name == "external" and prediction.worth_building:
+                checked = self._kept_elsewhere(job, change, prediction)
+            elif name != "none" and prediction.worth_building:
                 builder = builder_named(name, self._pools.cache, kept_only=True)
                 checked = rebuilt_check(change, prediction, builder, native_arch())
             return tuple(find_answer(one, checked) for one in asked)
@@ -94,6 +114,36 @@ class RoomChecker:
         options = CheckOptions(workloads=job.workloads, arches=job.arches, documents=job.documents)
         with open_change(git, job.base_sha, job.head_sha, branch=job.base_ref) as change:
             yield change, predict_check(change, options, configuration, self._pools)
+
+    def _elsewhere(self) -> ExternalBuilds:
+        from bot.build import ExternalBuilds
+
+        return ExternalBuilds(self._pools.cache, self._settings.build.external)
+
+    def _plan(self, job: CheckJob, prediction: Prediction) -> ExternalPlan:
+        """What is waited for; UsageError where it may not be, or there is nothing to wait for."""
+        from bot.check import plan_external
+
+        assert prediction.file.external is not None  # its schema sees to it
+        owner, _, repo = job.repository.rpartition("/")
+        names = {"owner": owner, "repo": repo, "number": str(job.number), "sha": job.head_sha}
+        allowed = self._settings.build.external
+        return plan_external(prediction, prediction.file.external, names, allowed)
+
+    def _kept_elsewhere(self, job: CheckJob, change: Change, prediction: Prediction) -> Prediction:
+        """On the packages that were taken for this commit; the prediction where there are none.
+
+        What the repository has now may be of another push: only the check tells.
+        """
+        from bot.check import external_check
+        from bot.check.external import NotKeptError
+
+        try:
+            plan = self._plan(job, prediction)
+            builds = self._elsewhere()
+            return external_check(change, prediction, plan, builds, layers=False, kept_only=True)
+        except (UsageError, NotKeptError):
+            return prediction
 
     def _builder(self, prediction: Prediction) -> str:
         """The repository's own choice, else the settings'."""

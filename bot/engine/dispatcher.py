@@ -15,7 +15,7 @@ from datetime import datetime
 
 from bot.engine.conversation import Conversation
 from bot.engine.engine import Engine
-from bot.engine.forge_events import answer_merge_group, rerun_of
+from bot.engine.forge_events import answer_merge_group, rerun_of, wake_waiting
 from bot.engine.job import run_id
 from bot.engine.landed import Landed
 from bot.engine.runs import Runs
@@ -60,6 +60,7 @@ class Dispatcher:
     ) -> None:
         self._store = store
         self._forges = forges
+        self._engine = engine
         self._runs = Runs(store, engine, settings)
         self._conversation = Conversation(store, engine, self._runs, settings)
         self._landed = landed
@@ -133,7 +134,7 @@ class Dispatcher:
         if isinstance(event, PullRequestEvent):
             return await self._about_pull(forge, event, delivery)
         if isinstance(event, ChecksEvent):
-            return False, f"No check waits for one of {event.head_sha[:12]}."
+            return await wake_waiting(self._store, self._engine, event, delivery.delivery)
         return await self._about_other(forge, event, delivery)
 
     async def _about_pull(

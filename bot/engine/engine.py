@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -29,14 +30,17 @@ from bot.engine.job import CheckJob
 from bot.engine.outcome import Patience, Values
 from bot.engine.replies import Reply
 from bot.engine.steps import CheckSteps
+from bot.engine.waiting import LOOK
 from bot.engine.workflows import (
     BUILDS,
     CHECKS,
     PROGRESS,
+    WAITS,
     WITHDRAW_PRIORITY,
     WORKFLOW_VERSION,
     Workflows,
     final_id,
+    wait_id,
     withdraw_id,
 )
 from bot.errors import SurroundingsError, UsageError
@@ -55,13 +59,17 @@ _QUEUE_OF = {
     "publish": CHECKS,
     "reply": CHECKS,
     "finish": BUILDS,
+    "wait": WAITS,
 }
+# More than a forge has open changes of one server's repositories; each mostly sleeps.
+_MOST_WAITING = 1000
 _OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What the engine knows of a check: DBOS's status of its two workflows, and its progress."""
+    """What the engine knows of a check: DBOS's status of its first and its last workflow, and its
+    progress."""
 
     status: str | None
     final: str | None
@@ -113,7 +121,9 @@ class Engine:
         """Starts DBOS and goes on with this process's own runs. Call it before serving."""
         self._lock = _hold_name(self._settings.data, self._executor)
         logging.getLogger("dbos").addFilter(_without_cancellations)
-        wanted = {CHECKS: self._settings.engine.predictions, BUILDS: self._settings.engine.builds}
+        engine = self._settings.engine
+        waits = _MOST_WAITING if engine.predictions else 0
+        wanted = {CHECKS: engine.predictions, BUILDS: engine.builds, WAITS: waits}
         listening = [name for name, limit in wanted.items() if limit > 0]
         DBOS.listen_queues(listening)
         await asyncio.to_thread(_register_queues, self._url, wanted, listening)
@@ -140,7 +150,35 @@ class Engine:
 
     async def cancel_check(self, check: str) -> None:
         """Stops a check, whatever part of it runs or waits; one that is over stays as it is."""
-        await DBOS.cancel_workflows_async([check, final_id(check)])
+        waiting = await self._waits(check)
+        await DBOS.cancel_workflows_async([check, wait_id(check), final_id(check)])
+        if waiting is not None:
+            # It sleeps, and sees that it was cancelled when it wakes.
+            await DBOS.send_async(wait_id(check), "cancelled", LOOK)
+
+    async def wake(self, check: str, names: Collection[str], reason: str) -> bool:
+        """Lets a check look now, if it waits for a check of one of these names (none: of any).
+
+        The same `reason` wakes it once. Whether it waits for such a one.
+        """
+        waiting = await self._waits(check)
+        if waiting is None or not (not names or any(fnmatchcase(n, waiting) for n in names)):
+            return False
+        destination = wait_id(check)
+        await DBOS.send_async(destination, reason, LOOK, idempotency_key=f"{destination}-{reason}")
+        return True
+
+    async def _waits(self, check: str) -> str | None:
+        """The glob on the checks that a check's run waits for; null if it does not."""
+        destination = wait_id(check)
+        found = await DBOS.list_workflows_async(
+            workflow_ids=[destination], status="PENDING", load_input=False, load_output=False
+        )
+        if not found:
+            return None
+        events = await DBOS.get_all_events_async(destination)
+        glob = (events.get(PROGRESS) or {}).get("waiting")
+        return None if glob is None else str(glob)
 
     async def withdraw(self, job: CheckJob, title: str, summary: str) -> None:
         """Ends the status of a check that was stopped: neutral, with the reason."""
@@ -166,7 +204,7 @@ class Engine:
         """What the engine knows of these checks."""
         if not checks:
             return {}
-        ids = [*checks, *map(final_id, checks)]
+        ids = [*checks, *map(wait_id, checks), *map(final_id, checks)]
         found = await DBOS.list_workflows_async(
             workflow_ids=ids, load_input=False, load_output=False
         )
@@ -174,12 +212,15 @@ class Engine:
         known: dict[str, Running] = {}
         for check in checks:
             progress: Values = {}
-            for workflow in (check, final_id(check)):
+            for workflow in (check, wait_id(check), final_id(check)):
                 # What still waits has told nothing yet.
                 if statuses.get(workflow) not in (None, "ENQUEUED", "DELAYED"):
                     events = await DBOS.get_all_events_async(workflow)
                     progress |= _done_of_last(events.get(PROGRESS) or {}, progress)
-            known[check] = Running(statuses.get(check), statuses.get(final_id(check)), progress)
+            waited = statuses.get(wait_id(check))
+            # One that waited well is followed by the build, or has said its last word itself.
+            final = statuses.get(final_id(check)) or (waited if waited != "SUCCESS" else None)
+            known[check] = Running(statuses.get(check), final, progress)
         return known
 
     async def queue_lengths(self) -> dict[str, int]:
@@ -187,7 +228,7 @@ class Engine:
         waiting = await DBOS.list_workflows_async(
             status="ENQUEUED", load_input=False, load_output=False
         )
-        lengths = {CHECKS: 0, BUILDS: 0}
+        lengths = {CHECKS: 0, BUILDS: 0, WAITS: 0}
         for status in waiting:
             name = status.queue_name or CHECKS
             lengths[name] = lengths.get(name, 0) + 1

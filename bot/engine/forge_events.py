@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from bot.engine.engine import Engine
 from bot.forge import (
+    ChecksEvent,
     Forge,
     MergeGroupEvent,
     PullRequestEvent,
@@ -36,6 +40,23 @@ def _record(store: Store, event: RerunEvent) -> CheckRecord | None:
             return found
         return None
     return store.newest_check_of_commit(event.forge, event.repository, event.head_sha)
+
+
+async def wake_waiting(
+    store: Store, engine: Engine, event: ChecksEvent, delivery: str
+) -> tuple[bool, str]:
+    """Lets the runs look that wait for a check of this commit; whether any does, in words."""
+    records = await asyncio.to_thread(store.open_checks)
+    about = (event.forge, event.repository, event.head_sha)
+    woken = [
+        record.id
+        for record in records
+        if (record.forge, record.repository, record.head_sha) == about
+        and await engine.wake(record.id, event.names, delivery)
+    ]
+    if not woken:
+        return False, f"No run waits for such a check of {event.head_sha[:12]}."
+    return True, f"{', '.join(woken)} looks at the check."
 
 
 async def answer_merge_group(forge: Forge, event: MergeGroupEvent) -> None:

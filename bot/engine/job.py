@@ -6,12 +6,15 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bot.chat import Asked, Found
 from bot.forge import PullRequestKey
 from bot.git import GitRepository
 from bot.model import Acceptance, CheckResult
+
+if TYPE_CHECKING:
+    from bot.check import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +87,16 @@ def run_id(key: PullRequestKey, head_sha: str, delivery: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PredictedCheck:
-    """A prediction, and whether a rebuild could say more."""
+    """A prediction, and whether a rebuild could say more.
+
+    `external` is the plan of a build that somebody else makes, as plain values; `why_not` says why
+    nothing is built where the settings asked for it.
+    """
 
     result: CheckResult
     worth_building: bool = True
+    external: Mapping[str, Any] | None = None
+    why_not: str = ""
 
 
 class Checker(Protocol):
@@ -103,6 +112,10 @@ class Checker(Protocol):
 
     def finish(self, job: CheckJob, git: GitRepository) -> CheckResult:
         """The result from the rebuilt packages, `stage` final."""
+        ...
+
+    def locate(self, plan: Mapping[str, Any]) -> Standing:
+        """Which packages of a build elsewhere are there by now."""
         ...
 
     def ask(self, job: CheckJob, git: GitRepository, asked: Sequence[Asked]) -> tuple[Found, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bot.chat import WORD, Asked, Found, compose, sentence
-from bot.check import accept
+from bot.check import Standing, accept
 from bot.engine.annotations import annotations_of
 from bot.engine.job import Checker, CheckJob
 from bot.engine.links import CheckLinks, LinkKeys
@@ -96,7 +96,9 @@ class CheckSteps:
         def think() -> Values:
             fetch()
             found = self._checker.predict(job, git)
-            return {**_told(job, found.result), "worth_building": found.worth_building}
+            values = {"worth_building": found.worth_building, "why_not": found.why_not}
+            external = None if found.external is None else dict(found.external)
+            return {**_told(job, found.result), **values, "external": external}
 
         return await in_thread(self._settings.limits.prediction_seconds, think)
 
@@ -109,6 +111,12 @@ class CheckSteps:
             return _told(job, self._checker.finish(job, git))
 
         return await in_thread(self._settings.limits.build_seconds, think)
+
+    async def locate(self, plan: Values) -> Standing:
+        """Which packages of a build elsewhere are there by now."""
+        return await in_thread(
+            self._settings.limits.prediction_seconds, lambda: self._checker.locate(plan)
+        )
 
     async def ask(self, job: CheckJob, asked: Sequence[Asked]) -> tuple[Found, ...]:
         """The answers to questions about the images of the head commit."""
@@ -215,12 +223,15 @@ class CheckSteps:
 def with_log_addresses(result: CheckResult, address: Callable[[int], str | None]) -> CheckResult:
     """`result` with the logs where `address` says that the build of this number has its own.
 
-    Where a log lies on this machine is nothing for a comment.
+    Where a log lies on this machine is nothing for a comment. One that somebody else keeps, for a
+    build elsewhere, has its own address.
     """
-    builds = (
-        replace(build, log=address(number) if build.log else None)
-        for number, build in enumerate(result.builds)
-    )
+
+    def own(number: int, log: str | None) -> str | None:
+        elsewhere = log is None or log.startswith(("https://", "http://"))
+        return log if elsewhere else address(number)
+
+    builds = (replace(b, log=own(n, b.log)) for n, b in enumerate(result.builds))
     return replace(result, builds=tuple(builds))
 
 

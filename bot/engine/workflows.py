@@ -16,11 +16,21 @@ from bot.engine.job import CheckJob
 from bot.engine.outcome import Outcome, Patience, Values, attempt
 from bot.engine.replies import Reply, ReplySteps, body_of
 from bot.engine.steps import ALLOW, NO_SPEC, CheckSteps, concluded, nothing_to_check
+from bot.engine.waiting import (
+    LONGEST_PAUSE,
+    LOOK,
+    WaitSteps,
+    standing_prediction,
+    waiting_summary,
+    waiting_title,
+)
 from bot.report import sentence_markdown
 
 WORKFLOW_VERSION = "1"
 CHECKS = "checks"
 BUILDS = "builds"
+# Its runs mostly sleep, so as many as there may be.
+WAITS = "waits"
 # Lower runs first, and unset would beat all.
 WITHDRAW_PRIORITY = 1
 BUILD_PRIORITY = 10
@@ -34,6 +44,11 @@ def final_id(check: str) -> str:
     return f"{check}-final"
 
 
+def wait_id(check: str) -> str:
+    """The id of the workflow that waits for a check's build elsewhere."""
+    return f"{check}-wait"
+
+
 def withdraw_id(check: str) -> str:
     """The id of the workflow that ends the status of a check that was stopped."""
     return f"{check}-withdraw"
@@ -45,8 +60,10 @@ class Workflows:
     def __init__(self, steps: CheckSteps, patience: Patience) -> None:
         self._steps = steps
         self._replies = ReplySteps(steps)
+        self._waits = WaitSteps(steps)
         self._patience = patience
         self.check: Workflow = DBOS.workflow(name="check")(self._make_check())
+        self.wait: Workflow = DBOS.workflow(name="wait")(self._make_wait())
         self.finish: Workflow = DBOS.workflow(name="finish")(self._make_finish())
         self.withdraw: Workflow = DBOS.workflow(name="withdraw")(self._make_withdraw())
         self.publish: Workflow = DBOS.workflow(name="publish")(self._make_publish())
@@ -54,9 +71,16 @@ class Workflows:
 
     def _make_check(self) -> Workflow:
         async def check(raw: Values) -> Values:
-            return await _Run(self._steps, self._patience, raw).check(self.finish)
+            return await _Run(self._steps, self._patience, raw).check(self.finish, self.wait)
 
         return check
+
+    def _make_wait(self) -> Workflow:
+        async def wait(raw: Values, predicted: Values) -> Values:
+            run = _Run(self._steps, self._patience, raw)
+            return await run.wait(predicted, self._waits, self.finish)
+
+        return wait
 
     def _make_finish(self) -> Workflow:
         async def finish(raw: Values, predicted: Values) -> Values:
@@ -114,8 +138,9 @@ class _Run:
         self._raw = raw
         self._progress: Values = {}
 
-    async def check(self, finish: Workflow) -> Values:
-        """Pending, fetch, predict, publish; then the build is queued, or this was all."""
+    async def check(self, finish: Workflow, wait: Workflow) -> Values:
+        """Pending, fetch, predict, publish; then the build is queued or waited for, or this was
+        all."""
         steps, job = self._steps, self._job
         begun = await self.status("pending", "Predicting what this change adds")
         if begun.kind == "gone":
@@ -125,7 +150,7 @@ class _Run:
             return await self._give_up(fetched)
         if not fetched.values["packaging"]:
             return await self._nothing(nothing_to_check(job, fetched.values["merge_base"]))
-        return await self._predict(finish)
+        return await self._predict(finish, wait)
 
     async def _nothing(self, result: Values) -> Values:
         """No spec changed: a success, and no comment but an earlier one taken back."""
@@ -133,7 +158,7 @@ class _Run:
         await self.status("success", NO_SPEC)
         return await self._end(stage="final", verdict="success", summary=NO_SPEC, result=result)
 
-    async def _predict(self, finish: Workflow) -> Values:
+    async def _predict(self, finish: Workflow, wait: Workflow) -> Values:
         steps, job = self._steps, self._job
         predicted = await self._do("predict", "predicting", lambda: steps.predict(job))
         if not predicted.ok:
@@ -156,6 +181,8 @@ class _Run:
         published = await self._publish(found["result"])
         if published.values.get("stale"):
             return await self._superseded()
+        if building and found.get("external"):
+            return await self._queue_wait(wait, found)
         if building:
             return await self._queue_build(finish, found)
         title, summary = found["title"], found["summary"]
@@ -168,8 +195,12 @@ class _Run:
 
     def _may_build(self, predicted: Outcome) -> Any:
         async def decide() -> Values:
-            if not predicted.values["worth_building"]:
-                return {"build": False, "why": ""}
+            values = predicted.values
+            if not values["worth_building"]:
+                return {"build": False, "why": values.get("why_not", "")}
+            if values.get("external"):
+                # It is not us who build: whose change it is does not matter.
+                return {"build": True}
             return await self._steps.may_build(self._job)
 
         return decide
@@ -184,6 +215,37 @@ class _Run:
             await DBOS.enqueue_workflow_async(BUILDS, finish, self._raw, found)
         return {"building": True}
 
+    async def _queue_wait(self, wait: Workflow, found: Values) -> Values:
+        with SetWorkflowID(wait_id(self._job.id)), SetEnqueueOptions(priority=BUILD_PRIORITY):
+            await DBOS.enqueue_workflow_async(WAITS, wait, self._raw, found)
+        return {"waiting": True}
+
+    async def wait(self, predicted: Values, steps: WaitSteps, finish: Workflow) -> Values:
+        """Looks at the build elsewhere until it is there, has failed, or comes too late.
+
+        Between looks it sleeps, and holds nothing but its place in a queue of its own.
+        """
+        job, plan = self._job, predicted["external"]
+        until = predicted["time"] + plan["seconds"]
+        await self._tell(waiting=plan["check"])
+        said, first = "", self._patience.first * 8
+        pause = first
+        while True:
+            seen = await self._do("look", "looking", lambda: steps.look(job, plan, until))
+            if not seen.ok or seen.values["state"] != "waiting":
+                break
+            if seen.values["says"] != said:
+                said = seen.values["says"]
+                summary = waiting_summary(predicted, plan, seen.values, until)
+                await self.status("pending", waiting_title(predicted, plan), summary)
+            woken = await DBOS.recv_async(LOOK, min(pause, seen.values["left"]))
+            pause = first if woken else min(pause * 2, LONGEST_PAUSE)
+        if seen.ok and seen.values["state"] == "there":
+            return await self._queue_build(finish, predicted)
+        if seen.kind == "gone":
+            return await self._end(stage="stopped", problem=seen.sentence)
+        return await self._conclude(standing_prediction(predicted, seen, until))
+
     async def publish(self, found: Values) -> Values:
         """Writes a result that is final already once more; its status too, if `found` has one."""
         published = await self._publish(found["result"])
@@ -196,6 +258,10 @@ class _Run:
         steps, job = self._steps, self._job
         built = await self._do("build", "rebuilding", lambda: steps.finish(job))
         found = built.values if built.ok else concluded(predicted, problem=built.sentence)
+        return await self._conclude(found)
+
+    async def _conclude(self, found: Values) -> Values:
+        """The last word: comment, then status."""
         await self._tell(
             stage="final", verdict=found["verdict"], summary=found["title"], result=found["result"]
         )

@@ -27,10 +27,17 @@ def with_log_urls(result: dict[str, Any] | None, check: str) -> dict[str, Any] |
     if result is None or "builds" not in result:
         return result
     builds = [
-        {**build, "log": log_url(check, number) if build.get("log") else None}
+        {**build, "log": _address(build.get("log"), check, number)}
         for number, build in enumerate(result["builds"])
     ]
     return {**result, "builds": builds}
+
+
+def _address(log: str | None, check: str, number: int) -> str | None:
+    """A log here at its address here; one of a build elsewhere has its own."""
+    if log is None or log.startswith(("https://", "http://")):
+        return log
+    return log_url(check, number)
 
 
 class BuildLogs:

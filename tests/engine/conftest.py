@@ -15,10 +15,13 @@ from typing import Any
 import pytest
 
 from bot.chat import Found
+from bot.check import ExternalPlan, Standing
 from bot.engine import Checker, CheckSteps, Collector, Dispatcher, Engine, Landed, PredictedCheck
 from bot.forge import (
+    ChecksEvent,
     Comment,
     CommentEvent,
+    CommitCheck,
     ForgeFile,
     IgnoredEvent,
     PullRequest,
@@ -93,6 +96,8 @@ class FakeForge:
     reactions: list[tuple[str, str]] = field(default_factory=list)
     teams: dict[str, list[str]] = field(default_factory=dict)
     files: tuple[ForgeFile, ...] = ()
+    checks: list[CommitCheck] = field(default_factory=list)
+    looks: int = 0
 
     def answers(self) -> list[str]:
         """The texts of the answers, the newest of each."""
@@ -107,6 +112,8 @@ class FakeForge:
         data = json.loads(body)
         if event == "issue_comment":
             return CommentEvent(KEY, **data)
+        if event == "status":
+            return ChecksEvent("gh", KEY.repository, data["sha"], tuple(data["names"]))
         if event != "pull_request":
             return IgnoredEvent("not asked")
         action, merged = data.get("action", "opened"), data.get("merged", "")
@@ -134,6 +141,11 @@ class FakeForge:
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         self._maybe_fail("set_status")
         self.statuses.append((sha, report))
+
+    async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
+        self.looks += 1
+        self._maybe_fail("checks_of")
+        return tuple(self.checks)
 
     async def role_of(self, key: PullRequestKey, user: str) -> Any:
         return self.roles.get(user, "write")
@@ -167,6 +179,8 @@ class FakeChecker:
     building: list[Exception] = field(default_factory=list)
     asking: list[Exception] = field(default_factory=list)
     over: bool = False
+    external: dict[str, Any] | None = None
+    there: list[bool] = field(default_factory=list)
     calls: list[tuple[str, str]] = field(default_factory=list)
     hold: dict[str, threading.Event] = field(default_factory=dict)
 
@@ -177,7 +191,14 @@ class FakeChecker:
         if self.predicting:
             raise self.predicting.pop(0)
         found = result_of(job, "predicted", self.changed, over=self.over)
-        return PredictedCheck(found, self.worth_building)
+        return PredictedCheck(found, self.worth_building, self.external)
+
+    def locate(self, plan: Any) -> Standing:
+        """What `there` says in turn, the last for ever, of each place."""
+        self.calls.append(("locate", plan["check"]))
+        there = self.there.pop(0) if len(self.there) > 1 else self.there[0]
+        places = ExternalPlan.from_json(plan).places
+        return Standing(places, ()) if there else Standing((), ("Nothing is at https://b/.",))
 
     def ask(self, job: Any, git: Any, asked: Any) -> tuple[Found, ...]:
         self.calls.append(("ask", job.head_sha))
