@@ -19,9 +19,8 @@ from bot.forge import (
     ForgeRefusedError,
 )
 from bot.model import BuildNote
-from bot.report import check_from_json
-from bot.report.escape import to_markdown
-from bot.report.phrase import prose, visible
+from bot.report import check_from_json, sentence_markdown
+from bot.report.phrase import visible
 
 # What a waiting run is sent when it may look before its time.
 LOOK = "look"
@@ -105,11 +104,11 @@ def waiting_title(found: Values, plan: Values) -> str:
 
 def waiting_summary(found: Values, plan: Values, seen: Values, until: float) -> str:
     """The text below it. The names of checks are anybody's."""
-    text = prose(
+    text = sentence_markdown(
         f"This is predicted. It waits for the check {plan['check']}, until {clock(until)}"
         f" at the latest: {seen['says']}."
     )
-    return f"{found['summary']}\n\n{to_markdown(text)}"
+    return f"{found['summary']}\n\n{text}"
 
 
 def standing_prediction(found: Values, seen: Outcome, until: float) -> Values:
