@@ -12,6 +12,7 @@ from bot.closure.matching import satisfies
 from bot.model.closure import Edge, EdgeKind
 from bot.model.nevra import Nevra
 
+_Row = tuple[int, str, int, EdgeKind]
 _BOTH = 0  # before and after the marker of prerequisites
 
 
@@ -24,7 +25,7 @@ class EdgeFinder:
     def __init__(self, pool: Any, providers: Callable[[int], tuple[int, ...]]) -> None:
         self._pool = pool
         self._providers = providers
-        self._texts: dict[int, str] = {}
+        self._texts: dict[int, tuple[str, bool]] = {}
         self._trees: dict[str, Node | None] = {}
 
     def edges(self, members: Mapping[int, Nevra], *, weak: bool) -> tuple[Edge, ...]:
@@ -33,18 +34,26 @@ class EdgeFinder:
         With `weak` also those of recommends and supplements; a supplement's edge runs from the
         package that it names to the one that has it: that is why it came in.
         """
-        found: set[Edge] = set()
-        for number, nevra in members.items():
+        # Numbers in the order of NEVRAs compare as they do, and much quicker.
+        nevras = sorted(set(members.values()))
+        places = {nevra: place for place, nevra in enumerate(nevras)}
+        ranks = {number: places[nevra] for number, nevra in members.items()}
+        found: set[_Row] = set()
+        for number, rank in ranks.items():
             solvable = self._pool.id2solvable(number)
             for target, text in self._satisfied(solvable, solv.SOLVABLE_REQUIRES, members):
-                _add(found, nevra, text, members[target], "requires")
+                found.add((rank, text, ranks[target], "requires"))
             if not weak:
                 continue
             for target, text in self._satisfied(solvable, solv.SOLVABLE_RECOMMENDS, members):
-                _add(found, nevra, text, members[target], "recommends")
+                found.add((rank, text, ranks[target], "recommends"))
             for source, text in self._satisfied(solvable, solv.SOLVABLE_SUPPLEMENTS, members):
-                _add(found, members[source], text, nevra, "supplements")
-        return tuple(sorted(found))
+                found.add((ranks[source], text, rank, "supplements"))
+        return tuple(
+            Edge(nevras[source], text, nevras[target], kind)
+            for source, text, target, kind in sorted(found)
+            if source != target
+        )
 
     def _satisfied(
         self, solvable: Any, key: int, members: Mapping[int, Nevra]
@@ -52,10 +61,12 @@ class EdgeFinder:
         for dependency in solvable.lookup_idarray(key, _BOTH):
             if dependency == solv.SOLVABLE_PREREQMARKER:
                 continue
-            text = self._texts.get(dependency)
-            if text is None:
-                text = self._texts[dependency] = self._pool.dep2str(dependency)
-            if is_rich(text):
+            known = self._texts.get(dependency)
+            if known is None:
+                text = self._pool.dep2str(dependency)
+                known = self._texts[dependency] = text, is_rich(text)
+            text, rich = known
+            if rich:
                 for target in sorted(self._rich(text, members)):
                     yield target, text
             else:
@@ -108,8 +119,3 @@ class EdgeFinder:
         if right and tree.otherwise is not None:
             return left | right
         return left if right else otherwise
-
-
-def _add(found: set[Edge], source: Nevra, text: str, target: Nevra, kind: EdgeKind) -> None:
-    if source != target:
-        found.add(Edge(source, text, target, kind))
