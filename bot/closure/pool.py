@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import RLock
@@ -79,14 +79,16 @@ class Pool:
         overlay: Overlay | None = None,
         *,
         drop: Collection[Drop] = (),
+        settled: Callable[[Closure], bool] | None = None,
     ) -> Closure:
         """The closure of an image: what dnf would install, with the edges between its packages.
 
         With an overlay, its packages stand in for all published ones of its sources. `drop` are
-        requirements to ignore, of whichever package.
+        requirements to ignore, of whichever package. `settled` is asked with the closure before
+        its edges are looked for, most of the work; where it says true they are left out.
         """
         with self._lock, self._scene(overlay, request.placeholders, drop):
-            return self._solve(request)
+            return self._solve(request, settled)
 
     def solve_names(
         self,
@@ -171,7 +173,9 @@ class Pool:
 
     # -- solving --------------------------------------------------------------------------------
 
-    def _solve(self, request: ImageRequest) -> Closure:
+    def _solve(
+        self, request: ImageRequest, settled: Callable[[Closure], bool] | None
+    ) -> Closure:
         stage = self._stage
         placeholders = [p.name for p in request.placeholders]
         # Placeholders are asked for by being there; what has their name would be the same again.
@@ -196,14 +200,16 @@ class Pool:
         packages = {number: stage.package(number) for number in answer.installed}
         members = {number: package.nevra for number, package in packages.items()}
         chosen = {number for want in wants for number in want.ids}
-        return Closure(
+        found = Closure(
             request.key,
             self.state,
             "ok",
             packages=tuple(sorted(packages.values(), key=lambda p: p.nevra)),
             requested=frozenset(members[n] for n in chosen if n in members),
-            edges=self._edges.edges(members, weak=request.weak),
         )
+        if settled is not None and settled(found):
+            return found
+        return replace(found, edges=self._edges.edges(members, weak=request.weak))
 
     def _wants(
         self, requests: Sequence[str], groups: Sequence[str]

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures import as_completed as finished
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
+from typing import Generic, TypeVar
 
-from bot.closure import Pool, open_pool, totals
 from bot.distro import Cache, Configuration, Snapshot, image_request, open_snapshot
 from bot.errors import MinimizeError, SurroundingsError
-from bot.model import Closure, ImageKey, ImageRequest, SnapshotState
-from bot.store.history import WEAK, ClosureFacts, Evaluated, Link, Member
+from bot.model import ImageKey, ImageRequest
+from bot.objectives.sizes import LayerWish, layer_wishes
+from bot.objectives.solving import Noted, Solver, Task, Unchanged
+from bot.store.history import Evaluated
 
 # Rises when the same inputs may come to another answer.
-FORMAT = 1
+FORMAT = 2
 _CHUNK = 64
 # Below this many images other processes cost more than they bring.
 _ALONE = 24
 _METADATA = ("primary", "filelists", "group", "modules")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +40,15 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Unchanged:
-    """An image whose answer is that of the last time; `solved` if that took solving to know."""
+class Measures:
+    """What is measured beyond metadata and the layers that objectives limit.
 
-    key: ImageKey
-    snapshot: SnapshotState
-    inputs: str
-    solved: bool = False
+    `layers`: every image's layer, which takes the packages themselves; `headers`: sizes without
+    documentation, where that takes fetching packages' headers.
+    """
+
+    layers: bool = False
+    headers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +59,13 @@ class Failed:
     error: MinimizeError
 
 
-Outcome = Evaluated | Unchanged | Failed
-Place = tuple[str, str]
-_Work = list[tuple[ImageRequest, str, str | None]]
+_Place = tuple[str, str]
+_Waiting = list[tuple[Snapshot, list[Task]]]
+
+
+def itself(evaluated: Evaluated) -> Evaluated:
+    """What `evaluate` makes of an image that changed, if nothing else is wanted."""
+    return evaluated
 
 
 def evaluate(
@@ -63,35 +74,41 @@ def evaluate(
     cache: Cache,
     known: Known | None = None,
     *,
+    then: Callable[[Evaluated], T],
+    measures: Measures | None = None,
     processes: int | None = None,
     offline: bool = False,
     max_age: float = 0.0,
-) -> Iterator[Sequence[Outcome]]:
+) -> Iterator[Sequence[T | Unchanged | Failed | Noted]]:
     """The images' closures now, some at a time in no order.
 
-    A repository that cannot be had fails the images on it, and no others.
+    `then` makes the outcome of each image that is not what it was, in the process that solved it:
+    it is pickled once for each. A repository that cannot be had fails the images on it, and no
+    others.
     """
-    known = known or Known()
-    waiting: list[tuple[Snapshot, _Work]] = []
-    for found in _snapshots(configuration, keys, cache, offline=offline, max_age=max_age):
-        of_place, snapshot = found
+    known, measures = known or Known(), measures or Measures()
+    wishes = layer_wishes(configuration, keys, every=measures.layers)
+    waiting: _Waiting = []
+    for of_place, snapshot in _snapshots(
+        configuration, keys, cache, offline=offline, max_age=max_age
+    ):
         if isinstance(snapshot, MinimizeError):
             yield [Failed(of_place, snapshot)]
             continue
-        base = _metadata_inputs(snapshot)
-        unchanged: list[Outcome] = []
-        work: _Work = []
+        base = f"{_metadata_inputs(snapshot)} {measures.headers}"
+        unchanged: list[T | Unchanged | Failed | Noted] = []
+        work: list[Task] = []
         for key in of_place:
-            request = image_request(configuration, key)
-            inputs = _inputs(base, request)
+            request, wish = image_request(configuration, key), wishes.get(key)
+            inputs = _inputs(base, request, wish)
             if known.inputs.get(key) == inputs and key in known.digests:
                 unchanged.append(Unchanged(key, snapshot.state, inputs))
             else:
-                work.append((request, inputs, known.digests.get(key)))
+                work.append(Task(request, inputs, known.digests.get(key), wish))
         if unchanged:
             yield unchanged
         waiting += [(snapshot, work[i : i + _CHUNK]) for i in range(0, len(work), _CHUNK)]
-    yield from _solved(waiting, cache, processes)
+    yield from _solved(waiting, _Worker(cache, measures.headers, then), processes)
 
 
 def _snapshots(
@@ -103,11 +120,11 @@ def _snapshots(
     max_age: float,
 ) -> Iterator[tuple[tuple[ImageKey, ...], Snapshot | MinimizeError]]:
     """The snapshot of each repository document and architecture, opened together."""
-    places: dict[Place, list[ImageKey]] = {}
+    places: dict[_Place, list[ImageKey]] = {}
     for key in keys:
         places.setdefault((key.repository, key.arch), []).append(key)
 
-    def opened(place: Place) -> Snapshot | MinimizeError:
+    def opened(place: _Place) -> Snapshot | MinimizeError:
         document = configuration.repositories[place[0]]
         try:
             return open_snapshot(document, place[1], cache, offline=offline, max_age=max_age)
@@ -137,47 +154,49 @@ def _metadata_inputs(snapshot: Snapshot) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _inputs(metadata: str, request: ImageRequest) -> str:
+def _inputs(metadata: str, request: ImageRequest, wish: LayerWish | None) -> str:
     facts = [
         metadata,
         request.requests,
         request.groups,
         request.weak,
         [asdict(placeholder) for placeholder in request.placeholders],
+        wish.facts() if wish is not None else None,
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _solved(
-    waiting: list[tuple[Snapshot, _Work]], cache: Cache, processes: int | None
-) -> Iterator[Sequence[Outcome]]:
+    waiting: _Waiting, worker: _Worker[T], processes: int | None
+) -> Iterator[list[T | Unchanged | Failed | Noted]]:
     processes = processes or len(os.sched_getaffinity(0))
     if processes < 2 or sum(len(work) for _, work in waiting) < _ALONE:
-        pools: dict[Place, Pool] = {}
         for snapshot, work in waiting:
-            yield _solve_all(snapshot, work, cache, pools)
+            yield worker.solve_all(snapshot, work)
         return
     # Not forked: threads and warm pools do not survive it.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as executor:
-        yield from _spread(executor, waiting, cache)
+    with ProcessPoolExecutor(
+        processes,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(worker,),
+    ) as executor:
+        yield from _spread(executor, waiting)
 
 
-def _spread(
-    executor: Executor, waiting: list[tuple[Snapshot, _Work]], cache: Cache
-) -> Iterator[Sequence[Outcome]]:
+def _spread(executor: Executor, waiting: _Waiting) -> Iterator[list[T | Unchanged | Failed | Noted]]:
     # Interleaved, so that the processes do not wait for each other to parse the same metadata.
     places = list(dict.fromkeys((s.document.id, s.arch) for s, _ in waiting))
-    ranked: dict[Place, int] = dict.fromkeys(places, 0)
+    ranked: dict[_Place, int] = dict.fromkeys(places, 0)
     order = []
     for snapshot, work in waiting:
         place = (snapshot.document.id, snapshot.arch)
         order.append((ranked[place], places.index(place), snapshot, work))
         ranked[place] += 1
     order.sort(key=lambda item: item[:2])
-    futures: dict[Future[list[Outcome]], _Work] = {
-        executor.submit(_solve_there, snapshot, work, cache): work for _, _, snapshot, work in order
-    }
+    futures: list[Future[list[T | Unchanged | Failed | Noted]]] = [
+        executor.submit(_solve_there, snapshot, work) for _, _, snapshot, work in order
+    ]
     for future in finished(futures):
         try:
             yield future.result()
@@ -188,91 +207,40 @@ def _spread(
             ) from error
 
 
-_POOLS: dict[Place, Pool] = {}
+class _Worker(Generic[T]):
+    """Solves images in one process, whose pools stay warm."""
+
+    def __init__(self, cache: Cache, headers: bool, then: Callable[[Evaluated], T]) -> None:
+        self._cache = cache
+        self._headers = headers
+        self._then = then
+        self._solver: Solver | None = None
+
+    def solve_all(
+        self, snapshot: Snapshot, work: Sequence[Task]
+    ) -> list[T | Unchanged | Failed | Noted]:
+        if self._solver is None:
+            self._solver = Solver(self._cache, headers=self._headers)
+        found: list[T | Unchanged | Failed | Noted] = []
+        try:
+            for task in work:
+                for one in self._solver.solve(snapshot, task):
+                    found.append(self._then(one) if isinstance(one, Evaluated) else one)
+        except SurroundingsError as error:
+            # A plain one: not every error survives the way between processes.
+            plain = SurroundingsError(error.what, error.hint)
+            return [Failed(tuple(task.request.key for task in work), plain)]
+        return found
 
 
-def _solve_there(snapshot: Snapshot, work: _Work, cache: Cache) -> list[Outcome]:
-    """In a process of its own, whose pools stay warm until it ends."""
-    return _solve_all(snapshot, work, cache, _POOLS)
+_THERE: list[_Worker[object]] = []
 
 
-def _solve_all(
-    snapshot: Snapshot, work: _Work, cache: Cache, pools: dict[Place, Pool]
-) -> list[Outcome]:
-    place = (snapshot.document.id, snapshot.arch)
-    try:
-        pool = pools.get(place)
-        if pool is None or pool.snapshot.id != snapshot.id:
-            pool = pools[place] = open_pool(snapshot, cache)
-        return [_solve(pool.solve, *one) for one in work]
-    except SurroundingsError as error:
-        return [Failed(tuple(r.key for r, _, _ in work), SurroundingsError(error.what, error.hint))]
+def _begin(worker: _Worker[object]) -> None:
+    """Starts a process of its own: nothing there makes rings worth collecting, and it ends soon."""
+    gc.disable()
+    _THERE.append(worker)
 
 
-def _solve(
-    solve: Callable[[ImageRequest], Closure], request: ImageRequest, inputs: str, digest: str | None
-) -> Outcome:
-    found = evaluated(solve(request), request, inputs)
-    if found.digest == digest:
-        return Unchanged(found.key, found.snapshot, inputs, solved=True)
-    return found
-
-
-def evaluated(closure: Closure, request: ImageRequest, inputs: str = "") -> Evaluated:
-    """A closure as history keeps it."""
-    members = tuple(
-        sorted(
-            Member(
-                p.nevra,
-                p.source,
-                p.repository,
-                p.installed_size,
-                p.installed_size_nodocs,
-                p.download_size,
-                p.nevra in closure.requested,
-            )
-            for p in closure.packages
-        )
-    )
-    places = {member.nevra: index for index, member in enumerate(members)}
-    links = tuple(
-        sorted(
-            Link(places[e.source], e.capability, places[e.target], e.kind) for e in closure.edges
-        )
-    )
-    requests = (
-        *request.requests,
-        *(f"@{group}" for group in request.groups),
-        *([WEAK] if request.weak else []),
-    )
-    return Evaluated(
-        request.key,
-        closure.snapshot,
-        inputs,
-        _digest((closure.status, closure.problems, closure.missing, requests, members, links)),
-        _facts(closure),
-        requests,
-        request.weak,
-        members,
-        links,
-    )
-
-
-def _facts(closure: Closure) -> ClosureFacts:
-    if closure.status != "ok":
-        return ClosureFacts(
-            "unsolvable", None, None, None, problems=closure.problems, missing=closure.missing
-        )
-    sums = totals(closure)
-    return ClosureFacts(
-        "ok",
-        sums.packages,
-        sums.installed_size,
-        sums.known_size,
-        sums.installed_size_nodocs,
-        sums.download_size,
-    )
-
-
-def _digest(facts: Iterable[object]) -> str:
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+def _solve_there(snapshot: Snapshot, work: Sequence[Task]) -> list[object]:
+    return _THERE[0].solve_all(snapshot, work)

@@ -1,0 +1,194 @@
+"""One image solved: what it is now, or that it is what it was."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bot.closure import Pool, open_pool, totals
+from bot.distro import Cache, Snapshot
+from bot.errors import MinimizeError
+from bot.model import Closure, ImageKey, ImageRequest, Package, SnapshotState
+from bot.objectives.sizes import LayerWish, NodocsSizes, layer_size
+from bot.store.history import WEAK, ClosureFacts, Evaluated, Link, Member
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An image to solve. `inputs` names all that the answer hangs on, `digest` the last answer.
+
+    With a `layer` its layer is composed, too.
+    """
+
+    request: ImageRequest
+    inputs: str
+    digest: str | None = None
+    layer: LayerWish | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """An image whose answer is that of the last time; `solved` if that took solving to know."""
+
+    key: ImageKey
+    snapshot: SnapshotState
+    inputs: str
+    solved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A sentence about what could not be measured, and why."""
+
+    text: str
+
+
+class Solver:
+    """Solves tasks, and keeps what several of them need: pools, packages as history has them."""
+
+    def __init__(self, cache: Cache, *, headers: bool = False) -> None:
+        self._cache = cache
+        self._nodocs = NodocsSizes(cache, fetch=headers)
+        self._pools: dict[tuple[str, str], Pool] = {}
+        self._packages: dict[int, _Known] = {}
+
+    def solve(self, snapshot: Snapshot, task: Task) -> list[Evaluated | Unchanged | Noted]:
+        """What an image is now, and notes on it.
+
+        Raises SurroundingsError where its metadata cannot be had.
+        """
+        weighed: list[_Weighed] = []
+
+        def settled(bare: Closure) -> bool:
+            weighed.append(self._weighed(bare, task))
+            return weighed[0].digest == task.digest
+
+        closure = self._pool(snapshot).solve(task.request, settled=settled)
+        found = weighed[0] if weighed else self._weighed(closure, task)
+        # What could not be measured this time is tried again the next.
+        inputs = "" if found.note else task.inputs
+        notes = [Noted(found.note)] if found.note else []
+        if found.digest == task.digest:
+            return [Unchanged(task.request.key, closure.snapshot, inputs, solved=True), *notes]
+        return [self._evaluated(closure, found, task.request, inputs), *notes]
+
+    def _pool(self, snapshot: Snapshot) -> Pool:
+        place = (snapshot.document.id, snapshot.arch)
+        pool = self._pools.get(place)
+        if pool is None or pool.snapshot.id != snapshot.id:
+            pool = self._pools[place] = open_pool(snapshot, self._cache)
+        return pool
+
+    def _weighed(self, closure: Closure, task: Task) -> _Weighed:
+        layer, note = None, ""
+        if task.layer is not None and closure.status == "ok":
+            try:
+                layer = layer_size(closure, self._cache, task.layer)
+            except MinimizeError as error:
+                key = closure.key
+                note = f"{key.workload} {key.arch}: the layer was not composed: {error.what}"
+        known = [(self._known(p), p.nevra in closure.requested) for p in closure.packages]
+        requests = requests_of(task.request)
+        digest = hashlib.sha256(
+            repr((closure.status, closure.problems, closure.missing, requests, layer)).encode()
+        )
+        for package, requested in known:
+            digest.update(package.fingerprint + (b"+" if requested else b"-"))
+        members = tuple(package.member(requested) for package, requested in known)
+        return _Weighed(members, layer, digest.hexdigest()[:32], note)
+
+    def _known(self, package: Package) -> _Known:
+        known = self._packages.get(id(package))
+        if known is None:
+            known = _Known(package, self._nodocs.of(package))
+            self._packages[id(package)] = known
+        return known
+
+    def _evaluated(
+        self, closure: Closure, found: _Weighed, request: ImageRequest, inputs: str
+    ) -> Evaluated:
+        places = {member.nevra: index for index, member in enumerate(found.members)}
+        # Edges are in the order of their NEVRAs, as the members are: so are the links.
+        links = tuple(
+            Link(places[e.source], e.capability, places[e.target], e.kind) for e in closure.edges
+        )
+        return Evaluated(
+            request.key,
+            closure.snapshot,
+            inputs,
+            found.digest,
+            _facts(closure, found),
+            requests_of(request),
+            request.weak,
+            found.members,
+            links,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """The members of a closure with their sizes, the layer's, and the digest of all that."""
+
+    members: tuple[Member, ...]
+    layer: int | None
+    digest: str
+    note: str
+
+
+class _Known:
+    """A package as history has it: once for all images that hold it.
+
+    Its fingerprint is of all that an image's answer takes from it: what it is called, weighs,
+    needs and offers; its checksum stands for its files.
+    """
+
+    __slots__ = ("_members", "fingerprint", "package")
+
+    def __init__(self, package: Package, nodocs: int | None) -> None:
+        self.package = package  # held, so that no other package gets its identity
+        told = Member(
+            package.nevra,
+            package.source,
+            package.repository,
+            package.installed_size,
+            nodocs,
+            package.download_size,
+            requested=False,
+        )
+        self._members = (told, replace(told, requested=True))
+        checksum = package.location.checksum if package.location is not None else ""
+        facts = repr((told, package.dependencies, checksum))
+        self.fingerprint = hashlib.sha256(facts.encode()).digest()
+
+    def member(self, requested: bool) -> Member:
+        """It as a member of an image."""
+        return self._members[requested]
+
+
+def requests_of(request: ImageRequest) -> tuple[str, ...]:
+    """What an image asks for, as history keeps it."""
+    groups = (f"@{group}" for group in request.groups)
+    return (*request.requests, *groups, *([WEAK] if request.weak else []))
+
+
+def _facts(closure: Closure, found: _Weighed) -> ClosureFacts:
+    if closure.status != "ok":
+        return ClosureFacts(
+            "unsolvable", None, None, None, problems=closure.problems, missing=closure.missing
+        )
+    sums = totals(closure)
+    return ClosureFacts(
+        "ok",
+        sums.packages,
+        sums.installed_size,
+        sums.known_size,
+        _sum([member.installed_size_nodocs for member in found.members]),
+        sums.download_size,
+        found.layer,
+    )
+
+
+def _sum(parts: Sequence[int | None]) -> int | None:
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None

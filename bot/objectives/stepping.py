@@ -1,0 +1,146 @@
+"""The step of an image that is not what it was: read, attributed, made small for its way back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bot.model import ImageKey
+from bot.objectives.attribution import Attributed, attribute
+from bot.store.history import (
+    Cause,
+    Contents,
+    Evaluated,
+    Evaluation,
+    HistoryReader,
+    Link,
+    Member,
+    MergedChange,
+)
+from bot.store.history.values import CauseKind, Change
+
+_Row = tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """An image that is not what it was: what it is now, why, and whose changes arrived in it.
+
+    Of `evaluated.links` only those are there that nobody has told of before.
+    """
+
+    evaluated: Evaluated
+    causes: tuple[Cause, ...]
+    landed: tuple[int, ...]
+
+
+class Stepping:
+    """Makes steps, from history in a store's file and the merged changes that may explain them.
+
+    It can be pickled: it opens history where it is used.
+    """
+
+    def __init__(self, path: Path, changes: Sequence[MergedChange]) -> None:
+        self._path = path
+        self._changes = tuple(changes)
+        self._open()
+
+    def _open(self) -> None:
+        self._reader: HistoryReader | None = None
+        self._told: set[tuple[Member, _Row]] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_path": self._path, "_changes": self._changes}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._open()
+
+    def close(self) -> None:
+        """Closes history, if it was opened here."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def __call__(self, after: Evaluated) -> Stepped:
+        """The step to what an image is now."""
+        if self._reader is None:
+            self._reader = HistoryReader(self._path)
+        step = self._step(self._reader, after)
+        told = replace(after, links=tuple(self._untold(after)))
+        return Stepped(told, step.causes, tuple(sorted(step.landed)))
+
+    def _step(self, reader: HistoryReader, after: Evaluated) -> Attributed:
+        last = reader.evaluation(after.key)
+        if last is None:
+            return Attributed(())
+        if after.facts.status != "ok":
+            if last.facts.status != "ok":
+                return Attributed(())
+            package = (after.facts.missing or (after.key.workload,))[0]
+            return Attributed((self._turned(reader, last, after, package, "unsolvable", None),))
+        sound = last if last.facts.status == "ok" else reader.last_solvable(after.key)
+        # The first evaluation that can be solved has nothing to be compared with.
+        step = Attributed(())
+        if sound is not None:
+            step = attribute(
+                _contents(reader, after),
+                after,
+                [change for change in self._changes if not _is_there(change, after.key)],
+                same_metadata=sound.snapshot.id == after.snapshot.id,
+            )
+        if last.facts.status == "ok":
+            return step
+        mended = self._turned(reader, last, after, after.key.workload, "solvable", 0)
+        return Attributed((*step.causes, mended), step.landed)
+
+    @staticmethod
+    def _turned(
+        reader: HistoryReader,
+        last: Evaluation,
+        after: Evaluated,
+        package: str,
+        change: Change,
+        delta: int | None,
+    ) -> Cause:
+        """That an image can be solved no more, or again: by its documents or by its repositories."""
+        kind: CauseKind = "distribution"
+        if last.snapshot.id == after.snapshot.id:
+            kind = "configuration"
+        elif change == "unsolvable" and package in after.facts.missing:
+            # Newly asked for, it was not there to be had before either.
+            asked = reader.requests(after.key)
+            kind = "distribution" if package in asked else "configuration"
+        return Cause(package, change, None, None, delta, 0, kind)
+
+    def _untold(self, after: Evaluated) -> Iterator[Link]:
+        """The links of the members whose links were not the same in an image before."""
+        names = [f"{m.nevra.name}.{m.nevra.arch}" for m in after.members]
+        of_member: dict[int, list[Link]] = {}
+        for link in after.links:
+            of_member.setdefault(link.source, []).append(link)
+        for source, links in of_member.items():
+            row = tuple((x.capability, names[x.target], x.kind) for x in links)
+            mark = (after.members[source], row)
+            if mark not in self._told:
+                self._told.add(mark)
+                yield from links
+
+
+def _contents(reader: HistoryReader, after: Evaluated) -> Contents:
+    """What the image was; its links only where a package went, for nothing else needs them."""
+    before = reader.contents(after.key, links=False)
+    if Counter(_names(before.members)) - Counter(_names(after.members)):
+        return reader.contents(after.key)
+    return before
+
+
+def _names(members: Iterable[Member]) -> Iterator[str]:
+    return (member.nevra.name for member in members)
+
+
+def _is_there(change: MergedChange, key: ImageKey) -> bool:
+    return any(e.key == key and e.landed_run is not None for e in change.effects)
