@@ -38,7 +38,7 @@ def track(form: str, places: Places) -> int:
     """
     from bot.distro import Cache
     from bot.objectives import track_to_json
-    from bot.objectives.track import track as track_images
+    from bot.objectives.tracking import track as track_images
 
     configuration = places.configuration()
     with _history(places) as history, _progress() as progress:

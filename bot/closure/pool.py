@@ -173,9 +173,7 @@ class Pool:
 
     # -- solving --------------------------------------------------------------------------------
 
-    def _solve(
-        self, request: ImageRequest, settled: Callable[[Closure], bool] | None
-    ) -> Closure:
+    def _solve(self, request: ImageRequest, settled: Callable[[Closure], bool] | None) -> Closure:
         stage = self._stage
         placeholders = [p.name for p in request.placeholders]
         # Placeholders are asked for by being there; what has their name would be the same again.

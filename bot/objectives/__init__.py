@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bot.objectives.attribution import Attributed, attribute
-    from bot.objectives.evaluate import evaluated
+    from bot.objectives.evaluation import Measures, evaluate, itself
     from bot.objectives.graph import Graph, Leaving
     from bot.objectives.jsonform import (
         cause_json,
@@ -24,20 +24,22 @@ if TYPE_CHECKING:
     )
     from bot.objectives.now import objectives_now
     from bot.objectives.standing import Standing, judged, standings, states, trend
-    from bot.objectives.track import Tracked, TrackedImage
+    from bot.objectives.tracking import Tracked, TrackedImage, track
 
 _HOMES = {
     "Attributed": "attribution",
     "Graph": "graph",
     "Leaving": "graph",
+    "Measures": "evaluation",
     "Standing": "standing",
-    "Tracked": "track",
-    "TrackedImage": "track",
+    "Tracked": "tracking",
+    "TrackedImage": "tracking",
     "attribute": "attribution",
     "cause_json": "jsonform",
-    "evaluated": "evaluate",
+    "evaluate": "evaluation",
     "evaluation_json": "jsonform",
     "facts_json": "jsonform",
+    "itself": "evaluation",
     "judged": "standing",
     "objectives_now": "now",
     "objectives_to_json": "jsonform",
@@ -45,6 +47,7 @@ _HOMES = {
     "standings": "standing",
     "states": "standing",
     "step_json": "jsonform",
+    "track": "tracking",
     "track_to_json": "jsonform",
     "trend": "standing",
 }
@@ -53,14 +56,16 @@ __all__ = [
     "Attributed",
     "Graph",
     "Leaving",
+    "Measures",
     "Standing",
     "Tracked",
     "TrackedImage",
     "attribute",
     "cause_json",
-    "evaluated",
+    "evaluate",
     "evaluation_json",
     "facts_json",
+    "itself",
     "judged",
     "objectives_now",
     "objectives_to_json",
@@ -77,4 +82,6 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{home}"), name)
+    # No module has the name of what it holds: importing it would put it in that one's place.
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return value

@@ -27,7 +27,7 @@ class Graph:
         self.roots = [i for i, member in enumerate(members) if member.requested]
         self._from: list[list[Link]] = [[] for _ in members]
         self._to: list[list[Link]] = [[] for _ in members]
-        for link in sorted(links, key=lambda link: (link.target, link.capability, link.kind)):
+        for link in links:
             self._from[link.source].append(link)
             self._to[link.target].append(link)
 
@@ -57,7 +57,10 @@ class Graph:
         current = root
         while current != target:
             left = distances[current] - 1
-            link = next(x for x in self._from[current] if distances.get(x.target) == left)
+            link = min(
+                (x for x in self._from[current] if distances.get(x.target) == left),
+                key=_by_target,
+            )
             chain.append(link)
             current = link.target
         return tuple(chain)
@@ -128,6 +131,10 @@ class Graph:
                     seen.add(link.target)
                     path.append((link.target, iter(self._from[link.target])))
         return order
+
+
+def _by_target(link: Link) -> tuple[int, str, str]:
+    return link.target, link.capability, link.kind
 
 
 def _common(first: int, second: int, above: Mapping[int, int], order: Mapping[int, int]) -> int:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from bot.check.objectives import applies
 from bot.distro import Cache, Configuration, ObjectiveDocument, image_keys
 from bot.model import ImageKey
-from bot.objectives.evaluate import Failed, Known, Unchanged, evaluate
+from bot.objectives.evaluation import Failed, Known, evaluate, itself
+from bot.objectives.solving import Noted, Unchanged
 from bot.objectives.standing import Standing, judged, states
 from bot.store.history import ClosureFacts, History
 
@@ -41,12 +42,14 @@ def objectives_now(
     figures: dict[ImageKey, ClosureFacts] = {}
     names: dict[ImageKey, frozenset[str]] = {}
     failed: dict[str, None] = {}
-    for found in evaluate(configuration, keys, cache, known, offline=offline):
+    for found in evaluate(configuration, keys, cache, known, then=itself, offline=offline):
         for one in found:
             if isinstance(one, Failed):
                 failed[str(one.error)] = None
                 unknown = ClosureFacts("unsolvable", None, None, None)
                 figures.update(dict.fromkeys(one.keys, unknown))
+            elif isinstance(one, Noted):
+                failed[one.text] = None
             elif isinstance(one, Unchanged):
                 figures[one.key] = last[one.key].facts
             else:

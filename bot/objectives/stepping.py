@@ -15,7 +15,7 @@ from bot.store.history import (
     Contents,
     Evaluated,
     Evaluation,
-    HistoryReader,
+    ImageQueries,
     Link,
     Member,
     MergedChange,
@@ -49,7 +49,7 @@ class Stepping:
         self._open()
 
     def _open(self) -> None:
-        self._reader: HistoryReader | None = None
+        self._reader: ImageQueries | None = None
         self._told: set[tuple[Member, _Row]] = set()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -68,12 +68,12 @@ class Stepping:
     def __call__(self, after: Evaluated) -> Stepped:
         """The step to what an image is now."""
         if self._reader is None:
-            self._reader = HistoryReader(self._path)
+            self._reader = ImageQueries(self._path)
         step = self._step(self._reader, after)
         told = replace(after, links=tuple(self._untold(after)))
         return Stepped(told, step.causes, tuple(sorted(step.landed)))
 
-    def _step(self, reader: HistoryReader, after: Evaluated) -> Attributed:
+    def _step(self, reader: ImageQueries, after: Evaluated) -> Attributed:
         last = reader.evaluation(after.key)
         if last is None:
             return Attributed(())
@@ -99,20 +99,20 @@ class Stepping:
 
     @staticmethod
     def _turned(
-        reader: HistoryReader,
+        reader: ImageQueries,
         last: Evaluation,
         after: Evaluated,
         package: str,
         change: Change,
         delta: int | None,
     ) -> Cause:
-        """That an image can be solved no more, or again: by its documents or by its repositories."""
+        """That an image can be solved no more, or again, and what did it."""
         kind: CauseKind = "distribution"
         if last.snapshot.id == after.snapshot.id:
             kind = "configuration"
         elif change == "unsolvable" and package in after.facts.missing:
             # Newly asked for, it was not there to be had before either.
-            asked = reader.requests(after.key)
+            asked = reader.contents(after.key, links=False).requests
             kind = "distribution" if package in asked else "configuration"
         return Cause(package, change, None, None, delta, 0, kind)
 
@@ -130,7 +130,7 @@ class Stepping:
                 yield from links
 
 
-def _contents(reader: HistoryReader, after: Evaluated) -> Contents:
+def _contents(reader: ImageQueries, after: Evaluated) -> Contents:
     """What the image was; its links only where a package went, for nothing else needs them."""
     before = reader.contents(after.key, links=False)
     if Counter(_names(before.members)) - Counter(_names(after.members)):

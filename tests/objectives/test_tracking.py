@@ -12,7 +12,7 @@ from bot.errors import UsageError
 from bot.model import ImageKey
 from bot.objectives import objectives_now, standings, track_to_json
 from bot.objectives.importing import import_content_resolver
-from bot.objectives.track import track
+from bot.objectives.tracking import track
 from bot.store.history import History, open_history
 from tests.benchmarks.content_resolver_tree import Tree, write_packages, write_tree
 

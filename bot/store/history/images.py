@@ -92,8 +92,20 @@ class ImageQueries(Reading):
     def evaluation(self, key: ImageKey, at: str | None = None) -> Evaluation | None:
         """What an image was at a time: its last evaluation until then, or null."""
         found = self._placed(key, at)
-        if found is None:
-            return None
+        return None if found is None else self._evaluation(*found)
+
+    def last_solvable(self, key: ImageKey) -> Evaluation | None:
+        """The last evaluation of an image that could be solved, or null."""
+        rows = self.rows(
+            "select images.id, max(evaluations.run) as run from images"
+            " join evaluations on evaluations.image = images.id"
+            " join closures on closures.id = evaluations.closure and closures.status = 'ok'"
+            f" where {_IS_KEY} group by images.id",
+            key_values(key),
+        )
+        return self._evaluation(rows[0]["id"], rows[0]["run"]) if rows else None
+
+    def _evaluation(self, image: int, run: int) -> Evaluation:
         rows = self.rows(
             f"select evaluations.run, runs.started, evaluations.closure,"
             f" snapshots.digest as snapshot_digest, snapshots.repositories,"
@@ -102,7 +114,7 @@ class ImageQueries(Reading):
             " join snapshots on snapshots.id = evaluations.snapshot"
             " join closures on closures.id = evaluations.closure"
             " where evaluations.image = ? and evaluations.run = ?",
-            found,
+            [image, run],
         )
         row = rows[0]
         return Evaluation(
@@ -235,7 +247,8 @@ class ImageQueries(Reading):
             f" where {_THERE}",
             [image, run, run],
         )
-        found = sorted(((member_of(row), row["id"]) for row in rows), key=lambda pair: pair[0])
+        rows.sort(key=_order)
+        found = [(member_of(row), row["id"]) for row in rows]
         members = tuple(member for member, _ in found)
         asked = self.rows(
             "select closures.requests from evaluations join closures on closures.id = closure"
@@ -348,6 +361,11 @@ class ImageQueries(Reading):
         if not rows or rows[0]["run"] is None:
             return None
         return rows[0]["id"], rows[0]["run"]
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    """As members are sorted: by NEVRA."""
+    return row["name"], row["epoch"], row["version"], row["release"], row["arch"], row["id"]
 
 
 _SECONDS = "(julianday(runs.started) - 2440587.5) * 86400.0"

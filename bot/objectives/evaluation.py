@@ -12,7 +12,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from concurrent.futures import as_completed as finished
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from bot.distro import Cache, Configuration, Snapshot, image_request, open_snapshot
 from bot.errors import MinimizeError, SurroundingsError
@@ -184,7 +184,7 @@ def _solved(
         yield from _spread(executor, waiting)
 
 
-def _spread(executor: Executor, waiting: _Waiting) -> Iterator[list[T | Unchanged | Failed | Noted]]:
+def _spread(executor: Executor, waiting: _Waiting) -> Iterator[list[Any]]:
     # Interleaved, so that the processes do not wait for each other to parse the same metadata.
     places = list(dict.fromkeys((s.document.id, s.arch) for s, _ in waiting))
     ranked: dict[_Place, int] = dict.fromkeys(places, 0)
@@ -194,7 +194,7 @@ def _spread(executor: Executor, waiting: _Waiting) -> Iterator[list[T | Unchange
         order.append((ranked[place], places.index(place), snapshot, work))
         ranked[place] += 1
     order.sort(key=lambda item: item[:2])
-    futures: list[Future[list[T | Unchanged | Failed | Noted]]] = [
+    futures: list[Future[list[Any]]] = [
         executor.submit(_solve_there, snapshot, work) for _, _, snapshot, work in order
     ]
     for future in finished(futures):
@@ -233,14 +233,14 @@ class _Worker(Generic[T]):
         return found
 
 
-_THERE: list[_Worker[object]] = []
+_THERE: list[_Worker[Any]] = []
 
 
-def _begin(worker: _Worker[object]) -> None:
+def _begin(worker: _Worker[Any]) -> None:
     """Starts a process of its own: nothing there makes rings worth collecting, and it ends soon."""
     gc.disable()
     _THERE.append(worker)
 
 
-def _solve_there(snapshot: Snapshot, work: Sequence[Task]) -> list[object]:
+def _solve_there(snapshot: Snapshot, work: Sequence[Task]) -> list[Any]:
     return _THERE[0].solve_all(snapshot, work)

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from bot.distro import Cache, Configuration, image_keys
 from bot.errors import SurroundingsError
 from bot.model import ImageKey
-from bot.objectives.attribution import Attributed, attribute
-from bot.objectives.evaluate import Failed, Known, Outcome, Unchanged, evaluate
+from bot.objectives.evaluation import Failed, Known, Measures, evaluate
+from bot.objectives.solving import Noted, Unchanged
 from bot.objectives.standing import Standing, headings, judged, states
-from bot.store.history import (
-    Cause,
-    Contents,
-    Evaluated,
-    Evaluation,
-    History,
-    MergedChange,
-    Moved,
-    Same,
-)
+from bot.objectives.stepping import Stepped, Stepping
+from bot.store.history import Cause, Contents, Evaluation, History, MergedChange, Moved, Same
 
 # A pull request that was merged longer ago explains no step of today.
 REMEMBERED_DAYS = 120
@@ -40,7 +32,11 @@ class TrackedImage:
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """What a run came to. `failed` are sentences about images that could not be evaluated."""
+    """What a run came to.
+
+    `failed` are sentences about images that could not be evaluated, `notes` about what could not
+    be measured of others.
+    """
 
     run: int
     images: tuple[TrackedImage, ...]
@@ -49,6 +45,7 @@ class Tracked:
     solved: int
     failed: tuple[str, ...] = ()
     changes: dict[int, MergedChange] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def track(
@@ -56,6 +53,7 @@ def track(
     history: History,
     cache: Cache,
     *,
+    measures: Measures | None = None,
     processes: int | None = None,
     offline: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -68,10 +66,18 @@ def track(
     with _alone(history):
         tracker = _Tracker(history, len(keys), progress or _silent)
         known = Known(history.inputs(), history.closure_digests())
-        for found in evaluate(
-            configuration, keys, cache, known, processes=processes, offline=offline
-        ):
-            tracker.take(found)
+        with closing(Stepping(history.store.path, tuple(tracker.changes.values()))) as stepping:
+            for found in evaluate(
+                configuration,
+                keys,
+                cache,
+                known,
+                then=stepping,
+                measures=measures,
+                processes=processes,
+                offline=offline,
+            ):
+                tracker.take(found)
         return tracker.finish(configuration, keys)
 
 
@@ -84,14 +90,14 @@ class _Tracker:
         self._before = history.latest_evaluations()
         since = datetime.now(UTC) - timedelta(days=REMEMBERED_DAYS)
         changes = history.waiting_changes(since.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
-        self._changes = {change.id: change for change in changes}
+        self.changes = {change.id: change for change in changes}
         self._causes: dict[ImageKey, tuple[Cause, ...]] = {}
-        self._moved: set[ImageKey] = set()
         self._names: dict[ImageKey, frozenset[str]] = {}
         self._failed: dict[str, None] = {}
+        self._notes: dict[str, None] = {}
         self._run = history.recorder.begin_run()
 
-    def take(self, found: Sequence[Outcome]) -> None:
+    def take(self, found: Sequence[Stepped | Unchanged | Failed | Noted]) -> None:
         """Keeps some outcomes, in one transaction."""
         kept: list[Same | Moved] = []
         landed: list[tuple[int, ImageKey]] = []
@@ -101,44 +107,24 @@ class _Tracker:
                 self._failed[f"{', '.join(places)}: {one.error}"] = None
                 self._done += len(one.keys)
                 continue
+            if isinstance(one, Noted):
+                self._notes[one.text] = None
+                continue
             self._done += 1
             if isinstance(one, Unchanged):
                 self._solved += one.solved
                 kept.append(Same(one.key, one.snapshot, one.inputs))
                 continue
             self._solved += 1
-            step = self._step(one)
-            self._causes[one.key] = step.causes
-            self._moved.add(one.key)
-            self._names[one.key] = frozenset(member.nevra.name for member in one.members)
-            landed += [(change, one.key) for change in sorted(step.landed)]
-            kept.append(Moved(one, step.causes))
+            now = one.evaluated
+            self._causes[now.key] = one.causes
+            self._names[now.key] = frozenset(member.nevra.name for member in now.members)
+            landed += [(change, now.key) for change in one.landed]
+            kept.append(Moved(now, one.causes))
         self._history.recorder.record(self._run, kept)
         if landed:
             self._history.recorder.record_landed(self._run, landed)
         self._progress(self._done, self._total)
-
-    def _step(self, after: Evaluated) -> Attributed:
-        last = self._before.get(after.key)
-        if last is None:
-            return Attributed(())
-        if after.facts.status != "ok":
-            if last.facts.status != "ok":
-                return Attributed(())
-            package = (after.facts.missing or (after.key.workload,))[0]
-            return Attributed((Cause(package, "unsolvable", None, None, None, 0, "distribution"),))
-        before = self._history.contents(after.key)
-        changes = [c for c in self._changes.values() if not _is_there(c, after.key)]
-        # The first evaluation that can be solved has nothing to be compared with.
-        step = (
-            attribute(before, after, changes, same_metadata=last.snapshot.id == after.snapshot.id)
-            if before.members
-            else Attributed(())
-        )
-        if last.facts.status == "ok":
-            return step
-        mended = Cause(after.key.workload, "solvable", None, None, 0, 0, "distribution")
-        return Attributed((*step.causes, mended), step.landed)
 
     def finish(self, configuration: Configuration, keys: Sequence[ImageKey]) -> Tracked:
         """Keeps the objectives, ends the run, and says what it came to."""
@@ -168,7 +154,8 @@ class _Tracker:
             {o.id: o.name for o in configuration.objectives.values()},
             self._solved,
             tuple(self._failed),
-            self._changes,
+            self.changes,
+            tuple(self._notes),
         )
 
     def _names_of(self, key: ImageKey) -> frozenset[str]:
@@ -181,10 +168,6 @@ class _Tracker:
 
 def _silent(done: int, total: int) -> None:
     """The progress that nobody sees."""
-
-
-def _is_there(change: MergedChange, key: ImageKey) -> bool:
-    return any(e.key == key and e.landed_run is not None for e in change.effects)
 
 
 @contextmanager
