@@ -73,6 +73,7 @@ __all__ = [
     "standings",
     "states",
     "step_json",
+    "track",
     "track_to_json",
     "trend",
 ]
