@@ -116,13 +116,32 @@ def cause_json(cause: Cause, changes: Mapping[int, MergedChange]) -> Json:
             "to": cause.after,
             "mover": cause.mover,
             "chain": [dict(edge) for edge in cause.chain or ()],
-            "pull_request": None if change is None else _pull_request_json(change),
+            "pull_request": _pull_request_json(change),
+            "commit": _commit_json(change),
         },
     }
 
 
-def _pull_request_json(change: MergedChange) -> Json:
+def _commit_json(change: MergedChange | None) -> Json | None:
+    """Which commit it was that came without a pull request; of a private one only that."""
+    if change is None or change.number is not None:
+        return None
+    values = {
+        "forge": change.forge,
+        "repository": change.repository,
+        "commit": change.commit_sha,
+        "branch": change.branch,
+        "title": change.title,
+        "url": change.url,
+    }
+    told = dict.fromkeys(values) if change.private else values
+    return {**told, "private": change.private}
+
+
+def _pull_request_json(change: MergedChange | None) -> Json | None:
     """Which pull request it was; of a private one only that it was one."""
+    if change is None or change.number is None:
+        return None
     known = ("forge", "repository", "number", "title", "url")
     told = {name: None if change.private else getattr(change, name) for name in known}
     return {**told, "private": change.private}

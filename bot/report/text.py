@@ -12,6 +12,7 @@ from rich.text import Text
 from bot.model import CheckResult
 from bot.report.answers import fitted, show
 from bot.report.blocks import Block, Bullets, Detail, Graph, Paragraph, Table
+from bot.report.causes import blame_url, blame_words, chain_words, change_words
 from bot.report.document import document
 from bot.report.headline import metric_text
 from bot.report.phrase import Phrase, visible
@@ -83,26 +84,47 @@ def print_objectives(value: Json, console: Console) -> None:
 
 
 def print_track(value: Json, console: Console) -> None:
-    """CONTRACT's `track` object: each image that moved, and which packages moved it."""
+    """CONTRACT's `track` object: each image that moved, which packages moved it, who it was."""
     console = fitted(console)
+    new = [image for image in value["images"] if image["before"] is None]
     moved = [image for image in value["images"] if image["steps"]]
     for image in moved:
-        before, after = image["before"], image["after"]
-        was, now = ((side or {}).get("installed_size") for side in (before, after))
-        change = f"{format_size(was)} \N{RIGHTWARDS ARROW} {format_size(now)}"
-        if was is not None and now is not None:
-            change += f" ({format_delta(now - was)})"
-        show(console, _image(image) + Text(f": {change}", style="bold"))
-        table = _rich_table(("Package", "Change"), {1})
-        for step in image["steps"]:
-            table.add_row(Text(visible(step["package"])), Text(format_delta(step["delta"])))
-        show(console, table)
-        console.print()
-    still = len(value["images"]) - len(moved)
-    show(console, Text(f"{plural(len(moved), 'image')} moved, {format_count(still)} did not."))
+        _print_moved(image, console)
+    counts = [f"{plural(len(moved), 'image')} moved"] if moved or len(new) < _all(value) else []
+    counts += [f"{format_count(len(new))} first seen"] if new else []
+    still = _all(value) - len(moved) - len(new)
+    counts += [f"{format_count(still)} did not"] if still or not new else []
+    show(console, Text(", ".join(counts) + "."))
     if value["objectives"]:
         console.print()
         print_objectives(value, console)
+
+
+def _all(value: Json) -> int:
+    return len(value["images"])
+
+
+def _print_moved(image: Json, console: Console) -> None:
+    before, after = image["before"], image["after"]
+    was, now = ((side or {}).get("installed_size") for side in (before, after))
+    change = f"{format_size(was)} \N{RIGHTWARDS ARROW} {format_size(now)}"
+    if was is not None and now is not None:
+        change += f" ({format_delta(now - was)})"
+    show(console, _image(image) + Text(f": {change}", style="bold"))
+    table = _rich_table(("Package", "Change", "What", "Who", "Through"), {1})
+    for step in image["steps"]:
+        about = step["cause"]
+        url = blame_url(about)
+        who = Text(visible(blame_words(about), 200), style=f"link {url}" if url else "")
+        table.add_row(
+            Text(visible(step["package"])),
+            Text(format_delta(step["delta"])),
+            Text(visible(change_words(about))),
+            who,
+            Text(visible(chain_words(about["chain"]), 200), style="dim"),
+        )
+    show(console, table)
+    console.print()
 
 
 def _print_block(block: Block, console: Console) -> None:

@@ -14,9 +14,10 @@ from aiohttp.typedefs import Handler
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bot.report import format_delta, format_size
+from bot.report.causes import chain_words
 from bot.web import answers, links
 from bot.web.answers import Answer, Archive
-from bot.web.answers.causes import chain_words, in_words
+from bot.web.answers.causes import in_words
 from bot.web.measures import measure, metric_words
 from bot.web.private import opened
 from bot.web.questions import Question

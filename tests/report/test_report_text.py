@@ -26,6 +26,7 @@ from bot.report import (
     print_what_if,
     print_why,
 )
+from bot.report.causes import blame_words
 
 
 def printed(function, value, terminal=False):
@@ -160,18 +161,58 @@ def test_objectives_show_value_limit_and_trend():
         assert word in text
 
 
+CAUSE = {
+    "kind": "pull request",
+    "change": "came",
+    "mover": "nginx-0:2-1.x86_64",
+    "chain": [{"from": "nginx-0:2-1.x86_64", "capability": "perl", "to": "perl-4:5-1.x86_64"}],
+    "pull_request": {"repository": "o/r", "number": 7, "url": "https://f/7", "private": False},
+    "commit": None,
+}
+
+
 def test_track_names_the_package_that_moved_an_image():
     image = {
         **KEY,
         "before": {"installed_size": 1_000_000},
         "after": {"installed_size": 1_200_000},
-        "steps": [{"package": "openssl-libs", "delta": 200_000, "cause": {}}],
+        "steps": [{"package": "perl", "delta": 200_000, "cause": CAUSE}],
     }
     still = {**KEY, "arch": "s390x", "before": {}, "after": {}, "steps": []}
     text = printed(print_track, {"images": [image, still], "objectives": []})
     assert "1 MB → 1.2 MB (+200 kB)" in text
-    assert "openssl-libs" in text
+    for word in ("perl", "came", "pull request o/r#7", "nginx → perl"):
+        assert word in text
     assert "1 image moved, 1 did not." in text
+
+
+def test_track_says_of_a_first_run_that_images_are_first_seen():
+    first = {**KEY, "before": None, "after": {}, "steps": []}
+    assert printed(print_track, {"images": [first], "objectives": []}) == "1 first seen.\n"
+    again = {**first, "before": {}}
+    text = printed(print_track, {"images": [first, again], "objectives": []})
+    assert text == "0 images moved, 1 first seen, 1 did not.\n"
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({}, "pull request o/r#7"),
+        ({"pull_request": {"private": True}}, "a private pull request"),
+        ({"pull_request": None, "kind": "distribution"}, "the distribution"),
+        (
+            {
+                "pull_request": None,
+                "commit": {
+                    "repository": "o/r", "commit": "a" * 40, "branch": "main", "private": False,
+                },
+            },
+            "commit aaaaaaaaaaaa pushed to main of o/r",
+        ),
+    ],
+)  # fmt: skip
+def test_who_it_was_is_said_in_words(about, words):
+    assert blame_words({**CAUSE, **about}) == words
 
 
 def test_a_terminal_is_not_steered_by_foreign_text(samples):

@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bot.report.causes import blame_url, blame_words, cause_words, chain_words
 from bot.web.links import image_url, key_of, package_url
 from bot.web.tables import Column, Row, Table
 
 Json = dict[str, Any]
-_CHANGES = {
-    "came": "came",
-    "went": "left",
-    "changed": "changed",
-    "unsolvable": "made it unsolvable",
-    "solvable": "made it solvable again",
-}
 
 
 def largest(step: Mapping[str, Any]) -> Json | None:
@@ -34,21 +28,6 @@ def in_words(step: Mapping[str, Any]) -> str:
     return f"{cause_words(cause)}{more}"
 
 
-def cause_words(cause: Mapping[str, Any]) -> str:
-    """`perl came (pull request o/r#7)`."""
-    about = cause["cause"]
-    change = _CHANGES.get(about["change"], about["change"])
-    return f"{cause['package']} {change} ({blame(about)})"
-
-
-def blame(about: Mapping[str, Any]) -> str:
-    """Who it was: a pull request, the distribution, the configuration."""
-    pull = about["pull_request"]
-    if pull and pull["private"]:
-        return "a private pull request"
-    return f"pull request {pull['repository']}#{pull['number']}" if pull else about["kind"]
-
-
 def steps_table(steps: Sequence[Json]) -> Table:
     """An image's steps, each with its largest cause; the pull request that it was is linked."""
     columns = (
@@ -61,10 +40,9 @@ def steps_table(steps: Sequence[Json]) -> Table:
 
 
 def step_url(step: Row) -> str | None:
-    """The pull request that a step's largest cause is laid to."""
+    """The pull request or commit that a step's largest cause is laid to."""
     cause = largest(step)
-    pull = cause["cause"]["pull_request"] if cause else None
-    return safe_url(pull) if pull else None
+    return blame_url(cause["cause"]) if cause else None
 
 
 def cause_rows(steps: Iterable[Mapping[str, Any]]) -> list[Json]:
@@ -77,22 +55,13 @@ def cause_rows(steps: Iterable[Mapping[str, Any]]) -> list[Json]:
             "package": cause["package"],
             "delta": cause["delta"],
             **{n: cause["cause"][n] for n in ("change", "kind", "mover", "from", "to")},
-            "by": blame(cause["cause"]),
-            "url": (cause["cause"]["pull_request"] or {}).get("url"),
+            "by": blame_words(cause["cause"]),
+            "url": blame_url(cause["cause"]),
             "chain": chain_words(cause["cause"]["chain"]),
         }
         for step in steps
         for cause in step["steps"]
     ]
-
-
-def chain_words(chain: Iterable[Mapping[str, str]]) -> str:
-    """A chain in one line: `nginx → perl → libperl5.36`, by name."""
-    edges = list(chain)
-    if not edges:
-        return ""
-    names = [edges[0]["from"], *(edge["to"] for edge in edges)]
-    return " \N{RIGHTWARDS ARROW} ".join(name.rsplit("-", 2)[0] for name in names)
 
 
 def causes_table(caption: str, rows: list[Json], *, with_image: bool) -> Table:

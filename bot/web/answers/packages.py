@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from bot.objectives import Graph
+from bot.report.causes import chain_words
 from bot.store.history.surface import Usage
 from bot.web.answers.answer import Answer, Archive
-from bot.web.answers.causes import chain_words, version
+from bot.web.answers.causes import version
 from bot.web.links import image_url, key_of, package_url
 from bot.web.questions import Question, missing
 from bot.web.tables import Column, Row, Table

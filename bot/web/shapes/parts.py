@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Outlook = Literal["met", "at risk", "broken", "unknown"]
 Status = Literal["ok", "unsolvable"]
 Change = Literal["came", "went", "changed", "unsolvable", "solvable"]
-CauseKind = Literal["pull request", "distribution", "configuration", "unknown"]
+CauseKind = Literal["pull request", "commit", "distribution", "configuration", "unknown"]
 
 
 class Shape(BaseModel):
@@ -91,6 +91,18 @@ class PullRequest(Shape):
     private: bool
 
 
+class Commit(Shape):
+    """A commit that was pushed without a pull request; all of a private one is null."""
+
+    forge: str | None
+    repository: str | None
+    commit: str | None
+    branch: str | None
+    title: str | None
+    url: str | None
+    private: bool
+
+
 class Blame(Shape):
     """Who or what it was; `mover` is the package whose change did it, `chain` the way to it."""
 
@@ -101,6 +113,7 @@ class Blame(Shape):
     mover: str | None
     chain: list[Edge]
     pull_request: PullRequest | None
+    commit: Commit | None
 
 
 class Cause(Shape):

@@ -1,0 +1,66 @@
+"""What moved an image, in words: from the JSON of a step's cause, for terminal, page and issue.
+
+Texts are plain and come from outside: whoever shows them escapes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Json = Mapping[str, Any]
+_CHANGES = {
+    "came": "came",
+    "went": "left",
+    "changed": "changed",
+    "unsolvable": "made it unsolvable",
+    "solvable": "made it solvable again",
+}
+_KINDS = {
+    "distribution": "the distribution",
+    "configuration": "the configuration",
+    "unknown": "not known",
+}
+
+
+def change_words(about: Json) -> str:
+    """What a package did: `came`, `left`, `changed`."""
+    return _CHANGES.get(about["change"], str(about["change"]))
+
+
+def blame_words(about: Json) -> str:
+    """Who it was: `pull request o/r#7`, `commit 1a2b3c4d5e6f pushed to main of o/r`, the
+    distribution, the configuration."""
+    pull, commit = about["pull_request"], about.get("commit")
+    if pull:
+        if pull.get("private"):
+            return "a private pull request"
+        return f"pull request {pull['repository']}#{pull['number']}"
+    if commit:
+        if commit["private"]:
+            return "a commit in a private repository"
+        return (
+            f"commit {commit['commit'][:12]} pushed to {commit['branch']} of {commit['repository']}"
+        )
+    return _KINDS.get(about["kind"], str(about["kind"]))
+
+
+def blame_url(about: Json) -> str | None:
+    """The address of the pull request or commit, if it is one of the web."""
+    url = str((about["pull_request"] or about.get("commit") or {}).get("url") or "")
+    return url if url.startswith(("https://", "http://")) else None
+
+
+def chain_words(chain: Iterable[Mapping[str, str]]) -> str:
+    """A chain in one line: `nginx → perl → libperl5.36`, by name."""
+    edges = list(chain)
+    if not edges:
+        return ""
+    names = [edges[0]["from"], *(edge["to"] for edge in edges)]
+    return " \N{RIGHTWARDS ARROW} ".join(name.rsplit("-", 2)[0] for name in names)
+
+
+def cause_words(cause: Json) -> str:
+    """`perl came (pull request o/r#7)`."""
+    about = cause["cause"]
+    return f"{cause['package']} {change_words(about)} ({blame_words(about)})"
