@@ -1,0 +1,178 @@
+"""The table of permissions on both APIs: roles as the forge gives them, at that moment.
+
+tests/engine/test_permission_table.py has each cell by itself; here each cell comes as a signed
+delivery of a forge that is real to the bot, and the role from its API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.chat import COMMANDS
+from bot.demo.forge import LocalForge, Pull, Repository
+from bot.demo.forge.gitlab import shapes
+from bot.engine import Dispatcher
+from bot.forge import ROLES, GitHub
+from bot.forge.github_app import AppAuth
+from bot.forge.gitlab import GitLab
+from bot.settings import ForgeSettings
+from bot.store import CheckRecord, Store, open_store
+from tests.engine.conftest import settings_in
+from tests.engine.test_permission_table import LINES, LOWEST, Recorder
+
+KINDS = ("github", "gitlab")
+NOWHERE = "http://127.0.0.1:9/hook"
+
+
+@dataclass
+class World:
+    local: LocalForge
+    repository: Repository
+    forge: Any
+    store: Store
+    engine: Recorder
+    dispatcher: Dispatcher
+
+    async def pull(self, whose: str, source: str) -> Pull:
+        """A pull request of ann's or zoe's, from a fork of theirs or from a branch."""
+        author = "ann" if whose == "own" else "zoe"
+        head = self.repository
+        if source == "fork":
+            head = self.local.add_repository(f"{author}/nginx", parent=self.repository)
+        name = f"{whose}-{source}"
+        self.local.commit(head, name, {"nginx.spec": f"# {name}\n"}, name, start="main")
+        from_fork = head if source == "fork" else None
+        return await self.local.open_pull(
+            self.repository, name, user=author, title=name, head_repository=from_fork
+        )
+
+    async def say(self, pull: Pull, text: str, *, running: bool) -> str:
+        """What became of a command of ann's: its outcome as it is kept."""
+        path = self.repository.gitlab_path or self.repository.full_name
+        with self.store.writing() as db:
+            db.execute("delete from checks")
+            db.execute("delete from commands")
+        self.store.add_check(
+            CheckRecord(
+                f"c{pull.number}",
+                self.forge.name,
+                path,
+                pull.number,
+                pull.head_sha,
+                base_ref="main",
+                created="2026-01-01T00:00:00Z",
+                open=running,
+            )
+        )
+        before = len(self.local.deliveries)
+        await self.local.comment(pull, text, user="ann")
+        for delivery in self.local.deliveries[before:]:
+            headers = {name.lower(): value for name, value in delivery.headers.items()}
+            self.store.add_deliveries([self.forge.accept(headers, delivery.body)])
+        await self.dispatcher.handle_new()
+        return ",".join(row["outcome"] for row in self.store.rows("select outcome from commands"))
+
+
+@asynccontextmanager
+async def world(where: Path, kind: str) -> AsyncIterator[World]:
+    async with LocalForge(where / "forge") as local:
+        repository = local.add_repository("rpms/nginx")
+        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        for user in ("ann", "zoe"):
+            local.add_user(user)
+        fields: dict[str, Any] = {"type": kind, "webhook_secrets": [{"env": "X"}]}
+        forge: GitHub | GitLab
+        if kind == "github":
+            app = local.add_app("minimize", hook_url=NOWHERE, secret="s3cret")
+            local.install(app, "rpms")
+            own = {"id": app.id, "private_key": {"env": "X"}}
+            made = ForgeSettings.model_validate({**fields, "api_url": local.api_url, "app": own})
+            credentials = (str(app.id), app.private_key)
+            forge = GitHub("gh", made, auth=AppAuth(), secrets=("s3cret",), app=credentials)
+        else:
+            local.set_role(repository, "minimize-bot", "write")
+            local.gitlab.add_hook(NOWHERE, "s3cret", events=("note",))
+            fields = {**fields, "api_url": local.url, "token": {"env": "X"}}
+            made = ForgeSettings.model_validate(fields)
+            token = local.token("minimize-bot")
+            forge = GitLab("gl", made, token=token, secrets=("s3cret",))
+        store, engine = open_store(where), Recorder()
+        recorder: Any = engine
+        forges: Any = {forge.name: forge}
+        dispatcher = Dispatcher(store, forges, recorder, settings_in(where))
+        yield World(local, repository, forge, store, engine, dispatcher)
+        await forge.close()
+        store.close()
+
+
+def asked_for_role(world: World, since: int) -> bool:
+    paths = [path for _, path, _ in world.local.requests[since:]]
+    return any("/collaborators/ann/permission" in p or "/members/all/" in p for p in paths)
+
+
+@pytest.mark.parametrize("source", ["fork", "branch"])
+@pytest.mark.parametrize("whose", ["own", "anothers"])
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_every_command(tmp_path: Path, kind: str, role: str, whose: str, source: str) -> None:
+    async with world(tmp_path, kind) as made:
+        pull = await made.pull(whose, source)
+        made.local.set_role(made.repository, "ann", role)
+        found, wanted = {}, {}
+        for name, command in COMMANDS.items():
+            since = len(made.local.requests)
+            found[name] = await made.say(pull, LINES[name], running=name == "cancel")
+            lowest = LOWEST[name][0 if whose == "anothers" else 1]
+            allowed = ROLES.index(role) >= ROLES.index(lowest)
+            wanted[name] = "taken" if allowed else "refused"
+            # Asked now, each time, and not at all where none is needed.
+            assert asked_for_role(made, since) is (command.who.role is not None), name
+        assert found == wanted
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_role_counts_from_the_moment_it_is_given_or_taken(tmp_path, kind: str) -> None:
+    async with world(tmp_path, kind) as made:
+        pull = await made.pull("anothers", "fork")
+        outcomes = []
+        for role in ("read", "triage", "none", "write"):
+            made.local.set_role(made.repository, "ann", role)
+            outcomes.append(await made.say(pull, "/minimize check", running=False))
+        assert outcomes == ["refused", "taken", "refused", "taken"]
+
+
+@pytest.mark.parametrize(
+    ("level", "role"),
+    [
+        (5, "read"),  # Minimal access: as a stranger to what is public
+        (10, "read"),  # Guest
+        (15, "read"),  # Planner
+        (20, "triage"),  # Reporter
+        (25, "triage"),  # a custom role built on Reporter, and Security Manager
+        (30, "write"),  # Developer
+        (40, "maintain"),  # Maintainer
+        (50, "admin"),  # Owner
+        (60, "admin"),  # Admin
+    ],
+)
+async def test_gitlabs_access_levels(tmp_path, monkeypatch, level: int, role: str) -> None:
+    plain = shapes.GitLabShapes.member
+
+    def member(self: Any, repository: Repository, user: Any) -> Any:
+        found = plain(self, repository, user)
+        return {**found, "access_level": level} if user.login == "ann" else found
+
+    monkeypatch.setattr(shapes.GitLabShapes, "member", member)
+    async with world(tmp_path, "gitlab") as made:
+        pull = await made.pull("anothers", "branch")
+        made.local.set_role(made.repository, "ann", "read")
+        outcome = await made.say(pull, "/minimize check", running=False)
+        assert outcome == ("taken" if ROLES.index(role) >= ROLES.index("triage") else "refused")
+        outcome = await made.say(pull, "/minimize allow", running=False)
+        assert outcome == ("taken" if ROLES.index(role) >= ROLES.index("write") else "refused")
