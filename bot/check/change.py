@@ -113,9 +113,14 @@ def _folder(path: str) -> str:
 def _changed_specs(
     git: GitRepository, merge_base: str, head: str, files: tuple[ChangedFile, ...]
 ) -> tuple[tuple[ChangedSpec, ...], tuple[str, ...]]:
-    problems: list[str] = []
-    before = _specs(git, merge_base, problems)
-    after = _specs(git, head, problems)
+    before, links_before = _specs(git, merge_base)
+    after, links_after = _specs(git, head)
+    changed = {path for file in files for path in (file.path, file.old_path) if path}
+    problems = [
+        f"{path} is a symbolic link: it was not evaluated."
+        # Others were there before, and are nothing of this change's.
+        for path in sorted((links_before | links_after) & changed)
+    ]
     found: dict[str, ChangedSpec] = {}
     for file in files:
         old, new = file.old_path or file.path, file.path
@@ -137,11 +142,11 @@ def _changed_specs(
                 itself=False,
                 beside=tuple(sorted(set(names))),
             )
-    return tuple(sorted(found.values(), key=lambda s: s.path)), tuple(dict.fromkeys(problems))
+    return tuple(sorted(found.values(), key=lambda s: s.path)), tuple(problems)
 
 
-def _specs(git: GitRepository, commit: str, problems: list[str]) -> set[str]:
-    """Paths of the regular spec files of one side; links are refused and said."""
+def _specs(git: GitRepository, commit: str) -> tuple[set[str], set[str]]:
+    """Paths of the regular spec files of one side, and of those that are links: refused."""
     if commit == WORKING_TREE:
         tracked = git.git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
         paths = {p.decode(errors="surrogateescape") for p in tracked.split(b"\0") if p}
@@ -152,8 +157,7 @@ def _specs(git: GitRepository, commit: str, problems: list[str]) -> set[str]:
         entries = [e for e in git.tree(commit) if e.path.endswith(".spec")]
         links = {e.path for e in entries if e.is_link}
         specs = {e.path for e in entries} - links
-    problems.extend(f"{p} is a symbolic link: it was not evaluated." for p in sorted(links))
-    return specs
+    return specs, links
 
 
 def _write(git: GitRepository, commit: str, tree: Path, paths: Iterable[str | None]) -> None:
