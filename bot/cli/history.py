@@ -29,20 +29,39 @@ def _history(places: Places) -> Iterator[History]:
 
 
 @click.command()
+@click.option(
+    "--layers",
+    is_flag=True,
+    help="Compose every image's layer, not only those whose layer an objective limits. Fetches"
+    " their packages, each once in the cache's life.",
+)
+@click.option(
+    "--headers",
+    is_flag=True,
+    help="Fetch packages' headers for sizes without documentation. Without it only files on this"
+    " machine and the cache are read.",
+)
 @formats("text", "json")
 @common
-def track(form: str, places: Places) -> int:
+def track(layers: bool, headers: bool, form: str, places: Places) -> int:
     """Evaluates every image and objective now, keeps the result, says what moved and who did it.
 
     Made for a timer: what did not change is not solved again.
     """
     from bot.distro import Cache
+    from bot.objectives import Measures
     from bot.objectives import track_to_json
     from bot.objectives.tracking import track as track_images
 
     configuration = places.configuration()
     with _history(places) as history, _progress() as progress:
-        tracked = track_images(configuration, history, Cache(places.cache), progress=progress)
+        tracked = track_images(
+            configuration,
+            history,
+            Cache(places.cache),
+            measures=Measures(layers=layers, headers=headers),
+            progress=progress,
+        )
     value = track_to_json(tracked)
     if form == "json":
         print_json(value)
@@ -50,6 +69,8 @@ def track(form: str, places: Places) -> int:
         from bot.report import print_track
 
         print_track(value, console())
+    for sentence in tracked.notes:
+        click.echo(f"note: {sentence}", err=True)
     for sentence in tracked.failed:
         click.echo(f"error: {sentence}", err=True)
     if tracked.failed:

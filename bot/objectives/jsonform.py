@@ -1,7 +1,7 @@
 """CONTRACT's `track` and `objectives` objects, and their parts for the pages.
 
 More than CONTRACT has: all of a side (figures, `evaluated`, `problems`, `missing`, `snapshot`) and
-of a cause; `run` and `failed`; of an objective `id`, `target_by`, `outlook`, `crosses`, `reason`.
+of a cause; `run`, `failed` and `notes`; of an objective `id`, `target_by`, `outlook`, `crosses`, `reason`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def track_to_json(tracked: Tracked) -> Json:
         ],
         "objectives": objectives_to_json(tracked.standings, tracked.names)["objectives"],
         "failed": list(tracked.failed),
+        "notes": list(tracked.notes),
     }
 
 

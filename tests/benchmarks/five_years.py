@@ -61,7 +61,8 @@ def seed_five_years(data: Path, *, images: int = 500, days: int = 1826, seed: in
                 )
                 _image(run, world, image, rolls)
         run(
-            "insert into objectives values (?, ?, 'd', ?, ?, '{}', 1, null)",
+            "insert into objectives (id, name, description, maintainer, workload, document,"
+            " first_run) values (?, ?, 'd', ?, ?, '{}', 1)",
             (
                 (f"objective-{n:03d}", f"objective {n}", f"m-{n % 20}", f"workload-{n:03d}")
                 for n in range(images // 2)

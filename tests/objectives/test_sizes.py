@@ -1,0 +1,132 @@
+"""What `minimize track` measures beyond metadata: sizes without documentation, layers."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bot.closure import open_pool
+from bot.distro import Cache, image_request, open_snapshot
+from bot.image import layer_size
+from bot.model import Closure, ImageKey
+from bot.objectives import Measures, Tracked, track
+from bot.store.history import History, open_history
+from tests.check.tiny import DOCUMENTS, Bench, make_repositories, workload
+
+LIMITED = ImageKey("limited", "minimal", "repo", "x86_64")
+OTHER = ImageKey("other", "minimal", "repo", "x86_64")
+OBJECTIVE = """
+document: minimize-objective
+version: 1
+data:
+  name: small
+  description: d
+  maintainer: m
+  workload: limited
+  architectures: [x86_64]
+  limits: {layer_size: 1 MB}
+"""
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("sizes")
+    make_repositories(root)
+    return root
+
+
+@pytest.fixture
+def bench(tmp_path: Path, published: Path) -> Bench:
+    repositories = tmp_path / "repositories"
+    shutil.copytree(published, repositories)
+    made = Bench(tmp_path, repositories)
+    for id_, text in DOCUMENTS.items():
+        made.document(id_, text)
+    made.document("limited", workload("tool"))
+    made.document("other", workload("perl"))
+    made.document("small", OBJECTIVE)
+    return made
+
+
+@pytest.fixture
+def history(tmp_path: Path):
+    opened = open_history(tmp_path / "data")
+    yield opened
+    opened.close()
+    opened.store.close()
+
+
+def run(bench: Bench, history: History, measures: Measures | None = None) -> Tracked:
+    cache = Cache(bench.root / "cache")
+    return track(bench.configuration(), history, cache, measures=measures, processes=1)
+
+
+def closure(bench: Bench, key: ImageKey) -> Closure:
+    configuration, cache = bench.configuration(), Cache(bench.root / "cache")
+    snapshot = open_snapshot(configuration.repositories[key.repository], key.arch, cache)
+    return open_pool(snapshot, cache).solve(image_request(configuration, key))
+
+
+def test_a_layer_that_an_objective_limits_is_composed_and_held_against_it(
+    bench: Bench, history: History
+) -> None:
+    tracked = run(bench, history)
+    facts = {image.key: image.after.facts for image in tracked.images}
+    composed = layer_size(closure(bench, LIMITED), Cache(bench.root / "cache"))
+    assert composed is not None
+    assert facts[LIMITED].layer_size == composed.gzip > 0
+    assert facts[OTHER].layer_size is None
+    (standing,) = tracked.standings
+    assert (standing.state.value, standing.state.met) == (composed.gzip, True)
+    # Nothing is composed again, and the value stays.
+    again = run(bench, history)
+    assert again.solved == 0
+    assert again.standings[0].state.value == composed.gzip
+
+
+def test_with_layers_every_image_has_one(bench: Bench, history: History) -> None:
+    run(bench, history)
+    tracked = run(bench, history, Measures(layers=True))
+    assert all(image.after.facts.layer_size for image in tracked.images)
+    # What is only better known has not moved.
+    assert not any(image.causes for image in tracked.images)
+
+
+def test_sizes_without_documentation_are_read_from_files_at_hand(
+    bench: Bench, history: History
+) -> None:
+    facts = {image.key: image.after.facts for image in run(bench, history).images}
+    for key in (LIMITED, OTHER):
+        # None of these packages has documentation.
+        assert facts[key].installed_size_nodocs == facts[key].installed_size is not None
+        members = history.contents(key).members
+        assert all(m.installed_size_nodocs is not None for m in members)
+
+
+def test_a_layer_that_cannot_be_composed_is_null_said_and_tried_again(
+    bench: Bench, history: History
+) -> None:
+    (gone,) = (bench.repositories / "x86_64").rglob("tool-1-1.x86_64.rpm")
+    content = gone.read_bytes()
+    gone.unlink()
+    tracked = run(bench, history)
+    assert tracked.failed == ()
+    assert any("limited x86_64: the layer was not composed" in note for note in tracked.notes)
+    assert [s.state.met for s in tracked.standings] == [None]
+    assert {i.key: i.after.facts.layer_size for i in tracked.images}[LIMITED] is None
+    gone.write_bytes(content)
+    mended = run(bench, history)
+    assert mended.solved == 1
+    assert mended.notes == ()
+    assert [s.state.met for s in mended.standings] == [True]
+
+
+def test_a_repository_of_metadata_alone_leaves_sizes_null(bench: Bench, history: History) -> None:
+    (bench.config / "small.yaml").unlink()
+    for path in bench.repositories.rglob("*.rpm"):
+        path.unlink()
+    tracked = run(bench, history)
+    assert tracked.failed == tracked.notes == ()
+    for image in tracked.images:
+        assert image.after.facts.installed_size is not None
+        assert image.after.facts.installed_size_nodocs is None
