@@ -1,7 +1,8 @@
 """CONTRACT's `track` and `objectives` objects, and their parts for the pages.
 
 More than CONTRACT has: all of a side (figures, `evaluated`, `problems`, `missing`, `snapshot`) and
-of a cause; `run`, `failed` and `notes`; of an objective `id`, `target_by`, `outlook`, `crosses`, `reason`.
+of a cause; `run`, `failed` and `notes`; of an objective `id`, `target_by`, `outlook`, `crosses`,
+`reason`.
 """
 
 from __future__ import annotations
