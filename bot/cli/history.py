@@ -49,8 +49,7 @@ def track(layers: bool, headers: bool, form: str, places: Places) -> int:
     Made for a timer: what did not change is not solved again.
     """
     from bot.distro import Cache
-    from bot.objectives import Measures
-    from bot.objectives import track_to_json
+    from bot.objectives import Measures, track_to_json
     from bot.objectives.tracking import track as track_images
 
     configuration = places.configuration()
