@@ -1,0 +1,227 @@
+"""Both sides on packages that somebody else built: what is waited for, taken and compared."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from bot.build import ExternalBuilds
+from bot.check import (
+    CheckOptions,
+    ExternalPlan,
+    Prediction,
+    external_check,
+    look_for,
+    open_change,
+    plan_external,
+    predict_check,
+)
+from bot.check.external import NotKeptError
+from bot.check.repository_file import ExternalBuild
+from bot.demo.distribution.repository import write_repository
+from bot.distro import Cache
+from bot.errors import SurroundingsError, UsageError
+from bot.git import open_repository
+from bot.model import CheckResult, ImageResult
+from tests.check.tiny import TOOL, Bench, _build
+
+HERE = "https://copr.example.org/results/"
+NAMES = {"owner": "rpms", "repo": "tool", "number": "7", "sha": "c" * 40}
+# A library that only the build finds, beside a file that makes it heavier.
+LINKED = TOOL.replace("Version: 1", "Version: 2").replace(
+    "%description\n%files\n",
+    "%description\n%install\nmkdir -p %{buildroot}/usr/share\n"
+    "head -c 500000 /dev/zero >%{buildroot}/usr/share/big\n%files\n/usr/share/big\n",
+    1,
+)
+FOUND = LINKED.replace("Requires: base\n", "Requires: base\nRequires: perl\n")
+ImageOf = Callable[..., ImageResult]
+
+
+@dataclass
+class Elsewhere:
+    """A build service's repositories, below one folder."""
+
+    root: Path
+    bench: Bench
+    chroots: dict[str, str] = field(default_factory=lambda: {"x86_64": "f-x86_64"})
+
+    @property
+    def place(self) -> str:
+        return f"file://{self.root}/"
+
+    def build(self, spec: str, project: str = "rpms-tool-7", arch: str = "x86_64") -> Path:
+        where = self.root / project / f"f-{arch}"
+        _build(spec, arch, self.root / "work" / project / arch, where)
+        write_repository(where, sorted(where.rglob("*.rpm")), revision=9)
+        return where
+
+    def settings(self, **more: str) -> ExternalBuild:
+        template = HERE + "{owner}-{repo}-{number}/{chroot}/"
+        return ExternalBuild("rpm-build:*", template, 60.0, chroots={"": self.chroots}, **more)
+
+    @contextmanager
+    def change(self, head: str = LINKED) -> Iterator[tuple[object, Prediction]]:
+        self.bench.commit({"tool.spec": head})
+        git = open_repository(self.bench.root / "git")
+        with open_change(git, "HEAD~1", "HEAD", branch="main") as change:
+            yield (
+                change,
+                predict_check(
+                    change, CheckOptions(), self.bench.configuration(), self.bench.pools()
+                ),
+            )
+
+    def builds(self) -> ExternalBuilds:
+        return ExternalBuilds(Cache(self.bench.root / "cache"), [self.place])
+
+    def plan(self, prediction: Prediction, **more: str) -> ExternalPlan:
+        plan = plan_external(prediction, self.settings(**more), NAMES, [HERE])
+        places = (
+            replace(p, url=local(p.url, self.place), base=local(p.base, self.place))
+            for p in plan.places
+        )
+        return replace(plan, places=tuple(places))
+
+    def check(self, head: str = LINKED, **more: str) -> CheckResult:
+        with self.change(head) as (change, prediction):
+            plan = self.plan(prediction, **more)
+            return external_check(change, prediction, plan, self.builds()).result
+
+
+def local(url: str | None, place: str) -> str | None:
+    """A service's URL as its folder's: templates are http(s) alone."""
+    return None if url is None else url.replace(HERE, place)
+
+
+@pytest.fixture
+def elsewhere(bench: Bench, tmp_path: Path) -> Elsewhere:
+    return Elsewhere(tmp_path / "elsewhere", bench)
+
+
+def test_what_was_built_elsewhere_takes_the_place_of_the_prediction(
+    elsewhere: Elsewhere, image_of: ImageOf
+) -> None:
+    elsewhere.build(FOUND)
+    result = elsewhere.check()
+    image = image_of(result)
+    assert (image.evidence, image.changed) == ("external", True)
+    assert [a.package.nevra.name for a in image.added] == ["perl", "perl-libs"]
+    assert image.head.installed_size is not None
+    assert image.base.installed_size is not None
+    assert image.head.installed_size - image.base.installed_size >= 500_000
+    assert image.head.layer is not None
+    assert image.base.layer is not None
+    (build,) = result.builds
+    assert (build.side, build.arch, build.outcome) == ("head", "x86_64", "built")
+    assert "rpms-tool-7/f-x86_64" in build.message
+    assert result.stage == "final"
+    assert result.verdict == "success"
+    notes = " ".join(result.notes)
+    assert "x86_64: tool 2-1 as built elsewhere, compared with 1-1 as published." in notes
+
+
+def test_the_difference_goes_to_an_architecture_without_a_build(
+    elsewhere: Elsewhere, image_of: ImageOf
+) -> None:
+    elsewhere.build(LINKED)
+    other = image_of(elsewhere.check(), arch="aarch64")
+    assert other.evidence == "transferred"
+    assert other.head.installed_size is not None
+    assert other.base.installed_size is not None
+    assert other.head.installed_size - other.base.installed_size >= 500_000
+
+
+def test_each_architecture_has_its_own_build_where_there_is_one(
+    elsewhere: Elsewhere, image_of: ImageOf
+) -> None:
+    elsewhere.chroots = {"x86_64": "f-x86_64", "aarch64": "f-aarch64"}
+    elsewhere.build(LINKED)
+    with elsewhere.change() as (change, prediction):
+        plan = elsewhere.plan(prediction)
+        stands = look_for(plan.places, elsewhere.builds())
+        assert [p.arch for p in stands.there] == ["x86_64"]
+        assert "f-aarch64" in stands.missing[0]
+        half = external_check(change, prediction, plan, elsewhere.builds()).result
+        assert image_of(half, arch="aarch64").evidence == "transferred"
+        assert "aarch64: nothing was taken from" in " ".join(half.notes)
+        elsewhere.build(LINKED, arch="aarch64")
+        assert look_for(plan.places, elsewhere.builds()).missing == ()
+        whole = external_check(change, prediction, plan, elsewhere.builds()).result
+        assert {image.evidence for image in whole.images} == {"external"}
+
+
+def test_the_base_may_have_a_build_of_its_own(elsewhere: Elsewhere, image_of: ImageOf) -> None:
+    elsewhere.build(LINKED)
+    # Heavier by as much as the head is: nothing of it is the change's.
+    elsewhere.build(LINKED.replace("Version: 2", "Version: 1"), project="main")
+    result = elsewhere.check(base=HERE + "main/{chroot}/")
+    image = image_of(result)
+    assert image.evidence == "external"
+    assert not image.changed
+    assert "compared with 1-1 as built elsewhere" in " ".join(result.notes)
+
+
+def test_without_the_bases_build_it_is_what_is_published_and_that_is_said(
+    elsewhere: Elsewhere, image_of: ImageOf
+) -> None:
+    elsewhere.build(LINKED)
+    result = elsewhere.check(base=HERE + "main/{chroot}/")
+    assert image_of(result).changed
+    assert "the base's build was not taken from" in " ".join(result.notes)
+    assert "compared with 1-1 as published" in " ".join(result.notes)
+
+
+def test_it_is_said_where_what_is_published_is_not_the_base_branchs(elsewhere: Elsewhere) -> None:
+    elsewhere.bench.commit({"tool.spec": TOOL.replace("Release: 1", "Release: 5")})
+    elsewhere.build(LINKED)
+    notes = " ".join(elsewhere.check().notes)
+    assert "what is published of tool is 1-1, the base branch's spec makes 1-5" in notes
+
+
+def test_nothing_there_is_an_error_that_another_try_may_help(elsewhere: Elsewhere) -> None:
+    with pytest.raises(SurroundingsError):
+        elsewhere.check()
+
+
+def test_a_question_uses_what_was_taken_for_that_commit_and_asks_nobody(
+    elsewhere: Elsewhere, image_of: ImageOf
+) -> None:
+    where = elsewhere.build(FOUND)
+    with elsewhere.change() as (change, prediction):
+        plan, builds = elsewhere.plan(prediction), elsewhere.builds()
+        with pytest.raises(NotKeptError):
+            external_check(change, prediction, plan, builds, kept_only=True)
+        external_check(change, prediction, plan, builds)
+        (where / "repodata/repomd.xml").unlink()
+        again = external_check(change, prediction, plan, builds, kept_only=True, layers=False)
+        assert image_of(again.result).evidence == "external"
+
+
+def test_a_server_says_where_packages_may_come_from(elsewhere: Elsewhere) -> None:
+    template = "https://copr.example.org/results/{owner}-{repo}-{number}/{chroot}/"
+    settings = ExternalBuild("x", template, 60.0, chroots={"": {"x86_64": "f-x86_64"}})
+    with elsewhere.change() as (_, prediction):
+        with pytest.raises(UsageError, match=r"build\.external"):
+            plan_external(prediction, settings, NAMES, [])
+        with pytest.raises(UsageError, match="takes them from"):
+            plan_external(prediction, settings, NAMES, ["https://copr.example.org/results/x/"])
+        plan = plan_external(prediction, settings, NAMES, ["https://copr.example.org/results/"])
+        (place,) = plan.places
+        assert place.url == "https://copr.example.org/results/rpms-tool-7/f-x86_64/"
+        assert place.sources == ("tool",)
+        assert ExternalPlan.from_json(plan.to_json()) == plan
+        with pytest.raises(UsageError, match=r"cannot stand for \{repo\}"):
+            hostile = {**NAMES, "repo": "a?b"}
+            plan_external(prediction, settings, hostile, ["https://copr.example.org/results/"])
+
+
+def test_chroots_that_fit_no_architecture_are_told(elsewhere: Elsewhere) -> None:
+    elsewhere.chroots = {"s390x": "f-s390x"}
+    with (
+        elsewhere.change() as (_, prediction),
+        pytest.raises(UsageError, match="none of this change's architectures"),
+    ):
+        elsewhere.plan(prediction)
