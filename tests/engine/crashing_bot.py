@@ -1,6 +1,7 @@
 """A bot in a process of its own, to be killed. It writes each step's effect to a journal.
 
-Arguments: folder, head commit, and `hang` (the prediction never ends) or `go`.
+Arguments: folder, head commit, and `hang` (the prediction never ends), `go`, `wait` (somebody else
+builds, and has not yet) or `built` (they have).
 """
 
 import asyncio
@@ -17,6 +18,11 @@ import conftest as support
 class Journal(support.FakeForge):
     async def set_status(self, key, sha, report):
         note(f"status {report.state}")
+
+    async def checks_of(self, key, sha):
+        note("look")
+        word = "success" if HOW == "built" else "pending"
+        return (support.CommitCheck("koji", word, word),)
 
     async def put_comment(self, key, marker, body):
         note("comment")
@@ -37,7 +43,10 @@ class Checker(support.FakeChecker):
         return super().finish(job, git)
 
 
-FOLDER, HEAD, HANG = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "hang"
+FOLDER, HEAD, HOW = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+HANG = HOW == "hang"
+PLACE = {"document": "d", "arch": "x86_64", "url": "https://b/", "base": None, "sources": ["nginx"]}
+PLAN = {"check": "koji", "seconds": 600.0, "places": [PLACE]}
 
 
 def note(what: str) -> None:
@@ -64,7 +73,8 @@ async def main() -> None:
     forges = {"gh": Journal(upstream, pull)}
     settings = support.settings_in(FOLDER)
     store = support.open_store(FOLDER)
-    steps = support.CheckSteps(forges, Checker(), settings)
+    checker = Checker(external=PLAN if HOW in ("wait", "built") else None, there=[True])
+    steps = support.CheckSteps(forges, checker, settings)
     engine = support.Engine(steps, settings, "server", pause=0.01)
     await engine.launch()
     landed = support.Landed(store, support.open_history(store), settings)

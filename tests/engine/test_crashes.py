@@ -99,6 +99,39 @@ def test_a_run_goes_on_after_kill_9_and_repeats_no_finished_step(
     ]
 
 
+def test_a_run_that_waits_for_a_build_goes_on_waiting_after_kill_9(
+    tmp_path: Path, upstream: list[str]
+) -> None:
+    store = open_store(tmp_path)
+    body = json.dumps({"wish": "check", "head": upstream[1]}).encode()
+    store.add_deliveries([NewDelivery("gh", "pull_request", "guid", body)])
+    store.close()
+    first = start(tmp_path, upstream, "wait")
+    wait_for(tmp_path, "look", first)
+    deadline = time.monotonic() + 60
+    while journal(tmp_path).count("look") < 3:
+        assert time.monotonic() < deadline, journal(tmp_path)
+        time.sleep(0.02)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    second = start(tmp_path, upstream, "built")
+    wait_for(tmp_path, "over", second)
+    assert second.wait(20) == 0
+    told = [line for line in journal(tmp_path) if line != "look"]
+    # Predicted once; it says that it waits, then that it builds, and the status is the last word.
+    assert told == [
+        "status pending",
+        "predict",
+        "comment",
+        "status pending",
+        "status pending",
+        "finish",
+        "comment",
+        "status success",
+        "over",
+    ]
+
+
 async def test_two_processes_cannot_have_one_name(bot) -> None:
     from bot.engine.engine import _hold_name
 
