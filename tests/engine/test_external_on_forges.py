@@ -1,0 +1,225 @@
+"""A build that somebody else makes, on a forge that is real to the bot: `minimize serve` predicts,
+waits for the check, and takes the packages. Both APIs; real RPM files, over HTTP."""
+
+import asyncio
+import functools
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import aiohttp
+import pytest
+import yaml
+
+from bot.demo.distribution.repository import write_repository
+from bot.demo.forge import App, LocalForge, Pull
+from bot.demo.forge.foreign_checks import report_check_run, report_gitlab_status
+from bot.demo.run.bot_process import (
+    BotPlaces,
+    BotProcess,
+    free_port,
+    github_settings,
+    gitlab_settings,
+    serve_command,
+)
+from tests.check.tiny import DOCUMENTS, TOOL, _build, make_repositories, workload
+from tests.engine.test_two_workers import strange
+
+NAME = "rpm-build:fedora-x86_64"
+HEAVY = TOOL.replace("Version: 1", "Version: 2").replace(
+    "%description\n%files\n",
+    "%description\n%install\nmkdir -p %{buildroot}/usr/share\n"
+    "head -c 700000 /dev/zero >%{buildroot}/usr/share/big\n%files\n/usr/share/big\n",
+    1,
+)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The build service's files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@dataclass
+class World:
+    local: LocalForge
+    pull: Pull
+    bot: BotProcess
+    results: Path
+    kind: str
+    packit: App | None
+
+    async def report(self, word: str) -> None:
+        """The build service says how its build stands; the forge tells the bot."""
+        url = "https://build.example.org/9"
+        if self.kind == "gitlab":
+            await report_gitlab_status(self.local, self.pull, NAME, word, url)
+        else:
+            assert self.packit is not None
+            await report_check_run(self.local, self.pull, self.packit, NAME, word, url)
+
+    def publish(self, spec: str = HEAVY) -> None:
+        """The packages, where the template leads."""
+        where = self.results / f"results/rpms-tool-{self.pull.number}/fedora-x86_64"
+        _build(spec, "x86_64", self.results.parent / "work", where)
+        write_repository(where, sorted(where.rglob("*.rpm")), revision=9)
+
+    def comments(self) -> list[str]:
+        return [c.body for c in self.local.state.comments_of(self.pull)]
+
+    def status(self) -> tuple[str, str]:
+        """Our status of the head: its state, and all that it says."""
+        if self.kind == "github":
+            runs = self.local.state.runs_of(self.pull.repository, self.pull.head_sha)
+            own = [r for r in runs if r.name == "minimize"]
+            output = (own[-1].fields.get("output") or {}) if own else {}
+            said = f"{output.get('title')} {output.get('summary')}"
+            return (own[-1].conclusion or "pending", said) if own else ("", "")
+        made = self.local.state.statuses.get(self.pull.repository.id, [])
+        mine = [s for s in made if s.context == "minimize"]
+        return (mine[-1].state, mine[-1].description or "") if mine else ("", "")
+
+    async def result(self) -> dict:
+        """What the check's page tells, once the check is over."""
+        deadline = time.monotonic() + 30
+        async with aiohttp.ClientSession() as session:
+            while True:
+                async with session.get(f"{self.bot.places.url}/api/checks") as answer:
+                    (check,) = (await answer.json())["checks"]
+                url = f"{self.bot.places.url}/api/checks/{check['id']}"
+                async with session.get(url) as answer:
+                    found = await answer.json()
+                if found.get("stage") == "final":
+                    return found
+                assert time.monotonic() < deadline, found
+                await asyncio.sleep(0.1)
+
+    async def until(self, true: Callable[[], bool], seconds: float = 90) -> None:
+        deadline = time.monotonic() + seconds
+        while not true():
+            self.bot.check()
+            assert time.monotonic() < deadline, (self.status(), self.bot.tail())
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def world(home: Path, kind: str, *, allowed: bool = True) -> AsyncIterator[World]:
+    make_repositories(home / "tiny")
+    config = home / "config"
+    config.mkdir()
+    for id_, text in {**DOCUMENTS, "web": workload("tool")}.items():
+        (config / f"{id_}.yaml").write_text(text.replace("%ROOT%", str(home / "tiny")))
+    results = home / "service"
+    places = BotPlaces(home, config, home / "cache", free_port())
+    with served(results) as url:
+        template = url + "results/{owner}-{repo}-{number}/{chroot}/"
+        own = {
+            "builder": "external",
+            "external": {
+                "check": "rpm-build:*x86_64",
+                "repository": template,
+                "chroots": {"x86_64": "fedora-x86_64"},
+                "deadline": "10 min",
+            },
+        }
+        async with LocalForge(home / "forge") as local:
+            repository = local.add_repository("rpms/tool")
+            files = {"tool.spec": TOOL, "data.txt": "x", ".minimize.yaml": yaml.safe_dump(own)}
+            local.commit(repository, "main", files, "Start")
+            local.commit(repository, "topic", {"tool.spec": HEAVY}, "Big", start="main")
+            hook = f"{places.url}/webhook/{kind}"
+            packit = None
+            if kind == "github":
+                app = local.add_app("minimize", hook_url=hook)
+                packit = local.add_app("packit")
+                local.install(app, "rpms")
+                forge = github_settings(places, local, app)
+            else:
+                local.set_role(repository, "minimize-bot", "write")
+                local.gitlab.add_hook(
+                    hook, "hook-secret", events=("merge_request", "note", "pipeline")
+                )
+                forge = gitlab_settings(places, local, local.token("minimize-bot"), "hook-secret")
+            settings = {
+                "listen": {"port": places.port},
+                "public_url": places.url,
+                "forges": {kind: forge},
+                "build": {"external": [url + ("results/" if allowed else "other/")]},
+            }
+            places.settings.write_text(yaml.safe_dump(settings))
+            async with BotProcess(places, serve_command(places)) as bot:
+                await bot.ready()
+                pull = await local.open_pull(repository, "topic", user="jonas", title="Big")
+                yield World(local, pull, bot, results, kind, packit)
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+async def test_a_green_check_gives_one_comment_with_what_was_built(
+    tmp_path: Path, kind: str
+) -> None:
+    async with world(tmp_path, kind) as w:
+        await w.until(lambda: "waits for rpm-build:" in w.status()[1])
+        # No image changes by what the spec says: nothing to comment on yet.
+        assert w.comments() == []
+        await w.report("pending")
+        w.publish()
+        started = time.monotonic()
+        await w.report("success")
+        await w.until(lambda: w.status()[0] == "success")
+        # Woken by the hook: the pause between looks is 16 s and more.
+        assert time.monotonic() - started < 12
+        (comment,) = w.comments()
+        assert "Built elsewhere for x86_64, the difference transferred to aarch64" in comment
+        assert "700 kB" in comment
+        assert "compared with `1-1` as published" in comment
+        assert strange(w.local.requests) == []
+        result = await w.result()
+        by_arch = {image["arch"]: image for image in result["images"]}
+        assert by_arch["x86_64"]["evidence"] == "external"
+        assert by_arch["x86_64"]["head"]["layer"]["gzip"] > 0
+        grown = by_arch["x86_64"]["head"]["installed_size"]
+        assert grown - by_arch["x86_64"]["base"]["installed_size"] >= 700_000
+        assert by_arch["aarch64"]["evidence"] == "transferred"
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+async def test_a_red_check_leaves_the_prediction(tmp_path: Path, kind: str) -> None:
+    async with world(tmp_path, kind) as w:
+        await w.until(lambda: "waits for rpm-build:" in w.status()[1])
+        await w.report("failure")
+        await w.until(lambda: w.status()[0] == "success")
+        assert w.comments() == []  # the prediction changes no image
+        log = w.bot.places.log.read_text()
+        assert "Traceback" not in log
+        result = await w.result()
+        assert {image["evidence"] for image in result["images"]} == {"predicted"}
+        assert "The build elsewhere failed" in result["problems"][0]
+        assert result["builds"][0]["log"] == "https://build.example.org/9"
+
+
+async def test_a_place_that_the_server_does_not_name_is_not_waited_for(tmp_path: Path) -> None:
+    async with world(tmp_path, "github", allowed=False) as w:
+        await w.until(lambda: w.status()[0] == "success")
+        result = await w.result()
+        assert result["builds"] == []
+        said = " ".join(result["notes"])
+        assert "Predicted, not rebuilt: Packages are not taken from http://127.0.0.1" in said
+        assert "/other/" in said
