@@ -16,6 +16,7 @@ from bot.forge.events import (
     RerunEvent,
 )
 from bot.forge.github import GitHub
+from bot.forge.issues import Issue, Issues, IssueText
 from bot.forge.protocol import Forge
 from bot.forge.values import (
     ROLES,
@@ -75,6 +76,9 @@ __all__ = [
     "ForgeRefusedError",
     "GitHub",
     "IgnoredEvent",
+    "Issue",
+    "IssueText",
+    "Issues",
     "MergeGroupEvent",
     "PullRequest",
     "PullRequestEvent",

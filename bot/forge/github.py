@@ -19,6 +19,7 @@ from bot.forge.github_app import AppAuth, Auth, TokenAuth
 from bot.forge.github_checks import checks_of_commit
 from bot.forge.github_client import GitHubClient, Sessions, errors_as_ours
 from bot.forge.github_events import accept, installation_of, parse_event
+from bot.forge.github_issues import GitHubIssues
 from bot.forge.values import (
     ROLES,
     STATUS_NAME,
@@ -76,6 +77,7 @@ class GitHub:
         self._sessions = Sessions()
         # Repositories where check runs were refused; statuses are used there from then on.
         self._without_checks: set[str] = set()
+        self.issues = GitHubIssues(self._client, lambda: auth.login(self._plain_client()))
 
     @classmethod
     def from_settings(cls, name: str, settings: ForgeSettings) -> GitHub:

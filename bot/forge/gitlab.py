@@ -27,6 +27,7 @@ from bot.forge.gitlab_events import (
     parse_event,
     project_of,
 )
+from bot.forge.gitlab_issues import GitLabIssues
 from bot.forge.gitlab_merges import pull_request_of
 from bot.forge.gitlab_status import (
     ALONE,
@@ -99,6 +100,7 @@ class GitLab:
         # A project keeps its id when it is renamed or moved; the newest ones are remembered.
         self._ids: OrderedDict[str, int] = OrderedDict()
         self._bots: OrderedDict[int, bool] = OrderedDict()
+        self.issues = GitLabIssues(self._ask, self._id_of, self._own_login)
         # Statuses that a fork's commit could not take, for the comment that is still to come.
         self._untaken: OrderedDict[PullRequestKey, tuple[str, StatusReport]] = OrderedDict()
 
@@ -315,11 +317,14 @@ class GitLab:
         return await self._client.ask(doing, call, again=again)
 
     def _id(self, client: gitlab.Gitlab, key: PullRequestKey) -> int:
-        known = self._ids.get(key.repository)
+        return self._id_of(client, key.repository)
+
+    def _id_of(self, client: gitlab.Gitlab, repository: str) -> int:
+        known = self._ids.get(repository)
         if known is None:
             # A renamed project's old path leads on to it for reading.
-            known = int(client.projects.get(key.repository).id)
-            _remember(self._ids, key.repository, known)
+            known = int(client.projects.get(repository).id)
+            _remember(self._ids, repository, known)
         return known
 
     def _project(self, client: gitlab.Gitlab, key: PullRequestKey, *, lazy: bool = False) -> Any:

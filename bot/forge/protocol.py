@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from bot.forge.events import Event
+from bot.forge.issues import Issues
 from bot.forge.values import (
     Comment,
     CommitCheck,
@@ -30,6 +31,11 @@ class Forge(Protocol):
     @property
     def name(self) -> str:
         """What the settings call it."""
+        ...
+
+    @property
+    def issues(self) -> Issues:
+        """The issues that the bot keeps."""
         ...
 
     def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:

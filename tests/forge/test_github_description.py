@@ -1,6 +1,7 @@
 """What the bot asks of GitHub, and what the local forge answers, as GitHub itself describes it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from github_description import github_description
 
 from bot.demo.forge import LocalForge
 from bot.demo.forge.foreign_checks import report_status
-from bot.forge import GitHub, PullRequestKey, StatusReport
+from bot.forge import GitHub, IssueText, PullRequestKey, StatusReport
 from bot.forge.github_app import AppAuth, TokenAuth
 from bot.settings import ForgeSettings
 
@@ -76,6 +77,10 @@ async def test_every_call_and_every_answer_of_the_local_forge(
         await report_status(local, pull, "koji", "success", "http://koji/1")
         assert "koji" in {c.name for c in await forge.checks_of(key, now.head_sha)}
         await forge.source(key, "main")
+        issue_text = IssueText("t", f"{MARKER}\nx", "open")
+        await forge.issues.put("rpms/nginx", MARKER, issue_text)
+        await forge.issues.put("rpms/nginx", MARKER, replace(issue_text, state="closed"))
+        assert (await forge.issues.find("rpms/nginx", MARKER)).state == "closed"
         await forge.close()
     assert len(github_traffic) > 10
     problems = [p for one in github_traffic for p in DESCRIPTION.problems(*one)]

@@ -28,7 +28,15 @@ from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bot.demo.forge import http_git, pages, rest_apps, rest_checks, rest_pulls, rest_repositories
+from bot.demo.forge import (
+    http_git,
+    issues,
+    pages,
+    rest_apps,
+    rest_checks,
+    rest_pulls,
+    rest_repositories,
+)
 from bot.demo.forge.access import STATE, Caller
 from bot.demo.forge.deliveries import Deliverer, Delivery
 from bot.demo.forge.gitlab import GitLabSide
@@ -78,7 +86,8 @@ class LocalForge:
         self.api_url = f"{self.url}{API_PREFIX}"
         self.shapes = Shapes(self.state, self.url, self.api_url)
         self.payloads = Payloads(self.shapes)
-        self.gitlab = GitLabSide(self.state, self.deliverer, self.url)
+        self.issues: list[issues.LocalIssue] = []
+        self.gitlab = GitLabSide(self.state, self.deliverer, self.url, self.issues)
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[object]] = set()
 
@@ -92,8 +101,9 @@ class LocalForge:
             one[STATE] = self.state
             one[TRAFFIC] = self.traffic
             one[rest_repositories.SHAPES] = self.shapes
-        for module in (rest_repositories, rest_pulls, rest_checks, rest_apps):
+        for module in (rest_repositories, rest_pulls, rest_checks, rest_apps, issues):
             api.router.add_routes(module.routes)
+        api[issues.ISSUE_LIST] = self.issues
         application[http_git.ON_PUSH] = self._pushed
         application.add_subapp(API_PREFIX, api)
         application.add_subapp(

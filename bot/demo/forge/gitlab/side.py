@@ -9,11 +9,12 @@ from aiohttp import web
 
 from bot.demo.forge.access import STATE
 from bot.demo.forge.deliveries import Deliverer, Delivery
-from bot.demo.forge.gitlab import rest, rest_notes, rest_pipelines
+from bot.demo.forge.gitlab import rest, rest_issues, rest_notes, rest_pipelines
 from bot.demo.forge.gitlab.hooks import HookPayloads, WebHook, deliver
 from bot.demo.forge.gitlab.rest import SHAPES, gitlab_middleware
 from bot.demo.forge.gitlab.rest_pipelines import PIPELINES, Pipeline
 from bot.demo.forge.gitlab.shapes import GitLabShapes, Json
+from bot.demo.forge.issues import ISSUE_LIST, LocalIssue
 from bot.demo.forge.middleware import TRAFFIC, Traffic
 from bot.demo.forge.state import Comment, Pull, Repository, State, User
 
@@ -35,10 +36,17 @@ _ACTIONS = {
 class GitLabSide:
     """Hooks and API of the forge as a GitLab; `web` is its URL."""
 
-    def __init__(self, state: State, deliverer: Deliverer, web_url: str) -> None:
+    def __init__(
+        self,
+        state: State,
+        deliverer: Deliverer,
+        web_url: str,
+        issues: list[LocalIssue],
+    ) -> None:
         self._state = state
         self._deliverer = deliverer
         self._web = web_url
+        self._issues = issues
         self.shapes = GitLabShapes(state, web_url)
         self.payloads = HookPayloads(self.shapes)
         self.hooks: list[WebHook] = []
@@ -49,8 +57,9 @@ class GitLabSide:
         api = web.Application(middlewares=[gitlab_middleware], client_max_size=most_bytes)
         api[STATE], api[TRAFFIC], api[SHAPES] = self._state, traffic, self.shapes
         api[PIPELINES] = self.pipelines
-        for module in (rest, rest_notes, rest_pipelines):
+        for module in (rest, rest_issues, rest_notes, rest_pipelines):
             api.router.add_routes(module.routes)
+        api[ISSUE_LIST] = self._issues
         return api
 
     def add_hook(

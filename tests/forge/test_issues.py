@@ -1,0 +1,137 @@
+"""The bot's issues on both forges: one for each subject, found again, edited, closed, reopened."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.demo.forge import LocalForge
+from bot.forge import Forge, ForgeError, GitHub, Issue, IssueText
+from bot.forge.github_app import AppAuth
+from bot.forge.gitlab import GitLab
+from bot.settings import ForgeSettings
+
+MARKER = "<!-- minimize:issue drift 1 -->"
+TEXT = IssueText("nginx is too large", f"{MARKER}\nIt is 71 MB.", "open")
+REPOSITORY = "rpms/nginx"
+
+
+@pytest.fixture(params=["github", "gitlab"])
+async def places(request: pytest.FixtureRequest, tmp_path: Path):
+    """The local forge, and two of our processes on it."""
+    made: list[Forge] = []
+    async with LocalForge(tmp_path / "forge") as local:
+        repository = local.add_repository(REPOSITORY)
+        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        fields: dict[str, Any] = {"token": {"env": "X"}, "webhook_secrets": [{"env": "X"}]}
+        if request.param == "github":
+            app = local.add_app("minimize", permissions={"issues": "write", "metadata": "read"})
+            local.install(app, "rpms")
+            fields |= {"type": "github", "api_url": local.api_url}
+            settings = ForgeSettings.model_validate(fields)
+            named = (str(app.id), app.private_key)
+            make: Callable[[], Forge] = lambda: GitHub(  # noqa: E731
+                "gh", settings, auth=AppAuth(), secrets=("s",), app=named
+            )
+        else:
+            local.set_role(repository, "minimize", "triage")
+            fields |= {"type": "gitlab", "api_url": local.url}
+            settings = ForgeSettings.model_validate(fields)
+            token = local.token("minimize")
+            make = lambda: GitLab("gl", settings, token=token, secrets=("s",))  # noqa: E731
+        made += [make(), make()]
+        yield local, made
+        for forge in made:
+            await forge.close()
+
+
+async def test_an_issue_is_written_once_and_then_edited_closed_and_reopened(places: Any) -> None:
+    local, (forge, other) = places
+    assert await forge.issues.find(REPOSITORY, MARKER) is None
+    assert await forge.issues.put(REPOSITORY, MARKER, replace(TEXT, state="closed")) is None
+    made = await forge.issues.put(REPOSITORY, MARKER, TEXT)
+    assert await other.issues.find(REPOSITORY, MARKER) == made
+    assert (made.title, made.body, made.state) == (TEXT.title, TEXT.body, "open")
+    asked = len(local.requests)
+    assert await forge.issues.put(REPOSITORY, MARKER, TEXT) == made
+    assert {method for method, _, _ in local.requests[asked:]} == {"GET"}
+    texts = [
+        replace(TEXT, body=f"{MARKER}\nIt is 72 MB."),
+        IssueText("nginx is small again", f"{MARKER}\nIt is met again.", "closed"),
+        TEXT,
+    ]
+    for text in texts:
+        put = await other.issues.put(REPOSITORY, MARKER, text)
+        assert (put.id, put.title, put.body, put.state) == (
+            made.id, text.title, text.body, text.state,
+        )  # fmt: skip
+    assert len(local.issues) == 1
+    assert made.url.startswith(local.url)
+
+
+async def test_a_state_of_none_is_peoples(places: Any) -> None:
+    local, (forge, _) = places
+    text = replace(TEXT, state=None)
+    await forge.issues.put(REPOSITORY, MARKER, text)
+    (issue,) = local.issues
+    issue.change(issue.title, issue.body, "closed")
+    edited = replace(text, title="other")
+    assert (await forge.issues.put(REPOSITORY, MARKER, edited)).state == "closed"
+    assert issue.title == "other"
+
+
+async def test_it_is_found_behind_many_others_and_other_peoples_are_never_ours(
+    places: Any,
+) -> None:
+    local, (forge, _) = places
+    made = await forge.issues.put(REPOSITORY, MARKER, TEXT)
+    ours = local.issues[0]
+    for number in range(250):
+        mine = replace(ours, number=1000 + number, versions=[(f"{number}", "other", "open")])
+        local.issues.append(mine)
+    theirs = replace(ours, number=0, user=local.add_user("mallory"))
+    local.issues.insert(0, theirs)
+    ours.number = 5000
+    found = await forge.issues.find(REPOSITORY, MARKER)
+    assert found == replace(made, id="5000", url=made.url.rsplit("/", 1)[0] + "/5000")
+    pages = [path for _, path, _ in local.requests if "page=3" in path]
+    assert pages
+
+
+async def test_two_that_write_at_once_leave_one_open(places: Any) -> None:
+    local, forges = places
+    put = await asyncio.gather(*(one.issues.put(REPOSITORY, MARKER, TEXT) for one in forges))
+    assert all(isinstance(one, Issue) for one in put)
+    # Whoever comes next closes what came twice.
+    await forges[0].issues.put(REPOSITORY, MARKER, TEXT)
+    still = [one for one in local.issues if one.state == "open"]
+    assert [one.body for one in still] == [TEXT.body]
+    assert all(MARKER not in one.body for one in local.issues if one not in still)
+
+
+async def test_one_that_came_twice_is_closed_and_named(places: Any) -> None:
+    local, (forge, _) = places
+    made = await forge.issues.put(REPOSITORY, MARKER, TEXT)
+    first = local.issues[0]
+    local.issues.append(replace(first, number=first.number + 1, versions=list(first.versions)))
+    assert await forge.issues.put(REPOSITORY, MARKER, TEXT) == made
+    second = local.issues[1]
+    assert (second.state, MARKER in second.body) == ("closed", False)
+    assert f"#{made.id}" in second.body
+
+
+async def test_a_text_without_its_marker_is_refused(places: Any) -> None:
+    _, (forge, _) = places
+    with pytest.raises(ValueError, match="marker"):
+        await forge.issues.put(REPOSITORY, MARKER, IssueText("t", "no marker", "open"))
+
+
+async def test_what_the_forge_refuses_is_one_of_our_errors(places: Any) -> None:
+    local, (forge, _) = places
+    local.fail_next("/issues", 403, method="POST", message="Issues has been disabled")
+    with pytest.raises(ForgeError, match="writing the issue in rpms/nginx"):
+        await forge.issues.put(REPOSITORY, MARKER, TEXT)
+    assert local.issues == []
