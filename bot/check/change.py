@@ -37,7 +37,8 @@ class Change:
 
     `base` is the tip of the base branch, both sides are compared from `merge_base`; `head` is a
     commit id or the text `working tree`. `branch` is the base branch's plain name, or null.
-    `repository_file` is `.minimize.yaml` as the base has it. `problems` are sentences.
+    `repository_file` is `.minimize.yaml` as the base has it, `head_file` as head has it;
+    `file_changed` says whether the change touches it. `problems` are sentences.
     """
 
     base: str
@@ -49,6 +50,8 @@ class Change:
     head_tree: Path
     git: GitRepository = field(compare=False, repr=False)
     repository_file: bytes | None = None
+    head_file: bytes | None = None
+    file_changed: bool = False
     problems: tuple[str, ...] = ()
 
 
@@ -86,6 +89,8 @@ def open_change(
             base_tree=base_tree,
             head_tree=head_tree,
             repository_file=git.read(base_commit, FILE_NAME),
+            head_file=git.read(head_commit, FILE_NAME),
+            file_changed=any(FILE_NAME in (f.path, f.old_path) for f in files),
             problems=problems,
             git=git,
         )
@@ -131,7 +136,8 @@ def _changed_specs(
     beside: dict[str, list[str]] = {}
     for file in files:
         for path in (file.path, *((file.old_path,) if file.old_path else ())):
-            beside.setdefault(_folder(path), []).append(PurePosixPath(path).name)
+            if path != FILE_NAME:  # no source of a spec
+                beside.setdefault(_folder(path), []).append(PurePosixPath(path).name)
     renamed = {s.base_path for s in found.values()}
     for path in sorted(before | after):
         names = beside.get(_folder(path))

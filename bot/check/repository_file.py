@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.check.compare import Thresholds
 from bot.check.duration import parse_duration
 from bot.distro import ObjectiveDocument
 from bot.errors import UsageError
+from bot.model import REPOSITORY_FILE, FileProblem
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
-
-    from bot.check.repository_schema import ExternalModel
+    from bot.check.repository_schema import ExternalModel, RepositoryFileModel
     from bot.distro.yamltext import YamlText
 
-FILE_NAME = ".minimize.yaml"
+FILE_NAME = REPOSITORY_FILE
 _BRANCH = re.compile(r"^(str|dict|list|[a-z-]+\[.*\])$")
+# Beyond that it is no configuration; anybody may write one into a pull request.
+_MAX_BYTES = 100_000
+_MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,29 +76,108 @@ class RepositoryFile:
         return ()
 
 
+class RepositoryFileError(UsageError):
+    """A file that is not right; `problems` has every place."""
+
+    def __init__(self, problems: tuple[FileProblem, ...]) -> None:
+        listed = problems[:_MOST]
+        told = "; ".join(
+            f"{FILE_NAME}:{p.line}: {p.field}: {p.message}".replace(": : ", ": ") for p in listed
+        )
+        super().__init__(
+            f"{FILE_NAME} on the base branch is not right: {told}.",
+            f"See the README for the fields of {FILE_NAME}.",
+        )
+        self.problems = listed
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A file that is right: what it means, and the fields as they are written.
+
+    `values` has the text of each, by its dotted place; an objective's place has its name.
+    """
+
+    file: RepositoryFile
+    values: Mapping[str, str]
+    text: YamlText | None
+
+    def line_of(self, *place: str | int) -> int:
+        """The line, from 1, of a field."""
+        return 1 if self.text is None else self.text.line_of(place)
+
+
 def read_repository_file(content: bytes | None) -> RepositoryFile:
     """The settings in a `.minimize.yaml`; None (there is no such file) gives the defaults.
 
-    Raises UsageError that names each wrong field.
+    Raises RepositoryFileError that names each wrong field.
     """
-    if content is None:
-        return RepositoryFile()
-    from pydantic import ValidationError
+    return written_file(content).file
 
-    from bot.check.repository_schema import RepositoryFileModel
-    from bot.distro import objective_from_data, parse_size
+
+def written_file(content: bytes | None) -> WrittenFile:
+    """The same, with the fields as they are written; safe to ask for a stranger's file."""
+    if content is None:
+        return WrittenFile(RepositoryFile(), {}, None)
     from bot.distro.yamltext import YamlError, parse_yaml
 
+    if len(content) > _MAX_BYTES:
+        problem = FileProblem(1, "", f"larger than {_MAX_BYTES} bytes")
+        raise RepositoryFileError((problem,))
     try:
         text = parse_yaml(content)
     except YamlError as error:
-        raise _refused([f"{FILE_NAME}:{error.line}: not YAML: {error}"]) from error
-    if text.repeated:
-        raise _refused(f"{FILE_NAME}:{line}: {key}: stands twice" for key, line in text.repeated)
+        raise RepositoryFileError((FileProblem(error.line, "", f"not YAML: {error}"),)) from error
+    except (ValueError, RecursionError) as error:
+        problem = FileProblem(1, "", f"not YAML: {type(error).__name__}")
+        raise RepositoryFileError((problem,)) from error
+    data = {} if text.data is None else text.data
+    model = _model(text, data)
+    values = dict(_written(data, ""))
+    return WrittenFile(_file(model), values, text)
+
+
+def _model(text: YamlText, data: Any) -> RepositoryFileModel:
+    from pydantic import ValidationError
+
+    from bot.check.repository_schema import RepositoryFileModel
+
+    problems = [FileProblem(line, key, "stands twice") for key, line in text.repeated]
     try:
-        model = RepositoryFileModel.model_validate(text.data if text.data is not None else {})
+        model = RepositoryFileModel.model_validate(data)
     except ValidationError as error:
-        raise _refused(_places(error, text)) from error
+        for item in error.errors(include_url=False, include_input=False, include_context=False):
+            place = tuple(item["loc"])
+            message = item["msg"].removeprefix("Value error, ")
+            if item["type"] == "extra_forbidden":
+                known = ", ".join(RepositoryFileModel.model_fields)
+                message = f"no such field; there is {known}" if len(place) == 1 else "no such field"
+            problems.append(_problem(text, place, message))
+        raise RepositoryFileError(tuple(dict.fromkeys(problems))) from error
+    problems += _objective_problems(text, model)
+    if problems:
+        raise RepositoryFileError(tuple(problems))
+    return model
+
+
+def _problem(text: YamlText, place: tuple[str | int, ...], message: str) -> FileProblem:
+    # pydantic names the branches of a union in a place; the file has no such fields.
+    steps = tuple(s for s in place if not (isinstance(s, str) and _BRANCH.search(s)))
+    return FileProblem(text.line_of(steps), ".".join(map(str, steps)), message)
+
+
+def _objective_problems(text: YamlText, model: RepositoryFileModel) -> Iterator[FileProblem]:
+    from bot.distro.check import check_data
+
+    for number, data in enumerate(model.objectives):
+        _, errors = check_data("objective", {"description": "", "maintainer": "", **data})
+        for place, message in errors:
+            yield _problem(text, ("objectives", number, *place), message)
+
+
+def _file(model: RepositoryFileModel) -> RepositoryFile:
+    from bot.distro import objective_from_data, parse_size
+
     thresholds = None
     if model.thresholds is not None:
         default = Thresholds()
@@ -156,18 +237,16 @@ def _external(model: ExternalModel | None) -> ExternalBuild | None:
     )
 
 
-def _refused(places: Iterable[str]) -> UsageError:
-    return UsageError(
-        f"{FILE_NAME} on the base branch is not right: {'; '.join(dict.fromkeys(places))}.",
-        f"See the README for the fields of {FILE_NAME}.",
-    )
-
-
-def _places(error: ValidationError, text: YamlText) -> Iterator[str]:
-    """`file:line: field: what is wrong` of each place."""
-    for item in error.errors(include_url=False, include_input=False, include_context=False):
-        # pydantic names the branches of a union in the place; the file has no such fields.
-        steps = [s for s in item["loc"] if not (isinstance(s, str) and _BRANCH.search(s))]
-        name = ".".join(str(step) for step in steps) or "the file"
-        message = item["msg"].removeprefix("Value error, ")
-        yield f"{FILE_NAME}:{text.line_of(tuple(steps))}: {name}: {message}"
+def _written(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Fields of parsed YAML and their texts: `thresholds.bytes`, `objectives[small].limits`."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _written(part, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list) and any(isinstance(part, dict | list) for part in value):
+        for number, part in enumerate(value):
+            name = part.get("name") if isinstance(part, dict) else None
+            yield from _written(part, f"{place}[{name or number}]")
+    elif isinstance(value, list):
+        yield place, ", ".join("null" if part is None else str(part) for part in value) or "none"
+    else:
+        yield place, "null" if value is None else str(value)

@@ -16,6 +16,7 @@ from pydantic import (
 
 from bot.build.template import placeholders_in, template_problem
 from bot.check.duration import parse_duration
+from bot.distro import parse_size
 
 Arch = Literal["x86_64", "aarch64", "ppc64le", "s390x"]
 # A deadline is no shorter than a look, and a run is not kept for longer than a week.
@@ -33,6 +34,13 @@ class ThresholdsModel(BaseModel):
     @classmethod
     def _plain_number(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("bytes")
+    @classmethod
+    def _a_size(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_size(value)
+        return value
 
 
 def _template(value: str) -> str:

@@ -23,6 +23,7 @@ from bot.check.lines import suggestions
 from bot.check.measure import measure
 from bot.check.plan import CheckOptions, Plan, make_plan
 from bot.check.pools import Pools
+from bot.check.proposal import Checked, proposal
 from bot.check.rebuild import BuildContext, rebuild
 from bot.check.repository_file import RepositoryFile, read_repository_file
 from bot.check.verdict import only_limits, verdict
@@ -60,6 +61,7 @@ class Prediction:
     """
 
     result: CheckResult
+    options: CheckOptions
     plan: Plan
     rules: Rules
     file: RepositoryFile
@@ -103,7 +105,8 @@ def predict_check(
     )
     images = _images(targets, plan, rules)
     result = _result(change, targets, images, remarks, (), "predicted")
-    return Prediction(result, plan, rules, file, targets, images, pools.cache)
+    found = Prediction(result, options, plan, rules, file, targets, images, pools.cache)
+    return _with_proposal(change, found)
 
 
 def native_arch() -> str:
@@ -193,7 +196,21 @@ def built_check(
     )
     remarks.notes = [*prediction.result.notes, *remarks.notes]
     result = _result(change, targets, images, remarks, tuple(builds), "final")
-    return replace(prediction, result=result, targets=tuple(targets), images=images)
+    found = replace(prediction, result=result, targets=tuple(targets), images=images)
+    return _with_proposal(change, found)
+
+
+def _with_proposal(change: Change, found: Prediction) -> Prediction:
+    """With what a change to `.minimize.yaml` would do: said of it, and nothing else changed."""
+    checked = Checked(
+        found.plan,
+        {(t.document.id, a): (t.pools[a], s) for t in found.targets for a, s in t.sides.items()},
+        found.images,
+        tuple(failure for target in found.targets for failure in target.failures),
+        found.result.interrupted or any(target.base_failed for target in found.targets),
+    )
+    told = proposal(change, found.options, found.rules.configuration, checked)
+    return replace(found, result=replace(found.result, configuration=told))
 
 
 def build_problems(builds: Iterable[BuildNote]) -> list[str]:

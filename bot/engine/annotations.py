@@ -11,7 +11,8 @@ _NAMES = 12  # packages or images that a remark lists by name
 
 
 def annotations_of(result: CheckResult) -> tuple[Annotation, ...]:
-    """One remark for each line of the head's specs that brings packages, by path and line."""
+    """What is wrong in `.minimize.yaml`; then one remark for each line of the head's specs that
+    brings packages, by path and line."""
     packages: defaultdict[SpecLine, set[str]] = defaultdict(set)
     images: defaultdict[SpecLine, set[str]] = defaultdict(set)
     for image in result.images:
@@ -19,7 +20,7 @@ def annotations_of(result: CheckResult) -> tuple[Annotation, ...]:
             if added.spec is not None and added.spec.line > 0:
                 packages[added.spec].add(added.package.nevra.name)
                 images[added.spec].add(f"{image.key.workload} on {image.key.environment}")
-    return tuple(
+    lines = tuple(
         Annotation(
             path=line.path,
             line=line.line,
@@ -28,6 +29,24 @@ def annotations_of(result: CheckResult) -> tuple[Annotation, ...]:
             f"\nto {_listed(images[line])}.",
         )
         for line in sorted(packages, key=lambda one: (one.path, one.line))
+    )
+    return (*_wrong_lines(result), *lines)
+
+
+def _wrong_lines(result: CheckResult) -> tuple[Annotation, ...]:
+    """What is wrong in the head's `.minimize.yaml`, where it is."""
+    proposed = result.configuration
+    if proposed is None:
+        return ()
+    return tuple(
+        Annotation(
+            path=proposed.path,
+            line=problem.line,
+            title="minimize: not valid",
+            message=f"{problem.field}: {problem.message}" if problem.field else problem.message,
+            level="warning",
+        )
+        for problem in proposed.problems
     )
 
 

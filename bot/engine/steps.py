@@ -19,7 +19,7 @@ from bot.engine.links import CheckLinks, LinkKeys
 from bot.engine.outcome import Values, in_thread
 from bot.forge import Forge, ForgeError, StatusReport
 from bot.git import GitMirror, open_mirror
-from bot.model import CheckResult
+from bot.model import REPOSITORY_FILE, CheckResult
 from bot.report import (
     COMMENT_MARKER,
     check_from_json,
@@ -77,9 +77,14 @@ class CheckSteps:
         return {}
 
     async def fetch(self, job: CheckJob) -> Values:
-        """Gets the commits; `packaging` says whether a spec, or a file beside one, changed."""
+        """Gets the commits; `packaging` says whether a spec, a file beside one, or the repository's
+        `.minimize.yaml` changed."""
         listed = await self._forges[job.forge].changed_files(job.key)
-        spec_listed = any(f.path.endswith(".spec") for f in listed)
+        spec_listed = any(
+            path.endswith(".spec") or path == REPOSITORY_FILE
+            for f in listed
+            for path in (f.path, f.old_path or "")
+        )
         git, fetch = await self.mirror(job)
 
         def look() -> Values:
@@ -290,10 +295,10 @@ def _marked(body: str) -> str:
 
 
 def _touches_packaging(git: GitMirror, merge_base: str, head: str) -> bool:
-    """Whether a changed file is a spec, or lies in a folder that has one on either side."""
+    """Whether a changed file is a spec, `.minimize.yaml`, or beside a spec of either side."""
     changed = git.changed_files(merge_base, head)
     paths = [p for file in changed for p in (file.path, file.old_path) if p]
-    if any(path.endswith(".spec") for path in paths):
+    if any(path.endswith(".spec") or path == REPOSITORY_FILE for path in paths):
         return True
     specs = (e.path for side in (merge_base, head) for e in git.tree(side))
     return not _folders(paths).isdisjoint(_folders(p for p in specs if p.endswith(".spec")))

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
         WhatIf,
         Why,
     )
+    from bot.model.configuration import (
+        REPOSITORY_FILE,
+        ConfigurationChange,
+        FieldChange,
+        FileProblem,
+        JudgedImage,
+    )
     from bot.model.image import ARCHITECTURES, ImageKey, ImageRequest, PlaceholderPackage
     from bot.model.nevra import Nevra, parse_evr, parse_nevra
     from bot.model.overlay import Evidence, Overlay
@@ -57,6 +64,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ARCHITECTURES",
     "DEPENDENCY_KINDS",
+    "REPOSITORY_FILE",
     "Acceptance",
     "Added",
     "BuildNote",
@@ -64,15 +72,19 @@ __all__ = [
     "CheckResult",
     "Closure",
     "ClosurePair",
+    "ConfigurationChange",
     "Dependency",
     "DependencyKind",
     "Edge",
     "EdgeKind",
     "Evidence",
+    "FieldChange",
     "FileChange",
+    "FileProblem",
     "ImageKey",
     "ImageRequest",
     "ImageResult",
+    "JudgedImage",
     "LayerSize",
     "Leaving",
     "Location",
@@ -111,6 +123,13 @@ _MODULES = {
         "Totals",
         "WhatIf",
         "Why",
+    ),
+    "configuration": (
+        "ConfigurationChange",
+        "FieldChange",
+        "REPOSITORY_FILE",
+        "FileProblem",
+        "JudgedImage",
     ),
     "image": (
         "ARCHITECTURES",

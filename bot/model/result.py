@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.model.closure import Closure, Edge, SnapshotState
+from bot.model.configuration import ConfigurationChange
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.overlay import Evidence
@@ -181,6 +182,8 @@ class CheckResult:
     facts about the evidence for the reader. `interrupted` is true when something around us failed:
     another try may say more. `only_limits`: the failure is nothing but objectives, so it may be
     accepted; `accepted` says that it was, and the verdict is then what it would be without them.
+    `configuration` is what a change to `.minimize.yaml` would do after the merge; it changes
+    nothing of this.
     """
 
     base: str
@@ -198,6 +201,7 @@ class CheckResult:
     only_limits: bool = False
     accepted: Acceptance | None = None
     sources: tuple[tuple[str, str | None], ...] = ()
+    configuration: ConfigurationChange | None = None
 
 
 @dataclass(frozen=True, slots=True)

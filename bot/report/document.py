@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.model import CheckResult
 from bot.report import background, images, packages
 from bot.report.blocks import Detail, Document, Section
+from bot.report.configuration import configuration
 from bot.report.headline import changed_rows, headline, verdict_sentences
 
 EVERYTHING = Detail(60, True, 10_000, 10_000, 10_000, 10_000, 10_000)
@@ -34,6 +35,7 @@ def document(result: CheckResult, detail: Detail) -> Document:
         images.objectives(result, detail),
         packages.chains(rows, detail),
         background.not_evaluated(result, detail),
+        configuration(result.configuration, detail),
     ]
     if detail.folded:
         found += [

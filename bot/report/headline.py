@@ -75,6 +75,10 @@ def was_broken(objective: ObjectiveResult) -> bool:
 def title(result: CheckResult, longest: int = 140) -> str:
     """The same in at most `longest` characters without markup, for a commit status."""
     text = _title(result, changed_rows(result))
+    proposed = result.configuration
+    if proposed is not None and (proposed.problems or not result.specs):
+        state = "is not valid" if proposed.problems else "changes"
+        text = f"{proposed.path} {state}. {text}"
     if result.accepted is not None:
         text = f"Accepted by {visible(result.accepted.user, 40)}: {text}"
     if result.stage == "predicted" and result.verdict != "neutral":

@@ -30,6 +30,7 @@ from bot.model import (
     WhatIf,
     Why,
 )
+from bot.report import configuration
 
 if TYPE_CHECKING:
     from bot.distro import ConfigurationReport, DocumentProblem
@@ -63,6 +64,7 @@ def check_to_json(result: CheckResult) -> Json:
         "images": [_image(image) for image in sorted(result.images, key=lambda i: i.key)],
         "suggestions": [_suggestion(suggestion) for suggestion in result.suggestions],
         "builds": [_build(build) for build in result.builds],
+        "configuration": configuration.to_json(result.configuration),
     }
 
 

@@ -31,6 +31,7 @@ from bot.model import (
     Suggestion,
     parse_nevra,
 )
+from bot.report import configuration
 
 Json = Mapping[str, Any]
 
@@ -54,6 +55,7 @@ def check_from_json(value: Json) -> CheckResult:
         only_limits=value.get("only_limits", False),
         accepted=_accepted(value.get("accepted")),
         sources=tuple(value.get("sources", {}).items()),
+        configuration=configuration.from_json(value.get("configuration")),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.model import CheckResult
+from bot.report.configuration import configuration_sentence
 from bot.report.escape import to_markdown
 from bot.report.headline import headline, title
 from bot.report.phrase import prose
@@ -17,8 +18,15 @@ def comment_needed(result: CheckResult) -> bool:
 
 
 def status_line(result: CheckResult) -> tuple[str, str]:
-    """Title (at most 140 characters, plain text) and summary (Markdown) of a status."""
-    return title(result), str(to_markdown(headline(result)))
+    """Title (at most 140 characters, plain text) and summary (Markdown) of a status.
+
+    A change to `.minimize.yaml` is told here and on the check's page. It makes no comment: CONTRACT
+    has none while no image changes, and whoever changes the file looks at the status; where there
+    is a comment it is told there too. It makes no failure either: the head's file is not in force.
+    """
+    summary = str(to_markdown(headline(result)))
+    said = configuration_sentence(result.configuration)
+    return title(result), f"{summary}\n\n{to_markdown(said)}" if said else summary
 
 
 def sentence_markdown(text: str) -> str:

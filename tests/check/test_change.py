@@ -126,6 +126,7 @@ def test_without_revisions_the_working_tree_is_compared_with_the_default_branch(
         assert (change.base, change.merge_base, change.head) == (base, base, "working tree")
         assert "perl" in (change.head_tree / "tool.spec").read_text()
         assert change.repository_file == b"dist: .old\n"
+        assert (change.file_changed, change.head_file) == (True, b"dist: .new\n")
 
 
 def test_an_unknown_revision_is_a_usage_error_that_names_it(repository: Repository) -> None:

@@ -56,7 +56,7 @@ def test_chroots_for_each_repository_document() -> None:
         ({"deadline": "soon"}, ":6: external.deadline: expected a duration such as"),
         ({"deadline": "5 s"}, "between `1 min` and `7 d`"),
         ({"deadline": "8 d"}, "between `1 min` and `7 d`"),
-        ({"wait": "yes"}, ":6: external.wait: Extra inputs are not permitted"),
+        ({"wait": "yes"}, ":6: external.wait: no such field"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(fields: dict, place: str) -> None:

@@ -40,6 +40,15 @@ async def test_a_change_beside_no_spec_gets_a_status_and_no_comment(bot) -> None
     assert bot.checks()[0].stage == "final"
 
 
+async def test_the_repositorys_own_file_alone_is_looked_at(bot) -> None:
+    bot.checker.changed = False
+    head = bot.push({".minimize.yaml": "architectures: [x86_64]\n"})
+    await bot.deliver()
+    await bot.settled()
+    assert ("predict", head) in bot.checker.calls
+    assert bot.forge.comments == []
+
+
 async def test_a_patch_beside_a_spec_is_checked(bot) -> None:
     head = bot.push({"nginx/fix.patch": "p"})
     await bot.deliver()

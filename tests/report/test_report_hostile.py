@@ -13,9 +13,13 @@ from bot.model import (
     BuildNote,
     ChangedPackage,
     CheckResult,
+    ConfigurationChange,
     Edge,
+    FieldChange,
+    FileProblem,
     ImageKey,
     ImageResult,
+    JudgedImage,
     Nevra,
     ObjectiveResult,
     Package,
@@ -115,6 +119,24 @@ def hostile(text):
         (text,),
         (text, text, text),
         (BuildNote("head", text, text, "head-failed", text, text, 1.0),),
+        configuration=ConfigurationChange(
+            text,
+            "changed",
+            fields=(FieldChange(text, text, text), FieldChange(text, None, text)),
+            more=(key,),
+            fewer=(key,),
+            verdict="failure",
+            images=(JudgedImage(key, True, image.objectives),),
+            notes=(text,),
+        ),
+    )
+
+
+def hostile_file(text):
+    """The same with a `.minimize.yaml` that is wrong."""
+    problem = FileProblem(3, text, text)
+    return replace(
+        hostile(text), configuration=ConfigurationChange(text, "added", problems=(problem,))
     )
 
 
@@ -160,7 +182,9 @@ def test_no_foreign_text_is_active_in_a_comment(attack):
     markdown = render_comment(hostile(attack), page_url="https://bot/checks/1")
     assert_harmless(markdown)
     assert cells(markdown) == cells(render_comment(hostile("x"), page_url="https://bot/checks/1"))
-    assert_harmless(status_line(hostile(attack))[1])
+    for result in (hostile(attack), hostile_file(attack)):
+        assert_harmless(status_line(result)[1])
+    assert_harmless(render_comment(hostile_file(attack)))
 
 
 foreign = st.one_of(

@@ -54,7 +54,12 @@ each = pytest.mark.parametrize("text", HOSTILE, ids=IDS)
 
 def all_of(text: str) -> CheckResult:
     """A result whose every foreign text is `text`; its logs are ours to name, as for a comment."""
-    return with_log_addresses(hostile(text), PAGE)
+    result = hostile(text)
+    # A file here; a whole address would be that of a build elsewhere, and stay.
+    builds = tuple(replace(build, log=f"/{text}") for build in result.builds)
+    return with_log_addresses(
+        replace(result, builds=builds), lambda number: f"{PAGE}/logs/{number}"
+    )
 
 
 def full(text: str) -> CheckResult:

@@ -1,0 +1,185 @@
+"""What a change to `.minimize.yaml` in the same pull request would do once it is merged.
+
+The check goes by the base's file, so that nobody raises their own limits; this only tells. The
+closures are those of the check; only images that head's file adds are solved besides, if they are
+few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from bot.check.affected import closure_pair
+from bot.check.change import Change
+from bot.check.compare import compare
+from bot.check.evidence import Sides
+from bot.check.images import SELF, Found
+from bot.check.objectives import evaluate_objectives
+from bot.check.plan import CheckOptions, Plan, make_plan
+from bot.check.repository_file import (
+    FILE_NAME,
+    RepositoryFileError,
+    WrittenFile,
+    written_file,
+)
+from bot.check.verdict import verdict
+from bot.closure import Pool
+from bot.distro import Configuration, image_request
+from bot.errors import UsageError
+from bot.model import (
+    ConfigurationChange,
+    FieldChange,
+    FileProblem,
+    ImageKey,
+    ImageResult,
+    JudgedImage,
+    SpecFailure,
+)
+
+# Images of head's file that are solved only to tell about them.
+_SOLVED = 40
+_FIELDS = 200
+# Fields that the evaluation and the build go by: this check has theirs from the base.
+_EVALUATED_BY = ("dist", "definitions", "builder", "external", "lookaside")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the check found: its plan, each architecture's pool and sides by document and
+    architecture, the affected images, and what else its verdict is made of."""
+
+    plan: Plan
+    sides: Mapping[tuple[str, str], tuple[Pool, Sides]]
+    images: tuple[Found, ...]
+    failures: tuple[SpecFailure, ...]
+    around: bool
+
+
+def proposal(
+    change: Change, options: CheckOptions, configuration: Configuration, checked: Checked
+) -> ConfigurationChange | None:
+    """What head's file would do; null where the change leaves the file as it is."""
+    before, after = change.repository_file, change.head_file
+    if not change.file_changed or before == after:
+        return None
+    told = ConfigurationChange(
+        FILE_NAME, "removed" if after is None else "added" if before is None else "changed"
+    )
+    try:
+        file = written_file(after)
+        _known(file, configuration)
+        plan = make_plan(options, file.file, configuration, change.branch)
+    except RepositoryFileError as error:
+        return replace(told, problems=error.problems)
+    except UsageError as error:
+        return replace(told, problems=(FileProblem(1, "", error.what),))
+    fields = tuple(_fields(written_file(before).values, file.values))
+    told = replace(
+        told,
+        fields=fields[:_FIELDS],
+        more=tuple(sorted(set(plan.keys) - set(checked.plan.keys))),
+        fewer=tuple(sorted(set(checked.plan.keys) - set(plan.keys))),
+        notes=tuple(_notes(fields)),
+    )
+    return _judged(told, plan, configuration, checked) if checked.sides else told
+
+
+def _known(file: WrittenFile, configuration: Configuration) -> None:
+    """Raises RepositoryFileError for ids that no document has."""
+    problems = [
+        FileProblem(
+            file.line_of("workloads", number),
+            f"workloads.{number}",
+            f"expected the id of a workload document; there is no {id_}",
+        )
+        for number, id_ in enumerate(file.file.workloads)
+        if id_ not in configuration.workloads
+    ]
+    for branch, ids in file.file.repositories:
+        problems += [
+            FileProblem(
+                file.line_of("repository", branch),
+                "repository",
+                f"expected the id of a repository document; there is no {id_}",
+            )
+            for id_ in ids
+            if id_ not in configuration.repositories
+        ]
+    if problems:
+        raise RepositoryFileError(tuple(problems))
+
+
+def _fields(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[FieldChange]:
+    for name in dict.fromkeys((*before, *after)):
+        if before.get(name) != after.get(name):
+            yield FieldChange(name, before.get(name), after.get(name))
+
+
+def _notes(fields: Iterable[FieldChange]) -> Iterator[str]:
+    touched = {field.field.partition(".")[0] for field in fields}
+    named = [name for name in _EVALUATED_BY if name in touched]
+    if named:
+        verb = "counts" if len(named) == 1 else "count"
+        yield f"{' and '.join(named)} {verb} from the merge on: here the base's are used."
+    more = len(tuple(fields)) - _FIELDS
+    if more > 0:
+        yield f"{more} more fields change."
+
+
+def _judged(
+    told: ConfigurationChange, plan: Plan, configuration: Configuration, checked: Checked
+) -> ConfigurationChange:
+    """With the images of this change as head's file would have them judged."""
+    notes = list(told.notes)
+    kept = [found for found in checked.images if _is_checked(found.result.key, plan)]
+    results = [
+        replace(
+            found.result,
+            changed=compare(found.pair, plan.thresholds).changed,
+            objectives=evaluate_objectives(plan.objectives, found.result, found.pair),
+        )
+        for found in kept
+    ]
+    was = {found.result.key: found.result for found in checked.images}
+    otherwise = [r for r in results if _judgement(r) != _judgement(was[r.key])]
+    known = [key for key in told.more if (key.repository, key.arch) in checked.sides]
+    if len(known) > _SOLVED:
+        notes.append(f"The first {_SOLVED} of the {len(known)} images more are looked at here.")
+    if len(known) < len(told.more):
+        notes.append("Images on other repositories or architectures are not looked at here.")
+    extra = list(_solved(known, plan, configuration, checked))
+    if not any(found.holds_source for found in kept) and not extra and checked.images:
+        notes.append("No workload with the package is left: the package alone would be checked.")
+    return replace(
+        told,
+        verdict=verdict([*results, *extra], checked.failures, checked.around),
+        images=tuple(
+            JudgedImage(r.key, r.changed, r.objectives)
+            for r in sorted([*otherwise, *extra], key=lambda r: r.key)
+        ),
+        notes=tuple(notes),
+    )
+
+
+def _judgement(result: ImageResult) -> object:
+    return result.changed, result.objectives
+
+
+def _is_checked(key: ImageKey, plan: Plan) -> bool:
+    if key.workload.partition(":")[0] != SELF:
+        return key in plan.keys
+    return any(document.id == key.repository and key.arch in own for document, own in plan.targets)
+
+
+def _solved(
+    keys: Iterable[ImageKey], plan: Plan, configuration: Configuration, checked: Checked
+) -> Iterator[ImageResult]:
+    for key in islice(keys, _SOLVED):
+        pool, sides = checked.sides[key.repository, key.arch]
+        pair = closure_pair(pool, image_request(configuration, key), sides.base, sides.head)
+        if pair is not None:
+            image = compare(pair, plan.thresholds)
+            objectives = evaluate_objectives(plan.objectives, image, pair)
+            yield replace(image, objectives=objectives)

@@ -1,0 +1,181 @@
+"""What a change to `.minimize.yaml` in the same pull request would do, told; all of it foreign."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bot.model import (
+    ConfigurationChange,
+    FieldChange,
+    FileProblem,
+    ImageKey,
+    JudgedImage,
+    ObjectiveResult,
+)
+from bot.report.blocks import Block, Bullets, Detail, Paragraph, Section, Table, cut
+from bot.report.cells import image_phrase
+from bot.report.fold import arch_order
+from bot.report.phrase import Phrase, code, joined, plain, prose
+from bot.report.sizes import plural
+
+Json = dict[str, Any]
+_TITLE = "Once the change to the configuration is merged"
+# A field's text in a table; the page and the JSON have more of it.
+_LONGEST = 120
+
+
+def configuration(change: ConfigurationChange | None, detail: Detail) -> Section | None:
+    """The section about it, or null where the change leaves the file alone."""
+    if change is None:
+        return None
+    lead = (*plain("This change "), *plain(_VERBS[change.action]), *code(change.path))
+    if change.problems:
+        wrong = plain(", and what it says is not right: no check could be made with it.")
+        items = [_problem(change.path, problem) for problem in change.problems]
+        bullets = Bullets(cut(items, detail.lines, "problem"))
+        return Section(_TITLE, (Paragraph((*lead, *wrong)), bullets))
+    by = plain(". It counts from the merge on; this check goes by the base branch's.")
+    blocks: list[Block] = [Paragraph((*lead, *by))]
+    if change.fields:
+        rows = tuple(_field(field) for field in change.fields[: detail.lines])
+        blocks.append(Table(("Field", "Now", "Then"), rows))
+        more = len(change.fields) - detail.lines
+        if more > 0:
+            blocks.append(Paragraph(plain(f"\u2026 and {plural(more, 'more field')}")))
+    said = [*_scope(change, detail), *_judgement(change)]
+    said += [prose(note) for note in change.notes]
+    if said:
+        blocks.append(Bullets(cut(said, detail.lines, "line")))
+    return Section(_TITLE, tuple(blocks))
+
+
+def configuration_sentence(change: ConfigurationChange | None) -> Phrase:
+    """The same in a sentence, for a status; empty where there is nothing to say."""
+    if change is None:
+        return ()
+    path = code(change.path)
+    if change.problems:
+        first = _problem(change.path, change.problems[0])
+        return (*plain("After the merge nothing could be checked: "), *first, *plain("."))
+    count = len(change.fields)
+    parts = [f"{count} field{'s change' if count != 1 else ' changes'}"]
+    if change.more:
+        parts.append(f"{plural(len(change.more), 'image')} more would be looked at")
+    if change.fewer:
+        parts.append(f"{plural(len(change.fewer), 'image')} would be looked at no more")
+    said = (*path, *plain(f" {_DONE[change.action]}: {', '.join(parts)}, from the merge on."))
+    return (*said, *plain(" "), *joined(list(_judgement(change)), " ")) if change.verdict else said
+
+
+_VERBS = {"added": "adds ", "changed": "changes ", "removed": "removes "}
+_DONE = {"added": "is added", "changed": "changes", "removed": "is removed"}
+
+
+def _problem(path: str, problem: FileProblem) -> Phrase:
+    field = (*plain(", "), *code(problem.field)) if problem.field else ()
+    return (*code(path), *plain(f" line {problem.line}"), *field, *plain(": "),
+            *prose(problem.message))  # fmt: skip
+
+
+def _field(field: FieldChange) -> tuple[Phrase, ...]:
+    sides = (field.before, field.after)
+    return (
+        code(field.field),
+        *(plain("not set") if s is None else code(s[:_LONGEST]) for s in sides),
+    )
+
+
+def _scope(change: ConfigurationChange, detail: Detail) -> Iterable[Phrase]:
+    for keys, verb in (
+        (change.more, "would be looked at"),
+        (change.fewer, "would not be any more"),
+    ):
+        if keys:
+            places = cut([_place(p, a) for p, a in _folded(keys)], detail.lines, "place")
+            yield (
+                *plain(f"{plural(len(keys), 'image')} {verb}: "),
+                *joined(places, "; "),
+                *plain("."),
+            )
+
+
+def _folded(keys: Iterable[ImageKey]) -> list[tuple[tuple[str, str, str], list[str]]]:
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for key in keys:
+        found.setdefault((key.workload, key.environment, key.repository), []).append(key.arch)
+    return sorted(found.items())
+
+
+def _place(place: tuple[str, str, str], arches: list[str]) -> Phrase:
+    return (*image_phrase(place), *plain(f" ({', '.join(sorted(arches, key=arch_order))})"))
+
+
+def _judgement(change: ConfigurationChange) -> Iterable[Phrase]:
+    if change.verdict is None:
+        return
+    broken = sorted({(o.name, o.metric) for i in change.images for o in i.objectives if o.worse})
+    yield plain(f"With it, this change would be a {change.verdict}.")
+    for name, metric in broken[:5]:
+        yield (*plain("It would break the objective "), *code(name), *plain(" ("), *code(metric),
+               *plain(")."))  # fmt: skip
+
+
+def to_json(change: ConfigurationChange | None) -> Json | None:
+    """The object `configuration` of a check."""
+    if change is None:
+        return None
+    return {
+        "path": change.path,
+        "action": change.action,
+        "problems": [
+            {"line": p.line, "field": p.field, "message": p.message} for p in change.problems
+        ],
+        "fields": [{"field": f.field, "before": f.before, "after": f.after} for f in change.fields],
+        "images_more": [_key(key) for key in change.more],
+        "images_fewer": [_key(key) for key in change.fewer],
+        "verdict": change.verdict,
+        "images": [
+            {
+                **_key(image.key),
+                "changed": image.changed,
+                "objectives": [
+                    {name: getattr(o, name) for name in _OBJECTIVE} for o in image.objectives
+                ],
+            }
+            for image in change.images
+        ],
+        "notes": list(change.notes),
+    }
+
+
+def from_json(value: Mapping[str, Any] | None) -> ConfigurationChange | None:
+    """What `to_json` wrote."""
+    if value is None:
+        return None
+    return ConfigurationChange(
+        path=value["path"],
+        action=value["action"],
+        problems=tuple(FileProblem(**problem) for problem in value["problems"]),
+        fields=tuple(FieldChange(**field) for field in value["fields"]),
+        more=tuple(ImageKey(**key) for key in value["images_more"]),
+        fewer=tuple(ImageKey(**key) for key in value["images_fewer"]),
+        verdict=value["verdict"],
+        images=tuple(
+            JudgedImage(
+                ImageKey(**{name: image[name] for name in _KEY}),
+                image["changed"],
+                tuple(ObjectiveResult(**objective) for objective in image["objectives"]),
+            )
+            for image in value["images"]
+        ),
+        notes=tuple(value["notes"]),
+    )
+
+
+_KEY = ("workload", "environment", "repository", "arch")
+_OBJECTIVE = ("name", "metric", "before", "value", "limit", "met", "worse", "reason")
+
+
+def _key(key: ImageKey) -> Json:
+    return {name: getattr(key, name) for name in _KEY}
