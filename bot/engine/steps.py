@@ -5,6 +5,7 @@ A step that writes to the forge looks first: at the pull request's head, and at 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from bot.engine.annotations import annotations_of
 from bot.engine.job import Checker, CheckJob
 from bot.engine.links import CheckLinks, LinkKeys
 from bot.engine.outcome import Values, in_thread
-from bot.forge import Forge, ForgeError, StatusReport
+from bot.forge import Forge, ForgeRefusedError, StatusReport
 from bot.git import GitMirror, open_mirror
 from bot.model import REPOSITORY_FILE, CheckResult
 from bot.report import (
@@ -31,6 +32,7 @@ from bot.report import (
 )
 from bot.settings import Settings
 
+LOG = logging.getLogger(__name__)
 ALLOW = f"{WORD} allow"
 _MAY_BUILD = ("triage", "write", "maintain", "admin")
 NO_SPEC = "No spec file changed."
@@ -146,7 +148,8 @@ class CheckSteps:
             role = await self._forges[job.forge].role_of(job.key, job.author)
             if role in _MAY_BUILD or await self._in_a_trusted_team(job):
                 return {"build": True}
-        except ForgeError as error:
+        except ForgeRefusedError as error:
+            LOG.warning("%s: who may build is not known: %s", job.id, error)
             why = f"Who {job.author} is here is not known: {error.what}"
             return {"build": False, "ask": True, "why": why}
         has = "no role" if role == "none" else f"the role {role}"

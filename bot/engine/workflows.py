@@ -186,7 +186,7 @@ class _Run:
         if building:
             return await self._queue_build(finish, found)
         title, summary = found["title"], found["summary"]
-        if allowed.values.get("ask"):
+        if allowed.values.get("ask") or not allowed.ok:
             title = f"Not built, needs {ALLOW}: {title}"
             summary = f"{summary}\n\nPredicted, not built: this author's changes are built when a"
             summary += f" maintainer says `{ALLOW}`."
