@@ -1,0 +1,115 @@
+"""Installation tokens: kept until shortly before they expire, each for one repository alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from bot.forge import ForgeRefusedError, PullRequestKey, StatusReport, github_app
+
+START = 1_800_000_000.0
+HOUR = 3600.0
+TOKENS = "/app/installations/42/access_tokens"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(github_app, "time", made)
+    return made
+
+
+@pytest.fixture
+def app(forge_on: Any, tiny: Any, clock: Clock) -> Any:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+    number = iter(range(1, 100))
+
+    def issue(body: Any) -> tuple:
+        expires = datetime.fromtimestamp(clock.now + HOUR, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return 201, {}, {"token": f"t{next(number)}", "expires_at": expires}
+
+    tiny.answer("POST", TOKENS, issue)
+    for name in ("r", "other"):
+        tiny.answer("GET", f"/repos/o/{name}/installation", {"id": 42})
+        tiny.lists[f"/repos/o/{name}/pulls/7/files"] = []
+    return forge_on(app=("1", pem))
+
+
+async def files(app: Any, name: str = "r") -> None:
+    await app.changed_files(PullRequestKey("gh", f"o/{name}", 7))
+
+
+async def test_a_token_is_kept_until_ten_minutes_before_it_expires(app, tiny, clock) -> None:
+    made = []
+    for minutes in (0, 1, 30, 49.9, 50.1, 60, 99, 101):
+        clock.now = START + minutes * 60
+        await files(app)
+        made.append(len(tiny.seen("POST", TOKENS)))
+    assert made == [1, 1, 1, 1, 2, 2, 2, 3]
+    used = [a for m, path, _, a in tiny.requests if path.endswith("/files")]
+    assert used == ["token t1"] * 4 + ["token t2"] * 3 + ["token t3"]
+
+
+async def test_each_repository_has_a_token_for_itself_alone(app, tiny) -> None:
+    await files(app, "r")
+    await files(app, "other")
+    await files(app, "r")
+    assert tiny.seen("POST", TOKENS) == [{"repositories": ["r"]}, {"repositories": ["other"]}]
+    used = [a for m, path, _, a in tiny.requests if path.endswith("/files")]
+    assert used == ["token t1", "token t2", "token t1"]
+
+
+async def test_git_gets_the_same_token_and_no_url_has_it(app, tiny) -> None:
+    source = await app.source(PullRequestKey("gh", "o/r", 7), "main")
+    assert (source.credential.user, source.credential.secret) == ("x-access-token", "t1")
+    assert "t1" not in source.url + repr(source)
+
+
+async def test_what_an_installation_allows_anew_is_tried_anew(app, tiny) -> None:
+    key, sha = PullRequestKey("gh", "o/r", 7), "a" * 40
+    path = f"/repos/o/r/commits/{sha}/check-runs"
+    tiny.answer("GET", path, (403, {}, {"message": "Resource not accessible by integration"}))
+    tiny.lists[f"/repos/o/r/commits/{sha}/statuses"] = []
+    tiny.answer("POST", f"/repos/o/r/statuses/{sha}", lambda body: (201, {}, body))
+    tiny.answer("POST", "/repos/o/r/check-runs", lambda body: (201, {}, {"id": 2}))
+    for _ in range(2):
+        await app.set_status(key, sha, StatusReport("c1", "success", "fine"))
+    assert len(tiny.seen("GET", path)) == 1
+    tiny.lists[path] = []
+    app.event("installation", b'{"action": "new_permissions_accepted", "installation": {"id": 42}}')
+    await app.set_status(key, sha, StatusReport("c1", "success", "fine"))
+    assert len(tiny.seen("POST", "/repos/o/r/check-runs")) == 1
+
+
+async def test_a_commit_that_takes_neither_leaves_check_runs_to_the_others(app, tiny) -> None:
+    key, gone, good = PullRequestKey("gh", "o/r", 7), "0" * 40, "a" * 40
+    tiny.answer("GET", f"/repos/o/r/commits/{gone}/check-runs", (404, {}, {"message": "No commit"}))
+    with pytest.raises(Exception, match="does not have what was asked for"):
+        await app.set_status(key, gone, StatusReport("c1", "success", "fine"))
+    tiny.lists[f"/repos/o/r/commits/{good}/check-runs"] = []
+    tiny.answer("POST", "/repos/o/r/check-runs", lambda body: (201, {}, {"id": 2}))
+    await app.set_status(key, good, StatusReport("c2", "success", "fine"))
+    assert len(tiny.seen("POST", "/repos/o/r/check-runs")) == 1
+
+
+async def test_a_key_that_is_no_longer_ours_is_refused(app, tiny) -> None:
+    tiny.answer("POST", TOKENS, (401, {}, {"message": "A JSON web token could not be decoded"}))
+    with pytest.raises(ForgeRefusedError, match="could not be decoded"):
+        await files(app)
