@@ -111,6 +111,7 @@ def cause_json(cause: Cause, changes: Mapping[int, MergedChange]) -> Json:
     return {
         "package": cause.package,
         "delta": cause.delta,
+        "known_delta": cause.known_delta,
         "cause": {
             "kind": cause.kind,
             "change": cause.change,
@@ -134,6 +135,7 @@ def _commit_json(change: MergedChange | None) -> Json | None:
         "commit": change.commit_sha,
         "branch": change.branch,
         "title": change.title,
+        "author": change.author,
         "url": change.url,
     }
     told = dict.fromkeys(values) if change.private else values
@@ -144,7 +146,7 @@ def _pull_request_json(change: MergedChange | None) -> Json | None:
     """Which pull request it was; of a private one only that it was one."""
     if change is None or change.number is None:
         return None
-    known = ("forge", "repository", "number", "title", "url")
+    known = ("forge", "repository", "number", "title", "author", "url")
     told = {name: None if change.private else getattr(change, name) for name in known}
     return {**told, "private": change.private}
 

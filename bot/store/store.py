@@ -250,14 +250,24 @@ class Store:
         return _check(rows[0]) if rows else None
 
     def recent_checks(
-        self, limit: int = 50, *, offset: int = 0, private: bool = False
+        self,
+        limit: int = 50,
+        *,
+        offset: int = 0,
+        private: bool = False,
+        until: str | None = None,
     ) -> list[CheckRecord]:
         """Checks, newest first, without their results; hidden ones (of private repositories) only
-        if asked."""
-        where = "" if private else f"where not {HIDDEN}"
+        if asked.
+
+        `until`: those asked for until the end of a day, or until an RFC 3339 time.
+        """
+        where = "" if private else f"not {HIDDEN} and"
+        end = "~" if until is None else f"{until}~" if len(until) == len("2027-03-01") else until
         rows = self.rows(
-            f"{_WITHOUT_RESULT} {where} order by created desc, rowid desc limit ? offset ?",
-            [limit, offset],
+            f"{_WITHOUT_RESULT} where {where} created <= ?"
+            " order by created desc, rowid desc limit ? offset ?",
+            [end, limit, offset],
         )
         return [_check(row) for row in rows]
 

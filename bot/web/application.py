@@ -78,11 +78,13 @@ def make_application(
     webhook_bytes: int,
     link_keys: LinkKeys | None = None,
     secure: bool = True,
+    public_url: str = "",
 ) -> web.Application:
     """The application. `forges` are those of each type; `logs` is the cache that has the builds'.
 
     Without an engine no queue is counted. `link_keys` open checks of private repositories;
-    `secure`: people come by TLS.
+    `secure`: people come by TLS. `public_url` is what others embed pictures from; without it the
+    address that a page was asked at.
     """
     templates, archive = make_templates(), Archive(store, history)
     views = Views(store, templates)
@@ -124,7 +126,7 @@ def make_application(
             web.get("/health/ready", ready),
             web.get("/metrics", numbers),
             web.get("/api/openapi.json", described),
-            *Pages(archive, templates).routes(),
+            *Pages(archive, templates, public_url).routes(),
             *Pictures(archive).routes(),
             web.get("/checks", views.checks),
             web.get("/checks/{id}", views.check),

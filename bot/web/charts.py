@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -20,20 +21,31 @@ from bot.web.measures import IN_BYTES, measure, metric_words
 
 Theme = Literal["auto", "light", "dark"]
 Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a chart looks: its colours, and whether it is for a narrow screen."""
+
+    theme: Theme = "auto"
+    narrow: bool = False
+
+
+AUTO = Look()
 TOOLTIPS = "/static/pygal-tooltips.min.js"
 _LIGHT = ("#0b5cad", "#a8480c", "#1a7f37", "#8a3ffc", "#9f1853", "#005d5d", "#6f5500", "#4d5358")
 _DARK = ("#7ab8ff", "#ffb077", "#57c46f", "#c9a6ff", "#ff9ac2", "#3ddbd9", "#e0c36a", "#c1c7cd")
 _TILES = 60
 
 
-def size_chart(points: Sequence[Json], steps: Iterable[Json], *, theme: Theme = "auto") -> str:
+def size_chart(points: Sequence[Json], steps: Iterable[Json], *, look: Look = AUTO) -> str:
     """Installed size over time, as stairs; each step says its cause and leads to it."""
-    return _curve("Installed size", points, steps, "installed_size", _size, theme)
+    return _curve("Installed size", points, steps, "installed_size", _size, look)
 
 
-def packages_chart(points: Sequence[Json], steps: Iterable[Json], *, theme: Theme = "auto") -> str:
+def packages_chart(points: Sequence[Json], steps: Iterable[Json], *, look: Look = AUTO) -> str:
     """The number of packages over time, as `size_chart`."""
-    return _curve("Packages", points, steps, "packages", _count, theme)
+    return _curve("Packages", points, steps, "packages", _count, look)
 
 
 def _curve(
@@ -42,26 +54,24 @@ def _curve(
     steps: Iterable[Json],
     figure: str,
     words: Callable[[float | None], str],
-    theme: Theme,
+    look: Look,
 ) -> str:
     causes = {step["run"]: step for step in steps}
     times = [_time(p["evaluated"]) for p in points]
-    chart = pygal.XY(
-        **_look(theme, 300), truncate_label=-1, x_value_formatter=_when(times), show_legend=False
-    )
-    chart.x_labels = _ticks(times)
+    chart = pygal.XY(**_look(look, 300), x_value_formatter=_when(times), show_legend=False)
+    chart.x_labels = _ticks(times, look)
     chart.value_formatter = words
     chart.add(title, _stairs([(p, p[figure]) for p in points], causes))
     return _svg(chart)
 
 
-def treemap(packages: Sequence[Json], *, theme: Theme = "auto") -> str:
+def treemap(packages: Sequence[Json], *, look: Look = AUTO) -> str:
     """Where the bytes are: a tile for each package, the packages of a source in one colour."""
     ordered = sorted(packages, key=lambda p: -(p["installed_size"] or 0))
     shown = [p for p in ordered[:_TILES] if p["installed_size"]]
     rest = sum(p["installed_size"] or 0 for p in ordered[len(shown) :])
     chart = pygal.Treemap(
-        **_look(theme, 460, tiles=True), show_legend=False, print_labels=True, print_values=False
+        **_look(look, 460, tiles=True), show_legend=False, print_labels=True, print_values=False
     )
     sources: dict[str, list[Json]] = {}
     for package in shown:
@@ -85,9 +95,9 @@ def treemap(packages: Sequence[Json], *, theme: Theme = "auto") -> str:
     return _svg(chart)
 
 
-def architectures_chart(rows: Sequence[Json], *, theme: Theme = "auto") -> str:
+def architectures_chart(rows: Sequence[Json], *, look: Look = AUTO) -> str:
     """The same image on each architecture: installed size."""
-    chart = pygal.HorizontalBar(**_look(theme, 60 + 50 * max(len(rows), 2)), show_legend=False)
+    chart = pygal.HorizontalBar(**_look(look, 60 + 50 * max(len(rows), 2)), show_legend=False)
     chart.x_labels = [row["arch"] for row in reversed(rows)]
     chart.value_formatter = _size
     chart.add(
@@ -100,11 +110,11 @@ def architectures_chart(rows: Sequence[Json], *, theme: Theme = "auto") -> str:
     return _svg(chart)
 
 
-def versions_chart(rows: Sequence[Json], *, theme: Theme = "auto") -> str:
+def versions_chart(rows: Sequence[Json], *, look: Look = AUTO) -> str:
     """How many versions there are of the packages that have most."""
     shown = list(reversed(rows[:15]))
-    chart = pygal.HorizontalBar(**_look(theme, 60 + 26 * max(len(shown), 3)), show_legend=False)
-    chart.x_labels = [row["name"] for row in shown]
+    chart = pygal.HorizontalBar(**_look(look, 60 + 26 * max(len(shown), 3)), show_legend=False)
+    chart.x_labels = [_short(row["name"], look) for row in shown]
     chart.value_formatter = _count
     chart.add(
         "Versions",
@@ -113,30 +123,39 @@ def versions_chart(rows: Sequence[Json], *, theme: Theme = "auto") -> str:
     return _svg(chart)
 
 
-def movers_chart(rows: Sequence[Json], *, theme: Theme = "auto") -> str:
+def movers_chart(rows: Sequence[Json], *, look: Look = AUTO) -> str:
     """How far images moved."""
     shown = list(reversed(rows[:12]))
-    chart = pygal.HorizontalBar(**_look(theme, 60 + 28 * max(len(shown), 3)), show_legend=False)
-    chart.x_labels = [f"{row['workload']} {row['arch']}" for row in shown]
+    chart = pygal.HorizontalBar(**_look(look, 60 + 28 * max(len(shown), 3)), show_legend=False)
+    chart.x_labels = [f"{_short(row['workload'], look)} {row['arch']}" for row in shown]
     chart.value_formatter = _size
+    grew, shrank = (
+        _colour(look, pair) for pair in (("#a8480c", "#ffb077"), ("#1a7f37", "#57c46f"))
+    )
     chart.add(
         "Bytes",
-        [{"value": row["known_delta"], "xlink": _top(image_url(key_of(row)))} for row in shown],
+        [
+            {
+                "value": row["known_delta"],
+                "color": grew if row["known_delta"] > 0 else shrank,
+                "xlink": _top(image_url(key_of(row))),
+            }
+            for row in shown
+        ],
     )
     return _svg(chart)
 
 
-def objective_chart(objective: Json, metric: str, *, theme: Theme = "auto") -> str:
+def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
     """The burn-down of one metric: values over time, the limit, and the way to the target."""
     chart = pygal.XY(
-        **_look(theme, 380),
-        truncate_label=-1,
+        **_look(look, 380),
         legend_at_bottom=True,
         truncate_legend=-1,
     )
     chart.value_formatter = lambda value: measure(metric, value)
     states = [s for s in objective["history"] if s["metric"] == metric]
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = objective["date"] or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     images: dict[Any, list[Json]] = {}
     for state in states:
         images.setdefault(key_of(state), []).append(state)
@@ -145,7 +164,7 @@ def objective_chart(objective: Json, metric: str, *, theme: Theme = "auto") -> s
     aims = [s for s in states if s["until"] is None and s["target"] is not None]
     due = _time(aims[0]["target_by"]) if aims and aims[0]["target_by"] else None
     shown = [start, end, *([due] if due else [])]
-    chart.x_labels, chart.x_value_formatter = _ticks(shown), _when(shown)
+    chart.x_labels, chart.x_value_formatter = _ticks(shown, look), _when(shown)
     for key, found in list(images.items())[:8]:
         line: list[Any] = []
         for state in found:
@@ -197,6 +216,11 @@ def _cause_url(step: Json) -> str:
     return image_url(key_of(step), date=step["evaluated"]) + "#steps"
 
 
+def _short(text: str, look: Look) -> str:
+    most = 14 if look.narrow else 40
+    return text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
 def _top(url: str) -> dict[str, str]:
     return {"href": url, "target": "_top"}
 
@@ -230,24 +254,34 @@ def _when(times: Sequence[float]) -> Callable[[float], str]:
     return lambda value: datetime.fromtimestamp(value, UTC).strftime("%m-%d %H:%M")
 
 
-def _ticks(times: Sequence[float]) -> list[float]:
-    """Six moments from the first to the last, for the axis."""
+def _ticks(times: Sequence[float], look: Look) -> list[float]:
+    """A few moments from the first to the last, for the axis."""
     if not times:
         return []
     first, last = min(times), max(times)
     if first == last:
         return [first]
-    return [first + (last - first) * i / 5 for i in range(6)]
+    parts = 2 if look.narrow else 5
+    return [first + (last - first) * i / parts for i in range(parts + 1)]
 
 
-def _look(theme: Theme, height: int, *, tiles: bool = False) -> dict[str, Any]:
+def _colour(chosen: Look, pair: tuple[str, str]) -> str:
+    light, dark = pair
+    return {"light": light, "dark": dark, "auto": f"light-dark({light}, {dark})"}[chosen.theme]
+
+
+def _look(chosen: Look, height: int, *, tiles: bool = False) -> dict[str, Any]:
+    theme = chosen.theme
+
     def colour(light: str, dark: str) -> str:
-        return {"light": light, "dark": dark, "auto": f"light-dark({light}, {dark})"}[theme]
+        return _colour(chosen, (light, dark))
 
     ink, quiet = colour("#1c2024", "#e6e8ea"), colour("#5b636b", "#9aa3ab")
     lines = tuple(colour(*pair) for pair in zip(_LIGHT, _DARK, strict=True)) * 8
     scheme = {"auto": "light dark", "light": "light", "dark": "dark"}[theme]
     paper = "transparent" if theme == "auto" else colour("#ffffff", "#14171a")
+    gap = colour("#ffffff", "#14171a")
+    edges = f" .series rect.reactive{{stroke:{gap};stroke-width:2}}" if tiles else ""
     style = Style(
         background=paper,
         plot_background="transparent",
@@ -273,12 +307,19 @@ def _look(theme: Theme, height: int, *, tiles: bool = False) -> dict[str, Any]:
     )
     return {
         "style": style,
-        "css": ["file://style.css", "file://graph.css", f"inline:svg{{color-scheme:{scheme}}}"],
+        "css": [
+            "file://style.css",
+            "file://graph.css",
+            f"inline:svg{{color-scheme:{scheme}}}{edges}",
+        ],
         "js": [TOOLTIPS],
-        "width": 960,
+        "width": 400 if chosen.narrow else 960,
         "height": height,
         "margin": 8,
-        "margin_right": 44,
+        "margin_right": 24 if chosen.narrow else 44,
+        "truncate_label": 18 if chosen.narrow else 40,
+        "min_scale": 3,
+        "max_scale": 4 if chosen.narrow else 8,
         "disable_xml_declaration": True,
         "no_data_text": "Nothing to draw yet",
         "show_minor_x_labels": True,

@@ -13,7 +13,8 @@ from bot.errors import SurroundingsError
 from bot.web.links import package_url
 
 Json = Mapping[str, Any]
-_MOST = 60
+DRAWN = 60
+MOST = 300
 _SECONDS = 10
 _STYLE = """<style>
 svg { color-scheme: light dark; }
@@ -28,16 +29,31 @@ text { fill: light-dark(#1c2024, #e6e8ea); font-family: system-ui, sans-serif; }
 </style>"""
 
 
-def closure_graph(packages: Iterable[Json], wanted: str) -> str:
-    """The ways to the packages named `wanted`, and what they require themselves, as SVG.
+def closure_graph(packages: Iterable[Json], wanted: str, most: int = DRAWN) -> str:
+    """The ways to the packages named `wanted`, and what requires those, as SVG.
 
-    All that leads to them is drawn, nearest first, as long as it stays readable; without `wanted`
-    the requested packages and what they require.
+    All that leads to them is drawn, nearest first, up to `most` packages; without `wanted` the
+    requested packages and what they require. A drawing that leaves some out says so.
     """
     known = {package["nevra"]: package for package in packages}
+    nodes, of = _nodes(known, wanted, most)
+    return _dot(_source(known, nodes, wanted, _left_out(len(nodes), of)))
+
+
+def drawn_of(packages: Iterable[Json], wanted: str, most: int = DRAWN) -> tuple[int, int]:
+    """How many packages `closure_graph` draws, and of how many."""
+    nodes, of = _nodes({package["nevra"]: package for package in packages}, wanted, most)
+    return len(nodes), of
+
+
+def _nodes(known: Mapping[str, Json], wanted: str, most: int) -> tuple[list[str], int]:
     starts = [n for n, p in known.items() if (p["name"] == wanted if wanted else p["requested"])]
-    nodes = _around(known, starts, up=bool(wanted))
-    return _dot(_source(known, nodes, wanted))
+    near = _around(known, starts, up=bool(wanted))
+    return near[: max(most, 1)], len(near)
+
+
+def _left_out(drawn: int, of: int) -> str | None:
+    return f"The nearest {drawn} of {of} packages are drawn." if drawn < of else None
 
 
 def chains_graph(chains: Iterable[Iterable[Json]], wanted: Iterable[str]) -> str:
@@ -47,7 +63,8 @@ def chains_graph(chains: Iterable[Iterable[Json]], wanted: Iterable[str]) -> str
     """
     edges = [(_name(e["from"]), _name(e["to"]), e["capability"]) for c in chains for e in c]
     marked = {_name(nevra) for nevra in wanted}
-    names = list(dict.fromkeys(name for edge in edges for name in edge[:2]))[:_MOST]
+    every = list(dict.fromkeys(name for edge in edges for name in edge[:2]))
+    names = every[:DRAWN]
     lines = [_node(name, "wanted" if name in marked else "") for name in names]
     needs: dict[tuple[str, str], list[str]] = {}
     for source, target, need in edges:
@@ -55,7 +72,7 @@ def chains_graph(chains: Iterable[Iterable[Json]], wanted: Iterable[str]) -> str
             needs.setdefault((source, target), []).append(need)
     for (source, target), texts in needs.items():
         lines.append(_edge(source, target, ", ".join(dict.fromkeys(texts))))
-    return _dot(_graph(lines))
+    return _dot(_graph(lines, _left_out(len(names), len(every))))
 
 
 def _around(known: Mapping[str, Json], starts: list[str], *, up: bool) -> list[str]:
@@ -65,17 +82,17 @@ def _around(known: Mapping[str, Json], starts: list[str], *, up: bool) -> list[s
             requires.setdefault(need["nevra"], []).append(nevra)
     found = dict.fromkeys(starts)
     level = list(starts)
-    while level and len(found) < _MOST:
+    while level:
         following = []
         for nevra in level:
             near = [n["nevra"] for n in known[nevra]["required_by"]] if up else requires[nevra]
             following += [n for n in dict.fromkeys(near) if n not in found]
-        found |= dict.fromkeys(following[: _MOST - len(found)])
-        level = following
+        level = list(dict.fromkeys(following))
+        found |= dict.fromkeys(level)
     return [nevra for nevra in found if nevra in known]
 
 
-def _source(known: Mapping[str, Json], nodes: list[str], wanted: str) -> str:
+def _source(known: Mapping[str, Json], nodes: list[str], wanted: str, left_out: str | None) -> str:
     lines = []
     for nevra in nodes:
         package = known[nevra]
@@ -88,16 +105,17 @@ def _source(known: Mapping[str, Json], nodes: list[str], wanted: str) -> str:
             if need["nevra"] in drawn and need["nevra"] != nevra:
                 needs.setdefault(need["nevra"], []).append(need["capability"])
         lines += [_edge(source, nevra, ", ".join(texts)) for source, texts in needs.items()]
-    return _graph(lines)
+    return _graph(lines, left_out)
 
 
-def _graph(lines: list[str]) -> str:
+def _graph(lines: list[str], left_out: str | None) -> str:
     look = (
         'rankdir=LR; bgcolor="transparent"; nodesep=0.15; ranksep=0.6;'
         ' node [shape=box, style="rounded,filled", fontname="Helvetica", fontsize=12,'
         ' height=0.3, margin="0.12,0.04"]; edge [arrowsize=0.6];'
     )
-    return "\n".join(["digraph closure {", look, *lines, "}"])
+    said = [f'label={_quoted(left_out)}; fontname="Helvetica"; fontsize=12;'] if left_out else []
+    return "\n".join(["digraph closure {", look, *said, *lines, "}"])
 
 
 def _node(nevra: str, classes: str) -> str:

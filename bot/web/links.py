@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from bot.model import ImageKey
+from bot.report.escape import to_markdown
+from bot.report.phrase import plain, visible
 
 
 def image_url(key: ImageKey, part: str = "", **query: str | None) -> str:
@@ -31,9 +33,22 @@ def check_url(check: str) -> str:
     return f"/checks/{quote(check, safe='')}"
 
 
+def with_date(url: str, date: str | None) -> str:
+    """An address of this server, as of a date."""
+    if not date:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{urlencode({'date': date})}"
+
+
 def key_of(row: Mapping[str, Any]) -> ImageKey:
     """The image that a JSON object names."""
     return ImageKey(row["workload"], row["environment"], row["repository"], row["arch"])
+
+
+def embed(origin: str, picture: str, page: str, text: str) -> str:
+    """Markdown of a picture that leads to a page, for a README or a comment."""
+    told = to_markdown(plain(visible(text)))
+    return f"[![{told}]({origin}{picture})]({origin}{page})"
 
 
 def _query(values: Mapping[str, str | None]) -> str:

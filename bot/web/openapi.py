@@ -24,7 +24,7 @@ _DATE = {
 _TEXT = {"type": "string"}
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 _SCHEMAS = {"date": _DATE, "since": _DATE, "from": _DATE, "to": _DATE}
-_NUMBERS = ("offset", "limit")
+_NUMBERS = ("offset", "limit", "drawn")
 _MEANING = {
     "date": "As of this day's end, or this moment; without it: now.",
     "since": "History since then.",
@@ -35,9 +35,15 @@ _MEANING = {
     "package": "The name of a package to highlight.",
     "q": "Words that the names must hold; for packages, what they start with.",
     "outlook": "Only objectives in this state.",
+    "status": "Only images in this state: ok or unsolvable.",
+    "drawn": "How many packages the graph draws at most.",
+    "theme": "light or dark; without it as the reader prefers (PNG: light).",
+    "width": "narrow: for a phone.",
+    "metric": "Which of the objective's metrics.",
+    "label": "What the badge says on its left.",
     "offset": "How many to pass over.",
     "limit": "How many at most.",
-    "format": "csv gives a table instead.",
+    "format": "csv gives a table instead, all of it unless there is a limit.",
     "key": "The token of a signed link, for a check of a private repository.",
     "table": "Which of the page's tables, with format=csv.",
 }
@@ -63,15 +69,15 @@ _OPERATIONS = (
         "/api/images",
         shapes.Images,
         "Every image with its figures.",
-        ("q", "date", "offset", "limit"),
+        ("q", "status", "date", "offset", "limit"),
         ("images",),
     ),
     _Operation(
         _IMAGE,
         shapes.Image,
         "One image: packages, history, steps and their causes, architectures.",
-        ("date", "since", "window", "package"),
-        ("packages", "steps", "causes", "architectures", "objectives", "history"),
+        ("date", "since", "window", "package", "drawn", "limit"),
+        ("packages", "largest", "steps", "causes", "architectures", "objectives", "history"),
     ),
     _Operation(
         f"{_IMAGE}/compare",
@@ -84,21 +90,21 @@ _OPERATIONS = (
         "/api/objectives",
         shapes.Objectives,
         "Every objective: value, limit, target, trend.",
-        ("outlook",),
+        ("outlook", "date", "offset", "limit"),
         ("objectives",),
     ),
     _Operation(
         "/api/objectives/{id}",
         shapes.Objective,
         "One objective, how it stood, and the growth that was accepted.",
-        (),
+        ("date", "since", "window", "limit"),
         ("images", "accepted", "history"),
     ),
     _Operation(
         "/api/packages",
         shapes.Packages,
         "The packages of all images.",
-        ("q", "offset", "limit"),
+        ("q", "date", "offset", "limit"),
         ("packages",),
     ),
     _Operation(
@@ -112,11 +118,45 @@ _OPERATIONS = (
         "/api/surface",
         shapes.Surface,
         "Versions of each package, bytes shared, packages that only one image needs.",
-        ("limit",),
+        ("date", "limit"),
         ("versions", "shared", "only_one"),
     ),
-    _Operation("/api/checks", shapes.Checks, "The checks, newest first.", ("offset", "limit")),
+    _Operation(
+        "/api/checks",
+        shapes.Checks,
+        "The checks, newest first.",
+        ("date", "offset", "limit"),
+        ("checks",),
+    ),
     _Operation("/api/checks/{id}", shapes.Check, "One check, in full.", ("key",)),
+)
+
+
+class _Picture(NamedTuple):
+    path: str
+    summary: str
+    query: tuple[str, ...] = ()
+    png: bool = True
+
+
+_PAGE = "/images/{repository}/{environment}/{workload}/{arch}"
+_CHART = ("theme", "width")
+_PICTURES = (
+    _Picture(f"{_PAGE}/size", "Installed size over time.", ("date", "since", "window", *_CHART)),
+    _Picture(f"{_PAGE}/packages", "Packages over time.", ("date", "since", "window", *_CHART)),
+    _Picture(f"{_PAGE}/treemap", "Where the bytes are.", ("date", *_CHART)),
+    _Picture(f"{_PAGE}/architectures", "Its size on each architecture.", ("date", *_CHART)),
+    _Picture(f"{_PAGE}/graph", "Who requires whom.", ("date", "package", "drawn"), png=False),
+    _Picture(f"{_PAGE}/badge", "An image's badge.", ("date", "label"), png=False),
+    _Picture(
+        "/objectives/{id}/burn-down",
+        "An objective's values, its limit, the way to its target.",
+        ("metric", "date", "since", "window", *_CHART),
+    ),
+    _Picture("/objectives/{id}/badge", "An objective's badge.", ("date", "label"), png=False),
+    _Picture("/surface/versions", "The packages of most versions.", ("date", *_CHART)),
+    _Picture("/movers", "The biggest movers of the week.", ("date", *_CHART)),
+    _Picture("/checks/{id}/graph", "How a check's added packages come in.", png=False),
 )
 
 
@@ -136,28 +176,60 @@ def describe() -> Json:
             "description": "What the pages show, as JSON. Sizes are bytes, times RFC 3339 in UTC,"
             " null is not known.",
         },
-        "paths": {operation.path: {"get": _get(operation)} for operation in _OPERATIONS},
+        "paths": {
+            **{operation.path: {"get": _get(operation)} for operation in _OPERATIONS},
+            **{
+                f"{picture.path}.{kind}": {"get": _picture(picture, media)}
+                for picture in _PICTURES
+                for kind, media in (("svg", "image/svg+xml"), ("png", "image/png"))
+                if picture.png or kind == "svg"
+            },
+        },
         "components": {"schemas": made["$defs"]},
     }
 
 
-def _get(operation: _Operation) -> Json:
-    names = re.findall(r"{(\w+)}", operation.path)
+def _picture(picture: _Picture, media: str) -> Json:
+    told = _parameters(picture.path, picture.query)
+    answers = {"200": {"description": "The picture.", "content": {media: {"schema": {}}}}}
+    page = {"text/html": {"schema": {"type": "string"}}}
+    return {
+        "summary": picture.summary,
+        "parameters": told,
+        "responses": {**answers, **_refusals(picture.path, told, page)},
+    }
+
+
+def _parameters(path: str, query: tuple[str, ...]) -> list[Json]:
+    names = re.findall(r"{(\w+)}", path)
     told = [_parameter(name, "path") for name in names]
-    told += [_parameter(name, "query") for name in operation.query]
+    return told + [_parameter(name, "query") for name in query]
+
+
+def _refusals(path: str, told: list[Json], content: Json) -> Json:
+    answers: Json = {}
+    if any(parameter["in"] == "query" for parameter in told):
+        meaning = "A value of the query is not what it should be."
+        answers["400"] = {"description": meaning, "content": content}
+    if "{" in path:
+        answers["404"] = {"description": "There is no such thing.", "content": content}
+    return answers
+
+
+def _get(operation: _Operation) -> Json:
+    told = _parameters(operation.path, operation.query)
     content = {"application/json": {"schema": _ref(operation.shape)}}
     if operation.tables:
         told.append(_parameter("format", "query", {"type": "string", "enum": ["csv"]}))
         told.append(_parameter("table", "query", {"type": "string", "enum": [*operation.tables]}))
         content["text/csv"] = {"schema": {"type": "string"}}
     wrong = {"application/json": {"schema": _ref(shapes.Problem)}}
-    answers: Json = {"200": {"description": "The answer.", "content": content}}
-    if any(parameter["in"] == "query" for parameter in told):
-        meaning = "A value of the query is not what it should be."
-        answers["400"] = {"description": meaning, "content": wrong}
-    if names:
-        answers["404"] = {"description": "There is no such thing.", "content": wrong}
-    return {"summary": operation.summary, "parameters": told, "responses": answers}
+    answers = {"200": {"description": "The answer.", "content": content}}
+    return {
+        "summary": operation.summary,
+        "parameters": told,
+        "responses": {**answers, **_refusals(operation.path, told, wrong)},
+    }
 
 
 def _parameter(name: str, place: str, schema: Json | None = None) -> Json:

@@ -65,16 +65,22 @@ def make_templates() -> Environment:
         "chain": chain_words,
         "in_words": in_words,
     }
-    environment.globals |= {"links": links, "measure": measure, "metric_words": metric_words}
+    environment.globals |= {
+        "links": links,
+        "measure": measure,
+        "metric_words": metric_words,
+        "embed": links.embed,
+    }
     return environment
 
 
 class Pages:
     """The handlers of `PAGES`."""
 
-    def __init__(self, archive: Archive, templates: Environment) -> None:
+    def __init__(self, archive: Archive, templates: Environment, public_url: str) -> None:
         self._archive = archive
         self._templates = templates
+        self._public_url = public_url.rstrip("/")
 
     def routes(self) -> list[web.RouteDef]:
         """Each page, and its JSON."""
@@ -87,18 +93,23 @@ class Pages:
     def _html(self, page: Page) -> Handler:
         async def show(request: web.Request) -> web.Response:
             question = asked(request)
+            origin = self._public_url or str(request.url.origin())
 
             def render() -> web.Response:
                 answer = page.ask(self._archive, question)
-                given = _table(answer, question)
+                given = table(answer, question)
                 if given is not None:
                     return given
+                run = self._archive.run(question.date)
                 text = self._templates.get_template(answer.template).render(
                     data=answer.json,
                     tables=answer.tables,
-                    here=_here(request.rel_url.raw_path, question.query),
+                    here=here(request.rel_url.raw_path, question.query),
                     api=f"/api{request.rel_url.raw_path}{_query(question.query)}",
+                    path=request.path,
                     date=question.query.get("date", ""),
+                    seen=run.started if run else None,
+                    origin=origin,
                     **answer.extra,
                 )
                 return web.Response(text=text, content_type="text/html")
@@ -113,7 +124,7 @@ class Pages:
 
             def render() -> web.Response:
                 answer = page.ask(self._archive, question)
-                return _table(answer, question) or web.json_response(answer.json)
+                return table(answer, question) or web.json_response(answer.json)
 
             return await asyncio.to_thread(render)
 
@@ -136,7 +147,7 @@ def age_words(seconds: int | None) -> str:
     return "less than a minute"
 
 
-def _table(answer: Answer, question: Question) -> web.Response | None:
+def table(answer: Answer, question: Question) -> web.Response | None:
     """One of the answer's tables as CSV, if that is asked for; 400 if there is no such."""
     wanted = question.query.get("table", next(iter(answer.tables), ""))
     if "table" in question.query and wanted not in answer.tables:
@@ -150,14 +161,14 @@ def _table(answer: Answer, question: Question) -> web.Response | None:
     return answered
 
 
-def _here(path: str, query: Mapping[str, str]) -> Callable[..., str]:
+def here(path: str, query: Mapping[str, str]) -> Callable[..., str]:
     """Makes the address of this page with some values of its query changed."""
 
-    def here(**changes: Any) -> str:
+    def made(**changes: Any) -> str:
         values = {**query, **changes}
         return path + _query({n: str(v) for n, v in values.items() if v not in (None, "")})
 
-    return here
+    return made
 
 
 def _query(values: Mapping[str, str]) -> str:

@@ -18,18 +18,18 @@ from bot.report import format_size
 from bot.web import answers, charts
 from bot.web.answers import Archive
 from bot.web.answers.checks import visible_check
-from bot.web.answers.image import evaluated
+from bot.web.answers.image import architectures, curve, evaluated, packages
+from bot.web.answers.objectives import worst
 from bot.web.badges import badge
-from bot.web.charts import Theme
-from bot.web.graphs import chains_graph, closure_graph
+from bot.web.charts import Look, Theme
+from bot.web.graphs import DRAWN, MOST, chains_graph, closure_graph
 from bot.web.measures import METRICS
 from bot.web.pages import IMAGE, asked
 from bot.web.questions import Question, missing
 
-Draw = Callable[[Archive, Question, Theme], str]
+Draw = Callable[[Archive, Question, Look], str]
 _SCRIPT = re.compile(r"<script[^>]*>(.+?)</script>", re.DOTALL)
 _TOOLTIPS = Path(pygaljs.__file__).parent / "static" / "latest" / "pygal-tooltips.min.js"
-_ORDER = ("broken", "at risk", "unknown", "met")
 
 
 class Pictures:
@@ -62,7 +62,7 @@ class Pictures:
     def _svg(self, draw: Draw) -> Handler:
         async def show(request: web.Request) -> web.Response:
             question = asked(request)
-            text = await asyncio.to_thread(draw, self._archive, question, _theme(question))
+            text = await asyncio.to_thread(draw, self._archive, question, _look(question))
             answer = web.Response(text=text, content_type="image/svg+xml")
             answer.headers["Content-Security-Policy"] = _policy(text)
             answer.headers["Cache-Control"] = "no-cache"
@@ -76,10 +76,11 @@ class Pictures:
 
             question = asked(request)
             theme: Theme = "dark" if question.text("theme") == "dark" else "light"
+            look = Look(theme, question.text("width") == "narrow")
 
             def render() -> bytes:
                 return svg_to_bytes(
-                    svg_string=draw(self._archive, question, theme),
+                    svg_string=draw(self._archive, question, look),
                     font_family="DejaVu Sans",
                     sans_serif_family="DejaVu Sans",
                 )
@@ -89,56 +90,52 @@ class Pictures:
         return show
 
 
-def _size(archive: Archive, question: Question, theme: Theme) -> str:
-    found = answers.image(archive, question).json
-    return charts.size_chart(found["history"], found["steps"], theme=theme)
+def _size(archive: Archive, question: Question, look: Look) -> str:
+    return charts.size_chart(*curve(archive, question), look=look)
 
 
-def _packages(archive: Archive, question: Question, theme: Theme) -> str:
-    found = answers.image(archive, question).json
-    return charts.packages_chart(found["history"], found["steps"], theme=theme)
+def _packages(archive: Archive, question: Question, look: Look) -> str:
+    return charts.packages_chart(*curve(archive, question), look=look)
 
 
-def _treemap(archive: Archive, question: Question, theme: Theme) -> str:
-    found = answers.image(archive, question).json
-    return charts.treemap(found["packages"] or (), theme=theme)
+def _treemap(archive: Archive, question: Question, look: Look) -> str:
+    return charts.treemap(packages(archive, question), look=look)
 
 
-def _architectures(archive: Archive, question: Question, theme: Theme) -> str:
-    found = answers.image(archive, question).json
-    return charts.architectures_chart(found["architectures"], theme=theme)
+def _architectures(archive: Archive, question: Question, look: Look) -> str:
+    return charts.architectures_chart(architectures(archive, question), look=look)
 
 
-def _burn_down(archive: Archive, question: Question, theme: Theme) -> str:
+def _burn_down(archive: Archive, question: Question, look: Look) -> str:
     found = answers.objective(archive, question).json
     known = dict.fromkeys(state["metric"] for state in found["history"])
     metric = question.text("metric") or next((m for m in known if m in METRICS), "")
     if metric not in known:
         raise missing("This objective has no such metric.")
-    return charts.objective_chart(found, metric, theme=theme)
+    return charts.objective_chart(found, metric, look=look)
 
 
-def _versions(archive: Archive, question: Question, theme: Theme) -> str:
-    return charts.versions_chart(answers.surface(archive, question).json["versions"], theme=theme)
+def _versions(archive: Archive, question: Question, look: Look) -> str:
+    return charts.versions_chart(answers.surface(archive, question).json["versions"], look=look)
 
 
-def _movers(archive: Archive, question: Question, theme: Theme) -> str:
-    return charts.movers_chart(answers.overview(archive, question).json["movers"], theme=theme)
+def _movers(archive: Archive, question: Question, look: Look) -> str:
+    return charts.movers_chart(answers.overview(archive, question).json["movers"], look=look)
 
 
-def _graph(archive: Archive, question: Question, _theme: Theme) -> str:
-    found = answers.image(archive, question).json
-    return closure_graph(found["packages"] or (), question.text("package"))
+def _graph(archive: Archive, question: Question, _look: Look) -> str:
+    most = question.number("drawn", DRAWN, MOST)
+    return closure_graph(packages(archive, question), question.text("package"), most)
 
 
-def _check_graph(archive: Archive, question: Question, _theme: Theme) -> str:
+def _check_graph(archive: Archive, question: Question, _look: Look) -> str:
     found = visible_check(archive.store, question.path["id"], question.opened)
     added = [a for image in (found.result or {}).get("images", ()) for a in image["added"]]
     wanted = {a["nevra"] for a in added}
     return chains_graph((chain for a in added for chain in a["chains"]), wanted)
 
 
-def _image_badge(archive: Archive, question: Question, _theme: Theme) -> str:
+def _image_badge(archive: Archive, question: Question, _look: Look) -> str:
     key = question.key
     facts = evaluated(archive, key, question.date).facts
     label = question.text("label") or f"{key.workload} {key.arch}"
@@ -147,23 +144,24 @@ def _image_badge(archive: Archive, question: Question, _theme: Theme) -> str:
     return badge(label, f"{format_size(facts.known_size)}, {facts.packages} packages", "ok")
 
 
-def _objective_badge(archive: Archive, question: Question, _theme: Theme) -> str:
-    id_ = question.path["id"]
-    heading = next((h for h in archive.history.objective_headings() if h["id"] == id_), None)
+def _objective_badge(archive: Archive, question: Question, _look: Look) -> str:
+    id_, date = question.path["id"], question.date
+    headings = archive.history.objective_headings(run=archive.number(date))
+    heading = next((h for h in headings if h["id"] == id_), None)
     if heading is None:
         raise missing("No objective has this id.")
-    outlooks = {s.outlook for s in archive.standings() if s.state.objective == id_}
-    worst = next((outlook for outlook in _ORDER if outlook in outlooks), "unknown")
-    return badge(question.text("label") or heading["name"], worst, worst)
+    state = worst(s for s in archive.standings(date) if s.state.objective == id_)
+    return badge(question.text("label") or heading["name"], state, state)
 
 
-def _theme(question: Question) -> Theme:
+def _look(question: Question) -> Look:
+    theme: Theme = "auto"
     match question.text("theme"):
         case "light":
-            return "light"
+            theme = "light"
         case "dark":
-            return "dark"
-    return "auto"
+            theme = "dark"
+    return Look(theme, question.text("width") == "narrow")
 
 
 def _policy(svg: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -14,6 +15,32 @@ from bot.model import ImageKey
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIME = re.compile(r"[-\dT:.]+(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 _FIRST = "1970-01-01"
+
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list: `limit` null is all that follows."""
+
+    offset: int
+    limit: int | None
+
+    def of(self, rows: Sequence[_T]) -> Sequence[_T]:
+        """The rows on this page."""
+        return rows[self.offset :] if self.limit is None else rows[self.offset :][: self.limit]
+
+    def next(self, count: int) -> int | None:
+        """The offset of the following page of a list of `count`, null if there is none."""
+        if self.limit is None or count <= self.offset + self.limit:
+            return None
+        return self.offset + self.limit
+
+    @property
+    def previous(self) -> int | None:
+        """The offset of the page before, null if there is none."""
+        return max(self.offset - (self.limit or 0), 0) if self.offset else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +61,17 @@ class Question:
     def date(self) -> str | None:
         """The moment that the page is asked for; null is now."""
         return self.moment("date")
+
+    @property
+    def whole(self) -> bool:
+        """Whether all rows are asked for: a CSV is never cut into pages."""
+        return self.query.get("format") == "csv"
+
+    def page(self, default: int, most: int = 5000) -> Page:
+        """Which part of a list is asked for: `offset` and `limit`; a CSV has all without."""
+        if self.whole and "limit" not in self.query:
+            return Page(0, None)
+        return Page(self.number("offset"), self.number("limit", default, most) or default)
 
     def moment(self, name: str) -> str | None:
         """A date or an RFC 3339 time in UTC; an empty field of a form is none."""
@@ -57,6 +95,19 @@ class Question:
     def text(self, name: str) -> str:
         """A text, cut to a sane length."""
         return self.query.get(name, "").strip()[:200]
+
+
+WINDOWS = {"month": 31, "year": 366, "all": None}
+
+
+def window(question: Question, date: str | None) -> str | None:
+    """Since when history is asked for: `since`, else the `window` before the date; null is all."""
+    since = question.moment("since")
+    days = WINDOWS.get(question.text("window") or "year", WINDOWS["year"])
+    if since is not None or days is None:
+        return since
+    end = datetime.fromisoformat(date) if date else datetime.now(UTC)
+    return (end - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _moment(text: str) -> str | None:

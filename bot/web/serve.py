@@ -102,6 +102,7 @@ class Bot:
             link_keys=LinkKeys.of(self._settings),
             # Browsers keep no secure cookie that came without TLS.
             secure=not (self._settings.public_url or self.url).startswith("http://"),
+            public_url=self._settings.public_url or "",
         )
         self._runner = web.AppRunner(application, shutdown_timeout=_GRACE, access_log=None)
         await self._runner.setup()

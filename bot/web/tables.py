@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bot.report import format_delta, format_size
@@ -24,7 +24,7 @@ class Column:
     """One column: where its value is in a row, how it is shown, where it leads.
 
     `also` gives a second, quiet line. `metric` and `trend` are in the unit of the row's metric.
-    CSV has the value itself, under `name`.
+    CSV has the value itself, under `name`. `only` is where the column is, if not in both.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Column:
     value: Callable[[Row], Any] | None = None
     link: Callable[[Row], str | None] | None = None
     also: Callable[[Row], str | None] | None = None
+    only: Literal["html", "csv"] | None = None
 
     @property
     def figure(self) -> bool:
@@ -42,6 +43,11 @@ class Column:
     def of(self, row: Row) -> Any:
         """The value in a row."""
         return self.value(row) if self.value else row[self.name]
+
+    def tone(self, row: Row) -> str:
+        """Whether a difference is growth, or not."""
+        value = self.of(row)
+        return "" if not value else "grew" if value > 0 else "shrank"
 
     def shown(self, row: Row) -> str:
         """The value as people read it; empty where there is none."""
@@ -71,13 +77,31 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a caption. `header` is the column that names a row; `more` where others are."""
+    """Rows under a caption; the first column names a row.
+
+    `count` is how many there are in all where these are but the first; a CSV has them all.
+    """
 
     caption: str
     columns: tuple[Column, ...]
     rows: Sequence[Row]
-    header: int = 0
-    more: str | None = None
+    count: int | None = None
+
+    @property
+    def shown(self) -> tuple[Column, ...]:
+        """The columns of the page."""
+        return tuple(c for c in self.columns if c.only != "csv")
+
+    @property
+    def given(self) -> tuple[Column, ...]:
+        """The columns of the CSV."""
+        return tuple(c for c in self.columns if c.only != "html")
+
+    def first(self, most: int | None) -> Table:
+        """The same with `most` rows, and how many there are; null is all."""
+        if most is None or len(self.rows) <= most:
+            return self
+        return replace(self, rows=self.rows[:most], count=self.count or len(self.rows))
 
 
 def to_csv(table: Table) -> str:
@@ -87,25 +111,28 @@ def to_csv(table: Table) -> str:
     """
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow([column.name for column in table.columns])
-    writer.writerows([_plain(c.of(row)) for c in table.columns] for row in table.rows)
+    columns = table.given
+    writer.writerow([column.name for column in columns])
+    writer.writerows([_plain(c.of(row)) for c in columns] for row in table.rows)
     return out.getvalue()
 
 
 def image_columns(*, link: Callable[[Row], str | None]) -> tuple[Column, ...]:
-    """The four columns that name an image."""
+    """What names an image: one column on the page, four in the CSV."""
     return (
-        Column("workload", "Workload", link=link),
-        Column("environment", "Environment"),
-        Column("repository", "Repository"),
-        Column("arch", "Architecture"),
+        Column(
+            "image",
+            "Image",
+            value=lambda row: f"{row['workload']} on {row['arch']}",
+            link=link,
+            also=lambda row: f"{row['environment']}, {row['repository']}",
+            only="html",
+        ),
+        *(Column(name, name, only="csv") for name in _KEY),
     )
 
 
-def first(rows: Iterable[Row], most: int) -> tuple[list[Row], bool]:
-    """The first `most` rows, and whether there were others."""
-    listed = list(rows)
-    return listed[:most], len(listed) > most
+_KEY = ("workload", "environment", "repository", "arch")
 
 
 def _plain(value: Any) -> Any:

@@ -11,16 +11,22 @@ from jinja2 import Environment
 
 from bot.report import check_from_json, render_check_html
 from bot.store import CheckRecord, Store
+from bot.web.answers import Answer
 from bot.web.answers.checks import visible_check
 from bot.web.answers.overview import about_check
 from bot.web.logs import with_log_urls
+from bot.web.pages import asked, here, table
 from bot.web.private import opened
-from bot.web.questions import Question
-from bot.web.tables import Column, Table, to_csv
+from bot.web.tables import Column, Table
 
 _PAGE = 50
+_ALL = 1_000_000
 _NOT_YET: dict[str, Any] = {
     "merge_base": None,
+    "stage": None,
+    "interrupted": False,
+    "only_limits": False,
+    "accepted": None,
     "specs": [],
     "problems": [],
     "notes": [],
@@ -48,15 +54,36 @@ class Views:
 
     async def checks(self, request: web.Request) -> web.Response:
         """`/checks`: the checks, newest first."""
-        question = Question({}, dict(request.query))
-        offset = question.number("offset")
-        found = await asyncio.to_thread(self._store.recent_checks, _PAGE + 1, offset=offset)
-        following = offset + _PAGE if len(found) > _PAGE else None
-        if question.text("format") == "csv":
-            text = to_csv(Table("Checks", _COLUMNS, [about_check(c) for c in found[:_PAGE]]))
-            return web.Response(text=text, content_type="text/csv")
+        return await self._list(request, json=False)
+
+    async def checks_json(self, request: web.Request) -> web.Response:
+        """`/api/checks`: newest first; `next` is the offset of the following ones, or null."""
+        return await self._list(request, json=True)
+
+    async def _list(self, request: web.Request, *, json: bool) -> web.Response:
+        question = asked(request)
+        page, date = question.page(_PAGE, 500), question.date
+        most = _ALL if page.limit is None else page.limit
+        found = await asyncio.to_thread(
+            self._store.recent_checks, most + 1, offset=page.offset, until=date
+        )
+        following = page.offset + most if len(found) > most else None
+        shown = [about_check(check) for check in found[:most]]
+        given = table(Answer("", {}, {"checks": Table("Checks", _COLUMNS, shown)}), question)
+        if given is not None:
+            return given
+        if json:
+            return web.json_response({"date": date, "checks": shown, "next": following})
         return self._page(
-            "checks.html.j2", checks=found[:_PAGE], offset=offset, page=_PAGE, following=following
+            "checks.html.j2",
+            checks=found[:most],
+            page=page,
+            following=following,
+            date=question.query.get("date", ""),
+            seen=None,
+            path=request.path,
+            here=here(request.rel_url.raw_path, question.query),
+            api=f"/api{request.rel_url.raw_path_qs}",
         )
 
     async def check(self, request: web.Request) -> web.Response:
@@ -66,7 +93,9 @@ class Views:
         def render() -> str:
             template, result = self._templates.get_template("check.html.j2"), found.result
             if result is None:
-                return template.render(check=found, report=None, builds=(), graph=False)
+                return template.render(
+                    check=found, report=None, builds=(), graph=False, path=request.path
+                )
             # The logs stand in a table of the page's own: a report links only whole addresses.
             bare = {**result, "builds": [{**b, "log": None} for b in result.get("builds", [])]}
             return template.render(
@@ -75,18 +104,10 @@ class Views:
                 builds=result.get("builds", ()),
                 graph=any(image["added"] for image in result["images"]),
                 api=f"/api{request.rel_url.raw_path}",
+                path=request.path,
             )
 
         return _html(await asyncio.to_thread(render))
-
-    async def checks_json(self, request: web.Request) -> web.Response:
-        """`/api/checks`: newest first; `next` is the offset of the following ones, or null."""
-        question = Question({}, dict(request.query))
-        offset, limit = question.number("offset"), question.number("limit", _PAGE, 500) or _PAGE
-        found = await asyncio.to_thread(self._store.recent_checks, limit + 1, offset=offset)
-        following = offset + limit if len(found) > limit else None
-        shown = [about_check(check) for check in found[:limit]]
-        return web.json_response({"checks": shown, "next": following})
 
     async def check_json(self, request: web.Request) -> web.Response:
         """`/api/checks/{id}`: CONTRACT's `check` object, and `run`: what it was about."""

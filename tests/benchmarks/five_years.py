@@ -22,6 +22,7 @@ LAST = datetime(2026, 11, 24, 3, tzinfo=UTC)
 # Of each architecture: how many package names there are, and how many versions each has had.
 NAMES, VERSIONS = 3000, 20
 _HELD = (40, 130)
+_CHANGES = 2000
 
 
 def seed_five_years(data: Path, *, images: int = 500, days: int = 1826, seed: int = 3) -> History:
@@ -60,23 +61,63 @@ def seed_five_years(data: Path, *, images: int = 500, days: int = 1826, seed: in
                     key,
                 )
                 _image(run, world, image, rolls)
-        run(
-            "insert into objectives (id, name, description, maintainer, workload, document,"
-            " first_run) values (?, ?, 'd', ?, ?, '{}', 1)",
-            (
-                (f"objective-{n:03d}", f"objective {n}", f"m-{n % 20}", f"workload-{n:03d}")
-                for n in range(images // 2)
-            ),
-        )
-        db.execute(
-            'insert into objective_values (objective, image, metric, from_run, value, "limit",'
-            " met) select objectives.id, images.id, 'installed_size', 1,"
-            " closures.installed_size, 2000000000, 1 from objectives join images on"
-            " images.workload = objectives.workload join evaluations on evaluations.image ="
-            f" images.id and evaluations.run = {days} join closures on"
-            " closures.id = evaluations.closure"
-        )
+        _promises(db, run, images)
     return history
+
+
+def _promises(db: Any, run: Any, images: int) -> None:
+    """Pull requests that brought packages, objectives of half of the images, accepted growth."""
+    day = (LAST - timedelta(days=9)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    run(
+        "insert into merged_changes (id, forge, repository, number, title, author, url, head_sha,"
+        " merged, sources, landed_run) values (?, 'github', ?, ?, 'Add a module', 'jonas', ?, ?, ?, '{}', 1)",
+        (
+            (n, f"rpms/source-{n:04d}", n, f"https://forge.example/{n}", f"{n:040x}", day)
+            for n in range(1, _CHANGES + 1)
+        ),
+    )
+    db.execute(
+        "update causes set kind = 'pull request', merged_change ="
+        f" 1 + (image * 31 + run) % {_CHANGES} where change = 'came'"
+    )
+    run(
+        "insert into objectives (id, name, description, maintainer, workload, document,"
+        " first_run) values (?, ?, 'd', ?, ?, '{}', 1)",
+        (
+            (f"objective-{n:03d}", f"objective {n}", f"m-{n % 20}", f"workload-{n:03d}")
+            for n in range(images // 2)
+        ),
+    )
+    # One in ten is broken, one in ten nearly so.
+    for metric, factors in (("installed_size", (0.99, 1.0004, 1.5)), ("packages", (0.9, 1, 2))):
+        broken, near, wide = factors
+        db.execute(
+            "with points as (select image, run, after_closure as closure from steps union all"
+            " select image, run, closure from evaluations where run = 1),"
+            f" now as (select evaluations.image, {metric} as size from evaluations join closures on"
+            " closures.id = closure where run = (select max(id) from runs)),"
+            " aims as (select objectives.id as objective, images.id as image, now.size,"
+            " cast(now.size * case cast(substr(objectives.id, 11) as integer) % 10"
+            f" when 0 then {broken} when 1 then {near} else {wide} end as integer) as aim"
+            " from objectives join images using (workload) join now on now.image = images.id)"
+            " insert into objective_values (objective, image, metric, from_run, until_run, value,"
+            ' "limit", target, target_by, met) select aims.objective, aims.image, ?, points.run,'
+            " lead(points.run) over (partition by points.image order by points.run),"
+            f" closures.{metric}, aim, size * 3 / 4, '2027-06-01', closures.{metric} <= aim"
+            " from aims join points on points.image = aims.image"
+            " join closures on closures.id = points.closure",
+            [metric],
+        )
+    run(
+        "insert into accepted_growth (accepted, forge, repository, number, head_sha, accepted_by,"
+        " reason, url, objective, workload, environment, image_repository, arch, metric, before,"
+        " value, \"limit\") values (?, 'github', 'rpms/r', ?, ?, 'maria', 'Needed.',"
+        " 'https://forge.example/1', ?, ?, 'minimal', 'big', 'x86_64', 'packages', 1, 2, 3)",
+        (
+            (day, n, f"{n:040x}", f"objective-{n % 50:03d}", f"workload-{n % 50:03d}")
+            for n in range(1, 501)
+        ),
+    )
 
 
 class _World:

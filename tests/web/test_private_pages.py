@@ -119,8 +119,8 @@ async def test_a_cause_and_an_acceptance_say_that_they_are_private(site) -> None
     causes = [cause["cause"] for step in image["steps"] for cause in step["steps"]]
     (blamed,) = {json.dumps(c["pull_request"]) for c in causes if c["pull_request"]}
     assert json.loads(blamed) == {
-        "forge": None, "repository": None, "number": None, "title": None, "url": None,
-        "private": True,
+        "forge": None, "repository": None, "number": None, "title": None, "author": None,
+        "url": None, "private": True,
     }  # fmt: skip
     page = await (await site.get("/images/reference/minimal/nginx/x86_64")).text()
     assert "a private pull request" in page

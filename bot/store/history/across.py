@@ -49,14 +49,20 @@ class AcrossImages(Surface):
         )
 
     def recent_steps(
-        self, since: str | None = None, *, limit: int = 50, largest: bool = False
+        self,
+        since: str | None = None,
+        *,
+        until: str | None = None,
+        limit: int = 50,
+        largest: bool = False,
     ) -> tuple[Step, ...]:
-        """Steps of all images with their causes: the newest first, or the largest."""
+        """Steps of all images with their causes: the newest first, or the largest; all of them if
+        `limit` is below 0."""
         order = "abs(steps.known_delta) desc" if largest else "steps.run desc"
         rows = self.rows(
-            f"{_RECENT} where runs.started >= ? and images.gone_run is null order by {order},"
-            " abs(steps.known_delta) desc limit ?",
-            [since or "", limit],
+            f"{_RECENT} where runs.started >= ? and runs.started <= ? and images.gone_run is null"
+            f" order by {order}, abs(steps.known_delta) desc limit ?",
+            [since or "", moment(until) if until else "~", limit],
         )
         return self.steps_of(rows)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from bot.model.image import ImageKey
+from bot.store.history.images import moment
 from bot.store.history.presence import held_at, holding
 from bot.store.history.reading import Reading
 from bot.store.history.rows import KEY, key_of, key_values, merged_of
@@ -75,8 +76,12 @@ class Attention(Reading):
         key: ImageKey | None = None,
         metric: str | None = None,
         since: str | None = None,
+        until: str | None = None,
     ) -> tuple[ObjectiveState, ...]:
-        """How an objective stood, a state for as long as it lasted, oldest first."""
+        """How an objective stood, a state for as long as it lasted, oldest first.
+
+        `until` is null for the states that held at the end of the time asked for.
+        """
         where, values = "objective = ?", [objective]
         if key is not None:
             where += (
@@ -89,7 +94,11 @@ class Attention(Reading):
         if since is not None:
             where += " and (last.started is null or last.started > ?)"
             values.append(since)
-        return self._states(where, values)
+        if until is None:
+            return self._states(where, values)
+        end = moment(until)
+        found = self._states(f"{where} and first.started <= ?", [*values, end])
+        return tuple(replace(s, until=None) if (s.until or "") > end else s for s in found)
 
     def recent_objective_states(self, since: str) -> tuple[ObjectiveState, ...]:
         """All states that held at or after a time: what trends are made of."""
@@ -121,9 +130,13 @@ class Attention(Reading):
         ]
         return tuple(sorted(found, key=lambda s: (s.objective, s.key, s.metric, s.since or "")))
 
-    def acceptances(self, objective: str | None = None, limit: int = 200) -> tuple[Acceptance, ...]:
-        """Accepted growth, newest first."""
-        where, values = ("where objective = ?", [objective]) if objective else ("", [])
+    def acceptances(
+        self, objective: str | None = None, limit: int = 200, until: str | None = None
+    ) -> tuple[Acceptance, ...]:
+        """Accepted growth until a time, newest first."""
+        where, values = "where accepted <= ?", [moment(until) if until else "~"]
+        if objective is not None:
+            where, values = f"{where} and objective = ?", [*values, objective]
         rows = self.rows(
             f"select * from accepted_growth {where} order by accepted desc, id desc limit ?",
             [*values, limit],
@@ -218,8 +231,18 @@ class Attention(Reading):
         )
         return _issue(rows[0]) if rows else None
 
-    def issues(self, *, state: str = "open") -> tuple[DriftIssue, ...]:
-        """Our issues that are open (or closed), by subject."""
+    def issues(self, *, state: str = "open", at: str | None = None) -> tuple[DriftIssue, ...]:
+        """Our issues that are open (or closed), by subject.
+
+        At a time: those opened until then, and not closed before; `state` does not count.
+        """
+        if at is not None:
+            rows = self.rows(
+                "select * from drift_issues where opened <= ? and (state = 'open' or changed > ?)"
+                " order by subject, forge, repository",
+                [moment(at), moment(at)],
+            )
+            return tuple(_issue(row) for row in rows)
         rows = self.rows(
             "select * from drift_issues where state = ? order by subject, forge, repository",
             [state],

@@ -21,7 +21,7 @@ class Reading:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=30
         )
-        connection.execute("PRAGMA mmap_size=268435456")
+        connection.execute("PRAGMA mmap_size=2147418112")
         connection.execute("PRAGMA cache_size=-32000")
         self._reader = Database(connection)
         self._lock = threading.Lock()

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
+from bot.model import ImageKey
 from bot.objectives import Standing, standings
 from bot.store import Store
-from bot.store.history import History, MergedChange, Step
+from bot.store.history import Evaluation, History, MergedChange, Run, Step
+from bot.store.history.surface import Spread, Totals, Usage
 from bot.web.tables import Table
 
 Json = dict[str, Any]
 _T = TypeVar("_T")
+_KEPT = 40
+_LONELY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,32 +33,83 @@ class Answer:
 
 
 class Archive:
-    """The store and its history; remembers what is dear to compute until the next run."""
+    """The store and its history; remembers what is dear to compute until the next run.
+
+    `date` is a moment as `Question.date` has it: null is now.
+    """
 
     def __init__(self, store: Store, history: History) -> None:
         self.store = store
         self.history = history
         self._lock = threading.Lock()
         self._state: Hashable = None
-        self._known: dict[str, Any] = {}
+        self._known: OrderedDict[Hashable, Any] = OrderedDict()
 
-    def standings(self) -> tuple[Standing, ...]:
-        """How every objective stands, the worst first."""
-        return self.remembered("standings", lambda: standings(self.history))
+    def run(self, date: str | None) -> Run | None:
+        """The run whose state is shown; null if there was none until then."""
+        return self.history.run_at(date)
 
-    def remembered(self, name: str, find: Callable[[], _T]) -> _T:
-        """What `find` finds, found once between two runs."""
+    def number(self, date: str | None) -> int | None:
+        """That run's number, null if it is the last, 0 if there was none until the date."""
+        if date is None:
+            return None
+        run = self.run(date)
+        if run is None:
+            return 0
+        newest = self.history.runs(1)[0].id
+        return None if run.id == newest else run.id
+
+    def standings(self, date: str | None = None) -> tuple[Standing, ...]:
+        """How every objective stood, the worst first."""
+        number = self.number(date)
+        if number is None:
+            return self.remembered("standings", lambda: standings(self.history))
+        run = self.run(date)
+        then = datetime.fromisoformat(run.started) if run else None
+        return self.remembered(("standings", number), lambda: standings(self.history, then, number))
+
+    def spread(self, date: str | None = None) -> tuple[Spread, ...]:
+        """Every package over all images, most versions first."""
+        number = self.number(date)
+        return self.remembered(("spread", number), lambda: self.history.spread(number))
+
+    def totals(self, date: str | None = None) -> Totals:
+        """All images together."""
+        number = self.number(date)
+        return self.remembered(("totals", number), lambda: self.history.totals(number))
+
+    def lonely(self, date: str | None = None) -> tuple[Usage, ...]:
+        """The packages that only one image needs."""
+        number = self.number(date)
+        return self.remembered(
+            ("lonely", number), lambda: self.history.only_one_needs(_LONELY, number)
+        )
+
+    def evaluations(self, date: str | None = None) -> Mapping[ImageKey, Evaluation]:
+        """The last evaluation of every image that was described, by key."""
+        number = self.number(date)
+        return self.remembered(
+            ("evaluations", number),
+            lambda: dict(sorted(self.history.latest_evaluations(number).items())),
+        )
+
+    def remembered(self, name: Hashable, find: Callable[[], _T]) -> _T:
+        """What `find` finds, found once between two runs; the oldest of many is forgotten."""
         runs = self.history.runs(1)
         state = (runs[0].id, runs[0].finished) if runs else None
         with self._lock:
             if state != self._state:
-                self._state, self._known = state, {}
+                self._state, self._known = state, OrderedDict()
             known = self._known
             if name in known:
-                found: _T = known[name]
-                return found
+                known.move_to_end(name)
+                kept: _T = known[name]
+                return kept
         found = find()
-        known[name] = found
+        with self._lock:
+            known[name] = found
+            while len(known) > _KEPT:
+                known.popitem(last=False)
         return found
 
     def changes(self, steps: Iterable[Step]) -> dict[int, MergedChange]:

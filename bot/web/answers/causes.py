@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from bot.report.causes import blame_url, blame_words, cause_words, chain_words
+from bot.report.causes import blame_url, blame_words, chain_words, change_words
 from bot.web.links import image_url, key_of, package_url
-from bot.web.tables import Column, Row, Table
+from bot.web.tables import Column, Row, Table, image_columns
 
 Json = dict[str, Any]
 
@@ -19,30 +20,115 @@ def largest(step: Mapping[str, Any]) -> Json | None:
 
 
 def in_words(step: Mapping[str, Any]) -> str:
-    """`perl came (pull request o/r#7) and 7 more`."""
+    """`perl came with 5 more (pull request o/r#7), 2 more changed`.
+
+    Of packages that came or went together the first on the way to the largest is named.
+    """
     cause = largest(step)
     if cause is None:
         return "cause not known"
-    others = len(step["steps"]) - 1
-    more = f" and {others} more" if others else ""
-    return f"{cause_words(cause)}{more}"
+    together = _together(step, cause)
+    others = len(step["steps"]) - len(together)
+    more = f", {others} more changed" if others else ""
+    if len(together) == 1:
+        return f"{_cause_words(cause)}{more}"
+    about, first = cause["cause"], _head(step, cause)
+    return f"{first} {_change(about)} with {len(together) - 1} more ({blame_words(about)}){more}"
 
 
-def steps_table(steps: Sequence[Json]) -> Table:
-    """An image's steps, each with its largest cause; the pull request that it was is linked."""
+def _cause_words(cause: Mapping[str, Any]) -> str:
+    """`perl came (pull request o/r#7)`, `zlib 1.2-1 → 1.3-1 (distribution)`."""
+    about = cause["cause"]
+    return f"{cause['package']} {_change(about)} ({blame_words(about)})"
+
+
+def _together(step: Mapping[str, Any], cause: Json) -> list[Json]:
+    """The causes that came, or went, with one."""
+    change = cause["cause"]["change"]
+    if change not in ("came", "went"):
+        return [cause]
+    return [one for one in step["steps"] if one["cause"]["change"] == change]
+
+
+def _head(step: Mapping[str, Any], cause: Json) -> str:
+    """The first package on a cause's way that came, or went, in the same step."""
+    names = {one["package"] for one in _together(step, cause)}
+    way = (edge["to"].rsplit("-", 2)[0] for edge in cause["cause"]["chain"])
+    return next((name for name in way if name in names), str(cause["package"]))
+
+
+def _change(about: Mapping[str, Any]) -> str:
+    before, after = version(about["from"]), version(about["to"])
+    if about["change"] == "changed" and before and after and before != after:
+        return f"{before} \N{RIGHTWARDS ARROW} {after}"
+    return change_words(about)
+
+
+def steps_table(steps: Sequence[Row], caption: str = "Steps and their causes") -> Table:
+    """An image's steps, each with its largest cause, linked to whom it is laid to."""
     columns = (
         Column("evaluated", "When (UTC)", "time", link=_then),
         Column("known_delta", "Bytes", "delta"),
+        Column("cause", "What moved it", value=in_words, link=cause_url, also=who),
         Column("packages_delta", "Packages", "change"),
-        Column("cause", "Cause", value=in_words, link=step_url, also=_way),
+        Column("url", "Pull request", value=step_url, only="csv"),
+        Column("before", "Compared", value=_compared, link=_around, only="html"),
     )
-    return Table("Steps and their causes", columns, steps)
+    return Table(caption, columns, steps)
 
 
 def step_url(step: Row) -> str | None:
     """The pull request or commit that a step's largest cause is laid to."""
     cause = largest(step)
     return blame_url(cause["cause"]) if cause else None
+
+
+def cause_url(step: Row) -> str | None:
+    """Where a step's largest cause leads: its pull request, or the package at that time."""
+    cause = largest(step)
+    if cause is None:
+        return None
+    about = {"change": cause["cause"]["change"], "evaluated": step["evaluated"]}
+    return step_url(step) or _package_then({**about, "package": _head(step, cause)})
+
+
+def who(step: Row) -> str | None:
+    """The pull request's title and author, and the way to the package that came or went."""
+    cause = largest(step)
+    if cause is None:
+        return None
+    blamed, way = culprit(cause["cause"]) or {}, chain_words(cause["cause"]["chain"])
+    told = [f"{blamed['title']}, by {blamed['author']}"] if blamed.get("title") else []
+    return "; ".join(told + ([way] if way else [])) or None
+
+
+def culprit(about: Mapping[str, Any]) -> Json | None:
+    """The pull request or the commit that it was."""
+    found: Json | None = about["pull_request"] or about.get("commit")
+    return found
+
+
+def _compared(_step: Row) -> str:
+    return "before and after"
+
+
+def _around(step: Row) -> str:
+    return image_url(
+        key_of(step), "compare", **{"from": _before(step["evaluated"]), "to": step["evaluated"]}
+    )
+
+
+def _package_then(row: Row) -> str:
+    """A package's page when it was there last: before the step if it went."""
+    gone = row["change"] in ("went", "unsolvable")
+    at = _before(row["evaluated"]) if gone else row["evaluated"]
+    return package_url(row["package"], date=at)
+
+
+def _before(evaluated: str) -> str:
+    """The moment before a run."""
+    then = datetime.fromisoformat(evaluated) - timedelta(microseconds=1)
+    return then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def cause_rows(steps: Iterable[Mapping[str, Any]]) -> list[Json]:
@@ -57,6 +143,7 @@ def cause_rows(steps: Iterable[Mapping[str, Any]]) -> list[Json]:
             **{n: cause["cause"][n] for n in ("change", "kind", "mover", "from", "to")},
             "by": blame_words(cause["cause"]),
             "url": blame_url(cause["cause"]),
+            "author": (culprit(cause["cause"]) or {}).get("author"),
             "chain": chain_words(cause["cause"]["chain"]),
         }
         for step in steps
@@ -66,23 +153,15 @@ def cause_rows(steps: Iterable[Mapping[str, Any]]) -> list[Json]:
 
 def causes_table(caption: str, rows: list[Json], *, with_image: bool) -> Table:
     """Causes, each with its package, its bytes, and who it was."""
-    image = (
-        Column(
-            "workload",
-            "Image",
-            link=lambda row: image_url(key_of(row)),
-            also=lambda row: f"{row['environment']}, {row['repository']}, {row['arch']}",
-        ),
-        Column("arch", "Architecture"),
-    )
     columns = (
-        Column("package", "Package", link=lambda row: package_url(row["package"])),
-        *(image if with_image else ()),
+        Column("package", "Package", link=_package_then),
+        *(image_columns(link=_then) if with_image else ()),
         Column("evaluated", "When (UTC)", "time", link=_then),
         Column("step", "The step", "delta"),
         Column("delta", "Its part", "delta"),
         Column("change", "What", also=lambda row: row["chain"]),
-        Column("by", "Cause", link=safe_url, also=_mover),
+        Column("by", "Moved by", link=safe_url, also=_mover),
+        Column("url", "Pull request", only="csv"),
         Column("from", "From", "code", value=lambda row: version(row["from"])),
         Column("to", "To", "code", value=lambda row: version(row["to"])),
     )
@@ -103,15 +182,11 @@ def safe_url(row: Row) -> str | None:
     return url if url and url.startswith(("https://", "http://")) else None
 
 
-def _way(step: Row) -> str | None:
-    cause = largest(step)
-    return chain_words(cause["cause"]["chain"]) if cause else None
-
-
 def _then(row: Row) -> str:
     return image_url(key_of(row), date=row["evaluated"])
 
 
 def _mover(row: Row) -> str | None:
     mover = row["mover"]
-    return f"through {mover}" if mover and mover not in (row["from"], row["to"]) else None
+    through = [f"through {mover}"] if mover and mover not in (row["from"], row["to"]) else []
+    return ", ".join(([row["author"]] if row["author"] else []) + through) or None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.model import ARCHITECTURES, ImageKey
@@ -13,14 +12,16 @@ from bot.objectives.jsonform import evaluation_json, standing_json, step_json
 from bot.store.history import Contents, Evaluation, Member
 from bot.web.answers.answer import Answer, Archive
 from bot.web.answers.causes import cause_rows, causes_table, steps_table
+from bot.web.answers.moved import largest_steps, moved
 from bot.web.answers.objectives import standing_rows, standings_table
+from bot.web.graphs import DRAWN, MOST, drawn_of
 from bot.web.links import image_url, key_of, package_url
-from bot.web.questions import Question, missing
+from bot.web.questions import WINDOWS, Question, missing, window
 from bot.web.tables import Column, Row, Table
 
 Json = dict[str, Any]
-_STEPS = 50
-WINDOWS = {"month": 31, "year": 366, "all": None}
+_STEPS = 5000
+_SHOWN = 25
 
 
 def image(archive: Archive, question: Question) -> Answer:
@@ -32,12 +33,10 @@ def image(archive: Archive, question: Question) -> Answer:
     evaluation = evaluated(archive, key, date)
     contents = archive.history.contents(key, date)
     graph = Graph(contents.members, contents.links)
-    since = window(question, date)
-    steps = archive.history.steps(key, since, date, limit=_STEPS)
-    changes = archive.changes(steps)
+    told_history, told_steps = curve(archive, question)
     told = evaluation_json(evaluation)
     ok = told["status"] == "ok"
-    standings = [s for s in archive.standings() if s.state.key == key]
+    standings = [s for s in archive.standings(date) if s.state.key == key]
     wanted = question.text("package")
     json: Json = {
         **asdict(key),
@@ -47,26 +46,37 @@ def image(archive: Archive, question: Question) -> Answer:
         "totals": {name: told[name] for name in _TOTALS} if ok else None,
         "packages": _packages(contents, graph) if ok else None,
         "highlight": highlight(graph, wanted) if wanted else None,
-        "history": [asdict(p) for p in archive.history.history(key, since, date)],
-        "steps": [step_json(step, changes) for step in steps],
-        "architectures": _architectures(archive, key, date),
+        "history": told_history,
+        "moved": moved(told_steps),
+        "steps": told_steps,
+        "architectures": architectures(archive, question),
         "objectives": [
             {"id": s.state.objective, "name": s.name, **standing_json(s)} for s in standings
         ],
     }
+    shown = question.page(_SHOWN).limit
     tables = {
         "packages": _packages_table(json["packages"] or (), key, date),
-        "steps": steps_table(json["steps"]),
-        "causes": causes_table("Every cause", cause_rows(json["steps"]), with_image=False),
+        "largest": steps_table(largest_steps(told_steps), "Largest steps"),
+        "steps": steps_table(told_steps).first(shown),
+        "causes": causes_table("Every cause", cause_rows(told_steps), with_image=False).first(
+            shown
+        ),
         "architectures": _architectures_table(json["architectures"], date),
-        "objectives": standings_table("Objectives", standing_rows(standings), with_image=False),
-        "history": _history_table(json["history"], key),
+        "objectives": standings_table(
+            "Objectives", standing_rows(standings), date, with_image=False
+        ),
+        "history": _history_table(json["history"], key).first(shown),
     }
+    drawn, of = drawn_of(json["packages"] or (), wanted, question.number("drawn", DRAWN, MOST))
     extra = {
         "key": key,
         "wanted": wanted,
         "window": question.text("window") or "year",
         "windows": tuple(WINDOWS),
+        "drawn": drawn,
+        "of": of,
+        "most": MOST,
         "names": sorted({m.nevra.name for m in contents.members}),
     }
     return Answer("image.html.j2", json, tables, extra)
@@ -92,14 +102,24 @@ def evaluated(archive: Archive, key: ImageKey, date: str | None) -> Evaluation:
     return found
 
 
-def window(question: Question, date: str | None) -> str | None:
-    """Since when history is asked for: `since`, else the `window` before the date."""
-    since = question.moment("since")
-    days = WINDOWS.get(question.text("window") or "year", WINDOWS["year"])
-    if since is not None or days is None:
-        return since
-    end = datetime.fromisoformat(date) if date else datetime.now(UTC)
-    return (end - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+def curve(archive: Archive, question: Question) -> tuple[list[Json], list[Json]]:
+    """An image's points in the window that is asked for, and its steps, the newest first."""
+    key, date = question.key, question.date
+    evaluated(archive, key, date)
+    since = window(question, date)
+    points = archive.history.history(key, since, date)
+    steps = archive.history.steps(key, since, date, limit=_STEPS)
+    changes = archive.changes(steps)
+    return [asdict(point) for point in points], [step_json(step, changes) for step in steps]
+
+
+def packages(archive: Archive, question: Question) -> list[Json]:
+    """An image's packages; none while it cannot be installed."""
+    key, date = question.key, question.date
+    if evaluated(archive, key, date).facts.status != "ok":
+        return []
+    contents = archive.history.contents(key, date)
+    return _packages(contents, Graph(contents.members, contents.links))
 
 
 def highlight(graph: Graph, name: str) -> Json | None:
@@ -154,9 +174,12 @@ def _member(member: Member) -> Json:
     }
 
 
-def _architectures(archive: Archive, key: ImageKey, date: str | None) -> list[Json]:
+def architectures(archive: Archive, question: Question) -> list[Json]:
+    """The same image on each architecture."""
+    key, date = question.key, question.date
+    evaluated(archive, key, date)
     found = []
-    known = {i.key for i in archive.remembered("images", archive.history.images)} | {key}
+    known = {*archive.evaluations(date), key}
     arches = {k.arch for k in known if replace(k, arch=key.arch) == key}
     for arch in sorted(arches, key=lambda a: (a not in ARCHITECTURES, a)):
         other = replace(key, arch=arch)

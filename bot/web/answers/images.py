@@ -15,47 +15,39 @@ from bot.web.tables import Column, Row, Table, image_columns
 
 Json = dict[str, Any]
 _PAGE = 100
+_STATES = ("ok", "unsolvable")
 _FIGURES = ("status", "packages", "installed_size", "download_size", "layer_size", "evaluated")
 
 
 def images(archive: Archive, question: Question) -> Answer:
-    """The images whose names hold every word of `q`; `next` is the offset of the following ones."""
-    words, date = question.text("q").lower().split(), question.date
-    offset = question.number("offset")
-    limit = question.number("limit", _PAGE, 5000) or _PAGE
-    known = archive.remembered("images", archive.history.images)
-    keys = [i.key for i in known if all(word in _names(i.key) for word in words)]
-    shown = keys[offset : offset + limit]
-    found = _evaluations(archive, shown, date)
-    rows = [{**asdict(key), **_figures(found.get(key))} for key in shown]
-    following = offset + limit if len(keys) > offset + limit else None
-    json: Json = {"date": date, "count": len(keys), "images": rows, "next": following}
-    extra = {
-        "q": question.text("q"),
-        "offset": offset,
-        "limit": limit,
-        "previous": max(offset - limit, 0) if offset else None,
+    """The images whose names hold every word of `q`, and of one `status` if that is asked for.
+
+    `next` is the offset of the following ones.
+    """
+    words, date, page = question.text("q").lower().split(), question.date, question.page(_PAGE)
+    status = question.text("status")
+    found = [
+        (key, evaluation)
+        for key, evaluation in archive.evaluations(date).items()
+        if all(word in _names(key) for word in words)
+        and (status not in _STATES or evaluation.facts.status == status)
+    ]
+    rows = [{**asdict(key), **_figures(evaluation)} for key, evaluation in page.of(found)]
+    json: Json = {
+        "date": date,
+        "count": len(found),
+        "images": rows,
+        "next": page.next(len(found)),
     }
+    extra = {"q": question.text("q"), "status": status, "page": page}
     return Answer("images.html.j2", json, {"images": _table(rows, date)}, extra)
-
-
-def _evaluations(
-    archive: Archive, keys: list[ImageKey], date: str | None
-) -> dict[ImageKey, Evaluation]:
-    if date is None:
-        latest = archive.remembered("evaluations", archive.history.latest_evaluations)
-        return {key: latest[key] for key in keys if key in latest}
-    found = {key: archive.history.evaluation(key, date) for key in keys}
-    return {key: evaluation for key, evaluation in found.items() if evaluation is not None}
 
 
 def _names(key: ImageKey) -> str:
     return f"{key.workload} {key.environment} {key.repository} {key.arch}".lower()
 
 
-def _figures(evaluation: Evaluation | None) -> Json:
-    if evaluation is None:
-        return dict.fromkeys(_FIGURES)
+def _figures(evaluation: Evaluation) -> Json:
     told = evaluation_json(evaluation)
     return {name: told[name] for name in _FIGURES}
 

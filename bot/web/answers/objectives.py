@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 from bot.objectives import Standing
 from bot.objectives.jsonform import objectives_to_json, standing_json
+from bot.objectives.standing import Outlook
 from bot.store.history import Acceptance, ObjectiveState
 from bot.web.answers.answer import Answer, Archive
 from bot.web.answers.causes import safe_url
 from bot.web.links import image_url, key_of, objective_url
 from bot.web.measures import METRICS, metric_words
-from bot.web.questions import Question, missing
-from bot.web.tables import Column, Row, Table
+from bot.web.questions import WINDOWS, Question, missing, window
+from bot.web.tables import Column, Row, Table, image_columns
 
 Json = dict[str, Any]
-_SHOWN = 300
+_SHOWN = 100
+_LISTED = 25
+OUTLOOKS: tuple[Outlook, ...] = ("broken", "at risk", "unknown", "met")
 _OF_THE_PULL_REQUEST = (
     "forge", "repository", "number", "head_sha", "accepted_by", "reason", "url",
 )  # fmt: skip
@@ -25,29 +29,40 @@ _OF_THE_PULL_REQUEST = (
 
 def objectives(archive: Archive, question: Question) -> Answer:
     """All objectives, CONTRACT's object; `outlook` of the query shows those of one state."""
-    wanted = question.text("outlook")
-    found = archive.standings()
-    names = {row["id"]: row["name"] for row in archive.history.objective_headings()}
+    wanted, date, page = question.text("outlook"), question.date, question.page(_SHOWN)
+    found = archive.standings(date)
+    headings = archive.history.objective_headings(run=archive.number(date))
+    names = {row["id"]: row["name"] for row in headings}
     shown = [s for s in found if not wanted or s.outlook == wanted]
     ids = {s.state.objective for s in shown} if wanted else names
-    json = objectives_to_json(shown, {i: n for i, n in names.items() if i in ids})
-    table = standings_table("Objectives", standing_rows(shown))
-    cut = _cut(table, question)
-    return Answer("objectives.html.j2", json, {"objectives": cut}, {"wanted": wanted})
+    json: Json = {"date": date, **objectives_to_json(shown, {i: names[i] for i in ids})}
+    rows = page.of(standing_rows(shown))
+    extra = {
+        "wanted": wanted,
+        "page": page,
+        "following": page.next(len(shown)),
+        "count": len(shown),
+        "counts": outlooks(found),
+    }
+    tables = {"objectives": standings_table("Objectives", list(rows), date)}
+    return Answer("objectives.html.j2", json, tables, extra)
 
 
 def objective(archive: Archive, question: Question) -> Answer:
-    """One objective: its images, how it stood, and the growth that was accepted."""
-    id_ = question.path["id"]
-    heading = next((h for h in archive.history.objective_headings() if h["id"] == id_), None)
+    """One objective: its images, how it stood in a `window`, and the growth that was accepted."""
+    id_, date = question.path["id"], question.date
+    number = archive.number(date)
+    headings = archive.history.objective_headings(run=number)
+    heading = next((h for h in headings if h["id"] == id_), None)
     if heading is None:
-        raise missing("No objective has this id.")
-    found = [s for s in archive.standings() if s.state.objective == id_]
-    states = archive.history.objective_history(id_)
-    accepted = [_accepted_json(growth) for growth in archive.history.acceptances(id_)]
+        raise missing(f"No objective has this id{' at that time' if date else ''}.")
+    found = [s for s in archive.standings(date) if s.state.objective == id_]
+    states = archive.history.objective_history(id_, since=window(question, date), until=date)
+    accepted = [_accepted_json(a) for a in archive.history.acceptances(id_, until=date)]
     metrics = list(dict.fromkeys(s.state.metric for s in found))
     json: Json = {
         "id": id_,
+        "date": date,
         "name": heading["name"],
         "description": heading["description"],
         "maintainer": heading["maintainer"],
@@ -59,15 +74,32 @@ def objective(archive: Archive, question: Question) -> Answer:
         "history": [state_json(state) for state in states],
         "accepted": accepted,
     }
+    shown = question.page(_LISTED).limit
     tables = {
-        "images": standings_table("Images", standing_rows(found), named=False),
-        "accepted": _accepted_table(accepted),
-        "history": _history_table(list(reversed(json["history"]))),
+        "images": standings_table("Images", standing_rows(found), date, named=False),
+        "accepted": _accepted_table(accepted, date).first(shown),
+        "history": _history_table(list(reversed(json["history"])), date).first(shown),
     }
-    outlook = found[0].outlook if found else "unknown"
     drawn = [m for m in metrics if m in METRICS]
-    extra = {"outlook": outlook, "metrics": [(m, METRICS[m]) for m in drawn]}
+    extra = {
+        "outlook": worst(found),
+        "metrics": [(m, METRICS[m]) for m in drawn],
+        "window": question.text("window") or "year",
+        "windows": tuple(WINDOWS),
+    }
     return Answer("objective.html.j2", json, tables, extra)
+
+
+def outlooks(found: Iterable[Standing]) -> Json:
+    """How many metrics of images are in each state."""
+    counts = Counter(standing.outlook for standing in found)
+    return {outlook.replace(" ", "_"): counts[outlook] for outlook in OUTLOOKS}
+
+
+def worst(found: Iterable[Standing]) -> Outlook:
+    """The worst of some states; not known where there is none."""
+    there = {standing.outlook for standing in found}
+    return next((outlook for outlook in OUTLOOKS if outlook in there), "unknown")
 
 
 def state_json(state: ObjectiveState) -> Json:
@@ -92,19 +124,21 @@ def standing_rows(found: Iterable[Standing]) -> list[Json]:
 
 
 def standings_table(
-    caption: str, rows: list[Json], *, named: bool = True, with_image: bool = True
+    caption: str,
+    rows: list[Json],
+    date: str | None,
+    *,
+    named: bool = True,
+    with_image: bool = True,
 ) -> Table:
     """Each metric of each image: value, limit, target, trend, state."""
-    objective_column = Column("name", "Objective", link=lambda row: objective_url(row["id"]))
-    image = Column(
-        "workload",
-        "Image",
-        link=lambda row: image_url(key_of(row)),
-        also=lambda row: f"{row['environment']}, {row['repository']}",
+    objective_column = Column(
+        "name", "Objective", link=lambda row: objective_url(row["id"], date=date)
     )
+    image = image_columns(link=lambda row: image_url(key_of(row), date=date))
     columns = (
         *((objective_column,) if named else ()),
-        *((image, Column("arch", "Architecture")) if with_image else ()),
+        *(image if with_image else ()),
         Column("metric", "Metric", value=_metric),
         Column("outlook", "State", "state", also=_crosses),
         Column("value", "Value", "metric"),
@@ -127,20 +161,13 @@ def _crosses(row: Row) -> str | None:
     return f"passes its limit on {row['crosses']}" if row["crosses"] else None
 
 
-def _cut(table: Table, question: Question) -> Table:
-    if question.text("format") == "csv" or len(table.rows) <= _SHOWN:
-        return table
-    more = f"The first {_SHOWN} of {len(table.rows)}; the CSV has all."
-    return Table(table.caption, table.columns, table.rows[:_SHOWN], table.header, more)
-
-
 def _where(row: Row) -> str:
     if row["private"]:
         return "a private pull request"
     return f"{row['repository']}#{row['number']}"
 
 
-def _accepted_table(accepted: list[Json]) -> Table:
+def _accepted_table(accepted: list[Json], date: str | None) -> Table:
     columns = (
         Column("accepted", "When (UTC)", "time"),
         Column(
@@ -154,8 +181,8 @@ def _accepted_table(accepted: list[Json]) -> Table:
         Column(
             "image",
             "Image",
-            value=lambda row: f"{row['image']['workload']}, {row['image']['arch']}",
-            link=lambda row: image_url(key_of(row["image"])),
+            value=lambda row: f"{row['image']['workload']} on {row['image']['arch']}",
+            link=lambda row: image_url(key_of(row["image"]), date=date),
         ),
         Column("metric", "Metric", value=_metric),
         Column("before", "Before", "metric"),
@@ -165,15 +192,14 @@ def _accepted_table(accepted: list[Json]) -> Table:
     return Table("Accepted growth", columns, accepted)
 
 
-def _history_table(states: list[Json]) -> Table:
+def _history_table(states: list[Json], date: str | None) -> Table:
     columns = (
         Column("since", "Since (UTC)", "time"),
         Column("until", "Until (UTC)", "time"),
-        Column("workload", "Image", link=lambda row: image_url(key_of(row))),
-        Column("arch", "Architecture"),
+        *image_columns(link=lambda row: image_url(key_of(row), date=row["since"] or date)),
         Column("metric", "Metric", value=_metric),
         Column("value", "Value", "metric"),
         Column("limit", "Limit", "metric"),
         Column("met", "Met", value=lambda row: {True: "yes", False: "no"}.get(row["met"], "")),
     )
-    return Table("How it stood", columns, states[:_SHOWN])
+    return Table("How it stood", columns, states)

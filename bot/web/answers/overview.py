@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bot.model import ImageKey
 from bot.objectives.jsonform import standing_json, step_json
 from bot.store import CheckRecord
-from bot.store.history import Run
+from bot.store.history import MergedChange, Run, Step
 from bot.store.history.across import Mover
+from bot.store.history.images import moment
 from bot.web.answers.answer import Answer, Archive
-from bot.web.answers.causes import cause_rows, causes_table, in_words, step_url
-from bot.web.answers.objectives import standing_rows, standings_table
+from bot.web.answers.causes import cause_rows, cause_url, causes_table, in_words, who
+from bot.web.answers.moved import largest_steps
+from bot.web.answers.objectives import outlooks, standing_rows, standings_table
 from bot.web.links import image_url, key_of
 from bot.web.questions import Question
-from bot.web.tables import Column, Table, image_columns
+from bot.web.tables import Column, Row, Table, image_columns
 
 Json = dict[str, Any]
 _DAYS = 7
 _SHOWN = 20
-_OUTLOOKS = ("met", "at risk", "broken", "unknown")
+_CHECKS = 10
+_OLD = 2 * 86400
 
 
 def overview(archive: Archive, question: Question) -> Answer:
     """Objectives by state, the biggest movers of the week until a date, and the newest checks."""
     history, date = archive.history, question.date
-    run = history.run_at(date)
-    found = archive.standings()
-    counts = {
-        outlook.replace(" ", "_"): sum(s.outlook == outlook for s in found) for outlook in _OUTLOOKS
-    }
+    run = archive.run(date)
+    found = archive.standings(date)
     pressing = [s for s in found if s.outlook in ("broken", "at risk")]
-    movers = [
-        _mover(archive, mover) for mover in history.movers(_DAYS, until=date or None, limit=_SHOWN)
-    ]
-    totals = archive.remembered("totals", history.totals)
+    most = None if question.whole else _SHOWN
+    every = most is None and question.text("table") in ("movers", "causes")
+    movers = _movers(archive, date, -1 if every else _SHOWN)
     json: Json = {
         "date": date,
         "run": run_json(run),
         "age_seconds": age(run),
-        "totals": asdict(totals),
-        "objectives": counts,
+        "totals": asdict(archive.totals(date)),
+        "objectives": outlooks(found),
         "attention": [
             {"id": s.state.objective, "name": s.name, **standing_json(s)} for s in pressing[:_SHOWN]
         ],
@@ -55,18 +56,21 @@ def overview(archive: Archive, question: Question) -> Answer:
                 "opened": issue.opened,
                 "changed": issue.changed,
             }
-            for issue in history.issues()[:_SHOWN]
+            for issue in history.issues(at=date)[:_SHOWN]
             if not history.issue_is_hidden(issue)
         ],
-        "checks": [about_check(c) for c in archive.store.recent_checks(10)],
+        "checks": [about_check(c) for c in archive.store.recent_checks(_CHECKS, until=date)],
     }
-    causes = cause_rows(m["last_step"] for m in movers if m["last_step"])
+    causes = cause_rows(m["largest_step"] for m in movers if m["largest_step"])
     tables = {
-        "attention": standings_table("Broken or at risk", standing_rows(pressing[:_SHOWN])),
-        "movers": _movers_table(movers),
-        "causes": causes_table("What moved them last", causes, with_image=True),
+        "attention": standings_table("Broken or at risk", standing_rows(pressing), date).first(
+            most
+        ),
+        "movers": _movers_table(movers, date),
+        "causes": causes_table("What moved them most", causes, with_image=True),
     }
-    return Answer("overview.html.j2", json, tables, {"pressing": len(pressing)})
+    old = date is None and (json["age_seconds"] or 0) > _OLD
+    return Answer("overview.html.j2", json, tables, {"old": old})
 
 
 def run_json(run: Run | None) -> Json | None:
@@ -89,24 +93,43 @@ def about_check(check: CheckRecord) -> Json:
     return about
 
 
-def _mover(archive: Archive, mover: Mover) -> Json:
-    step = archive.history.step(mover.key, mover.last_run)
-    last = None if step is None else step_json(step, archive.changes([step]))
+def _movers(archive: Archive, date: str | None, most: int) -> list[Json]:
+    """The images that moved furthest in the week; all of them if `most` is below 0."""
+    history = archive.history
+    end = datetime.fromisoformat(moment(date)) if date else datetime.now(UTC)
+    since = (end - timedelta(days=_DAYS)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    movers = history.movers(_DAYS, until=date, limit=most)
+    steps: dict[ImageKey, list[Step]] = {}
+    if most < 0:
+        for step in history.recent_steps(since, until=date, limit=-1):
+            steps.setdefault(step.key, []).append(step)
+    else:
+        steps = {mover.key: list(history.steps(mover.key, since, date)) for mover in movers}
+    changes = archive.changes(step for found in steps.values() for step in found)
+    return [_mover(mover, steps.get(mover.key, ()), changes) for mover in movers]
+
+
+def _mover(mover: Mover, steps: Iterable[Step], changes: Mapping[int, MergedChange]) -> Json:
+    largest = next(iter(largest_steps([step_json(step, changes) for step in steps])), None)
     figures = asdict(mover)
-    return {**figures.pop("key"), **figures, "last_step": last}
+    return {**figures.pop("key"), **figures, "largest_step": largest}
 
 
-def _movers_table(movers: list[Json]) -> Table:
+def _movers_table(movers: list[Json], date: str | None) -> Table:
+    def words(row: Row) -> str:
+        return in_words(row["largest_step"]) if row["largest_step"] else ""
+
     columns = (
-        *image_columns(link=lambda row: image_url(key_of(row))),
+        *image_columns(link=lambda row: image_url(key_of(row), date=date)),
         Column("known_delta", "Bytes", "delta"),
         Column("packages_delta", "Packages", "change"),
         Column("steps", "Steps", "count"),
         Column(
             "cause",
-            "Largest cause of the last step",
-            value=lambda row: in_words(row["last_step"]) if row["last_step"] else "",
-            link=lambda row: step_url(row["last_step"]) if row["last_step"] else None,
+            "What moved it most",
+            value=words,
+            link=lambda row: cause_url(row["largest_step"]) if row["largest_step"] else None,
+            also=lambda row: who(row["largest_step"]) if row["largest_step"] else None,
         ),
     )
     return Table("Biggest movers of the week", columns, movers)

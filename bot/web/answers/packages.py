@@ -7,55 +7,51 @@ from dataclasses import asdict
 from typing import Any
 
 from bot.objectives import Graph
+from bot.report import format_size
 from bot.report.causes import chain_words
 from bot.store.history.surface import Usage
 from bot.web.answers.answer import Answer, Archive
 from bot.web.answers.causes import version
 from bot.web.links import image_url, key_of, package_url
 from bot.web.questions import Question, missing
-from bot.web.tables import Column, Row, Table
+from bot.web.tables import Column, Row, Table, image_columns
 
 Json = dict[str, Any]
-_NAMES = 300
-_PAGE = 20
+_NAMES = 100
+_PAGE = 25
 
 
 def packages(archive: Archive, question: Question) -> Answer:
     """The packages of all images, those that start with `q`; `next` is the following offset."""
-    start, offset = question.text("q"), question.number("offset")
-    limit = question.number("limit", _NAMES, 5000) or _NAMES
-    rows = [
-        asdict(s)
-        for s in archive.remembered("spread", archive.history.spread)
-        if s.name.startswith(start)
-    ]
-    rows.sort(key=lambda row: (-row["total"], row["name"]))
-    following = offset + limit if len(rows) > offset + limit else None
-    shown = rows[offset : offset + limit]
-    json: Json = {"count": len(rows), "packages": shown, "next": following}
-    extra = {
-        "q": start,
-        "offset": offset,
-        "limit": limit,
-        "previous": max(offset - limit, 0) if offset else None,
+    start, date, page = question.text("q"), question.date, question.page(_NAMES)
+    found = [s for s in archive.spread(date) if s.name.startswith(start)]
+    found.sort(key=lambda s: (-s.total, s.name))
+    shown = [asdict(s) for s in page.of(found)]
+    json: Json = {
+        "date": date,
+        "count": len(found),
+        "packages": shown,
+        "next": page.next(len(found)),
     }
-    return Answer("packages.html.j2", json, {"packages": spread_table("Packages", shown)}, extra)
+    tables = {"packages": spread_table("Packages", shown, date)}
+    return Answer("packages.html.j2", json, tables, {"q": start, "page": page})
 
 
 def package(archive: Archive, question: Question) -> Answer:
     """A package: CONTRACT's `why` in each image that holds it, with its version and bytes there.
 
-    Which capability would have to go for it to leave needs solving: `minimize why` tells that.
+    `leaves` is what would leave with it, by the image's own links, in one image or in those of this
+    page together. Which capability would have to go for it to leave needs solving: `minimize why`
+    tells that.
     """
-    name, date = question.path["name"], question.date
-    offset = question.number("offset")
-    limit = question.number("limit", _PAGE, 200) or _PAGE
+    name, date, page = question.path["name"], question.date, question.page(_PAGE, 200)
     found = archive.history.usage(name, date)
     if not found:
         raise missing(f"No image holds a package of this name{' at that time' if date else ''}.")
-    shown = [_usage(archive, usage, date) for usage in found[offset : offset + limit]]
+    shown = [_usage(archive, usage, date) for usage in page.of(found)]
     counts = Counter(version(usage.nevra) for usage in found)
     versions = [{"version": v, "images": n} for v, n in counts.most_common()]
+    leaves = [one["leaves"] for one in shown if one["leaves"]]
     json: Json = {
         "name": name,
         "date": date,
@@ -63,31 +59,25 @@ def package(archive: Archive, question: Question) -> Answer:
         "count": len(found),
         "known_size": sum(usage.installed_size or 0 for usage in found),
         "requested_in": sum(usage.requested for usage in found),
+        "leaves": {n: sum(one[n] for one in leaves) for n in ("packages", "installed_size")},
         "versions": versions,
         "images": shown,
-        "next": offset + limit if len(found) > offset + limit else None,
+        "next": page.next(len(found)),
     }
-    tables = {
-        "images": _images_table(shown, name, date),
-        "versions": Table(
-            "Versions",
-            (Column("version", "Version", "code"), Column("images", "Images", "count")),
-            versions,
-        ),
-    }
-    extra = {
-        "offset": offset,
-        "limit": limit,
-        "previous": max(offset - limit, 0) if offset else None,
-    }
-    return Answer("package.html.j2", json, tables, extra)
+    tables = {"images": _images_table(shown, name, date), "versions": _versions_table(versions)}
+    return Answer("package.html.j2", json, tables, {"page": page, "ways": _ways(shown)})
 
 
-def spread_table(caption: str, rows: list[Json]) -> Table:
+def spread_table(caption: str, rows: list[Json], date: str | None) -> Table:
     """Each package over all images."""
     columns = (
-        Column("name", "Package", link=lambda row: package_url(row["name"])),
-        Column("source", "Source"),
+        Column(
+            "name",
+            "Package",
+            link=lambda row: package_url(row["name"], date=date),
+            also=lambda row: f"from {row['source']}" if row["source"] != row["name"] else None,
+        ),
+        Column("source", "Source", only="csv"),
         Column("versions", "Versions", "count"),
         Column("images", "Images", "count"),
         Column("size", "Size, largest", "size"),
@@ -121,38 +111,60 @@ def _usage(archive: Archive, usage: Usage, date: str | None) -> Json:
     }
 
 
+def _ways(shown: list[Json]) -> list[tuple[str, list[Json]]]:
+    """Each way that leads to the package, with the images in which it does, the commonest first."""
+    found: dict[str, list[Json]] = {}
+    for row in shown:
+        for way in _why(row) or ["not known: the image cannot be installed now"]:
+            found.setdefault(way, []).append(row)
+    return sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))[:_PAGE]
+
+
 def _images_table(rows: list[Json], name: str, date: str | None) -> Table:
     columns = (
-        Column(
-            "workload",
-            "Image",
-            link=lambda row: image_url(key_of(row), date=date, package=name) + "#closure",
-            also=lambda row: f"{row['environment']}, {row['repository']}",
+        *image_columns(
+            link=lambda row: image_url(key_of(row), date=date, package=name) + "#closure"
         ),
-        Column("arch", "Architecture"),
         Column("version", "Version", "code", value=lambda row: version(row["nevra"])),
         Column("installed_size", "Size", "size"),
         Column(
-            "leaves_packages", "Leave with it", "count", value=lambda row: _leaves(row, "packages")
+            "leaves_packages",
+            "Leave with it",
+            "count",
+            value=lambda row: _leaves(row, "packages"),
+            also=_leaving_bytes,
         ),
         Column(
             "leaves_installed_size",
             "Bytes with it",
-            "size",
             value=lambda row: _leaves(row, "installed_size"),
+            only="csv",
         ),
-        Column("why", "Why", value=_why),
-        Column("since", "Since (UTC)", "time"),
+        Column("why", "Why it is there", value=_reasons),
+        Column("since", "This version since (UTC)", "time"),
     )
     return Table("Images that hold it", columns, rows)
+
+
+def _versions_table(rows: list[Json]) -> Table:
+    columns = (Column("version", "Version", "code"), Column("images", "Images", "count"))
+    return Table("Versions", columns, rows)
 
 
 def _leaves(row: Row, what: str) -> int | None:
     return row["leaves"][what] if row["leaves"] else None
 
 
-def _why(row: Row) -> str:
+def _leaving_bytes(row: Row) -> str | None:
+    return format_size(row["leaves"]["installed_size"]) if row["leaves"] else None
+
+
+def _why(row: Row) -> list[str]:
     ways = [chain_words(chain) for chain in row["chains"]]
-    return "; ".join((["requested"] if row["requested"] else []) + ways[:2]) + (
-        f"; {len(ways) - 2} more ways" if len(ways) > 2 else ""
-    )
+    return (["requested"] if row["requested"] else []) + ways
+
+
+def _reasons(row: Row) -> str:
+    ways = _why(row)
+    more = len(ways) - 2
+    return "; ".join(ways[:2]) + (f"; {more} more way{'s' * (more > 1)}" if more > 0 else "")

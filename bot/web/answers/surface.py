@@ -9,44 +9,59 @@ from bot.web.answers.answer import Answer, Archive
 from bot.web.answers.packages import spread_table
 from bot.web.links import image_url, key_of, package_url
 from bot.web.questions import Question
-from bot.web.tables import Column, Table
+from bot.web.tables import Column, Row, Table, image_columns
 
 Json = dict[str, Any]
-_SHOWN = 100
+_LISTED = 100
+_SHOWN = 25
 
 
 def surface(archive: Archive, question: Question) -> Answer:
-    """The attack surface as of the last run; `limit` is for each list."""
-    limit = question.number("limit", _SHOWN, 5000) or _SHOWN
-    history = archive.history
-    spread = archive.remembered("spread", history.spread)
-    lonely = archive.remembered("lonely", lambda: history.only_one_needs(5000))
+    """The attack surface, now or at a date; `limit` is for each list."""
+    date = question.date
+    spread, lonely = archive.spread(date), archive.lonely(date)
     by_bytes = sorted(spread, key=lambda s: (-s.shared, s.name))
-    json: Json = {
-        "totals": asdict(archive.remembered("totals", history.totals)),
-        "several_versions": sum(s.versions > 1 for s in spread),
-        "versions": [asdict(s) for s in spread[:limit]],
-        "shared": [asdict(s) for s in by_bytes[:limit]],
+    listed = question.page(_LISTED).limit
+    shown = question.page(_SHOWN).limit
+    every = {
+        "versions": [asdict(s) for s in spread if s.versions > 1] or [asdict(s) for s in spread],
+        "shared": [asdict(s) for s in by_bytes if s.shared] or [asdict(s) for s in by_bytes],
         "only_one": [
-            {**asdict(u.key), **{n: v for n, v in asdict(u).items() if n != "key"}}
-            for u in lonely[:limit]
+            {**asdict(u.key), **{n: v for n, v in asdict(u).items() if n != "key"}} for u in lonely
         ],
     }
-    tables = {
-        "versions": spread_table("Most versions", json["versions"]),
-        "shared": spread_table("Most bytes beyond one copy", json["shared"]),
-        "only_one": _lonely_table(json["only_one"]),
+    several = sum(s.versions > 1 for s in spread)
+    json: Json = {
+        "date": date,
+        "totals": asdict(archive.totals(date)),
+        "several_versions": several,
+        "only_one_bytes": sum(u.installed_size or 0 for u in lonely),
+        **{name: rows[:listed] for name, rows in every.items()},
     }
-    return Answer("surface.html.j2", json, tables)
+    tables = {
+        "versions": spread_table("Most versions", every["versions"], date).first(shown),
+        "shared": spread_table("Most bytes beyond one copy", every["shared"], date).first(shown),
+        "only_one": _lonely_table(every["only_one"], date).first(shown),
+    }
+    return Answer("surface.html.j2", json, tables, {"lonely": len(lonely)})
 
 
-def _lonely_table(rows: list[Json]) -> Table:
+def _lonely_table(rows: list[Json], date: str | None) -> Table:
+    def image(row: Row) -> str:
+        return image_url(key_of(row), date=date)
+
     columns = (
-        Column("nevra", "Package", link=lambda row: package_url(_name(row["nevra"]))),
-        Column("source", "Source"),
+        Column(
+            "name",
+            "Package",
+            value=lambda row: _name(row["nevra"]),
+            link=lambda row: package_url(_name(row["nevra"]), date=date),
+            also=lambda row: f"from {row['source']}",
+        ),
+        Column("nevra", "NEVRA", only="csv"),
+        Column("source", "Source", only="csv"),
         Column("installed_size", "Size", "size"),
-        Column("workload", "Image", link=lambda row: image_url(key_of(row))),
-        Column("arch", "Architecture"),
+        *image_columns(link=image),
         Column("requested", "Requested"),
         Column("since", "Since (UTC)", "time"),
     )

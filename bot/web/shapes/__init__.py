@@ -3,8 +3,8 @@
 Sizes are bytes, times RFC 3339 in UTC; null is not known. The tests hold every answer to them.
 """
 
+from bot.web.shapes.checks import Check
 from bot.web.shapes.pages import (
-    Check,
     Checks,
     Comparison,
     Image,

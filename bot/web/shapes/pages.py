@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from bot.web.shapes.parts import (
     AllImages,
@@ -12,6 +12,7 @@ from bot.web.shapes.parts import (
     Edge,
     Issue,
     Key,
+    Movement,
     Mover,
     NamedStanding,
     Outlooks,
@@ -40,14 +41,14 @@ class Overview(Shape):
 
 
 class ListedImage(Key):
-    """An image in the list; all null where it was not evaluated until then."""
+    """An image in the list."""
 
-    status: Status | None
+    status: Status
     packages: int | None
     installed_size: int | None
     download_size: int | None
     layer_size: int | None
-    evaluated: str | None
+    evaluated: str
 
 
 class Images(Shape):
@@ -138,6 +139,7 @@ class Image(Key):
     packages: list[ImagePackage] | None
     highlight: Highlight | None
     history: list[Point]
+    moved: Movement
     steps: list[Step]
     architectures: list[OtherArchitecture]
     objectives: list[NamedStanding]
@@ -186,6 +188,7 @@ class ObjectiveImages(Shape):
 class Objectives(Shape):
     """`/api/objectives`."""
 
+    date: str | None
     objectives: list[ObjectiveImages]
 
 
@@ -227,6 +230,7 @@ class Objective(Shape):
     """`/api/objectives/{id}`."""
 
     id: str
+    date: str | None
     name: str
     description: str
     maintainer: str
@@ -252,6 +256,7 @@ class Spread(Shape):
 class Packages(Shape):
     """`/api/packages`."""
 
+    date: str | None
     count: int
     packages: list[Spread]
     next: int | None
@@ -277,7 +282,7 @@ class PackageInImage(Key):
 
 
 class PackagePage(Shape):
-    """`/api/packages/{name}`."""
+    """`/api/packages/{name}`; its own `leaves` are those of the listed images together."""
 
     name: str
     date: str | None
@@ -285,6 +290,7 @@ class PackagePage(Shape):
     count: int
     known_size: int
     requested_in: int
+    leaves: Leaves
     versions: list[VersionCount]
     images: list[PackageInImage]
     next: int | None
@@ -303,8 +309,10 @@ class Lonely(Key):
 class Surface(Shape):
     """`/api/surface`."""
 
+    date: str | None
     totals: AllImages
     several_versions: int
+    only_one_bytes: int
     versions: list[Spread]
     shared: list[Spread]
     only_one: list[Lonely]
@@ -313,22 +321,6 @@ class Surface(Shape):
 class Checks(Shape):
     """`/api/checks`."""
 
+    date: str | None
     checks: list[CheckAbout]
     next: int | None
-
-
-class Check(Shape):
-    """`/api/checks/{id}`: the check's report, and `run`: what it was about."""
-
-    model_config = ConfigDict(extra="allow")
-
-    base: str
-    head: str
-    merge_base: str | None
-    specs: list[str]
-    verdict: Literal["success", "failure", "neutral"] | None
-    problems: list[str]
-    images: list[dict[str, Any]]
-    suggestions: list[dict[str, Any]]
-    builds: list[dict[str, Any]]
-    run: CheckAbout

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Outlook = Literal["met", "at risk", "broken", "unknown"]
 Status = Literal["ok", "unsolvable"]
+Verdict = Literal["success", "failure", "neutral"]
 Change = Literal["came", "went", "changed", "unsolvable", "solvable"]
 CauseKind = Literal["pull request", "commit", "distribution", "configuration", "unknown"]
 
@@ -87,6 +88,7 @@ class PullRequest(Shape):
     repository: str | None
     number: int | None
     title: str | None
+    author: str | None
     url: str | None
     private: bool
 
@@ -99,6 +101,7 @@ class Commit(Shape):
     commit: str | None
     branch: str | None
     title: str | None
+    author: str | None
     url: str | None
     private: bool
 
@@ -121,6 +124,7 @@ class Cause(Shape):
 
     package: str
     delta: int | None
+    known_delta: int
     cause: Blame
 
 
@@ -191,14 +195,23 @@ class Outlooks(Shape):
     unknown: int
 
 
+class Movement(Shape):
+    """How far something moved; `by` adds up to `known_delta`, kind of cause by kind."""
+
+    known_delta: int
+    packages_delta: int
+    steps: int
+    by: dict[CauseKind, int]
+
+
 class Mover(Key):
-    """How far an image moved in seven days."""
+    """How far an image moved in seven days, and its largest step in them."""
 
     known_delta: int
     packages_delta: int
     steps: int
     last_run: int
-    last_step: Step | None
+    largest_step: Step | None
 
 
 class Issue(Shape):
@@ -213,9 +226,7 @@ class Issue(Shape):
 
 
 class CheckAbout(Shape):
-    """What a check was about."""
-
-    model_config = ConfigDict(extra="allow")
+    """What a check was about, and how far it is; `narrowed`: on some images alone."""
 
     id: str
     forge: str
@@ -225,7 +236,14 @@ class CheckAbout(Shape):
     title: str
     author: str
     url: str
+    base_ref: str
+    base_sha: str
     stage: Literal["waiting", "predicted", "final", "stopped"]
-    verdict: Literal["success", "failure", "neutral"] | None
+    verdict: Verdict | None
+    summary: str | None
+    problem: str | None
     created: str
+    predicted: str | None
+    finished: str | None
     open: bool
+    narrowed: bool

@@ -1,0 +1,172 @@
+"""The shape of a check: CONTRACT's `check` object, and what the check was about.
+
+A check is kept as its release wrote it: fields of later ones may be absent, and others there.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from bot.model.overlay import Evidence
+from bot.web.shapes.parts import CheckAbout, Edge, Key, Shape, Snapshot, Status, Verdict
+
+
+class Checked(Shape):
+    """At least these fields."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Layer(Checked):
+    """A layer's bytes: as a tar archive, and compressed."""
+
+    uncompressed: int
+    gzip: int
+    zstd: int
+
+
+class CheckedSide(Checked):
+    """An image before the change, or after it; `layer` is null until composed."""
+
+    status: Status
+    problems: list[str]
+    packages: int | None
+    installed_size: int | None
+    known_size: int | None
+    layer: Layer | None
+
+
+class SpecLine(Checked):
+    """A line of a spec file."""
+
+    path: str
+    line: int
+    text: str
+
+
+class CheckedPackage(Checked):
+    """A package that goes, with its bytes."""
+
+    nevra: str
+    source: str
+    from_: str = Field(alias="from")
+    installed_size: int | None
+    installed_size_nodocs: int | None
+    download_size: int | None
+
+
+class AddedPackage(CheckedPackage):
+    """A package that comes: the ways to it, the line that brings it, what takes it out again."""
+
+    requested: bool
+    chains: list[list[Edge]]
+    spec: SpecLine | None
+    leaves_with: list[SpecLine]
+
+
+class ChangedPackage(Checked):
+    """A package that both sides have; `from` and `to` are NEVRAs."""
+
+    name: str
+    arch: str
+    from_: str = Field(alias="from")
+    to: str
+    installed_size_delta: int | None
+
+
+class CheckedObjective(Checked):
+    """An objective's metric, before and after."""
+
+    name: str
+    metric: str
+    before: int | None
+    value: int | None
+    limit: int | None
+    met: bool | None
+    worse: bool = False
+    reason: str = ""
+
+
+class MovedFile(Checked):
+    """A file whose size moves; null where it is not."""
+
+    package: str
+    path: str
+    before: int | None
+    after: int | None
+
+
+class CheckedImage(Key, Checked):
+    """An image on both sides."""
+
+    changed: bool
+    evidence: Evidence
+    snapshot: Snapshot
+    base: CheckedSide
+    head: CheckedSide
+    added: list[AddedPackage]
+    removed: list[CheckedPackage]
+    changed_packages: list[ChangedPackage]
+    objectives: list[CheckedObjective]
+    files: list[MovedFile] = Field(default_factory=list)
+
+
+class Saving(Key, Checked):
+    """What a suggestion saves in an image."""
+
+    packages: int
+    installed_size: int | None
+
+
+class Suggestion(Checked):
+    """A line that could be another."""
+
+    spec: SpecLine
+    replace_with: str
+    saves: list[Saving]
+
+
+class Build(Checked):
+    """One side's build; `log` is its log's address here."""
+
+    side: Literal["base", "head"]
+    spec: str
+    arch: str
+    outcome: str
+    message: str
+    log: str | None
+    seconds: float | None
+
+
+class AcceptedGrowth(Checked):
+    """Who answers for going over a limit, why, when."""
+
+    user: str
+    reason: str
+    time: str
+
+
+class Check(Checked):
+    """`/api/checks/{id}`: the check's report, and `run`: what it was about.
+
+    Without a report yet `verdict`, `merge_base` and `stage` are null, and the lists empty.
+    """
+
+    base: str
+    head: str
+    merge_base: str | None
+    specs: list[str]
+    sources: dict[str, str | None] = Field(default_factory=dict)
+    verdict: Verdict | None
+    stage: Literal["predicted", "final"] | None = None
+    interrupted: bool = False
+    only_limits: bool = False
+    accepted: AcceptedGrowth | None = None
+    problems: list[str]
+    notes: list[str] = Field(default_factory=list)
+    images: list[CheckedImage]
+    suggestions: list[Suggestion]
+    builds: list[Build]
+    run: CheckAbout
