@@ -70,7 +70,8 @@ def _promises(db: Any, run: Any, images: int) -> None:
     day = (LAST - timedelta(days=9)).strftime("%Y-%m-%dT%H:%M:%SZ")
     run(
         "insert into merged_changes (id, forge, repository, number, title, author, url, head_sha,"
-        " merged, sources, landed_run) values (?, 'github', ?, ?, 'Add a module', 'jonas', ?, ?, ?, '{}', 1)",
+        " merged, sources, landed_run) values"
+        " (?, 'github', ?, ?, 'Add a module', 'jonas', ?, ?, ?, '{}', 1)",
         (
             (n, f"rpms/source-{n:04d}", n, f"https://forge.example/{n}", f"{n:040x}", day)
             for n in range(1, _CHANGES + 1)
