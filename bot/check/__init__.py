@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bot.check.change import Change, open_change
-    from bot.check.external import ExternalPlan, Standing, external_check, look_for, plan_external
+    from bot.check.external import (
+        ExternalPlan,
+        Standing,
+        external_check,
+        look_for,
+        plan_external,
+        plan_given,
+    )
     from bot.check.plan import CheckOptions
     from bot.check.pools import Pools
     from bot.check.run import Prediction, build_check, native_arch, predict_check, rebuilt_check
@@ -26,6 +33,7 @@ __all__ = [
     "native_arch",
     "open_change",
     "plan_external",
+    "plan_given",
     "predict_check",
     "rebuilt_check",
 ]
@@ -44,6 +52,7 @@ _HOME = {
     "native_arch": "run",
     "open_change": "change",
     "plan_external": "external",
+    "plan_given": "external",
     "predict_check": "run",
     "rebuilt_check": "run",
 }

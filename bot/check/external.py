@@ -94,6 +94,24 @@ def plan_external(
     return ExternalPlan(settings.check, settings.deadline, tuple(places))
 
 
+def plan_given(prediction: Prediction, repositories: Mapping[str, str]) -> ExternalPlan:
+    """The packages of repositories that whoever asks names themselves, by architecture.
+
+    Under "" is the one of all architectures that have none of their own. UsageError where they are
+    for none of the change's.
+    """
+    places = [
+        ExternalPlace(target.document.id, arch, url, sources)
+        for target in prediction.targets
+        for arch in target.sides
+        if (url := repositories.get(arch) or repositories.get(""))
+        and (sources := _sources(target.specs, arch))
+    ]
+    if not places:
+        raise UsageError("The build elsewhere is for none of this change's architectures.")
+    return ExternalPlan("", 0.0, tuple(places))
+
+
 def look_for(places: Iterable[ExternalPlace], builds: ExternalBuilds) -> Standing:
     """Looks which places have their packages by now. Raises nothing that a repository can cause."""
     there: list[ExternalPlace] = []

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bot.cli.options import Places, common, console, formats, print_json
+from bot.errors import UsageError
 from bot.model import CheckResult
 
 
@@ -31,6 +32,16 @@ from bot.model import CheckResult
     help="Repository documents to check on; default: .minimize.yaml's, else all.",
 )
 @click.option("--no-build", is_flag=True, help="Predict only.")
+@click.option(
+    "--external-repository",
+    "elsewhere",
+    multiple=True,
+    metavar="[ARCH=]URL",
+    help="Take the change's packages from this rpm-md repository (a URL or a folder) in the place"
+    " of a build, as the builder `external` does; compared with what is published. May be repeated"
+    " for other architectures. Without it that builder predicts only: there is no forge whose check"
+    " could be waited for.",
+)
 @formats("text", "json", "markdown")
 @common
 def check(
@@ -41,14 +52,19 @@ def check(
     arches: tuple[str, ...],
     repositories: tuple[str, ...],
     no_build: bool,
+    elsewhere: tuple[str, ...],
     form: str,
     places: Places,
 ) -> int:
     """What a change to a spec file does to images: the bot's answer, without a forge."""
     from bot.build import SourcePolicy, builder_named
     from bot.check import CheckOptions, build_check, native_arch, open_change, predict_check
+    from bot.cli.elsewhere import NOT_WAITED_FOR, check_elsewhere, repositories_by_arch
     from bot.git import open_repository
 
+    built = repositories_by_arch(elsewhere)
+    if built and no_build:
+        raise UsageError("--no-build and --external-repository say the opposite of each other.")
     configuration = places.configuration()
     pools = places.pools()
     options = CheckOptions(workloads=workloads, arches=arches, repositories=repositories)
@@ -56,7 +72,14 @@ def check(
         prediction = predict_check(change, options, configuration, pools)
         result = prediction.result
         wanted = prediction.file.builder or "rpmbuild"
-        if not no_build and wanted != "none" and prediction.worth_building:
+        if no_build or not prediction.worth_building:
+            wanted = "none"
+        if built and prediction.worth_building:
+            result = check_elsewhere(change, prediction, built).result
+        elif wanted == "external":
+            notes = (*result.notes, NOT_WAITED_FOR)
+            result = replace(result, stage="final", notes=notes)
+        elif wanted != "none":
             # One's own machine and one's own change: sources may lie on a private host.
             builder = builder_named(
                 wanted, pools.cache, policy=SourcePolicy(public_only=False, local_files=True)

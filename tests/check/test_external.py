@@ -1,5 +1,9 @@
 """Both sides on packages that somebody else built: what is waited for, taken and compared."""
 
+import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -225,3 +229,39 @@ def test_chroots_that_fit_no_architecture_are_told(elsewhere: Elsewhere) -> None
         pytest.raises(UsageError, match="none of this change's architectures"),
     ):
         elsewhere.plan(prediction)
+
+
+def minimize(bench: Bench, *arguments: str) -> tuple[int, str, str]:
+    """The command, run on the bench's repository; exit code, standard output and error."""
+    done = subprocess.run(
+        [
+            sys.executable, "-c", "from bot.cli import main; main()", "check",
+            "--git", str(bench.root / "git"), "--base", "HEAD~1", "--head", "HEAD",
+            "--config", str(bench.config), "--cache", str(bench.root / "cache"),
+            "--data", str(bench.root / "data"), "--format", "json", *arguments,
+        ],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_takes_packages_from_a_repository(elsewhere: Elsewhere) -> None:
+    own = "builder: external\nexternal: {check: 'x', repository: 'https://h/{sha}/'}\n"
+    elsewhere.bench.commit({".minimize.yaml": own})
+    elsewhere.bench.commit({"tool.spec": LINKED})
+    code, output, _ = minimize(elsewhere.bench)
+    predicted = json.loads(output)
+    assert code == 0
+    assert {image["evidence"] for image in predicted["images"]} == {"predicted"}
+    assert "there is no check to wait for" in " ".join(predicted["notes"])
+    where = elsewhere.build(LINKED)
+    code, output, _ = minimize(elsewhere.bench, "--external-repository", f"x86_64={where}")
+    found = {image["arch"]: image["evidence"] for image in json.loads(output)["images"]}
+    assert (code, found) == (0, {"aarch64": "transferred", "x86_64": "external"})
+    code, _, said = minimize(elsewhere.bench, "--external-repository", str(where / "nowhere"))
+    assert code == 2
+    assert "no such folder" in said
+    shutil.rmtree(where / "repodata")
+    code, _, said = minimize(elsewhere.bench, "--external-repository", where.as_uri())
+    assert code == 1
+    assert "There is nothing at" in said
