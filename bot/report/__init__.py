@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bot.report.answers import closures_text, print_closures, print_what_if, print_why
     from bot.report.blocks import Block, Bullets, Paragraph, Table
+    from bot.report.headline import metric_text
     from bot.report.html import render_check_html
     from bot.report.jsonform import (
         check_to_json,
@@ -55,6 +56,7 @@ _HOMES = {
     "format_delta": "sizes",
     "format_size": "sizes",
     "json_text": "jsonform",
+    "metric_text": "headline",
     "print_check": "text",
     "print_closures": "answers",
     "print_configuration": "text",
@@ -89,6 +91,7 @@ __all__ = [
     "format_delta",
     "format_size",
     "json_text",
+    "metric_text",
     "print_check",
     "print_closures",
     "print_configuration",

@@ -29,10 +29,27 @@ class Distribution:
     config_dir: Path
 
 
+@dataclass(frozen=True)
+class NoUpdates:
+    config: Path
+
+
+async def no_track(*_: Any) -> None:
+    """In the place of `minimize track`: there are no documents to track."""
+
+
+async def nothing_after(*_: Any) -> list[str]:
+    """In the place of the merge and what follows it: the fake bot keeps no history."""
+    return []
+
+
 def stand_ins(directory: Path) -> Mapping[str, Callable[..., Any]]:
     """What takes the place of the names in `bot.demo.run.demo`."""
     start = [sys.executable, str(FAKE), "serve", "--settings"]
     return {
+        "begin_updates": lambda *_: NoUpdates(directory),
+        "run_track": no_track,
+        "play_on": nothing_after,
         "build_reference_distribution": lambda *_: Distribution(directory),
         "nginx_repository_files": lambda _: Files(),
         "serve_command": lambda places: [*start, str(places.settings)],

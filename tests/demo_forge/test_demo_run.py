@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from bot.demo import DemoOptions, run_demo
-from bot.demo.run import demo, show, watch
+from bot.demo.run import after, demo, show, watch
 from bot.errors import SurroundingsError, UsageError
 
 HERE = Path(__file__).parent
@@ -188,3 +188,46 @@ def test_a_package_with_a_row_in_the_prediction_is_not_found_only_by_the_build()
     # An objective may name a package that is not there yet.
     named = "| `perl` | 9 MB |\n| stays small | unwanted `libxslt1.1` | absent |\n"
     assert set(show.only_built(result(), "x86_64", "nginx", named)) == {"libxslt1.1"}
+
+
+def objective(metric: str, **others: Any) -> dict[str, Any]:
+    about = {"name": "small", "id": "small", "metric": metric, "before": 1, "value": 2, "limit": 1}
+    return {**about, "met": False, "worse": True, "reason": "", **others}
+
+
+def test_objectives_are_shown_before_and_after_the_pull_request():
+    found = result()
+    found["images"][0]["objectives"] = [
+        objective("packages"),
+        objective("installed_size", met=True, worse=False, limit=3_000_000),
+        objective("unwanted:perl", worse=False, limit=0),
+        objective("layer_size", value=None, before=None, met=None),
+    ]
+    out = io.StringIO()
+    Console(file=out, width=120).print(show.objectives_table(found, "x86_64", "nginx"))
+    rows = [
+        [cell.strip() for cell in line.split("\u2502")[2:-1]]
+        for line in out.getvalue().splitlines()
+        if "small" in line
+    ]
+    assert rows == [
+        ["packages", "1 package", "2 packages", "1 package", "broken by it"],
+        ["installed size", "1 B", "2 B", "3 MB", "met"],
+        ["unwanted: perl", "present", "present", "", "broken before"],
+        ["layer size", "", "not known", "1 B", "not measured"],
+    ]
+    assert show.objectives_table(found, "s390x", "nginx") is None
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([], "did not move"),
+        ([{"cause": {"pull_request": None}}], "not laid to the pull request #1"),
+        ([{"cause": {"pull_request": {"number": 2}}}], "not laid to the pull request #1"),
+    ],
+)
+def test_a_step_that_is_not_the_pull_requests_is_said(steps, said):
+    tracked = {"images": [{"workload": "nginx", "arch": "x86_64", "steps": steps}]}
+    (problem,) = after.problems_of_step(tracked, 1)
+    assert said in problem

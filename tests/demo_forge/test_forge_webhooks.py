@@ -59,6 +59,31 @@ async def test_a_force_push_is_said_to_be_one(world):
     assert [push["forced"] for push in pushes] == [True, False]
 
 
+async def test_a_merge_moves_the_base_and_is_delivered_as_a_closed_one(world, as_app):
+    head = world.pull.head_sha
+    await world.forge.merge_pull(world.pull, user="maria")
+    push, pull = events(world)[-2:]
+    assert (push.event, push.data["ref"], push.data["after"]) == ("push", "refs/heads/main", head)
+    assert (pull.data["action"], pull.data["pull_request"]["merged"]) == ("closed", True)
+    assert pull.data["sender"]["login"] == "maria"
+    told = await as_app.getitem("/repos/rpms/nginx/pulls/1")
+    assert (told["state"], told["merge_commit_sha"]) == ("closed", head)
+    assert told["merged_at"] == told["closed_at"] is not None
+    assert world.repository.git.branch("main") == head
+
+
+async def test_gitlab_is_told_of_a_merge_as_a_merge(world):
+    hook = world.forge.gitlab.add_hook(world.hook.url, "whsec_c2VjcmV0", place="rpms")
+    assert hook.place == "rpms"
+    await world.forge.merge_pull(world.pull, user="maria")
+    (about,) = [
+        told["object_attributes"]
+        for told in (json.loads(body) for _, body in world.hook.received)
+        if told.get("object_kind") == "merge_request"
+    ]
+    assert (about["action"], about["state"]) == ("merge", "merged")
+
+
 async def test_a_comment_is_delivered_the_app_s_own_as_well(world, as_app):
     await world.forge.comment(world.pull, "/minimize help", user="alice")
     made = await as_app.post("/repos/rpms/nginx/issues/1/comments", data={"body": "one"})

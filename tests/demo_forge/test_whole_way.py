@@ -45,6 +45,15 @@ def test_the_rebuilt_comment_has_the_library_that_no_line_names(reference, monke
     found = only_built(result, "x86_64", "nginx", predicted)
     assert {"libxslt1.1", "libxml2"} <= found.keys()
     assert "perl" not in found
+    # After the merge the step is the pull request's, package by package, and the page is there.
+    shown = out.getvalue()
+    moved = shown.partition("says what moved")[2]
+    for name in ("perl", "libxslt1.1", "libxml2", "nginx"):
+        rows = [x for x in moved.splitlines() if x.startswith(f"{name} ") and " on " not in x]
+        assert len(rows) == 1 and "pull request rpms/nginx#1" in rows[0], moved
+    assert "/images/reference/minimal/nginx/x86_64" in shown
+    table = shown.partition("Objectives of nginx on x86_64")[2].partition("merged the pull")[0]
+    assert "20 packages" in table and "35 packages" in table and "broken by it" in table
     evidence = {image["arch"]: image["evidence"] for image in result["images"] if image["changed"]}
     assert evidence["x86_64"] == "rebuilt"
     assert evidence["aarch64"] == "transferred"

@@ -301,6 +301,14 @@ class LocalForge:
         pull.updated_at = now()
         await self._pull_event(pull, "reopened" if reopen else "closed", self.state.user(user))
 
+    async def merge_pull(self, pull: Pull, *, user: str) -> None:
+        """Merges a pull request, its base branch fast-forwarded, and delivers what follows."""
+        repository = pull.repository
+        pull.state, pull.merged = "closed", True
+        pull.closed_at = pull.updated_at = now()
+        await self.move_branch(repository, pull.base_branch, pull.head_sha, user=user)
+        await self._pull_event(pull, "closed", self.state.user(user))
+
     async def pull_event(self, pull: Pull, action: str, *, user: str) -> list[Delivery]:
         """Delivers any other action of a pull request: `labeled`, `ready_for_review`, ..."""
         return await self._pull_event(pull, action, self.state.user(user))

@@ -60,7 +60,7 @@ class Shapes(RepositoryShapes):
             "updated_at": stamp(pull.updated_at),
             "closed_at": stamp(pull.closed_at),
             "merged_at": stamp(pull.closed_at) if pull.merged else None,
-            "merge_commit_sha": None,
+            "merge_commit_sha": pull.head_sha if pull.merged else None,
             "assignee": None,
             "assignees": [],
             "requested_reviewers": [],

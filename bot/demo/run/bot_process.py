@@ -47,6 +47,10 @@ class BotPlaces:
         return self.home / "data"
 
     @property
+    def store(self) -> Path:
+        return self.data / "minimize.sqlite"
+
+    @property
     def log(self) -> Path:
         return self.home / "bot.log"
 
@@ -103,15 +107,19 @@ def _write_secret(path: Path, text: str) -> None:
     path.write_text(text)
 
 
+def minimize_command() -> list[str]:
+    """`minimize` of this very environment."""
+    script = Path(sys.executable).with_name("minimize")
+    if script.exists():
+        return [str(script)]
+    return [sys.executable, "-c", "from bot.cli import main; main()"]
+
+
 def serve_command(places: BotPlaces) -> list[str]:
     """`minimize serve` of this very environment."""
-    script = Path(sys.executable).with_name("minimize")
-    start = [str(script)]
-    if not script.exists():
-        start = [sys.executable, "-c", "from bot.cli import main; main()"]
     return [
-        *start, "serve", "--settings", str(places.settings), "--config", str(places.config),
-        "--data", str(places.data), "--cache", str(places.cache),
+        *minimize_command(), "serve", "--settings", str(places.settings),
+        "--config", str(places.config), "--data", str(places.data), "--cache", str(places.cache),
     ]  # fmt: skip
 
 

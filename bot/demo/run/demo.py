@@ -28,6 +28,7 @@ from bot.demo.distribution import (
 )
 from bot.demo.forge import LocalForge
 from bot.demo.run import show
+from bot.demo.run.after import IMAGE, page_of, play_on, run_track
 from bot.demo.run.bot_process import (
     BotPlaces,
     BotProcess,
@@ -39,11 +40,11 @@ from bot.demo.run.bot_process import (
 )
 from bot.demo.run.judge import problems_of
 from bot.demo.run.stage import BOT, FULL_NAME, Stage, set_stage
+from bot.demo.run.updates import begin_updates
 from bot.demo.run.watch import Watch, Watched
 from bot.errors import MinimizeError, SurroundingsError, UsageError
 from bot.settings import FORGE_TYPES
 
-ARCH, WORKLOAD = "x86_64", "nginx"
 RESULT_SECONDS = 5.0
 INTERRUPTED = 130  # the exit code of a command that Ctrl-C (or SIGTERM) ended
 
@@ -113,7 +114,8 @@ async def _play(
 ) -> int:
     _end_on_sigterm()
     started = time.monotonic()
-    places = BotPlaces(home, distribution.config_dir, cache, free_port())
+    updates = begin_updates(distribution, home)
+    places = BotPlaces(home, updates.config, cache, free_port())
     async with LocalForge(home / "forge") as forge:
         files = nginx_repository_files(distribution)
         stage = set_stage(forge, files, places.url, options.forge)
@@ -121,6 +123,7 @@ async def _play(
         watch = Watch(forge)
         async with BotProcess(places, serve_command(places)) as bot:
             await bot.ready()
+            await run_track(places)
             seconds = time.monotonic() - started
             console.print(
                 f"The forge is at {forge.url}, the bot at {places.url} ({seconds:.1f} s)."
@@ -144,9 +147,13 @@ async def _play(
                 result = await _result(places.url, seen)
                 _show_all(console, seen, result)
                 failed.extend(problems_of(seen, result))
+                if not failed:
+                    failed.extend(
+                        await play_on(stage, pull, places, updates, seen, result, console)
+                    )
             console.print(f"The whole took {time.monotonic() - started:.1f} s.")
             if options.keep:
-                await _keep(console, page, places.url)
+                await _keep(console, page, places)
             return 1 if failed else 0
 
 
@@ -209,14 +216,18 @@ def _show_all(console: Console, seen: Watched, result: dict[str, Any]) -> None:
     console.print(show.comment_panel(f"The comment after {first_at:.1f} s, predicted", first))
     if last != first:
         console.print(show.comment_panel(f"The comment after {last_at:.1f} s, rebuilt", last))
-    found = show.only_built(result, ARCH, WORKLOAD, first)
+    found = show.only_built(result, IMAGE.arch, IMAGE.workload, first)
     if found:
-        console.print(show.difference(found, ARCH))
+        console.print(show.difference(found, IMAGE.arch))
     console.print(show.builds_sentence(result.get("builds", ())))
 
 
-async def _keep(console: Console, page: str, bot_url: str) -> None:
+async def _keep(console: Console, page: str, places: BotPlaces) -> None:
     """Leaves everything running until Ctrl-C."""
-    console.print(f"Pull request: {page}\nThe bot:      {bot_url}/\nCtrl-C ends both.")
+    console.print(
+        f"Pull request: {page}\nThe image:    {page_of(places)}\n"
+        f"The bot:      {places.url}/\nCtrl-C ends both.",
+        soft_wrap=True,
+    )
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.Event().wait()

@@ -12,6 +12,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from bot.report import metric_text
+
 Json = Mapping[str, Any]
 
 
@@ -65,6 +67,48 @@ def difference(found: Mapping[str, int | None], arch: str) -> Group:
     for name, size in sorted(found.items()):
         table.add_row(name, "not known" if size is None else f"{size / 1e6:.1f} MB")
     return Group(Text(f"Found only by the build ({arch}):"), table)
+
+
+def objectives_table(result: Json, arch: str, workload: str) -> Table | None:
+    """The objectives of one image before and after the pull request; None where it has none."""
+    rows = [
+        objective
+        for image in result["images"]
+        if image["arch"] == arch and image["workload"] == workload
+        for objective in image.get("objectives", ())
+    ]
+    if not rows:
+        return None
+    table = Table(title=f"Objectives of {workload} on {arch}", title_justify="left")
+    for name, justify in (
+        ("objective", "left"),
+        ("metric", "left"),
+        ("before", "right"),
+        ("after", "right"),
+        ("limit", "right"),
+        ("state", "left"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich's literals
+    for row in rows:
+        metric = row["metric"]
+        limit = "" if metric.startswith("unwanted:") else metric_text(metric, row["limit"])
+        table.add_row(
+            row["name"],
+            metric.replace("_", " ").replace(":", ": "),
+            metric_text(metric, row["before"]) if row["before"] is not None else "",
+            metric_text(metric, row["value"]),
+            limit,
+            _state(row),
+        )
+    return table
+
+
+def _state(row: Json) -> Text:
+    if row["met"] is None:
+        return Text("not measured", style="dim")
+    if row["met"]:
+        return Text("met", style="green")
+    return Text("broken by it" if row["worse"] else "broken before", style="red")
 
 
 def builds_sentence(builds: Iterable[Json]) -> str:

@@ -34,6 +34,11 @@ class Stage:
     hook: WebHook | None
     files: RepositoryFiles
 
+    @property
+    def kind(self) -> str:
+        """The forge's name in the bot's settings."""
+        return "github" if self.hook is None else "gitlab"
+
     def page(self, pull: Pull) -> str:
         """The page of the pull request, by the path that the forge gives it."""
         if self.hook is not None:
@@ -50,6 +55,10 @@ class Stage:
             body=self.files.body,
         )
         return pull, self.forge.deliveries[-1]
+
+    async def merge(self, pull: Pull) -> None:
+        """The maintainer merges the pull request."""
+        await self.forge.merge_pull(pull, user=MAINTAINER)
 
 
 def set_stage(

@@ -117,7 +117,11 @@ class GitLabShapes:
             "detailed_merge_status": "mergeable",
             "created_at": stamp(pull.created_at),
             "updated_at": stamp(pull.updated_at),
-            "closed_at": stamp(pull.closed_at),
+            "closed_at": None if pull.merged else stamp(pull.closed_at),
+            "merged_at": stamp(pull.closed_at) if pull.merged else None,
+            # A fast forward: there is no commit of the merge.
+            "merge_commit_sha": None,
+            "squash_commit_sha": None,
             "web_url": self.merge_url(pull),
             "user_notes_count": len(self.state.comments_of(pull)),
         }

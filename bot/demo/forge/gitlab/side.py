@@ -82,9 +82,8 @@ class GitLabSide:
         changes: Json = {}
         if action == "ready_for_review":
             changes["draft"] = {"previous": True, "current": False}
-        payload = self.payloads.merge_request(
-            pull, _ACTIONS.get(action, action), user, oldrev=before, changes=changes
-        )
+        word = "merge" if pull.merged and action == "closed" else _ACTIONS.get(action, action)
+        payload = self.payloads.merge_request(pull, word, user, oldrev=before, changes=changes)
         return await self._deliver(pull.repository, "merge_request", payload)
 
     async def pushed(

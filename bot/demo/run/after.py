@@ -1,0 +1,158 @@
+"""What comes after the comments: the merge, the packages published, the step and who made it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+
+from bot.demo.forge import Pull
+from bot.demo.run import show
+from bot.demo.run.bot_process import BotPlaces, minimize_command
+from bot.demo.run.stage import FULL_NAME, MAINTAINER, Stage
+from bot.demo.run.updates import DOCUMENT, Updates
+from bot.demo.run.watch import Watched
+from bot.errors import SurroundingsError
+from bot.model import ImageKey
+from bot.report import print_track
+from bot.store.history import ImageQueries
+from bot.web.links import image_url
+
+IMAGE = ImageKey("nginx", "minimal", DOCUMENT, "x86_64")
+MERGED_SECONDS = 10.0
+Json = Mapping[str, Any]
+
+
+async def play_on(
+    stage: Stage,
+    pull: Pull,
+    places: BotPlaces,
+    updates: Updates,
+    seen: Watched,
+    result: Json,
+    console: Console,
+) -> list[str]:
+    """Shows the objectives, merges, publishes what was built, and shows the step that it makes.
+
+    Gives what is not as it must be, a sentence each.
+    """
+
+    def say(text: str) -> None:
+        second = (datetime.now(seen.start.tzinfo) - seen.start).total_seconds()
+        show.timeline_line(console, second, text)
+
+    table = show.objectives_table(result, IMAGE.arch, IMAGE.workload)
+    if table is None or seen.check is None:
+        return [f"The check's result has no objectives of {IMAGE.workload} on {IMAGE.arch}."]
+    console.print("\nThe maintainers' objectives before and after the pull request:\n")
+    console.print(table)
+    await stage.merge(pull)
+    await merge_recorded(places, stage.kind, pull.number)
+    say(f"{MAINTAINER} merged the pull request, and the bot has it on record")
+    packages = await asyncio.to_thread(built_packages, places, seen.check)
+    updates.publish(packages, IMAGE.arch)
+    names = ", ".join(path.name for path in packages)
+    say(f"the distribution publishes what was built ({IMAGE.arch}): {names}")
+    tracked = await run_track(places)
+    say("minimize track, as a timer runs it, says what moved and who it was:")
+    console.print()
+    print_track({**tracked, "objectives": ()}, console)
+    page = page_of(places, IMAGE)
+    console.print(
+        f"\nThe image's page: {page} (--keep leaves it there to be looked at, with its history,"
+        " the packages' graph and every objective)",
+        soft_wrap=True,
+    )
+    return problems_of_step(tracked, pull.number) + await problems_of_page(page)
+
+
+async def run_track(places: BotPlaces) -> Json:
+    """What `minimize track --format json` says; as a timer would run it, beside the bot."""
+    process = await asyncio.create_subprocess_exec(
+        *minimize_command(), "track", "--format", "json", "--config", str(places.config),
+        "--data", str(places.data), "--cache", str(places.cache),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        told, problems = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        raise SurroundingsError(
+            f"minimize track ended with code {process.returncode}.", problems.decode().strip()
+        )
+    found: Json = json.loads(told)
+    return found
+
+
+async def merge_recorded(places: BotPlaces, forge: str, number: int) -> None:
+    """Waits until the bot has the merged pull request in its history."""
+    end = time.monotonic() + MERGED_SECONDS
+    while not await asyncio.to_thread(
+        _rows,
+        places,
+        "select id from merged_changes where forge = ? and repository = ? and number = ?",
+        [forge, FULL_NAME, number],
+    ):
+        if time.monotonic() > end:
+            raise SurroundingsError(
+                f"The bot did not record the merge within {MERGED_SECONDS:.0f} s."
+            )
+        await asyncio.sleep(0.05)
+
+
+def built_packages(places: BotPlaces, check: str) -> list[Path]:
+    """The RPM files that the bot built of a check's head: they lie beside the build's log."""
+    (row,) = _rows(places, "select result from checks where id = ?", [check])
+    logs = [
+        build["log"] for build in json.loads(row["result"])["builds"] if build["side"] == "head"
+    ]
+    return sorted(path for log in logs if log for path in Path(log).parent.glob("*.rpm"))
+
+
+def _rows(places: BotPlaces, sql: str, values: list[object]) -> list[dict[str, Any]]:
+    reader = ImageQueries(places.store)
+    try:
+        return reader.rows(sql, values)
+    finally:
+        reader.close()
+
+
+def page_of(places: BotPlaces, key: ImageKey = IMAGE) -> str:
+    """The address of an image's page."""
+    return f"{places.url}{image_url(key)}"
+
+
+async def problems_of_page(url: str) -> list[str]:
+    """What is wrong with a page: nothing, or a sentence."""
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        if answer.status == HTTPStatus.OK:
+            return []
+    return [f"The page {url} answers {answer.status}."]
+
+
+def problems_of_step(tracked: Json, number: int, key: ImageKey = IMAGE) -> list[str]:
+    """What is not as it must be in the run after the merge, a sentence each."""
+    steps = [
+        step
+        for image in tracked["images"]
+        if (image["workload"], image["arch"]) == (key.workload, key.arch)
+        for step in image["steps"]
+    ]
+    if not steps:
+        return [f"{key.workload} on {key.arch} did not move after the merge."]
+    pulls = [step["cause"]["pull_request"] for step in steps]
+    if any(pull is None or pull["number"] != number for pull in pulls):
+        return [f"A part of the step is not laid to the pull request #{number}."]
+    return []
