@@ -27,11 +27,11 @@ from bot.forge.gitlab_events import (
     parse_event,
     project_of,
 )
+from bot.forge.gitlab_forks import mark, put_in_pipeline, put_status
 from bot.forge.gitlab_issues import GitLabIssues
 from bot.forge.gitlab_merges import pull_request_of
 from bot.forge.gitlab_status import (
     ALONE,
-    next_status,
     of_comment,
     status_fields,
     with_status,
@@ -196,7 +196,8 @@ class GitLab:
         return await self._client.ask(doing, settle, attempts=1)
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
-        """A commit status; where the commit (a fork's) cannot take one, a line of the comment."""
+        """A commit status; where the commit (a fork's) takes none, the merge request's own pipeline
+        in the target project, else an emoji on it and a line of the comment (`gitlab_forks`)."""
 
         def write(client: gitlab.Gitlab) -> str:
             project = self._project(client, key, lazy=True)
@@ -208,24 +209,26 @@ class GitLab:
             if merge.sha == sha and merge.source_branch:
                 fields["ref"] = str(merge.source_branch)
             commit = client.projects.get(source, lazy=True).commits.get(sha, lazy=True)
+            taken = True
             try:
-                wanted = next_status(_newest_status(commit), fields)
-                if wanted is not None:
-                    commit.statuses.create(wanted)
+                put_status(commit, fields)
             except (GitlabGetError, GitlabCreateError, GitlabHttpError) as error:
-                if _SAME_STATE.search(str(error)):
-                    return "set"
-                if foreign and error.response_code in _NO_STATUS:
-                    return "untaken" if merge.sha == sha else "old"
-                raise
-            return "set"
+                taken = _SAME_STATE.search(str(error)) is not None
+                if not taken and not (foreign and error.response_code in _NO_STATUS):
+                    raise
+            if not taken and merge.sha != sha:
+                return "old"  # nobody needs to read of it in the comment
+            taken = taken or put_in_pipeline(client, merge, sha, fields)
+            if not taken or key in self._untaken:
+                mark(merge, self._own_login(client), None if taken else report.state)
+            return "set" if taken else "untaken"
 
         doing = f"setting the status of {sha[:12]} on {key}"
         came = await self._ask(doing, write)
         if came == "set":
             self._untaken.pop(key, None)
-        elif came == "untaken":  # of an older head nobody needs to read it in the comment
-            LOG.info("%s: the fork takes no status from us; it goes into the comment.", key)
+        elif came == "untaken":
+            LOG.info("%s: the fork takes no status from us; it goes elsewhere.", key)
             _remember(self._untaken, key, (sha, report))
             await self._status_into_comment(key, sha, report)
 
@@ -392,14 +395,6 @@ class GitLab:
         if await self._ask(doing, write) or report.state in ("pending", "success"):
             return
         await self.put_comment(key, COMMENT_MARKER, ALONE)
-
-
-def _newest_status(commit: Any) -> Mapping[str, Any] | None:
-    """The newest status of ours on a commit, or None."""
-    wanted = {"name": STATUS_NAME, "all": "true"}
-    listed = commit.statuses.list(iterator=True, query_parameters=wanted)
-    newest = max(listed, key=lambda s: int(s.id), default=None)
-    return None if newest is None else dict(newest.attributes)
 
 
 def _delete(note: Any) -> None:

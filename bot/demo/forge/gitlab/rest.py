@@ -19,6 +19,10 @@ from bot.demo.forge.middleware import TRAFFIC
 from bot.demo.forge.state import CommitStatus, Pull, Repository, User
 
 SHAPES: web.AppKey[GitLabShapes] = web.AppKey("gitlab-shapes", GitLabShapes)
+# The pipelines there are now: project, commit and id of each.
+PIPELINE_IDS: web.AppKey[Callable[[], set[tuple[int, str, int]]]] = web.AppKey(
+    "gitlab-pipeline-ids"
+)
 routes = web.RouteTableDef()
 PROJECT = "/projects/{project}"
 MERGE = PROJECT + "/merge_requests/{iid:[0-9]+}"
@@ -267,6 +271,9 @@ async def create_status(request: web.Request) -> web.Response:
         raise refused(HTTPStatus.BAD_REQUEST, "description is too long (maximum is 255 characters)")
     ref = body.get("ref")
     if ref is not None and found.git.branch(str(ref)) is None:
+        raise refused(HTTPStatus.NOT_FOUND, "404 References for commit Not Found")
+    pipeline = body.get("pipeline_id")
+    if pipeline is not None and (found.id, sha, pipeline) not in request.app[PIPELINE_IDS]():
         raise refused(HTTPStatus.NOT_FOUND, "404 References for commit Not Found")
     state = request.app[STATE]
     assert user is not None

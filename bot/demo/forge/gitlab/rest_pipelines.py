@@ -38,10 +38,11 @@ async def pipelines(request: web.Request) -> web.Response:
     found, _ = project_of(request)
     pull = merge_of(request, found)
     projects = (pull.repository, pull.head_repository)
+    refs = (pull.head_branch, f"refs/merge-requests/{pull.number}/head")
     made = [
         p
         for p in request.app[PIPELINES]
-        if any(p.repository is one for one in projects) and p.ref == pull.head_branch
+        if any(p.repository is one for one in projects) and p.ref in refs
     ]
     return page_of(request, made[::-1], _shape)
 

@@ -12,7 +12,13 @@ from bot.demo.forge.state import Comment, CommitStatus, Pull, Reaction, Reposito
 Json = dict[str, Any]
 LEVELS = {"none": 0, "read": 10, "triage": 20, "write": 30, "maintain": 40, "admin": 50}
 # The forge keeps reactions by GitHub's names.
-EMOJI = {"thumbsup": "+1", "thumbsdown": "-1", "eyes": "eyes", "confused": "confused"}
+EMOJI = {
+    "thumbsup": "+1",
+    "thumbsdown": "-1",
+    "eyes": "eyes",
+    "confused": "confused",
+    "white_check_mark": "hooray",
+}
 
 
 def stamp(at: datetime | None) -> str | None:
@@ -157,7 +163,8 @@ class GitLabShapes:
             "internal": False,
         }
 
-    def award(self, reaction: Reaction, comment: Comment) -> Json:
+    def award(self, reaction: Reaction, on: Comment | Pull) -> Json:
+        """An emoji on a note or on a merge request."""
         names = {kept: name for name, kept in EMOJI.items()}
         return {
             "id": reaction.id,
@@ -165,8 +172,8 @@ class GitLabShapes:
             "user": self.user(reaction.user),
             "created_at": stamp(reaction.at),
             "updated_at": stamp(reaction.at),
-            "awardable_id": comment.id,
-            "awardable_type": "Note",
+            "awardable_id": on.id,
+            "awardable_type": "Note" if isinstance(on, Comment) else "MergeRequest",
         }
 
     def status(self, status: CommitStatus) -> Json:

@@ -9,9 +9,9 @@ from aiohttp import web
 
 from bot.demo.forge.access import STATE
 from bot.demo.forge.deliveries import Deliverer, Delivery
-from bot.demo.forge.gitlab import rest, rest_issues, rest_notes, rest_pipelines
+from bot.demo.forge.gitlab import rest, rest_awards, rest_issues, rest_notes, rest_pipelines
 from bot.demo.forge.gitlab.hooks import HookPayloads, WebHook, deliver
-from bot.demo.forge.gitlab.rest import SHAPES, gitlab_middleware
+from bot.demo.forge.gitlab.rest import PIPELINE_IDS, SHAPES, gitlab_middleware
 from bot.demo.forge.gitlab.rest_pipelines import PIPELINES, Pipeline
 from bot.demo.forge.gitlab.shapes import GitLabShapes, Json
 from bot.demo.forge.issues import ISSUE_LIST, LocalIssue
@@ -57,7 +57,8 @@ class GitLabSide:
         api = web.Application(middlewares=[gitlab_middleware], client_max_size=most_bytes)
         api[STATE], api[TRAFFIC], api[SHAPES] = self._state, traffic, self.shapes
         api[PIPELINES] = self.pipelines
-        for module in (rest, rest_issues, rest_notes, rest_pipelines):
+        api[PIPELINE_IDS] = lambda: {(p.repository.id, p.sha, p.id) for p in self.pipelines}
+        for module in (rest, rest_awards, rest_issues, rest_notes, rest_pipelines):
             api.router.add_routes(module.routes)
         api[ISSUE_LIST] = self._issues
         return api
