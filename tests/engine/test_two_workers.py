@@ -1,5 +1,5 @@
-"""Two workers on one pull request that is pushed to again and again, while deliveries come late,
-in any order, and twice: one comment, the newest head's."""
+"""Two workers on one pull request that is pushed to and commented on again and again, while
+deliveries come late, in any order, and twice: one comment, the newest head's; an answer each."""
 
 import asyncio
 import contextlib
@@ -22,9 +22,11 @@ from github_description import github_description
 
 from bot.demo.forge import CheckRun, Comment, CommitStatus, LocalForge, Pull
 from bot.demo.run.bot_process import free_port
+from bot.report import COMMENT_MARKER
 
 SCRIPT = Path(__file__).parent / "racing_bot.py"
 PUSHES = 20
+EVERY = 4  # pushes from comment to comment
 SECONDS = 120.0
 # Nobody listens at the hooks' address: the test sends the deliveries itself.
 
@@ -34,7 +36,7 @@ def forge_settings(local: LocalForge, kind: str, home: Path) -> dict:
     common = {"type": kind, "webhook_secrets": [{"file": "secret"}]}
     if kind == "github":
         app = local.add_app("minimize", hook_url="http://127.0.0.1:9/", secret="s3cret-of-the-hook")
-        app.events = ("pull_request",)
+        app.events = ("pull_request", "issue_comment")
         local.install(app, "rpms")
         (home / "app.pem").write_text(app.private_key)
         own = {"id": app.id, "private_key": {"file": "app.pem"}}
@@ -44,7 +46,8 @@ def forge_settings(local: LocalForge, kind: str, home: Path) -> dict:
     local.set_role(repository, "minimize-bot", "write")
     (home / "token").write_text(local.token("minimize-bot"))
 
-    local.gitlab.add_hook("http://127.0.0.1:9/", "s3cret-of-the-hook", events=("merge_request",))
+    events = ("merge_request", "note")
+    local.gitlab.add_hook("http://127.0.0.1:9/", "s3cret-of-the-hook", events=events)
     return {**common, "api_url": local.url, "token": {"file": "token"}}
 
 
@@ -108,6 +111,10 @@ async def test_one_comment_stays_and_it_is_the_newest_heads(tmp_path: Path, kind
             already = len(local.deliveries)
             text = {"nginx.spec": f"Name: nginx\nRequires: perl\n# {number}\n"}
             await local.push(pull.repository, "topic", text, "Again", user="jonas")
+            if number % EVERY == 0:
+                said = "/minimize check\n/minimize why perl"
+                await local.comment(pull, said, user="jonas")
+            # The bot's own comments are among them.
             for delivery in local.deliveries[already:]:
                 for _ in range(2):
                     late = chance.random() * 1.5
@@ -116,9 +123,13 @@ async def test_one_comment_stays_and_it_is_the_newest_heads(tmp_path: Path, kind
                     )
             await asyncio.sleep(chance.random() * 0.3)
         await asyncio.gather(*sending)
-        assert len(sending) == 2 * PUSHES
+        assert len(sending) >= 2 * (PUSHES + PUSHES // EVERY)
         await quiet(local, pull)
-        (comment,) = local.state.comments_of(pull)
+        written = [c for c in local.state.comments_of(pull) if c.user.login != "jonas"]
+        (comment,) = [c for c in written if COMMENT_MARKER in c.body]
+        answers = [c.body for c in written if c is not comment]
+        assert len(answers) == len({a.split("\n")[0] for a in answers}) == PUSHES // EVERY
+        assert all("`/minimize why perl`" in answer for answer in answers)
         log = (tmp_path / "log").read_text()
         assert pull.head_sha in comment.body, log
         unfinished = [r.head_sha for r in local.state.check_runs if r.status != "completed"]
