@@ -1,0 +1,87 @@
+"""Comments as long as a forge takes them, with odd line ends, with signs that only look alike."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from bot.chat import Asked, parse_comment
+
+LONGEST = 65_536
+# What takes parsers of Markdown long: each of these is known to have been slow in one of them.
+SLOW = {
+    "brackets": "[" * LONGEST,
+    "nested links": "[a](" * (LONGEST // 4),
+    "images": "![" * (LONGEST // 2),
+    "emphasis": "*a_ " * (LONGEST // 4),
+    "back-ticks": " ".join("`" * n for n in range(1, 360)),
+    "a quote that goes on": ">" * 50 + "a\n" + "b\n" * (LONGEST // 2 - 50),
+    "entities": "&#" * (LONGEST // 2),
+    "comments": "<!--" * (LONGEST // 4),
+    "lists": "- " * (LONGEST // 2),
+    "commands": "/minimize why a\n" * (LONGEST // 16),
+}
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_a_comment_as_long_as_it_may_be_is_read(kind: str) -> None:
+    text = SLOW[kind][: LONGEST - 40]
+    began = time.monotonic()
+    found = parse_comment(f"/minimize help\n\n{text}\n\n/minimize cancel\n")
+    # Some take seconds on a slow machine; a parser that is quadratic takes an hour.
+    assert time.monotonic() - began < 60
+    assert "/minimize help" in [said.text for said in found]
+
+
+def test_the_last_line_of_a_comment_of_65536_characters_is_heard() -> None:
+    last = "\n\n/minimize help"
+    (said,) = parse_comment("word " * ((LONGEST - len(last)) // 5) + last)
+    assert isinstance(said, Asked)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_every_line_end_ends_a_line(end: str) -> None:
+    comment = end.join(["Hello", "", "/minimize check nginx", "/minimize why perl ", "", "Bye"])
+    assert [said.text for said in parse_comment(comment)] == [
+        "/minimize check nginx",
+        "/minimize why perl",
+    ]
+    fenced = end.join(["```", "/minimize check", "```", "> /minimize check"])
+    assert parse_comment(fenced) == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "\uff0fminimize help",  # a wide solidus
+        "\u2215minimize help",  # a division slash
+        "/m\u0456nimize help",  # a Cyrillic i
+        "/minim\u0131ze help",  # a dotless i
+        "/MINIMIZE help",
+        "/minimize\u200b help",  # a space of no width
+        "\u202e/minimize help",  # written from right to left
+        "\ufeff/minimize help",
+        "/\u00adminimize help",
+        "//minimize help",
+        "\\/minimize-help",
+        "&#47;minimize\\help",
+        "/minimize/help",
+        "/minimize:help",
+    ],
+)
+def test_what_only_looks_like_the_word_is_not_it(line: str) -> None:
+    assert parse_comment(line) == ()
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\t", "\u2003", "  ", "\u3000", "\x0b"])
+def test_any_space_parts_words(space: str) -> None:
+    (said,) = parse_comment(f"/minimize{space}why{space}perl")
+    assert isinstance(said, Asked)
+    assert said.text == "/minimize why perl"
+
+
+def test_a_command_that_looks_like_one_is_told_as_unknown() -> None:
+    (said,) = parse_comment("/minimize \u0430llow")  # a Cyrillic a
+    assert not isinstance(said, Asked)
+    assert "There is no command" in said.problem
