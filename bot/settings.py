@@ -114,6 +114,7 @@ def _place_of_repositories(value: str) -> str:
 
 Url = Annotated[str, AfterValidator(_absolute_url)]
 PlaceOfRepositories = Annotated[str, AfterValidator(_place_of_repositories)]
+IssuePlace = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+:[^/:\s]+(/[^/:\s]+)+$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, strict=False)]
 Place = Annotated[Path, Field(strict=False)]
@@ -257,6 +258,28 @@ class PrivatePages(_Strict):
     days: Annotated[int, Field(ge=1, le=366)] = 30
 
 
+class IssueSettings(_Strict):
+    """Where `minimize track` writes issues; a place is `FORGE:REPOSITORY`.
+
+    `objectives` maps ids of objectives, or globs of them, to the place for those that drift broke;
+    the first that fits counts. Objectives of a repository's own .minimize.yaml go to that
+    repository, unless `own` is false. `weekly` maps maintainers, as documents name them, to the
+    place of their weekly summary.
+    """
+
+    objectives: dict[str, IssuePlace] = {}
+    own: bool = True
+    weekly: dict[str, IssuePlace] = {}
+
+    def place_for(self, objective: str) -> tuple[str, str] | None:
+        """Forge and repository for a document's objective, or None."""
+        for pattern, place in self.objectives.items():
+            if fnmatchcase(objective, pattern):
+                forge, _, repository = place.partition(":")
+                return forge, repository
+        return None
+
+
 class SnapshotSettings(_Strict):
     """How old the repositories' metadata may be before it is asked for again, in seconds."""
 
@@ -277,6 +300,7 @@ class Settings(_Strict):
     build: BuildSettings = BuildSettings()
     repositories: Annotated[tuple[RepositoryRule, ...], Field(strict=False)] = ()
     snapshots: SnapshotSettings = SnapshotSettings()
+    issues: IssueSettings = IssueSettings()
     private_pages: PrivatePages | None = None
 
     @field_validator("forges")
@@ -289,6 +313,9 @@ class Settings(_Strict):
 
     @model_validator(mode="after")
     def _rules_name_forges(self) -> Settings:
+        for place in (*self.issues.objectives.values(), *self.issues.weekly.values()):
+            if place.partition(":")[0] not in self.forges:
+                raise ValueError(f"issues: no forge is called {place.partition(':')[0]!r}")
         for rule in self.repositories:
             if rule.forge is not None and rule.forge not in self.forges:
                 raise ValueError(f"repositories: no forge is called {rule.forge!r}")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bot.cli.options import Places, common, console, formats, print_json
 from bot.store.history import History
+
+if TYPE_CHECKING:
+    from bot.objectives.issuing import Issued
+    from bot.settings import Settings
 
 
 @contextmanager
@@ -41,26 +49,45 @@ def _history(places: Places) -> Iterator[History]:
     help="Fetch packages' headers for sizes without documentation. Without it only files on this"
     " machine and the cache are read.",
 )
+@click.option(
+    "--settings",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="The server's settings: its folders are taken, and issues are kept where they say.",
+)
 @formats("text", "json")
 @common
-def track(layers: bool, headers: bool, form: str, places: Places) -> int:
+def track(layers: bool, headers: bool, settings: Path | None, form: str, places: Places) -> int:
     """Evaluates every image and objective now, keeps the result, says what moved and who did it.
 
-    Made for a timer: what did not change is not solved again.
+    Made for a timer: what did not change is not solved again. With the server's settings an
+    objective that drift breaks gets an issue, where they name a place; else a line here.
     """
     from bot.distro import Cache
     from bot.objectives import Measures, track_to_json
     from bot.objectives.tracking import track as track_images
 
-    configuration = places.configuration()
-    with _history(places) as history, _progress() as progress:
-        tracked = track_images(
-            configuration,
-            history,
-            Cache(places.cache),
-            measures=Measures(layers=layers, headers=headers),
-            progress=progress,
+    served = None
+    if settings is not None:
+        from bot.settings import load_settings
+
+        served = load_settings(
+            settings,
+            config=places.chosen("config"),
+            data=places.chosen("data"),
+            cache=places.chosen("cache"),
         )
+        places = replace(places, config=served.config, data=served.data, cache=served.cache)
+    configuration = places.configuration()
+    with _history(places) as history:
+        with _progress() as progress:
+            tracked = track_images(
+                configuration,
+                history,
+                Cache(places.cache),
+                measures=Measures(layers=layers, headers=headers),
+                progress=progress,
+            )
+        issued = _issues(history, served, tracked.run)
     value = track_to_json(tracked)
     if form == "json":
         print_json(value)
@@ -68,13 +95,35 @@ def track(layers: bool, headers: bool, form: str, places: Places) -> int:
         from bot.report import print_track
 
         print_track(value, console())
-    for sentence in tracked.notes:
+    for sentence in (*tracked.notes, *issued.unplaced, *issued.written):
         click.echo(f"note: {sentence}", err=True)
-    for sentence in tracked.failed:
+    for sentence in (*tracked.failed, *issued.failed):
         click.echo(f"error: {sentence}", err=True)
-    if tracked.failed:
+    if tracked.failed or issued.failed:
         return 1
     return 3 if any(i.after.facts.status != "ok" for i in tracked.images) else 0
+
+
+def _issues(history: History, settings: Settings | None, run: int) -> Issued:
+    """The issues of drift and of the week, where the settings place them."""
+    from bot.objectives.issuing import Issued, publish_issues, unplaced_drift
+    from bot.settings import IssueSettings
+
+    if settings is None:
+        return Issued(unplaced=unplaced_drift(history, IssueSettings(), run))
+    from bot.forge import open_forges
+
+    async def publish() -> Issued:
+        forges = open_forges(settings)
+        try:
+            return await publish_issues(
+                history, forges, settings.issues, run, public_url=settings.public_url
+            )
+        finally:
+            for forge in forges.values():
+                await forge.close()
+
+    return asyncio.run(publish())
 
 
 @click.command()

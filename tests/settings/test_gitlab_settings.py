@@ -50,6 +50,7 @@ def test_the_page_that_creates_the_app_has_a_manifest_for_that_host() -> None:
     wanted = manifest["default_permissions"]
     assert {name for name, level in wanted.items() if level == "write"} == {
         "checks",
+        "issues",
         "pull_requests",
     }
     for wrong in ("http://m.example.net", "", "https://m.example.net/'>"):

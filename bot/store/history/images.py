@@ -79,6 +79,11 @@ class ImageQueries(Reading):
         rows = self.rows("select * from runs order by id desc limit ?", [limit])
         return tuple(run_of(row) for row in rows)
 
+    def run_started(self, run: int) -> str | None:
+        """When a run began, or null if there is none of this number."""
+        rows = self.rows("select started from runs where id = ?", [run])
+        return str(rows[0]["started"]) if rows else None
+
     def run_at(self, at: str | None = None) -> Run | None:
         """The last run that began at or before a time."""
         if at is None:

@@ -1,0 +1,247 @@
+"""What the issues say: an objective that drift broke, and a maintainer's week.
+
+The same history gives the same text: an issue is edited when something changed, never else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bot.forge import IssueText
+from bot.model import ImageKey
+from bot.objectives.drift import Broken, DriftState
+from bot.objectives.jsonform import cause_json
+from bot.report import Block, Bullets, Paragraph, Table, render_answer
+from bot.report.causes import blame_url, blame_words, chain_words, change_words
+from bot.report.cells import image_phrase, place_of
+from bot.report.fold import arch_order
+from bot.report.headline import metric_text, quoted
+from bot.report.phrase import Phrase, code, link, name, plain, prose, strong, visible
+from bot.report.sizes import format_delta, plural
+from bot.store.history import Acceptance, MergedChange
+
+_ROWS = 25
+_CAUSES = 30
+_ACCEPTED = 10
+_TITLE = 120
+# Issue titles and bodies that both forges take.
+_LIMIT = 60_000
+_ZERO_WIDTH = "\N{ZERO WIDTH SPACE}"
+_WHY = {
+    "drift": "",
+    "date": ", when its target's date passed",
+    "promise": ", when the objective changed",
+    "first seen": ", when it was first looked at",
+}
+
+
+def marker(subject: str) -> str:
+    """The hidden marker of a subject's issue."""
+    return f"<!-- minimize:issue {hashlib.sha256(subject.encode()).hexdigest()[:20]} -->"
+
+
+def issue_title(words: str, named: str) -> str:
+    """A title with a foreign name in it: on one line, and nobody is mentioned."""
+    safe = "".join(c + _ZERO_WIDTH if c in "@#!" else c for c in visible(named, _TITLE))
+    return f"{words}: {safe}"
+
+
+def drift_issue(
+    found: DriftState, changes: Mapping[int, MergedChange], subject: str, page_url: str | None
+) -> IssueText:
+    """The issue about an objective that is broken."""
+    told = found.heading
+    count = len({place_of(one.state.key) for one in found.broken})
+    lead = (
+        *plain("The objective "),
+        *quoted(told["name"]),
+        *plain(f" is not met in {plural(count, 'image')}."),
+        *plain(" The published packages moved it: no open change is judged here."),
+    )
+    parts: list[tuple[Phrase, tuple[Block, ...]]] = [
+        (strong("Where it stands"), tuple(_standing_blocks(found.broken))),
+        (strong("What moved it"), tuple(_cause_blocks(found.broken, changes))),
+    ]
+    accepted = _accepted_blocks(found.accepted)
+    if accepted:
+        parts.append((strong("What was accepted knowingly"), accepted))
+    description = told.get("description")
+    if description:
+        parts.append((strong("What it is for"), (Paragraph(prose(description)),)))
+    parts.append((_footer(page_url), ()))
+    title = issue_title("Objective broken", told["name"])
+    return IssueText(title, render_answer(marker(subject), lead, parts, limit=_LIMIT), "open")
+
+
+def met_issue(
+    heading: Mapping[str, str] | None, named: str, subject: str, page_url: str | None
+) -> IssueText:
+    """The same once it is met again, or no longer described (no heading)."""
+    said = " is met again." if heading is not None else " is no longer described."
+    lead = (*plain("The objective "), *quoted(named), *plain(said))
+    body = render_answer(marker(subject), lead, [(_footer(page_url), ())], limit=_LIMIT)
+    word = "Objective met again" if heading is not None else "Objective withdrawn"
+    return IssueText(issue_title(word, named), body, "closed")
+
+
+def _footer(page_url: str | None) -> Phrase:
+    kept = plain("This issue is kept up to date, and closed when the objective is met.")
+    if page_url is None:
+        return kept
+    return (
+        *kept,
+        *plain(" "),
+        *link("The objective's page", page_url),
+        *plain(" has its history."),
+    )
+
+
+def _standing_blocks(broken: Iterable[Broken]) -> list[Block]:
+    groups: dict[tuple[object, ...], list[Broken]] = {}
+    for one in broken:
+        state = one.state
+        key = (place_of(state.key), state.metric, state.limit, state.target, one.why)
+        groups.setdefault(key, []).append(one)
+    rows = []
+    for group in sorted(groups.values(), key=lambda g: _excess(g[0]), reverse=True):
+        first = group[0]
+        metric = first.state.metric
+        rows.append(
+            (
+                image_phrase(place_of(first.state.key), emphasis=True),
+                plain(_arches(one.state.key for one in group)),
+                _metric(metric),
+                plain(_span(metric, [one.before for one in group])),
+                plain(_span(metric, [one.state.value for one in group])),
+                plain(_aim(first)),
+                plain(f"{_day(min(one.since for one in group))}{_WHY[first.why]}"),
+            )
+        )
+    head = ("Image", "Architectures", "What", "Before", "Now", "Limit", "Since")
+    blocks: list[Block] = [Table(head, tuple(rows[:_ROWS]), frozenset({3, 4, 5}))]
+    if len(rows) > _ROWS:
+        blocks.append(Paragraph(plain(f"… and {plural(len(rows) - _ROWS, 'more row')}.")))
+    return blocks
+
+
+def _excess(one: Broken) -> int:
+    aim = one.state.limit if one.state.limit is not None else one.state.target
+    return (one.state.value or 0) - (aim or 0)
+
+
+def _aim(one: Broken) -> str:
+    state = one.state
+    if state.limit is not None and (state.value or 0) > state.limit:
+        return metric_text(state.metric, state.limit)
+    return f"{metric_text(state.metric, state.target)} by {state.target_by}"
+
+
+def _metric(metric: str) -> Phrase:
+    kind, _, package = metric.partition(":")
+    if kind == "unwanted":
+        return (*plain("unwanted "), *code(package))
+    words = {"packages": "packages", "installed_size": "installed", "layer_size": "to pull (gzip)"}
+    return plain(words.get(metric, metric))
+
+
+def _span(metric: str, values: Sequence[int | None]) -> str:
+    known = sorted({value for value in values if value is not None})
+    if not known:
+        return "not known"
+    texts = list(dict.fromkeys((metric_text(metric, known[0]), metric_text(metric, known[-1]))))
+    return " to ".join(texts)
+
+
+def _arches(keys: Iterable[ImageKey]) -> str:
+    return ", ".join(sorted({key.arch for key in keys}, key=arch_order))
+
+
+def _day(at: str) -> str:
+    return at[:10]
+
+
+@dataclass(slots=True)
+class _Row:
+    """One cause on several images: its bytes on each."""
+
+    evaluated: str
+    package: str
+    change: str
+    who: Phrase
+    way: str
+    deltas: list[int] = field(default_factory=list)
+    keys: set[ImageKey] = field(default_factory=set)
+
+
+def _cause_blocks(broken: Iterable[Broken], changes: Mapping[int, MergedChange]) -> list[Block]:
+    rows: dict[tuple[str, ...], _Row] = {}
+    seen: set[tuple[int, ImageKey]] = set()
+    for one in broken:
+        for step in one.steps:
+            if (step.run, step.key) in seen:
+                continue
+            seen.add((step.run, step.key))
+            for cause in step.causes:
+                about = cause_json(cause, changes)["cause"]
+                words, way = blame_words(about), chain_words(about["chain"])
+                key = (step.evaluated, cause.package, change_words(about), words, way)
+                url = blame_url(about)
+                who = link(words, url) if url else prose(words)
+                row = rows.setdefault(key, _Row(step.evaluated, cause.package, key[2], who, way))
+                row.deltas.append(cause.known_delta)
+                row.keys.add(step.key)
+    if not rows:
+        return [Paragraph(plain("No package moved: a date or a document did it."))]
+    largest = sorted(
+        rows.values(), key=lambda r: (-max(map(abs, r.deltas)), r.package, r.evaluated)
+    )
+    table = Table(
+        ("When", "Package", "What", "Change", "Who", "Through", "Architectures"),
+        tuple(
+            (
+                plain(_day(row.evaluated)),
+                code(row.package),
+                plain(row.change),
+                plain(_deltas(row.deltas)),
+                row.who,
+                code(row.way) if row.way else plain(""),
+                plain(_arches(row.keys)),
+            )
+            for row in largest[:_CAUSES]
+        ),
+        frozenset({3}),
+    )
+    blocks: list[Block] = [table]
+    if len(largest) > _CAUSES:
+        more = plural(len(largest) - _CAUSES, "smaller move")
+        blocks.append(Paragraph(plain(f"… and {more}.")))
+    return blocks
+
+
+def _deltas(deltas: Sequence[int]) -> str:
+    texts = dict.fromkeys((format_delta(min(deltas)), format_delta(max(deltas))))
+    return " to ".join(texts)
+
+
+def _accepted_blocks(accepted: Sequence[Acceptance]) -> tuple[Block, ...]:
+    """Who answered for which growth: once for all images of a change."""
+    said: dict[tuple[str, ...], Phrase] = {}
+    for one in accepted:
+        who = (one.forge, one.repository, str(one.number), one.head_sha, one.metric)
+        if who in said:
+            continue
+        if one.private:
+            said[who] = plain("In a private pull request.")
+            continue
+        where = f"{one.repository}#{one.number}"
+        said[who] = (
+            *name(one.accepted_by),
+            *plain(f" accepted {metric_text(one.metric, one.value)} on {_day(one.accepted)} in "),
+            *(link(where, one.url) if one.url else prose(where)),
+            *plain(": "),
+            *quoted(one.reason),
+        )
+    listed = list(said.values())
+    return (Bullets(tuple(listed[:_ACCEPTED])),) if listed else ()

@@ -1,0 +1,229 @@
+"""Bringing the issues to the forges: what is to be said, kept, and said once.
+
+That an issue is about to be written is kept before it is; the forge is always asked for it first.
+So a run that is killed in between leads to no second issue, and a forge that was away is tried
+again by the next run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
+from urllib.parse import quote
+
+from bot.errors import MinimizeError
+from bot.forge import Forge, IssueText
+from bot.objectives.drift import DriftState, drift_standings
+from bot.objectives.issuetext import drift_issue, marker, met_issue
+from bot.objectives.weekly import week_mark, week_of, weekly_issue
+from bot.settings import IssueSettings
+from bot.store import now
+from bot.store.history import DriftIssue, History, MergedChange, Place
+
+_OBJECTIVE = "objective "
+_WEEK = "week "
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What came of it, in sentences: `written` on forges, `unplaced` without a place, `failed`."""
+
+    written: tuple[str, ...] = ()
+    unplaced: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What one issue shall say. `meant` is what we hold it to be, whatever people do with it."""
+
+    subject: str
+    place: Place
+    text: IssueText
+    meant: Literal["open", "closed"]
+    private: bool
+
+
+def unplaced_drift(history: History, settings: IssueSettings, run: int) -> tuple[str, ...]:
+    """A sentence for each objective that drift broke, or made worse, in this run and that has no
+    place for an issue."""
+    started = history.run_started(run)
+    return tuple(
+        _sentence(one)
+        for one in drift_standings(history)
+        if _place(one.heading, settings) is None
+        and any(b.drifted and b.state.since == started for b in one.broken)
+    )
+
+
+def _sentence(found: DriftState) -> str:
+    images = len({one.state.key for one in found.broken})
+    return (
+        f"The objective {found.heading['name']!r} ({found.id}) is broken by drift in {images}"
+        " images, and the settings name no place for an issue about it."
+    )
+
+
+async def publish_issues(
+    history: History,
+    forges: Mapping[str, Forge],
+    settings: IssueSettings,
+    run: int,
+    *,
+    public_url: str | None = None,
+    moment: datetime | None = None,
+) -> Issued:
+    """Writes what changed since it was last written; nothing is asked of a forge otherwise.
+
+    A forge that fails costs its own issues and no others.
+    """
+    written: list[str] = []
+    failed: list[str] = []
+    wishes = [
+        *_drift_wishes(history, settings, public_url),
+        *_weekly_wishes(history, settings, public_url, moment or datetime.now(UTC)),
+    ]
+    for wish in wishes:
+        known = history.issue(wish.subject, wish.place)
+        if (
+            known is not None
+            and known.issue
+            and (known.body, known.state)
+            == (
+                wish.text.body,
+                wish.meant,
+            )
+        ):
+            continue
+        if known is None:
+            # Said before it is done: who is killed after this looks for the issue again.
+            opened = now()
+            known = DriftIssue(
+                wish.subject, wish.place, "", "", "open", opened, opened, "", wish.private
+            )
+            history.recorder.record_issue(known)
+        forge = forges.get(wish.place.forge)
+        where = f"{wish.place.forge}:{wish.place.repository}"
+        if forge is None:
+            failed.append(f"{where}: the settings have no forge {wish.place.forge}.")
+            continue
+        try:
+            said = await _write(forge, wish, known)
+        except MinimizeError as error:
+            failed.append(f"{where}: {error}")
+            continue
+        history.recorder.record_issue(said)
+        if said.issue:
+            written.append(f"{said.url or where}: {wish.text.title}")
+    return Issued(tuple(written), unplaced_drift(history, settings, run), tuple(failed))
+
+
+async def _write(forge: Forge, wish: _Wish, known: DriftIssue) -> DriftIssue:
+    text = wish.text
+    if text.state == "open" and known.state == "open" and known.issue:
+        # We hold it open already: if it is closed, somebody closed it, and it stays so.
+        text = replace(text, state=None)
+    issue = await forge.issues.put(wish.place.repository, marker(wish.subject), text)
+    return replace(
+        known,
+        issue=issue.id if issue is not None else known.issue,
+        url=issue.url if issue is not None else known.url,
+        state=wish.meant,
+        changed=now(),
+        body=wish.text.body,
+        private=wish.private,
+    )
+
+
+def _place(heading: Mapping[str, str], settings: IssueSettings) -> Place | None:
+    """Where the issue about an objective goes."""
+    own = heading["place"]
+    if own:
+        forge, _, repository = own.partition(":")
+        return Place(forge, repository) if settings.own else None
+    named = settings.place_for(heading["id"])
+    return None if named is None else Place(*named)
+
+
+def _drift_wishes(history: History, settings: IssueSettings, public_url: str | None) -> list[_Wish]:
+    ours = {
+        (issue.subject, issue.place): issue
+        for state in ("open", "closed")
+        for issue in history.issues(state=state)
+        if issue.subject.startswith(_OBJECTIVE)
+    }
+    wishes: list[_Wish] = []
+    described: set[str] = set()
+    for found in drift_standings(history):
+        subject = f"{_OBJECTIVE}{found.id}"
+        described.add(subject)
+        place = _place(found.heading, settings)
+        private = bool(found.heading["private"])
+        url = _page(public_url, found.id) if not private else None
+        if place is not None:
+            known = ours.get((subject, place))
+            held = known is not None and known.state == "open"
+            if found.broken and (held or found.drifted):
+                text = drift_issue(found, _changes(history, found), subject, url)
+                wishes.append(_Wish(subject, place, text, "open", private))
+            elif held and not found.broken and not found.unknown:
+                text = met_issue(found.heading, found.heading["name"], subject, url)
+                wishes.append(_Wish(subject, place, text, "closed", private))
+        # What the settings placed elsewhere before is not kept up to date any more.
+        wishes += _withdrawn(
+            [i for (s, p), i in ours.items() if s == subject and p != place], found.heading["name"]
+        )
+    gone = {row["id"]: row["name"] for row in history.objective_headings(gone=True, private=True)}
+    for (subject, _), issue in ours.items():
+        if subject not in described:
+            named = gone.get(subject.removeprefix(_OBJECTIVE), subject.removeprefix(_OBJECTIVE))
+            wishes += _withdrawn([issue], named)
+    return wishes
+
+
+def _withdrawn(issues: Sequence[DriftIssue], named: str) -> list[_Wish]:
+    return [
+        _Wish(
+            issue.subject,
+            issue.place,
+            met_issue(None, named, issue.subject, None),
+            "closed",
+            issue.private,
+        )
+        for issue in issues
+        if issue.state == "open"
+    ]
+
+
+def _changes(history: History, found: DriftState) -> dict[int, MergedChange]:
+    numbers = {
+        cause.merged_change
+        for one in found.broken
+        for step in one.steps
+        for cause in step.causes
+        if cause.merged_change is not None
+    }
+    changes = {number: history.merged_change(number) for number in sorted(numbers)}
+    return {number: change for number, change in changes.items() if change is not None}
+
+
+def _weekly_wishes(
+    history: History, settings: IssueSettings, public_url: str | None, moment: datetime
+) -> list[_Wish]:
+    wishes = []
+    for maintainer, named in settings.weekly.items():
+        forge, _, repository = named.partition(":")
+        subject, place = f"{_WEEK}{maintainer}", Place(forge, repository)
+        known = history.issue(subject, place)
+        if known is not None and week_mark(week_of(moment)) in known.body:
+            continue
+        url = f"{public_url}/objectives" if public_url else None
+        text = weekly_issue(history, maintainer, subject, moment, url)
+        wishes.append(_Wish(subject, place, text, "open", False))
+    return wishes
+
+
+def _page(public_url: str | None, objective: str) -> str | None:
+    return f"{public_url}/objectives/{quote(objective, safe='')}" if public_url else None

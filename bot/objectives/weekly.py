@@ -1,0 +1,136 @@
+"""A maintainer's week: how their objectives stand, what moved, what is at risk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot.forge import IssueText
+from bot.model import ImageKey
+from bot.objectives.issuetext import issue_title, marker
+from bot.objectives.standing import Standing, standings
+from bot.report import Block, Bullets, Paragraph, Table, render_answer
+from bot.report.cells import image_phrase, place_of
+from bot.report.headline import metric_text, quoted
+from bot.report.phrase import Phrase, code, joined, link, plain, prose, strong
+from bot.report.sizes import format_count_delta, format_delta, plural
+from bot.store.history import ClosureFacts, History
+
+_MOST = 15
+_LIMIT = 60_000
+_OUTLOOKS = ("broken", "at risk", "unknown", "met")
+
+
+def week_of(moment: datetime) -> str:
+    """The ISO week of a time, such as `2026-W48`."""
+    year, week, _ = moment.isocalendar()
+    return f"{year}-W{week:02}"
+
+
+def week_mark(week: str) -> str:
+    """The hidden mark of the week that a summary is about."""
+    return f"<!-- minimize:week {week} -->"
+
+
+def weekly_issue(
+    history: History, maintainer: str, subject: str, now: datetime, page_url: str | None
+) -> IssueText:
+    """The summary of a maintainer's objectives; whether the issue is open is left to people."""
+    headings = {h["id"]: h for h in history.objective_headings() if h["maintainer"] == maintainer}
+    found = [s for s in standings(history, now) if s.state.objective in headings]
+    workloads = {str(h["workload"]) for h in headings.values()}
+    week = week_of(now)
+    counts = [f"{sum(s.outlook == o for s in found)} {o}" for o in _OUTLOOKS]
+    lead = (
+        *plain(f"Week {week}. "),
+        *plain(f"{plural(len(headings), 'objective')}, {plural(len(found), 'measure')}: "),
+        *plain(", ".join(counts) + "."),
+    )
+    parts: list[tuple[Phrase, tuple[Block, ...]]] = []
+    for title, blocks in (
+        ("Broken", _standing_blocks([s for s in found if s.outlook == "broken"])),
+        ("At risk by their trend", _standing_blocks([s for s in found if s.outlook == "at risk"])),
+        ("What moved most in seven days", _movers(history, workloads, now)),
+        ("Cannot be installed", _unsolvable(history, workloads)),
+    ):
+        if blocks:
+            parts.append((strong(title), blocks))
+    if page_url is not None:
+        parts.append(((*link("All objectives", page_url), *plain(" with their history.")), ()))
+    parts.append((plain("This issue is written anew each week."), ()))
+    body = render_answer(f"{marker(subject)}\n{week_mark(week)}", lead, parts, limit=_LIMIT)
+    return IssueText(issue_title("Minimal images, this week", maintainer), body, None)
+
+
+def _standing_blocks(found: Sequence[Standing]) -> tuple[Block, ...]:
+    if not found:
+        return ()
+    rows = tuple(
+        (
+            quoted(one.name),
+            (*image_phrase(place_of(one.state.key)), *plain(f", {one.state.key.arch}")),
+            code(one.state.metric),
+            plain(metric_text(one.state.metric, one.state.value)),
+            plain(_aim(one)),
+            plain(_trend(one)),
+        )
+        for one in found[:_MOST]
+    )
+    head = ("Objective", "Image", "What", "Now", "Limit", "In a week")
+    return (Table(head, rows, frozenset({3, 4, 5})), *_more(len(found), "measure"))
+
+
+def _aim(one: Standing) -> str:
+    state = one.state
+    if state.limit is not None:
+        crossed = f", passed on {one.crosses}" if one.crosses and one.outlook == "at risk" else ""
+        return metric_text(state.metric, state.limit) + crossed
+    return f"{metric_text(state.metric, state.target)} by {state.target_by}"
+
+
+def _trend(one: Standing) -> str:
+    if one.trend_per_week is None:
+        return "not known"
+    change = round(one.trend_per_week)
+    return format_count_delta(change) if one.state.metric == "packages" else format_delta(change)
+
+
+def _movers(history: History, workloads: set[str], now: datetime) -> tuple[Block, ...]:
+    until = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    found = [m for m in history.movers(7, until=until, limit=1000) if m.key.workload in workloads]
+    rows = tuple(
+        (
+            (*image_phrase(place_of(m.key)), *plain(f", {m.key.arch}")),
+            plain(format_delta(m.known_delta)),
+            plain(format_count_delta(m.packages_delta)),
+        )
+        for m in found[:_MOST]
+    )
+    if not rows:
+        return ()
+    table = Table(("Image", "Size", "Packages"), rows, frozenset({1, 2}))
+    return (table, *_more(len(found), "image"))
+
+
+def _unsolvable(history: History, workloads: set[str]) -> tuple[Block, ...]:
+    described = {image.key for image in history.images()}
+    bad = [
+        (key, evaluation.facts)
+        for key, evaluation in sorted(history.latest_evaluations().items())
+        if key in described and key.workload in workloads and evaluation.facts.status != "ok"
+    ]
+    if not bad:
+        return ()
+    items = tuple(_reason(key, facts) for key, facts in bad[:_MOST])
+    return (Bullets(items), *_more(len(bad), "image"))
+
+
+def _reason(key: ImageKey, facts: ClosureFacts) -> Phrase:
+    where = (*image_phrase(place_of(key)), *plain(f", {key.arch}: "))
+    if facts.missing:
+        return (*where, *plain("nothing provides "), *joined(map(code, facts.missing[:3]), ", "))
+    return (*where, *prose(facts.problems[0] if facts.problems else "no reason is known"))
+
+
+def _more(count: int, noun: str) -> tuple[Block, ...]:
+    return (Paragraph(plain(f"… and {plural(count - _MOST, f'more {noun}')}.")),) * (count > _MOST)

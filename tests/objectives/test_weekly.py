@@ -1,0 +1,79 @@
+"""The weekly summary: one issue for a maintainer, written anew each week, off unless placed."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.forge import Issue, IssueText
+from bot.objectives.issuing import publish_issues
+from bot.settings import IssueSettings
+from tests.objectives.told import SMALL, START, Told
+
+WEEKLY = IssueSettings(weekly={"web-sig": "it:rpms/web"})
+
+
+class Forge:
+    """Keeps what was put."""
+
+    def __init__(self) -> None:
+        self.issues = self
+        self.texts: list[IssueText] = []
+
+    async def put(self, repository: str, marker: str, text: IssueText) -> Issue:
+        assert marker in text.body
+        self.texts.append(text)
+        return Issue("1", "https://f/1", text.title, text.body, text.state or "open")
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[Told]:
+    made = Told(tmp_path / "data")
+    yield made
+    made.close()
+
+
+async def publish(told: Told, forge: Any, day: int, settings: IssueSettings = WEEKLY) -> None:
+    moment = START + timedelta(days=day, hours=1)
+    issued = await publish_issues(told.history, {"it": forge}, settings, 1, moment=moment)
+    assert issued.failed == ()
+
+
+async def test_it_is_written_once_a_week_and_says_how_things_stand(told: Told) -> None:
+    other = replace(SMALL, id="other", name="not theirs", maintainer="others")
+    told.objectives.append(other)
+    forge = Forge()
+    for day in range(4):
+        told.day("lib", *(["perl"] if day > 1 else []))
+        await publish(told, forge, day)
+    assert len(forge.texts) == 1
+    assert "2026-W45" in forge.texts[0].body
+    await publish(told, forge, 7)
+    (_, second) = forge.texts
+    assert second.state is None
+    assert second.title == "Minimal images, this week: web-sig"
+    for words in (
+        "Week 2026-W46",
+        "1 broken",
+        "web stays small",
+        "3 packages",
+        "+3\N{NO-BREAK SPACE}MB",
+    ):
+        assert words in second.body
+    assert "not theirs" not in second.body
+
+
+async def test_an_image_that_cannot_be_installed_is_named_with_the_reason(told: Told) -> None:
+    told.day("lib")
+    told.day(solvable=False)
+    await publish(told, forge := Forge(), 1)
+    assert "nothing provides `app`" in forge.texts[0].body
+
+
+async def test_nobody_gets_one_who_did_not_ask(told: Told) -> None:
+    told.day("lib")
+    await publish(told, forge := Forge(), 1, IssueSettings())
+    assert forge.texts == []

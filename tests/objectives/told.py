@@ -1,0 +1,84 @@
+"""A history told day by day: one image of an application and what it brings, one objective."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from bot.distro.documents import ObjectiveDocument, Sizes
+from bot.model import ImageKey, Nevra, RepositoryState, SnapshotState
+from bot.objectives import attribute, states
+from bot.objectives.standing import headings
+from bot.store.history import (
+    ClosureFacts,
+    Evaluated,
+    History,
+    Link,
+    Member,
+    Moved,
+    open_history,
+)
+
+KEY = ImageKey("web", "minimal", "fedora", "x86_64")
+START = datetime(2026, 11, 2, 6, tzinfo=UTC)
+SMALL = ObjectiveDocument(
+    "web-small", "web stays small", "Why it is kept", "web-sig", "web", limits=Sizes(packages=2)
+)
+
+
+def member(name: str, version: str = "1", size: int = 1_000_000, **more: Any) -> Member:
+    nevra = Nevra(name, 0, version, "1", "x86_64")
+    return Member(nevra, more.pop("source", name), "base", size, None, None, **more)
+
+
+class Told:
+    """One run a day; `day` says what is in the image besides the application, in which version."""
+
+    def __init__(self, where: Path) -> None:
+        self.history: History = open_history(where)
+        self.objectives = [SMALL]
+        self.own: dict[str, dict[str, str]] = {}
+        self.days = 0
+
+    def close(self) -> None:
+        self.history.close()
+        self.history.store.close()
+
+    def day(self, *brought: str, app: str = "1", solvable: bool = True) -> int:
+        """The run's number."""
+        recorder = self.history.recorder
+        started = START + timedelta(days=self.days)
+        self.days += 1
+        run = recorder.begin_run(started.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+        members = [member("app", app, requested=True), *(
+            member(name, size=3_000_000, requested=False) for name in brought
+        )]  # fmt: skip
+        if not solvable:
+            members = []
+        links = tuple(Link(0, name, number, "requires") for number, name in enumerate(brought, 1))
+        facts = (
+            ClosureFacts("ok", len(members), *[sum(m.installed_size or 0 for m in members)] * 2)
+            if solvable
+            else ClosureFacts("unsolvable", None, None, None, missing=("app",))
+        )
+        snapshot = SnapshotState(f"s{self.days}", (RepositoryState("base", "1", 0),))
+        now = Evaluated(
+            KEY, snapshot, f"{self.days}", f"{facts} {app} {brought}", facts, ("app",), False,
+            tuple(members), links if solvable else (),
+        )  # fmt: skip
+        before = self.history.contents(KEY)
+        changes = self.history.waiting_changes("")
+        step = attribute(before, now, changes) if before.members and solvable else None
+        causes = step.causes if step else ()
+        recorder.record(run, [Moved(now, causes)])
+        if step and step.landed:
+            recorder.record_landed(run, [(change, KEY) for change in step.landed])
+        names = frozenset(m.nevra.name for m in members)
+        found = states(self.objectives, {KEY: facts}, lambda _: names, started.date())
+        told = headings(self.objectives)
+        recorder.record_objectives(
+            run, {i: {**h, **self.own.get(i, {})} for i, h in told.items()}, found
+        )
+        recorder.finish_run(run, images=1, solved=1, moved=int(bool(causes)))
+        return run
