@@ -58,7 +58,8 @@ def snapshot_of(row: Row) -> SnapshotState:
 def run_of(row: Row) -> Run:
     """A run from its row."""
     failed = tuple(json.loads(row["failed"] or "[]"))
-    return Run(**{**row, "failed": failed})
+    told = {name: row[name] for name in Run.__slots__}
+    return Run(**{**told, "failed": failed})
 
 
 def member_of(row: Row) -> Member:

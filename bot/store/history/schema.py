@@ -22,7 +22,7 @@ def h001_images(db: Database) -> None:
         create table images (
             id integer primary key, workload text not null, environment text not null,
             repository text not null, arch text not null, weak integer not null default 0,
-            gone_run integer,
+            gone_run integer references runs (id),
             unique (workload, environment, repository, arch)
         );
         create table runs (
@@ -32,7 +32,8 @@ def h001_images(db: Database) -> None:
         create index idx_runs_started on runs (started);
         create table snapshots (
             id integer primary key, digest text not null unique, repository text not null,
-            arch text not null, repositories text not null, first_run integer not null
+            arch text not null, repositories text not null,
+            first_run integer not null references runs (id)
         );
         create table closures (
             id integer primary key, image integer not null references images (id),
@@ -61,8 +62,8 @@ def h001_images(db: Database) -> None:
         create table image_packages (
             image integer not null references images (id),
             package integer not null references packages (id),
-            from_run integer not null references runs (id), until_run integer,
-            requested integer not null,
+            from_run integer not null references runs (id),
+            until_run integer references runs (id), requested integer not null,
             primary key (image, package, from_run)
         ) without rowid;
         create index idx_image_packages_package on image_packages (package, image);
@@ -146,12 +147,14 @@ def h004_objectives(db: Database) -> None:
         create table objectives (
             id text primary key, name text not null, description text not null,
             maintainer text not null, workload text not null, document text not null,
-            first_run integer not null, gone_run integer
+            first_run integer not null references runs (id),
+            gone_run integer references runs (id)
         );
         create table objective_values (
             objective text not null references objectives (id),
             image integer not null references images (id), metric text not null,
-            from_run integer not null references runs (id), until_run integer, value integer,
+            from_run integer not null references runs (id),
+            until_run integer references runs (id), value integer,
             "limit" integer, target integer, target_by text, met integer, reason text,
             primary key (objective, image, metric, from_run)
         ) without rowid;
@@ -290,6 +293,38 @@ def h007_landed(db: Database) -> None:
         join images on images.id = causes.image
         join runs on runs.id = causes.run
         left join merged_changes on merged_changes.id = causes.merged_change;
+        """,
+    )
+
+
+@history_migrations()
+def h008_labels(db: Database) -> None:
+    """What a row is called where others link to it: Datasette shows a column `name` there."""
+    _create(
+        db,
+        """
+        alter table images add column name text generated always as
+            (workload || ' on ' || environment || ', ' || repository || ', ' || arch) virtual;
+        alter table runs add column name text generated always as
+            (replace(substr(started, 1, 16), 'T', ' ') || ' UTC') virtual;
+        alter table snapshots add column name text generated always as
+            (repository || ', ' || arch || ', ' || substr(digest, 1, 8)) virtual;
+        alter table closures add column name text generated always as
+            (case when status <> 'ok' then status when installed_size is null
+            then packages || ' packages' else packages || ' packages, ' ||
+            round(installed_size / 1e6, 1) || ' MB' end) virtual;
+        drop view image_history;
+        create view image_history as
+        select images.workload, images.environment, images.repository, images.arch,
+            runs.started as evaluated, closures.status, closures.packages,
+            closures.installed_size, closures.known_size, closures.installed_size_nodocs,
+            closures.download_size, closures.layer_size, snapshots.digest as snapshot,
+            closures.id as closure
+        from evaluations
+        join images on images.id = evaluations.image
+        join runs on runs.id = evaluations.run
+        join closures on closures.id = evaluations.closure
+        join snapshots on snapshots.id = evaluations.snapshot;
         """,
     )
 

@@ -1,0 +1,88 @@
+"""The store's file as others open it: sqlite-utils, Datasette, sqlite3."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from tests.objectives.worlds import Thing, World
+
+
+@pytest.fixture
+def db(tmp_path: Path):
+    """Two runs: `lib` grows, and `extra` comes with it."""
+    world = World(tmp_path)
+    world.workload("app", "lib")
+    world.objective("small", "app", "limits: {packages: 1}")
+    with world.history() as history:
+        world.publish(Thing("lib"))
+        world.track(history)
+        world.publish(Thing("lib", 2, 25, ("extra",)), Thing("extra", 1, 100))
+        world.track(history)
+    opened = Database(tmp_path / "data" / "minimize.sqlite")
+    yield opened
+    opened.close()
+
+
+def test_views_say_it_in_names(db: Database) -> None:
+    places = {"workload": "app", "environment": "env", "repository": "repo", "arch": "x86_64"}
+    history = list(db["image_history"].rows_where(order_by="evaluated"))
+    assert [(row["packages"], row["installed_size"]) for row in history] == [(1, 10), (2, 125)]
+    contents = list(db["image_contents"].rows)
+    now = {(row["name"], row["version"]) for row in contents if row["until"] is None}
+    assert now == {("lib", "2"), ("extra", "1")}
+    (past,) = (row for row in contents if row["until"] is not None)
+    assert (past["name"], past["version"]) == ("lib", "1")
+    assert (past["since"], past["until"]) == tuple(row["evaluated"] for row in history)
+    causes = {row["package"]: row for row in db["step_causes"].rows}
+    assert {name: (row["change"], row["delta"], row["step"]) for name, row in causes.items()} == {
+        "lib": ("changed", 15, 115),
+        "extra": ("came", 100, 115),
+    }
+    for row in (*history, *contents, *causes.values()):
+        assert {name: row[name] for name in places} == places
+
+
+def test_every_reference_leads_to_a_row(db: Database) -> None:
+    found = 0
+    for name in db.table_names():
+        for key in db[name].foreign_keys:
+            lost = db.query(
+                f"select count(*) as n from [{name}] where [{key.column}] is not null and"
+                f" [{key.column}] not in (select [{key.other_column}] from [{key.other_table}])"
+            )
+            assert next(iter(lost))["n"] == 0, key
+            found += db[name].count
+    assert found > 20
+    numbers = {"image", "run", "closure", "snapshot", "from_run", "until_run", "first_run"}
+    numbers |= {"gone_run", "landed_run", "merged_change"}
+    for name in db.table_names():
+        linked = {key.column for key in db[name].foreign_keys}
+        assert numbers & set(db[name].columns_dict) <= linked, name
+
+
+def test_a_row_that_others_link_to_has_a_name(db: Database) -> None:
+    for table, name in (
+        ("images", "app on env, repo, x86_64"),
+        ("closures", "1 packages, 0.0 MB"),
+        ("objectives", "small"),
+        ("packages", "lib"),
+    ):
+        (row,) = db.query(f"select name from [{table}] where rowid = 1")
+        assert row["name"] == name
+    (run,) = db.query("select name, started from runs where id = 1")
+    assert run["name"] == run["started"][:16].replace("T", " ") + " UTC"
+    (snapshot,) = db.query("select name from snapshots where id = 1")
+    assert snapshot["name"].startswith("repo, x86_64, ")
+
+
+def test_times_are_rfc_3339_in_utc(db: Database) -> None:
+    for table, columns in {
+        "runs": ("started", "finished"),
+        "image_history": ("evaluated",),
+    }.items():
+        for row in db[table].rows:
+            for column in columns:
+                read = datetime.fromisoformat(row[column])
+                assert read.tzinfo == UTC and row[column].endswith("Z")
