@@ -190,7 +190,8 @@ def carried_object(kind: str, data: Mapping[str, Any]) -> str | None:
 
 
 def _name(kind: str, project: Mapping[str, Any], *parts: object) -> str:
-    return " ".join([kind, str(project["id"]), *map(str, parts)])
+    # By its path: system hooks of some versions leave its id out.
+    return " ".join([kind, str(project["path_with_namespace"]), *map(str, parts)])
 
 
 def project_of(data: Mapping[str, Any]) -> tuple[str, int] | None:
