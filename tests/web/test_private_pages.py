@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession, CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 
 from bot.engine import LinkKeys
 from bot.errors import UsageError
 from bot.model import BuildNote, CheckResult, ImageKey
 from bot.report import check_to_json
+from bot.settings import load_settings
 from bot.store import CheckRecord, open_store
 from bot.store.history import open_history
+from bot.web import Bot
 from bot.web.application import Health, make_application
 from bot.web.intake import Intake
 from bot.web.metrics import Metrics
 from bot.web.pages import PAGES
+from tests.web.conftest import NoChecker
 from tests.web.seeded import seed
 
 OLD, NEW = "o" * 40, "n" * 40
@@ -37,6 +42,17 @@ def data(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("private")
     history = open_history(open_store(folder))
     seed(history, days=25)
+    # Objectives of the files of repositories: private then, and private by now.
+    run, states = history.runs(1)[0].id, history.objective_states()
+    headings = {row["id"]: row for row in history.objective_headings()}
+    for id_, place, private in (("hush", "github:rpms/x", True), ("late", "github:o/later", False)):
+        headings[id_] = {
+            **headings["curl"], "name": f"Hush {id_}", "place": place, "private": private,
+        }  # fmt: skip
+        states += tuple(replace(s, objective=id_) for s in states if s.objective == "curl")
+    for heading in headings.values():
+        heading["document"] = json.dumps(heading["document"])
+    history.recorder.record_objectives(run, headings, states)
     history.close()
     history.store.close()
     return folder
@@ -90,7 +106,7 @@ def addresses(application) -> list[str]:
         if not any(route.method == "GET" for route in resource):
             continue
         path = resource.canonical
-        ids = ["secret", "before"] if "/checks/" in path else ["nginx-stays-small"]
+        ids = ["secret", "before"] if "/checks/" in path else ["nginx-stays-small", "hush", "late"]
         if path == "/static":
             path = "/static/minimize.css"
         for id_ in ids if "{id}" in path else [""]:
@@ -112,6 +128,19 @@ async def test_no_route_tells_of_a_private_repository(site) -> None:
         shown += answer.status == 200
         assert not [word for word in SECRETS if word in text], path
     assert shown > len(paths)  # the pages are there, and so are their tables
+
+
+async def test_an_objective_of_a_private_repository_is_not_there(site) -> None:
+    found = await (await site.get("/api/objectives")).json()
+    assert {one["id"] for one in found["objectives"]} == {"nginx-stays-small", "curl"}
+    for id_ in ("hush", "late"):
+        for path in (
+            f"/objectives/{id_}",
+            f"/api/objectives/{id_}",
+            f"/objectives/{id_}/badge.svg",
+        ):
+            async with site.get(path) as answer:
+                assert answer.status == 404, path
 
 
 async def test_a_cause_and_an_acceptance_say_that_they_are_private(site) -> None:
@@ -239,3 +268,28 @@ def test_a_key_can_be_rotated_and_taken_away() -> None:
 def test_a_key_that_could_be_guessed_is_refused() -> None:
     with pytest.raises(UsageError, match="shorter than 32"):
         LinkKeys((NEW, "secret"), 30)
+
+
+async def test_the_server_opens_with_the_keys_of_its_settings(settings_file, monkeypatch) -> None:
+    monkeypatch.setenv("LINK_KEY", NEW)
+    keys = "private_pages: {keys: [{env: LINK_KEY}], days: 7}\n"
+    settings_file.write_text(settings_file.read_text() + keys)
+    token = LinkKeys((NEW,), 7).token("c")
+    bot = Bot(load_settings(settings_file), NoChecker())
+    await bot.start()
+    # A browser with cookies; the bot is asked without TLS here, so they are not bound to it.
+    async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as browser:
+        add(bot._store, "c", "o/r", settings_file, title="Hush", private=True)
+
+        async def get(path: str) -> tuple[int, str]:
+            async with browser.get(bot.url + path) as answer:
+                return answer.status, await answer.text()
+
+        assert (await get("/checks/c"))[0] == 404
+        status, page = await get(f"/checks/c?key={token}")
+        assert (status, "Hush" in page) == (200, True)
+        for path in ("/checks/c", "/api/checks/c", "/checks/c/graph.svg"):
+            assert (await get(path))[0] == 200
+        assert (await get("/checks/c/logs/0"))[0] == 404  # its log is no file of ours
+        assert "Hush" not in (await get("/checks"))[1]
+    await bot.stop()

@@ -43,18 +43,20 @@ class Attention(Reading):
         """Each objective: `id`, `name`, `description`, `maintainer`, `workload`, `document`.
 
         With a run those that were described then. `place` is the repository whose `.minimize.yaml`
-        has it, null for a document; `private` whether that repository is: only if asked.
+        has it, null for a document; `private` whether that repository is, or was
+        when the file was read: only if asked.
         """
         where = "1" if gone else "gone_run is null"
         if run is not None:
             where = f"first_run <= {int(run)}"
             where += "" if gone else f" and (gone_run is null or gone_run > {int(run)})"
-        where += "" if private else " and not private"
         rows = self.rows(f"select * from objectives where {where} order by name, id")
+        places = {row["place"] for row in rows if row["place"]}
+        hidden = {p for p in places if repository_is_hidden(self.rows, *p.split(":", 1))}
         for row in rows:
             row["document"] = json.loads(row["document"])
-            row["private"] = bool(row["private"])
-        return tuple(rows)
+            row["private"] = bool(row["private"]) or row["place"] in hidden
+        return tuple(row for row in rows if private or not row["private"])
 
     def objective_states(
         self, objective: str | None = None, run: int | None = None

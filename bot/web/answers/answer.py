@@ -62,11 +62,14 @@ class Archive:
     def standings(self, date: str | None = None) -> tuple[Standing, ...]:
         """How every objective stood, the worst first."""
         number = self.number(date)
-        if number is None:
-            return self.remembered("standings", lambda: standings(self.history))
-        run = self.run(date)
+        run = None if number is None else self.run(date)
         then = datetime.fromisoformat(run.started) if run else None
-        return self.remembered(("standings", number), lambda: standings(self.history, then, number))
+        found = self.remembered(
+            ("standings", number), lambda: standings(self.history, then, number)
+        )
+        # A repository may have become private since it was found out.
+        shown = {row["id"] for row in self.history.objective_headings(run=number)}
+        return tuple(s for s in found if s.state.objective in shown)
 
     def spread(self, date: str | None = None) -> tuple[Spread, ...]:
         """Every package over all images, most versions first."""
