@@ -25,6 +25,7 @@ from bot.web.pages import Pages, make_templates
 from bot.web.pictures import Pictures
 from bot.web.private import private_pages
 from bot.web.views import Views
+from bot.web.warm import kept_warm
 from bot.web.webhooks import Webhooks
 
 LOG = logging.getLogger(__name__)
@@ -93,6 +94,8 @@ def make_application(
         client_max_size=webhook_bytes,
         middlewares=[_headers, _errors(views), private_pages(link_keys, secure=secure)],
     )
+
+    application.cleanup_ctx.append(kept_warm(archive))
 
     async def live(_request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})

@@ -18,6 +18,7 @@ from bot.report import format_size
 from bot.web.answers.causes import in_words
 from bot.web.links import image_url, key_of, package_url
 from bot.web.measures import IN_BYTES, measure, metric_words
+from bot.web.tiles import Tiles
 
 Theme = Literal["auto", "light", "dark"]
 Json = Mapping[str, Any]
@@ -36,6 +37,7 @@ TOOLTIPS = "/static/pygal-tooltips.min.js"
 _LIGHT = ("#0b5cad", "#a8480c", "#1a7f37", "#8a3ffc", "#9f1853", "#005d5d", "#6f5500", "#4d5358")
 _DARK = ("#7ab8ff", "#ffb077", "#57c46f", "#c9a6ff", "#ff9ac2", "#3ddbd9", "#e0c36a", "#c1c7cd")
 _TILES = 60
+_OUTSTANDING = 30
 
 
 def size_chart(points: Sequence[Json], steps: Iterable[Json], *, look: Look = AUTO) -> str:
@@ -70,20 +72,19 @@ def treemap(packages: Sequence[Json], *, look: Look = AUTO) -> str:
     ordered = sorted(packages, key=lambda p: -(p["installed_size"] or 0))
     shown = [p for p in ordered[:_TILES] if p["installed_size"]]
     rest = sum(p["installed_size"] or 0 for p in ordered[len(shown) :])
-    chart = pygal.Treemap(
+    chart = Tiles(
         **_look(look, 460, tiles=True), show_legend=False, print_labels=True, print_values=False
     )
     sources: dict[str, list[Json]] = {}
     for package in shown:
         sources.setdefault(package["source"], []).append(package)
-    whole = sum(p["installed_size"] or 0 for p in ordered) or 1
     for source, found in sources.items():
         chart.add(
             source,
             [
                 {
                     "value": p["installed_size"],
-                    "label": p["name"] if p["installed_size"] > whole / 40 else "",
+                    "label": p["name"],
                     "xlink": {"href": package_url(p["name"]), "target": "_top"},
                     "formatter": _named(p["name"]),
                 }
@@ -149,7 +150,8 @@ def movers_chart(rows: Sequence[Json], *, look: Look = AUTO) -> str:
 def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
     """The burn-down of one metric: values over time, the limit, and the way to the target."""
     chart = pygal.XY(
-        **_look(look, 380),
+        **_look(look, 460 if look.narrow else 380),
+        legend_at_bottom_columns=2 if look.narrow else 3,
         legend_at_bottom=True,
         truncate_legend=-1,
     )
@@ -165,16 +167,21 @@ def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
     due = _time(aims[0]["target_by"]) if aims and aims[0]["target_by"] else None
     shown = [start, end, *([due] if due else [])]
     chart.x_labels, chart.x_value_formatter = _ticks(shown, look), _when(shown)
+    alone = len({key.workload for key in images}) == 1
+    dot = 3 if len(states) <= 2 * _OUTSTANDING else 1.5
     for key, found in list(images.items())[:8]:
         line: list[Any] = []
         for state in found:
             at, until = _time(state["since"]), _time(state["until"] or now)
-            line += [(at, state["value"]), {"value": (until, state["value"]), "node": {"r": 0}}]
-        chart.add(f"{key.workload} {key.arch}", line)
+            line += [
+                {"value": (at, state["value"]), "node": {"r": dot}},
+                {"value": (until, state["value"]), "node": {"r": 0}},
+            ]
+        chart.add(key.arch if alone else f"{key.workload} {key.arch}", line)
     limits = {s["limit"] for s in states if s["until"] is None and s["limit"] is not None}
     for limit in sorted(limits):
         chart.add(
-            "Limit",
+            "Limit" if len(limits) == 1 else f"Limit {measure(metric, limit)}",
             [(start, limit), (due or end, limit)],
             show_dots=False,
             stroke_style={"width": 2, "dasharray": "8, 4"},
@@ -197,13 +204,19 @@ def in_metric(metric: str) -> str:
 
 
 def _stairs(values: Sequence[tuple[Json, int | None]], causes: Mapping[int, Json]) -> list[Any]:
-    """Points at each change, held until the next; null where it is not known."""
+    """Points at each change, held until the next; null where it is not known.
+
+    Of many steps the largest stand out; the others keep their words and links.
+    """
     line: list[Any] = []
+    moves = sorted((abs(step["known_delta"]) for step in causes.values()), reverse=True)
+    large = moves[_OUTSTANDING] if len(moves) > 2 * _OUTSTANDING else -1
     for (point, value), following in itertools.zip_longest(values, values[1:]):
         step = causes.get(point["run"])
         shown: dict[str, Any] = {"value": (_time(point["evaluated"]), value)}
         if step is not None:
-            shown |= {"label": in_words(step), "xlink": _top(_cause_url(step)), "node": {"r": 5}}
+            shown |= {"label": in_words(step), "xlink": _top(_cause_url(step))}
+            shown["node"] = {"r": 5 if abs(step["known_delta"]) > large else 2}
         else:
             shown["node"] = {"r": 2}
         line.append(shown)
@@ -281,7 +294,11 @@ def _look(chosen: Look, height: int, *, tiles: bool = False) -> dict[str, Any]:
     scheme = {"auto": "light dark", "light": "light", "dark": "dark"}[theme]
     paper = "transparent" if theme == "auto" else colour("#ffffff", "#14171a")
     gap = colour("#ffffff", "#14171a")
-    edges = f" .series rect.reactive{{stroke:{gap};stroke-width:2}}" if tiles else ""
+    edges = (
+        f" .series rect.reactive{{stroke:{gap};stroke-width:2}} text.label{{text-anchor:middle}}"
+        if tiles
+        else ""
+    )
     style = Style(
         background=paper,
         plot_background="transparent",
@@ -316,7 +333,7 @@ def _look(chosen: Look, height: int, *, tiles: bool = False) -> dict[str, Any]:
         "width": 400 if chosen.narrow else 960,
         "height": height,
         "margin": 8,
-        "margin_right": 24 if chosen.narrow else 44,
+        "margin_right": 40 if chosen.narrow else 44,
         "truncate_label": 18 if chosen.narrow else 40,
         "min_scale": 3,
         "max_scale": 4 if chosen.narrow else 8,

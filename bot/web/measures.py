@@ -25,5 +25,6 @@ def measure(metric: str, value: float | None, *, delta: bool = False) -> str:
     if metric.startswith(_UNWANTED):
         return "there" if value else "not there"
     if delta:
-        return f"{value:+.1f}".replace("-", "\N{MINUS SIGN}")
+        rounded = round(value, 1)
+        return f"{rounded:+.1f}".replace("-", "\N{MINUS SIGN}") if rounded else "0"
     return f"{round(value):,}"
