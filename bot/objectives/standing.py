@@ -174,23 +174,24 @@ def trend(begin: float, pieces: Sequence[tuple[float, int | None]]) -> float | N
     Each piece is the second until which a value held, and the value; the first began at `begin`.
     Pieces without a value count for nothing. Null where less than a day is known.
     """
-    spans: list[tuple[float, float, int]] = []
-    start = begin
+    length = times = cubes = values = products = 0.0
+    first: int | None = None
+    left = 0.0
     for end, value in pieces:
-        if value is not None and end > start:
-            spans.append((start, end, value))
-        start = max(start, end)
-    length = sum(end - start for start, end, _ in spans)
+        right = end - begin
+        if value is not None and right > left:
+            # From the first value, and from the beginning: large numbers would lose their digits.
+            first = value if first is None else first
+            moment, square = right - left, (right * right - left * left) / 2
+            length += moment
+            times += square
+            cubes += (right**3 - left**3) / 3
+            values += (value - first) * moment
+            products += (value - first) * square
+        left = max(left, right)
     if length < _SHORTEST:
         return None
-    middle = sum((end**2 - start**2) / 2 for start, end, _ in spans) / length
-    mean = sum(value * (end - start) for start, end, value in spans) / length
-    with_value = with_time = 0.0
-    for start, end, value in spans:
-        left, right = start - middle, end - middle
-        with_value += (value - mean) * (right**2 - left**2) / 2
-        with_time += (right**3 - left**3) / 3
-    return with_value / with_time * _WEEK
+    return (products - values * times / length) / (cubes - times * times / length) * _WEEK
 
 
 def _outlook(state: ObjectiveState, slope: float | None, today: date) -> Outlook:

@@ -6,7 +6,7 @@ Colours follow the reader's light or dark preference (`theme` auto), or one of t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -26,10 +26,11 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a chart looks: its colours, and whether it is for a narrow screen."""
+    """How a chart looks: its colours, for a narrow screen, and without tooltips and links."""
 
     theme: Theme = "auto"
     narrow: bool = False
+    still: bool = False
 
 
 AUTO = Look()
@@ -38,6 +39,7 @@ _LIGHT = ("#0b5cad", "#a8480c", "#1a7f37", "#8a3ffc", "#9f1853", "#005d5d", "#6f
 _DARK = ("#7ab8ff", "#ffb077", "#57c46f", "#c9a6ff", "#ff9ac2", "#3ddbd9", "#e0c36a", "#c1c7cd")
 _TILES = 60
 _OUTSTANDING = 30
+_PIXELS = 500
 
 
 def size_chart(points: Sequence[Json], steps: Iterable[Json], *, look: Look = AUTO) -> str:
@@ -63,7 +65,11 @@ def _curve(
     chart = pygal.XY(**_look(look, 300), x_value_formatter=_when(times), show_legend=False)
     chart.x_labels = _ticks(times, look)
     chart.value_formatter = words
-    chart.add(title, _stairs([(p, p[figure]) for p in points], causes))
+    values = [(p, p[figure]) for p in points]
+    if look.still:
+        seen = set(visible([value for _, value in values]))
+        values = [pair for index, pair in enumerate(values) if index in seen]
+    chart.add(title, _stairs(values, causes))
     return _svg(chart)
 
 
@@ -152,6 +158,7 @@ def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
     chart = pygal.XY(
         **_look(look, 460 if look.narrow else 380),
         legend_at_bottom_columns=2 if look.narrow else 3,
+        margin_bottom=34 if look.narrow else 8,
         legend_at_bottom=True,
         truncate_legend=-1,
     )
@@ -171,7 +178,8 @@ def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
     dot = 3 if len(states) <= 2 * _OUTSTANDING else 1.5
     for key, found in list(images.items())[:8]:
         line: list[Any] = []
-        for state in found:
+        seen = visible([state["value"] for state in found])
+        for state in _held(found, seen):
             at, until = _time(state["since"]), _time(state["until"] or now)
             line += [
                 {"value": (at, state["value"]), "node": {"r": dot}},
@@ -195,6 +203,27 @@ def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
             stroke_style={"width": 2, "dasharray": "2, 4"},
         )
     return _svg(chart)
+
+
+def visible(values: Sequence[float | None]) -> list[int]:
+    """The places of the values that a chart can show apart: those between two of them are less than
+    half a pixel away from the first. First and last are always shown."""
+    known = [value for value in values if value is not None]
+    least = (max(known) - min(known)) / _PIXELS if known else 0
+    places: list[int] = []
+    for place, value in enumerate(values):
+        before = values[places[-1]] if places else None
+        near = value is not None and before is not None and abs(value - before) < least
+        if not near or place == len(values) - 1:
+            places.append(place)
+    return places
+
+
+def _held(states: Sequence[Json], places: Sequence[int]) -> Iterator[Json]:
+    """The states in some places, each held until the next."""
+    for place, following in itertools.zip_longest(places, places[1:]):
+        until = states[place]["until"] if following is None else states[following]["since"]
+        yield {**states[place], "until": until}
 
 
 def in_metric(metric: str) -> str:

@@ -76,7 +76,7 @@ class Pictures:
 
             question = asked(request)
             theme: Theme = "dark" if question.text("theme") == "dark" else "light"
-            look = Look(theme, question.text("width") == "narrow")
+            look = Look(theme, question.text("width") == "narrow", still=True)
 
             def render() -> bytes:
                 return svg_to_bytes(

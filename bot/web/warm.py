@@ -1,4 +1,4 @@
-"""What pages find dear to compute is computed before somebody asks: at the start, after each run."""
+"""What pages find dear to compute is there before somebody asks: at the start, after each run."""
 
 from __future__ import annotations
 

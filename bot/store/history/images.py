@@ -318,17 +318,23 @@ class ImageQueries(Reading):
                 [numbers],
             )
         }
+        runs = {
+            row["id"]: row["at"]
+            for row in self.rows(
+                f"select id, {_SECONDS} as at from runs where started >= ?"
+                f"{until.replace('run', 'id')} order by id",
+                [since],
+            )
+        }
         steps: dict[int, list[tuple[float, Figures]]] = {number: [] for number in places}
-        for row in self.rows(
-            f"select steps.image, {_SECONDS} as at, {figures} from runs"
-            " cross join steps on steps.run = runs.id and steps.image in"
-            " (select value from json_each(?))"
-            " cross join closures on closures.id = steps.before_closure"
-            f" where runs.started >= ?{until} order by runs.id",
-            [json.dumps(list(places)), since],
+        for image, at, *before in self.tuples(
+            f"select steps.image, steps.run, {figures} from json_each(?) as wanted"
+            " cross join steps on steps.run = wanted.value"
+            " and steps.image in (select value from json_each(?))"
+            " cross join closures on closures.id = steps.before_closure",
+            [json.dumps(list(runs)), json.dumps(list(places))],
         ):
-            before = Figures(row["packages"], row["installed_size"], row["layer_size"])
-            steps[row["image"]].append((row["at"], before))
+            steps[image].append((runs[at], Figures._make(before)))
         return {
             key_of(row): Curve(row["first"], tuple(steps[number]), now[number])
             for number, row in places.items()
