@@ -116,7 +116,8 @@ async def main() -> None:
     steps = support.CheckSteps(forges, checker, settings)
     engine = support.Engine(steps, settings, "server", pause=0.01)
     await engine.launch()
-    dispatcher = support.Dispatcher(store, forges, engine, settings, lag=0.01)
+    landed = support.Landed(store, support.open_history(store), settings)
+    dispatcher = support.Dispatcher(store, forges, engine, settings, landed, lag=0.01)
     conversation = dispatcher._conversation
     conversation._commands = HangingCommands(store)
     publish = engine.publish
@@ -126,7 +127,7 @@ async def main() -> None:
         await publish(job, found, reason)
 
     engine.publish = publishing
-    collector = support.Collector(store, engine)
+    collector = support.Collector(store, engine, landed)
     while True:
         await dispatcher.handle_new()
         await collector.collect()

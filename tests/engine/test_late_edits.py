@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.engine import Collector
+from bot.engine import Collector, Landed
 from bot.engine.last_word import LATEST, LastWord
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
@@ -46,9 +46,9 @@ class Clock:
 
 def with_clock(bot: Any) -> Clock:
     clock = Clock()
-    bot.collector = Collector(
-        bot.store, bot.engine, last_word=LastWord(bot.store, bot.engine, clock=clock)
-    )
+    landed = Landed(bot.store, bot.history, bot.settings)
+    last_word = LastWord(bot.store, bot.engine, clock=clock)
+    bot.collector = Collector(bot.store, bot.engine, landed, last_word=last_word)
     return clock
 
 

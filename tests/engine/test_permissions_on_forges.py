@@ -17,12 +17,13 @@ import pytest
 from bot.chat import COMMANDS
 from bot.demo.forge import LocalForge, Pull, Repository
 from bot.demo.forge.gitlab import shapes
-from bot.engine import Dispatcher
+from bot.engine import Dispatcher, Landed
 from bot.forge import ROLES, GitHub
 from bot.forge.github_app import AppAuth
 from bot.forge.gitlab import GitLab
 from bot.settings import ForgeSettings
 from bot.store import CheckRecord, Store, open_store
+from bot.store.history import open_history
 from tests.engine.conftest import settings_in
 from tests.engine.test_permission_table import LINES, LOWEST, Recorder
 
@@ -105,7 +106,9 @@ async def world(where: Path, kind: str) -> AsyncIterator[World]:
         store, engine = open_store(where), Recorder()
         recorder: Any = engine
         forges: Any = {forge.name: forge}
-        dispatcher = Dispatcher(store, forges, recorder, settings_in(where))
+        settings = settings_in(where)
+        landed = Landed(store, open_history(store), settings)
+        dispatcher = Dispatcher(store, forges, recorder, settings, landed)
         yield World(local, repository, forge, store, engine, dispatcher)
         await forge.close()
         store.close()

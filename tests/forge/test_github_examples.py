@@ -5,14 +5,27 @@ import hmac
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 from github_description import npm_file
 
-from bot.forge import Event, GitHub, IgnoredEvent
+from bot.engine import Dispatcher, Landed
+from bot.forge import (
+    Event,
+    ForgeFile,
+    GitHub,
+    IgnoredEvent,
+    PullRequest,
+    PullRequestKey,
+    StatusReport,
+)
 from bot.forge.github_app import TokenAuth
 from bot.settings import load_settings
+from bot.store import open_store
+from bot.store.history import open_history
+from tests.engine.test_permission_table import Recorder
 
 FILE = npm_file("webhooks-examples")
 SETTINGS = """\
@@ -61,6 +74,60 @@ def test_each_is_handled_or_ignored_with_a_reason(tmp_path: Path, monkeypatch) -
         kinds[type(found).__name__] += 1
     assert sum(kinds.values()) > 300
     assert {"PullRequestEvent", "PushEvent"} <= kinds.keys()
+
+
+class Answering(GitHub):
+    """Has every pull request that an example names."""
+
+    async def pull_request(self, key: PullRequestKey) -> PullRequest:
+        return PullRequest(
+            key=key,
+            title="t",
+            author="Codertocat",
+            author_is_bot=False,
+            open=True,
+            draft=False,
+            private=False,
+            base_ref="main",
+            base_sha="b" * 40,
+            head_sha="a" * 40,
+            head_repository=key.repository,
+            url="u",
+        )
+
+    async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
+        return (ForgeFile("nginx.spec"),)
+
+    async def role_of(self, key: PullRequestKey, user: str) -> str:
+        return "read"
+
+    async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
+        assert sha
+
+
+async def test_each_comes_to_its_end_with_a_reason(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("TEST_TOKEN", "secret")
+    (tmp_path / "bot.yaml").write_text(SETTINGS)
+    settings = load_settings(tmp_path / "bot.yaml")
+    own = settings.forges["github"]
+    forge = Answering("github", own, auth=TokenAuth("t"), secrets=("secret",))
+    store = open_store(tmp_path)
+    engine: Any = Recorder()
+    forges: Any = {"github": forge}
+    landed = Landed(store, open_history(store), settings)
+    dispatcher = Dispatcher(store, forges, engine, settings, landed, lag=0.0)
+    for number, (event, body) in enumerate(examples()):
+        store.add_deliveries([forge.accept(headers_of(event, body, number), body)])
+    while await dispatcher.handle_new():
+        pass
+    rows = store.rows("select event, state, reason from deliveries")
+    assert len(rows) > 250
+    assert [row for row in rows if row["state"] not in ("done", "ignored")] == []
+    assert [row for row in rows if not row["reason"]] == []
+    done = {row["event"] for row in rows if row["state"] == "done"}
+    assert {"pull_request", "merge_group"} <= done
+    assert "check" in engine.asked
+    store.close()
 
 
 async def test_the_route_takes_each_and_knows_each_again(tmp_path: Path, monkeypatch) -> None:
