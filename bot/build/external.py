@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 
 _REPOMD = "repodata/repomd.xml"
 # Of repositories of builds, not of a distribution.
-_MOST_PACKED = 60_000_000
-_MOST_PRIMARY = 600_000_000
+_MOST_PACKED = 30_000_000
+_MOST_PRIMARY = 120_000_000
 # Of all packages of one architecture.
 _MOST_BYTES = 4_000_000_000
 
@@ -71,8 +70,8 @@ class ExternalBuilds:
         Raises AbsentError where the repository or a source is not there (yet), RefusedFileError or
         a SurroundingsError where it is half written or cannot be read.
         """
-        with tempfile.TemporaryDirectory(prefix="minimize-external-") as folder:
-            listed = self._listing(url, arch, sources, Path(folder))
+        with scratch_directory(self._cache) as folder:
+            listed = self._listing(url, arch, sources, folder)
         found: list[Listed] = []
         for source in sources:
             build = newest_build(one for one in listed if one.source == source)

@@ -21,6 +21,9 @@ from bot.model import Nevra
 
 # No source has so many binary packages: kernel and texlive's collections stay below.
 MOST_PACKAGES = 3000
+_FIELDS = ("name", "arch", "checksum", "sourcerpm")
+_LONGEST = 4096  # characters of one of them
+_DEEPEST = 20  # elements in each other; primary.xml has six
 
 
 class ListingError(ValueError):
@@ -113,6 +116,8 @@ class _Reader:
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         name = tag.rpartition(" ")[2]
         self._path.append(name)
+        if len(self._path) > _DEEPEST:
+            raise ListingError("its elements are nested too deep")
         if len(self._path) == 1 and name != "metadata":
             raise ListingError("it is not a primary.xml")
         if len(self._path) == 2:
@@ -127,9 +132,13 @@ class _Reader:
         self._path.pop()
 
     def text(self, text: str) -> None:
-        if len(self._path) == 3 or self._path[2:] == ["format", "sourcerpm"]:
-            name = self._path[-1]
-            self._fields[name] = self._fields.get(name, "") + text
+        name = self._path[-1]
+        if name not in _FIELDS or (len(self._path) != 3 and self._path[2:-1] != ["format"]):
+            return
+        said = self._fields.get(name, "")
+        if len(said) + len(text) > _LONGEST:
+            raise ListingError(f"a {name} in it is longer than {_LONGEST} characters")
+        self._fields[name] = said + text
 
     def doctype(self, *_declaration: Any) -> None:
         raise ListingError("it declares a document type, which no primary.xml does")

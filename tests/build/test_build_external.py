@@ -7,8 +7,11 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.build import ExternalBuilds
 from bot.build.confined import download_within
@@ -265,6 +268,52 @@ def test_no_more_packages_are_listed_than_a_source_can_have(root: Path, monkeypa
     plain.write_bytes(zstandard.ZstdDecompressor().stream_reader(primary.read_bytes()).read())
     with pytest.raises(ListingError, match="more than 2 packages"):
         read_listing(plain, "x86_64", ["tool"])
+
+
+PRIMARY = (
+    '<metadata xmlns="http://linux.duke.edu/metadata/common" packages="1"><package type="rpm">'
+    "<name>tool</name><arch>x86_64</arch>"
+    '<version epoch="0" ver="1" rel="2"/><checksum type="sha256">00ff</checksum>'
+    '<time file="1" build="1"/><size package="5"/><location href="tool.rpm"/>'
+    '<format><rpm:sourcerpm xmlns:rpm="r">tool-1-2.src.rpm</rpm:sourcerpm></format>'
+    "</package></metadata>"
+)
+
+
+def listed_in(text: str | bytes, folder: Path) -> tuple[Listed, ...]:
+    path = folder / "primary.xml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_listing(path, "x86_64", ["tool"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<metadata>" + "<a>" * 100_000, "too deep"),
+        (PRIMARY.replace(">tool<", f">{'t' * 100_000}<"), "longer than"),
+        (PRIMARY.replace("00ff", "00fg"), "without what is needed"),
+        (PRIMARY.replace('package="5"', 'package="many"'), "without what is needed"),
+        (PRIMARY.replace('package="5"', f'package="{"9" * 5000}"'), "without what is needed"),
+        (PRIMARY.replace("<location", "<elsewhere"), "without what is needed"),
+        ("", "not XML"),
+    ],
+)
+def test_a_listing_that_means_harm_ends_early(tmp_path: Path, text: str, said: str) -> None:
+    assert len(listed_in(PRIMARY, tmp_path)) == 1
+    with pytest.raises(ListingError, match=said):
+        listed_in(text, tmp_path)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, len(PRIMARY) - 1), st.binary(max_size=6), st.integers(0, 8))
+def test_whatever_a_listing_says_it_is_read_or_refused(at: int, put: bytes, cut: int) -> None:
+    whole = PRIMARY.encode()
+    with TemporaryDirectory() as folder:
+        try:
+            found = listed_in(whole[:at] + put + whole[at + cut :], Path(folder))
+        except ListingError:
+            return
+    assert all(one.source == "tool" for one in found)
 
 
 class Server(BaseHTTPRequestHandler):

@@ -234,6 +234,9 @@ async def test_who_waits_holds_no_build_slot(tmp_path) -> None:
         await start_other(bot)
         await bot.until(lambda: bot.store.check("other").stage == "final")
         assert bot.checks()[-1].open
+        bot.show(bot.forge.pull.head_sha, open=False)
+        await bot.deliver("stop")
+        assert not bot.checks()[-1].open
     finally:
         await bot.engine.stop()
         bot.store.close()
