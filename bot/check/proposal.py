@@ -20,8 +20,10 @@ from bot.check.objectives import evaluate_objectives
 from bot.check.plan import CheckOptions, Plan, make_plan
 from bot.check.repository_file import (
     FILE_NAME,
+    RepositoryFile,
     RepositoryFileError,
     WrittenFile,
+    read_repository_file,
     written_file,
 )
 from bot.check.verdict import verdict
@@ -55,6 +57,24 @@ class Checked:
     images: tuple[Found, ...]
     failures: tuple[SpecFailure, ...]
     around: bool
+
+
+def file_in_force(change: Change) -> RepositoryFile:
+    """The base's file. Raises UsageError where it is wrong; whoever repairs it hears whether they
+    did."""
+    try:
+        return read_repository_file(change.repository_file)
+    except RepositoryFileError as error:
+        if not change.file_changed:
+            raise
+        try:
+            read_repository_file(change.head_file)
+        except RepositoryFileError as still:
+            places = "; ".join(map(str, still.problems))
+            raise UsageError(f"{error.what} This change does not repair it: {places}.") from error
+        raise UsageError(
+            f"{error.what} This change repairs it.", "Merge it: it counts from then on."
+        ) from error
 
 
 def proposal(

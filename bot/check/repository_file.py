@@ -81,9 +81,7 @@ class RepositoryFileError(UsageError):
 
     def __init__(self, problems: tuple[FileProblem, ...]) -> None:
         listed = problems[:_MOST]
-        told = "; ".join(
-            f"{FILE_NAME}:{p.line}: {p.field}: {p.message}".replace(": : ", ": ") for p in listed
-        )
+        told = "; ".join(map(str, listed))
         super().__init__(
             f"{FILE_NAME} on the base branch is not right: {told}.",
             f"See the README for the fields of {FILE_NAME}.",

@@ -23,9 +23,9 @@ from bot.check.lines import suggestions
 from bot.check.measure import measure
 from bot.check.plan import CheckOptions, Plan, make_plan
 from bot.check.pools import Pools
-from bot.check.proposal import Checked, proposal
+from bot.check.proposal import Checked, file_in_force, proposal
 from bot.check.rebuild import BuildContext, rebuild
-from bot.check.repository_file import RepositoryFile, read_repository_file
+from bot.check.repository_file import RepositoryFile
 from bot.check.verdict import only_limits, verdict
 from bot.closure import Pool
 from bot.distro import Cache, Configuration, RepositoryDocument, environment_keys
@@ -92,7 +92,7 @@ def predict_check(
     Raises UsageError for wrong options or a wrong `.minimize.yaml`. What fails around us for one
     repository document or architecture is a problem in the result, and the others go on.
     """
-    file = read_repository_file(change.repository_file)
+    file = file_in_force(change)
     plan = make_plan(options, file, configuration, change.branch)
     rules = Rules(configuration, plan.thresholds, plan.objectives)
     remarks = _Remarks(problems=list(change.problems))

@@ -22,6 +22,11 @@ class FileProblem:
     field: str
     message: str
 
+    def __str__(self) -> str:
+        """The file, the line, the field, and what is wrong."""
+        field = f"{self.field}: " if self.field else ""
+        return f"{REPOSITORY_FILE}:{self.line}: {field}{self.message}"
+
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:

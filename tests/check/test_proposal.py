@@ -137,3 +137,19 @@ def test_a_wrong_size_on_the_base_branch_is_refused_with_its_line(bench: Bench) 
     bench.commit({NAME: "thresholds:\n  bytes: many\n"})
     with pytest.raises(UsageError, match=r".minimize.yaml:2: thresholds.bytes: expected a size"):
         bench.check({"tool.spec": BUMPED})
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        ("dist: .x\n", "This change repairs it"),
+        ("dist: [\n", "does not repair it: .minimize.yaml:2"),
+    ],
+)
+def test_who_repairs_the_base_s_file_hears_whether_they_did(
+    bench: Bench, head: str, said: str
+) -> None:
+    bench.commit({NAME: "workload: web\n"})
+    with pytest.raises(UsageError, match=r".minimize.yaml:1: workload: no such field") as caught:
+        bench.check({NAME: head})
+    assert said in str(caught.value)

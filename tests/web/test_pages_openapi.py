@@ -9,10 +9,23 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bot.model import (
+    CheckResult,
+    ConfigurationChange,
+    FieldChange,
+    FileProblem,
+    ImageKey,
+    JudgedImage,
+    ObjectiveResult,
+)
+from bot.report import check_to_json
 from bot.store.history import open_history
 from bot.web import Health, Intake, make_application
 from bot.web.metrics import Metrics
+from bot.web.shapes.checks import ProposedFile
 from tests.web.seeded import seed
+
+KEY = ImageKey("w", "e", "r", "x86_64")
 
 
 async def test_no_question_breaks_the_api_or_its_description(tmp_path) -> None:
@@ -34,3 +47,20 @@ async def test_no_question_breaks_the_api_or_its_description(tmp_path) -> None:
     history.close()
     store.close()
     assert asking.returncode == 0, said.decode()
+
+
+def test_what_a_changed_file_would_do_is_as_it_is_described() -> None:
+    change = ConfigurationChange(
+        ".minimize.yaml",
+        "changed",
+        (FileProblem(1, "dist", "wrong"),),
+        (FieldChange("dist", None, ".x"),),
+        (KEY,),
+        (KEY,),
+        "success",
+        (JudgedImage(KEY, True, (ObjectiveResult("o", "packages", 1, 2, 3, True),)),),
+        ("note",),
+    )
+    result = CheckResult("b", "a", "b", (), "success", configuration=change)
+    told = check_to_json(result)["configuration"]
+    assert ProposedFile.model_validate(told).model_dump(by_alias=True) == told

@@ -148,6 +148,46 @@ class AcceptedGrowth(Checked):
     time: str
 
 
+class WrittenProblem(Checked):
+    """What is wrong in a `.minimize.yaml`, and on which line, from 1."""
+
+    line: int
+    field: str
+    message: str
+
+
+class WrittenField(Checked):
+    """A field of it before and after; null where it is not written."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+
+class JudgedImage(Key):
+    """An image as the changed file would have it judged."""
+
+    changed: bool
+    objectives: list[CheckedObjective]
+
+
+class ProposedFile(Checked):
+    """What a change to `.minimize.yaml` would do once it is merged; the check is not made by it.
+
+    With `problems` nothing else is known. `verdict` is null where no spec changed.
+    """
+
+    path: str
+    action: Literal["added", "changed", "removed"]
+    problems: list[WrittenProblem]
+    fields: list[WrittenField]
+    images_more: list[Key]
+    images_fewer: list[Key]
+    verdict: Verdict | None
+    images: list[JudgedImage]
+    notes: list[str]
+
+
 class Check(Checked):
     """`/api/checks/{id}`: the check's report, and `run`: what it was about.
 
@@ -169,4 +209,5 @@ class Check(Checked):
     images: list[CheckedImage]
     suggestions: list[Suggestion]
     builds: list[Build]
+    configuration: ProposedFile | None = None
     run: CheckAbout
