@@ -198,6 +198,9 @@ async def test_a_green_check_gives_one_comment_with_what_was_built(
         grown = by_arch["x86_64"]["head"]["installed_size"]
         assert grown - by_arch["x86_64"]["base"]["installed_size"] >= 700_000
         assert by_arch["aarch64"]["evidence"] == "transferred"
+        # A question is answered on the packages that were taken, not on the prediction.
+        await w.local.comment(w.pull, "/minimize why tool-libs", user="jonas")
+        await w.until(lambda: any("as they were built" in body for body in w.comments()))
 
 
 @pytest.mark.parametrize("kind", ["github", "gitlab"])
