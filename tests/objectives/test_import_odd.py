@@ -1,0 +1,168 @@
+"""A tree of 500 documents with every odd case: it loads, or says file, line and what to do."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bot.cli import cli
+from bot.distro import Cache, load_configuration
+from bot.model import ImageKey
+from bot.objectives import track
+from bot.store.history import open_history
+from tests.benchmarks.content_resolver_tree import Tree, name, write_packages, write_tree
+
+HEAD = "  name: n\n  description: d\n  maintainer: m\n"
+
+
+def document(kind: str, data: str, *, prefix: str = "feedback-pipeline", version: int = 1) -> str:
+    return f"---\ndocument: {prefix}-{kind}\nversion: {version}\ndata:\n{HEAD}{data}"
+
+
+LABELS = "  labels: [label-0]\n"
+# Beside what the real tree has: everything that the format allows and only few have written.
+ODD = {
+    "label-0": document("label", ""),
+    "other-prefix": document("workload", f"{LABELS}  packages: [{name(3)}]\n",
+                             prefix="content-resolver"),
+    "strict": document("workload", f"{LABELS}  options: [strict, include-docs, no-such]\n"),
+    "odd-arch": document("workload", f"{LABELS}  arch_packages: {{vax: [a], x86_64: null}}\n"),
+    "no-list": document("workload", f"{LABELS}  package_placeholders: {{a: b}}\n"),
+    "nameless-rpm": document(
+        "workload",
+        f"{LABELS}  package_placeholders:\n  - srpm_name: s\n    rpms:\n    - description: d\n",
+    ),
+    "anchors": document(
+        "workload",
+        f"{LABELS}  packages: &these\n  # a comment\n  - {name(3)}\n  # and another\n"
+        f"  - {name(4)}\n  arch_packages:\n    x86_64: *these\n",
+    ),
+    "plain-view": document("view", f"{LABELS}  repository: repo-0\n  buildroot_strategy: none\n"),
+    "legacy": document("buildroot", "  view_id: view-0\n  base_buildroot: {x86_64: [a]}\n"
+                       "  source_packages: {x86_64: {s: {requires: [a]}}}\n"),
+    "odd-repo": document(
+        "repository",
+        '  source:\n    releasever: 10\n    architectures: [x86_64, vax]\n    repos:\n'
+        "      A: {baseurl: 'https://example.org/$releasever/$basearch', limit_arches: []}\n"
+        "    base_buildroot_override: [bash]\n",
+        version=2,
+    ),
+    "said-twice": document("label", "  name: again\n"),
+    "addon-of-nothing": document(
+        "view-addon", f"{LABELS}  repository: repo-0\n  base_view_id: view-x\n"
+    ),
+    "top-keys": document("workload", LABELS) + "remark: nobody reads this\n",
+}  # fmt: skip
+
+# What is wrong, on which line, and what the message says to do about it.
+WRONG = {
+    "unknown-key": (document("workload", f"{LABELS}  packges: [a]\n"), 9, "packages"),
+    "no-labels": (document("workload", "  packages: [a]\n"), 4, "labels"),
+    "no-list-of-packages": (document("workload", f"{LABELS}  packages: a b\n"), 9, "list"),
+    "old-repository": (document("repository", "  source: {}\n"), 3, "version 2"),
+    "no-url": (
+        document("repository", "  source:\n    releasever: '1'\n    architectures: [x86_64]\n"
+                 "    repos:\n      A: {priority: 1}\n", version=2),
+        12,
+        "baseurl",
+    ),
+    "only-odd-arches": (
+        document("repository", "  source:\n    releasever: '1'\n    architectures: [vax]\n"
+                 "    repos:\n      A: {baseurl: 'https://example.org/'}\n", version=2),
+        10,
+        "x86_64",
+    ),
+    "lost-repository": (
+        document("environment", f"{LABELS}  packages: []\n  repositories: [repo-7]\n"),
+        10,
+        "did you mean `repo-",
+    ),
+    "no-packages": (document("environment", f"{LABELS}  repositories: [repo-0]\n"), 4, "packages"),
+    "other-tool": ("document: eln-repo-split\nversion: 1\ndata: {}\n", 1, "feedback-pipeline"),
+    "no-yaml": ("document: [\n", 2, "not YAML"),
+    "tabs": ("document: feedback-pipeline-workload\nversion: 1\ndata:\n\tname: x\n", 4, "not YAML"),
+    "empty": ("", 1, "expected a mapping"),
+    "unwanted-key": (document("unwanted", f"{LABELS}  unwanted: [a]\n"), 9, "unwanted_packages"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    made = write_tree(tmp_path / "tree", packages=60, arches=())
+    for id_, text in ODD.items():
+        (made.config_dir / f"{id_}.yaml").write_text(text)
+    (made.config_dir / "relations.json").write_text(
+        json.dumps({"document_type": "buildroot-binary-relations", "version": 1, "data": {}})
+    )
+    return made
+
+
+def bring(tree: Tree, config: Path, *options: str) -> Result:
+    arguments = ["import", "content-resolver", str(tree.root), "--config", str(config), *options]
+    return CliRunner().invoke(cli, arguments, standalone_mode=False)
+
+
+def test_all_that_the_format_allows_is_taken_over_and_what_is_not_used_is_told(
+    tree: Tree, tmp_path: Path
+) -> None:
+    ran = bring(tree, tmp_path / "config", "--format", "json")
+    assert ran.return_value == 0, ran.output
+    told = json.loads(ran.stdout)
+    assert told["errors"] == []
+    assert len(told["copied"]) == 519 + len(ODD)
+    assert told["images"] > 441 * 4
+    unused = {Path(one["file"]).stem for one in told["unused"]}
+    assert {"strict", "odd-arch", "no-list", "nameless-rpm", "odd-repo", "legacy"} <= unused
+    assert all(one["line"] for one in told["unused"])
+    configuration = load_configuration(tmp_path / "config")
+    anchored = configuration.workloads["anchors"]
+    assert anchored.packages == anchored.arch_packages["x86_64"] == (name(3), name(4))
+    assert "include-docs" in configuration.workloads["strict"].options
+
+
+def test_every_fault_is_said_with_file_line_and_remedy_and_nothing_is_copied(
+    tree: Tree, tmp_path: Path
+) -> None:
+    for id_, (text, _, _) in WRONG.items():
+        (tree.config_dir / f"{id_}.yaml").write_text(text)
+    ran = bring(tree, tmp_path / "config", "--format", "json")
+    assert ran.return_value == 2
+    assert not (tmp_path / "config").exists()
+    errors = json.loads(ran.stdout)["errors"]
+    assert {Path(error["file"]).stem for error in errors} == WRONG.keys()
+    for id_, (_, line, remedy) in WRONG.items():
+        about = [error for error in errors if Path(error["file"]).stem == id_]
+        said = [f"{error['line']}: {error['field']} {error['message']}" for error in about]
+        assert any(
+            error["line"] == line and remedy in f"{error['field']} {error['message']}"
+            for error in about
+        ), (id_, said)
+    ran = bring(tree, tmp_path / "config")
+    assert all(f"{id_}.yaml:{line}" in ran.output for id_, (_, line, _) in WRONG.items())
+    # The others were not at fault.
+    for id_ in WRONG:
+        (tree.config_dir / f"{id_}.yaml").unlink()
+    assert bring(tree, tmp_path / "config").return_value == 0
+
+
+def test_every_workload_of_a_tree_that_was_taken_over_is_tracked(
+    tree: Tree, tmp_path: Path
+) -> None:
+    (tree.config_dir / "odd-repo.yaml").unlink()
+    assert bring(tree, tmp_path / "config").return_value == 0
+    write_packages(tree.repositories / "x86_64", "x86_64", 60)
+    for path in (tmp_path / "config").glob("repo-*.yaml"):
+        path.write_text(path.read_text().replace("[aarch64, ppc64le, s390x, x86_64]", "[x86_64]"))
+    configuration = load_configuration(tmp_path / "config")
+    history = open_history(tmp_path / "data")
+    try:
+        tracked = track(configuration, history, Cache(tmp_path / "cache"), processes=1)
+    finally:
+        history.close()
+        history.store.close()
+    assert tracked.failed == ()
+    status = {image.key.workload: image.after.facts.status for image in tracked.images}
+    assert len(status) == 441 + 7
+    assert set(status.values()) == {"ok"}
+    assert ImageKey("anchors", "env-0", "repo-0", "x86_64") in {i.key for i in tracked.images}
