@@ -64,7 +64,7 @@ def track(
     """
     keys = image_keys(configuration)
     with _alone(history):
-        tracker = _Tracker(history, len(keys), progress or _silent)
+        tracker = _Tracker(history, keys, progress or _silent)
         known = Known(history.inputs(), history.closure_digests())
         with closing(Stepping(history.store.path, tuple(tracker.changes.values()))) as stepping:
             for found in evaluate(
@@ -82,12 +82,19 @@ def track(
 
 
 class _Tracker:
-    def __init__(self, history: History, total: int, progress: Callable[[int, int], None]) -> None:
+    def __init__(
+        self, history: History, keys: Sequence[ImageKey], progress: Callable[[int, int], None]
+    ) -> None:
         self._history = history
         self._progress = progress
-        self._total = total
+        self._total = len(keys)
         self._done = self._solved = 0
         self._before = history.latest_evaluations()
+        # An image that comes back is compared with what it was when it went.
+        for image in history.images(gone=True):
+            last = history.evaluation(image.key) if image.gone else None
+            if last is not None:
+                self._before[image.key] = last
         since = datetime.now(UTC) - timedelta(days=REMEMBERED_DAYS)
         changes = history.waiting_changes(since.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
         self.changes = {change.id: change for change in changes}

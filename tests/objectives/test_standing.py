@@ -1,0 +1,143 @@
+"""Trends, what is at risk, and by when."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.objectives import Standing, standings, trend
+from bot.store.history import History
+from tests.objectives.worlds import Thing, World
+
+DAY, WEEK = 86400.0, 7 * 86400.0
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+pieces = st.lists(
+    st.tuples(st.floats(0.5, 20), st.none() | st.integers(0, 10**9)), min_size=1, max_size=8
+)
+
+
+def curve(spans, start: float = 0.0):
+    found, end = [], start
+    for days, value in spans:
+        end += days * DAY
+        found.append((end, value))
+    return found
+
+
+@given(pieces)
+def test_a_trend_is_the_least_squares_line_through_every_moment(spans) -> None:
+    slope = trend(0.0, curve(spans))
+    known = [(days, value) for days, value in spans if value is not None]
+    if sum(days for days, _ in known) < 1:
+        assert slope is None
+        return
+    # A line through very many moments, by the textbook's sums.
+    points, start = [], 0.0
+    for days, value in spans:
+        steps = max(int(days * 40), 20)
+        if value is not None:
+            weight = days / steps
+            points += [(start + (n + 0.5) * weight, value, weight) for n in range(steps)]
+        start += days
+    total = sum(w for _, _, w in points)
+    middle = sum(x * w for x, _, w in points) / total
+    mean = sum(y * w for _, y, w in points) / total
+    above = sum((x - middle) * (y - mean) * w for x, y, w in points)
+    below = sum((x - middle) ** 2 * w for x, _, w in points)
+    largest = max(value for _, value in known)
+    assert slope == pytest.approx(above / below * 7, rel=0.02, abs=0.02 * largest + 1e-6)
+
+
+@given(pieces, st.integers(-(10**6), 10**6), st.floats(0, 10**9))
+def test_a_trend_does_not_hang_on_where_it_begins(spans, more, later) -> None:
+    slope = trend(0.0, curve(spans))
+    moved = [(at, None if value is None else value + more) for at, value in curve(spans, later)]
+    other = trend(later, moved)
+    if slope is None:
+        assert other is None
+    else:
+        assert other == pytest.approx(slope, rel=1e-3, abs=1.0)
+
+
+def test_a_step_in_the_middle_rises_by_one_and_a_half_of_it() -> None:
+    assert trend(0.0, curve([(14, 10), (14, 50)])) == pytest.approx(1.5 * 40 / 4)
+    assert trend(0.0, curve([(28, 10)])) == 0.0
+    assert trend(0.0, curve([(0.5, 10)])) is None
+    assert trend(0.0, curve([(20, None)])) is None
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path)
+    made.workload("app", "lib")
+    return made
+
+
+def grown(world: World, history: History, sizes: list[int]) -> None:
+    """A run each week until a week ago, with these sizes."""
+    for number, size in enumerate(sizes):
+        world.publish(Thing("lib", number + 1, size))
+        run = world.track(history).run
+        at = NOW - timedelta(weeks=len(sizes) - number)
+        with history.store.writing() as db:
+            db.execute("update runs set started = ? where id = ?",
+                       [at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), run])  # fmt: skip
+
+
+def standing(history: History) -> Standing:
+    (found,) = standings(history, NOW)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("sizes", "text", "outlook"),
+    [
+        ([100, 110, 120, 130], "limits: {installed_size: 150}", "at risk"),
+        ([100, 110, 120, 130], "limits: {installed_size: 1000}", "met"),
+        ([100, 110, 120, 160], "limits: {installed_size: 150}", "broken"),
+        ([130, 120, 110, 100], "limits: {installed_size: 150}", "met"),
+        ([100, 100, 100, 100], "limits: {installed_size: 100}", "met"),
+        # The target's day is in four weeks: the trend comes to about 60, or stays where it is.
+        ([130, 120, 110, 100], "target: {installed_size: 70, by: 2026-11-29}", "met"),
+        ([130, 120, 110, 100], "target: {installed_size: 30, by: 2026-11-29}", "at risk"),
+        ([100, 100, 100, 100], "target: {installed_size: 90, by: 2026-11-29}", "at risk"),
+    ],
+)
+def test_the_trend_tells_what_is_at_risk(world: World, sizes, text, outlook) -> None:
+    world.objective("small", "app", text)
+    with world.history() as history:
+        grown(world, history, sizes)
+        found = standing(history)
+        assert found.outlook == outlook
+        assert found.state.value == sizes[-1]
+        step = sizes[1] - sizes[0]
+        if len({b - a for a, b in itertools.pairwise(sizes)}) == 1:
+            # Steps, not a ramp: the line through them is less steep at their ends.
+            assert found.trend_per_week == pytest.approx(step, rel=0.1)
+
+
+def test_the_day_on_which_the_trend_passes_the_limit_is_told(world: World) -> None:
+    world.objective("small", "app", "limits: {installed_size: 150}")
+    with world.history() as history:
+        grown(world, history, [100, 110, 120, 130])
+        found = standing(history)
+        assert found.trend_per_week is not None
+        weeks = 20 / found.trend_per_week
+        expected = (NOW + timedelta(weeks=weeks)).date()
+        assert found.crosses is not None
+        assert abs((datetime.fromisoformat(found.crosses).date() - expected).days) <= 1
+
+
+def test_an_image_that_cannot_be_solved_has_no_value_and_no_verdict(world: World) -> None:
+    world.objective("small", "app", "limits: {installed_size: 150}, unwanted: {perl: no}")
+    with world.history() as history:
+        grown(world, history, [100, 110])
+        world.publish(Thing("other"))
+        world.track(history)
+        found = standings(history, NOW)
+        assert {s.outlook for s in found} == {"unknown"}
+        assert all(s.state.value is None and s.state.met is None for s in found)

@@ -1,0 +1,182 @@
+"""Images that break and mend, go and come back: each move is one step, laid to who made it."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.objectives import TrackedImage, track_to_json
+from bot.store.history import History
+from tests.objectives.worlds import Thing, World
+
+LIB, GROWN = Thing("lib"), Thing("lib", 2, 25, ("extra",))
+EXTRA = Thing("extra", 1, 100)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+@pytest.fixture
+def history(world: World):
+    with world.history() as opened:
+        yield opened
+
+
+def moved(world: World, history: History) -> TrackedImage:
+    (image,) = world.track(history).images
+    return image
+
+
+def told(image: TrackedImage) -> dict[str, tuple[str, str, int]]:
+    return {c.package: (c.change, c.kind, c.known_delta) for c in image.causes}
+
+
+def test_an_image_that_breaks_and_mends_moves_twice(world: World, history: History) -> None:
+    key = world.workload("app", "lib")
+    world.publish(LIB)
+    assert moved(world, history).causes == ()
+    world.publish(GROWN)  # nothing provides extra
+    broken = moved(world, history)
+    assert broken.after.facts.status == "unsolvable"
+    assert "extra" in broken.after.facts.problems[0]
+    assert told(broken) == {"app": ("unsolvable", "distribution", 0)}
+    # Nothing new: no step.
+    world.publish(GROWN, Thing("unrelated"))
+    assert moved(world, history).causes == ()
+    # What it holds now is compared with what it last held.
+    world.publish(GROWN, EXTRA)
+    mended = moved(world, history)
+    assert told(mended) == {
+        "lib": ("changed", "distribution", 15),
+        "extra": ("came", "distribution", 100),
+        "app": ("solvable", "distribution", 0),
+    }
+    last, first = history.steps(key)
+    assert (first.before.status, first.after.status) == ("ok", "unsolvable")
+    assert (last.before.status, last.after.status) == ("unsolvable", "ok")
+    assert last.known_delta == sum(c.known_delta for c in last.causes) == 115
+    assert first.packages_delta is None
+
+
+def test_a_request_that_nothing_provides_is_named_and_laid_to_who_asked(
+    world: World, history: History
+) -> None:
+    world.workload("app", "lib")
+    world.publish(LIB, EXTRA)
+    moved(world, history)
+    world.workload("app", "lib", "nowhere")
+    assert told(moved(world, history)) == {"nowhere": ("unsolvable", "configuration", 0)}
+    # The same again with other repositories, then with the packages gone from them.
+    world.workload("app", "lib", "elsewhere")
+    world.publish(LIB, EXTRA, Thing("new"))
+    assert told(moved(world, history)) == {}
+    world.workload("app", "lib")
+    assert told(moved(world, history))["app"] == ("solvable", "configuration", 0)
+    world.publish(EXTRA)
+    assert told(moved(world, history)) == {"lib": ("unsolvable", "distribution", 0)}
+
+
+def test_a_newly_asked_package_that_is_nowhere_is_the_documents_doing_on_a_new_day(
+    world: World, history: History
+) -> None:
+    world.workload("app", "lib")
+    world.publish(LIB)
+    moved(world, history)
+    world.workload("app", "lib", "nowhere")
+    world.publish(LIB, EXTRA)
+    assert told(moved(world, history)) == {"nowhere": ("unsolvable", "configuration", 0)}
+
+
+def test_an_image_that_was_never_solved_begins_when_it_can_be(
+    world: World, history: History
+) -> None:
+    key = world.workload("app", "lib")
+    world.publish(EXTRA)
+    assert moved(world, history).after.facts.status == "unsolvable"
+    world.publish(EXTRA, LIB)
+    begun = moved(world, history)
+    assert told(begun) == {"app": ("solvable", "distribution", 0)}
+    assert [m.nevra.name for m in history.contents(key).members] == ["lib"]
+
+
+def test_an_image_that_comes_back_is_compared_with_what_it_was(
+    world: World, history: History
+) -> None:
+    key = world.workload("app", "lib")
+    world.workload("other", "lib")
+    world.publish(LIB)
+    world.track(history)
+    world.forget("app")
+    assert [i.key.workload for i in world.track(history).images] == ["other"]
+    assert [i.key.workload for i in history.images()] == ["other"]
+    assert {i.key: i.gone for i in history.images(gone=True)}[key]
+    assert key not in history.latest_evaluations()
+    assert [u.key.workload for u in history.usage("lib")] == ["other"]
+    # While it was gone, the distribution moved on.
+    world.publish(GROWN, EXTRA)
+    world.track(history)
+    world.workload("app", "lib")
+    back = {i.key: i for i in world.track(history).images}[key]
+    assert back.before is not None and back.before.facts.installed_size == 10
+    assert told(back) == {
+        "lib": ("changed", "distribution", 15),
+        "extra": ("came", "distribution", 100),
+    }
+    assert not {i.key: i.gone for i in history.images(gone=True)}[key]
+    assert {u.key.workload for u in history.usage("lib")} == {"app", "other"}
+    (step,) = history.steps(key)
+    assert step.known_delta == 115
+    # And back as it was is no step at all.
+    world.forget("app")
+    world.track(history)
+    world.workload("app", "lib")
+    assert {i.key: i for i in world.track(history).images}[key].causes == ()
+
+
+def test_a_document_that_asks_for_more_is_the_cause_with_the_way_to_it(
+    world: World, history: History
+) -> None:
+    world.workload("app", "lib")
+    world.publish(LIB, Thing("tool", 1, 7, ("part",)), Thing("part", 1, 3))
+    moved(world, history)
+    world.workload("app", "lib", "tool")
+    image = moved(world, history)
+    assert told(image) == {
+        "tool": ("came", "configuration", 7),
+        "part": ("came", "configuration", 3),
+    }
+    (chain,) = (c.chain for c in image.causes if c.package == "part")
+    assert [(edge["from"], edge["to"]) for edge in chain or ()] == [
+        ("tool-0:1-1.noarch", "part-0:1-1.noarch")
+    ]
+
+
+def test_weak_dependencies_switched_on_are_the_documents_doing(
+    world: World, history: History
+) -> None:
+    world.workload("app", "lib")
+    world.publish(Thing("lib", recommends=("extra",)), EXTRA)
+    moved(world, history)
+    world.workload("app", "lib", weak=True)
+    image = moved(world, history)
+    assert told(image) == {"extra": ("came", "configuration", 100)}
+    world.workload("app", "lib")
+    assert told(moved(world, history)) == {"extra": ("went", "configuration", -100)}
+
+
+def test_what_went_is_told_with_the_way_on_which_it_was_there(
+    world: World, history: History
+) -> None:
+    key = world.workload("app", "lib")
+    world.publish(Thing("lib", 1, 10, ("mid",)), Thing("mid", 1, 5, ("extra",)), EXTRA)
+    moved(world, history)
+    world.publish(Thing("lib", 1, 10, ("mid",)), Thing("mid", 2, 5), EXTRA)
+    image = moved(world, history)
+    (gone,) = (c for c in image.causes if c.package == "extra")
+    assert (gone.change, gone.known_delta, gone.mover) == ("went", -100, "mid-0:2-1.noarch")
+    assert [edge["to"] for edge in gone.chain or ()] == ["mid-0:1-1.noarch", "extra-0:1-1.noarch"]
+    (step,) = history.steps(key)
+    assert {c.package: c.chain for c in step.causes}["extra"] == gone.chain
+    told_json = track_to_json(world.track(history))
+    assert told_json["images"][0]["steps"] == []
