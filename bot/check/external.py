@@ -67,10 +67,12 @@ def plan_external(
     """
     places: list[ExternalPlace] = []
     documents = [target.document.id for target in prediction.targets]
-    if len(documents) > 1 and "" in settings.chroots:
+    if len(documents) > 1 and (not settings.chroots or "" in settings.chroots):
+        # What was built for one distribution is no answer for another.
         raise UsageError(
-            f"`chroots` does not say of which repository document it is: {', '.join(documents)}.",
-            "Write the chroots below the document's id, or name one `repository`.",
+            "The build elsewhere does not say for which repository document it is:"
+            f" {', '.join(documents)}.",
+            "Write `chroots` below the document's id, or name one document as `repository`.",
         )
     for target in prediction.targets:
         for arch in target.sides:

@@ -231,6 +231,21 @@ def test_chroots_that_fit_no_architecture_are_told(elsewhere: Elsewhere) -> None
         elsewhere.plan(prediction)
 
 
+def test_of_several_repository_documents_it_is_said_which(elsewhere: Elsewhere) -> None:
+    text = (elsewhere.bench.config / "repo.yaml").read_text()
+    elsewhere.bench.document("zweite", text)
+    url = HERE + "{sha}/{chroot}/"
+    flat = ExternalBuild("x", url, 60.0, chroots={"": {"x86_64": "f-x86_64"}})
+    none = ExternalBuild("x", HERE + "{sha}/", 60.0)
+    named = ExternalBuild("x", url, 60.0, chroots={"zweite": {"x86_64": "z-x86_64"}})
+    with elsewhere.change() as (_, prediction):
+        for settings in (flat, none):
+            with pytest.raises(UsageError, match="for which repository document it is: repo, zwei"):
+                plan_external(prediction, settings, NAMES, [HERE])
+        (place,) = plan_external(prediction, named, NAMES, [HERE]).places
+    assert (place.document, place.url) == ("zweite", f"{HERE}{'c' * 40}/z-x86_64/")
+
+
 def minimize(bench: Bench, *arguments: str) -> tuple[int, str, str]:
     """The command, run on the bench's repository; exit code, standard output and error."""
     done = subprocess.run(
