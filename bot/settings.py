@@ -321,9 +321,16 @@ class Settings(_Strict):
                 raise ValueError(f"repositories: no forge is called {rule.forge!r}")
         return self
 
-    def documents_for(self, forge: str, repository: str, branch: str) -> tuple[str, ...]:
-        """Ids of the `repository` documents by the first rule that fits; empty if none does."""
+    def documents_for(
+        self, forge: str, repository: str, branch: str, *, default: str = ""
+    ) -> tuple[str, ...]:
+        """Ids of the `repository` documents by the first rule that fits; empty if none does.
+
+        Where the repository's `default` branch is given, `*` as a rule's branch means that one.
+        """
         for rule in self.repositories:
+            if default and rule.branch == "*" and branch != default:
+                continue
             if (
                 rule.forge in (None, forge)
                 and fnmatchcase(repository, rule.match)

@@ -133,9 +133,12 @@ def objectives(form: str, places: Places) -> int:
     """Each objective: value, limit, target, trend."""
     from bot.distro import Cache
     from bot.objectives import objectives_now, objectives_to_json
+    from bot.objectives.repositories import own_objectives, with_own
 
     configuration = places.configuration()
     with _history(places) as history:
+        own = own_objectives(history.repository_files(), configuration)
+        configuration = with_own(configuration, own)
         now = objectives_now(configuration, history, Cache(places.cache))
     names = {o.id: o.name for o in configuration.objectives.values()}
     value = objectives_to_json(now.standings, names)

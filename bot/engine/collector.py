@@ -90,6 +90,9 @@ class Collector:
             return
         if not record.narrowed:
             await self._keep_comment(record, told)
+        if told.get("file"):
+            content = told["file"]["content"]
+            await asyncio.to_thread(self._landed.keep_checked_file, record, content)
         if await self._write(record, running, changes):
             self._seen[record.id] = changes
             await self._after(record, running)

@@ -18,6 +18,7 @@ from bot.engine.engine import Engine
 from bot.engine.forge_events import answer_merge_group, rerun_of, wake_waiting
 from bot.engine.job import run_id
 from bot.engine.landed import Landed
+from bot.engine.pushes import Pushes
 from bot.engine.runs import Runs
 from bot.errors import MinimizeError
 from bot.forge import (
@@ -64,6 +65,7 @@ class Dispatcher:
         self._runs = Runs(store, engine, settings)
         self._conversation = Conversation(store, engine, self._runs, settings)
         self._landed = landed
+        self._pushes = Pushes(settings, landed)
         self._lag = lag
         self._woken = asyncio.Event()
         self._locks: defaultdict[PullRequestKey, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -179,7 +181,7 @@ class Dispatcher:
             await answer_merge_group(forge, event)
             return True, f"The merge queue's commit {event.head_sha[:12]} has its status."
         if isinstance(event, PushEvent):
-            return False, f"{event.branch} moved to {event.after[:12]}: no check depends on it."
+            return await self._pushes.take(forge, event, delivery.received)
         assert isinstance(event, CommentEvent)
         async with self._locks[event.key]:
             return await self._conversation.hear(forge, event, delivery)

@@ -25,7 +25,8 @@ class CheckJob:
     that the settings name for it, empty if they name none. `allowed` is who allowed to build this
     commit, "" for nobody; `acceptance` who accepted its going over a limit. `workloads` and
     `arches` narrow the check; it then answers in a comment of its own, found by the hidden marker
-    `answers`, and is no answer for the commit.
+    `answers`, and is no answer for the commit. `tracked`: repositories are built from the base
+    branch, so its objectives are kept.
     """
 
     id: str
@@ -43,6 +44,7 @@ class CheckJob:
     workloads: tuple[str, ...] = ()
     arches: tuple[str, ...] = ()
     answers: str = ""
+    tracked: bool = False
 
     @property
     def narrowed(self) -> bool:

@@ -17,8 +17,8 @@ from bot.model import ImageKey, ImageResult
 from bot.objectives.repositories import objective_id
 from bot.report import check_from_json
 from bot.settings import Settings
-from bot.store import CheckRecord, Commands, Decision, Store
-from bot.store.history import Acceptance, History, MergedChange, MergedEffect
+from bot.store import CheckRecord, Commands, Decision, Store, now
+from bot.store.history import Acceptance, History, KeptFile, MergedChange, MergedEffect
 
 _SPEC = ".spec"
 # Images that a check makes up where no workload holds the package; nobody tracks them.
@@ -40,8 +40,14 @@ class Landed:
     def merged(self, pull: PullRequest, files: Iterable[ForgeFile]) -> bool:
         """Keeps a merged pull request; False if it changed no package.
 
-        `files` are what it changed, for one that was never checked.
+        `files` are what it changed, for one that was never checked. What was merged into a branch
+        that no repository is built from is not kept.
         """
+        key = pull.key
+        if not built_from(
+            self._settings, key.forge, key.repository, pull.base_ref, pull.default_branch
+        ):
+            return False
         with self._lock:
             check = self._newest_check(pull)
             found = self._change(pull, check, tuple(files))
@@ -49,6 +55,31 @@ class Landed:
                 return False
             self._keep(found, check)
             return True
+
+    def pushed(self, change: MergedChange) -> None:
+        """Keeps a commit that came without a pull request."""
+        with self._lock:
+            self._history.recorder.record_merged(change)
+
+    def keep_file(self, file: KeptFile) -> None:
+        """Keeps what a branch's `.minimize.yaml` says now."""
+        self._history.recorder.record_file(file)
+
+    def keep_checked_file(self, record: CheckRecord, content: str | None) -> None:
+        """The same, as a check found it at the tip of its base branch."""
+        documents = self._settings.documents_for(record.forge, record.repository, record.base_ref)
+        self.keep_file(
+            KeptFile(
+                record.forge,
+                record.repository,
+                record.base_ref,
+                record.base_sha,
+                record.private,
+                documents,
+                content,
+                now(),
+            )
+        )
 
     def ended(self, record: CheckRecord) -> None:
         """Keeps what a check found, if its pull request was merged with that head meanwhile."""
@@ -107,6 +138,17 @@ class Landed:
             private=pull.private,
         )
         return bare if check is None else _measured(bare, check)
+
+
+def built_from(settings: Settings, forge: str, repository: str, branch: str, default: str) -> bool:
+    """Whether a repository document stands for a branch.
+
+    Where the settings have no rules, every document stands for every repository's `default`
+    branch; where that is not known (""), for every branch.
+    """
+    if not settings.repositories:
+        return default in ("", branch)
+    return bool(settings.documents_for(forge, repository, branch, default=default))
 
 
 def sources_of(paths: Iterable[str]) -> tuple[str, ...]:

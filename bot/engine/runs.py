@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bot.engine.engine import Engine
 from bot.engine.job import CheckJob, run_id
+from bot.engine.landed import built_from
 from bot.errors import MinimizeError
 from bot.forge import PullRequest, PullRequestKey
 from bot.model import Acceptance
@@ -73,6 +74,10 @@ class Runs:
             workloads=part.workloads if part else (),
             arches=part.arches if part else (),
             answers=part.answers if part else "",
+            tracked=part is None
+            and built_from(
+                self._settings, key.forge, key.repository, pull.base_ref, pull.default_branch
+            ),
         )
         # The record first: an engine's run without one would never be seen to end.
         await asyncio.to_thread(self._store.add_check, _record(job, pull, origin, received))

@@ -18,6 +18,7 @@ from bot.engine.annotations import annotations_of
 from bot.engine.job import Checker, CheckJob
 from bot.engine.links import CheckLinks, LinkKeys
 from bot.engine.outcome import Values, in_thread
+from bot.engine.pushes import FILE_NAME
 from bot.forge import Forge, ForgeRefusedError, StatusReport
 from bot.git import GitMirror, open_mirror
 from bot.model import REPOSITORY_FILE, CheckResult
@@ -104,6 +105,10 @@ class CheckSteps:
             fetch()
             found = self._checker.predict(job, git)
             values = {"worth_building": found.worth_building, "why_not": found.why_not}
+            if job.tracked:
+                content = git.read(job.base_sha, FILE_NAME)
+                text = None if content is None else content.decode("utf-8", "replace")
+                values["file"] = {"content": text}
             external = None if found.external is None else dict(found.external)
             return {**_told(job, found.result), **values, "external": external}
 

@@ -177,6 +177,7 @@ class _Run:
             summary=found["title"],
             result=found["result"],
             predicted=predicted.values["time"],
+            **{name: found[name] for name in ("file",) if name in found},
         )
         published = await self._publish(found["result"])
         if published.values.get("stale"):

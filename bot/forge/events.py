@@ -54,13 +54,19 @@ class MergeGroupEvent:
 
 @dataclass(frozen=True, slots=True)
 class PushEvent:
-    """A branch moved. `before` and `after` are commit ids, of zeros where there is none."""
+    """A branch moved. `before` and `after` are commit ids, of zeros where there is none.
+
+    `commits_url` is where the repository's commits have their pages, each below it by its id.
+    """
 
     forge: str
     repository: str
     branch: str
     before: str
     after: str
+    default_branch: str = ""
+    private: bool = False
+    commits_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from bot.forge.events import Event
 from bot.forge.github_app import AppAuth, Auth, TokenAuth
 from bot.forge.github_checks import checks_of_commit
 from bot.forge.github_client import GitHubClient, Sessions, errors_as_ours
+from bot.forge.github_commits import GitHubCommits
 from bot.forge.github_events import accept, installation_of, parse_event
 from bot.forge.github_issues import GitHubIssues
 from bot.forge.values import (
@@ -77,6 +78,7 @@ class GitHub:
         self._sessions = Sessions()
         # Repositories where check runs were refused; statuses are used there from then on.
         self._without_checks: set[str] = set()
+        self.commits = GitHubCommits(self._client, settings.clone_url)
         self.issues = GitHubIssues(self._client, lambda: auth.login(self._plain_client()))
 
     @classmethod
@@ -129,6 +131,7 @@ class GitHub:
                 head_sha=str(pull["head"]["sha"]),
                 head_repository=head_repository,
                 url=str(pull.get("html_url") or ""),
+                default_branch=str((pull["base"].get("repo") or {}).get("default_branch") or ""),
                 merged=str(pull.get("merged_at") or ""),
                 # Of one that is open it is the commit of a merge that was only tried.
                 merge_sha=str((pull.get("merged_at") and pull.get("merge_commit_sha")) or ""),

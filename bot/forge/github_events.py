@@ -216,9 +216,18 @@ def _push(forge: str, data: Mapping[str, Any]) -> Event:
     ref = str(data["ref"])
     if not ref.startswith(_BRANCH):
         return IgnoredEvent(f"{ref} is no branch.")
-    repository = str(data["repository"]["full_name"])
-    branch = ref.removeprefix(_BRANCH)
-    return PushEvent(forge, repository, branch, str(data["before"]), str(data["after"]))
+    repository = data["repository"]
+    page = str(repository.get("html_url") or "")
+    return PushEvent(
+        forge,
+        str(repository["full_name"]),
+        ref.removeprefix(_BRANCH),
+        str(data["before"]),
+        str(data["after"]),
+        default_branch=str(repository.get("default_branch") or ""),
+        private=bool(repository.get("private")),
+        commits_url=f"{page}/commit" if page else "",
+    )
 
 
 def _installation(forge: str, data: Mapping[str, Any]) -> Event:

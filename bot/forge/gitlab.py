@@ -20,6 +20,7 @@ from bot.errors import UsageError
 from bot.forge.events import Event
 from bot.forge.gitlab_checks import checks_of_commit
 from bot.forge.gitlab_client import GitLabClient
+from bot.forge.gitlab_commits import GitLabCommits
 from bot.forge.gitlab_events import (
     HookSecrets,
     accept,
@@ -100,6 +101,7 @@ class GitLab:
         # A project keeps its id when it is renamed or moved; the newest ones are remembered.
         self._ids: OrderedDict[str, int] = OrderedDict()
         self._bots: OrderedDict[int, bool] = OrderedDict()
+        self.commits = GitLabCommits(self._ask, self._id_of, settings.clone_url, token)
         self.issues = GitLabIssues(self._ask, self._id_of, self._own_login)
         # Statuses that a fork's commit could not take, for the comment that is still to come.
         self._untaken: OrderedDict[PullRequestKey, tuple[str, StatusReport]] = OrderedDict()

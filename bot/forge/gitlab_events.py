@@ -32,6 +32,8 @@ SIGNING_PREFIX = "whsec_"
 _TOLERANCE = 300.0  # seconds between a signed delivery's time and ours
 _LONGEST_NAME = 200
 _BRANCH = "refs/heads/"
+# https://docs.gitlab.com/api/projects/#project-visibility-level
+_PUBLIC_LEVEL = 20
 # Tokens of projects and groups act as users of these names.
 _BOT_NAME = re.compile(r"^(project|group)_\d+_bot([_-].+)?$|^service_account_|^(ghost|alert-bot)$")
 # What the header says, and what the body then must say of itself.
@@ -284,9 +286,18 @@ def _push(forge: str, data: Mapping[str, Any]) -> Event:
     ref = str(data["ref"])
     if not ref.startswith(_BRANCH):
         return IgnoredEvent(f"{ref} is no branch.")
-    repository = str(data["project"]["path_with_namespace"])
-    branch = ref.removeprefix(_BRANCH)
-    return PushEvent(forge, repository, branch, str(data["before"]), str(data["after"]))
+    project = data["project"]
+    page = str(project.get("web_url") or "")
+    return PushEvent(
+        forge,
+        str(project["path_with_namespace"]),
+        ref.removeprefix(_BRANCH),
+        str(data["before"]),
+        str(data["after"]),
+        default_branch=str(project.get("default_branch") or ""),
+        private=project.get("visibility_level") != _PUBLIC_LEVEL,
+        commits_url=f"{page}/-/commit" if page else "",
+    )
 
 
 def _pipeline(forge: str, data: Mapping[str, Any]) -> Event:

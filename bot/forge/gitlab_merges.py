@@ -37,6 +37,7 @@ def pull_request_of(
         head_sha=str(merge.sha),
         head_repository=_path_of(client, merge.source_project_id, project, key),
         url=str(merge.web_url or ""),
+        default_branch=str(getattr(project, "default_branch", None) or ""),
         merged=_merged(merge),
         merge_sha=_merge_commit(merge),
     )

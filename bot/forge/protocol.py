@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from bot.forge.commits import Commits
 from bot.forge.events import Event
 from bot.forge.issues import Issues
 from bot.forge.values import (
@@ -31,6 +32,11 @@ class Forge(Protocol):
     @property
     def name(self) -> str:
         """What the settings call it."""
+        ...
+
+    @property
+    def commits(self) -> Commits:
+        """Branches and commits that no pull request is asked for."""
         ...
 
     @property

@@ -61,7 +61,7 @@ class PullRequest:
     """A pull request as the forge has it now. Commit ids are full; `base_sha` is the branch tip.
 
     `merged` is when it was merged, RFC 3339 in UTC, and `merge_sha` the commit that it became on
-    the base branch; both empty if it was not.
+    the base branch; both empty if it was not. `default_branch` is the base repository's.
     """
 
     key: PullRequestKey
@@ -78,6 +78,7 @@ class PullRequest:
     url: str
     merged: str = ""
     merge_sha: str = ""
+    default_branch: str = ""
 
 
 @dataclass(frozen=True, slots=True)

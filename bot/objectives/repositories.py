@@ -67,19 +67,39 @@ def own_objectives(files: Iterable[KeptFile], configuration: Configuration) -> O
     return OwnObjectives(tuple(found), tuple(problems))
 
 
+def with_own(configuration: Configuration, own: OwnObjectives) -> Configuration:
+    """The configuration with the repositories' objectives beside the documents'."""
+    more = {f"{one.document.id} {one.document.repository}": one.document for one in own.found}
+    return replace(configuration, objectives={**configuration.objectives, **more})
+
+
+def own_headings(own: OwnObjectives) -> dict[str, dict[str, str]]:
+    """What history keeps of each beyond a document's heading: where it stands, if private."""
+    return {
+        one.document.id: {
+            "place": f"{one.place.forge}:{one.place.repository}",
+            "private": "yes" if one.private else "",
+        }
+        for one in own.found
+    }
+
+
 def _of(file: KeptFile, configuration: Configuration) -> list[OwnObjective]:
     from bot.check.repository_file import read_repository_file
 
     parsed = read_repository_file((file.content or "").encode())
+    # As for a check: no rule and no choice of its own means every document.
     ids = parsed.repositories_of(file.branch) or file.documents
     ids = ids or tuple(configuration.repositories)
     place = Place(file.forge, file.repository)
     found = []
     for objective in parsed.objectives:
+        own = f"{file.forge}:{file.repository}"
         named = replace(
             objective,
             id=objective_id(objective.id, file.forge, file.repository, file.branch, objective.name),
-            maintainer=objective.maintainer or f"{file.forge}:{file.repository}",
+            name=f"{objective.name} ({own}, {file.branch})",
+            maintainer=objective.maintainer or own,
         )
         for repository in ids:
             if objective.repository in (None, repository):

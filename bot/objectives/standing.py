@@ -104,8 +104,11 @@ def _unwanted(
     return found
 
 
-def headings(objectives: Iterable[ObjectiveDocument]) -> dict[str, dict[str, str]]:
-    """The objectives as history keeps them."""
+def headings(
+    objectives: Iterable[ObjectiveDocument],
+    more: Mapping[str, Mapping[str, str]] | None = None,
+) -> dict[str, dict[str, str]]:
+    """The objectives as history keeps them; `more` is further fields of some, by id."""
     return {
         o.id: {
             "name": o.name,
@@ -113,6 +116,7 @@ def headings(objectives: Iterable[ObjectiveDocument]) -> dict[str, dict[str, str
             "maintainer": o.maintainer,
             "workload": o.workload,
             "document": json.dumps(asdict(o), default=str),
+            **(more or {}).get(o.id, {}),
         }
         for o in objectives
     }

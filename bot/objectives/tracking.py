@@ -11,6 +11,12 @@ from bot.distro import Cache, Configuration, image_keys
 from bot.errors import SurroundingsError
 from bot.model import ImageKey
 from bot.objectives.evaluation import Failed, Known, Measures, evaluate
+from bot.objectives.repositories import (
+    OwnObjectives,
+    own_headings,
+    own_objectives,
+    with_own,
+)
 from bot.objectives.solving import Noted, Unchanged
 from bot.objectives.standing import Standing, headings, judged, states
 from bot.objectives.stepping import Stepped, Stepping
@@ -64,6 +70,8 @@ def track(
     """
     keys = image_keys(configuration)
     with _alone(history):
+        own = own_objectives(history.repository_files(), configuration)
+        configuration = with_own(configuration, own)
         tracker = _Tracker(history, keys, progress or _silent)
         known = Known(history.inputs(), history.closure_digests())
         with closing(Stepping(history.store.path, tuple(tracker.changes.values()))) as stepping:
@@ -78,7 +86,7 @@ def track(
                 offline=offline,
             ):
                 tracker.take(found)
-        return tracker.finish(configuration, keys)
+        return tracker.finish(configuration, keys, own)
 
 
 class _Tracker:
@@ -133,7 +141,9 @@ class _Tracker:
             self._history.recorder.record_landed(self._run, landed)
         self._progress(self._done, self._total)
 
-    def finish(self, configuration: Configuration, keys: Sequence[ImageKey]) -> Tracked:
+    def finish(
+        self, configuration: Configuration, keys: Sequence[ImageKey], own: OwnObjectives
+    ) -> Tracked:
         """Keeps the objectives, ends the run, and says what it came to."""
         recorder = self._history.recorder
         recorder.mark_gone(self._run, keys)
@@ -142,7 +152,9 @@ class _Tracker:
         found = states(
             configuration.objectives.values(), described, self._names_of, datetime.now(UTC).date()
         )
-        recorder.record_objectives(self._run, headings(configuration.objectives.values()), found)
+        recorder.record_objectives(
+            self._run, headings(configuration.objectives.values(), own_headings(own)), found
+        )
         recorder.finish_run(
             self._run,
             images=self._total,
@@ -162,7 +174,7 @@ class _Tracker:
             self._solved,
             tuple(self._failed),
             self.changes,
-            tuple(self._notes),
+            (*self._notes, *own.problems),
         )
 
     def _names_of(self, key: ImageKey) -> frozenset[str]:

@@ -67,8 +67,8 @@ async def test_a_merge_queues_commit_gets_the_status_that_it_waits_for(bot) -> N
     assert (sha, report.state) == ("c" * 40, "success")
 
 
-async def test_a_push_is_ignored_with_a_reason(bot) -> None:
-    event = PushEvent("gh", "o/r", "main", "a" * 40, "b" * 40)
+async def test_a_push_to_a_branch_nothing_is_built_from_is_ignored_with_a_reason(bot) -> None:
+    event = PushEvent("gh", "o/r", "main", "a" * 40, "b" * 40, default_branch="stable")
     state, reason = await told(bot, event)
     assert (state, reason[:4]) == ("ignored", "main")
 

@@ -279,7 +279,12 @@ def test_tokens_of_projects_and_groups_are_bots(name: str) -> None:
 
 def test_a_push_to_a_branch_with_slashes() -> None:
     event = parse_event("gl", "push", push(ref="refs/heads/rpm/c9s"))
-    assert event == PushEvent("gl", "acme/tools/nginx", "rpm/c9s", "a" * 40, "b" * 40)
+    assert isinstance(event, PushEvent)
+    assert (event.repository, event.branch) == ("acme/tools/nginx", "rpm/c9s")
+    assert (event.before, event.after) == ("a" * 40, "b" * 40)
+    # Where the hook does not say that everybody sees the project, nobody is shown it.
+    assert event.private
+    assert event.commits_url.endswith("/-/commit")
 
 
 def test_a_project_hook_and_a_system_hook_carry_the_same_object_and_pushes_differ() -> None:

@@ -241,6 +241,23 @@ async def diffs(request: web.Request) -> web.Response:
     return page_of(request, changes, request.app[SHAPES].diff)
 
 
+@routes.get(PROJECT + "/repository/commits/{sha}/merge_requests")
+async def merges_of_commit(request: web.Request) -> web.Response:
+    """The merge requests that a commit came with, merged or not."""
+    parameters(request, "state")
+    found, _ = project_of(request)
+    sha = found.git.resolve(request.match_info["sha"])
+    if sha is None:
+        raise refused(HTTPStatus.NOT_FOUND, "404 Commit Not Found")
+    holding = [
+        pull
+        for pull in request.app[STATE].pulls
+        if pull.repository is found
+        and sha in {one.sha for one in found.git.commits(pull.base_sha, pull.head_sha)}
+    ]
+    return page_of(request, holding, request.app[SHAPES].merge_request)
+
+
 @routes.get(PROJECT + "/repository/commits/{sha}/statuses")
 async def statuses(request: web.Request) -> web.Response:
     """Newest last; `all` shows those that a later one of the same name replaced."""

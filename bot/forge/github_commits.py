@@ -1,0 +1,43 @@
+"""Commits on GitHub.
+
+https://docs.github.com/en/rest/commits/commits#list-pull-requests-associated-with-a-commit
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote
+
+from bot.forge.github_client import GitHubClient, errors_as_ours
+from bot.forge.values import Source
+from bot.git import GitCredential
+
+
+class GitHubCommits:
+    """`client` gives a client with a token for a repository, `clone_url` is where git is."""
+
+    def __init__(
+        self, client: Callable[[str], Awaitable[tuple[GitHubClient, str]]], clone_url: str
+    ) -> None:
+        self._client = client
+        self._clone_url = clone_url
+
+    async def source(self, repository: str, branch: str) -> Source:
+        """The repository itself."""
+        async with errors_as_ours(f"getting a token for {repository}"):
+            _, token = await self._client(repository)
+        credential = GitCredential("x-access-token", token)
+        url = f"{self._clone_url}/{repository}.git"
+        return Source(url, credential, (f"refs/heads/{branch}",))
+
+    async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
+        """One that is open counts too: GitHub says `merged` a moment after the push."""
+        owner, _, name = repository.partition("/")
+        path = f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}/commits/{sha}/pulls"
+        async with errors_as_ours(f"asking whose commit {sha[:12]} of {repository} is"):
+            client, token = await self._client(repository)
+            async for pull in client.getiter(f"{path}?per_page=100", oauth_token=token):
+                came = pull.get("merged_at") or pull["state"] == "open"
+                if came and pull["base"]["ref"] == branch:
+                    return int(pull["number"])
+        return None
