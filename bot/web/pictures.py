@@ -6,7 +6,7 @@ import asyncio
 import base64
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from html import unescape
 from pathlib import Path
 
@@ -29,6 +29,8 @@ from bot.web.questions import Question, missing
 
 Draw = Callable[[Archive, Question, Look], str]
 _SCRIPT = re.compile(r"<script[^>]*>(.+?)</script>", re.DOTALL)
+_STYLE = re.compile(r"<style[^>]*>(.+?)</style>", re.DOTALL)
+_STYLED = re.compile(r' style="([^"]*)"')
 _TOOLTIPS = Path(pygaljs.__file__).parent / "static" / "latest" / "pygal-tooltips.min.js"
 
 
@@ -165,16 +167,22 @@ def _look(question: Question) -> Look:
 
 
 def _policy(svg: str) -> str:
-    """What a drawing may do: its own styles, our tooltips, and the one script that sets them up."""
-    hashes = (
-        base64.b64encode(hashlib.sha256(unescape(script).encode()).digest()).decode()
-        for script in _SCRIPT.findall(svg)
-    )
-    scripts = " ".join(["'self'", *(f"'sha256-{one}'" for one in hashes)])
+    """What a drawing may do: exactly its own styles, our tooltips, and the one script that sets
+    them up. Nothing else that might have come into it."""
+    scripts = " ".join(["'self'", *_hashes(_SCRIPT.findall(svg))])
+    styles = " ".join(_hashes(_STYLE.findall(svg))) or "'none'"
+    attributes = " ".join(_hashes(sorted(set(_STYLED.findall(svg)))))
     return (
-        f"default-src 'none'; style-src 'unsafe-inline'; script-src {scripts};"
-        " base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+        f"default-src 'none'; style-src {styles}; script-src {scripts};"
+        + (f" style-src-attr 'unsafe-hashes' {attributes};" if attributes else "")
+        + " base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     )
+
+
+def _hashes(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        digest = hashlib.sha256(unescape(text).encode()).digest()
+        yield f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 async def _tooltips(_request: web.Request) -> web.FileResponse:

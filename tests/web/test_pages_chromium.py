@@ -1,7 +1,7 @@
-"""Every page in Chromium: both themes, three widths, axe-core, nothing asked of other hosts.
+"""Every page in Chromium: both themes, three widths, axe-core, keyboard, no JavaScript, no host.
 
-Screenshots are kept where MINIMIZE_SCREENSHOTS says, else in pytest's folder. Skipped where there
-is no Chromium on this machine: none is downloaded.
+Screenshots are kept in var/screenshots, or where MINIMIZE_SCREENSHOTS says. Skipped where there is
+no Chromium on this machine: none is downloaded.
 """
 
 from __future__ import annotations
@@ -9,50 +9,31 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
-from aiohttp.test_utils import TestServer
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import async_playwright
+from playwright.async_api import Page, async_playwright
 
-from bot.store.history import open_history
-from bot.web import Health, Intake, make_application
-from bot.web.metrics import Metrics
-from tests.web.seeded import ODD, seed
+from tests.web.sites import NGINX, PAGES, SCREENSHOTS, served
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-NGINX = "/images/reference/minimal/nginx/x86_64"
-PAGES = {
-    "overview": "/",
-    "images": "/images",
-    "image": f"{NGINX}?package=zlib",
-    "unsolvable": f"/images/reference/minimal/{quote(ODD, safe='')}/s390x",
-    "compare": f"{NGINX}/compare?with=s390x",
-    "objectives": "/objectives",
-    "objective": "/objectives/nginx-stays-small",
-    "packages": "/packages",
-    "package": "/packages/glibc",
-    "surface": "/surface",
-    "checks": "/checks",
-    "error": "/nowhere",
-}
+WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# Controls that can be reached: shown, and not taken out of the order. Charts are; their tables lead
+# to the same places.
+CONTROLS = """[...document.querySelectorAll('a[href], button, input, select, summary, [tabindex]')]
+    .filter(e => e.tabIndex >= 0 && e.type !== 'hidden' && e.checkVisibility())"""
+HERE = """(() => { const e = document.activeElement;
+    const s = getComputedStyle(e), r = e.getBoundingClientRect();
+    return { place: window.controls.indexOf(e), outline: s.outlineStyle, wide: s.outlineWidth,
+      seen: r.width > 0 && r.height > 0 && r.right > 0 && r.bottom > 0 && r.top < innerHeight,
+      what: e.outerHTML.slice(0, 120) }; })()"""
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
 
 @pytest.fixture
-async def server(tmp_path):
-    history = open_history(tmp_path / "data")
-    seed(history, days=30)
-    store = history.store
-    application = make_application(
-        forges={}, intake=Intake(store), store=store, history=history, logs=tmp_path,
-        metrics=Metrics(), health=Health(store, tmp_path), engine=None, webhook_bytes=1000,
-    )  # fmt: skip
-    async with TestServer(application) as served:
-        yield served
-    history.close()
-    store.close()
+async def base(tmp_path):
+    async with served(tmp_path) as server:
+        yield str(server.make_url("/")).rstrip("/")
 
 
 @pytest.fixture
@@ -64,47 +45,147 @@ async def chromium():
         await browser.close()
 
 
+def watched(page: Page) -> set[str]:
+    """What a page asks for, from now on."""
+    asked: set[str] = set()
+    page.on("request", lambda request: asked.add(request.url))
+    return asked
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 900, 1600])
-async def test_pages_are_accessible_and_fit(server, chromium, tmp_path, theme, width) -> None:
-    kept = Path(os.environ.get("MINIMIZE_SCREENSHOTS", tmp_path / "screenshots"))
+@pytest.mark.parametrize("width", [360, 768, 1600])
+async def test_pages_are_accessible_and_fit_and_ask_no_other_host(
+    base, chromium, theme, width
+) -> None:
+    kept = Path(os.environ.get("MINIMIZE_SCREENSHOTS", SCREENSHOTS))
     kept.mkdir(parents=True, exist_ok=True)
     # axe-core is put into the page, which the pages' own policy forbids.
     context = await chromium.new_context(
         color_scheme=theme, viewport={"width": width, "height": 900}, bypass_csp=True
     )
     page = await context.new_page()
-    asked: set[str] = set()
-    page.on("request", lambda request: asked.add(request.url))
-    for name, path in PAGES.items():
-        await page.goto(str(server.make_url("/")).rstrip("/") + path)
+    asked = watched(page)
+    dated = {"surface-then": "/surface?date=2026-11-01", "overview-then": "/?date=2026-11-01"}
+    for name, path in (PAGES | dated).items():
+        await page.goto(base + path)
         found = await Axe().run(page, options={"iframes": False})
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
-        wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert await page.evaluate(wider) <= 0, name
+        assert await page.evaluate(WIDER) <= 0, name
         await page.screenshot(path=kept / f"{name}-{theme}-{width}.png", full_page=True)
-    assert {url for url in asked if not url.startswith(str(server.make_url("/")))} == set()
+    assert {url for url in asked if not url.startswith(f"{base}/")} == set()
     await context.close()
 
 
-async def test_charts_have_tooltips_and_links_and_the_keyboard_is_enough(server, chromium) -> None:
+async def test_every_control_of_every_page_is_reached_by_keyboard_alone(base, chromium) -> None:
     page = await chromium.new_page()
-    broken: list[str] = []
-    page.on("console", lambda said: broken.append(said.text) if said.type == "error" else None)
-    base = str(server.make_url("/")).rstrip("/")
-    await page.goto(base + NGINX, wait_until="load")
-    chart = next(frame for frame in page.frames if "/size.svg" in frame.url)
-    await chart.wait_for_selector(".tooltip", state="attached")
-    step = (await chart.query_selector_all("a .dot"))[0]
-    await step.hover(force=True)
-    await chart.wait_for_function(
-        "document.querySelector('.tooltip').textContent.includes('changed')"
-    )
-    assert broken == []
-    await page.goto(base)
+    for name, path in PAGES.items():
+        await page.goto(base + path)
+        count = await page.evaluate(f"(window.controls = {CONTROLS}).length")
+        reached = []
+        for _ in range(3 * count):
+            await page.keyboard.press("Tab")
+            here = await page.evaluate(HERE)
+            if reached and here["place"] <= 0:
+                break  # around, and at the beginning again
+            # A date's field has stops of its own for day, month and year.
+            if not reached or here["place"] != reached[-1]:
+                reached.append(here["place"])
+            assert here["seen"], (name, here)
+            assert (here["outline"], here["wide"]) == ("solid", "3px"), (name, here)
+        assert reached == list(range(count)), name
+    await page.close()
+
+
+async def test_the_skip_link_leads_past_the_menu(base, chromium) -> None:
+    page = await chromium.new_page()
+    await page.goto(base + NGINX)
     await page.keyboard.press("Tab")
     assert await page.evaluate("document.activeElement.textContent") == "Skip to the content"
     await page.keyboard.press("Enter")
     await page.keyboard.press("Tab")
     assert await page.evaluate("document.querySelector('main').contains(document.activeElement)")
-    assert await page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+# Where a chart's figures stand as text.
+TABLES = {
+    "movers": "movers", "size": "history", "packages": "history", "treemap": "packages",
+    "architectures": "architectures", "burn-down": "history", "versions": "versions",
+}  # fmt: skip
+
+
+async def test_every_chart_has_its_figures_in_a_table_of_its_page(base, chromium) -> None:
+    page = await chromium.new_page()
+    drawn = set()
+    for path in PAGES.values():
+        await page.goto(base + path)
+        for chart in await page.locator("figure object.wide").all():
+            name = (await chart.get_attribute("data") or "").split(".svg")[0].split("/")[-1]
+            drawn.add(name)
+            assert await page.locator(f"#table-{TABLES[name]} tbody tr").count() > 0
+            assert await chart.get_attribute("aria-label")
+    assert drawn == set(TABLES)
+
+
+async def test_without_javascript_nothing_is_missing(base, chromium) -> None:
+    plain = await chromium.new_context(java_script_enabled=False)
+    usual = await chromium.new_context()
+    for path in PAGES.values():
+        texts = []
+        for context in (plain, usual):
+            page = await context.new_page()
+            await page.goto(base + path)
+            texts.append(await page.locator("main").inner_text())
+            await page.close()
+        assert texts[0] == texts[1]
+    page = await plain.new_page()
+    await page.goto(base + NGINX)
+    # A form asks, a fold opens, a drawing is drawn: by the browser itself.
+    await page.fill("input[name=package]", "zlib")
+    await page.click("text=Highlight")
+    assert "package=zlib" in page.url
+    assert "nginx-core" in await page.locator("#closure ~ ol").first.inner_text()
+    await page.goto(base + NGINX)
+    await page.click("summary >> nth=0")
+    assert await page.locator("#table-causes").is_visible()
+    drawn = next(frame for frame in page.frames if frame.url.endswith("/size.svg"))
+    assert await drawn.locator("path.line").count() > 0
+    await plain.close()
+    await usual.close()
+
+
+async def test_charts_have_tooltips_and_links(base, chromium) -> None:
+    page = await chromium.new_page()
+    broken: list[str] = []
+    page.on("console", lambda said: broken.append(said.text) if said.type == "error" else None)
+    await page.goto(base + NGINX, wait_until="load")
+    chart = next(frame for frame in page.frames if frame.url.endswith("/size.svg"))
+    await chart.wait_for_selector(".tooltip", state="attached")
+    step = (await chart.query_selector_all("a .dot"))[0]
+    await step.hover(force=True)
+    await chart.wait_for_function(
+        "document.querySelector('.tooltip').textContent.includes('the distribution')"
+    )
+    assert broken == []
+
+
+async def test_no_page_and_no_drawing_breaks_its_own_policy(base, chromium) -> None:
+    page = await chromium.new_page()
+    broken: list[str] = []
+    page.on("console", lambda said: broken.append(said.text) if said.type == "error" else None)
+    for name, path in PAGES.items():
+        if name != "error":
+            await page.goto(base + path, wait_until="load")
+    assert broken == []
+    await page.goto(f"{base}/movers.svg")
+    bar = page.locator(".bar rect").first
+    assert await bar.evaluate("e => getComputedStyle(e).fill") == "rgb(168, 72, 12)"
+
+
+async def test_what_comes_from_outside_never_runs(base, chromium) -> None:
+    page = await chromium.new_page()
+    ran: list[str] = []
+    page.on("dialog", lambda dialog: ran.append(dialog.message))
+    for path in (*PAGES.values(), "/checks/over/logs/0", f"{NGINX}/size.svg", "/movers.svg"):
+        await page.goto(base + path)
+        assert await page.locator("b", has_text="&").count() == 0
+    assert ran == []

@@ -1,0 +1,85 @@
+"""The pages served over a history, with checks whose texts and logs are hostile, too."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from bot.report import check_to_json
+from bot.store import CheckRecord, Store
+from bot.store.history import History, open_history
+from bot.web import Health, Intake, make_application
+from bot.web.metrics import Metrics
+from tests.report.conftest import rebuilt
+from tests.web.seeded import HOSTILE, ODD, seed
+
+NGINX = "/images/reference/minimal/nginx/x86_64"
+STRANGE = f"/images/reference/minimal/{quote(ODD, safe='')}/s390x"
+LOG = f"made <it> {HOSTILE}\x1b[31m\n"
+SCREENSHOTS = Path(__file__).parents[2] / "var" / "screenshots"
+PAGES = {
+    "overview": "/",
+    "images": "/images",
+    "image": f"{NGINX}?package=zlib",
+    "unsolvable": STRANGE,
+    "compare": f"{NGINX}/compare?with=s390x",
+    "objectives": "/objectives",
+    "objective": "/objectives/nginx-stays-small",
+    "packages": "/packages",
+    "package": "/packages/glibc",
+    "hostile-package": f"/packages/{quote(HOSTILE, safe='')}",
+    "surface": "/surface",
+    "checks": "/checks",
+    "check": "/checks/over",
+    "running-check": "/checks/open",
+    "error": "/nowhere",
+}
+
+
+def application(store: Store, history: History, logs: Path) -> web.Application:
+    """The bot's application, without forges and engine."""
+    return make_application(
+        forges={}, intake=Intake(store), store=store, history=history, logs=logs,
+        metrics=Metrics(), health=Health(store, logs), engine=None, webhook_bytes=1000,
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def served(folder: Path, *, days: int = 30) -> AsyncIterator[TestServer]:
+    """The pages of `seed`'s history, made in an empty folder, on a free port."""
+    history = open_history(folder / "data")
+    seed(history, days=days)
+    add_checks(history.store, folder)
+    async with TestServer(application(history.store, history, folder)) as server:
+        yield server
+    history.close()
+    history.store.close()
+
+
+def add_checks(store: Store, folder: Path) -> None:
+    """A check that is over, with logs, and one that still runs; their texts are hostile."""
+    log = folder / "builds" / "k" / "build.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(LOG)
+    found = rebuilt()
+    builds = tuple(replace(b, log=str(log), message=HOSTILE) for b in found.builds)
+    result = check_to_json(replace(found, builds=builds, problems=(HOSTILE,)))
+    about = {
+        "forge": "github", "repository": "rpms/nginx", "number": 7, "head_sha": "a" * 40,
+        "title": f"Require perl {HOSTILE}", "author": HOSTILE, "url": "https://forge.example/7",
+        "base_ref": HOSTILE, "summary": HOSTILE, "created": "2026-11-01T10:00:00.000000Z",
+    }  # fmt: skip
+    store.add_check(
+        CheckRecord(
+            id="over", stage="final", verdict="failure", open=False, result=result,
+            predicted="2026-11-01T10:00:03.000000Z", finished="2026-11-01T10:01:00.000000Z",
+            **about,
+        )
+    )  # fmt: skip
+    store.add_check(CheckRecord(id="open", **{**about, "head_sha": "b" * 40}))
