@@ -54,11 +54,14 @@ async def _serve(request: web.Request, service: str, tail: str) -> web.StreamRes
         return _refuse(HTTPStatus.UNAUTHORIZED, "Authentication required.")
     if push and not may(caller, repository, "write", "contents:write"):
         return _refuse(HTTPStatus.FORBIDDEN, "Write access to repository not granted.")
-    before = branches(repository) if push and tail == service else {}
-    response = await _backend(request, repository, tail, caller)
-    if push and tail == service:
-        await request.app[ON_PUSH](repository, caller, before)
-    return response
+    writes = push and tail == service
+    before = branches(repository) if writes else {}
+
+    async def done() -> None:
+        if writes:
+            await request.app[ON_PUSH](repository, caller, before)
+
+    return await _backend(request, repository, tail, caller, done)
 
 
 def _refuse(status: int, message: str) -> web.Response:
@@ -74,9 +77,16 @@ def branches(repository: Repository) -> dict[str, str]:
 
 
 async def _backend(
-    request: web.Request, repository: Repository, tail: str, caller: Caller
+    request: web.Request,
+    repository: Repository,
+    tail: str,
+    caller: Caller,
+    done: Callable[[], Awaitable[None]],
 ) -> web.StreamResponse:
-    """Runs the CGI program, with the request's body in and its answer out, piece by piece."""
+    """Runs the CGI program, with the request's body in and its answer out, piece by piece.
+
+    `done` happens before the answer ends: who pushed finds that its push was seen.
+    """
     path = repository.git.path
     environment = git_environment(
         {
@@ -105,8 +115,9 @@ async def _backend(
         await response.prepare(request)
         while chunk := await process.stdout.read(CHUNK):
             await response.write(chunk)
-        await response.write_eof()
         await process.wait()
+        await done()
+        await response.write_eof()
     except asyncio.IncompleteReadError:
         return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR, text="git failed\n")
     finally:
