@@ -1,0 +1,184 @@
+"""From a merged pull request to the step it is laid to, and to the issue about what it broke."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from bot.cli import cli
+from bot.demo.distribution.repository import write_repository
+from bot.demo.forge import LocalForge, Pull
+from bot.engine import Dispatcher, Landed
+from bot.forge import open_forges
+from bot.model import ImageKey
+from bot.report import check_to_json
+from bot.settings import load_settings
+from bot.store import CheckRecord, Commands, Decision, NewDelivery, now, open_store
+from bot.store.history import open_history
+from tests.check.tiny import DOCUMENTS, TOOL, WORLD, Bench, _build, workload
+
+KEY = ImageKey("web", "minimal", "repo", "x86_64")
+WITH_PERL = TOOL.replace("Release: 1", "Release: 2").replace(
+    "Requires: base\n", "Requires: base\nRequires: perl\n"
+)
+OBJECTIVE = """
+document: minimize-objective
+version: 1
+data:
+  name: web stays small
+  description: d
+  maintainer: web-sig
+  workload: web
+  limits: {packages: 3}
+"""
+
+
+def world(base: int, perl: int) -> str:
+    """The rest of the distribution, with files of these sizes."""
+    files = (
+        "%install\nmkdir -p %{buildroot}/opt\n"
+        f"head -c {base} /dev/zero >%{{buildroot}}/opt/base\n"
+        f"head -c {perl} /dev/zero >%{{buildroot}}/opt/perl\n%package -n base\n"
+    )
+    spec = WORLD.replace("%package -n base\n", files, 1)
+    spec = spec.replace("%files -n perl\n", "%files -n perl\n/opt/perl\n", 1)
+    return spec.replace("%files -n base\n", "%files -n base\n/opt/base\n", 1)
+
+
+def publish(root: Path, revision: int, **specs: str) -> None:
+    """Builds the specs and makes them the repository, with what was there before."""
+    for name, spec in specs.items():
+        _build(spec, "x86_64", root / "work" / str(revision) / name, root / "x86_64")
+    packages = sorted((root / "x86_64").rglob("*.rpm"))
+    write_repository(root / "x86_64", packages, revision=revision)
+
+
+def settings_of(home: Path, local: LocalForge, kind: str) -> Path:
+    own: dict[str, Any] = {"type": kind, "webhook_secrets": [{"file": "secret"}]}
+    (home / "secret").write_text("s3cret")
+    repository = local.state.repository("rpms/tool")
+    assert repository is not None
+    if kind == "github":
+        permissions = {"issues": "write", "metadata": "read", "pull_requests": "read"}
+        app = local.add_app("minimize", permissions=permissions)
+        local.install(app, "rpms")
+        (home / "app.pem").write_text(app.private_key)
+        own |= {"api_url": local.api_url, "app": {"id": app.id, "private_key": {"file": "app.pem"}}}
+    else:
+        local.set_role(repository, "minimize", "triage")
+        (home / "token").write_text(local.token("minimize"))
+        own |= {"api_url": local.url, "token": {"file": "token"}}
+    document = {
+        "data": "data",
+        "config": "config",
+        "cache": "cache",
+        "public_url": "https://min.example",
+        "forges": {"it": own},
+        "repositories": [{"match": "rpms/*", "documents": ["repo"]}],
+        "issues": {"objectives": {"web-*": "it:rpms/tool"}},
+    }
+    (home / "bot.yaml").write_text(yaml.safe_dump(document))
+    return home / "bot.yaml"
+
+
+async def merge(local: LocalForge, pull: Pull, settings_file: Path, result: Any) -> None:
+    """Merges; the bot has checked the head before, and hears of the merge twice."""
+    settings = load_settings(settings_file)
+    store = open_store(settings.data)
+    history = open_history(store)
+    forges = open_forges(settings)
+    store.add_check(
+        CheckRecord(
+            "c1", "it", "rpms/tool", pull.number, pull.head_sha, base_ref="main",
+            stage="predicted", result={**check_to_json(result), "head": pull.head_sha},
+            created=now(), open=False,
+        )
+    )  # fmt: skip
+    Commands(store).decide(
+        Decision("it", "rpms/tool", pull.number, pull.head_sha, "accept", "maria", "write",
+                 "perl is needed", now(), "41")
+    )  # fmt: skip
+    await local.merge_pull(pull, user="maria")
+    user = local.state.user("maria")
+    if settings.forges["it"].type == "github":
+        kind, installation = "pull_request", local.state.installations[0]
+        payload = local.payloads.pull_request(pull, "closed", user, installation, None)
+    else:
+        kind = "merge_request"
+        payload = local.gitlab.payloads.merge_request(pull, "merge", user, oldrev=None, changes={})
+    engine: Any = None  # no check runs
+    landed = Landed(store, history, settings)
+    dispatcher = Dispatcher(store, forges, engine, settings, landed)
+    for name in ("one", "two"):
+        store.add_deliveries([NewDelivery("it", kind, name, json.dumps(payload).encode())])
+        await dispatcher.handle_new()
+    assert store.delivery_counts() == {"done": 2}
+    for forge in forges.values():
+        await forge.close()
+    history.close()
+    store.close()
+
+
+async def track(settings: Path, *more: str) -> Any:
+    """`minimize track`, as a timer runs it."""
+    arguments = ["track", "--settings", str(settings), *more]
+    return await asyncio.to_thread(CliRunner().invoke, cli, arguments, standalone_mode=False)
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+async def test_a_merged_pull_request_is_named_for_the_step_it_caused(
+    tmp_path: Path, kind: str
+) -> None:
+    root = tmp_path / "published"
+    publish(root, 1, world=world(100, 5000), tool=TOOL)
+    bench = Bench(tmp_path, root)
+    bench.document("repo", DOCUMENTS["repo"].replace("[x86_64, aarch64]", "[x86_64]"))
+    bench.document("minimal", DOCUMENTS["minimal"])
+    bench.document("web", workload("tool"))
+    bench.document("web-small", OBJECTIVE)
+    (tmp_path / "git").mkdir()
+    bench.git("init", "--quiet", "--initial-branch=main")
+    bench.commit({"tool.spec": TOOL, "data.txt": "data\n"})
+    async with LocalForge(tmp_path / "forge") as local:
+        repository = local.add_repository("rpms/tool")
+        local.commit(repository, "main", {"tool.spec": TOOL}, "Start")
+        local.commit(repository, "topic", {"tool.spec": WITH_PERL}, "Perl", start="main")
+        pull = await local.open_pull(repository, "topic", user="ann", title="Add perl")
+        settings = settings_of(tmp_path, local, kind)
+        first = await track(settings)
+        assert (first.return_value, "1 first seen." in first.stdout) == (0, True)
+        result = await asyncio.to_thread(bench.check, {"tool.spec": WITH_PERL})
+        assert result.sources == (("tool", "1-2"),)
+        await merge(local, pull, settings, result)
+        # Merged, and not built yet: nothing is laid to it.
+        assert "1 did not." in (await track(settings)).stdout
+        publish(root, 2, world=world(400, 5000).replace("Release: 1", "Release: 2"), tool=WITH_PERL)
+        ran = await track(settings, "--format", "json")
+        (image,) = json.loads(ran.stdout)["images"]
+        step = {one["package"]: one for one in image["steps"]}
+        grown = image["after"]["installed_size"] - image["before"]["installed_size"]
+        assert sum(one["delta"] for one in image["steps"]) == grown == 5300
+        page = (
+            local.shapes.pull(pull)["html_url"]
+            if kind == "github"
+            else (local.gitlab.shapes.merge_url(pull))
+        )
+        for name, delta in (("perl", 5000), ("perl-libs", 0), ("tool", 0), ("tool-libs", 0)):
+            about = step[name]["cause"]
+            assert (step[name]["delta"], about["kind"]) == (delta, "pull request")
+            told = about["pull_request"]
+            assert (told["repository"], told["number"], told["url"], told["title"]) == (
+                "rpms/tool", pull.number, page, "Add perl",
+            )  # fmt: skip
+        assert (step["base"]["delta"], step["base"]["cause"]["kind"]) == (300, "distribution")
+        assert [e["capability"] for e in step["perl"]["cause"]["chain"]] == ["perl"]
+        (issue,) = local.issues
+        for words in ("web stays small", "5 packages", f"(<{page}>)", "maria accepted 5 packages"):
+            assert words in issue.body
+        text = (await track(settings)).stderr
+        assert "issues" not in text
+        assert len(local.issues) == 1
