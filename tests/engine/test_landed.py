@@ -131,3 +131,28 @@ async def test_a_result_that_could_not_be_kept_is_kept_in_the_next_round(
             assert bot.store.open_checks()
     await bot.settled()
     assert len(kept(bot).effects) == 1
+
+
+async def test_a_check_keeps_the_objectives_that_the_base_branch_states(bot: Any) -> None:
+    own = "objectives: []\n"
+    base = bot.repository.commit("main", {".minimize.yaml": own})
+    head = bot.push({"nginx/nginx.spec": "Name: nginx\n", ".minimize.yaml": "objectives: 7\n"})
+    bot.show(head, base_sha=base, default_branch="main")
+    await bot.deliver()
+    await bot.settled()
+    (file,) = bot.history.repository_files()
+    assert (file.repository, file.branch, file.commit_sha) == ("o/r", "main", base)
+    assert (file.content, file.private) == (own, False)
+
+
+async def test_the_objectives_of_a_branch_that_nothing_is_built_from_are_not_kept(
+    bot: Any,
+) -> None:
+    base = bot.repository.commit("main", {".minimize.yaml": "objectives: []\n"})
+    head = bot.push({"nginx/nginx.spec": "Name: nginx\nVersion: 3\n"})
+    bot.show(head, base_sha=base, default_branch="stable")
+    await bot.deliver()
+    await bot.settled()
+    assert bot.history.repository_files() == ()
+    await merge(bot)
+    assert bot.history.merged_changes() == ()

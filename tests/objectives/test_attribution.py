@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from bot.model import ImageKey, Nevra, SnapshotState
 from bot.objectives import attribute
-from bot.store.history import ClosureFacts, Contents, Evaluated, Link, Member, MergedChange
+from bot.store.history import (
+    ClosureFacts,
+    Contents,
+    Evaluated,
+    Link,
+    Member,
+    MergedChange,
+    MergedEffect,
+)
 
 KEY = ImageKey("w", "e", "r", "x86_64")
 
@@ -23,11 +31,16 @@ def after(members: Sequence[Member], links: Sequence[Link] = (), requests=("app"
     return Evaluated(KEY, state, "", "", facts, requests, False, tuple(members), tuple(links))
 
 
-def change(sources, number=1) -> MergedChange:
+def change(sources, number=1, *, effects=(), documents=(), pushed=False) -> MergedChange:
     return MergedChange(
-        "github", "o/app", number, "t", "a", "u", "sha", "2026-01-01T00:00:00Z", None, sources,
-        id=number,
+        "github", "o/app", None if pushed else number, "t", "a", "u", "sha",
+        "2026-01-01T00:00:00Z", None, sources, tuple(effects), id=number, documents=documents,
     )  # fmt: skip
+
+
+def foreseen(**names: str) -> MergedEffect:
+    """What a check said that a change does to the image."""
+    return MergedEffect(KEY, "predicted", None, None, None, None, names)
 
 
 MEMBERS = st.builds(
@@ -57,6 +70,43 @@ def closures():
             ),
         )
     )
+
+
+@st.composite
+def merged(draw: st.DrawFn, number: int) -> MergedChange:
+    """A merged change of any kind: of some sources, to any version, with or without a check."""
+    names = st.sampled_from("abcdef")
+    versions = st.none() | st.sampled_from(["1-1", "2-1", "3-1", "9-1"])
+    words = st.sampled_from(["came", "went", "changed"])
+    return change(
+        draw(st.dictionaries(names, versions, max_size=2)),
+        number,
+        effects=[foreseen(**draw(st.dictionaries(names, words, max_size=3)))],
+        documents=draw(st.sampled_from([(), ("r",), ("other",)])),
+        pushed=draw(st.booleans()),
+    )
+
+
+@given(closures(), closures(), st.data(), st.booleans())
+def test_whatever_was_merged_the_causes_add_up_and_blame_only_what_arrived(
+    old, new, data, same
+) -> None:
+    changes = [data.draw(merged(n + 1)) for n in range(data.draw(st.integers(0, 4)))]
+    before = Contents(tuple(old[0]), tuple(old[1]), ("app",))
+    step = attribute(before, after(*new), changes, same_metadata=same)
+    size = sum(m.installed_size or 0 for m in new[0]) - sum(m.installed_size or 0 for m in old[0])
+    assert sum(cause.known_delta for cause in step.causes) == size
+    by_id = {one.id: one for one in changes}
+    for cause in step.causes:
+        if cause.merged_change is None:
+            assert cause.kind in ("distribution", "configuration", "unknown")
+            continue
+        blamed = by_id[cause.merged_change]
+        assert blamed.id in step.landed
+        assert blamed.documents != ("other",)
+        assert cause.kind == ("commit" if blamed.number is None else "pull request")
+    moved = {m.source for m in new[0]} | {m.source for m in old[0]}
+    assert all(not moved.isdisjoint(by_id[number].sources) for number in step.landed)
 
 
 @given(closures(), closures(), st.lists(st.sampled_from("abcdef"), max_size=3), st.booleans())
@@ -117,3 +167,72 @@ def test_what_a_new_version_lets_go_is_laid_to_it() -> None:
     )
     lib, _ = attribute(before, after((member("app", "2", requested=True),))).causes
     assert (lib.change, lib.delta, lib.mover) == ("went", -7, "app-0:2-1.x86_64")
+
+
+def laid_to(step) -> dict[str, int | None]:
+    return {cause.package: cause.merged_change for cause in step.causes}
+
+
+def test_of_two_changes_that_arrive_together_each_gets_what_its_check_foresaw() -> None:
+    one = change({"app": "1.5-1"}, 1, effects=[foreseen(perl="came")])
+    two = change({"app": "2-1"}, 2, effects=[foreseen(app="changed")])
+    step = attribute(ASKED, after(NEW, NEW_LINKS), [one, two])
+    assert step.landed == {1, 2}
+    assert laid_to(step) == {"perl": 1, "app": 2}
+
+
+def test_what_no_check_foresaw_goes_to_the_newest_that_arrived() -> None:
+    step = attribute(
+        ASKED, after(NEW, NEW_LINKS), [change({"app": "1.5-1"}, 1), change({"app": "2-1"}, 2)]
+    )
+    assert set(laid_to(step).values()) == {2}
+
+
+def test_a_change_that_is_built_after_a_newer_one_gets_its_own_package_only() -> None:
+    late = change({"perl": "1-1"}, 1)
+    newer = change({"app": "2-1"}, 2)
+    first = attribute(ASKED, after((NEW[0], NEW[1]), NEW_LINKS[:1]), [late, newer])
+    assert (first.landed, laid_to(first)) == ({2}, {"app": 2})
+    before = Contents((NEW[0], NEW[1]), NEW_LINKS[:1], ("app",))
+    then = attribute(before, after(NEW, NEW_LINKS), [late])
+    assert (then.landed, laid_to(then)) == ({1}, {"perl": 1})
+
+
+def test_a_revert_gets_what_it_takes_away() -> None:
+    there = Contents(NEW, NEW_LINKS, ("app",))
+    back = (member("app", "3", 10, requested=True), member("base"))
+    step = attribute(there, after(back, NEW_LINKS[:1]), [change({"app": "3-1"}, 2)])
+    assert laid_to(step) == {"perl": 2, "app": 2}
+    assert [c.change for c in step.causes] == ["went", "changed"]
+
+
+def test_a_version_that_was_never_built_is_met_by_a_later_one_and_by_no_earlier() -> None:
+    step = attribute(ASKED, after(NEW, NEW_LINKS), [change({"app": "1.7-3"})])
+    assert step.landed == {1}
+    assert not attribute(ASKED, after(NEW, NEW_LINKS), [change({"app": "2.1-1"})]).landed
+
+
+def test_a_build_that_was_withdrawn_is_the_distributions() -> None:
+    there = Contents(NEW, NEW_LINKS, ("app",))
+    back = (member("app", "1", requested=True), member("base"))
+    step = attribute(there, after(back, NEW_LINKS[:1]), [change({"app": "2-1"})])
+    assert not step.landed
+    assert {c.kind for c in step.causes} == {"distribution"}
+
+
+def test_what_came_to_another_branch_explains_nothing_here() -> None:
+    step = attribute(ASKED, after(NEW, NEW_LINKS), [change({"app": "2-1"}, documents=("c9s",))])
+    assert not step.landed
+
+
+def test_a_pushed_commit_is_named_as_one() -> None:
+    step = attribute(ASKED, after(NEW, NEW_LINKS), [change({"app": None}, pushed=True)])
+    assert {(c.kind, c.merged_change) for c in step.causes} == {("commit", 1)}
+
+
+def test_the_bytes_of_what_the_change_did_not_do_stay_the_distributions() -> None:
+    grown = (NEW[0], member("base", "2", 17), NEW[2])
+    step = attribute(ASKED, after(grown, NEW_LINKS), [change({"app": "2-1"})])
+    kinds = {c.package: (c.kind, c.known_delta) for c in step.causes}
+    assert kinds["base"] == ("distribution", 7)
+    assert kinds["perl"] == ("pull request", 50)
