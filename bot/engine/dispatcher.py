@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 
 from bot.engine.conversation import Conversation
 from bot.engine.engine import Engine
@@ -43,6 +44,7 @@ from bot.store import Delivery, Store
 LOG = logging.getLogger(__name__)
 _IDLE = 1.0
 _ATTEMPTS = 8
+_AT_ONCE = 50  # deliveries in hand
 _FRESH = 30.0  # seconds in which a forge's API may lag behind its webhook
 
 
@@ -69,6 +71,7 @@ class Dispatcher:
         self._lag = lag
         self._woken = asyncio.Event()
         self._locks: defaultdict[PullRequestKey, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._handling: dict[int, asyncio.Task[None]] = {}
 
     def wake(self) -> None:
         """Says that a delivery has been kept."""
@@ -76,27 +79,62 @@ class Dispatcher:
 
     async def run(self) -> None:
         """For ever: handles what is new; what a crash left is new as well."""
-        while True:
-            self._woken.clear()
-            try:
-                handled = await self.handle_new()
-            except Exception:
-                # The store or the engine may be back in the next round, which must come.
-                LOG.exception("new deliveries could not be looked at")
-                handled = 0
-                await asyncio.sleep(_IDLE)
-            if not handled:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_IDLE):
-                        await self._woken.wait()
+        try:
+            while True:
+                self._woken.clear()
+                try:
+                    started = await self._start_new()
+                except Exception:
+                    # The store or the engine may be back in the next round, which must come.
+                    LOG.exception("new deliveries could not be looked at")
+                    started = 0
+                    await asyncio.sleep(_IDLE)
+                if not started:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_IDLE):
+                            await self._woken.wait()
+        finally:
+            await self._give_back()
 
     async def handle_new(self) -> int:
         """Handles the deliveries that are due now, some at a time; how many there were."""
-        deliveries = await asyncio.to_thread(self._store.new_deliveries)
-        await asyncio.gather(*(self._handle(delivery) for delivery in deliveries))
-        for key in [key for key, lock in self._locks.items() if not lock.locked()]:
-            del self._locks[key]
-        return len(deliveries)
+        started = await self._start_new()
+        await asyncio.gather(*self._handling.values())
+        return started
+
+    async def _start_new(self) -> int:
+        """Begins with what is due, beside what is in hand: a forge that is slow must not hold up
+        the others. How many were begun."""
+        if not self._handling:
+            # Nobody waits for one now.
+            self._locks.clear()
+        most = _AT_ONCE - len(self._handling)
+        # What ends while the store is read may still be listed.
+        in_hand = set(self._handling)
+        listed = await asyncio.to_thread(self._store.new_deliveries, _AT_ONCE)
+        fresh = [one for one in listed if one.id not in in_hand][:most]
+        for delivery in fresh:
+            task = asyncio.create_task(self._handle(delivery))
+            self._handling[delivery.id] = task
+            task.add_done_callback(partial(self._over, delivery.id))
+        return len(fresh)
+
+    def _over(self, delivery: int, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            # The store could not say what became of it; again, and not at once.
+            LOG.error("delivery %d could not be settled", delivery, exc_info=task.exception())
+            asyncio.get_running_loop().call_later(_IDLE, self._handling.pop, delivery, None)
+            return
+        full = len(self._handling) >= _AT_ONCE
+        self._handling.pop(delivery, None)
+        if full:
+            self.wake()
+
+    async def _give_back(self) -> None:
+        """Lets go of what is in hand: it is still new, and the next start finds it."""
+        for task in self._handling.values():
+            task.cancel()
+        await asyncio.gather(*self._handling.values(), return_exceptions=True)
 
     async def _handle(self, delivery: Delivery) -> None:
         """One delivery, to its end or its next try; nothing is lost, nothing is silent."""

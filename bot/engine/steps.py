@@ -23,6 +23,7 @@ from bot.forge import Forge, ForgeRefusedError, StatusReport
 from bot.git import GitMirror, open_mirror
 from bot.model import REPOSITORY_FILE, CheckResult
 from bot.report import (
+    COMMENT_LIMIT,
     COMMENT_MARKER,
     check_from_json,
     check_to_json,
@@ -209,7 +210,9 @@ class CheckSteps:
         note = f"Asked for alone: {asked}. The status of the commit is that of the whole check."
         found = replace(found, notes=(note, *found.notes))
         found = with_log_addresses(found, lambda number: self._links.log(job, number))
-        body = render_comment(found, page_url=self._links.page(job), chat=True)
+        # Its own marker is longer than the one that the renderer counts.
+        limit = COMMENT_LIMIT - len(job.answers)
+        body = render_comment(found, page_url=self._links.page(job), chat=True, limit=limit)
         body = body.replace(COMMENT_MARKER, job.answers, 1)
         comment = await self._forges[job.forge].put_comment(job.key, job.answers, body)
         return {"stale": False, "comment": {"id": comment.id, "url": comment.url}}

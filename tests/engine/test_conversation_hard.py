@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from bot.engine import steps
 from bot.errors import SurroundingsError, UsageError
 from bot.forge import ForgeGoneError, ForgeRefusedError
+from bot.report import COMMENT_LIMIT, COMMENT_MARKER
 from bot.store import Commands, NewDelivery, now
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
@@ -259,3 +261,17 @@ async def test_many_comments_of_one_pull_request_are_heard_one_after_the_other(b
     assert inside == [0, 1]
     heard = bot.store.rows("select count(*) as n from commands")
     assert heard[0]["n"] == 12
+
+
+async def test_the_answer_of_a_narrowed_check_keeps_to_the_limit(bot, monkeypatch) -> None:
+    """A renderer that takes all the room it is given leaves enough for the longer marker."""
+
+    def full(result: Any, *, limit: int = COMMENT_LIMIT, **_: Any) -> str:
+        return COMMENT_MARKER + "x" * (limit - len(COMMENT_MARKER))
+
+    await checked(bot)
+    monkeypatch.setattr(steps, "render_comment", full)
+    await bot.comment("/minimize check nginx", "ann", comment="9" * 40)
+    await bot.settled()
+    text = await answered(bot)
+    assert COMMENT_LIMIT - 100 < len(text) <= COMMENT_LIMIT
