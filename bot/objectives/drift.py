@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -60,13 +60,20 @@ class DriftState:
         return any(one.drifted for one in self.broken)
 
 
-def drift_standings(history: History) -> tuple[DriftState, ...]:
-    """Every objective that is described, private ones too, by id."""
+def drift_standings(
+    history: History, wanted: Callable[[dict[str, Any]], bool] = lambda _heading: True
+) -> tuple[DriftState, ...]:
+    """Every objective that is described and `wanted`, private ones too, by id.
+
+    What is not wanted costs nothing: each broken metric takes a few questions to history.
+    """
     states: dict[str, list[ObjectiveState]] = {}
     for state in history.objective_states():
         states.setdefault(state.objective, []).append(state)
     found = []
     for heading in history.objective_headings(private=True):
+        if not wanted(heading):
+            continue
         own = states.get(heading["id"], [])
         broken = tuple(_broken(history, state) for state in own if state.met is False)
         keys = {one.state.key for one in broken}

@@ -50,11 +50,15 @@ def unplaced_drift(history: History, settings: IssueSettings, run: int) -> tuple
     """A sentence for each objective that drift broke, or made worse, in this run and that has no
     place for an issue."""
     started = history.run_started(run)
+    new = {s.objective for s in history.objective_states() if s.met is False and s.since == started}
+
+    def unplaced(heading: Mapping[str, str]) -> bool:
+        return heading["id"] in new and _place(heading, settings) is None
+
     return tuple(
         _sentence(one)
-        for one in drift_standings(history)
-        if _place(one.heading, settings) is None
-        and any(b.drifted and b.state.since == started for b in one.broken)
+        for one in drift_standings(history, unplaced)
+        if any(b.drifted and b.state.since == started for b in one.broken)
     )
 
 
@@ -156,9 +160,15 @@ def _drift_wishes(history: History, settings: IssueSettings, public_url: str | N
     }
     wishes: list[_Wish] = []
     described: set[str] = set()
-    for found in drift_standings(history):
-        subject = f"{_OBJECTIVE}{found.id}"
+    subjects = {subject for subject, _ in ours}
+
+    def concerned(heading: Mapping[str, str]) -> bool:
+        subject = f"{_OBJECTIVE}{heading['id']}"
         described.add(subject)
+        return subject in subjects or _place(heading, settings) is not None
+
+    for found in drift_standings(history, concerned):
+        subject = f"{_OBJECTIVE}{found.id}"
         place = _place(found.heading, settings)
         private = bool(found.heading["private"])
         url = _page(public_url, found.id) if not private else None
