@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,20 @@ async def merge(local: LocalForge, pull: Pull, settings_file: Path, result: Any)
     store.close()
 
 
+def published(home: Path) -> Bench:
+    """The distribution, the documents and the package's repository, as they are at first."""
+    bench = Bench(home, home / "published")
+    publish(bench.repositories, 1, world=world(100, 5000), tool=TOOL)
+    bench.document("repo", DOCUMENTS["repo"].replace("[x86_64, aarch64]", "[x86_64]"))
+    bench.document("minimal", DOCUMENTS["minimal"])
+    bench.document("web", workload("tool"))
+    bench.document("web-small", OBJECTIVE)
+    (home / "git").mkdir()
+    bench.git("init", "--quiet", "--initial-branch=main")
+    bench.commit({"tool.spec": TOOL, "data.txt": "data\n"})
+    return bench
+
+
 async def track(settings: Path, *more: str) -> Any:
     """`minimize track`, as a timer runs it."""
     arguments = ["track", "--settings", str(settings), *more]
@@ -133,16 +149,8 @@ async def track(settings: Path, *more: str) -> Any:
 async def test_a_merged_pull_request_is_named_for_the_step_it_caused(
     tmp_path: Path, kind: str
 ) -> None:
-    root = tmp_path / "published"
-    publish(root, 1, world=world(100, 5000), tool=TOOL)
-    bench = Bench(tmp_path, root)
-    bench.document("repo", DOCUMENTS["repo"].replace("[x86_64, aarch64]", "[x86_64]"))
-    bench.document("minimal", DOCUMENTS["minimal"])
-    bench.document("web", workload("tool"))
-    bench.document("web-small", OBJECTIVE)
-    (tmp_path / "git").mkdir()
-    bench.git("init", "--quiet", "--initial-branch=main")
-    bench.commit({"tool.spec": TOOL, "data.txt": "data\n"})
+    bench = published(tmp_path)
+    root = bench.repositories
     async with LocalForge(tmp_path / "forge") as local:
         repository = local.add_repository("rpms/tool")
         local.commit(repository, "main", {"tool.spec": TOOL}, "Start")
@@ -182,3 +190,42 @@ async def test_a_merged_pull_request_is_named_for_the_step_it_caused(
         text = (await track(settings)).stderr
         assert "issues" not in text
         assert len(local.issues) == 1
+
+
+class Killing(list[Any]):
+    """The forge's issues; whoever makes a new one is killed before it knows of it."""
+
+    process: asyncio.subprocess.Process | None = None
+
+    def append(self, item: Any) -> None:
+        super().append(item)
+        if self.process is not None:
+            self.process.kill()
+
+
+async def test_track_killed_while_the_issue_is_written_leads_to_no_second_one(
+    tmp_path: Path,
+) -> None:
+    bench = published(tmp_path)
+    local = LocalForge(tmp_path / "forge")
+    local.issues = killing = Killing()
+    async with local:
+        repository = local.add_repository("rpms/tool")
+        local.commit(repository, "main", {"tool.spec": TOOL}, "Start")
+        settings = settings_of(tmp_path, local, "github")
+        await track(settings)
+        publish(bench.repositories, 2, tool=WITH_PERL)
+        code = f"from bot.cli import main; main(['track', '--settings', {str(settings)!r}])"
+        killing.process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+        assert await killing.process.wait() == -signal.SIGKILL
+        killing.process = None
+        assert len(local.issues) == 1
+        for _ in range(2):
+            assert (await track(settings)).return_value == 0
+        (issue,) = local.issues
+        assert (issue.state, "5 packages" in issue.body) == ("open", True)
+    history = open_history(tmp_path / "data")
+    (known,) = history.issues()
+    assert known.issue == str(issue.number)
+    history.close()
+    history.store.close()
