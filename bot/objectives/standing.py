@@ -123,11 +123,23 @@ def headings(
 
 
 def standings(
-    history: History, now: datetime | None = None, run: int | None = None
+    history: History,
+    now: datetime | None = None,
+    run: int | None = None,
+    *,
+    key: ImageKey | None = None,
+    objective: str | None = None,
 ) -> tuple[Standing, ...]:
-    """Every objective with its trend and outlook, as of a run (null: the last); the worst first."""
+    """Every objective with its trend and outlook, as of a run (null: the last); the worst first.
+
+    With `key` those of one image alone, with `objective` one alone.
+    """
     names = {row["id"]: row["name"] for row in history.objective_headings(run=run)}
-    told = [s for s in history.objective_states(run=run) if s.objective in names]
+    told = [
+        state
+        for state in history.objective_states(objective, run)
+        if state.objective in names and key in (None, state.key)
+    ]
     found = judged(history, told, now, run)
     named = [
         Standing(s.state, names[s.state.objective], s.trend_per_week, s.outlook, s.crosses)

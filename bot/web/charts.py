@@ -174,11 +174,12 @@ def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
     due = _time(aims[0]["target_by"]) if aims and aims[0]["target_by"] else None
     shown = [start, end, *([due] if due else [])]
     chart.x_labels, chart.x_value_formatter = _ticks(shown, look), _when(shown)
+    whole = [s[n] for s in states for n in ("value", "limit", "target") if s[n] is not None]
     alone = len({key.workload for key in images}) == 1
     dot = 3 if len(states) <= 2 * _OUTSTANDING else 1.5
     for key, found in list(images.items())[:8]:
         line: list[Any] = []
-        seen = visible([state["value"] for state in found])
+        seen = visible([state["value"] for state in found], whole)
         for state in _held(found, seen):
             at, until = _time(state["since"]), _time(state["until"] or now)
             line += [
@@ -205,10 +206,13 @@ def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
     return _svg(chart)
 
 
-def visible(values: Sequence[float | None]) -> list[int]:
+def visible(values: Sequence[float | None], others: Sequence[float] = ()) -> list[int]:
     """The places of the values that a chart can show apart: those between two of them are less than
-    half a pixel away from the first. First and last are always shown."""
-    known = [value for value in values if value is not None]
+    half a pixel away from the first. First and last are always shown.
+
+    `others` are what the chart shows besides.
+    """
+    known = [*others, *(value for value in values if value is not None)]
     least = (max(known) - min(known)) / _PIXELS if known else 0
     places: list[int] = []
     for place, value in enumerate(values):

@@ -152,7 +152,7 @@ def _objective_badge(archive: Archive, question: Question, _look: Look) -> str:
     heading = next((h for h in headings if h["id"] == id_), None)
     if heading is None:
         raise missing("No objective has this id.")
-    state = worst(s for s in archive.standings(date) if s.state.objective == id_)
+    state = worst(archive.standings_of(date, objective=id_))
     return badge(question.text("label") or heading["name"], state, state)
 
 

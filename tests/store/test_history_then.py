@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,18 @@ def test_the_last_run_is_now(history) -> None:
     assert history.only_one_needs(run=last) == history.only_one_needs()
     assert history.objective_states(run=last) == history.objective_states()
     assert [s.state for s in standings(history, run=last)] == [s.state for s in standings(history)]
+
+
+def test_one_objective_and_one_image_stand_as_they_do_among_all(history) -> None:
+    now = datetime.fromisoformat(history.run_at().started)
+    for run in (3, DAYS + 1):
+        every = standings(history, now, run)
+        for key in {s.state.key for s in every}:
+            of_key = standings(history, now, run, key=key)
+            assert of_key == tuple(s for s in every if s.state.key == key)
+        for objective in ("curl", "nginx-stays-small"):
+            of_one = standings(history, now, run, objective=objective)
+            assert of_one == tuple(s for s in every if s.state.objective == objective)
 
 
 def test_objectives_of_a_run_are_those_that_held_then(history) -> None:

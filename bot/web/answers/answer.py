@@ -62,14 +62,35 @@ class Archive:
     def standings(self, date: str | None = None) -> tuple[Standing, ...]:
         """How every objective stood, the worst first."""
         number = self.number(date)
-        run = None if number is None else self.run(date)
-        then = datetime.fromisoformat(run.started) if run else None
+        then = self._began(date) if number is not None else None
         found = self.remembered(
             ("standings", number), lambda: standings(self.history, then, number)
         )
         # A repository may have become private since it was found out.
         shown = {row["id"] for row in self.history.objective_headings(run=number)}
         return tuple(s for s in found if s.state.objective in shown)
+
+    def standings_of(
+        self,
+        date: str | None,
+        *,
+        key: ImageKey | None = None,
+        objective: str | None = None,
+    ) -> tuple[Standing, ...]:
+        """As `standings`, of one image or one objective: those of all are not worked out for it."""
+        number = self.number(date)
+        if number is not None:
+            then = self._began(date)
+            return standings(self.history, then, number, key=key, objective=objective)
+        return tuple(
+            standing
+            for standing in self.standings()
+            if key in (None, standing.state.key) and objective in (None, standing.state.objective)
+        )
+
+    def _began(self, date: str | None) -> datetime | None:
+        run = self.run(date)
+        return datetime.fromisoformat(run.started) if run else None
 
     def spread(self, date: str | None = None) -> tuple[Spread, ...]:
         """Every package over all images, most versions first."""

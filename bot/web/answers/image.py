@@ -36,7 +36,7 @@ def image(archive: Archive, question: Question) -> Answer:
     told_history, told_steps = curve(archive, question)
     told = evaluation_json(evaluation)
     ok = told["status"] == "ok"
-    standings = [s for s in archive.standings(date) if s.state.key == key]
+    standings = archive.standings_of(date, key=key)
     wanted = question.text("package")
     json: Json = {
         **asdict(key),

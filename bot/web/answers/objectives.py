@@ -56,7 +56,7 @@ def objective(archive: Archive, question: Question) -> Answer:
     heading = next((h for h in headings if h["id"] == id_), None)
     if heading is None:
         raise missing(f"No objective has this id{' at that time' if date else ''}.")
-    found = [s for s in archive.standings(date) if s.state.objective == id_]
+    found = archive.standings_of(date, objective=id_)
     states = archive.history.objective_history(id_, since=window(question, date), until=date)
     accepted = [_accepted_json(a) for a in archive.history.acceptances(id_, until=date)]
     metrics = list(dict.fromkeys(s.state.metric for s in found))
