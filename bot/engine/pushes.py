@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bot.engine.landed import Landed, built_from
+from bot.errors import SurroundingsError
 from bot.forge import Forge, PushEvent
 from bot.git import GitMirror, open_mirror
 from bot.settings import Settings
@@ -64,8 +65,15 @@ class Pushes:
         source = await forge.commits.source(event.repository, event.branch)
         limit = self._settings.limits.fetch_seconds
         mirror = open_mirror(self._git_cache, source.url, source.credential, fetch_timeout=limit)
-        async with asyncio.timeout(limit):
-            pushed = await asyncio.to_thread(look, mirror, event.before, event.after, source.refs)
+        try:
+            async with asyncio.timeout(limit):
+                pushed = await asyncio.to_thread(
+                    look, mirror, event.before, event.after, source.refs
+                )
+        except TimeoutError as error:
+            raise SurroundingsError(
+                f"What was pushed to {where} could not be fetched within {limit:.0f} s."
+            ) from error
         await asyncio.to_thread(self._landed.keep_file, _file(event, documents, pushed.content))
         if pushed.rewritten:
             return True, f"{where} was made or rewritten: its commits are not news."
