@@ -63,6 +63,8 @@ _QUEUE_OF = {
 }
 # More than a forge has open changes of one server's repositories; each mostly sleeps.
 _MOST_WAITING = 1000
+# Seconds: most requests to a forge are over by the first, all by the second.
+_ON_ITS_WAY = (1.5, 60.0)
 _OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
@@ -182,11 +184,17 @@ class Engine:
         return None if glob is None else str(glob)
 
     async def withdraw(self, job: CheckJob, title: str, summary: str) -> None:
-        """Ends the status of a check that was stopped: neutral, with the reason."""
-        with SetWorkflowID(withdraw_id(job.id)), SetEnqueueOptions(priority=WITHDRAW_PRIORITY):
-            await DBOS.enqueue_workflow_async(
-                CHECKS, self._workflows.withdraw, job.to_json(), title, summary
-            )
+        """Ends the status of a check that was stopped: neutral, with the reason.
+
+        Again a moment later, and once more: what the run had on its way may come after it.
+        """
+        for number, seconds in enumerate((None, *_ON_ITS_WAY)):
+            id_ = withdraw_id(job.id) + (f"-{number}" if number else "")
+            options = SetEnqueueOptions(priority=WITHDRAW_PRIORITY, delay_seconds=seconds)
+            with SetWorkflowID(id_), options:
+                await DBOS.enqueue_workflow_async(
+                    CHECKS, self._workflows.withdraw, job.to_json(), title, summary
+                )
 
     async def publish(self, job: CheckJob, found: Values, reason: str) -> None:
         """Writes a finished check's comment and status again; the same reason once."""

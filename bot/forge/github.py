@@ -351,7 +351,13 @@ class GitHub:
         if report.state != "pending":
             data["conclusion"] = report.state
         notes = [] if report.state == "pending" else [_annotation(a) for a in report.annotations]
-        run = await self._check_run(key, sha, report.check)
+        run, *late = await self._check_runs(key, sha, report.check) or [None]
+        for other in late:
+            # What a stopped run had on its way came after its check was ended.
+            if report.state != "pending" and other.get("status") != "completed":
+                await self._patch_run(key, other, data, [])
+        if run is not None and not notes and _says(run, data):
+            return
         if run is None:
             first = {**data["output"], "annotations": notes[:_ANNOTATIONS]} if notes else {}
             run = await client.post(
@@ -368,14 +374,16 @@ class GitHub:
         for start in range(done, len(notes), _ANNOTATIONS):
             await self._patch_run(key, run, data, notes[start : start + _ANNOTATIONS])
 
-    async def _check_run(self, key: PullRequestKey, sha: str, check: str) -> Any:
-        """Our check run of that id on a commit, or None."""
+    async def _check_runs(self, key: PullRequestKey, sha: str, check: str) -> list[Any]:
+        """Our check runs of that id on a commit, oldest first: one, if nothing went wrong."""
         client, token = await self._client(key.repository)
         path = self._path(key, f"/commits/{sha}/check-runs?check_name={STATUS_NAME}&per_page=100")
-        async for run in client.getiter(path, oauth_token=token, iterable_key="check_runs"):
-            if run.get("external_id") == check and run.get("name") == STATUS_NAME:
-                return run
-        return None
+        found = [
+            run
+            async for run in client.getiter(path, oauth_token=token, iterable_key="check_runs")
+            if run.get("external_id") == check and run.get("name") == STATUS_NAME
+        ]
+        return sorted(found, key=lambda run: int(run["id"]))
 
     async def _patch_run(
         self, key: PullRequestKey, run: Any, data: Mapping[str, Any], notes: list[dict[str, Any]]
@@ -423,6 +431,13 @@ def _annotation(note: Annotation) -> dict[str, Any]:
         "title": note.title[:255],
         "message": note.message[:_TEXT],
     }
+
+
+def _says(run: Any, data: Mapping[str, Any]) -> bool:
+    """Whether a check run says the same already."""
+    output = run.get("output") or {}
+    same = all(run.get(name) == data.get(name) for name in ("status", "conclusion", "details_url"))
+    return same and all(output.get(name) == text for name, text in data["output"].items())
 
 
 def _quoted(segment: str) -> str:

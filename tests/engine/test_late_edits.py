@@ -157,3 +157,16 @@ def ended(bot: Any, reason: str) -> bool:
             "select status from workflow_status where workflow_uuid like ?", [f"%-{reason}"]
         ).fetchall()
     return [status for (status,) in rows] == ["SUCCESS"]
+
+
+async def test_a_status_that_a_stopped_run_had_on_its_way_is_ended_again(bot) -> None:
+    head = bot.push(SPEC)
+    bot.checker.hold[head] = threading.Event()
+    await bot.deliver()
+    await bot.until(lambda: ("predict", head) in bot.checker.calls)
+    await bot.comment("/minimize cancel", "ann")
+    await bot.until(lambda: bot.forge.states(head)[-1] == "neutral")
+    pending = next(r for s, r in bot.forge.statuses if r.state == "pending")
+    bot.forge.statuses.append((head, pending))
+    await bot.until(lambda: bot.forge.states(head)[-1] == "neutral")
+    bot.checker.hold[head].set()

@@ -113,3 +113,19 @@ async def test_a_key_that_is_no_longer_ours_is_refused(app, tiny) -> None:
     tiny.answer("POST", TOKENS, (401, {}, {"message": "A JSON web token could not be decoded"}))
     with pytest.raises(ForgeRefusedError, match="could not be decoded"):
         await files(app)
+
+
+async def test_a_check_run_that_came_late_is_ended_with_the_other(app, tiny) -> None:
+    key, sha = PullRequestKey("gh", "o/r", 7), "a" * 40
+    path = f"/repos/o/r/commits/{sha}/check-runs"
+    ended = {"id": 2, "name": "minimize", "external_id": "c1", "status": "completed"}
+    ended |= {"conclusion": "neutral", "output": {"title": "Superseded", "summary": "x"}}
+    late = {"id": 3, "name": "minimize", "external_id": "c1", "status": "in_progress"}
+    tiny.lists[path] = [late, ended, {**late, "id": 4, "external_id": "of another check"}]
+    for number in (2, 3, 4):
+        tiny.answer("PATCH", f"/repos/o/r/check-runs/{number}", {"id": number})
+    await app.set_status(key, sha, StatusReport("c1", "neutral", "Superseded", "x"))
+    patched = [p for m, p, _, _ in tiny.requests if m == "PATCH"]
+    assert patched == ["/repos/o/r/check-runs/3"]
+    (said,) = tiny.seen("PATCH", "/repos/o/r/check-runs/3")
+    assert (said["status"], said["conclusion"]) == ("completed", "neutral")
