@@ -1,0 +1,100 @@
+"""Pages of a day that is over, tables that are whole, drawings that say what they leave out."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiohttp import ClientSession
+
+from bot.web.answers.moved import moved
+from bot.web.charts import visible
+from bot.web.graphs import closure_graph, drawn_of
+from tests.web.sites import NGINX, served
+
+DATED = (
+    "/", "/images", NGINX, "/objectives", "/objectives/nginx-stays-small", "/packages",
+    "/packages/glibc", "/surface", "/checks",
+)  # fmt: skip
+
+
+@pytest.fixture
+async def get(tmp_path):
+    async with served(tmp_path, days=20) as server, ClientSession() as session:
+
+        async def ask(path: str, json: bool = False):
+            base = str(server.make_url("/")).rstrip("/")
+            async with session.get(f"{base}{path}") as answer:
+                return answer.status, await (answer.json() if json else answer.text())
+
+        yield ask
+
+
+async def test_every_page_has_a_day_says_it_and_leads_back(get) -> None:
+    day = (datetime.now(UTC) - timedelta(days=5)).strftime("%Y-%m-%d")
+    for path in DATED:
+        status, text = await get(f"{path}?date={day}")
+        assert status == 200, path
+        assert f"You see <strong>{day}</strong>" in text
+        assert f'<a href="{path}">Back to today</a>' in text
+        status, told = await get(f"/api{path}?date={day}", json=True)
+        assert (status, told["date"]) == (200, day)
+        for wrong in ("yesterday", "2026-02-30", "2026-1-1"):
+            status, text = await get(f"{path}?date={wrong}")
+            assert status == 400
+            assert "is no date: write 2027-03-01" in text
+
+
+async def test_a_table_as_csv_is_whole_unless_a_limit_is_asked_for(get) -> None:
+    for path, count in (("/images", 16), ("/packages/glibc", 16), ("/packages", 32)):
+        _, page = await get(f"{path}?limit=2")
+        assert page.count("<tr>") <= 3 + 10  # its other tables are short
+        _, text = await get(f"{path}?limit=2&offset=2&format=csv")
+        assert len(list(csv.DictReader(io.StringIO(text)))) == 2
+        _, text = await get(f"{path}?offset=2&format=csv")
+        assert len(list(csv.DictReader(io.StringIO(text)))) == count, path
+
+
+async def test_a_package_says_what_would_leave_with_it_in_each_image(get) -> None:
+    _, told = await get("/api/packages/glibc", json=True)
+    each = [image["leaves"] for image in told["images"] if image["leaves"]]
+    assert told["leaves"]["installed_size"] == sum(leaves["installed_size"] for leaves in each)
+    assert all(leaves["packages"] == 4 for leaves in each)
+
+
+def test_a_graph_that_leaves_packages_out_says_so() -> None:
+    packages = [
+        {
+            "nevra": f"p{n}-0:1-1.x86_64", "name": f"p{n}", "requested": n == 0,
+            "required_by": [{"nevra": f"p{n - 1}-0:1-1.x86_64", "capability": "c"}] if n else [],
+        }
+        for n in range(70)
+    ]  # fmt: skip
+    assert drawn_of(packages, "") == (60, 70)
+    assert "The nearest 60 of 70 packages are drawn." in closure_graph(packages, "")
+    assert drawn_of(packages, "p69", 300) == (70, 70)
+    assert "are drawn" not in closure_graph(packages, "p69", 300)
+
+
+def test_who_moved_an_image_adds_up_to_how_far_it_moved() -> None:
+    def cause(kind: str, delta: int):
+        return {"known_delta": delta, "cause": {"kind": kind}}
+
+    steps = [
+        {"known_delta": 7, "packages_delta": 1, "steps": [cause("pull request", 7)]},
+        {"known_delta": -2, "packages_delta": None, "steps": [cause("distribution", -5)]},
+    ]
+    told = moved(steps)
+    assert (told["known_delta"], told["packages_delta"], told["steps"]) == (5, 1, 2)
+    assert told["by"]["pull request"] == 7
+    assert sum(told["by"].values()) == 5  # what no cause explains is not known
+
+
+def test_what_no_eye_can_tell_apart_is_left_out_of_a_curve() -> None:
+    values = [0, 1, 1, 2, 10_000, 10_001, None, 5]
+    places = visible(values)
+    assert places[0] == 0
+    assert places[-1] == 7
+    assert [values[p] for p in places] == [0, 10_000, None, 5]
