@@ -107,10 +107,12 @@ async def world(where: Path, kind: str) -> AsyncIterator[World]:
         recorder: Any = engine
         forges: Any = {forge.name: forge}
         settings = settings_in(where)
-        landed = Landed(store, open_history(store), settings)
+        history = open_history(store)
+        landed = Landed(store, history, settings)
         dispatcher = Dispatcher(store, forges, recorder, settings, landed)
         yield World(local, repository, forge, store, engine, dispatcher)
         await forge.close()
+        history.close()
         store.close()
 
 

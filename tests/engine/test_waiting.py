@@ -239,6 +239,7 @@ async def test_who_waits_holds_no_build_slot(tmp_path) -> None:
         assert not bot.checks()[-1].open
     finally:
         await bot.engine.stop()
+        bot.history.close()
         bot.store.close()
 
 
