@@ -87,6 +87,8 @@ class Conversation:
         new = await self._new(event)
         if not new:
             return False, "The comment says no command that was not heard."
+        if await forge.is_bot(event.key, event.author):
+            return False, f"{event.author} is a bot."
         pull = await forge.pull_request(event.key)
         role = await _role(forge, event, new.values())
         outcomes = {

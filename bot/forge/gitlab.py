@@ -249,12 +249,11 @@ class GitLab:
             project = self._project(client, key)
             # Anybody reads a public project; nobody but its members a private one.
             stranger: Role = "read" if project.visibility == "public" else "none"
-            found = client.users.list(username=user, get_all=False)
-            ids = [u.id for u in found if str(u.username).casefold() == user.casefold()]
-            if not ids:
+            identity = _id_of(client, user)
+            if identity is None:
                 return "none"
             try:
-                member = project.members_all.get(ids[0])
+                member = project.members_all.get(identity)
             except GitlabGetError as error:
                 if error.response_code != _NOT_FOUND:
                     raise
@@ -271,12 +270,11 @@ class GitLab:
         del key  # one token for all of an instance
 
         def read(client: gitlab.Gitlab) -> bool:
-            found = client.users.list(username=user, get_all=False)
-            ids = [u.id for u in found if str(u.username).casefold() == user.casefold()]
-            if not ids:
+            identity = _id_of(client, user)
+            if identity is None:
                 return False
             try:
-                member = client.groups.get(group, lazy=True).members_all.get(ids[0])
+                member = client.groups.get(group, lazy=True).members_all.get(identity)
             except GitlabGetError as error:
                 if error.response_code != _NOT_FOUND:
                     raise
@@ -284,6 +282,15 @@ class GitLab:
             return getattr(member, "membership_state", "active") == "active"
 
         return await self._ask(f"asking whether {user} is in {group}", read)
+
+    async def is_bot(self, key: PullRequestKey, user: str) -> bool:
+        """Also a service account with a name of its own, of which a note's hook does not say it."""
+        del key  # one token for all of an instance
+
+        def read(client: gitlab.Gitlab) -> bool:
+            return self._is_bot(client, {"username": user, "id": _id_of(client, user)})
+
+        return await self._ask(f"asking whether {user} is a bot", read)
 
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
         """An emoji on a note; GitLab refuses a second of the same, so it is looked for first."""
@@ -419,3 +426,9 @@ def _remember(table: OrderedDict[Any, Any], key: Any, value: Any) -> None:
     table.move_to_end(key)
     while len(table) > _REMEMBERED:
         table.popitem(last=False)
+
+
+def _id_of(client: gitlab.Gitlab, user: str) -> int | None:
+    """The number of the user with this name, or None if there is none."""
+    found = client.users.list(username=user, get_all=False)
+    return next((int(u.id) for u in found if str(u.username).casefold() == user.casefold()), None)

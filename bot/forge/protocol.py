@@ -87,6 +87,10 @@ class Forge(Protocol):
         """Whether a user is in a group: `organisation/team` on GitHub, a group's path on GitLab."""
         ...
 
+    async def is_bot(self, key: PullRequestKey, user: str) -> bool:
+        """Whether a user is a program's account, as far as the forge tells."""
+        ...
+
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
         """Puts a reaction on a comment; the same twice changes nothing."""
         ...

@@ -98,6 +98,7 @@ class FakeForge:
     files: tuple[ForgeFile, ...] = ()
     checks: list[CommitCheck] = field(default_factory=list)
     looks: int = 0
+    bots: tuple[str, ...] = ()
 
     def answers(self) -> list[str]:
         """The texts of the answers, the newest of each."""
@@ -153,6 +154,9 @@ class FakeForge:
     async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
         self._maybe_fail("is_member")
         return user in self.teams.get(group, ())
+
+    async def is_bot(self, key: PullRequestKey, user: str) -> bool:
+        return user in self.bots
 
     async def react(self, key: PullRequestKey, comment: str, reaction: Any) -> None:
         self._maybe_fail("react")

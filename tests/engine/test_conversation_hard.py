@@ -275,3 +275,12 @@ async def test_the_answer_of_a_narrowed_check_keeps_to_the_limit(bot, monkeypatc
     await bot.settled()
     text = await answered(bot)
     assert COMMENT_LIMIT - 100 < len(text) <= COMMENT_LIMIT
+
+
+async def test_a_bot_that_only_the_forge_knows_as_one_is_not_obeyed(bot) -> None:
+    await checked(bot)
+    bot.forge.bots = ("releng",)
+    versions(bot, "/minimize help", user="releng")
+    assert await bot.dispatcher.handle_new() == 1
+    assert bot.forge.answers() == []
+    assert bot.store.delivery_counts()["ignored"] == 1

@@ -81,6 +81,9 @@ class Forge:
         assert user == "ann"
         return self.role
 
+    async def is_bot(self, key: PullRequestKey, user: str) -> bool:
+        return False
+
 
 def test_the_table_has_every_command() -> None:
     assert set(LOWEST) == set(LINES) == set(COMMANDS)

@@ -97,6 +97,14 @@ async def test_a_merge_request_of_a_bot_is_known_as_one(world: World) -> None:
     assert not (await world.gitlab.pull_request(world.key)).author_is_bot
 
 
+async def test_a_service_account_with_a_name_of_its_own_is_known_as_a_bot(world: World) -> None:
+    world.local.add_user("releng", "Bot")
+    assert await world.gitlab.is_bot(world.key, "releng")
+    assert await world.gitlab.is_bot(world.key, "RelEng")
+    assert not await world.gitlab.is_bot(world.key, "jonas")
+    assert not await world.gitlab.is_bot(world.key, "nobody-here")
+
+
 async def test_changed_files_with_the_old_path_of_a_renamed_one(world: World) -> None:
     files = await world.gitlab.changed_files(world.key)
     assert [(f.path, f.old_path) for f in files] == [
