@@ -18,11 +18,12 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Literal, TextIO
 
-from bot.errors import ChangeError, SurroundingsError, UsageError
+from bot.errors import SurroundingsError, UsageError
 
 ForgeName = Literal["github", "gitlab"]
 SIGNING_PREFIX = "whsec_"
 TIMEOUT_SECONDS = 30.0
+_LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 GITLAB_EVENTS = {
     "merge_request": "Merge Request Hook",
@@ -167,9 +168,13 @@ def send_webhook(
 ) -> int:
     """What `minimize webhook send` does: sends a payload file and prints status and answer.
 
-    The exit code: 0 if the delivery was taken (2xx), 3 if it was refused. Raises UsageError for a
-    wrong payload or address, SurroundingsError where nobody answers.
+    The exit code: 0 if the delivery was taken (2xx), 2 if it was refused (the secret, the payload
+    or the address is wrong), 1 if another try may help (5xx, too many requests). Raises UsageError
+    for a wrong payload or address, SurroundingsError where nobody answers.
     """
     reply = post_delivery(url, secret, event, read_payload(payload), forge=forge)
     print(reply.status, reply.body.rstrip(), file=out or sys.stdout)
-    return 0 if reply.accepted else ChangeError.exit_code
+    if reply.accepted:
+        return 0
+    again = reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in _LATER
+    return SurroundingsError.exit_code if again else UsageError.exit_code

@@ -66,7 +66,7 @@ def not_understood(said: NotUnderstood) -> Answer:
     """Which word is missing or wrong, and how the command is written."""
     problem = prose(said.problem)
     if said.command is None:
-        see = (*plain(" The commands there are: "), *code(f"{WORD} help"), *plain("."))
+        see = (*plain(" "), *code(f"{WORD} help"), *plain(" lists the commands."))
         return Answer((Paragraph((*problem, *see)),))
     return Answer((Paragraph((*problem, *plain(" Usage: "), *code(said.command.usage))),))
 

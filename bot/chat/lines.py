@@ -19,12 +19,12 @@ _LONGEST = 100_000
 
 
 def spoken_lines(comment: str, word: str) -> Iterator[str]:
-    """Each line of `comment` that begins with `word`, as its reader sees it.
+    """Each line of `comment` that begins with `word` (in any case), as its reader sees it.
 
     Only lines of paragraphs (also those that an underline makes a heading, as under a mail's
     signature), outside of quotes. Code spans in a line are its words; HTML comments are not there.
     """
-    if word not in comment:
+    if word not in comment.lower():
         return
     text = comment[:_LONGEST].replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
     source = text.split("\n")
@@ -42,7 +42,7 @@ def spoken_lines(comment: str, word: str) -> Iterator[str]:
         elif token.type == "inline" and spoken and not quoted:
             first = source[token.map[0]] if token.map else ""
             # The mark of a list before it: a list of commands is a description of them.
-            listed = not first.lstrip().startswith(word)
+            listed = not first.lstrip().lower().startswith(word)
             yield from _lines(token.children or [], word, skip_first=listed)
 
 
@@ -54,7 +54,7 @@ def _lines(children: list[Token], word: str, *, skip_first: bool) -> Iterator[st
     for token in (*children, None):
         if token is None or token.type in ("softbreak", "hardbreak"):
             text = "".join(line).strip()
-            if plain_start and not skip and text.split(maxsplit=1)[:1] == [word]:
+            if plain_start and not skip and text.lower().split(maxsplit=1)[:1] == [word]:
                 yield text
             line, plain_start, skip = [], True, False
             continue

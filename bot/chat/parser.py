@@ -20,7 +20,8 @@ _LONGEST_LINE = 2_000
 class Asked:
     """A command that was understood. `values` are its arguments and options by their names.
 
-    `text` is the line as it was written, with single spaces; the same text is the same command.
+    `text` is the line as it was written, with single spaces, `/minimize` and the command in small
+    letters; the same text is the same command.
     """
 
     name: Name
@@ -64,7 +65,7 @@ def parse_comment(comment: str) -> tuple[Said, ...]:
     """
     said: dict[str, Said] = {}
     for line in spoken_lines(comment, WORD):
-        text = " ".join(line.split())
+        text = _told(line)
         if text in said:
             continue
         if len(said) == MOST_COMMANDS:
@@ -77,20 +78,26 @@ def parse_comment(comment: str) -> tuple[Said, ...]:
 
 
 def parse_line(line: str) -> Said:
-    """One line that begins with `/minimize`."""
-    text = " ".join(line.split())
+    """One line that begins with `/minimize`; that word and the command count in any case."""
+    text = _told(line)
     words = text.split(" ")[1:]
     if not words:
         return NotUnderstood(text, f"A command is missing after {WORD}.")
     command = COMMANDS.get(words[0])
     if command is None:
-        near = difflib.get_close_matches(words[0].lower(), COMMANDS, n=1)
+        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
         meant = f" Did you mean {near[0]}?" if near else ""
         return NotUnderstood(text, f"There is no command {words[0]}.{meant}")
     try:
         return Asked(command.name, text, _values(command, text, words[1:]))
     except _UnclearError as unclear:
         return NotUnderstood(text, str(unclear), command)
+
+
+def _told(line: str) -> str:
+    """The line with single spaces, its first two words in small letters."""
+    words = line.split()
+    return " ".join([*(word.lower() for word in words[:2]), *words[2:]])
 
 
 def command_key(comment: str, said: Said) -> str:
@@ -148,7 +155,7 @@ def _take(
 ) -> list[str]:
     """Moves the words of one argument to `values`; the words that are left."""
     if argument.keyword:
-        if words[:1] != [argument.keyword]:
+        if not words or words[0].lower() != argument.keyword:
             if argument.optional:
                 return words
             raise _UnclearError(f"The word {argument.keyword} is missing.")
@@ -172,6 +179,6 @@ def _end_of_rest(words: list[str], later: tuple[Argument, ...]) -> int:
     """Where a text ends: before the last word that begins a later argument, else at the end."""
     for argument in later:
         for index in range(len(words) - 1, 0, -1):
-            if words[index] == argument.keyword:
+            if words[index].lower() == argument.keyword:
                 return index
     return len(words)

@@ -146,7 +146,7 @@ def _verify_signature(
     if not any(fits):
         raise WebhookRefusedError(401, "The signature fits none of the webhook's signing tokens.")
     if abs(now - int(stamp)) > _TOLERANCE:
-        raise WebhookRefusedError(401, "The delivery was signed more than five minutes ago.")
+        raise WebhookRefusedError(401, "The delivery's time is more than five minutes from now.")
 
 
 def _check_instance(web_url: str, headers: Mapping[str, str]) -> None:

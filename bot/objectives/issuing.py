@@ -18,6 +18,7 @@ from bot.forge import Forge, IssueText
 from bot.objectives.drift import DriftState, drift_standings
 from bot.objectives.issuetext import drift_issue, marker, met_issue
 from bot.objectives.weekly import week_mark, week_of, weekly_issue
+from bot.report.sizes import plural
 from bot.settings import IssueSettings
 from bot.store import now
 from bot.store.history import DriftIssue, History, MergedChange, Place
@@ -65,8 +66,8 @@ def unplaced_drift(history: History, settings: IssueSettings, run: int) -> tuple
 def _sentence(found: DriftState) -> str:
     images = len({one.state.key for one in found.broken})
     return (
-        f"The objective {found.heading['name']!r} ({found.id}) is broken by drift in {images}"
-        " images, and the settings name no place for an issue about it."
+        f"The objective {found.heading['name']!r} ({found.id}) is broken by drift in"
+        f" {plural(images, 'image')}, and the settings name no place for an issue about it."
     )
 
 

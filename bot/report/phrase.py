@@ -25,6 +25,10 @@ _COMPARISON = frozenset({"<", "<=", "=", ">=", ">"})
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 # Forges link seven and more hexadecimal digits to a commit, and `GH-1` to an issue.
 _REFERENCE = re.compile(r"(?i)[0-9a-f]{7,}|.*\bgh-\d+.*")
+# Our own sentences mark what is verbatim in them as a person would; and the marks around such.
+_SPAN = re.compile(r"(?<![^\s(\"'])`([^`]+)`(?=[\s.,;:!?)\"']|$)")
+_CLOSING = re.compile(r"[.,;:!?)\"']+(?= |$)")
+_OPENING = re.compile(r"(?:^|(?<= ))[(\"']+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +90,29 @@ def prose(text: str, longest: int = 1000) -> Phrase:
     """A sentence with foreign parts (a solver's, rpm's or our own): words stay words.
 
     Whatever is not an ordinary word or a small number becomes code, neighbours together, so no
-    mention, reference, address or markup in it means anything.
+    mention, reference, address or markup in it means anything. What stands between backticks is
+    code without them.
     """
+    together: list[Piece] = []
+    for index, part in enumerate(_SPAN.split(visible(text, longest))):
+        if index % 2:
+            together.append(Piece("code", part))
+            continue
+        closing = _CLOSING.match(part) if index else None
+        start = closing.end() if closing else 0
+        opening = _OPENING.search(part, start)
+        end = opening.start() if opening else len(part)
+        around = part[:start], part[end:]
+        together += [Piece("plain", around[0])] if around[0] else []
+        together += _words(part[start:end])
+        together += [Piece("plain", around[1])] if around[1] else []
+    return tuple(together)
+
+
+def _words(text: str) -> list[Piece]:
+    """The pieces of a text without code spans."""
     pieces: list[Piece] = []
-    tokens = visible(text, longest).split(" ")
+    tokens = text.split(" ")
     for index, token in enumerate(tokens):
         neighbours = tokens[max(index - 1, 0) : index + 2]
         # A number with a mark after it would start a list.
@@ -100,7 +123,7 @@ def prose(text: str, longest: int = 1000) -> Phrase:
         _append(pieces, Piece("plain", (" " if index else "") + before))
         _append(pieces, Piece("code", core))
         _append(pieces, Piece("plain", after))
-    return tuple(pieces)
+    return pieces
 
 
 def joined(phrases: Iterable[Phrase], separator: str, last: str | None = None) -> Phrase:

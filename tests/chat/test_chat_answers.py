@@ -145,3 +145,25 @@ def test_a_marker_names_the_comment_and_its_commands() -> None:
 )
 def test_our_own_comments_are_known(body: str, ours: bool) -> None:
     assert is_ours(body) is ours
+
+
+def answered(line: str) -> str:
+    said = parse_line(line)
+    assert not isinstance(said, Asked)
+    return compose([(said.text, not_understood(said))], marker=MARKER, user="ann", url="")
+
+
+def test_an_unknown_command_names_the_near_one_and_where_all_are_listed() -> None:
+    assert "There is no command chek. Did you mean check? `/minimize help` lists the" in answered(
+        "/minimize chek"
+    )
+    far = answered("/minimize frobnicate")
+    assert "There is no command frobnicate. `/minimize help` lists the commands." in far
+
+
+def test_what_our_own_sentences_mark_is_a_code_span_without_shown_backticks() -> None:
+    text = "No workload is called `nope`. There is `curl` or `@all`, (`a b`) says `/minimize allow`"
+    body = compose([("/minimize check nope", sentence(text))], marker=MARKER, user="", url="")
+    assert "No workload is called `nope`. There is `curl` or `@all`, (`a b`) says" in body
+    assert body.rstrip().endswith("`/minimize allow`")
+    assert "``" not in body

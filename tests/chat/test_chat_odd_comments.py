@@ -58,7 +58,6 @@ def test_every_line_end_ends_a_line(end: str) -> None:
         "\u2215minimize help",  # a division slash
         "/m\u0456nimize help",  # a Cyrillic i
         "/minim\u0131ze help",  # a dotless i
-        "/MINIMIZE help",
         "/minimize\u200b help",  # a space of no width
         "\u202e/minimize help",  # written from right to left
         "\ufeff/minimize help",

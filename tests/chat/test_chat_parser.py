@@ -74,6 +74,8 @@ def test_quotes_code_html_and_mentions_in_a_sentence_do_nothing(comment: str) ->
         "```\ncode\n```\n/minimize check",
         "<!-- a -->\n/minimize check",
         "/minimize check <!-- now -->",
+        "/MINIMIZE CHECK",
+        "- some list\n/Minimize Check",
         "\ufeff\n/minimize\u00a0check",
         "<details>\n\n/minimize check\n\n</details>",
     ],
@@ -100,6 +102,19 @@ def test_the_arguments_of_each_command() -> None:
     }
 
 
+def test_arguments_keep_their_case_and_the_rest_counts_in_any() -> None:
+    (said,) = parse_comment("/MINIMIZE What-If DROP Perl From MySQL")
+    assert isinstance(said, Asked)
+    assert said.text == "/minimize what-if DROP Perl From MySQL"
+    assert said.values == {"CAPABILITY": ("Perl",), "PACKAGE": ("MySQL",)}
+    assert asked("/MINIMIZE ACCEPT It Is Worth It") == {"REASON": ("It Is Worth It",)}
+    assert asked("/minimize WHY LibX11 --workload Web") == {
+        "PACKAGE": ("LibX11",),
+        "--workload": ("Web",),
+    }
+    assert texts("/minimize help\n/MINIMIZE Help") == ["/minimize help"]
+
+
 def test_code_spans_and_marks_in_a_command_are_its_words() -> None:
     (said,) = parse_comment("/minimize why `foo_bar` --workload=__x__")
     assert said.values == {"PACKAGE": ("foo_bar",), "--workload": ("__x__",)}
@@ -110,7 +125,6 @@ def test_code_spans_and_marks_in_a_command_are_its_words() -> None:
     [
         ("/minimize", "A command is missing after /minimize."),
         ("/minimize chek", "There is no command chek. Did you mean check?"),
-        ("/minimize CHECK", "There is no command CHECK. Did you mean check?"),
         ("/minimize frobnicate", "There is no command frobnicate."),
         ("/minimize why", "PACKAGE is missing."),
         ("/minimize why a b", "The word b is one too many."),

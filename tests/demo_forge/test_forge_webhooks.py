@@ -146,13 +146,24 @@ async def test_a_payload_file_is_sent_as_it_is(hook, tmp_path):
     assert Event.from_http(headers, body, secret="s").event == "ping"
 
 
-async def test_a_refusal_and_silence_are_two_exit_codes(hook, tmp_path, unused_tcp_port):
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, 2), (401, 2), (404, 2), (413, 2), (408, 1), (429, 1), (500, 1), (503, 1)],
+)
+async def test_what_is_wrong_and_what_may_work_later_are_two_exit_codes(
+    hook, tmp_path, status, code
+):
     payload = tmp_path / "payload.json"
     payload.write_text(json.dumps({}))
-    hook.status = 401
+    hook.status = status
     shown = io.StringIO()
-    assert await asyncio.to_thread(send_webhook, hook.url, "s", "ping", payload, out=shown) == 3
-    assert shown.getvalue().startswith("401 ")
+    assert await asyncio.to_thread(send_webhook, hook.url, "s", "ping", payload, out=shown) == code
+    assert shown.getvalue().startswith(f"{status} ")
+
+
+async def test_silence_is_worth_another_try(tmp_path, unused_tcp_port):
+    payload = tmp_path / "payload.json"
+    payload.write_text(json.dumps({}))
     nobody = f"http://127.0.0.1:{unused_tcp_port}/"
     with pytest.raises(SurroundingsError) as silent:
         await asyncio.to_thread(send_webhook, nobody, "s", "ping", payload)

@@ -91,7 +91,7 @@ def test_a_signature_holds_for_its_body_its_id_and_five_minutes() -> None:
     take(headers, body, NOW + 299)
     take(headers, body, NOW - 299)
     for other in (NOW + 301, NOW - 301):
-        with pytest.raises(WebhookRefusedError, match="five minutes"):
+        with pytest.raises(WebhookRefusedError, match="time is more than five minutes from now"):
             take(headers, body, other)
     with pytest.raises(WebhookRefusedError, match="signature"):
         take(headers, body + b" ")
