@@ -6,7 +6,6 @@ https://docs.github.com/en/rest
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -21,15 +20,12 @@ from bot.forge.github_client import GitHubClient, Sessions, errors_as_ours
 from bot.forge.github_commits import GitHubCommits
 from bot.forge.github_events import accept, installation_of, parse_event
 from bot.forge.github_issues import GitHubIssues
+from bot.forge.github_status import GitHubStatus
 from bot.forge.values import (
     ROLES,
-    STATUS_NAME,
-    Annotation,
     Comment,
     CommitCheck,
     ForgeFile,
-    ForgeGoneError,
-    ForgeRefusedError,
     PullRequest,
     PullRequestKey,
     Reaction,
@@ -41,12 +37,8 @@ from bot.git import GitCredential
 from bot.settings import ForgeSettings
 from bot.store import NewDelivery
 
-LOG = logging.getLogger(__name__)
-_DESCRIPTION = 140  # characters of a commit status
-_TEXT = 65_000  # characters of a check run's summary; GitHub takes 65,535
 _INSTALLATIONS = ("installation", "installation_repositories")
 _ATTEMPTS = 4
-_ANNOTATIONS = 50  # that GitHub takes in one request
 # From the highest on: who has one has those below it.
 _PERMISSIONS: Mapping[str, Role] = {
     "admin": "admin",
@@ -76,10 +68,9 @@ class GitHub:
         self._app = app
         self._secrets = secrets
         self._sessions = Sessions()
-        # Repositories where check runs were refused; statuses are used there from then on.
-        self._without_checks: set[str] = set()
         self.commits = GitHubCommits(self._client, settings.clone_url)
-        self.issues = GitHubIssues(self._client, lambda: auth.login(self._plain_client()))
+        self.issues = GitHubIssues(self._client, self._own_login)
+        self._status = GitHubStatus(self._client, self._own_login, app[0] if app else None)
 
     @classmethod
     def from_settings(cls, name: str, settings: ForgeSettings) -> GitHub:
@@ -107,7 +98,6 @@ class GitHub:
         if event in _INSTALLATIONS:
             # Uninstalled, suspended, other repositories or permissions: tokens of before are void.
             self._auth.forget()
-            self._without_checks.clear()
         elif named is not None:
             self._auth.learn(*named)
         return parse_event(self._name, event, data)
@@ -175,22 +165,12 @@ class GitHub:
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """A check run, or a commit status where check runs are not ours to make."""
         async with errors_as_ours(f"setting the status of {sha[:12]} on {key}"):
-            if self._with_checks(key):
-                try:
-                    async with errors_as_ours(f"setting the check run of {sha[:12]} on {key}"):
-                        await self._set_check_run(key, sha, report)
-                except (ForgeRefusedError, ForgeGoneError) as error:
-                    if self._settings.check_runs == "always":
-                        raise
-                    refused = error
-                else:
-                    return
-                await self._set_commit_status(key, sha, report)
-                # Only where that works: else it is the repository or the commit that is refused.
-                LOG.warning("%s Commit statuses are used there.", refused)
-                self._without_checks.add(key.repository)
-                return
-            await self._set_commit_status(key, sha, report)
+            wish = self._settings.check_runs
+            # Only Apps may make check runs.
+            if wish == "always" or (wish == "auto" and self._auth.is_app):
+                await self._status.set(key, sha, report, fall_back=wish == "auto")
+            else:
+                await self._status.set_commit_status(key, sha, report)
 
     async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
         """Check runs of Apps and commit statuses; an App needs Statuses (read) for the latter."""
@@ -287,6 +267,9 @@ class GitHub:
             attempts=attempts,
         )
 
+    async def _own_login(self) -> str:
+        return await self._auth.login(self._plain_client())
+
     def _path(self, key: PullRequestKey, rest: str) -> str:
         owner, _, name = key.repository.partition("/")
         return f"/repos/{_quoted(owner)}/{_quoted(name)}{rest}"
@@ -303,7 +286,7 @@ class GitHub:
     async def _own_comments(
         self, key: PullRequestKey, marker: str, *, first: bool = False
     ) -> list[Comment]:
-        login = (await self._auth.login(self._plain_client())).lower()
+        login = (await self._own_login()).lower()
         found: list[Comment] = []
         async for item in self._pages(key, f"/issues/{key.number}/comments?per_page=100"):
             author = str((item.get("user") or {}).get("login") or "")
@@ -336,113 +319,9 @@ class GitHub:
             if error.status_code != HTTPStatus.NOT_FOUND:  # the other run was quicker
                 raise
 
-    def _with_checks(self, key: PullRequestKey) -> bool:
-        wish = self._settings.check_runs
-        if wish == "auto":
-            # Only Apps may make check runs.
-            return self._auth.is_app and key.repository not in self._without_checks
-        return wish == "always"
-
-    async def _set_check_run(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
-        client, token = await self._client(key.repository)
-        data: dict[str, Any] = {
-            "name": STATUS_NAME,
-            "external_id": report.check,
-            "status": "in_progress" if report.state == "pending" else "completed",
-            "output": {"title": report.title[:255], "summary": report.summary[:_TEXT]},
-        }
-        if report.url:
-            data["details_url"] = report.url
-        if report.state != "pending":
-            data["conclusion"] = report.state
-        notes = [] if report.state == "pending" else [_annotation(a) for a in report.annotations]
-        run, *late = await self._check_runs(key, sha, report.check) or [None]
-        for other in late:
-            # What a stopped run had on its way came after its check was ended.
-            if report.state != "pending" and other.get("status") != "completed":
-                await self._patch_run(key, other, data, [])
-        if run is not None and not notes and _says(run, data):
-            return
-        if run is None:
-            first = {**data["output"], "annotations": notes[:_ANNOTATIONS]} if notes else {}
-            run = await client.post(
-                self._path(key, "/check-runs"),
-                data={**data, "head_sha": sha, "output": first or data["output"]},
-                oauth_token=token,
-            )
-            done = len(notes[:_ANNOTATIONS])
-        else:
-            # GitHub adds annotations to those there are: an earlier try may have sent some.
-            done = min(int((run.get("output") or {}).get("annotations_count") or 0), len(notes))
-            await self._patch_run(key, run, data, notes[done : done + _ANNOTATIONS])
-            done += _ANNOTATIONS
-        for start in range(done, len(notes), _ANNOTATIONS):
-            await self._patch_run(key, run, data, notes[start : start + _ANNOTATIONS])
-
-    async def _check_runs(self, key: PullRequestKey, sha: str, check: str) -> list[Any]:
-        """Our check runs of that id on a commit, oldest first: one, if nothing went wrong."""
-        client, token = await self._client(key.repository)
-        path = self._path(key, f"/commits/{sha}/check-runs?check_name={STATUS_NAME}&per_page=100")
-        found = [
-            run
-            async for run in client.getiter(path, oauth_token=token, iterable_key="check_runs")
-            if run.get("external_id") == check and run.get("name") == STATUS_NAME
-        ]
-        return sorted(found, key=lambda run: int(run["id"]))
-
-    async def _patch_run(
-        self, key: PullRequestKey, run: Any, data: Mapping[str, Any], notes: list[dict[str, Any]]
-    ) -> None:
-        client, token = await self._client(key.repository)
-        output = {**data["output"], "annotations": notes} if notes else data["output"]
-        await client.patch(
-            self._path(key, f"/check-runs/{run['id']}"),
-            data={**data, "output": output},
-            oauth_token=token,
-        )
-
-    async def _set_commit_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
-        # A commit status knows no neutral: a success whose text says what it is not.
-        neutral = report.state == "neutral"
-        title = f"not evaluated: {report.title}" if neutral else report.title
-        data = {
-            "state": "success" if neutral else report.state,
-            "context": STATUS_NAME,
-            "description": title if len(title) <= _DESCRIPTION else title[: _DESCRIPTION - 1] + "…",
-        }
-        if report.url:
-            data["target_url"] = report.url
-        client, token = await self._client(key.repository)
-        # Newest first; the same again would only be another entry of at most a thousand.
-        path = self._path(key, f"/commits/{sha}/statuses?per_page=100")
-        async for status in client.getiter(path, oauth_token=token):
-            if status.get("context") == STATUS_NAME:
-                if all((status.get(name) or None) == value for name, value in data.items()):
-                    return
-                break
-        await client.post(self._path(key, f"/statuses/{sha}"), data=data, oauth_token=token)
-
 
 def _comment(item: Any) -> Comment:
     return Comment(str(item["id"]), str(item.get("html_url") or ""), str(item.get("body") or ""))
-
-
-def _annotation(note: Annotation) -> dict[str, Any]:
-    return {
-        "path": note.path,
-        "start_line": note.line,
-        "end_line": note.line,
-        "annotation_level": note.level,
-        "title": note.title[:255],
-        "message": note.message[:_TEXT],
-    }
-
-
-def _says(run: Any, data: Mapping[str, Any]) -> bool:
-    """Whether a check run says the same already."""
-    output = run.get("output") or {}
-    same = all(run.get(name) == data.get(name) for name in ("status", "conclusion", "details_url"))
-    return same and all(output.get(name) == text for name, text in data["output"].items())
 
 
 def _quoted(segment: str) -> str:

@@ -113,7 +113,8 @@ class Annotation:
 class StatusReport:
     """What the status `minimize` of a commit says. `check` finds it again.
 
-    `annotations` are shown where the forge can, once the status is concluded.
+    `annotations` are shown where the forge can, once the status is concluded. `only_open`: one
+    that is concluded already stays as it is.
     """
 
     check: str
@@ -122,6 +123,7 @@ class StatusReport:
     summary: str = ""
     url: str | None = None
     annotations: tuple[Annotation, ...] = ()
+    only_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,20 +82,21 @@ async def test_git_gets_the_same_token_and_no_url_has_it(app, tiny) -> None:
     assert "t1" not in source.url + repr(source)
 
 
-async def test_what_an_installation_allows_anew_is_tried_anew(app, tiny) -> None:
-    key, sha = PullRequestKey("gh", "o/r", 7), "a" * 40
+async def test_what_an_installation_allows_anew_is_tried_at_the_next_commit(app, tiny) -> None:
+    key, sha, later = PullRequestKey("gh", "o/r", 7), "a" * 40, "b" * 40
     path = f"/repos/o/r/commits/{sha}/check-runs"
     tiny.answer("GET", path, (403, {}, {"message": "Resource not accessible by integration"}))
     tiny.lists[f"/repos/o/r/commits/{sha}/statuses"] = []
     tiny.answer("POST", f"/repos/o/r/statuses/{sha}", lambda body: (201, {}, body))
     tiny.answer("POST", "/repos/o/r/check-runs", lambda body: (201, {}, {"id": 2}))
-    for _ in range(2):
-        await app.set_status(key, sha, StatusReport("c1", "success", "fine"))
-    assert len(tiny.seen("GET", path)) == 1
-    tiny.lists[path] = []
-    app.event("installation", b'{"action": "new_permissions_accepted", "installation": {"id": 42}}')
+    await app.set_status(key, sha, StatusReport("c1", "pending", "working"))
+    tiny.lists[path] = tiny.lists[f"/repos/o/r/commits/{later}/check-runs"] = []
+    # The commit that has a status keeps it: a check run beside it would say another thing.
     await app.set_status(key, sha, StatusReport("c1", "success", "fine"))
-    assert len(tiny.seen("POST", "/repos/o/r/check-runs")) == 1
+    await app.set_status(key, later, StatusReport("c2", "success", "fine"))
+    assert len(tiny.seen("POST", f"/repos/o/r/statuses/{sha}")) == 2
+    (made,) = tiny.seen("POST", "/repos/o/r/check-runs")
+    assert made["head_sha"] == later
 
 
 async def test_a_commit_that_takes_neither_leaves_check_runs_to_the_others(app, tiny) -> None:

@@ -1,0 +1,277 @@
+"""The status of a commit on GitHub: our check run, or a commit status where we may make none.
+
+One commit has one of the two. https://docs.github.com/en/rest/checks/runs,
+https://docs.github.com/en/rest/commits/statuses
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote
+
+from bot.forge.github_client import GitHubClient, errors_as_ours
+from bot.forge.values import (
+    STATUS_NAME,
+    Annotation,
+    ForgeGoneError,
+    ForgeRefusedError,
+    PullRequestKey,
+    StatusReport,
+)
+
+LOG = logging.getLogger(__name__)
+T = TypeVar("T")
+_DESCRIPTION = 140  # characters of a commit status
+_TEXT = 65_000  # characters of a check run's summary; GitHub takes 65,535
+_ANNOTATIONS = 50  # that GitHub takes in one request
+_PAUSE = 1.0  # seconds before what was refused is asked once more
+_REMEMBERED = 5000  # commits
+# What who may not make check runs is told: an App without the permission, or a token.
+_NOT_ALLOWED = re.compile(
+    r"403 .*(resource not accessible|must authenticate via a github app)", re.IGNORECASE
+)
+Kept = Literal["run", "status"]
+
+
+class GitHubStatus:
+    """Sets the statuses of commits; remembers of the newest commits which of the two they have."""
+
+    def __init__(
+        self,
+        client: Callable[[str], Awaitable[tuple[GitHubClient, str]]],
+        login: Callable[[], Awaitable[str]],
+        app_id: str | None,
+        *,
+        pause: float = _PAUSE,
+    ) -> None:
+        """`client` gives the client and token for a repository, `login` our own name; `pause` is
+        how many seconds pass before what was refused is asked once more."""
+        self._client = client
+        self._login = login
+        self._app_id = app_id
+        self._pause = pause
+        self._kept: OrderedDict[tuple[str, str], Kept] = OrderedDict()
+
+    async def set(
+        self, key: PullRequestKey, sha: str, report: StatusReport, *, fall_back: bool
+    ) -> None:
+        """Makes our check run say this. `fall_back`: a commit status, if we may make no check run.
+
+        That holds for this commit alone, and never for one that has a check run of ours.
+        ForgeRefusedError where the check run is refused for another reason, twice.
+        """
+        if fall_back and self._kept.get((key.repository, sha)) == "status":
+            await self.set_commit_status(key, sha, report)
+            return
+        try:
+            came = await self._set_check_run(key, sha, report, fall_back=fall_back)
+        except ForgeRefusedError as error:
+            made = self._kept.get((key.repository, sha)) == "run"
+            if made or not fall_back or not _NOT_ALLOWED.search(error.what):
+                raise
+            LOG.warning("%s This commit gets a commit status.", error)
+            came = "status"
+        if came == "status":
+            await self.set_commit_status(key, sha, report)
+        self._remember(key, sha, came)
+
+    async def set_commit_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
+        """Makes our commit status say this."""
+        # A commit status knows no neutral: a success whose text says what it is not.
+        neutral = report.state == "neutral"
+        title = f"not evaluated: {report.title}" if neutral else report.title
+        data = {
+            "state": "success" if neutral else report.state,
+            "context": STATUS_NAME,
+            "description": title if len(title) <= _DESCRIPTION else title[: _DESCRIPTION - 1] + "…",
+        }
+        if report.url:
+            data["target_url"] = report.url
+        client, token = await self._client(key.repository)
+        # The same again would only be another entry of at most a thousand.
+        newest = await self._commit_status(key, sha)
+        if newest is not None:
+            if all((newest.get(name) or None) == value for name, value in data.items()):
+                return
+            if report.only_open and newest.get("state") != "pending":
+                return
+        await client.post(_path(key, f"/statuses/{sha}"), data=data, oauth_token=token)
+
+    async def _set_check_run(
+        self, key: PullRequestKey, sha: str, report: StatusReport, *, fall_back: bool
+    ) -> Kept:
+        """What the commit has: `status` if a check run would stand beside our commit status."""
+        data: dict[str, Any] = {
+            "name": STATUS_NAME,
+            "external_id": report.check,
+            "status": "in_progress" if report.state == "pending" else "completed",
+            "output": {"title": report.title[:255], "summary": report.summary[:_TEXT]},
+        }
+        if report.url:
+            data["details_url"] = report.url
+        if report.state != "pending":
+            data["conclusion"] = report.state
+        notes = [] if report.state == "pending" else [_annotation(a) for a in report.annotations]
+        ours = await self._twice(
+            f"listing the check runs of {sha[:12]} on {key}", lambda _: self._check_runs(key, sha)
+        )
+        if ours:
+            self._remember(key, sha, "run")
+        run, *late = [run for run in ours if run.get("external_id") == report.check] or [None]
+        for other in late:
+            # What a stopped run had on its way came after its check was ended.
+            if report.state != "pending" and other.get("status") != "completed":
+                await self._patch(key, other, data, [])
+        if run is not None:
+            if not (report.only_open and run.get("status") == "completed"):
+                await self._edit(key, run, data, notes)
+            return "run"
+        if fall_back and not ours and await self._has_commit_status(key, sha):
+            return "status"
+        made, taken = await self._create(key, sha, data, notes[:_ANNOTATIONS])
+        self._remember(key, sha, "run")
+        if taken:
+            await self._add(key, made, data, notes[_ANNOTATIONS:])
+        return "run"
+
+    async def _edit(
+        self, key: PullRequestKey, run: Any, data: Mapping[str, Any], notes: list[dict[str, Any]]
+    ) -> None:
+        if not notes and _says(run, data):
+            return
+        # GitHub adds annotations to those there are: an earlier try may have sent some.
+        done = min(int((run.get("output") or {}).get("annotations_count") or 0), len(notes))
+        first, more = notes[done : done + _ANNOTATIONS], notes[done + _ANNOTATIONS :]
+        if await self._patch(key, run, data, first):
+            await self._add(key, run, data, more)
+
+    async def _add(
+        self, key: PullRequestKey, run: Any, data: Mapping[str, Any], notes: list[dict[str, Any]]
+    ) -> None:
+        for start in range(0, len(notes), _ANNOTATIONS):
+            if not await self._patch(key, run, data, notes[start : start + _ANNOTATIONS]):
+                return
+
+    async def _create(
+        self, key: PullRequestKey, sha: str, data: Mapping[str, Any], notes: list[dict[str, Any]]
+    ) -> tuple[Any, bool]:
+        """The new check run, and whether its annotations were taken."""
+
+        async def send(first: bool) -> tuple[Any, bool]:
+            client, token = await self._client(key.repository)
+            made = await client.post(
+                _path(key, "/check-runs"),
+                data={**data, "head_sha": sha, "output": _output(data, notes if first else [])},
+                oauth_token=token,
+            )
+            return made, first or not notes
+
+        return await self._write(f"making the check run of {sha[:12]} on {key}", send)
+
+    async def _patch(
+        self, key: PullRequestKey, run: Any, data: Mapping[str, Any], notes: list[dict[str, Any]]
+    ) -> bool:
+        """Whether its annotations were taken."""
+
+        async def send(first: bool) -> bool:
+            client, token = await self._client(key.repository)
+            await client.patch(
+                _path(key, f"/check-runs/{run['id']}"),
+                data={**data, "output": _output(data, notes if first else [])},
+                oauth_token=token,
+            )
+            return first or not notes
+
+        return await self._write(f"editing the check run {run['id']} of {key}", send)
+
+    async def _write(self, doing: str, send: Callable[[bool], Awaitable[T]]) -> T:
+        """Twice, the second time without annotations. The commit is there, so a 404 refuses."""
+        try:
+            return await self._twice(doing, send)
+        except ForgeGoneError as error:
+            raise ForgeRefusedError(error.what, error.hint) from error
+
+    async def _twice(self, doing: str, call: Callable[[bool], Awaitable[T]]) -> T:
+        """`call` with True; once refused, with False a moment later. Nothing was done before it."""
+        try:
+            async with errors_as_ours(doing):
+                return await call(True)
+        except (ForgeRefusedError, ForgeGoneError) as error:
+            LOG.info("%s, once more: %s", doing, error.what)
+        await asyncio.sleep(self._pause)
+        async with errors_as_ours(doing):
+            return await call(False)
+
+    async def _check_runs(self, key: PullRequestKey, sha: str) -> list[Any]:
+        """Our check runs on a commit, oldest first: one for each check, if nothing went wrong."""
+        client, token = await self._client(key.repository)
+        path = _path(key, f"/commits/{sha}/check-runs?check_name={STATUS_NAME}&per_page=100")
+        found = [
+            run
+            async for run in client.getiter(path, oauth_token=token, iterable_key="check_runs")
+            if run.get("name") == STATUS_NAME and self._is_ours(run)
+        ]
+        return sorted(found, key=lambda run: int(run["id"]))
+
+    def _is_ours(self, run: Any) -> bool:
+        app = (run.get("app") or {}).get("id")
+        return app is None or self._app_id is None or str(app) == self._app_id
+
+    async def _has_commit_status(self, key: PullRequestKey, sha: str) -> bool:
+        """Whether a commit status of ours is there, made when check runs were refused."""
+        try:
+            async with errors_as_ours(f"listing the statuses of {sha[:12]} on {key}"):
+                found = await self._commit_status(key, sha)
+                if found is None:
+                    return False
+                author = str((found.get("creator") or {}).get("login") or "")
+                return author.lower() == (await self._login()).lower()
+        except (ForgeRefusedError, ForgeGoneError):
+            return False  # who may not read them has made none
+
+    async def _commit_status(self, key: PullRequestKey, sha: str) -> Any:
+        """The newest commit status of our name, or None."""
+        client, token = await self._client(key.repository)
+        path = _path(key, f"/commits/{sha}/statuses?per_page=100")
+        async for status in client.getiter(path, oauth_token=token):  # newest first
+            if status.get("context") == STATUS_NAME:
+                return status
+        return None
+
+    def _remember(self, key: PullRequestKey, sha: str, kept: Kept) -> None:
+        self._kept[key.repository, sha] = kept
+        self._kept.move_to_end((key.repository, sha))
+        while len(self._kept) > _REMEMBERED:
+            self._kept.popitem(last=False)
+
+
+def _path(key: PullRequestKey, rest: str) -> str:
+    owner, _, name = key.repository.partition("/")
+    return f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}{rest}"
+
+
+def _output(data: Mapping[str, Any], notes: list[dict[str, Any]]) -> dict[str, Any]:
+    return {**data["output"], "annotations": notes} if notes else dict(data["output"])
+
+
+def _annotation(note: Annotation) -> dict[str, Any]:
+    return {
+        "path": note.path,
+        "start_line": note.line,
+        "end_line": note.line,
+        "annotation_level": note.level,
+        "title": note.title[:255],
+        "message": note.message[:_TEXT],
+    }
+
+
+def _says(run: Any, data: Mapping[str, Any]) -> bool:
+    """Whether a check run says the same already."""
+    output = run.get("output") or {}
+    same = all(run.get(name) == data.get(name) for name in ("status", "conclusion", "details_url"))
+    return same and all(output.get(name) == text for name, text in data["output"].items())
