@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from bot.build.builder import NOT_KEPT
 from bot.build.sources import Listed, SourcesError, WantedSource, lookaside_url
 from bot.distro import Cache
 from bot.errors import SurroundingsError
@@ -44,13 +45,20 @@ class SourceStore:
     """The kept sources of all packages.
 
     A file with a listed checksum lies under that. One without (a bare URL) gets its SHA-256
-    recorded at the first fetch; if the URL has another content later, that is told.
+    recorded at the first fetch; if the URL has another content later, that is told. With
+    `kept_only` nothing is fetched, nor waited for.
     """
 
     def __init__(
-        self, cache: Cache, policy: SourcePolicy | None = None, download: Download | None = None
+        self,
+        cache: Cache,
+        policy: SourcePolicy | None = None,
+        download: Download | None = None,
+        *,
+        kept_only: bool = False,
     ) -> None:
         self._cache = cache
+        self._kept_only = kept_only
         self._policy = policy or SourcePolicy()
         self._download = download or self._over_http
 
@@ -62,10 +70,23 @@ class SourceStore:
         SourcesError where no place has it or its content is not what the list says;
         SurroundingsError where another try may help.
         """
+        if self._kept_only and not self._has(wanted):
+            raise SurroundingsError(NOT_KEPT)
         if wanted.listed is not None:
             return self._listed(wanted, wanted.listed, package, lookaside)
         assert wanted.url is not None
         return self._by_url(wanted.name, wanted.url)
+
+    def _has(self, wanted: WantedSource) -> bool:
+        """Whether the content is kept. What is kept stays, so the answer needs no lock."""
+        if wanted.listed is not None:
+            return self._place(wanted.listed.algorithm, wanted.listed.checksum).is_file()
+        known = _recorded(self._record(wanted.url or ""))
+        return known is not None and self._place("sha256", known).is_file()
+
+    def _record(self, url: str) -> Path:
+        name = f"{hashlib.sha256(url.encode()).hexdigest()}.json"
+        return self._cache.directory("source-urls") / name
 
     def _listed(
         self, wanted: WantedSource, listed: Listed, package: str, lookaside: str | None
@@ -94,10 +115,7 @@ class SourceStore:
         raise _first(problems)
 
     def _by_url(self, name: str, url: str) -> FetchedSource:
-        record = (
-            self._cache.directory("source-urls")
-            / f"{hashlib.sha256(url.encode()).hexdigest()}.json"
-        )
+        record = self._record(url)
         with self._cache.lock(f"source-{record.name[:8]}"):
             known = _recorded(record)
             if known is not None and (place := self._place("sha256", known)).is_file():

@@ -65,7 +65,7 @@ class MockBuilder:
         self._cache = cache
         self._program = program
         self._limits = limits
-        self._sources = SourceStore(cache, policy)
+        self._sources = SourceStore(cache, policy, kept_only=kept_only)
         self._rebuild = rebuild
         self._kept_only = kept_only
         self._kept = KeptBuilds(cache)

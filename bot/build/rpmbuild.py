@@ -66,7 +66,7 @@ class RpmbuildBuilder:
         self._cache = cache
         self._limits = limits
         self._jobs = jobs or os.cpu_count() or 1
-        self._sources = SourceStore(cache, policy)
+        self._sources = SourceStore(cache, policy, kept_only=kept_only)
         self._rebuild = rebuild
         self._kept_only = kept_only
         self._kept = KeptBuilds(cache)

@@ -8,6 +8,8 @@ import pytest
 
 from bot.build import download
 from bot.build.fetch import SourcePolicy, SourceStore
+from bot.build.mock import MockBuilder
+from bot.build.rpmbuild import RpmbuildBuilder
 from bot.build.sources import Listed, SourcesError, WantedSource
 from bot.distro import Cache
 from bot.errors import SurroundingsError
@@ -149,3 +151,21 @@ def test_downloads_are_tried_again_and_limited(server, tmp_path):
         download.download_source(f"{base}/a", target, 4, public_only=False)
     with pytest.raises(SourcesError, match="404"):
         download.download_source(f"{base}/gone", target, 100, public_only=False)
+
+
+@pytest.mark.parametrize("wanted", [LISTED, BARE])
+def test_who_looks_for_kept_builds_alone_downloads_nothing(cache, wanted):
+    web = Web(look=CONTENT, up=CONTENT)
+    kept_only = SourceStore(cache, download=web, kept_only=True)
+    with pytest.raises(SurroundingsError, match="not been built here"):
+        kept_only.fetch(wanted, "pkg", TEMPLATE)
+    assert web.asked == []
+    SourceStore(cache, download=web).fetch(wanted, "pkg", TEMPLATE)
+    assert kept_only.fetch(wanted, "pkg", TEMPLATE).path.read_bytes() == CONTENT
+    assert len(web.asked) == 1
+
+
+@pytest.mark.parametrize("make", [RpmbuildBuilder, MockBuilder])
+def test_a_builder_that_only_looks_hands_that_on_to_its_sources(cache, make):
+    with pytest.raises(SurroundingsError, match="not been built here"):
+        make(cache, kept_only=True)._sources.fetch(BARE, "pkg")
