@@ -98,14 +98,21 @@ class Runs:
     ) -> int:
         """Stops the open runs of a pull request, all but one, and says so on their commits.
 
-        `but` and narrowed runs of the same commit go on, and those of the commit `keep`.
+        `but` and narrowed runs of the same commit go on, and those of the commit `keep`. One that
+        has said its last word is over, though the store may not know of it yet: its record and
+        status stay. How many were stopped.
         """
         records = await asyncio.to_thread(
             self._store.checks_of, key.forge, key.repository, key.number
         )
         stopping = [r for r in records if r.open and r.head_sha != keep and not _goes_on(r, but)]
+        stopped = 0
         for record in stopping:
             await self._engine.cancel_check(record.id)
+            # Looked at when nothing more can come: who follows the runs closes the record.
+            if (await self._engine.running([record.id]))[record.id].progress.get("done"):
+                continue
+            stopped += 1
             if not record.narrowed and (but is None or record.head_sha != but.head_sha):
                 await self._engine.withdraw(job_of(record), title, reason)
             await asyncio.to_thread(
@@ -116,7 +123,7 @@ class Runs:
                 open=False,
                 finished=now(),
             )
-        return len(stopping)
+        return stopped
 
     async def decision(self, kind: DecisionKind, pull: PullRequest) -> Decision | None:
         """What was decided for the head commit."""

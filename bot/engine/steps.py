@@ -68,15 +68,20 @@ class CheckSteps:
         title: str,
         summary: str = "",
         result: Values | None = None,
+        *,
+        only_open: bool = False,
     ) -> Values:
         """Sets the status of the head commit; with a `result`, remarks on the specs' lines too.
 
+        `only_open`: a status that is concluded stays as it is.
         A narrowed check sets none: it is no answer for the commit.
         """
         if job.narrowed:
             return {}
         notes = annotations_of(check_from_json(result)) if result is not None else ()
-        report = StatusReport(job.id, state, title, summary, self._links.page(job), notes)
+        report = StatusReport(
+            job.id, state, title, summary, self._links.page(job), notes, only_open
+        )
         await self._forges[job.forge].set_status(job.key, job.head_sha, report)
         return {}
 

@@ -91,7 +91,8 @@ class Workflows:
     def _make_withdraw(self) -> Workflow:
         async def withdraw(raw: Values, title: str, summary: str) -> Values:
             run = _Run(self._steps, self._patience, raw)
-            await run.status("neutral", title, sentence_markdown(summary))
+            # What the run has concluded before it was stopped stays: it was found out.
+            await run.status("neutral", title, sentence_markdown(summary), only_open=True)
             return {}
 
         return withdraw
@@ -273,13 +274,21 @@ class _Run:
         return await self._end()
 
     async def status(
-        self, state: str, title: str, summary: str = "", result: Values | None = None
+        self,
+        state: str,
+        title: str,
+        summary: str = "",
+        result: Values | None = None,
+        *,
+        only_open: bool = False,
     ) -> Outcome:
-        """Sets the status of the head commit."""
+        """Sets the status of the head commit; `only_open`: if it is not concluded."""
         return await self._do(
             "status",
             "setting the status",
-            lambda: self._steps.status(self._job, state, title, summary, result),
+            lambda: self._steps.status(
+                self._job, state, title, summary, result, only_open=only_open
+            ),
         )
 
     async def _publish(self, result: Values) -> Outcome:

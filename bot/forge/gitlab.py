@@ -33,6 +33,7 @@ from bot.forge.gitlab_issues import GitLabIssues
 from bot.forge.gitlab_merges import pull_request_of
 from bot.forge.gitlab_status import (
     ALONE,
+    concludes,
     of_comment,
     status_fields,
     with_status,
@@ -213,14 +214,17 @@ class GitLab:
             commit = client.projects.get(source, lazy=True).commits.get(sha, lazy=True)
             taken = True
             try:
-                put_status(commit, fields)
+                put_status(commit, fields, only_open=report.only_open)
             except (GitlabGetError, GitlabCreateError, GitlabHttpError) as error:
                 taken = _SAME_STATE.search(str(error)) is not None
                 if not taken and not (foreign and error.response_code in _NO_STATUS):
                     raise
             if not taken and merge.sha != sha:
                 return "old"  # nobody needs to read of it in the comment
-            taken = taken or put_in_pipeline(client, merge, sha, fields)
+            only_open = report.only_open
+            taken = taken or put_in_pipeline(client, merge, sha, fields, only_open=only_open)
+            if not taken and only_open and self._is_concluded_in_comment(client, key, sha):
+                return "old"
             if not taken or key in self._untaken:
                 mark(merge, self._own_login(client), None if taken else report.state)
             return "set" if taken else "untaken"
@@ -383,6 +387,12 @@ class GitLab:
                 return False
             _remember(self._bots, identity, bool(getattr(user, "bot", False)))
         return self._bots[identity]
+
+    def _is_concluded_in_comment(
+        self, client: gitlab.Gitlab, key: PullRequestKey, sha: str
+    ) -> bool:
+        notes = self._own_notes(client, key, COMMENT_MARKER)
+        return bool(notes) and concludes(notes[0].body, sha)
 
     async def _status_into_comment(
         self, key: PullRequestKey, sha: str, report: StatusReport

@@ -28,20 +28,28 @@ LOG = logging.getLogger(__name__)
 MARKS: Mapping[StatusState, str] = {"pending": "eyes", "success": "white_check_mark"}
 # Not there for us, not for us to write, or (404 as well) there already.
 _REFUSED = (400, 401, 403, 404)
+_OPEN = ("pending", "running")
 
 
-def put_status(commit: Any, fields: Mapping[str, Any]) -> None:
-    """Makes the newest status of ours on a commit say `fields`; nothing if it does already."""
+def put_status(commit: Any, fields: Mapping[str, Any], *, only_open: bool = False) -> None:
+    """Makes the newest status of ours on a commit say `fields`; nothing if it does already.
+
+    `only_open`: nothing either where it is concluded.
+    """
     listed = commit.statuses.list(
         iterator=True, query_parameters={"name": STATUS_NAME, "all": "true"}
     )
     newest = max(listed, key=lambda status: int(status.id), default=None)
+    if only_open and newest is not None and newest.status not in _OPEN:
+        return
     wanted = next_status(None if newest is None else dict(newest.attributes), fields)
     if wanted is not None:
         commit.statuses.create(wanted)
 
 
-def put_in_pipeline(client: gitlab.Gitlab, merge: Any, sha: str, fields: Mapping[str, Any]) -> bool:
+def put_in_pipeline(
+    client: gitlab.Gitlab, merge: Any, sha: str, fields: Mapping[str, Any], *, only_open: bool
+) -> bool:
     """The status in the merge request's own pipeline; False where the target project ran none."""
     target = int(merge.target_project_id)
     found = next(
@@ -59,7 +67,7 @@ def put_in_pipeline(client: gitlab.Gitlab, merge: Any, sha: str, fields: Mapping
     told = {name: value for name, value in fields.items() if name != "ref"}
     commit = client.projects.get(target, lazy=True).commits.get(sha, lazy=True)
     try:
-        put_status(commit, {**told, "pipeline_id": found})
+        put_status(commit, {**told, "pipeline_id": found}, only_open=only_open)
     except GitlabError as error:
         if error.response_code not in _REFUSED:
             raise

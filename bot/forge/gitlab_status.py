@@ -62,13 +62,25 @@ def status_line(sha: str, report: StatusReport) -> str:
     title = _cut(" ".join(report.title.split()), _DESCRIPTION).replace("`", "'")
     link = f" ([details]({report.url}))" if report.url and _plain(report.url) else ""
     word = _WORDS[report.state]
-    return f"**Status `minimize`** of `{sha[:12]}` {word}: `{title}`{link}"
+    return f"{_line_start(sha)} {word}: `{title}`{link}"
+
+
+def _line_start(sha: str) -> str:
+    return f"**Status `minimize`** of `{sha[:12]}`"
 
 
 def of_comment(body: str) -> str | None:
     """The status block that a comment holds, with its marks; null if there is none."""
     found = _BLOCK.search(body)
     return found.group(0) if found else None
+
+
+def concludes(body: str, sha: str) -> bool:
+    """Whether a comment holds the status of this commit, and it is no longer running."""
+    found = _BLOCK.search(body)
+    if found is None or found["sha"] != sha:
+        return False
+    return not found["line"].startswith(f"{_line_start(sha)} {_WORDS['pending']}:")
 
 
 def with_status(body: str, untaken: tuple[str, StatusReport] | None, before: str | None) -> str:

@@ -141,6 +141,8 @@ class FakeForge:
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         self._maybe_fail("set_status")
+        if report.only_open and self.states(sha)[-1:] not in ([], ["pending"]):
+            return
         self.statuses.append((sha, report))
 
     async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:

@@ -11,6 +11,7 @@ import pytest
 
 from bot.chat import COMMANDS
 from bot.engine import Dispatcher
+from bot.engine.engine import Running
 from bot.engine.replies import body_of
 from bot.forge import ROLES, CommentEvent, PullRequest, PullRequestKey
 from bot.store import CheckRecord, Commands, NewDelivery, open_store
@@ -54,6 +55,9 @@ class Recorder:
 
     async def cancel_check(self, check: str) -> None:
         self.asked.append("cancel")
+
+    async def running(self, checks: Any) -> dict[str, Running]:
+        return {check: Running("PENDING", None, {}) for check in checks}
 
     async def withdraw(self, job: Any, title: str, summary: str) -> None:
         self.asked.append("withdraw")

@@ -189,6 +189,19 @@ async def fork(world: World) -> tuple[Repository, PullRequestKey, Pull]:
     return repository, PullRequestKey("gl", PATH, pull.number), pull
 
 
+async def test_a_concluded_status_is_left_where_only_what_is_open_is_to_end(world: World) -> None:
+    sha = world.pull.head_sha
+    ending = StatusReport("c", "neutral", "Superseded", only_open=True)
+    for report in (StatusReport("c", "pending", "Working"), StatusReport("c", "failure", "Large")):
+        await world.gitlab.set_status(world.key, sha, report)
+    before = world.statuses()
+    await world.gitlab.set_status(world.key, sha, ending)
+    assert (world.statuses(), before[-1][0]) == (before, "failed")
+    await world.gitlab.set_status(world.key, sha, StatusReport("c", "pending", "Working"))
+    await world.gitlab.set_status(world.key, sha, ending)
+    assert world.statuses()[-1] == ("success", "not evaluated: Superseded")
+
+
 async def test_the_status_of_a_fork_that_takes_none_goes_into_the_comment(world, fork) -> None:
     _, key, pull = fork
 

@@ -108,6 +108,14 @@ async def test_a_failure_is_words_and_no_mark_says_otherwise(world) -> None:
     assert "succeeded" in world.bodies()[0]
 
 
+async def test_a_concluded_line_is_left_where_only_what_is_open_is_to_end(world) -> None:
+    ending = StatusReport("c", "neutral", "Superseded", only_open=True)
+    await world.say(PENDING, BROKEN, ending)
+    assert "failed: `Over limit`" in world.bodies()[0]
+    await world.say(PENDING, ending)
+    assert "did not evaluate it: `Superseded`" in world.bodies()[0]
+
+
 async def test_others_emoji_are_left_alone(world) -> None:
     jonas = GitLabClient(world.local.url, world.local.token("jonas"))
 
