@@ -17,13 +17,15 @@ class ChangedSpec:
     """One spec file on both sides; a path is null where that side has none.
 
     `itself` is true when the spec file differs; else only files beside it do: they count where
-    the spec names one of `beside` (base names of changed files) as a Source or Patch.
+    the spec names one of `beside` (base names of changed files) as a Source or Patch. `linked`:
+    head has a symbolic link in its place, which is refused.
     """
 
     base_path: str | None
     head_path: str | None
     itself: bool
     beside: tuple[str, ...] = ()
+    linked: bool = False
 
     @property
     def path(self) -> str:
@@ -132,7 +134,8 @@ def _changed_specs(
         base_path = old if old in before and file.status != "A" else None
         head_path = new if new in after and file.status != "D" else None
         if base_path or head_path:
-            found[new] = ChangedSpec(base_path, head_path, itself=True)
+            linked = head_path is None and new in links_after
+            found[new] = ChangedSpec(base_path, head_path, itself=True, linked=linked)
     beside: dict[str, list[str]] = {}
     for file in files:
         for path in (file.path, *((file.old_path,) if file.old_path else ())):

@@ -30,7 +30,7 @@ from bot.check.verdict import only_limits, verdict
 from bot.closure import Pool
 from bot.distro import Cache, Configuration, RepositoryDocument, environment_keys
 from bot.errors import SurroundingsError
-from bot.model import BuildNote, CheckResult, SpecFailure
+from bot.model import ARCHITECTURES, BuildNote, CheckResult, SpecFailure
 from bot.spec import (
     SpecSetting,
     evaluate_spec,
@@ -71,8 +71,9 @@ class Prediction:
 
     @property
     def worth_building(self) -> bool:
-        """Whether a build could say more: a spec that changed could be evaluated somewhere."""
-        return any(target.sides for target in self.targets)
+        """Whether a build could say more: a spec that changed could be evaluated somewhere, and
+        the head still has one."""
+        return any(t.sides and any(one.head for one in t.specs) for t in self.targets)
 
 
 @dataclass(slots=True)
@@ -293,11 +294,21 @@ def _failure_texts(specs: Iterable[EvaluatedSpec]) -> list[str]:
     for one in specs:
         for name, side in (("head", one.head), ("base", one.base)):
             for arch, result in side.items():
-                if isinstance(result, SpecFailure):
+                # A link is among the change's own problems already.
+                if isinstance(result, SpecFailure) and not (one.spec.linked and side is one.head):
                     where = f"{result.path}:{result.line}" if result.line else result.path
-                    text = f"{where} ({name}) cannot be evaluated: {result.message}"
+                    text = f"{where} ({name}): {result.message.rstrip('.')}."
                     shared.setdefault((name, text), []).append(arch)
-    return [f"{text} [{', '.join(sorted(arches))}]" for (_, text), arches in shared.items()]
+    return [f"{text} {where_so(arches)}" for (_, text), arches in shared.items()]
+
+
+def where_so(arches: Iterable[str]) -> str:
+    """A sentence of its own: what comes before it is rpm's, and a title may end there."""
+    these = frozenset(arches)
+    named = [arch for arch in ARCHITECTURES if arch in these]
+    if len(named) == len(ARCHITECTURES):
+        return "This is so on all four architectures."
+    return f"This is so on {' and '.join(', '.join(named).rsplit(', ', 1))}."
 
 
 def _images(targets: Iterable[Target], plan: Plan, rules: Rules) -> tuple[Found, ...]:

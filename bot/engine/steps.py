@@ -37,7 +37,6 @@ from bot.settings import Settings
 LOG = logging.getLogger(__name__)
 ALLOW = f"{WORD} allow"
 _MAY_BUILD = ("triage", "write", "maintain", "admin")
-NO_SPEC = "No spec file changed."
 
 
 class CheckSteps:
@@ -265,7 +264,6 @@ def nothing_to_check(job: CheckJob, merge_base: str) -> Values:
             merge_base=merge_base,
             specs=(),
             verdict="success",
-            notes=(NO_SPEC,),
         )
     )
 

@@ -15,7 +15,7 @@ from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from bot.engine.job import CheckJob
 from bot.engine.outcome import Outcome, Patience, Values, attempt
 from bot.engine.replies import Reply, ReplySteps, body_of
-from bot.engine.steps import ALLOW, NO_SPEC, CheckSteps, concluded, nothing_to_check
+from bot.engine.steps import ALLOW, CheckSteps, concluded, nothing_to_check, told
 from bot.engine.waiting import (
     LONGEST_PAUSE,
     LOOK,
@@ -24,7 +24,7 @@ from bot.engine.waiting import (
     waiting_summary,
     waiting_title,
 )
-from bot.report import sentence_markdown
+from bot.report import check_from_json, sentence_markdown
 
 WORKFLOW_VERSION = "1"
 CHECKS = "checks"
@@ -114,7 +114,7 @@ class Workflows:
         steps = self._replies
 
         async def do(name: str, doing: str, call: Any) -> Outcome:
-            return await attempt(name, f"{doing} for {reply.job.id}", self._patience, call)
+            return await attempt(name, f"{doing} on {reply.job.key}", self._patience, call)
 
         if reply.react:
             await do("react", "reacting", lambda: steps.react(reply))
@@ -156,8 +156,9 @@ class _Run:
     async def _nothing(self, result: Values) -> Values:
         """No spec changed: a success, and no comment but an earlier one taken back."""
         await self._publish(result)
-        await self.status("success", NO_SPEC)
-        return await self._end(stage="final", verdict="success", summary=NO_SPEC, result=result)
+        title = told(check_from_json(result))["title"]
+        await self.status("success", title)
+        return await self._end(stage="final", verdict="success", summary=title, result=result)
 
     async def _predict(self, finish: Workflow, wait: Workflow) -> Values:
         steps, job = self._steps, self._job
@@ -189,7 +190,8 @@ class _Run:
             return await self._queue_build(finish, found)
         title, summary = found["title"], found["summary"]
         if allowed.values.get("ask") or not allowed.ok:
-            title = f"Not built, needs {ALLOW}: {title}"
+            if any(image["changed"] for image in found["result"]["images"]):
+                title = f"Not built, needs {ALLOW}: {title}"
             summary = f"{summary}\n\nPredicted, not built: this author's changes are built when a"
             summary += f" maintainer says `{ALLOW}`."
         await self.status(found["verdict"], title, summary, found["result"])

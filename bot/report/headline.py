@@ -21,6 +21,7 @@ from bot.report.reasons import arrivals, behind
 from bot.report.sizes import MINUS, count_span, format_delta, format_size, plural, span
 
 NOTHING_ANY_MORE = "No image changes any more."
+NO_SPEC = "No spec file changed."
 
 
 def changed_rows(result: CheckResult) -> tuple[Row, ...]:
@@ -146,6 +147,8 @@ def _nothing_sentence(result: CheckResult) -> Phrase:
             *plain("Not evaluated: "), *image_name(row),
             *plain(f" {where(row)} could not be installed before this change either."),
         )  # fmt: skip
+    if not result.specs and result.configuration is None:
+        return plain(NO_SPEC)
     return plain("No image changes.")
 
 

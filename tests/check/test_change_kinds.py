@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from bot.check import open_change
+from bot.check.run import where_so
 from bot.git import open_repository
-from bot.model import CheckResult, ImageResult
+from bot.model import ARCHITECTURES, CheckResult, ImageResult
+from bot.report.headline import headline, title
+from bot.report.phrase import to_plain
 from tests.check.tiny import TOOL, Bench
 
 ImageOf = Callable[..., ImageResult]
@@ -93,6 +96,20 @@ def test_a_patch_that_is_taken_away_counts(bench: Bench) -> None:
     assert bench.check({"fix.patch": None}).specs == ("tool.spec",)
 
 
+@pytest.mark.parametrize("arches", ["", "architectures: [x86_64]\n"])
+def test_where_a_spec_is_refused_stands_apart_from_rpms_words(bench: Bench, arches: str) -> None:
+    if arches:
+        bench.commit({".minimize.yaml": arches})
+    result = bench.check({"tool.spec": TOOL.replace("Name: tool\n", "%if\nName: tool\n")})
+    (problem,) = result.problems
+    said, _, where = problem.rpartition(" This is so on ")
+    assert said.startswith("tool.spec:")
+    assert "[" not in problem
+    assert "," not in said
+    assert where == ("x86_64." if arches else "x86_64 and aarch64.")
+    assert said.removesuffix(".") in title(result)
+
+
 @pytest.mark.parametrize("target", ["tool.spec", "/etc/passwd", "../../outside.spec", "nowhere"])
 def test_a_new_link_is_refused_and_said_wherever_it_leads(bench: Bench, target: str) -> None:
     (bench.root / "git" / "link.spec").symlink_to(target)
@@ -106,7 +123,9 @@ def test_a_spec_that_becomes_a_link_is_no_success(bench: Bench) -> None:
     (bench.root / "git" / "tool.spec").symlink_to("data.txt")
     result = bench.check({})
     assert result.verdict == "failure"
-    assert f"tool.spec{LINKED}" in result.problems
+    assert result.problems == (f"tool.spec{LINKED}",)
+    assert result.images == ()
+    assert to_plain(headline(result)) == f"This change cannot be evaluated: tool.spec{LINKED}"
 
 
 def test_a_spec_behind_a_linked_folder_is_not_reached(bench: Bench, tmp_path: Path) -> None:
@@ -159,3 +178,8 @@ def test_pointers_of_lfs_are_left_as_they_are(bench: Bench) -> None:
     with open_change(git, "HEAD~1", "HEAD", branch="main") as change:
         assert (change.head_tree / "src.tar").read_text() == pointer
     assert not ran.exists()
+
+
+def test_what_is_so_everywhere_names_no_architecture() -> None:
+    assert where_so(reversed(ARCHITECTURES)) == "This is so on all four architectures."
+    assert where_so(ARCHITECTURES[:3]) == "This is so on x86_64, aarch64 and ppc64le."

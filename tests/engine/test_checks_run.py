@@ -36,7 +36,7 @@ async def test_a_change_beside_no_spec_gets_a_status_and_no_comment(bot) -> None
     assert bot.forge.comments == []
     assert bot.checker.calls == []
     assert bot.forge.states(head) == ["pending", "success"]
-    assert bot.forge.statuses[-1][1].title == "No spec file changed."
+    assert bot.forge.statuses[-1][1].title == "No spec file changed"
     assert bot.checks()[0].stage == "final"
 
 
@@ -215,6 +215,16 @@ async def test_what_needs_no_build_ends_with_the_prediction(bot) -> None:
     await bot.deliver()
     await bot.settled()
     assert bot.forge.states(head) == ["pending", "success"]
+
+
+async def test_allowing_is_asked_for_only_where_images_change(bot) -> None:
+    bot.forge.roles["ann"] = "read"
+    bot.checker.changed = False
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    assert bot.forge.states(head) == ["pending", "success"]
+    assert bot.forge.statuses[-1][1].title == "No image changes"
 
 
 async def test_a_push_between_prediction_and_comment_writes_no_comment(bot) -> None:

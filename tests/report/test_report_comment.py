@@ -381,3 +381,7 @@ def test_a_figure_and_its_unit_are_not_parted_in_a_table(samples):
     text = render_comment(samples.predicted())
     assert "| 19.3\N{NO-BREAK SPACE}MB |" in text
     assert "30.7 to 31.4 MB to **nginx**" in text
+
+
+def test_a_change_without_a_spec_says_so_in_comment_and_status(samples):
+    assert status_line(samples.result(specs=()))[0] == "No spec file changed"

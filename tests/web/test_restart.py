@@ -130,7 +130,7 @@ async def test_a_delivery_survives_kill_9_between_202_and_its_run(world) -> None
         await asyncio.sleep(0.1)
     (run,) = forge.state.runs_of(repository, head)
     assert (run.name, run.conclusion) == ("minimize", "success")
-    assert run.fields["output"]["title"] == "No spec file changed."
+    assert run.fields["output"]["title"] == "No spec file changed"
     assert forge.state.comments_of(pull) == []
 
     async with ClientSession() as session:
@@ -139,7 +139,7 @@ async def test_a_delivery_survives_kill_9_between_202_and_its_run(world) -> None
             assert time.monotonic() < deadline
             async with session.get(f"{served.url}/api/checks") as answer:
                 checks = (await answer.json())["checks"]
-        assert [check["summary"] for check in checks] == ["No spec file changed."]
+        assert [check["summary"] for check in checks] == ["No spec file changed"]
 
         # Asked to stop, it ends by itself, soon, and answers nothing more.
         served.process.send_signal(signal.SIGTERM)
