@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import solv
 
 from bot.closure.modules import ModuleState, active_modules, demodularized, read_modules
+from bot.closure.newpool import MetadataFile
 from bot.closure.requests import View, best_solution
-from bot.closure.solvcache import MetadataFile
 
 if TYPE_CHECKING:
     from bot.closure.modules import ModuleStream

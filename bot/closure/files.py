@@ -12,7 +12,8 @@ import solv
 
 from bot.closure import filelists
 from bot.closure.index import Index
-from bot.closure.solvcache import Loaded, MetadataFile, SnapshotCache
+from bot.closure.newpool import MetadataFile
+from bot.closure.solvcache import Loaded, SnapshotCache
 
 if TYPE_CHECKING:
     from bot.distro.snapshot import SnapshotRepository

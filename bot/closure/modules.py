@@ -13,7 +13,7 @@ from typing import Any
 
 import solv
 
-from bot.closure.solvcache import new_pool
+from bot.closure.newpool import new_pool
 from bot.errors import SurroundingsError
 
 _KINDS = ("modulemd", "modulemd-stream", "modulemd-defaults")

@@ -15,9 +15,10 @@ from bot.closure.evr import newest
 from bot.closure.filelists import in_primary
 from bot.closure.files import FileOwners
 from bot.closure.jobs import Want, wants_of
+from bot.closure.newpool import MetadataFile
 from bot.closure.reach import reaches
 from bot.closure.requests import View, best_solution, dependency_id
-from bot.closure.solvcache import MetadataFile, SnapshotCache
+from bot.closure.solvcache import SnapshotCache
 from bot.closure.solve import run
 from bot.closure.stage import LayerSpec, Stage
 from bot.model.closure import Closure, SnapshotState

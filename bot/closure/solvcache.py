@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ import solv
 
 from bot.closure import index as indexes
 from bot.closure.index import Index
+from bot.closure.newpool import MetadataFile, new_pool
 from bot.errors import SurroundingsError
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from bot.distro.snapshot import Snapshot, SnapshotRepository
 
 FORMAT = 3
-MetadataFile = Callable[["SnapshotRepository", str], Path | None]
-"""Fetches a file by type, verified and decompressed; null where the repository has none."""
 
 
 @dataclass(slots=True)
@@ -222,21 +221,6 @@ def _written(sources: Iterable[tuple[str, int]]) -> bytes:
         packages.setdefault(source, []).append(str(number))
     lines = "".join(f"\n{source}\t{' '.join(ids)}" for source, ids in sorted(packages.items()))
     return _sealed(lines.encode())
-
-
-def new_pool(arch: str) -> Any:
-    """An empty pool, set up as libdnf does it (dnf_sack_init, dnf_sack_set_arch)."""
-    pool = solv.Pool()
-    pool.setdisttype(solv.Pool.DISTTYPE_RPM)
-    pool.setarch(arch)
-    # Excluded packages stay in the provides, so that excluding needs no new index of them.
-    pool.set_flag(solv.Pool.POOL_FLAG_WHATPROVIDESWITHDISABLED, 1)
-    # libsolv's default on Fedora: i686 packages may stand beside their x86_64 ones.
-    pool.set_flag(solv.Pool.POOL_FLAG_IMPLICITOBSOLETEUSESCOLORS, 1)
-    pool.installed = pool.add_repo("@System")
-    # Nothing to add yet: it tells libsolv that whoever owns a path will be said, not searched for.
-    pool.addfileprovides()
-    return pool
 
 
 def _spread(pool: Any, index: Index) -> None:

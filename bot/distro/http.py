@@ -19,7 +19,7 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError
 
-from bot.distro.transfer import Answer
+from bot.distro.answer import Answer
 from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
 

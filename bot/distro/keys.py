@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from bot.distro import transfer
 from bot.distro.documents import RepositoryDocument
 from bot.distro.transfer import read_small
+from bot.distro.variables import expanded
 from bot.errors import SurroundingsError
 
 
@@ -28,8 +29,6 @@ def read_keys(urls: Sequence[str]) -> list[tuple[str, bytes]]:
 
 def key_urls(document: RepositoryDocument, arch: str) -> Mapping[str, tuple[str, ...]]:
     """Where the keys of each repository of a document are; repositories without keys left out."""
-    from bot.distro.snapshot import expanded
-
     return {
         repo.id: expanded(repo, document.releasever, arch).gpgkey
         for repo in document.repos

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.distro.cache import Cache
@@ -14,6 +13,7 @@ from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.metadata import metadata_file
 from bot.distro.refresh import State, refresh, rfc3339
 from bot.distro.repomd import Record, Repomd, parse_repomd
+from bot.distro.variables import expanded
 from bot.errors import UsageError
 from bot.model.closure import RepositoryState, SnapshotState
 
@@ -131,22 +131,6 @@ def repository_file(repository: SnapshotRepository, type_: str) -> Path | None:
 
 def _is_local(source: RepoSource) -> bool:
     return bool(source.baseurl) and all(url.startswith("file://") for url in source.baseurl)
-
-
-def expanded(source: RepoSource, releasever: str, arch: str) -> RepoSource:
-    """`source` with dnf's variables replaced; each base URL with a `/` at its end."""
-    values = {"basearch": arch, "arch": arch, "releasever": releasever}
-
-    def expand(text: str) -> str:
-        return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: values.get(m[1] or m[2], m[0]), text)
-
-    return replace(
-        source,
-        baseurl=tuple(f"{expand(url).rstrip('/')}/" for url in source.baseurl),
-        metalink=expand(source.metalink) if source.metalink else None,
-        mirrorlist=expand(source.mirrorlist) if source.mirrorlist else None,
-        gpgkey=tuple(expand(url) for url in source.gpgkey),
-    )
 
 
 def _repository(

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from bot.distro.answer import Answer
 from bot.distro.cache import Cache
 from bot.distro.unpack import RefusedFileError, check_file
 from bot.errors import SurroundingsError
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A small answer; `content` null where the server says that nothing changed (304)."""
-
-    content: bytes | None
-    etag: str | None = None
-    last_modified: str | None = None
-
 
 # How often a place is asked: the only one patiently, one of several mirrors briefly.
 MANY = 4

@@ -46,11 +46,9 @@ if TYPE_CHECKING:
         FileChange,
         ImageResult,
         LayerSize,
-        ObjectiveResult,
         Saving,
         Side,
         Suggestion,
-        Verdict,
     )
     from bot.model.spec import (
         SpecDependency,
@@ -60,6 +58,7 @@ if TYPE_CHECKING:
         SpecPackage,
         SpecSource,
     )
+    from bot.model.verdict import ObjectiveResult, Verdict
 
 __all__ = [
     "ARCHITECTURES",
@@ -163,11 +162,9 @@ _MODULES = {
         "FileChange",
         "ImageResult",
         "LayerSize",
-        "ObjectiveResult",
         "Saving",
         "Side",
         "Suggestion",
-        "Verdict",
     ),
     "spec": (
         "SpecDependency",
@@ -176,6 +173,10 @@ _MODULES = {
         "SpecLine",
         "SpecPackage",
         "SpecSource",
+    ),
+    "verdict": (
+        "ObjectiveResult",
+        "Verdict",
     ),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

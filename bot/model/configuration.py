@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from bot.model.image import ImageKey
-
-if TYPE_CHECKING:
-    from bot.model.result import ObjectiveResult, Verdict
+from bot.model.verdict import ObjectiveResult, Verdict
 
 # Where a repository says how it wants to be checked.
 REPOSITORY_FILE = ".minimize.yaml"

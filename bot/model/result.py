@@ -12,8 +12,7 @@ from bot.model.nevra import Nevra
 from bot.model.overlay import Evidence
 from bot.model.package import Package
 from bot.model.spec import SpecLine
-
-Verdict = Literal["success", "failure", "neutral"]
+from bot.model.verdict import ObjectiveResult, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +83,6 @@ class FileChange:
     def delta(self) -> int:
         """Bytes that the image gains by it."""
         return (self.after or 0) - (self.before or 0)
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectiveResult:
-    """How one metric of an objective stands; null where it could not be measured.
-
-    `id` is the objective's. `metric`: `packages`, `installed_size`, `layer_size`, `growth` or
-    `unwanted:NAME`.
-    `worse` is true when this change newly breaks it, or moves it further beyond its limit.
-    """
-
-    name: str
-    metric: str
-    before: int | None
-    value: int | None
-    limit: int | None
-    met: bool | None
-    worse: bool = False
-    reason: str = ""
-    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
