@@ -77,6 +77,11 @@ command umoci umoci -
 command qemu-aarch64 qemu-user -
 END
         fi
+        # Ubuntu's is a snap, CentOS has none: the pages are not looked at in a browser there.
+        case "$SYSTEM_ID" in
+            debian) printf '%s\n' "command chromium chromium -" ;;
+            fedora) printf '%s\n' "command chromium-browser - chromium" ;;
+        esac
     fi
 }
 
