@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 
 from bot.engine import Engine, LinkKeys
 from bot.forge import Forge
 from bot.store import Store, StoreError
 from bot.store.history import History
 from bot.web.answers import Archive
+from bot.web.assets import show_asset
+from bot.web.caching import caching
+from bot.web.errors import errors
 from bot.web.intake import Intake
 from bot.web.logs import BuildLogs
 from bot.web.metrics import Metrics
@@ -28,7 +30,6 @@ from bot.web.views import Views
 from bot.web.warm import kept_warm
 from bot.web.webhooks import Webhooks
 
-LOG = logging.getLogger(__name__)
 _FEWEST_BYTES = 50_000_000
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self';"
@@ -92,7 +93,12 @@ def make_application(
     description = describe()
     application = web.Application(
         client_max_size=webhook_bytes,
-        middlewares=[_headers, _errors(views), private_pages(link_keys, secure=secure)],
+        middlewares=[
+            _headers,
+            caching,
+            errors(templates),
+            private_pages(link_keys, secure=secure),
+        ],
     )
 
     application.cleanup_ctx.append(kept_warm(archive))
@@ -136,7 +142,7 @@ def make_application(
             web.get("/checks/{id}/logs/{number}", BuildLogs(store, logs).show),
             web.get("/api/checks", views.checks_json),
             web.get("/api/checks/{id}", views.check_json),
-            web.static("/static", Path(__file__).parent / "static"),
+            web.get("/static/{name}", show_asset),
         ]
     )
     return application
@@ -148,29 +154,3 @@ async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse
     for name, value in _HEADERS.items():
         answer.headers.setdefault(name, value)
     return answer
-
-
-def _errors(views: Views) -> Middleware:
-    """Errors as JSON under /api, /webhook, /health; else as pages; details only in the log."""
-
-    @web.middleware
-    async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except web.HTTPException as error:
-            if error.status < 400:
-                raise
-            status, what = error.status, error.text or error.reason
-            allowed = error.headers.get("Allow")
-        except Exception:
-            LOG.exception("%s %s failed", request.method, request.path)
-            status, what, allowed = 500, "Something in the bot itself went wrong.", None
-        if f"{request.path}/".startswith(("/api/", "/webhook/", "/health/", "/metrics/")):
-            answer = web.json_response({"error": what}, status=status)
-        else:
-            answer = views.error(status, what)
-        if allowed:
-            answer.headers["Allow"] = allowed
-        return answer
-
-    return errors

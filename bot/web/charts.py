@@ -16,6 +16,7 @@ from pygal.style import Style
 
 from bot.report import format_size
 from bot.web.answers.causes import in_words
+from bot.web.assets import asset_url
 from bot.web.links import image_url, key_of, package_url
 from bot.web.measures import IN_BYTES, measure, metric_words
 from bot.web.tiles import Tiles
@@ -34,7 +35,6 @@ class Look:
 
 
 AUTO = Look()
-TOOLTIPS = "/static/pygal-tooltips.min.js"
 _LIGHT = ("#0b5cad", "#a8480c", "#1a7f37", "#8a3ffc", "#9f1853", "#005d5d", "#6f5500", "#4d5358")
 _DARK = ("#7ab8ff", "#ffb077", "#57c46f", "#c9a6ff", "#ff9ac2", "#3ddbd9", "#e0c36a", "#c1c7cd")
 _TILES = 60
@@ -362,7 +362,7 @@ def _look(chosen: Look, height: int, *, tiles: bool = False) -> dict[str, Any]:
             "file://graph.css",
             f"inline:svg{{color-scheme:{scheme}}}{edges}",
         ],
-        "js": [TOOLTIPS],
+        "js": [asset_url("pygal-tooltips.min.js")],
         "width": 400 if chosen.narrow else 960,
         "height": height,
         "margin": 8,
@@ -377,5 +377,7 @@ def _look(chosen: Look, height: int, *, tiles: bool = False) -> dict[str, Any]:
 
 
 def _svg(chart: Any) -> str:
+    # Else a new one each time, and the same chart were never the same bytes.
+    chart.uuid = "minimize"
     text = chart.render()
     return text if isinstance(text, str) else text.decode()

@@ -18,6 +18,7 @@ from bot.report.causes import chain_words
 from bot.web import answers, links
 from bot.web.answers import Answer, Archive
 from bot.web.answers.causes import in_words
+from bot.web.assets import asset_url
 from bot.web.measures import measure, metric_words
 from bot.web.private import opened
 from bot.web.questions import Question
@@ -66,6 +67,7 @@ def make_templates() -> Environment:
         "in_words": in_words,
     }
     environment.globals |= {
+        "asset_url": asset_url,
         "links": links,
         "measure": measure,
         "metric_words": metric_words,

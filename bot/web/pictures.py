@@ -8,9 +8,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from html import unescape
-from pathlib import Path
 
-import pygaljs
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -31,7 +29,6 @@ Draw = Callable[[Archive, Question, Look], str]
 _SCRIPT = re.compile(r"<script[^>]*>(.+?)</script>", re.DOTALL)
 _STYLE = re.compile(r"<style[^>]*>(.+?)</style>", re.DOTALL)
 _STYLED = re.compile(r' style="([^"]*)"')
-_TOOLTIPS = Path(pygaljs.__file__).parent / "static" / "latest" / "pygal-tooltips.min.js"
 
 
 class Pictures:
@@ -59,7 +56,7 @@ class Pictures:
         }
         found = [web.get(f"{path}.svg", self._svg(draw)) for path, draw in (drawn | as_svg).items()]
         found += [web.get(f"{path}.png", self._png(draw)) for path, draw in drawn.items()]
-        return [*found, web.get(charts.TOOLTIPS, _tooltips)]
+        return found
 
     def _svg(self, draw: Draw) -> Handler:
         async def show(request: web.Request) -> web.Response:
@@ -67,7 +64,6 @@ class Pictures:
             text = await asyncio.to_thread(draw, self._archive, question, _look(question))
             answer = web.Response(text=text, content_type="image/svg+xml")
             answer.headers["Content-Security-Policy"] = _policy(text)
-            answer.headers["Cache-Control"] = "no-cache"
             return answer
 
         return show
@@ -183,9 +179,3 @@ def _hashes(texts: Iterable[str]) -> Iterator[str]:
     for text in texts:
         digest = hashlib.sha256(unescape(text).encode()).digest()
         yield f"'sha256-{base64.b64encode(digest).decode()}'"
-
-
-async def _tooltips(_request: web.Request) -> web.FileResponse:
-    answer = web.FileResponse(_TOOLTIPS)
-    answer.headers["Cache-Control"] = "max-age=86400"
-    return answer

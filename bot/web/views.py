@@ -125,11 +125,6 @@ class Views:
     def _page(self, template: str, **values: Any) -> web.Response:
         return _html(self._templates.get_template(template).render(**values))
 
-    def error(self, status: int, what: str) -> web.Response:
-        """The page that says what went wrong."""
-        text = self._templates.get_template("error.html.j2").render(status=status, what=what)
-        return _html(text, status)
 
-
-def _html(text: str, status: int = 200) -> web.Response:
-    return web.Response(text=text, content_type="text/html", status=status)
+def _html(text: str) -> web.Response:
+    return web.Response(text=text, content_type="text/html")

@@ -91,15 +91,6 @@ async def test_pages_escape_what_comes_from_outside(client, bot) -> None:
     assert '<article class="check' in page
 
 
-async def test_errors_are_pages_for_people_and_json_for_programs(client) -> None:
-    status, _, headers = await client.get("/nowhere/<b>")
-    assert (status, headers.get("Content-Type")) == (404, "text/html; charset=utf-8")
-    status, said, _ = await client.get("/api/nowhere")
-    assert (status, said) == (404, {"error": "404: Not Found"})
-    assert (await client.get("/static/minimize.css"))[0] == 200
-    assert (await client.get("/static/../application.py"))[0] == 404
-
-
 async def test_an_empty_bot_says_what_to_do(client) -> None:
     assert "Point a repository" in (await client.get("/"))[1]
     assert "There is no check here" in (await client.get("/checks"))[1]

@@ -107,8 +107,6 @@ def addresses(application) -> list[str]:
             continue
         path = resource.canonical
         ids = ["secret", "before"] if "/checks/" in path else ["nginx-stays-small", "hush", "late"]
-        if path == "/static":
-            path = "/static/minimize.css"
         for id_ in ids if "{id}" in path else [""]:
             found.append(re.sub(r"{(\w+)}", lambda m, i=id_: {**values, "id": i}[m[1]], path))
     return found

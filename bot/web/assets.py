@@ -1,0 +1,57 @@
+"""The files that pages are made with: stylesheet, icon, the charts' script, under names that
+change with their content, so that browsers keep them for good."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pygaljs
+from aiohttp import web
+
+from bot.web.questions import missing
+
+_OURS = Path(__file__).parent / "static"
+_TOOLTIPS = Path(pygaljs.__file__).parent / "static" / "latest" / "pygal-tooltips.min.js"
+_FILES = (_OURS / "minimize.css", _OURS / "minimize.svg", _TOOLTIPS)
+_FOR_GOOD = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asset:
+    body: bytes
+    type: str
+    lasting: str
+
+
+@cache
+def _assets() -> Mapping[str, _Asset]:
+    """Each file by its plain name."""
+    found = {}
+    for path in _FILES:
+        body = path.read_bytes()
+        digest = hashlib.sha256(body).hexdigest()[:12]
+        type_ = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        found[path.name] = _Asset(body, type_, f"{path.stem}.{digest}{path.suffix}")
+    return found
+
+
+def asset_url(name: str) -> str:
+    """The address of a file, by its plain name; it changes when the file does."""
+    return f"/static/{_assets()[name].lasting}"
+
+
+async def show_asset(request: web.Request) -> web.Response:
+    """`/static/{name}`: for good under its lasting name; under its plain one, asked for anew."""
+    name = request.match_info["name"]
+    for plain, asset in _assets().items():
+        if name in (plain, asset.lasting):
+            answer = web.Response(body=asset.body, content_type=asset.type)
+            if name == asset.lasting:
+                answer.headers["Cache-Control"] = _FOR_GOOD
+            return answer
+    raise missing("There is no such file.")

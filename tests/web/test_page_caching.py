@@ -1,0 +1,40 @@
+"""What browsers may keep."""
+
+import re
+
+LASTING = re.compile(r"/static/minimize\.[0-9a-f]{12}\.css")
+
+
+async def test_files_of_pages_are_kept_for_good_under_a_name_of_their_content(client) -> None:
+    page = (await client.get("/"))[1]
+    (address,) = set(LASTING.findall(page))
+    status, style, headers = await client.get(address)
+    assert (status, headers["Cache-Control"]) == (200, "public, max-age=31536000, immutable")
+    assert headers["Content-Type"].startswith("text/css")
+    assert (await client.get("/static/minimize.css"))[1] == style
+    assert (await client.get("/static/minimize.css"))[2]["Cache-Control"] == "no-cache"
+    for other in ("minimize.000000000000.css", "..%2fapplication.py", "none.css"):
+        assert (await client.get(f"/static/{other}"))[0] == 404
+
+
+async def test_a_page_that_did_not_change_is_not_sent_again(client) -> None:
+    for path in ("/checks", "/api/checks", "/api/openapi.json", "/surface/versions.svg"):
+        _, _, headers = await client.get(path)
+        assert headers["Cache-Control"] == "no-cache"
+        tag = headers["ETag"]
+        for known in (tag, f"W/{tag}", f'"other", {tag}'):
+            async with client._session.get(
+                client.url + path, headers={"If-None-Match": known}
+            ) as answer:
+                assert (answer.status, await answer.read()) == (304, b""), path
+                assert answer.headers["ETag"] == tag
+                assert "Content-Security-Policy" in answer.headers
+        async with client._session.get(
+            client.url + path, headers={"If-None-Match": '"other"'}
+        ) as answer:
+            assert answer.status == 200
+
+
+async def test_what_is_true_for_a_moment_and_errors_are_not_kept(client) -> None:
+    for path in ("/health/live", "/health/ready", "/metrics", "/nowhere", "/api/nowhere"):
+        assert (await client.get(path))[2]["Cache-Control"] == "no-store", path

@@ -1,0 +1,60 @@
+"""What people and programs are told when something cannot be answered."""
+
+import pytest
+
+from bot.errors import SurroundingsError
+
+SECRET = "/home/bot/secret.sqlite"
+
+
+async def test_what_is_not_there_is_a_page_with_a_way_back(client) -> None:
+    status, page, headers = await client.get("/nowhere/<b>")
+    assert (status, headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert "<h1>There is nothing here</h1>" in page
+    assert "404: Not Found" not in page
+    assert "<b>" not in page
+    assert all(f'href="{place}"' in page for place in ("/", "/images", "/packages"))
+    assert '<link rel="stylesheet" href="/static/minimize.' in page
+
+
+async def test_what_is_asked_wrongly_leads_to_the_same_page_without_it(client) -> None:
+    status, page, _ = await client.get("/surface?date=tomorrow")
+    assert status == 400
+    assert "date is no date: write 2027-03-01" in page
+    assert '<a href="/surface">' in page
+    status, said, _ = await client.get("/api/surface?date=tomorrow")
+    assert (status, set(said)) == (400, {"error"})
+
+
+async def test_programs_are_told_in_json(client) -> None:
+    status, said, _ = await client.get("/api/nowhere")
+    assert (status, said) == (404, {"error": "Nothing has this address."})
+
+
+async def test_a_method_that_does_nothing_is_refused_with_those_that_do(client) -> None:
+    async with client._session.post(f"{client.url}/images") as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET,HEAD")
+        assert "POST does nothing at this address." in await answer.text()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "title"),
+    [
+        (ValueError(SECRET), 500, "Something went wrong here"),
+        (SurroundingsError(f"{SECRET} is locked."), 503, "This cannot be shown just now"),
+    ],
+)
+async def test_what_fails_inside_stays_in_the_log(
+    client, bot, caplog, monkeypatch, error, status, title
+) -> None:
+    def fail(*_values, **_names):
+        raise error
+
+    monkeypatch.setattr(type(bot._history), "spread", fail)
+    told, page, headers = await client.get("/surface")
+    assert (told, headers["Cache-Control"]) == (status, "no-store")
+    assert title in page
+    told, said, _ = await client.get("/api/surface")
+    assert (told, set(said)) == (status, {"error"})
+    assert SECRET not in page + said["error"]
+    assert SECRET in caplog.text
