@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 
 from bot.check.affected import closure_pair, holds
 from bot.check.compare import Thresholds, compare
@@ -41,11 +42,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What applies to every image of a check."""
+    """What applies to every image of a check; `today` says which targets are due."""
 
     configuration: Configuration
     thresholds: Thresholds
     objectives: tuple[ObjectiveDocument, ...]
+    today: date
 
 
 def affected_images(
@@ -96,7 +98,8 @@ def _found(
     image = compare(pair, rules.thresholds)
     explained = explain(image, pair.head, sides.lines, solve_without)
     image = explained.image
-    image = replace(image, objectives=evaluate_objectives(rules.objectives, image, pair))
+    held = evaluate_objectives(rules.objectives, image, pair, rules.today)
+    image = replace(image, objectives=held)
     sources = sides.base.sources | sides.head.sources
     return Found(
         image,

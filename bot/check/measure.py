@@ -54,10 +54,8 @@ def measure(
             )
         if base is not None and head is not None:
             result = replace(result, files=_moved_files(image, rules, cache, stand_in))
-        result = replace(
-            result, objectives=evaluate_objectives(rules.objectives, result, image.pair)
-        )
-        found.append(replace(image, result=result))
+        held = evaluate_objectives(rules.objectives, result, image.pair, rules.today)
+        found.append(replace(image, result=replace(result, objectives=held)))
     return Measured(tuple(found), tuple(dict.fromkeys(notes)))
 
 

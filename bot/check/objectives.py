@@ -1,11 +1,12 @@
-"""Objectives held against one image: limits, growth for one change, unwanted packages."""
+"""Objectives held against one image: limits, targets, growth for one change, unwanted packages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date
 
-from bot.distro import ObjectiveDocument
+from bot.distro import ObjectiveDocument, Sizes
 from bot.model import ClosurePair, ImageKey, ImageResult, ObjectiveResult, Package, Side
 
 
@@ -20,30 +21,31 @@ def applies(objective: ObjectiveDocument, key: ImageKey) -> bool:
 
 
 def evaluate_objectives(
-    objectives: Iterable[ObjectiveDocument], image: ImageResult, pair: ClosurePair
+    objectives: Iterable[ObjectiveDocument], image: ImageResult, pair: ClosurePair, today: date
 ) -> tuple[ObjectiveResult, ...]:
     """Every metric of every objective that speaks of this image, before and after the change.
 
     A metric that cannot be measured (unsolvable, a size not known, a layer not composed) has
-    `value` and `met` null. `worse` is true if the change breaks it, or breaks it further.
+    `value` and `met` null. `worse` is true if the change breaks it, or breaks it further. A target
+    is told always, and breaks an objective once its day is before `today`.
     """
     results: list[ObjectiveResult] = []
     for objective in sorted(objectives, key=lambda o: o.name):
         if not applies(objective, image.key):
             continue
-        results += (replace(one, id=objective.id) for one in _of(objective, image, pair))
+        results += (replace(one, id=objective.id) for one in _of(objective, image, pair, today))
     return tuple(results)
 
 
 def _of(
-    objective: ObjectiveDocument, image: ImageResult, pair: ClosurePair
+    objective: ObjectiveDocument, image: ImageResult, pair: ClosurePair, today: date
 ) -> list[ObjectiveResult]:
     results = []
     for metric in ("packages", "installed_size", "layer_size"):
-        limit = getattr(objective.limits, metric)
-        if limit is not None:
-            before, value = _value(metric, image.base), _value(metric, image.head)
-            results.append(_limit(objective.name, metric, limit, before, value))
+        before, value = _value(metric, image.base), _value(metric, image.head)
+        result = _size(objective, metric, before, value, today)
+        if result is not None:
+            results.append(result)
     if objective.growth is not None:
         results.append(_growth(objective, image))
     return results + _unwanted(objective, pair)
@@ -57,11 +59,29 @@ def _value(metric: str, side: Side) -> int | None:
     return side.layer.gzip if side.layer else None
 
 
-def _limit(
-    name: str, metric: str, limit: int, before: int | None, value: int | None
-) -> ObjectiveResult:
-    met = None if value is None else value <= limit
-    return ObjectiveResult(name, metric, before, value, limit, met, _is_worse(before, value, met))
+def _size(
+    objective: ObjectiveDocument, metric: str, before: int | None, value: int | None, today: date
+) -> ObjectiveResult | None:
+    """The limit and the target of one metric; null where the objective has neither."""
+    limit = getattr(objective.limits, metric)
+    target = getattr(objective.target.sizes if objective.target else Sizes(), metric)
+    if limit is None and target is None:
+        return None
+    by = objective.target.by if objective.target is not None and target is not None else None
+    result = ObjectiveResult(
+        objective.name,
+        metric,
+        before,
+        value,
+        limit,
+        None,
+        target=target,
+        target_by=by.isoformat() if by is not None else None,
+        due=by is not None and today > by,
+    )
+    bound = result.bound
+    met = None if value is None else bound is None or value <= bound
+    return replace(result, met=met, worse=_is_worse(before, value, met))
 
 
 def _is_worse(before: int | None, value: int | None, met: bool | None) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 
 from bot.check.compare import Thresholds
 from bot.check.repository_file import RepositoryFile
@@ -11,18 +12,23 @@ from bot.errors import UsageError
 from bot.model import ImageKey
 
 
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
     """What whoever asked for the check narrowed; what is empty is as `.minimize.yaml` says.
 
     `documents`: ids of repository documents that stand for the branch where neither the request
-    nor `.minimize.yaml` names any (the server's rules).
+    nor `.minimize.yaml` names any (the server's rules). `today` (UTC): which targets are due.
     """
 
     workloads: tuple[str, ...] = ()
     arches: tuple[str, ...] = ()
     repositories: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
+    today: date = field(default_factory=_today)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class Plan:
     thresholds: Thresholds
     objectives: tuple[ObjectiveDocument, ...]
     narrowed: bool
+    today: date
 
 
 def make_plan(
@@ -68,4 +75,5 @@ def make_plan(
         thresholds=file.thresholds or Thresholds(),
         objectives=(*configuration.objectives.values(), *file.objectives),
         narrowed=bool(options.workloads),
+        today=options.today,
     )

@@ -158,7 +158,7 @@ def _judged(
         replace(
             found.result,
             changed=compare(found.pair, plan.thresholds).changed,
-            objectives=evaluate_objectives(plan.objectives, found.result, found.pair),
+            objectives=evaluate_objectives(plan.objectives, found.result, found.pair, plan.today),
         )
         for found in kept
     ]
@@ -201,5 +201,5 @@ def _solved(
         pair = closure_pair(pool, image_request(configuration, key), sides.base, sides.head)
         if pair is not None:
             image = compare(pair, plan.thresholds)
-            objectives = evaluate_objectives(plan.objectives, image, pair)
+            objectives = evaluate_objectives(plan.objectives, image, pair, plan.today)
             yield replace(image, objectives=objectives)

@@ -95,7 +95,7 @@ def predict_check(
     """
     file = file_in_force(change)
     plan = make_plan(options, file, configuration, change.branch)
-    rules = Rules(configuration, plan.thresholds, plan.objectives)
+    rules = Rules(configuration, plan.thresholds, plan.objectives, plan.today)
     remarks = _Remarks(problems=list(change.problems))
     targets = tuple(
         target

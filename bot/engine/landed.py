@@ -217,7 +217,7 @@ def _accepted(
             metric=objective.metric,
             before=objective.before,
             value=objective.value,
-            limit=objective.limit,
+            limit=objective.bound,
             private=change.private,
         )
 

@@ -15,6 +15,8 @@ class ObjectiveResult:
     `id` is the objective's. `metric`: `packages`, `installed_size`, `layer_size`, `growth` or
     `unwanted:NAME`.
     `worse` is true when this change newly breaks it, or moves it further beyond its limit.
+    `target` is wanted by the end of the day `target_by` (`2027-03-01`), both null where there is
+    none; it counts for `met` and `worse` once it is `due`: that day has passed.
     """
 
     name: str
@@ -26,3 +28,12 @@ class ObjectiveResult:
     worse: bool = False
     reason: str = ""
     id: str = ""
+    target: int | None = None
+    target_by: str | None = None
+    due: bool = False
+
+    @property
+    def bound(self) -> int | None:
+        """What the value must not pass today: the limit, a target that is due, or the smaller."""
+        bounds = (self.limit, self.target if self.due else None)
+        return min((bound for bound in bounds if bound is not None), default=None)

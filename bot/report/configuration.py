@@ -174,7 +174,10 @@ def from_json(value: Mapping[str, Any] | None) -> ConfigurationChange | None:
 
 
 _KEY = ("workload", "environment", "repository", "arch")
-_OBJECTIVE = ("name", "metric", "before", "value", "limit", "met", "worse", "reason")
+_OBJECTIVE = (
+    *("name", "metric", "before", "value", "limit", "met", "worse", "reason"),
+    *("target", "target_by", "due"),
+)
 
 
 def _key(key: ImageKey) -> Json:

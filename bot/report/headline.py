@@ -68,9 +68,9 @@ def verdict_sentences(result: CheckResult) -> tuple[Phrase, ...]:
 
 
 def was_broken(objective: ObjectiveResult) -> bool:
-    """Whether the objective was beyond its limit before this change."""
-    before, limit = objective.before, objective.limit
-    return before is not None and limit is not None and before > limit
+    """Whether the objective was beyond its limit, or a target that is due, before this change."""
+    before, bound = objective.before, objective.bound
+    return before is not None and bound is not None and before > bound
 
 
 def title(result: CheckResult, longest: int = 140) -> str:
@@ -252,23 +252,32 @@ def quoted(text: str) -> Phrase:
 
 
 def objective_value(objective: ObjectiveResult) -> Phrase:
-    """`91.3 MB, the limit is 60 MB`; for an unwanted package its name and the reason."""
+    """`91.3 MB, the limit is 60 MB`; of a target that is due `51.3 MB, the target by
+    2027-03-01 is 45 MB`; for an unwanted package its name and the reason."""
     if objective.metric.startswith("unwanted:"):
         unwanted = objective.metric.removeprefix("unwanted:")
         reason = (*plain(" ("), *prose(objective.reason), *plain(")")) if objective.reason else ()
         state = " is present" if objective.value else " is absent"
         return (*code(unwanted), *plain(state), *reason)
     value = metric_text(objective.metric, objective.value)
-    if objective.limit is not None:
-        limit = metric_text(objective.metric, objective.limit)
-        over = (objective.value or 0) - objective.limit
+    bound = objective.bound
+    if bound is not None:
+        limit = metric_text(objective.metric, bound)
+        over = (objective.value or 0) - bound
+        # Of two that are the same in words only the difference says something.
         value = (
-            f"{metric_text(objective.metric, over)} over the limit of {limit}"
+            f"{metric_text(objective.metric, over)} over the {_bound_words(objective)} of {limit}"
             if value == limit and over > 0
-            else f"{value}, the limit is {limit}"
+            else f"{value}, the {_bound_words(objective)} is {limit}"
         )
     reason = (*plain(" ("), *prose(objective.reason), *plain(")")) if objective.reason else ()
     return (*plain(value), *reason)
+
+
+def _bound_words(objective: ObjectiveResult) -> str:
+    if objective.limit is not None and objective.bound == objective.limit:
+        return "limit"
+    return f"target by {objective.target_by}"
 
 
 def _title(result: CheckResult, rows: Sequence[Row]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bot.model import CheckResult, ImageResult, ObjectiveResult
+from bot.report.aims import aims_text, way_text
 from bot.report.blocks import (
     Bullets,
     Detail,
@@ -98,6 +99,7 @@ def objectives(result: CheckResult, detail: Detail) -> Section | None:
         members.sort(key=lambda m: arch_order(m[0].key.arch))
         (image, objective), place = members[0], place_of(members[0][0].key)
         checked = [i.key.arch for i in result.images if place_of(i.key) == place]
+        way = way_text([o for _, o in members])
         lines.append(
             (
                 prose(objective.name),
@@ -106,13 +108,13 @@ def objectives(result: CheckResult, detail: Detail) -> Section | None:
                 _metric(str(metric)),
                 plain(f"{_values(members, lambda o: o.before)}{ARROW}"
                       f"{_values(members, lambda o: o.value)}"),
-                plain("" if objective.limit is None else
-                      metric_text(objective.metric, objective.limit)),
-                _state(objective),
+                plain(aims_text(objective.metric, objective.limit, objective.target,
+                                objective.target_by)),
+                (*_state(objective), *plain(f"; {way}" if way else "")),
             )
         )  # fmt: skip
     harmed = any(o.worse for image in result.images for o in image.objectives)
-    head = ("Objective", "Image", "Metric", "Before and after", "Limit", "State")
+    head = ("Objective", "Image", "Metric", "Before and after", "Limit, target", "State")
     return section(
         "Objectives", table(head, lines, {3, 4}, detail.rows, "objective"), folded=not harmed
     )

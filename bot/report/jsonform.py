@@ -1,9 +1,9 @@
 """Results as JSON values: CONTRACT's names, types and units; dictionaries ready for `json`.
 
 Everything is sorted, so the same result gives the same bytes. Fields beyond CONTRACT's: `stage`,
-`interrupted`, `only_limits`, `accepted`, `sources`, `notes` and `builds` of a check, `id`, `worse`
-and `reason` of an objective, `stale` of a repository, `source`, `from` and the other sizes of a
-package, `known_size` of totals, `problems` of a what-if.
+`interrupted`, `only_limits`, `accepted`, `sources`, `notes` and `builds` of a check, `id`, `worse`,
+`reason`, `target`, `target_by` and `due` of an objective, `stale` of a repository, `source`, `from`
+and the other sizes of a package, `known_size` of totals, `problems` of a what-if.
 """
 
 from __future__ import annotations
@@ -280,6 +280,9 @@ def _image(image: ImageResult) -> Json:
                 "met": objective.met,
                 "worse": objective.worse,
                 "reason": objective.reason,
+                "target": objective.target,
+                "target_by": objective.target_by,
+                "due": objective.due,
             }
             for objective in sorted(image.objectives, key=lambda o: (o.name, o.metric))
         ],

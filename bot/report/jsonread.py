@@ -154,6 +154,9 @@ def _image(value: Json) -> ImageResult:
                 worse=objective["worse"],
                 reason=objective["reason"],
                 id=objective.get("id", ""),
+                target=objective.get("target"),
+                target_by=objective.get("target_by"),
+                due=objective.get("due", False),
             )
             for objective in value["objectives"]
         ),

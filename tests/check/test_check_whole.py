@@ -1,6 +1,7 @@
 """The whole way of a change, from a commit to the result, on a tiny distribution of real RPMs."""
 
 from collections.abc import Callable
+from datetime import date
 
 import pytest
 
@@ -198,6 +199,24 @@ data:
         ("packages", 3, 5, False),
         ("unwanted:perl", 0, 1, False),
     ]
+
+
+def test_a_target_whose_day_has_passed_fails_a_change_that_moves_away_from_it(
+    bench: Bench, image_of: ImageOf
+) -> None:
+    bench.document(
+        "small",
+        """
+document: minimize-objective
+version: 1
+data: {name: n, description: d, maintainer: m, workload: web, target: {packages: 3, by: 2027-03-01}}
+""",
+    )
+    needs = TOOL.replace("%description\n%files\n", "Requires: perl\n%description\n%files\n", 1)
+    result = bench.check({"tool.spec": needs}, today=date(2027, 3, 2))
+    (found,) = image_of(result).objectives
+    assert (found.before, found.value, found.target, found.worse) == (3, 5, 3, True)
+    assert (result.verdict, result.only_limits) == ("failure", True)
 
 
 def test_a_repository_that_cannot_be_read_is_neutral_and_said(bench: Bench) -> None:

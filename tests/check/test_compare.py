@@ -1,11 +1,14 @@
 """What counts as a change of an image, and of a package."""
 
 from dataclasses import replace
+from datetime import date
+
+import pytest
 
 from bot.check.compare import Thresholds, compare
 from bot.check.objectives import evaluate_objectives
 from bot.check.verdict import verdict
-from bot.distro import Growth, ObjectiveDocument, Sizes
+from bot.distro import Growth, ObjectiveDocument, Sizes, Target
 from bot.model import (
     Closure,
     ClosurePair,
@@ -20,6 +23,7 @@ from bot.model import (
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")
 STATE = SnapshotState("s", ())
+TODAY = date(2027, 3, 1)
 
 
 def package(
@@ -117,9 +121,9 @@ def objective(**fields: object) -> ObjectiveDocument:
     return ObjectiveDocument(**{**values, **fields})  # type: ignore[arg-type]
 
 
-def evaluated(document: ObjectiveDocument, base: Closure, head: Closure):
+def evaluated(document: ObjectiveDocument, base: Closure, head: Closure, today: date = TODAY):
     pair = ClosurePair(base, head, "predicted")
-    return evaluate_objectives([document], compare(pair, Thresholds()), pair)
+    return evaluate_objectives([document], compare(pair, Thresholds()), pair, today)
 
 
 def test_a_limit_newly_broken_is_worse_and_one_already_broken_but_not_moved_is_not() -> None:
@@ -142,6 +146,34 @@ def test_growth_breaks_only_when_bytes_and_percent_are_both_passed() -> None:
     assert met(100, 190) is True
     assert met(100, 300) is False
     assert met(300, 100) is True
+
+
+def test_a_target_is_told_until_its_day_has_passed_and_breaks_the_objective_after_it() -> None:
+    target = objective(target=Target(Sizes(packages=1), by=TODAY))
+    base, head = ok(package("a"), package("b")), ok(package("a"), package("b"), package("c"))
+    (told,) = evaluated(target, base, head)
+    assert (told.metric, told.before, told.value, told.limit) == ("packages", 2, 3, None)
+    assert (told.target, told.target_by, told.due) == (1, "2027-03-01", False)
+    assert (told.met, told.worse) == (True, False)
+    (late,) = evaluated(target, base, head, date(2027, 3, 2))
+    assert (late.due, late.met, late.worse) == (True, False, True)
+
+
+@pytest.mark.parametrize("after", [2, 1, 0])
+def test_a_late_target_that_the_change_does_not_move_further_off_does_not_fail(after: int) -> None:
+    target = objective(target=Target(Sizes(packages=1), by=date(2027, 1, 1)))
+    packages = [package(name) for name in ("a", "b")]
+    (late,) = evaluated(target, ok(*packages), ok(*packages[:after]))
+    assert (late.met, late.worse) == (after <= 1, False)
+
+
+def test_a_metric_with_limit_and_target_is_one_and_the_smaller_of_both_counts_once_due() -> None:
+    both = objective(limits=Sizes(packages=3), target=Target(Sizes(packages=1), by=TODAY))
+    base, head = ok(package("a")), ok(package("a"), package("b"))
+    (told,) = evaluated(both, base, head)
+    assert (told.limit, told.target, told.bound, told.met) == (3, 1, 3, True)
+    (late,) = evaluated(both, base, head, date(2027, 3, 2))
+    assert (late.limit, late.target, late.bound, late.met, late.worse) == (3, 1, 1, False, True)
 
 
 def test_an_unwanted_package_that_comes_in_is_worse_with_its_reason() -> None:

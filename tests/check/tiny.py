@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bot.check import CheckOptions, Pools, open_change, predict_check
 from bot.demo.distribution.repository import write_repository
@@ -173,7 +174,7 @@ class Bench:
         self.git("add", "-A")
         self.git("commit", "--quiet", "-m", "x")
 
-    def check(self, head: dict[str, str | None], **options: tuple[str, ...]) -> CheckResult:
+    def check(self, head: dict[str, str | None], **options: Any) -> CheckResult:
         """The prediction for a commit that changes these files."""
         self.commit(head)
         git = open_repository(self.root / "git")

@@ -191,7 +191,16 @@ def test_a_package_with_a_row_in_the_prediction_is_not_found_only_by_the_build()
 
 
 def objective(metric: str, **others: Any) -> dict[str, Any]:
-    about = {"name": "small", "id": "small", "metric": metric, "before": 1, "value": 2, "limit": 1}
+    about = {
+        "name": "small",
+        "id": "small",
+        "metric": metric,
+        "before": 1,
+        "value": 2,
+        "limit": 1,
+        "target": None,
+        "target_by": None,
+    }
     return {**about, "met": False, "worse": True, "reason": "", **others}
 
 

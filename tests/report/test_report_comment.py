@@ -153,6 +153,26 @@ def test_an_objective_broken_by_a_growth_below_the_noise_is_still_explained(samp
     assert comment_needed(small_growth(samples))
 
 
+def test_a_target_says_how_far_it_is_and_what_the_change_does_to_that(samples):
+    towards = {"limit": 70_000_000, "target": 50_000_000, "target_by": "2027-03-01"}
+    one = small_growth(samples, **towards, met=True, worse=False, value=61_000_000)
+    text = render_comment(replace(one, verdict="success")).replace("\N{NO-BREAK SPACE}", " ")
+    assert "70 MB, 50 MB by 2027-03-01" in text
+    assert "met; 11 MB to go to the target, 1 MB more than before" in text
+    one = small_growth(
+        samples, **towards, met=True, worse=False, before=61_000_000, value=49_000_000
+    )
+    text = render_comment(one).replace("\N{NO-BREAK SPACE}", " ")
+    assert "met; the target is reached, 12 MB less than before" in text
+
+
+def test_a_change_that_moves_away_from_a_late_target_is_told_of_the_target(samples):
+    late = {"limit": None, "target": 45_000_000, "target_by": "2027-03-01", "due": True}
+    text = render_comment(small_growth(samples, **late, value=61_000_000))
+    assert "This moves further from the objective “stays small”: 61 MB, the target by" in text
+    assert "by 2027-03-01 is 45 MB." in text
+
+
 def test_an_objective_that_was_broken_before_is_not_broken_by_this_change(samples):
     text = render_comment(small_growth(samples, before=60_005_000))
     assert "This moves further from the objective" in text

@@ -104,6 +104,7 @@ def test_a_check_has_the_fields_of_the_contract(samples):
         }
     ]
     objective = image["objectives"][0]
+    assert [objective[k] for k in ("target", "target_by", "due")] == [None, None, False]
     assert {k: objective[k] for k in ("name", "metric", "limit", "met")} == {
         "name": "nginx stays small",
         "metric": "installed_size",

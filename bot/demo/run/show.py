@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.report import metric_text
+from bot.report.aims import aims_text
 
 Json = Mapping[str, Any]
 
@@ -91,13 +92,13 @@ def objectives_table(result: Json, arch: str, workload: str) -> Table | None:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich's literals
     for row in rows:
         metric = row["metric"]
-        limit = "" if metric.startswith("unwanted:") else metric_text(metric, row["limit"])
+        aims = aims_text(metric, row["limit"], row["target"], row["target_by"])
         table.add_row(
             row["name"],
             metric.replace("_", " ").replace(":", ": "),
             metric_text(metric, row["before"]) if row["before"] is not None else "",
             metric_text(metric, row["value"]),
-            limit,
+            "" if metric.startswith("unwanted:") else aims,
             _state(row),
         )
     return table

@@ -87,6 +87,9 @@ class CheckedObjective(Checked):
     met: bool | None
     worse: bool = False
     reason: str = ""
+    target: int | None = None
+    target_by: str | None = None
+    due: bool = False
 
 
 class MovedFile(Checked):
