@@ -148,6 +148,8 @@ def objectives(form: str, places: Places) -> int:
         from bot.report import print_objectives
 
         print_objectives(value, console())
+    for sentence in now.notes:
+        click.echo(f"note: {sentence}", err=True)
     for sentence in now.failed:
         click.echo(f"error: {sentence}", err=True)
     return 1 if now.failed else 0

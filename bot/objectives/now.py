@@ -17,10 +17,12 @@ from bot.store.history import ClosureFacts, History
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """Standings by objective's id, and sentences about what could not be evaluated."""
+    """Standings by objective's id, and sentences: `failed` about images that could not be
+    evaluated, `notes` about what of an evaluated one could not be measured."""
 
     standings: tuple[Standing, ...]
     failed: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def objectives_now(
@@ -42,6 +44,7 @@ def objectives_now(
     figures: dict[ImageKey, ClosureFacts] = {}
     names: dict[ImageKey, frozenset[str]] = {}
     failed: dict[str, None] = {}
+    notes: dict[str, None] = {}
     for found in evaluate(configuration, keys, cache, known, then=itself, offline=offline):
         for one in found:
             if isinstance(one, Failed):
@@ -49,7 +52,7 @@ def objectives_now(
                 unknown = ClosureFacts("unsolvable", None, None, None)
                 figures.update(dict.fromkeys(one.keys, unknown))
             elif isinstance(one, Noted):
-                failed[one.text] = None
+                notes[one.text] = None
             elif isinstance(one, Unchanged):
                 figures[one.key] = last[one.key].facts
             else:
@@ -63,4 +66,4 @@ def objectives_now(
         return names[key]
 
     found_states = states(wanted, figures, names_of, datetime.now(UTC).date())
-    return Now(judged(history, found_states), tuple(failed))
+    return Now(judged(history, found_states), tuple(failed), tuple(notes))

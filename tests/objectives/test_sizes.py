@@ -9,7 +9,7 @@ from bot.closure import open_pool
 from bot.distro import Cache, image_request, open_snapshot
 from bot.image import layer_size
 from bot.model import Closure, ImageKey
-from bot.objectives import Measures, Tracked, track
+from bot.objectives import Measures, Tracked, objectives_now, track
 from bot.store.history import History, open_history
 from tests.check.tiny import DOCUMENTS, Bench, make_repositories, workload
 
@@ -114,6 +114,9 @@ def test_a_layer_that_cannot_be_composed_is_null_said_and_tried_again(
     assert any("limited x86_64: the layer was not composed" in note for note in tracked.notes)
     assert [s.state.met for s in tracked.standings] == [None]
     assert {i.key: i.after.facts.layer_size for i in tracked.images}[LIMITED] is None
+    now = objectives_now(bench.configuration(), history, Cache(bench.root / "cache"))
+    assert (now.failed, now.notes) == ((), tracked.notes)
+    assert [s.state.met for s in now.standings] == [None]
     gone.write_bytes(content)
     mended = run(bench, history)
     assert mended.solved == 1
