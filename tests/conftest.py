@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,34 @@ from bot.errors import MinimizeError
 
 if TYPE_CHECKING:
     from bot.demo.distribution import ReferenceDistribution
+    from tests.forge.github_traffic import Exchange, Heard
+
+
+@pytest.fixture(scope="session")
+def _github_traffic() -> Iterator[list[Heard]]:
+    """What GitHub clients and local forges of this process say to each other, all the time."""
+    from tests.forge.github_traffic import listening
+
+    heard: list[Heard] = []
+    with listening(heard):
+        yield heard
+
+
+@pytest.fixture(autouse=True)
+def github_traffic(_github_traffic: list[Heard]) -> Iterator[Callable[[], list[Exchange]]]:
+    """Gives what the GitHub clients of this test asked and got so far.
+
+    Every request and every answer is checked against GitHub's own description, where that is there.
+    """
+    from tests.forge.github_description import github_description
+
+    heard = _github_traffic
+    heard.clear()
+    yield lambda: [one.exchange for one in heard if one.by == "client"]
+    description = github_description() if heard else None
+    if description is not None:
+        wrong = dict.fromkeys(said for one in heard for said in one.problems(description))
+        assert list(wrong) == []
 
 
 @pytest.fixture(scope="session")

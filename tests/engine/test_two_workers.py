@@ -16,10 +16,6 @@ import aiohttp
 import pytest
 import yaml
 
-# GitHub's description is read by a module of the forge's tests.
-sys.path.insert(0, str(Path(__file__).parents[1] / "forge"))
-from github_description import github_description
-
 from bot.demo.forge import CheckRun, Comment, CommitStatus, LocalForge, Pull
 from bot.demo.run.bot_process import free_port
 from bot.report import COMMENT_MARKER
@@ -137,20 +133,6 @@ async def test_one_comment_stays_and_it_is_the_newest_heads(tmp_path: Path, kind
         made = local.state.statuses.get(pull.repository.id, [])
         assert [s.sha for s in made if s.state in ("pending", "running")] == [], log
         assert conclusion(local, pull) == "success", log
-        assert strange(local.requests) == []
-
-
-def strange(requests: list[tuple[str, str, int]]) -> list[str]:
-    """What the bot asked of GitHub that GitHub's own description does not have."""
-    description = github_description()
-    if description is None:
-        return []
-    mine = {(method, path) for method, path, _ in requests if path.startswith("/api/v3/")}
-    return [
-        problem
-        for method, path in sorted(mine)
-        for problem in description.problems(method, path.removeprefix("/api/v3"), None)
-    ]
 
 
 def conclusion(local: LocalForge, pull: Pull) -> str | None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,37 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from bot.forge import GitHub
 from bot.forge.github_app import AppAuth, TokenAuth
-from bot.forge.github_client import GitHubClient
 from bot.settings import ForgeSettings
-
-# The module beside this file that reads GitHub's description; importlib mode finds no neighbours.
-sys.path.insert(0, str(Path(__file__).parent))
-
-
-@pytest.fixture(autouse=True)
-def github_traffic(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Any, ...]]]:
-    """What the GitHub client asked and got: method, path with query, body, status, answer.
-
-    Every request is checked against GitHub's own description, where that is there.
-    """
-    from github_description import github_description
-
-    asked: list[tuple[Any, ...]] = []
-    plain = GitHubClient._request
-
-    async def request(self: GitHubClient, method: str, url: str, headers: Any, body: bytes = b""):
-        status, given, answer = await plain(self, method, url, headers, body)
-        path = url.removeprefix(self.base_url)
-        sent = json.loads(body) if body else None
-        said = json.loads(answer) if "json" in given.get("content-type", "") else None
-        asked.append((method, path, sent, status, said))
-        return status, given, answer
-
-    monkeypatch.setattr(GitHubClient, "_request", request)
-    yield asked
-    description = github_description()
-    if description is not None:
-        assert [p for one in asked for p in description.problems(*one[:3])] == []
 
 
 class TinyGitHub:

@@ -8,16 +8,19 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import jsonschema
-from referencing import Registry
-from referencing.jsonschema import DRAFT202012
+import jsonschema_rs
 
 FOLDER = Path(sys.prefix) / "forge-descriptions" / "@octokit"
+# What any request may come to is not described of each: moved, not known, refused, too many.
+_ANYWHERE = (301, 307, 308, 401, 403, 404, 410, 422, 429)
+# A ref or a file's path has slashes; a name has none.
+_WITH_SLASHES = ("ref", "path", "basehead")
 
 
 def npm_file(name: str) -> Path | None:
@@ -25,91 +28,191 @@ def npm_file(name: str) -> Path | None:
     return next(iter(sorted(FOLDER.glob(f"{name}@*.json"))), None)
 
 
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path: schemas of its parameters, of its body, of its answers."""
+
+    parameters: dict[tuple[str, str], Any]  # ("query" or "path", name) -> schema
+    body: Any | None
+    answers: dict[str, Any | None]
+
+
 class Description:
     """The description, indexed by path; `problems` says what is not as it says."""
 
     def __init__(self, document: dict[str, Any]) -> None:
-        resource = DRAFT202012.create_resource(_plain(document))
-        self._document: dict[str, Any] = resource.contents
-        self._registry = Registry().with_resource("urn:github", resource)
+        self._document = document
         # What is more fixed goes first: /app before /{owner}, commits/{ref}/status before its like.
-        listed = sorted(
-            self._document["paths"].items(), key=lambda i: (i[0].count("{"), -len(i[0]))
-        )
+        listed = sorted(document["paths"].items(), key=lambda i: (i[0].count("{"), -len(i[0])))
         self._paths = [
             (re.compile("".join(map(_segment, re.split(r"(\{[^}]+\})", path))) + "$"), item)
             for path, item in listed
         ]
+        self._found: dict[tuple[str, str], tuple[Operation, dict[str, str]] | None] = {}
+        self._operations: dict[int, Operation] = {}
+        self._validators: dict[tuple[int, bool], Any] = {}
+        self._registries: dict[bool, Any] = {}
+
+    def request_problems(self, method: str, url: str, body: Any) -> list[str]:
+        """What a request has that the description has not: path, parameters, body."""
+        parts = urlsplit(url)
+        said = f"{method} {parts.path}"
+        found = self._operation(method, parts.path)
+        if found is None:
+            return [f"{said}: no such path"]
+        operation, named = found
+        given = [("path", name, unquote(value)) for name, value in named.items()]
+        given += [("query", *pair) for pair in parse_qsl(parts.query, keep_blank_values=True)]
+        problems = []
+        for place, name, value in given:
+            schema = operation.parameters.get((place, name))
+            if schema is None:
+                problems.append(f"{said}: no parameter {name}")
+            else:
+                problems += self._errors(f"{said} {name}", schema, _typed(schema, value))
+        if operation.body is None:
+            return [*problems, f"{said}: takes no body"] if body not in (None, {}) else problems
+        if body is not None:
+            problems += self._errors(f"{said} body", operation.body, body)
+        return problems
+
+    def answer_problems(
+        self, method: str, url: str, status: int, answer: Any, *, whole: bool = True
+    ) -> list[str]:
+        """What an answer has that the description has not: a status, a field of another type.
+
+        `whole`: fields that are missing count too.
+        """
+        path = urlsplit(url).path
+        found = self._operation(method, path)
+        if found is None or status == 304:
+            return []
+        answers = found[0].answers
+        if str(status) not in answers:
+            unusual = status not in _ANYWHERE and status < 500
+            return [f"{method} {path}: the status {status} is not described"] if unusual else []
+        schema = answers[str(status)]
+        if schema is None:
+            return []
+        return self._errors(f"{method} {path} {status}", schema, answer, whole=whole)
 
     def problems(
         self, method: str, url: str, body: Any, status: int | None = None, answer: Any = None
     ) -> list[str]:
-        """What a request (and, with a status, its answer) has that the description has not."""
-        parts = urlsplit(url)
-        found = [item for pattern, item in self._paths if pattern.match(parts.path)]
-        item = next((item for item in found if method.lower() in item), None)
-        if item is None:
-            return [f"{method} {parts.path}: no such path"]
-        operation = self._plain_operation(item, method)
-        said = f"{method} {parts.path}"
-        parameters = [self._at(p) for p in operation.get("parameters", ())]
-        known = {p["name"]: p["schema"] for p in parameters if p["in"] == "query"}
-        problems = []
-        for name, value in parse_qsl(parts.query):
-            if name not in known:
-                problems.append(f"{said}: no parameter {name}")
-            else:
-                kind = known[name].get("type")
-                given = int(value) if kind == "integer" and value.isdecimal() else unquote(value)
-                problems += self._errors(said, known[name], given)
-        wanted = _json_schema(self._at(operation.get("requestBody", {})))
-        if wanted is not None and body is not None:
-            problems += self._errors(f"{said} body", wanted, body)
-            properties = self._at(wanted).get("properties", {})
-            problems += [
-                f"{said}: no field {n}" for n in body if n not in properties and properties
-            ]
-        elif body not in (None, {}) and wanted is None:
-            problems.append(f"{said}: takes no body")
-        if status is not None and status != 304:
-            problems += self._answer_problems(said, operation, status, answer)
+        """Of a request and, with a status, of its answer."""
+        problems = self.request_problems(method, url, body)
+        if status is not None:
+            problems += self.answer_problems(method, url, status, answer)
         return problems
 
-    def _answer_problems(self, said: str, operation: Any, status: int, answer: Any) -> list[str]:
-        described = operation["responses"].get(str(status))
-        if described is None:
-            # What any request may come to is not described of each.
-            return [] if status in (401, 403, 404, 429) or status >= 500 else [f"{said}: {status}?"]
-        schema = _json_schema(self._at(described))
-        return [] if schema is None else self._errors(f"{said} {status}", schema, answer)
+    def _operation(self, method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
+        key = (method, path)
+        if key not in self._found:
+            self._found[key] = None
+            for pattern, item in self._paths:
+                match = pattern.match(path)
+                if match is not None and method.lower() in item:
+                    self._found[key] = (self._parsed(item, method.lower()), match.groupdict())
+                    break
+        return self._found[key]
 
-    def _plain_operation(self, item: dict[str, Any], method: str) -> dict[str, Any]:
-        shared = item.get("parameters", [])
-        operation = item[method.lower()]
-        return {**operation, "parameters": [*shared, *operation.get("parameters", [])]}
+    def _parsed(self, item: dict[str, Any], method: str) -> Operation:
+        described = item[method]
+        known = self._operations.get(id(described))
+        if known is None:
+            listed = [*item.get("parameters", ()), *described.get("parameters", ())]
+            parameters = [self._at(one) for one in listed]
+            body = _json_schema(self._at(described.get("requestBody", {})))
+            known = self._operations[id(described)] = Operation(
+                {(one["in"], one["name"]): _plain(one["schema"]) for one in parameters},
+                None if body is None else _plain(_closed(self._at(body))),
+                {
+                    status: _plain(_json_schema(self._at(answer)))
+                    for status, answer in described["responses"].items()
+                },
+            )
+        return known
 
     def _at(self, value: dict[str, Any]) -> dict[str, Any]:
         while "$ref" in value:
             found: Any = self._document
-            for step in value["$ref"].removeprefix("urn:github#/").split("/"):
+            for step in value["$ref"].removeprefix("#/").split("/"):
                 found = found[step.replace("~1", "/").replace("~0", "~")]
             value = found
         return value
 
-    def _errors(self, said: str, schema: Any, value: Any) -> list[str]:
-        checker = jsonschema.Draft202012Validator(schema, registry=self._registry)
-        return [f"{said}: {e.json_path}: {e.message[-200:]}" for e in checker.iter_errors(value)]
+    def _errors(self, said: str, schema: Any, value: Any, *, whole: bool = True) -> list[str]:
+        # The schemas live as long as the operations that hold them: their ids are theirs.
+        validator = self._validators.get((id(schema), whole))
+        if validator is None:
+            validator = self._validators[id(schema), whole] = jsonschema_rs.Draft202012Validator(
+                schema if whole else _in_part(schema),
+                registry=self._registry(whole=whole),
+                validate_formats=True,
+            )
+        if validator.is_valid(value):
+            return []
+        return [
+            f"{said}: {'.'.join(map(str, e.instance_path))}: {e.message[-300:]}"
+            for e in validator.iter_errors(value)
+        ]
+
+    def _registry(self, *, whole: bool) -> Any:
+        if whole not in self._registries:
+            components = _plain(self._document["components"])
+            made = {"components": components if whole else _in_part(components)}
+            self._registries[whole] = jsonschema_rs.Registry([("urn:github", made)])
+        return self._registries[whole]
 
 
 def _segment(part: str) -> str:
     if not part.startswith("{"):
         return re.escape(part)
-    # A ref or a file's path has slashes; a name has none.
-    return "[^/]+" if part not in ("{ref}", "{path}", "{basehead}") else ".+"
+    name = part[1:-1]
+    return f"(?P<{name.replace('-', '_')}>{'.+' if name in _WITH_SLASHES else '[^/]+'})"
+
+
+def _typed(schema: Any, text: str) -> Any:
+    """A parameter's text as the type that its schema names; as it is where it cannot be that."""
+    if schema.get("type") == "integer" and text.isdecimal():
+        return int(text)
+    if schema.get("type") == "boolean" and text in ("true", "false"):
+        return text == "true"
+    return text
 
 
 def _json_schema(described: dict[str, Any]) -> Any:
     return described.get("content", {}).get("application/json", {}).get("schema")
+
+
+def _closed(schema: Any) -> Any:
+    """A body's schema that takes no fields but the named ones, GitHub overlooks them silently."""
+    if isinstance(schema, list):
+        return [_closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {
+        # What is one of several is no whole object by itself.
+        name: one if name in ("oneOf", "anyOf", "allOf") else _closed(one)
+        for name, one in schema.items()
+    }
+    if isinstance(made.get("properties"), dict) and made.get("type") == "object":
+        made.setdefault("additionalProperties", False)
+    return made
+
+
+def _in_part(value: Any) -> Any:
+    """A schema that also takes what lacks fields (so that of several more than one may fit)."""
+    if isinstance(value, list):
+        return [_in_part(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    made = {name: _in_part(one) for name, one in value.items()}
+    if isinstance(made.get("required"), list):
+        del made["required"]
+    if isinstance(made.get("oneOf"), list):
+        made["anyOf"] = made.pop("oneOf")
+    return made
 
 
 def _plain(value: Any) -> Any:
@@ -131,4 +234,25 @@ def _plain(value: Any) -> Any:
 @cache
 def github_description() -> Description | None:
     file = npm_file("openapi")
-    return None if file is None else Description(json.loads(file.read_text()))
+    if file is None:
+        return None
+    document = json.loads(file.read_text())
+    for correct in (_deleted_forks, _accounts_of_installations):
+        correct(document)
+    return Description(document)
+
+
+def _deleted_forks(document: dict[str, Any]) -> None:
+    """A fork that was deleted leaves null, as the webhooks' own description has it."""
+    pull = document["components"]["schemas"]["pull-request"]["properties"]
+    repository = {"$ref": "#/components/schemas/repository"}
+    pull["head"]["properties"]["repo"] = {"nullable": True, "allOf": [repository]}
+
+
+def _accounts_of_installations(document: dict[str, Any]) -> None:
+    """One is a user or an enterprise, as everywhere else; the list says it is both at once."""
+    listed = document["paths"]["/app/installations"]["get"]["responses"]["200"]
+    described = listed["content"]["application/json"]["schema"]["items"]["properties"]
+    described["account"] = document["components"]["schemas"]["installation"]["properties"][
+        "account"
+    ]

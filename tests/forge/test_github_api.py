@@ -24,7 +24,12 @@ SHA = "a" * 40
 
 
 def comment(number: int, login: str, body: str = MARKER) -> dict:
-    return {"id": number, "html_url": f"u{number}", "body": body, "user": {"login": login}}
+    return {
+        "id": number,
+        "html_url": f"https://x/7#{number}",
+        "body": body,
+        "user": {"login": login},
+    }
 
 
 async def test_our_comment_is_found_on_the_second_page_and_a_strangers_never(forge, tiny) -> None:

@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from github_description import github_description
 
 from bot.demo.forge import LocalForge
 from bot.demo.forge.foreign_checks import report_status
 from bot.forge import GitHub, IssueText, PullRequestKey, StatusReport
 from bot.forge.github_app import AppAuth, TokenAuth
 from bot.settings import ForgeSettings
+from tests.forge.github_description import github_description
+from tests.forge.github_traffic import Exchange, Heard
 
 MANIFEST = Path(__file__).parents[2] / "deploy/github-app.json"
 MARKER = "<!-- m -->"
@@ -82,6 +83,26 @@ async def test_every_call_and_every_answer_of_the_local_forge(
         await forge.issues.put("rpms/nginx", MARKER, replace(issue_text, state="closed"))
         assert (await forge.issues.find("rpms/nginx", MARKER)).state == "closed"
         await forge.close()
-    assert len(github_traffic) > 10
-    problems = [p for one in github_traffic for p in DESCRIPTION.problems(*one)]
-    assert problems == [], "\n".join(problems)
+    # Each of them is checked, as of every test (tests/conftest.py).
+    assert len(github_traffic()) > 10
+
+
+@needs_description
+def test_what_a_client_or_the_local_forge_has_wrong_is_found() -> None:
+    assert DESCRIPTION is not None
+    path = "/repos/o/r/issues/7/comments"
+    right = Exchange("POST", path, {"body": "x"}, 201, {"id": 7, "body": "x"})
+    refused = right._replace(sent={"text": "x"}, status=422)
+    no = {"message": "no", "documentation_url": "https://x"}
+    for by, one, wrong in (
+        ("client", right, False),
+        ("client", right._replace(sent={"text": "x"}), True),
+        # Our client is right also where it is refused; what tests send on purpose may be wrong.
+        ("client", refused, True),
+        ("forge", refused._replace(said=no), False),
+        ("client", right._replace(status=207), True),
+        ("client", right._replace(said={"id": "seven"}), True),
+        # A tiny stand-in may leave fields out, the local forge may not.
+        ("forge", right, True),
+    ):
+        assert bool(Heard(by, one).problems(DESCRIPTION)) == wrong, (by, one)

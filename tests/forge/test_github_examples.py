@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from github_description import npm_file
 
 from bot.engine import Dispatcher, Landed
 from bot.forge import (
@@ -26,6 +25,7 @@ from bot.settings import load_settings
 from bot.store import open_store
 from bot.store.history import open_history
 from tests.engine.test_permission_table import Recorder
+from tests.forge.github_description import npm_file
 
 FILE = npm_file("webhooks-examples")
 SETTINGS = """\

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from bot.demo.forge.state import App, Installation, State, User, node_id
 
@@ -30,7 +31,9 @@ class AccountShapes:
 
     def user(self, user: User) -> Json:
         """A simple user, as it stands inside every other object."""
-        url = f"{self.api}/users/{user.login}"
+        # A bot's name has brackets, which no URL has.
+        name = quote(user.login, safe="")
+        url = f"{self.api}/users/{name}"
         return {
             "login": user.login,
             "id": user.id,
@@ -38,7 +41,7 @@ class AccountShapes:
             "avatar_url": f"{self.web}/avatars/{user.id}",
             "gravatar_id": "",
             "url": url,
-            "html_url": f"{self.web}/{user.login}",
+            "html_url": f"{self.web}/{name}",
             "followers_url": f"{url}/followers",
             "following_url": f"{url}/following{{/other_user}}",
             "gists_url": f"{url}/gists{{/gist_id}}",
