@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bot.closure.affected import could_enter
     from bot.closure.chains import shortest_chains
+    from bot.closure.cut import smallest_cut
     from bot.closure.dropping import what_if
     from bot.closure.evr import compare_evr, newest
-    from bot.closure.explain import why
+    from bot.closure.explain import MOST_REQUIREMENTS, why
     from bot.closure.pool import Drop, Pool, open_pool
     from bot.closure.sums import totals
 
 __all__ = [
+    "MOST_REQUIREMENTS",
     "Drop",
     "Pool",
     "compare_evr",
@@ -24,6 +26,7 @@ __all__ = [
     "newest",
     "open_pool",
     "shortest_chains",
+    "smallest_cut",
     "totals",
     "what_if",
     "why",
@@ -31,12 +34,14 @@ __all__ = [
 
 _HOME = {
     "Drop": "pool",
+    "MOST_REQUIREMENTS": "explain",
     "Pool": "pool",
     "compare_evr": "evr",
     "could_enter": "affected",
     "newest": "evr",
     "open_pool": "pool",
     "shortest_chains": "chains",
+    "smallest_cut": "cut",
     "totals": "sums",
     "what_if": "dropping",
     "why": "explain",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Iterable
 
 from bot.closure.pool import Drop
 from bot.model.closure import Edge
 from bot.model.nevra import Nevra
 
 _UNBOUNDED = 1 << 30
-_START = ("start",)
 
 
 def requirement_of(edge: Edge) -> Drop:
@@ -29,43 +28,58 @@ def smallest_cut(
     on requirements and none on packages).
     """
     flow = _Flow()
+    start, end = flow.node(), flow.node()
+    packages = {target: end}
     for root in roots:
         if root == target:
             return None
-        flow.connect(_START, root, _UNBOUNDED)
+        packages[root] = flow.node()
+        flow.connect(start, packages[root], _UNBOUNDED)
+    # A requirement is a pair of nodes, and what flows between them is 0 or 1.
+    drops: dict[Drop, tuple[int, int]] = {}
     for edge in edges:
         drop = requirement_of(edge)
-        flow.connect(edge.source, ("in", drop), _UNBOUNDED)
-        flow.connect(("in", drop), ("out", drop), 1)
-        flow.connect(("out", drop), edge.target, _UNBOUNDED)
+        if drop not in drops:
+            drops[drop] = inside, outside = flow.node(), flow.node()
+            flow.connect(inside, outside, 1)
+        inside, outside = drops[drop]
+        for package in (edge.source, edge.target):
+            if package not in packages:
+                packages[package] = flow.node()
+        flow.connect(packages[edge.source], inside, _UNBOUNDED)
+        flow.connect(outside, packages[edge.target], _UNBOUNDED)
     for _ in range(limit + 1):
-        if not flow.augment(_START, target):
+        if not flow.augment(start, end):
             break
     else:
         return None
-    near = flow.leading_to(target)
-    drops = {requirement_of(edge) for edge in edges}
-    return tuple(sorted(d for d in drops if ("out", d) in near and ("in", d) not in near))
+    near = flow.leading_to(end)
+    return tuple(sorted(d for d, (inside, outside) in drops.items()
+                        if outside in near and inside not in near))  # fmt: skip
 
 
 class _Flow:
     """A residual graph; every connection has its opposite with what flows through it."""
 
     def __init__(self) -> None:
-        self._residual: dict[Hashable, dict[Hashable, int]] = {}
+        self._residual: list[dict[int, int]] = []
 
-    def connect(self, source: Hashable, target: Hashable, capacity: int) -> None:
-        self._residual.setdefault(source, {}).setdefault(target, 0)
-        self._residual[source][target] = max(self._residual[source][target], capacity)
-        self._residual.setdefault(target, {}).setdefault(source, 0)
+    def node(self) -> int:
+        """A new node, without connections."""
+        self._residual.append({})
+        return len(self._residual) - 1
 
-    def augment(self, start: Hashable, end: Hashable) -> bool:
+    def connect(self, source: int, target: int, capacity: int) -> None:
+        self._residual[source][target] = max(self._residual[source].get(target, 0), capacity)
+        self._residual[target].setdefault(source, 0)
+
+    def augment(self, start: int, end: int) -> bool:
         """Sends one more unit by a shortest way; false if there is none."""
-        before: dict[Hashable, Hashable] = {start: start}
+        before: dict[int, int] = {start: start}
         todo = deque([start])
         while todo and end not in before:
             current = todo.popleft()
-            for following, capacity in self._residual.get(current, {}).items():
+            for following, capacity in self._residual[current].items():
                 if capacity > 0 and following not in before:
                     before[following] = current
                     todo.append(following)
@@ -78,17 +92,17 @@ class _Flow:
             node = before[node]
         return True
 
-    def leading_to(self, end: Hashable) -> set[Hashable]:
+    def leading_to(self, end: int) -> set[int]:
         """The nodes from which more could still flow to `end`."""
-        into: dict[Hashable, list[Hashable]] = {}
-        for source, targets in self._residual.items():
+        into: list[list[int]] = [[] for _ in self._residual]
+        for source, targets in enumerate(self._residual):
             for target, capacity in targets.items():
                 if capacity > 0:
-                    into.setdefault(target, []).append(source)
+                    into[target].append(source)
         found = {end}
         todo = [end]
         while todo:
-            for source in into.get(todo.pop(), ()):
+            for source in into[todo.pop()]:
                 if source not in found:
                     found.add(source)
                     todo.append(source)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
 
+from bot.closure import MOST_REQUIREMENTS, Drop, smallest_cut
+from bot.model import Edge, EdgeKind
 from bot.store.history import Link, Member
 
 Chain = tuple[Link, ...]
@@ -77,6 +81,32 @@ class Graph:
             for link in chain
         )
 
+    def leaves_with(self, target: int) -> tuple[Drop, ...]:
+        """The smallest set of requirements without which nothing here leads to `target`, sorted.
+
+        As the image's own links have it: what a solver would put in their place is not asked.
+        Empty if the package is there by itself, or if the set is beyond what people would take out.
+        """
+        near, todo = {target}, [target]
+        while todo:
+            for link in self._to[todo.pop()]:
+                if link.source not in near:
+                    near.add(link.source)
+                    todo.append(link.source)
+        roots = near & self._held
+        if not roots:
+            return ()
+        nevras = [member.nevra for member in self.members]
+        edges = [
+            Edge(nevras[x.source], x.capability, nevras[x.target], cast(EdgeKind, x.kind))
+            for place in sorted(near)
+            for x in self._to[place]
+        ]
+        found = smallest_cut(
+            edges, [nevras[root] for root in sorted(roots)], nevras[target], MOST_REQUIREMENTS
+        )
+        return found or ()
+
     def leaving(self) -> tuple[Leaving, ...]:
         """What would leave with each member: all that is reached through it alone.
 
@@ -84,13 +114,8 @@ class Graph:
         what nobody requires (Cooper, Harvey, Kennedy: A Simple, Fast Dominance Algorithm).
         """
         count = len(self.members)
-        roots = set(self.roots) | {i for i in range(count) if not self._to[i]}
+        roots = self._held
         order = self._postorder(roots)
-        # What lies in a ring that no root reaches hangs on the root as well.
-        lost = [i for i in range(count) if i not in order]
-        roots.update(lost)
-        if lost:
-            order = self._postorder(roots)
         top = count
         order[top] = count
         above: dict[int, int] = {top: top}
@@ -111,6 +136,15 @@ class Graph:
             packages[above[node]] += packages[node]
             sizes[above[node]] += sizes[node]
         return tuple(Leaving(packages[i], sizes[i]) for i in range(count))
+
+    @cached_property
+    def _held(self) -> set[int]:
+        """What is there by itself: what is requested, and what nothing requested leads to."""
+        count = len(self.members)
+        roots = set(self.roots) | {i for i in range(count) if not self._to[i]}
+        order = self._postorder(roots)
+        # What lies in a ring that no root reaches hangs on the root as well.
+        return roots | {i for i in range(count) if i not in order}
 
     def _postorder(self, roots: set[int]) -> dict[int, int]:
         """Numbers of the members in order of a walk's returning from them."""

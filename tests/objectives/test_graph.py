@@ -64,6 +64,26 @@ def test_what_leaves_with_a_package_is_what_nothing_else_holds(made) -> None:
 
 
 @given(graphs())
+def test_without_the_requirements_it_leaves_with_nothing_leads_to_a_package(made) -> None:
+    members, links = made
+    roots = held(members, links)
+    graph = Graph(members, links)
+    for target in range(len(members)):
+        drops = {(drop.nevra, drop.capability) for drop in graph.leaves_with(target)}
+        assert bool(drops) == (target not in roots)
+
+        def left(without: Iterable) -> list[Link]:
+            return [x for x in links if of(x) not in without]
+
+        def of(x: Link) -> tuple:
+            return members[x.target if x.kind == "supplements" else x.source].nevra, x.capability
+
+        if drops:
+            assert target not in reached(roots, left(drops))
+            assert all(target in reached(roots, left(drops - {drop})) for drop in drops)
+
+
+@given(graphs())
 def test_chains_are_the_shortest_way_from_each_requested_package(made) -> None:
     members, links = made
     graph = Graph(members, links)

@@ -50,16 +50,31 @@ def application(store: Store, history: History, logs: Path) -> web.Application:
     )  # fmt: skip
 
 
-@asynccontextmanager
-async def served(folder: Path, *, days: int = 30) -> AsyncIterator[TestServer]:
-    """The pages of `seed`'s history, made in an empty folder, on a free port."""
+def prepare(folder: Path, *, days: int = 30) -> Path:
+    """Makes `seed`'s history with its checks in an empty folder; gives the folder."""
     history = open_history(folder / "data")
     seed(history, days=days)
     add_checks(history.store, folder)
+    history.close()
+    history.store.close()
+    return folder
+
+
+@asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[TestServer]:
+    """The pages of a prepared folder, on a free port."""
+    history = open_history(folder / "data")
     async with TestServer(application(history.store, history, folder)) as server:
         yield server
     history.close()
     history.store.close()
+
+
+@asynccontextmanager
+async def served(folder: Path, *, days: int = 30) -> AsyncIterator[TestServer]:
+    """The pages of `seed`'s history, made in an empty folder, on a free port."""
+    async with serving(prepare(folder, days=days)) as server:
+        yield server
 
 
 def add_checks(store: Store, folder: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, async_playwright
 
-from tests.web.sites import NGINX, PAGES, SCREENSHOTS, served
+from tests.web.sites import NGINX, PAGES, SCREENSHOTS, prepare, serving
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -30,9 +30,14 @@ HERE = """(() => { const e = document.activeElement;
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return prepare(tmp_path_factory.mktemp("site"))
+
+
 @pytest.fixture
-async def base(tmp_path):
-    async with served(tmp_path) as server:
+async def base(folder):
+    async with serving(folder) as server:
         yield str(server.make_url("/")).rstrip("/")
 
 

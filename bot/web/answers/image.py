@@ -12,6 +12,7 @@ from bot.objectives.jsonform import evaluation_json, standing_json, step_json
 from bot.store.history import Contents, Evaluation, Member
 from bot.web.answers.answer import Answer, Archive
 from bot.web.answers.causes import cause_rows, causes_table, steps_table
+from bot.web.answers.leaving import requirements_json
 from bot.web.answers.moved import largest_steps, moved
 from bot.web.answers.objectives import standing_rows, standings_table
 from bot.web.graphs import DRAWN, MOST, drawn_of
@@ -43,7 +44,7 @@ def image(archive: Archive, question: Question) -> Answer:
         "date": date,
         **{name: told[name] for name in ("status", "problems", "missing", "snapshot")},
         "evaluated": told["evaluated"],
-        "totals": {name: told[name] for name in _TOTALS} if ok else None,
+        "totals": totals_json(told),
         "packages": _packages(contents, graph) if ok else None,
         "highlight": highlight(graph, wanted) if wanted else None,
         "history": told_history,
@@ -92,6 +93,11 @@ _TOTALS = (
 )
 
 
+def totals_json(told: Mapping[str, Any]) -> Json | None:
+    """CONTRACT's `totals` of an evaluation's JSON; null while it cannot be installed."""
+    return {name: told[name] for name in _TOTALS} if told["status"] == "ok" else None
+
+
 def evaluated(archive: Archive, key: ImageKey, date: str | None) -> Evaluation:
     """What an image was; 404 if it was not evaluated until then."""
     if archive.history.image(key) is None:
@@ -123,10 +129,13 @@ def packages(archive: Archive, question: Question) -> list[Json]:
 
 
 def highlight(graph: Graph, name: str) -> Json | None:
-    """The packages of a name with one shortest chain from each request; null if there is none."""
+    """The packages of a name with one shortest chain from each request, and what would take them
+    out, by the image's own links; null if there is none.
+    """
     places = [i for i, member in enumerate(graph.members) if member.nevra.name == name]
     if not places:
         return None
+    drops = [drop for place in places for drop in graph.leaves_with(place)]
     return {
         "name": name,
         "nevras": [str(graph.members[place].nevra) for place in places],
@@ -136,6 +145,7 @@ def highlight(graph: Graph, name: str) -> Json | None:
             for place in places
             for chain in graph.chains(place)
         ],
+        "leaves_with": requirements_json(dict.fromkeys(drops)),
     }
 
 

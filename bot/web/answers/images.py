@@ -9,19 +9,20 @@ from bot.model import ImageKey
 from bot.objectives.jsonform import evaluation_json
 from bot.store.history import Evaluation
 from bot.web.answers.answer import Answer, Archive
+from bot.web.answers.image import totals_json
 from bot.web.links import image_url, key_of
 from bot.web.questions import Question
-from bot.web.tables import Column, Row, Table, image_columns
+from bot.web.tables import Column, Kind, Row, Table, image_columns
 
 Json = dict[str, Any]
 _PAGE = 100
 _STATES = ("ok", "unsolvable")
-_FIGURES = ("status", "packages", "installed_size", "download_size", "layer_size", "evaluated")
 
 
 def images(archive: Archive, question: Question) -> Answer:
     """The images whose names hold every word of `q`, and of one `status` if that is asked for.
 
+    Each is CONTRACT's image of a closure, but for its packages, which are at its own address.
     `next` is the offset of the following ones.
     """
     words, date, page = question.text("q").lower().split(), question.date, question.page(_PAGE)
@@ -49,7 +50,11 @@ def _names(key: ImageKey) -> str:
 
 def _figures(evaluation: Evaluation) -> Json:
     told = evaluation_json(evaluation)
-    return {name: told[name] for name in _FIGURES}
+    return {
+        **{name: told[name] for name in ("status", "problems", "missing", "snapshot")},
+        "totals": totals_json(told),
+        "evaluated": told["evaluated"],
+    }
 
 
 def _table(rows: list[Json], date: str | None) -> Table:
@@ -59,10 +64,14 @@ def _table(rows: list[Json], date: str | None) -> Table:
     columns = (
         *image_columns(link=link),
         Column("status", "Status", "state"),
-        Column("packages", "Packages", "count"),
-        Column("installed_size", "Installed", "size"),
-        Column("download_size", "Download", "size"),
-        Column("layer_size", "Layer, gzip", "size"),
+        _figure("packages", "Packages", "count"),
+        _figure("installed_size", "Installed", "size"),
+        _figure("download_size", "Download", "size"),
+        _figure("layer_size", "Layer, gzip", "size"),
         Column("evaluated", "Evaluated (UTC)", "time"),
     )
     return Table("Images", columns, rows)
+
+
+def _figure(name: str, title: str, kind: Kind) -> Column:
+    return Column(name, title, kind, value=lambda row: (row["totals"] or {}).get(name))

@@ -12,6 +12,7 @@ from bot.report.causes import chain_words
 from bot.store.history.surface import Usage
 from bot.web.answers.answer import Answer, Archive
 from bot.web.answers.causes import version
+from bot.web.answers.leaving import requirements_json, taken_out_by
 from bot.web.links import image_url, key_of, package_url
 from bot.web.questions import Question, missing
 from bot.web.tables import Column, Row, Table, image_columns
@@ -40,9 +41,9 @@ def packages(archive: Archive, question: Question) -> Answer:
 def package(archive: Archive, question: Question) -> Answer:
     """A package: CONTRACT's `why` in each image that holds it, with its version and bytes there.
 
-    `leaves` is what would leave with it, by the image's own links, in one image or in those of this
-    page together. Which capability would have to go for it to leave needs solving: `minimize why`
-    tells that.
+    `leaves` is what would leave with it, in one image or in those of this page together, and
+    `leaves_with` what would take it out: both by the image's own links. What a solver would put in
+    their place `minimize why` tells.
     """
     name, date, page = question.path["name"], question.date, question.page(_PAGE, 200)
     found = archive.history.usage(name, date)
@@ -96,9 +97,10 @@ def _usage(archive: Archive, usage: Usage, date: str | None) -> Json:
         chains = [[dict(e) for e in graph.edges(chain)] for chain in graph.chains(place)]
         leaving = graph.leaving()[place]
         leaves = {"packages": leaving.packages, "installed_size": leaving.installed_size}
+        drops = requirements_json(graph.leaves_with(place))
     else:
         # The image is unsolvable now, and other packages are those it had last.
-        chains, leaves = [], None
+        chains, leaves, drops = [], None, []
     return {
         **asdict(usage.key),
         "nevra": usage.nevra,
@@ -107,6 +109,7 @@ def _usage(archive: Archive, usage: Usage, date: str | None) -> Json:
         "since": usage.since,
         "roots": [chain[0]["from"] for chain in chains] + [usage.nevra] * usage.requested,
         "chains": chains,
+        "leaves_with": drops,
         "leaves": leaves,
     }
 
@@ -141,6 +144,7 @@ def _images_table(rows: list[Json], name: str, date: str | None) -> Table:
             only="csv",
         ),
         Column("why", "Why it is there", value=_reasons),
+        Column("leaves_with", "What would take it out", value=taken_out_by),
         Column("since", "This version since (UTC)", "time"),
     )
     return Table("Images that hold it", columns, rows)

@@ -41,13 +41,13 @@ class Overview(Shape):
 
 
 class ListedImage(Key):
-    """An image in the list."""
+    """An image in the list; its packages are at its own address."""
 
     status: Status
-    packages: int | None
-    installed_size: int | None
-    download_size: int | None
-    layer_size: int | None
+    problems: list[str]
+    missing: list[str]
+    snapshot: Snapshot
+    totals: Totals | None
     evaluated: str
 
 
@@ -94,13 +94,21 @@ class ImagePackage(Shape):
     leaves: Leaves
 
 
+class Requirement(Shape):
+    """Who requires which capability."""
+
+    nevra: str
+    capability: str
+
+
 class Highlight(Shape):
-    """The packages of a name, and the ways to them."""
+    """The packages of a name, the ways to them, and the requirements that would take them out."""
 
     name: str
     nevras: list[str]
     requested: bool
     chains: list[list[Edge]]
+    leaves_with: list[Requirement]
 
 
 class Point(Shape):
@@ -278,6 +286,7 @@ class PackageInImage(Key):
     since: str
     roots: list[str]
     chains: list[list[Edge]]
+    leaves_with: list[Requirement]
     leaves: Leaves | None
 
 

@@ -1,0 +1,26 @@
+"""What would take a package out of an image: as JSON, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bot.closure import Drop
+
+Json = dict[str, Any]
+_NAMED = 2
+
+
+def requirements_json(drops: Iterable[Drop]) -> list[Json]:
+    """CONTRACT's `leaves_with` of `why`."""
+    return [{"nevra": str(drop.nevra), "capability": drop.capability} for drop in drops]
+
+
+def taken_out_by(row: Mapping[str, Any]) -> str:
+    """`perl of nginx-core and 1 more requirement`; empty where nothing small would do it."""
+    drops = row["leaves_with"]
+    told = [f"{drop['capability']} of {drop['nevra'].rsplit('-', 2)[0]}" for drop in drops[:_NAMED]]
+    more = len(drops) - _NAMED
+    if more > 0:
+        return f"{', '.join(told)} and {more} more requirement{'s' * (more > 1)}"
+    return " and ".join(told)
