@@ -195,6 +195,7 @@ class Pool:
                 "unsolvable",
                 problems=tuple(dict.fromkeys(texts + answer.problems)),
                 missing=tuple(missing),
+                obstacles=answer.obstacles,
             )
         packages = {number: stage.package(number) for number in answer.installed}
         members = {number: package.nevra for number, package in packages.items()}

@@ -9,6 +9,7 @@ import solv
 
 from bot.closure.jobs import Want
 from bot.closure.stage import Stage
+from bot.model.closure import Obstacle
 
 # dnf's installonlypkgs: packages of which several versions may be installed side by side.
 _INSTALL_ONLY = (
@@ -22,10 +23,12 @@ _INSTALL_ONLY = (
 
 
 class Answer(NamedTuple):
-    """The packages (by number) that would be installed, or libsolv's texts of what prevents it."""
+    """The packages (by number) that would be installed, or libsolv's texts of what prevents it, and
+    the packages that these are about."""
 
     installed: tuple[int, ...]
     problems: tuple[str, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 def run(stage: Stage, wants: Iterable[Want], *, weak: bool) -> Answer:
@@ -45,7 +48,7 @@ def run(stage: Stage, wants: Iterable[Want], *, weak: bool) -> Answer:
         solver.set_flag(solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 1)
     problems = solver.solve(_jobs(stage, wants))
     if problems:
-        return Answer((), _texts(stage, problems))
+        return Answer((), *_told(stage, problems))
     return Answer(tuple(sorted(s.id for s in solver.transaction().newsolvables())))
 
 
@@ -65,20 +68,31 @@ def _jobs(stage: Stage, wants: Iterable[Want]) -> Sequence[Any]:
     return jobs
 
 
-def _texts(stage: Stage, problems: Iterable[Any]) -> tuple[str, ...]:
-    """Each reason once, in libsolv's order and words.
+def _told(stage: Stage, problems: Iterable[Any]) -> tuple[tuple[str, ...], tuple[Obstacle, ...]]:
+    """Each reason once, in libsolv's order and words, and the packages in them.
 
     A package that the scene hides is as good as not there, though libsolv, which still knows it,
     would say that it is disabled.
     """
     texts: dict[str, None] = {}
+    obstacles: dict[Obstacle, None] = {}
     for problem in problems:
         for rule in problem.findallproblemrules():
             for info in rule.allinfos():
                 text = _text(stage, info)
                 if text is not None:
                     texts[text] = None
-    return tuple(texts) or tuple(str(problem) for problem in problems)
+                    obstacles.update(dict.fromkeys(_obstacles(stage, info)))
+    return tuple(texts) or tuple(str(problem) for problem in problems), tuple(obstacles)
+
+
+def _obstacles(stage: Stage, info: Any) -> Iterable[Obstacle]:
+    needs = (solv.Solver.SOLVER_RULE_PKG_REQUIRES, solv.Solver.SOLVER_RULE_PKG_NOTHING_PROVIDES_DEP)
+    capability = str(info.dep) if info.type in needs else ""
+    for solvable in (info.solvable, info.othersolvable):
+        if solvable is not None and not stage.hidden(solvable.id):
+            package = stage.package(solvable.id)
+            yield Obstacle(package.nevra, package.source, capability)
 
 
 def _text(stage: Stage, info: Any) -> str | None:

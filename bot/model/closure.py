@@ -44,11 +44,21 @@ class SnapshotState:
 
 
 @dataclass(frozen=True, slots=True)
+class Obstacle:
+    """A package that a problem is about, and its requirement where that is it (else empty)."""
+
+    nevra: Nevra
+    source: str
+    capability: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Closure:
     """The answer of the solver for one image.
 
     `status` is `ok` or `unsolvable`; then `problems` has libsolv's texts, `missing` the requests
-    that nothing provides, and `packages` and `edges` are empty. Packages are sorted by NEVRA,
+    that nothing provides, `obstacles` the packages that the problems are about, in their order, and
+    `packages` and `edges` are empty. Packages are sorted by NEVRA,
     edges too; `requested` holds those that an environment or workload request itself selected.
     """
 
@@ -60,6 +70,7 @@ class Closure:
     edges: tuple[Edge, ...] = ()
     problems: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

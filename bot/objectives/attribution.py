@@ -74,7 +74,7 @@ def attribute(
     moved anything.
     """
     pairs = _pairs(before.members, after.members)
-    changes = tuple(c for c in changes if _may_land(c, after.key))
+    changes = tuple(c for c in changes if may_land(c, after.key))
     landed = [c for c in changes if _has_landed(c, before.members, after.members, pairs)]
     scene = _Scene(
         before.members,
@@ -92,7 +92,7 @@ def attribute(
     return Attributed(tuple(causes), frozenset(change.id for change in landed))
 
 
-def _may_land(change: MergedChange, key: ImageKey) -> bool:
+def may_land(change: MergedChange, key: ImageKey) -> bool:
     """Whether the branch it came to is one that the image's repositories are built from."""
     return not change.documents or key.repository in change.documents
 

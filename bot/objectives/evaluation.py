@@ -12,6 +12,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from concurrent.futures import as_completed as finished
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from bot.distro import Cache, Configuration, Snapshot, image_request, open_snapshot
@@ -19,6 +20,7 @@ from bot.errors import MinimizeError, SurroundingsError
 from bot.model import ImageKey, ImageRequest
 from bot.objectives.sizes import LayerWish, layer_wishes
 from bot.objectives.solving import Noted, Solver, Task, Unchanged
+from bot.objectives.turning import Published
 from bot.store.history import Evaluated
 
 # Rises when the same inputs may come to another answer.
@@ -63,7 +65,11 @@ _Place = tuple[str, str]
 _Waiting = list[tuple[Snapshot, list[Task]]]
 
 
-def itself(evaluated: Evaluated) -> Evaluated:
+# What is made of an image that changed: from it, and from the newest packages of a source.
+Then = Callable[[Evaluated, Published], T]
+
+
+def itself(evaluated: Evaluated, _published: Published) -> Evaluated:
     """What `evaluate` makes of an image that changed, if nothing else is wanted."""
     return evaluated
 
@@ -74,7 +80,7 @@ def evaluate(
     cache: Cache,
     known: Known | None = None,
     *,
-    then: Callable[[Evaluated], T],
+    then: Then[T],
     measures: Measures | None = None,
     processes: int | None = None,
     offline: bool = False,
@@ -210,7 +216,7 @@ def _spread(executor: Executor, waiting: _Waiting) -> Iterator[list[Any]]:
 class _Worker(Generic[T]):
     """Solves images in one process, whose pools stay warm."""
 
-    def __init__(self, cache: Cache, headers: bool, then: Callable[[Evaluated], T]) -> None:
+    def __init__(self, cache: Cache, headers: bool, then: Then[T]) -> None:
         self._cache = cache
         self._headers = headers
         self._then = then
@@ -222,10 +228,12 @@ class _Worker(Generic[T]):
         if self._solver is None:
             self._solver = Solver(self._cache, headers=self._headers)
         found: list[T | Unchanged | Failed | Noted] = []
+        published = partial(self._solver.published, snapshot)
         try:
             for task in work:
                 for one in self._solver.solve(snapshot, task):
-                    found.append(self._then(one) if isinstance(one, Evaluated) else one)
+                    done = self._then(one, published) if isinstance(one, Evaluated) else one
+                    found.append(done)
         except SurroundingsError as error:
             # A plain one: not every error survives the way between processes.
             plain = SurroundingsError(error.what, error.hint)

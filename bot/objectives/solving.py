@@ -73,6 +73,10 @@ class Solver:
             return [Unchanged(task.request.key, closure.snapshot, inputs, solved=True), *notes]
         return [self._evaluated(closure, found, task.request, inputs), *notes]
 
+    def published(self, snapshot: Snapshot, source: str) -> tuple[Package, ...]:
+        """The newest published packages of a source package."""
+        return self._pool(snapshot).newest_published(source)
+
     def _pool(self, snapshot: Snapshot) -> Pool:
         place = (snapshot.document.id, snapshot.arch)
         pool = self._pools.get(place)
@@ -123,6 +127,7 @@ class Solver:
             request.weak,
             found.members,
             links,
+            closure.obstacles,
         )
 
 

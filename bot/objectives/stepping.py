@@ -10,17 +10,16 @@ from typing import Any
 
 from bot.model import ImageKey
 from bot.objectives.attribution import Attributed, attribute
+from bot.objectives.turning import Published, broken_by, mended_by
 from bot.store.history import (
     Cause,
     Contents,
     Evaluated,
-    Evaluation,
     ImageQueries,
     Link,
     Member,
     MergedChange,
 )
-from bot.store.history.values import CauseKind, Change
 
 _Row = tuple[tuple[str, str, str], ...]
 
@@ -65,56 +64,35 @@ class Stepping:
             self._reader.close()
             self._reader = None
 
-    def __call__(self, after: Evaluated) -> Stepped:
+    def __call__(self, after: Evaluated, published: Published) -> Stepped:
         """The step to what an image is now."""
         if self._reader is None:
             self._reader = ImageQueries(self._path)
-        step = self._step(self._reader, after)
+        step = self._step(self._reader, after, published)
         told = replace(after, links=tuple(self._untold(after)))
         return Stepped(told, step.causes, tuple(sorted(step.landed)))
 
-    def _step(self, reader: ImageQueries, after: Evaluated) -> Attributed:
+    def _step(self, reader: ImageQueries, after: Evaluated, published: Published) -> Attributed:
         last = reader.evaluation(after.key)
         if last is None:
             return Attributed(())
+        changes = [change for change in self._changes if not _is_there(change, after.key)]
         if after.facts.status != "ok":
             if last.facts.status != "ok":
                 return Attributed(())
-            package = (after.facts.missing or (after.key.workload,))[0]
-            return Attributed((self._turned(reader, last, after, package, "unsolvable", None),))
+            before = reader.contents(after.key)
+            return Attributed((broken_by(last, before, after, changes, published),))
         sound = last if last.facts.status == "ok" else reader.last_solvable(after.key)
         # The first evaluation that can be solved has nothing to be compared with.
-        step = Attributed(())
+        before, step = Contents(), Attributed(())
         if sound is not None:
-            step = attribute(
-                _contents(reader, after),
-                after,
-                [change for change in self._changes if not _is_there(change, after.key)],
-                same_metadata=sound.snapshot.id == after.snapshot.id,
-            )
+            before = _contents(reader, after)
+            same = sound.snapshot.id == after.snapshot.id
+            step = attribute(before, after, changes, same_metadata=same)
         if last.facts.status == "ok":
             return step
-        mended = self._turned(reader, last, after, after.key.workload, "solvable", 0)
+        mended = mended_by(last, reader.broken_by(after.key), before, after, changes)
         return Attributed((*step.causes, mended), step.landed)
-
-    @staticmethod
-    def _turned(
-        reader: ImageQueries,
-        last: Evaluation,
-        after: Evaluated,
-        package: str,
-        change: Change,
-        delta: int | None,
-    ) -> Cause:
-        """That an image can be solved no more, or again, and what did it."""
-        kind: CauseKind = "distribution"
-        if last.snapshot.id == after.snapshot.id:
-            kind = "configuration"
-        elif change == "unsolvable" and package in after.facts.missing:
-            # Newly asked for, it was not there to be had before either.
-            asked = reader.contents(after.key, links=False).requests
-            kind = "distribution" if package in asked else "configuration"
-        return Cause(package, change, None, None, delta, 0, kind)
 
     def _untold(self, after: Evaluated) -> Iterator[Link]:
         """The links of the members whose links were not the same in an image before."""

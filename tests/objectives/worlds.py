@@ -38,13 +38,18 @@ data: {name: e, description: d, maintainer: m, repositories: [repo], packages: [
 
 @dataclass(frozen=True)
 class Thing:
-    """A package: `name` in version `version`, `size` bytes, `requires` names of other packages."""
+    """A package: `name` in version `version`, `size` bytes, `requires` names of other packages.
+
+    It is of the source package of its name, if it names no other.
+    """
 
     name: str
     version: int = 1
     size: int = 10
     requires: tuple[str, ...] = ()
     recommends: tuple[str, ...] = ()
+    provides: tuple[str, ...] = ()
+    source: str = ""
 
 
 class World:
@@ -111,14 +116,15 @@ def _package(thing: Thing) -> Any:
     package.epoch, package.version, package.release = "0", str(thing.version), "1"
     package.summary = package.description = thing.name
     package.rpm_license = "MIT"
-    package.rpm_sourcerpm = f"{thing.name}-{thing.version}-1.src.rpm"
+    package.rpm_sourcerpm = f"{thing.source or thing.name}-{thing.version}-1.src.rpm"
     package.pkgId = hashlib.sha256(repr(thing).encode()).hexdigest()
     package.checksum_type = "sha256"
     package.size_installed, package.size_package = thing.size, thing.size // 2
     package.location_href = f"{thing.name}-{thing.version}.rpm"
     package.requires = _bare(thing.requires)
     package.recommends = _bare(thing.recommends)
-    package.provides = [(thing.name, "EQ", "0", str(thing.version), "1", False)]
+    own = (thing.name, "EQ", "0", str(thing.version), "1", False)
+    package.provides = [*_bare(thing.provides), own]
     return package
 
 

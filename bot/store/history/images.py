@@ -209,6 +209,15 @@ class ImageQueries(Reading):
         )
         return self.steps_of(rows)[0] if rows else None
 
+    def broken_by(self, key: ImageKey) -> Cause | None:
+        """What last made an image unsolvable, or null if it never was after it had been solved."""
+        rows = self.rows(
+            f"{CAUSES} where causes.image = (select id from images where {_IS_KEY})"
+            " and causes.change = 'unsolvable' order by causes.run desc limit 1",
+            key_values(key),
+        )
+        return cause_of(rows[0]) if rows else None
+
     def steps_of(self, rows: Sequence[Row]) -> tuple[Step, ...]:
         """Steps with their causes, from rows of steps."""
         places = json.dumps([[row["image"], row["run"]] for row in rows])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from bot.model.closure import SnapshotState
+from bot.model.closure import Obstacle, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 
@@ -59,7 +59,8 @@ class Evaluated:
 
     `members` are sorted, `links` speak of their places in it; `digest` names the closure.
     `requests` is what environment and workload ask for: requests, `@group`s, and `WEAK` where weak
-    dependencies are taken.
+    dependencies are taken. `obstacles` are the packages that the problems of an unsolvable one are
+    about; history keeps the texts alone.
     """
 
     key: ImageKey
@@ -71,6 +72,7 @@ class Evaluated:
     weak: bool
     members: tuple[Member, ...] = ()
     links: tuple[Link, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,193 @@
+"""That an image can be installed no more, or again: by which package, and whose change it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from bot.closure import compare_evr
+from bot.model import Nevra, Package
+from bot.model.nevra import parse_nevra
+from bot.objectives.attribution import may_land
+from bot.store.history import Cause, Contents, Evaluated, Evaluation, Member, MergedChange
+from bot.store.history.values import CauseKind, Change
+
+# The newest published packages of a source.
+Published = Callable[[str], tuple[Package, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspect:
+    """A package that may have done it: in the image then, and in the repositories now.
+
+    `asked`: no package did, but a document that newly asks for it.
+    """
+
+    name: str
+    source: str = ""
+    old: Nevra | None = None
+    new: Nevra | None = None
+    asked: bool = False
+
+
+def broken_by(
+    last: Evaluation,
+    before: Contents,
+    after: Evaluated,
+    changes: Iterable[MergedChange],
+    published: Published,
+) -> Cause:
+    """The cause of an image that can be installed no more.
+
+    `before` is what it held last. Named is what the solver stumbles over and is not what it was:
+    a package in another version, one that no longer provides what another needs, a request that
+    nothing meets; of several the first that a merged change explains.
+    """
+    documents = last.snapshot.id == after.snapshot.id
+    suspects = list(_suspects(before, after, published))
+    return _told(suspects, "unsolvable", after, changes, documents=documents)
+
+
+def mended_by(
+    last: Evaluation,
+    broke: Cause | None,
+    before: Contents,
+    after: Evaluated,
+    changes: Iterable[MergedChange],
+) -> Cause:
+    """The cause of an image that can be installed again.
+
+    `broke` is what made it so, null if that is not known; `before` is what it held last.
+    """
+    documents = last.snapshot.id == after.snapshot.id
+    # What a document asks for or not is not told by packages.
+    suspects = [] if documents else list(_menders(last, broke, before, after))
+    return _told(suspects, "solvable", after, changes, documents=documents)
+
+
+def _told(
+    suspects: Sequence[_Suspect],
+    change: Change,
+    after: Evaluated,
+    changes: Iterable[MergedChange],
+    *,
+    documents: bool,
+) -> Cause:
+    landed = [c for c in changes if may_land(c, after.key)]
+    blamed = None if documents else _blamed(suspects, landed)
+    suspect, merged = blamed or ((suspects or [_Suspect(after.key.workload)])[0], None)
+    kind: CauseKind = "distribution"
+    if documents or suspect.asked:
+        kind = "configuration"
+    elif merged is not None:
+        kind = "commit" if merged.number is None else "pull request"
+    return Cause(
+        suspect.name,
+        change,
+        str(suspect.old) if suspect.old else None,
+        None,
+        None if change == "unsolvable" else 0,
+        0,
+        kind,
+        mover=str(suspect.new) if suspect.new else None,
+        merged_change=merged.id if merged is not None else None,
+    )
+
+
+def _suspects(before: Contents, after: Evaluated, published: Published) -> Iterator[_Suspect]:
+    """Those that moved first, then those that let another go, then those that are new."""
+    new_requests = set(after.requests) != set(before.requests)
+    held = {member.nevra.name: member for member in before.members}
+    late: list[_Suspect] = []
+    for request in after.facts.missing:
+        old = held.get(request)
+        if old is not None:
+            yield _Suspect(request, old.source, old.nevra, _newest(published, old.source))
+        else:
+            yield _Suspect(request, asked=request not in before.requests)
+    for obstacle in after.obstacles:
+        old = held.get(obstacle.nevra.name)
+        if old is None:
+            late.append(
+                _Suspect(
+                    obstacle.nevra.name, obstacle.source, None, obstacle.nevra, asked=new_requests
+                )
+            )
+        elif old.nevra != obstacle.nevra:
+            yield _Suspect(old.nevra.name, obstacle.source, old.nevra, obstacle.nevra)
+        else:
+            late = [*_gone(before, old, obstacle.capability, published), *late]
+    yield from late
+
+
+def _gone(
+    before: Contents, holder: Member, capability: str, published: Published
+) -> Iterator[_Suspect]:
+    """Who provided what a package needs, and is not what it was."""
+    for link in before.links:
+        if before.members[link.source] is holder and link.capability == capability:
+            provider = before.members[link.target]
+            new = _newest(published, provider.source)
+            if new is None or new.version_release != provider.nevra.version_release:
+                yield _Suspect(provider.nevra.name, provider.source, provider.nevra, new)
+
+
+def _menders(
+    last: Evaluation, broke: Cause | None, before: Contents, after: Evaluated
+) -> Iterator[_Suspect]:
+    named = broke.package if broke is not None else next(iter(last.facts.missing), None)
+    places = {member.nevra.name: number for number, member in enumerate(after.members)}
+    held = {member.nevra.name: member.nevra for member in before.members}
+    if named is None or named not in places:
+        return
+    number = places[named]
+    member = after.members[number]
+    then = parse_nevra(broke.mover) if broke is not None and broke.mover else held.get(named)
+    if then != member.nevra:
+        yield _Suspect(named, member.source, then, member.nevra)
+        return
+    for link in after.links:
+        if link.source == number and any(
+            f" {link.capability} needed by " in text or f" requires {link.capability}," in text
+            for text in last.facts.problems
+        ):
+            target = after.members[link.target]
+            yield _Suspect(
+                target.nevra.name, target.source, held.get(target.nevra.name), target.nevra
+            )
+
+
+def _newest(published: Published, source: str) -> Nevra | None:
+    newest: Nevra | None = None
+    for package in published(source):
+        if newest is None or _compare(package.nevra, newest) > 0:
+            newest = package.nevra
+    return newest
+
+
+def _blamed(
+    suspects: Iterable[_Suspect], changes: Sequence[MergedChange]
+) -> tuple[_Suspect, MergedChange] | None:
+    for suspect in suspects:
+        for change in reversed(changes):
+            if suspect.source in change.sources and _came(suspect, change.sources[suspect.source]):
+                return suspect, change
+    return None
+
+
+def _came(suspect: _Suspect, head: str | None) -> bool:
+    """Whether the package came to the version that a change's head has, or moved at all where the
+    head says none."""
+    if suspect.new is None or suspect.new == suspect.old:
+        return False
+    if head is None:
+        return True
+    old = suspect.old
+    was = old is not None and compare_evr(old.version_release, head) >= 0
+    return not was and compare_evr(suspect.new.version_release, head) >= 0
+
+
+def _compare(first: Nevra, second: Nevra) -> int:
+    return compare_evr(
+        f"{first.epoch}:{first.version_release}", f"{second.epoch}:{second.version_release}"
+    )
