@@ -10,10 +10,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import gidgethub
+
 from bot.forge.github_client import GitHubClient
 
 # Installation tokens live an hour; a step that starts with one may take some minutes.
 _EARLY = 600.0
+# What GitHub answers for an installation, or a repository in it, that is not there any more.
+_NO_LONGER = (404, 422)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The number of an App's installation, and that of a repository in it."""
+
+    id: int
+    repository: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +58,21 @@ class TokenAuth:
     def forget(self, repository: str | None = None) -> None:
         """There is no other token."""
 
-    def learn(self, repository: str, installation: int) -> None:
+    def learn(self, repository: str, installation: Installation) -> None:
         """A token knows no installations."""
 
 
 class AppAuth:
     """A GitHub App. Tokens are for one repository each, kept until shortly before they expire.
 
-    The client signs requests as the App itself where no token is given (gidgethub's JWT).
+    The client signs requests as the App itself where no token is given (gidgethub's JWT). A token
+    names its repository by number: that stays when it is renamed, and its old name leads to it.
     """
 
     is_app = True
 
     def __init__(self) -> None:
-        self._installations: dict[str, int] = {}
+        self._installations: dict[str, Installation] = {}
         self._tokens: dict[str, _Token] = {}
         self._login: str | None = None
 
@@ -68,19 +81,17 @@ class AppAuth:
         known = self._tokens.get(repository)
         if known is not None and known.expires - _EARLY > time.time():
             return known.text
-        installation = self._installations.get(repository)
-        if installation is None:
-            answer: Any = await client.getitem(
-                "/repos/{+repository}/installation", {"repository": repository}
-            )
-            installation = int(answer["id"])
-            self._installations[repository] = installation
-        made: Any = await client.post(
-            "/app/installations/{id}/access_tokens",
-            {"id": str(installation)},
-            data={"repositories": [repository.rpartition("/")[2]]},
-        )
-        token = _Token(str(made["token"]), _seconds(str(made["expires_at"])))
+        remembered = self._installations.get(repository)
+        found = remembered or await _installation(client, repository)
+        try:
+            token = await _issue(client, found.id, {"repository_ids": [found.repository]})
+        except gidgethub.HTTPException as error:
+            if remembered is None or error.status_code not in _NO_LONGER:
+                raise
+            # Installed anew, transferred, or made anew under its name: only the server has hooks.
+            found = await _installation(client, repository)
+            token = await _issue(client, found.id, {"repository_ids": [found.repository]})
+        self._installations[repository] = found
         self._tokens[repository] = token
         return token.text
 
@@ -99,11 +110,28 @@ class AppAuth:
         else:
             self._tokens.pop(repository, None)
 
-    def learn(self, repository: str, installation: int) -> None:
-        """Remembers the installation that a delivery named."""
+    def learn(self, repository: str, installation: Installation) -> None:
+        """Remembers the installation, and the repository's number, that a delivery named."""
         if self._installations.get(repository) != installation:
             self._installations[repository] = installation
             self._tokens.pop(repository, None)
+
+
+async def _installation(client: GitHubClient, repository: str) -> Installation:
+    """Asks GitHub; an old name's redirects lead to the repository that has another now."""
+    named = {"repository": repository}
+    installed: Any = await client.getitem("/repos/{+repository}/installation", named)
+    number = int(installed["id"])
+    # Who is the App itself may not read a repository: a token that may read no more than that.
+    reader = await _issue(client, number, {"permissions": {"metadata": "read"}})
+    found: Any = await client.getitem("/repos/{+repository}", named, oauth_token=reader.text)
+    return Installation(number, int(found["id"]))
+
+
+async def _issue(client: GitHubClient, installation: int, data: dict[str, Any]) -> _Token:
+    path = "/app/installations/{id}/access_tokens"
+    made: Any = await client.post(path, {"id": str(installation)}, data=data)
+    return _Token(str(made["token"]), _seconds(str(made["expires_at"])))
 
 
 Auth = TokenAuth | AppAuth

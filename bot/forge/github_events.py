@@ -22,6 +22,7 @@ from bot.forge.events import (
     PushEvent,
     RerunEvent,
 )
+from bot.forge.github_app import Installation
 from bot.forge.values import (
     STATUS_NAME,
     IgnoredEvent,
@@ -116,10 +117,12 @@ def parse_event(forge: str, event: str, data: Mapping[str, Any]) -> Event:
     return parser(forge, data)
 
 
-def installation_of(data: Mapping[str, Any]) -> tuple[str, int] | None:
+def installation_of(data: Mapping[str, Any]) -> tuple[str, Installation] | None:
     """The repository and the App installation that a delivery names, if it does."""
     try:
-        return str(data["repository"]["full_name"]), int(data["installation"]["id"])
+        repository = data["repository"]
+        numbers = Installation(int(data["installation"]["id"]), int(repository["id"]))
+        return str(repository["full_name"]), numbers
     except (KeyError, TypeError, ValueError):
         return None
 

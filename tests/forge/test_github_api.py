@@ -18,6 +18,7 @@ from bot.forge import (
     github_client,
 )
 
+REPOSITORY = {"full_name": "o/r", "id": 1001}
 KEY = PullRequestKey("gh", "o/r", 7)
 MARKER = "<!-- minimize -->"
 SHA = "a" * 40
@@ -136,7 +137,11 @@ def app_forge(forge_on, tiny, private_key):
     later = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
     made = {"token": "inst", "expires_at": later}
     tiny.answer("POST", "/app/installations/42/access_tokens", (201, {}, made))
-    return forge_on(app=("1", pem))
+    tiny.answer("GET", "/repos/o/r", {"id": 1001})
+    made = forge_on(app=("1", pem))
+    hook = {"zen": "x", "repository": REPOSITORY, "installation": {"id": 42}}
+    made.event("ping", json.dumps(hook).encode())
+    return made
 
 
 async def test_an_app_makes_one_check_run_and_edits_it(app_forge, tiny, private_key) -> None:
@@ -153,8 +158,9 @@ async def test_an_app_makes_one_check_run_and_edits_it(app_forge, tiny, private_
     (edited,) = tiny.seen("PATCH", "/repos/o/r/check-runs/2")
     assert (edited["status"], edited["conclusion"]) == ("completed", "neutral")
     # One token for all of it, asked for with a JWT of the App, for this repository alone.
-    assert tiny.seen("POST", "/app/installations/42/access_tokens") == [{"repositories": ["r"]}]
-    bearer = next(a for m, p, _, a in tiny.requests if p == "/repos/o/r/installation")
+    path = "/app/installations/42/access_tokens"
+    assert tiny.seen("POST", path) == [{"repository_ids": [1001]}]
+    bearer = next(a for m, p, _, a in tiny.requests if p == path)
     claims = jwt.decode(
         bearer.removeprefix("bearer "), private_key.public_key(), algorithms=["RS256"]
     )
@@ -442,4 +448,5 @@ async def test_other_permissions_of_the_installation_make_a_new_token(app_forge,
     changed = {"action": "new_permissions_accepted", "installation": {"id": 42}}
     app_forge.event("installation", json.dumps(changed).encode())
     await app_forge.changed_files(KEY)
-    assert len(tiny.seen("POST", "/app/installations/42/access_tokens")) == 2
+    made = tiny.seen("POST", "/app/installations/42/access_tokens")
+    assert made.count({"repository_ids": [1001]}) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,9 @@ from bot.forge import ForgeRefusedError, PullRequestKey, StatusReport, github_ap
 START = 1_800_000_000.0
 HOUR = 3600.0
 TOKENS = "/app/installations/42/access_tokens"
+PULL_FILES = "/repos/o/r/pulls/7/files"
+NUMBERS = {"r": 1001, "other": 1002}
+READER = {"permissions": {"metadata": "read"}}
 
 
 class Clock:
@@ -39,17 +43,28 @@ def app(forge_on: Any, tiny: Any, clock: Clock) -> Any:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     ).decode()
-    number = iter(range(1, 100))
+    counter = iter(range(1, 100))
 
     def issue(body: Any) -> tuple:
         expires = datetime.fromtimestamp(clock.now + HOUR, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return 201, {}, {"token": f"t{next(number)}", "expires_at": expires}
+        return 201, {}, {"token": f"t{next(counter)}", "expires_at": expires}
 
     tiny.answer("POST", TOKENS, issue)
-    for name in ("r", "other"):
+    for name, number in NUMBERS.items():
         tiny.answer("GET", f"/repos/o/{name}/installation", {"id": 42})
+        tiny.answer("GET", f"/repos/o/{name}", {"id": number})
         tiny.lists[f"/repos/o/{name}/pulls/7/files"] = []
-    return forge_on(app=("1", pem))
+    made = forge_on(app=("1", pem))
+    for name, number in NUMBERS.items():
+        hook(made, f"o/{name}", 42, number)
+    return made
+
+
+def hook(app: Any, repository: str, installation: int, number: int) -> None:
+    """Any delivery names the repository, its number and the installation."""
+    named = {"full_name": repository, "id": number}
+    body = {"zen": "x", "repository": named, "installation": {"id": installation}}
+    app.event("ping", json.dumps(body).encode())
 
 
 async def files(app: Any, name: str = "r") -> None:
@@ -71,9 +86,40 @@ async def test_each_repository_has_a_token_for_itself_alone(app, tiny) -> None:
     await files(app, "r")
     await files(app, "other")
     await files(app, "r")
-    assert tiny.seen("POST", TOKENS) == [{"repositories": ["r"]}, {"repositories": ["other"]}]
+    assert tiny.seen("POST", TOKENS) == [{"repository_ids": [1001]}, {"repository_ids": [1002]}]
     used = [a for m, path, _, a in tiny.requests if path.endswith("/files")]
     assert used == ["token t1", "token t2", "token t1"]
+
+
+async def test_without_a_hook_a_repositorys_number_is_asked_for_with_a_token_that_only_reads(
+    app, tiny
+) -> None:
+    app.event("installation", b'{"action": "suspend", "installation": {"id": 42}}')
+    await files(app)
+    await files(app)
+    assert tiny.seen("POST", TOKENS) == [READER, {"repository_ids": [1001]}]
+    used = [a for m, path, _, a in tiny.requests if path in ("/repos/o/r", PULL_FILES)]
+    assert used == ["token t1", "token t2", "token t2"]
+
+
+async def test_a_repositorys_old_name_gets_a_token_for_the_one_it_became(app, tiny) -> None:
+    for rest, answer in (("", {"id": 1001}), ("/installation", {"id": 42}), ("/pulls/7/files", [])):
+        moved = {"Location": f"{tiny.url}/repositories/1001{rest}"}
+        tiny.answer("GET", f"/repos/o/old{rest}", (301, moved, {"message": "Moved Permanently"}))
+        tiny.answer("GET", f"/repositories/1001{rest}", answer)
+    await files(app, "old")
+    assert tiny.seen("POST", TOKENS) == [READER, {"repository_ids": [1001]}]
+
+
+@pytest.mark.parametrize("status", [404, 422])
+async def test_an_installation_that_is_no_longer_is_asked_for_anew(app, tiny, status: int) -> None:
+    hook(app, "o/r", 41, 999)
+    gone = "/app/installations/41/access_tokens"
+    tiny.answer("POST", gone, (status, {}, {"message": "Not Found"}))
+    await files(app)
+    await files(app)
+    assert tiny.seen("POST", gone) == [{"repository_ids": [999]}]
+    assert tiny.seen("POST", TOKENS) == [READER, {"repository_ids": [1001]}]
 
 
 async def test_git_gets_the_same_token_and_no_url_has_it(app, tiny) -> None:

@@ -58,11 +58,14 @@ async def access_token(request: web.Request) -> web.Response:
     body = await json_body(request)
     shapes = request.app[SHAPES]
     repositories = None
-    if (names := body.get("repositories")) is not None:
-        owner = wanted.account.login
-        found = [shapes.state.repository(f"{owner}/{name}") for name in names]
-        repositories = tuple(one for one in found if one is not None)
-        if len(repositories) < len(found):
+    names, numbers = body.get("repositories"), body.get("repository_ids")
+    if names is not None or numbers is not None:
+        own = [r for r in shapes.state.repositories.values() if r.owner is wanted.account]
+        named = {name.casefold() for name in names or ()}
+        repositories = tuple(
+            one for one in own if one.name.casefold() in named or one.id in (numbers or ())
+        )
+        if len(repositories) < len({*named, *(numbers or ())}):
             message = "There is at least one repository that does not exist or is not accessible"
             raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, message)
     permissions = body.get("permissions")
