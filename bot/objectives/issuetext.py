@@ -17,8 +17,8 @@ from bot.report import Block, Bullets, Paragraph, Table, render_answer
 from bot.report.causes import blame_url, blame_words, chain_words, change_words
 from bot.report.cells import image_phrase, place_of
 from bot.report.fold import arch_order
-from bot.report.headline import metric_text, quoted
 from bot.report.phrase import Phrase, code, link, name, plain, prose, strong, visible
+from bot.report.promises import metric_text, quoted
 from bot.report.sizes import format_delta, plural
 from bot.store.history import Acceptance, MergedChange
 

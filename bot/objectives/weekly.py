@@ -11,8 +11,8 @@ from bot.objectives.issuetext import issue_title, marker
 from bot.objectives.standing import Standing, standings
 from bot.report import Block, Bullets, Paragraph, Table, render_answer
 from bot.report.cells import image_phrase, place_of
-from bot.report.headline import metric_text, quoted
 from bot.report.phrase import Phrase, code, joined, link, plain, prose, strong
+from bot.report.promises import metric_text, quoted
 from bot.report.sizes import format_count_delta, format_delta, plural
 from bot.store.history import ClosureFacts, History
 

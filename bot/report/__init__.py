@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bot.report.answers import closures_text, print_closures, print_what_if, print_why
     from bot.report.blocks import Block, Bullets, Paragraph, Table
-    from bot.report.headline import metric_text
     from bot.report.html import render_check_html
     from bot.report.jsonform import (
         check_to_json,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
         render_nothing_any_more,
     )
     from bot.report.mermaid import chains_graph
+    from bot.report.promises import metric_text
     from bot.report.sizes import format_delta, format_size
     from bot.report.text import (
         print_check,
@@ -56,7 +56,7 @@ _HOMES = {
     "format_delta": "sizes",
     "format_size": "sizes",
     "json_text": "jsonform",
-    "metric_text": "headline",
+    "metric_text": "promises",
     "print_check": "text",
     "print_closures": "answers",
     "print_configuration": "text",

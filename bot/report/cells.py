@@ -7,14 +7,31 @@ from collections.abc import Iterable, Sequence
 from bot.model import ImageKey, ImageResult
 from bot.report.blocks import Block, Detail, Paragraph, Section, Table, cut, section
 from bot.report.fold import Row, arch_order, architectures
-from bot.report.headline import workload_name
-from bot.report.phrase import Phrase, joined, name, plain
-from bot.report.sizes import (
-    plural,
-)
+from bot.report.phrase import Phrase, joined, listing, name, plain
+from bot.report.sizes import plural
 
 ARROW = " \N{RIGHTWARDS ARROW} "
 MORE = "\N{HORIZONTAL ELLIPSIS}"
+
+
+def workload_name(workload: str, *, strong: bool = False) -> Phrase:
+    """A workload; `@self` and `@self:NAME` are packages that no workload holds."""
+    itself, _, package = workload.partition(":")
+    if itself != "@self":
+        return name(workload, strong=strong)
+    if not package:
+        return plain("the package itself")
+    return (*name(package, strong=strong), *plain(" itself"))
+
+
+def short_image(
+    place: tuple[str, str, str], others: Iterable[tuple[str, str, str]], *, strong: bool = False
+) -> Phrase:
+    """An image by its workload, and by what else tells it from the `others` of that workload."""
+    alike = [other for other in others if other[0] == place[0]]
+    more = [name(place[n]) for n in (1, 2) if any(other[n] != place[n] for other in alike)]
+    named = workload_name(place[0], strong=strong)
+    return (*named, *plain(" ("), *listing(more), *plain(")")) if more else named
 
 
 def image_phrase(place: tuple[str, str, str], *, emphasis: bool = False) -> Phrase:

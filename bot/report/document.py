@@ -6,7 +6,8 @@ from bot.model import CheckResult
 from bot.report import background, images, packages
 from bot.report.blocks import Detail, Document, Section
 from bot.report.configuration import configuration
-from bot.report.headline import changed_rows, headline, verdict_sentences
+from bot.report.headline import changed_rows, headline
+from bot.report.promises import verdict_sentences
 
 EVERYTHING = Detail(60, True, 10_000, 10_000, 10_000, 10_000, 10_000)
 # What is given up, step by step, until a comment fits.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -84,13 +85,16 @@ def arch_order(arch: str) -> tuple[int, str]:
 
 def fold(images: Iterable[ImageResult]) -> tuple[Row, ...]:
     """Rows of images with the same effect, sorted by image and then by architecture."""
-    listed = sorted(images, key=lambda i: (_place(i), arch_order(i.key.arch)))
+    listed = sorted(images, key=lambda i: (place_of_image(i), arch_order(i.key.arch)))
     checked: dict[tuple[str, str, str], list[str]] = {}
     groups: dict[object, list[ImageResult]] = {}
     for image in listed:
-        checked.setdefault(_place(image), []).append(image.key.arch)
-        groups.setdefault((_place(image), _effect(image)), []).append(image)
-    return tuple(Row(tuple(group), tuple(checked[_place(group[0])])) for group in groups.values())
+        place = place_of_image(image)
+        checked.setdefault(place, []).append(image.key.arch)
+        groups.setdefault((place, _effect(image)), []).append(image)
+    return tuple(
+        Row(tuple(group), tuple(checked[place_of_image(group[0])])) for group in groups.values()
+    )
 
 
 def architectures(arches: Iterable[str], checked: Iterable[str]) -> str:
@@ -109,8 +113,15 @@ def on_architectures(arches: Iterable[str], checked: Iterable[str]) -> str:
     return "on " + " and ".join(text.rsplit(", ", 1))
 
 
-def _place(image: ImageResult) -> tuple[str, str, str]:
+def place_of_image(image: ImageResult) -> tuple[str, str, str]:
+    """Workload, environment, repository."""
     return image.key.workload, image.key.environment, image.key.repository
+
+
+def on_any_architecture(problem: str, arch: str) -> str:
+    """A solver's text about an image of `arch`, without what only that architecture has in it."""
+    text = re.sub(rf"\.{re.escape(arch)}\b", "", problem)
+    return text.replace("()(64bit)", "").replace("(64bit)", "")
 
 
 def _effect(image: ImageResult) -> object:
@@ -121,6 +132,8 @@ def _effect(image: ImageResult) -> object:
         image.head.status,
         frozenset(_came(added) for added in image.added),
         frozenset(package.nevra.name for package in image.removed),
+        frozenset(on_any_architecture(p, image.key.arch) for p in image.base.problems),
+        frozenset(on_any_architecture(p, image.key.arch) for p in image.head.problems),
         frozenset((o.name, o.metric, o.met, o.worse) for o in image.objectives),
     )
 

@@ -1,24 +1,29 @@
-"""The one sentence that a person can act on, and the short title of a status."""
+"""The one sentence that a person can act on, and the short title of a status.
+
+What it says of several images is true of each (bot.report.effect); the biggest effect is told, and
+what changes beside it is counted.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.model import CheckResult, ImageResult, ObjectiveResult
-from bot.report.fold import Row, fold, known_delta, on_architectures
-from bot.report.phrase import (
-    Phrase,
-    code,
-    joined,
-    name,
-    plain,
-    prose,
-    strong,
-    to_plain,
-    visible,
+from bot.model import CheckResult
+from bot.report.cells import short_image
+from bot.report.effect import Effect, effects, together
+from bot.report.fold import Row, fold, on_any_architecture, on_architectures, place_of_image
+from bot.report.phrase import Phrase, plain, prose, to_plain, visible
+from bot.report.promises import harm_title, newly_broken
+from bot.report.reasons import Arrival, arrivals, behind
+from bot.report.remainder import remainder
+from bot.report.sizes import (
+    MINUS,
+    count_span,
+    delta_span,
+    format_size,
+    plural,
+    size_span,
 )
-from bot.report.reasons import arrivals, behind
-from bot.report.sizes import MINUS, count_span, format_delta, format_size, plural, span
 
 NOTHING_ANY_MORE = "No image changes any more."
 NO_SPEC = "No spec file changed."
@@ -30,52 +35,19 @@ def changed_rows(result: CheckResult) -> tuple[Row, ...]:
     return tuple(sorted(rows, key=lambda row: (not row.broken, -row.largest)))
 
 
-def newly_broken(result: CheckResult) -> tuple[tuple[ImageResult, ObjectiveResult], ...]:
-    """The objectives that this change breaks or makes worse, with the worst image of each."""
-    seen: dict[tuple[str, str], tuple[ImageResult, ObjectiveResult]] = {}
-    for image in result.images:
-        for objective in image.objectives:
-            if objective.worse:
-                known = seen.setdefault((objective.name, objective.metric), (image, objective))
-                if (objective.value or 0) > (known[1].value or 0):
-                    seen[objective.name, objective.metric] = image, objective
-    return tuple(seen.values())
-
-
 def headline(result: CheckResult) -> Phrase:
-    """What the change does, to which images, because of which line; one sentence or two."""
-    return _first_sentence(result, changed_rows(result))
-
-
-def verdict_sentences(result: CheckResult) -> tuple[Phrase, ...]:
-    """Which objectives the change breaks or moves further off, one sentence for each; then who
-    accepted that, and why."""
-    by_name: dict[str, list[ObjectiveResult]] = {}
-    for _, objective in newly_broken(result):
-        by_name.setdefault(objective.name, []).append(objective)
-    sentences = []
-    for title_, harmed in by_name.items():
-        verb = "moves further from" if all(map(was_broken, harmed)) else "breaks"
-        values = joined([objective_value(objective) for objective in harmed], "; ")
-        said = (*plain(f"This {verb} the objective "), *quoted(title_), *plain(": "))
-        sentences.append((*said, *values, *plain(".")))
-    accepted = result.accepted
-    if accepted is not None:
-        who = (*strong("Accepted"), *plain(" for this commit by "), *name(accepted.user))
-        day = plain(f" on {accepted.time[:10]}: ")
-        sentences.append((*who, *day, *prose(accepted.reason, 2000)))
-    return tuple(sentences)
-
-
-def was_broken(objective: ObjectiveResult) -> bool:
-    """Whether the objective was beyond its limit, or a target that is due, before this change."""
-    before, bound = objective.before, objective.bound
-    return before is not None and bound is not None and before > bound
+    """What the change does, to which images, because of which line; a few short sentences."""
+    found = effects(result.images)
+    if not found:
+        return _nothing_sentence(result)
+    lead, told = _lead(found)
+    rest = remainder(lead, [effect for effect in found if effect not in told], told)
+    return (*_lead_sentence(lead, told, result), *rest)
 
 
 def title(result: CheckResult, longest: int = 140) -> str:
     """The same in at most `longest` characters without markup, for a commit status."""
-    text = _title(result, changed_rows(result))
+    text = _title(result)
     proposed = result.configuration
     if proposed is not None and (proposed.problems or not result.specs):
         state = "is not valid" if proposed.problems else "changes"
@@ -89,48 +61,21 @@ def title(result: CheckResult, longest: int = 140) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def image_name(row: Row) -> Phrase:
-    """The workload of a row, with emphasis."""
-    return workload_name(row.place[0], strong=True)
+def _lead(found: Sequence[Effect]) -> tuple[Effect, Sequence[Effect]]:
+    """The effect that is told first, and all that its sentence is about."""
+    first = found[0]
+    if first.kind in ("broken", "repaired"):
+        return first, [effect for effect in found if effect.kind == first.kind]
+    whole = together(found)
+    return (whole, found) if whole is not None else (first, [first])
 
 
-def workload_name(workload: str, *, strong: bool = False) -> Phrase:
-    """A workload; `@self` and `@self:NAME` are packages that no workload holds."""
-    itself, _, package = workload.partition(":")
-    if itself != "@self":
-        return name(workload, strong=strong)
-    if not package:
-        return plain("the package itself")
-    return (*name(package, strong=strong), *plain(" itself"))
-
-
-def where(row: Row) -> str:
-    """On which architectures, in a sentence."""
-    return on_architectures(row.arches, row.checked)
-
-
-def metric_text(metric: str, value: int | None) -> str:
-    """The value of an objective's metric, with its unit."""
-    if value is None:
-        return "not known"
-    if metric == "packages":
-        return plural(value, "package")
-    if metric.startswith("unwanted:"):
-        return "present" if value else "absent"
-    return format_delta(value) if metric == "growth" else format_size(value)
-
-
-def _first_sentence(result: CheckResult, rows: Sequence[Row]) -> Phrase:
-    if not rows:
-        return _nothing_sentence(result)
-    lead = rows[0]
-    if lead.broken:
-        return _broken_sentence(rows)
-    if lead.repaired:
-        return (*image_name(lead), *plain(f" {where(lead)} can be installed again."))
-    if len({row.place for row in rows}) > 1:
-        return _many_sentence(rows)
-    return _one_sentence(rows)
+def _lead_sentence(lead: Effect, told: Sequence[Effect], result: CheckResult) -> Phrase:
+    if lead.kind == "broken":
+        return _status_sentence(lead, told, result, "can no longer be installed")
+    if lead.kind == "repaired":
+        return _status_sentence(lead, told, result, "can be installed again")
+    return _moved_sentence(lead, result)
 
 
 def _nothing_sentence(result: CheckResult) -> Phrase:
@@ -143,165 +88,156 @@ def _nothing_sentence(result: CheckResult) -> Phrase:
     broken = [row for row in fold(result.images) if row.first.base.status != "ok"]
     if result.verdict == "neutral" and broken:
         row = broken[0]
+        others = len({row.place for row in broken}) - 1
+        more = f" and {plural(others, 'more image')}" if others else ""
         return (
-            *plain("Not evaluated: "), *image_name(row),
-            *plain(f" {where(row)} could not be installed before this change either."),
+            *plain("Not evaluated: "), *_name(row.place, result),
+            *plain(f" {on_architectures(row.arches, row.checked)}{more}"
+                   " could not be installed before this change either."),
         )  # fmt: skip
     if not result.specs and result.configuration is None:
         return plain(NO_SPEC)
     return plain("No image changes.")
 
 
-def _broken_sentence(rows: Sequence[Row]) -> Phrase:
-    lead = rows[0]
-    broken = {row.place for row in rows if row.broken}
-    others = len(broken) - 1
-    subject = image_name(lead)
-    if others:
-        subject = (*subject, *plain(f" and {plural(others, 'more image')}"))
-    problems = lead.first.head.problems
-    reason = (*plain(": "), *prose(problems[0].rstrip("."))) if problems else ()
-    on = "" if others else f" {where(lead)}"
-    return (*subject, *plain(f"{on} can no longer be installed"), *reason, *plain("."))
+def _status_sentence(
+    lead: Effect, told: Sequence[Effect], result: CheckResult, what: str
+) -> Phrase:
+    """`nginx on s390x can no longer be installed: why.`; others of its kind are counted."""
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for effect in told:
+        places.setdefault(effect.place, []).extend(image.key.arch for image in effect.images)
+    checked = {effect.place: effect.checked[effect.place] for effect in told}
+    where = {place: on_architectures(a, checked[place]) for place, a in places.items()}
+    subject, others = _name(lead.place, result), len(places) - 1
+    more = f" and {plural(others, 'more image')}" if others else ""
+    if len(set(where.values())) == 1:
+        said = plain(f"{more} {what} {where[lead.place]}" if more else
+                     f" {where[lead.place]} {what}")  # fmt: skip
+    else:
+        said = plain(f" {where[lead.place]}{more} {what}")
+    images = [image for effect in told for image in effect.images]
+    problems = {
+        on_any_architecture(image.head.problems[0], image.key.arch)
+        for image in images
+        if image.head.problems
+    }
+    reason: Phrase = ()
+    if len(problems) == 1 and all(image.head.problems for image in images):
+        # One image's own words, several ones' without what each architecture has of its own.
+        text = images[0].head.problems[0] if len(images) == 1 else problems.pop()
+        reason = (*plain(": "), *prose(text.rstrip(".")))
+    return (*subject, *said, *reason, *plain("."))
 
 
-def _one_sentence(rows: Sequence[Row]) -> Phrase:
-    lead = rows[0]
-    subject, on = image_name(lead), where(lead)
-    added = _counts([len(image.added) for image in lead.images])
+def _moved_sentence(lead: Effect, result: CheckResult) -> Phrase:
+    """What comes, what goes and how the size moves, of images that can be installed."""
+    one = len(lead.places) == 1
+    subject = _name(lead.place, result) if one else plain(f"each of {len(lead.places)} images")
+    on = plain(f" {lead.where}")
+    in_all = plain(f"; in all {'it' if one else 'each'} {_moves(lead)}{_known(lead)}")
     removed = _counts([len(image.removed) for image in lead.images])
-    because = behind(arrivals([lead]))
-    reason = (*plain(", "), *because) if because else ()
-    differs = [row for row in rows[1:] if row.place == lead.place]
-    other = (
-        plain(" It differs " + on_architectures([a for r in differs for a in r.arches], ()) + ".")
-        if differs
-        else ()
-    )
-    grows = max(known_delta(image) for image in lead.images)
-    amount = _amount(lead)
-    if added and removed:
-        balance = (
-            ""
-            if amount is None or not grows
-            else (f": {amount} larger" if grows > 0 else f": {amount} smaller")
-        )
-        words = (
-            *plain(f"This change adds {added} to "), *subject,
-            *plain(f" {on} and removes {removed}{balance}"),
-        )  # fmt: skip
-    elif added:
-        size = "of unknown size" if amount is None else f"and {amount}"
-        words = (*plain(f"This change adds {added} {size} to "), *subject, *plain(f" {on}"))
+    if any(image.added for image in lead.images):
+        words = _adds(lead, (*subject, *on), removed, in_all)
+    elif removed and lead.kind == "smaller" and lead.sure:
+        shrink = plain(f" shrink by {_amount(lead)} and {removed}")
+        words = (*plain("This change lets "), *subject, *shrink, *on)
     elif removed:
-        size = "" if amount is None or grows >= 0 else f"{amount} and "
-        words = (
-            *plain("This change lets "), *subject,
-            *plain(f" shrink by {size}{removed} {on}"),
-        )  # fmt: skip
-        reason = ()
-    elif grows and amount is not None:
-        way = "larger" if grows > 0 else "smaller"
-        words = (
-            *plain("This change makes "), *subject,
-            *plain(f" {amount} {way} {on}, with the same packages"),
-        )  # fmt: skip
-        reason = ()
+        words = (*plain(f"This change takes {removed} out of "), *subject, *on, *in_all)
+    elif lead.kind != "same":
+        larger = plain(f" {_amount(lead)} {lead.kind}")
+        same = plain(f", with the same packages{_known(lead)}")
+        words = (*plain("This change makes "), *subject, *larger, *on, *same)
     else:
-        words = (*plain("This change changes packages of "), *subject, *plain(f" {on}"))
-        reason = ()
-    return (*words, *reason, *plain("."), *other)
+        words = (*plain("This change changes packages of "), *subject, *on, *in_all)
+    return (*words, *plain("."))
 
 
-def _many_sentence(rows: Sequence[Row]) -> Phrase:
-    images = len({row.place for row in rows})
-    added = max(len(image.added) for row in rows for image in row.images)
-    removed = max(len(image.removed) for row in rows for image in row.images)
-    most, least = max(r.largest for r in rows), min(known_delta(i) for r in rows for i in r.images)
-    because = behind(arrivals(rows))
-    reason = (*plain(", "), *because) if because else ()
-    if most > 0 or (added and not removed):
-        words = _many_grow(rows, added, most, images)
-    elif removed or least < 0:
-        packages = f" and {plural(removed, 'package')}" if removed else ""
-        words = plain(f"This change lets {images} images shrink by up to {format_size(-least)}")
-        words = (*words, *plain(packages))
-        reason = ()
-    else:
-        words, reason = plain(f"This change changes packages of {images} images"), ()
-    return (*words, *reason, *plain("."))
+def _adds(lead: Effect, to: Phrase, removed: str, in_all: Phrase) -> Phrase:
+    """`This change adds 5 packages and 31 MB to nginx on x86_64, because of a line`.
+
+    The size of what is added stands for that of the image only where nothing else moves it.
+    """
+    added = _counts([len(image.added) for image in lead.images])
+    because = _because(lead)
+    clause = (*plain(", "), *because) if because else ()
+    if not removed and lead.kind == "larger" and lead.explained:
+        start = plain(f"This change adds {added} and {_amount(lead)} to ")
+        return (*start, *to, *plain(_known(lead)), *clause)
+    sizes = [a.package.installed_size for image in lead.images for a in image.added]
+    if not removed and lead.kind == "same" and not lead.sure and not any(sizes):
+        return (*plain(f"This change adds {added} of unknown size to "), *to, *clause)
+    brought = [sum(a.package.installed_size or 0 for a in i.added) for i in lead.images]
+    size = "" if None in sizes else f" ({size_span(brought)})"
+    gone = f"{',' if because else ''} and removes {removed}" if removed else ""
+    return (*plain(f"This change adds {added}{size} to "), *to, *clause, *plain(gone), *in_all)
 
 
-def _many_grow(rows: Sequence[Row], added: int, most: int, images: int) -> Phrase:
-    every = [image for row in rows for image in row.images]
-    same_count = len({len(image.added) for image in every}) == 1
-    same_size = len({known_delta(image) for image in every}) == 1
-    packages = f"{'' if same_count else 'up to '}{plural(added, 'package')} and " if added else ""
-    size = f"{'' if same_size else 'up to '}{format_size(most)}"
-    if same_size and same_count:
-        return plain(f"This change adds {packages}{size} to each of {images} images")
-    lead = max(rows, key=lambda row: row.largest)
-    words = plain(f"This change adds {packages}{size} to {images} images, most to ")
-    return (*words, *image_name(lead))
+def _because(lead: Effect) -> Phrase:
+    """The lines and libraries behind the added packages; of how many, where not of all."""
+    found = arrivals(lead.images)
+    named = [arrival for arrival in found if _is_named(arrival)]
+    clause = behind(named)
+    if not clause or len(named) == len(found):
+        return clause
+    counts = [sum(image in arrival.images for arrival in named) for image in lead.images]
+    return (*plain(f"{count_span(counts)} of them "), *clause)
 
 
-def quoted(text: str) -> Phrase:
-    """A foreign title in quotation marks."""
-    left, right = "\N{LEFT DOUBLE QUOTATION MARK}", "\N{RIGHT DOUBLE QUOTATION MARK}"
-    return (*plain(left), *prose(text), *plain(right))
+def _is_named(arrival: Arrival) -> bool:
+    return arrival.spec is not None or (arrival.linked and arrival.entry is not None)
 
 
-def objective_value(objective: ObjectiveResult) -> Phrase:
-    """`91.3 MB, the limit is 60 MB`; of a target that is due `51.3 MB, the target by
-    2027-03-01 is 45 MB`; for an unwanted package its name and the reason."""
-    if objective.metric.startswith("unwanted:"):
-        unwanted = objective.metric.removeprefix("unwanted:")
-        reason = (*plain(" ("), *prose(objective.reason), *plain(")")) if objective.reason else ()
-        state = " is present" if objective.value else " is absent"
-        return (*code(unwanted), *plain(state), *reason)
-    value = metric_text(objective.metric, objective.value)
-    bound = objective.bound
-    if bound is not None:
-        limit = metric_text(objective.metric, bound)
-        over = (objective.value or 0) - bound
-        # Of two that are the same in words only the difference says something.
-        value = (
-            f"{metric_text(objective.metric, over)} over the {_bound_words(objective)} of {limit}"
-            if value == limit and over > 0
-            else f"{value}, the {_bound_words(objective)} is {limit}"
-        )
-    reason = (*plain(" ("), *prose(objective.reason), *plain(")")) if objective.reason else ()
-    return (*plain(value), *reason)
+def _moves(lead: Effect) -> str:
+    """`is 3 MB larger`; `keeps its size`."""
+    if lead.kind in ("larger", "smaller"):
+        return f"is {_amount(lead)} {lead.kind}"
+    return "keeps its size" if lead.sure else "moves by a size that is not known"
 
 
-def _bound_words(objective: ObjectiveResult) -> str:
-    if objective.limit is not None and objective.bound == objective.limit:
-        return "limit"
-    return f"target by {objective.target_by}"
+def _amount(lead: Effect) -> str:
+    """By how much the images grow or shrink, without a sign."""
+    sizes = sorted(map(abs, lead.deltas))
+    return f"at least {format_size(sizes[0])}" if _is_least(lead) else size_span(sizes)
 
 
-def _title(result: CheckResult, rows: Sequence[Row]) -> str:
+def _known(lead: Effect) -> str:
+    if lead.complete or _is_least(lead) or lead.kind == "same":
+        return ""
+    return ", as far as is known"
+
+
+def _is_least(lead: Effect) -> bool:
+    return lead.sure and not lead.complete
+
+
+def _title(result: CheckResult) -> str:
+    found = effects(result.images)
     broken = newly_broken(result)
-    lost = any(row.broken for row in rows)
-    if (not rows or rows[0].broken or rows[0].repaired) and not (broken and not lost):
-        return to_plain(_first_sentence(result, rows)).removesuffix(".")
-    if broken:
-        image, objective = broken[0]
-        value = to_plain(objective_value(objective))
-        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
-        return f"{image.key.workload}: {value} ({objective.name}){more}"
-    lead = max(rows, key=lambda row: abs(row.largest))
-    images = len({row.place for row in rows})
-    parts = []
+    lead, told = _lead(found) if found else (None, ())
+    if broken and not (lead is not None and lead.kind == "broken"):
+        return harm_title(result)
+    if lead is None:
+        return to_plain(_nothing_sentence(result)).removesuffix(".")
+    if lead.kind in ("broken", "repaired"):
+        return to_plain(_lead_sentence(lead, told, result)).removesuffix(".")
     added = _counts([len(image.added) for image in lead.images])
     removed = _counts([len(image.removed) for image in lead.images])
-    parts += [f"+{added}"] if added else []
+    parts = [f"+{added}"] if added else []
     parts += [f"{MINUS}{removed}"] if removed else []
-    size = format_delta(lead.largest)
-    parts.append(size if _amount(lead) is not None else f"{size} known")
-    subject = to_plain(image_name(lead))
-    text = f"{subject}: {', '.join(parts)}"
-    return f"{text}, {plural(images, 'image')} changed" if images > 1 else f"{text} {where(lead)}"
+    if lead.complete:
+        parts.append(delta_span(lead.deltas))
+    else:
+        parts.append(f"{delta_span(lead.deltas)} known" if any(lead.deltas) else "size not known")
+    places = {place_of_image(image) for image in result.images if image.changed}
+    one = len(lead.places) == 1
+    subject = to_plain(_name(lead.place, result)) if one else f"each of {len(places)} images"
+    more = f"; {len(places)} images changed" if one and len(places) > 1 else ""
+    return f"{subject}: {', '.join(parts)} {lead.where}{more}"
+
+
+def _name(place: tuple[str, str, str], result: CheckResult) -> Phrase:
+    return short_image(place, map(place_of_image, result.images), strong=True)
 
 
 def _counts(counts: Sequence[int]) -> str:
@@ -312,24 +248,4 @@ def _counts(counts: Sequence[int]) -> str:
         plural(counts[0], "package")
         if len(set(counts)) == 1
         else (f"{count_span(counts)} packages")
-    )
-
-
-def _amount(row: Row) -> str | None:
-    """By how much the row's images grow or shrink, without a sign; null if nothing is known."""
-    if not row.comparable:
-        return None
-    if None not in row.deltas:
-        deltas = sorted(delta for delta in row.deltas if delta is not None)
-        if deltas[0] < 0 < deltas[-1]:
-            return span(format_delta(delta) for delta in deltas)
-        return span(format_size(amount) for amount in sorted(map(abs, deltas)))
-    known = max((known_delta(image) for image in row.images), key=abs)
-    if known == 0:
-        return None
-    base_known = all(image.base.installed_size is not None for image in row.images)
-    return (
-        f"at least {format_size(abs(known))}"
-        if base_known and known > 0
-        else (f"{format_size(abs(known))} as far as is known")
     )

@@ -15,8 +15,8 @@ from bot.report.blocks import (
 )
 from bot.report.cells import ARROW, image_phrase, place_of, rest_section, row_arches, table
 from bot.report.fold import Row, arch_order, architectures, known_delta, size_delta
-from bot.report.headline import metric_text, was_broken
 from bot.report.phrase import Phrase, code, joined, plain, prose, strong
+from bot.report.promises import metric_phrase, metric_text, was_broken
 from bot.report.sizes import (
     count_span,
     format_count_delta,
@@ -105,7 +105,7 @@ def objectives(result: CheckResult, detail: Detail) -> Section | None:
                 prose(objective.name),
                 (*image_phrase(place),
                  *plain(f" ({architectures([i.key.arch for i, _ in members], checked)})")),
-                _metric(str(metric)),
+                metric_phrase(str(metric)),
                 plain(f"{_values(members, lambda o: o.before)}{ARROW}"
                       f"{_values(members, lambda o: o.value)}"),
                 plain(aims_text(objective.metric, objective.limit, objective.target,
@@ -224,12 +224,6 @@ def _change(row: Row) -> Phrase:
     shown = sorted(percents)[len(percents) // 2]
     about = "about " if max(percents) - min(percents) >= 1 else ""
     return (*strong(text), *plain(f" ({about}{format_percent(shown)})"))
-
-
-def _metric(metric: str) -> Phrase:
-    if metric.startswith("unwanted:"):
-        return (*plain("unwanted "), *code(metric.removeprefix("unwanted:")))
-    return plain(metric.replace("_", " "))
 
 
 def _values(

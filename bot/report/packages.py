@@ -24,9 +24,9 @@ from bot.report.cells import (
     row_arches,
     table,
     where_phrase,
+    workload_name,
 )
 from bot.report.fold import Row, architectures
-from bot.report.headline import workload_name
 from bot.report.mermaid import chains_graph
 from bot.report.phrase import Phrase, code, listing, plain
 from bot.report.reasons import Arrival, arrivals, line_phrase, short_name
@@ -49,7 +49,7 @@ def came_in(
 
     The largest `detail.shown`, or, with `rest`, the others.
     """
-    found = arrivals(rows)
+    found = arrivals(image for row in rows for image in row.images)
     if not found:
         return None
     in_all = {image.key for row in rows for image in row.images if not row.broken}
@@ -90,7 +90,7 @@ def way_out(rows: Sequence[Row], result: CheckResult, detail: Detail) -> Section
                  *plain(f" keeps out {_nouned(packages)}, {saved}, "),
                  *_keys([saving.key for saving in suggestion.saves], rows), *plain("."))
             )  # fmt: skip
-    linked = [a for a in arrivals(rows) if a.linked]
+    linked = [a for a in arrivals(i for row in rows for i in row.images) if a.linked]
     if linked:
         items.append(
             (*listing(cut([code(a.name) for a in linked], 5, "package", lead="")),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.model import Added, Edge, ImageResult, Nevra, SpecLine
-from bot.report.fold import Row, arch_order
+from bot.report.fold import arch_order
 from bot.report.phrase import Phrase, code, joined, plain
 
 # What rpm's generator writes for a library that a binary is linked with.
@@ -38,26 +38,25 @@ class Arrival:
         return max((size or 0 for size in self.sizes), default=0)
 
 
-def arrivals(rows: Iterable[Row]) -> tuple[Arrival, ...]:
-    """The added packages of `rows`, the largest first, one for each name and reason."""
+def arrivals(images: Iterable[ImageResult]) -> tuple[Arrival, ...]:
+    """The added packages of `images`, the largest first, one for each name and reason."""
     groups: dict[tuple[object, ...], list[tuple[ImageResult, Added, Edge | None, Edge | None]]] = {}
-    for row in rows:
-        for image in row.images:
-            came = frozenset(added.package.nevra for added in image.added)
-            for added in image.added:
-                chain = _shown_chain(added)
-                need = chain[-1] if chain else None
-                entry = next((edge for edge in chain if edge.target in came), None)
-                nevra = added.package.nevra
-                group = (
-                    nevra.name,
-                    # One row for the image's own architecture and noarch, others apart.
-                    "" if nevra.arch in (image.key.arch, "noarch") else nevra.arch,
-                    need and (need.source.name, _stem(need.capability)),
-                    entry and _stem(entry.capability),
-                    added.spec,
-                )
-                groups.setdefault(group, []).append((image, added, need, entry))
+    for image in images:
+        came = frozenset(added.package.nevra for added in image.added)
+        for added in image.added:
+            chain = _shown_chain(added)
+            need = chain[-1] if chain else None
+            entry = next((edge for edge in chain if edge.target in came), None)
+            nevra = added.package.nevra
+            group = (
+                nevra.name,
+                # One row for the image's own architecture and noarch, others apart.
+                "" if nevra.arch in (image.key.arch, "noarch") else nevra.arch,
+                need and (need.source.name, _stem(need.capability)),
+                entry and _stem(entry.capability),
+                added.spec,
+            )
+            groups.setdefault(group, []).append((image, added, need, entry))
     found = []
     for (_, arch, *_), members in groups.items():
         members.sort(key=lambda m: (arch_order(m[0].key.arch), m[0].key))
@@ -69,15 +68,22 @@ def arrivals(rows: Iterable[Row]) -> tuple[Arrival, ...]:
                 need=need,
                 entry=entry,
                 spec=added.spec,
-                linked=added.spec is None
-                and entry is not None
-                and image.evidence != "predicted"
-                and is_library(entry.capability),
+                linked=all(_is_linked(image, added, entry) for image, added, _, entry in members),
                 images=tuple(m[0] for m in members),
                 sizes=tuple(m[1].package.installed_size for m in members),
             )
         )
     return tuple(sorted(found, key=lambda a: (-a.largest, a.name, a.arch)))
+
+
+def _is_linked(image: ImageResult, added: Added, entry: Edge | None) -> bool:
+    """Whether the build must have linked what draws a package in: only a package that is not as it
+    was can be linked anew."""
+    if added.spec is not None or entry is None or image.evidence == "predicted":
+        return False
+    source = entry.source.name, entry.source.arch
+    changed = any((c.name, c.arch) == source for c in image.changed_packages)
+    return changed and is_library(entry.capability)
 
 
 def is_library(capability: str) -> bool:

@@ -1,0 +1,142 @@
+"""What a change does to images, sorted by what is true of them alike: figures, no words.
+
+A sentence about several images is true only if each of them has what it says. So images are put
+together here by place, by the packages that come and go, and by the direction in which their size
+moves; what is said of a group holds for every image in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from bot.model import Added, ImageResult
+from bot.report.fold import arch_order, known_delta, on_architectures, place_of_image, size_delta
+
+Kind = Literal["broken", "repaired", "larger", "smaller", "same"]
+_FIRST = ("broken", "repaired")
+# Up to this many bytes, or this part of the whole, added packages explain a growth.
+_NOISE, _PART = 100_000, 0.01
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Images to which a change does the same kind of thing.
+
+    `images` are in the order of places and architectures; `checked` are, for each place, the
+    architectures on which it was checked. All of them come to the same `kind`; `sure` is false
+    where a part of the sizes is not known and so the direction, or that there is one, is not
+    proved: then `kind` is that of the known parts.
+    """
+
+    kind: Kind
+    sure: bool
+    images: tuple[ImageResult, ...]
+    checked: dict[tuple[str, str, str], tuple[str, ...]]
+
+    @cached_property
+    def places(self) -> tuple[tuple[str, str, str], ...]:
+        """Workload, environment, repository of each image, architectures together."""
+        return tuple(dict.fromkeys(place_of_image(image) for image in self.images))
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        return self.places[0]
+
+    @property
+    def where(self) -> str:
+        """On which architectures, in a sentence; of the first place."""
+        arches = [i.key.arch for i in self.images if place_of_image(i) == self.place]
+        return on_architectures(arches, self.checked[self.place])
+
+    @property
+    def complete(self) -> bool:
+        """Whether every size on both sides is known."""
+        return all(size_delta(image) is not None for image in self.images)
+
+    @cached_property
+    def deltas(self) -> tuple[int, ...]:
+        """The differences of the known sizes in bytes, rising."""
+        return tuple(sorted(known_delta(image) for image in self.images))
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        """What makes one effect bigger than another: bytes, then packages."""
+        packages = max(len(image.added) + len(image.removed) for image in self.images)
+        return max(map(abs, self.deltas)), packages
+
+    @property
+    def explained(self) -> bool:
+        """Whether the added packages are the growth: nothing else moves the sizes by much."""
+        for image in self.images:
+            brought = sum(added.package.installed_size or 0 for added in image.added)
+            grown = known_delta(image)
+            if abs(grown - brought) > max(_NOISE, _PART * abs(grown)):
+                return False
+        return True
+
+
+def effects(images: Iterable[ImageResult]) -> tuple[Effect, ...]:
+    """The effects on the changed ones of `images`, what is told first at the head.
+
+    That is what can no longer be installed, what can be again, then by weight.
+    """
+    listed = sorted(images, key=lambda i: (place_of_image(i), arch_order(i.key.arch)))
+    checked: dict[tuple[str, str, str], tuple[str, ...]] = {}
+    groups: dict[tuple[object, ...], list[ImageResult]] = {}
+    for image in listed:
+        place = place_of_image(image)
+        checked[place] = (*checked.get(place, ()), image.key.arch)
+        if image.changed:
+            groups.setdefault((place, *_alike(image)), []).append(image)
+    found = []
+    for group in groups.values():
+        place = place_of_image(group[0])
+        found.append(Effect(*_kind(group[0]), tuple(group), {place: checked[place]}))
+    return tuple(sorted(found, key=_order))
+
+
+def together(found: Iterable[Effect]) -> Effect | None:
+    """All effects as one if they are the same on the same architectures of several places."""
+    listed = list(found)
+    first = listed[0]
+    same = {(_alike(e.images[0]), e.where) for e in listed}
+    places = [e.place for e in listed]
+    if len(listed) < 2 or len(same) > 1 or len(set(places)) < len(places):
+        return None
+    checked = {place: arches for e in listed for place, arches in e.checked.items()}
+    return Effect(first.kind, first.sure, tuple(i for e in listed for i in e.images), checked)
+
+
+def _order(effect: Effect) -> tuple[object, ...]:
+    rank = _FIRST.index(effect.kind) if effect.kind in _FIRST else len(_FIRST)
+    size, packages = effect.weight
+    first = effect.images[0].key
+    return rank, -size, -packages, effect.place, arch_order(first.arch)
+
+
+def _kind(image: ImageResult) -> tuple[Kind, bool]:
+    if image.head.status != "ok":
+        return "broken", True
+    if image.base.status != "ok":
+        return "repaired", True
+    grown = known_delta(image)
+    kind: Kind = "larger" if grown > 0 else "smaller" if grown < 0 else "same"
+    # What is not known of the head alone can only make it larger still.
+    proved = grown > 0 and image.base.installed_size is not None
+    return kind, size_delta(image) is not None or proved
+
+
+def _alike(image: ImageResult) -> tuple[object, ...]:
+    return (
+        *_kind(image),
+        size_delta(image) is None,
+        frozenset(_came(added) for added in image.added),
+        frozenset(package.nevra.name for package in image.removed),
+    )
+
+
+def _came(added: Added) -> tuple[object, ...]:
+    return added.package.nevra.name, added.spec

@@ -1,0 +1,151 @@
+"""What is said of objectives: their values, and which of them a change harms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bot.model import CheckResult, ImageResult, ObjectiveResult
+from bot.report.cells import short_image
+from bot.report.fold import arch_order, on_architectures, place_of_image
+from bot.report.phrase import Phrase, code, joined, name, plain, prose, strong, to_plain
+from bot.report.sizes import format_delta, format_size, plural, span
+
+# Of one objective, so many images and metrics are told in its sentence; the table has all.
+_TOLD = 4
+
+
+def newly_broken(result: CheckResult) -> tuple[tuple[ImageResult, ObjectiveResult], ...]:
+    """The objectives that this change breaks or makes worse, with each image where it does."""
+    ordered = sorted(result.images, key=lambda i: (place_of_image(i), arch_order(i.key.arch)))
+    return tuple(
+        (image, objective) for image in ordered for objective in image.objectives if objective.worse
+    )
+
+
+def verdict_sentences(result: CheckResult) -> tuple[Phrase, ...]:
+    """Which objectives the change breaks or moves further off, one sentence for each; then who
+    accepted that, and why."""
+    sentences = [_harm(harmed, result) for harmed in _by_objective(newly_broken(result))]
+    accepted = result.accepted
+    if accepted is not None:
+        who = (*strong("Accepted"), *plain(" for this commit by "), *name(accepted.user))
+        day = plain(f" on {accepted.time[:10]}: ")
+        sentences.append((*who, *day, *prose(accepted.reason, 2000)))
+    return tuple(sentences)
+
+
+def was_broken(objective: ObjectiveResult) -> bool:
+    """Whether the objective was beyond its limit, or a target that is due, before this change."""
+    before, bound = objective.before, objective.bound
+    return before is not None and bound is not None and before > bound
+
+
+def metric_text(metric: str, value: int | None) -> str:
+    """The value of an objective's metric, with its unit."""
+    if value is None:
+        return "not known"
+    if metric == "packages":
+        return plural(value, "package")
+    if metric.startswith("unwanted:"):
+        return "present" if value else "absent"
+    return format_delta(value) if metric == "growth" else format_size(value)
+
+
+def metric_phrase(metric: str) -> Phrase:
+    """What is measured: `installed size`, unwanted `perl`."""
+    if metric.startswith("unwanted:"):
+        return (*plain("unwanted "), *code(metric.removeprefix("unwanted:")))
+    return plain(metric.replace("_", " "))
+
+
+def quoted(text: str) -> Phrase:
+    """A foreign title in quotation marks."""
+    left, right = "\N{LEFT DOUBLE QUOTATION MARK}", "\N{RIGHT DOUBLE QUOTATION MARK}"
+    return (*plain(left), *prose(text), *plain(right))
+
+
+def objective_value(objectives: Sequence[ObjectiveResult]) -> Phrase:
+    """How one metric stands on some architectures: `installed size 91.3 MB, the limit is 60 MB`.
+
+    Of a target that is due `51.3 MB, the target by 2027-03-01 is 45 MB`; for an unwanted package
+    its name and the reason.
+    """
+    first = objectives[0]
+    reason = (*plain(" ("), *prose(first.reason), *plain(")")) if first.reason else ()
+    if first.metric.startswith("unwanted:"):
+        unwanted = first.metric.removeprefix("unwanted:")
+        state = " is present" if first.value else " is absent"
+        return (*code(unwanted), *plain(state), *reason)
+    listed = sorted(objectives, key=lambda o: (o.value is not None, o.value or 0))
+    value = span(metric_text(o.metric, o.value) for o in listed)
+    if first.bound is not None:
+        limit = metric_text(first.metric, first.bound)
+        over = [(o.value or 0) - first.bound for o in listed]
+        # Of two that are the same in words only the difference says something.
+        value = (
+            f"{span(metric_text(first.metric, size) for size in over)} over the"
+            f" {_bound_words(first)} of {limit}"
+            if value == limit and over[0] > 0
+            else f"{value}, the {_bound_words(first)} is {limit}"
+        )
+    return (*metric_phrase(first.metric), *plain(f" {value}"), *reason)
+
+
+def _bound_words(objective: ObjectiveResult) -> str:
+    if objective.limit is not None and objective.bound == objective.limit:
+        return "limit"
+    return f"target by {objective.target_by}"
+
+
+def harm_title(result: CheckResult) -> str:
+    """The first limit that the change harms, for a title; how many more there are."""
+    metric, *others = [m for one in _by_objective(newly_broken(result)) for m in _by_metric(one)]
+    about = (*_subject(metric, result), *plain(": "), *objective_value([o for _, o in metric]))
+    more = f" and {len(others)} more" if others else ""
+    return f"{to_plain(about)} ({metric[0][1].name}){more}"
+
+
+_Harmed = Sequence[tuple[ImageResult, ObjectiveResult]]
+
+
+def _harm(harmed: _Harmed, result: CheckResult) -> Phrase:
+    """One objective's sentence: each image and metric, architectures together."""
+    first = harmed[0][1]
+    verb = "moves further from" if was_broken(first) else "breaks"
+    said: dict[Phrase, list[Phrase]] = {}
+    metrics = _by_metric(harmed)
+    for metric in metrics[:_TOLD]:
+        subject = (*plain("for "), *_subject(metric, result, strong=True))
+        said.setdefault(subject, []).append(objective_value([o for _, o in metric]))
+    told = [(*subject, *plain(": "), *joined(values, "; ")) for subject, values in said.items()]
+    more = len(metrics) - _TOLD
+    others = plain(f"; and {plural(more, 'more value')}") if more > 0 else ()
+    return (*plain(f"This {verb} the objective "), *quoted(first.name), *plain(" "),
+            *joined(told, "; "), *others, *plain("."))  # fmt: skip
+
+
+def _subject(metric: _Harmed, result: CheckResult, *, strong: bool = False) -> Phrase:
+    place = place_of_image(metric[0][0])
+    everywhere = [i for i in result.images if place_of_image(i) == place]
+    where = on_architectures((i.key.arch for i, _ in metric), (i.key.arch for i in everywhere))
+    named = short_image(place, map(place_of_image, result.images), strong=strong)
+    return (*named, *plain(f" {where}"))
+
+
+def _by_objective(harmed: _Harmed) -> list[_Harmed]:
+    """Two objectives may have one name, and one may be newly broken here and long broken there."""
+    return _grouped(harmed, lambda _, o: (o.name, o.id, was_broken(o)))
+
+
+def _by_metric(harmed: _Harmed) -> list[_Harmed]:
+    """The architectures of an image together, for each metric and limit."""
+    return _grouped(harmed, lambda image, o: (place_of_image(image), o.metric, o.bound, o.reason))
+
+
+def _grouped(
+    harmed: _Harmed, key: Callable[[ImageResult, ObjectiveResult], object]
+) -> list[_Harmed]:
+    found: dict[object, list[tuple[ImageResult, ObjectiveResult]]] = {}
+    for image, objective in harmed:
+        found.setdefault(key(image, objective), []).append((image, objective))
+    return list(found.values())
