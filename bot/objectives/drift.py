@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from bot.store.history import Acceptance, History, ObjectiveState, Step
 
 # Steps of one image that an issue is made of, the newest.
 _STEPS = 12
+SUBJECT = "objective "
 Why = Literal["drift", "date", "promise", "first seen"]
 
 
@@ -55,9 +56,19 @@ class DriftState:
         return str(self.heading["id"])
 
     @property
+    def subject(self) -> str:
+        """What its issue is about: stays when the objective's document is renamed."""
+        return subject_of(self.heading)
+
+    @property
     def drifted(self) -> bool:
         """Whether drift broke it, or made it worse."""
         return any(one.drifted for one in self.broken)
+
+
+def subject_of(heading: Mapping[str, Any]) -> str:
+    """The subject of the issue about an objective."""
+    return f"{SUBJECT}{heading['subject']}"
 
 
 def drift_standings(

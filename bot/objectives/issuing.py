@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from bot.errors import MinimizeError
 from bot.forge import Forge, IssueText
-from bot.objectives.drift import DriftState, drift_standings
+from bot.objectives.drift import SUBJECT, DriftState, drift_standings, subject_of
 from bot.objectives.issuetext import drift_issue, marker, met_issue
 from bot.objectives.weekly import week_mark, week_of, weekly_issue
 from bot.report.sizes import plural
@@ -23,7 +23,6 @@ from bot.settings import IssueSettings
 from bot.store import now
 from bot.store.history import DriftIssue, History, MergedChange, Place
 
-_OBJECTIVE = "objective "
 _WEEK = "week "
 
 
@@ -157,19 +156,19 @@ def _drift_wishes(history: History, settings: IssueSettings, public_url: str | N
         (issue.subject, issue.place): issue
         for state in ("open", "closed")
         for issue in history.issues(state=state)
-        if issue.subject.startswith(_OBJECTIVE)
+        if issue.subject.startswith(SUBJECT)
     }
     wishes: list[_Wish] = []
     described: set[str] = set()
     subjects = {subject for subject, _ in ours}
 
     def concerned(heading: Mapping[str, str]) -> bool:
-        subject = f"{_OBJECTIVE}{heading['id']}"
+        subject = subject_of(heading)
         described.add(subject)
         return subject in subjects or _place(heading, settings) is not None
 
     for found in drift_standings(history, concerned):
-        subject = f"{_OBJECTIVE}{found.id}"
+        subject = found.subject
         place = _place(found.heading, settings)
         private = bool(found.heading["private"])
         url = _page(public_url, found.id) if not private else None
@@ -186,10 +185,12 @@ def _drift_wishes(history: History, settings: IssueSettings, public_url: str | N
         wishes += _withdrawn(
             [i for (s, p), i in ours.items() if s == subject and p != place], found.heading["name"]
         )
-    gone = {row["id"]: row["name"] for row in history.objective_headings(gone=True, private=True)}
+    gone = {
+        subject_of(row): row["name"] for row in history.objective_headings(gone=True, private=True)
+    }
     for (subject, _), issue in ours.items():
         if subject not in described:
-            named = gone.get(subject.removeprefix(_OBJECTIVE), subject.removeprefix(_OBJECTIVE))
+            named = gone.get(subject, subject.removeprefix(SUBJECT))
             wishes += _withdrawn([issue], named)
     return wishes
 

@@ -11,6 +11,7 @@ from bot.distro import Cache, Configuration, image_keys
 from bot.errors import SurroundingsError
 from bot.model import ImageKey
 from bot.objectives.evaluation import Failed, Known, Measures, evaluate
+from bot.objectives.renaming import renamed
 from bot.objectives.repositories import (
     OwnObjectives,
     own_headings,
@@ -152,9 +153,9 @@ class _Tracker:
         found = states(
             configuration.objectives.values(), described, self._names_of, datetime.now(UTC).date()
         )
-        recorder.record_objectives(
-            self._run, headings(configuration.objectives.values(), own_headings(own)), found
-        )
+        told = headings(configuration.objectives.values(), own_headings(own))
+        before = {row["id"]: row for row in self._history.objective_headings(private=True)}
+        recorder.record_objectives(self._run, told, found, renamed(before, told))
         recorder.finish_run(
             self._run,
             images=self._total,

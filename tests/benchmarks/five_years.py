@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bot.distro.documents import ObjectiveDocument
+from bot.objectives.standing import headings
 from bot.store.history import History, open_history
 
 ARCHES = ("x86_64", "aarch64", "ppc64le", "s390x")
@@ -83,11 +85,8 @@ def _promises(db: Any, run: Any, images: int) -> None:
     )
     run(
         "insert into objectives (id, name, description, maintainer, workload, document,"
-        " first_run) values (?, ?, 'd', ?, ?, '{}', 1)",
-        (
-            (f"objective-{n:03d}", f"objective {n}", f"m-{n % 20}", f"workload-{n:03d}")
-            for n in range(images // 2)
-        ),
+        " first_run, subject) values (?, ?, 'd', ?, ?, ?, 1, ?)",
+        (_objective(n) for n in range(images // 2)),
     )
     # One in ten is broken, one in ten nearly so.
     for metric, factors in (("installed_size", (0.99, 1.0004, 1.5)), ("packages", (0.9, 1, 2))):
@@ -225,6 +224,13 @@ def _image(run: Any, world: _World, image: int, rolls: random.Random) -> None:
     run("insert into evaluations values (?, ?, ?, ?)", evaluations)
     run("insert into steps values (?, ?, ?, ?, ?, ?, ?)", steps)
     run(f"insert into causes values ({', '.join('?' * 13)})", causes)
+
+
+def _objective(number: int) -> tuple[str, ...]:
+    id_, workload = f"objective-{number:03d}", f"workload-{number:03d}"
+    made = ObjectiveDocument(id_, f"objective {number}", "d", f"m-{number % 20}", workload)
+    document = headings([made])[id_]["document"]
+    return id_, made.name, made.maintainer, workload, document, id_
 
 
 def _of(world: _World, package: int) -> tuple[int, int]:

@@ -227,6 +227,19 @@ async def test_an_objective_that_is_withdrawn_or_placed_elsewhere_closes_its_iss
     assert (issue.state, "no longer described" in issue.body) == ("closed", True)
 
 
+async def test_a_renamed_document_keeps_its_issue(told: Told, placed: Any) -> None:
+    local, forge = placed
+    told.day("lib")
+    await publish(told, forge, told.day("lib", "perl"))
+    told.objectives = [replace(SMALL, id="web-tiny", name="web stays tiny")]
+    await publish(told, forge, told.day("lib", "perl"))
+    (issue,) = local.issues
+    assert (issue.state, issue.title) == ("open", "Objective broken: web stays tiny")
+    assert "/objectives/web-tiny" in issue.body
+    await publish(told, forge, told.day("lib"))
+    assert (issue.state, "is met again" in issue.body) == ("closed", True)
+
+
 async def test_hostile_names_are_text_and_the_length_is_bounded(told: Told, placed: Any) -> None:
     local, forge = placed
     hostile = "<img src=x> @everyone #1 !2 [x](http://evil) /close `a` --> | ~x"

@@ -9,6 +9,7 @@ from typing import Any
 from bot.distro.documents import ObjectiveDocument, Sizes
 from bot.model import ImageKey, Nevra, RepositoryState, SnapshotState
 from bot.objectives import attribute, states
+from bot.objectives.renaming import renamed
 from bot.objectives.standing import headings
 from bot.store.history import (
     ClosureFacts,
@@ -77,8 +78,8 @@ class Told:
         names = frozenset(m.nevra.name for m in members)
         found = states(self.objectives, {KEY: facts}, lambda _: names, started.date())
         told = headings(self.objectives)
-        recorder.record_objectives(
-            run, {i: {**h, **self.own.get(i, {})} for i, h in told.items()}, found
-        )
+        headed = {i: {**h, **self.own.get(i, {})} for i, h in told.items()}
+        before = {row["id"]: row for row in self.history.objective_headings(private=True)}
+        recorder.record_objectives(run, headed, found, renamed(before, headed))
         recorder.finish_run(run, images=1, solved=1, moved=int(bool(causes)))
         return run

@@ -37,6 +37,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_each_table_and_view_is_a_page_with_its_rows(answers: dict[str, Any]) -> None:
     names = set(answers["tables"]) | set(answers["views"])
     assert {"images", "runs", "image_history", "image_contents", "step_causes"} <= names
+    assert "objective_history" in names
     assert set(answers["pages"].values()) == {200}, answers["pages"]
     assert all(isinstance(rows, list) for rows in answers["rows"].values())
     history = answers["rows"]["image_history"]

@@ -40,7 +40,11 @@ def test_views_say_it_in_names(db: Database) -> None:
         "lib": ("changed", 15, 115),
         "extra": ("came", 100, 115),
     }
-    for row in (*history, *contents, *causes.values()):
+    objectives = list(db["objective_history"].rows_where(order_by="since"))
+    told = [(r["objective"], r["metric"], r["value"], r["limit"], r["state"]) for r in objectives]
+    assert told == [("small", "packages", 1, 1, "met"), ("small", "packages", 2, 1, "broken")]
+    assert objectives[0]["until"] == objectives[1]["since"] == history[1]["evaluated"]
+    for row in (*history, *contents, *causes.values(), *objectives):
         assert {name: row[name] for name in places} == places
 
 

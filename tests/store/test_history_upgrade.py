@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
+from bot.model import ImageKey
 from bot.store import open_store
 from bot.store.history import MergedChange, open_history
-from bot.store.history.schema import history_migrations
+from bot.store.history.schema import HISTORY_MIGRATIONS, history_migrations
 
 
 def test_merged_changes_of_before_keep_their_numbers_and_effects(tmp_path: Path) -> None:
@@ -43,5 +46,77 @@ def test_merged_changes_of_before_keep_their_numbers_and_effects(tmp_path: Path)
         "gh", "o/r", None, "p", "ann", "u", "b", "x", None, commit_sha="b", branch="c9s"
     )
     assert history.recorder.record_merged(other) not in (41, first)
+    history.close()
+    store.close()
+
+
+_TOLD = {
+    "h001_images": """
+        insert into runs (id, started, finished, images, solved, moved, failed) values
+            (1, '2026-01-01T00:00:00Z', '2026-01-01T00:01:00Z', 1, 1, 0, '[]'),
+            (2, '2026-01-02T00:00:00Z', '2026-01-02T00:01:00Z', 1, 1, 1, '[]');
+        insert into images (id, workload, environment, repository, arch)
+            values (1, 'w', 'e', 'r', 'x86_64');
+        insert into snapshots (id, digest, repository, arch, repositories, first_run)
+            values (1, 'd', 'r', 'x86_64', '[]', 1);
+        insert into closures (id, image, digest, status, packages, installed_size, known_size,
+            requests) values (1, 1, 'a', 'ok', 1, 10, 10, '["lib"]'),
+            (2, 1, 'b', 'ok', 1, 25, 25, '["lib"]');
+        insert into evaluations (image, run, snapshot, closure) values (1, 1, 1, 1), (1, 2, 1, 2);
+        insert into packages (id, name, epoch, version, release, arch, source, repository,
+            installed_size) values (1, 'lib', 0, '1', '1', 'noarch', 'lib', 'base', 10),
+            (2, 'lib', 0, '2', '1', 'noarch', 'lib', 'base', 25);
+        insert into image_packages (image, package, from_run, until_run, requested)
+            values (1, 1, 1, 2, 1), (1, 2, 2, null, 1)
+    """,
+    "h003_steps": """
+        insert into merged_changes (id, forge, repository, number, title, author, url, head_sha,
+            merged, sources) values (41, 'gh', 'o/r', 7, 't', 'ann', 'https://f/7', 'a',
+            '2026-01-01T12:00:00Z', '{"lib": "2-1"}');
+        insert into steps (image, run, before_closure, after_closure, delta, known_delta)
+            values (1, 2, 1, 2, 15, 15);
+        insert into causes (image, run, position, package, change, before_package, after_package,
+            delta, known_delta, kind, merged_change)
+            values (1, 2, 0, 'lib', 'changed', 1, 2, 15, 15, 'pull request', 41)
+    """,
+    "h004_objectives": """
+        insert into objectives (id, name, description, maintainer, workload, document, first_run)
+            values ('small', 'stays small', 'd', 'm', 'w', '{}', 1);
+        insert into objective_values (objective, image, metric, from_run, until_run, value, "limit",
+            met) values ('small', 1, 'installed_size', 1, 2, 10, 20, 1),
+            ('small', 1, 'installed_size', 2, null, 25, 20, 0)
+    """,
+}
+
+
+@pytest.mark.parametrize("newer", HISTORY_MIGRATIONS[1:])
+def test_the_history_of_each_older_release_is_read_after_it_is_brought_up_to_date(
+    tmp_path: Path, newer: str
+) -> None:
+    store = open_store(tmp_path)
+    with store.writing() as db:
+        history_migrations.apply(db, stop_before=newer)
+        for since, script in _TOLD.items():
+            for statement in script.split(";") if since < newer else ():
+                db.execute(statement)
+    history = open_history(store)
+    key = ImageKey("w", "e", "r", "x86_64")
+    evaluation = history.evaluation(key)
+    assert evaluation is not None
+    assert (evaluation.snapshot.id, evaluation.facts.installed_size) == ("d", 25)
+    assert [str(m.nevra) for m in history.contents(key).members] == ["lib-0:2-1.noarch"]
+    assert [p.installed_size for p in history.history(key)] == [10, 25]
+    if newer > "h003_steps":
+        (step,) = history.steps(key)
+        assert [(c.package, c.delta, c.merged_change) for c in step.causes] == [("lib", 15, 41)]
+    if newer > "h004_objectives":
+        assert [(h["id"], h["subject"]) for h in history.objective_headings()] == [
+            ("small", "small")
+        ]
+        assert [s.value for s in history.objective_history("small")] == [10, 25]
+    for view in ("image_history", "image_contents", "step_causes", "objective_history"):
+        assert history.rows(f"select * from {view}") or newer <= "h004_objectives"
+    (snapshot,) = history.rows("select name, repository_document from snapshots")
+    assert snapshot == {"name": "r, x86_64, d", "repository_document": "r"}
     history.close()
     store.close()

@@ -40,7 +40,8 @@ class Attention(Reading):
     def objective_headings(
         self, *, gone: bool = False, run: int | None = None, private: bool = False
     ) -> tuple[Row, ...]:
-        """Each objective: `id`, `name`, `description`, `maintainer`, `workload`, `document`.
+        """Each objective: `id`, `name`, `description`, `maintainer`, `workload`, `document`, and
+        `subject`, which stays when its document is renamed.
 
         With a run those that were described then. `place` is the repository whose `.minimize.yaml`
         has it, null for a document; `private` whether that repository is, or was

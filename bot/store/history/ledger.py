@@ -142,10 +142,16 @@ class LedgerRecorder:
         run: int,
         headings: Mapping[str, Heading],
         states: Iterable[ObjectiveState],
+        renamed: Mapping[str, str] | None = None,
     ) -> None:
-        """Keeps how every objective stands; a row is written only for what is not as it was."""
+        """Keeps how every objective stands; a row is written only for what is not as it was.
+
+        `renamed` has the former ids of objectives by their new ones: their past goes with them.
+        """
         wanted = {(s.objective, self._image_of(s), s.metric): s for s in states}
         with self._store.writing() as db:
+            for new, old in (renamed or {}).items():
+                _rename(db, old, new)
             self._headings(db, run, headings)
             there = {
                 (row["objective"], row["image"], row["metric"]): row
@@ -180,7 +186,11 @@ class LedgerRecorder:
         for id_, heading in headings.items():
             db.execute(
                 "insert into objectives (id, name, description, maintainer, workload, document,"
-                " first_run, place, private) values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " first_run, place, private, subject)"
+                " values (?, ?, ?, ?, ?, ?, ?, ?, ?, case when exists"
+                # One that was renamed since keeps the subject of its issue.
+                " (select 1 from objectives where subject = ? and id <> ?)"
+                " then ? || '#' || ? else ? end)"
                 " on conflict (id) do update set"
                 " name = excluded.name, description = excluded.description,"
                 " maintainer = excluded.maintainer, workload = excluded.workload,"
@@ -196,6 +206,7 @@ class LedgerRecorder:
                     run,
                     heading.get("place"),
                     int(bool(heading.get("private"))),
+                    *(id_, id_, id_, run, id_),
                 ],
             )
         for (id_,) in list(db.execute("select id from objectives where gone_run is null")):
@@ -255,6 +266,14 @@ class LedgerRecorder:
                     int(issue.private),
                 ],
             )
+
+
+def _rename(db: Database, old: str, new: str) -> None:
+    """Gives an objective a new id, unless another had it once."""
+    if db.execute("select 1 from objectives where id = ?", [new]).fetchone() is None:
+        db.execute("update objectives set id = ? where id = ?", [new, old])
+        db.execute("update objective_values set objective = ? where objective = ?", [new, old])
+        db.execute("update accepted_growth set objective = ? where objective = ?", [new, old])
 
 
 _COLUMNS = ("value", "limit", "target", "target_by", "met", "reason")

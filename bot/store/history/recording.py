@@ -246,7 +246,7 @@ class Recorder(LedgerRecorder):
                 for r in state.repositories
             ]
             db.execute(
-                "insert into snapshots (digest, repository, arch, repositories, first_run)"
+                "insert into snapshots (digest, repository_document, arch, repositories, first_run)"
                 " values (?, ?, ?, ?, ?)"
                 " on conflict (digest) do update set repositories = excluded.repositories",
                 [state.id, key.repository, key.arch, json.dumps(states), run],

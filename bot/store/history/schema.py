@@ -329,6 +329,34 @@ def h008_labels(db: Database) -> None:
     )
 
 
+@history_migrations()
+def h009_readable(db: Database) -> None:
+    """Objectives over time in names; a snapshot's repository document is called one, since its
+    `repositories` are others; an objective keeps its `subject`, by which its issue is found, when
+    its document is renamed."""
+    _create(
+        db,
+        """
+        alter table snapshots rename column repository to repository_document;
+        alter table objectives add column subject text not null default '';
+        update objectives set subject = id;
+        create unique index idx_objectives_subject on objectives (subject);
+        create view objective_history as
+        select objectives.name as objective, objectives.maintainer, images.workload,
+            images.environment, images.repository, images.arch, objective_values.metric,
+            objective_values.value, objective_values."limit", objective_values.target,
+            objective_values.target_by, case objective_values.met when 1 then 'met'
+            when 0 then 'broken' else 'not known' end as state, objective_values.reason,
+            first.started as since, last.started as until, objectives.private
+        from objective_values
+        join objectives on objectives.id = objective_values.objective
+        join images on images.id = objective_values.image
+        join runs as first on first.id = objective_values.from_run
+        left join runs as last on last.id = objective_values.until_run;
+        """,
+    )
+
+
 def _create(db: Database, script: str) -> None:
     """Runs statements one by one: `executescript` would end the migration's transaction."""
     for statement in script.split(";"):
