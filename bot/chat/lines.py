@@ -1,11 +1,12 @@
-"""The lines of a comment that a reader sees as its own words: no quotes, code or HTML.
+"""The lines of a comment that a reader sees as its own words: no quotes, code, tables or HTML.
 
-Read as CommonMark (markdown-it-py), not by matching lines: a fence may be unclosed, a quote may
-go on lazily, a comment may span lines, and only a parser knows.
+Read as CommonMark with what both forges add to it (markdown-it-py), not by matching lines: a fence
+may be unclosed, a quote may go on lazily, a comment may span lines, and only a parser knows.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
@@ -14,36 +15,58 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-# Forges take comments of up to a million characters (GitLab); nobody writes commands beyond this.
-_LONGEST = 100_000
+# GitLab takes comments of a million characters; a parser may need minutes for what is made to be
+# slow. Nobody writes commands beyond this, and who does is told.
+LONGEST_COMMENT = 100_000
+# What hides the lines in it. `>>>` alone on a line fences a quote on GitLab; elsewhere it is an
+# empty quote, and whoever writes it means one.
+_HIDING = frozenset({"blockquote", "container_quote", "table", "footnote"})
 
 
 def spoken_lines(comment: str, word: str) -> Iterator[str]:
     """Each line of `comment` that begins with `word` (in any case), as its reader sees it.
 
     Only lines of paragraphs (also those that an underline makes a heading, as under a mail's
-    signature), outside of quotes. Code spans in a line are its words; HTML comments are not there.
+    signature), outside of quotes, tables and footnotes. Code spans in a line are its words; HTML
+    comments are not there. Of a comment that is longer than LONGEST_COMMENT only the whole lines
+    within that are read.
     """
     if word not in comment.lower():
         return
-    text = comment[:_LONGEST].replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
+    text, _ = _halves(comment)
     source = text.split("\n")
-    quoted = 0
+    hidden = 0
     spoken = False
     for token in _parser().parse(text):
-        if token.type == "blockquote_open":
-            quoted += 1
-        elif token.type == "blockquote_close":
-            quoted -= 1
+        kind, _, way = token.type.rpartition("_")
+        if kind in _HIDING:
+            hidden += {"open": 1, "close": -1}.get(way, 0)
         elif token.type == "heading_open":
             spoken = token.markup in ("-", "=")
         elif token.type == "paragraph_open":
             spoken = True
-        elif token.type == "inline" and spoken and not quoted:
+        elif way == "close":
+            spoken = False
+        elif token.type == "inline" and spoken and not hidden:
             first = source[token.map[0]] if token.map else ""
             # The mark of a list before it: a list of commands is a description of them.
             listed = not first.lstrip().lower().startswith(word)
             yield from _lines(token.children or [], word, skip_first=listed)
+
+
+def goes_on_unread(comment: str, word: str) -> bool:
+    """Whether a line that begins with `word` stands where a comment is too long to be read."""
+    begins = re.compile(rf"^[^\S\n]*{re.escape(word)}(?!\S)", re.IGNORECASE | re.MULTILINE)
+    return begins.search(_halves(comment)[1]) is not None
+
+
+def _halves(comment: str) -> tuple[str, str]:
+    """What is read, with one kind of line end, and the rest: whole lines both."""
+    text = comment.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
+    if len(text) <= LONGEST_COMMENT:
+        return text, ""
+    end = text.rfind("\n", 0, LONGEST_COMMENT) + 1
+    return text[:end], text[end:]
 
 
 def _lines(children: list[Token], word: str, *, skip_first: bool) -> Iterator[str]:
@@ -80,5 +103,10 @@ def _text(token: Token) -> str:
 @cache
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
+    from mdit_py_plugins.container import container_plugin
+    from mdit_py_plugins.footnote import footnote_plugin
 
-    return MarkdownIt("commonmark")
+    parser = MarkdownIt("commonmark").enable("table").use(footnote_plugin, inline=False)
+    return parser.use(
+        container_plugin, "quote", marker=">", validate=lambda said, _: not said.strip()
+    )

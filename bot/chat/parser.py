@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bot.chat.commands import COMMANDS, WORD, Argument, Command, Name
-from bot.chat.lines import spoken_lines
+from bot.chat.lines import LONGEST_COMMENT, goes_on_unread, spoken_lines
 
 # More in one comment are not obeyed: every one is answered, and some take seconds.
 MOST_COMMANDS = 10
@@ -43,15 +43,33 @@ class Asked:
 class NotUnderstood:
     """A line that begins with `/minimize` and is no command; `problem` says which word is wrong.
 
-    `command` is the one that it seems to be, for its usage; null if it names none.
+    `command` is the one that it seems to be, for its usage; null if it names none. `beside` is true
+    where not the line is wrong but what stands around it: the comment has too much of it.
     """
 
     text: str
     problem: str
     command: Command | None = None
+    beside: bool = False
 
 
 Said = Asked | NotUnderstood
+
+
+# What keyboards and word processors make of the dashes of an option, of a hyphen, and of quotes.
+_DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+_HYPHENS = str.maketrans(dict.fromkeys("\u2010\u2011", "-"))
+_QUOTES = {
+    '"': '"',
+    "'": "'",
+    "\u201c": "\u201d\u201c",
+    "\u201d": "\u201d",
+    "\u201e": "\u201c\u201d",
+    "\u2018": "\u2019\u2018",
+    "\u2019": "\u2019",
+    "\u201a": "\u2018\u2019",
+    "\u00ab": "\u00bb",
+}
 
 
 class _UnclearError(Exception):
@@ -61,7 +79,8 @@ class _UnclearError(Exception):
 def parse_comment(comment: str) -> tuple[Said, ...]:
     """The commands in `comment`, in order; the same line twice counts once.
 
-    At most MOST_COMMANDS; where there are more, the last says so.
+    At most MOST_COMMANDS, within LONGEST_COMMENT characters; where there are more, the last says
+    so.
     """
     said: dict[str, Said] = {}
     for line in spoken_lines(comment, WORD):
@@ -70,10 +89,19 @@ def parse_comment(comment: str) -> tuple[Said, ...]:
             continue
         if len(said) == MOST_COMMANDS:
             said[text] = NotUnderstood(
-                text, f"More than {MOST_COMMANDS} commands in one comment: the others were left."
+                text,
+                f"More than {MOST_COMMANDS} commands in one comment: the others were left.",
+                beside=True,
             )
             break
         said[text] = parse_line(text)
+    else:
+        if goes_on_unread(comment, WORD):
+            problem = (
+                f"Of a comment only the first {LONGEST_COMMENT:,} characters are read, and there"
+                f" are lines with {WORD} after them: say those in a comment of their own."
+            )
+            said.setdefault(WORD, NotUnderstood(WORD, problem, beside=True))
     return tuple(said.values())
 
 
@@ -95,9 +123,10 @@ def parse_line(line: str) -> Said:
 
 
 def _told(line: str) -> str:
-    """The line with single spaces, its first two words in small letters."""
+    """The line with single spaces, its first two words in small letters and with plain dashes."""
     words = line.split()
-    return " ".join([*(word.lower() for word in words[:2]), *words[2:]])
+    first = (word.lower().translate(_HYPHENS) for word in words[:2])
+    return " ".join([*first, *words[2:]])
 
 
 def command_key(comment: str, said: Said) -> str:
@@ -121,6 +150,12 @@ def _values(command: Command, text: str, words: list[str]) -> dict[str, tuple[st
     return values
 
 
+def _unquoted(text: str) -> str:
+    """A word without the quotes around it, as people write one from a sentence."""
+    closing = _QUOTES.get(text[:1], "")
+    return text[1:-1] if len(text) > 2 and text[-1] in closing else text
+
+
 def _take_options(
     command: Command, words: list[str], values: dict[str, tuple[str, ...]]
 ) -> list[str]:
@@ -129,16 +164,16 @@ def _take_options(
     options = {option.flag: option for option in command.options}
     remaining = iter(words)
     for word in remaining:
-        if not word.startswith("-"):
-            left.append(word)
+        if word[0] not in _DASHES:
+            left.append(_unquoted(word))
             continue
         flag, equals, value = word.partition("=")
+        flag = "--" + flag.lstrip(_DASHES)
         option = options.get(flag)
         if option is None:
             known = f" {command.name} knows {', '.join(options)}." if options else ""
             raise _UnclearError(f"There is no option {flag}.{known}")
-        if not equals:
-            value = next(remaining, "")
+        value = _unquoted(value if equals else next(remaining, ""))
         if not value:
             raise _UnclearError(f"A value is missing after {flag}.")
         if option.choices and value not in option.choices:
@@ -165,9 +200,11 @@ def _take(
     elif argument.takes == "rest":
         end = _end_of_rest(words, later)
         taken, words = words[:end], words[end:]
-        taken = [" ".join(taken)] if taken else []
+        # A reason is kept as it was said; a capability in quotes is the one between them.
+        text = " ".join(taken)
+        taken = [_unquoted(text) if later else text] if taken else []
     else:
-        taken, words = words[:1], words[1:]
+        taken, words = [_unquoted(word) for word in words[:1]], words[1:]
     if taken:
         values[argument.name] = tuple(taken)
     elif not argument.optional or argument.keyword:

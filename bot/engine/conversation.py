@@ -137,8 +137,8 @@ class Conversation:
     ) -> tuple[Outcome, Line | None]:
         """What became of one command, and the line that is answered, if it is."""
         if isinstance(said, NotUnderstood):
-            told = said.problem if "the others were left" in said.problem else ""
-            return "unclear", Line(said.text, told)
+            # What is wrong with the line itself is told with how the command is written.
+            return "unclear", Line(said.text, said.problem if said.beside else "")
         is_author = event.author.casefold() == pull.author.casefold()
         known: Role = "none" if isinstance(role, ForgeRefusedError) else role
         if not may(said.command, known, is_author=is_author):

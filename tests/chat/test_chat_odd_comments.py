@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bot.chat import Asked, parse_comment
+from bot.chat import Asked, NotUnderstood, parse_comment
 
 LONGEST = 65_536
 # What takes parsers of Markdown long: each of these is known to have been slow in one of them.
@@ -38,6 +38,21 @@ def test_the_last_line_of_a_comment_of_65536_characters_is_heard() -> None:
     last = "\n\n/minimize help"
     (said,) = parse_comment("word " * ((LONGEST - len(last)) // 5) + last)
     assert isinstance(said, Asked)
+
+
+def test_commands_beyond_what_is_read_are_not_left_in_silence() -> None:
+    comment = f"/minimize help\n\n{'word ' * 25_000}\n\n  /minimize cancel\n"
+    first, rest = parse_comment(comment)
+    assert first.text == "/minimize help"
+    assert isinstance(rest, NotUnderstood) and rest.beside
+    assert "only the first 100,000 characters are read" in rest.problem
+    assert len(parse_comment(comment.replace("  /minimize cancel", "no /minimize cancel"))) == 1
+
+
+def test_a_line_that_crosses_the_end_of_what_is_read_is_not_obeyed_in_part() -> None:
+    start = "word " * 19_997 + "\n\n"
+    (said,) = parse_comment(f"{start}/minimize accept the {'long ' * 40}reason")
+    assert isinstance(said, NotUnderstood) and said.beside
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

@@ -57,6 +57,14 @@ def test_commands_stand_on_lines_of_their_own_several_in_one_comment() -> None:
         "/packit check",
         "\\/minimizer",
         "",
+        "/minimize check | runs it\n--- | ---",  # a table needs no bar at its edges
+        "Command | What\n--- | ---\n/minimize check | runs it\n/minimize check",
+        "text\n\n| a |\n| - |\n/minimize check",
+        ">>>\n/minimize check\n>>>",  # GitLab's quote of many lines
+        ">>>\ntext\n\n/minimize check\n>>>\n",
+        ">>>>\n>>>\n/minimize check",  # never closed
+        "a[^1]\n\n[^1]: text\n    /minimize check",
+        "\u201c/minimize check\u201d",
     ],
 )
 def test_quotes_code_html_and_mentions_in_a_sentence_do_nothing(comment: str) -> None:
@@ -78,6 +86,12 @@ def test_quotes_code_html_and_mentions_in_a_sentence_do_nothing(comment: str) ->
         "- some list\n/Minimize Check",
         "\ufeff\n/minimize\u00a0check",
         "<details>\n\n/minimize check\n\n</details>",
+        ">>>\nquote\n>>>\n/minimize check",
+        ">>> print(1)\n\n/minimize check",
+        "| a |\n| - |\n| b |\n\n/minimize check",
+        "a | b\n/minimize check",
+        "\u202f/minimize\u00a0check\u00a0",
+        "a[^1]\n\n[^1]: text\n\n/minimize check",
     ],
 )
 def test_a_line_that_a_reader_sees_as_its_own_is_one(comment: str) -> None:
@@ -118,6 +132,37 @@ def test_arguments_keep_their_case_and_the_rest_counts_in_any() -> None:
 def test_code_spans_and_marks_in_a_command_are_its_words() -> None:
     (said,) = parse_comment("/minimize why `foo_bar` --workload=__x__")
     assert said.values == {"PACKAGE": ("foo_bar",), "--workload": ("__x__",)}
+
+
+@pytest.mark.parametrize(
+    "dashes", ["--", "\u2014", "\u2013", "\u2013\u2013", "\u2011\u2011", "\u2212\u2212"]
+)
+def test_dashes_that_a_keyboard_made_of_two_begin_an_option(dashes: str) -> None:
+    values = {"WORKLOAD": ("nginx",), "--arch": ("s390x",)}
+    assert asked(f"/minimize check nginx {dashes}arch s390x") == values
+    assert asked(f"/minimize check nginx {dashes}arch=s390x") == values
+
+
+def test_a_hyphen_that_does_not_break_is_one_in_a_command() -> None:
+    assert texts("/minimize what\u2011if drop perl") == ["/minimize what-if drop perl"]
+
+
+@pytest.mark.parametrize(
+    "pair", ['""', "''", "\u201c\u201d", "\u2018\u2019", "\u201e\u201c", "\u00ab\u00bb"]
+)
+def test_quotes_around_a_word_are_not_of_it(pair: str) -> None:
+    left, right = pair
+    assert asked(f"/minimize why {left}perl{right} --workload {left}web{right}") == {
+        "PACKAGE": ("perl",),
+        "--workload": ("web",),
+    }
+    assert asked(f"/minimize what-if drop {left}perl >= 5{right} from {left}a{right}") == {
+        "CAPABILITY": ("perl >= 5",),
+        "PACKAGE": ("a",),
+    }
+    reason = f"{left}so it is{right}"
+    assert asked(f"/minimize accept {reason}") == {"REASON": (reason,)}
+    assert asked(f"/minimize why {left}perl") == {"PACKAGE": (f"{left}perl",)}
 
 
 @pytest.mark.parametrize(
@@ -177,6 +222,10 @@ def test_a_command_has_one_key_in_its_comment_and_another_elsewhere() -> None:
     assert len({command_key("1", one), command_key("1", other), command_key("2", one)}) == 3
 
 
+# What begins an option or a quotation: no name begins with it.
+PLAIN_NO = (
+    "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\"'\u201c\u201d\u201e\u2018\u2019\u201a\u00ab"
+)
 # Text without line ends and without what Markdown gives a meaning at the start of a line.
 WORDS = st.text(
     st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=30
@@ -239,6 +288,54 @@ def test_a_command_is_understood_or_says_what_is_wrong(name: str, words: list[st
                 assert value in said.text or value in said.text.replace("=", " ")
 
 
-@given(WORDS.filter(lambda w: not w.startswith("-") and w.split() == [w]))
+# What hides a command in it, and what leaves one that stands there as it is.
+HIDING = [
+    "> {}",
+    "- {}",
+    "1. {}",
+    "- > {}",
+    "```\n{}\n```",
+    "~~~sh\n{}\n~~~",
+    "    {}",
+    "<!-- {} -->",
+    "<!--\n\n{}\n-->",
+    "<details>\n{}\n</details>",
+    ">>>\n{}\n>>>",
+    ">>>\ntext\n\n{}\n\n>>>",
+    "a | b\n--- | ---\n{} | c",
+    "{} | b\n--- | ---",
+    "| {} |\n| --- |",
+    "[^1]: {}",
+    "[^1]: text\n    {}",
+    "`{}`",
+    "**{}**",
+    "# {}",
+    "text {}",
+    "\u201c{}\u201d",
+]
+SHOWING = ["{}", "text\n{}", "  {}", "- a\n\n  {}", "{}\n---", "<!-- a -->\n{}", "{} <!-- a -->"]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 99)), max_size=9))
+def test_among_anything_that_hides_commands_exactly_those_in_the_open_are_heard(
+    blocks: list[tuple[bool, int]],
+) -> None:
+    written, expected = [], []
+    for number, (shown, which) in enumerate(blocks):
+        command = f"/minimize why p{number}"
+        forms = SHOWING if shown else HIDING
+        written.append(forms[which % len(forms)].format(command))
+        expected += [command] if shown else []
+    # A heading between them, so that no block goes on in the next.
+    assert texts("\n\n# A\n\n".join(written)) == expected
+
+
+@given(st.text(alphabet="/minmze check>|-:\n`", max_size=60))
+def test_what_stands_in_a_fenced_quote_does_nothing(text: str) -> None:
+    inside = text.replace(">", "")
+    assert parse_comment(f"text\n\n>>>>\n{inside}\n>>>>") == ()
+
+
+@given(WORDS.filter(lambda w: w[0] not in PLAIN_NO and w.split() == [w]))
 def test_a_package_name_comes_through_as_it_was_written(name: str) -> None:
     assert asked(f"/minimize why {name}") == {"PACKAGE": (name,)}
