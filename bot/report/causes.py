@@ -45,6 +45,16 @@ def blame_words(about: Json) -> str:
     return _KINDS.get(about["kind"], str(about["kind"]))
 
 
+def short_blame_words(about: Json) -> str:
+    """Which pull request or commit it was, in a word or two: `o/r#7`, `o/r@1a2b3c4`; else ""."""
+    pull, commit = about["pull_request"], about.get("commit")
+    if (pull or commit or {}).get("private"):
+        return blame_words(about)
+    if pull:
+        return f"{pull['repository']}#{pull['number']}"
+    return f"{commit['repository']}@{commit['commit'][:7]}" if commit else ""
+
+
 def blame_url(about: Json) -> str | None:
     """The address of the pull request or commit, if it is one of the web."""
     url = str((about["pull_request"] or about.get("commit") or {}).get("url") or "")

@@ -19,7 +19,7 @@ from bot.web.answers.checks import visible_check
 from bot.web.answers.image import architectures, curve, evaluated, packages
 from bot.web.answers.objectives import worst
 from bot.web.badges import badge
-from bot.web.charts import Look, Theme
+from bot.web.charts import Look, Theme, font
 from bot.web.graphs import DRAWN, MOST, chains_graph, closure_graph
 from bot.web.measures import METRICS
 from bot.web.pages import IMAGE, asked
@@ -77,10 +77,14 @@ class Pictures:
             look = Look(theme, question.text("width") == "narrow", still=True)
 
             def render() -> bytes:
+                text = draw(self._archive, question, look)
                 return svg_to_bytes(
-                    svg_string=draw(self._archive, question, look),
-                    font_family="DejaVu Sans",
-                    sans_serif_family="DejaVu Sans",
+                    svg_string=text,
+                    font_files=[str(font.FILE)],
+                    font_family=font.FONT,
+                    sans_serif_family=font.FONT,
+                    # The machine's own fonts only for characters that ours has not.
+                    skip_system_fonts=font.has_all(unescape(text)),
                 )
 
             return web.Response(body=await asyncio.to_thread(render), content_type="image/png")

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.web.answers.moved import moved
-from bot.web.charts import visible
+from bot.web.charts.stairs import visible
 from bot.web.graphs import closure_graph, drawn_of
 from tests.web.sites import NGINX, served
 

@@ -6,7 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot.report.causes import blame_url, blame_words, chain_words, change_words
+from bot.report.causes import (
+    blame_url,
+    blame_words,
+    chain_words,
+    change_words,
+    short_blame_words,
+)
 from bot.web.links import image_url, key_of, package_url
 from bot.web.tables import Column, Row, Table, image_columns
 
@@ -34,6 +40,22 @@ def in_words(step: Mapping[str, Any]) -> str:
         return f"{_cause_words(cause)}{more}"
     about, first = cause["cause"], _head(step, cause)
     return f"{first} {_change(about)} with {len(together) - 1} more ({blame_words(about)}){more}"
+
+
+def in_few_words(step: Mapping[str, Any]) -> str:
+    """`perl and 5 more, o/r#7`: what a chart has room for; plain letters, for any font."""
+    cause = largest(step)
+    if cause is None:
+        return "cause not known"
+    about, others = cause["cause"], len(step["steps"]) - 1
+    after = version(about["to"]) if about["change"] == "changed" and not others else None
+    told = [_head(step, cause), *([after] if after else [])]
+    if others:
+        told.append(f"and {others} more")
+    if about["change"] == "went" and not others:
+        told.append("left")
+    who = short_blame_words(about)
+    return " ".join(told) + (f", {who}" if who else "")
 
 
 def _cause_words(cause: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from bot.model import ImageKey
 from bot.objectives.jsonform import evaluation_json
 from bot.store.history import Member
 from bot.web.answers.answer import Answer, Archive
-from bot.web.answers.image import evaluated
+from bot.web.answers.image import evaluated, in_order
 from bot.web.links import package_url
 from bot.web.questions import Question
 from bot.web.tables import Column, Table
@@ -39,7 +39,7 @@ def compare(archive: Archive, question: Question) -> Answer:
         "known_delta": sum(row["known_delta"] for row in rows),
     }
     known = archive.remembered("images", archive.history.images)
-    arches = sorted({i.key.arch for i in known if replace(i.key, arch=key.arch) == key})
+    arches = in_order({i.key.arch for i in known if replace(i.key, arch=key.arch) == key})
     extra = {"key": key, "arches": arches, "dates": dates}
     return Answer("compare.html.j2", json, {"packages": _table(rows)}, extra)
 

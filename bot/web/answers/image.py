@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -191,7 +191,7 @@ def architectures(archive: Archive, question: Question) -> list[Json]:
     found = []
     known = {*archive.evaluations(date), key}
     arches = {k.arch for k in known if replace(k, arch=key.arch) == key}
-    for arch in sorted(arches, key=lambda a: (a not in ARCHITECTURES, a)):
+    for arch in in_order(arches):
         other = replace(key, arch=arch)
         evaluation = archive.history.evaluation(other, date)
         if evaluation is not None:
@@ -199,6 +199,12 @@ def architectures(archive: Archive, question: Question) -> list[Json]:
             names = ("status", "packages", "installed_size", "download_size", "layer_size")
             found.append({**asdict(other), **{name: told[name] for name in names}})
     return found
+
+
+def in_order(arches: Iterable[str]) -> list[str]:
+    """Architectures as people list them: ours in their order, then others by name."""
+    order = {arch: place for place, arch in enumerate(ARCHITECTURES)}
+    return sorted(arches, key=lambda arch: (order.get(arch, len(order)), arch))
 
 
 def why_words(row: Mapping[str, Any]) -> str:

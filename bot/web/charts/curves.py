@@ -1,0 +1,99 @@
+"""An image's figures over time, as stairs: each step says its cause and leads to it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.report import format_delta
+from bot.report.sizes import format_count_delta
+from bot.web.answers.causes import cause_url, in_few_words, in_words
+from bot.web.charts.labelled import LabelledXY
+from bot.web.charts.look import AUTO, Json, Look, count, options, size, svg, top
+from bot.web.charts.stairs import OUTSTANDING, visible
+from bot.web.charts.times import seconds, ticks, words_of
+from bot.web.links import image_url, key_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """What a curve shows of an image: its name in a point, in a step, and how it is written."""
+
+    name: str
+    delta: str
+    words: Callable[[float | None], str]
+    delta_words: Callable[[int], str]
+
+
+_SIZE = _Figure("installed_size", "known_delta", size, format_delta)
+_PACKAGES = _Figure("packages", "packages_delta", count, format_count_delta)
+
+
+def size_chart(points: Sequence[Json], steps: Iterable[Json], *, look: Look = AUTO) -> str:
+    """Installed size over time, as stairs; each step says its cause and leads to it."""
+    return _curve("Installed size", points, steps, _SIZE, look)
+
+
+def packages_chart(points: Sequence[Json], steps: Iterable[Json], *, look: Look = AUTO) -> str:
+    """The number of packages over time, as `size_chart`."""
+    return _curve("Packages", points, steps, _PACKAGES, look)
+
+
+def _curve(
+    title: str,
+    points: Sequence[Json],
+    steps: Iterable[Json],
+    figure: _Figure,
+    look: Look,
+) -> str:
+    causes = {step["run"]: step for step in steps}
+    times = [seconds(p["evaluated"]) for p in points]
+    chart = LabelledXY(
+        look,
+        **options(look, 320),
+        x_value_formatter=words_of(times),
+        show_legend=False,
+    )
+    chart.x_labels = ticks(times, look)
+    chart.value_formatter = figure.words
+    values = [(p, p[figure.name]) for p in points]
+    if look.still:
+        seen = set(visible([value for _, value in values]))
+        values = [pair for index, pair in enumerate(values) if index in seen]
+    chart.add(title, _stairs(values, causes, figure))
+    return svg(chart)
+
+
+def _stairs(
+    values: Sequence[tuple[Json, int | None]], causes: Mapping[int, Json], figure: _Figure
+) -> list[Any]:
+    """Points at each change, held until the next; null where it is not known.
+
+    Of many steps the largest stand out; the others keep their words and links.
+    """
+    line: list[Any] = []
+    moves = sorted((abs(step[figure.delta] or 0) for step in causes.values()), reverse=True)
+    large = moves[OUTSTANDING] if len(moves) > 2 * OUTSTANDING else -1
+    for (point, value), following in itertools.zip_longest(values, values[1:]):
+        step = causes.get(point["run"])
+        shown: dict[str, Any] = {"value": (seconds(point["evaluated"]), value)}
+        if step is not None:
+            moved = step[figure.delta] or 0
+            shown |= {"label": in_words(step), "xlink": top(_cause_url(step))}
+            if moved:
+                told = f"{figure.delta_words(moved)}: {in_few_words(step)}"
+                shown |= {"written": told, "weight": abs(moved)}
+            shown["node"] = {"r": 5 if abs(moved) > large else 2}
+        else:
+            shown["node"] = {"r": 2}
+        line.append(shown)
+        if following is not None:
+            line.append({"value": (seconds(following[0]["evaluated"]), value), "node": {"r": 0}})
+    return [p for p in line if p["value"][1] is not None]
+
+
+def _cause_url(step: Json) -> str:
+    """The pull request, or what the image was then."""
+    return cause_url(step) or image_url(key_of(step), date=step["evaluated"]) + "#steps"

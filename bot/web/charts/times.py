@@ -1,0 +1,39 @@
+"""Time along a chart: seconds since 1970, and how they are written below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from bot.web.charts.look import Look
+
+
+def seconds(text: str) -> float:
+    """Seconds since 1970; a date alone is its first second."""
+    found = datetime.fromisoformat(text)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _day(value: float) -> str:
+    return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d")
+
+
+def words_of(times: Sequence[float]) -> Callable[[float], str]:
+    """Days on the axis; the hour too where all lies within a few of them."""
+    if not times or max(times) - min(times) > 3 * 86400:
+        return _day
+    return lambda value: datetime.fromtimestamp(value, UTC).strftime("%m-%d %H:%M")
+
+
+def ticks(times: Sequence[float], look: Look) -> list[float]:
+    """A few moments from the first to the last, for the axis; no two of them read the same."""
+    if not times:
+        return []
+    first, last = min(times), max(times)
+    parts = 2 if look.narrow else 5
+    told = words_of(times)
+    found: dict[str, float] = {}
+    for part in (0, parts, *range(1, parts)):
+        moment = first + (last - first) * part / parts
+        found.setdefault(told(moment), moment)
+    return sorted(found.values())

@@ -1,0 +1,178 @@
+"""Words in charts: beside their points, not over the line, a dot or each other."""
+
+import itertools
+import re
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.web.answers.causes import in_few_words
+from bot.web.charts import Look, font, objective_chart, size_chart, treemap
+from bot.web.charts.label_places import Box, Place, Point, Words, place
+from bot.web.charts.times import ticks
+
+AREA = Point(400, 200)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def crosses(a: Point, b: Point, box: Box) -> bool:
+    """Whether a straight line goes through a box: looked at in many places."""
+    steps = 2000
+    return any(
+        box.left < a.x + (b.x - a.x) * t / steps < box.right
+        and box.top < a.y + (b.y - a.y) * t / steps < box.bottom
+        for t in range(steps + 1)
+    )
+
+
+spots = st.builds(Point, st.integers(0, 400), st.integers(0, 200))
+
+
+@given(st.lists(spots, min_size=2, max_size=6), st.data())
+def test_words_lie_on_nothing_and_inside(line, data) -> None:
+    at = data.draw(st.lists(st.sampled_from(line), min_size=1, max_size=4, unique=True))
+    words = [Words(p, [data.draw(st.integers(20, 150)), 20], 15) for p in at]
+    found = [p for p in place(words, [line], line, AREA) if p]
+    boxes = [p.box for p in found]
+    for one in found:
+        if one.leader:
+            others = [p.box for p in found if p is not one]
+            assert not any(crosses(*one.leader, box) for box in others)
+    for box in boxes:
+        assert box.left >= 0 and box.right <= 400 and box.top >= 0 and box.bottom <= 200
+        assert not any(crosses(a, b, box) for a, b in itertools.pairwise(line))
+        assert not any(box.left < p.x < box.right and box.top < p.y < box.bottom for p in line)
+    assert not any(a.meets(b) for a, b in itertools.combinations(boxes, 2))
+
+
+def test_words_stand_right_beside_their_point_where_there_is_room() -> None:
+    at = Point(100, 100)
+    line = [Point(0, 150), Point(100, 150), at]
+    (found,) = place([Words(at, [50], 15)], [line], [at], AREA)
+    assert found == Place(Box(107, 92.5, 157, 107.5), None, 0)
+
+
+def test_words_without_room_are_cut() -> None:
+    at = Point(100, 100)
+    (found,) = place([Words(at, [500, 50], 15)], [], [at], AREA)
+    assert (found.form, found.box.right) == (1, 157)
+
+
+def test_where_there_is_no_room_nothing_is_written() -> None:
+    at = Point(100, 100)
+    assert place([Words(at, [500], 15)], [], [at], AREA) == [None]
+
+
+def step(run: int, delta: int) -> dict:
+    about = {
+        "kind": "distribution", "change": "changed", "from": "glibc-0:1-1.x86_64",
+        "to": f"glibc-0:{run}-1.x86_64", "mover": None, "chain": [], "commit": None,
+        "pull_request": None,
+    }  # fmt: skip
+    key = {"workload": "w", "environment": "e", "repository": "r", "arch": "x86_64"}
+    cause = {"package": "glibc", "delta": delta, "known_delta": delta, "cause": about}
+    when = f"2026-{run // 28 + 1:02}-{run % 28 + 1:02}T00:00:00Z"
+    return {**key, "run": run, "evaluated": when, "known_delta": delta, "packages_delta": 0,
+            "steps": [cause]}  # fmt: skip
+
+
+def crowded(count: int = 300) -> tuple[list[dict], list[dict]]:
+    sizes = [10_000_000 + 30_000 * ((i * 7) % 23) + 5_000_000 * (i // 40) for i in range(count)]
+    steps = [step(i, sizes[i] - sizes[i - 1]) for i in range(1, count)]
+    whens = [step(i, 0)["evaluated"] for i in range(count)]
+    points = [{"run": i, "evaluated": whens[i], "installed_size": s} for i, s in enumerate(sizes)]
+    return points, steps
+
+
+@pytest.mark.parametrize("look", [Look(), Look(narrow=True), Look(still=True)])
+@pytest.mark.parametrize("count", [3, 300])
+def test_the_largest_steps_are_labelled_with_their_cause_and_linked(look, count) -> None:
+    points, steps = crowded(count)
+    tree = ElementTree.fromstring(size_chart(points, steps, look=look))
+    labels = [
+        (link, text)
+        for group in tree.iter(f"{SVG}g")
+        if "step-labels" in group.get("class", "")
+        for link in group.iter(f"{SVG}a")
+        for text in link.iter(f"{SVG}text")
+    ]
+    assert labels
+    assert all(re.fullmatch(r"\W[\d.]+ [kM]B: glibc( \d+-1|.*…)", text.text) for _, text in labels)
+    assert all(
+        link.get("{http://www.w3.org/1999/xlink}href").startswith("/packages/glibc?date=")
+        for link, _ in labels
+    )
+    boxes = [
+        Box(float(t.get("x")), float(t.get("y")) - 11, float(t.get("x")) + w, float(t.get("y")) + 4)
+        for _, t in labels
+        for w in [float(t.get("textLength"))]
+    ]
+    assert not any(a.meets(b) for a, b in itertools.combinations(boxes, 2))
+    (line,) = [p for p in tree.iter(f"{SVG}path") if "line reactive" in p.get("class", "")]
+    numbers = [float(n) for n in re.findall(r"[\d.]+", line.get("d"))]
+    corners = [Point(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True)]
+    for box in boxes:
+        near = [(a, b) for a, b in itertools.pairwise(corners)
+                if min(a.x, b.x) < box.right and max(a.x, b.x) > box.left]  # fmt: skip
+        assert not any(crosses(a, b, box) for a, b in near)
+
+
+def test_a_cause_in_few_words_names_the_pull_request() -> None:
+    moved = step(2, 5)
+    assert in_few_words(moved) == "glibc 2-1"
+    pull = {"repository": "rpms/nginx", "number": 7, "private": False}
+    about = {**moved["steps"][0]["cause"], "change": "came", "pull_request": pull}
+    came = [{**moved["steps"][0], "package": f"p{n}", "cause": about} for n in range(3)]
+    assert in_few_words({**moved, "steps": came}) == "p0 and 2 more, rpms/nginx#7"
+    hidden = {**about, "pull_request": {**pull, "private": True}}
+    assert in_few_words({**moved, "steps": [{**came[0], "cause": hidden}]}) == (
+        "p0, a private pull request"
+    )
+
+
+def test_texts_are_as_wide_on_every_machine() -> None:
+    assert font.width("nginx 1.26", 12) == pytest.approx(55.24, abs=0.01)
+    assert font.fitting("nginx stays small", 12, 60) == "nginx sta…"
+    assert font.has_all("nginx \N{MINUS SIGN} 1.26…")
+    assert not font.has_all("\N{RIGHTWARDS ARROW}")
+
+
+def objective(values: list[int], target: int) -> dict:
+    key = {"workload": "w", "environment": "e", "repository": "r", "arch": "x86_64"}
+    days = [f"2026-01-{n + 1:02}T00:00:00Z" for n in range(len(values) + 1)]
+    history = [
+        {**key, "metric": "installed_size", "value": value, "limit": 70_000_000, "target": target,
+         "target_by": "2026-06-01", "since": days[n],
+         "until": None if n == len(values) - 1 else days[n + 1]}
+        for n, value in enumerate(values)
+    ]  # fmt: skip
+    return {"date": days[-1], "history": history}
+
+
+@pytest.mark.parametrize(("target", "sloped"), [(40_000_000, True), (65_000_000, False)])
+def test_an_objective_has_its_limit_its_target_and_the_way_there_if_it_is_not_there(
+    target, sloped
+) -> None:
+    drawn = objective_chart(objective([60_000_000, 55_000_000], target), "installed_size")
+    assert "Limit 70 MB" in drawn
+    assert f"Target {target // 1_000_000} MB by 2026-06-01" in drawn
+    assert ("Way to the target" in drawn) == sloped
+
+
+def test_tiles_have_their_names_and_sizes_where_there_is_room() -> None:
+    def package(name: str, size: int) -> dict:
+        return {"name": name, "source": name, "installed_size": size}
+
+    drawn = treemap([package("large", 90_000_000), package("middle", 9_000_000)]
+                    + [package(f"tiny-{n}", 10_000) for n in range(9)])  # fmt: skip
+    texts = {t.text for t in ElementTree.fromstring(drawn).iter(f"{SVG}text") if t.text}
+    assert "large 90 MB" in texts
+    assert not any(text.startswith("tiny") for text in texts)
+
+
+def test_moments_that_read_the_same_stand_below_a_chart_once() -> None:
+    when = 1_800_000_000.0
+    assert len(ticks([when, when + 50], Look())) < 3
+    assert len(ticks([when, when + 90 * 86400], Look())) == 6
