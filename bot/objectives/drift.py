@@ -1,4 +1,7 @@
-"""Which objectives drift broke: read from history alone, so that a run cut short loses nothing."""
+"""Which objectives drift broke, and which of their images nothing can install any more.
+
+Read from history alone, so that a run cut short loses nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from bot.store.history import Acceptance, History, ObjectiveState, Step
+from bot.model import ImageKey
+from bot.store.history import Acceptance, Cause, History, ObjectiveState, Step
 
 # Steps of one image that an issue is made of, the newest.
 _STEPS = 12
@@ -39,16 +43,43 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """An image that an objective speaks of and that cannot be installed: nothing of it is measured.
+
+    `step` made it so, at `since`; null and empty if it could never be installed. `problems` are the
+    solver's.
+    """
+
+    key: ImageKey
+    since: str
+    step: Step | None
+    problems: tuple[str, ...]
+
+    @property
+    def cause(self) -> Cause | None:
+        """What made it so."""
+        causes = self.step.causes if self.step is not None else ()
+        return next((cause for cause in causes if cause.change == "unsolvable"), None)
+
+    @property
+    def drifted(self) -> bool:
+        """Whether somebody should be told: it came neither from a document nor was it ever so."""
+        return self.cause is not None and self.cause.kind != "configuration"
+
+
+@dataclass(frozen=True, slots=True)
 class DriftState:
     """An objective as an issue is about it: `heading` is history's.
 
-    `broken` are the metrics not met now, `unknown` counts those that could not be measured.
+    `broken` are the metrics not met now, `lost` the images that cannot be installed, those that
+    drifted first; `unknown` counts the metrics that could not be measured.
     """
 
     heading: dict[str, Any]
     broken: tuple[Broken, ...]
     unknown: int
     accepted: tuple[Acceptance, ...]
+    lost: tuple[Lost, ...] = ()
 
     @property
     def id(self) -> str:
@@ -62,8 +93,8 @@ class DriftState:
 
     @property
     def drifted(self) -> bool:
-        """Whether drift broke it, or made it worse."""
-        return any(one.drifted for one in self.broken)
+        """Whether drift broke it, made it worse, or took an image of it away."""
+        return any(one.drifted for one in self.broken) or any(one.drifted for one in self.lost)
 
 
 def subject_of(heading: Mapping[str, Any]) -> str:
@@ -81,17 +112,48 @@ def drift_standings(
     states: dict[str, list[ObjectiveState]] = {}
     for state in history.objective_states():
         states.setdefault(state.objective, []).append(state)
+    headings = [h for h in history.objective_headings(private=True) if wanted(h)]
+    if not headings:
+        return ()
+    gone = lost_images(history)
     found = []
-    for heading in history.objective_headings(private=True):
-        if not wanted(heading):
-            continue
+    for heading in headings:
         own = states.get(heading["id"], [])
         broken = tuple(_broken(history, state) for state in own if state.met is False)
         keys = {one.state.key for one in broken}
         accepted = tuple(a for a in history.acceptances(heading["id"]) if a.key in keys)
         unknown = sum(state.met is None for state in own)
-        found.append(DriftState(heading, broken, unknown, accepted))
+        spoken = {state.key for state in own}
+        lost = [one for one in gone if one.key in spoken or speaks_of(heading, one.key)]
+        lost.sort(key=lambda one: (not one.drifted, one.key))
+        found.append(DriftState(heading, broken, unknown, accepted, tuple(lost)))
     return tuple(sorted(found, key=lambda one: one.id))
+
+
+def lost_images(history: History) -> tuple[Lost, ...]:
+    """The images that cannot be installed now, by key."""
+    return tuple(
+        _lost(history, key, evaluation.facts.problems)
+        for key, evaluation in sorted(history.latest_evaluations().items())
+        if evaluation.facts.status != "ok"
+    )
+
+
+def _lost(history: History, key: ImageKey, problems: tuple[str, ...]) -> Lost:
+    # While nothing can install it, an image makes no further step.
+    steps = [step for step in history.steps(key, limit=1) if step.after.status != "ok"]
+    return Lost(key, steps[0].evaluated if steps else "", steps[0] if steps else None, problems)
+
+
+def speaks_of(heading: Mapping[str, Any], key: ImageKey) -> bool:
+    """Whether an objective's document speaks of an image."""
+    document = heading["document"]
+    return (
+        document["workload"] == key.workload
+        and document["environment"] in (None, key.environment)
+        and document["repository"] in (None, key.repository)
+        and (not document["architectures"] or key.arch in document["architectures"])
+    )
 
 
 def _broken(history: History, now: ObjectiveState) -> Broken:

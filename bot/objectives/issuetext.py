@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 from bot.forge import IssueText
 from bot.model import ImageKey
-from bot.objectives.drift import Broken, DriftState
+from bot.objectives.drift import Broken, DriftState, Lost
+from bot.objectives.issuelead import drift_lead, excess, lost_phrase, remedies, who_phrase
 from bot.objectives.jsonform import cause_json
 from bot.report import Block, Bullets, Paragraph, Table, render_answer
-from bot.report.causes import blame_url, blame_words, chain_words, change_words
+from bot.report.causes import blame_words, chain_words, change_words
 from bot.report.cells import image_phrase, place_of
 from bot.report.fold import arch_order
 from bot.report.phrase import Phrase, code, link, name, plain, prose, strong, visible
@@ -35,6 +36,10 @@ _WHY = {
     "promise": ", when the objective changed",
     "first seen": ", when it was first looked at",
 }
+_WITHDRAWN = plain(
+    "Its document is gone, promises something else, or has its issue elsewhere: this one is not"
+    " kept up to date any more."
+)
 
 
 def marker(subject: str) -> str:
@@ -53,17 +58,15 @@ def drift_issue(
 ) -> IssueText:
     """The issue about an objective that is broken."""
     told = found.heading
-    count = len({place_of(one.state.key) for one in found.broken})
-    lead = (
-        *plain("The objective "),
-        *quoted(told["name"]),
-        *plain(f" is not met in {plural(count, 'image')}."),
-        *plain(" The published packages moved it: no open change is judged here."),
-    )
-    parts: list[tuple[Phrase, tuple[Block, ...]]] = [
-        (strong("Where it stands"), tuple(_standing_blocks(found.broken))),
-        (strong("What moved it"), tuple(_cause_blocks(found.broken, changes))),
-    ]
+    parts: list[tuple[Phrase, tuple[Block, ...]]] = []
+    if found.broken:
+        parts = [
+            (strong("Where it stands"), tuple(_standing_blocks(found.broken))),
+            (strong("What moved it"), tuple(_cause_blocks(found.broken, changes))),
+        ]
+    if found.lost:
+        parts.append((strong("What cannot be installed"), _lost_blocks(found.lost, changes)))
+    parts.append((strong("What to do"), (Bullets(remedies(found, changes)),)))
     accepted = _accepted_blocks(found.accepted)
     if accepted:
         parts.append((strong("What was accepted knowingly"), accepted))
@@ -72,16 +75,25 @@ def drift_issue(
         parts.append((strong("What it is for"), (Paragraph(prose(description)),)))
     parts.append((_footer(page_url), ()))
     title = issue_title("Objective broken", told["name"])
+    lead = drift_lead(found, changes)
     return IssueText(title, render_answer(marker(subject), lead, parts, limit=_LIMIT), "open")
+
+
+def _lost_blocks(lost: Sequence[Lost], changes: Mapping[int, MergedChange]) -> tuple[Block, ...]:
+    items = Bullets(tuple(lost_phrase(one, changes) for one in lost[:_ROWS]))
+    if len(lost) <= _ROWS:
+        return (items,)
+    return (items, Paragraph(plain(f"… and {plural(len(lost) - _ROWS, 'more image')}.")))
 
 
 def met_issue(
     heading: Mapping[str, str] | None, named: str, subject: str, page_url: str | None
 ) -> IssueText:
     """The same once it is met again, or no longer described (no heading)."""
-    said = " is met again." if heading is not None else " is no longer described."
+    said = " is met again." if heading is not None else " is no longer described here."
     lead = (*plain("The objective "), *quoted(named), *plain(said))
-    body = render_answer(marker(subject), lead, [(_footer(page_url), ())], limit=_LIMIT)
+    footer = _footer(page_url) if heading is not None else _WITHDRAWN
+    body = render_answer(marker(subject), lead, [(footer, ())], limit=_LIMIT)
     word = "Objective met again" if heading is not None else "Objective withdrawn"
     return IssueText(issue_title(word, named), body, "closed")
 
@@ -105,7 +117,7 @@ def _standing_blocks(broken: Iterable[Broken]) -> list[Block]:
         key = (place_of(state.key), state.metric, state.limit, state.target, one.why)
         groups.setdefault(key, []).append(one)
     rows = []
-    for group in sorted(groups.values(), key=lambda g: _excess(g[0]), reverse=True):
+    for group in sorted(groups.values(), key=lambda g: excess(g[0]), reverse=True):
         first = group[0]
         metric = first.state.metric
         rows.append(
@@ -119,16 +131,11 @@ def _standing_blocks(broken: Iterable[Broken]) -> list[Block]:
                 plain(f"{_day(min(one.since for one in group))}{_WHY[first.why]}"),
             )
         )
-    head = ("Image", "Architectures", "What", "Before", "Now", "Limit", "Since")
+    head = ("Image", "Architectures", "What", "Before", "Now", "Limit, target", "Since")
     blocks: list[Block] = [Table(head, tuple(rows[:_ROWS]), frozenset({3, 4, 5}))]
     if len(rows) > _ROWS:
         blocks.append(Paragraph(plain(f"… and {plural(len(rows) - _ROWS, 'more row')}.")))
     return blocks
-
-
-def _excess(one: Broken) -> int:
-    aim = one.state.limit if one.state.limit is not None else one.state.target
-    return (one.state.value or 0) - (aim or 0)
 
 
 def _aim(one: Broken) -> str:
@@ -187,8 +194,7 @@ def _cause_blocks(broken: Iterable[Broken], changes: Mapping[int, MergedChange])
                 about = cause_json(cause, changes)["cause"]
                 words, way = blame_words(about), chain_words(about["chain"])
                 key = (step.evaluated, cause.package, change_words(about), words, way)
-                url = blame_url(about)
-                who = link(words, url) if url else prose(words)
+                who = who_phrase(cause, changes)
                 row = rows.setdefault(key, _Row(step.evaluated, cause.package, key[2], who, way))
                 row.deltas.append(cause.known_delta)
                 row.keys.add(step.key)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from bot.errors import MinimizeError
 from bot.forge import Forge, IssueText
-from bot.objectives.drift import SUBJECT, DriftState, drift_standings, subject_of
+from bot.objectives.drift import SUBJECT, DriftState, drift_standings, lost_images, subject_of
 from bot.objectives.issuetext import drift_issue, marker, met_issue
 from bot.objectives.weekly import week_mark, week_of, weekly_issue
 from bot.report.sizes import plural
@@ -51,22 +51,27 @@ def unplaced_drift(history: History, settings: IssueSettings, run: int) -> tuple
     place for an issue."""
     started = history.run_started(run)
     new = {s.objective for s in history.objective_states() if s.met is False and s.since == started}
+    turned = any(one.since == started for one in lost_images(history))
 
     def unplaced(heading: Mapping[str, str]) -> bool:
-        return heading["id"] in new and _place(heading, settings) is None
+        return (turned or heading["id"] in new) and _place(heading, settings) is None
 
     return tuple(
         _sentence(one)
         for one in drift_standings(history, unplaced)
         if any(b.drifted and b.state.since == started for b in one.broken)
+        or any(lost.drifted and lost.since == started for lost in one.lost)
     )
 
 
 def _sentence(found: DriftState) -> str:
-    images = len({one.state.key for one in found.broken})
+    broken = len({one.state.key for one in found.broken})
+    said = [f"is broken by drift in {plural(broken, 'image')}"] if broken else []
+    if found.lost:
+        said.append(f"has {plural(len(found.lost), 'image')} that can no longer be installed")
     return (
-        f"The objective {found.heading['name']!r} ({found.id}) is broken by drift in"
-        f" {plural(images, 'image')}, and the settings name no place for an issue about it."
+        f"The objective {found.heading['name']!r} ({found.id}) {' and '.join(said)},"
+        " and the settings name no place for an issue about it."
     )
 
 
@@ -175,10 +180,10 @@ def _drift_wishes(history: History, settings: IssueSettings, public_url: str | N
         if place is not None:
             known = ours.get((subject, place))
             held = known is not None and known.state == "open"
-            if found.broken and (held or found.drifted):
+            if (found.broken or found.lost) and (held or found.drifted):
                 text = drift_issue(found, _changes(history, found), subject, url)
                 wishes.append(_Wish(subject, place, text, "open", private))
-            elif held and not found.broken and not found.unknown:
+            elif held and not found.broken and not found.lost and not found.unknown:
                 text = met_issue(found.heading, found.heading["name"], subject, url)
                 wishes.append(_Wish(subject, place, text, "closed", private))
         # What the settings placed elsewhere before is not kept up to date any more.
@@ -212,8 +217,10 @@ def _withdrawn(issues: Sequence[DriftIssue], named: str) -> list[_Wish]:
 def _changes(history: History, found: DriftState) -> dict[int, MergedChange]:
     numbers = {
         cause.merged_change
-        for one in found.broken
-        for step in one.steps
+        for step in (
+            *(step for one in found.broken for step in one.steps),
+            *(one.step for one in found.lost if one.step is not None),
+        )
         for cause in step.causes
         if cause.merged_change is not None
     }

@@ -12,6 +12,7 @@ from bot.objectives import attribute, states
 from bot.objectives.renaming import renamed
 from bot.objectives.standing import headings
 from bot.store.history import (
+    Cause,
     ClosureFacts,
     Evaluated,
     History,
@@ -46,8 +47,10 @@ class Told:
         self.history.close()
         self.history.store.close()
 
-    def day(self, *brought: str, app: str = "1", solvable: bool = True) -> int:
-        """The run's number."""
+    def day(
+        self, *brought: str, app: str = "1", solvable: bool = True, broke: Cause | None = None
+    ) -> int:
+        """The run's number. `broke` is why it cannot be solved."""
         recorder = self.history.recorder
         started = START + timedelta(days=self.days)
         self.days += 1
@@ -62,6 +65,14 @@ class Told:
             ClosureFacts("ok", len(members), *[sum(m.installed_size or 0 for m in members)] * 2)
             if solvable
             else ClosureFacts("unsolvable", None, None, None, missing=("app",))
+            if broke is None
+            else ClosureFacts(
+                "unsolvable",
+                None,
+                None,
+                None,
+                problems=("nothing provides libx.so.1 needed by app-2-1",),
+            )
         )
         snapshot = SnapshotState(f"s{self.days}", (RepositoryState("base", "1", 0),))
         now = Evaluated(
@@ -72,6 +83,7 @@ class Told:
         changes = self.history.waiting_changes("")
         step = attribute(before, now, changes) if before.members and solvable else None
         causes = step.causes if step else ()
+        causes = (broke,) if broke is not None else causes
         recorder.record(run, [Moved(now, causes)])
         if step and step.landed:
             recorder.record_landed(run, [(change, KEY) for change in step.landed])
