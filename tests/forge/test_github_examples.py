@@ -116,7 +116,8 @@ async def test_each_comes_to_its_end_with_a_reason(tmp_path: Path, monkeypatch) 
     store = open_store(tmp_path)
     engine: Any = Recorder()
     forges: Any = {"github": forge}
-    landed = Landed(store, open_history(store), settings)
+    history = open_history(store)
+    landed = Landed(store, history, settings)
     dispatcher = Dispatcher(store, forges, engine, settings, landed, lag=0.0)
     for number, (event, body) in enumerate(examples()):
         store.add_deliveries([forge.accept(headers_of(event, body, number), body)])
@@ -129,6 +130,7 @@ async def test_each_comes_to_its_end_with_a_reason(tmp_path: Path, monkeypatch) 
     done = {row["event"] for row in rows if row["state"] == "done"}
     assert {"pull_request", "merge_group"} <= done
     assert "check" in engine.asked
+    history.close()
     store.close()
 
 
