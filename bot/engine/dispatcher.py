@@ -216,7 +216,7 @@ class Dispatcher:
                 return False, f"No check of {event.repository} is the one to run again."
             return await self._about_pull(forge, again, delivery)
         if isinstance(event, MergeGroupEvent):
-            await answer_merge_group(forge, event)
+            await answer_merge_group(forge, event, delivery.delivery)
             return True, f"The merge queue's commit {event.head_sha[:12]} has its status."
         if isinstance(event, PushEvent):
             return await self._pushes.take(forge, event, delivery.received)

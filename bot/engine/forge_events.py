@@ -6,6 +6,7 @@ import asyncio
 
 from bot.engine.engine import Engine
 from bot.forge import (
+    MERGE_GROUP_CHECK,
     ChecksEvent,
     Forge,
     MergeGroupEvent,
@@ -59,10 +60,14 @@ async def wake_waiting(
     return True, f"{', '.join(woken)} looks at the check."
 
 
-async def answer_merge_group(forge: Forge, event: MergeGroupEvent) -> None:
-    """Sets the status of a merge queue's commit: a required one that never comes blocks it."""
+async def answer_merge_group(forge: Forge, event: MergeGroupEvent, delivery: str) -> None:
+    """Sets the status of a merge queue's commit: a required one that never comes blocks it.
+
+    One that is asked for again is another status, for the first is there and says it already.
+    """
+    again = f"-{delivery}" if event.again else ""
     report = StatusReport(
-        check=f"merge-group-{event.head_sha}",
+        check=f"{MERGE_GROUP_CHECK}{event.head_sha}{again}",
         state="success",
         title=MERGE_GROUP_TITLE,
         summary="Each pull request of the queue has its own check; the merged commit has no other.",

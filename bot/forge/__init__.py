@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bot.forge.events import (
+    MERGE_GROUP_CHECK,
     ChecksEvent,
     CommentEvent,
     Event,
@@ -60,6 +61,7 @@ def open_forges(settings: Settings) -> dict[str, Forge]:
 
 __all__ = [
     "FORGES",
+    "MERGE_GROUP_CHECK",
     "ROLES",
     "STATUS_NAME",
     "Annotation",

@@ -7,6 +7,9 @@ from typing import Literal
 
 from bot.forge.values import IgnoredEvent, PullRequestEvent, PullRequestKey
 
+# What the id that our status carries begins with, on a merge queue's commit.
+MERGE_GROUP_CHECK = "merge-group-"
+
 
 @dataclass(frozen=True, slots=True)
 class CommentEvent:
@@ -44,12 +47,14 @@ class RerunEvent:
 class MergeGroupEvent:
     """A merge queue asks for the required status of a commit that it made.
 
-    `key` is the last pull request of the group; the commit is not its head.
+    `key` is the last pull request of the group; the commit is not its head. `again`: somebody
+    pressed Re-run, and the forge waits for a new status although it has one.
     """
 
     key: PullRequestKey
     head_sha: str
     base_ref: str
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,9 @@ async def checks_of_commit(client: GitHubClient, token: str, commit: str) -> lis
     """
     found = []
     runs = client.getiter(
-        f"{commit}/check-runs?per_page=100", oauth_token=token, iterable_key="check_runs"
+        f"{commit}/check-runs?filter=latest&per_page=100",
+        oauth_token=token,
+        iterable_key="check_runs",
     )
     async for run in runs:
         found.append(_of_run(run))

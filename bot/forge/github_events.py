@@ -15,6 +15,7 @@ import gidgethub
 from gidgethub import sansio
 
 from bot.forge.events import (
+    MERGE_GROUP_CHECK,
     ChecksEvent,
     CommentEvent,
     Event,
@@ -34,7 +35,7 @@ from bot.store import NewDelivery
 
 _LONGEST_NAME = 200
 # A merge queue's branch names the last pull request of its group.
-_QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-(\d+)-[0-9a-f]+")
+_QUEUE = re.compile(r"(?:refs/heads/)?gh-readonly-queue/(.+)/pr-(\d+)-[0-9a-f]+")
 _BRANCH = "refs/heads/"
 _CHECKED = ("opened", "synchronize", "reopened", "ready_for_review")
 
@@ -175,7 +176,7 @@ def _check_run(forge: str, data: Mapping[str, Any]) -> Event:
     if not check:
         return IgnoredEvent("The check run is none of ours.")
     # `pull_requests` is empty for forks: our own id in it tells which one it is.
-    return _rerun(forge, data, check, str(run["head_sha"]))
+    return _rerun(forge, data, check, str(run["head_sha"]), run.get("check_suite"))
 
 
 def _check_suite(forge: str, data: Mapping[str, Any]) -> Event:
@@ -184,7 +185,8 @@ def _check_suite(forge: str, data: Mapping[str, Any]) -> Event:
         return _over(forge, data, str(data["check_suite"]["head_sha"]))
     if action != "rerequested":
         return IgnoredEvent(f"The action {action} of a check suite asks nothing of the bot.")
-    return _rerun(forge, data, None, str(data["check_suite"]["head_sha"]))
+    suite = data["check_suite"]
+    return _rerun(forge, data, None, str(suite["head_sha"]), suite)
 
 
 def _status(forge: str, data: Mapping[str, Any]) -> Event:
@@ -199,9 +201,16 @@ def _over(forge: str, data: Mapping[str, Any], sha: str, *names: str) -> Event:
     return ChecksEvent(forge, str(data["repository"]["full_name"]), sha, names)
 
 
-def _rerun(forge: str, data: Mapping[str, Any], check: str | None, head: str) -> RerunEvent:
+def _rerun(
+    forge: str, data: Mapping[str, Any], check: str | None, head: str, suite: Any
+) -> RerunEvent | MergeGroupEvent:
+    repository = str(data["repository"]["full_name"])
+    named = _QUEUE.match(str((suite or {}).get("head_branch") or ""))
+    if named and (check is None or check.startswith(MERGE_GROUP_CHECK)):
+        key = PullRequestKey(forge, repository, int(named[2]))
+        return MergeGroupEvent(key, head, f"{_BRANCH}{named[1]}", again=True)
     sender = str((data.get("sender") or {}).get("login") or "")
-    return RerunEvent(forge, str(data["repository"]["full_name"]), check, head, sender)
+    return RerunEvent(forge, repository, check, head, sender)
 
 
 def _merge_group(forge: str, data: Mapping[str, Any]) -> Event:
@@ -211,7 +220,7 @@ def _merge_group(forge: str, data: Mapping[str, Any]) -> Event:
     group = data["merge_group"]
     named = _QUEUE.match(str(group["head_ref"]))
     repository = str(data["repository"]["full_name"])
-    key = PullRequestKey(forge, repository, int(named[1]) if named else 0)
+    key = PullRequestKey(forge, repository, int(named[2]) if named else 0)
     return MergeGroupEvent(key, str(group["head_sha"]), str(group["base_ref"]))
 
 

@@ -210,7 +210,12 @@ class GitHubStatus:
     async def _check_runs(self, key: PullRequestKey, sha: str) -> list[Any]:
         """Our check runs on a commit, oldest first: one for each check, if nothing went wrong."""
         client, token = await self._client(key.repository)
-        path = _path(key, f"/commits/{sha}/check-runs?check_name={STATUS_NAME}&per_page=100")
+        # By itself GitHub lists only the newest of a name: a run of an earlier check of this commit
+        # (of another pull request with it, or before Re-run) would be made a second time.
+        query = f"check_name={STATUS_NAME}&filter=all&per_page=100"
+        if self._app_id is not None:
+            query += f"&app_id={self._app_id}"
+        path = _path(key, f"/commits/{sha}/check-runs?{query}")
         found = [
             run
             async for run in client.getiter(path, oauth_token=token, iterable_key="check_runs")
