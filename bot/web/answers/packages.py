@@ -9,7 +9,7 @@ from typing import Any
 from bot.objectives import Graph
 from bot.report import format_size
 from bot.report.causes import chain_words
-from bot.store.history.surface import Usage
+from bot.store.history.surface import Spread, Usage
 from bot.web.answers.answer import Answer, Archive
 from bot.web.answers.causes import version
 from bot.web.answers.leaving import requirements_json, taken_out_by
@@ -23,10 +23,14 @@ _PAGE = 25
 
 
 def packages(archive: Archive, question: Question) -> Answer:
-    """The packages of all images, those that start with `q`; `next` is the following offset."""
-    start, date, page = question.text("q"), question.date, question.page(_NAMES)
-    found = [s for s in archive.spread(date) if s.name.startswith(start)]
-    found.sort(key=lambda s: (-s.total, s.name))
+    """The packages of all images whose name or source holds every word of `q`, in any case.
+
+    The name itself comes first, then what costs most. `next` is the following offset.
+    """
+    asked, date, page = question.text("q"), question.date, question.page(_NAMES)
+    words = asked.lower().split()
+    found = [s for s in archive.spread(date) if _holds(s, words)]
+    found.sort(key=lambda s: (s.name.lower() != asked.lower(), -s.total, s.name))
     shown = [asdict(s) for s in page.of(found)]
     json: Json = {
         "date": date,
@@ -35,7 +39,12 @@ def packages(archive: Archive, question: Question) -> Answer:
         "next": page.next(len(found)),
     }
     tables = {"packages": spread_table("Packages", shown, date)}
-    return Answer("packages.html.j2", json, tables, {"q": start, "page": page})
+    return Answer("packages.html.j2", json, tables, {"q": asked, "page": page})
+
+
+def _holds(spread: Spread, words: list[str]) -> bool:
+    names = f"{spread.name} {spread.source}".lower()
+    return all(word in names for word in words)
 
 
 def package(archive: Archive, question: Question) -> Answer:
