@@ -33,7 +33,7 @@ _MEANING = {
     "with": "The right side's architecture.",
     "window": "How much history: month, year or all.",
     "package": "The name of a package to highlight.",
-    "q": "Words that the names must hold; for packages, what they start with.",
+    "q": "Words that the names must hold, in any case; of packages also their sources'.",
     "outlook": "Only objectives in this state.",
     "status": "Only images in this state: ok or unsolvable.",
     "drawn": "How many packages the graph draws at most.",
@@ -63,7 +63,7 @@ _OPERATIONS = (
         shapes.Overview,
         "Objectives by state, the biggest movers of the week, the age of the data.",
         ("date",),
-        ("attention", "movers", "causes"),
+        ("attention", "movers", "causes", "checks"),
     ),
     _Operation(
         "/api/images",
@@ -84,7 +84,14 @@ _OPERATIONS = (
         shapes.Comparison,
         "Two dates, or two architectures, of one image.",
         ("from", "to", "with"),
-        ("packages",),
+        ("packages", "sides"),
+    ),
+    _Operation(
+        f"{_IMAGE}/architectures",
+        shapes.Architectures,
+        "One image on all its architectures, package by package.",
+        ("date", "limit"),
+        ("packages", "architectures"),
     ),
     _Operation(
         "/api/objectives",

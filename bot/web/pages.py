@@ -41,6 +41,7 @@ PAGES = (
     Page("/images", answers.images),
     Page(IMAGE, answers.image),
     Page(f"{IMAGE}/compare", answers.compare),
+    Page(f"{IMAGE}/architectures", answers.architectures),
     Page("/objectives", answers.objectives),
     Page("/objectives/{id}", answers.objective),
     Page("/packages", answers.packages),

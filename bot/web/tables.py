@@ -13,17 +13,21 @@ from bot.web.measures import measure
 
 Row = Mapping[str, Any]
 Kind = Literal[
-    "text", "code", "size", "delta", "count", "change", "metric", "trend", "time", "state"
+    "text", "code", "size", "delta", "count", "change", "metric", "trend", "time", "state", "figure"
 ]
-_FIGURES = ("size", "delta", "count", "change", "metric", "trend")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FIGURES = ("size", "delta", "count", "change", "metric", "trend", "figure")
+# What spreadsheets take for the beginning of a formula, full-width forms included (OWASP: CSV
+# Injection); blanks before it do not keep them from it.
+_FORMULA = tuple("=+-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
+                 "\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column: where its value is in a row, how it is shown, where it leads.
 
-    `also` gives a second, quiet line. `metric` and `trend` are in the unit of the row's metric.
+    `also` gives a second, quiet line. `metric` and `trend` are in the unit of the row's metric;
+    `figure` is a number in words of its own.
     CSV has the value itself, under `name`. `only` is where the column is, if not in both.
     """
 
@@ -136,6 +140,10 @@ _KEY = ("workload", "environment", "repository", "arch")
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(_FORMULA):
+    if isinstance(value, str) and (
+        value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA)
+    ):
         return f"'{value}"
+    if isinstance(value, bool):
+        return str(value).lower()
     return "" if value is None else value

@@ -12,12 +12,10 @@ from jinja2 import Environment
 from bot.report import check_from_json, render_check_html
 from bot.store import CheckRecord, Store
 from bot.web.answers import Answer
-from bot.web.answers.checks import visible_check
-from bot.web.answers.overview import about_check
+from bot.web.answers.checks import about_check, checks_table, visible_check
 from bot.web.logs import with_log_urls
 from bot.web.pages import asked, here, table
 from bot.web.private import opened
-from bot.web.tables import Column, Table
 
 _PAGE = 50
 _ALL = 1_000_000
@@ -34,15 +32,6 @@ _NOT_YET: dict[str, Any] = {
     "suggestions": [],
     "builds": [],
 }
-
-
-_COLUMNS = tuple(
-    Column(name, name)
-    for name in (
-        "id", "forge", "repository", "number", "title", "author", "head_sha", "stage", "verdict",
-        "summary", "created", "predicted", "finished",
-    )
-)  # fmt: skip
 
 
 class Views:
@@ -69,7 +58,7 @@ class Views:
         )
         following = page.offset + most if len(found) > most else None
         shown = [about_check(check) for check in found[:most]]
-        given = table(Answer("", {}, {"checks": Table("Checks", _COLUMNS, shown)}), question)
+        given = table(Answer("", {}, {"checks": checks_table(shown)}), question)
         if given is not None:
             return given
         if json:

@@ -29,6 +29,7 @@ PAGES = {
     "image": f"{NGINX}?package=zlib",
     "unsolvable": STRANGE,
     "compare": f"{NGINX}/compare?with=s390x",
+    "architectures": f"{NGINX}/architectures",
     "objectives": "/objectives",
     "objective": "/objectives/nginx-stays-small",
     "packages": "/packages",

@@ -35,6 +35,9 @@ PAGES = {
     f"{NGINX}/compare?with=s390x": (
         "/api/images/{repository}/{environment}/{workload}/{arch}/compare"
     ),
+    f"{NGINX}/architectures": (
+        "/api/images/{repository}/{environment}/{workload}/{arch}/architectures"
+    ),
     "/objectives": "/api/objectives",
     "/objectives/nginx-stays-small": "/api/objectives/{id}",
     "/packages": "/api/packages",

@@ -1,6 +1,7 @@
 """What each page says, as JSON, with its tables and its template; HTML and CSV come from them."""
 
 from bot.web.answers.answer import Answer, Archive
+from bot.web.answers.architectures import architectures
 from bot.web.answers.compare import compare
 from bot.web.answers.image import image
 from bot.web.answers.images import images
@@ -12,6 +13,7 @@ from bot.web.answers.surface import surface
 __all__ = [
     "Answer",
     "Archive",
+    "architectures",
     "compare",
     "image",
     "images",

@@ -1,10 +1,23 @@
-"""Checks: what is for everybody's eyes."""
+"""Checks: what is for everybody's eyes, and what is told of each in a list."""
 
 from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
 
 from bot.store import CheckRecord, Store
 from bot.store.privacy import check_is_hidden
 from bot.web.questions import missing
+from bot.web.tables import Column, Table
+
+Json = dict[str, Any]
+_COLUMNS = tuple(
+    Column(name, name)
+    for name in (
+        "id", "forge", "repository", "number", "title", "author", "head_sha", "stage", "verdict",
+        "summary", "created", "predicted", "finished",
+    )
+)  # fmt: skip
 
 
 def visible_check(store: Store, check: str, opened: str = "") -> CheckRecord:
@@ -15,3 +28,16 @@ def visible_check(store: Store, check: str, opened: str = "") -> CheckRecord:
     if found is None:
         raise missing("There is no check of this id.")
     return found
+
+
+def about_check(check: CheckRecord) -> Json:
+    """What a check was about, without its result."""
+    about = asdict(check)
+    for name in ("result", "private", "delivery"):
+        del about[name]
+    return about
+
+
+def checks_table(rows: list[Json]) -> Table:
+    """What `about_check` tells of each; the pages show it in a form of its own."""
+    return Table("Checks", _COLUMNS, rows)

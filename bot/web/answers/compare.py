@@ -10,6 +10,7 @@ from bot.model import ImageKey
 from bot.objectives.jsonform import evaluation_json
 from bot.store.history import Member
 from bot.web.answers.answer import Answer, Archive
+from bot.web.answers.contents import by_name
 from bot.web.answers.image import evaluated, in_order
 from bot.web.links import package_url
 from bot.web.questions import Question
@@ -28,9 +29,7 @@ def compare(archive: Archive, question: Question) -> Answer:
     other = replace(key, arch=question.text("with") or key.arch)
     dates = question.moment("from"), question.moment("to")
     left, right = _side(archive, key, dates[0]), _side(archive, other, dates[1])
-    rows = _differences(
-        *(_by_name(archive, k, d) for k, d in zip((key, other), dates, strict=True))
-    )
+    rows = _differences(*(_held(archive, k, d) for k, d in zip((key, other), dates, strict=True)))
     json: Json = {
         **asdict(key),
         "left": left,
@@ -41,7 +40,8 @@ def compare(archive: Archive, question: Question) -> Answer:
     known = archive.remembered("images", archive.history.images)
     arches = in_order({i.key.arch for i in known if replace(i.key, arch=key.arch) == key})
     extra = {"key": key, "arches": arches, "dates": dates}
-    return Answer("compare.html.j2", json, {"packages": _table(rows)}, extra)
+    tables = {"packages": _table(rows), "sides": _sides_table(left, right)}
+    return Answer("compare.html.j2", json, tables, extra)
 
 
 def _side(archive: Archive, key: ImageKey, date: str | None) -> Json:
@@ -49,11 +49,8 @@ def _side(archive: Archive, key: ImageKey, date: str | None) -> Json:
     return {"arch": key.arch, "date": date, **{name: told[name] for name in _FIGURES}}
 
 
-def _by_name(archive: Archive, key: ImageKey, date: str | None) -> dict[str, list[Member]]:
-    found: dict[str, list[Member]] = {}
-    for member in archive.history.contents(key, date, links=False).members:
-        found.setdefault(member.nevra.name, []).append(member)
-    return found
+def _held(archive: Archive, key: ImageKey, date: str | None) -> dict[str, list[Member]]:
+    return by_name(archive.history.contents(key, date, links=False).members)
 
 
 def _differences(left: Mapping[str, list[Member]], right: Mapping[str, list[Member]]) -> list[Json]:
@@ -81,6 +78,20 @@ def _what(member: Member) -> tuple[str, int | None]:
 
 def _bytes(members: list[Member]) -> int:
     return sum(member.installed_size or 0 for member in members)
+
+
+def _sides_table(left: Json, right: Json) -> Table:
+    columns = (
+        Column("side", "Side"),
+        Column("arch", "Architecture"),
+        Column("evaluated", "Evaluated (UTC)", "time"),
+        Column("status", "Status", "state"),
+        Column("packages", "Packages", "count"),
+        Column("known_size", "Installed", "size"),
+        Column("layer_size", "Layer, gzip", "size"),
+    )
+    rows = [{"side": "Left", **left}, {"side": "Right", **right}]
+    return Table("Both sides", columns, rows)
 
 
 def _table(rows: list[Json]) -> Table:

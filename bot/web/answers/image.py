@@ -63,7 +63,7 @@ def image(archive: Archive, question: Question) -> Answer:
         "causes": causes_table("Every cause", cause_rows(told_steps), with_image=False).first(
             shown
         ),
-        "architectures": _architectures_table(json["architectures"], date),
+        "architectures": architectures_table(json["architectures"], date),
         "objectives": standings_table(
             "Objectives", standing_rows(standings), date, with_image=False
         ),
@@ -250,7 +250,8 @@ def _leaves_bytes(row: Row) -> int:
     return int(row["leaves"]["installed_size"])
 
 
-def _architectures_table(rows: list[Json], date: str | None) -> Table:
+def architectures_table(rows: list[Json], date: str | None) -> Table:
+    """The figures of an image on each architecture."""
     columns = (
         Column("arch", "Architecture", link=lambda row: image_url(key_of(row), date=date)),
         Column("status", "Status", "state"),

@@ -144,7 +144,9 @@ def standings_table(
         Column("value", "Value", "metric"),
         Column("limit", "Limit", "metric"),
         Column("target", "Target", "metric", also=_due),
+        Column("target_by", "Target's date", only="csv"),
         Column("trend_per_week", "Trend per week", "trend"),
+        Column("crosses", "Passes its limit on", only="csv"),
     )
     return Table(caption, columns, rows)
 

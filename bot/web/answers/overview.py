@@ -9,12 +9,12 @@ from typing import Any
 
 from bot.model import ImageKey
 from bot.objectives.jsonform import standing_json, step_json
-from bot.store import CheckRecord
 from bot.store.history import MergedChange, Run, Step
 from bot.store.history.across import Mover
 from bot.store.history.images import moment
 from bot.web.answers.answer import Answer, Archive
 from bot.web.answers.causes import cause_rows, cause_url, causes_table, in_words, who
+from bot.web.answers.checks import about_check, checks_table
 from bot.web.answers.moved import largest_steps
 from bot.web.answers.objectives import outlooks, standing_rows, standings_table
 from bot.web.links import image_url, key_of
@@ -68,6 +68,7 @@ def overview(archive: Archive, question: Question) -> Answer:
         ),
         "movers": _movers_table(movers, date),
         "causes": causes_table("What moved them most", causes, with_image=True),
+        "checks": checks_table(json["checks"]),
     }
     old = date is None and (json["age_seconds"] or 0) > _OLD
     return Answer("overview.html.j2", json, tables, {"old": old})
@@ -83,14 +84,6 @@ def age(run: Run | None) -> int | None:
     if run is None:
         return None
     return max(0, round((datetime.now(UTC) - datetime.fromisoformat(run.started)).total_seconds()))
-
-
-def about_check(check: CheckRecord) -> Json:
-    """What a check was about, without its result."""
-    about = asdict(check)
-    for name in ("result", "private", "delivery"):
-        del about[name]
-    return about
 
 
 def _movers(archive: Archive, date: str | None, most: int) -> list[Json]:

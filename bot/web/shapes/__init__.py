@@ -5,6 +5,7 @@ Sizes are bytes, times RFC 3339 in UTC; null is not known. The tests hold every 
 
 from bot.web.shapes.checks import Check
 from bot.web.shapes.pages import (
+    Architectures,
     Checks,
     Comparison,
     Image,
@@ -19,6 +20,7 @@ from bot.web.shapes.pages import (
 from bot.web.shapes.parts import Problem, Shape
 
 __all__ = [
+    "Architectures",
     "Check",
     "Checks",
     "Comparison",

@@ -185,6 +185,31 @@ class Comparison(Key):
     known_delta: int
 
 
+class PackageThere(Shape):
+    """A package on one architecture."""
+
+    version: str
+    installed_size: int | None
+
+
+class PackageEverywhere(Shape):
+    """A package on each architecture, null where it is not there; `spread` are the bytes between
+    the smallest and the largest, where it is not counted as 0."""
+
+    name: str
+    differs: bool
+    spread: int
+    on: dict[str, PackageThere | None]
+
+
+class Architectures(Key):
+    """`/api/images/{repository}/{environment}/{workload}/{arch}/architectures`."""
+
+    date: str | None
+    architectures: list[OtherArchitecture]
+    packages: list[PackageEverywhere]
+
+
 class ObjectiveImages(Shape):
     """An objective in its images."""
 

@@ -1,0 +1,106 @@
+"""Every table is there as CSV: the page's rows, whole, safe to open in a spreadsheet."""
+
+import csv
+import io
+import re
+from html import unescape
+
+import pytest
+from aiohttp.test_utils import TestClient
+
+from bot.web.tables import Column, Table, to_csv
+from tests.web.sites import NGINX, PAGES, prepare, serving
+
+HOLDS_REPORT = ("check", "running-check", "error")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return prepare(tmp_path_factory.mktemp("site"), days=12)
+
+
+@pytest.fixture
+async def site(folder):
+    async with serving(folder) as server, TestClient(server) as client:
+        yield client
+
+
+def given(value) -> str:
+    """What a cell reads after a spreadsheet's parser."""
+    text = to_csv(Table("t", (Column("x", "X"),), [{"x": value}]))
+    assert text.startswith("x\r\n")
+    (row,) = list(csv.reader(io.StringIO(text, newline="")))[1:]
+    return row[0]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", " =1", "\N{FULLWIDTH EQUALS SIGN}1"],
+)
+def test_what_would_be_a_formula_is_a_text(value) -> None:
+    assert given(value) == f"'{value}"
+
+
+@pytest.mark.parametrize("value", ['a "b", c', "two\nlines", "a=b", ""])
+def test_texts_are_quoted_and_else_as_they_are(value) -> None:
+    assert given(value) == value
+
+
+def test_numbers_stay_numbers_and_what_is_not_known_is_empty() -> None:
+    assert [given(value) for value in (-5, 1.5, True, None)] == ["-5", "1.5", "true", ""]
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name not in HOLDS_REPORT])
+async def test_every_table_of_a_page_has_its_csv_with_all_its_rows(site, name) -> None:
+    page = await (await site.get(PAGES[name])).text()
+    main = page[page.index("<main") : page.index("</main>")]
+    tables = re.split(r"<table>", main)[1:]
+    links = [unescape(link) for link in re.findall(r'href="([^"]*format=csv[^"]*)"', main)]
+    assert len(links) == len(tables) > 0
+    for table, link in zip(tables, links, strict=True):
+        body = table[table.index("<tbody>") : table.index("</tbody>")]
+        shown = body.count("<tr>")
+        answer = await site.get(link)
+        assert (answer.status, answer.content_type) == (200, "text/csv")
+        rows = list(csv.DictReader(io.StringIO(await answer.text())))
+        cut = re.search(r"The first (\d+) of ([\d,]+)\.", table)
+        there = int(cut[2].replace(",", "")) if cut else shown
+        more = re.search(r'rel="next"', main) is not None
+        assert len(rows) == there or (more and len(rows) > shown), link
+
+
+async def test_all_architectures_are_compared_by_package(site) -> None:
+    told = await (await site.get(f"/api{NGINX}/architectures")).json()
+    arches = ["x86_64", "aarch64", "ppc64le", "s390x"]
+    assert [side["arch"] for side in told["architectures"]] == arches
+    assert all(list(row["on"]) == arches for row in told["packages"])
+    spreads = [row["spread"] for row in told["packages"]]
+    assert spreads == sorted(spreads, reverse=True) and spreads[0] > 0
+    glibc = next(row for row in told["packages"] if row["name"] == "glibc")
+    assert glibc["differs"]
+    sizes = [there["installed_size"] for there in glibc["on"].values()]
+    assert glibc["spread"] == max(sizes) - min(sizes)
+    text = await (await site.get(f"{NGINX}/architectures?format=csv")).text()
+    row = next(r for r in csv.DictReader(io.StringIO(text)) if r["name"] == "glibc")
+    assert [int(row[f"{arch}_installed_size"]) for arch in arches] == sizes
+
+
+async def test_a_package_that_one_architecture_lacks_is_said_to_be_not_there(site) -> None:
+    odd = PAGES["unsolvable"]
+    told = await (await site.get(f"/api{odd}/architectures")).json()
+    assert {row["on"]["s390x"] for row in told["packages"]} == {None}
+    page = await (await site.get(f"{odd}/architectures")).text()
+    assert "not there" in page
+
+
+@pytest.mark.parametrize("asked", ["ssl", "SSL", "libs openssl", "OpenSSL-Libs"])
+async def test_packages_are_found_by_any_part_of_their_name_in_any_case(site, asked) -> None:
+    told = await (await site.get("/api/packages", params={"q": asked})).json()
+    assert "openssl-libs" in {package["name"] for package in told["packages"]}
+
+
+async def test_the_package_of_that_very_name_comes_first(site) -> None:
+    told = await (await site.get("/api/packages?q=curl")).json()
+    assert told["packages"][0]["name"] == "curl"
+    assert "libcurl" in {package["name"] for package in told["packages"]}
+    assert (await (await site.get("/api/packages?q=nothing")).json())["packages"] == []
