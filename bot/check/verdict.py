@@ -43,8 +43,11 @@ def only_limits(
 
 
 def accept(result: CheckResult, acceptance: Acceptance) -> CheckResult:
-    """The result with its limits accepted; as it is where there is nothing of this to accept."""
-    if not result.only_limits or result.accepted is not None:
+    """The result with its limits accepted; as it is where there is nothing of this to accept.
+
+    Who accepts it again has the last word: theirs is the reason that is shown.
+    """
+    if not result.only_limits or result.accepted == acceptance:
         return result
     without = [replace(image, objectives=()) for image in result.images]
     return replace(result, accepted=acceptance, verdict=verdict(without, (), result.interrupted))

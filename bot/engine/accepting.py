@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Any
 
 from bot.check import accept
@@ -43,7 +44,9 @@ async def accepted_changes(
     if after is before:
         return {}
     values = told(after)
-    await engine.publish(job_of(record), values, f"accept-{decision.comment}")
+    # One comment may say several, edited: the last of them counts.
+    said = hashlib.sha256(decision.reason.encode()).hexdigest()[:8]
+    await engine.publish(job_of(record), values, f"accept-{decision.comment}-{said}")
     return {
         "verdict": values["verdict"],
         "summary": values["title"],

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.chat import (
+    WORD,
     Asked,
     NotUnderstood,
     Said,
@@ -219,11 +220,20 @@ class Conversation:
         records = await self._seen(heard)
         if not records:
             return _NEWER
+        earlier = await self._runs.decision("allow", heard.pull)
+        again = earlier is not None and earlier.comment != heard.event.comment
         await self._decide("allow", heard)
         newest = await asyncio.to_thread(self._store.check, records[-1].id)
-        built = newest is not None and newest.result is not None and newest.result.get("builds")
-        if newest is not None and newest.delivery != heard.origin and not built:
-            await self._runs.start(heard.pull, heard.origin, heard.delivery.received)
+        if newest is None or newest.delivery == heard.origin:
+            return ""  # a crash, and the comment is heard again
+        result = newest.result or {}
+        if result.get("builds"):
+            return f"This commit was built already: {WORD} check runs everything again."
+        # A run that ends with its prediction has said so when it kept that.
+        builds = newest.stage == "predicted" and result.get("stage") == "predicted"
+        if newest.open and (again or builds):
+            return "This commit is being built already."
+        await self._runs.start(heard.pull, heard.origin, heard.delivery.received)
         return ""
 
     async def _accept(self, heard: _Heard) -> str:

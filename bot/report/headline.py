@@ -80,7 +80,7 @@ def _lead_sentence(lead: Effect, told: Sequence[Effect], result: CheckResult) ->
 
 def _nothing_sentence(result: CheckResult) -> Phrase:
     at_fault = result.verdict == "failure"
-    if at_fault and newly_broken(result):
+    if (at_fault or result.accepted is not None) and newly_broken(result):
         return plain("No image changes by much, but an objective is harmed.")
     if result.problems and result.verdict != "success":
         start = "This change cannot be evaluated: " if at_fault else "Not evaluated: "

@@ -12,9 +12,11 @@ from bot.report.phrase import prose
 def comment_needed(result: CheckResult) -> bool:
     """Whether a pull request gets a comment: an image changes, or the change is at fault.
 
-    Neutral results without a changed image are told by the status alone.
+    So it is where somebody accepted the fault: that is on record. Neutral results without a changed
+    image are told by the status alone.
     """
-    return result.verdict == "failure" or any(image.changed for image in result.images)
+    at_fault = result.verdict == "failure" or result.accepted is not None
+    return at_fault or any(image.changed for image in result.images)
 
 
 def status_line(result: CheckResult) -> tuple[str, str]:

@@ -45,7 +45,9 @@ def test_going_over_a_limit_may_be_accepted_and_is_then_a_success() -> None:
     assert (over.verdict, over.only_limits) == ("failure", True)
     accepted = accept(over, BY)
     assert (accepted.verdict, accepted.accepted) == ("success", BY)
-    assert accept(accepted, replace(BY, user="other")).accepted == BY
+    assert accept(accepted, BY) is accepted
+    other = replace(BY, user="other", reason="better")
+    assert accept(accepted, other).accepted == other  # the last word counts
 
 
 def test_an_image_that_cannot_be_installed_any_more_cannot_be_accepted() -> None:

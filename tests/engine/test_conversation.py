@@ -212,6 +212,72 @@ async def test_accept_while_the_check_runs_counts_when_it_ends(bot) -> None:
     assert bot.store.check(bot.checks()[0].id).verdict == "success"
 
 
+def shown(bot) -> str:
+    return next(b for _, b in reversed(bot.forge.comments) if "minimize:comment" in b)
+
+
+@pytest.mark.parametrize("comment", ["42", "41"])
+async def test_who_accepts_again_has_the_last_word(bot, comment: str) -> None:
+    bot.checker.over = True
+    head = await checked(bot)
+    await bot.comment("/minimize accept first", updated=LATER)
+    await bot.until(lambda: "first" in shown(bot))
+    bot.forge.roles["olga"] = "admin"
+    user = "olga" if comment == "42" else "maria"
+    await bot.comment("/minimize accept better", user, comment=comment, updated=LATER)
+    await bot.until(lambda: "better" in shown(bot))
+    assert f"by {user} on" in shown(bot)
+    assert "first" not in shown(bot)
+    assert bot.store.check(bot.checks()[0].id).result["accepted"]["reason"] == "better"
+    assert bot.forge.states(head)[-1] == "success"
+
+
+async def test_a_growth_too_small_to_change_an_image_stays_on_record_when_accepted(bot) -> None:
+    bot.checker.over, bot.checker.changed = True, False
+    await checked(bot)
+    assert "No image changes by much, but an objective is harmed." in shown(bot)
+    await bot.comment("/minimize accept worth it", updated=LATER)
+    await bot.until(lambda: "worth it" in shown(bot))
+    assert "No image changes by much, but an objective is harmed." in shown(bot)
+    assert "No image changes any more" not in shown(bot)
+
+
+async def test_allow_said_again_is_answered_and_stops_no_build(bot) -> None:
+    bot.forge.roles["ann"] = "read"
+    head = await checked(bot)
+    built = threading.Event()
+    finish = bot.checker.finish
+    bot.checker.finish = lambda job, git: (built.wait(20), finish(job, git))[1]
+    await bot.comment("/minimize allow", updated=LATER)
+    await bot.comment("/minimize allow", comment="42", updated=LATER)
+    assert "This commit is being built already." in await answered(bot)
+    await bot.until(lambda: bot.checks()[-1].stage == "predicted")
+    await bot.comment("/minimize allow", comment="43", updated=LATER)
+    assert "This commit is being built already." in await answered(bot, 2)
+    built.set()
+    await bot.settled()
+    assert [check.stage for check in bot.checks()] == ["final", "final"]
+    assert bot.checker.calls.count(("finish", head)) == 1
+    await bot.comment("/minimize allow", comment="44", updated=LATER)
+    assert "This commit was built already" in await answered(bot, 3)
+    assert len(bot.checks()) == 2
+
+
+async def test_allow_does_not_stop_the_build_of_a_trusted_author(bot) -> None:
+    built = threading.Event()
+    finish = bot.checker.finish
+    bot.checker.finish = lambda job, git: (built.wait(20), finish(job, git))[1]
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.until(lambda: bot.checks()[-1].stage == "predicted")
+    await bot.comment("/minimize allow", updated=LATER)
+    assert "This commit is being built already." in await answered(bot)
+    built.set()
+    await bot.settled()
+    assert [check.stage for check in bot.checks()] == ["final"]
+    assert bot.checker.calls.count(("finish", head)) == 1
+
+
 async def test_there_is_nothing_to_accept_where_no_limit_is_passed(bot) -> None:
     head = await checked(bot)
     await bot.comment("/minimize accept why not", updated=LATER)
