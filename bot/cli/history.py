@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from bot.store.history import History
 
 if TYPE_CHECKING:
     from bot.objectives.issuing import Issued
+    from bot.objectives.tracking import Tracked
     from bot.settings import Settings
 
 
@@ -79,27 +80,35 @@ def track(layers: bool, headers: bool, settings: Path | None, form: str, places:
         places = replace(places, config=served.config, data=served.data, cache=served.cache)
     configuration = places.configuration()
     with _history(places) as history:
-        with _progress() as progress:
+        failed: list[str] = []
+
+        def tell(tracked: Tracked) -> None:
+            """Before the run is over: what was not told is the next run's to tell."""
+            bar.close()
+            value = track_to_json(tracked)
+            if form == "json":
+                print_json(value)
+            else:
+                from bot.report import print_track
+
+                print_track(value, console())
+            issued = _issues(history, served, tracked.run)
+            for sentence in (*tracked.notes, *issued.unplaced, *issued.written):
+                click.echo(f"note: {sentence}", err=True)
+            failed.extend((*tracked.failed, *issued.failed))
+            for sentence in failed:
+                click.echo(f"error: {sentence}", err=True)
+
+        with ExitStack() as bar:
             tracked = track_images(
                 configuration,
                 history,
                 Cache(places.cache),
                 measures=Measures(layers=layers, headers=headers),
-                progress=progress,
+                progress=bar.enter_context(_progress()),
+                tell=tell,
             )
-        issued = _issues(history, served, tracked.run)
-    value = track_to_json(tracked)
-    if form == "json":
-        print_json(value)
-    else:
-        from bot.report import print_track
-
-        print_track(value, console())
-    for sentence in (*tracked.notes, *issued.unplaced, *issued.written):
-        click.echo(f"note: {sentence}", err=True)
-    for sentence in (*tracked.failed, *issued.failed):
-        click.echo(f"error: {sentence}", err=True)
-    if tracked.failed or issued.failed:
+    if failed:
         return 1
     return 3 if any(i.after.facts.status != "ok" for i in tracked.images) else 0
 

@@ -160,9 +160,16 @@ def _broken(history: History, now: ObjectiveState) -> Broken:
     past = history.objective_history(now.objective, now.key, now.metric)
     before, stretch = split_stretch(past)
     since = stretch[0].since or ""
-    steps = history.steps(now.key, since, limit=_STEPS)
+    steps = history.steps(now.key, told_since(history, since), limit=_STEPS)
     value = before.value if before is not None else None
     return Broken(now, since, value, why_broken(before, stretch[0]), _worse(stretch), steps)
+
+
+def told_since(history: History, started: str) -> str:
+    """When the first run began whose moves the run that began then tells."""
+    run = history.run_at(started)
+    first = history.told_with(run.id) if run is not None else 0
+    return history.run_started(first) or started
 
 
 def split_stretch(

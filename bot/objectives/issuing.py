@@ -49,9 +49,14 @@ class _Wish:
 def unplaced_drift(history: History, settings: IssueSettings, run: int) -> tuple[str, ...]:
     """A sentence for each objective that drift broke, or made worse, in this run and that has no
     place for an issue."""
-    started = history.run_started(run)
-    new = {s.objective for s in history.objective_states() if s.met is False and s.since == started}
-    turned = any(one.since == started for one in lost_images(history))
+    # What a run that was cut short kept, it told nobody.
+    started = history.run_started(history.told_with(run)) or ""
+    new = {
+        s.objective
+        for s in history.objective_states()
+        if s.met is False and (s.since or "") >= started
+    }
+    turned = any(one.since >= started for one in lost_images(history))
 
     def unplaced(heading: Mapping[str, str]) -> bool:
         return (turned or heading["id"] in new) and _place(heading, settings) is None
@@ -59,8 +64,8 @@ def unplaced_drift(history: History, settings: IssueSettings, run: int) -> tuple
     return tuple(
         _sentence(one)
         for one in drift_standings(history, unplaced)
-        if any(b.drifted and b.state.since == started for b in one.broken)
-        or any(lost.drifted and lost.since == started for lost in one.lost)
+        if any(b.drifted and (b.state.since or "") >= started for b in one.broken)
+        or any(lost.drifted and lost.since >= started for lost in one.lost)
     )
 
 

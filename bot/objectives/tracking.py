@@ -64,10 +64,13 @@ def track(
     processes: int | None = None,
     offline: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    tell: Callable[[Tracked], None] | None = None,
 ) -> Tracked:
     """Evaluates every image and objective now and keeps the result.
 
-    Raises SurroundingsError if another process tracks at this moment.
+    `tell` says what it came to; the run is over after that. A run that is cut short before its end
+    has lost nothing: what it kept is told by the next, as if both were one. Raises
+    SurroundingsError if another process tracks at this moment.
     """
     keys = image_keys(configuration)
     with _alone(history):
@@ -87,7 +90,11 @@ def track(
                 offline=offline,
             ):
                 tracker.take(found)
-        return tracker.finish(configuration, keys, own)
+        tracked = tracker.settle(configuration, keys, own)
+        if tell is not None:
+            tell(tracked)
+        tracker.finish()
+        return tracked
 
 
 class _Tracker:
@@ -98,12 +105,18 @@ class _Tracker:
         self._progress = progress
         self._total = len(keys)
         self._done = self._solved = 0
-        self._before = history.latest_evaluations()
+        self._run = history.recorder.begin_run()
+        first = history.told_with(self._run)
+        self._before = history.latest_evaluations(first - 1)
         # An image that comes back is compared with what it was when it went.
         for image in history.images(gone=True):
             last = history.evaluation(image.key) if image.gone else None
             if last is not None:
-                self._before[image.key] = last
+                self._before.setdefault(image.key, last)
+        self._kept: dict[ImageKey, tuple[Cause, ...]] = {}
+        for run in range(first, self._run):
+            for step in history.steps_of_run(run):
+                self._kept[step.key] = (*self._kept.get(step.key, ()), *step.causes)
         since = datetime.now(UTC) - timedelta(days=REMEMBERED_DAYS)
         changes = history.waiting_changes(since.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
         self.changes = {change.id: change for change in changes}
@@ -111,7 +124,6 @@ class _Tracker:
         self._names: dict[ImageKey, frozenset[str]] = {}
         self._failed: dict[str, None] = {}
         self._notes: dict[str, None] = {}
-        self._run = history.recorder.begin_run()
 
     def take(self, found: Sequence[Stepped | Unchanged | Failed | Noted]) -> None:
         """Keeps some outcomes, in one transaction."""
@@ -137,38 +149,38 @@ class _Tracker:
             self._names[now.key] = frozenset(member.nevra.name for member in now.members)
             landed += [(change, now.key) for change in one.landed]
             kept.append(Moved(now, one.causes))
-        self._history.recorder.record(self._run, kept)
-        if landed:
-            self._history.recorder.record_landed(self._run, landed)
+        self._history.recorder.record(self._run, kept, landed)
         self._progress(self._done, self._total)
 
-    def finish(
+    def settle(
         self, configuration: Configuration, keys: Sequence[ImageKey], own: OwnObjectives
     ) -> Tracked:
-        """Keeps the objectives, ends the run, and says what it came to."""
+        """Keeps the objectives, and says what the run came to."""
         recorder = self._history.recorder
-        recorder.mark_gone(self._run, keys)
         after = self._history.latest_evaluations()
+        for key in keys:
+            # One that is back is marked as gone until this is kept.
+            last = self._history.evaluation(key) if key not in after else None
+            if last is not None:
+                after[key] = last
         described = {key: after[key].facts for key in keys if key in after}
         found = states(
             configuration.objectives.values(), described, self._names_of, datetime.now(UTC).date()
         )
         told = headings(configuration.objectives.values(), own_headings(own))
         before = {row["id"]: row for row in self._history.objective_headings(private=True)}
-        recorder.record_objectives(self._run, told, found, renamed(before, told))
-        recorder.finish_run(
-            self._run,
-            images=self._total,
-            solved=self._solved,
-            moved=sum(1 for causes in self._causes.values() if causes),
-            failed=tuple(self._failed),
-        )
+        recorder.settle_run(self._run, keys, told, found, renamed(before, told))
         return Tracked(
             self._run,
             tuple(
-                TrackedImage(key, self._before.get(key), after[key], self._causes.get(key, ()))
+                TrackedImage(
+                    key,
+                    self._before.get(key),
+                    after[key],
+                    (*self._kept.get(key, ()), *self._causes.get(key, ())),
+                )
                 for key in keys
-                if key in after and after[key].run == self._run
+                if key in after and (after[key].run == self._run or key in self._kept)
             ),
             judged(self._history, found),
             {o.id: o.name for o in configuration.objectives.values()},
@@ -176,6 +188,16 @@ class _Tracker:
             tuple(self._failed),
             self.changes,
             (*self._notes, *own.problems),
+        )
+
+    def finish(self) -> None:
+        """Ends the run: all that it kept has been told."""
+        self._history.recorder.finish_run(
+            self._run,
+            images=self._total,
+            solved=self._solved,
+            moved=sum(1 for causes in self._causes.values() if causes),
+            failed=tuple(self._failed),
         )
 
     def _names_of(self, key: ImageKey) -> frozenset[str]:

@@ -71,6 +71,16 @@ class AcrossImages(Surface):
         rows = self.rows(f"{_STEPS} where steps.run = ?", [run])
         return tuple(sorted(self.steps_of(rows), key=lambda step: step.key))
 
+    def told_with(self, run: int) -> int:
+        """The first run whose moves a run tells: itself, or the first of those right before it
+        that were cut short and told nobody."""
+        rows = self.rows(
+            "select min(id) as id from runs where id > coalesce("
+            "(select max(id) from runs where id < ? and finished is not null), 0)",
+            [run],
+        )
+        return int(rows[0]["id"])
+
     def package_names(self, starts_with: str = "", limit: int = 1000) -> tuple[str, ...]:
         """The names of packages that some image holds now, sorted."""
         rows = self.rows(

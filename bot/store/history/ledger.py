@@ -124,18 +124,21 @@ class LedgerRecorder:
     def record_landed(self, run: int, landed: Collection[tuple[int, ImageKey]]) -> None:
         """Says in which images merged changes arrived with this run."""
         with self._store.writing() as db:
-            for change, key in landed:
-                db.execute(
-                    "update merged_changes set landed_run = coalesce(landed_run, ?) where id = ?",
-                    [run, change],
-                )
-                db.execute(
-                    "insert into merged_effects (change, image, evidence, names, landed_run)"
-                    " values (?, ?, 'landed', '{}', ?)"
-                    " on conflict (change, image) do update set"
-                    " landed_run = coalesce(landed_run, excluded.landed_run)",
-                    [change, self._image(db, key), run],
-                )
+            self._landed(db, run, landed)
+
+    def _landed(self, db: Database, run: int, landed: Collection[tuple[int, ImageKey]]) -> None:
+        for change, key in landed:
+            db.execute(
+                "update merged_changes set landed_run = coalesce(landed_run, ?) where id = ?",
+                [run, change],
+            )
+            db.execute(
+                "insert into merged_effects (change, image, evidence, names, landed_run)"
+                " values (?, ?, 'landed', '{}', ?)"
+                " on conflict (change, image) do update set"
+                " landed_run = coalesce(landed_run, excluded.landed_run)",
+                [change, self._image(db, key), run],
+            )
 
     def record_objectives(
         self,
@@ -148,39 +151,42 @@ class LedgerRecorder:
 
         `renamed` has the former ids of objectives by their new ones: their past goes with them.
         """
-        wanted = {(s.objective, self._image_of(s), s.metric): s for s in states}
         with self._store.writing() as db:
-            for new, old in (renamed or {}).items():
-                _rename(db, old, new)
-            self._headings(db, run, headings)
-            there = {
-                (row["objective"], row["image"], row["metric"]): row
-                for row in db.query("select * from objective_values where until_run is null")
-            }
-            for place, row in there.items():
-                state = wanted.get(place)
-                if state is not None and _values(state) == tuple(row[c] for c in _COLUMNS):
-                    del wanted[place]
-                    continue
-                db.execute(
-                    "update objective_values set until_run = ? where objective = ? and image = ?"
-                    " and metric = ? and from_run = ?",
-                    [run, *place, row["from_run"]],
-                )
-            for place, state in wanted.items():
-                db.execute(
-                    "insert or replace into objective_values (objective, image, metric, from_run,"
-                    ' value, "limit", target, target_by, met, reason)'
-                    " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    [*place, run, *_values(state)],
-                )
+            self._objectives(db, run, headings, states, renamed or {})
 
-    def _image_of(self, state: ObjectiveState) -> int:
-        known = self._images.get(state.key)
-        if known is not None:
-            return known
-        with self._store.writing() as db:
-            return self._image(db, state.key)
+    def _objectives(
+        self,
+        db: Database,
+        run: int,
+        headings: Mapping[str, Heading],
+        states: Iterable[ObjectiveState],
+        renamed: Mapping[str, str],
+    ) -> None:
+        for new, old in renamed.items():
+            _rename(db, old, new)
+        self._headings(db, run, headings)
+        wanted = {(s.objective, self._image(db, s.key), s.metric): s for s in states}
+        there = {
+            (row["objective"], row["image"], row["metric"]): row
+            for row in db.query("select * from objective_values where until_run is null")
+        }
+        for place, row in there.items():
+            state = wanted.get(place)
+            if state is not None and _values(state) == tuple(row[c] for c in _COLUMNS):
+                del wanted[place]
+                continue
+            db.execute(
+                "update objective_values set until_run = ? where objective = ? and image = ?"
+                " and metric = ? and from_run = ?",
+                [run, *place, row["from_run"]],
+            )
+        for place, state in wanted.items():
+            db.execute(
+                "insert or replace into objective_values (objective, image, metric, from_run,"
+                ' value, "limit", target, target_by, met, reason)'
+                " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [*place, run, *_values(state)],
+            )
 
     def _headings(self, db: Database, run: int, headings: Mapping[str, Heading]) -> None:
         for id_, heading in headings.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,8 @@ from sqlite_utils import Database
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
-from bot.store.history.ledger import LedgerRecorder
-from bot.store.history.values import Cause, Evaluated, Member
+from bot.store.history.ledger import Heading, LedgerRecorder
+from bot.store.history.values import Cause, Evaluated, Member, ObjectiveState
 from bot.store.store import now
 
 
@@ -53,8 +53,14 @@ class Recorder(LedgerRecorder):
                 [now(), images, solved, moved, json.dumps(list(failed)), run],
             )
 
-    def record(self, run: int, found: Iterable[Same | Moved]) -> None:
-        """Keeps the evaluation of some images; all of it or nothing."""
+    def record(
+        self,
+        run: int,
+        found: Iterable[Same | Moved],
+        landed: Collection[tuple[int, ImageKey]] = (),
+    ) -> None:
+        """Keeps the evaluation of some images, and which merged changes arrived in which with it;
+        all of it or nothing."""
         try:
             with self._store.writing() as db:
                 for one in found:
@@ -62,20 +68,36 @@ class Recorder(LedgerRecorder):
                         self._same(db, run, one)
                     else:
                         self._moved(db, run, one)
+                self._landed(db, run, landed)
         except BaseException:
             self._forget()
             raise
 
-    def mark_gone(self, run: int, described: Collection[ImageKey]) -> None:
-        """Says which images no document describes any more; those that came back are not gone."""
-        wanted = set(described)
-        with self._store.writing() as db:
-            rows = list(db.query("select * from images"))
-            for row in rows:
-                key = ImageKey(row["workload"], row["environment"], row["repository"], row["arch"])
-                gone = None if key in wanted else (row["gone_run"] or run)
-                if gone != row["gone_run"]:
-                    db.execute("update images set gone_run = ? where id = ?", [gone, row["id"]])
+    def settle_run(
+        self,
+        run: int,
+        described: Collection[ImageKey],
+        headings: Mapping[str, Heading],
+        states: Iterable[ObjectiveState],
+        renamed: Mapping[str, str] | None = None,
+    ) -> None:
+        """Says which images no document describes any more (those that came back are not gone),
+        and how every objective stands; all of it or nothing. Arguments as `record_objectives` has
+        them."""
+        try:
+            with self._store.writing() as db:
+                self._mark_gone(db, run, set(described))
+                self._objectives(db, run, headings, states, renamed or {})
+        except BaseException:
+            self._forget()
+            raise
+
+    def _mark_gone(self, db: Database, run: int, described: Collection[ImageKey]) -> None:
+        for row in list(db.query("select * from images")):
+            key = ImageKey(row["workload"], row["environment"], row["repository"], row["arch"])
+            gone = None if key in described else (row["gone_run"] or run)
+            if gone != row["gone_run"]:
+                db.execute("update images set gone_run = ? where id = ?", [gone, row["id"]])
 
     # -- one image ------------------------------------------------------------------------------
 

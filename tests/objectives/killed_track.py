@@ -1,0 +1,45 @@
+"""A run of `minimize track` that is killed by kill -9 at one of its writes.
+
+    python -m tests.objectives.killed_track ROOT WRITE before|after
+
+ROOT is a World's folder. Each image is kept by a transaction of its own here.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bot.distro import Cache, load_configuration
+from bot.objectives import evaluation
+from bot.objectives.tracking import track
+from bot.store import Store
+from bot.store.history import open_history
+
+
+def main(root: Path, write: int, when: str) -> None:
+    writing, count = Store.writing, 0
+
+    @contextmanager
+    def killing(store: Store) -> Iterator[Any]:
+        nonlocal count
+        with writing(store) as db:
+            yield db
+            if count == write and when == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+        if count == write:
+            os.kill(os.getpid(), signal.SIGKILL)
+        count += 1
+
+    evaluation._CHUNK = 1
+    history = open_history(root / "data")
+    Store.writing = killing  # type: ignore[method-assign]
+    cache = Cache(root / "cache")
+    track(load_configuration(root / "config"), history, cache, processes=1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
