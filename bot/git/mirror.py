@@ -10,7 +10,9 @@ from __future__ import annotations
 import base64
 import fcntl
 import hashlib
+import os
 import re
+import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +28,8 @@ _REF = re.compile(r"^refs/[A-Za-z0-9._/-]+$")
 _DEPTHS = (50, 400, 4000)
 _FETCH = ("--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--quiet")
 _FILTER = "--filter=blob:none"
+_OWN_LOCK = "minimize.lock"
+_HALF_PACK_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +165,29 @@ class GitMirror(GitRepository):
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """One fetch at a time for each repository, over threads and processes."""
-        with (self.path / "minimize.lock").open("a") as file:
+        with (self.path / _OWN_LOCK).open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            _clear_leftovers(self.path)
             yield
+
+
+def _clear_leftovers(repository: Path) -> None:
+    """Takes away what a git that was killed left: its lock files would refuse every later fetch.
+
+    Nobody else works here while our own lock is held. Half packs may be large, so they go too;
+    those of the last hour may be of a reader that gets an object it lacks.
+    """
+    for below, _, files in os.walk(repository / "refs"):
+        for name in files:
+            if name.endswith(".lock"):
+                Path(below, name).unlink(missing_ok=True)
+    for folder in (repository, repository / "objects/info", repository / "objects/pack"):
+        for file in folder.glob("*.lock"):
+            if file.name != _OWN_LOCK:
+                file.unlink(missing_ok=True)
+    for file in (repository / "objects/pack").glob("tmp_*"):
+        if time.time() - file.stat().st_mtime > _HALF_PACK_SECONDS:
+            file.unlink(missing_ok=True)
 
 
 def open_mirror(
@@ -182,7 +206,8 @@ def open_mirror(
         config[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = (
             f"Authorization: Basic {pair}"
         )
-    protocols = "file" if parts.scheme == "file" else "https:http"
+    # A redirect from https to http would carry the credential in the clear.
+    protocols = "https:http" if parts.scheme == "http" else parts.scheme
     environment = git_environment(config, isolated=True, protocols=protocols)
     name = hashlib.sha256(url.encode()).hexdigest()[:24]
     path = cache / f"{name}.git"

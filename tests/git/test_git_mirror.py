@@ -138,3 +138,33 @@ def test_the_credential_is_in_no_argument_and_no_file(tmp_path: Path) -> None:
             assert b"git.example" not in file.read_bytes()
     keys = [v for k, v in mirror.environment.items() if k.startswith("GIT_CONFIG_KEY")]
     assert "http.https://git.example/.extraHeader" in keys
+
+
+def test_what_a_killed_git_left_hinders_no_later_fetch(upstream: Path, tmp_path: Path) -> None:
+    base, head = git(upstream, "rev-parse", "main", "topic").split()
+    mirror = open_mirror(tmp_path / "cache", f"file://{upstream}")
+    mirror.fetch(base, base)
+    grow(upstream, "topic", 60)
+    later = git(upstream, "rev-parse", "topic")
+    locked = ("shallow", "packed-refs", "HEAD", "config", f"refs/minimize/{later}")
+    left = [mirror.path / f"{name}.lock" for name in locked]
+    left += [mirror.path / "objects/pack/tmp_pack_old", mirror.path / "objects/pack/tmp_pack_new"]
+    for file in left:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"x")
+    os.utime(left[-2], (0, 0))
+    assert mirror.fetch(later, head) == head
+    # A pack of now may be one that a reader is about to get.
+    assert [file.name for file in left if file.exists()] == ["tmp_pack_new"]
+
+
+@pytest.mark.parametrize(
+    ("url", "followed"),
+    [
+        ("https://git.example/o/r.git", "https"),
+        ("http://git.example/o/r.git", "https:http"),
+        ("file:///srv/r.git", "file"),
+    ],
+)
+def test_no_redirect_leads_from_https_to_http(tmp_path: Path, url: str, followed: str) -> None:
+    assert open_mirror(tmp_path, url).environment["GIT_ALLOW_PROTOCOL"] == followed
