@@ -17,15 +17,15 @@ class ChangedSpec:
     """One spec file on both sides; a path is null where that side has none.
 
     `itself` is true when the spec file differs; else only files beside it do: they count where
-    the spec names one of `beside` (base names of changed files) as a Source or Patch. `linked`:
-    head has a symbolic link in its place, which is refused.
+    the spec names one of `beside` (base names of changed files) as a Source or Patch. `refused`
+    says why head's is not evaluated, "is a symbolic link"; empty where it is.
     """
 
     base_path: str | None
     head_path: str | None
     itself: bool
     beside: tuple[str, ...] = ()
-    linked: bool = False
+    refused: str = ""
 
     @property
     def path(self) -> str:
@@ -120,13 +120,14 @@ def _folder(path: str) -> str:
 def _changed_specs(
     git: GitRepository, merge_base: str, head: str, files: tuple[ChangedFile, ...]
 ) -> tuple[tuple[ChangedSpec, ...], tuple[str, ...]]:
-    before, links_before = _specs(git, merge_base)
-    after, links_after = _specs(git, head)
+    before, refused_before = _specs(git, merge_base)
+    after, refused_after = _specs(git, head)
     changed = {path for file in files for path in (file.path, file.old_path) if path}
+    refused = refused_before | refused_after
     problems = [
-        f"{path} is a symbolic link: it was not evaluated."
+        f"{_shown(path)} {refused[path]}: it was not evaluated."
         # Others were there before, and are nothing of this change's.
-        for path in sorted((links_before | links_after) & changed)
+        for path in sorted(refused.keys() & changed)
     ]
     found: dict[str, ChangedSpec] = {}
     for file in files:
@@ -134,8 +135,8 @@ def _changed_specs(
         base_path = old if old in before and file.status != "A" else None
         head_path = new if new in after and file.status != "D" else None
         if base_path or head_path:
-            linked = head_path is None and new in links_after
-            found[new] = ChangedSpec(base_path, head_path, itself=True, linked=linked)
+            why = refused_after.get(new, "") if head_path is None else ""
+            found[new] = ChangedSpec(base_path, head_path, itself=True, refused=why)
     beside: dict[str, list[str]] = {}
     for file in files:
         for path in (file.path, *((file.old_path,) if file.old_path else ())):
@@ -154,8 +155,8 @@ def _changed_specs(
     return tuple(sorted(found.values(), key=lambda s: s.path)), tuple(problems)
 
 
-def _specs(git: GitRepository, commit: str) -> tuple[set[str], set[str]]:
-    """Paths of the regular spec files of one side, and of those that are links: refused."""
+def _specs(git: GitRepository, commit: str) -> tuple[set[str], dict[str, str]]:
+    """Paths of one side's specs that can be evaluated, and of those that are refused: why."""
     if commit == WORKING_TREE:
         tracked = git.git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
         paths = {p.decode(errors="surrogateescape") for p in tracked.split(b"\0") if p}
@@ -166,7 +167,15 @@ def _specs(git: GitRepository, commit: str) -> tuple[set[str], set[str]]:
         entries = [e for e in git.tree(commit) if e.path.endswith(".spec")]
         links = {e.path for e in entries if e.is_link}
         specs = {e.path for e in entries} - links
-    return specs, links
+    # Its name would stand in comments, pages and JSON, none of which can hold it.
+    misnamed = {path for path in specs if _shown(path) != path}
+    refused = dict.fromkeys(links, "is a symbolic link")
+    return specs - misnamed, refused | dict.fromkeys(misnamed, "has a name that is not UTF-8")
+
+
+def _shown(path: str) -> str:
+    """A path for people: bytes of it that are no text are replaced."""
+    return path.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _write(git: GitRepository, commit: str, tree: Path, paths: Iterable[str | None]) -> None:

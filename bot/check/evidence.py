@@ -89,9 +89,9 @@ def evaluate_change(change: Change, evaluate: Evaluate) -> tuple[EvaluatedSpec, 
     for spec in change.specs:
         before = evaluate("base", spec.base_path) if spec.base_path else Evaluated({})
         after = evaluate("head", spec.head_path) if spec.head_path else Evaluated({})
-        if spec.linked:
-            refused = "It is a symbolic link, and none is followed."
-            failed = {a: SpecFailure(spec.path, a, "invalid", refused) for a in before.results}
+        if spec.refused:
+            said = f"It {spec.refused} now."
+            failed = {a: SpecFailure(spec.path, a, "invalid", said) for a in before.results}
             after = Evaluated(failed)
         one = EvaluatedSpec(
             spec,

@@ -294,8 +294,8 @@ def _failure_texts(specs: Iterable[EvaluatedSpec]) -> list[str]:
     for one in specs:
         for name, side in (("head", one.head), ("base", one.base)):
             for arch, result in side.items():
-                # A link is among the change's own problems already.
-                if isinstance(result, SpecFailure) and not (one.spec.linked and side is one.head):
+                # What was refused is among the change's own problems already.
+                if isinstance(result, SpecFailure) and not (one.spec.refused and side is one.head):
                     where = f"{result.path}:{result.line}" if result.line else result.path
                     text = f"{where} ({name}): {result.message.rstrip('.')}."
                     shared.setdefault((name, text), []).append(arch)

@@ -1,5 +1,7 @@
 """What counts as a change: specs, and files beside them."""
 
+import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -114,6 +116,19 @@ def test_a_spec_that_is_a_symbolic_link_is_refused_and_said(repository: Reposito
     with open_change(open_repository(repository.path), "HEAD~1", "HEAD") as change:
         assert [s.path for s in change.specs] == ["a/a.spec"]
         assert change.problems == ("a/link.spec is a symbolic link: it was not evaluated.",)
+
+
+def test_a_spec_whose_name_is_no_text_is_refused_and_said(repository: Repository) -> None:
+    repository.commit({"a/a.spec": SPEC})
+    (repository.path / "a/a.spec").rename(os.fsdecode(bytes(repository.path) + b"/a/\xff.spec"))
+    repository.commit({"README": "x\n"})
+    with open_change(open_repository(repository.path), "HEAD~1", "HEAD") as change:
+        why = "has a name that is not UTF-8"
+        assert [(s.path, s.head_path, s.refused) for s in change.specs] == [("a/a.spec", None, why)]
+        assert change.problems == (
+            f"a/\N{REPLACEMENT CHARACTER}.spec {why}: it was not evaluated.",
+        )
+        json.dumps(change.problems, ensure_ascii=False).encode()
 
 
 def test_without_revisions_the_working_tree_is_compared_with_the_default_branch(
