@@ -17,6 +17,7 @@ from bot.check import Standing, accept
 from bot.engine.annotations import annotations_of
 from bot.engine.job import Checker, CheckJob
 from bot.engine.links import CheckLinks, LinkKeys
+from bot.engine.narrowed import narrowed_to
 from bot.engine.outcome import Values, in_thread
 from bot.engine.pushes import FILE_NAME
 from bot.forge import Forge, ForgeRefusedError, StatusReport
@@ -210,13 +211,11 @@ class CheckSteps:
 
     async def _answer_narrowed(self, job: CheckJob, found: CheckResult) -> Values:
         """The report in a comment of its own: the one comment is about all images."""
-        asked = " ".join([*job.workloads, *(f"--arch {arch}" for arch in job.arches)])
-        note = f"Asked for alone: {asked}. The status of the commit is that of the whole check."
-        found = replace(found, notes=(note, *found.notes))
         found = with_log_addresses(found, lambda number: self._links.log(job, number))
         # Its own marker is longer than the one that the renderer counts.
         limit = COMMENT_LIMIT - len(job.answers)
-        body = render_comment(found, page_url=self._links.page(job), chat=True, limit=limit)
+        page, about = self._links.page(job), narrowed_to(job.workloads, job.arches, found)
+        body = render_comment(found, page_url=page, chat=True, about=about, limit=limit)
         body = body.replace(COMMENT_MARKER, job.answers, 1)
         comment = await self._forges[job.forge].put_comment(job.key, job.answers, body)
         return {"stale": False, "comment": {"id": comment.id, "url": comment.url}}

@@ -30,23 +30,26 @@ def render_comment(
     *,
     page_url: str | None = None,
     chat: bool = False,
+    about: Phrase = (),
     limit: int = COMMENT_LIMIT,
 ) -> str:
     """The comment about `result`, at most `limit` characters (not less than 4,000).
 
     Where it would be longer, the least important goes first: the graphs, the changed packages,
     the ends of long lists; `page_url` is where all of it is, or null. `chat` adds the hint to
-    `/minimize help`.
+    `/minimize help`; `about` stands above all, where the report is not about the whole change.
     """
     text = ""
     for step, detail in enumerate(STEPS):
-        text = _render(document(result, detail), _footer(page_url, chat=chat, short=step > 0))
+        footer = _footer(page_url, chat=chat, short=step > 0)
+        text = _render(document(result, detail), footer, about=about)
         if _length(text) <= limit:
             return text
     # Foreign texts are cut where they are shown, so this is for a limit below our own words.
     return _render(
         Document(plain("This report is too long for a comment."), (), (), (), result.verdict),
         _footer(page_url, chat=chat, short=True),
+        about=about,
     )
 
 
@@ -102,9 +105,11 @@ def _length(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _render(said: Document, footer: list[Phrase], *, marker: str = COMMENT_MARKER) -> str:
+def _render(
+    said: Document, footer: list[Phrase], *, marker: str = COMMENT_MARKER, about: Phrase = ()
+) -> str:
     rendered = _template().render(
-        marker=Markdown(marker), document=said, footer=[*said.footer, *footer]
+        marker=Markdown(marker), about=about, document=said, footer=[*said.footer, *footer]
     )
     return re.sub("\n{3,}", "\n\n", rendered).strip() + "\n"
 

@@ -103,7 +103,10 @@ async def test_a_narrowed_check_answers_by_itself_and_leaves_status_and_comment(
     await bot.comment("/minimize check nginx --arch s390x", "ann")
     await bot.settled()
     text = await answered(bot)
-    assert "Asked for alone" in text
+    first = text.split("\n")[1]
+    assert first.startswith("**Checked alone, as asked:** the workload `nginx`, on s390x.")
+    assert "The change touches no such image on s390x." in first  # what is checked has x86\_64
+    assert "The status of the commit is that of the whole check." in first
     assert bot.forge.statuses == states
     later = [body for _, body in bot.forge.comments[len(comments) :]]
     assert {body.split("\n")[0] for body in later} == {text.split("\n")[0]}
