@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 
+from bot.engine.changed import changed_files
 from bot.engine.conversation import Conversation
 from bot.engine.engine import Engine
 from bot.engine.forge_events import answer_merge_group, rerun_of, wake_waiting
@@ -67,6 +68,7 @@ class Dispatcher:
         self._runs = Runs(store, engine, settings)
         self._conversation = Conversation(store, engine, self._runs, settings)
         self._landed = landed
+        self._settings = settings
         self._pushes = Pushes(settings, landed)
         self._lag = lag
         self._woken = asyncio.Event()
@@ -200,7 +202,7 @@ class Dispatcher:
     async def _merged(self, forge: Forge, pull: PullRequest) -> tuple[bool, str]:
         """Keeps what was merged. A check of its head goes on: it measures what was merged."""
         await self._runs.stop(pull.key, "The pull request was merged.", keep=pull.head_sha)
-        files = await forge.changed_files(pull.key)
+        files = await changed_files(forge, pull, self._settings)
         if await asyncio.to_thread(self._landed.merged, pull, files):
             return True, f"{pull.key} was merged: kept as {pull.merge_sha[:12]}."
         return False, f"{pull.key} was merged, and changed no package."

@@ -88,17 +88,12 @@ class CheckSteps:
     async def fetch(self, job: CheckJob) -> Values:
         """Gets the commits; `packaging` says whether a spec, a file beside one, or the repository's
         `.minimize.yaml` changed."""
-        listed = await self._forges[job.forge].changed_files(job.key)
-        spec_listed = any(
-            path.endswith(".spec") or path == REPOSITORY_FILE
-            for f in listed
-            for path in (f.path, f.old_path or "")
-        )
         git, fetch = await self.mirror(job)
 
         def look() -> Values:
             merge_base = fetch()
-            packaging = spec_listed or _touches_packaging(git, merge_base, job.head_sha)
+            # The forge's own list of the files ends after some thousands, or is refused as a whole.
+            packaging = _touches_packaging(git, merge_base, job.head_sha)
             return {"merge_base": merge_base, "packaging": packaging}
 
         return await in_thread(self._settings.limits.fetch_seconds, look)

@@ -26,6 +26,7 @@ from bot.forge.values import (
     Comment,
     CommitCheck,
     ForgeFile,
+    ForgeTooLargeError,
     PullRequest,
     PullRequestKey,
     Reaction,
@@ -129,13 +130,22 @@ class GitHub:
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
         """The files it changes, over all pages; GitHub lists 3,000 at most."""
-        async with errors_as_ours(f"listing the files of {key}"):
-            return tuple(
-                [
-                    ForgeFile(str(item["filename"]), item.get("previous_filename"))
-                    async for item in self._pages(key, f"/pulls/{key.number}/files?per_page=100")
-                ]
-            )
+        doing = f"listing the files of {key}"
+        async with errors_as_ours(doing):
+            try:
+                return tuple(
+                    [
+                        ForgeFile(str(item["filename"]), item.get("previous_filename"))
+                        async for item in self._pages(
+                            key, f"/pulls/{key.number}/files?per_page=100"
+                        )
+                    ]
+                )
+            except gidgethub.HTTPException as error:
+                # "Sorry, the diff exceeded the maximum number of files", "is taking too long".
+                if error.status_code not in (406, 422):
+                    raise
+                raise ForgeTooLargeError(f"GitHub refused ({doing}): {error}.") from error
 
     async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
         """Our oldest comment with `marker`; other people's are never ours, whatever they hold."""

@@ -60,7 +60,10 @@ class Forge(Protocol):
         ...
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
-        """The files it changes; a forge may leave some of thousands out."""
+        """The files it changes; a forge may leave some of thousands out.
+
+        ForgeTooLargeError where it lists none of so many.
+        """
         ...
 
     async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:

@@ -32,6 +32,10 @@ class ForgeRefusedError(ForgeError):
     """The forge refused, and would again: a credential that lacks a permission or is no longer."""
 
 
+class ForgeTooLargeError(ForgeError):
+    """The forge does not list so much at all: who can, finds it out otherwise."""
+
+
 class ForgeGoneError(MinimizeError):
     """The repository or pull request is not there, or not for us: nothing can be said on it."""
 

@@ -18,7 +18,7 @@ ERRORS = {
     "archived": ForgeRefusedError("GitHub refused (doing it): Repository was archived."),
     "gone": ForgeGoneError("GitHub does not have what was asked for (doing it): 404."),
 }
-STEPS = ("set_status", "changed_files", "source", "role_of", "put_comment", "find_comment")
+STEPS = ("set_status", "source", "role_of", "put_comment", "find_comment")
 
 
 def break_(bot: Any, method: str, error: Exception) -> list[int]:
@@ -66,7 +66,7 @@ async def test_a_run_ends_with_a_line_and_a_word(bot, caplog, step: str, kind: s
     assert len(lines(caplog, error)) == steps
     assert tried[0] == again * steps
     last = bot.forge.statuses[-1][1]
-    if step in ("changed_files", "source"):
+    if step == "source":
         if kind == "gone":
             assert bot.forge.states(head) == ["pending"]  # there is nobody to tell
             assert check.problem == str(error)

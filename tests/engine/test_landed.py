@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.engine import Landed
-from bot.forge import ForgeFile
+from bot.forge import ForgeFile, ForgeTooLargeError
 from bot.model import ImageKey
 from bot.store import Commands, Decision, StoreError, now
 
@@ -63,6 +63,17 @@ async def test_what_was_never_checked_is_kept_without_figures(bot: Any) -> None:
     await merge(bot)
     change = kept(bot)
     assert (dict(change.sources), change.effects) == ({"nginx": None}, ())
+
+
+async def test_what_the_forge_will_not_list_git_finds(bot: Any) -> None:
+    bot.push({"nginx/nginx.spec": "Name: nginx\nVersion: 2\n"})
+
+    async def refuse(key: Any) -> Any:
+        raise ForgeTooLargeError("Sorry, the diff exceeded the maximum number of files.")
+
+    bot.forge.changed_files = refuse
+    await merge(bot)
+    assert dict(kept(bot).sources) == {"nginx": None}
 
 
 @pytest.mark.parametrize("merged", [True, False])

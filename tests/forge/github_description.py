@@ -18,7 +18,7 @@ import jsonschema_rs
 
 FOLDER = Path(sys.prefix) / "forge-descriptions" / "@octokit"
 # What any request may come to is not described of each: moved, not known, refused, too many.
-_ANYWHERE = (301, 307, 308, 401, 403, 404, 410, 422, 429)
+_ANYWHERE = (301, 307, 308, 401, 403, 404, 406, 410, 422, 429)
 # A ref or a file's path has slashes; a name has none.
 _WITH_SLASHES = ("ref", "path", "basehead")
 

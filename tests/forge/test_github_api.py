@@ -13,6 +13,7 @@ from bot.forge import (
     ForgeError,
     ForgeGoneError,
     ForgeRefusedError,
+    ForgeTooLargeError,
     PullRequestKey,
     StatusReport,
     github_client,
@@ -317,6 +318,14 @@ async def test_what_is_gone_and_what_is_refused_are_told_apart(
     tiny.answer("GET", PATH, (status, {}, {"message": "said why"}))
     with pytest.raises(error, match="said why"):
         await forge.pull_request(KEY)
+
+
+@pytest.mark.parametrize("status", [406, 422])
+async def test_files_that_are_too_many_to_list_are_told_as_that(forge, tiny, status: int) -> None:
+    said = {"message": "Sorry, this diff is taking too long to generate.", "errors": []}
+    tiny.answer("GET", f"{PATH}/files", (status, {}, said))
+    with pytest.raises(ForgeTooLargeError, match="too long to generate"):
+        await forge.changed_files(KEY)
 
 
 async def test_half_an_answer_and_no_answer_are_the_forges_fault(forge, tiny, waits) -> None:

@@ -1,0 +1,36 @@
+"""The files that a pull request changes: as its forge lists them, else as git finds them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from bot.forge import Forge, ForgeFile, ForgeTooLargeError, PullRequest
+from bot.git import open_mirror
+from bot.settings import Settings
+
+LOG = logging.getLogger(__name__)
+
+
+async def changed_files(
+    forge: Forge, pull: PullRequest, settings: Settings
+) -> tuple[ForgeFile, ...]:
+    """The files of `pull` from where it left its base branch to its head.
+
+    Of one that the forge will not list the commits are fetched; the errors are those of both.
+    """
+    try:
+        return await forge.changed_files(pull.key)
+    except ForgeTooLargeError as error:
+        LOG.info("%s Git is asked.", error)
+    source = await forge.source(pull.key, pull.base_ref)
+    limit = settings.limits.fetch_seconds
+    mirror = open_mirror(settings.cache / "git", source.url, source.credential, fetch_timeout=limit)
+
+    def look() -> Iterable[ForgeFile]:
+        base = mirror.fetch(pull.head_sha, pull.base_sha, refs=source.refs)
+        for file in mirror.changed_files(base, pull.head_sha):
+            yield ForgeFile(file.path, file.old_path)
+
+    return await asyncio.to_thread(lambda: tuple(look()))
