@@ -21,6 +21,7 @@ def import_() -> None:
 def content_resolver(directory: Path, form: str, places: Places) -> int:
     """Checks a content-resolver-input tree, copies it into --config, says what is not used."""
     from bot.objectives.importing import import_content_resolver
+    from bot.report.sizes import plural
 
     imported = import_content_resolver(directory, places.config)
     if form == "json":
@@ -36,8 +37,8 @@ def content_resolver(directory: Path, form: str, places: Places) -> int:
         click.echo("Nothing was copied.", err=True)
         return 2
     click.echo(
-        f"{len(imported.copied)} documents are in {places.config}; `minimize track` evaluates"
-        f" their {imported.images} images.",
+        f"Copied to {places.config}: {plural(len(imported.copied), 'document')}. `minimize track`"
+        f" evaluates {plural(imported.images, 'image')} now.",
         err=True,
     )
     return 0

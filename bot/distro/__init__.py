@@ -42,6 +42,8 @@ if TYPE_CHECKING:
         ConfigurationReport,
         DocumentProblem,
         check_configuration,
+        check_together,
+        documents_in,
         load_configuration,
     )
     from bot.distro.objectives import objective_from_data
@@ -85,6 +87,8 @@ __all__ = [
     "ViewDocument",
     "WorkloadDocument",
     "check_configuration",
+    "check_together",
+    "documents_in",
     "environment_keys",
     "environment_of",
     "evict",
@@ -125,6 +129,9 @@ _MODULES = {
         "ConfigurationReport",
         "DocumentProblem",
         "check_configuration",
+        "check_together",
+        "check_together",
+        "documents_in",
         "load_configuration",
     ),
     "objectives": ("objective_from_data",),

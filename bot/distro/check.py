@@ -137,6 +137,7 @@ def _place(detail: ErrorDetails) -> Place:
     return tuple(step for step in detail["loc"] if step != "[key]")
 
 
+_SAID = 200
 _EXPECTED = {
     "string_type": "expected text",
     "list_type": "expected a list",
@@ -150,7 +151,9 @@ _EXPECTED = {
     "float_type": "expected a number",
     "finite_number": "expected a number",
     "too_short": "expected at least one",
-    "greater_than_equal": "expected 0 or more",
+    "int_parsing_size": "expected a whole number that a computer counts to",
+    "less_than_equal": "expected at most {le}",
+    "greater_than_equal": "expected {ge} or more",
     "bool_parsing": "expected true or false",
     "bool_type": "expected true or false",
     "date_from_datetime_parsing": "expected a date such as 2027-03-01",
@@ -179,7 +182,11 @@ def _message(kind: str, detail: ErrorDetails) -> str:
     if type_ == "string_pattern_mismatch":
         return f"{_PATTERNS.get(last, detail['msg'])}, not `{value}`"
     expected = _EXPECTED.get(type_)
-    return f"{expected}, not {_said(value)}" if expected else str(detail["msg"])
+    if expected is None:
+        return str(detail["msg"])
+    bounds = {name: f"{bound:g}" if isinstance(bound, float) else bound
+              for name, bound in detail.get("ctx", {}).items()}  # fmt: skip
+    return f"{expected.format(**bounds)}, not {_said(value)}"
 
 
 def _said(value: Any) -> str:
@@ -188,7 +195,8 @@ def _said(value: Any) -> str:
     if isinstance(value, dict | list):
         kind = "mapping" if isinstance(value, dict) else "list"
         return f"a {kind}" if value else f"an empty {kind}"
-    return f"`{value}`"
+    text = str(value)
+    return f"`{text}`" if len(text) <= _SAID else f"`{text[:_SAID]}\N{HORIZONTAL ELLIPSIS}`"
 
 
 def _fields(model: type[BaseModel], place: Place) -> Iterator[tuple[str, Any]]:

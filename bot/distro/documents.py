@@ -12,6 +12,9 @@ from datetime import date
 
 ByArch = Mapping[str, tuple[str, ...]]
 
+# What is larger is no document of a configuration.
+MAX_BYTES = 4_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class RepoSource:

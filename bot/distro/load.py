@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bot.distro.documents import Configuration
+from bot.distro.documents import MAX_BYTES, Configuration
 from bot.distro.plain import document_from
 from bot.errors import UsageError
 
@@ -30,6 +30,10 @@ _FIELDS = {
     "buildroot": "buildroots",
     "objective": "objectives",
 }
+_MISNAMED = (
+    ("*.yml", "not read: a document's file name ends in `.yaml`"),
+    ("*.yaml", "not read: it is no file"),
+)
 # A configuration that these files accepted is accepted until one of them changes.
 _CHECKERS = ("check.py", "load.py", "plain.py", "references.py", "schema.py", "yamltext.py")
 
@@ -45,7 +49,12 @@ class DocumentProblem:
 
     def __str__(self) -> str:
         field = f" {self.field}:" if self.field else ""
-        return f"{self.file}:{self.line}:{field} {self.message}"
+        return _printable(f"{self.file}:{self.line}:{field} {self.message}")
+
+
+def _printable(text: str) -> str:
+    """`text` with what no terminal should be sent as Python writes it: `\\x1b`, `\\udcff`."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,7 @@ def load_configuration(directory: Path, *, cache: Cache | None = None) -> Config
     With `cache`, a configuration that was once found good is not parsed and checked again while
     its files' contents stay the same. Raises ConfigurationError listing every place at fault.
     """
-    contents = _contents(directory)
+    contents = documents_in(directory)
     remembered = cache.root / "configuration" / f"{_key(contents)}.json" if cache else None
     if remembered is not None:
         try:
@@ -91,10 +100,27 @@ def load_configuration(directory: Path, *, cache: Cache | None = None) -> Config
 
 def check_configuration(directory: Path) -> ConfigurationReport:
     """Reads every document anew and says what is wrong, and what is said to nobody."""
-    return _check(directory, _contents(directory))[1]
+    return _check(directory, documents_in(directory))[1]
 
 
-def _contents(directory: Path) -> dict[str, bytes]:
+def check_together(directory: Path, beside: Path) -> ConfigurationReport:
+    """The same of the documents of `directory` once they stand beside those of another.
+
+    Of the other's only what is wrong with them is told; of two with one name `directory`'s counts.
+    """
+    new, there = documents_in(directory), documents_in(beside)
+    _, both = _check(
+        directory, {**there, **new}, {name: beside for name in there if name not in new}
+    )
+    own = {str(directory / name) for name in new}
+    return ConfigurationReport(
+        documents=len(new),
+        errors=both.errors,
+        unused=tuple(p for p in both.unused if p.file in own or p.file.endswith(".yml")),
+    )
+
+
+def documents_in(directory: Path) -> dict[str, bytes]:
     """The YAML files' contents by name, in order of names."""
     try:
         names = sorted(
@@ -105,12 +131,18 @@ def _contents(directory: Path) -> dict[str, bytes]:
             and not entry.name.startswith(".")
             and entry.is_file()
         )
-        return {name: (directory / name).read_bytes() for name in names}
+        return {name: _content(directory / name) for name in names}
     except OSError as error:
         raise UsageError(
             f"The configuration {directory} cannot be read: {error.strerror}.",
             "Name a directory of YAML documents with --config.",
         ) from error
+
+
+def _content(path: Path) -> bytes:
+    """All of a file that may be a document; of a larger one enough to tell that it is none."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def _key(contents: Mapping[str, bytes]) -> str:
@@ -133,7 +165,7 @@ def _configuration(
 
 
 def _check(
-    directory: Path, contents: Mapping[str, bytes]
+    directory: Path, contents: Mapping[str, bytes], elsewhere: Mapping[str, Path] | None = None
 ) -> tuple[dict[str, Checked], ConfigurationReport]:
     from bot.distro.check import check_text
     from bot.distro.references import cross_check
@@ -141,20 +173,28 @@ def _check(
     checked = {name.removesuffix(".yaml"): check_text(text) for name, text in contents.items()}
     good = [[c.kind, id_, c.plain] for id_, c in checked.items() if c.plain is not None]
     more_errors, more_unused = cross_check(checked, _configuration(good))
+    places = elsewhere or {}
     errors = [(id_, finding) for id_, c in checked.items() for finding in c.errors]
     unused = [(id_, finding) for id_, c in checked.items() for finding in c.unused]
 
     def placed(found: Iterable[tuple[str, Any]]) -> tuple[DocumentProblem, ...]:
         return tuple(
             sorted(
-                DocumentProblem(str(directory / f"{id_}.yaml"), f.line, f.field, f.message)
+                DocumentProblem(
+                    str(places.get(f"{id_}.yaml", directory) / f"{id_}.yaml"),
+                    f.line,
+                    f.field,
+                    f.message,
+                )
                 for id_, f in found
             )
         )
 
     misnamed = [
-        DocumentProblem(str(path), 1, "", "not read: a document's file name ends in `.yaml`")
-        for path in sorted(directory.glob("*.yml"))
+        DocumentProblem(str(path), 1, "", message)
+        for pattern, message in _MISNAMED
+        for path in sorted(directory.glob(pattern))
+        if pattern == "*.yml" or not path.is_file()
     ]
     return checked, ConfigurationReport(
         documents=len(contents),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -59,6 +60,10 @@ def _url(value: str) -> str:
         raise ValueError(
             f"expected a URL that begins with https://, http:// or file:///: `{value}`"
         )
+    try:
+        urlsplit(value).port  # noqa: B018  # asked for, for what is wrong with it
+    except ValueError as error:
+        raise ValueError(f"expected a URL, not `{value}`: {error}") from error
     return value
 
 
@@ -83,8 +88,12 @@ Urls = Annotated[list[Annotated[str, AfterValidator(_url)]], BeforeValidator(_on
 ArchTexts = Annotated[
     dict[str, Texts], BeforeValidator(_no_mapping_is_empty), AfterValidator(_of_known_arches)
 ]
-Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
+# What SQLite keeps as a whole number; more is no size of anything.
+_MOST = 2**63 - 1
+Size = Annotated[int, BeforeValidator(_size), Field(ge=0, le=_MOST)]
+Count = Annotated[int, Field(ge=0, le=_MOST)]
+# libsolv's priorities are of 32 bits.
+Priority = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 NameStream = Annotated[str, StringConstraints(pattern=r"^[^:\s/]+:[^:\s/]+$")]
 Dist = Annotated[str, StringConstraints(pattern=r"^\.[A-Za-z0-9._~^+]+$")]
 
@@ -106,7 +115,7 @@ class _Source(_Tolerant):
     mirrorlist: Annotated[str, AfterValidator(_url)] | None = None
     gpgkey: Urls = []
     repo_gpgcheck: bool = False
-    priority: int = 100
+    priority: Priority = 100
     exclude: Texts = []
     limit_arches: Texts = []
     module_hotfixes: bool = False

@@ -11,9 +11,10 @@ from typing import Any
 
 import yaml
 
+from bot.distro.documents import MAX_BYTES
+
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# A document of this size is no configuration, and aliases could make much more of it.
-MAX_BYTES = 4_000_000
+# Aliases could make much more of a document than its bytes.
 MAX_NODES = 1_000_000
 MAX_DEPTH = 100
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.distro import (
     ConfigurationReport,
     check_configuration,
+    check_together,
+    documents_in,
     image_keys,
     load_configuration,
 )
@@ -27,32 +28,35 @@ class Imported:
 def import_content_resolver(tree: Path, config: Path) -> Imported:
     """Copies the documents of `tree` (or of its `configs` folder) into `config`.
 
-    Nothing is copied if a document is refused: the report says file, line and what to do. A file
-    that is there with other contents is never overwritten: UsageError names it.
+    Nothing is copied if a document is refused, or one of `config` beside them: the report says
+    file, line and what to do. A file that is there with other contents is never overwritten:
+    UsageError names it.
     """
     source = tree / "configs" if (tree / "configs").is_dir() else tree
-    report = check_configuration(source)
-    if not report.documents:
+    documents = documents_in(source)
+    if not documents:
         raise UsageError(
             f"There are no documents in {source}.",
             "Name a content-resolver-input checkout, or the folder of its YAML documents.",
         )
+    there = documents_in(config) if config.exists() else {}
+    report = check_together(source, config) if there else check_configuration(source)
     if report.errors:
         return Imported(report)
-    files = sorted(p for p in source.glob("*.yaml") if p.is_file() and not p.name.startswith("."))
-    taken = [p.name for p in files if _differs(p, config / p.name)]
+    taken = [name for name, content in documents.items() if there.get(name, content) != content]
     if taken:
         raise UsageError(
             f"{config} has other documents of the same name: {', '.join(taken[:10])}.",
             "Move them away first, or name another folder with --config.",
         )
     config.mkdir(parents=True, exist_ok=True)
-    for path in files:
-        shutil.copyfile(path, config / path.name)
-    return Imported(
-        report, tuple(p.name for p in files), len(image_keys(load_configuration(config)))
-    )
+    for name, content in documents.items():
+        _write(config / name, content)
+    return Imported(report, tuple(documents), len(image_keys(load_configuration(config))))
 
 
-def _differs(new: Path, there: Path) -> bool:
-    return there.exists() and there.read_bytes() != new.read_bytes()
+def _write(path: Path, content: bytes) -> None:
+    """The whole file or none of it: half a document would be in the next import's way."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_bytes(content)
+    beside.replace(path)

@@ -52,7 +52,7 @@ def print_configuration(report: ConfigurationReport, console: Console) -> None:
     """How many documents there are, and what is wrong in which."""
     console = fitted(console)
     for problem in (*report.errors, *report.unused):
-        place = Text(visible(f"{problem.file}:{problem.line}"), style="bold")
+        place = Text(visible(f"{problem.file}:{problem.line}", 5000), style="bold")
         field = Text(f" {visible(problem.field)}: " if problem.field else " ", style="cyan")
         note = Text("" if problem in report.errors else "not used: ", style="yellow")
         show(console, place + field + note + Text(visible(problem.message, 1000)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bot.distro import ConfigurationError, check_configuration, load, load_configuration
@@ -90,7 +92,9 @@ def test_what_is_no_document_of_ours_is_not_read(folder):
     (directory / "web.yml").write_text("]")
     report = check_configuration(directory)
     assert (report.documents, report.errors) == (1, ())
-    assert "ends in `.yaml`" in report.unused[-1].message
+    told = {Path(one.file).name: one.message for one in report.unused}
+    assert "ends in `.yaml`" in told["web.yml"]
+    assert "it is no file" in told["folder.yaml"]
     assert list(load_configuration(directory).workloads) == ["web"]
 
 

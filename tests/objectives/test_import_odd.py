@@ -1,13 +1,16 @@
 """A tree of 500 documents with every odd case: it loads, or says file, line and what to do."""
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from bot.cli import cli
-from bot.distro import Cache, load_configuration
+from bot.distro import Cache, ConfigurationError, load_configuration
+from bot.errors import UsageError
 from bot.model import ImageKey
 from bot.objectives import track
 from bot.store.history import open_history
@@ -83,6 +86,43 @@ WRONG = {
     "no-yaml": ("document: [\n", 2, "not YAML"),
     "tabs": ("document: feedback-pipeline-workload\nversion: 1\ndata:\n\tname: x\n", 4, "not YAML"),
     "empty": ("", 1, "expected a mapping"),
+    "bomb": (
+        "a: &a [x, x, x, x, x, x, x, x]\n"
+        + "".join(f"k{n + 1}: &k{n + 1} [{', '.join([f'*k{n}' if n else '*a'] * 8)}]\n"
+                  for n in range(9)),
+        1,
+        "stand for too much",
+    ),
+    "ring": ("a: &a [*a]\n", 1, "something that it is in"),
+    "unknown-type": ("document: feedback-pipeline-worklod\nversion: 1\ndata: {}\n", 1,
+                     "did you mean `feedback-pipeline-workload`"),
+    "no-version": ("document: feedback-pipeline-workload\ndata: {}\n", 1, "version: 1"),
+    "two-in-one": (document("label", "") + document("label", ""), 8, "another document"),
+    "no-size": (
+        "document: minimize-objective\nversion: 1\ndata:\n" + HEAD + "  workload: workload-0\n"
+        "  limits: {installed_size: 99999999999999999999 GB}\n",
+        8,
+        "expected at most 9223372036854775807",
+    ),
+    "no-count": (
+        "document: minimize-objective\nversion: 1\ndata:\n" + HEAD + "  workload: workload-0\n"
+        f"  limits: {{packages: {'9' * 5000}}}\n",
+        8,
+        "expected a whole number",
+    ),
+    "no-priority": (
+        document("repository", "  source:\n    releasever: '1'\n    architectures: [x86_64]\n"
+                 "    repos:\n      A: {baseurl: 'https://example.org/', priority: 3000000000}\n",
+                 version=2),
+        12,
+        "expected at most 2147483647",
+    ),
+    "no-host": (
+        document("repository", "  source:\n    releasever: '1'\n    architectures: [x86_64]\n"
+                 "    repos:\n      A: {baseurl: 'https://[::1/'}\n", version=2),
+        12,
+        "expected a URL",
+    ),
     "unwanted-key": (document("unwanted", f"{LABELS}  unwanted: [a]\n"), 9, "unwanted_packages"),
 }  # fmt: skip
 
@@ -144,6 +184,96 @@ def test_every_fault_is_said_with_file_line_and_remedy_and_nothing_is_copied(
     for id_ in WRONG:
         (tree.config_dir / f"{id_}.yaml").unlink()
     assert bring(tree, tmp_path / "config").return_value == 0
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m.yaml", "b\nc.yaml", b"d\xff.yaml"])
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_file_name_that_no_terminal_should_see_is_told_without_what_it_does(
+    tmp_path: Path, name: str | bytes, form: str
+) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / os.fsdecode(name)).write_text("document: [\n")
+    ran = CliRunner().invoke(
+        cli,
+        ["import", "content-resolver", str(tmp_path / "tree"), "--config", str(tmp_path / "config"),
+         "--format", form],
+        standalone_mode=False,
+    )  # fmt: skip
+    assert (ran.return_value, ran.exception) == (2, None)
+    lines = ran.stdout.splitlines()
+    assert all(line.isprintable() for line in lines) and "not YAML" in ran.stdout
+    with pytest.raises(ConfigurationError) as refused:
+        load_configuration(tmp_path / "tree")
+    assert len(str(refused.value).splitlines()) == 2 + str(refused.value).count("hint")
+    assert all(line.isprintable() for line in str(refused.value).splitlines())
+
+
+def test_what_is_no_file_and_the_servers_settings_are_no_documents(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "label.yaml").write_text(document("label", ""))
+    (tree / "bot.yaml").write_text("listen: elsewhere\n")
+    (tree / "folder.yaml").mkdir()
+    (tree / "nowhere.yaml").symlink_to("gone")
+    config = tmp_path / "config"
+    ran = CliRunner().invoke(
+        cli, ["import", "content-resolver", str(tree), "--config", str(config)],
+        standalone_mode=False,
+    )  # fmt: skip
+    assert ran.return_value == 0
+    assert [path.name for path in config.iterdir()] == ["label.yaml"]
+    for stem in ("folder", "nowhere"):
+        assert f"{stem}.yaml:1 not used: not read: it is no file" in ran.stdout
+
+
+def test_documents_that_are_there_stay_as_they_are_whatever_comes_beside_them(
+    tree: Tree, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    assert bring(tree, config).return_value == 0
+    before = {path.name: path.read_bytes() for path in config.iterdir()}
+    more = tmp_path / "more"
+    more.mkdir()
+    # Beside the others it is right: its repository is among them.
+    (more / "env-more.yaml").write_text(
+        document("environment", f"{LABELS}  packages: []\n  repositories: [repo-0]\n")
+    )
+    (more / "bad.yaml").write_text(document("workload", f"{LABELS}  packges: [a]\n"))
+    ran = bring(replace(tree, root=more), config)
+    assert (ran.return_value, "env-more" in ran.stdout) == (2, False)
+    assert {path.name: path.read_bytes() for path in config.iterdir()} == before
+    (more / "bad.yaml").unlink()
+    (more / "label-0.yaml").write_text(document("label", "  remark: other\n"))
+    with pytest.raises(UsageError, match="other documents of the same name: label-0"):
+        raise bring(replace(tree, root=more), config).exception or AssertionError
+    assert {path.name: path.read_bytes() for path in config.iterdir()} == before
+    (more / "label-0.yaml").unlink()
+    assert bring(replace(tree, root=more), config).return_value == 0
+    assert {p.name for p in config.iterdir()} == before.keys() | {"env-more.yaml"}
+    # What is wrong already is told before anything is copied.
+    (config / "label-0.yaml").write_text("document: [\n")
+    (more / "last.yaml").write_text(document("label", ""))
+    ran = bring(replace(tree, root=more), config)
+    assert (ran.return_value, "config/label-0.yaml:2 not YAML" in ran.stdout) == (2, True)
+    assert not (config / "last.yaml").exists()
+
+
+def test_an_import_that_is_cut_short_is_done_by_the_next(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, write = tmp_path / "config", Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if path.name == ".label-0.yaml.new":
+            write(path, content[:20])
+            raise OSError(28, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert bring(tree, config).return_value is None
+    monkeypatch.undo()
+    assert bring(tree, config).return_value == 0
+    assert len(list(config.glob("*.yaml"))) == 519 + len(ODD)
 
 
 def test_every_workload_of_a_tree_that_was_taken_over_is_tracked(
