@@ -77,23 +77,14 @@ def sentence(text: str) -> Answer:
 
 
 def found_answer(found: Found) -> Answer:
-    """The answer to a question."""
+    """The answer to a question; what of it is not known is named beside what is."""
     if not found.result.images:
-        problems = found.result.problems
-        reason = (*plain(" "), *prose(problems[0])) if problems else ()
-        return Answer((Paragraph((*plain("This change touches no image."), *reason)),))
-    wanted = found.asked.values.get("--workload", ())
+        return Answer((Paragraph(_no_images(found)),))
+    wanted = tuple(dict.fromkeys(found.asked.values.get("--workload", ())))
     unknown = [w for w in wanted if w not in found.workloads]
-    if unknown:
-        there = listing([code(workload) for workload in found.workloads])
-        return Answer(
-            (
-                Paragraph(
-                    (*plain("This change touches no image of the workload "), *code(unknown[0]),
-                     *plain(". It touches those of "), *there, *plain("."))
-                ),
-            )
-        )  # fmt: skip
+    said = [Paragraph(_unknown_workloads(unknown, found))] if unknown else []
+    if unknown and len(unknown) == len(wanted):
+        return Answer(tuple(said))
     if found.asked.name == "why":
         items = _why_items(found)
     elif found.asked.name == "what-if":
@@ -103,8 +94,31 @@ def found_answer(found: Found) -> Answer:
     if found.unsolvable:
         items.append((*_images(found.unsolvable, found), *plain(": cannot be installed.")))
     if found.left_out:
-        items.append(plain(f"\u2026 and {plural(found.left_out, 'more image')}"))
-    return Answer((Bullets(tuple(items)), Paragraph(_evidence(found))))
+        items.append(plain(f"\u2026 and {plural(found.left_out, 'more image')}, not looked at"))
+    if found.near:
+        meant = joined([code(text) for text in found.near], ", ", " or ")
+        items.append((*plain("Did you mean "), *meant, *plain("?")))
+    keys = [*(why.key for why in found.whys), *(answer.key for answer in found.what_ifs)]
+    return Answer((*said, Bullets(tuple(items)), Paragraph(_evidence(found, keys))))
+
+
+def _no_images(found: Found) -> Phrase:
+    """Why there is nothing to ask about: the change reaches no image, or it is not known."""
+    if not found.result.problems:
+        return plain("This change touches no image.")
+    at_fault = found.result.verdict == "failure"
+    start = "This change cannot be evaluated: " if at_fault else "Not evaluated: "
+    return (*plain(start), *prose(found.result.problems[0].rstrip(".")), *plain("."))
+
+
+def _unknown_workloads(unknown: Sequence[str], found: Found) -> Phrase:
+    there = listing([code(workload) for workload in found.workloads])
+    noun = "the workload" if len(unknown) == 1 else "the workloads"
+    return (
+        *plain(f"This change touches no image of {noun} "),
+        *listing([code(workload) for workload in unknown]),
+        *plain(". It touches those of "), *there, *plain("."),
+    )  # fmt: skip
 
 
 def _why_items(found: Found) -> list[Phrase]:
@@ -160,10 +174,18 @@ def _what_if_items(found: Found) -> list[Phrase]:
     for said, group in _grouped(found.what_ifs, _what_if):
         saved: Phrase = ()
         if any(answer.removed or answer.added for answer in group):
-            sizes = size_span(answer.saved for answer in group)
-            saved = (*plain(" Saved: "), *strong(sizes), *plain("."))
+            saved = _saved([answer.saved for answer in group])
         items.append((*_images([a.key for a in group], found), *plain(": "), *said, *saved))
     return items
+
+
+def _saved(sizes: Sequence[int | None]) -> Phrase:
+    known = [size for size in sizes if size is not None]
+    if known and len(known) == len(sizes) and max(known) < 0:
+        # What comes instead is larger than what leaves.
+        more = size_span(-size for size in known)
+        return (*plain(" Larger by: "), *strong(more), *plain("."))
+    return (*plain(" Saved: "), *strong(size_span(sizes)), *plain("."))
 
 
 def _what_if(answer: WhatIf) -> Phrase:
@@ -199,15 +221,16 @@ def _objectives(found: Found) -> Answer:
     if section is None:
         said = plain("No objective speaks of the images that this change touches.")
         return Answer((Paragraph(said),))
-    return Answer((*section.blocks, Paragraph(_evidence(found))))
+    keys = [image.key for image in found.result.images]
+    return Answer((*section.blocks, Paragraph(_evidence(found, keys))))
 
 
 def _grouped(items: Iterable[K], said: Callable[[K], Phrase]) -> list[tuple[Phrase, list[K]]]:
-    """Items with the same words together, in the order in which they come; a limited number."""
+    """Items with the same words together, in the order in which they come."""
     groups: dict[Phrase, list[K]] = {}
     for item in items:
         groups.setdefault(said(item), []).append(item)
-    return list(groups.items())[:_MOST_ROWS]
+    return list(groups.items())
 
 
 def _images(keys: Sequence[ImageKey], found: Found) -> Phrase:
@@ -221,19 +244,24 @@ def _images(keys: Sequence[ImageKey], found: Found) -> Phrase:
     said = [
         (*image_phrase(place, emphasis=True),
          *plain(f" ({architectures(sorted(arches, key=arch_order), checked[place])})"))
-        for place, arches in list(places.items())[:6]
+        for place, arches in list(places.items())[:_MOST_NAMES]
     ]  # fmt: skip
     more = len(places) - len(said)
     return (*joined(said, "; "), *plain(f" and {plural(more, 'more image')}" if more else ""))
 
 
-def _evidence(found: Found) -> Phrase:
-    kinds = {image.evidence for image in found.result.images}
-    how = (
-        "the spec file alone (predicted)"
-        if kinds == {"predicted"}
-        else "its packages as they were built"
-    )
+def _evidence(found: Found, keys: Sequence[ImageKey]) -> Phrase:
+    """At which commit, and how its packages are known for the images that were asked about."""
+    asked = set(keys) or {image.key for image in found.result.images}
+    arches: dict[bool, set[str]] = {}
+    for image in found.result.images:
+        if image.key in asked:
+            arches.setdefault(image.evidence == "predicted", set()).add(image.key.arch)
+    built, predicted = (sorted(arches.get(p, ()), key=arch_order) for p in (False, True))
+    how = "its packages as they were built" if built else "the spec file alone (predicted)"
+    if built and predicted:
+        how += f" for {', '.join(built)}, by the spec file alone (predicted) for"
+        how += f" {', '.join(predicted)}"
     head = found.result.head
     # A whole commit id stays bare: forges shorten it and link it.
     commit = plain(head) if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", head) else code(head)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import difflib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from bot.model import CheckResult, ImageKey, ImageRequest, Overlay, WhatIf, Why
 
 # Answers of many images say the same again and again; each costs some solves.
 MOST_IMAGES = 32
+_MOST_NEAR = 3
 T = TypeVar("T")
 
 
@@ -22,7 +24,8 @@ class Found:
 
     `whys` and `what_ifs` have one for each image that was asked about; `unsolvable` are images that
     cannot be installed at this head, `left_out` how many images there are beyond MOST_IMAGES,
-    `workloads` those there are, for a question that names another.
+    `workloads` those there are, for a question that names another. `near` are names in the images
+    that may be meant, where what was asked about is in none of them.
     """
 
     asked: Asked
@@ -32,6 +35,7 @@ class Found:
     unsolvable: tuple[ImageKey, ...] = ()
     left_out: int = 0
     workloads: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +53,44 @@ def find_answer(asked: Asked, checked: Prediction) -> Found:
     workloads = tuple(sorted({found.result.key.workload for found in checked.images}))
     if asked.name == "why":
         package = asked.one("PACKAGE") or ""
+        names: set[str] = set()
 
         def ask_why(image: _Image) -> Why:
             closure = image.pool.solve(image.request, image.overlay)
+            names.update(found.nevra.name for found in closure.packages)
             return why(image.pool, image.request, closure, package, image.overlay)
 
         whys, unsolvable, left_out = _each(asked, checked, ask_why)
-        return Found(asked, checked.result, whys, (), unsolvable, left_out, workloads)
+        near = () if any(one.nevra for one in whys) else _near(package, names)
+        return Found(asked, checked.result, whys, (), unsolvable, left_out, workloads, near)
     if asked.name == "what-if":
         capability, holder = asked.one("CAPABILITY") or "", asked.one("PACKAGE")
+        required: set[str] = set()
+        holders: set[str] = set()
 
         def ask_what_if(image: _Image) -> WhatIf:
-            return what_if(image.pool, image.request, capability, holder, image.overlay)
+            answer = what_if(image.pool, image.request, capability, holder, image.overlay)
+            if answer.problems:
+                closure = image.pool.solve(image.request, image.overlay)
+                required.update(e.capability for e in closure.edges if e.kind == "requires")
+                holders.update(found.nevra.name for found in closure.packages)
+            return answer
 
         what_ifs, unsolvable, left_out = _each(asked, checked, ask_what_if)
-        return Found(asked, checked.result, (), what_ifs, unsolvable, left_out, workloads)
+        near = ()
+        if all(one.problems for one in what_ifs):
+            strange = holder is not None and holder not in holders
+            near = _near(holder or "", holders) if strange else _near(capability, required)
+        return Found(asked, checked.result, (), what_ifs, unsolvable, left_out, workloads, near)
     return Found(asked, checked.result, workloads=workloads)
+
+
+def _near(asked: str, names: Iterable[str]) -> tuple[str, ...]:
+    """The names that are written much like what was asked for, or begin or end with it."""
+    known = sorted(names)
+    alike = difflib.get_close_matches(asked, known, n=_MOST_NEAR, cutoff=0.75)
+    parts = [n for n in known if len(asked) > 2 and (n.startswith(asked) or n.endswith(asked))]
+    return tuple(dict.fromkeys([*alike, *parts]))[:_MOST_NEAR]
 
 
 def _each(

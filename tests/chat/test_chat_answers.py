@@ -1,6 +1,7 @@
 """What is said in answers: hostile words do nothing, nothing is too long, markers are ours."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -22,10 +23,21 @@ from bot.chat import (
     sentence,
 )
 from bot.chat.commands import COMMANDS
-from bot.model import Edge, Leaving, Nevra, Package, WhatIf, Why
+from bot.model import (
+    ARCHITECTURES,
+    CheckResult,
+    Edge,
+    ImageKey,
+    Leaving,
+    Nevra,
+    Package,
+    WhatIf,
+    Why,
+)
 from bot.report import COMMENT_LIMIT, COMMENT_MARKER, render_comment
 from tests.report.test_report_hostile import ATTACKS, READER, REFERENCE, hostile
 
+NEVRA = Nevra("perl", 0, "1", "1", "x86_64")
 MARKER = answer_marker("41", ["ab"])
 
 
@@ -61,6 +73,7 @@ def answers(text: str) -> str:
             ),
             unsolvable=(key,),
             workloads=(text,),
+            near=(text,),
         )
         parts.append((said.text, found_answer(found)))
     parts.append(("/minimize accept", sentence(refusal(COMMANDS["accept"], text, "read"))))
@@ -167,3 +180,63 @@ def test_what_our_own_sentences_mark_is_a_code_span_without_shown_backticks() ->
     assert "No workload is called `nope`. There is `curl` or `@all`, (`a b`) says" in body
     assert body.rstrip().endswith("`/minimize allow`")
     assert "``" not in body
+
+
+def found(line: str, **more: object) -> str:
+    asked = parse_line(line)
+    assert isinstance(asked, Asked)
+    values: dict[str, object] = {"workloads": ("nginx",), **more}
+    answer = found_answer(Found(asked, **values))  # type: ignore[arg-type]
+    return compose([(line, answer)], marker=MARKER, user="", url="")
+
+
+def some_images(count: int, evidence: str = "rebuilt") -> CheckResult:
+    one = hostile("nginx")
+    images = tuple(
+        replace(
+            one.images[0],
+            key=ImageKey(f"w{n}", "minimal", "demo", ARCHITECTURES[n % 4]),
+            evidence=evidence if n % 2 else "predicted",
+        )
+        for n in range(count)
+    )
+    return replace(one, images=images, problems=())
+
+
+def test_no_answer_is_left_out_in_silence_where_each_image_has_its_own() -> None:
+    result = some_images(30)
+    whys = tuple(
+        Why(
+            i.key,
+            Nevra("perl", 0, "1", "1", "x86_64"),
+            (),
+            ((Edge(Nevra(f"p{n}", 0, "1", "1", "x86_64"), f"c{n}", NEVRA, "requires"),),),
+        )
+        for n, i in enumerate(result.images)
+    )
+    said = found("/minimize why perl", result=result, whys=whys)
+    assert all(f"`c{n}`" in said for n in range(30))
+
+
+def test_how_it_is_known_is_said_of_the_images_that_were_asked_about() -> None:
+    result = some_images(2)
+    why = [Why(image.key, None) for image in result.images]
+    assert "by the spec file alone (predicted)." in found(
+        "/minimize why perl", result=result, whys=(why[0],)
+    )
+    assert "by its packages as they were built." in found(
+        "/minimize why perl", result=result, whys=(why[1],)
+    )
+    assert (
+        "by its packages as they were built for aarch64, by the spec file alone (predicted) for"
+        " x86_64."
+    ) in found("/minimize why perl", result=result, whys=tuple(why))
+
+
+def test_what_would_be_larger_is_not_called_saved() -> None:
+    result = some_images(1)
+    package = Package(NEVRA, "perl", "r", installed_size=9)
+    answer = WhatIf(result.images[0].key, "ok", (package,), (package,), -3_000_000)
+    said = found("/minimize what-if drop perl", result=result, what_ifs=(answer,))
+    assert "Larger by: **3 MB**." in said
+    assert "Saved" not in said

@@ -1,5 +1,7 @@
 """Questions answered by solving, on a tiny distribution of real RPMs, and what is said to them."""
 
+import re
+
 import pytest
 
 from bot.chat import Asked, Found, compose, find_answer, found_answer, parse_line
@@ -64,6 +66,45 @@ def test_why_of_a_workload_that_the_change_does_not_touch_names_those_that_it_do
     said = text(ask(bench, "/minimize why perl --workload other", {"tool.spec": PERL}))
     assert "no image of the workload `other`" in said
     assert "`web`" in said
+
+
+def test_the_workloads_that_there_are_are_answered_for_beside_one_that_is_not(
+    bench: Bench,
+) -> None:
+    line = "/minimize why perl-libs --workload web --workload other"
+    said = text(ask(bench, line, {"tool.spec": PERL}))
+    assert "no image of the workload `other`. It touches those of " in said
+    assert "`tool` requires `perl`" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("why perl-lib", "`perl-libs`"),
+        ("why perllibs", "`perl-libs`"),
+        ("what-if drop prel", "`perl`"),
+        ("what-if drop perl from tol", "`tool`"),
+    ],
+)
+def test_a_name_that_is_in_no_image_is_answered_with_those_like_it(
+    bench: Bench, line: str, meant: str
+) -> None:
+    said = text(ask(bench, f"/minimize {line}", {"tool.spec": PERL}))
+    assert re.search(f"Did you mean .*{meant}.*\\?", said)
+
+
+@pytest.mark.parametrize("line", ["why perl-libs", "what-if drop perl", "why systemd"])
+def test_nothing_is_said_to_be_meant_where_it_is_there_or_nothing_is_like_it(
+    bench: Bench, line: str
+) -> None:
+    assert "Did you mean" not in text(ask(bench, f"/minimize {line}", {"tool.spec": PERL}))
+
+
+def test_a_change_that_cannot_be_evaluated_is_not_said_to_touch_no_image(bench: Bench) -> None:
+    wrong = PERL.replace("Requires: perl", "Requirs: perl", 1)
+    said = text(ask(bench, "/minimize why perl", {"tool.spec": wrong}))
+    assert "This change cannot be evaluated: `tool.spec:9`" in said
+    assert "touches no image" not in said
 
 
 def test_what_if_measures_what_leaves_on_every_architecture(bench: Bench) -> None:

@@ -73,7 +73,17 @@ async def test_no_comment_while_no_image_changes_and_an_earlier_one_is_taken_bac
     await bot.deliver()
     await bot.settled()
     assert len(bot.forge.comments) > before
-    assert bot.forge.comments[-1][1] != bot.forge.comments[before - 1][1]
+    whole, taken_back = bot.forge.comments[before - 1][1], bot.forge.comments[-1][1]
+    shown = [line for line in taken_back.split("\n") if line and not line.startswith("<")]
+    assert shown == ["### No image changes any more."]
+    assert not set(taken_back.split("\n")) & {li for li in whole.split("\n") if "nginx" in li}
+    bot.checker.changed = True
+    bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    again = bot.forge.comments[-1][1].split("\n")
+    assert again[:2] == whole.split("\n")[:2]
+    assert len(again) == len(whole.split("\n"))
 
 
 async def test_a_newer_head_takes_the_place_of_an_older_run(bot) -> None:
