@@ -67,7 +67,7 @@ def overview(archive: Archive, question: Question) -> Answer:
             most
         ),
         "movers": _movers_table(movers, date),
-        "causes": causes_table("What moved them most", causes, with_image=True),
+        "causes": causes_table("What moved them most", causes, with_image=True).first(most),
         "checks": checks_table(json["checks"]),
     }
     old = date is None and (json["age_seconds"] or 0) > _OLD
