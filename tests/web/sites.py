@@ -81,7 +81,7 @@ async def served(folder: Path, *, days: int = 30) -> AsyncIterator[TestServer]:
 def add_checks(store: Store, folder: Path) -> None:
     """A check that is over, with logs, and one that still runs; their texts are hostile."""
     log = folder / "builds" / "k" / "build.log"
-    log.parent.mkdir(parents=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(LOG)
     found = rebuilt()
     builds = tuple(replace(b, log=str(log), message=HOSTILE) for b in found.builds)

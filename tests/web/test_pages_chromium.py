@@ -1,33 +1,16 @@
 """Every page in Chromium: both themes, three widths, axe-core, keyboard, no JavaScript, no host.
 
-Screenshots are kept in var/screenshots, or where MINIMIZE_SCREENSHOTS says. Skipped where there is
-no Chromium on this machine: none is downloaded.
+Skipped where there is no Chromium on this machine.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-from pathlib import Path
-
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, async_playwright
 
-from tests.web.sites import NGINX, PAGES, SCREENSHOTS, prepare, serving
+from tests.web.browsing import THEMES, WIDTHS, browser, look_at, needs_chromium, walk
+from tests.web.sites import NGINX, PAGES, prepare, serving
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-# Controls that can be reached: shown, and not taken out of the order. Charts are; their tables lead
-# to the same places.
-CONTROLS = """[...document.querySelectorAll('a[href], button, input, select, summary, [tabindex]')]
-    .filter(e => e.tabIndex >= 0 && e.type !== 'hidden' && e.checkVisibility())"""
-HERE = """(() => { const e = document.activeElement;
-    const s = getComputedStyle(e), r = e.getBoundingClientRect();
-    return { place: window.controls.indexOf(e), outline: s.outlineStyle, wide: s.outlineWidth,
-      seen: r.width > 0 && r.height > 0 && r.right > 0 && r.bottom > 0 && r.top < innerHeight,
-      what: e.outerHTML.slice(0, 120) }; })()"""
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -43,62 +26,21 @@ async def base(folder):
 
 @pytest.fixture
 async def chromium():
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        await browser.close()
+    async with browser() as started:
+        yield started
 
 
-def watched(page: Page) -> set[str]:
-    """What a page asks for, from now on."""
-    asked: set[str] = set()
-    page.on("request", lambda request: asked.add(request.url))
-    return asked
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 768, 1600])
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
 async def test_pages_are_accessible_and_fit_and_ask_no_other_host(
     base, chromium, theme, width
 ) -> None:
-    kept = Path(os.environ.get("MINIMIZE_SCREENSHOTS", SCREENSHOTS))
-    kept.mkdir(parents=True, exist_ok=True)
-    # axe-core is put into the page, which the pages' own policy forbids.
-    context = await chromium.new_context(
-        color_scheme=theme, viewport={"width": width, "height": 900}, bypass_csp=True
-    )
-    page = await context.new_page()
-    asked = watched(page)
     dated = {"surface-then": "/surface?date=2026-11-01", "overview-then": "/?date=2026-11-01"}
-    for name, path in (PAGES | dated).items():
-        await page.goto(base + path)
-        found = await Axe().run(page, options={"iframes": False})
-        assert found.violations_count == 0, f"{name}: {found.generate_report()}"
-        assert await page.evaluate(WIDER) <= 0, name
-        await page.screenshot(path=kept / f"{name}-{theme}-{width}.png", full_page=True)
-    assert {url for url in asked if not url.startswith(f"{base}/")} == set()
-    await context.close()
+    await look_at(chromium, base, PAGES | dated, theme, width, kept="history")
 
 
 async def test_every_control_of_every_page_is_reached_by_keyboard_alone(base, chromium) -> None:
-    page = await chromium.new_page()
-    for name, path in PAGES.items():
-        await page.goto(base + path)
-        count = await page.evaluate(f"(window.controls = {CONTROLS}).length")
-        reached = []
-        for _ in range(3 * count):
-            await page.keyboard.press("Tab")
-            here = await page.evaluate(HERE)
-            if reached and here["place"] <= 0:
-                break  # around, and at the beginning again
-            # A date's field has stops of its own for day, month and year.
-            if not reached or here["place"] != reached[-1]:
-                reached.append(here["place"])
-            assert here["seen"], (name, here)
-            assert (here["outline"], here["wide"]) == ("solid", "3px"), (name, here)
-        assert reached == list(range(count)), name
-    await page.close()
+    await walk(chromium, base, PAGES)
 
 
 async def test_the_skip_link_leads_past_the_menu(base, chromium) -> None:

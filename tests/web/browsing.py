@@ -1,0 +1,94 @@
+"""Pages as people meet them: in the Chromium of this machine, with axe-core, by keyboard."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, async_playwright
+
+from tests.web.sites import SCREENSHOTS
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+# None is downloaded.
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+THEMES = ("light", "dark")
+WIDTHS = (360, 768, 1600)
+WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# Controls that can be reached: shown, and not taken out of the order. Charts are; their tables lead
+# to the same places.
+CONTROLS = """[...document.querySelectorAll('a[href], button, input, select, summary, [tabindex]')]
+    .filter(e => e.tabIndex >= 0 && e.type !== 'hidden' && e.checkVisibility())"""
+HERE = """(() => { const e = document.activeElement;
+    const s = getComputedStyle(e), r = e.getBoundingClientRect();
+    return { place: window.controls.indexOf(e), outline: s.outlineStyle, wide: s.outlineWidth,
+      seen: r.width > 0 && r.height > 0 && r.right > 0 && r.bottom > 0 && r.top < innerHeight,
+      what: e.outerHTML.slice(0, 120) }; })()"""
+
+
+@asynccontextmanager
+async def browser() -> AsyncIterator[Browser]:
+    """A Chromium, for as long as it is needed."""
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield started
+        await started.close()
+
+
+def watched(page: Page) -> set[str]:
+    """What a page asks for, from now on."""
+    asked: set[str] = set()
+    page.on("request", lambda request: asked.add(request.url))
+    return asked
+
+
+async def look_at(
+    chromium: Browser, base: str, pages: Mapping[str, str], theme: str, width: int, *, kept: str
+) -> None:
+    """Holds each page to axe-core, to the screen's width, and to asking nothing of other hosts.
+
+    Keeps a screenshot of each in var/screenshots (or where MINIMIZE_SCREENSHOTS says), in `kept`.
+    """
+    folder = Path(os.environ.get("MINIMIZE_SCREENSHOTS", SCREENSHOTS)) / kept
+    folder.mkdir(parents=True, exist_ok=True)
+    # axe-core is put into the page, which the pages' own policy forbids.
+    context = await chromium.new_context(
+        color_scheme=theme, viewport={"width": width, "height": 900}, bypass_csp=True
+    )
+    page = await context.new_page()
+    asked = watched(page)
+    for name, path in pages.items():
+        await page.goto(base + path)
+        await page.screenshot(path=folder / f"{name}-{theme}-{width}.png", full_page=True)
+        found = await Axe().run(page, options={"iframes": False})
+        assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+        assert await page.evaluate(WIDER) <= 0, name
+    assert {url for url in asked if not url.startswith(f"{base}/")} == set()
+    await context.close()
+
+
+async def walk(chromium: Browser, base: str, pages: Mapping[str, str]) -> None:
+    """Holds each page to this: Tab alone reaches every control, in order, and shows where it is."""
+    page = await chromium.new_page()
+    for name, path in pages.items():
+        await page.goto(base + path)
+        count = await page.evaluate(f"(window.controls = {CONTROLS}).length")
+        reached: list[int] = []
+        for _ in range(3 * count):
+            await page.keyboard.press("Tab")
+            here = await page.evaluate(HERE)
+            if reached and here["place"] <= 0:
+                break  # around, and at the beginning again
+            # A date's field has stops of its own for day, month and year.
+            if not reached or here["place"] != reached[-1]:
+                reached.append(here["place"])
+            assert here["seen"], (name, here)
+            assert (here["outline"], here["wide"]) == ("solid", "3px"), (name, here)
+        assert reached == list(range(count)), name
+    await page.close()
