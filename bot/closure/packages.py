@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import solv
 
+from bot.closure.evr import split_evr
 from bot.closure.filelists import normal_path
 from bot.closure.index import source_name
 from bot.closure.requests import dependency_id
@@ -28,15 +29,16 @@ KEYS: dict[DependencyKind, int] = {
 }
 _BEFORE, _AFTER = -1, 1  # of the marker: ordinary dependencies; prerequisites, provided files
 _NOT_KNOWN = 2**64 - 1
+# A pebibyte: no package is as large, and thousands of smaller ones still add up to a number that
+# SQLite keeps.
+_ABSURD = 2**50
 # libsolv keeps where a header ends; where it starts is noted beside, under this name.
 HEADER_START = "minimize:headerstart"
 
 
 def nevra_of(solvable: Any) -> Nevra:
     """The NEVRA of a solvable."""
-    epoch, _, rest = solvable.evr.rpartition(":")
-    version, _, release = rest.rpartition("-")
-    return Nevra(solvable.name, int(epoch or 0), version, release, solvable.arch)
+    return Nevra(solvable.name, *split_evr(solvable.evr), solvable.arch)
 
 
 def dependencies_of(pool: Any, solvable: Any) -> tuple[Dependency, ...]:
@@ -62,7 +64,7 @@ def published_package(pool: Any, solvable: Any, repository: SnapshotRepository) 
         repository=repository.id,
         dependencies=dependencies_of(pool, solvable),
         installed_size=_number(solvable, solv.SOLVABLE_INSTALLSIZE),
-        download_size=_number(solvable, solv.SOLVABLE_DOWNLOADSIZE),
+        download_size=_download_size(solvable),
         location=_location(pool, solvable, repository),
     )
 
@@ -111,8 +113,15 @@ def paths_in(package: Package) -> frozenset[str]:
 
 
 def _number(solvable: Any, key: int) -> int | None:
+    """A number of the metadata, null where it is not there or absurd: libsolv makes huge ones of
+    what is negative."""
     value = int(solvable.lookup_num(key, _NOT_KNOWN))
-    return None if value == _NOT_KNOWN else value
+    return value if value < _ABSURD else None
+
+
+def _download_size(solvable: Any) -> int | None:
+    """Bytes of the package's file; no such file has none, so metadata's 0 says nothing."""
+    return _number(solvable, solv.SOLVABLE_DOWNLOADSIZE) or None
 
 
 def _location(pool: Any, solvable: Any, repository: SnapshotRepository) -> Location | None:
@@ -135,7 +144,7 @@ def _location(pool: Any, solvable: Any, repository: SnapshotRepository) -> Locat
         url=urls[0],
         checksum_type=checksum.typestr(),
         checksum=checksum.hex(),
-        size=_number(solvable, solv.SOLVABLE_DOWNLOADSIZE) or 0,
+        size=_download_size(solvable) or 0,
         header_start=(start or 0) if known else 0,
         header_end=(end or 0) if known else 0,
         mirrors=urls[1:],

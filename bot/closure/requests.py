@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import solv
 
 from bot.closure.capability import RELATIONS, is_rich
-from bot.closure.evr import compare_evr
+from bot.closure.evr import compare_evr, split_evr
 from bot.closure.filelists import normal_path
 
 _NAME = r"(?P<n>[^:(/=<> ]+)"
@@ -205,9 +205,8 @@ def _fits(solvable: Any, pattern: _Pattern) -> bool:
         return False
     if pattern.epoch is None and not pattern.version:
         return True
-    epoch, _, rest = solvable.evr.rpartition(":")
-    version, _, release = rest.rpartition("-")
-    if pattern.epoch is not None and pattern.epoch != int(epoch or 0):
+    epoch, version, release = split_evr(solvable.evr)
+    if pattern.epoch is not None and pattern.epoch != epoch:
         return False
     return _fits_part(version, pattern.version) and _fits_part(release, pattern.release)
 

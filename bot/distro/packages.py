@@ -15,6 +15,7 @@ from bot.model.package import Location, Package
 
 # The largest packages of distributions are below this, headers far below.
 _MAX_PACKAGE = 8_000_000_000
+_NAME = 150
 _MAX_HEADER = 64_000_000
 # rpm's lead, and the magic with which a header begins (lib/rpmlead.c, lib/header.c).
 _LEAD = b"\xed\xab\xee\xdb"
@@ -119,7 +120,8 @@ def _location(package: Package) -> Location:
 
 def _place(package: Package, location: Location, cache: Cache) -> Path:
     n = package.nevra
-    name = f"{n.name}-{n.version_release}.{n.arch}.rpm".replace("/", "_")
+    # For people who look; the checksum tells files apart, and no file system takes longer names.
+    name = f"{n.name}-{n.version_release}.{n.arch}"[:_NAME].replace("/", "_") + ".rpm"
     return cache.addressed("packages", location.checksum.lower(), name)
 
 

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 # name-epoch:version-release.arch; name and release may hold dots, version and release no dash.
-_NEVRA = re.compile(r"^(?P<n>.+)-(?:(?P<e>\d+):)?(?P<v>[^-:]+)-(?P<r>[^-:]+)\.(?P<a>[^.-]+)$")
+# Metadata may hold what rpm would not build: empty ones, and colons in them.
+_NEVRA = re.compile(r"^(?P<n>.+)-(?:(?P<e>\d+):)?(?P<v>[^-]*)-(?P<r>[^-]*)\.(?P<a>[^.-]+)$")
 _EVR = re.compile(r"^(?:(?P<e>\d+):)?(?P<v>[^-]+)(?:-(?P<r>[^-]+))?$")
 
 

@@ -24,7 +24,7 @@ from bot.objectives.turning import Published
 from bot.store.history import Evaluated
 
 # Rises when the same inputs may come to another answer.
-FORMAT = 2
+FORMAT = 3
 _CHUNK = 64
 # Below this many images other processes cost more than they bring.
 _ALONE = 24
