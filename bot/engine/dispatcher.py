@@ -245,11 +245,12 @@ class Dispatcher:
     async def _as_it_is_now(
         self, forge: Forge, event: PullRequestEvent, delivery: Delivery
     ) -> PullRequest:
-        """The forge's own answer, asked again if it may not know of the push yet."""
+        """The forge's own answer, asked again if it may not know yet of what the event tells."""
         pull = await forge.pull_request(event.key)
         for _ in range(2):
             age = time.time() - datetime.fromisoformat(delivery.received).timestamp()
-            if pull.head_sha == event.head_sha or age > _FRESH:
+            same_base = event.base_ref in ("", pull.base_ref)
+            if (pull.head_sha == event.head_sha and same_base) or age > _FRESH:
                 break
             await asyncio.sleep(self._lag)
             pull = await forge.pull_request(event.key)

@@ -174,7 +174,8 @@ class CheckSteps:
         return False
 
     async def comment(self, job: CheckJob, result: Values) -> Values:
-        """Writes, edits or takes back the comment; `stale` if a newer head is there by now.
+        """Writes, edits or takes back the comment; `stale` if a newer head, or another base branch,
+        is there by now.
 
         No comment is made while no image changes; one from an earlier push is edited to say so.
         On a bot's pull request there is none, unless the settings say so: the status is enough.
@@ -182,7 +183,8 @@ class CheckSteps:
         forge = self._forges[job.forge]
         now = await forge.pull_request(job.key)
         # What was merged meanwhile is still of this head: its effect is measured to the end.
-        if now.head_sha != job.head_sha or not (now.open or now.merged):
+        newest = (now.head_sha, now.base_ref) == (job.head_sha, job.base_ref)
+        if not newest or not (now.open or now.merged):
             return {"stale": True}
         if job.narrowed:
             return await self._answer_narrowed(job, check_from_json(result))

@@ -136,10 +136,10 @@ def _pull_request(forge: str, data: Mapping[str, Any]) -> Event:
     if action == "closed":
         return PullRequestEvent(key, "stop", head, action, str(pull.get("merged_at") or ""))
     if action == "edited" and "base" in (data.get("changes") or {}):
-        return PullRequestEvent(key, "check", head, "edited (base)")
-    if action in _CHECKED:
-        return PullRequestEvent(key, "check", head, action)
-    return IgnoredEvent(f"The action {action} of a pull request changes no package.")
+        action = "edited (base)"
+    elif action not in _CHECKED:
+        return IgnoredEvent(f"The action {action} of a pull request changes no package.")
+    return PullRequestEvent(key, "check", head, action, base_ref=str(pull["base"]["ref"]))
 
 
 def _issue_comment(forge: str, data: Mapping[str, Any]) -> Event:

@@ -232,7 +232,8 @@ def _merge_request(forge: str, data: Mapping[str, Any]) -> Event:
     changed = _updated(data) if action == "update" else _STARTED.get(action)
     if changed is None:
         return IgnoredEvent(f"The action {action or 'none'} of a merge request changes no package.")
-    return PullRequestEvent(key, "check", head, changed)
+    base = str(about.get("target_branch") or "")
+    return PullRequestEvent(key, "check", head, changed, base_ref=base)
 
 
 def rfc3339(text: str) -> str:

@@ -160,7 +160,8 @@ class Source:
 class PullRequestEvent:
     """Something happened to a pull request: `check` it again, or `stop` (it was closed).
 
-    `merged` is when it was merged, RFC 3339 in UTC; empty if it was not.
+    `merged` is when it was merged, RFC 3339 in UTC; empty if it was not. `base_ref` is the branch
+    it goes to, where the event tells.
     """
 
     key: PullRequestKey
@@ -168,6 +169,7 @@ class PullRequestEvent:
     head_sha: str
     action: str
     merged: str = ""
+    base_ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)

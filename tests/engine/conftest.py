@@ -118,7 +118,8 @@ class FakeForge:
         if event != "pull_request":
             return IgnoredEvent("not asked")
         action, merged = data.get("action", "opened"), data.get("merged", "")
-        return PullRequestEvent(KEY, data["wish"], data["head"], action, merged)
+        base = data.get("base", "")
+        return PullRequestEvent(KEY, data["wish"], data["head"], action, merged, base)
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
         self._maybe_fail("pull_request")

@@ -1,5 +1,6 @@
 """Re-run buttons, merge queues, pushes and bots: what the dispatcher and the runs make of them."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -85,3 +86,31 @@ async def test_a_bots_pull_request_gets_the_status_and_the_comment_only_if_wante
     await bot.settled()
     assert bool(bot.forge.comments) is wanted
     assert bot.forge.states()[-1] == "success"
+
+
+async def test_a_forge_that_does_not_know_the_new_base_branch_yet_is_asked_again(bot) -> None:
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    now = replace(bot.forge.pull, base_ref="stable")
+    behind = [bot.forge.pull, now]
+
+    async def lagging(key: PullRequestKey):
+        return behind.pop(0) if len(behind) > 1 else behind[0]
+
+    bot.forge.pull_request = lagging
+    bot.repository.git("branch", "stable", "main")
+    await bot.deliver(action="edited (base)", base="stable")
+    await bot.settled()
+    assert [(c.head_sha, c.base_ref) for c in bot.checks()] == [(head, "main"), (head, "stable")]
+
+
+async def test_the_comment_of_a_run_on_another_base_branch_is_not_written(bot) -> None:
+    head = bot.push(SPEC)
+    held = bot.checker.hold[head] = threading.Event()
+    await bot.deliver()
+    written = len(bot.forge.comments)
+    bot.forge.pull = replace(bot.forge.pull, base_ref="stable")
+    held.set()
+    await bot.settled()
+    assert len(bot.forge.comments) == written

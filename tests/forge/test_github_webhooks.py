@@ -19,7 +19,12 @@ from bot.forge.github_events import accept, parse_event
 PULL = {
     "action": "opened",
     "number": 7,
-    "pull_request": {"number": 7, "head": {"sha": "a" * 40}, "updated_at": "t1"},
+    "pull_request": {
+        "number": 7,
+        "head": {"sha": "a" * 40},
+        "base": {"ref": "main"},
+        "updated_at": "t1",
+    },
     "repository": {"id": 1, "full_name": "o/r"},
 }
 
@@ -160,6 +165,7 @@ def test_pull_request_actions_ask_for_a_check_or_a_stop(data: dict, wish: str) -
     assert isinstance(event, PullRequestEvent)
     assert (event.key, event.wish) == (PullRequestKey("gh", "o/r", 7), wish)
     assert event.head_sha == "a" * 40
+    assert event.base_ref == ("main" if wish == "check" else "")
 
 
 def test_a_merge_is_told_with_its_time() -> None:

@@ -24,6 +24,7 @@ def merge_request(action: str | None = "open", **more) -> dict:
     about = {
         "iid": 7,
         "action": action,
+        "target_branch": "main",
         "updated_at": "2026-01-02 03:04:05 UTC",
         "last_commit": {"id": "a" * 40},
         **more.pop("about", {}),
@@ -192,6 +193,7 @@ def test_merge_requests_of_nested_groups(payload: dict, wish: str, action: str) 
     assert isinstance(event, PullRequestEvent)
     assert (event.wish, event.action, event.head_sha) == (wish, action, "a" * 40)
     assert str(event.key) == "gl:acme/tools/nginx#7"
+    assert event.base_ref == ("main" if wish == "check" else "")
 
 
 def test_a_merge_is_told_with_its_time_and_a_close_without_one() -> None:

@@ -107,7 +107,12 @@ def payload():
             {
                 "action": action,
                 "number": 7,
-                "pull_request": {"number": 7, "head": {"sha": head}, "updated_at": updated},
+                "pull_request": {
+                    "number": 7,
+                    "head": {"sha": head},
+                    "base": {"ref": "main"},
+                    "updated_at": updated,
+                },
                 "repository": {"id": 1, "full_name": "o/r"},
             }
         ).encode()

@@ -111,7 +111,12 @@ async def test_a_delivery_survives_kill_9_between_202_and_its_run(world) -> None
         {
             "action": "opened",
             "number": pull.number,
-            "pull_request": {"number": pull.number, "head": {"sha": head}, "updated_at": "t"},
+            "pull_request": {
+                "number": pull.number,
+                "head": {"sha": head},
+                "base": {"ref": "main"},
+                "updated_at": "t",
+            },
             "repository": {"id": 1, "full_name": "rpms/nginx"},
         }
     ).encode()
