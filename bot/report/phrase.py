@@ -23,8 +23,9 @@ _NUMBER = re.compile(r"\(?\d{1,6}[)]?[.,;:]?")
 _COMPARISON = frozenset({"<", "<=", "=", ">=", ">"})
 # Names that read best without quotes: `minimal`, `nginx`, `python3`, `centos-stream-9`.
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
-# Forges link seven and more hexadecimal digits to a commit, and `GH-1` to an issue.
-_REFERENCE = re.compile(r"(?i)[0-9a-f]{7,}|.*\bgh-\d+.*")
+# Forges link seven and more hexadecimal digits to a commit, and `GH-1` to an issue: also where a
+# bracket, a quotation mark or a dash stands beside them.
+_REFERENCE = re.compile(r"(?i)(?<![0-9a-z])[0-9a-f]{7,}(?![0-9a-z])|(?<![0-9a-z])gh-\d")
 # Our own sentences mark what is verbatim in them as a person would; and the marks around such.
 _SPAN = re.compile(r"(?<![^\s(\"'])`([^`]+)`(?=[\s.,;:!?)\"']|$)")
 _CLOSING = re.compile(r"[.,;:!?)\"']+(?= |$)")
@@ -69,7 +70,7 @@ def code(text: str) -> Phrase:
 
 def name(text: str, *, strong: bool = False) -> Phrase:
     """A foreign name: as a word where it is a simple one, otherwise as code."""
-    simple = _NAME.fullmatch(text) is not None and _REFERENCE.fullmatch(text) is None
+    simple = _NAME.fullmatch(text) is not None and _REFERENCE.search(text) is None
     if strong:
         return (Piece("strong" if simple else "strong-code", visible(text) or "(empty)"),)
     return plain(visible(text)) if simple else code(text)
@@ -176,6 +177,4 @@ def _append(pieces: list[Piece], piece: Piece) -> None:
 
 
 def _is_word(text: str) -> bool:
-    return text == "%" or (
-        _WORD.fullmatch(text) is not None and _REFERENCE.fullmatch(text.strip(".,;:!?")) is None
-    )
+    return text == "%" or (_WORD.fullmatch(text) is not None and _REFERENCE.search(text) is None)

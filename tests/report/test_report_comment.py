@@ -344,6 +344,29 @@ def test_a_long_comment_gives_up_the_least_important_first(samples, limit):
     assert "[The full report](<https://bot/c>) leaves nothing out." in text
 
 
+@pytest.mark.parametrize("limit", [*range(4_000, 66_000, 3_100), 65_536])
+@pytest.mark.parametrize("sample", ["many_images", "many_packages", "rebuilt"])
+def test_a_comment_is_cut_at_no_place_but_between_its_parts(samples, sample, limit):
+    result = samples.all[sample]()
+    images = tuple(
+        replace(image, added=tuple(named(a, "\N{PACKAGE}") for a in image.added))
+        for image in result.images
+    )
+    text = render_comment(replace(result, images=images), page_url="https://bot/c", limit=limit)
+    # A forge may count a character beyond the first 65,536 as two.
+    assert len(text.encode("utf-16-le")) // 2 <= limit
+    assert text.count("<details>") == text.count("</details>") == text.count("<summary>")
+    assert text.count("\n```mermaid\n") * 2 == text.count("\n```")
+    assert text.rstrip().endswith("</sub>")
+    assert "[The full report](<https://bot/c>) leaves nothing out." in text
+
+
+def named(added, mark):
+    """The package with a name in which there are signs beyond the first 65,536."""
+    was = added.package.nevra
+    return replace(added, package=replace(added.package, nevra=replace(was, name=was.name + mark)))
+
+
 def test_the_graphs_go_before_the_tables(samples):
     whole = render_comment(samples.rebuilt())
     shorter = render_comment(samples.rebuilt(), limit=len(whole) - 1)
