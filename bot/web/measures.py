@@ -12,7 +12,7 @@ _UNWANTED = "unwanted:"
 def metric_words(metric: str) -> str:
     """A metric as people say it."""
     if metric.startswith(_UNWANTED):
-        return f"without {metric.removeprefix(_UNWANTED)}"
+        return f"unwanted {metric.removeprefix(_UNWANTED)}"
     return METRICS.get(metric, metric)
 
 
@@ -23,7 +23,7 @@ def measure(metric: str, value: float | None, *, delta: bool = False) -> str:
     if metric in IN_BYTES:
         return (format_delta if delta else format_size)(round(value))
     if metric.startswith(_UNWANTED):
-        return "there" if value else "not there"
+        return "present" if value else "absent"
     if delta:
         rounded = round(value, 1)
         return f"{rounded:+.1f}".replace("-", "\N{MINUS SIGN}") if rounded else "0"

@@ -28,7 +28,8 @@ class Column:
 
     `also` gives a second, quiet line. `metric` and `trend` are in the unit of the row's metric;
     `figure` is a number in words of its own.
-    CSV has the value itself, under `name`. `only` is where the column is, if not in both.
+    CSV has the value itself, under `name`. `only` is where the column is, if not in both; a
+    `spare` one is on the page only where some row has something in it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Column:
     link: Callable[[Row], str | None] | None = None
     also: Callable[[Row], str | None] | None = None
     only: Literal["html", "csv"] | None = None
+    spare: bool = False
 
     @property
     def figure(self) -> bool:
@@ -94,7 +96,11 @@ class Table:
     @property
     def shown(self) -> tuple[Column, ...]:
         """The columns of the page."""
-        return tuple(c for c in self.columns if c.only != "csv")
+        return tuple(
+            c
+            for c in self.columns
+            if c.only != "csv" and not (c.spare and not any(c.shown(row) for row in self.rows))
+        )
 
     @property
     def given(self) -> tuple[Column, ...]:

@@ -1,8 +1,8 @@
 """Every page, its JSON, its tables and its pictures at five years of 2,000 images, over HTTP.
 
-Each is asked as nobody asked before, then three times again: the median counts. Prints the table; the CPU's time, of server and
-client, tells how much of it was waiting for others on the machine. And the pages in
-Chromium, with axe-core, on the same data.
+Each is asked as nobody asked before, then three times again: of those the one in the middle counts.
+Prints the table; the CPU's time, of server and client, tells how much of it was waiting for others
+on the machine. And the pages in Chromium, with axe-core, on the same data.
 
 ./deploy/test --benchmarks tests/benchmarks/test_page_speed.py
 """

@@ -176,3 +176,17 @@ def test_moments_that_read_the_same_stand_below_a_chart_once() -> None:
     when = 1_800_000_000.0
     assert len(ticks([when, when + 50], Look())) < 3
     assert len(ticks([when, when + 90 * 86400], Look())) == 6
+
+
+@pytest.mark.parametrize("arches", range(1, 7))
+@pytest.mark.parametrize("narrow", [False, True])
+def test_no_row_of_a_legend_is_cut_off(arches, narrow) -> None:
+    told = objective([60_000_000, 55_000_000], 40_000_000)
+    told["history"] = [{**s, "arch": f"a{n}"} for n in range(arches) for s in told["history"]]
+    tree = ElementTree.fromstring(objective_chart(told, "installed_size", look=Look(narrow=narrow)))
+    height = float(tree.get("viewBox").split()[3])
+    (legends,) = [g for g in tree.iter(f"{SVG}g") if g.get("class") == "legends"]
+    down = float(re.search(r",\s*(\d+)", legends.get("transform"))[1])
+    rows = [float(rect.get("y")) + float(rect.get("height")) for rect in legends.iter(f"{SVG}rect")]
+    assert len(rows) == arches + 3
+    assert down + max(rows) <= height

@@ -104,3 +104,17 @@ async def test_the_package_of_that_very_name_comes_first(site) -> None:
     assert told["packages"][0]["name"] == "curl"
     assert "libcurl" in {package["name"] for package in told["packages"]}
     assert (await (await site.get("/api/packages?q=nothing")).json())["packages"] == []
+
+
+def test_a_spare_column_is_on_the_page_only_where_it_says_something() -> None:
+    columns = (Column("a", "A"), Column("b", "B", spare=True))
+    rows = [{"a": "1", "b": None}, {"a": "2", "b": "x"}]
+    assert [c.name for c in Table("t", columns, rows).shown] == ["a", "b"]
+    assert [c.name for c in Table("t", columns, rows[:1]).shown] == ["a"]
+    assert to_csv(Table("t", columns, rows[:1])).splitlines()[0] == "a,b"
+
+
+async def test_a_package_that_all_its_images_hold_for_one_reason_says_so_once(site) -> None:
+    page = await (await site.get("/packages/libssh")).text()
+    assert "in all 4 images that hold it" in page
+    assert "of the 4" not in page

@@ -143,9 +143,9 @@ def standings_table(
         Column("outlook", "State", "state", also=_crosses),
         Column("value", "Value", "metric"),
         Column("limit", "Limit", "metric"),
-        Column("target", "Target", "metric", also=_due),
+        Column("target", "Target", "metric", also=_due, spare=True),
         Column("target_by", "Target's date", only="csv"),
-        Column("trend_per_week", "Trend per week", "trend"),
+        Column("trend_per_week", "Trend per week", "trend", spare=True),
         Column("crosses", "Passes its limit on", only="csv"),
     )
     return Table(caption, columns, rows)

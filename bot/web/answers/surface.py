@@ -62,7 +62,7 @@ def _lonely_table(rows: list[Json], date: str | None) -> Table:
         Column("source", "Source", only="csv"),
         Column("installed_size", "Size", "size"),
         *image_columns(link=image),
-        Column("requested", "Requested"),
+        Column("requested", "Requested", spare=True),
         Column("since", "Since (UTC)", "time"),
     )
     return Table("Packages that only one image needs", columns, rows)

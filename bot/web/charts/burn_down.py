@@ -9,19 +9,21 @@ from typing import Any
 
 import pygal
 
-from bot.web.charts.look import AUTO, Json, Look, options, svg
+from bot.web.charts.look import AUTO, MARGIN, Json, Look, options, svg
 from bot.web.charts.stairs import OUTSTANDING, visible
 from bot.web.charts.times import seconds, ticks, words_of
 from bot.web.links import key_of
 from bot.web.measures import measure
 
+_PLOT, _LEGEND = 340, 21  # pixels: the plot with its axes, a row of the legend
+
 
 def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
     """The burn-down of one metric: values over time, the limit, and the way to the target."""
+    columns = 2 if look.narrow else 3
     chart = pygal.XY(
-        **options(look, 460 if look.narrow else 380),
-        legend_at_bottom_columns=2 if look.narrow else 3,
-        margin_bottom=34 if look.narrow else 8,
+        **options(look, _PLOT),
+        legend_at_bottom_columns=columns,
         legend_at_bottom=True,
         truncate_legend=-1,
     )
@@ -63,7 +65,16 @@ def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
         first = max((f[0]["value"] or 0 for f in images.values()), default=0)
         if by and first > target:
             _straight(chart, "Way to the target", (start, first), (until, target), "2, 2")
+    _make_room_for_legend(chart, columns)
     return svg(chart)
+
+
+def _make_room_for_legend(chart: Any, columns: int) -> None:
+    """As high as its legend needs below the plot: pygal forgets the row that is not full."""
+    count = len(chart.raw_series)
+    rows = -(-count // columns)
+    chart.height = _PLOT + _LEGEND * rows
+    chart.margin_bottom = MARGIN + _LEGEND * (rows - count // columns)
 
 
 def _straight(

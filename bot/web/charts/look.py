@@ -32,7 +32,7 @@ class Look:
 
 
 AUTO = Look()
-TEXT = 12
+TEXT, MARGIN = 12, 8  # pixels
 _LIGHT = ("#0b5cad", "#a8480c", "#1a7f37", "#8a3ffc", "#9f1853", "#005d5d", "#6f5500", "#4d5358")
 _DARK = ("#7ab8ff", "#ffb077", "#57c46f", "#c9a6ff", "#ff9ac2", "#3ddbd9", "#e0c36a", "#c1c7cd")
 
@@ -96,7 +96,7 @@ def options(look: Look, height: int, *, tiles: bool = False) -> dict[str, Any]:
         "js": [asset_url("pygal-tooltips.min.js")],
         "width": 400 if look.narrow else 960,
         "height": height,
-        "margin": 8,
+        "margin": MARGIN,
         "margin_right": 40 if look.narrow else 44,
         "truncate_label": 18 if look.narrow else 40,
         "min_scale": 3,
