@@ -213,7 +213,7 @@ class Dispatcher:
         if isinstance(event, IgnoredEvent):
             return False, event.reason
         if isinstance(event, RerunEvent):
-            again = await asyncio.to_thread(rerun_of, self._store, event)
+            again = await rerun_of(self._store, forge, event)
             if again is None:
                 return False, f"No check of {event.repository} is the one to run again."
             return await self._about_pull(forge, again, delivery)

@@ -9,6 +9,8 @@ from bot.forge import (
     MERGE_GROUP_CHECK,
     ChecksEvent,
     Forge,
+    ForgeGoneError,
+    ForgeRefusedError,
     MergeGroupEvent,
     PullRequestEvent,
     PullRequestKey,
@@ -21,26 +23,41 @@ from bot.store import CheckRecord, Store
 MERGE_GROUP_TITLE = "Checked on its pull requests"
 
 
-def rerun_of(store: Store, event: RerunEvent) -> PullRequestEvent | None:
+async def rerun_of(store: Store, forge: Forge, event: RerunEvent) -> PullRequestEvent | None:
     """The pull request whose check shall run again, or None if the check is not one of ours.
 
-    By the id that our status carries: the forge names no pull request for a fork's commit. A
-    check of another repository is never found, whatever id somebody else's App wrote.
+    By the id that our status carries: the forge names no pull request for a fork's commit. A check
+    of another repository is never found, whatever id somebody else's App wrote; but one that was
+    made while the repository had another name is.
     """
-    record = _record(store, event)
+    record = await asyncio.to_thread(_record, store, event)
     if record is None:
         return None
-    key = PullRequestKey(record.forge, record.repository, record.number)
-    return PullRequestEvent(key, "check", record.head_sha, "rerequested")
+    key = PullRequestKey(event.forge, event.repository, record.number)
+    if record.repository != event.repository and not await _same_pull(forge, record, key):
+        return None
+    return PullRequestEvent(key, "check", event.head_sha, "rerequested")
 
 
 def _record(store: Store, event: RerunEvent) -> CheckRecord | None:
-    if event.check is not None:
-        found = store.check(event.check)
-        if found is not None and (found.forge, found.repository) == (event.forge, event.repository):
-            return found
-        return None
-    return store.newest_check_of_commit(event.forge, event.repository, event.head_sha)
+    if event.check is None:
+        about = (event.forge, event.repository, event.head_sha)
+        return store.newest_check_of_commit(*about) or store.newest_check_of_commit(
+            event.forge, None, event.head_sha
+        )
+    found = store.check(event.check)
+    same = found is not None and (found.forge, found.head_sha) == (event.forge, event.head_sha)
+    return found if same else None
+
+
+async def _same_pull(forge: Forge, record: CheckRecord, key: PullRequestKey) -> bool:
+    """Whether the forge leads from the name of then to this very pull request."""
+    then = PullRequestKey(record.forge, record.repository, record.number)
+    try:
+        was, now = await forge.pull_request(then), await forge.pull_request(key)
+    except (ForgeGoneError, ForgeRefusedError):
+        return False  # not there, or not for us: it tells nothing
+    return bool(was.url) and was.url == now.url
 
 
 async def wake_waiting(

@@ -239,13 +239,13 @@ class Store:
         return [_check(row) for row in rows]
 
     def newest_check_of_commit(
-        self, forge: str, repository: str, head_sha: str
+        self, forge: str, repository: str | None, head_sha: str
     ) -> CheckRecord | None:
-        """The newest check of a commit, without its result."""
+        """The newest check of a commit, without its result; `repository` None: of any."""
         rows = self.rows(
-            f"{_WITHOUT_RESULT} where forge = ? and repository = ? and head_sha = ?"
+            f"{_WITHOUT_RESULT} where forge = ? and ? in (repository, '') and head_sha = ?"
             " order by created desc, rowid desc limit 1",
-            [forge, repository, head_sha],
+            [forge, repository or "", head_sha],
         )
         return _check(rows[0]) if rows else None
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.forge import MergeGroupEvent, PullRequestKey, PushEvent, RerunEvent
+from bot.forge import ForgeGoneError, MergeGroupEvent, PullRequestKey, PushEvent, RerunEvent
 from bot.store import NewDelivery
 
 KEY = PullRequestKey("gh", "o/r", 7)
@@ -47,14 +47,46 @@ async def test_a_rerun_of_a_whole_suite_is_found_by_its_commit(bot) -> None:
     assert len(bot.checks()) == 2
 
 
+def only_at(bot, **urls: str) -> None:
+    """The forge has the pull request in these repositories alone, with these addresses."""
+    there = {name.replace("_", "/"): url for name, url in urls.items()}
+
+    async def pull_request(key: PullRequestKey):
+        if key.repository not in there:
+            raise ForgeGoneError("It is not there.")
+        return replace(bot.forge.pull, key=key, url=there[key.repository])
+
+    bot.forge.pull_request = pull_request
+
+
+@pytest.mark.parametrize("whole_suite", [False, True])
+async def test_a_rerun_finds_the_check_of_the_repositorys_old_name(bot, whole_suite: bool) -> None:
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    check = None if whole_suite else bot.checks()[0].id
+    only_at(bot, o_r="https://x/new/r/7", new_r="https://x/new/r/7")
+    state, _ = await told(bot, RerunEvent("gh", "new/r", check, head, "maria"))
+    assert state == "done"
+    await bot.settled()
+    found = [(row["repository"], row["head_sha"]) for row in bot.store.rows("select * from checks")]
+    assert found == [("o/r", head), ("new/r", head)]
+
+
 @pytest.mark.parametrize(
     ("repository", "check"), [("o/r", "somebody-elses"), ("other/r", None), ("other/r", "own")]
 )
-async def test_a_rerun_of_what_is_not_ours_is_ignored(bot, repository: str, check) -> None:
+@pytest.mark.parametrize("fork", [False, True])
+async def test_a_rerun_of_what_is_not_ours_is_ignored(
+    bot, repository: str, check, fork: bool
+) -> None:
     head = bot.push(SPEC)
     await bot.deliver()
     await bot.settled()
     known = bot.checks()[0].id if check == "own" else check
+    # Another repository may have the same commit in a pull request of the same number.
+    fork_has = {"other_r": "https://x/other/r/7"} if fork else {}
+    only_at(bot, o_r="https://x/o/r/7", **fork_has)
     state, reason = await told(bot, RerunEvent("gh", repository, known, head, "mallory"))
     assert state == "ignored"
     assert repository in reason
