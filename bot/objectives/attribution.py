@@ -130,7 +130,13 @@ def _differs(scene: _Scene, pair: _Pair) -> bool:
     if pair.before is None or pair.after is None:
         return True
     before, after = scene.before[pair.before], scene.after[pair.after]
-    return before.nevra != after.nevra or before.installed_size != after.installed_size
+    if before.nevra != after.nevra or before.installed_size != after.installed_size:
+        return True
+    # The same name for another file: its layer may weigh something else. What was not known
+    # before says nothing.
+    return None not in (before.download_size, after.download_size) and (
+        before.download_size != after.download_size
+    )
 
 
 def _has_landed(
@@ -234,8 +240,24 @@ def _mover(
             return None
         ours, theirs = members[link.source], scene.graphs[1 - side].members[partner]
         if ours.nevra == theirs.nevra:
-            return None
+            return _other_provider(scene, side, link, partner)
         return ours if side == 1 else theirs
+    return None
+
+
+def _other_provider(scene: _Scene, side: int, link: Link, partner: int) -> Member | None:
+    """Who meets on the other side what a package that did not change needs, if that one did: what
+    took the place of a package that went, or gave its own to one that came."""
+    other = scene.graphs[1 - side]
+    for place in other.met_by(partner, link.capability):
+        back = scene.partner[1 - side].get(place)
+        if back == link.target:
+            continue
+        if back is None:
+            # Only there: it came for what went, or it went and cannot have brought anything.
+            return other.members[place] if side == 0 else None
+        if other.members[place].nevra != scene.graphs[side].members[back].nevra:
+            return other.members[place] if side == 0 else scene.graphs[side].members[back]
     return None
 
 

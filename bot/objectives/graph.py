@@ -35,6 +35,10 @@ class Graph:
             self._from[link.source].append(link)
             self._to[link.target].append(link)
 
+    def met_by(self, source: int, capability: str) -> tuple[int, ...]:
+        """The members that satisfy this requirement of a member."""
+        return tuple(x.target for x in self._from[source] if x.capability == capability)
+
     def chains(self, target: int) -> tuple[Chain, ...]:
         """One shortest way from each requested package that leads to `target`, shortest first.
 

@@ -168,6 +168,8 @@ def _why(first: Broken, changes: Changes) -> Phrase:
         f" came ({format_delta(cause.known_delta)})"
         if cause.change == "came"
         else f" grew by {format_size(cause.known_delta)}"
+        if cause.known_delta
+        else " was built anew"
     )
     return (
         *plain(" "),
@@ -189,6 +191,9 @@ def _chief(one: Broken) -> Cause | None:
         fitting = [c for c in causes if c.change == "came"]
     else:
         fitting = [c for c in causes if c.change in ("came", "changed") and c.known_delta > 0]
+        if not fitting and kind == "layer_size":
+            # A layer grows by what metadata does not weigh, too.
+            fitting = [c for c in causes if c.change in ("came", "changed") and c.after]
     return max(fitting, key=lambda c: c.known_delta, default=None)
 
 

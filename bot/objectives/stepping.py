@@ -13,6 +13,7 @@ from bot.objectives.attribution import Attributed, attribute
 from bot.objectives.turning import Published, broken_by, mended_by
 from bot.store.history import (
     Cause,
+    ClosureFacts,
     Contents,
     Evaluated,
     ImageQueries,
@@ -20,6 +21,7 @@ from bot.store.history import (
     Member,
     MergedChange,
 )
+from bot.store.history.values import CauseKind
 
 _Row = tuple[tuple[str, str, str], ...]
 
@@ -89,6 +91,11 @@ class Stepping:
             before = _contents(reader, after)
             same = sound.snapshot.id == after.snapshot.id
             step = attribute(before, after, changes, same_metadata=same)
+            if not before.links and any(map(_is_unexplained, step.causes)):
+                before = reader.contents(after.key)
+                step = attribute(before, after, changes, same_metadata=same)
+            if not step.causes:
+                step = _reweighed(sound.facts, after, same_metadata=same)
         if last.facts.status == "ok":
             return step
         mended = mended_by(last, reader.broken_by(after.key), before, after, changes)
@@ -109,11 +116,27 @@ class Stepping:
 
 
 def _contents(reader: ImageQueries, after: Evaluated) -> Contents:
-    """What the image was; its links only where a package went, for nothing else needs them."""
+    """What the image was; its links only where a package went: few steps need them else."""
     before = reader.contents(after.key, links=False)
     if Counter(_names(before.members)) - Counter(_names(after.members)):
         return reader.contents(after.key)
     return before
+
+
+def _is_unexplained(cause: Cause) -> bool:
+    """Whether a package came through packages that did not change: another may have let it in."""
+    return cause.change == "came" and cause.mover is None and cause.kind == "distribution"
+
+
+def _reweighed(before: ClosureFacts, after: Evaluated, *, same_metadata: bool) -> Attributed:
+    """The step of a layer whose packages are all what they were."""
+    was, now = before.layer_size, after.facts.layer_size
+    if None in (was, now) or was == now:
+        return Attributed(())
+    # Which files are taken is the documents' choice. Else a package was built anew under its name,
+    # with a file as large as before: metadata does not say which.
+    kind: CauseKind = "configuration" if same_metadata else "unknown"
+    return Attributed((Cause(after.key.workload, "changed", None, None, 0, 0, kind),))
 
 
 def _names(members: Iterable[Member]) -> Iterator[str]:

@@ -20,9 +20,12 @@ from bot.store.history import (
 KEY = ImageKey("w", "e", "r", "x86_64")
 
 
-def member(name, version="1", size: int | None = 10, *, requested=False, source="", arch="x86_64"):
+def member(
+    name, version="1", size: int | None = 10, *,
+    requested=False, source="", arch="x86_64", file: int | None = None,
+):  # fmt: skip
     nevra = Nevra(name, 0, version, "1", arch)
-    return Member(nevra, source or name, "repo", size, None, None, requested)
+    return Member(nevra, source or name, "repo", size, None, file, requested)
 
 
 def after(members: Sequence[Member], links: Sequence[Link] = (), requests=("app",)) -> Evaluated:
@@ -50,6 +53,8 @@ MEMBERS = st.builds(
     st.none() | st.integers(0, 10**12),
     requested=st.booleans(),
     arch=st.sampled_from(["x86_64", "noarch", "i686"]),
+    source=st.sampled_from(["", "a", "b"]),
+    file=st.none() | st.integers(1, 3),
 )
 
 
@@ -236,3 +241,58 @@ def test_the_bytes_of_what_the_change_did_not_do_stay_the_distributions() -> Non
     kinds = {c.package: (c.kind, c.known_delta) for c in step.causes}
     assert kinds["base"] == ("distribution", 7)
     assert kinds["perl"] == ("pull request", 50)
+
+
+def test_a_package_that_moves_to_another_architecture_is_one_that_changed() -> None:
+    new = (NEW[0], member("base", size=13, arch="noarch"), NEW[2])
+    causes = {c.package: c for c in attribute(ASKED, after(new, NEW_LINKS)).causes}
+    base = causes["base"]
+    assert (base.change, base.delta) == ("changed", 3)
+    assert (base.before, base.after) == ("base-0:1-1.x86_64", "base-0:1-1.noarch")
+
+
+def test_the_same_name_for_another_file_of_the_same_size_is_a_cause_of_no_bytes() -> None:
+    before = Contents((member("app", requested=True, file=5),), (), ("app",))
+    (app,) = attribute(before, after((member("app", requested=True, file=6),))).causes
+    assert (app.package, app.change, app.delta) == ("app", "changed", 0)
+    for unknown in (None, 5):
+        assert not attribute(before, after((member("app", requested=True, file=unknown),))).causes
+
+
+NEEDY = (member("app", requested=True), member("old-db", size=30))
+NEEDS = (Link(0, "db", 1, "requires"),)
+
+
+def test_what_takes_the_place_of_another_is_why_that_one_went() -> None:
+    before = Contents(NEEDY, NEEDS, ("app",))
+    new = (member("app", requested=True), member("new-db", size=50))
+    step = attribute(before, after(new, NEEDS), [change({"new-db": "1-1"})])
+    came, went = step.causes
+    assert (came.package, came.change, came.merged_change) == ("new-db", "came", 1)
+    assert (went.package, went.change, went.delta) == ("old-db", "went", -30)
+    assert (went.mover, went.merged_change) == ("new-db-0:1-1.x86_64", 1)
+    assert step.landed == {1}
+
+
+def test_a_renamed_package_of_one_source_is_its_pull_requests_doing_on_both_sides() -> None:
+    before = Contents(
+        (member("app", requested=True), member("db-libs", "1", 30, source="db")), NEEDS, ("app",)
+    )
+    new = (member("app", requested=True), member("libdb", "2", 31, source="db"))
+    step = attribute(before, after(new, NEEDS), [change({"db": "2-1"})])
+    assert {c.package: c.change for c in step.causes} == {"libdb": "came", "db-libs": "went"}
+    assert set(laid_to(step).values()) == {1}
+    assert sum(c.known_delta for c in step.causes) == 1
+
+
+def test_who_no_longer_offers_what_is_needed_lets_another_in() -> None:
+    before = Contents(
+        (member("app", requested=True), member("both", size=9)),
+        (Link(0, "both", 1, "requires"), Link(0, "tool", 1, "requires")),
+        ("app",),
+    )
+    new = (member("app", requested=True), member("both", "2", 5), member("tool", size=8))
+    links = (Link(0, "both", 1, "requires"), Link(0, "tool", 2, "requires"))
+    step = attribute(before, after(new, links), [change({"both": "2-1"})])
+    tool = next(c for c in step.causes if c.package == "tool")
+    assert (tool.change, tool.mover, tool.merged_change) == ("came", "both-0:2-1.x86_64", 1)

@@ -56,6 +56,13 @@ def test_history_after_many_runs_is_what_a_first_run_would_find(
                 world.track(fresh)
                 for key in keys:
                     known, found = history.evaluation(key), fresh.evaluation(key)
+                    for step in history.steps(key, limit=1):
+                        whole = known.facts.known_size
+                        sound = [p for p in history.history(key, every=True) if p.run < step.run]
+                        held = [p.known_size for p in sound if p.status == "ok"]
+                        if step.run == known.run and found.facts.status == "ok" and held:
+                            assert step.known_delta == whole - held[-1]
+                            assert step.known_delta == sum(c.known_delta for c in step.causes)
                     assert known.facts == found.facts
                     if found.facts.status != "ok":
                         continue

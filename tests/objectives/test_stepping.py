@@ -1,11 +1,15 @@
 """Images that break and mend, go and come back: each move is one step, laid to who made it."""
 
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bot.model import SnapshotState
 from bot.objectives import TrackedImage, track_to_json
-from bot.store.history import History
+from bot.objectives.stepping import Stepping
+from bot.store.history import Evaluated, History, MergedChange, Moved
 from tests.objectives.worlds import Thing, World
 
 LIB, GROWN = Thing("lib"), Thing("lib", 2, 25, ("extra",))
@@ -180,3 +184,66 @@ def test_what_went_is_told_with_the_way_on_which_it_was_there(
     assert {c.package: c.chain for c in step.causes}["extra"] == gone.chain
     told_json = track_to_json(world.track(history))
     assert told_json["images"][0]["steps"] == []
+
+
+def test_who_lets_another_in_is_found_though_nothing_went(world: World, history: History) -> None:
+    world.workload("app", "top")
+    top = Thing("top", requires=("both", "tool"))
+    world.publish(top, Thing("both", provides=("tool",)))
+    moved(world, history)
+    world.publish(top, Thing("both", 2), Thing("tool"))
+    causes = {c.package: c for c in moved(world, history).causes}
+    assert causes["tool"].mover == "both-0:2-1.noarch"
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_layer_that_weighs_otherwise_with_the_same_packages_is_a_step_with_a_cause(
+    world: World, history: History, same: bool
+) -> None:
+    key = world.workload("app", "lib")
+    world.publish(LIB)
+    moved(world, history)
+    last = history.evaluation(key)
+    contents = history.contents(key)
+    with closing(Stepping(history.store.path, ())) as stepping:
+        for layer, causes in ((None, 0), (7, 0), (7, 0), (9, 1)):
+            facts = replace(last.facts, layer_size=layer)
+            snapshot = last.snapshot if same else SnapshotState(f"with {layer}", ())
+            now = Evaluated(key, snapshot, "i", f"{layer}", facts, contents.requests, False,
+                            contents.members, contents.links)  # fmt: skip
+            step = stepping(now, lambda _source: ())
+            assert len(step.causes) == causes
+            run = history.recorder.begin_run()
+            history.recorder.record(run, [Moved(now, step.causes)])
+            last = history.evaluation(key)
+    (step,) = history.steps(key)
+    assert (step.before.layer_size, step.after.layer_size, step.known_delta) == (7, 9, 0)
+    (cause,) = step.causes
+    assert cause.kind == ("configuration" if same else "unknown")
+
+
+def test_one_pull_request_is_laid_to_each_image_when_it_arrives_there(
+    world: World, history: History
+) -> None:
+    first, second = world.workload("first", "lib"), world.workload("second", "other")
+    world.publish(LIB, Thing("other"))
+    world.track(history)
+    number = history.recorder.record_merged(
+        MergedChange("gh", "o/r", 7, "t", "ann", "https://f/7", "a" * 40, "2026-11-02T00:00:00Z",
+                     None, {"lib": "2-1", "other": "2-1"})
+    )  # fmt: skip
+    world.publish(Thing("lib", 2, 12), Thing("other"))
+    world.track(history)
+    landed = {e.key: e.landed_run for e in history.merged_change(number).effects}
+    assert set(landed) == {first}
+    world.publish(Thing("lib", 2, 12), Thing("other", 2, 30))
+    world.track(history)
+    landed = {e.key: e.landed_run for e in history.merged_change(number).effects}
+    assert landed[first] < landed[second]
+    for key, delta in ((first, 2), (second, 20)):
+        (step,) = history.steps(key)
+        assert [(c.merged_change, c.known_delta) for c in step.causes] == [(number, delta)]
+    # It is laid to nothing that comes after it.
+    world.publish(Thing("lib", 3, 99), Thing("other", 2, 30))
+    world.track(history)
+    assert [c.merged_change for c in history.steps(first)[0].causes] == [None]
