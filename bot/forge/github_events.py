@@ -14,6 +14,7 @@ from typing import Any
 import gidgethub
 from gidgethub import sansio
 
+from bot.forge.deliveries import MISSHAPEN, new_delivery
 from bot.forge.events import (
     MERGE_GROUP_CHECK,
     ChecksEvent,
@@ -64,12 +65,12 @@ def accept(
     try:
         carried = carried_object(event.event, event.data)
         parse_event(forge, event.event, event.data)
-    except (KeyError, TypeError, ValueError) as error:
+    except MISSHAPEN as error:
         raise WebhookRefusedError(
             400, f"The body is not that of the event {event.event}."
         ) from error
     content = body if _is_json(headers) else json.dumps(event.data).encode()
-    return NewDelivery(forge, event.event, event.delivery_id, content, carried)
+    return new_delivery(forge, event.event, event.delivery_id, content, carried)
 
 
 def _is_signed(body: bytes, signature: str, secret: str) -> bool:
@@ -111,7 +112,7 @@ def _name(event: str, repository: Mapping[str, Any], *parts: object) -> str:
 
 
 def parse_event(forge: str, event: str, data: Mapping[str, Any]) -> Event:
-    """What a delivery asks of us. KeyError, TypeError or ValueError if it is not that event."""
+    """What a delivery asks of us. One of MISSHAPEN if it is not that event."""
     parser = _PARSERS.get(event)
     if parser is None:
         return IgnoredEvent(f"The event {event} asks nothing of the bot.")
@@ -124,7 +125,7 @@ def installation_of(data: Mapping[str, Any]) -> tuple[str, Installation] | None:
         repository = data["repository"]
         numbers = Installation(int(data["installation"]["id"]), int(repository["id"]))
         return str(repository["full_name"]), numbers
-    except (KeyError, TypeError, ValueError):
+    except MISSHAPEN:
         return None
 
 

@@ -44,11 +44,20 @@ class Intake:
             )
         except StoreError as error:
             LOG.error("%d deliveries could not be kept: %s", len(batch), error)  # noqa: TRY400 - the sentence says it all
-            for _, done in batch:
-                if not done.done():
-                    done.set_exception(error)
+            _fail(batch, error)
+            return
+        except Exception as error:
+            # A mistake of ours with one batch must not end the taking in of the next ones.
+            LOG.exception("%d deliveries could not be kept", len(batch))
+            _fail(batch, error)
             return
         for (_, done), receipt in zip(batch, receipts, strict=True):
             if not done.done():  # the sender may have gone
                 done.set_result(receipt)
         self._kept()
+
+
+def _fail(batch: list[Waiting], error: Exception) -> None:
+    for _, done in batch:
+        if not done.done():
+            done.set_exception(error)

@@ -131,3 +131,17 @@ async def test_what_was_taken_is_kept_when_the_bot_is_stopped(tmp_path: Path) ->
         await running
     assert store.delivery_counts() == {"new": 1}
     store.close()
+
+
+async def test_a_fault_with_one_batch_does_not_end_the_taking_in(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    intake = Intake(store)
+    running = asyncio.ensure_future(intake.run())
+    try:
+        with pytest.raises(UnicodeEncodeError):
+            await intake.keep(NewDelivery("gh", "push", "\ud800", b"{}"))
+        assert not (await intake.keep(NewDelivery("gh", "push", "g", b"{}"))).repeat
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        store.close()
