@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.forge import IssueText
 from bot.model import ImageKey
+from bot.objectives.issuelead import who_phrase
 from bot.objectives.issuetext import issue_title, marker
+from bot.objectives.jsonform import cause_json
 from bot.objectives.standing import Standing, standings
 from bot.report import Block, Bullets, Paragraph, Table, render_answer
+from bot.report.aims import aims_text
+from bot.report.causes import change_words
 from bot.report.cells import image_phrase, place_of
 from bot.report.phrase import Phrase, code, joined, link, plain, prose, strong
 from bot.report.promises import metric_text, quoted
@@ -41,11 +45,15 @@ def weekly_issue(
     workloads = {str(h["workload"]) for h in headings.values()}
     week = week_of(now)
     counts = [f"{sum(s.outlook == o for s in found)} {o}" for o in _OUTLOOKS]
-    lead = (
-        *plain(f"Week {week}. "),
-        *plain(f"{plural(len(headings), 'objective')}, {plural(len(found), 'measure')}: "),
-        *plain(", ".join(counts) + "."),
-    )
+    lead = plain(f"Week {week}. ")
+    if headings:
+        lead = (
+            *lead,
+            *plain(f"{plural(len(headings), 'objective')}, {plural(len(found), 'measure')}: "),
+            *plain(", ".join(counts) + "."),
+        )
+    else:
+        lead = (*lead, *plain("No objective names "), *code(maintainer), *plain(" any more."))
     parts: list[tuple[Phrase, tuple[Block, ...]]] = []
     for title, blocks in (
         ("Broken", _standing_blocks([s for s in found if s.outlook == "broken"])),
@@ -76,16 +84,19 @@ def _standing_blocks(found: Sequence[Standing]) -> tuple[Block, ...]:
         )
         for one in found[:_MOST]
     )
-    head = ("Objective", "Image", "What", "Now", "Limit", "In a week")
+    head = ("Objective", "Image", "What", "Now", "Limit, target", "In a week")
     return (Table(head, rows, frozenset({3, 4, 5})), *_more(len(found), "measure"))
 
 
 def _aim(one: Standing) -> str:
     state = one.state
-    if state.limit is not None:
-        crossed = f", passed on {one.crosses}" if one.crosses and one.outlook == "at risk" else ""
-        return metric_text(state.metric, state.limit) + crossed
-    return f"{metric_text(state.metric, state.target)} by {state.target_by}"
+    aims = aims_text(state.metric, state.limit, state.target, state.target_by)
+    # What a trend says of a day is no more than that.
+    return f"{aims}; over the limit about {one.crosses}" if _nears(one) else aims
+
+
+def _nears(one: Standing) -> bool:
+    return one.outlook == "at risk" and one.crosses is not None
 
 
 def _trend(one: Standing) -> str:
@@ -98,18 +109,34 @@ def _trend(one: Standing) -> str:
 def _movers(history: History, workloads: set[str], now: datetime) -> tuple[Block, ...]:
     until = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     found = [m for m in history.movers(7, until=until, limit=1000) if m.key.workload in workloads]
+    since = (now - timedelta(days=7)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     rows = tuple(
         (
             (*image_phrase(place_of(m.key)), *plain(f", {m.key.arch}")),
             plain(format_delta(m.known_delta)),
             plain(format_count_delta(m.packages_delta)),
+            _largest(history, m.key, since, until),
         )
         for m in found[:_MOST]
     )
     if not rows:
         return ()
-    table = Table(("Image", "Size", "Packages"), rows, frozenset({1, 2}))
+    table = Table(("Image", "Size", "Packages", "Most of it"), rows, frozenset({1, 2}))
     return (table, *_more(len(found), "image"))
+
+
+def _largest(history: History, key: ImageKey, since: str, until: str) -> Phrase:
+    """`perl came, by pull request rpms/web#7`: the cause that moved most of an image's week."""
+    causes = [cause for step in history.steps(key, since, until) for cause in step.causes]
+    if not causes:
+        return ()
+    cause = max(causes, key=lambda one: abs(one.known_delta))
+    number = cause.merged_change
+    merged = history.merged_change(number) if number is not None else None
+    changes = {number: merged} if number is not None and merged is not None else {}
+    words = change_words(cause_json(cause, changes)["cause"])
+    by = () if cause.kind == "unknown" else (*plain(", by "), *who_phrase(cause, changes))
+    return (*code(cause.package), *plain(f" {words}"), *by)
 
 
 def _unsolvable(history: History, workloads: set[str]) -> tuple[Block, ...]:

@@ -1,16 +1,19 @@
 """The weekly summary: one issue for a maintainer, written anew each week, off unless placed."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.distro.documents import Sizes, Target
 from bot.forge import Issue, IssueText
 from bot.objectives.issuing import publish_issues
 from bot.settings import IssueSettings
+from bot.store.history import MergedChange
 from tests.objectives.told import SMALL, START, Told
 
 WEEKLY = IssueSettings(weekly={"web-sig": "it:rpms/web"})
@@ -71,6 +74,41 @@ async def test_an_image_that_cannot_be_installed_is_named_with_the_reason(told: 
     told.day(solvable=False)
     await publish(told, forge := Forge(), 1)
     assert "nothing provides `app`" in forge.texts[0].body
+
+
+async def test_what_moved_names_the_package_and_who_did_it(told: Told) -> None:
+    told.day("lib")
+    told.history.recorder.record_merged(
+        MergedChange("it", "rpms/web", 7, "t", "ann", "https://f/7", "a" * 40,
+                     "2026-11-02T00:00:00Z", None, {"app": "2-1"})
+    )  # fmt: skip
+    told.day("lib", "perl", app="2")
+    await publish(told, forge := Forge(), 2)
+    body = forge.texts[0].body.replace("\u200b", "")
+    assert "| `perl` came, by [pull request rpms/web#7](<https://f/7>) |" in body
+
+
+async def test_what_is_at_risk_says_what_it_nears_and_claims_no_day(told: Told) -> None:
+    told.objectives = [
+        replace(
+            SMALL, limits=Sizes(packages=8), target=Target(Sizes(packages=2), date(2026, 12, 1))
+        )
+    ]
+    for day in range(6):
+        told.day(*(f"lib{number}" for number in range(day)))
+    await publish(told, forge := Forge(), 5)
+    body = forge.texts[0].body.replace("\N{NO-BREAK SPACE}", " ")
+    assert "1 at risk" in body
+    assert re.search(
+        r"8 packages, 2 packages by 2026-12-01; over the limit about 2026-11-\d\d", body
+    )
+
+
+async def test_a_maintainer_whom_no_objective_names_is_told_so(told: Told) -> None:
+    told.objectives = []
+    told.day("lib")
+    await publish(told, forge := Forge(), 1)
+    assert "No objective names `web-sig` any more." in forge.texts[0].body
 
 
 async def test_nobody_gets_one_who_did_not_ask(told: Told) -> None:
