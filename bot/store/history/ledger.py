@@ -63,7 +63,8 @@ class LedgerRecorder:
 
     def record_merged(self, change: MergedChange) -> int:
         """Keeps a merged pull request with what its check measured; its number. Again is nothing
-        new: a later check of the same head replaces the figures until the change has landed."""
+        new: a later check of the same head replaces the figures until the change has landed, and
+        gives those of images where none had been measured after that."""
         try:
             with self._store.writing() as db:
                 return self._record_merged(db, change)
@@ -103,22 +104,27 @@ class LedgerRecorder:
         ).fetchone()
         if row[1] is None:
             db.execute("delete from merged_effects where change = ?", [row[0]])
-            for effect in change.effects:
-                db.execute(
-                    "insert or replace into merged_effects (change, image, evidence,"
-                    " packages_before, packages_after, size_before, size_after, names)"
-                    " values (?, ?, ?, ?, ?, ?, ?, ?)",
-                    [
-                        row[0],
-                        self._image(db, effect.key),
-                        effect.evidence,
-                        effect.packages_before,
-                        effect.packages_after,
-                        effect.size_before,
-                        effect.size_after,
-                        json.dumps(dict(effect.names)),
-                    ],
-                )
+        for effect in change.effects:
+            db.execute(
+                "insert into merged_effects (change, image, evidence, packages_before,"
+                " packages_after, size_before, size_after, names) values (?, ?, ?, ?, ?, ?, ?, ?)"
+                " on conflict (change, image) do update set evidence = excluded.evidence,"
+                " packages_before = excluded.packages_before,"
+                " packages_after = excluded.packages_after, size_before = excluded.size_before,"
+                " size_after = excluded.size_after, names = excluded.names"
+                # What a check measured before it arrived stays; where none had, this one tells.
+                " where merged_effects.evidence = 'landed'",
+                [
+                    row[0],
+                    self._image(db, effect.key),
+                    effect.evidence,
+                    effect.packages_before,
+                    effect.packages_after,
+                    effect.size_before,
+                    effect.size_after,
+                    json.dumps(dict(effect.names)),
+                ],
+            )
         return int(row[0])
 
     def record_landed(self, run: int, landed: Collection[tuple[int, ImageKey]]) -> None:
