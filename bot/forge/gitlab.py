@@ -262,7 +262,7 @@ class GitLab:
                 if error.response_code != _NOT_FOUND:
                     raise
                 return stranger
-            if getattr(member, "membership_state", "active") != "active":
+            if not _is_active(member):
                 return stranger
             level = int(member.access_level)
             return next((role for least, role in _ROLES if level >= least), stranger)
@@ -283,7 +283,7 @@ class GitLab:
                 if error.response_code != _NOT_FOUND:
                     raise
                 return False
-            return getattr(member, "membership_state", "active") == "active"
+            return _is_active(member)
 
         return await self._ask(f"asking whether {user} is in {group}", read)
 
@@ -436,6 +436,12 @@ def _remember(table: OrderedDict[Any, Any], key: Any, value: Any) -> None:
     table.move_to_end(key)
     while len(table) > _REMEMBERED:
         table.popitem(last=False)
+
+
+def _is_active(member: Any) -> bool:
+    """Whether a member counts: invited and taken, and the account neither blocked nor banned."""
+    accepted = getattr(member, "membership_state", "active") == "active"
+    return accepted and getattr(member, "state", "active") == "active"
 
 
 def _id_of(client: gitlab.Gitlab, user: str) -> int | None:

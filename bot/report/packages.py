@@ -94,8 +94,10 @@ def way_out(rows: Sequence[Row], result: CheckResult, detail: Detail) -> Section
     if linked:
         items.append(
             (*listing(cut([code(a.name) for a in linked], 5, "package", lead="")),
-             *plain(f" {'leaves' if len(linked) == 1 else 'leave'} only when the build no longer "
-                    "links what needs it: no line of the spec names it."))
+             *plain(" leaves only when the build no longer links what needs it: no line of the spec"
+                    " names it." if len(linked) == 1 else
+                    " leave only when the build no longer links what needs them: no line of the"
+                    " spec names them."))
         )  # fmt: skip
     blocks = [Bullets(cut(items, detail.lines, "way"))] if items else []
     return section("What would take it out again", blocks)

@@ -11,7 +11,7 @@ from bot.report.phrase import Phrase, code, joined, name, plain, prose, strong, 
 from bot.report.sizes import format_delta, format_size, plural, span
 
 # Of one objective, so many images and metrics are told in its sentence; the table has all.
-_TOLD = 4
+_TOLD = 6
 
 
 def newly_broken(result: CheckResult) -> tuple[tuple[ImageResult, ObjectiveResult], ...]:
@@ -88,7 +88,9 @@ def objective_value(objectives: Sequence[ObjectiveResult]) -> Phrase:
             if value == limit and over[0] > 0
             else f"{value}, the {_bound_words(first)} is {limit}"
         )
-    return (*metric_phrase(first.metric), *plain(f" {value}"), *reason)
+    # `28 packages` says what is measured by itself.
+    named = () if first.metric == "packages" else (*metric_phrase(first.metric), *plain(" "))
+    return (*named, *plain(value), *reason)
 
 
 def _bound_words(objective: ObjectiveResult) -> str:

@@ -13,6 +13,8 @@ from bot.report.phrase import Phrase, code, joined, plain
 # What rpm's generator writes for a library that a binary is linked with.
 _SONAME = re.compile(r"lib[^\s(]*\.so(\.[^\s(]+)*\(.*\)(\(64bit\))?|lib[^\s(]*\.so(\.[^\s(]+)*")
 
+_CAUSES = {"line": ("line", "lines"), "library": ("library", "libraries")}
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -130,9 +132,14 @@ def behind(found: Iterable[Arrival], most: int = 2) -> Phrase:
         clauses.append((*plain("because "), *joined(libraries, " and ")))
     if not clauses:
         return ()
-    more = len(causes) - most
-    others = plain(f" and {more} more") if more > 0 else ()
-    return (*joined(clauses, " and "), *others)
+    return (*joined(clauses, " and "), *_more_causes([kind for kind, _ in causes[most:]]))
+
+
+def _more_causes(kinds: list[str]) -> Phrase:
+    if not kinds:
+        return ()
+    one, several = _CAUSES.get(kinds[0] if len(set(kinds)) == 1 else "", ("cause", "causes"))
+    return plain(f" and {len(kinds)} more {one if len(kinds) == 1 else several}")
 
 
 def short_name(nevra: Nevra, image_arch: str) -> str:

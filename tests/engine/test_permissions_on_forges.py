@@ -18,7 +18,7 @@ from bot.chat import COMMANDS
 from bot.demo.forge import LocalForge, Pull, Repository
 from bot.demo.forge.gitlab import shapes
 from bot.engine import Dispatcher, Landed
-from bot.forge import ROLES, GitHub
+from bot.forge import ROLES, GitHub, PullRequestKey
 from bot.forge.github_app import AppAuth
 from bot.forge.gitlab import GitLab
 from bot.settings import ForgeSettings
@@ -181,3 +181,23 @@ async def test_gitlabs_access_levels(tmp_path, monkeypatch, level: int, role: st
         assert outcome == ("taken" if ROLES.index(role) >= ROLES.index("triage") else "refused")
         outcome = await made.say(pull, "/minimize allow", running=False)
         assert outcome == ("taken" if ROLES.index(role) >= ROLES.index("write") else "refused")
+
+
+@pytest.mark.parametrize("state", ["blocked", "banned", "ldap_blocked", "deactivated"])
+async def test_an_account_that_is_shut_out_has_no_role_any_more(
+    tmp_path, monkeypatch, state: str
+) -> None:
+    plain = shapes.GitLabShapes.member
+
+    def member(self: Any, repository: Repository, user: Any) -> Any:
+        found = plain(self, repository, user)
+        return {**found, "state": state} if user.login == "ann" else found
+
+    monkeypatch.setattr(shapes.GitLabShapes, "member", member)
+    async with world(tmp_path, "gitlab") as made:
+        pull = await made.pull("anothers", "branch")
+        made.local.set_role(made.repository, "ann", "maintain")
+        assert await made.say(pull, "/minimize check", running=False) == "refused"
+        # Nor is it built for what it once was.
+        key = PullRequestKey("gl", made.repository.full_name, 1)
+        assert await made.forge.role_of(key, "ann") == "read"

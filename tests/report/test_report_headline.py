@@ -415,3 +415,22 @@ def test_a_library_is_linked_anew_only_by_a_package_that_is_not_as_it_was(
     same = replace(built, changed_packages=())
     assert "because" not in to_plain(headline(samples.result(same)))
     assert isinstance(built.added[0].chains[0][0], Edge)
+
+
+def test_what_is_behind_it_beside_the_two_largest_is_counted_by_its_kind() -> None:
+    lines = [SpecLine("a.spec", n, f"Requires: p{n}") for n in range(4)]
+    came = [(f"p{n}", 900_000 - n, line) for n, line in enumerate(lines)]
+    text = to_plain(headline(report(image(("nginx", "minimal", "x86_64"), came))))
+    assert text.endswith("`Requires: p1` (`a.spec` line 1) and 2 more lines.".replace("`", ""))
+
+
+def test_a_number_of_packages_is_said_once() -> None:
+    over = replace(harmed("small", "a", 25, 28), metric="packages")
+    one = replace(image(("nginx", "minimal", "x86_64"), moved=30_000_000), objectives=(over,))
+    result = report(one, verdict="failure")
+    assert "for **nginx** on x86_64: 28 packages, the limit is 25 packages." in (
+        render_comment(result)
+    )
+    assert (
+        status_line(result)[0] == "nginx on x86_64: 28 packages, the limit is 25 packages (small)"
+    )
