@@ -1,10 +1,9 @@
-"""The files that pages are made with: stylesheet, icon, the charts' script, under names that
-change with their content, so that browsers keep them for good."""
+"""The files that pages are made with: stylesheet, icon, the charts' script and font, under names
+that change with their content, so that browsers keep them for good."""
 
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,11 +12,19 @@ from pathlib import Path
 import pygaljs
 from aiohttp import web
 
+from bot.web import font
 from bot.web.questions import missing
 
 _OURS = Path(__file__).parent / "static"
 _TOOLTIPS = Path(pygaljs.__file__).parent / "static" / "latest" / "pygal-tooltips.min.js"
 _FILES = (_OURS / "minimize.css", _OURS / "minimize.svg", _TOOLTIPS)
+CHART_FONT = "chart-font.woff"
+_TYPES = {
+    "css": "text/css",
+    "svg": "image/svg+xml",
+    "js": "text/javascript",
+    "woff": "font/woff",
+}
 _FOR_GOOD = "public, max-age=31536000, immutable"
 
 
@@ -31,12 +38,12 @@ class _Asset:
 @cache
 def _assets() -> Mapping[str, _Asset]:
     """Each file by its plain name."""
+    bodies = {path.name: path.read_bytes() for path in _FILES} | {CHART_FONT: font.for_browsers()}
     found = {}
-    for path in _FILES:
-        body = path.read_bytes()
+    for name, body in bodies.items():
         digest = hashlib.sha256(body).hexdigest()[:12]
-        type_ = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        found[path.name] = _Asset(body, type_, f"{path.stem}.{digest}{path.suffix}")
+        start, dot, kind = name.rpartition(".")
+        found[name] = _Asset(body, _TYPES[kind], f"{start}.{digest}{dot}{kind}")
     return found
 
 

@@ -13,13 +13,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bot.report import format_size
-from bot.web import answers, charts
+from bot.web import answers, charts, font
 from bot.web.answers import Archive
 from bot.web.answers.checks import visible_check
 from bot.web.answers.image import architectures, curve, evaluated, packages
 from bot.web.answers.objectives import worst
 from bot.web.badges import badge
-from bot.web.charts import Look, Theme, font
+from bot.web.charts import Look, Theme
 from bot.web.graphs import DRAWN, MOST, chains_graph, closure_graph
 from bot.web.measures import METRICS
 from bot.web.pages import IMAGE, asked
@@ -167,13 +167,13 @@ def _look(question: Question) -> Look:
 
 
 def _policy(svg: str) -> str:
-    """What a drawing may do: exactly its own styles, our tooltips, and the one script that sets
-    them up. Nothing else that might have come into it."""
+    """What a drawing may do: exactly its own styles, our font and tooltips, and the one script that
+    sets these up. Nothing else that might have come into it."""
     scripts = " ".join(["'self'", *_hashes(_SCRIPT.findall(svg))])
     styles = " ".join(_hashes(_STYLE.findall(svg))) or "'none'"
     attributes = " ".join(_hashes(sorted(set(_STYLED.findall(svg)))))
     return (
-        f"default-src 'none'; style-src {styles}; script-src {scripts};"
+        f"default-src 'none'; style-src {styles}; script-src {scripts}; font-src 'self';"
         + (f" style-src-attr 'unsafe-hashes' {attributes};" if attributes else "")
         + " base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     )

@@ -5,11 +5,12 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.web import font
 from bot.web.answers.causes import in_few_words
-from bot.web.charts import Look, font, objective_chart, size_chart, treemap
+from bot.web.charts import Look, objective_chart, size_chart, treemap
 from bot.web.charts.label_places import Box, Place, Point, Words, place
 from bot.web.charts.times import ticks
 
@@ -19,7 +20,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def crosses(a: Point, b: Point, box: Box) -> bool:
     """Whether a straight line goes through a box: looked at in many places."""
-    steps = 2000
+    steps = 500
     return any(
         box.left < a.x + (b.x - a.x) * t / steps < box.right
         and box.top < a.y + (b.y - a.y) * t / steps < box.bottom
@@ -30,6 +31,7 @@ def crosses(a: Point, b: Point, box: Box) -> bool:
 spots = st.builds(Point, st.integers(0, 400), st.integers(0, 200))
 
 
+@settings(deadline=None)
 @given(st.lists(spots, min_size=2, max_size=6), st.data())
 def test_words_lie_on_nothing_and_inside(line, data) -> None:
     at = data.draw(st.lists(st.sampled_from(line), min_size=1, max_size=4, unique=True))

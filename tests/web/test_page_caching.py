@@ -1,5 +1,6 @@
 """What browsers may keep."""
 
+import hashlib
 import re
 
 LASTING = re.compile(r"/static/minimize\.[0-9a-f]{12}\.css")
@@ -15,6 +16,17 @@ async def test_files_of_pages_are_kept_for_good_under_a_name_of_their_content(cl
     assert (await client.get("/static/minimize.css"))[2]["Cache-Control"] == "no-cache"
     for other in ("minimize.000000000000.css", "..%2fapplication.py", "none.css"):
         assert (await client.get(f"/static/{other}"))[0] == 404
+
+
+async def test_the_charts_font_is_the_same_bytes_under_the_same_name(client) -> None:
+    chart = (await client.get("/surface/versions.svg"))[1]
+    (address,) = set(re.findall(r"url\((/static/chart-font\.[0-9a-f]{12}\.woff)\)", chart))
+    async with client._session.get(client.url + address) as answer:
+        body = await answer.read()
+        assert (answer.status, answer.content_type) == (200, "font/woff")
+        assert "immutable" in answer.headers["Cache-Control"]
+    assert body[:4] == b"wOFF"
+    assert hashlib.sha256(body).hexdigest()[:12] in address
 
 
 async def test_a_page_that_did_not_change_is_not_sent_again(client) -> None:

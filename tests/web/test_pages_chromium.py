@@ -115,6 +115,21 @@ async def test_charts_have_tooltips_and_links(base, chromium) -> None:
     assert broken == []
 
 
+async def test_charts_are_drawn_in_our_font_so_that_their_words_fit(base, chromium) -> None:
+    page = await chromium.new_page()
+    await page.goto(base + NGINX, wait_until="load")
+    chart = next(frame for frame in page.frames if frame.url.endswith("/size.svg"))
+    loaded = "document.fonts.ready.then(() => [...document.fonts].map(f => f.family + f.status))"
+    assert await chart.evaluate(loaded) == ["Robotoloaded"]
+    widths = """[...document.querySelectorAll('.step-labels text')].map(text => {
+        const meant = text.textLength.baseVal.value;
+        text.removeAttribute('textLength');
+        return text.getComputedTextLength() / meant; })"""
+    measured = await chart.evaluate(widths)
+    assert measured
+    assert all(0.97 < ratio < 1.03 for ratio in measured)
+
+
 async def test_no_page_and_no_drawing_breaks_its_own_policy(base, chromium) -> None:
     page = await chromium.new_page()
     broken: list[str] = []

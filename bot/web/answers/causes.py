@@ -94,7 +94,7 @@ def steps_table(steps: Sequence[Row], caption: str = "Steps and their causes") -
         Column("cause", "What moved it", value=in_words, link=cause_url, also=who),
         Column("packages_delta", "Packages", "change"),
         Column("url", "Pull request", value=step_url, only="csv"),
-        Column("before", "Compared", value=_compared, link=_around, only="html"),
+        Column("before", "Before and after", value=_compared, link=_around, only="html"),
     )
     return Table(caption, columns, steps)
 
@@ -131,7 +131,7 @@ def culprit(about: Mapping[str, Any]) -> Json | None:
 
 
 def _compared(_step: Row) -> str:
-    return "before and after"
+    return "compare"
 
 
 def _around(step: Row) -> str:

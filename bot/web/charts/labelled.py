@@ -7,9 +7,9 @@ from typing import Any
 
 import pygal
 
-from bot.web.charts.font import fitting, width
 from bot.web.charts.label_places import Place, Point, Words, place
 from bot.web.charts.look import TEXT, Look
+from bot.web.font import fitting, width
 
 _HEIGHT = 15.0
 _MOST, _MOST_NARROW = 8, 3

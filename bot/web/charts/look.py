@@ -12,8 +12,8 @@ from typing import Any, Literal
 from pygal.style import Style
 
 from bot.report import format_size
-from bot.web.assets import asset_url
-from bot.web.charts.font import FONT
+from bot.web.assets import CHART_FONT, asset_url
+from bot.web.font import FONT
 
 Theme = Literal["auto", "light", "dark"]
 Json = Mapping[str, Any]
@@ -88,7 +88,9 @@ def options(look: Look, height: int, *, tiles: bool = False) -> dict[str, Any]:
         "css": [
             "file://style.css",
             "file://graph.css",
-            f"inline:svg{{color-scheme:{scheme}}}{edges}"
+            f"inline:@font-face{{font-family:{FONT};font-display:swap;"
+            f"src:url({asset_url(CHART_FONT)})}}"
+            f" svg{{color-scheme:{scheme}}}{edges}"
             f" .step-labels text.label{{fill:{ink};stroke:{gap};stroke-width:3;paint-order:stroke}}"
             f" .step-labels a:hover text{{text-decoration:underline}}"
             f" .step-labels .leader{{stroke:{quiet};stroke-width:1}}",

@@ -7,8 +7,8 @@ from typing import Any
 
 import pygal
 
-from bot.web.charts.font import width
 from bot.web.charts.look import AUTO, TEXT, Json, Look, options, size, svg, top
+from bot.web.font import width
 from bot.web.links import package_url
 
 _TILES = 60

@@ -1,20 +1,40 @@
 """The font that charts are drawn in: how wide texts are in it, the same on every machine.
 
-PNG is drawn in this very font. SVG names it first, and words whose place was chosen by their width
-are held to it, whatever font the reader has.
+PNG is drawn in this very font. SVG on our pages gets it from us; elsewhere (in a README) it is only
+named, and words whose place was chosen by their width are held to it, whatever font the reader has.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 from font_roboto import font_files
+from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 
 FONT = "Roboto"
 FILE = Path(font_files[FONT])
+# Latin with its extensions, punctuation, currency, arrows and signs: what browsers get.
+_FOR_BROWSERS = (*range(0x20, 0x250), *range(0x2000, 0x2300))
+
+
+@cache
+def for_browsers() -> bytes:
+    """The font as WOFF, with the letters that names and sizes are written in."""
+    options = Options(flavor="woff", hinting=False, layout_features=[])
+    with TTFont(FILE) as font:
+        subsetter = Subsetter(options)
+        subsetter.populate(unicodes=_FOR_BROWSERS)
+        subsetter.subset(font)
+        font.flavor = "woff"
+        # Else the moment it was made, and its name would change with each start.
+        font.recalcTimestamp = False
+        made = io.BytesIO()
+        font.save(made)
+    return made.getvalue()
 
 
 @cache
