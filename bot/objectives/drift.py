@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from bot.model import ImageKey
-from bot.store.history import Acceptance, Cause, History, ObjectiveState, Step
+from bot.store.history import Acceptance, Cause, Evaluation, History, ObjectiveState, Step
 
 # Steps of one image that an issue is made of, the newest.
 _STEPS = 12
@@ -72,7 +72,8 @@ class DriftState:
     """An objective as an issue is about it: `heading` is history's.
 
     `broken` are the metrics not met now, `lost` the images that cannot be installed, those that
-    drifted first; `unknown` counts the metrics that could not be measured.
+    drifted first; `unknown` counts the metrics that could not be measured, `images` all images that
+    it speaks of.
     """
 
     heading: dict[str, Any]
@@ -80,6 +81,7 @@ class DriftState:
     unknown: int
     accepted: tuple[Acceptance, ...]
     lost: tuple[Lost, ...] = ()
+    images: int = 0
 
     @property
     def id(self) -> str:
@@ -115,7 +117,8 @@ def drift_standings(
     headings = [h for h in history.objective_headings(private=True) if wanted(h)]
     if not headings:
         return ()
-    gone = lost_images(history)
+    latest = history.latest_evaluations()
+    gone = lost_images(history, latest)
     found = []
     for heading in headings:
         own = states.get(heading["id"], [])
@@ -126,15 +129,18 @@ def drift_standings(
         spoken = {state.key for state in own}
         lost = [one for one in gone if one.key in spoken or speaks_of(heading, one.key)]
         lost.sort(key=lambda one: (not one.drifted, one.key))
-        found.append(DriftState(heading, broken, unknown, accepted, tuple(lost)))
+        images = sum(key in spoken or speaks_of(heading, key) for key in latest)
+        found.append(DriftState(heading, broken, unknown, accepted, tuple(lost), images))
     return tuple(sorted(found, key=lambda one: one.id))
 
 
-def lost_images(history: History) -> tuple[Lost, ...]:
-    """The images that cannot be installed now, by key."""
+def lost_images(
+    history: History, latest: Mapping[ImageKey, Evaluation] | None = None
+) -> tuple[Lost, ...]:
+    """The images that cannot be installed now, by key; `latest` as history has it."""
     return tuple(
         _lost(history, key, evaluation.facts.problems)
-        for key, evaluation in sorted(history.latest_evaluations().items())
+        for key, evaluation in sorted((latest or history.latest_evaluations()).items())
         if evaluation.facts.status != "ok"
     )
 

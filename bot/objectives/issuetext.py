@@ -37,8 +37,8 @@ _WHY = {
     "first seen": ", when it was first looked at",
 }
 _WITHDRAWN = plain(
-    "Its document is gone, promises something else, or has its issue elsewhere: this one is not"
-    " kept up to date any more."
+    "Its document is gone, promises something else, speaks of no image, or has its issue elsewhere:"
+    " this one is not kept up to date any more."
 )
 
 
@@ -84,6 +84,18 @@ def _lost_blocks(lost: Sequence[Lost], changes: Mapping[int, MergedChange]) -> t
     if len(lost) <= _ROWS:
         return (items,)
     return (items, Paragraph(plain(f"… and {plural(len(lost) - _ROWS, 'more image')}.")))
+
+
+def unmeasured_issue(found: DriftState, subject: str, page_url: str | None) -> IssueText:
+    """The same while nobody can tell whether it is met: some of it could not be measured."""
+    lead = (
+        *plain("The objective "),
+        *quoted(found.heading["name"]),
+        *plain(" was not met when it was last measured. Now it is met as far as can be told:"),
+        *plain(f" {plural(found.unknown, 'measure')} could not be taken."),
+    )
+    body = render_answer(marker(subject), lead, [(_footer(page_url), ())], limit=_LIMIT)
+    return IssueText(issue_title("Objective not measured", found.heading["name"]), body, "open")
 
 
 def met_issue(

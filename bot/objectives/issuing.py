@@ -16,7 +16,7 @@ from urllib.parse import quote
 from bot.errors import MinimizeError
 from bot.forge import Forge, IssueText
 from bot.objectives.drift import SUBJECT, DriftState, drift_standings, lost_images, subject_of
-from bot.objectives.issuetext import drift_issue, marker, met_issue
+from bot.objectives.issuetext import drift_issue, marker, met_issue, unmeasured_issue
 from bot.objectives.weekly import week_mark, week_of, weekly_issue
 from bot.report.sizes import plural
 from bot.settings import IssueSettings
@@ -184,11 +184,16 @@ def _drift_wishes(history: History, settings: IssueSettings, public_url: str | N
         url = _page(public_url, found.id) if not private else None
         if place is not None:
             known = ours.get((subject, place))
-            held = known is not None and known.state == "open"
+            held = known if known is not None and known.state == "open" else None
             if (found.broken or found.lost) and (held or found.drifted):
                 text = drift_issue(found, _changes(history, found), subject, url)
                 wishes.append(_Wish(subject, place, text, "open", private))
-            elif held and not found.broken and not found.lost and not found.unknown:
+            elif held and found.unknown:
+                text = unmeasured_issue(found, subject, url)
+                wishes.append(_Wish(subject, place, text, "open", private))
+            elif held and not found.images:
+                wishes += _withdrawn([held], found.heading["name"])
+            elif held:
                 text = met_issue(found.heading, found.heading["name"], subject, url)
                 wishes.append(_Wish(subject, place, text, "closed", private))
         # What the settings placed elsewhere before is not kept up to date any more.

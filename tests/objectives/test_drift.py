@@ -352,6 +352,36 @@ def to_text(body: str) -> str:
     return plain.replace("\u200b", "").replace("\N{NO-BREAK SPACE}", " ")
 
 
+async def test_what_cannot_be_measured_keeps_the_issue_open_and_says_so(
+    told: Told, placed: Any
+) -> None:
+    local, forge = placed
+    told.objectives = [replace(SMALL, limits=Sizes(installed_size=2_000_000))]
+    told.day()
+    await publish(told, forge, told.day("lib"))
+    (issue,) = local.issues
+    assert "takes 4 MB installed, the limit is 2 MB" in to_text(issue.body)
+    await publish(told, forge, told.day("lib", app="2", known=False))
+    said = to_text(issue.body)
+    assert "met as far as can be told: 1 measure could not be taken." in said
+    assert (issue.state, "takes 4 MB" in said) == ("open", False)
+    await publish(told, forge, told.day(app="3"))
+    assert (issue.state, "is met again" in issue.body) == ("closed", True)
+
+
+async def test_an_objective_that_speaks_of_no_image_any_more_is_not_said_to_be_met(
+    told: Told, placed: Any
+) -> None:
+    local, forge = placed
+    told.day("lib")
+    await publish(told, forge, told.day("lib", "perl"))
+    told.objectives = [replace(SMALL, workload="elsewhere")]
+    await publish(told, forge, told.day("lib", "perl"))
+    (issue,) = local.issues
+    assert (issue.state, "is met again" in issue.body) == ("closed", False)
+    assert "speaks of no image" in issue.body
+
+
 async def test_a_renamed_document_keeps_its_issue(told: Told, placed: Any) -> None:
     local, forge = placed
     told.day("lib")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,14 @@ class Told:
         self.history.store.close()
 
     def day(
-        self, *brought: str, app: str = "1", solvable: bool = True, broke: Cause | None = None
+        self,
+        *brought: str,
+        app: str = "1",
+        solvable: bool = True,
+        broke: Cause | None = None,
+        known: bool = True,
     ) -> int:
-        """The run's number. `broke` is why it cannot be solved."""
+        """The run's number. `broke` is why it cannot be solved; sizes may be not `known`."""
         recorder = self.history.recorder
         started = START + timedelta(days=self.days)
         self.days += 1
@@ -74,6 +80,8 @@ class Told:
                 problems=("nothing provides libx.so.1 needed by app-2-1",),
             )
         )
+        if not known:
+            facts = replace(facts, installed_size=None)
         snapshot = SnapshotState(f"s{self.days}", (RepositoryState("base", "1", 0),))
         now = Evaluated(
             KEY, snapshot, f"{self.days}", f"{facts} {app} {brought}", facts, ("app",), False,
