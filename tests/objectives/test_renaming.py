@@ -10,7 +10,8 @@ from bot.distro.documents import Sizes
 from bot.objectives.drift import drift_standings
 from bot.objectives.renaming import renamed
 from bot.objectives.standing import headings
-from tests.objectives.told import SMALL, Told
+from bot.store.history import Acceptance
+from tests.objectives.told import KEY, SMALL, Told
 
 OTHER = replace(SMALL, id="web-tiny")
 
@@ -32,6 +33,22 @@ def test_the_past_of_an_objective_goes_with_its_document(told: Told) -> None:
     assert (after.id, after.subject) == ("web-tiny", before.subject)
     assert (after.broken[0].why, after.broken[0].since) == ("drift", before.broken[0].since)
     assert [s.value for s in told.history.objective_history("web-tiny")] == [2, 3]
+
+
+def test_growth_that_was_accepted_before_or_after_goes_with_it_too(told: Told) -> None:
+    def accept(number: int) -> None:
+        told.history.recorder.record_acceptance(
+            Acceptance("2026-11-02T00:00:00Z", "it", "rpms/web", number, "a" * 40, "maria", "why",
+                       "https://f", SMALL.id, KEY, "packages", 2, 3, 2)
+        )  # fmt: skip
+
+    told.day("lib")
+    accept(7)
+    told.objectives = [OTHER]
+    told.day("lib")
+    # Its check was made before the document was renamed.
+    accept(8)
+    assert [a.number for a in told.history.acceptances("web-tiny")] == [8, 7]
 
 
 def test_other_words_at_the_same_time_are_the_same_objective_still(told: Told) -> None:

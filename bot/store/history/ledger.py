@@ -236,6 +236,12 @@ class LedgerRecorder:
         row["image_repository"], row["arch"] = key.repository, key.arch
         row["private"] = int(acceptance.private)
         with self._store.writing() as db:
+            # A check may have known the objective by the name that its document had then.
+            named = db.execute(
+                "select id from objectives where id = ? or subject = ? order by id <> ? limit 1",
+                [acceptance.objective] * 3,
+            ).fetchone()
+            row["objective"] = named[0] if named is not None else acceptance.objective
             db.execute(
                 "delete from accepted_growth where forge = ? and repository = ? and number = ?"
                 " and head_sha = ? and objective = ? and workload = ? and environment = ?"
@@ -245,7 +251,7 @@ class LedgerRecorder:
                     acceptance.repository,
                     acceptance.number,
                     acceptance.head_sha,
-                    acceptance.objective,
+                    row["objective"],
                     *key_values(key),
                     acceptance.metric,
                 ],
