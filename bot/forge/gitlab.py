@@ -24,13 +24,14 @@ from bot.forge.gitlab_commits import GitLabCommits
 from bot.forge.gitlab_events import (
     HookSecrets,
     accept,
-    is_bot_name,
     parse_event,
     project_of,
 )
 from bot.forge.gitlab_forks import mark, put_in_pipeline, put_status
 from bot.forge.gitlab_issues import GitLabIssues
 from bot.forge.gitlab_merges import pull_request_of
+from bot.forge.gitlab_people import GitLabPeople
+from bot.forge.gitlab_projects import GitLabProjects
 from bot.forge.gitlab_status import (
     ALONE,
     concludes,
@@ -43,6 +44,7 @@ from bot.forge.values import (
     Comment,
     CommitCheck,
     ForgeFile,
+    ForgeGoneError,
     PullRequest,
     PullRequestKey,
     Reaction,
@@ -57,14 +59,6 @@ from bot.store import NewDelivery
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
-# https://docs.gitlab.com/api/access_requests/#valid-access-levels, highest first.
-_ROLES: tuple[tuple[int, Role], ...] = (
-    (50, "admin"),  # Owner
-    (40, "maintain"),  # Maintainer
-    (30, "write"),  # Developer
-    (20, "triage"),  # Reporter
-    (10, "read"),  # Guest, Planner
-)
 _EMOJI: Mapping[Reaction, str] = {
     "eyes": "eyes",
     "+1": "thumbsup",
@@ -98,12 +92,11 @@ class GitLab:
         api = settings.api_url.removesuffix("/api/v4")
         self._web_url = settings.web_url or api
         self._client = client or GitLabClient(api, token)
-        self._login: str | None = None
-        # A project keeps its id when it is renamed or moved; the newest ones are remembered.
-        self._ids: OrderedDict[str, int] = OrderedDict()
-        self._bots: OrderedDict[int, bool] = OrderedDict()
-        self.commits = GitLabCommits(self._ask, self._id_of, settings.clone_url, token)
-        self.issues = GitLabIssues(self._ask, self._id_of, self._own_login)
+        self._people = GitLabPeople()
+        self._projects = GitLabProjects()
+        number = self._projects.number
+        self.commits = GitLabCommits(self._ask, number, settings.clone_url, token)
+        self.issues = GitLabIssues(self._ask, number, self._people.own_login)
         # Statuses that a fork's commit could not take, for the comment that is still to come.
         self._untaken: OrderedDict[PullRequestKey, tuple[str, StatusReport]] = OrderedDict()
 
@@ -131,7 +124,7 @@ class GitLab:
         data = json.loads(body)
         named = project_of(data)
         if named is not None:
-            _remember(self._ids, *named)
+            self._projects.learn(*named)
         return parse_event(self._name, event, data)
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
@@ -140,7 +133,8 @@ class GitLab:
         def read(client: gitlab.Gitlab) -> PullRequest:
             project = self._project(client, key)
             merge = project.mergerequests.get(key.number)
-            return pull_request_of(client, project, merge, key, self._is_bot(client, merge.author))
+            is_bot = self._people.is_bots(client, merge.author)
+            return pull_request_of(client, project, merge, key, is_bot)
 
         return await self._ask(f"reading {key}", read)
 
@@ -148,7 +142,8 @@ class GitLab:
         """The files it changes, over all pages; GitLab leaves some out of very large ones."""
 
         def read(client: gitlab.Gitlab) -> tuple[ForgeFile, ...]:
-            path = f"/projects/{self._id(client, key)}/merge_requests/{key.number}/diffs"
+            number = self._projects.number(client, key.repository)
+            path = f"/projects/{number}/merge_requests/{key.number}/diffs"
             return tuple(
                 ForgeFile(
                     str(item["new_path"]),
@@ -226,7 +221,7 @@ class GitLab:
             if not taken and only_open and self._is_concluded_in_comment(client, key, sha):
                 return "old"
             if not taken or key in self._untaken:
-                mark(merge, self._own_login(client), None if taken else report.state)
+                mark(merge, self._people.own_login(client), None if taken else report.state)
             return "set" if taken else "untaken"
 
         doing = f"setting the status of {sha[:12]} on {key}"
@@ -242,7 +237,11 @@ class GitLab:
         """Commit statuses, jobs and pipelines, a fork's too."""
 
         def read(client: gitlab.Gitlab) -> tuple[CommitCheck, ...]:
-            return tuple(checks_of_commit(client, self._id(client, key), key.number, sha))
+            return tuple(
+                checks_of_commit(
+                    client, self._projects.number(client, key.repository), key.number, sha
+                )
+            )
 
         return await self._ask(f"listing the checks of {sha[:12]} on {key}", read)
 
@@ -250,22 +249,7 @@ class GitLab:
         """By access level, inherited memberships and invited groups included."""
 
         def read(client: gitlab.Gitlab) -> Role:
-            project = self._project(client, key)
-            # Anybody reads a public project; nobody but its members a private one.
-            stranger: Role = "read" if project.visibility == "public" else "none"
-            identity = _id_of(client, user)
-            if identity is None:
-                return "none"
-            try:
-                member = project.members_all.get(identity)
-            except GitlabGetError as error:
-                if error.response_code != _NOT_FOUND:
-                    raise
-                return stranger
-            if not _is_active(member):
-                return stranger
-            level = int(member.access_level)
-            return next((role for least, role in _ROLES if level >= least), stranger)
+            return self._people.role(client, self._project(client, key), user)
 
         return await self._ask(f"asking for the role of {user} in {key.repository}", read)
 
@@ -274,16 +258,7 @@ class GitLab:
         del key  # one token for all of an instance
 
         def read(client: gitlab.Gitlab) -> bool:
-            identity = _id_of(client, user)
-            if identity is None:
-                return False
-            try:
-                member = client.groups.get(group, lazy=True).members_all.get(identity)
-            except GitlabGetError as error:
-                if error.response_code != _NOT_FOUND:
-                    raise
-                return False
-            return _is_active(member)
+            return self._people.is_member(client, group, user)
 
         return await self._ask(f"asking whether {user} is in {group}", read)
 
@@ -292,7 +267,7 @@ class GitLab:
         del key  # one token for all of an instance
 
         def read(client: gitlab.Gitlab) -> bool:
-            return self._is_bot(client, {"username": user, "id": _id_of(client, user)})
+            return self._people.is_bot(client, user)
 
         return await self._ask(f"asking whether {user} is a bot", read)
 
@@ -300,7 +275,7 @@ class GitLab:
         """An emoji on a note; GitLab refuses a second of the same, so it is looked for first."""
 
         def write(client: gitlab.Gitlab) -> None:
-            login = self._own_login(client)
+            login = self._people.own_login(client)
             name = _EMOJI[reaction]
             note = self._notes(client, key).get(int(comment), lazy=True)
             for award in note.awardemojis.list(iterator=True):
@@ -330,36 +305,24 @@ class GitLab:
     async def _ask(
         self, doing: str, call: Callable[[gitlab.Gitlab], T], *, again: bool = True
     ) -> T:
-        return await self._client.ask(doing, call, again=again)
-
-    def _id(self, client: gitlab.Gitlab, key: PullRequestKey) -> int:
-        return self._id_of(client, key.repository)
-
-    def _id_of(self, client: gitlab.Gitlab, repository: str) -> int:
-        known = self._ids.get(repository)
-        if known is None:
-            # A renamed project's old path leads on to it for reading.
-            known = int(client.projects.get(repository).id)
-            _remember(self._ids, repository, known)
-        return known
+        try:
+            return await self._client.ask(doing, call, again=again)
+        except ForgeGoneError:
+            # Another project may have the path by now; what is not there was not done.
+            if not self._projects.forget():
+                raise
+            return await self._client.ask(doing, call, again=again)
 
     def _project(self, client: gitlab.Gitlab, key: PullRequestKey, *, lazy: bool = False) -> Any:
-        return client.projects.get(self._id(client, key), lazy=lazy)
+        return self._projects.project(client, key.repository, lazy=lazy)
 
     def _notes(self, client: gitlab.Gitlab, key: PullRequestKey) -> Any:
         project = self._project(client, key, lazy=True)
         return project.mergerequests.get(key.number, lazy=True).notes
 
-    def _own_login(self, client: gitlab.Gitlab) -> str:
-        if self._login is None:
-            client.auth()
-            assert client.user is not None
-            self._login = str(client.user.username)
-        return self._login
-
     def _own_notes(self, client: gitlab.Gitlab, key: PullRequestKey, marker: str) -> list[Any]:
         """Oldest first, over all pages."""
-        login = self._own_login(client).casefold()
+        login = self._people.own_login(client).casefold()
         listed = self._notes(client, key).list(
             iterator=True, order_by="created_at", sort="asc", activity_filter="only_comments"
         )
@@ -370,23 +333,6 @@ class GitLab:
             and marker in str(note.body or "")
         ]
         return sorted(found, key=lambda note: int(note.id))
-
-    def _is_bot(self, client: gitlab.Gitlab, author: Mapping[str, Any] | None) -> bool:
-        author = author or {}
-        if is_bot_name(str(author.get("username") or "")):
-            return True
-        identity = author.get("id")
-        if not isinstance(identity, int):
-            return False
-        if identity not in self._bots:
-            try:
-                user = client.users.get(identity)
-            except GitlabGetError as error:
-                if error.response_code not in _NO_STATUS:
-                    raise
-                return False
-            _remember(self._bots, identity, bool(getattr(user, "bot", False)))
-        return self._bots[identity]
 
     def _is_concluded_in_comment(
         self, client: gitlab.Gitlab, key: PullRequestKey, sha: str
@@ -436,15 +382,3 @@ def _remember(table: OrderedDict[Any, Any], key: Any, value: Any) -> None:
     table.move_to_end(key)
     while len(table) > _REMEMBERED:
         table.popitem(last=False)
-
-
-def _is_active(member: Any) -> bool:
-    """Whether a member counts: invited and taken, and the account neither blocked nor banned."""
-    accepted = getattr(member, "membership_state", "active") == "active"
-    return accepted and getattr(member, "state", "active") == "active"
-
-
-def _id_of(client: gitlab.Gitlab, user: str) -> int | None:
-    """The number of the user with this name, or None if there is none."""
-    found = client.users.list(username=user, get_all=False)
-    return next((int(u.id) for u in found if str(u.username).casefold() == user.casefold()), None)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any, TypeVar
+from urllib.parse import urljoin, urlsplit
 
 import gitlab
 import requests
@@ -31,6 +32,7 @@ _ATTEMPTS = 4
 # Longer waits are the engine's: it tries the step again later instead of holding a thread.
 _LONGEST_WAIT = 30.0
 _LIMITED_WAIT = 60.0
+_BUSY_WAIT = 1.0
 
 
 class _Patientless(gitlab.Gitlab):
@@ -66,8 +68,8 @@ class GitLabClient:
         """What `call` gives, run in a thread; errors are ForgeError and its kin.
 
         `again`: whether asking once more is safe though the first time may have been done. What
-        was refused for being too much (429) was not done, so that is asked again always, up to
-        `attempts` times in all.
+        was refused for being too much (429), or while another wrote (409), was not done, so that is
+        asked again always, up to `attempts` times in all.
         """
         loop = asyncio.get_running_loop()
         for attempt in range(1, attempts + 1):
@@ -77,7 +79,7 @@ class GitLabClient:
                 raise
             except ForgeError as error:
                 limited = error.wait > 0
-                wait = error.wait or 2.0 ** (attempt - 1)
+                wait = max(error.wait, 2.0 ** (attempt - 1))
                 if attempt == attempts or wait > _LONGEST_WAIT or not (again or limited):
                     raise
                 LOG.info("GitLab, again in %.0f s: %s", wait, error.what)
@@ -115,7 +117,7 @@ class GitLabClient:
         client: gitlab.Gitlab | None = getattr(self._own, "client", None)
         if client is None:
             session = requests.Session()
-            session.hooks["response"].append(self._note_headers)
+            session.hooks["response"] += [self._note_headers, _refuse_in_the_clear]
             # Links to further pages are kept on the address that the settings name: the token
             # goes nowhere else, and an instance behind an inner address can be paged through.
             client = self._own.client = _Patientless(
@@ -136,15 +138,31 @@ class GitLabClient:
         self._own.headers = {name.lower(): value for name, value in response.headers.items()}
 
 
+def _refuse_in_the_clear(response: requests.Response, *_: Any, **__: Any) -> None:
+    """No redirect leads from https to http: what is asked, and how, would be open on its way."""
+    target = response.headers.get("Location") if response.is_redirect else None
+    if target is None:
+        return
+    schemes = urlsplit(response.url).scheme, urlsplit(urljoin(response.url, target)).scheme
+    if schemes == ("https", "http"):
+        raise ForgeRefusedError(
+            f"GitLab leads from {response.url} to an address without TLS.",
+            "See that its external URL and the settings' api_url are https.",
+        )
+
+
 def _as_ours(error: GitlabError, headers: Mapping[str, str], doing: str) -> MinimizeError:
     status = error.response_code
     if status is None:
         return ForgeError(f"GitLab gave an answer that makes no sense ({doing}): {error}.")
     said = str(error)
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        wait = wait_asked_for(headers)
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.CONFLICT):
+        # 409: two wrote at one thing, and ours was turned away undone.
+        busy = status == HTTPStatus.CONFLICT
+        wait = _BUSY_WAIT if busy else wait_asked_for(headers)
+        why = "was busy with the same" if busy else "has had enough requests from us"
         return ForgeError(
-            f"GitLab has had enough requests from us ({doing}): {said}.",
+            f"GitLab {why} ({doing}): {said}.",
             f"It asks to wait {wait:.0f} s.",
             wait,
         )

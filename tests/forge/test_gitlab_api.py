@@ -3,13 +3,11 @@ documentation does not know: unknown paths, parameters and fields."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bot.demo.forge import LocalForge, Pull, Repository
+from bot.demo.forge import Pull, Repository
 from bot.forge import (
     ForgeError,
     ForgeGoneError,
@@ -21,59 +19,13 @@ from bot.forge import (
 from bot.forge.gitlab import GitLab
 from bot.forge.gitlab_client import GitLabClient, wait_asked_for
 from bot.report import COMMENT_MARKER as MARKER
-from bot.settings import ForgeSettings
-
-PATH = "rpms/web/nginx"
-
-
-@dataclass
-class World:
-    local: LocalForge
-    repository: Repository
-    pull: Pull
-    gitlab: GitLab
-    key: PullRequestKey
-    waits: list[float]
-
-    def asked(self, method: str, part: str) -> list[str]:
-        return [path for m, path, _ in self.local.requests if m == method and part in path]
-
-    def statuses(self, repository: Repository | None = None) -> list[tuple[str, str | None]]:
-        made = self.local.state.statuses.get((repository or self.repository).id, [])
-        return [(s.state, s.description) for s in made]
-
-
-def settings_of(url: str, **more: Any) -> ForgeSettings:
-    fields = {"type": "gitlab", "api_url": url, "token": {"env": "X"}}
-    return ForgeSettings.model_validate({**fields, "webhook_secrets": [{"env": "X"}], **more})
+from tests.forge.gitlab_world import PATH, World, gitlab_world, settings_of
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with LocalForge(tmp_path / "forge") as local:
-        repository = local.add_repository("rpms/nginx")
-        repository.gitlab_path = PATH
-        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n" * 9}, "Start")
-        changed = {"nginx.spec": None, "web/nginx.spec": "Name: nginx\n" * 9, "a.patch": "x"}
-        local.commit(repository, "topic", changed, "Move", start="main")
-        local.set_role(repository, "minimize-bot", "write")
-        pull = await local.open_pull(repository, "topic", user="jonas", title="Move")
-        waits: list[float] = []
-
-        async def sleep(seconds: float) -> None:
-            waits.append(seconds)
-
-        token = local.token("minimize-bot")
-        gitlab = GitLab(
-            "gl",
-            settings_of(local.url),
-            token=token,
-            secrets=("s3cret",),
-            client=GitLabClient(local.url, token, sleep),
-        )
-        key = PullRequestKey("gl", PATH, pull.number)
-        yield World(local, repository, pull, gitlab, key, waits)
-        await gitlab.close()
+    async with gitlab_world(tmp_path) as made:
+        yield made
 
 
 async def test_a_merge_request_of_a_nested_group_as_it_is_now(world: World) -> None:

@@ -1,0 +1,108 @@
+"""Who somebody is on GitLab: roles, groups, bots, and we ourselves.
+
+https://docs.gitlab.com/api/members/, https://docs.gitlab.com/api/users/
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import gitlab
+from gitlab.exceptions import GitlabGetError
+
+from bot.forge.gitlab_events import is_bot_name
+from bot.forge.values import Role
+
+# https://docs.gitlab.com/api/access_requests/#valid-access-levels, highest first.
+_ROLES: tuple[tuple[int, Role], ...] = (
+    (50, "admin"),  # Owner
+    (40, "maintain"),  # Maintainer
+    (30, "write"),  # Developer
+    (20, "triage"),  # Reporter
+    (10, "read"),  # Guest, Planner
+)
+# What an account that is not for us to see answers.
+_NOT_FOR_US = (401, 403, 404)
+_NOT_FOUND = 404
+_REMEMBERED = 5000
+
+
+class GitLabPeople:
+    """Asks each time, but for who we are and who is a bot: those stay what they are."""
+
+    def __init__(self) -> None:
+        self._login: str | None = None
+        self._bots: OrderedDict[int, bool] = OrderedDict()
+
+    def own_login(self, client: gitlab.Gitlab) -> str:
+        """The user name that the token belongs to."""
+        if self._login is None:
+            client.auth()
+            assert client.user is not None
+            self._login = str(client.user.username)
+        return self._login
+
+    def role(self, client: gitlab.Gitlab, project: Any, user: str) -> Role:
+        """By access level, inherited memberships and invited groups included."""
+        # Anybody reads a public project; nobody but its members a private one.
+        stranger: Role = "read" if project.visibility == "public" else "none"
+        identity = _number_of(client, user)
+        if identity is None:
+            return "none"
+        member = _member(project, identity)
+        if member is None:
+            return stranger
+        level = int(member.access_level)
+        return next((role for least, role in _ROLES if level >= least), stranger)
+
+    def is_member(self, client: gitlab.Gitlab, group: str, user: str) -> bool:
+        """Whether `user` is in the group of this path, by itself or by one above it."""
+        identity = _number_of(client, user)
+        if identity is None:
+            return False
+        return _member(client.groups.get(group, lazy=True), identity) is not None
+
+    def is_bot(self, client: gitlab.Gitlab, user: str) -> bool:
+        """Whether the user of this name is a program's account."""
+        return self.is_bots(client, {"username": user, "id": _number_of(client, user)})
+
+    def is_bots(self, client: gitlab.Gitlab, author: Mapping[str, Any] | None) -> bool:
+        """The same of an account as answers have it, `username` and `id`."""
+        author = author or {}
+        if is_bot_name(str(author.get("username") or "")):
+            return True
+        identity = author.get("id")
+        if not isinstance(identity, int):
+            return False
+        if identity not in self._bots:
+            try:
+                user = client.users.get(identity)
+            except GitlabGetError as error:
+                if error.response_code not in _NOT_FOR_US:
+                    raise
+                return False
+            self._bots[identity] = bool(getattr(user, "bot", False))
+            while len(self._bots) > _REMEMBERED:
+                self._bots.popitem(last=False)
+        return self._bots[identity]
+
+
+def _member(where: Any, identity: int) -> Any:
+    """Somebody's active membership in a project or group, or None."""
+    try:
+        member = where.members_all.get(identity)
+    except GitlabGetError as error:
+        if error.response_code != _NOT_FOUND:
+            raise
+        return None
+    # Invited and taken, and the account neither blocked nor banned.
+    accepted = getattr(member, "membership_state", "active") == "active"
+    return member if accepted and getattr(member, "state", "active") == "active" else None
+
+
+def _number_of(client: gitlab.Gitlab, user: str) -> int | None:
+    """The number of the user with this name, or None if there is none."""
+    found = client.users.list(username=user, get_all=False)
+    return next((int(u.id) for u in found if str(u.username).casefold() == user.casefold()), None)
