@@ -111,7 +111,7 @@ def _by(cause: Cause, changes: Changes) -> Phrase:
 def _worst(broken: Sequence[Broken]) -> list[Broken]:
     """The measure that is furthest off, on all architectures of its image; those that drifted go
     before those that a document brought."""
-    lead = max(broken, key=lambda one: (one.drifted, excess(one), one.state.key))
+    lead = max(broken, key=lambda one: (one.drifted, _share(one), one.state.key))
     what = (place_of(lead.state.key), lead.state.metric)
     group = [one for one in broken if (place_of(one.state.key), one.state.metric) == what]
     return [lead, *(one for one in group if one is not lead)]
@@ -119,10 +119,18 @@ def _worst(broken: Sequence[Broken]) -> list[Broken]:
 
 def excess(one: Broken) -> int:
     """By how much a measure is beyond what counts."""
+    return (one.state.value or 0) - _aim(one)
+
+
+def _share(one: Broken) -> float:
+    """The same as a part of what counts: bytes and packages can be compared so."""
+    return excess(one) / max(_aim(one), 1)
+
+
+def _aim(one: Broken) -> int:
     state = one.state
-    value = state.value or 0
-    passed = state.limit is not None and value > state.limit
-    return value - ((state.limit if passed else state.target) or 0)
+    passed = state.limit is not None and (state.value or 0) > state.limit
+    return (state.limit if passed else state.target) or 0
 
 
 def _where(keys: Sequence[ImageKey]) -> Phrase:

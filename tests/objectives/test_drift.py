@@ -323,6 +323,17 @@ async def test_a_date_that_passes_is_not_laid_to_packages(told: Told, placed: An
     assert "minimize why" not in said
 
 
+async def test_the_measure_that_is_furthest_off_leads_whatever_its_unit(
+    told: Told, placed: Any
+) -> None:
+    local, forge = placed
+    told.objectives = [replace(SMALL, limits=Sizes(packages=2, installed_size=9_000_000))]
+    told.day("lib")
+    await publish(told, forge, told.day("lib", "perl", "more", app="2"))
+    (issue,) = local.issues
+    assert "has 4 packages, the limit is 2 packages" in to_text(issue.body).partition(".")[0]
+
+
 async def test_an_unwanted_package_is_named_with_the_reason(told: Told, placed: Any) -> None:
     local, forge = placed
     told.objectives = [replace(SMALL, limits=Sizes(), unwanted={"perl": "30 MB for one script"})]
