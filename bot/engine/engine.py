@@ -40,6 +40,7 @@ from bot.engine.workflows import (
     WORKFLOW_VERSION,
     Workflows,
     final_id,
+    queued_id,
     wait_id,
     withdraw_id,
 )
@@ -60,6 +61,7 @@ _QUEUE_OF = {
     "reply": CHECKS,
     "finish": BUILDS,
     "wait": WAITS,
+    "queued": WAITS,
 }
 # More than a forge has open changes of one server's repositories; each mostly sleeps.
 _MOST_WAITING = 1000
@@ -150,6 +152,13 @@ class Engine:
         number = min(max(priority, WITHDRAW_PRIORITY + 1), _MAX_PRIORITY)
         with SetWorkflowID(job.id), SetEnqueueOptions(priority=number):
             await DBOS.enqueue_workflow_async(CHECKS, self._workflows.check, job.to_json())
+
+    async def say_it_waits(self, job: CheckJob) -> None:
+        """Lets the commit know that a check was queued behind others."""
+        # Not in their queue: this is to be said while that is full.
+        options = SetEnqueueOptions(priority=WITHDRAW_PRIORITY)
+        with SetWorkflowID(queued_id(job.id)), options:
+            await DBOS.enqueue_workflow_async(WAITS, self._workflows.queued, job.to_json())
 
     async def cancel_check(self, check: str) -> None:
         """Stops a check, whatever part of it runs or waits; one that is over stays as it is."""

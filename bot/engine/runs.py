@@ -81,6 +81,9 @@ class Runs:
         )
         # The record first: an engine's run without one would never be seen to end.
         await asyncio.to_thread(self._store.add_check, _record(job, pull, origin, received))
+        unpredicted = [check for check in open_checks if check.predicted is None]
+        if part is None and len(unpredicted) >= max(self._settings.engine.predictions, 1):
+            await self._engine.say_it_waits(job)
         crowd = sum(c.forge == key.forge and c.repository == key.repository for c in open_checks)
         await self._engine.start_check(job, _PRIORITY + crowd)
         if part is None:

@@ -26,6 +26,7 @@ from bot.report.phrase import visible
 LOOK = "look"
 # Seconds between looks: the pause doubles up to this; a hook makes it shorter.
 LONGEST_PAUSE = 300.0
+_TITLE = 140  # characters of GitHub's commit statuses
 _NAMED = 3  # checks that a sentence names
 
 
@@ -98,8 +99,9 @@ def _named(checks: Sequence[CommitCheck]) -> str:
 
 
 def waiting_title(found: Values, plan: Values) -> str:
-    """The title of the status while a run waits."""
-    return f"{found['title']}; waits for {visible(plan['check'], 60)}"
+    """The title of the status while a run waits; what it waits for is not what is cut."""
+    waits = f"; waits for {visible(plan['check'], 60)}"
+    return f"{visible(found['title'], _TITLE - len(waits))}{waits}"
 
 
 def waiting_summary(found: Values, plan: Values, seen: Values, until: float) -> str:

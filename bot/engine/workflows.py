@@ -35,6 +35,7 @@ WAITS = "waits"
 WITHDRAW_PRIORITY = 1
 BUILD_PRIORITY = 10
 PROGRESS = "progress"
+QUEUED = "Waits for its turn: other checks are before it"
 
 Workflow = Callable[..., Coroutine[Any, Any, Values]]
 
@@ -47,6 +48,11 @@ def final_id(check: str) -> str:
 def wait_id(check: str) -> str:
     """The id of the workflow that waits for a check's build elsewhere."""
     return f"{check}-wait"
+
+
+def queued_id(check: str) -> str:
+    """The id of the workflow that says that a check waits for its turn."""
+    return f"{check}-queued"
 
 
 def withdraw_id(check: str) -> str:
@@ -66,6 +72,7 @@ class Workflows:
         self.wait: Workflow = DBOS.workflow(name="wait")(self._make_wait())
         self.finish: Workflow = DBOS.workflow(name="finish")(self._make_finish())
         self.withdraw: Workflow = DBOS.workflow(name="withdraw")(self._make_withdraw())
+        self.queued: Workflow = DBOS.workflow(name="queued")(self._make_queued())
         self.publish: Workflow = DBOS.workflow(name="publish")(self._make_publish())
         self.reply: Workflow = DBOS.workflow(name="reply")(self._make_reply())
 
@@ -96,6 +103,15 @@ class Workflows:
             return {}
 
         return withdraw
+
+    def _make_queued(self) -> Workflow:
+        async def queued(raw: Values) -> Values:
+            run = _Run(self._steps, self._patience, raw)
+            # Only where nothing is said yet: an answer for this commit stands until there is news.
+            await run.status("pending", QUEUED, only_open=True)
+            return {}
+
+        return queued
 
     def _make_publish(self) -> Workflow:
         async def publish(raw: Values, found: Values) -> Values:
@@ -192,8 +208,8 @@ class _Run:
         if allowed.values.get("ask") or not allowed.ok:
             if any(image["changed"] for image in found["result"]["images"]):
                 title = f"Not built, needs {ALLOW}: {title}"
-            summary = f"{summary}\n\nPredicted, not built: this author's changes are built when a"
-            summary += f" maintainer says `{ALLOW}`."
+            summary = f"{summary}\n\nPredicted, not built: this author's changes are built when"
+            summary += f" somebody with the role write or above says `{ALLOW}`."
         await self.status(found["verdict"], title, summary, found["result"])
         return await self._end(stage="final")
 
@@ -210,7 +226,7 @@ class _Run:
         return decide
 
     async def _queue_build(self, finish: Workflow, found: Values) -> Values:
-        summary = f"{found['summary']}\n\nThis is predicted; the packages are being rebuilt."
+        summary = f"{found['summary']}\n\nThis is predicted; the rebuild has its turn next or runs."
         await self.status("pending", found["title"], summary)
         with (
             SetWorkflowID(final_id(self._job.id)),

@@ -1,12 +1,16 @@
 """A pull request's way through the engine: comments, statuses, and what goes wrong on the way."""
 
+import asyncio
 import threading
 
 import pytest
 
+from bot.engine.job import CheckJob
+from bot.engine.workflows import QUEUED
 from bot.errors import ChangeError, SurroundingsError
 from bot.forge import ForgeError, ForgeGoneError, ForgeRefusedError
 from bot.report import COMMENT_MARKER
+from bot.store import CheckRecord
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 
@@ -284,3 +288,27 @@ async def test_a_delivery_handled_again_after_a_crash_starts_nothing_twice(bot) 
     await bot.settled()
     assert len(bot.checks()) == 1
     assert bot.checker.calls.count(("predict", head)) == 1
+
+
+async def test_a_check_that_waits_for_its_turn_says_so_until_it_has_it(bot) -> None:
+    engine = bot.settings.engine.model_copy(update={"predictions": 1})
+    object.__setattr__(bot.settings, "engine", engine)
+    bot.store.add_check(
+        CheckRecord("other", "gh", "o/other", 1, "c" * 40, created="2026-11-24T00:00:00Z")
+    )
+    head = bot.push(SPEC)
+    bot.checker.hold[head] = threading.Event()
+    await bot.deliver()
+    await bot.until(lambda: QUEUED in [r.title for _, r in bot.forge.statuses])
+    bot.checker.hold[head].set()
+    await bot.until(lambda: bot.forge.states(head)[-1] == "success")
+    await bot.engine.say_it_waits(CheckJob("late", "gh", "o/r", 7, "main", "b" * 40, head, "ann"))
+    await asyncio.sleep(0.3)
+    assert bot.forge.states(head)[-1] == "success"
+
+
+async def test_a_check_that_has_its_turn_at_once_does_not_say_that_it_waits(bot) -> None:
+    bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    assert QUEUED not in [r.title for _, r in bot.forge.statuses]

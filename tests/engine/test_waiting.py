@@ -7,7 +7,7 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
-from bot.engine.waiting import standing_of
+from bot.engine.waiting import standing_of, waiting_title
 from bot.forge import CommitCheck, ForgeError, ForgeGoneError, ForgeRefusedError
 from bot.report import check_from_json
 from bot.store import NewDelivery
@@ -299,3 +299,9 @@ def acts_as_nothing(markdown: str) -> None:
     assert "<img" not in html
     assert 'href="https://evil' not in html
     assert "@everyone" not in re.sub(r"<code>.*?</code>", "", html)
+
+
+def test_what_is_waited_for_is_not_what_is_cut_from_a_long_title() -> None:
+    title = waiting_title({"title": "nginx: " + "long " * 40}, {"check": "rpm-build:*"})
+    assert len(title) <= 140
+    assert title.endswith("; waits for rpm-build:*")
