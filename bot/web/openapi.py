@@ -62,7 +62,7 @@ _OPERATIONS = (
         "/api/",
         shapes.Overview,
         "Objectives by state, the biggest movers of the week, the age of the data.",
-        ("date",),
+        ("date", "limit"),
         ("attention", "movers", "causes", "checks"),
     ),
     _Operation(

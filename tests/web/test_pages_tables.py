@@ -8,6 +8,7 @@ from html import unescape
 import pytest
 from aiohttp.test_utils import TestClient
 
+from bot.web.answers.packages import ways_of
 from bot.web.tables import Column, Table, to_csv
 from tests.web.sites import NGINX, PAGES, prepare, serving
 
@@ -118,3 +119,22 @@ async def test_a_package_that_all_its_images_hold_for_one_reason_says_so_once(si
     page = await (await site.get("/packages/libssh")).text()
     assert "in all 4 images that hold it" in page
     assert "of the 4" not in page
+
+
+async def test_a_cut_table_is_shown_whole_when_asked_for(site) -> None:
+    for name in ("overview", "image", "surface"):
+        page = await (await site.get(PAGES[name])).text()
+        for link, table in re.findall(r'href="([^"]*limit=5000)#(table-[a-z_]+)"', page):
+            whole = await (await site.get(unescape(link))).text()
+            assert table in whole
+            assert not re.search(r"The first \d+ of", whole), (name, table)
+
+
+def test_a_package_that_is_there_for_many_reasons_tells_the_commonest() -> None:
+    chains = [
+        [{"from": f"p{n}-0:1-1.x86_64", "to": "lib-0:1-1.x86_64"}] for n in range(12)
+    ]  # fmt: skip
+    rows = [{"requested": False, "chains": [chain]} for chain in [*chains, chains[3]]]
+    ways = ways_of(rows)
+    assert len(ways) == 12
+    assert ways[0] == ("p3 \N{RIGHTWARDS ARROW} lib", [rows[3], rows[12]])

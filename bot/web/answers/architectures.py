@@ -69,7 +69,7 @@ def _there(members: Sequence[Member] | None) -> Json | None:
 def _table(rows: list[Json], arches: list[str], date: str | None) -> Table:
     columns = [
         Column("name", "Package", link=lambda row: package_url(row["name"], date=date)),
-        Column("spread", "Apart", "size"),
+        Column("spread", "Largest difference", "size"),
     ]
     for arch in arches:
         columns += _columns(arch)

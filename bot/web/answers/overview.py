@@ -34,8 +34,8 @@ def overview(archive: Archive, question: Question) -> Answer:
     run = archive.run(date)
     found = archive.standings(date)
     pressing = [s for s in found if s.outlook in ("broken", "at risk")]
-    most = None if question.whole else _SHOWN
-    every = most is None and question.text("table") in ("movers", "causes")
+    most = question.page(_SHOWN).limit
+    every = question.whole and question.text("table") in ("movers", "causes")
     movers = _movers(archive, date, -1 if every else _SHOWN)
     json: Json = {
         "date": date,

@@ -20,6 +20,7 @@ from bot.web.tables import Column, Row, Table, image_columns
 Json = dict[str, Any]
 _NAMES = 100
 _PAGE = 25
+_WAYS = 10
 
 
 def packages(archive: Archive, question: Question) -> Answer:
@@ -75,7 +76,9 @@ def package(archive: Archive, question: Question) -> Answer:
         "next": page.next(len(found)),
     }
     tables = {"images": _images_table(shown, name, date), "versions": _versions_table(versions)}
-    return Answer("package.html.j2", json, tables, {"page": page, "ways": _ways(shown)})
+    ways = ways_of(shown)
+    extra = {"page": page, "ways": ways[:_WAYS], "more_ways": len(ways[_WAYS:])}
+    return Answer("package.html.j2", json, tables, extra)
 
 
 def spread_table(caption: str, rows: list[Json], date: str | None) -> Table:
@@ -123,13 +126,13 @@ def _usage(archive: Archive, usage: Usage, date: str | None) -> Json:
     }
 
 
-def _ways(shown: list[Json]) -> list[tuple[str, list[Json]]]:
-    """Each way that leads to the package, with the images in which it does, the commonest first."""
+def ways_of(shown: list[Json]) -> list[tuple[str, list[Json]]]:
+    """The ways that lead to the package, each with its images, the commonest first."""
     found: dict[str, list[Json]] = {}
     for row in shown:
         for way in _why(row) or ["not known: the image cannot be installed now"]:
             found.setdefault(way, []).append(row)
-    return sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))[:_PAGE]
+    return sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))
 
 
 def _images_table(rows: list[Json], name: str, date: str | None) -> Table:

@@ -75,7 +75,7 @@ def _stairs(
     """
     line: list[Any] = []
     moves = sorted((abs(step[figure.delta] or 0) for step in causes.values()), reverse=True)
-    large = moves[OUTSTANDING] if len(moves) > 2 * OUTSTANDING else -1
+    large = moves[OUTSTANDING] if len(moves) > 2 * OUTSTANDING else 0
     for (point, value), following in itertools.zip_longest(values, values[1:]):
         step = causes.get(point["run"])
         shown: dict[str, Any] = {"value": (seconds(point["evaluated"]), value)}

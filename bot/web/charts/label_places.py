@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 _GAP = 7.0  # between a point and its words
 _AIR = 3.0  # around everything
-_NEAR = 12.0  # nearer words need no line that leads to them
+_NEAR = 8.0  # nearer words need no line that leads to them
 _SHIFTS = 9
 
 
