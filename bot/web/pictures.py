@@ -17,7 +17,7 @@ from bot.web import answers, charts, font
 from bot.web.answers import Archive
 from bot.web.answers.checks import visible_check
 from bot.web.answers.image import architectures, curve, evaluated, packages
-from bot.web.answers.objectives import worst
+from bot.web.answers.objectives import heading_of, worst
 from bot.web.badges import badge
 from bot.web.charts import Look, Theme
 from bot.web.graphs import DRAWN, MOST, chains_graph, closure_graph
@@ -147,12 +147,8 @@ def _image_badge(archive: Archive, question: Question, _look: Look) -> str:
 
 
 def _objective_badge(archive: Archive, question: Question, _look: Look) -> str:
-    id_, date = question.path["id"], question.date
-    headings = archive.history.objective_headings(run=archive.number(date))
-    heading = next((h for h in headings if h["id"] == id_), None)
-    if heading is None:
-        raise missing("No objective has this id.")
-    state = worst(archive.standings_of(date, objective=id_))
+    heading = heading_of(archive, question.path["id"], question.date)
+    state = worst(archive.standings_of(question.date, objective=heading["id"]))
     return badge(question.text("label") or heading["name"], state, state)
 
 

@@ -50,12 +50,9 @@ def objectives(archive: Archive, question: Question) -> Answer:
 
 def objective(archive: Archive, question: Question) -> Answer:
     """One objective: its images, how it stood in a `window`, and the growth that was accepted."""
-    id_, date = question.path["id"], question.date
-    number = archive.number(date)
-    headings = archive.history.objective_headings(run=number)
-    heading = next((h for h in headings if h["id"] == id_), None)
-    if heading is None:
-        raise missing(f"No objective has this id{' at that time' if date else ''}.")
+    date = question.date
+    heading = heading_of(archive, question.path["id"], date)
+    id_ = heading["id"]
     found = archive.standings_of(date, objective=id_)
     states = archive.history.objective_history(id_, since=window(question, date), until=date)
     accepted = [_accepted_json(a) for a in archive.history.acceptances(id_, until=date)]
@@ -88,6 +85,17 @@ def objective(archive: Archive, question: Question) -> Answer:
         "windows": tuple(WINDOWS),
     }
     return Answer("objective.html.j2", json, tables, extra)
+
+
+def heading_of(archive: Archive, id_: str, date: str | None) -> Json:
+    """What history keeps of an objective; one whose document was renamed has its first id, too:
+    addresses that people keep go on leading to it."""
+    headings = archive.history.objective_headings(run=archive.number(date))
+    for name in ("id", "subject"):
+        for heading in headings:
+            if heading[name] == id_:
+                return heading
+    raise missing(f"No objective has this id{' at that time' if date else ''}.")
 
 
 def outlooks(found: Iterable[Standing]) -> Json:

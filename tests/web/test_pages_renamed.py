@@ -1,0 +1,44 @@
+"""Addresses of an objective whose document was renamed."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from bot.web import Health, Intake, make_application
+from bot.web.metrics import Metrics
+from tests.objectives.told import SMALL, Told
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[TestClient]:
+    """Three days, on the last of which the objective's document is called otherwise."""
+    told = Told(tmp_path / "data")
+    told.day("lib")
+    told.day("lib", "perl")
+    told.objectives = [replace(SMALL, id="web-tiny")]
+    told.day("lib", "perl")
+    store = told.history.store
+    application = make_application(
+        forges={}, intake=Intake(store), store=store, history=told.history, logs=tmp_path,
+        metrics=Metrics(), health=Health(store, tmp_path), engine=None, webhook_bytes=1000,
+    )  # fmt: skip
+    async with TestClient(TestServer(application)) as client:
+        yield client
+    told.close()
+
+
+@pytest.mark.parametrize("name", ["web-small", "web-tiny"])
+async def test_both_lead_to_the_objective_with_all_of_its_past(site: TestClient, name: str) -> None:
+    answer = await site.get(f"/api/objectives/{name}")
+    assert answer.status == 200
+    found = await answer.json()
+    assert (found["id"], [s["value"] for s in found["history"]]) == ("web-tiny", [2, 3])
+    then = await (await site.get(f"/api/objectives/{name}?date=2026-11-02")).json()
+    assert [s["value"] for s in then["history"]] == [2]
+    for path in (f"/objectives/{name}", f"/objectives/{name}/badge.svg"):
+        assert (await site.get(path)).status == 200, path
+    badge = await (await site.get(f"/objectives/{name}/badge.svg")).text()
+    assert "broken" in badge
