@@ -1,11 +1,11 @@
 """Forges: webhooks in, comments and statuses out. One small interface, one module for each forge.
 
-`FORGES` is the table of them by type: a new forge is one module and its row.
+`FORGE_TYPES` of the settings is the table of them: a new forge is one module and its row there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from importlib import import_module
 
 from bot.forge.events import (
     MERGE_GROUP_CHECK,
@@ -40,28 +40,22 @@ from bot.forge.values import (
     StatusReport,
     WebhookRefusedError,
 )
-from bot.settings import ForgeSettings, Settings
-
-
-def _gitlab(name: str, settings: ForgeSettings) -> Forge:
-    from bot.forge.gitlab import GitLab  # python-gitlab and requests: only for who has a GitLab
-
-    return GitLab.from_settings(name, settings)
-
-
-FORGES: Mapping[str, Callable[[str, ForgeSettings], Forge]] = {
-    "github": GitHub.from_settings,
-    "gitlab": _gitlab,
-}
+from bot.settings import FORGE_TYPES, ForgeSettings, Settings
 
 
 def open_forges(settings: Settings) -> dict[str, Forge]:
     """The forges of the settings, by their names there; UsageError if a secret is missing."""
-    return {name: FORGES[forge.type](name, forge) for name, forge in settings.forges.items()}
+    return {name: _open(name, forge) for name, forge in settings.forges.items()}
+
+
+def _open(name: str, settings: ForgeSettings) -> Forge:
+    # Only for who has such a forge: python-gitlab and requests, say.
+    module = import_module(FORGE_TYPES[settings.type].module)
+    forge: Forge = module.open_forge(name, settings)
+    return forge
 
 
 __all__ = [
-    "FORGES",
     "MERGE_GROUP_CHECK",
     "ROLES",
     "STATUS_NAME",

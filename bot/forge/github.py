@@ -337,3 +337,6 @@ def _comment(item: Any) -> Comment:
 def _quoted(segment: str) -> str:
     """One path segment; braces and slashes of a hostile name cannot become another path."""
     return quote(segment, safe="")
+
+
+open_forge = GitHub.from_settings

@@ -382,3 +382,6 @@ def _remember(table: OrderedDict[Any, Any], key: Any, value: Any) -> None:
     table.move_to_end(key)
     while len(table) > _REMEMBERED:
         table.popitem(last=False)
+
+
+open_forge = GitLab.from_settings

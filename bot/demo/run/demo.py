@@ -43,9 +43,9 @@ from bot.demo.run.stage import BOT, FULL_NAME, Stage, set_stage
 from bot.demo.run.updates import begin_updates
 from bot.demo.run.watch import Watch, Watched
 from bot.errors import MinimizeError, SurroundingsError, UsageError
-from bot.settings import FORGE_TYPES
 
 RESULT_SECONDS = 5.0
+_FORGES = ("github", "gitlab")  # that the local forge speaks as
 INTERRUPTED = 130  # the exit code of a command that Ctrl-C (or SIGTERM) ended
 
 
@@ -65,9 +65,9 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
     Gives 0 if everything came as it must, 1 otherwise (what failed, and the end of the bot's
     log, are shown), 130 after Ctrl-C. Every process that it starts is ended, whatever happens.
     """
-    if options.forge not in FORGE_TYPES:
+    if options.forge not in _FORGES:
         raise UsageError(
-            f"The demo has no {options.forge} forge.", f"There is: {', '.join(FORGE_TYPES)}."
+            f"The demo has no {options.forge} forge.", f"There is: {', '.join(_FORGES)}."
         )
     shown = console or _console()
     cache = (options.cache or default_cache()).absolute()

@@ -1,0 +1,191 @@
+"""The server's settings as values, whole; `reading` makes them of a file."""
+
+from __future__ import annotations
+
+import socket
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from bot.settings.fields import PlaceOfRepositories, SecretReference, Strict, Url
+from bot.settings.forges import ForgeSettings
+
+IssuePlace = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+:[^/:\s]+(/[^/:\s]+)+$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, strict=False)]
+Place = Annotated[Path, Field(strict=False)]
+
+
+class Listen(Strict):
+    """The address the server listens on; port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+
+
+class EngineSettings(Strict):
+    """DBOS. `database` is an SQLite path, or a reference to a Postgres URL with its password.
+
+    `executor_id` names this process to the engine: unique, and the same after a restart.
+    """
+
+    database: Place | SecretReference | None = None
+    builds: Annotated[int, Field(ge=0, le=64)] = 1
+    predictions: Annotated[int, Field(ge=0, le=64)] = 4
+    executor_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
+    application_version: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    keep_days: Annotated[int, Field(ge=1)] = 14
+    attempts: Annotated[int, Field(ge=1, le=20)] = 5
+
+    @field_validator("database", mode="before")
+    @classmethod
+    def _path_or_reference(cls, value: Any) -> Any:
+        if isinstance(value, str) and "://" in value:
+            raise ValueError("a database URL holds a password: give {env: NAME} or {file: PATH}")
+        return value
+
+
+class Limits(Strict):
+    """Seconds for the parts of a check, and what the server takes at all."""
+
+    prediction_seconds: Seconds = 300.0
+    build_seconds: Seconds = 3600.0
+    fetch_seconds: Seconds = 300.0
+    waiting_checks: Annotated[int, Field(ge=1)] = 10_000
+    webhook_bytes: Annotated[int, Field(ge=1024)] = 25_000_000
+
+
+class BuildSettings(Strict):
+    """Whether changes are rebuilt, with which builder, and whose.
+
+    A change is rebuilt when its author has the triage role or above in the repository, or is one
+    of `trusted` (user names; `*` is everybody; a name with a slash is a team, `organisation/team`
+    on GitHub, or a group's path on GitLab), or somebody with the write role allows it for the
+    commit. All changes are predicted.
+
+    `external` are the places, URLs, below which the repositories of the builder `external` may be:
+    what a repository's .minimize.yaml names elsewhere is not read.
+    """
+
+    enabled: bool = True
+    builder: Literal["auto", "rpmbuild", "mock"] = "auto"
+    trusted: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    external: Annotated[tuple[PlaceOfRepositories, ...], Field(strict=False)] = ()
+
+
+class RepositoryRule(Strict):
+    """Which `repository` documents the branches of a forge's repositories stand for.
+
+    `match` is a glob on owner/name, `branch` one on the base branch; the first rule that fits
+    counts, and the repository's own .minimize.yaml goes before them all.
+    """
+
+    match: str
+    branch: str = "*"
+    forge: str | None = None
+    documents: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+
+
+class PrivatePages(Strict):
+    """Signed links to the checks of private repositories: the comment and the status have them.
+
+    The first of `keys` signs, all are taken, so that one can be rotated; a link is good for `days`.
+    """
+
+    keys: Annotated[tuple[SecretReference, ...], Field(strict=False, min_length=1)]
+    days: Annotated[int, Field(ge=1, le=366)] = 30
+
+
+class IssueSettings(Strict):
+    """Where `minimize track` writes issues; a place is `FORGE:REPOSITORY`.
+
+    `objectives` maps ids of objectives, or globs of them, to the place for those that drift broke;
+    the first that fits counts. Objectives of a repository's own .minimize.yaml go to that
+    repository, unless `own` is false. `weekly` maps maintainers, as documents name them, to the
+    place of their weekly summary.
+    """
+
+    objectives: dict[str, IssuePlace] = Field(default_factory=dict)
+    own: bool = True
+    weekly: dict[str, IssuePlace] = Field(default_factory=dict)
+
+    def place_for(self, objective: str) -> tuple[str, str] | None:
+        """Forge and repository for a document's objective, or None."""
+        for pattern, place in self.objectives.items():
+            if fnmatchcase(objective, pattern):
+                forge, _, repository = place.partition(":")
+                return forge, repository
+        return None
+
+
+class SnapshotSettings(Strict):
+    """How old the repositories' metadata may be before it is asked for again, in seconds."""
+
+    max_age: Annotated[float, Field(ge=0, strict=False)] = 3600.0
+
+
+class Settings(Strict):
+    """The whole file. `data`, `config` and `cache` are absolute once loaded."""
+
+    listen: Listen = Listen()
+    public_url: Url | None = None
+    data: Place = Path("data")
+    config: Place = Path("config")
+    cache: Place = Path("cache")
+    forges: Annotated[dict[str, ForgeSettings], Field(min_length=1)]
+    engine: EngineSettings = EngineSettings()
+    limits: Limits = Limits()
+    build: BuildSettings = BuildSettings()
+    repositories: Annotated[tuple[RepositoryRule, ...], Field(strict=False)] = ()
+    snapshots: SnapshotSettings = SnapshotSettings()
+    issues: IssueSettings = IssueSettings()
+    private_pages: PrivatePages | None = None
+
+    @field_validator("forges")
+    @classmethod
+    def _plain_names(cls, value: dict[str, ForgeSettings]) -> dict[str, ForgeSettings]:
+        for name in value:
+            if not name.replace("-", "").replace("_", "").isalnum():
+                raise ValueError(f"{name!r} is no name: letters, digits, - and _")
+        return value
+
+    @model_validator(mode="after")
+    def _rules_name_forges(self) -> Settings:
+        for place in (*self.issues.objectives.values(), *self.issues.weekly.values()):
+            if place.partition(":")[0] not in self.forges:
+                raise ValueError(f"issues: no forge is called {place.partition(':')[0]!r}")
+        for rule in self.repositories:
+            if rule.forge is not None and rule.forge not in self.forges:
+                raise ValueError(f"repositories: no forge is called {rule.forge!r}")
+        return self
+
+    def documents_for(
+        self, forge: str, repository: str, branch: str, *, default: str = ""
+    ) -> tuple[str, ...]:
+        """Ids of the `repository` documents by the first rule that fits; empty if none does.
+
+        Where the repository's `default` branch is given, `*` as a rule's branch means that one.
+        """
+        for rule in self.repositories:
+            if default and rule.branch == "*" and branch != default:
+                continue
+            if (
+                rule.forge in (None, forge)
+                and fnmatchcase(repository, rule.match)
+                and fnmatchcase(branch, rule.branch)
+            ):
+                return rule.documents
+        return ()
+
+    def engine_database(self) -> Path | str:
+        """The engine's SQLite file (absolute), or its Postgres URL; UsageError without it."""
+        database = self.engine.database
+        if isinstance(database, SecretReference):
+            return database.value()
+        return self.data / (database or "engine.sqlite")
+
+    def executor_id(self, role: Literal["server", "worker"]) -> str:
+        """What this process is called in the engine: stable over restarts on one machine."""
+        return self.engine.executor_id or f"{role}-{socket.gethostname()}"[:64]
