@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 import socket
 from collections.abc import Coroutine, Mapping
 from datetime import datetime
@@ -25,12 +24,11 @@ from types import TracebackType
 from typing import Self
 
 from aiohttp import web
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bot.demo.forge import (
     http_git,
     issues,
+    making,
     pages,
     rest_apps,
     rest_checks,
@@ -41,7 +39,7 @@ from bot.demo.forge.access import STATE, Caller
 from bot.demo.forge.deliveries import Deliverer, Delivery
 from bot.demo.forge.gitlab import GitLabSide
 from bot.demo.forge.gitlab.side import API_PREFIX as GITLAB_PREFIX
-from bot.demo.forge.gitstore import ZERO, BareRepository
+from bot.demo.forge.gitstore import ZERO
 from bot.demo.forge.middleware import API_PREFIX, TRAFFIC, Fault, Traffic, api_middleware
 from bot.demo.forge.payloads import Payloads
 from bot.demo.forge.shape_accounts import Json
@@ -166,18 +164,17 @@ class LocalForge:
         owner_kind: UserKind = "Organization",
     ) -> Repository:
         """Makes an empty repository, or with `parent` a fork that has its branches."""
-        owner, _, name = full_name.partition("/")
-        if not re.fullmatch(r"[A-Za-z0-9._-]+", name) or name.startswith("."):
-            raise ValueError(f"not a repository: {full_name!r}")
-        git = BareRepository.create(self.root / owner / f"{name}.git", default_branch)
-        if parent is not None:
-            git.fetch_from(parent.git, "refs/heads/*", "refs/heads/*")
-        repository = Repository(
-            next(self.state.ids), self.state.user(owner, owner_kind), name, git,
-            private, default_branch, parent,
-        )  # fmt: skip
-        self.state.repositories[repository.full_name] = repository
-        return repository
+        made = making.repository(
+            self.state,
+            self.root,
+            full_name,
+            private=private,
+            default_branch=default_branch,
+            parent=parent,
+            owner_kind=owner_kind,
+        )
+        self.state.repositories[made.full_name] = made
+        return made
 
     def set_role(self, repository: Repository, login: str, role: str) -> None:
         """Gives a user a role: `read`, `triage`, `write`, `maintain`, `admin` or `none`."""
@@ -194,30 +191,11 @@ class LocalForge:
         permissions: Mapping[str, str] | None = None,
     ) -> App:
         """Registers an App: `private_key` (PEM) signs its JWTs, `secret` its deliveries."""
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        private = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.TraditionalOpenSSL,
-            serialization.NoEncryption(),
+        made = making.app(
+            self.state, slug, hook_url, secret, PERMISSIONS if permissions is None else permissions
         )
-        public = key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        ids = self.state.ids
-        app = App(
-            id=next(ids),
-            slug=slug,
-            client_id=f"Iv23{secrets.token_hex(8)}",
-            bot=self.state.user(f"{slug}[bot]", "Bot"),
-            private_key=private.decode(),
-            public_key=public.decode(),
-            secret=secret or secrets.token_hex(20),
-            hook_id=next(ids),
-            hook_url=hook_url,
-            permissions=dict(PERMISSIONS if permissions is None else permissions),
-        )
-        self.state.apps.append(app)
-        return app
+        self.state.apps.append(made)
+        return made
 
     def install(self, app: App, account: str) -> Installation:
         """Installs an App on an account, for all its repositories."""
