@@ -30,6 +30,7 @@ _FIELDS = {
     "buildroot": "buildroots",
     "objective": "objectives",
 }
+_NO_NAME = "its file name is not UTF-8, and is the document's id: rename it"
 _MISNAMED = (
     ("*.yml", "not read: a document's file name ends in `.yaml`"),
     ("*.yaml", "not read: it is no file"),
@@ -50,6 +51,11 @@ class DocumentProblem:
     def __str__(self) -> str:
         field = f" {self.field}:" if self.field else ""
         return _printable(f"{self.file}:{self.line}:{field} {self.message}")
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name can be written: no bytes in it that are no UTF-8."""
+    return not any("\ud800" <= c <= "\udfff" for c in name)
 
 
 def _printable(text: str) -> str:
@@ -167,7 +173,7 @@ def _configuration(
 def _check(
     directory: Path, contents: Mapping[str, bytes], elsewhere: Mapping[str, Path] | None = None
 ) -> tuple[dict[str, Checked], ConfigurationReport]:
-    from bot.distro.check import check_text
+    from bot.distro.check import Finding, check_text
     from bot.distro.references import cross_check
 
     checked = {name.removesuffix(".yaml"): check_text(text) for name, text in contents.items()}
@@ -175,6 +181,7 @@ def _check(
     more_errors, more_unused = cross_check(checked, _configuration(good))
     places = elsewhere or {}
     errors = [(id_, finding) for id_, c in checked.items() for finding in c.errors]
+    errors += [(id_, Finding((), 1, _NO_NAME)) for id_ in checked if not _is_text(id_)]
     unused = [(id_, finding) for id_, c in checked.items() for finding in c.unused]
 
     def placed(found: Iterable[tuple[str, Any]]) -> tuple[DocumentProblem, ...]:

@@ -204,8 +204,15 @@ def test_a_file_name_that_no_terminal_should_see_is_told_without_what_it_does(
     assert all(line.isprintable() for line in lines) and "not YAML" in ran.stdout
     with pytest.raises(ConfigurationError) as refused:
         load_configuration(tmp_path / "tree")
-    assert len(str(refused.value).splitlines()) == 2 + str(refused.value).count("hint")
+    assert len(str(refused.value).splitlines()) == 1 + len(refused.value.problems)
     assert all(line.isprintable() for line in str(refused.value).splitlines())
+
+
+def test_a_document_whose_id_nobody_can_write_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / os.fsdecode(b"d\xff.yaml")).write_text(document("workload", LABELS))
+    with pytest.raises(ConfigurationError, match=r"d\\udcff\.yaml:1: its file name is not UTF-8"):
+        load_configuration(tmp_path / "tree")
 
 
 def test_what_is_no_file_and_the_servers_settings_are_no_documents(tmp_path: Path) -> None:
