@@ -10,22 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import SurroundingsError
+from bot.web.charts.look import FONT_FACE
+from bot.web.font import FONT
 from bot.web.links import package_url
 
 Json = Mapping[str, Any]
 DRAWN = 60
 MOST = 300
 _SECONDS = 10
-_STYLE = """<style>
-svg { color-scheme: light dark; }
-text { fill: light-dark(#1c2024, #e6e8ea); font-family: system-ui, sans-serif; }
-.node path, .node polygon {
+# Of the fonts that there are ours is nearest to what `dot` measures, so that names fit their boxes.
+_STYLE = f"""<style>
+{FONT_FACE}
+text {{ font-family: {FONT}, Helvetica, Arial, sans-serif; }}
+svg {{ color-scheme: light dark; }}
+text {{ fill: light-dark(#1c2024, #e6e8ea); }}
+.node path, .node polygon {{
   fill: light-dark(#f4f6f8, #1c2024); stroke: light-dark(#5b636b, #9aa3ab);
-}
-.requested path { stroke-width: 2.5; }
-.wanted path { fill: light-dark(#fff1cc, #4a3a00); stroke: light-dark(#7a5800, #ffd666); }
-.edge path { stroke: light-dark(#5b636b, #9aa3ab); }
-.edge polygon { fill: light-dark(#5b636b, #9aa3ab); stroke: none; }
+}}
+.requested path {{ stroke-width: 2.5; }}
+.wanted path {{ fill: light-dark(#fff1cc, #4a3a00); stroke: light-dark(#7a5800, #ffd666); }}
+.edge path {{ stroke: light-dark(#5b636b, #9aa3ab); }}
+.edge polygon {{ fill: light-dark(#5b636b, #9aa3ab); stroke: none; }}
 </style>"""
 
 

@@ -86,6 +86,15 @@ async def test_all_architectures_are_compared_by_package(site) -> None:
     assert [int(row[f"{arch}_installed_size"]) for arch in arches] == sizes
 
 
+async def test_versions_compared_have_an_epoch_only_where_it_is_not_0(site) -> None:
+    compared = f"{NGINX}/compare?with=s390x"
+    told = await (await site.get(f"/api{compared}")).json()
+    versions = {row["name"]: row["from"] for row in told["packages"]}
+    assert versions["openssl-libs"].startswith("1:")
+    assert not versions["glibc"].startswith("0:")
+    assert "Left, x86_64" in await (await site.get(compared)).text()
+
+
 async def test_a_package_that_one_architecture_lacks_is_said_to_be_not_there(site) -> None:
     odd = PAGES["unsolvable"]
     told = await (await site.get(f"/api{odd}/architectures")).json()

@@ -9,7 +9,7 @@ from typing import Any
 from bot.report import format_size
 from bot.store.history import Member
 from bot.web.answers.answer import Answer, Archive
-from bot.web.answers.contents import by_name
+from bot.web.answers.contents import by_name, versions
 from bot.web.answers.image import architectures as on_each
 from bot.web.answers.image import architectures_table, evaluated
 from bot.web.links import package_url
@@ -61,7 +61,7 @@ def _there(members: Sequence[Member] | None) -> Json | None:
         return None
     sizes = [member.installed_size for member in members]
     return {
-        "version": ", ".join(member.nevra.evr for member in members),
+        "version": versions(members),
         "installed_size": None if None in sizes else sum(size or 0 for size in sizes),
     }
 

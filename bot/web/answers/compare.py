@@ -10,7 +10,7 @@ from bot.model import ImageKey
 from bot.objectives.jsonform import evaluation_json
 from bot.store.history import Member
 from bot.web.answers.answer import Answer, Archive
-from bot.web.answers.contents import by_name
+from bot.web.answers.contents import by_name, versions
 from bot.web.answers.image import evaluated, in_order
 from bot.web.links import package_url
 from bot.web.questions import Question
@@ -40,7 +40,7 @@ def compare(archive: Archive, question: Question) -> Answer:
     known = archive.remembered("images", archive.history.images)
     arches = in_order({i.key.arch for i in known if replace(i.key, arch=key.arch) == key})
     extra = {"key": key, "arches": arches, "dates": dates}
-    tables = {"packages": _table(rows), "sides": _sides_table(left, right)}
+    tables = {"packages": _table(rows, left, right), "sides": _sides_table(left, right)}
     return Answer("compare.html.j2", json, tables, extra)
 
 
@@ -64,8 +64,8 @@ def _differences(left: Mapping[str, list[Member]], right: Mapping[str, list[Memb
             {
                 "name": name,
                 "change": change,
-                "from": ", ".join(m.nevra.evr for m in before) or None,
-                "to": ", ".join(m.nevra.evr for m in after) or None,
+                "from": versions(before) or None,
+                "to": versions(after) or None,
                 "known_delta": _bytes(after) - _bytes(before),
             }
         )
@@ -94,12 +94,13 @@ def _sides_table(left: Json, right: Json) -> Table:
     return Table("Both sides", columns, rows)
 
 
-def _table(rows: list[Json]) -> Table:
+def _table(rows: list[Json], left: Json, right: Json) -> Table:
+    two = left["arch"] != right["arch"]
     columns = (
         Column("name", "Package", link=lambda row: package_url(row["name"])),
         Column("change", "What"),
         Column("known_delta", "Bytes", "delta"),
-        Column("from", "Left", "code"),
-        Column("to", "Right", "code"),
+        Column("from", f"Left, {left['arch']}" if two else "Left", "code"),
+        Column("to", f"Right, {right['arch']}" if two else "Right", "code"),
     )
     return Table("What differs", columns, rows)

@@ -7,6 +7,11 @@ from collections.abc import Iterable
 from bot.store.history import Member
 
 
+def versions(members: Iterable[Member]) -> str:
+    """Their versions as people write them: an epoch only where it is not 0."""
+    return ", ".join(member.nevra.evr.removeprefix("0:") for member in members)
+
+
 def by_name(members: Iterable[Member]) -> dict[str, list[Member]]:
     """Each name's packages; of most names there is one."""
     found: dict[str, list[Member]] = {}
