@@ -137,9 +137,10 @@ def command_key(comment: str, said: Said) -> str:
 def _values(command: Command, text: str, words: list[str]) -> dict[str, tuple[str, ...]]:
     if len(text) > _LONGEST_LINE:
         raise _UnclearError(f"The line is longer than {_LONGEST_LINE} characters.")
-    free = any(argument.takes == "rest" for argument in command.arguments)
+    # What is said in one's own words may hold anything; no capability begins with a dash.
+    last = command.arguments[-1] if command.arguments else None
     values: dict[str, tuple[str, ...]] = {}
-    if not free:
+    if last is None or last.takes != "rest":
         words = _take_options(command, words, values)
         if any(len(word) > _LONGEST_WORD for word in words):
             raise _UnclearError(f"A word is longer than {_LONGEST_WORD} characters.")

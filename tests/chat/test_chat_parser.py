@@ -179,6 +179,10 @@ def test_quotes_around_a_word_are_not_of_it(pair: str) -> None:
         ("/minimize what-if drop", "CAPABILITY is missing."),
         ("/minimize what-if drop a from", "PACKAGE is missing."),
         ("/minimize what-if drop a from b c", "The word c is one too many."),
+        (
+            "/minimize what-if drop a --workload b",
+            "There is no option --workload.",
+        ),
         ("/minimize accept", "REASON is missing."),
         ("/minimize allow now", "The word now is one too many."),
         ("/minimize cancel --force", "There is no option --force."),
