@@ -76,7 +76,7 @@ def lost_phrase(one: Lost, changes: Changes) -> Phrase:
     since = f" since {one.since[:10]}" if one.since else ""
     said = (*_where([one.key]), *plain(f" can no longer be installed{since}."))
     said = (*said, *_blame(one, changes))
-    return (*said, *plain(" "), *prose(one.problems[0])) if one.problems else said
+    return (*said, *plain(" The solver says: "), *prose(one.problems[0])) if one.problems else said
 
 
 def _lost_lead(lost: Sequence[Lost], changes: Changes) -> Phrase:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from bot.objectives import track_to_json
+from bot.objectives.drift import drift_standings
+from bot.objectives.issuetext import drift_issue
 from bot.store.history import Cause, History, MergedChange
 from tests.objectives.worlds import Thing, World
 
@@ -163,3 +165,28 @@ def test_the_change_that_broke_an_image_is_in_the_answer_and_stays_to_be_landed(
         "lib": number
     }
     assert history.merged_change(number).landed_run is not None
+
+
+def test_the_issue_about_it_names_the_pull_request_that_is_to_be_taken_back(
+    world: World, history: History
+) -> None:
+    world.workload("app", "lib")
+    world.objective("small", "app", "limits: {packages: 5}")
+    world.publish(LIB)
+    world.track(history)
+    number = merge(history, 7, lib="2-1")
+    world.publish(Thing("lib", 2, requires=("extra",)))
+    world.track(history)
+    (found,) = drift_standings(history)
+    change = history.merged_change(number)
+    assert change is not None and found.drifted
+    body = drift_issue(found, {number: change}, found.subject, None).body.replace("\u200b", "")
+    link = "[pull request o/r#7](<https://x/7>)"
+    assert f"What did it: `lib` (now `lib-0:2-1.noarch`), by {link}." in body
+    assert f"Take back what {link} did, or part of it." in body
+    assert "The solver says: nothing provides extra needed by `lib-2-1.noarch`" in body
+    # Mended, nothing is left to be told.
+    world.publish(Thing("lib", 2, requires=("extra",)), Thing("extra"))
+    world.track(history)
+    (found,) = drift_standings(history)
+    assert (found.lost, found.broken, found.drifted) == ((), (), False)
