@@ -64,6 +64,9 @@ class GitHubClient(GitHubAPI):
     async def _request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
     ) -> tuple[int, Mapping[str, str], bytes]:
+        if URL(url).origin() != URL(self.base_url).origin():
+            # A Link header names the next page, and the credential goes with the request.
+            raise gidgethub.GitHubException(f"its next page is at {URL(url).origin()}")
         for attempt in range(1, self._attempts + 1):
             try:
                 answer = await self._once(method, url, headers, body)

@@ -331,19 +331,25 @@ def _link_stays_inside(path: str, target: str) -> bool:
 
 
 def _write_below(directory: Path, path: str, mode: str, content: bytes) -> bool:
-    """Writes one file or link; False where it is a link that would lead outside."""
+    """Writes one file or link; False where it is a link that would lead outside.
+
+    ChangeError where the commit has another file or link in its place, which git makes of no tree.
+    """
     full = directory / path
-    full.parent.mkdir(parents=True, exist_ok=True)
-    if mode == _LINK:
-        target = os.fsdecode(content)
-        if not _link_stays_inside(path, target):
-            return False
-        full.symlink_to(target)
-        return True
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    permissions = 0o755 if mode == "100755" else 0o644
-    with os.fdopen(os.open(full, flags, permissions), "wb") as file:
-        file.write(content)
+    try:
+        full.parent.mkdir(parents=True, exist_ok=True)
+        if mode == _LINK:
+            target = os.fsdecode(content)
+            if not _link_stays_inside(path, target):
+                return False
+            full.symlink_to(target)
+            return True
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        permissions = 0o755 if mode == "100755" else 0o644
+        with os.fdopen(os.open(full, flags, permissions), "wb") as file:
+            file.write(content)
+    except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+        raise ChangeError(f"The repository holds the path {path!r} twice.") from error
     return True
 
 

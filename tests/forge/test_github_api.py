@@ -5,6 +5,8 @@ import time
 
 import jwt
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -407,6 +409,14 @@ async def test_a_redirect_to_another_host_is_not_followed(forge, tiny) -> None:
     with pytest.raises(ForgeError):
         await forge.pull_request(KEY)
     assert len(tiny.requests) == 1
+
+
+async def test_a_next_page_at_another_host_is_not_asked_for(forge, tiny) -> None:
+    async with TestServer(web.Application()) as other:
+        link = {"Link": f'<{other.make_url("/page2")}>; rel="next"'}
+        tiny.answer("GET", f"{PATH}/files", (200, link, []))
+        with pytest.raises(ForgeError, match="its next page is at http"):
+            await forge.changed_files(KEY)
 
 
 async def test_a_secondary_limit_that_says_no_time_is_a_minute(forge, tiny, waits) -> None:

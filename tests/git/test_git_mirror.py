@@ -168,3 +168,75 @@ def test_what_a_killed_git_left_hinders_no_later_fetch(upstream: Path, tmp_path:
 )
 def test_no_redirect_leads_from_https_to_http(tmp_path: Path, url: str, followed: str) -> None:
     assert open_mirror(tmp_path, url).environment["GIT_ALLOW_PROTOCOL"] == followed
+
+
+IDENTITIES = {
+    "no space before the address": b"A<a@example.org> 1700000000 +0000",
+    "no name": b"<a@example.org> 1700000000 +0000",
+    "no address": b"A 1700000000 +0000",
+    "a broken address": b"A <a@example.org 1700000000 +0000",
+    "a bracket in the name": b"A> <a@example.org> 1700000000 +0000",
+    "no date": b"A <a@example.org> then +0000",
+    "a date too far": b"A <a@example.org> 99999999999999999999 +0000",
+    "a padded date": b"A <a@example.org> 01700000000 +0000",
+    "a broken time zone": b"A <a@example.org> 1700000000 +51800",
+}
+
+
+@pytest.mark.parametrize("identity", IDENTITIES)
+def test_an_old_commit_whose_author_is_written_wrong_is_fetched(
+    upstream: Path, tmp_path: Path, identity: str
+) -> None:
+    base, tree = git(upstream, "rev-parse", "main", "main^{tree}").split()
+    who = IDENTITIES[identity]
+    text = f"tree {tree}\nparent {base}\n".encode() + b"author " + who + b"\ncommitter " + who
+    made = subprocess.run(
+        ["git", "hash-object", "-t", "commit", "-w", "--stdin", "--literally"],
+        cwd=upstream,
+        input=text + b"\n\nold\n",
+        capture_output=True,
+        check=True,
+    )
+    head = made.stdout.decode().strip()
+    git(upstream, "update-ref", "refs/heads/old", head)
+    assert open_mirror(tmp_path / "cache", f"file://{upstream}").fetch(head, base) == base
+
+
+def raw_commit(where: Path, entries: list[tuple[str, str]]) -> str:
+    """A commit whose tree has these entries (mode and name), as no git would make it."""
+
+    def keep(kind: str, content: bytes) -> str:
+        command = ["git", "hash-object", "-t", kind, "-w", "--stdin", "--literally"]
+        made = subprocess.run(command, cwd=where, input=content, capture_output=True, check=True)
+        return made.stdout.decode().strip()
+
+    blob = bytes.fromhex(keep("blob", b"nginx.spec"))
+    tree = keep("tree", b"".join(f"{m} {name}\0".encode() + blob for m, name in entries))
+    who = b"A <a@example.org> 1700000000 +0000"
+    lines = (b"tree " + tree.encode(), b"author " + who, b"committer " + who, b"", b"x\n")
+    commit = keep("commit", b"\n".join(lines))
+    git(where, "update-ref", "refs/heads/raw", commit)
+    return commit
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ([("100644", "a"), ("100644", "a")], "twice"),
+        ([("120000", "a"), ("100644", "a")], "twice"),
+        ([("100644", "a"), ("100644", "a/b")], "twice"),
+        ([("100644", "../a")], "not allowed"),
+        ([("100644", ".git")], "not allowed"),
+        ([("100644", ".GIT/config")], "not allowed"),
+        ([("100644", "..")], "not allowed"),
+    ],
+)
+def test_a_tree_that_no_git_makes_is_the_changes_fault(
+    upstream: Path, tmp_path: Path, entries: list[tuple[str, str]], said: str
+) -> None:
+    commit = raw_commit(upstream, entries)
+    mirror = open_mirror(tmp_path / "cache", f"file://{upstream}")
+    mirror.fetch(commit, commit)
+    with pytest.raises(ChangeError, match=said):
+        mirror.materialize(commit, tmp_path / "out")
+    assert not (tmp_path / "a").exists()
