@@ -37,6 +37,8 @@ _HEADERS = {
     " frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    # aiohttp would tell which version of it and of Python this is.
+    "Server": "minimize",
 }
 
 

@@ -64,4 +64,4 @@ def fitting(text: str, size: float, most: float) -> str:
 def has_all(text: str) -> bool:
     """Whether the font has every character of a text."""
     widths = _widths()
-    return all(ord(character) in widths for character in text if not character.isspace())
+    return all(ord(character) in widths for character in set(text) if not character.isspace())

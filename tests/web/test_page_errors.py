@@ -10,6 +10,7 @@ SECRET = "/home/bot/secret.sqlite"
 async def test_what_is_not_there_is_a_page_with_a_way_back(client) -> None:
     status, page, headers = await client.get("/nowhere/<b>")
     assert (status, headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert headers["Server"] == "minimize"
     assert "<h1>There is nothing here</h1>" in page
     assert "404: Not Found" not in page
     assert "<b>" not in page
