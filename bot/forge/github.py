@@ -19,6 +19,7 @@ from bot.forge.github_checks import checks_of_commit
 from bot.forge.github_client import GitHubClient, Sessions, errors_as_ours
 from bot.forge.github_commits import GitHubCommits
 from bot.forge.github_events import accept, installation_of, parse_event
+from bot.forge.github_hidden import show_again
 from bot.forge.github_issues import GitHubIssues
 from bot.forge.github_status import GitHubStatus
 from bot.forge.values import (
@@ -311,13 +312,13 @@ class GitHub:
             return comment
         # No second try here: whoever waited must look at the head again before writing its text.
         client, token = await self._client(key.repository, attempts=1)
-        return _comment(
-            await client.patch(
-                self._path(key, f"/issues/comments/{comment.id}"),
-                data={"body": body},
-                oauth_token=token,
-            )
+        edited = await client.patch(
+            self._path(key, f"/issues/comments/{comment.id}"),
+            data={"body": body},
+            oauth_token=token,
         )
+        await show_again(client, token, self._settings.api_url, edited)
+        return _comment(edited)
 
     async def _delete(self, key: PullRequestKey, comment: Comment) -> None:
         client, token = await self._client(key.repository)

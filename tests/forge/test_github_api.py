@@ -57,6 +57,45 @@ async def test_a_comment_is_edited_and_the_same_text_is_not_written_again(forge,
     assert tiny.seen("POST", "/repos/o/r/issues/7/comments") == []
 
 
+def hidden(reason: str) -> dict:
+    more = {"node_id": "IC_5", "minimized": {"reason": reason}}
+    return {**comment(5, "minimize-bot", MARKER + "new"), **more}
+
+
+async def test_a_comment_hidden_as_outdated_is_shown_again_with_its_new_text(forge, tiny) -> None:
+    tiny.lists["/repos/o/r/issues/7/comments"] = [comment(5, "minimize-bot", MARKER + "old")]
+    tiny.answer("PATCH", "/repos/o/r/issues/comments/5", hidden("outdated"))
+    tiny.answer("POST", "/graphql", {"data": {"unminimizeComment": {"clientMutationId": None}}})
+    await forge.put_comment(KEY, MARKER, MARKER + "new")
+    (asked,) = tiny.seen("POST", "/graphql")
+    assert "unminimizeComment" in asked["query"]
+    assert asked["variables"] == {"comment": "IC_5"}
+
+
+@pytest.mark.parametrize("reason", ["off-topic", "spam", "resolved"])
+async def test_a_comment_that_somebody_does_not_want_stays_hidden(forge, tiny, reason) -> None:
+    tiny.lists["/repos/o/r/issues/7/comments"] = [comment(5, "minimize-bot", MARKER + "old")]
+    tiny.answer("PATCH", "/repos/o/r/issues/comments/5", hidden(reason))
+    await forge.put_comment(KEY, MARKER, MARKER + "new")
+    assert tiny.seen("POST", "/graphql") == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [(200, {}, {"data": None, "errors": [{"message": "Not yours."}]}),
+     (403, {}, {"message": "Resource not accessible by integration"})],
+)  # fmt: skip
+async def test_a_comment_that_cannot_be_shown_again_is_edited_all_the_same(
+    forge, tiny, caplog, answer
+) -> None:
+    tiny.lists["/repos/o/r/issues/7/comments"] = [comment(5, "minimize-bot", MARKER + "old")]
+    tiny.answer("PATCH", "/repos/o/r/issues/comments/5", hidden("outdated"))
+    tiny.answer("POST", "/graphql", answer)
+    edited = await forge.put_comment(KEY, MARKER, MARKER + "new")
+    assert edited.body == MARKER + "new"
+    assert "is edited and stays hidden" in caplog.text
+
+
 async def test_of_two_comments_made_at_once_the_first_stays(forge, tiny) -> None:
     path = "/repos/o/r/issues/7/comments"
     tiny.lists[path] = []
