@@ -11,7 +11,15 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from bot.model import ImageKey
-from bot.store.history import Acceptance, Cause, Evaluation, History, ObjectiveState, Step
+from bot.store.history import (
+    Acceptance,
+    Cause,
+    Evaluation,
+    History,
+    MergedChange,
+    ObjectiveState,
+    Step,
+)
 
 # Steps of one image that an issue is made of, the newest.
 _STEPS = 12
@@ -169,6 +177,13 @@ def _broken(history: History, now: ObjectiveState) -> Broken:
     steps = history.steps(now.key, told_since(history, since), limit=_STEPS)
     value = before.value if before is not None else None
     return Broken(now, since, value, why_broken(before, stretch[0]), _worse(stretch), steps)
+
+
+def merged_in(history: History, causes: Iterable[Cause]) -> dict[int, MergedChange]:
+    """The merged changes that causes are laid to, by their numbers."""
+    numbers = {c.merged_change for c in causes if c.merged_change is not None}
+    changes = {number: history.merged_change(number) for number in sorted(numbers)}
+    return {number: change for number, change in changes.items() if change is not None}
 
 
 def told_since(history: History, started: str) -> str:

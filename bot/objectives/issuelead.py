@@ -73,8 +73,10 @@ def who_phrase(cause: Cause, changes: Changes) -> Phrase:
 
 def lost_phrase(one: Lost, changes: Changes) -> Phrase:
     """One image that cannot be installed: since when, by whom, and the solver's words."""
-    since = f" since {one.since[:10]}" if one.since else ""
-    said = (*_where([one.key]), *plain(f" can no longer be installed{since}."))
+    can = (
+        f"can no longer be installed since {one.since[:10]}" if one.since else "cannot be installed"
+    )
+    said = (*_where([one.key]), *plain(f" {can}."))
     said = (*said, *_blame(one, changes))
     return (*said, *plain(" The solver says: "), *prose(one.problems[0])) if one.problems else said
 

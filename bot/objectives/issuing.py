@@ -15,7 +15,14 @@ from urllib.parse import quote
 
 from bot.errors import MinimizeError
 from bot.forge import Forge, IssueText
-from bot.objectives.drift import SUBJECT, DriftState, drift_standings, lost_images, subject_of
+from bot.objectives.drift import (
+    SUBJECT,
+    DriftState,
+    drift_standings,
+    lost_images,
+    merged_in,
+    subject_of,
+)
 from bot.objectives.issuetext import drift_issue, marker, met_issue, unmeasured_issue
 from bot.objectives.weekly import week_mark, week_of, weekly_issue
 from bot.report.sizes import plural
@@ -225,17 +232,9 @@ def _withdrawn(issues: Sequence[DriftIssue], named: str) -> list[_Wish]:
 
 
 def _changes(history: History, found: DriftState) -> dict[int, MergedChange]:
-    numbers = {
-        cause.merged_change
-        for step in (
-            *(step for one in found.broken for step in one.steps),
-            *(one.step for one in found.lost if one.step is not None),
-        )
-        for cause in step.causes
-        if cause.merged_change is not None
-    }
-    changes = {number: history.merged_change(number) for number in sorted(numbers)}
-    return {number: change for number, change in changes.items() if change is not None}
+    steps = [step for one in found.broken for step in one.steps]
+    steps += [one.step for one in found.lost if one.step is not None]
+    return merged_in(history, (cause for step in steps for cause in step.causes))
 
 
 def _weekly_wishes(

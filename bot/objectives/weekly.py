@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from bot.forge import IssueText
 from bot.model import ImageKey
-from bot.objectives.issuelead import who_phrase
+from bot.objectives.drift import lost_images, merged_in
+from bot.objectives.issuelead import lost_phrase, who_phrase
 from bot.objectives.issuetext import issue_title, marker
 from bot.objectives.jsonform import cause_json
 from bot.objectives.standing import Standing, standings
@@ -15,10 +16,10 @@ from bot.report import Block, Bullets, Paragraph, Table, render_answer
 from bot.report.aims import aims_text
 from bot.report.causes import change_words
 from bot.report.cells import image_phrase, place_of
-from bot.report.phrase import Phrase, code, joined, link, plain, prose, strong
+from bot.report.phrase import Phrase, code, link, plain, strong
 from bot.report.promises import metric_text, quoted
 from bot.report.sizes import format_count_delta, format_delta, plural
-from bot.store.history import ClosureFacts, History
+from bot.store.history import History
 
 _MOST = 15
 _LIMIT = 60_000
@@ -131,32 +132,19 @@ def _largest(history: History, key: ImageKey, since: str, until: str) -> Phrase:
     if not causes:
         return ()
     cause = max(causes, key=lambda one: abs(one.known_delta))
-    number = cause.merged_change
-    merged = history.merged_change(number) if number is not None else None
-    changes = {number: merged} if number is not None and merged is not None else {}
+    changes = merged_in(history, [cause])
     words = change_words(cause_json(cause, changes)["cause"])
     by = () if cause.kind == "unknown" else (*plain(", by "), *who_phrase(cause, changes))
     return (*code(cause.package), *plain(f" {words}"), *by)
 
 
 def _unsolvable(history: History, workloads: set[str]) -> tuple[Block, ...]:
-    described = {image.key for image in history.images()}
-    bad = [
-        (key, evaluation.facts)
-        for key, evaluation in sorted(history.latest_evaluations().items())
-        if key in described and key.workload in workloads and evaluation.facts.status != "ok"
-    ]
+    bad = [one for one in lost_images(history) if one.key.workload in workloads]
     if not bad:
         return ()
-    items = tuple(_reason(key, facts) for key, facts in bad[:_MOST])
+    changes = merged_in(history, (one.cause for one in bad[:_MOST] if one.cause is not None))
+    items = tuple(lost_phrase(one, changes) for one in bad[:_MOST])
     return (Bullets(items), *_more(len(bad), "image"))
-
-
-def _reason(key: ImageKey, facts: ClosureFacts) -> Phrase:
-    where = (*image_phrase(place_of(key)), *plain(f", {key.arch}: "))
-    if facts.missing:
-        return (*where, *plain("nothing provides "), *joined(map(code, facts.missing[:3]), ", "))
-    return (*where, *prose(facts.problems[0] if facts.problems else "no reason is known"))
 
 
 def _more(count: int, noun: str) -> tuple[Block, ...]:

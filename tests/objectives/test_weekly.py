@@ -13,7 +13,7 @@ from bot.distro.documents import Sizes, Target
 from bot.forge import Issue, IssueText
 from bot.objectives.issuing import publish_issues
 from bot.settings import IssueSettings
-from bot.store.history import MergedChange
+from bot.store.history import Cause, MergedChange
 from tests.objectives.told import SMALL, START, Told
 
 WEEKLY = IssueSettings(weekly={"web-sig": "it:rpms/web"})
@@ -69,11 +69,25 @@ async def test_it_is_written_once_a_week_and_says_how_things_stand(told: Told) -
     assert "not theirs" not in second.body
 
 
-async def test_an_image_that_cannot_be_installed_is_named_with_the_reason(told: Told) -> None:
+async def test_an_image_that_cannot_be_installed_is_named_with_the_reason(
+    told: Told, tmp_path: Path
+) -> None:
     told.day("lib")
-    told.day(solvable=False)
+    broke = Cause("app", "unsolvable", None, None, None, 0, "distribution")
+    told.day(solvable=False, broke=broke)
     await publish(told, forge := Forge(), 1)
-    assert "nothing provides `app`" in forge.texts[0].body
+    assert (
+        "(x86_64) can no longer be installed since 2026-11-03. What did it: `app`, by the"
+        " distribution. The solver says: nothing provides `libx.so.1` needed by `app-2-1`"
+    ) in forge.texts[0].body
+    # One that could never be installed has no day and nobody who did it.
+    never = Told(tmp_path / "never")
+    never.day(solvable=False)
+    await publish(never, forge, 1)
+    never.close()
+    assert "(x86_64) cannot be installed. The solver says: nothing provides requested" in (
+        forge.texts[1].body
+    )
 
 
 async def test_what_moved_names_the_package_and_who_did_it(told: Told) -> None:

@@ -70,7 +70,14 @@ class Told:
         facts = (
             ClosureFacts("ok", len(members), *[sum(m.installed_size or 0 for m in members)] * 2)
             if solvable
-            else ClosureFacts("unsolvable", None, None, None, missing=("app",))
+            else ClosureFacts(
+                "unsolvable",
+                None,
+                None,
+                None,
+                problems=("nothing provides requested app",),
+                missing=("app",),
+            )
             if broke is None
             else ClosureFacts(
                 "unsolvable",
