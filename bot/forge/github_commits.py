@@ -6,10 +6,13 @@ https://docs.github.com/en/rest/commits/commits#list-pull-requests-associated-wi
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from urllib.parse import quote
 
+import gidgethub
+
 from bot.forge.github_client import GitHubClient, errors_as_ours
-from bot.forge.values import Source
+from bot.forge.values import ForgeError, Source
 from bot.git import GitCredential
 
 
@@ -36,8 +39,14 @@ class GitHubCommits:
         path = f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}/commits/{sha}/pulls"
         async with errors_as_ours(f"asking whose commit {sha[:12]} of {repository} is"):
             client, token = await self._client(repository)
-            async for pull in client.getiter(f"{path}?per_page=100", oauth_token=token):
-                came = pull.get("merged_at") or pull["state"] == "open"
-                if came and pull["base"]["ref"] == branch:
-                    return int(pull["number"])
+            try:
+                async for pull in client.getiter(f"{path}?per_page=100", oauth_token=token):
+                    came = pull.get("merged_at") or pull["state"] == "open"
+                    if came and pull["base"]["ref"] == branch:
+                        return int(pull["number"])
+            except gidgethub.HTTPException as error:
+                if error.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:
+                    raise
+                # "No commit found": git has it from there already, the API lags.
+                raise ForgeError(f"GitHub does not know {sha[:12]} yet: {error}.") from error
         return None
