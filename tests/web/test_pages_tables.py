@@ -147,3 +147,14 @@ def test_a_package_that_is_there_for_many_reasons_tells_the_commonest() -> None:
     ways = ways_of(rows)
     assert len(ways) == 12
     assert ways[0] == ("p3 \N{RIGHTWARDS ARROW} lib", [rows[3], rows[12]])
+
+
+async def test_what_one_image_needs_alone_is_a_row_whatever_its_architectures(site) -> None:
+    told = (await (await site.get("/api/surface")).json())["only_one"]
+    sizes = [p["installed_size"] for p in told if p["nevra"].startswith("krb5-libs-")]
+    assert len(sizes) == 4
+    text = await (await site.get("/surface?format=csv&table=only_one")).text()
+    (row,) = [r for r in csv.DictReader(io.StringIO(text)) if r["name"] == "krb5-libs"]
+    assert row["workload"] == "curl"
+    assert row["architectures"] == "x86_64, aarch64, ppc64le, s390x"
+    assert int(row["installed_size"]) == max(sizes)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from typing import Any
 
 from bot.web.answers.answer import Answer, Archive
+from bot.web.answers.image import in_order
 from bot.web.answers.packages import spread_table
 from bot.web.links import image_url, key_of, package_url
 from bot.web.questions import Question
-from bot.web.tables import Column, Row, Table, image_columns
+from bot.web.tables import Column, Row, Table
 
 Json = dict[str, Any]
 _LISTED = 100
@@ -38,30 +40,64 @@ def surface(archive: Archive, question: Question) -> Answer:
         "only_one_bytes": sum(u.installed_size or 0 for u in lonely),
         **{name: rows[:listed] for name, rows in every.items()},
     }
+    alone = alone_rows(every["only_one"])
     tables = {
         "versions": spread_table("Most versions", every["versions"], date).first(shown),
         "shared": spread_table("Most bytes beyond one copy", every["shared"], date).first(shown),
-        "only_one": _lonely_table(every["only_one"], date).first(shown),
+        "only_one": _alone_table(alone, date).first(shown),
     }
-    return Answer("surface.html.j2", json, tables, {"lonely": len(lonely)})
+    return Answer("surface.html.j2", json, tables, {"lonely": len(alone)})
 
 
-def _lonely_table(rows: list[Json], date: str | None) -> Table:
+def alone_rows(packages: Iterable[Json]) -> list[Json]:
+    """The packages of `only_one`, a row for each name: an image's architectures are one image.
+
+    `installed_size` is the largest of them, and the rows are in its order.
+    """
+    families: dict[tuple[str, ...], list[Json]] = {}
+    for package in packages:
+        image = (package["workload"], package["environment"], package["repository"])
+        families.setdefault((_name(package["nevra"]), *image), []).append(package)
+    rows = [
+        {
+            **found[0],
+            "name": name,
+            "installed_size": max(
+                (p["installed_size"] for p in found if p["installed_size"] is not None),
+                default=None,
+            ),
+            "architectures": in_order({p["arch"] for p in found}),
+            "requested": any(p["requested"] for p in found),
+            "since": min(p["since"] for p in found),
+        }
+        for (name, *_), found in families.items()
+    ]
+    return sorted(rows, key=lambda row: (-(row["installed_size"] or 0), row["name"]))
+
+
+def _alone_table(rows: list[Json], date: str | None) -> Table:
     def image(row: Row) -> str:
-        return image_url(key_of(row), date=date)
+        key = replace(key_of(row), arch=row["architectures"][0])
+        return image_url(key, date=date)
 
     columns = (
         Column(
             "name",
             "Package",
-            value=lambda row: _name(row["nevra"]),
-            link=lambda row: package_url(_name(row["nevra"]), date=date),
-            also=lambda row: f"from {row['source']}",
+            link=lambda row: package_url(row["name"], date=date),
+            also=lambda row: f"from {row['source']}" if row["source"] != row["name"] else None,
         ),
-        Column("nevra", "NEVRA", only="csv"),
         Column("source", "Source", only="csv"),
-        Column("installed_size", "Size", "size"),
-        *image_columns(link=image),
+        Column("installed_size", "Size, largest", "size"),
+        Column(
+            "workload",
+            "Image",
+            link=image,
+            also=lambda row: f"{row['environment']}, {row['repository']}",
+        ),
+        Column("environment", "Environment", only="csv"),
+        Column("repository", "Repository", only="csv"),
+        Column("architectures", "Architectures", value=lambda r: ", ".join(r["architectures"])),
         Column("requested", "Requested", spare=True),
         Column("since", "Since (UTC)", "time"),
     )
