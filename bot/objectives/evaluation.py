@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import hashlib
 import json
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures import as_completed as finished
@@ -26,6 +28,8 @@ from bot.store.history import Evaluated
 # Rises when the same inputs may come to another answer.
 FORMAT = 3
 _CHUNK = 64
+# Of Linux's prctl(2).
+_PR_SET_PDEATHSIG = 1
 # Below this many images other processes cost more than they bring.
 _ALONE = 24
 _METADATA = ("primary", "filelists", "group", "modules")
@@ -185,7 +189,7 @@ def _solved(
         processes,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_begin,
-        initargs=(worker,),
+        initargs=(worker, os.getpid()),
     ) as executor:
         yield from _spread(executor, waiting)
 
@@ -244,8 +248,14 @@ class _Worker(Generic[T]):
 _THERE: list[_Worker[Any]] = []
 
 
-def _begin(worker: _Worker[Any]) -> None:
-    """Starts a process of its own: nothing there makes rings worth collecting, and it ends soon."""
+def _begin(worker: _Worker[Any], parent: int) -> None:
+    """Starts a process of its own: nothing there makes rings worth collecting, and it ends soon.
+
+    With its parent, too, however that ends: it would wait for work for good, and keep its pools.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # it had ended before
     gc.disable()
     _THERE.append(worker)
 

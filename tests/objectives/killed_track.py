@@ -1,6 +1,6 @@
 """A run of `minimize track` that is killed by kill -9 at one of its writes.
 
-    python -m tests.objectives.killed_track ROOT WRITE before|after
+    python -m tests.objectives.killed_track ROOT WRITE before|after [PROCESSES]
 
 ROOT is a World's folder. Each image is kept by a transaction of its own here.
 """
@@ -20,7 +20,7 @@ from bot.store import Store
 from bot.store.history import open_history
 
 
-def main(root: Path, write: int, when: str) -> None:
+def main(root: Path, write: int, when: str, processes: int = 1) -> None:
     writing, count = Store.writing, 0
 
     @contextmanager
@@ -34,12 +34,12 @@ def main(root: Path, write: int, when: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         count += 1
 
-    evaluation._CHUNK = 1
+    evaluation._CHUNK, evaluation._ALONE = 1, 0
     history = open_history(root / "data")
     Store.writing = killing  # type: ignore[method-assign]
     cache = Cache(root / "cache")
-    track(load_configuration(root / "config"), history, cache, processes=1)
+    track(load_configuration(root / "config"), history, cache, processes=processes)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], *map(int, sys.argv[4:]))

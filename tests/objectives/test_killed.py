@@ -1,9 +1,11 @@
 """Runs of `minimize track` that are killed: the next one carries on, and tells what they kept."""
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,35 @@ def test_a_killed_run_and_the_next_come_to_what_one_run_comes_to(
         after = world.track(history)
         assert [image.causes for image in after.images] == [(), ()]
         assert unplaced_drift(history, IssueSettings(), after.run) == ()
+
+
+def alive(mark: str) -> list[str]:
+    """The command lines of the processes that have a mark in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (folder / "environ").read_bytes():
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue  # another's, or over
+    return found
+
+
+def test_the_processes_of_a_killed_run_end_with_it(told: Path, tmp_path: Path) -> None:
+    world = again(told, tmp_path / "world")
+    mark = f"KILLED={tmp_path}"
+    script = [sys.executable, "-m", "tests.objectives.killed_track", str(world.root), "1", "after"]
+    killed = subprocess.run(
+        [*script, "2"],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "KILLED": str(tmp_path)},
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    end = time.monotonic() + 10
+    while alive(mark) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert alive(mark) == []
 
 
 def test_what_was_not_told_to_its_end_is_told_again(told: Path, tmp_path: Path) -> None:
