@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bot.model import CheckResult, ImageResult, ObjectiveResult
+from bot.model import CheckResult, FileChange, ImageResult, ObjectiveResult
 from bot.report.aims import aims_text, way_text
 from bot.report.blocks import (
     Bullets,
@@ -139,16 +139,26 @@ def moved_files(rows: Sequence[Row], detail: Detail) -> Section | None:
     lines = []
     for row in rows:
         image = next((image for image in row.images if image.files), None)
-        for file in image.files if image is not None else ():
-            before = "" if file.before is None else format_size(file.before)
-            after = "" if file.after is None else format_size(file.after)
+        if image is None:
+            continue
+        for file in image.files:
             lines.append(
-                (code(file.path), code(file.package), plain(f"{before}{ARROW}{after}".strip()),
-                 plain(format_delta(file.delta)), image_phrase(row.place))
+                (code(file.path), code(file.package), plain(_file_size(file)),
+                 plain(format_delta(file.delta)),
+                 (*image_phrase(row.place), *plain(f" ({image.key.arch})")))
             )  # fmt: skip
     head = ("File", "Package", "Size", "Change", "Image")
     blocks = table(head, lines, {2, 3}, detail.rows, "file")
     return section("Largest files that move", blocks, folded=True)
+
+
+def _file_size(file: FileChange) -> str:
+    """`new, 31 MB`, `gone, was 31 MB`, `30 MB → 31 MB`."""
+    if file.before is None:
+        return f"new, {format_size(file.after)}"
+    if file.after is None:
+        return f"gone, was {format_size(file.before)}"
+    return f"{format_size(file.before)}{ARROW}{format_size(file.after)}"
 
 
 def _weighed(rows: Sequence[Row]) -> bool:

@@ -38,7 +38,16 @@ def test_the_files_that_move_are_behind_a_fold(samples) -> None:
     comment = comment_of(with_layers(rebuilt))
     _, _, folded = comment.partition("<summary>Largest files that move</summary>")
     assert "`/usr/lib64/libicudata.so.72`" in folded
-    assert "+31.3 MB" in folded
+    assert "new, 31.3 MB | +31.3 MB | nginx on minimal, centos-stream-9 (x86_64) |" in folded
+
+
+def test_a_file_that_goes_and_one_that_grows_are_told_apart(samples) -> None:
+    gone = FileChange("a", "/a", 2_000_000, None)
+    grown = FileChange("b", "/b", 2_000_000, 3_000_000)
+    image = replace(samples.image("x86_64", samples.perl("x86_64")), files=(gone, grown))
+    comment = comment_of(samples.result(image))
+    assert "gone, was 2 MB | \N{MINUS SIGN}2 MB |" in comment
+    assert "2 MB → 3 MB | +1 MB |" in comment
 
 
 def test_layers_and_files_survive_their_json(samples) -> None:
