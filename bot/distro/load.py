@@ -118,11 +118,10 @@ def check_together(directory: Path, beside: Path) -> ConfigurationReport:
     _, both = _check(
         directory, {**there, **new}, {name: beside for name in there if name not in new}
     )
-    own = {str(directory / name) for name in new}
     return ConfigurationReport(
         documents=len(new),
         errors=both.errors,
-        unused=tuple(p for p in both.unused if p.file in own or p.file.endswith(".yml")),
+        unused=tuple(p for p in both.unused if Path(p.file).parent == directory),
     )
 
 

@@ -229,8 +229,10 @@ def test_what_is_no_file_and_the_servers_settings_are_no_documents(tmp_path: Pat
     )  # fmt: skip
     assert ran.return_value == 0
     assert [path.name for path in config.iterdir()] == ["label.yaml"]
-    for stem in ("folder", "nowhere"):
-        assert f"{stem}.yaml:1 not used: not read: it is no file" in ran.stdout
+    # Beside what is there already it is told as well.
+    for told in (ran.stdout, bring(Tree(tree, tree, tree), config).stdout):
+        for stem in ("folder", "nowhere"):
+            assert f"{stem}.yaml:1 not used: not read: it is no file" in told
 
 
 def test_documents_that_are_there_stay_as_they_are_whatever_comes_beside_them(
