@@ -18,6 +18,7 @@ from bot.store.history import History
 from bot.web.answers import Archive
 from bot.web.assets import show_asset
 from bot.web.caching import caching
+from bot.web.check_pages import CheckPages
 from bot.web.errors import errors
 from bot.web.intake import Intake
 from bot.web.logs import BuildLogs
@@ -26,7 +27,6 @@ from bot.web.openapi import describe
 from bot.web.pages import Pages, make_templates
 from bot.web.pictures import Pictures
 from bot.web.private import private_pages
-from bot.web.views import Views
 from bot.web.warm import kept_warm
 from bot.web.webhooks import Webhooks
 
@@ -91,7 +91,7 @@ def make_application(
     address that a page was asked at.
     """
     templates, archive = make_templates(), Archive(store, history)
-    views = Views(store, templates)
+    checks = CheckPages(store, templates)
     description = describe()
     application = web.Application(
         client_max_size=webhook_bytes,
@@ -139,11 +139,11 @@ def make_application(
             web.get("/api/openapi.json", described),
             *Pages(archive, templates, public_url).routes(),
             *Pictures(archive).routes(),
-            web.get("/checks", views.checks),
-            web.get("/checks/{id}", views.check),
+            web.get("/checks", checks.all_html),
+            web.get("/checks/{id}", checks.one_html),
             web.get("/checks/{id}/logs/{number}", BuildLogs(store, logs).show),
-            web.get("/api/checks", views.checks_json),
-            web.get("/api/checks/{id}", views.check_json),
+            web.get("/api/checks", checks.all_json),
+            web.get("/api/checks/{id}", checks.one_json),
             web.get("/static/{name}", show_asset),
         ]
     )

@@ -1,4 +1,4 @@
-"""Checks as JSON and as pages: plain, rendered here, escaped by jinja2."""
+"""Checks as pages and as JSON: rendered here, escaped by jinja2."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ _NOT_YET: dict[str, Any] = {
 }
 
 
-class Views:
+class CheckPages:
     """Pages and their JSON. A check of a private repository is shown to who has its link."""
 
     def __init__(self, store: Store, templates: Environment) -> None:
         self._store = store
         self._templates = templates
 
-    async def checks(self, request: web.Request) -> web.Response:
+    async def all_html(self, request: web.Request) -> web.Response:
         """`/checks`: the checks, newest first."""
         return await self._list(request, json=False)
 
-    async def checks_json(self, request: web.Request) -> web.Response:
+    async def all_json(self, request: web.Request) -> web.Response:
         """`/api/checks`: newest first; `next` is the offset of the following ones, or null."""
         return await self._list(request, json=True)
 
@@ -75,7 +75,7 @@ class Views:
             api=f"/api{request.rel_url.raw_path_qs}",
         )
 
-    async def check(self, request: web.Request) -> web.Response:
+    async def one_html(self, request: web.Request) -> web.Response:
         """`/checks/{id}`: everything about one check."""
         found = await self._visible(request)
 
@@ -98,7 +98,7 @@ class Views:
 
         return _html(await asyncio.to_thread(render))
 
-    async def check_json(self, request: web.Request) -> web.Response:
+    async def one_json(self, request: web.Request) -> web.Response:
         """`/api/checks/{id}`: CONTRACT's `check` object, and `run`: what it was about."""
         found = await self._visible(request)
         missing = {"base": found.base_sha, "head": found.head_sha, "verdict": found.verdict}
