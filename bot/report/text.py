@@ -29,6 +29,8 @@ _STYLES = {"plain": "", "code": "cyan", "strong": "bold", "strong-code": "bold c
 _DETAIL = Detail(graph_nodes=0, changed=40, shown=40)
 
 Json = Mapping[str, Any]
+# What a step does that moves no bytes.
+_TURNS = ("unsolvable", "solvable")
 
 
 def print_check(result: CheckResult, console: Console) -> None:
@@ -86,8 +88,9 @@ def print_objectives(value: Json, console: Console) -> None:
 def print_track(value: Json, console: Console) -> None:
     """CONTRACT's `track` object: each image that moved, which packages moved it, who it was."""
     console = fitted(console)
-    new = [image for image in value["images"] if image["before"] is None]
     moved = [image for image in value["images"] if image["steps"]]
+    # After a run that was cut short one may be new and have moved since.
+    new = [i for i in value["images"] if i["before"] is None and not i["steps"]]
     for image in moved:
         _print_moved(image, console)
     counts = [f"{plural(len(moved), 'image')} moved"] if moved or len(new) < _all(value) else []
@@ -107,7 +110,7 @@ def _all(value: Json) -> int:
 def _print_moved(image: Json, console: Console) -> None:
     before, after = image["before"], image["after"]
     was, now = ((side or {}).get("installed_size") for side in (before, after))
-    change = f"{format_size(was)} \N{RIGHTWARDS ARROW} {format_size(now)}"
+    change = f"{_weight(before)} \N{RIGHTWARDS ARROW} {_weight(after)}"
     if was is not None and now is not None:
         change += f" ({format_delta(now - was)})"
     show(console, _image(image) + Text(f": {change}", style="bold"))
@@ -118,13 +121,22 @@ def _print_moved(image: Json, console: Console) -> None:
         who = Text(visible(blame_words(about), 200), style=f"link {url}" if url else "")
         table.add_row(
             Text(visible(step["package"])),
-            Text(format_delta(step["delta"])),
+            Text("" if about["change"] in _TURNS else format_delta(step["delta"])),
             Text(visible(change_words(about))),
             who,
             Text(visible(chain_words(about["chain"]), 200), style="dim"),
         )
     show(console, table)
     console.print()
+
+
+def _weight(side: Json | None) -> str:
+    """What an image weighs at one time; null is before it was first seen."""
+    if side is None:
+        return "not there"
+    if side.get("status", "ok") != "ok":
+        return "cannot be installed"
+    return format_size(side.get("installed_size"))
 
 
 def _print_block(block: Block, console: Console) -> None:

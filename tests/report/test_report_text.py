@@ -186,6 +186,26 @@ def test_track_names_the_package_that_moved_an_image():
     assert "1 image moved, 1 did not." in text
 
 
+def test_track_says_that_an_image_cannot_be_installed_not_that_its_size_is_unknown():
+    cause = {**CAUSE, "change": "unsolvable", "chain": []}
+    image = {
+        **KEY,
+        "before": {"status": "ok", "installed_size": 1_000_000},
+        "after": {"status": "unsolvable", "installed_size": None},
+        "steps": [{"package": "perl", "delta": None, "cause": cause}],
+    }
+    text = printed(print_track, {"images": [image], "objectives": []})
+    assert "1 MB → cannot be installed" in text and "made it unsolvable" in text
+    assert "not known" not in text
+
+
+def test_track_counts_an_image_once_that_is_new_and_has_moved_since():
+    step = {"package": "perl", "delta": 200_000, "cause": CAUSE}
+    image = {**KEY, "before": None, "after": {"installed_size": 1_200_000}, "steps": [step]}
+    text = printed(print_track, {"images": [image], "objectives": []})
+    assert "not there → 1.2 MB" in text and "1 image moved, 0 did not." in text
+
+
 def test_track_says_of_a_first_run_that_images_are_first_seen():
     first = {**KEY, "before": None, "after": {}, "steps": []}
     assert printed(print_track, {"images": [first], "objectives": []}) == "1 first seen.\n"
