@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import SurroundingsError
-from bot.web.charts.look import FONT_FACE
-from bot.web.font import FONT
+from bot.web.charts.look import font_face
 from bot.web.links import package_url
 
 Json = Mapping[str, Any]
@@ -19,19 +18,18 @@ DRAWN = 60
 MOST = 300
 _SECONDS = 10
 # Of the fonts that there are ours is nearest to what `dot` measures, so that names fit their boxes.
-_STYLE = f"""<style>
-{FONT_FACE}
-text {{ font-family: {FONT}, Helvetica, Arial, sans-serif; }}
-svg {{ color-scheme: light dark; }}
-text {{ fill: light-dark(#1c2024, #e6e8ea); }}
-.node path, .node polygon {{
+_STYLE = """
+text { font-family: Roboto, Helvetica, Arial, sans-serif; }
+svg { color-scheme: light dark; }
+text { fill: light-dark(#1c2024, #e6e8ea); }
+.node path, .node polygon {
   fill: light-dark(#f4f6f8, #1c2024); stroke: light-dark(#5b636b, #9aa3ab);
-}}
-.requested path {{ stroke-width: 2.5; }}
-.wanted path {{ fill: light-dark(#fff1cc, #4a3a00); stroke: light-dark(#7a5800, #ffd666); }}
-.edge path {{ stroke: light-dark(#5b636b, #9aa3ab); }}
-.edge polygon {{ fill: light-dark(#5b636b, #9aa3ab); stroke: none; }}
-</style>"""
+}
+.requested path { stroke-width: 2.5; }
+.wanted path { fill: light-dark(#fff1cc, #4a3a00); stroke: light-dark(#7a5800, #ffd666); }
+.edge path { stroke: light-dark(#5b636b, #9aa3ab); }
+.edge polygon { fill: light-dark(#5b636b, #9aa3ab); stroke: none; }
+"""
 
 
 def closure_graph(packages: Iterable[Json], wanted: str, most: int = DRAWN) -> str:
@@ -166,4 +164,4 @@ def _dot(source: str) -> str:
     text = done.stdout.decode()
     start = text.index("<svg")
     inside = text.index(">", start) + 1
-    return text[start:inside] + _STYLE + text[inside:]
+    return f"{text[start:inside]}<style>{font_face()}{_STYLE}</style>{text[inside:]}"

@@ -212,6 +212,10 @@ async def test_graphs_and_badges_are_svg_without_foreign_text_that_acts(site, pa
     assert (answer.status, answer.content_type) == (200, "image/svg+xml"), text
     assert "<svg" in text
     assert "<script" not in text
+    if "/graph" in name:
+        (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+        assert "url(/static/chart-font." in style
+        assert ".edge path" in style
     assert "<b>" not in text
 
 

@@ -32,10 +32,14 @@ class Look:
 
 
 AUTO = Look()
-FONT_FACE = f"@font-face{{font-family:{FONT};font-display:swap;src:url({asset_url(CHART_FONT)})}}"
 TEXT, MARGIN = 12, 8  # pixels
 _LIGHT = ("#0b5cad", "#a8480c", "#1a7f37", "#8a3ffc", "#9f1853", "#005d5d", "#6f5500", "#4d5358")
 _DARK = ("#7ab8ff", "#ffb077", "#57c46f", "#c9a6ff", "#ff9ac2", "#3ddbd9", "#e0c36a", "#c1c7cd")
+
+
+def font_face() -> str:
+    """The rule that has browsers fetch our font from us."""
+    return f"@font-face{{font-family:{FONT};font-display:swap;src:url({asset_url(CHART_FONT)})}}"
 
 
 def colour(look: Look, pair: tuple[str, str]) -> str:
@@ -89,7 +93,7 @@ def options(look: Look, height: int, *, tiles: bool = False) -> dict[str, Any]:
         "css": [
             "file://style.css",
             "file://graph.css",
-            f"inline:{FONT_FACE} svg{{color-scheme:{scheme}}}{edges}"
+            f"inline:{font_face()} svg{{color-scheme:{scheme}}}{edges}"
             f" .step-labels text.label{{fill:{ink};stroke:{gap};stroke-width:3;paint-order:stroke}}"
             f" .step-labels a:hover text{{text-decoration:underline}}"
             f" .step-labels .leader{{stroke:{quiet};stroke-width:1}}",
