@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from bot.errors import MinimizeError
@@ -12,6 +13,10 @@ from bot.errors import MinimizeError
 if TYPE_CHECKING:
     from bot.demo.distribution import ReferenceDistribution
     from tests.forge.github_traffic import Exchange, Heard
+
+# How long an example takes is the machine's load, and no property of what is tested.
+hypothesis.settings.register_profile("minimize", deadline=None)
+hypothesis.settings.load_profile("minimize")
 
 
 @pytest.fixture(scope="session")
