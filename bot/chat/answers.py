@@ -55,7 +55,8 @@ def help_answer() -> Answer:
             Table(("Command", "Who", "What"), rows),
             Paragraph(
                 plain(
-                    "Each on a line of its own; in quotes, code and HTML comments they do nothing."
+                    "Each on a line of its own; in quotes, code, tables and HTML comments they do"
+                    " nothing."
                 )
             ),
         )

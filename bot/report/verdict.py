@@ -7,6 +7,7 @@ from bot.report.configuration import configuration_sentence
 from bot.report.escape import to_markdown
 from bot.report.headline import headline, title
 from bot.report.phrase import prose
+from bot.report.promises import verdict_sentences
 
 
 def comment_needed(result: CheckResult) -> bool:
@@ -22,13 +23,17 @@ def comment_needed(result: CheckResult) -> bool:
 def status_line(result: CheckResult) -> tuple[str, str]:
     """Title (at most 140 characters, plain text) and summary (Markdown) of a status.
 
+    The summary has what the comment begins with: the effect, the objectives that it harms, and who
+    accepted that.
+
     A change to `.minimize.yaml` is told here and on the check's page. It makes no comment: CONTRACT
     has none while no image changes, and whoever changes the file looks at the status; where there
     is a comment it is told there too. It makes no failure either: the head's file is not in force.
     """
-    summary = str(to_markdown(headline(result)))
-    said = configuration_sentence(result.configuration)
-    return title(result), f"{summary}\n\n{to_markdown(said)}" if said else summary
+    said = [headline(result), *verdict_sentences(result)]
+    proposed = configuration_sentence(result.configuration)
+    said += [proposed] if proposed else []
+    return title(result), "\n\n".join(to_markdown(phrase) for phrase in said)
 
 
 def sentence_markdown(text: str) -> str:

@@ -55,6 +55,8 @@ def test_the_comment_says_who_accepted_it_when_and_why_and_still_what_is_over() 
 
 
 def test_the_status_says_that_it_was_accepted() -> None:
-    title, _ = status_line(ACCEPTED)
+    title, summary = status_line(ACCEPTED)
     assert title.startswith("Accepted by maria: ")
+    assert "This breaks the objective “small” for **nginx** on x86_64" in summary
+    assert "**Accepted** for this commit by maria on 2026-11-24: worth it, `@everyone" in summary
     assert "Accepted" not in status_line(OVER)[0]
