@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,6 +22,7 @@ MINIMIZE = Path(sys.executable).with_name("minimize")
 IMAGE = "/images/reference/minimal/nginx/x86_64"
 # With nothing in the cache it makes its buildroot, and builds twice.
 READY_SECONDS = 600
+STOP_SECONDS = 60
 pytestmark = [needs_chromium, pytest.mark.reference]
 
 
@@ -39,8 +39,10 @@ async def demo() -> AsyncIterator[str]:
         yield base
     finally:
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT)
-        await process.wait()
+            # Not SIGINT: what is started in the background of a shell script ignores it.
+            process.terminate()
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
 
 
 async def _told(process: asyncio.subprocess.Process) -> str:
