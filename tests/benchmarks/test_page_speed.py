@@ -81,7 +81,7 @@ async def server(data) -> AsyncIterator[TestServer]:
 
 
 def addresses() -> list[str]:
-    dated = [f"{p}?date=20{22 + n % 4}-0{1 + n}-05" for n, p in enumerate(THEN)]
+    dated = [f"{p}?date=20{22 + n % 4}-{1 + n:02d}-05" for n, p in enumerate(THEN)]
     asked = [address for page in (*PAGES, *dated) for address in (page, f"/api{page}")]
     return [*asked, *TABLES, *(f"{c}.{kind}" for c in CHARTS for kind in ("svg", "png")), *OTHERS]
 
