@@ -11,7 +11,7 @@ from typing import Literal
 from bot.check.objectives import applies
 from bot.distro import ObjectiveDocument, Sizes
 from bot.model import ImageKey
-from bot.store.history import ClosureFacts, History, ObjectiveState
+from bot.store.history import ClosureFacts, History, Moves, ObjectiveState
 
 Outlook = Literal["met", "at risk", "broken", "unknown"]
 TREND_WEEKS = 8
@@ -162,11 +162,16 @@ def judged(
     moment = now or datetime.now(UTC)
     start = moment - timedelta(weeks=TREND_WEEKS)
     since = start.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    curves = history.curves((state.key for state in found), since, run) if found else {}
+    sized = [state for state in found if state.metric in _METRICS]
+    moves = history.moves((state.key for state in sized), since, run) if sized else {}
+    left = {state.key for state in sized if (state.key, state.metric) not in moves}
+    curves = history.curves(left, since, run) if left else {}
     result = []
     for state in found:
         slope = None
-        if state.key in curves and state.metric in _METRICS:
+        if (state.key, state.metric) in moves:
+            slope = trend_of(moves[state.key, state.metric], start, moment)
+        elif state.key in curves and state.metric in _METRICS:
             curve = curves[state.key]
             pieces = [(at, getattr(was, state.metric)) for at, was in curve.before]
             pieces.append((moment.timestamp(), getattr(curve.now, state.metric)))
@@ -208,6 +213,20 @@ def trend(begin: float, pieces: Sequence[tuple[float, int | None]]) -> float | N
     if length < _SHORTEST:
         return None
     return (products - values * times / length) / (cubes - times * times / length) * _WEEK
+
+
+def trend_of(moves: Moves, start: datetime, end: datetime) -> float | None:
+    """As `trend`, from the sums of a figure's steps since `start`, where it was always known."""
+    begin = max(start.timestamp(), moves.first)
+    length, later = end.timestamp() - begin, begin - start.timestamp()
+    if length < _SHORTEST:
+        return None
+    # The steps' sums as from the beginning of the curve, then the integrals of its rise over time.
+    moment = moves.moment - later * moves.total
+    square = moves.square - 2 * later * moves.moment + later * later * moves.total
+    values = moves.total * length - moment
+    products = (moves.total * length * length - square) / 2
+    return (products - values * length / 2) / (length**3 / 12) * _WEEK
 
 
 def _outlook(state: ObjectiveState, slope: float | None, today: date) -> Outlook:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.objectives import Standing, standings, trend
-from bot.store.history import History
+from bot.objectives.standing import trend_of
+from bot.store.history import History, Moves
 from tests.objectives.worlds import Thing, World
 
 DAY, WEEK = 86400.0, 7 * 86400.0
@@ -68,6 +69,32 @@ def test_a_step_in_the_middle_rises_by_one_and_a_half_of_it() -> None:
     assert trend(0.0, curve([(28, 10)])) == 0.0
     assert trend(0.0, curve([(0.5, 10)])) is None
     assert trend(0.0, curve([(20, None)])) is None
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.5, 20), st.integers(0, 10**9)), min_size=1, max_size=8),
+    st.floats(0, 30),
+)
+def test_the_sums_of_steps_give_the_same_trend(spans, young) -> None:
+    start = datetime(2026, 9, 6, tzinfo=UTC)
+    first = start.timestamp() + young * DAY
+    pieces = curve(spans, first)
+    steps = [
+        (end - start.timestamp(), after - before)
+        for (end, before), (_, after) in itertools.pairwise(pieces)
+    ]
+    moves = Moves(
+        first,
+        sum(delta for _, delta in steps),
+        sum(delta * at for at, delta in steps),
+        sum(delta * at * at for at, delta in steps),
+    )
+    expected = trend(first, pieces)
+    found = trend_of(moves, start, datetime.fromtimestamp(pieces[-1][0], UTC))
+    if expected is None:
+        assert found is None
+    else:
+        assert found == pytest.approx(expected, rel=1e-6, abs=1.0)
 
 
 @pytest.fixture
@@ -130,6 +157,28 @@ def test_the_day_on_which_the_trend_passes_the_limit_is_told(world: World) -> No
         expected = (NOW + timedelta(weeks=weeks)).date()
         assert found.crosses is not None
         assert abs((datetime.fromisoformat(found.crosses).date() - expected).days) <= 1
+
+
+def test_a_figure_that_was_not_known_for_a_while_keeps_what_is_known_of_its_trend(
+    world: World,
+) -> None:
+    world.objective("small", "app", "limits: {installed_size: 1000, packages: 5}")
+    since = (NOW - timedelta(weeks=8)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    with world.history() as history:
+        grown(world, history, [100, 110, 120, 130])
+        key = standings(history, NOW)[0].state.key
+        told = history.moves([key], since)
+        assert {metric: moves.total for (_, metric), moves in told.items()} == {
+            "installed_size": 30,
+            "packages": 0,
+        }
+        world.publish(Thing("other", 1, 1))
+        world.track(history)
+        world.publish(Thing("lib", 9, 140))
+        world.track(history)
+        assert history.moves([key], since) == {}
+        found = {s.state.metric: s for s in standings(history, datetime.now(UTC))}
+        assert found["installed_size"].trend_per_week is not None
 
 
 def test_an_image_that_cannot_be_solved_has_no_value_and_no_verdict(world: World) -> None:

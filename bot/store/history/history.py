@@ -9,10 +9,11 @@ from bot.store.history.across import AcrossImages
 from bot.store.history.attention import Attention
 from bot.store.history.recording import Recorder
 from bot.store.history.schema import HISTORY_MIGRATIONS, history_migrations
+from bot.store.history.trends import Trends
 from bot.store.store import Store, StoreError, open_store
 
 
-class History(AcrossImages, Attention):
+class History(AcrossImages, Attention, Trends):
     """Questions to history; `open_history` makes one. Safe for several threads.
 
     Every question is one statement or a few, answered from an own connection: no page waits for

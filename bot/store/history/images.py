@@ -24,9 +24,7 @@ from bot.store.history.rows import (
 from bot.store.history.values import (
     Cause,
     Contents,
-    Curve,
     Evaluation,
-    Figures,
     HistoryImage,
     Link,
     Member,
@@ -301,54 +299,6 @@ class ImageQueries(Reading):
             )
         )
 
-    def curves(
-        self, keys: Iterable[ImageKey], since: str, run: int | None = None
-    ) -> dict[ImageKey, Curve]:
-        """How the figures of some images went since a time; images without history are left out.
-
-        With a run nothing after it counts.
-        """
-        wanted = set(keys)
-        until = "" if run is None else f" and run <= {int(run)}"
-        rows = self.rows(
-            f"select {KEY}, images.id, {_SECONDS} as first,"
-            f" (select closure from evaluations where image = images.id{until}"
-            " order by run desc limit 1) as closure from images cross join runs on runs.id ="
-            f" (select min(run) from evaluations where image = images.id{until})"
-        )
-        places = {row["id"]: row for row in rows if key_of(row) in wanted}
-        figures = "closures.packages, closures.installed_size, closures.layer_size"
-        numbers = json.dumps([row["closure"] for row in places.values()])
-        now = {
-            row["image"]: Figures(row["packages"], row["installed_size"], row["layer_size"])
-            for row in self.rows(
-                f"select closures.image, {figures} from closures"
-                " where id in (select value from json_each(?))",
-                [numbers],
-            )
-        }
-        runs = {
-            row["id"]: row["at"]
-            for row in self.rows(
-                f"select id, {_SECONDS} as at from runs where started >= ?"
-                f"{until.replace('run', 'id')} order by id",
-                [since],
-            )
-        }
-        steps: dict[int, list[tuple[float, Figures]]] = {number: [] for number in places}
-        for image, at, *before in self.tuples(
-            f"select steps.image, steps.run, {figures} from json_each(?) as wanted"
-            " cross join steps on steps.run = wanted.value"
-            " and steps.image in (select value from json_each(?))"
-            " cross join closures on closures.id = steps.before_closure",
-            [json.dumps(list(runs)), json.dumps(list(places))],
-        ):
-            steps[image].append((runs[at], Figures._make(before)))
-        return {
-            key_of(row): Curve(row["first"], tuple(steps[number]), now[number])
-            for number, row in places.items()
-        }
-
     def inputs(self) -> dict[ImageKey, str]:
         """What the last answer for each image hung on."""
         rows = self.rows(
@@ -388,7 +338,6 @@ def _order(row: Row) -> tuple[Any, ...]:
     return row["name"], row["epoch"], row["version"], row["release"], row["arch"], row["id"]
 
 
-_SECONDS = "(julianday(runs.started) - 2440587.5) * 86400.0"
 _IS_KEY = (
     "images.workload = ? and images.environment = ? and images.repository = ? and images.arch = ?"
 )

@@ -150,6 +150,19 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class Moves:
+    """The steps of one figure since a time: the `total` of their deltas, that of each times its
+    seconds since then (`moment`), and times the seconds' square. `first`: when the image was first
+    evaluated, in seconds since 1970 UTC.
+    """
+
+    first: float
+    total: int
+    moment: float
+    square: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """One package's part in a step.
 
