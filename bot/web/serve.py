@@ -259,7 +259,9 @@ def _log_to_stderr() -> None:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    # Each request, and each table of the font that is left out.
+    for name in ("aiohttp.access", "fontTools"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _leave() -> int:

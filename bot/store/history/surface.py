@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from bot.model.image import ImageKey
+from bot.model.nevra import parse_nevra
 from bot.store.history.images import ImageQueries
 from bot.store.history.presence import described, held_at, holding
 from bot.store.history.rows import KEY, NEVRA, key_of
@@ -56,20 +58,41 @@ class Totals:
     distinct: int
 
 
-class Surface(ImageQueries):
-    """Of all packages of all images that some document describes."""
+Presence = tuple[tuple[int, int], ...]
 
-    def spread(self, run: int | None = None) -> tuple[Spread, ...]:
+
+class Surface(ImageQueries):
+    """Of all packages of all images that some document describes.
+
+    What is asked with the same `presence` does not look for it again.
+    """
+
+    def presence(self, run: int | None = None) -> Presence:
+        """Each package that is in an image, by number, and how many images hold it."""
+        hidden = self.tuples(f"select id from images where not ({described(run)})")
+        # To ask it of each of a hundred thousand rows would take as long as all the rest.
+        where = "where image not in (select value ->> 0 from json_each(?))" if hidden else ""
+        found = self.tuples(
+            f"select package, count(*) from ({holding('image_packages', 'package, image', run)})"
+            f" {where} group by package",
+            [json.dumps(hidden)] if hidden else [],
+        )
+        return tuple((package, images) for package, images in found)
+
+    def spread(
+        self, run: int | None = None, presence: Presence | None = None
+    ) -> tuple[Spread, ...]:
         """Every package name over all images: versions, images, bytes; most versions first."""
         rows = self.rows(
-            f"{_present(run)} select packages.name, min(packages.source) as source,"
+            f"{_PRESENT} select packages.name, min(packages.source) as source,"
             " count(distinct packages.epoch || ':' || packages.version || '-' ||"
             " packages.release) as versions, sum(images) as images,"
             " max(packages.installed_size) as size,"
             " sum(coalesce(packages.installed_size, 0) * images) as total,"
             " sum(coalesce(packages.installed_size, 0) * (images - 1)) as shared"
             " from present join packages on packages.id = present.package"
-            " group by packages.name order by versions desc, images desc, packages.name"
+            " group by packages.name order by versions desc, images desc, packages.name",
+            [self._given(run, presence)],
         )
         return tuple(Spread(**row) for row in rows)
 
@@ -85,38 +108,41 @@ class Surface(ImageQueries):
         )
         return tuple((row["evr"], row["images"]) for row in rows)
 
-    def only_one_needs(self, limit: int = 500, run: int | None = None) -> tuple[Usage, ...]:
+    def only_one_needs(
+        self, limit: int = 500, run: int | None = None, presence: Presence | None = None
+    ) -> tuple[Usage, ...]:
         """The packages that a single image holds, of any version or architecture; largest first.
 
         The four architectures of an image count as one.
         """
         rows = self.rows(
-            "with families as materialized (select id, dense_rank() over"
-            " (order by workload, environment, repository) as family"
-            f" from images where {described(run)}),"
-            " held as materialized (select package, min(family) as low, max(family) as high from"
-            f" ({holding('image_packages', 'package, image', run)}) join families"
-            " on families.id = image group by package),"
-            " lonely as materialized (select packages.name from held"
-            " join packages on packages.id = held.package group by packages.name"
-            " having min(low) = max(high))"
-            f" select {USAGE} from lonely cross join packages on packages.name = lonely.name"
+            f"{_PRESENT}, few as materialized (select packages.name from present"
+            " join packages on packages.id = present.package group by packages.name"
+            " having max(images) <= (select max(count) from (select count(*) as count from images"
+            f" where {described(run)} group by workload, environment, repository)))"
+            f" select {USAGE} from few cross join packages on packages.name = few.name"
             " cross join image_packages on image_packages.package = packages.id"
             f" and {held_at(run)}"
             f" cross join images on images.id = image_packages.image and {described(run)}"
             " cross join runs on runs.id = image_packages.from_run"
-            " order by packages.installed_size desc, packages.name, images.arch limit ?",
-            [limit],
+            " order by packages.installed_size desc, packages.name, images.arch",
+            [self._given(run, presence)],
         )
-        return tuple(map(usage_of, rows))
+        found = [(parse_nevra(row["nevra"]).name, usage_of(row)) for row in rows]
+        holders: dict[str, set[tuple[str, str, str]]] = {}
+        for name, usage in found:
+            image = (usage.key.workload, usage.key.environment, usage.key.repository)
+            holders.setdefault(name, set()).add(image)
+        return tuple(usage for name, usage in found if len(holders[name]) == 1)[:limit]
 
-    def totals(self, run: int | None = None) -> Totals:
+    def totals(self, run: int | None = None, presence: Presence | None = None) -> Totals:
         """All images together."""
         (row,) = self.rows(
-            f"{_present(run)} select count(distinct packages.name) as packages,"
+            f"{_PRESENT} select count(distinct packages.name) as packages,"
             " count(*) as versions, sum(coalesce(packages.installed_size, 0) * images) as total,"
             " sum(coalesce(packages.installed_size, 0)) as distinct_"
-            " from present join packages on packages.id = present.package"
+            " from present join packages on packages.id = present.package",
+            [self._given(run, presence)],
         )
         (counts,) = self.rows(
             "select count(*) as images, coalesce(sum(closures.status != 'ok'), 0) as unsolvable"
@@ -135,7 +161,15 @@ class Surface(ImageQueries):
             row["distinct_"] or 0,
         )
 
+    def _given(self, run: int | None, presence: Presence | None) -> str:
+        """The value of _PRESENT."""
+        return json.dumps(self.presence(run) if presence is None else presence)
 
+
+_PRESENT = (
+    "with present as materialized (select value ->> 0 as package, value ->> 1 as images"
+    " from json_each(?))"
+)
 USAGE = (
     f"{KEY}, {NEVRA.format('packages')} as nevra, packages.source, packages.installed_size,"
     " image_packages.requested, runs.started as since"
@@ -151,13 +185,4 @@ def usage_of(row: Row) -> Usage:
         row["installed_size"],
         bool(row["requested"]),
         row["since"],
-    )
-
-
-def _present(run: int | None) -> str:
-    """Each package that is in an image, with how many images hold it."""
-    return (
-        "with present as materialized (select package, count(*) as images from"
-        f" ({holding('image_packages', 'package, image', run)}) where image not in"
-        f" (select id from images where not ({described(run)})) group by package)"
     )

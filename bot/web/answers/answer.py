@@ -13,7 +13,7 @@ from bot.model import ImageKey
 from bot.objectives import Standing, standings
 from bot.store import Store
 from bot.store.history import Evaluation, History, MergedChange, Run, Step
-from bot.store.history.surface import Spread, Totals, Usage
+from bot.store.history.surface import Presence, Spread, Totals, Usage
 from bot.web.tables import Table
 
 Json = dict[str, Any]
@@ -95,19 +95,27 @@ class Archive:
     def spread(self, date: str | None = None) -> tuple[Spread, ...]:
         """Every package over all images, most versions first."""
         number = self.number(date)
-        return self.remembered(("spread", number), lambda: self.history.spread(number))
+        return self.remembered(
+            ("spread", number), lambda: self.history.spread(number, self._presence(number))
+        )
 
     def totals(self, date: str | None = None) -> Totals:
         """All images together."""
         number = self.number(date)
-        return self.remembered(("totals", number), lambda: self.history.totals(number))
+        return self.remembered(
+            ("totals", number), lambda: self.history.totals(number, self._presence(number))
+        )
 
     def lonely(self, date: str | None = None) -> tuple[Usage, ...]:
         """The packages that only one image needs."""
         number = self.number(date)
         return self.remembered(
-            ("lonely", number), lambda: self.history.only_one_needs(_LONELY, number)
+            ("lonely", number),
+            lambda: self.history.only_one_needs(_LONELY, number, self._presence(number)),
         )
+
+    def _presence(self, number: int | None) -> Presence:
+        return self.remembered(("presence", number), lambda: self.history.presence(number))
 
     def evaluations(self, date: str | None = None) -> Mapping[ImageKey, Evaluation]:
         """The last evaluation of every image that was described, by key."""
