@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -106,6 +107,9 @@ class Bot:
         )
         self._runner = web.AppRunner(application, shutdown_timeout=_GRACE, access_log=None)
         await self._runner.setup()
+        # What is there by now stays: looking through it for garbage took longer than most pages.
+        gc.collect()
+        gc.freeze()
         await web.SockSite(self._runner, self._socket).start()
         LOG.info("serving on %s", self.url)
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
+from bot.objectives.jsonform import key_json
+from bot.store.history.surface import Spread
 from bot.web.answers.answer import Answer, Archive
 from bot.web.answers.image import in_order
 from bot.web.answers.packages import spread_table
@@ -26,10 +28,11 @@ def surface(archive: Archive, question: Question) -> Answer:
     listed = question.page(_LISTED).limit
     shown = question.page(_SHOWN).limit
     every = {
-        "versions": [asdict(s) for s in spread if s.versions > 1] or [asdict(s) for s in spread],
-        "shared": [asdict(s) for s in by_bytes if s.shared] or [asdict(s) for s in by_bytes],
+        "versions": _spread_json([s for s in spread if s.versions > 1] or spread),
+        "shared": _spread_json([s for s in by_bytes if s.shared] or by_bytes),
         "only_one": [
-            {**asdict(u.key), **{n: v for n, v in asdict(u).items() if n != "key"}} for u in lonely
+            {**key_json(u.key), **{n: v for n, v in asdict(u).items() if n != "key"}}
+            for u in lonely
         ],
     }
     several = sum(s.versions > 1 for s in spread)
@@ -47,6 +50,11 @@ def surface(archive: Archive, question: Question) -> Answer:
         "only_one": _alone_table(alone, date).first(shown),
     }
     return Answer("surface.html.j2", json, tables, {"lonely": len(alone)})
+
+
+def _spread_json(spread: Iterable[Spread]) -> list[Json]:
+    names = Spread.__slots__
+    return [{name: getattr(one, name) for name in names} for one in spread]
 
 
 def alone_rows(packages: Iterable[Json]) -> list[Json]:
