@@ -16,6 +16,7 @@ from typing import Any
 
 from bot.engine.accepting import accepted_changes
 from bot.engine.engine import Engine, Running
+from bot.engine.inputs import job_of_run
 from bot.engine.landed import Landed
 from bot.engine.last_word import LastWord
 from bot.engine.runs import job_of
@@ -126,7 +127,7 @@ class Collector:
             if not after.open:
                 self._observe("finished", after)
         done = running.progress.get("done") or running.status == "CANCELLED"
-        if running.over and not done and not record.narrowed:
+        if running.over and not done:
             await self._say_it_broke(record)
 
     async def _accepted(self, record: CheckRecord) -> dict[str, Any]:
@@ -157,11 +158,13 @@ class Collector:
         return ended
 
     async def _say_it_broke(self, record: CheckRecord) -> None:
-        """A run that ended without its own last word: its commit must not stay pending."""
+        """A run that ended without its own last word: its commit must not stay pending, and who
+        asked for a narrowed one hears it."""
         LOG.error("the run %s ended without a word", record.id)
-        await self._engine.withdraw(
-            job_of(record), "The check broke", f"The bot's log has the reason, under {record.id}."
-        )
+        job = await job_of_run(record.id) if record.narrowed else job_of(record)
+        if job is not None:
+            reason = f"The bot's log has the reason, under {record.id}."
+            await self._engine.withdraw(job, "The check broke", reason)
 
     async def _keep_comment(self, record: CheckRecord, told: dict[str, Any]) -> None:
         comment = told.get("comment")

@@ -195,9 +195,10 @@ class Engine:
     async def withdraw(self, job: CheckJob, title: str, summary: str) -> None:
         """Ends the status of a check that was stopped: neutral, with the reason.
 
-        Again a moment later, and once more: what the run had on its way may come after it.
+        Again a moment later, and once more: what the run had on its way may come after it. A
+        narrowed one has no status: its answer says so, once.
         """
-        for number, seconds in enumerate((None, *_ON_ITS_WAY)):
+        for number, seconds in enumerate((None, *(() if job.narrowed else _ON_ITS_WAY))):
             id_ = withdraw_id(job.id) + (f"-{number}" if number else "")
             options = SetEnqueueOptions(priority=WITHDRAW_PRIORITY, delay_seconds=seconds)
             with SetWorkflowID(id_), options:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from bot.engine.engine import Engine
+from bot.engine.inputs import job_of_run
 from bot.engine.job import CheckJob, run_id
 from bot.engine.landed import built_from
 from bot.errors import MinimizeError
@@ -116,8 +117,11 @@ class Runs:
             if (await self._engine.running([record.id]))[record.id].progress.get("done"):
                 continue
             stopped += 1
-            if not record.narrowed and (but is None or record.head_sha != but.head_sha):
-                await self._engine.withdraw(job_of(record), title, reason)
+            job = await job_of_run(record.id) if record.narrowed else job_of(record)
+            # The status of a commit that has a newer run is that run's.
+            theirs = not record.narrowed and but is not None and record.head_sha == but.head_sha
+            if job is not None and not theirs:
+                await self._engine.withdraw(job, title, reason)
             await asyncio.to_thread(
                 self._store.update_open_check,
                 record.id,

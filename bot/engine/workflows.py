@@ -97,9 +97,7 @@ class Workflows:
 
     def _make_withdraw(self) -> Workflow:
         async def withdraw(raw: Values, title: str, summary: str) -> Values:
-            run = _Run(self._steps, self._patience, raw)
-            # What the run has concluded before it was stopped stays: it was found out.
-            await run.status("neutral", title, sentence_markdown(summary), only_open=True)
+            await _Run(self._steps, self._patience, raw).withdraw(title, summary)
             return {}
 
         return withdraw
@@ -309,6 +307,17 @@ class _Run:
             ),
         )
 
+    async def withdraw(self, title: str, summary: str) -> None:
+        """That the run was stopped, in the status, or in the answer of a narrowed check."""
+        # What the run has concluded before it was stopped stays: it was found out.
+        await self.status("neutral", title, sentence_markdown(summary), only_open=True)
+        await self._answer(f"{title}: {summary}")
+
+    async def _answer(self, text: str) -> None:
+        """A sentence as the answer of a narrowed check; others have their status for it."""
+        if self._job.narrowed:
+            await self._do("comment", "commenting", lambda: self._steps.say(self._job, text))
+
     async def _publish(self, result: Values) -> Outcome:
         published = await self._do(
             "comment", "commenting", lambda: self._steps.comment(self._job, result)
@@ -323,10 +332,7 @@ class _Run:
         """Neutral, with the sentence; nothing is silent."""
         if outcome.kind != "gone":
             await self.status("neutral", outcome.what, sentence_markdown(outcome.sentence))
-            if self._job.narrowed:
-                await self._do(
-                    "comment", "commenting", lambda: self._steps.say(self._job, outcome.sentence)
-                )
+            await self._answer(outcome.sentence)
         return await self._end(
             stage="final", verdict="neutral", summary=outcome.what, problem=outcome.sentence
         )
@@ -334,6 +340,7 @@ class _Run:
     async def _superseded(self) -> Values:
         reason = "A newer commit is there, or the pull request is closed."
         await self.status("neutral", "Superseded", reason)
+        await self._answer(f"Superseded: {reason}")
         return await self._end(stage="stopped", problem=reason)
 
     async def _do(self, name: str, doing: str, call: Any) -> Outcome:

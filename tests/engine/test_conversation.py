@@ -125,6 +125,29 @@ async def test_what_goes_wrong_in_a_narrowed_check_is_answered(bot) -> None:
     assert bot.forge.states()[-1] == "success"
 
 
+@pytest.mark.parametrize("by", ["cancel", "push"])
+async def test_who_asked_for_a_narrowed_check_hears_that_it_was_stopped(bot, by) -> None:
+    head = await checked(bot)
+    states = list(bot.forge.states(head))
+    bot.checker.hold[head] = threading.Event()
+    count = bot.checker.calls.count(("predict", head))
+    await bot.comment("/minimize check nginx", "ann")
+    await bot.until(lambda: bot.checker.calls.count(("predict", head)) > count)
+    if by == "cancel":
+        await bot.comment("/minimize cancel", "ann", comment="42")
+        said = "Cancelled: ann cancelled it."
+    else:
+        bot.push({**SPEC, "more": "x"})
+        await bot.deliver()
+        said = " is the head now."
+    await bot.until(lambda: any(said in body for body in bot.forge.answers()))
+    (answer,) = [body for body in bot.forge.answers() if said in body]
+    assert "`/minimize check nginx`" in answer
+    assert bot.forge.states(head) == states
+    bot.checker.hold[head].set()
+    await bot.settled()
+
+
 async def test_cancel_stops_the_run_and_the_status_says_who(bot) -> None:
     head = bot.push(SPEC)
     bot.checker.hold[head] = threading.Event()
