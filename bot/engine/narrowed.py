@@ -21,7 +21,7 @@ def narrowed_to(workloads: Sequence[str], arches: Sequence[str], found: CheckRes
         wanted.append((*plain(noun), *listing(code(workload) for workload in workloads)))
     if arches:
         every = "" if workloads else "every image "
-        wanted.append(plain(f"{every}on {_and(arches)}"))
+        wanted.append((*plain(f"{every}on "), *listing(map(plain, arches))))
     said = (*strong("Checked alone, as asked:"), *plain(" "), *joined(wanted, ", "), *plain("."))
     if found.verdict == "success" and found.specs:
         # Where something went wrong, that an image is missing says nothing about the change.
@@ -31,9 +31,6 @@ def narrowed_to(workloads: Sequence[str], arches: Sequence[str], found: CheckRes
             of = listing(code(workload) for workload in untouched)
             said = (*said, *plain(" The change touches no image of "), *of, *plain("."))
         elif away:
-            said = (*said, *plain(f" The change touches no such image on {_and(away)}."))
+            on = listing(map(plain, away))
+            said = (*said, *plain(" The change touches no such image on "), *on, *plain("."))
     return (*said, *plain(" The status of the commit is that of the whole check."))
-
-
-def _and(words: Sequence[str]) -> str:
-    return " and ".join(", ".join(words).rsplit(", ", 1))

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 from bot.forge.github_client import GitHubClient, errors_as_ours
+from bot.forge.remembering import remember
 from bot.forge.values import (
     STATUS_NAME,
     Annotation,
@@ -30,7 +31,6 @@ _DESCRIPTION = 140  # characters of a commit status
 _TEXT = 65_000  # characters of a check run's summary; GitHub takes 65,535
 _ANNOTATIONS = 50  # that GitHub takes in one request
 _PAUSE = 1.0  # seconds before what was refused is asked once more
-_REMEMBERED = 5000  # commits
 # What who may not make check runs is told: an App without the permission, or a token.
 _NOT_ALLOWED = re.compile(
     r"403 .*(resource not accessible|must authenticate via a github app)", re.IGNORECASE
@@ -249,10 +249,7 @@ class GitHubStatus:
         return None
 
     def _remember(self, key: PullRequestKey, sha: str, kept: Kept) -> None:
-        self._kept[key.repository, sha] = kept
-        self._kept.move_to_end((key.repository, sha))
-        while len(self._kept) > _REMEMBERED:
-            self._kept.popitem(last=False)
+        remember(self._kept, (key.repository, sha), kept)
 
 
 def _path(key: PullRequestKey, rest: str) -> str:

@@ -39,6 +39,7 @@ from bot.forge.gitlab_status import (
     status_fields,
     with_status,
 )
+from bot.forge.remembering import remember
 from bot.forge.values import (
     STATUS_NAME,
     Comment,
@@ -68,7 +69,6 @@ _EMOJI: Mapping[Reaction, str] = {
 # What a commit that is not ours to mark answers: not there for us, or not for us to write.
 _NO_STATUS = (401, 403, 404)
 _NOT_FOUND = 404
-_REMEMBERED = 5000
 # A status that changes nothing, because the commit has it already, is refused in these words.
 _SAME_STATE = re.compile(r"cannot transition status", re.IGNORECASE)
 
@@ -230,7 +230,7 @@ class GitLab:
             self._untaken.pop(key, None)
         elif came == "untaken":
             LOG.info("%s: the fork takes no status from us; it goes elsewhere.", key)
-            _remember(self._untaken, key, (sha, report))
+            remember(self._untaken, key, (sha, report))
             await self._status_into_comment(key, sha, report)
 
     async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
@@ -375,13 +375,6 @@ def _delete(note: Any) -> None:
 def _comment(note: Any, key: PullRequestKey, web_url: str) -> Comment:
     url = f"{web_url}/{key.repository}/-/merge_requests/{key.number}#note_{note.id}"
     return Comment(str(note.id), url, str(note.body or ""))
-
-
-def _remember(table: OrderedDict[Any, Any], key: Any, value: Any) -> None:
-    table[key] = value
-    table.move_to_end(key)
-    while len(table) > _REMEMBERED:
-        table.popitem(last=False)
 
 
 open_forge = GitLab.from_settings

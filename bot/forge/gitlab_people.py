@@ -13,6 +13,7 @@ import gitlab
 from gitlab.exceptions import GitlabGetError
 
 from bot.forge.gitlab_events import is_bot_name
+from bot.forge.remembering import remember
 from bot.forge.values import Role
 
 # https://docs.gitlab.com/api/access_requests/#valid-access-levels, highest first.
@@ -26,7 +27,6 @@ _ROLES: tuple[tuple[int, Role], ...] = (
 # What an account that is not for us to see answers.
 _NOT_FOR_US = (401, 403, 404)
 _NOT_FOUND = 404
-_REMEMBERED = 5000
 
 
 class GitLabPeople:
@@ -83,9 +83,7 @@ class GitLabPeople:
                 if error.response_code not in _NOT_FOR_US:
                     raise
                 return False
-            self._bots[identity] = bool(getattr(user, "bot", False))
-            while len(self._bots) > _REMEMBERED:
-                self._bots.popitem(last=False)
+            remember(self._bots, identity, bool(getattr(user, "bot", False)))
         return self._bots[identity]
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import gitlab
 
-_REMEMBERED = 5000
+from bot.forge.remembering import remember
+
 # A worker hears of no hook that says that a path means another project now.
 _SECONDS = 600.0
 
@@ -27,10 +28,7 @@ class GitLabProjects:
 
     def learn(self, path: str, number: int) -> None:
         """A hook, or GitLab's answer, says which project has a path now."""
-        self._known[path] = (number, self._clock())
-        self._known.move_to_end(path)
-        while len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
+        remember(self._known, path, (number, self._clock()))
 
     def forget(self) -> bool:
         """Lets go of all, for one is not there any more; whether anything was remembered."""

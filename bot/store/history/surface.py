@@ -9,7 +9,6 @@ import json
 from dataclasses import dataclass
 
 from bot.model.image import ImageKey
-from bot.model.nevra import parse_nevra
 from bot.store.history.images import ImageQueries
 from bot.store.history.presence import described, held_at, holding
 from bot.store.history.rows import KEY, NEVRA, key_of
@@ -120,7 +119,8 @@ class Surface(ImageQueries):
             " join packages on packages.id = present.package group by packages.name"
             " having max(images) <= (select max(count) from (select count(*) as count from images"
             f" where {described(run)} group by workload, environment, repository)))"
-            f" select {USAGE} from few cross join packages on packages.name = few.name"
+            f" select packages.name, {USAGE} from few"
+            " cross join packages on packages.name = few.name"
             " cross join image_packages on image_packages.package = packages.id"
             f" and {held_at(run)}"
             f" cross join images on images.id = image_packages.image and {described(run)}"
@@ -128,7 +128,7 @@ class Surface(ImageQueries):
             " order by packages.installed_size desc, packages.name, images.arch",
             [self._given(run, presence)],
         )
-        found = [(parse_nevra(row["nevra"]).name, usage_of(row)) for row in rows]
+        found = [(row["name"], usage_of(row)) for row in rows]
         holders: dict[str, set[tuple[str, str, str]]] = {}
         for name, usage in found:
             image = (usage.key.workload, usage.key.environment, usage.key.repository)

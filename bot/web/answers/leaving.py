@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bot.closure import Drop
+from bot.report.sizes import plural
 
 Json = dict[str, Any]
 _NAMED = 2
@@ -22,5 +23,5 @@ def taken_out_by(row: Mapping[str, Any]) -> str:
     told = [f"{drop['capability']} of {drop['nevra'].rsplit('-', 2)[0]}" for drop in drops[:_NAMED]]
     more = len(drops) - _NAMED
     if more > 0:
-        return f"{', '.join(told)} and {more} more requirement{'s' * (more > 1)}"
+        return f"{', '.join(told)} and {plural(more, 'more requirement')}"
     return " and ".join(told)
