@@ -63,6 +63,28 @@ def test_the_last_run_is_now(history) -> None:
     assert [s.state for s in standings(history, run=last)] == [s.state for s in standings(history)]
 
 
+def test_an_image_that_no_document_describes_counts_until_it_is_gone(tmp_path: Path) -> None:
+    history = open_history(tmp_path)
+    seed(history, days=3)
+    last = history.runs(1)[0].id
+    gone = history.images()[0]
+    before = {s.name: s.images for s in history.spread(last - 1)}
+    with history.store.writing() as db:
+        db.execute("update images set gone_run = ? where id = ?", [last, gone.id])
+    assert {s.name: s.images for s in history.spread(last - 1)} == before
+    members = [
+        member
+        for image in history.images()
+        for member in history.contents(image.key, links=False).members
+    ]
+    assert gone.key not in {image.key for image in history.images()}
+    assert {s.name: s.images for s in history.spread()} == Counter(m.nevra.name for m in members)
+    assert history.totals().total == sum(m.installed_size or 0 for m in members)
+    assert gone.key not in {usage.key for usage in history.only_one_needs()}
+    history.close()
+    history.store.close()
+
+
 def test_one_objective_and_one_image_stand_as_they_do_among_all(history) -> None:
     now = datetime.fromisoformat(history.run_at().started)
     for run in (3, DAYS + 1):
