@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from tests.forge.github_traffic import Exchange, Heard
 
 # How long an example takes is the machine's load, and no property of what is tested.
-hypothesis.settings.register_profile("minimize", deadline=None)
-hypothesis.settings.load_profile("minimize")
+# The suite draws the same examples every time; `./deploy/test --explore` draws new ones.
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("explore", deadline=None, database=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("MINIMIZE_EXAMPLES", "suite"))
 
 
 @pytest.fixture(scope="session")

@@ -182,3 +182,15 @@ def test_a_payload_that_is_missing_or_no_json_is_a_usage_error(tmp_path: Path, t
 def test_an_address_that_is_none_is_a_usage_error():
     with pytest.raises(UsageError, match="http"):
         post_delivery("ftp://example.org/", "s", "ping", b"{}")
+
+
+async def test_settled_comes_back_when_a_delivery_has_just_ended(world):
+    """The delivery's task has ended, and its callback has not had its turn yet."""
+
+    async def nothing() -> None: ...
+
+    world.forge._later(nothing())
+    await asyncio.sleep(0)
+    assert [task.done() for task in world.forge._tasks] == [True]
+    await world.forge.settled()
+    assert not world.forge._tasks

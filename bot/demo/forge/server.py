@@ -138,7 +138,10 @@ class LocalForge:
     async def settled(self) -> None:
         """Waits until every delivery that an event caused has its answer."""
         while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            # Tasks that have ended leave the set here: their own callback takes a turn of the loop,
+            # and gather() of ended tasks takes none (Python 3.12 and newer).
+            done, _ = await asyncio.wait(self._tasks)
+            self._tasks -= done
 
     @property
     def deliveries(self) -> list[Delivery]:
