@@ -17,7 +17,7 @@ from xml.parsers import expat
 from bot.build.headers import source_of
 from bot.build.overlay import is_debug
 from bot.closure import compare_evr
-from bot.model import Nevra
+from bot.model import Nevra, native_arches
 
 # No source has so many binary packages: kernel and texlive's collections stay below.
 MOST_PACKAGES = 3000
@@ -108,7 +108,7 @@ class _Reader:
 
     def __init__(self, arch: str, sources: frozenset[str]) -> None:
         self.found: list[Listed] = []
-        self._arches = (arch, "noarch")
+        self._arches = native_arches(arch)
         self._sources = sources
         self._path: list[str] = []
         self._fields: dict[str, str] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from bot.build.builder import Built
-from bot.model import Overlay
+from bot.model import Overlay, native_arches
 
 
 def rebuilt_overlay(built: Built | Iterable[Built], arch: str, sources: Collection[str]) -> Overlay:
@@ -20,7 +20,7 @@ def rebuilt_overlay(built: Built | Iterable[Built], arch: str, sources: Collecti
             package
             for build in builds
             for package in build.packages
-            if package.nevra.arch in (arch, "noarch") and not is_debug(package.nevra.name)
+            if package.nevra.arch in native_arches(arch) and not is_debug(package.nevra.name)
         ),
         key=lambda package: package.nevra,
     )

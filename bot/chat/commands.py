@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.forge import Role
-from bot.model import ARCHITECTURES
+from bot.model import RPM_ARCHITECTURES
 
 WORD = "/minimize"
 Name = Literal["check", "why", "what-if", "accept", "allow", "objectives", "cancel", "help"]
@@ -96,7 +96,7 @@ COMMANDS: Mapping[str, Command] = {
             "run again; with arguments, on these alone, answered in a comment of its own",
             ("/minimize check", "/minimize check nginx --arch s390x"),
             (Argument("WORKLOAD", takes="words", optional=True),),
-            (Option("--arch", "A", ARCHITECTURES),),
+            (Option("--arch", "A", RPM_ARCHITECTURES),),
         ),
         Command(
             "why",

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bot.chat.commands import COMMANDS, WORD, Argument, Command, Name
+from bot.chat.commands import COMMANDS, WORD, Argument, Command, Name, Option
 from bot.chat.lines import LONGEST_COMMENT, goes_on_unread, spoken_lines
 
 # More in one comment are not obeyed: every one is answered, and some take seconds.
@@ -178,9 +178,15 @@ def _take_options(
         if not value:
             raise _UnclearError(f"A value is missing after {flag}.")
         if option.choices and value not in option.choices:
-            raise _UnclearError(f"{flag} is one of {', '.join(option.choices)}, not {value}.")
+            raise _UnclearError(_no_choice(option, value))
         values[flag] = (*values.get(flag, ()), value)
     return left
+
+
+def _no_choice(option: Option, value: str) -> str:
+    near = difflib.get_close_matches(value, option.choices, n=1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    return f"{option.flag} is one of {', '.join(option.choices[:4])}, ..., not {value}.{meant}"
 
 
 def _take(

@@ -17,8 +17,8 @@ from pydantic import (
 from bot.build.template import placeholders_in, template_problem
 from bot.check.duration import parse_duration
 from bot.distro import parse_size
+from bot.model import DEFAULT_ARCHITECTURES, RPM_ARCHITECTURES
 
-Arch = Literal["x86_64", "aarch64", "ppc64le", "s390x"]
 # A deadline is no shorter than a look, and a run is not kept for longer than a week.
 _SHORTEST, _LONGEST = 60.0, 7 * 86400.0
 
@@ -43,6 +43,13 @@ class ThresholdsModel(BaseModel):
         return value
 
 
+def _arch(value: str) -> str:
+    if value not in RPM_ARCHITECTURES:
+        common = ", ".join(DEFAULT_ARCHITECTURES)
+        raise ValueError(f"expected an architecture by rpm's name, such as {common}")
+    return value
+
+
 def _template(value: str) -> str:
     problem = template_problem(value)
     if problem is not None:
@@ -56,6 +63,7 @@ def _chroot(value: str) -> str:
     return value
 
 
+Arch = Annotated[str, AfterValidator(_arch)]
 Template = Annotated[str, AfterValidator(_template)]
 Chroot = Annotated[str, AfterValidator(_chroot)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -30,7 +30,7 @@ from bot.check.verdict import only_limits, verdict
 from bot.closure import Pool
 from bot.distro import Cache, Configuration, RepositoryDocument, environment_keys
 from bot.errors import SurroundingsError
-from bot.model import ARCHITECTURES, BuildNote, CheckResult, SpecFailure
+from bot.model import BuildNote, CheckResult, SpecFailure, all_architectures, architecture_order
 from bot.spec import (
     SpecSetting,
     evaluate_spec,
@@ -291,23 +291,25 @@ def _target(
 def _failure_texts(specs: Iterable[EvaluatedSpec]) -> list[str]:
     """One sentence for each failure, the architectures that share it together."""
     shared: dict[tuple[str, str], list[str]] = {}
+    evaluated: set[str] = set()
     for one in specs:
         for name, side in (("head", one.head), ("base", one.base)):
+            evaluated.update(side)
             for arch, result in side.items():
                 # What was refused is among the change's own problems already.
                 if isinstance(result, SpecFailure) and not (one.spec.refused and side is one.head):
                     where = f"{result.path}:{result.line}" if result.line else result.path
                     text = f"{where} ({name}): {result.message.rstrip('.')}."
                     shared.setdefault((name, text), []).append(arch)
-    return [f"{text} {where_so(arches)}" for (_, text), arches in shared.items()]
+    return [f"{text} {where_so(arches, evaluated)}" for (_, text), arches in shared.items()]
 
 
-def where_so(arches: Iterable[str]) -> str:
+def where_so(arches: Iterable[str], evaluated: Collection[str]) -> str:
     """A sentence of its own: what comes before it is rpm's, and a title may end there."""
-    these = frozenset(arches)
-    named = [arch for arch in ARCHITECTURES if arch in these]
-    if len(named) == len(ARCHITECTURES):
-        return "This is so on all four architectures."
+    named = sorted(set(arches), key=architecture_order)
+    everywhere = all_architectures(named, evaluated)
+    if everywhere:
+        return f"This is so on {everywhere} architectures."
     return f"This is so on {' and '.join(', '.join(named).rsplit(', ', 1))}."
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.distro.transfer import local_path
 from bot.errors import UsageError
-from bot.model import ARCHITECTURES
+from bot.model import RPM_ARCHITECTURES
 
 if TYPE_CHECKING:
     from bot.check import Change, Prediction
@@ -27,7 +27,7 @@ def repositories_by_arch(given: tuple[str, ...]) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in given:
         arch, _, rest = text.partition("=")
-        if arch not in ARCHITECTURES:
+        if arch not in RPM_ARCHITECTURES:
             arch, rest = "", text
         if arch in found:
             of = f"of {arch}" if arch else "of all architectures"

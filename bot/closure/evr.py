@@ -9,6 +9,7 @@ from typing import Any
 
 import solv
 
+from bot.model.architecture import native_arches
 from bot.model.nevra import Nevra
 from bot.model.package import Package
 
@@ -49,21 +50,27 @@ def split_evr(text: str) -> tuple[int, str, str]:
 
 
 def newest(packages: Iterable[Package], arch: str | None = None) -> tuple[Package, ...]:
-    """The newest package of each name, sorted by NEVRA; with `arch`, among it and noarch only.
+    """The newest package of each name, sorted by NEVRA; with `arch`, among its own and noarch only.
 
-    Of packages with the same version the one of `arch` goes before noarch, then the earlier.
+    Of packages with the same version the better architecture goes first (`arch` before those it can
+    take instead, noarch last), then the earlier.
     """
+    native = None if arch is None else native_arches(arch)
     best: dict[str, Package] = {}
     for package in packages:
         nevra = package.nevra
-        if arch is not None and nevra.arch not in (arch, "noarch"):
+        if native is not None and nevra.arch not in native:
             continue
         current = best.get(nevra.name)
-        if current is None or _beats(nevra, current.nevra):
+        if current is None or _beats(nevra, current.nevra, native):
             best[nevra.name] = package
     return tuple(sorted(best.values(), key=lambda p: p.nevra))
 
 
-def _beats(candidate: Nevra, current: Nevra) -> bool:
+def _beats(candidate: Nevra, current: Nevra, native: tuple[str, ...] | None) -> bool:
     order = compare_evr(candidate.evr, current.evr)
-    return order > 0 or (order == 0 and candidate.arch != "noarch" and current.arch == "noarch")
+    if order != 0:
+        return order > 0
+    if native is not None:
+        return native.index(candidate.arch) < native.index(current.arch)
+    return candidate.arch != "noarch" and current.arch == "noarch"

@@ -21,6 +21,7 @@ from bot.closure.requests import View, best_solution, dependency_id
 from bot.closure.solvcache import SnapshotCache
 from bot.closure.solve import run
 from bot.closure.stage import LayerSpec, Stage
+from bot.model.architecture import native_arches
 from bot.model.closure import Closure, SnapshotState
 from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
 from bot.model.nevra import Nevra
@@ -132,7 +133,8 @@ class Pool:
                 if not self._stage.is_excluded(n)
             }
         published = self.published(source)
-        names = {nevra.name for nevra in seen if nevra.arch in (self.arch, "noarch")}
+        native = native_arches(self.arch)
+        names = {nevra.name for nevra in seen if nevra.arch in native}
         usable = [p for p in published if p.nevra in seen or p.nevra.name not in names]
         return newest(usable, self.arch)
 

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from bot.distro import schema
 from bot.distro.yamltext import YamlError, YamlText, parse_yaml
-from bot.model.image import ARCHITECTURES
+from bot.model.architecture import RPM_ARCHITECTURES
 
 Place = tuple[str | int, ...]
 _PREFIXES = ("feedback-pipeline-", "content-resolver-")
@@ -275,10 +275,9 @@ def _unknown_arches(text: YamlText, place: Place, data: Any) -> Iterator[Finding
             yield from _unknown_arches(text, (*place, key), value)
             continue
         for step, arch in listed:
-            if arch not in ARCHITECTURES:
-                message = (
-                    f"unknown architecture `{arch}` is dropped{near(str(arch), ARCHITECTURES)}"
-                )
+            if arch not in RPM_ARCHITECTURES:
+                meant = near(str(arch), RPM_ARCHITECTURES)
+                message = f"unknown architecture `{arch}` is dropped{meant}"
                 yield _finding(text, (*place, key, step), message)
 
 

@@ -13,7 +13,8 @@ from bot.distro.documents import (
     WorkloadDocument,
 )
 from bot.errors import UsageError
-from bot.model.image import ARCHITECTURES, ImageKey, ImageRequest, PlaceholderPackage
+from bot.model.architecture import RPM_ARCHITECTURES, architecture_order
+from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
 
 SELF = "@self"
 WEAK = "include-weak-deps"
@@ -51,7 +52,7 @@ def image_keys(
     chosen_workloads = _chosen("workload", configuration.workloads, workloads)
     chosen_environments = _chosen("environment", configuration.environments, environments)
     chosen_repositories = _chosen("repository", configuration.repositories, repositories)
-    wanted = set(_named("architecture", dict.fromkeys(ARCHITECTURES), arches))
+    wanted = _arches(configuration, arches)
     return tuple(
         sorted(
             ImageKey(workload.id, environment.id, repository.id, arch)
@@ -168,6 +169,22 @@ def _named(kind: str, documents: Mapping[str, object], ids: Iterable[str]) -> li
             known = near or sorted(documents)[:10]
             hint = f"Did you mean {_or(near)}?" if near else f"There is {_or(known)}."
             raise UsageError(f"No {kind} is called `{id_}`.", hint if known else "")
+    return named
+
+
+def _arches(configuration: Configuration, arches: Iterable[str]) -> frozenset[str]:
+    """`arches`, which rpm must know; else UsageError with near names or those of the documents."""
+    named = frozenset(arches)
+    for arch in sorted(named.difference(RPM_ARCHITECTURES)):
+        import difflib
+
+        near = difflib.get_close_matches(arch, RPM_ARCHITECTURES, n=1)
+        there = {
+            a for document in configuration.repositories.values() for a in document.architectures
+        }
+        known = sorted(there, key=architecture_order)
+        hint = f"Did you mean {_or(near)}?" if near else f"There is {_or(known)}." if known else ""
+        raise UsageError(f"No architecture is called `{arch}`.", hint)
     return named
 
 

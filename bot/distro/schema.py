@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from bot.distro.sizes import parse_size
-from bot.model.image import ARCHITECTURES
+from bot.model.architecture import DEFAULT_ARCHITECTURES, RPM_ARCHITECTURES
 
 _T = TypeVar("_T")
 
@@ -68,14 +68,15 @@ def _url(value: str) -> str:
 
 
 def _known_arches(value: list[str]) -> list[str]:
-    known = [arch for arch in dict.fromkeys(value) if arch in ARCHITECTURES]
+    known = [arch for arch in dict.fromkeys(value) if arch in RPM_ARCHITECTURES]
     if value and not known:
-        raise ValueError(f"expected at least one of {', '.join(ARCHITECTURES)}")
+        common = ", ".join(DEFAULT_ARCHITECTURES)
+        raise ValueError(f"expected an architecture by rpm's name, such as {common}")
     return known
 
 
 def _of_known_arches(value: dict[str, _T]) -> dict[str, _T]:
-    return {arch: of for arch, of in value.items() if arch in ARCHITECTURES}
+    return {arch: of for arch, of in value.items() if arch in RPM_ARCHITECTURES}
 
 
 def _only_lists(value: Any) -> Any:
@@ -134,7 +135,9 @@ class _Source(_Tolerant):
 class _RepositorySource(_Tolerant):
     repos: Annotated[dict[str, _Source], Field(min_length=1)]
     releasever: Annotated[str, StringConstraints(pattern=r"^[^\s/]+$")]
-    architectures: Annotated[list[str], Field(min_length=1), AfterValidator(_known_arches)]
+    architectures: Annotated[list[str], Field(min_length=1), AfterValidator(_known_arches)] = list(
+        DEFAULT_ARCHITECTURES
+    )
     composeinfo: str | None = None
     base_buildroot_override: Texts = []
     modules: list[NameStream] = []

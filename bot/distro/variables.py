@@ -6,11 +6,12 @@ import re
 from dataclasses import replace
 
 from bot.distro.documents import RepoSource
+from bot.model.architecture import basearch
 
 
 def expanded(source: RepoSource, releasever: str, arch: str) -> RepoSource:
     """`source` with dnf's variables replaced; each base URL with a `/` at its end."""
-    values = {"basearch": arch, "arch": arch, "releasever": releasever}
+    values = {"basearch": basearch(arch), "arch": arch, "releasever": releasever}
 
     def expand(text: str) -> str:
         return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: values.get(m[1] or m[2], m[0]), text)

@@ -14,7 +14,7 @@ from bot.image.layer import Compression
 from bot.image.parts import FORMAT
 from bot.image.selection import Selection
 from bot.model import (
-    ARCHITECTURES,
+    RPM_ARCHITECTURES,
     ImageKey,
     Location,
     Package,
@@ -172,7 +172,7 @@ def _description(data: Mapping[str, Any]) -> ImageDescription:
     compression = data["compression"]
     if compression not in ("gzip", "zstd"):
         raise ValueError(f"compression {compression!r}")
-    if data["arch"] not in ARCHITECTURES:
+    if data["arch"] not in RPM_ARCHITECTURES:
         raise ValueError(f"architecture {data['arch']!r}")
     return ImageDescription(
         key=ImageKey(data["workload"], data["environment"], data["repository"], data["arch"]),

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from bot.errors import SurroundingsError, UsageError
 from bot.image.layer import Blob, Compression, Layer, write_blob
+from bot.model import native_arches
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -35,6 +36,19 @@ _PLATFORMS: Mapping[str, Mapping[str, str]] = {
     "aarch64": {"architecture": "arm64", "os": "linux", "variant": "v8"},
     "ppc64le": {"architecture": "ppc64le", "os": "linux"},
     "s390x": {"architecture": "s390x", "os": "linux"},
+    "riscv64": {"architecture": "riscv64", "os": "linux"},
+    "loongarch64": {"architecture": "loong64", "os": "linux"},
+    "ppc64": {"architecture": "ppc64", "os": "linux"},
+    **{
+        f"x86_64_{level}": {"architecture": "amd64", "os": "linux", "variant": level}
+        for level in ("v2", "v3", "v4")
+    },
+    **{arch: {"architecture": "386", "os": "linux"} for arch in native_arches("i686")[:-1]},
+    **{
+        arch: {"architecture": "arm", "os": "linux", "variant": arch[3:5]}
+        for arch in ("armv5tel", "armv6hl", "armv7hl", "armv7hnl")
+    },
+    "mips64el": {"architecture": "mips64le", "os": "linux"},
 }
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -143,6 +157,18 @@ class Layout:
             raise _unwritable(self._directory, error) from error
 
 
+def _platform(arch: str) -> Mapping[str, str]:
+    """What an image's configuration says of an architecture. UsageError where Go has no name."""
+    try:
+        return _PLATFORMS[arch]
+    except KeyError:
+        raise UsageError(
+            f"No image can be made for {arch}: the OCI specification takes Go's names of"
+            " architectures, and Go has none for it.",
+            f"Images can be made for {', '.join(_PLATFORMS)}.",
+        ) from None
+
+
 def add_image(
     layout: Layout,
     layer: Layer,
@@ -152,7 +178,7 @@ def add_image(
 ) -> Descriptor:
     """An image of one layer; its manifest's descriptor, with its platform."""
     descriptor, blob = layout.add_layer(layer, compression)
-    platform = _PLATFORMS[arch]
+    platform = _platform(arch)
     created = rfc3339(layer.time)
     config = layout.add_json(
         CONFIG,

@@ -8,6 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bot.model.architecture import (
+        DEFAULT_ARCHITECTURES,
+        RPM_ARCHITECTURES,
+        all_architectures,
+        architecture_order,
+        basearch,
+        isa,
+        native_arches,
+    )
     from bot.model.closure import (
         Closure,
         Edge,
@@ -26,7 +35,7 @@ if TYPE_CHECKING:
         FileProblem,
         JudgedImage,
     )
-    from bot.model.image import ARCHITECTURES, ImageKey, ImageRequest, PlaceholderPackage
+    from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
     from bot.model.nevra import Nevra, parse_evr, parse_nevra
     from bot.model.overlay import Evidence, Overlay
     from bot.model.package import (
@@ -61,9 +70,10 @@ if TYPE_CHECKING:
     from bot.model.verdict import ObjectiveResult, Verdict
 
 __all__ = [
-    "ARCHITECTURES",
+    "DEFAULT_ARCHITECTURES",
     "DEPENDENCY_KINDS",
     "REPOSITORY_FILE",
+    "RPM_ARCHITECTURES",
     "Acceptance",
     "Added",
     "BuildNote",
@@ -107,11 +117,25 @@ __all__ = [
     "Verdict",
     "WhatIf",
     "Why",
+    "all_architectures",
+    "architecture_order",
+    "basearch",
+    "isa",
+    "native_arches",
     "parse_evr",
     "parse_nevra",
 ]
 
 _MODULES = {
+    "architecture": (
+        "DEFAULT_ARCHITECTURES",
+        "RPM_ARCHITECTURES",
+        "all_architectures",
+        "architecture_order",
+        "basearch",
+        "isa",
+        "native_arches",
+    ),
     "closure": (
         "Closure",
         "Edge",
@@ -131,7 +155,6 @@ _MODULES = {
         "JudgedImage",
     ),
     "image": (
-        "ARCHITECTURES",
         "ImageKey",
         "ImageRequest",
         "PlaceholderPackage",

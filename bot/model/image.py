@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ARCHITECTURES = ("x86_64", "aarch64", "ppc64le", "s390x")
-
 
 @dataclass(frozen=True, order=True, slots=True)
 class ImageKey:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from bot.model import ARCHITECTURES, BuildNote, CheckResult, RepositoryState
+from bot.model import RPM_ARCHITECTURES, BuildNote, CheckResult, RepositoryState
 from bot.report.blocks import Block, Bullets, Detail, Paragraph, Section, Table, cut, section
 from bot.report.cells import image_phrase
 from bot.report.fold import arch_order, architectures, fold
@@ -131,7 +131,7 @@ def _and(words: Sequence[str]) -> str:
 
 
 def _arch(arch: str) -> Phrase:
-    return plain(arch) if arch in (*ARCHITECTURES, "noarch") else code(arch)
+    return plain(arch) if arch in (*RPM_ARCHITECTURES, "noarch") else code(arch)
 
 
 def _outcome(build: BuildNote) -> Phrase:

@@ -7,11 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from bot.model import ARCHITECTURES, Added, ImageResult, SpecLine
-
-# A person's order: what most people run first, then the alphabet.
-_RANK = {arch: rank for rank, arch in enumerate(ARCHITECTURES)}
-_NUMBERS = {2: "both", 3: "all three", 4: "all four"}
+from bot.model import Added, ImageResult, SpecLine, all_architectures, architecture_order
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def known_delta(image: ImageResult) -> int:
 
 def arch_order(arch: str) -> tuple[int, str]:
     """The sort key of an architecture."""
-    return _RANK.get(arch, len(_RANK)), arch
+    return architecture_order(arch)
 
 
 def fold(images: Iterable[ImageResult]) -> tuple[Row, ...]:
@@ -100,9 +96,7 @@ def fold(images: Iterable[ImageResult]) -> tuple[Row, ...]:
 def architectures(arches: Iterable[str], checked: Iterable[str]) -> str:
     """`all four`, or the names: `x86_64, aarch64`."""
     listed = sorted(set(arches), key=arch_order)
-    if len(listed) == len(ARCHITECTURES) and set(listed) == set(checked):
-        return _NUMBERS.get(len(listed), "all")
-    return ", ".join(listed)
+    return all_architectures(listed, set(checked)) or ", ".join(listed)
 
 
 def on_architectures(arches: Iterable[str], checked: Iterable[str]) -> str:

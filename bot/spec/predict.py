@@ -19,6 +19,8 @@ from bot.model import (
     SpecEvaluation,
     SpecLine,
     SpecPackage,
+    isa,
+    native_arches,
 )
 from bot.spec.capability import capability_key, split_capability
 from bot.spec.difference import Key, Stated, packages_by_name, stated
@@ -30,7 +32,6 @@ from bot.spec.placeholder import (
     own_names,
     versions,
 )
-from bot.spec.results import isa
 
 _DROPPED = ("-debuginfo", "-debugsource")
 NO_LINES: frozenset[SpecLine] = frozenset()
@@ -73,7 +74,7 @@ def predict(
     published = tuple(
         package
         for package in published_newest
-        if package.nevra.arch in (arch, "noarch") and not package.nevra.name.endswith(_DROPPED)
+        if package.nevra.arch in native_arches(arch) and not package.nevra.name.endswith(_DROPPED)
     )
     sources = {package.source for package in published}
     sources.update(side.source for side in (base, head) if side is not None)

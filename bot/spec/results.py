@@ -16,6 +16,7 @@ from bot.model import (
     SpecFailure,
     SpecPackage,
     SpecSource,
+    isa,
 )
 from bot.spec.capability import (
     capability_key,
@@ -150,26 +151,6 @@ def _package(entry: Mapping[str, Any], plain: ExpandedSpec, expanded: ExpandedSp
     ]
     built = name in plain.with_files or entry["listed"] is True
     return SpecPackage(nevra, tuple(dependencies), built)
-
-
-_ISA = {
-    "x86_64": "x86-64",
-    "aarch64": "aarch-64",
-    "ppc64le": "ppc-64",
-    "s390x": "s390-64",
-    "i686": "x86-32",
-    "i586": "x86-32",
-    "i386": "x86-32",
-    "armv7hl": "armv7hl-32",
-    "riscv64": "riscv-64",
-    "ppc64": "ppc-64",
-    "loongarch64": "loongarch-64",
-}
-
-
-def isa(arch: str) -> str:
-    """What rpm's `%{_isa}` says of an architecture, without brackets; empty for noarch."""
-    return _ISA.get(arch, "")
 
 
 def _dependency(

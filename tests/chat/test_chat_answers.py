@@ -24,7 +24,9 @@ from bot.chat import (
 )
 from bot.chat.commands import COMMANDS
 from bot.model import (
-    ARCHITECTURES,
+    DEFAULT_ARCHITECTURES as ARCHITECTURES,
+)
+from bot.model import (
     CheckResult,
     Edge,
     ImageKey,

@@ -193,7 +193,8 @@ def test_what_is_not_understood_says_which_word(line: str, said: str) -> None:
 
 
 def test_an_unknown_architecture_is_told_with_those_there_are() -> None:
-    assert "x86_64, aarch64, ppc64le, s390x, not i686" in problem("/minimize check --arch i686")
+    text = problem("/minimize check --arch risc64")
+    assert "x86_64, aarch64, ppc64le, s390x, ..., not risc64. Did you mean riscv64?" in text
 
 
 def test_very_long_words_and_lines_are_refused() -> None:

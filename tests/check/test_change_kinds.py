@@ -11,7 +11,7 @@ import pytest
 from bot.check import open_change
 from bot.check.run import where_so
 from bot.git import open_repository
-from bot.model import ARCHITECTURES, CheckResult, ImageResult
+from bot.model import DEFAULT_ARCHITECTURES, CheckResult, ImageResult
 from bot.report.headline import headline, title
 from bot.report.phrase import to_plain
 from tests.check.tiny import TOOL, Bench
@@ -181,5 +181,9 @@ def test_pointers_of_lfs_are_left_as_they_are(bench: Bench) -> None:
 
 
 def test_what_is_so_everywhere_names_no_architecture() -> None:
-    assert where_so(reversed(ARCHITECTURES)) == "This is so on all four architectures."
-    assert where_so(ARCHITECTURES[:3]) == "This is so on x86_64, aarch64 and ppc64le."
+    four = DEFAULT_ARCHITECTURES
+    five = (*four, "riscv64")
+    assert where_so(five, five) == "This is so on all five architectures."
+    assert where_so(four, five) == "This is so on x86_64, aarch64, ppc64le and s390x."
+    assert where_so(reversed(four), four) == "This is so on all four architectures."
+    assert where_so(four[:3], four) == "This is so on x86_64, aarch64 and ppc64le."

@@ -12,7 +12,8 @@ import pytest
 from bot.build.headers import packages_of
 from bot.distro import Cache, fetch_package
 from bot.image import Layer, Selection, compose_layer
-from bot.model import ARCHITECTURES, Closure, Package
+from bot.model import DEFAULT_ARCHITECTURES as ARCHITECTURES
+from bot.model import Closure, Package
 from tests.image.layers import compose, seen_in_layer, seen_on_disk
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="rpm --root needs to be root")

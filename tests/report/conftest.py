@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from bot.model import (
-    ARCHITECTURES,
+    DEFAULT_ARCHITECTURES as ARCHITECTURES,
+)
+from bot.model import (
     Added,
     BuildNote,
     ChangedPackage,

@@ -6,7 +6,9 @@ import pytest
 from markdown_it import MarkdownIt
 
 from bot.model import (
-    ARCHITECTURES,
+    DEFAULT_ARCHITECTURES as ARCHITECTURES,
+)
+from bot.model import (
     BuildNote,
     ObjectiveResult,
     RepositoryState,

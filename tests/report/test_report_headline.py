@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.model import (
-    ARCHITECTURES,
+    DEFAULT_ARCHITECTURES as ARCHITECTURES,
+)
+from bot.model import (
     Added,
     ChangedPackage,
     CheckResult,
@@ -110,7 +112,9 @@ EFFECT = st.builds(
 # Few different effects over many images, as one change makes them.
 REPORTS = st.lists(EFFECT, min_size=1, max_size=3).flatmap(
     lambda kinds: st.dictionaries(
-        st.tuples(PLACES, st.sampled_from(ARCHITECTURES)), st.sampled_from(kinds), max_size=10
+        st.tuples(PLACES, st.sampled_from(ARCHITECTURES)),
+        st.sampled_from(kinds),
+        max_size=10,
     ).map(
         lambda chosen: report(
             *(image((*place, arch), **effect) for (place, arch), effect in chosen.items())

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bot.errors import ChangeError
-from bot.model import ARCHITECTURES, SpecEvaluation, SpecFailure
+from bot.model import DEFAULT_ARCHITECTURES as ARCHITECTURES
+from bot.model import SpecEvaluation, SpecFailure
 from bot.sandbox import sandbox_available
 from bot.spec import MacroSource, SpecSetting, evaluate_spec
 from bot.spec.inside.markers import logical_lines

@@ -8,7 +8,8 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 from bot.distro import ObjectiveDocument, Sizes, Target
-from bot.model import ARCHITECTURES, ImageKey, Nevra, RepositoryState, SnapshotState
+from bot.model import DEFAULT_ARCHITECTURES as ARCHITECTURES
+from bot.model import ImageKey, Nevra, RepositoryState, SnapshotState
 from bot.objectives import attribute, states
 from bot.store.history import (
     Acceptance,

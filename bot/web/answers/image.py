@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from bot.model import ARCHITECTURES, ImageKey
+from bot.model import ImageKey, architecture_order
 from bot.objectives import Graph
 from bot.objectives.jsonform import evaluation_json, standing_json, step_json
 from bot.store.history import Contents, Evaluation, Member
@@ -202,9 +202,8 @@ def architectures(archive: Archive, question: Question) -> list[Json]:
 
 
 def in_order(arches: Iterable[str]) -> list[str]:
-    """Architectures as people list them: ours in their order, then others by name."""
-    order = {arch: place for place, arch in enumerate(ARCHITECTURES)}
-    return sorted(arches, key=lambda arch: (order.get(arch, len(order)), arch))
+    """Architectures as people list them."""
+    return sorted(arches, key=architecture_order)
 
 
 def why_words(row: Mapping[str, Any]) -> str:
