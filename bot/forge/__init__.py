@@ -16,7 +16,7 @@ from bot.forge.events import (
     PushEvent,
     RerunEvent,
 )
-from bot.forge.github import GitHub
+from bot.forge.github.forge import GitHub
 from bot.forge.issues import Issue, Issues, IssueText
 from bot.forge.protocol import Forge
 from bot.forge.values import (

@@ -29,9 +29,15 @@ class ForgeType:
 # A new forge is its module and its row here.
 FORGE_TYPES: dict[str, ForgeType] = {
     "github": ForgeType(
-        "bot.forge.github", "https://api.github.com", "https://github.com", "/api/v3", has_apps=True
+        "bot.forge.github.forge",
+        "https://api.github.com",
+        "https://github.com",
+        "/api/v3",
+        has_apps=True,
     ),
-    "gitlab": ForgeType("bot.forge.gitlab", "https://gitlab.com", "https://gitlab.com", "/api/v4"),
+    "gitlab": ForgeType(
+        "bot.forge.gitlab.forge", "https://gitlab.com", "https://gitlab.com", "/api/v4"
+    ),
 }
 
 

@@ -19,8 +19,8 @@ from bot.demo.forge import LocalForge, Pull, Repository
 from bot.demo.forge.gitlab import shapes
 from bot.engine import Dispatcher, Landed
 from bot.forge import ROLES, GitHub, PullRequestKey
-from bot.forge.github_app import AppAuth
-from bot.forge.gitlab import GitLab
+from bot.forge.github.app import AppAuth
+from bot.forge.gitlab.forge import GitLab
 from bot.settings import ForgeSettings
 from bot.store import CheckRecord, Store, open_store
 from bot.store.history import open_history

@@ -9,8 +9,8 @@ from bot.demo.forge import LocalForge
 from bot.engine import Landed
 from bot.engine.pushes import MOST_COMMITS, Pushes
 from bot.forge import Forge, GitHub, PushEvent
-from bot.forge.github_app import AppAuth
-from bot.forge.gitlab import GitLab
+from bot.forge.github.app import AppAuth
+from bot.forge.gitlab.forge import GitLab
 from bot.settings import ForgeSettings, RepositoryRule
 from bot.store import open_store
 from bot.store.history import History, MergedChange, open_history

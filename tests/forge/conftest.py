@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bot.forge import GitHub
-from bot.forge.github_app import AppAuth, TokenAuth
+from bot.forge.github.app import AppAuth, TokenAuth
 from bot.settings import ForgeSettings
 
 

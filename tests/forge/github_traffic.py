@@ -19,7 +19,7 @@ from aiohttp import web
 
 from bot.demo.forge import server
 from bot.demo.forge.middleware import API_PREFIX, api_middleware
-from bot.forge.github_client import GitHubClient
+from bot.forge.github.client import GitHubClient
 from tests.forge.github_description import Description
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -8,8 +8,8 @@ from typing import Any
 
 from bot.demo.forge import LocalForge, Pull, Repository
 from bot.forge import PullRequestKey
-from bot.forge.gitlab import GitLab
-from bot.forge.gitlab_client import GitLabClient
+from bot.forge.gitlab.client import GitLabClient
+from bot.forge.gitlab.forge import GitLab
 from bot.settings import ForgeSettings
 
 PATH = "rpms/web/nginx"

@@ -10,10 +10,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.forge import ForgeError, ForgeRefusedError, GitHub, PullRequestKey, github_client
-from bot.forge.github_app import TokenAuth
-from bot.forge.gitlab import GitLab
-from bot.forge.gitlab_client import GitLabClient
+from bot.forge import ForgeError, ForgeRefusedError, GitHub, PullRequestKey
+from bot.forge.github import client as github_client
+from bot.forge.github.app import TokenAuth
+from bot.forge.gitlab.client import GitLabClient
+from bot.forge.gitlab.forge import GitLab
 from bot.settings import ForgeSettings
 
 KEY = PullRequestKey("f", "o/r", 7)
@@ -164,7 +165,7 @@ async def test_a_limit_is_left_to_the_engine_with_its_wait(forge_at, limit: str)
 
 
 async def test_who_does_not_answer_is_given_up(forge_at, monkeypatch) -> None:
-    from bot.forge import gitlab_client
+    from bot.forge.gitlab import client as gitlab_client
 
     monkeypatch.setattr(github_client, "_TIMEOUT", aiohttp.ClientTimeout(total=0.05))
     monkeypatch.setattr(gitlab_client, "_TIMEOUT", 0.05)

@@ -9,9 +9,9 @@ from bot.demo.forge import LocalForge, Pull
 from bot.demo.forge.foreign_checks import report_gitlab_status
 from bot.demo.forge.state import CommitStatus
 from bot.forge import ChecksEvent, CommitCheck, ForgeGoneError, IgnoredEvent, PullRequestKey
-from bot.forge.github_events import parse_event as of_github
-from bot.forge.gitlab import GitLab
-from bot.forge.gitlab_events import parse_event as of_gitlab
+from bot.forge.github.events import parse_event as of_github
+from bot.forge.gitlab.events import parse_event as of_gitlab
+from bot.forge.gitlab.forge import GitLab
 from bot.settings import ForgeSettings
 
 KEY = PullRequestKey("gh", "o/r", 7)

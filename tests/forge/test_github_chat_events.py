@@ -4,7 +4,7 @@ import pytest
 
 from bot.forge import IgnoredEvent, PullRequestKey
 from bot.forge.events import CommentEvent, MergeGroupEvent, RerunEvent
-from bot.forge.github_events import carried_object, parse_event
+from bot.forge.github.events import carried_object, parse_event
 
 REPOSITORY = {"id": 1, "full_name": "o/r"}
 COMMENT = {

@@ -9,7 +9,7 @@ import pytest
 from bot.demo.forge import LocalForge
 from bot.demo.forge.foreign_checks import report_status
 from bot.forge import GitHub, IssueText, PullRequestKey, StatusReport
-from bot.forge.github_app import AppAuth, TokenAuth
+from bot.forge.github.app import AppAuth, TokenAuth
 from bot.settings import ForgeSettings
 from tests.forge.github_description import github_description
 from tests.forge.github_traffic import Exchange, Heard

@@ -20,7 +20,7 @@ from bot.forge import (
     PullRequestKey,
     StatusReport,
 )
-from bot.forge.github_app import TokenAuth
+from bot.forge.github.app import TokenAuth
 from bot.settings import load_settings
 from bot.store import open_store
 from bot.store.history import open_history

@@ -12,8 +12,8 @@ from bot.forge import (
     ForgeRefusedError,
     ForgeTooLargeError,
     PullRequestKey,
-    github_client,
 )
+from bot.forge.github import client as github_client
 from tests.forge.test_github_api import comment
 
 KEY = PullRequestKey("gh", "o/r", 7)

@@ -15,8 +15,8 @@ from bot.forge import (
     RerunEvent,
     StatusReport,
 )
-from bot.forge.github_app import AppAuth
-from bot.forge.github_events import parse_event
+from bot.forge.github.app import AppAuth
+from bot.forge.github.events import parse_event
 from bot.settings import ForgeSettings
 
 KEY = PullRequestKey("gh", "rpms/nginx", 7)

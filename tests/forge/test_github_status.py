@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.forge import Annotation, ForgeError, ForgeRefusedError, PullRequestKey, StatusReport
-from bot.forge.github_status import GitHubStatus
+from bot.forge.github.status import GitHubStatus
 
 KEY = PullRequestKey("gh", "o/r", 7)
 SHA, OTHER = "a" * 40, "b" * 40

@@ -14,7 +14,7 @@ from bot.forge import (
     PushEvent,
     WebhookRefusedError,
 )
-from bot.forge.github_events import accept, parse_event
+from bot.forge.github.events import accept, parse_event
 
 PULL = {
     "action": "opened",

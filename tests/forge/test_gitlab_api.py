@@ -16,8 +16,8 @@ from bot.forge import (
     PullRequestKey,
     StatusReport,
 )
-from bot.forge.gitlab import GitLab
-from bot.forge.gitlab_client import GitLabClient, wait_asked_for
+from bot.forge.gitlab.client import GitLabClient, wait_asked_for
+from bot.forge.gitlab.forge import GitLab
 from bot.report import COMMENT_MARKER as MARKER
 from tests.forge.gitlab_world import PATH, World, gitlab_world, settings_of
 

@@ -15,8 +15,8 @@ from bot.forge import (
     PullRequestKey,
     StatusReport,
 )
-from bot.forge.gitlab_client import GitLabClient
-from bot.forge.gitlab_projects import GitLabProjects
+from bot.forge.gitlab.client import GitLabClient
+from bot.forge.gitlab.projects import GitLabProjects
 from bot.report import COMMENT_MARKER as MARKER
 from tests.forge.gitlab_world import PATH, World, gitlab_world
 

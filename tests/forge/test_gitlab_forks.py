@@ -11,8 +11,8 @@ import pytest
 from bot.demo.forge import LocalForge, Pull, Repository
 from bot.demo.forge.gitlab.rest_pipelines import Pipeline
 from bot.forge import ForgeError, PullRequestKey, StatusReport
-from bot.forge.gitlab import GitLab
-from bot.forge.gitlab_client import GitLabClient
+from bot.forge.gitlab.client import GitLabClient
+from bot.forge.gitlab.forge import GitLab
 from bot.report import COMMENT_MARKER as MARKER
 from bot.settings import ForgeSettings
 

@@ -15,8 +15,8 @@ from yarl import URL
 
 from bot.demo.forge import LocalForge, Pull
 from bot.forge import PullRequestKey, StatusReport, WebhookRefusedError
-from bot.forge.gitlab import GitLab
-from bot.forge.gitlab_client import GitLabClient
+from bot.forge.gitlab.client import GitLabClient
+from bot.forge.gitlab.forge import GitLab
 from bot.git import open_mirror
 from bot.report import COMMENT_MARKER as MARKER
 from bot.settings import ForgeSettings

@@ -7,7 +7,7 @@ import pytest
 
 from bot.errors import UsageError
 from bot.forge.events import CommentEvent, PushEvent
-from bot.forge.gitlab_events import HookSecrets, accept, carried_object, parse_event
+from bot.forge.gitlab.events import HookSecrets, accept, carried_object, parse_event
 from bot.forge.values import IgnoredEvent, PullRequestEvent, WebhookRefusedError
 from bot.webhook_sender import gitlab_headers
 

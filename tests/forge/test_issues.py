@@ -10,8 +10,8 @@ import pytest
 
 from bot.demo.forge import LocalForge
 from bot.forge import Forge, ForgeError, GitHub, Issue, IssueText
-from bot.forge.github_app import AppAuth
-from bot.forge.gitlab import GitLab
+from bot.forge.github.app import AppAuth
+from bot.forge.gitlab.forge import GitLab
 from bot.settings import ForgeSettings
 
 MARKER = "<!-- minimize:issue drift 1 -->"

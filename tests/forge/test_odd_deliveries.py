@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from bot.forge import WebhookRefusedError, github_events, gitlab_events
+from bot.forge import WebhookRefusedError
+from bot.forge.github import events as github_events
+from bot.forge.gitlab import events as gitlab_events
 from bot.store import NewDelivery
 
 REPOSITORY = {"id": 1, "full_name": "o/r", "html_url": "https://x", "default_branch": "main"}

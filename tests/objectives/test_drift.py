@@ -14,8 +14,8 @@ from markdown_it import MarkdownIt
 from bot.demo.forge import LocalForge
 from bot.distro.documents import Growth, Sizes, Target
 from bot.forge import Forge, GitHub
-from bot.forge.github_app import AppAuth
-from bot.forge.gitlab import GitLab
+from bot.forge.github.app import AppAuth
+from bot.forge.gitlab.forge import GitLab
 from bot.objectives.drift import drift_standings
 from bot.objectives.issuing import publish_issues, unplaced_drift
 from bot.settings import ForgeSettings, IssueSettings

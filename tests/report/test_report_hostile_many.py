@@ -25,7 +25,7 @@ from hostile_texts import HOSTILE
 from bot.chat import COMMANDS, compose, parse_comment, refusal, sentence
 from bot.engine.steps import with_log_addresses
 from bot.forge import StatusReport
-from bot.forge.gitlab_status import with_status
+from bot.forge.gitlab.status import with_status
 from bot.model import Acceptance, BuildNote, CheckResult, SpecLine
 from bot.report import (
     COMMENT_LIMIT,

@@ -12,7 +12,7 @@ from typing import Any
 import gitlab
 from gitlab.exceptions import GitlabGetError, GitlabHttpError, GitlabListError
 
-from bot.forge.gitlab_events import OVER
+from bot.forge.gitlab.events import OVER
 from bot.forge.values import CheckState, CommitCheck
 
 # The name that a pipeline as a whole goes by; one with a name of its own is `pipeline: NAME`.

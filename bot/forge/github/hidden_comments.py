@@ -11,7 +11,7 @@ from typing import Any
 
 import gidgethub
 
-from bot.forge.github_client import GitHubClient
+from bot.forge.github.client import GitHubClient
 
 LOG = logging.getLogger(__name__)
 _SHOW = (

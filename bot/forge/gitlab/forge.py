@@ -18,21 +18,21 @@ from gitlab.exceptions import GitlabCreateError, GitlabGetError, GitlabHttpError
 
 from bot.errors import UsageError
 from bot.forge.events import Event
-from bot.forge.gitlab_checks import checks_of_commit
-from bot.forge.gitlab_client import GitLabClient
-from bot.forge.gitlab_commits import GitLabCommits
-from bot.forge.gitlab_events import (
+from bot.forge.gitlab.checks import checks_of_commit
+from bot.forge.gitlab.client import GitLabClient
+from bot.forge.gitlab.commits import GitLabCommits
+from bot.forge.gitlab.events import (
     HookSecrets,
     accept,
     parse_event,
     project_of,
 )
-from bot.forge.gitlab_forks import mark, put_in_pipeline, put_status
-from bot.forge.gitlab_issues import GitLabIssues
-from bot.forge.gitlab_merges import pull_request_of
-from bot.forge.gitlab_people import GitLabPeople
-from bot.forge.gitlab_projects import GitLabProjects
-from bot.forge.gitlab_status import (
+from bot.forge.gitlab.forks import mark, put_in_pipeline, put_status
+from bot.forge.gitlab.issues import GitLabIssues
+from bot.forge.gitlab.members import GitLabPeople
+from bot.forge.gitlab.merge_requests import pull_request_of
+from bot.forge.gitlab.projects import GitLabProjects
+from bot.forge.gitlab.status import (
     ALONE,
     concludes,
     of_comment,

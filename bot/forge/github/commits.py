@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import gidgethub
 
-from bot.forge.github_client import GitHubClient, errors_as_ours
+from bot.forge.github.client import GitHubClient, errors_as_ours
 from bot.forge.values import ForgeError, Source
 from bot.git import GitCredential
 

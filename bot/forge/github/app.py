@@ -12,7 +12,7 @@ from typing import Any
 
 import gidgethub
 
-from bot.forge.github_client import GitHubClient
+from bot.forge.github.client import GitHubClient
 
 # Installation tokens live an hour; a step that starts with one may take some minutes.
 _EARLY = 600.0

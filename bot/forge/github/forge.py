@@ -14,14 +14,14 @@ from urllib.parse import quote
 import gidgethub
 
 from bot.forge.events import Event
-from bot.forge.github_app import AppAuth, Auth, TokenAuth
-from bot.forge.github_checks import checks_of_commit
-from bot.forge.github_client import GitHubClient, Sessions, errors_as_ours
-from bot.forge.github_commits import GitHubCommits
-from bot.forge.github_events import accept, installation_of, parse_event
-from bot.forge.github_hidden import show_again
-from bot.forge.github_issues import GitHubIssues
-from bot.forge.github_status import GitHubStatus
+from bot.forge.github.app import AppAuth, Auth, TokenAuth
+from bot.forge.github.checks import checks_of_commit
+from bot.forge.github.client import GitHubClient, Sessions, errors_as_ours
+from bot.forge.github.commits import GitHubCommits
+from bot.forge.github.events import accept, installation_of, parse_event
+from bot.forge.github.hidden_comments import show_again
+from bot.forge.github.issues import GitHubIssues
+from bot.forge.github.status import GitHubStatus
 from bot.forge.values import (
     ROLES,
     Comment,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bot.forge.github_client import GitHubClient
+from bot.forge.github.client import GitHubClient
 from bot.forge.values import CheckState, CommitCheck
 
 # A run that waits for somebody's click may still come to something.

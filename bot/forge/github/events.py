@@ -24,7 +24,7 @@ from bot.forge.events import (
     PushEvent,
     RerunEvent,
 )
-from bot.forge.github_app import Installation
+from bot.forge.github.app import Installation
 from bot.forge.values import (
     STATUS_NAME,
     IgnoredEvent,

@@ -21,7 +21,7 @@ from typing import Any
 import gitlab
 from gitlab.exceptions import GitlabError
 
-from bot.forge.gitlab_status import next_status
+from bot.forge.gitlab.status import next_status
 from bot.forge.values import STATUS_NAME, StatusState
 
 LOG = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import gitlab
 
-from bot.forge.gitlab_issues import Ask
+from bot.forge.gitlab.issues import Ask
 from bot.forge.values import Source
 from bot.git import GitCredential
 

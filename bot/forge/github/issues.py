@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
-from bot.forge.github_client import GitHubClient, errors_as_ours
+from bot.forge.github.client import GitHubClient, errors_as_ours
 from bot.forge.issues import WRITTEN_TWICE, Issue, IssueText, writes
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import gitlab
 from gitlab.exceptions import GitlabGetError
 
-from bot.forge.gitlab_events import is_bot_name
+from bot.forge.gitlab.events import is_bot_name
 from bot.forge.remembering import remember
 from bot.forge.values import Role
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
-from bot.forge.github_client import GitHubClient, errors_as_ours
+from bot.forge.github.client import GitHubClient, errors_as_ours
 from bot.forge.remembering import remember
 from bot.forge.values import (
     STATUS_NAME,

@@ -10,7 +10,7 @@ from typing import Any
 import gitlab
 from gitlab.exceptions import GitlabGetError
 
-from bot.forge.gitlab_events import rfc3339
+from bot.forge.gitlab.events import rfc3339
 from bot.forge.values import ForgeError, PullRequest, PullRequestKey
 
 # What a project that is not for us to see answers.

@@ -1,0 +1,1 @@
+"""GitHub: webhooks, comments, statuses, roles and issues."""

@@ -1,0 +1,1 @@
+"""GitLab: webhooks, comments, statuses, roles and issues."""
