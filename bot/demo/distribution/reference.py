@@ -13,7 +13,7 @@ from bot.demo.distribution import documents
 from bot.demo.distribution.debian import DEBIAN_ARCH, SUITES, Suite, package_evr
 
 # Raised with every change of what is made: another number is another distribution.
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ BUILD_PACKAGES = (
     "zstd",
 )
 DEVELOPMENT = ("libpcre2-dev", "libssl-dev", "libxml2-dev", "libxslt1-dev", "pkgconf", "zlib1g-dev")
+# With it the distribution's own rpm evaluates spec files (`bot.build.rpm_root`).
+EVALUATION = ("python3-rpm",)
 # Which package stands for a virtual one when several could, and the small one shall.
 PREFERRED = {"awk": "mawk"}
 
@@ -56,7 +58,7 @@ def roots(arch: str) -> tuple[str, ...]:
     """What the distribution holds for itself; only x86_64 has a buildroot."""
     names = {*ESSENTIAL, *WORKLOADS, *EXTRAS}
     if arch == "x86_64":
-        names |= {*BUILD_PACKAGES, *DEVELOPMENT}
+        names |= {*BUILD_PACKAGES, *DEVELOPMENT, *EVALUATION}
     return tuple(sorted(names))
 
 
