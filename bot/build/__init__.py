@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bot.build.named import BUILDERS, builder_named
     from bot.build.overlay import rebuilt_overlay
     from bot.build.prepare import native_architecture
+    from bot.build.rpm_root import distribution_rpm
     from bot.build.transferred import Transfer, transfer
 
 _PLACES = {
@@ -31,6 +32,7 @@ _PLACES = {
     "SourcePolicy": "fetch",
     "Transfer": "transferred",
     "builder_named": "named",
+    "distribution_rpm": "rpm_root",
     "native_architecture": "prepare",
     "rebuilt_overlay": "overlay",
     "transfer": "transferred",
@@ -49,6 +51,7 @@ __all__ = [
     "SourcePolicy",
     "Transfer",
     "builder_named",
+    "distribution_rpm",
     "native_architecture",
     "rebuilt_overlay",
     "transfer",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # Where a build has its files, in every buildroot.
 BUILD_DIRECTORY = "/builddir"
-_FORMAT = "1"
+_FORMAT = "2"
 _MOST_PROBLEMS = 5
 _HALF_MADE = 24 * 3600.0  # seconds
 _GIBIBYTE = 1024**3
@@ -71,8 +71,11 @@ DEFAULT_PACKAGES = (
     "xz",
 )
 
-# $1 is the list of RPM files. The database first lies apart: only the buildroot's own rpm knows
-# where it looks for it. /proc and /dev are mounts here, rpm must not change their owners.
+# /checkout and /minimize are where an evaluation shows its files (bot.spec.evaluate): the root is
+# read-only by then.
+# $1 is the list of RPM files, $2 what runs inside at the end. The database first lies apart: only
+# the buildroot's own rpm knows where it looks for it. /proc and /dev are mounts here, rpm must not
+# change their owners.
 _INSTALL_SCRIPT = """
 set -eu
 rpm --root /buildroot --dbpath /.database --noplugins \
@@ -82,7 +85,7 @@ rpm --root /buildroot --dbpath /.database --noplugins \
     --replacefiles --oldpackage "$1"
 chroot /buildroot /bin/sh -eu -c '
 database=$(rpm --eval "%{_dbpath}" 2>/dev/null || echo /var/lib/rpm)
-mkdir -p "$database" /var/tmp /sys /tmp /builddir
+mkdir -p "$database" /var/tmp /sys /tmp /builddir /checkout /minimize /etc/rpm
 mv /.database/* "$database/"
 rm -rf /.database
 chmod 1777 /tmp /var/tmp
@@ -91,6 +94,7 @@ grep -q ":1000:" /etc/group || echo "build:x:1000:" >> /etc/group
 [ -e /etc/hosts ] || echo "127.0.0.1 localhost" > /etc/hosts
 ldconfig 2>/dev/null || :
 '
+chroot /buildroot /bin/sh -eu -c "$2"
 """
 
 
@@ -139,13 +143,25 @@ def buildroot_key(packages: Iterable[Package]) -> str:
 class Buildroots:
     """The kept buildroots below a cache, `most` of them; the longest unused go first.
 
-    `fetch` gives a package's verified RPM file.
+    `fetch` gives a package's verified RPM file. `kind` is the directory of the cache: roots of one
+    kind do not push out those of another. `finish` is a shell script that ends the making of each,
+    as root inside it.
     """
 
-    def __init__(self, cache: Cache, fetch: Callable[[Package], Path], *, most: int = 6) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        fetch: Callable[[Package], Path],
+        *,
+        most: int = 6,
+        kind: str = "buildroots",
+        finish: str = ":",
+    ) -> None:
         self._cache = cache
         self._fetch = fetch
         self._most = most
+        self._kind = kind
+        self._finish = finish
 
     @contextmanager
     def hold(self, packages: Sequence[Package]) -> Iterator[Path]:
@@ -154,7 +170,7 @@ class Buildroots:
         Raises SurroundingsError where packages cannot be had or installed.
         """
         key = buildroot_key(packages)
-        directory = self._cache.directory("buildroots") / key
+        directory = self._cache.directory(self._kind) / key
         while True:
             with held(self._lock(key), alone=False):
                 if directory.is_dir():
@@ -167,7 +183,7 @@ class Buildroots:
             self._remove_oldest(directory)
 
     def _lock(self, key: str) -> Path:
-        return self._cache.directory("locks") / f"buildroot-{key[:40]}.lock"
+        return self._cache.directory("locks") / f"{self._kind}-{key[:40]}.lock"
 
     def _make(self, packages: Sequence[Package], directory: Path) -> None:
         started = time.monotonic()
@@ -193,10 +209,9 @@ class Buildroots:
         finally:
             remove_tree(making)
 
-    @staticmethod
-    def _install(root: Path, rpms: Path, count: int) -> None:
+    def _install(self, root: Path, rpms: Path, count: int) -> None:
         finished = run_sandboxed(
-            ["/bin/sh", "-c", _INSTALL_SCRIPT, "install", "/rpms/list"],
+            ["/bin/sh", "-c", _INSTALL_SCRIPT, "install", "/rpms/list", self._finish],
             binds=[Bind(root, "/buildroot", writable=True), Bind(rpms, "/rpms")],
             limits=_INSTALL,
             user="root",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from bot.build import Builder
+from bot.build import Builder, distribution_rpm
 from bot.check.change import Change
 from bot.check.evidence import (
     Evaluated,
@@ -253,16 +253,7 @@ def _target(
     if not loaded:
         return None
     try:
-        setting = setting_of(document, loaded, pools.cache, dist=file.dist, more=file.definitions)
-
-        def evaluate(side: Side, path: str) -> Evaluated:
-            tree = change.base_tree if side == "base" else change.head_tree
-            commit = change.merge_base if side == "base" else change.head
-            own = release_definitions(change.git, commit, path)
-            results = evaluate_spec(tree, path, tuple(loaded), setting=setting, definitions=own)
-            return Evaluated(results, own)
-
-        specs = evaluate_change(change, evaluate)
+        setting, specs = _evaluated(change, file, document, loaded, pools)
     except SurroundingsError as error:
         remarks.problems.append(f"{document.id}: not evaluated: {error}")
         remarks.interrupted = True
@@ -286,6 +277,33 @@ def _target(
             remarks.notes.extend(n for n in sides[arch].notes if n not in remarks.notes)
     remarks.problems.extend(_failure_texts(specs))
     return Target(document, loaded, setting, specs, sides, tuple(failures), tuple(base_failed))
+
+
+def _evaluated(
+    change: Change,
+    file: RepositoryFile,
+    document: RepositoryDocument,
+    loaded: Mapping[str, Pool],
+    pools: Pools,
+) -> tuple[SpecSetting, tuple[EvaluatedSpec, ...]]:
+    """The specs of the change on both sides, and what they were evaluated with."""
+
+    def opened(arch: str) -> Pool:
+        return pools.get(document, arch)
+
+    with distribution_rpm(document, loaded, opened, pools.cache) as rpm:
+        setting = setting_of(
+            document, loaded, pools.cache, dist=file.dist, more=file.definitions, rpm=rpm
+        )
+
+        def evaluate(side: Side, path: str) -> Evaluated:
+            tree = change.base_tree if side == "base" else change.head_tree
+            commit = change.merge_base if side == "base" else change.head
+            own = release_definitions(change.git, commit, path)
+            results = evaluate_spec(tree, path, tuple(loaded), setting=setting, definitions=own)
+            return Evaluated(results, own)
+
+        return setting, evaluate_change(change, evaluate)
 
 
 def _failure_texts(specs: Iterable[EvaluatedSpec]) -> list[str]:

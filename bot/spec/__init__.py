@@ -6,15 +6,18 @@ from bot.spec.headers import GeneratedFlags, Headers, flags_in_header, generated
 from bot.spec.macros import BUILT_IN, MacroSource, macros_of
 from bot.spec.predict import Prediction, predict
 from bot.spec.release import release_definitions
+from bot.spec.rpm_version import DistributionRpm, RpmVersion, host_rpm, published_rpm
 from bot.spec.setting import SpecSetting, commonest_dist, setting_of
 
 __all__ = [
     "BUILT_IN",
     "SPEC_LIMITS",
+    "DistributionRpm",
     "GeneratedFlags",
     "Headers",
     "MacroSource",
     "Prediction",
+    "RpmVersion",
     "SpecDependencyChange",
     "SpecSetting",
     "changed_lines",
@@ -22,8 +25,10 @@ __all__ = [
     "evaluate_spec",
     "flags_in_header",
     "generated_flags",
+    "host_rpm",
     "macros_of",
     "predict",
+    "published_rpm",
     "release_definitions",
     "setting_of",
 ]

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,8 +21,10 @@ from bot.model import SpecEvaluation, SpecFailure
 from bot.sandbox import Bind, Finished, Limit, Limits, SandboxError, run_sandboxed
 from bot.spec.inside import markers
 from bot.spec.macros import MacroSource
+from bot.spec.refusal import host_refuses, may_be_taken, patch_definitions
 from bot.spec.release import placeholder_definitions
 from bot.spec.results import evaluation_of
+from bot.spec.rpm_version import HOST_PYTHON, DistributionRpm, host_rpm
 from bot.spec.setting import SpecSetting
 from bot.spec.tree import copy_spec_tree
 
@@ -36,7 +39,6 @@ SPEC_LIMITS = Limits(
     file_size=_MOST_RESULT,
     tmp=64 * MEBIBYTE,
 )
-_PYTHON = "/usr/bin/python3"
 _ARCH = re.compile(r"^[A-Za-z0-9_]+$")
 # What dash and bash say when the kernel grants no more processes. A bomb whose shell gives up by
 # itself is over before anybody looks, and its macro would only seem empty.
@@ -61,6 +63,10 @@ def evaluate_spec(
     top of them, by name, also with parameters (`autorelease(e:s:pb:n)`, `release_definitions`).
     All architectures together are one sandbox run within `limits`.
 
+    Where `setting.rpm` has a root, that rpm evaluates, seen read-only in the same sandbox; else the
+    host's does, and what the distribution's version may take is no fault of the spec file: cause
+    `surroundings`.
+
     A spec file that rpm refuses, or that runs into a limit, is a SpecFailure, never an exception;
     so is a sandbox that does not work (cause `surroundings`). Raises ChangeError if there is no
     such file.
@@ -74,7 +80,7 @@ def evaluate_spec(
     for arch in arches:
         if not _ARCH.match(arch):
             raise ValueError(f"not an architecture: {arch!r}")
-    macros = setting.macros
+    macros, own = setting.macros, setting.rpm
     given = {**setting.definitions, **(definitions or {})}
     release, notes = placeholder_definitions(source, given)
     notes = (*setting.notes, *notes)
@@ -84,19 +90,20 @@ def evaluate_spec(
         request = {
             "spec": f"/checkout/{relative}",
             "arches": list(arches),
-            "distribution": macros.root is not None,
+            # A distribution's own rpm finds its macros by itself.
+            "distribution": macros.root is not None and own.root is None,
             "paths": _paths(str(relative.parent), tree.sources),
-            "definitions": {**release, **given},
+            "definitions": {**_patches(source, own), **release, **given},
         }
-        (work / "request.json").write_text(json.dumps(request))
-        (work / "request.json").chmod(0o644)
+        _put_programs(work / "minimize", request)
         try:
             finished = run_sandboxed(
-                [_PYTHON, "-I", "/minimize/evaluator.py"],
-                binds=_binds(work, macros),
+                [own.python, "-I", "/minimize/evaluator.py"],
+                binds=_binds(work, macros, own),
                 limits=limits,
                 env={"RPM_CONFIGDIR": "/usr/lib/rpm"},
                 chdir=os.path.normpath(f"/checkout/{relative.parent}"),
+                root=own.root,
                 result=_MOST_RESULT,
             )
         except SandboxError as error:
@@ -115,7 +122,7 @@ def evaluate_spec(
             result = evaluation_of(found, str(relative), arch, tree.read)
             if isinstance(result, SpecEvaluation) and (notes or result.notes):
                 result = dataclasses.replace(result, notes=(*notes, *result.notes))
-            results[arch] = result
+            results[arch] = _judged(result, own)
         return results
 
 
@@ -131,15 +138,51 @@ def _paths(specs: str, sources: str) -> dict[str, str]:
     }
 
 
-def _binds(work: Path, macros: MacroSource) -> list[Bind]:
-    binds = [
-        Bind(work / "checkout", "/checkout"),
-        Bind(work / "request.json", "/minimize/request.json"),
-        Bind(evaluator_path(), "/minimize/evaluator.py"),
-        Bind(Path(markers.__file__), "/minimize/bot/spec/inside/markers.py"),
-    ]
+def _patches(source: Path, own: DistributionRpm) -> dict[str, str]:
+    if own.root is not None:
+        return {}
+    return patch_definitions(source.read_bytes(), host_rpm(), own.version)
+
+
+def _judged(result: SpecResult, own: DistributionRpm) -> SpecResult:
+    """The result, where only the host's rpm refuses the spec file no fault of it."""
+    host = host_rpm()
+    if (
+        isinstance(result, SpecEvaluation)
+        or result.cause != "invalid"
+        or own.root is not None
+        or host is None
+        or own.version is None
+        or not may_be_taken(result.message, host, own.version)
+    ):
+        return result
+    message = host_refuses(result.message, host, own.version, own.problem)
+    return dataclasses.replace(result, cause="surroundings", message=message)
+
+
+def _put_programs(directory: Path, request: Mapping[str, Any]) -> None:
+    """What runs inside, with its request: one directory, since a root has no place for files."""
+    marks = directory / "bot/spec/inside"
+    marks.mkdir(parents=True)
+    (directory / "request.json").write_text(json.dumps(request))
+    shutil.copyfile(evaluator_path(), directory / "evaluator.py")
+    shutil.copyfile(markers.__file__, marks / "markers.py")
+    for folder, _, files in os.walk(directory):
+        Path(folder).chmod(0o755)
+        for name in files:
+            Path(folder, name).chmod(0o644)
+
+
+def _binds(work: Path, macros: MacroSource, own: DistributionRpm) -> list[Bind]:
+    binds = [Bind(work / "checkout", "/checkout"), Bind(work / "minimize", "/minimize")]
     if macros.root is not None:
         binds.append(Bind(macros.root / "usr/lib/rpm", "/usr/lib/rpm"))
+        binds += [
+            # The tree's may be the host's: these files must suit the library that reads them.
+            Bind(own.root / path, f"/{path}")
+            for path in ("usr/lib/rpm/rpmrc", "usr/lib/rpm/macros")
+            if own.root is not None and (own.root / path).is_file()
+        ]
         if (macros.root / "etc/rpm").is_dir():
             binds.append(Bind(macros.root / "etc/rpm", "/etc/rpm"))
     return binds
@@ -180,7 +223,7 @@ def _silent(finished: Finished) -> tuple[Literal["invalid", "surroundings"], str
     if "No module named 'rpm'" in (said[-1] if said else ""):
         return (
             "surroundings",
-            f"{_PYTHON} has no rpm module: install python3-rpm (apt-get or dnf).",
+            f"{HOST_PYTHON} has no rpm module: install python3-rpm (apt-get or dnf).",
         )
     last = f": {said[-1][:300]}" if said else ""
     return "invalid", f"Evaluating the spec file ended without a result{last}."

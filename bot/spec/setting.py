@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from bot.spec.macros import BUILT_IN, MacroPool, MacroSource, macros_of
+from bot.spec.rpm_version import UNKNOWN_RPM, DistributionRpm, published_rpm
 
 if TYPE_CHECKING:
     from bot.distro import Cache, RepositoryDocument, Snapshot
@@ -20,11 +21,13 @@ _DIST = re.compile(r"(\.[a-z]+\d+(?:_\d+)?)(?:\.\d+)?$")
 
 @dataclass(frozen=True, slots=True)
 class SpecSetting:
-    """`macros` and `definitions` (on top of them), and `notes`: sentences for the report."""
+    """`macros` and `definitions` (on top of them), the distribution's `rpm`, and `notes`: sentences
+    for the report."""
 
     macros: MacroSource = BUILT_IN
     definitions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    rpm: DistributionRpm = UNKNOWN_RPM
 
 
 class SettingPool(MacroPool, Protocol):
@@ -61,12 +64,14 @@ def setting_of(
     *,
     dist: str | None = None,
     more: Mapping[str, str] | None = None,
+    rpm: DistributionRpm | None = None,
 ) -> SpecSetting:
     """What spec files of a repository document are evaluated with.
 
     `pools` are its loaded snapshots by architecture; the first one's macro packages serve all.
     `dist` is what the change's own repository says (`.minimize.yaml`); else the document's, else
-    the commonest suffix of the published releases. `more` are further definitions, by name.
+    the commonest suffix of the published releases. `more` are further definitions, by name. `rpm`
+    is the distribution's, with a root where there is one; without it the host's evaluates.
     """
     pool = next(iter(pools.values()))
     macros = macros_of(pool, cache, buildroot=document.buildroot_packages, name=document.id)
@@ -75,7 +80,9 @@ def setting_of(
     if dist is None:
         dist = _published_dist(pool, cache)
     definitions = {"dist": dist, **(more or {})}
-    return SpecSetting(macros, definitions, macros.notes)
+    if rpm is None:
+        rpm = DistributionRpm(published_rpm(pool))
+    return SpecSetting(macros, definitions, (*macros.notes, *rpm.notes), rpm)
 
 
 def _published_dist(pool: SettingPool, cache: Cache) -> str:

@@ -1,0 +1,76 @@
+"""Refusals of one rpm that another version of rpm need not share.
+
+Where the distribution's own rpm cannot judge, the host's does, and a spec file that it refuses may
+be right for the distribution. The change is at fault only for a refusal that every rpm shares. Its
+messages were compared over the branches 4.14, 4.16, 4.18, 4.19, 4.20, 6.0 and 6.1 of rpm's sources
+(build/parse*, build/spec, rpmio/macro, rpmio/expression, lib/rpmds).
+"""
+
+from __future__ import annotations
+
+import re
+
+from bot.spec.rpm_version import RpmVersion
+
+# In all of these versions, and no construct that one version knows makes a difference.
+_SHARED = re.compile(
+    r"unclosed %if|with no %if|field must be present |package has no %description|"
+    r"empty tag: |malformed tag: |malformed %include|unable to open |could not open %include|"
+    r"package \S+ (already exists|does not exist)|duplicate \S+ entries in package|"
+    r"(second|duplicate) %\w+|second %changelog|illegal sequence \"\.\.\"|"
+    r"%changelog entries must start with|(missing name|no description) in %changelog|"
+    r"incomplete %changelog entry|bad date in %changelog|"
+    r"too many levels of recursion|unclosed macro or bad line continuation|"
+    r"only noarch subpackages are supported|epoch field must be an unsigned number|"
+    r"script program must begin|triggers must have --|internal script must end|"
+    r"illegal char '-' \(0x2d\) in",
+    re.IGNORECASE,
+)
+# Only a newer rpm may take these: a tag, section, option or form of dependency that it added.
+_UNKNOWN = re.compile(
+    r"unknown tag: |unknown option |bad option |bad \S+: qualifiers: |tag takes single token only|"
+    r"dependency tokens must begin with|unterminated |macro \S+ has (unterminated|illegal name)|"
+    r"doesn't belong to any section|rich dependency|buildsystem|"
+    r"append and prepend specified|not allowed after (the )?build",
+    re.IGNORECASE,
+)
+_PATCH_OBSOLETE = RpmVersion(4, 20)
+_PATCH = re.compile(rb"^[ \t]*(?:%\{[!?\w]+:[ \t]*)*%\{?(patch\d{1,5})\b", re.MULTILINE)
+
+
+def may_be_taken(message: str, host: RpmVersion | None, distribution: RpmVersion | None) -> bool:
+    """True where the distribution's rpm may take what the host's refuses with `message`.
+
+    False where both have the same version, or where either is unknown.
+    """
+    if host is None or distribution is None or host == distribution:
+        return False
+    sure = (_SHARED,) if distribution > host else (_SHARED, _UNKNOWN)
+    # Lines without a letter point at a place in the line before.
+    lines = [line for line in message.splitlines() if re.search(r"[A-Za-z]", line)]
+    return not lines or not all(any(one.search(line) for one in sure) for line in lines)
+
+
+def host_refuses(message: str, host: RpmVersion, distribution: RpmVersion, problem: str) -> str:
+    """The text for a refusal of the host's rpm alone; `problem` says why no other judged."""
+    why = f" That rpm could not be used: {problem}." if problem else ""
+    return (
+        f"This host's rpm {host} refuses the spec file, which the distribution's rpm {distribution}"
+        f" may take: {message.rstrip('.')}.{why}"
+    )
+
+
+def patch_definitions(
+    text: bytes, host: RpmVersion | None, distribution: RpmVersion | None
+) -> dict[str, str]:
+    """Definitions by which an rpm since 4.20 reads the `%patchN` of a spec file's `text`.
+
+    How a patch is applied says nothing about dependencies. Empty where the host's rpm takes
+    `%patchN` itself, or the distribution's refuses it too.
+    """
+    if host is None or host < _PATCH_OBSOLETE:
+        return {}
+    if distribution is not None and distribution >= _PATCH_OBSOLETE:
+        return {}
+    names = sorted({name.decode() for name in _PATCH.findall(text)})
+    return {f"{name}(-)": f"%{{patch -P{name.removeprefix('patch')} %**}}" for name in names}

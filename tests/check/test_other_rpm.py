@@ -1,0 +1,70 @@
+"""A distribution whose rpm is another version than this host's, and whose own cannot be had."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bot.cli.check import exit_code
+from bot.demo.distribution.repository import write_repository
+from bot.sandbox import sandbox_available
+from bot.spec import host_rpm
+from tests.check.tiny import ARCHES, DOCUMENTS, TOOL, Bench
+
+pytestmark = pytest.mark.skipif(sandbox_available() is not None, reason="no sandbox here")
+
+RPM = "Name: rpm\nVersion: 99.0\nRelease: 1\nSummary: r\nLicense: MIT\n%description\n%files\n"
+PYTHON = RPM.replace("Name: rpm\n", "Name: python3-rpm\n")
+
+
+@pytest.fixture
+def repositories(tiny_repositories: Path, tmp_path: Path) -> Path:
+    """The tiny distribution with packages that are called rpm and python3-rpm, and are empty."""
+    root = tmp_path / "repositories"
+    for arch in ARCHES:
+        shutil.copytree(tiny_repositories / arch, root / arch)
+        for text in (RPM, PYTHON):
+            spec = tmp_path / "it.spec"
+            spec.write_text(text)
+            command = ["rpmbuild", "-bb", "--quiet", "--target", arch, "--define"]
+            command += [f"_topdir {tmp_path}/top", "--define", f"_rpmdir {root / arch}", str(spec)]
+            subprocess.run(command, check=True, capture_output=True)
+        write_repository(root / arch, sorted((root / arch).rglob("*.rpm")), revision=2)
+    return root
+
+
+def newer(bench: Bench, repositories: Path, document: str = DOCUMENTS["repo"]) -> Bench:
+    found = Bench(bench.root, repositories)
+    found.document("repo", document)
+    return found
+
+
+def test_what_the_hosts_rpm_alone_refuses_is_neutral_and_worth_another_try(
+    bench: Bench, repositories: Path
+) -> None:
+    head = {"tool.spec": TOOL.replace("%description", "NotYetATag: x\n%description", 1)}
+    result = newer(bench, repositories).check(head)
+    assert (result.verdict, exit_code(result)) == ("neutral", 1)
+    (problem,) = result.problems
+    assert problem.startswith("tool.spec:9 (head): This host's rpm ")
+    assert f"rpm {host_rpm()} refuses" in problem and "distribution's rpm 99.0" in problem
+    assert any("rpm 99.0" in note and "cannot be installed" in note for note in result.notes)
+
+
+def test_what_every_rpm_refuses_fails_all_the_same(bench: Bench, repositories: Path) -> None:
+    head = {"tool.spec": TOOL.replace("%description", "%if 1\n%description", 1)}
+    result = newer(bench, repositories).check(head)
+    assert (result.verdict, exit_code(result)) == ("failure", 3)
+
+
+def test_an_rpm_that_nobody_signed_is_not_run_where_its_repository_has_keys(
+    bench: Bench, repositories: Path
+) -> None:
+    (bench.root / "key").write_text("")
+    document = DOCUMENTS["repo"].replace(
+        '$basearch/"}', f'$basearch/", gpgkey: "file://{bench.root}/key"}}'
+    )
+    result = newer(bench, repositories, document).check({"tool.spec": TOOL + "\n"})
+    assert any("rpm 99.0" in note and "is not signed" in note for note in result.notes)
+    assert not list((bench.root / "cache").glob("rpm-roots/*"))
