@@ -31,7 +31,7 @@ def side_of(closure: Closure) -> Side:
     if closure.status == "unsolvable":
         missing = tuple(f"nothing provides the request {name}" for name in closure.missing)
         known = tuple(p for p in closure.problems if p not in missing)
-        return Side("unsolvable", problems=known or missing)
+        return Side("unsolvable", problems=known or missing, causes=closure.causes)
     sums = totals(closure)
     return Side(
         "ok",

@@ -9,7 +9,7 @@ from datetime import date
 from bot.check.affected import closure_pair, holds
 from bot.check.compare import Thresholds, compare
 from bot.check.evidence import Sides
-from bot.check.lines import explain, overlay_without
+from bot.check.lines import explain, overlay_without, with_cause_lines
 from bot.check.objectives import evaluate_objectives
 from bot.closure import Pool
 from bot.distro import Configuration, ObjectiveDocument, image_request, self_request
@@ -96,6 +96,7 @@ def _found(
         return pool.solve(request, overlay_without(sides.head, sides.lines, lines))
 
     image = compare(pair, rules.thresholds)
+    image = replace(image, head=with_cause_lines(image.head, sides.lines))
     explained = explain(image, pair.head, sides.lines, solve_without)
     image = explained.image
     held = evaluate_objectives(rules.objectives, image, pair, rules.today)

@@ -1,4 +1,7 @@
-"""From added packages to the lines of the change that bring them, proved by solving again."""
+"""From added packages, and from causes of an unsolvable head, to the lines of the change.
+
+That a line brings a package is proved by solving again.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,16 @@ from bot.model import (
     Added,
     Closure,
     Dependency,
+    Edge,
     ImageResult,
     Nevra,
     Overlay,
     Package,
     Saving,
+    Side,
     SpecLine,
     Suggestion,
+    UnsolvableCause,
 )
 from bot.spec import SpecDependencyChange
 
@@ -149,18 +155,52 @@ def _line(
     added: Added, changes: tuple[Change, ...], together: tuple[SpecLine, ...]
 ) -> SpecLine | None:
     """The line on a chain to the package; else the only line that takes it out; else null."""
-    by_need: dict[tuple[str, str, str], SpecLine] = {}
-    for change in sorted(changes, key=lambda c: c.origin):
-        kind, capability = _plain(change.own, change.dependency)
-        by_need.setdefault((change.own.name, kind, capability), change.origin)
+    stated = _Stated(changes)
     for chain in added.chains:
         for edge in reversed(chain):
-            holder = edge.target if edge.kind == "supplements" else edge.source
-            capability = own_version(holder).sub("VR", edge.capability)
-            line = by_need.get((holder.name, edge.kind, capability))
+            line = stated.line_of_edge(edge)
             if line is not None and (not together or line in together):
                 return line
     return together[0] if len(together) == 1 else None
+
+
+class _Stated:
+    """The lines of a change, by what they state; of several that state the same, the first."""
+
+    def __init__(self, changes: Iterable[Change]) -> None:
+        self._lines: dict[tuple[str, str, str], SpecLine] = {}
+        for change in sorted(changes, key=lambda c: c.origin):
+            kind, capability = _plain(change.own, change.dependency)
+            self._lines.setdefault((change.own.name, kind, capability), change.origin)
+
+    def line(self, holder: Nevra, kind: str, capability: str) -> SpecLine | None:
+        """The line by which `holder` has a dependency, if this change states it."""
+        plain = own_version(holder).sub("VR", capability)
+        return self._lines.get((holder.name, kind, plain))
+
+    def line_of_edge(self, edge: Edge) -> SpecLine | None:
+        """The line that states the requirement of an edge; a supplement is its target's."""
+        holder = edge.target if edge.kind == "supplements" else edge.source
+        return self.line(holder, edge.kind, edge.capability)
+
+
+def with_cause_lines(side: Side, changes: Iterable[Change]) -> Side:
+    """An unsolvable head with the line of the change in each cause that has one.
+
+    That is the line that states what cannot be met or what conflicts, else the last on the chain.
+    """
+    stated = _Stated(changes)
+    return replace(side, causes=tuple(_with_line(cause, stated) for cause in side.causes))
+
+
+def _with_line(cause: UnsolvableCause, stated: _Stated) -> UnsolvableCause:
+    kinds = ("requires",) if cause.kind == "missing" else ("conflicts", "obsoletes")
+    if cause.needed_by is None:
+        return cause
+    own = [stated.line(cause.needed_by, kind, cause.capability) for kind in kinds]
+    chains = (*reversed(cause.chain), *reversed(cause.conflicts_with_chain))
+    lines = [*own, *map(stated.line_of_edge, chains)]
+    return replace(cause, spec=next((line for line in lines if line is not None), None))
 
 
 class _Search:

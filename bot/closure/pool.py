@@ -188,7 +188,7 @@ class Pool:
         ):
             stage.read_filelists()
             wants, missing = self._wants(requests, request.groups)
-        answer = run(stage, wants, weak=request.weak)
+        answer = run(stage, wants, missing, arch=self.arch, weak=request.weak)
         texts = tuple(f"nothing provides requested {name}" for name in missing)
         if missing or answer.problems:
             return Closure(
@@ -198,6 +198,7 @@ class Pool:
                 problems=tuple(dict.fromkeys(texts + answer.problems)),
                 missing=tuple(missing),
                 obstacles=answer.obstacles,
+                causes=answer.causes,
             )
         packages = {number: stage.package(number) for number in answer.installed}
         members = {number: package.nevra for number, package in packages.items()}

@@ -9,7 +9,8 @@ import solv
 
 from bot.closure.jobs import Want
 from bot.closure.stage import Stage
-from bot.model.closure import Obstacle
+from bot.closure.unsolvable import causes_of
+from bot.model.closure import Obstacle, UnsolvableCause
 
 # dnf's installonlypkgs: packages of which several versions may be installed side by side.
 _INSTALL_ONLY = (
@@ -23,16 +24,19 @@ _INSTALL_ONLY = (
 
 
 class Answer(NamedTuple):
-    """The packages (by number) that would be installed, or libsolv's texts of what prevents it, and
-    the packages that these are about."""
+    """The packages (by number) that would be installed, or libsolv's texts of what prevents it, the
+    packages that these are about, and the causes."""
 
     installed: tuple[int, ...]
     problems: tuple[str, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
+    causes: tuple[UnsolvableCause, ...] = ()
 
 
-def run(stage: Stage, wants: Iterable[Want], *, weak: bool) -> Answer:
-    """Installs what is wanted on an empty system."""
+def run(
+    stage: Stage, wants: Sequence[Want], missing: Sequence[str], *, arch: str, weak: bool
+) -> Answer:
+    """Installs what is wanted on an empty system of `arch`; `missing` requests match nothing."""
     pool = stage.pool
     solver = pool.Solver()
     for flag in (
@@ -47,8 +51,9 @@ def run(stage: Stage, wants: Iterable[Want], *, weak: bool) -> Answer:
     if not weak:
         solver.set_flag(solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 1)
     problems = solver.solve(_jobs(stage, wants))
-    if problems:
-        return Answer((), *_told(stage, problems))
+    if problems or missing:
+        causes = causes_of(stage, arch, wants, problems, missing)
+        return Answer((), *_told(stage, arch, problems), causes)
     return Answer(tuple(sorted(s.id for s in solver.transaction().newsolvables())))
 
 
@@ -68,22 +73,34 @@ def _jobs(stage: Stage, wants: Iterable[Want]) -> Sequence[Any]:
     return jobs
 
 
-def _told(stage: Stage, problems: Iterable[Any]) -> tuple[tuple[str, ...], tuple[Obstacle, ...]]:
-    """Each reason once, in libsolv's order and words, and the packages in them.
+def _told(
+    stage: Stage, arch: str, problems: Iterable[Any]
+) -> tuple[tuple[str, ...], tuple[Obstacle, ...]]:
+    """Each reason once, in libsolv's words, and the packages in them.
 
-    A package that the scene hides is as good as not there, though libsolv, which still knows it,
-    would say that it is disabled.
+    In libsolv's order, but those about packages of foreign architectures come last: an image takes
+    such a package only where its own architecture's fails too. A package that the scene hides is as
+    good as not there, though libsolv, which still knows it, would say that it is disabled.
     """
-    texts: dict[str, None] = {}
-    obstacles: dict[Obstacle, None] = {}
+    texts: dict[str, bool] = {}
+    obstacles: dict[Obstacle, bool] = {}
     for problem in problems:
         for rule in problem.findallproblemrules():
             for info in rule.allinfos():
                 text = _text(stage, info)
                 if text is not None:
-                    texts[text] = None
-                    obstacles.update(dict.fromkeys(_obstacles(stage, info)))
-    return tuple(texts) or tuple(str(problem) for problem in problems), tuple(obstacles)
+                    foreign = info.solvable is not None and info.solvable.arch not in (
+                        arch,
+                        "noarch",
+                    )
+                    texts.setdefault(text, foreign)
+                    for obstacle in _obstacles(stage, info):
+                        obstacles.setdefault(obstacle, foreign)
+    ordered = tuple(sorted(texts, key=lambda text: texts[text]))
+    return (
+        ordered or tuple(str(problem) for problem in problems),
+        tuple(sorted(obstacles, key=lambda obstacle: obstacles[obstacle])),
+    )
 
 
 def _obstacles(stage: Stage, info: Any) -> Iterable[Obstacle]:
@@ -97,7 +114,7 @@ def _obstacles(stage: Stage, info: Any) -> Iterable[Obstacle]:
 
 def _text(stage: Stage, info: Any) -> str | None:
     solver = solv.Solver
-    if info.type == solver.SOLVER_RULE_PKG_NOT_INSTALLABLE and stage.hidden(info.solvable.id):
+    if any(s is not None and stage.hidden(s.id) for s in (info.solvable, info.othersolvable)):
         return None
     if info.type == solver.SOLVER_RULE_PKG_REQUIRES and all(
         map(stage.hidden, stage.providers(info.dep_id))

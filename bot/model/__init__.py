@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         RepositoryState,
         SnapshotState,
         Totals,
+        UnsolvableCause,
         WhatIf,
         Why,
     )
@@ -114,6 +115,7 @@ __all__ = [
     "SpecSource",
     "Suggestion",
     "Totals",
+    "UnsolvableCause",
     "Verdict",
     "WhatIf",
     "Why",
@@ -144,6 +146,7 @@ _MODULES = {
         "RepositoryState",
         "SnapshotState",
         "Totals",
+        "UnsolvableCause",
         "WhatIf",
         "Why",
     ),

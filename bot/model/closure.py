@@ -8,6 +8,7 @@ from typing import Literal
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Package
+from bot.model.spec import SpecLine
 
 EdgeKind = Literal["requires", "recommends", "supplements"]
 
@@ -53,13 +54,38 @@ class Obstacle:
 
 
 @dataclass(frozen=True, slots=True)
+class UnsolvableCause:
+    """A reason why an image cannot be installed: something at which a chain of requirements ends.
+
+    `missing`: nothing that could be installed provides `capability`, which `needed_by` requires, or
+    which the image itself requests (`needed_by` is null then). `conflict`: `needed_by` cannot be
+    installed beside `conflicts_with`, because it conflicts with `capability` or obsoletes it, or
+    because both are versions of the package named `capability`. `chain` leads from a requested
+    package to `needed_by`, `conflicts_with_chain` to `conflicts_with`; both are empty where that
+    is requested itself. `spec` is the line of a change that states the requirement or one of the
+    chain, null where there is none. `arch_only`: it concerns a package of a foreign architecture,
+    which an image only takes where its own fails too.
+    """
+
+    kind: Literal["missing", "conflict"]
+    capability: str
+    needed_by: Nevra | None
+    chain: tuple[Edge, ...] = ()
+    spec: SpecLine | None = None
+    arch_only: bool = False
+    conflicts_with: Nevra | None = None
+    conflicts_with_chain: tuple[Edge, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Closure:
     """The answer of the solver for one image.
 
-    `status` is `ok` or `unsolvable`; then `problems` has libsolv's texts, `missing` the requests
-    that nothing provides, `obstacles` the packages that the problems are about, in their order, and
-    `packages` and `edges` are empty. Packages are sorted by NEVRA,
-    edges too; `requested` holds those that an environment or workload request itself selected.
+    `status` is `ok` or `unsolvable`; then `problems` has libsolv's texts, `causes` the same as
+    data, the root first, `missing` the requests that nothing provides, `obstacles` the packages
+    that the problems are about, in their order, and `packages` and `edges` are empty. Packages are
+    sorted by NEVRA, edges too; `requested` holds those that an environment or workload request
+    itself selected.
     """
 
     key: ImageKey
@@ -71,6 +97,7 @@ class Closure:
     problems: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
+    causes: tuple[UnsolvableCause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

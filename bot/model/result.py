@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.model.closure import Closure, Edge, SnapshotState
+from bot.model.closure import Closure, Edge, SnapshotState, UnsolvableCause
 from bot.model.configuration import ConfigurationChange
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
@@ -26,7 +26,10 @@ class LayerSize:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of an image; `packages` and sizes null if unsolvable, `layer` until composed."""
+    """One side of an image; `packages` and sizes null if unsolvable, `layer` until composed.
+
+    `problems` are the solver's texts; `causes` say the same as data, the root first.
+    """
 
     status: Literal["ok", "unsolvable"]
     problems: tuple[str, ...] = ()
@@ -34,6 +37,7 @@ class Side:
     installed_size: int | None = None
     known_size: int | None = None
     layer: LayerSize | None = None
+    causes: tuple[UnsolvableCause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from bot.model import Closure, Edge, ImageKey, Package, WhatIf, Why
-from bot.report.phrase import visible
+from bot.report.fold import told_causes
+from bot.report.phrase import to_plain, visible
 from bot.report.sizes import format_size, plural
+from bot.report.unsolvable import cause_phrase
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -143,6 +145,17 @@ def _heading(closure: Closure) -> str:
 
 
 def _problems(closure: Closure) -> Iterator[str]:
+    """Each cause with the chain that leads there; then, as a count, foreign architectures' ones."""
+    told = told_causes(closure.causes)
+    for cause in told:
+        yield visible(to_plain(cause_phrase(cause)), 1000)
+        for edge in (*cause.chain, *cause.conflicts_with_chain):
+            yield "  " + visible(f"{edge.source} requires {edge.capability}: {edge.target}", 1000)
+    others = len(closure.causes) - len(told)
+    if others:
+        yield f"and {plural(others, 'more cause')} in packages that could have stood in for these"
+    if told:
+        return
     for request in closure.missing:
         yield visible(f"nothing provides the request {request}")
     for problem in closure.problems:

@@ -12,6 +12,7 @@ from bot.report.cells import image_phrase
 from bot.report.fold import arch_order, architectures, fold
 from bot.report.phrase import Phrase, code, joined, link, listing, name, plain, prose
 from bot.report.sizes import plural
+from bot.report.unsolvable import why_unsolvable
 
 _OUTCOMES = {
     "built": "built",
@@ -30,8 +31,8 @@ def not_evaluated(result: CheckResult, detail: Detail) -> Section | None:
         items = []  # the headline has it
     for row in fold(image for image in result.images if not image.changed):
         if row.first.base.status != "ok":
-            problems = row.first.base.problems[:1]
-            reason = (*plain(": "), *prose(problems[0])) if problems else ()
+            why = why_unsolvable(row.first.base)
+            reason = (*plain(": "), *why) if why else ()
             arches = architectures(row.arches, row.checked)
             items.append(
                 (*image_phrase(row.place),

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from bot.model import Added, ImageResult, SpecLine, all_architectures, architecture_order
+from bot.model import (
+    Added,
+    ImageResult,
+    Nevra,
+    Side,
+    SpecLine,
+    UnsolvableCause,
+    all_architectures,
+    architecture_order,
+)
+
+CauseKey = tuple[str, str, str, str, SpecLine | None]
 
 
 @dataclass(frozen=True)
@@ -118,6 +129,34 @@ def on_any_architecture(problem: str, arch: str) -> str:
     return text.replace("()(64bit)", "").replace("(64bit)", "")
 
 
+def told_causes(causes: Sequence[UnsolvableCause]) -> tuple[UnsolvableCause, ...]:
+    """The causes that a reader must know, in their order.
+
+    Foreign architectures' ones only where there is no other; and none of an older version of a
+    package that could only have stood in for the newest, which fails too.
+    """
+    own = [cause for cause in causes if not cause.arch_only] or list(causes)
+    versions: dict[tuple[str, str], Nevra] = {}
+    told = []
+    for cause in own:
+        nevra = cause.needed_by
+        if nevra is None or versions.setdefault((nevra.name, nevra.arch), nevra) == nevra:
+            told.append(cause)
+    return tuple(told)
+
+
+def cause_key(cause: UnsolvableCause, arch: str) -> CauseKey:
+    """What is the same of a cause on every architecture and in every image."""
+    other = cause.conflicts_with
+    return (
+        cause.kind,
+        on_any_architecture(cause.capability, arch),
+        cause.needed_by.name if cause.needed_by is not None else "",
+        other.name if other is not None else "",
+        cause.spec,
+    )
+
+
 def _effect(image: ImageResult) -> object:
     """What must be the same on two architectures to share a row: all but the figures."""
     return (
@@ -126,11 +165,18 @@ def _effect(image: ImageResult) -> object:
         image.head.status,
         frozenset(_came(added) for added in image.added),
         frozenset(package.nevra.name for package in image.removed),
-        frozenset(on_any_architecture(p, image.key.arch) for p in image.base.problems),
-        frozenset(on_any_architecture(p, image.key.arch) for p in image.head.problems),
+        _why(image.base, image.key.arch),
+        _why(image.head, image.key.arch),
         frozenset((o.name, o.metric, o.met, o.worse) for o in image.objectives),
     )
 
 
 def _came(added: Added) -> tuple[str, SpecLine | None]:
     return added.package.nevra.name, added.spec
+
+
+def _why(side: Side, arch: str) -> frozenset[object]:
+    """Why a side cannot be installed, the same on every architecture where it is the same."""
+    if side.causes:
+        return frozenset(cause_key(cause, arch) for cause in told_causes(side.causes))
+    return frozenset(on_any_architecture(problem, arch) for problem in side.problems)

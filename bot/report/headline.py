@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.model import CheckResult
+from bot.model import CheckResult, ImageResult
 from bot.report.cells import short_image
 from bot.report.effect import Effect, effects, together
-from bot.report.fold import Row, fold, on_any_architecture, on_architectures, place_of_image
+from bot.report.fold import Row, fold, on_architectures, place_of_image
 from bot.report.phrase import Phrase, plain, prose, to_plain, visible
 from bot.report.promises import harm_title, newly_broken
 from bot.report.reasons import Arrival, arrivals, behind
@@ -24,6 +24,7 @@ from bot.report.sizes import (
     plural,
     size_span,
 )
+from bot.report.unsolvable import why_broken
 
 NOTHING_ANY_MORE = "No image changes any more."
 NO_SPEC = "No spec file changed."
@@ -116,18 +117,20 @@ def _status_sentence(
                      f" {where[lead.place]} {what}")  # fmt: skip
     else:
         said = plain(f" {where[lead.place]}{more} {what}")
-    images = [image for effect in told for image in effect.images]
-    problems = {
-        on_any_architecture(image.head.problems[0], image.key.arch)
-        for image in images
-        if image.head.problems
-    }
-    reason: Phrase = ()
-    if len(problems) == 1 and all(image.head.problems for image in images):
-        # One image's own words, several ones' without what each architecture has of its own.
-        text = images[0].head.problems[0] if len(images) == 1 else problems.pop()
-        reason = (*plain(": "), *prose(text.rstrip(".")))
+    reason = _reason([image for effect in told for image in effect.images])
     return (*subject, *said, *reason, *plain("."))
+
+
+def _reason(images: Sequence[ImageResult]) -> Phrase:
+    """Why images can no longer be installed: the cause of most, and of how many if not of all."""
+    why = why_broken(images)
+    if not why:
+        return ()
+    first, *others = why
+    count = len({place_of_image(image) for image in first.images})
+    of = "" if len(first.images) == len(images) else f" ({plural(count, 'image')})"
+    more = f", and {plural(len(others), 'more cause')}" if others else ""
+    return (*plain(": "), *first.phrase, *plain(f"{of}{more}"))
 
 
 def _moved_sentence(lead: Effect, result: CheckResult) -> Phrase:

@@ -26,23 +26,40 @@ from bot.report.sizes import (
     size_span,
     span,
 )
+from bot.report.unsolvable import Breakage, why_broken
+
+# How many of the images that one cause hits are named with it.
+_HIT = 3
 
 
 def broken(rows: Sequence[Row], detail: Detail) -> Section | None:
-    """Images that can no longer be installed, with the solver's words."""
-    items = []
+    """Why images can no longer be installed: each cause once, with the images that it hits."""
     lost = [row for row in rows if row.broken]
-    if len(lost) == 1 and len(lost[0].first.head.problems) == 1:
+    why = why_broken(image for row in lost for image in row.images)
+    if len(lost) == 1 and len(why) == 1:
         return None  # the headline has it all
-    for row in lost:
-        problems = [prose(problem) for problem in row.first.head.problems]
-        shown = cut(problems, 3, "problem") or (plain("the solver gives no reason"),)
-        items.append(
-            (*image_phrase(row.place, emphasis=True), *plain(f" ({row_arches(row)}): "),
-             *joined(shown, "; "))
-        )  # fmt: skip
-    blocks = [Bullets(cut(items, detail.lines, "image"))] if items else []
+    items = [_breakage(breakage, lost) for breakage in why]
+    unexplained = [row for row in lost if not (row.first.head.causes or row.first.head.problems)]
+    items += [
+        (*_lost(row), *plain(": the solver gives no reason")) for row in unexplained
+    ]  # fmt: skip
+    blocks = [Bullets(cut(items, detail.lines, "cause"))] if items else []
     return section("Can no longer be installed", blocks)
+
+
+def _breakage(breakage: Breakage, lost: Sequence[Row]) -> Phrase:
+    """`nothing provides a, which b requires: sshd on minimal, c9 (all four) (sshd → b)`."""
+    hit = {image.key for image in breakage.images}
+    rows = [
+        Row(tuple(image for image in row.images if image.key in hit), row.checked) for row in lost
+    ]
+    named = [_lost(row) for row in rows if row.images]
+    way = (*plain(" ("), *breakage.way, *plain(")")) if breakage.way else ()
+    return (*breakage.phrase, *plain(": "), *joined(cut(named, _HIT, "image"), "; "), *way)
+
+
+def _lost(row: Row) -> Phrase:
+    return (*image_phrase(row.place, emphasis=True), *plain(f" ({row_arches(row)})"))
 
 
 def images(rows: Sequence[Row], detail: Detail, *, rest: bool = False) -> Section | None:

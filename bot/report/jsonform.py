@@ -3,7 +3,8 @@
 Everything is sorted, so the same result gives the same bytes. Fields beyond CONTRACT's: `stage`,
 `interrupted`, `only_limits`, `accepted`, `sources`, `notes` and `builds` of a check, `id`, `worse`,
 `reason`, `target`, `target_by` and `due` of an objective, `stale` of a repository, `source`, `from`
-and the other sizes of a package, `known_size` of totals, `problems` of a what-if.
+and the other sizes of a package, `known_size` of totals, `problems` of a what-if, `conflicts_with`
+and `conflicts_with_chain` of a cause.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from bot.model import (
     SnapshotState,
     SpecLine,
     Suggestion,
+    UnsolvableCause,
     WhatIf,
     Why,
 )
@@ -157,6 +159,7 @@ def _closure(closure: Closure) -> Json:
         **_key(closure.key),
         "status": closure.status,
         "problems": list(closure.problems),
+        "causes": [_cause(cause) for cause in closure.causes],
         "missing": list(closure.missing),
         "snapshot": _snapshot(closure.snapshot),
     }
@@ -226,11 +229,25 @@ def _line(line: SpecLine) -> Json:
     return {"path": line.path, "line": line.line, "text": line.text}
 
 
+def _cause(cause: UnsolvableCause) -> Json:
+    return {
+        "kind": cause.kind,
+        "capability": cause.capability,
+        "needed_by": None if cause.needed_by is None else str(cause.needed_by),
+        "chain": _chain(cause.chain),
+        "spec": None if cause.spec is None else _line(cause.spec),
+        "arch_only": cause.arch_only,
+        "conflicts_with": None if cause.conflicts_with is None else str(cause.conflicts_with),
+        "conflicts_with_chain": _chain(cause.conflicts_with_chain),
+    }
+
+
 def _side(side: Side) -> Json:
     layer = side.layer
     return {
         "status": side.status,
         "problems": list(side.problems),
+        "causes": [_cause(cause) for cause in side.causes],
         "packages": side.packages,
         "installed_size": side.installed_size,
         "known_size": side.known_size,

@@ -21,6 +21,7 @@ from bot.model import (
     ImageKey,
     ImageResult,
     LayerSize,
+    Nevra,
     ObjectiveResult,
     Package,
     RepositoryState,
@@ -29,6 +30,7 @@ from bot.model import (
     SnapshotState,
     SpecLine,
     Suggestion,
+    UnsolvableCause,
     parse_nevra,
 )
 from bot.report import configuration
@@ -110,7 +112,26 @@ def _side(value: Json) -> Side:
         layer=None
         if layer is None
         else LayerSize(layer["uncompressed"], layer["gzip"], layer["zstd"]),
+        # Results that an earlier release kept have none.
+        causes=tuple(_cause(cause) for cause in value.get("causes", ())),
     )
+
+
+def _cause(value: Json) -> UnsolvableCause:
+    return UnsolvableCause(
+        kind=value["kind"],
+        capability=value["capability"],
+        needed_by=_nevra(value["needed_by"]),
+        chain=_chain(value["chain"]),
+        spec=None if value["spec"] is None else _line(value["spec"]),
+        arch_only=value["arch_only"],
+        conflicts_with=_nevra(value["conflicts_with"]),
+        conflicts_with_chain=_chain(value["conflicts_with_chain"]),
+    )
+
+
+def _nevra(value: str | None) -> Nevra | None:
+    return None if value is None else parse_nevra(value)
 
 
 def _added(value: Json) -> Added:

@@ -6,7 +6,8 @@ from datetime import date
 import pytest
 
 from bot.errors import UsageError
-from bot.model import CheckResult, ImageResult
+from bot.model import CheckResult, ImageResult, SpecLine
+from bot.report import status_line
 from tests.check.tiny import TOOL, Bench, workload
 
 ImageOf = Callable[..., ImageResult]
@@ -229,3 +230,42 @@ def test_a_repository_that_cannot_be_read_is_neutral_and_said(bench: Bench) -> N
     assert result.interrupted
     assert any("elsewhere" in p and "not evaluated" in p for p in result.problems)
     assert {i.key.repository for i in result.images} == {"repo"}
+
+
+def test_what_nothing_provides_is_named_with_the_line_that_asks_for_it(
+    bench: Bench, image_of: ImageOf
+) -> None:
+    line = "Requires: libnothere >= 3\n"
+    result = bench.check({"tool.spec": TOOL.replace("Requires: base\n", f"Requires: base\n{line}")})
+    assert result.verdict == "failure"
+    image = image_of(result, "x86_64")
+    assert image.base.causes == ()
+    (cause,) = image.head.causes
+    assert (cause.kind, cause.capability, cause.chain) == ("missing", "libnothere >= 3", ())
+    assert cause.needed_by is not None and cause.needed_by.name == "tool"
+    assert cause.spec == SpecLine("tool.spec", 8, "Requires: libnothere >= 3")
+    assert status_line(result)[0] == (
+        "web on x86_64 and aarch64 can no longer be installed: nothing provides libnothere >= 3,"
+        " which tool requires (tool.spec line 8) (predicted)"
+    )
+
+
+def test_the_line_behind_a_published_package_that_cannot_be_installed_is_named(
+    bench: Bench, image_of: ImageOf
+) -> None:
+    result = bench.check({"tool.spec": TOOL.replace("Requires: base\n", "Requires: broken\n")})
+    (cause,) = image_of(result, "x86_64").head.causes
+    assert (cause.capability, cause.needed_by and cause.needed_by.name) == (
+        "nobody-provides-this",
+        "broken",
+    )
+    assert [edge.target.name for edge in cause.chain] == ["broken"]
+    assert cause.spec == SpecLine("tool.spec", 7, "Requires: broken")
+
+
+def test_the_line_of_a_conflict_is_named(bench: Bench, image_of: ImageOf) -> None:
+    head = TOOL.replace("Requires: base\n", "Requires: base\nConflicts: base\n")
+    (cause,) = image_of(bench.check({"tool.spec": head}), "x86_64").head.causes
+    assert (cause.kind, cause.capability) == ("conflict", "base")
+    assert cause.conflicts_with is not None and cause.conflicts_with.name == "base"
+    assert cause.spec == SpecLine("tool.spec", 8, "Conflicts: base")

@@ -27,11 +27,14 @@ from bot.model import (
     Side,
     SnapshotState,
     SpecLine,
+    UnsolvableCause,
 )
 from bot.report import render_comment, status_line
+from bot.report.fold import told_causes
 from bot.report.headline import headline
 from bot.report.phrase import to_plain
 from bot.report.sizes import count_span, format_size, plural, size_span
+from bot.report.unsolvable import cause_phrase
 
 LINE = SpecLine("a.spec", 7, "Requires: perl")
 OTHER = SpecLine("a.spec", 8, "Requires: tcl")
@@ -438,3 +441,104 @@ def test_a_number_of_packages_is_said_once() -> None:
     assert (
         status_line(result)[0] == "nginx on x86_64: 28 packages, the limit is 25 packages (small)"
     )
+
+
+def broken_by(cause: UnsolvableCause, workload: str, arch: str = "x86_64") -> ImageResult:
+    found = image((workload, "minimal", arch), head="unsolvable")
+    return replace(found, head=replace(found.head, causes=(cause,)))
+
+
+def openssl_needs(arch: str, root: str = "") -> UnsolvableCause:
+    """`libnothere >= 3` of openssl, which `root` leads to, and of an i686 build of root."""
+    openssl = nevra("openssl", arch)
+    way = (Edge(nevra(root, arch), "openssl", openssl, "requires"),) if root else ()
+    return UnsolvableCause("missing", "libnothere >= 3", openssl, way, LINE)
+
+
+def test_one_cause_that_breaks_33_images_is_one_sentence_up_front() -> None:
+    images = [
+        broken_by(openssl_needs(arch, f"tool{n}"), f"tool{n}", arch)
+        for n in range(33)
+        for arch in ARCHITECTURES
+    ]
+    result = report(*images, verdict="failure")
+    assert to_plain(headline(result)) == (
+        "tool0 and 32 more images can no longer be installed on all four architectures: nothing"
+        " provides libnothere >= 3, which openssl requires because of Requires: perl (a.spec line"
+        " 7)."
+    )
+    text = render_comment(result)
+    # In the headline, and once more where the images are listed.
+    assert text.count("libnothere") == 2
+    assert "`tool0` \N{RIGHTWARDS ARROW} `openssl`" in text
+
+
+def test_what_one_image_lacks_is_said_in_full_in_the_headline_alone() -> None:
+    result = report(broken_by(openssl_needs("x86_64"), "nginx"), verdict="failure")
+    assert render_comment(result).count("libnothere") == 1
+
+
+def test_different_causes_are_counted_with_their_images() -> None:
+    other = UnsolvableCause("missing", "gone", nevra("b", "x86_64"))
+    images = [broken_by(openssl_needs("x86_64"), name) for name in ("curl", "git")]
+    result = report(*images, broken_by(other, "nginx"), verdict="failure")
+    assert to_plain(headline(result)) == (
+        "curl and 2 more images can no longer be installed on x86_64: nothing provides libnothere"
+        " >= 3, which openssl requires because of Requires: perl (a.spec line 7) (2 images), and 1"
+        " more cause."
+    )
+
+
+def test_foreign_and_older_causes_are_not_told_beside_the_root() -> None:
+    root = openssl_needs("x86_64")
+    foreign = UnsolvableCause("missing", "libssl.so.3", nevra("b", "i686"), arch_only=True)
+    newest, older = (Nevra("b", 0, version, "1", "x86_64") for version in ("2", "1"))
+    causes = (
+        root,
+        UnsolvableCause("missing", "new", newest),
+        UnsolvableCause("missing", "old", older),
+        foreign,
+    )
+    assert [cause.capability for cause in told_causes(causes)] == ["libnothere >= 3", "new"]
+    assert told_causes((foreign,)) == (foreign,)
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (UnsolvableCause("missing", "x", None), "nothing provides x, which the image requests"),
+        (
+            UnsolvableCause("missing", "x", nevra("a", "i686"), arch_only=True),
+            "nothing provides x, which a.i686 requires",
+        ),
+        (
+            UnsolvableCause(
+                "conflict", "web < 3", nevra("a", "noarch"), conflicts_with=nevra("b", "noarch")
+            ),
+            "a excludes b through web < 3",
+        ),
+        (
+            UnsolvableCause(
+                "conflict", "b", nevra("a", "noarch"), conflicts_with=nevra("b", "noarch")
+            ),
+            "a excludes b",
+        ),
+        (
+            UnsolvableCause(
+                "conflict",
+                "a",
+                nevra("a", "noarch"),
+                conflicts_with=Nevra("a", 0, "2", "1", "noarch"),
+            ),
+            "a-0:1-1.noarch cannot be installed beside a-0:2-1.noarch",
+        ),
+        (
+            UnsolvableCause(
+                "conflict", "x", nevra("a", "noarch"), conflicts_with=nevra("a", "noarch")
+            ),
+            "a conflicts with x",
+        ),
+    ],
+)
+def test_each_kind_of_cause_has_its_clause(cause: UnsolvableCause, said: str) -> None:
+    assert to_plain(cause_phrase(cause)) == said

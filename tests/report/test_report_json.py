@@ -18,6 +18,7 @@ from bot.model import (
     RepositoryState,
     Side,
     SnapshotState,
+    UnsolvableCause,
     WhatIf,
     Why,
 )
@@ -55,6 +56,70 @@ def test_layers_stale_repositories_and_unknown_sizes_survive_too(samples):
     assert check_from_json(check_to_json(result)) == result
 
 
+def unsolvable(samples) -> Side:
+    """A head with a cause of each kind, and with all that a cause may lack."""
+    nginx, perl, old = (samples.nevra(name, "x86_64") for name in ("nginx", "perl", "old"))
+    way = (Edge(nginx, "perl", perl, "requires"),)
+    return Side(
+        "unsolvable",
+        ("nothing provides libnothere >= 3 needed by perl",),
+        causes=(
+            UnsolvableCause("missing", "libnothere >= 3", perl, way, samples.SPEC),
+            UnsolvableCause("missing", "nosuch", None),
+            UnsolvableCause("conflict", "old", nginx, (), None, True, old, way),
+        ),
+    )
+
+
+def test_the_causes_of_an_unsolvable_side_survive_too(samples):
+    image = samples.image("x86_64", ())
+    result = samples.result(replace(image, head=unsolvable(samples)))
+    value = check_to_json(result)
+    assert check_from_json(json.loads(json_text(value))) == result
+    first, request, conflict = value["images"][0]["head"]["causes"]
+    assert first == {
+        "kind": "missing",
+        "capability": "libnothere >= 3",
+        "needed_by": "perl-0:1.0-2.x86_64",
+        "chain": [
+            {
+                "from": "nginx-0:1.0-2.x86_64",
+                "capability": "perl",
+                "to": "perl-0:1.0-2.x86_64",
+                "kind": "requires",
+            }
+        ],
+        "spec": {"path": "nginx.spec", "line": 31, "text": "Requires:       perl"},
+        "arch_only": False,
+        "conflicts_with": None,
+        "conflicts_with_chain": [],
+    }
+    assert (request["needed_by"], request["spec"]) == (None, None)
+    assert (conflict["conflicts_with"], conflict["arch_only"]) == ("old-0:1.0-2.x86_64", True)
+
+
+def test_a_result_that_an_earlier_release_kept_has_no_causes(samples):
+    result = samples.result(replace(samples.image("x86_64", ()), head=unsolvable(samples)))
+    value = check_to_json(result)
+    for side in ("base", "head"):
+        del value["images"][0][side]["causes"]
+    (image,) = check_from_json(value).images
+    assert (image.head.causes, image.head.problems) == ((), unsolvable(samples).problems)
+
+
+def test_an_unsolvable_closure_has_its_causes(samples):
+    side = unsolvable(samples)
+    broken = closure(samples, status="unsolvable", packages=(), edges=(), causes=side.causes)
+    (image,) = closures_to_json([broken])["images"]
+    assert [cause["capability"] for cause in image["causes"]] == [
+        "libnothere >= 3",
+        "nosuch",
+        "old",
+    ]
+    (image,) = closures_to_json([closure(samples)])["images"]
+    assert image["causes"] == []
+
+
 def test_only_dependencies_and_files_of_packages_are_not_kept(samples):
     gone = samples.package("perl", "x86_64", 5)
     full = replace(gone, dependencies=(Dependency("requires", "x"),), files=("/x",))
@@ -76,7 +141,7 @@ def test_a_check_has_the_fields_of_the_contract(samples):
     )
     assert image["evidence"] == "rebuilt"
     assert set(image["base"]) == {
-        "status", "problems", "packages", "installed_size", "known_size", "layer",
+        "status", "problems", "causes", "packages", "installed_size", "known_size", "layer",
     }  # fmt: skip
     assert image["head"]["layer"] is None
     added = {a["nevra"]: a for a in image["added"]}

@@ -27,23 +27,46 @@ class Layer(Checked):
     zstd: int
 
 
-class CheckedSide(Checked):
-    """An image before the change, or after it; `layer` is null until composed."""
-
-    status: Status
-    problems: list[str]
-    packages: int | None
-    installed_size: int | None
-    known_size: int | None
-    layer: Layer | None
-
-
 class SpecLine(Checked):
     """A line of a spec file."""
 
     path: str
     line: int
     text: str
+
+
+class UnsolvableCause(Checked):
+    """A cause of an image that cannot be installed.
+
+    `missing`: nothing provides the capability, `needed_by` (null: the image's request) needs it.
+    `conflict`: `needed_by` excludes `conflicts_with`. The chains lead there from requested
+    packages. `spec` is the line of the change, if it has one; `arch_only`: a foreign
+    architecture's package has it.
+    """
+
+    kind: Literal["missing", "conflict"]
+    capability: str
+    needed_by: str | None
+    chain: list[Edge]
+    spec: SpecLine | None
+    arch_only: bool
+    conflicts_with: str | None = None
+    conflicts_with_chain: list[Edge] = Field(default_factory=list)
+
+
+class CheckedSide(Checked):
+    """An image before the change, or after it; `layer` is null until composed.
+
+    `causes` say as data why it is unsolvable, the root first.
+    """
+
+    status: Status
+    problems: list[str]
+    causes: list[UnsolvableCause] = Field(default_factory=list)
+    packages: int | None
+    installed_size: int | None
+    known_size: int | None
+    layer: Layer | None
 
 
 class CheckedPackage(Checked):

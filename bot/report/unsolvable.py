@@ -1,0 +1,114 @@
+"""Why images cannot be installed, in words: one clause for each cause, the root first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bot.model import Edge, ImageResult, Nevra, Side, UnsolvableCause
+from bot.report.fold import cause_key, on_any_architecture, told_causes
+from bot.report.phrase import Phrase, code, joined, plain, prose
+from bot.report.reasons import line_phrase, line_place
+
+# Of several causes, what a sentence has room for.
+MOST_CAUSES = 3
+
+
+def cause_phrase(cause: UnsolvableCause) -> Phrase:
+    """`nothing provides libnothere >= 3, which openssl requires (openssl.spec line 31)`: a clause.
+
+    A line of the change that says something else than the capability is quoted.
+    """
+    line: Phrase = ()
+    if cause.spec is not None and cause.capability in cause.spec.text:
+        line = (*plain(" ("), *line_place(cause.spec), *plain(")"))
+    elif cause.spec is not None:
+        line = (*plain(" because of "), *line_phrase(cause.spec))
+    if cause.needed_by is None:
+        return (*plain("nothing provides "), *code(cause.capability),
+                *plain(", which the image requests"), *line)  # fmt: skip
+    needed_by = code(_short(cause.needed_by, cause))
+    if cause.kind == "missing":
+        return (*plain("nothing provides "), *code(cause.capability), *plain(", which "),
+                *needed_by, *plain(" requires"), *line)  # fmt: skip
+    other = cause.conflicts_with
+    if other is None or other == cause.needed_by:
+        return (*needed_by, *plain(" conflicts with "), *code(cause.capability), *line)
+    if (other.name, cause.capability) == (cause.needed_by.name,) * 2:
+        return (*code(str(cause.needed_by)), *plain(" cannot be installed beside "),
+                *code(str(other)), *line)  # fmt: skip
+    beside = code(_short(other, cause))
+    through = () if other.name == cause.capability else (
+        *plain(" through "), *code(cause.capability))  # fmt: skip
+    return (*needed_by, *plain(" excludes "), *beside, *through, *line)
+
+
+def why_unsolvable(side: Side) -> Phrase:
+    """Why one side of an image cannot be installed, a clause; empty where nothing is known."""
+    told = told_causes(side.causes)
+    if told:
+        return causes_phrase(told)
+    # Results that an earlier release kept have the solver's texts alone.
+    return prose(side.problems[0].rstrip(".")) if side.problems else ()
+
+
+def causes_phrase(causes: Sequence[UnsolvableCause]) -> Phrase:
+    """The first causes as clauses; how many more there are."""
+    clauses = joined([cause_phrase(cause) for cause in causes[:MOST_CAUSES]], "; ")
+    others = len(causes) - MOST_CAUSES
+    if others <= 0:
+        return clauses
+    return (*clauses, *plain(f"; and {others} more {'cause' if others == 1 else 'causes'}"))
+
+
+def way_phrase(cause: UnsolvableCause) -> Phrase:
+    """`openssh-server → pam → openssl`; empty where a requested package has the cause itself."""
+    names = _names(cause.chain)
+    return joined([code(name) for name in names], " \N{RIGHTWARDS ARROW} ") if names else ()
+
+
+def _names(chain: Iterable[Edge]) -> list[str]:
+    edges = list(chain)
+    return [edges[0].source.name, *(edge.target.name for edge in edges)] if edges else []
+
+
+def _short(nevra: Nevra, cause: UnsolvableCause) -> str:
+    """A package's name, with its architecture where a foreign one is meant."""
+    return f"{nevra.name}.{nevra.arch}" if cause.arch_only else nevra.name
+
+
+@dataclass(frozen=True, slots=True)
+class Breakage:
+    """Why some images can no longer be installed: in words, and which ones, in their order.
+
+    `way` is how one of them comes to need it, empty if what it requests does.
+    """
+
+    phrase: Phrase
+    way: Phrase
+    images: tuple[ImageResult, ...]
+
+
+def why_broken(images: Iterable[ImageResult]) -> tuple[Breakage, ...]:
+    """The causes at which the heads of `images` fail, that of most images first.
+
+    An image counts for each of its causes.
+    """
+    found: dict[object, list[tuple[ImageResult, Phrase, Phrase]]] = {}
+    for image in images:
+        told = told_causes(image.head.causes)
+        for cause in told:
+            key: object = cause_key(cause, image.key.arch)
+            found.setdefault(key, []).append((image, cause_phrase(cause), way_phrase(cause)))
+        # Results that an earlier release kept have the solver's texts alone.
+        for problem in () if told else image.head.problems:
+            key = on_any_architecture(problem, image.key.arch)
+            found.setdefault(key, []).append((image, prose(problem.rstrip(".")), ()))
+    breakages = []
+    for key, hits in found.items():
+        # A text of several images is shown without what each architecture has of its own.
+        shared = isinstance(key, str) and len(hits) > 1
+        phrase = prose(str(key).rstrip(".")) if shared else hits[0][1]
+        way = next((way for *_, way in hits if way), ())
+        breakages.append(Breakage(phrase, way, tuple(image for image, *_ in hits)))
+    return tuple(sorted(breakages, key=lambda b: -len(b.images)))

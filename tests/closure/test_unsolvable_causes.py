@@ -1,0 +1,173 @@
+"""The causes of an image that cannot be installed: from libsolv's rules, the root first."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.closure import Drop
+
+
+def told(cause) -> tuple[str, str, str, str]:
+    """A cause in short: kind, capability, who needs it, the names on the chain."""
+    chain = [edge.source.name for edge in cause.chain]
+    needed_by = "" if cause.needed_by is None else f"{cause.needed_by.name}.{cause.needed_by.arch}"
+    return cause.kind, cause.capability, needed_by, " ".join(chain)
+
+
+def test_a_solvable_image_has_none(tiny, h):
+    pool = tiny.pool(tiny.repository().package("app-0:1-1.x86_64"))
+    assert pool.solve(h.request("app")).causes == ()
+
+
+def test_what_nothing_provides_is_named_once_with_the_chain_that_leads_there(tiny, h):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["ssl"])
+    base.package("lib-0:1-1.x86_64", provides=["ssl"], requires=["crypto >= 2"])
+    base.package("crypto-0:2-1.x86_64")
+    head = h.overlay(h.package("crypto-0:2-2.x86_64", "crypto", requires=["libnothere >= 3"]))
+    closure = tiny.pool(base).solve(h.request("app"), head)
+    (cause,) = closure.causes
+    assert told(cause) == ("missing", "libnothere >= 3", "crypto.x86_64", "app lib")
+    assert [edge.capability for edge in cause.chain] == ["ssl", "crypto >= 2"]
+    assert cause.chain[-1].target == cause.needed_by
+    assert not cause.arch_only
+
+
+def test_foreign_architectures_come_last_in_causes_and_in_texts(tiny, h):
+    """The i686 build of a user still needs the library whose i686 build left with the overlay."""
+    base = tiny.repository()
+    base.package("user-0:1-1.x86_64", requires=["lib(64)"])
+    base.package("user-0:1-1.i686", requires=["lib(32)"])
+    base.package("lib-0:1-1.x86_64", provides=["lib(64)"])
+    base.package("lib-0:1-1.i686", provides=["lib(32)"])
+    base.package("app-0:1-1.x86_64", requires=["user"])
+    head = h.overlay(
+        h.package("lib-0:1-2.x86_64", "lib", provides=["lib(64)"], requires=["libnothere"])
+    )
+    closure = tiny.pool(base).solve(h.request("app"), head)
+    assert [(told(c), c.arch_only) for c in closure.causes] == [
+        (("missing", "libnothere", "lib.x86_64", "app user"), False),
+        (("missing", "lib(32)", "user.i686", "app"), True),
+    ]
+    assert "i686" in closure.problems[-1]
+    assert not any("i686" in text for text in closure.problems[:-1])
+
+
+def test_a_subpackage_that_the_change_drops_is_missing_for_those_that_need_it(tiny, h):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", source="app-1-1")
+    base.package("app-libs-0:1-1.x86_64", source="app-1-1", provides=["libapp.so.1"])
+    base.package("user-0:1-1.x86_64", requires=["libapp.so.1"])
+    head = h.overlay(h.package("app-0:1-2.x86_64", "app"))
+    closure = tiny.pool(base).solve(h.request("user"), head)
+    assert [told(c) for c in closure.causes] == [("missing", "libapp.so.1", "user.x86_64", "")]
+    assert not any("hidden" in text for text in closure.problems)
+
+
+def test_a_conflict_names_both_packages_and_the_capability(tiny, h):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["helper"])
+    base.package("helper-0:1-1.x86_64", conflicts=["web-server < 3"])
+    base.package("site-0:1-1.x86_64", requires=["web-server"])
+    base.package("httpd-0:2-1.x86_64", provides=["web-server = 2"])
+    (cause,) = tiny.pool(base).solve(h.request("app", "site")).causes
+    assert told(cause) == ("conflict", "web-server < 3", "helper.x86_64", "app")
+    assert cause.conflicts_with is not None and cause.conflicts_with.name == "httpd"
+    assert [edge.source.name for edge in cause.conflicts_with_chain] == ["site"]
+
+
+def test_two_versions_of_one_package_exclude_each_other(tiny, h):
+    base = tiny.repository()
+    base.package("a-0:1-1.x86_64", requires=["lib = 1-1"])
+    base.package("b-0:1-1.x86_64", requires=["lib = 2-1"])
+    base.package("lib-0:1-1.x86_64").package("lib-0:2-1.x86_64")
+    (cause,) = tiny.pool(base).solve(h.request("a", "b")).causes
+    assert (cause.kind, cause.capability) == ("conflict", "lib")
+    assert {cause.needed_by.version, cause.conflicts_with.version} == {"1", "2"}
+
+
+def test_an_obsoleted_package_is_a_conflict(tiny, h):
+    base = tiny.repository()
+    base.package("a-0:1-1.x86_64", requires=["old"]).package("old-0:1-1.x86_64")
+    head = h.overlay(h.package("new-0:1-1.x86_64", "new", obsoletes=["old < 2"]))
+    (cause,) = tiny.pool(base).solve(h.request("a", "new"), head).causes
+    assert told(cause)[:3] == ("conflict", "old < 2", "new.x86_64")
+    assert cause.conflicts_with.name == "old"
+
+
+def test_a_request_that_nothing_meets_comes_first(tiny, h):
+    base = tiny.repository().package("app-0:1-1.x86_64", requires=["libnothere"])
+    causes = tiny.pool(base).solve(h.request("app", "nosuch")).causes
+    assert [told(c) for c in causes] == [
+        ("missing", "nosuch", "", ""),
+        ("missing", "libnothere", "app.x86_64", ""),
+    ]
+
+
+def test_the_newest_version_comes_before_those_that_could_stand_in(tiny, h):
+    base = tiny.repository()
+    for version in ("1.9-1", "1.10-1", "1.2-1"):
+        base.package(f"app-0:{version}.x86_64", requires=[f"data = {version}"])
+    causes = tiny.pool(base).solve(h.request("app")).causes
+    assert causes[0].capability == "data = 1.10-1"
+    assert {c.capability for c in causes} == {"data = 1.10-1", "data = 1.9-1", "data = 1.2-1"}
+
+
+def test_the_package_of_the_change_comes_before_published_alternatives(tiny, h):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["mta"])
+    base.package("a-mail-0:1-1.x86_64", provides=["mta"], requires=["gone"])
+    base.package("z-mail-0:1-1.x86_64", provides=["mta"])
+    head = h.overlay(
+        h.package("z-mail-0:1-2.x86_64", "z-mail", provides=["mta"], requires=["libnothere"])
+    )
+    causes = tiny.pool(base).solve(h.request("app"), head).causes
+    assert [c.capability for c in causes] == ["libnothere", "gone"]
+
+
+def test_rich_requirements_are_named_verbatim(tiny, h):
+    base = tiny.repository().package("app-0:1-1.x86_64", requires=["(x or y)"])
+    (cause,) = tiny.pool(base).solve(h.request("app")).causes
+    assert told(cause) == ("missing", "(x or y)", "app.x86_64", "")
+
+
+_NAMES = ("a", "b", "c", "d", "e")
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.lists(st.sampled_from((*_NAMES, "gone", "lost")), max_size=3), min_size=5, max_size=5
+    ),
+    st.lists(st.sampled_from(_NAMES), min_size=1, max_size=2, unique=True),
+)
+def test_without_every_missing_cause_the_image_can_be_installed(tmp_path_factory, needs, requests):
+    """And a chain leads from a request to each, by requirements that the packages have."""
+    from tests.closure.conftest import Tiny, request
+
+    tiny = Tiny(tmp_path_factory.mktemp("causes"))
+    base = tiny.repository()
+    for name, required in zip(_NAMES, needs, strict=True):
+        base.package(f"{name}-0:1-1.x86_64", requires=sorted(set(required)))
+    pool = tiny.pool(base)
+    closure = pool.solve(request(*requests))
+    assert (closure.status == "unsolvable") == bool(closure.causes)
+    dropped: set[Drop] = set()
+    # A proof stops at the first cause that it finds; what is behind it is found without it.
+    for _ in range(2 * len(_NAMES)):
+        if closure.status == "ok":
+            break
+        for cause in closure.causes:
+            assert cause.needed_by is not None
+            edges = [*cause.chain]
+            first = edges[0].source if edges else cause.needed_by
+            assert first.name in requests
+            assert [e.target for e in edges] == [*(e.source for e in edges[1:]), cause.needed_by][
+                : len(edges)
+            ]
+        new = {Drop(c.needed_by, c.capability) for c in closure.causes}
+        assert not new <= dropped
+        dropped |= new
+        closure = pool.solve(request(*requests), drop=dropped)
+    assert closure.status == "ok"
