@@ -35,17 +35,26 @@ def excluded_packages(pool: Any, snapshot: Snapshot, file_of: MetadataFile) -> t
 
 
 def _excludes(pool: Any, snapshot: Snapshot) -> set[int]:
-    """Packages that a repository's `exclude` names: read over all, then kept to that one."""
+    """Packages that a repository's `exclude` names, or its `include` leaves out.
+
+    Both are read over all repositories, then kept to that one (dnf.Base._setup_excludes_includes).
+    """
     view = View(pool, lambda _: True, lambda _: (), lambda _: ())
     excluded: set[int] = set()
     for repo, repository in zip(_available(pool), snapshot.repositories, strict=True):
         own = range(0)
-        if repository.exclude:
+        if repository.exclude or repository.include:
             numbers = [s.id for s in repo.solvables]
             own = range(min(numbers), max(numbers) + 1) if numbers else own
         for pattern in dict.fromkeys(repository.exclude):
             found, _ = best_solution(view, pattern, with_sources=True, only_nevra=True)
             excluded.update(n for n in found if n in own)
+        if repository.include:
+            kept: set[int] = set()
+            for pattern in dict.fromkeys(repository.include):
+                found, _ = best_solution(view, pattern, with_sources=True, only_nevra=True)
+                kept.update(found)
+            excluded.update(n for n in own if n not in kept)
     return excluded
 
 

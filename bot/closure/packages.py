@@ -148,4 +148,5 @@ def _location(pool: Any, solvable: Any, repository: SnapshotRepository) -> Locat
         header_start=(start or 0) if known else 0,
         header_end=(end or 0) if known else 0,
         mirrors=urls[1:],
+        access=repository.access,
     )

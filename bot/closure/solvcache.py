@@ -122,6 +122,7 @@ class SnapshotCache:
                 [
                     [record.checksum if record else None for record in records],
                     list(repository.exclude),
+                    list(repository.include),
                     repository.module_hotfixes,
                 ]
             )

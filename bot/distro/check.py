@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bot.distro import schema
+from bot.distro.repofiles import with_repofiles
+from bot.distro.variables import BUILT_IN, variables_in
 from bot.distro.yamltext import YamlError, YamlText, parse_yaml
 from bot.model.architecture import RPM_ARCHITECTURES
 
@@ -38,7 +41,8 @@ class Finding:
 class Checked:
     """A document's `kind` and `plain` data, null where it is refused; then `errors` say why.
 
-    `unused` tells what is accepted and changes nothing.
+    `unused` tells what is accepted and changes nothing. `read` are other files that it was made of:
+    the sha256 of each, by its path.
     """
 
     kind: str | None
@@ -46,14 +50,18 @@ class Checked:
     errors: tuple[Finding, ...] = ()
     unused: tuple[Finding, ...] = ()
     text: YamlText | None = field(default=None, repr=False)
+    read: Mapping[str, str] = field(default_factory=dict)
 
     def line_of(self, place: Place) -> int:
         """The line of `place`, 1 where the text could not be read."""
         return self.text.line_of(place) if self.text else 1
 
 
-def check_text(content: bytes) -> Checked:
-    """Reads and checks the YAML text of one document."""
+def check_text(content: bytes, folder: Path | None = None) -> Checked:
+    """Reads and checks the YAML text of one document, and the `.repo` files that it names.
+
+    Relative paths of these begin at `folder`.
+    """
     try:
         text = parse_yaml(content)
     except YamlError as error:
@@ -66,14 +74,21 @@ def check_text(content: bytes) -> Checked:
         return Checked(
             kind, None, (_finding(text, ("data",), "expected a mapping here"),), (), text
         )
+    read: Mapping[str, str] = {}
+    if kind == "repository":
+        data, read, unread = with_repofiles(data, folder or Path())
+        if unread:
+            return Checked(kind, None, tuple(_finding(text, *found) for found in unread), (), text)
     plain, wrongs = check_data(kind, data)
     if plain is None:
         errors = tuple(_finding(text, ("data", *place), message) for place, message in wrongs)
         return Checked(kind, None, errors, (), text)
     unused = tuple(_unused(kind, text))
+    if kind == "repository":
+        unused += tuple(_finding(text, *found) for found in _unknown_variables(plain))
     if kind in schema.OPTIONS:
         plain["options"] = [o for o in plain["options"] if o in schema.OPTIONS[kind]]
-    return Checked(kind, plain, (), unused, text)
+    return Checked(kind, plain, (), unused, text, read)
 
 
 def check_data(kind: str, data: Any) -> tuple[dict[str, Any] | None, tuple[tuple[Place, str], ...]]:
@@ -279,6 +294,21 @@ def _unknown_arches(text: YamlText, place: Place, data: Any) -> Iterator[Finding
                 meant = near(str(arch), RPM_ARCHITECTURES)
                 message = f"unknown architecture `{arch}` is dropped{meant}"
                 yield _finding(text, (*place, key, step), message)
+
+
+def _unknown_variables(plain: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    source = plain["source"]
+    known = {*BUILT_IN, *source["variables"]}
+    for id_, repo in source["repos"].items():
+        for name in ("baseurl", "metalink", "mirrorlist", "gpgkey"):
+            values = repo[name]
+            texts = [values] if isinstance(values, str) else values or []
+            for variable in sorted({v for t in texts for v in variables_in(t)} - known):
+                message = (
+                    f"`${variable}` in `{name}` of `{id_}` has no value, and stays as it is:"
+                    " give it one in `source.variables`"
+                )
+                yield ("data", "source", "repos", id_, name), message
 
 
 def _placeholders(text: YamlText, data: Any) -> Iterator[Finding]:

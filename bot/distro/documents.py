@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from bot.model.access import NO_ACCESS, RepositoryAccess
+
 ByArch = Mapping[str, tuple[str, ...]]
 
 # What is larger is no document of a configuration.
@@ -25,7 +27,9 @@ class RepoSource:
     globs of package names. An empty `limit_arches` means every architecture.
 
     `gpgkey` verifies `repomd.xml.asc` where the repository has one; with `repo_gpgcheck` a
-    repository without one is refused.
+    repository without one is refused. With `include`, globs like `exclude`, the repository has no
+    other packages. One that may be skipped counts as empty where it cannot be had, and that is
+    said. `access` says how its servers are spoken to.
     """
 
     id: str
@@ -39,6 +43,9 @@ class RepoSource:
     exclude: tuple[str, ...] = ()
     limit_arches: tuple[str, ...] = ()
     module_hotfixes: bool = False
+    include: tuple[str, ...] = ()
+    skip_if_unavailable: bool = False
+    access: RepositoryAccess = NO_ACCESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ class RepositoryDocument:
     `modules` are the enabled streams (`name:stream`), `module_platform` the platform that modules
     require (`platform:el9`), `dist` rpm's `%dist` (`.el9`); null where nobody says.
     `buildroot_packages` (`base_buildroot_override`) are what every build root holds; empty where
-    the document does not say.
+    the document does not say. `variables` are dnf's, beside those that it sets by itself.
     """
 
     id: str
@@ -62,6 +69,7 @@ class RepositoryDocument:
     module_platform: str | None = None
     dist: str | None = None
     buildroot_packages: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

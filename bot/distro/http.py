@@ -5,44 +5,40 @@ urllib3 does the work; it is imported with this module, which nothing imports be
 
 from __future__ import annotations
 
-import functools
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import urljoin
 
 import urllib3
-from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError, SSLError
 
+from bot.distro import connections
 from bot.distro.answer import Answer
+from bot.distro.patience import MANY, Patience
 from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
+from bot.model.access import NO_ACCESS, RepositoryAccess, origin
 
 USER_AGENT = "minimize (+rpm-md client)"
 # Seconds: the first wait between tries, which doubles each time; tests make it 0.
 BACKOFF = 0.5
 _RETRY_AFTER_MAX = 30
-_TIMEOUT = urllib3.Timeout(connect=10, read=30)
 _RETRIED = (429, 500, 502, 503, 504)
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 5
 _CHUNK = 1 << 18
-# Connections to one host, of one process: who wants one more waits until one is free.
-CONNECTIONS = 6
-_BOUNDED: dict[str, Any] = {"maxsize": CONNECTIONS, "block": True}
-# A mirror that is slower than this for longer than that is as good as dead.
+# A mirror that is slower than this for longer than patience has it is as good as dead.
 _SLOWEST = 20_000  # bytes a second
-_PATIENCE = 60.0  # seconds
 
 
 class FetchError(SurroundingsError):
     """A URL that could not be had; `status` is HTTP's, null where there was no answer."""
 
-    def __init__(self, url: str, why: str, status: int | None = None) -> None:
-        super().__init__(f"{url} could not be read: {why}.")
+    def __init__(self, url: str, why: str, status: int | None = None, hint: str = "") -> None:
+        super().__init__(f"{url} could not be read: {why}.", hint)
         self.url = url
         self.why = why
         self.status = status
@@ -60,41 +56,45 @@ def get(
     *,
     etag: str | None = None,
     last_modified: str | None = None,
-    tries: int = 4,
+    access: RepositoryAccess = NO_ACCESS,
+    patience: Patience = MANY,
 ) -> Answer:
     """The content at `url`. Raises FetchError, also for 404, RefusedFileError beyond `limit` bytes.
 
-    With an ETag or a date of an earlier answer the request is conditional.
+    With an ETag or a date of an earlier answer the request is conditional. `access` says how its
+    server is spoken to; its credentials go to its own origins alone, whatever redirects say.
     """
     headers = {}
     if etag:
         headers["If-None-Match"] = etag
     if last_modified:
         headers["If-Modified-Since"] = last_modified
-    for last in _tries(tries):
+    for last in _tries(patience):
         try:
-            with _response(url, headers, tries) as response:
+            with _response(url, headers, access, patience) as response:
                 if response.status == HTTPStatus.NOT_MODIFIED and headers:
                     return Answer(None, etag, last_modified)
                 _expect(url, response, HTTPStatus.OK)
-                content = b"".join(_body(url, response, limit))
+                content = b"".join(_body(url, response, limit, patience))
         except (ProtocolError, ReadTimeoutError) as error:
             if last:
                 raise FetchError(url, _reason(error)) from error
         else:
             found = response.headers
             return Answer(content, found.get("ETag"), found.get("Last-Modified"))
-    raise AssertionError("unreachable: the last try returns or raises")
+    raise FetchError(url, "there was no time left to ask for it")
 
 
-def get_range(url: str, end: int, *, tries: int = 4) -> bytes:
+def get_range(
+    url: str, end: int, *, access: RepositoryAccess = NO_ACCESS, patience: Patience = MANY
+) -> bytes:
     """The first `end` bytes at `url`, whether the server knows ranges or not. Raises FetchError."""
-    for last in _tries(tries):
+    for last in _tries(patience):
         try:
-            with _response(url, {"Range": f"bytes=0-{end - 1}"}, tries) as response:
+            with _response(url, {"Range": f"bytes=0-{end - 1}"}, access, patience) as response:
                 _expect(url, response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
                 content = bytearray()
-                for chunk in response.stream(_CHUNK):
+                for chunk in _pieces(url, response, patience):
                     content += chunk
                     if len(content) >= end:
                         break  # a server without ranges would go on to the end of the file
@@ -105,20 +105,27 @@ def get_range(url: str, end: int, *, tries: int = 4) -> bytes:
             if len(content) < end:
                 raise FetchError(url, f"it has {len(content)} bytes, {end} are needed")
             return bytes(content[:end])
-    raise AssertionError("unreachable: the last try returns or raises")
+    raise FetchError(url, "there was no time left to ask for it")
 
 
-def download(url: str, target: Path, limit: int, *, tries: int = 4) -> None:
+def download(
+    url: str,
+    target: Path,
+    limit: int,
+    *,
+    access: RepositoryAccess = NO_ACCESS,
+    patience: Patience = MANY,
+) -> None:
     """Writes the file at `url` to `target`, going on where `target` ends.
 
     Raises FetchError, and leaves what came so far for the next try; a file that would pass `limit`
     bytes is refused (RefusedFileError) before it does.
     """
-    for last in _tries(tries):
+    for last in _tries(patience):
         start = target.stat().st_size if target.exists() else 0
         headers = {"Range": f"bytes={start}-"} if start else {}
         try:
-            with _response(url, headers, tries) as response:
+            with _response(url, headers, access, patience) as response:
                 if response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
                     target.unlink()  # what is there is no beginning of this file
                     if last:
@@ -128,53 +135,36 @@ def download(url: str, target: Path, limit: int, *, tries: int = 4) -> None:
                 resumed = response.status == HTTPStatus.PARTIAL_CONTENT and start > 0
                 allowed = limit - (start if resumed else 0)
                 with target.open("ab" if resumed else "wb") as output:
-                    for chunk in _body(url, response, allowed):
+                    for chunk in _body(url, response, allowed, patience):
                         output.write(chunk)
         except (ProtocolError, ReadTimeoutError) as error:
             if last:
                 raise FetchError(url, _reason(error)) from error
         else:
             return
+    raise FetchError(url, "there was no time left to ask for it")
 
 
-def _tries(tries: int) -> Iterator[bool]:
-    """Whether this is the last try, with a wait before each but the first."""
-    for number in range(tries):
+def _tries(patience: Patience) -> Iterator[bool]:
+    """Whether this is the last try, with a wait before each but the first; none once it is over."""
+    for number in range(patience.tries):
         if number:
             time.sleep(BACKOFF * 2 ** (number - 1))
-        yield number == tries - 1
+        if patience.is_over:
+            return
+        yield number == patience.tries - 1
 
 
 @contextmanager
 def _response(
-    url: str, headers: Mapping[str, str], tries: int
+    url: str, headers: Mapping[str, str], access: RepositoryAccess, patience: Patience
 ) -> Iterator[urllib3.BaseHTTPResponse]:
-    """An answer whose body is not read yet. Refused and unanswered requests are tried again."""
-    retries = _Retry(
-        total=None,
-        connect=tries - 1,
-        read=tries - 1,
-        status=tries - 1,
-        other=0,
-        backoff_factor=BACKOFF,
-        backoff_max=8,
-        status_forcelist=_RETRIED,
-        raise_on_status=False,
-        redirect=5,
-    )
-    try:
-        response = _pool(url).request(
-            "GET",
-            url,
-            # A mirror's transparent compression would change the sizes that are checked.
-            headers={**headers, "Accept-Encoding": "identity", "User-Agent": USER_AGENT},
-            preload_content=False,
-            decode_content=False,
-            retries=retries,
-            timeout=_TIMEOUT,
-        )
-    except HTTPError as error:
-        raise FetchError(url, _reason(error)) from error
+    """An answer whose body is not read yet. Refused and unanswered requests are tried again.
+
+    Redirects are followed here and not by urllib3, which would show a client certificate to
+    whoever they lead to.
+    """
+    response = _request(url, headers, access, patience)
     done = False
     try:
         yield response
@@ -188,56 +178,135 @@ def _response(
         response.release_conn()
 
 
+def _request(
+    url: str, headers: Mapping[str, str], access: RepositoryAccess, patience: Patience
+) -> urllib3.BaseHTTPResponse:
+    place, allowed = url, access.at(url)
+    for _ in range(_MOST_REDIRECTS + 1):
+        response = _ask(url, place, headers, allowed, patience)
+        target = response.headers.get("Location")
+        if response.status not in _REDIRECTS or not target:
+            return response
+        response.drain_conn()
+        response.release_conn()
+        following = urljoin(place, target)
+        if not following.startswith(("https://", "http://")):
+            raise FetchError(url, f"it leads to {following}, which is not HTTP")
+        if origin(following) != origin(place):
+            allowed = access.at("")
+        place = following
+    raise FetchError(url, f"it leads on and on, more than {_MOST_REDIRECTS} times")
+
+
+def _ask(
+    url: str, place: str, headers: Mapping[str, str], access: RepositoryAccess, patience: Patience
+) -> urllib3.BaseHTTPResponse:
+    """The answer at `place`, where a request for `url` has come to."""
+    again = patience.tries - 1
+    retries = _Retry(
+        total=None,
+        connect=again,
+        read=again,
+        status=again,
+        other=0,
+        backoff_factor=BACKOFF,
+        backoff_max=8,
+        status_forcelist=_RETRIED,
+        raise_on_status=False,
+        redirect=False,
+    )
+    try:
+        return connections.pool(place, access).request(
+            "GET",
+            place,
+            # A mirror's transparent compression would change the sizes that are checked.
+            headers={
+                **headers,
+                **connections.authorization(access),
+                "Accept-Encoding": "identity",
+                "User-Agent": USER_AGENT,
+            },
+            preload_content=False,
+            decode_content=False,
+            redirect=False,
+            retries=retries,
+            timeout=urllib3.Timeout(connect=patience.connect, read=patience.read),
+        )
+    except HTTPError as error:
+        raise FetchError(url, _reason(error), hint=_remedy(error)) from error
+    except ValueError as error:  # urlsplit's and ssl's, of what is no URL or no certificate
+        raise FetchError(url, str(error) or type(error).__name__) from error
+
+
 def _is_small_rest(response: urllib3.BaseHTTPResponse) -> bool:
     rest = getattr(response, "length_remaining", None)
     return rest is not None and rest < _CHUNK
 
 
+_REMEDIES: Mapping[int, str] = {
+    HTTPStatus.UNAUTHORIZED: (
+        "Its server wants to know who asks: name `username` and `password` of the repository by"
+        " reference."
+    ),
+    HTTPStatus.FORBIDDEN: (
+        "Its server lets only some ask: a repository may have `sslclientcert` and `sslclientkey`,"
+        " or `username` and `password`."
+    ),
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: (
+        "The proxy wants to know who asks: name `proxy_username` and `proxy_password` by reference."
+    ),
+}
+
+
 def _expect(url: str, response: urllib3.BaseHTTPResponse, *statuses: int) -> None:
-    if response.status not in statuses:
+    status = response.status
+    if status not in statuses:
         phrase = response.reason or "unexpected"
-        raise FetchError(url, f"HTTP status {response.status} {phrase}", response.status)
+        raise FetchError(url, f"HTTP status {status} {phrase}", status, _REMEDIES.get(status, ""))
 
 
-def _body(url: str, response: urllib3.BaseHTTPResponse, limit: int) -> Iterator[bytes]:
+def _body(
+    url: str, response: urllib3.BaseHTTPResponse, limit: int, patience: Patience
+) -> Iterator[bytes]:
     said = response.headers.get("Content-Length", "")
-    if said.isdigit() and int(said) > limit:
-        raise RefusedFileError(url, f"it has {said} bytes, more than the {limit} allowed")
-    received, start = 0, time.monotonic()
-    for chunk in response.stream(_CHUNK):
+    if said.isascii() and said.isdecimal() and int(said[:20]) > limit:
+        raise RefusedFileError(url, f"it has {said[:20]} bytes, more than the {limit} allowed")
+    received = 0
+    for chunk in _pieces(url, response, patience):
         received += len(chunk)
         if received > limit:
             raise RefusedFileError(url, f"it is larger than the {limit} bytes allowed")
-        if time.monotonic() - start > _PATIENCE + received / _SLOWEST:
-            raise FetchError(url, f"it is too slow: {received} bytes in {_PATIENCE:.0f} s and more")
         yield chunk
 
 
-def _reason(error: Exception) -> str:
-    cause: BaseException = error
+def _pieces(url: str, response: urllib3.BaseHTTPResponse, patience: Patience) -> Iterator[bytes]:
+    """The body as it comes, not in whole chunks: a server that trickles is noticed in time."""
+    received, start = 0, time.monotonic()
+    while piece := response.read1(_CHUNK, decode_content=False):
+        received += len(piece)
+        if time.monotonic() - start > patience.slow + received / _SLOWEST:
+            why = f"it is too slow: {received} bytes in {patience.slow:.0f} s and more"
+            raise FetchError(url, why)
+        yield piece
+
+
+def _cause(error: Exception) -> BaseException:
     if isinstance(error, MaxRetryError) and error.reason is not None:
-        cause = error.reason
+        return error.reason
+    return error
+
+
+def _reason(error: Exception) -> str:
+    cause = _cause(error)
     text = str(cause)
     # urllib3 puts its own objects before the sentence: "<...HTTPConnection object at 0x..>: ...".
     return text.rpartition(">: ")[2] or text or type(cause).__name__
 
 
-@functools.cache
-def _pools() -> dict[str, urllib3.PoolManager]:
-    pools: dict[str, urllib3.PoolManager] = {"": urllib3.PoolManager(num_pools=32, **_BOUNDED)}
-    for scheme, proxy in getproxies().items():
-        if scheme in ("http", "https"):
-            pools[scheme] = urllib3.ProxyManager(proxy, num_pools=32, **_BOUNDED)
-    return pools
-
-
-# Two processes must not talk over one connection.
-os.register_at_fork(after_in_child=_pools.cache_clear)
-
-
-def _pool(url: str) -> urllib3.PoolManager:
-    """The connections for a URL: through the proxy that the environment names, if it does."""
-    parts = urlsplit(url)
-    if parts.scheme in _pools() and not proxy_bypass(parts.netloc):
-        return _pools()[parts.scheme]
-    return _pools()[""]
+def _remedy(error: Exception) -> str:
+    if not isinstance(_cause(error), SSLError):
+        return ""
+    return (
+        "Its certificate may be of an authority of its own (`sslcacert`), or its server wants a"
+        " client's (`sslclientcert` and `sslclientkey`)."
+    )

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 
 from bot.distro import transfer
 from bot.distro.documents import RepositoryDocument
+from bot.distro.patience import MANY, Patience
 from bot.distro.transfer import read_small
 from bot.distro.variables import expanded
 from bot.errors import SurroundingsError
+from bot.model.access import NO_ACCESS, RepositoryAccess
 
 
-def read_keys(urls: Sequence[str]) -> list[tuple[str, bytes]]:
+def read_keys(
+    urls: Sequence[str], access: RepositoryAccess = NO_ACCESS, patience: Patience = MANY
+) -> list[tuple[str, bytes]]:
     """The keys that can be had, each with its URL; SurroundingsError where that is none of them."""
     from bot.distro import gpg
 
@@ -19,7 +23,8 @@ def read_keys(urls: Sequence[str]) -> list[tuple[str, bytes]]:
     problems: list[SurroundingsError] = []
     for url in urls:
         try:
-            keys.append((url, read_small(url, gpg.MAX_KEY).content or b""))
+            answer = read_small(url, gpg.MAX_KEY, access=access, patience=patience)
+            keys.append((url, answer.content or b""))
         except SurroundingsError as error:
             problems.append(error)
     if not keys:
@@ -30,7 +35,5 @@ def read_keys(urls: Sequence[str]) -> list[tuple[str, bytes]]:
 def key_urls(document: RepositoryDocument, arch: str) -> Mapping[str, tuple[str, ...]]:
     """Where the keys of each repository of a document are; repositories without keys left out."""
     return {
-        repo.id: expanded(repo, document.releasever, arch).gpgkey
-        for repo in document.repos
-        if repo.gpgkey
+        repo.id: expanded(repo, document, arch).gpgkey for repo in document.repos if repo.gpgkey
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.distro.documents import MAX_BYTES, Configuration
 from bot.distro.plain import document_from
+from bot.distro.repofiles import checksum_of
 from bot.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ _MISNAMED = (
     ("*.yaml", "not read: it is no file"),
 )
 # A configuration that these files accepted is accepted until one of them changes.
-_CHECKERS = ("check.py", "load.py", "plain.py", "references.py", "schema.py", "yamltext.py")
+_CHECKERS = (
+    *("check.py", "load.py", "plain.py", "references.py", "repofile.py", "repofiles.py"),
+    *("schema.py", "variables.py", "yamltext.py"),
+)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -92,7 +96,9 @@ def load_configuration(directory: Path, *, cache: Cache | None = None) -> Config
     remembered = cache.root / "configuration" / f"{_key(contents)}.json" if cache else None
     if remembered is not None:
         try:
-            return _configuration(json.loads(remembered.read_bytes()))
+            known = json.loads(remembered.read_bytes())
+            if all(checksum_of(Path(path)) == said for path, said in known["read"].items()):
+                return _configuration(known["documents"])
         except (OSError, ValueError, KeyError, TypeError):
             pass  # not there yet, or damaged: both are mended by reading the documents
     checked, report = _check(directory, contents)
@@ -100,7 +106,8 @@ def load_configuration(directory: Path, *, cache: Cache | None = None) -> Config
         raise ConfigurationError(directory, report.errors)
     plain = [[c.kind, id_, c.plain] for id_, c in checked.items()]
     if cache is not None and remembered is not None:
-        cache.write(remembered, json.dumps(plain).encode())
+        read = {path: said for c in checked.values() for path, said in c.read.items()}
+        cache.write(remembered, json.dumps({"read": read, "documents": plain}).encode())
     return _configuration(plain)
 
 
@@ -175,10 +182,13 @@ def _check(
     from bot.distro.check import Finding, check_text
     from bot.distro.references import cross_check
 
-    checked = {name.removesuffix(".yaml"): check_text(text) for name, text in contents.items()}
+    places = elsewhere or {}
+    checked = {
+        name.removesuffix(".yaml"): check_text(text, places.get(name, directory))
+        for name, text in contents.items()
+    }
     good = [[c.kind, id_, c.plain] for id_, c in checked.items() if c.plain is not None]
     more_errors, more_unused = cross_check(checked, _configuration(good))
-    places = elsewhere or {}
     errors = [(id_, finding) for id_, c in checked.items() for finding in c.errors]
     errors += [(id_, Finding((), 1, _NO_NAME)) for id_ in checked if not _is_text(id_)]
     unused = [(id_, finding) for id_, c in checked.items() for finding in c.unused]

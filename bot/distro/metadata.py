@@ -7,16 +7,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bot.distro.cache import Cache
+from bot.distro.patience import Patience
 from bot.distro.repomd import Record
 from bot.distro.transfer import obtain
 from bot.distro.unpack import MAX_PACKED, RefusedFileError, unpack
+from bot.model.access import NO_ACCESS, RepositoryAccess
 
 _KIND = "metadata"
 # Mirrors that are asked for one file: who has repomd.xml mostly has what it names.
 _MIRRORS = 4
 
 
-def metadata_file(record: Record, base_urls: Sequence[str], cache: Cache) -> Path:
+def metadata_file(
+    record: Record,
+    base_urls: Sequence[str],
+    cache: Cache,
+    access: RepositoryAccess = NO_ACCESS,
+    patience: Patience | None = None,
+) -> Path:
     """The unpacked content of `record`; fetched and checked the first time, found afterwards.
 
     Raises RefusedFileError naming the file that is not what repomd.xml says, SurroundingsError
@@ -39,6 +47,8 @@ def metadata_file(record: Record, base_urls: Sequence[str], cache: Cache) -> Pat
             checksum=record.checksum,
             size=record.size,
             limit=MAX_PACKED,
+            access=access,
+            patience=patience,
         )
         try:
             with cache.replacing(place) as temporary:

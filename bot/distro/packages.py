@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bot.distro.cache import Cache
+from bot.distro.patience import FEW, MANY
 from bot.distro.transfer import local_path, obtain
 from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
@@ -38,6 +39,7 @@ def fetch_package(package: Package, cache: Cache) -> Path:
         checksum=location.checksum.lower(),
         size=location.size or None,
         limit=_MAX_PACKAGE,
+        access=location.access,
     )
     if found.is_relative_to(cache.root):
         with suppress(OSError):  # gone this moment, or another user's: whoever opens it will see
@@ -135,7 +137,10 @@ def _from_any(urls: Sequence[str], location: Location) -> bytes:
             else:
                 from bot.distro import http
 
-                content = http.get_range(url, location.header_end, tries=4 if len(urls) == 1 else 2)
+                waiting = MANY if len(urls) == 1 else FEW
+                content = http.get_range(
+                    url, location.header_end, access=location.access, patience=waiting
+                )
             return _checked(url, content, location)
         except SurroundingsError as error:
             problems.append(error)

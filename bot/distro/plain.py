@@ -24,6 +24,7 @@ from bot.distro.documents import (
     ViewDocument,
     WorkloadDocument,
 )
+from bot.model.access import Reference, RepositoryAccess
 
 Plain = Mapping[str, Any]
 
@@ -70,6 +71,9 @@ def _repository(id_: str, plain: Plain) -> RepositoryDocument:
                 exclude=_texts(repo["exclude"]),
                 limit_arches=_texts(repo["limit_arches"]),
                 module_hotfixes=repo["module_hotfixes"],
+                include=_texts(repo["include"]),
+                skip_if_unavailable=repo["skip_if_unavailable"],
+                access=_access(repo),
             )
             for repo_id, repo in source["repos"].items()
         ),
@@ -77,7 +81,34 @@ def _repository(id_: str, plain: Plain) -> RepositoryDocument:
         module_platform=source["module_platform"] or plain["module_platform"],
         dist=source["dist"] or plain["dist"],
         buildroot_packages=_texts(source["base_buildroot_override"]),
+        variables=dict(source["variables"]),
     )
+
+
+def _access(repo: Plain) -> RepositoryAccess:
+    return RepositoryAccess(
+        sslverify=repo["sslverify"],
+        sslcacert=_path(repo["sslcacert"]),
+        sslclientcert=_path(repo["sslclientcert"]),
+        sslclientkey=_path(repo["sslclientkey"]),
+        username=_reference(repo["username"]),
+        password=_reference(repo["password"]),
+        proxy=repo["proxy"],
+        proxy_username=_reference(repo["proxy_username"]),
+        proxy_password=_reference(repo["proxy_password"]),
+    )
+
+
+def _path(value: str | Plain | None) -> str | Reference | None:
+    return value if value is None or isinstance(value, str) else Reference("env", value["env"])
+
+
+def _reference(value: Plain | None) -> Reference | None:
+    if value is None:
+        return None
+    if value["repofile"]:
+        return Reference("repofile", value["repofile"], value["section"], value["option"])
+    return Reference("env", value["env"]) if value["env"] else Reference("file", value["file"])
 
 
 def _environment(id_: str, plain: Plain) -> EnvironmentDocument:

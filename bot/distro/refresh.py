@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from bot.distro.documents import RepoSource
 from bot.distro.keys import read_keys
 from bot.distro.metadata import forget, metadata_file
 from bot.distro.mirrors import Hashes, Mirrors, read_metalink, read_mirrorlist
+from bot.distro.patience import BRIEF, BUDGET, FEW, MANY, Patience
 from bot.distro.repomd import MAX_REPOMD, Repomd, RepomdError, parse_repomd
-from bot.distro.transfer import FEW, MANY, AbsentError, local_path, read_small
+from bot.distro.transfer import AbsentError, local_path, read_small
 from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
+from bot.model.access import RepositoryAccess
 
 REPOMD = "repodata/repomd.xml"
 # Without these no state is taken. File lists come when a dependency needs them.
@@ -186,36 +188,45 @@ def _newest(
     """The newest good state that the mirrors have; SurroundingsError where none has one.
 
     A mirror that is behind (what the metalink calls an alternate, or older than what we know) is
-    taken only where no other is better.
+    taken only where no other is better. Beside a known state nobody is waited for long.
     """
-    mirrors = _mirrors(source)
+    waiting = None if known is None else BRIEF.within(BUDGET)
+    mirrors = _mirrors(source, waiting or MANY)
+    waiting = waiting or (FEW if len(mirrors.base_urls) > 1 else MANY)
     if known is not None and mirrors.current and _is(known.content, mirrors.current):
         return replace(known, checked=now(), base_urls=mirrors.base_urls)
     behind: State | None = None
     problems: list[SurroundingsError] = []
     for base in mirrors.base_urls:
+        if waiting.is_over:
+            break
         try:
-            found = _ask(base, mirrors, known, now())
+            found = _ask(base, mirrors, known, now(), access_of(source, mirrors.base_urls), waiting)
             if _is_behind(found, known, mirrors):
                 behind = behind or found
             elif known is not None and found.content == known.content:
                 return replace(found, signed=known.signed, older=known.older)
             else:
-                return _adopt(source, found, cache)
+                return _adopt(source, found, cache, waiting)
         except SurroundingsError as error:
             problems.append(error)
     if behind is not None:
-        return _adopt(source, behind, cache)
+        return _adopt(source, behind, cache, waiting)
+    if not problems:
+        raise SurroundingsError(
+            f"The mirrors of `{source.id}` were not asked: its list of them took {BUDGET:.0f} s."
+        )
     raise transfer.worst(problems)
 
 
-def _mirrors(source: RepoSource) -> Mirrors:
+def _mirrors(source: RepoSource, patience: Patience) -> Mirrors:
     """Where `source` is; a metalink or mirror list that fails gives way to what else is said."""
     problems: list[SurroundingsError] = []
+    access = access_of(source)
     for url, read in ((source.metalink, read_metalink), (source.mirrorlist, read_mirrorlist)):
         if url is not None:
             try:
-                return read(url)
+                return read(url, access, patience)
             except SurroundingsError as error:
                 problems.append(error)
     if source.baseurl:
@@ -223,7 +234,14 @@ def _mirrors(source: RepoSource) -> Mirrors:
     raise transfer.worst(problems)
 
 
-def _ask(base: str, mirrors: Mirrors, known: State | None, checked: float) -> State:
+def _ask(
+    base: str,
+    mirrors: Mirrors,
+    known: State | None,
+    checked: float,
+    access: RepositoryAccess,
+    patience: Patience,
+) -> State:
     """What one mirror has now: not checked, but for being what the metalink knows."""
     url = f"{base}{REPOMD}"
     mine = known if known is not None and known.origin == url else None
@@ -232,7 +250,8 @@ def _ask(base: str, mirrors: Mirrors, known: State | None, checked: float) -> St
         MAX_REPOMD,
         etag=mine.etag if mine else None,
         last_modified=mine.last_modified if mine else None,
-        tries=FEW if len(mirrors.base_urls) > 1 else MANY,
+        access=access,
+        patience=patience,
     )
     others = tuple(other for other in mirrors.base_urls if other != base)
     if answer.content is None and mine is not None:
@@ -250,6 +269,19 @@ def _ask(base: str, mirrors: Mirrors, known: State | None, checked: float) -> St
     if vouched and not any(hashes and _is(found.content, hashes) for hashes in vouched):
         raise RefusedFileError(url, "it is not the repomd.xml that the metalink names")
     return found
+
+
+def access_of(source: RepoSource, mirrors: Sequence[str] = ()) -> RepositoryAccess:
+    """How the servers of `source` are spoken to, its mirrors among them.
+
+    They get credentials as with dnf, unless somebody on the way could have named them: a list of
+    mirrors that was read over plain HTTP speaks for nobody.
+    """
+    lists = [url for url in (source.metalink, source.mirrorlist) if url is not None]
+    named = [*source.baseurl, *lists]
+    if not any(url.startswith("http://") for url in lists):
+        named += mirrors
+    return source.access.among(named)
 
 
 def _is(content: bytes, hashes: Hashes) -> bool:
@@ -271,18 +303,20 @@ def _parse(state: State) -> Repomd:
         raise RefusedFileError(state.origin, str(error)) from error
 
 
-def _adopt(source: RepoSource, state: State, cache: Cache) -> State:
+def _adopt(source: RepoSource, state: State, cache: Cache, patience: Patience) -> State:
     """`state`, once all that it must have is there and right."""
     repomd = _parse(state)
-    signed = _signed(source, state)
+    access = access_of(source, state.base_urls)
+    signed = _signed(source, state, access, patience)
     for type_ in _ESSENTIAL:
         record = repomd.record(type_)
         if record is not None:
-            metadata_file(record, state.base_urls, cache)
+            # Nothing is begun anew once time is over, but what comes may take its time.
+            metadata_file(record, state.base_urls, cache, access, replace(patience, until=None))
     return replace(state, signed=signed)
 
 
-def _signed(source: RepoSource, state: State) -> bool:
+def _signed(source: RepoSource, state: State, access: RepositoryAccess, patience: Patience) -> bool:
     """Whether a configured key signed repomd.xml; SurroundingsError where it must and did not."""
     if not source.gpgkey:
         return False
@@ -290,11 +324,12 @@ def _signed(source: RepoSource, state: State) -> bool:
 
     url = f"{state.origin}.asc"
     try:
-        signature = read_small(url, gpg.MAX_SIGNATURE).content or b""
+        signature = read_small(url, gpg.MAX_SIGNATURE, access=access, patience=patience).content
     except AbsentError as error:
         if source.repo_gpgcheck:
             why = "it has no signature, and `repo_gpgcheck` asks for one"
             raise RefusedFileError(state.origin, why) from error
         return False
-    gpg.verify_detached(state.origin, state.content, signature, read_keys(source.gpgkey))
+    keys = read_keys(source.gpgkey, access, patience)
+    gpg.verify_detached(state.origin, state.content, signature or b"", keys)
     return True

@@ -56,6 +56,12 @@ def _names_to_reasons(value: Any) -> Any:
 
 
 def _url(value: str) -> str:
+    if "@" in value.partition("://")[2].partition("/")[0]:
+        # Whatever it is, it is not repeated: there may be a password in it.
+        raise ValueError(
+            "expected a URL without user name or password: give `username` and `password` by"
+            " reference, {env: NAME} or {file: PATH}"
+        )
     if not value.startswith(("https://", "http://", "file:///")):
         raise ValueError(
             f"expected a URL that begins with https://, http:// or file:///: `{value}`"
@@ -64,6 +70,20 @@ def _url(value: str) -> str:
         urlsplit(value).port  # noqa: B018  # asked for, for what is wrong with it
     except ValueError as error:
         raise ValueError(f"expected a URL, not `{value}`: {error}") from error
+    return value
+
+
+def _proxy(value: str) -> str:
+    if value.lower() in ("", "_none_"):
+        return ""
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("expected a proxy such as http://proxy.example.org:3128, or `_none_`")
+    return _url(value)
+
+
+def _path(value: str) -> str:
+    if not value.startswith("/"):
+        raise ValueError("expected an absolute path of a PEM file, or {env: NAME} of one")
     return value
 
 
@@ -96,6 +116,7 @@ Count = Annotated[int, Field(ge=0, le=_MOST)]
 # libsolv's priorities are of 32 bits.
 Priority = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 NameStream = Annotated[str, StringConstraints(pattern=r"^[^:\s/]+:[^:\s/]+$")]
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
 Dist = Annotated[str, StringConstraints(pattern=r"^\.[A-Za-z0-9._~^+]+$")]
 
 
@@ -107,6 +128,40 @@ class _Tolerant(BaseModel):
 
 class _Exact(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _EnvironmentVariable(_Exact):
+    env: Annotated[str, Field(min_length=1)]
+
+
+class _Secret(_Exact):
+    """Where a secret is. `repofile`, `section` and `option` are how a `.repo` file is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    env: str | None = None
+    file: str | None = None
+    repofile: str | None = None
+    section: str = ""
+    option: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _never_the_secret_itself(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            # pydantic tells ValueErrors with their place, TypeErrors it lets through.
+            raise ValueError(  # noqa: TRY004
+                "expected a reference, {env: NAME} or {file: PATH}, never the secret itself"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> _Secret:
+        if sum(bool(place) for place in (self.env, self.file, self.repofile)) != 1:
+            raise ValueError("expected one of `env` and `file`")
+        return self
+
+
+PemFile = Annotated[str, AfterValidator(_path)] | _EnvironmentVariable
 
 
 class _Source(_Tolerant):
@@ -122,6 +177,18 @@ class _Source(_Tolerant):
     module_hotfixes: bool = False
     koji_api_url: str | None = None
     koji_files_url: str | None = None
+    # dnf's, beyond Content Resolver's.
+    include: Texts = []
+    skip_if_unavailable: bool = False
+    sslverify: bool = True
+    sslcacert: PemFile | None = None
+    sslclientcert: PemFile | None = None
+    sslclientkey: PemFile | None = None
+    username: _Secret | None = None
+    password: _Secret | None = None
+    proxy: Annotated[str, AfterValidator(_proxy)] | None = None
+    proxy_username: _Secret | None = None
+    proxy_password: _Secret | None = None
 
     @model_validator(mode="after")
     def _comes_from_somewhere(self) -> _Source:
@@ -129,6 +196,12 @@ class _Source(_Tolerant):
             raise ValueError("expected `baseurl`, `metalink` or `mirrorlist`")
         if self.repo_gpgcheck and not self.gpgkey:
             raise ValueError("`repo_gpgcheck` needs a `gpgkey`")
+        if self.password is not None and self.username is None:
+            raise ValueError("`password` needs a `username`")
+        if self.proxy_username is not None and not self.proxy:
+            raise ValueError("`proxy_username` needs a `proxy`")
+        if self.sslclientkey is not None and self.sslclientcert is None:
+            raise ValueError("`sslclientkey` needs an `sslclientcert`")
         return self
 
 
@@ -143,6 +216,11 @@ class _RepositorySource(_Tolerant):
     modules: list[NameStream] = []
     module_platform: NameStream | None = None
     dist: Dist | None = None
+    # dnf's variables, and `.repo` files whose enabled repositories stand beside `repos`.
+    variables: Annotated[dict[Variable, str], BeforeValidator(_no_mapping_is_empty)] = {}
+    repofile: Annotated[list[str], BeforeValidator(_one_or_many)] = []
+    enablerepo: Annotated[list[str], BeforeValidator(_one_or_many)] = []
+    disablerepo: Annotated[list[str], BeforeValidator(_one_or_many)] = []
 
 
 class Repository(_Tolerant):

@@ -11,10 +11,11 @@ from pathlib import Path
 from bot.distro.cache import Cache
 from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.metadata import metadata_file
-from bot.distro.refresh import State, refresh, rfc3339
+from bot.distro.refresh import State, access_of, refresh, rfc3339
 from bot.distro.repomd import Record, Repomd, parse_repomd
 from bot.distro.variables import expanded
-from bot.errors import UsageError
+from bot.errors import SurroundingsError, UsageError
+from bot.model.access import NO_ACCESS, RepositoryAccess
 from bot.model.closure import RepositoryState, SnapshotState
 
 
@@ -40,6 +41,8 @@ class SnapshotRepository:
     cache: Cache = field(repr=False, compare=False)
     stale: str | None = None
     signed: bool = False
+    include: tuple[str, ...] = ()
+    access: RepositoryAccess = field(default=NO_ACCESS, repr=False, compare=False)
 
     def record(self, type_: str) -> Record | None:
         """repomd.xml's record of `primary`, `filelists`, `group` or `modules`, if it has one."""
@@ -97,13 +100,18 @@ def open_snapshot(
             f"It has {', '.join(document.architectures)}.",
         )
     sources = [
-        expanded(repo, document.releasever, arch)
+        expanded(repo, document, arch)
         for repo in document.repos
         if not repo.limit_arches or arch in repo.limit_arches
     ]
 
     def opened(source: RepoSource) -> SnapshotRepository:
-        state, stale = refresh(source, cache, offline=offline, max_age=max_age, now=now)
+        try:
+            state, stale = refresh(source, cache, offline=offline, max_age=max_age, now=now)
+        except SurroundingsError as error:
+            if not source.skip_if_unavailable:
+                raise
+            return _skipped(source, error, cache)
         return _repository(source, state, stale, cache)
 
     if len(sources) > 1 and not all(_is_local(source) for source in sources):
@@ -126,7 +134,7 @@ def repository_file(repository: SnapshotRepository, type_: str) -> Path | None:
     record = repository.record(type_)
     if record is None:
         return None
-    return metadata_file(record, repository.base_urls, repository.cache)
+    return metadata_file(record, repository.base_urls, repository.cache, repository.access)
 
 
 def _is_local(source: RepoSource) -> bool:
@@ -151,6 +159,26 @@ def _repository(
         cache=cache,
         stale=stale,
         signed=state.signed,
+        include=source.include,
+        access=access_of(source, state.base_urls),
+    )
+
+
+def _skipped(source: RepoSource, error: SurroundingsError, cache: Cache) -> SnapshotRepository:
+    """An empty repository in the place of one that cannot be had and may be skipped."""
+    return SnapshotRepository(
+        id=source.id,
+        name=source.name,
+        base_urls=(),
+        priority=source.priority,
+        exclude=(),
+        module_hotfixes=source.module_hotfixes,
+        revision="",
+        timestamp="",
+        repomd_checksum="",
+        records=(),
+        cache=cache,
+        stale=f"skipped, as `skip_if_unavailable` allows: {error.what}",
     )
 
 

@@ -7,12 +7,10 @@ from pathlib import Path
 
 from bot.distro.answer import Answer
 from bot.distro.cache import Cache
+from bot.distro.patience import FEW, MANY, Patience
 from bot.distro.unpack import RefusedFileError, check_file
 from bot.errors import SurroundingsError
-
-# How often a place is asked: the only one patiently, one of several mirrors briefly.
-MANY = 4
-FEW = 2
+from bot.model.access import NO_ACCESS, RepositoryAccess
 
 
 class AbsentError(SurroundingsError):
@@ -37,7 +35,8 @@ def read_small(
     *,
     etag: str | None = None,
     last_modified: str | None = None,
-    tries: int = MANY,
+    access: RepositoryAccess = NO_ACCESS,
+    patience: Patience = MANY,
 ) -> Answer:
     """What is at `url`, at most `limit` bytes (see `http.get`).
 
@@ -49,10 +48,12 @@ def read_small(
     from bot.distro import http
 
     try:
-        return http.get(url, limit, etag=etag, last_modified=last_modified, tries=tries)
+        return http.get(
+            url, limit, etag=etag, last_modified=last_modified, access=access, patience=patience
+        )
     except http.FetchError as error:
         if error.status in (404, 410):
-            raise AbsentError(error.what) from error
+            raise AbsentError(error.what, error.hint) from error
         raise
 
 
@@ -79,12 +80,15 @@ def obtain(
     checksum: str,
     size: int | None,
     limit: int,
+    access: RepositoryAccess = NO_ACCESS,
+    patience: Patience | None = None,
 ) -> Path:
     """The file that all `urls` should have, checked: a local one where it is, else at `place`.
 
     Each URL is tried until one has it: what a broken transfer left is used for the next one, what
     does not match is thrown away. Other processes that want the same file wait and find it.
-    Raises AbsentError where no URL has it, RefusedFileError or SurroundingsError otherwise.
+    `access` says how their servers are spoken to. Raises AbsentError where no URL has it,
+    RefusedFileError or SurroundingsError otherwise.
     """
     problems: list[SurroundingsError] = []
     remote: list[str] = []
@@ -109,7 +113,9 @@ def obtain(
         with cache.lock(f"file-{checksum[:3]}"):
             if place.exists():
                 return place
-            found = _download(remote, cache, place, (checksum_type, checksum, size), limit)
+            said = (checksum_type, checksum, size)
+            waiting = patience or (MANY if len(remote) == 1 else FEW)
+            found = _download(remote, cache, place, said, limit, access, waiting)
             if found is None:
                 return place
             problems += found
@@ -122,6 +128,8 @@ def _download(
     place: Path,
     said: tuple[str, str, int | None],
     limit: int,
+    access: RepositoryAccess,
+    patience: Patience,
 ) -> list[SurroundingsError] | None:
     """Null once `place` is there, else what each URL had to say."""
     from bot.distro import http
@@ -129,16 +137,16 @@ def _download(
     checksum_type, checksum, size = said
     part = cache.directory("partial") / f"{checksum_type}-{checksum}"
     problems: list[SurroundingsError] = []
-    tries = MANY if len(urls) == 1 else FEW
     for url in urls:
         try:
-            http.download(url, part, limit if size is None else min(size, limit), tries=tries)
+            most = limit if size is None else min(size, limit)
+            http.download(url, part, most, access=access, patience=patience)
             check_file(part, url, size, checksum_type, checksum)
             place.parent.mkdir(parents=True, exist_ok=True)
             part.replace(place)
         except http.FetchError as error:
             gone = error.status in (404, 410)
-            problems.append(AbsentError(error.what) if gone else error)
+            problems.append(AbsentError(error.what, error.hint) if gone else error)
         except RefusedFileError as error:
             part.unlink(missing_ok=True)
             problems.append(error)

@@ -16,6 +16,7 @@ from bot.distro import Cache, RefusedFileError, fetch_header, fetch_package, rea
 from bot.image.listing import forget_listing, listing
 from bot.image.rpmheader import Header, header_bytes, read_headers, start_of_header
 from bot.model import Package
+from bot.model.access import RepositoryAccess
 
 # rpm's include/rpm/rpmtag.h: signatures over the header alone.
 _OPENPGP, _RSA, _DSA = 278, 268, 267
@@ -52,13 +53,13 @@ def _check(package: Package, cache: Cache, urls: tuple[str, ...]) -> None:
     if hashlib.sha256(content).hexdigest() != found.header:
         forget_listing(package, cache)
         raise RefusedFileError(package.location.url, "its header is another one than before")
-    verify_header(package.location.url, name, content, _keys(urls))
+    verify_header(package.location.url, name, content, _keys(urls, package.location.access))
     cache.write(place, b"")
 
 
 @lru_cache(maxsize=64)
-def _keys(urls: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
-    return tuple(read_keys(urls))
+def _keys(urls: tuple[str, ...], access: RepositoryAccess) -> tuple[tuple[str, bytes], ...]:
+    return tuple(read_keys(urls, access))
 
 
 def verify_header(url: str, name: str, content: bytes, keys: Sequence[tuple[str, bytes]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bot.model.access import NO_ACCESS, RepositoryAccess
 from bot.model.nevra import Nevra
 
 DependencyKind = Literal[
@@ -50,7 +51,8 @@ class Dependency:
 class Location:
     """Where a package's file is and what it must be.
 
-    `url` is absolute (`https://`, `file://`); `mirrors` other absolute URLs of the same file.
+    `url` is absolute (`https://`, `file://`); `mirrors` other absolute URLs of the same file;
+    `access` says how their servers are spoken to.
     `size` is the whole file in bytes; the header is at bytes `header_start` to `header_end`
     (exclusive), both 0 if the metadata does not say.
     """
@@ -62,6 +64,7 @@ class Location:
     header_start: int = 0
     header_end: int = 0
     mirrors: tuple[str, ...] = ()
+    access: RepositoryAccess = field(default=NO_ACCESS, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

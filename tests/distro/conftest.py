@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from bot.distro import Cache, RepositoryDocument, RepoSource
+from bot.distro import Cache, RepositoryDocument, RepoSource, connections
 from bot.distro import http as distro_http
 
 PACK = {
@@ -230,8 +230,7 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     server.shutdown()
     server.server_close()
     thread.join()
-    for pool in distro_http._pools().values():
-        pool.clear()
+    connections.close_connections()
 
 
 @pytest.fixture

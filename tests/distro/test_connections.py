@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro import Cache, fetch_packages
-from bot.distro import http as distro_http
+from bot.distro import Cache, connections, fetch_packages
 from bot.model import Location, Nevra, Package
 
 
@@ -27,7 +26,7 @@ class Busy:
 
 @pytest.fixture
 def busy() -> Iterator[Busy]:
-    state = Busy(distro_http.CONNECTIONS)
+    state = Busy(connections.CONNECTIONS)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -64,8 +63,7 @@ def busy() -> Iterator[Busy]:
     server.shutdown()
     server.server_close()
     thread.join()
-    for pool in distro_http._pools().values():
-        pool.clear()
+    connections.close_connections()
 
 
 def test_one_host_gets_a_bounded_number_of_connections(busy: Busy, tmp_path: Path) -> None:
@@ -76,9 +74,9 @@ def test_one_host_gets_a_bounded_number_of_connections(busy: Busy, tmp_path: Pat
         )
         return Package(Nevra(f"p{number}", 0, "1", "1", "noarch"), "p", "r", location=location)
 
-    count = distro_http.CONNECTIONS * 4
+    count = connections.CONNECTIONS * 4
     paths = fetch_packages(
         [package(n) for n in range(count)], Cache(tmp_path / "cache"), jobs=count
     )
     assert [path.read_bytes() for path in paths] == [f"/{n}.rpm".encode() for n in range(count)]
-    assert busy.most == distro_http.CONNECTIONS
+    assert busy.most == connections.CONNECTIONS

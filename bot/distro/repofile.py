@@ -1,0 +1,132 @@
+"""dnf's `.repo` files: their repositories, as a repository document's `repos` would say them.
+
+Options and defaults are those of dnf.conf(5), "REPO OPTIONS". What only dnf's own work needs
+(`metadata_expire`, `cost`, `countme`, ...) is left out.
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+_TRUE, _FALSE = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
+# dnf's; Content Resolver's documents begin at 100.
+_PRIORITY = 99
+_TEXTS = ("metalink", "mirrorlist", "sslcacert", "sslclientcert", "sslclientkey")
+_LISTS = {
+    "baseurl": "baseurl",
+    "gpgkey": "gpgkey",
+    "excludepkgs": "exclude",
+    "exclude": "exclude",
+    "includepkgs": "include",
+}
+_FLAGS = ("repo_gpgcheck", "module_hotfixes", "skip_if_unavailable", "sslverify")
+_SECRETS = ("username", "password", "proxy_username", "proxy_password")
+
+
+class RepofileError(ValueError):
+    """A text that is no `.repo` file, or an option that dnf would refuse; `line` from 1."""
+
+    def __init__(self, message: str, line: int = 1) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Globs of repository ids that are enabled and disabled beside what the file says."""
+
+    enable: Sequence[str] = ()
+    disable: Sequence[str] = ()
+
+    def has(self, id_: str, enabled: bool) -> bool:
+        """True where a repository takes part; `enabled` is what its file says."""
+        if any(fnmatchcase(id_, pattern) for pattern in self.disable):
+            return False
+        return enabled or any(fnmatchcase(id_, pattern) for pattern in self.enable)
+
+
+def read_repofile(text: str, path: str, chosen: Chosen) -> dict[str, dict[str, Any]]:
+    """The repositories that take part, by id: what a document's `source.repos` would have.
+
+    Secrets become references to the file `path`, so that they are nowhere else. Raises
+    RepofileError.
+    """
+    parser = _parsed(text)
+    found: dict[str, dict[str, Any]] = {}
+    for id_ in parser.sections():
+        if id_ == "main":
+            continue
+        options = dict(parser.items(id_))
+        try:
+            if chosen.has(id_, _flag(options, "enabled", True)):
+                found[id_] = dict(_repository(id_, options, path))
+        except ValueError as error:
+            raise RepofileError(f"[{id_}] {error}", _line_of(text, id_)) from None
+    return found
+
+
+def option_of(text: str, section: str, option: str) -> str:
+    """One option's value, empty where it is not there. Raises configparser.Error."""
+    return _parser(text).get(section, option, fallback="")
+
+
+def _parsed(text: str) -> configparser.RawConfigParser:
+    try:
+        return _parser(text)
+    except configparser.MissingSectionHeaderError as error:
+        raise RepofileError("it has a line outside a section", error.lineno) from None
+    except configparser.ParsingError as error:
+        line = error.errors[0][0] if error.errors else 1
+        raise RepofileError("it has a line that is no option of a section", line) from None
+
+
+def _parser(text: str) -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser(
+        delimiters=("=",), comment_prefixes=("#", ";"), strict=False, default_section="\0"
+    )
+    parser.read_string(text)
+    return parser
+
+
+def _line_of(text: str, section: str) -> int:
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() == f"[{section}]":
+            return number
+    return 1
+
+
+def _repository(id_: str, options: Mapping[str, str], path: str) -> Iterator[tuple[str, Any]]:
+    yield "name", options.get("name") or id_
+    yield "priority", options.get("priority", "").strip() or str(_PRIORITY)
+    lists: dict[str, list[str]] = {}
+    for option, field in _LISTS.items():
+        lists.setdefault(field, []).extend(_listed(options.get(option, "")))
+    lists["baseurl"] = [f"file://{u}" if u.startswith("/") else u for u in lists["baseurl"]]
+    if not _flag(options, "gpgcheck", True) and not _flag(options, "repo_gpgcheck", False):
+        lists["gpgkey"] = []  # its keys are not to be used
+    yield from ((field, values) for field, values in lists.items() if values)
+    yield from ((o, options[o].strip()) for o in _TEXTS if options.get(o, "").strip())
+    yield from ((o, _flag(options, o, False)) for o in _FLAGS if o in options)
+    if "proxy" in options:
+        yield "proxy", options["proxy"].strip()
+    for option in _SECRETS:
+        if options.get(option, "").strip():
+            yield option, {"repofile": path, "section": id_, "option": option}
+
+
+def _listed(value: str) -> list[str]:
+    return [part for part in re.split(r"[\s,]+", value) if part]
+
+
+def _flag(options: Mapping[str, str], name: str, default: bool) -> bool:
+    value = options.get(name, "").strip().lower()
+    if not value:
+        return default
+    if value not in (*_TRUE, *_FALSE):
+        raise ValueError(f"{name} is true or false, not `{value}`")
+    return value in _TRUE
