@@ -3,23 +3,56 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from bot.errors import MinimizeError
+from bot.stacks import task_stacks, write_stacks_on_sigusr1
 
 if TYPE_CHECKING:
     from bot.demo.distribution import ReferenceDistribution
     from tests.forge.github_traffic import Exchange, Heard
+
+STANDARD_ERROR = pytest.StashKey[int]()
+AGAIN_SECONDS = 60.0
 
 # How long an example takes is the machine's load, and no property of what is tested.
 # The suite draws the same examples every time; `./deploy/test --explore` draws new ones.
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile("explore", deadline=None, database=None, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("MINIMIZE_EXAMPLES", "suite"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keeps standard error as it is while nothing is captured: for stacks (see bot/stacks.py)."""
+    config.stash[STANDARD_ERROR] = os.dup(2)
+    write_stacks_on_sigusr1(config.stash[STANDARD_ERROR])
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_timeout_set_timer(item: pytest.Item) -> Iterator[None]:
+    """A test's time limit shows where its asyncio tasks stand too, and comes again.
+
+    It raises in whatever runs just then, which may be a task that the test does not wait for.
+    """
+    done = yield
+    fails = signal.getsignal(signal.SIGALRM)
+
+    def exceeded(number: int, frame: FrameType | None) -> None:
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+        shown = f"{item.nodeid} took too long. Its tasks:\n{task_stacks()}"
+        os.write(item.config.stash[STANDARD_ERROR], shown.encode())
+        assert callable(fails)
+        fails(number, frame)
+
+    if callable(fails):
+        signal.signal(signal.SIGALRM, exceeded)
+    return done
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ from bot.engine import (
 from bot.errors import MinimizeError, SurroundingsError
 from bot.forge import open_forges
 from bot.settings import Settings, load_settings
+from bot.stacks import write_stacks_on_sigusr1
 from bot.store import open_store
 from bot.store.history import open_history
 from bot.web.application import Health, make_application
@@ -171,6 +172,7 @@ def serve_bot(
     """`minimize serve`: until SIGTERM or SIGINT. What is None is as the settings file says."""
     settings = load_settings(settings_file, config=config, data=data, cache=cache)
     _log_to_stderr()
+    write_stacks_on_sigusr1(sys.stderr.fileno())
     asyncio.run(_serve(settings))
     return _leave()
 
@@ -195,6 +197,7 @@ def run_worker(
     """`minimize worker`: takes runs from the server's engine database, serves nothing."""
     settings = load_settings(settings_file, config=config, data=data, cache=cache)
     _log_to_stderr()
+    write_stacks_on_sigusr1(sys.stderr.fileno())
     asyncio.run(_work(settings))
     return _leave()
 

@@ -1,6 +1,6 @@
 """Stand-ins for what the demo's run needs, so that it takes seconds: no distribution, a fake bot.
 
-As a program, `fake_stage.py DIRECTORY` runs the demo with --keep on them.
+As a program, `fake_stage.py DIRECTORY [SECONDS]` runs the demo with --keep on them.
 """
 
 import signal
@@ -65,7 +65,8 @@ def main() -> int:
         setattr(demo, name, stand_in)
     # A shell that starts a program in the background has it ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    return demo.run_demo(demo.DemoOptions(keep=True, cache=directory / "cache"))
+    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else demo.WHOLE_SECONDS
+    return demo.run_demo(demo.DemoOptions(keep=True, cache=directory / "cache", seconds=seconds))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import ClientError, web
 
 from bot.demo.forge.access import STATE, ApiError, Caller, caller_of, may
 from bot.demo.forge.gitstore import git_environment
@@ -130,12 +130,17 @@ async def _backend(
 
 
 async def _feed(request: web.Request, stdin: asyncio.StreamWriter) -> None:
-    """The body, as aiohttp gives it (gzip already undone), then end of file."""
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        async for chunk in request.content.iter_chunked(CHUNK):
-            stdin.write(chunk)
-            await stdin.drain()
-        stdin.close()
+    """The body, as aiohttp gives it (gzip already undone), then end of file.
+
+    A body that breaks off (its sender has gone) ends as well: git waits for no more of it.
+    """
+    with contextlib.suppress(OSError, ClientError):
+        try:
+            async for chunk in request.content.iter_chunked(CHUNK):
+                stdin.write(chunk)
+                await stdin.drain()
+        finally:
+            stdin.close()
 
 
 def _headers(head: bytes) -> web.StreamResponse:

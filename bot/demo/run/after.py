@@ -28,6 +28,7 @@ from bot.web.links import image_url
 
 IMAGE = ImageKey("nginx", "minimal", DOCUMENT, "x86_64")
 MERGED_SECONDS = 10.0
+TRACK_SECONDS = 5 * 60.0
 Json = Mapping[str, Any]
 
 
@@ -83,7 +84,12 @@ async def run_track(places: BotPlaces) -> Json:
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
-        told, problems = await process.communicate()
+        async with asyncio.timeout(TRACK_SECONDS):
+            told, problems = await process.communicate()
+    except TimeoutError as error:
+        raise SurroundingsError(
+            f"minimize track did not end within {TRACK_SECONDS:.0f} s."
+        ) from error
     finally:
         if process.returncode is None:
             process.kill()

@@ -23,6 +23,7 @@ from bot.errors import SurroundingsError
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
+BOT_LOG = "bot.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class BotPlaces:
 
     @property
     def log(self) -> Path:
-        return self.home / "bot.log"
+        return self.home / BOT_LOG
 
 
 def free_port() -> int:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -30,6 +31,7 @@ from bot.demo.forge import LocalForge
 from bot.demo.run import show
 from bot.demo.run.after import IMAGE, page_of, play_on, run_track
 from bot.demo.run.bot_process import (
+    BOT_LOG,
     BotPlaces,
     BotProcess,
     free_port,
@@ -42,21 +44,29 @@ from bot.demo.run.judge import problems_of
 from bot.demo.run.stage import BOT, FULL_NAME, Stage, set_stage
 from bot.demo.run.updates import begin_updates
 from bot.demo.run.watch import Watch, Watched
+from bot.demo.time_limit import TimeLimit
 from bot.errors import MinimizeError, SurroundingsError, UsageError
 
 RESULT_SECONDS = 5.0
+LOG_CHARACTERS = 20_000
+# Some minutes with a slow network and a cold cache; what takes longer hangs.
+WHOLE_SECONDS = 30 * 60.0
 _FORGES = ("github", "gitlab")  # that the local forge speaks as
 INTERRUPTED = 130  # the exit code of a command that Ctrl-C (or SIGTERM) ended
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """`cache` is where the distribution and the builds are kept; None: the usual place."""
+    """`cache` is where the distribution and the builds are kept; None: the usual place.
+
+    `seconds` is how long all of it may take; what --keep leaves running is not counted.
+    """
 
     forge: str = "github"
     keep: bool = False
     rebuild: bool = False
     cache: Path | None = None
+    seconds: float = WHOLE_SECONDS
 
 
 def run_demo(options: DemoOptions, console: Console | None = None) -> int:
@@ -64,6 +74,7 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
 
     Gives 0 if everything came as it must, 1 otherwise (what failed, and the end of the bot's
     log, are shown), 130 after Ctrl-C. Every process that it starts is ended, whatever happens.
+    Past the time limit it shows where it and the bot stood, and ends the process with code 1.
     """
     if options.forge not in _FORGES:
         raise UsageError(
@@ -71,14 +82,35 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> int:
         )
     shown = console or _console()
     cache = (options.cache or default_cache()).absolute()
-    with progress() as made:
-        distribution = build_reference_distribution(cache, made)
-    home = Path(tempfile.mkdtemp(prefix="minimize-demo-"))
+    with TimeLimit(options.seconds, "the demo") as limit:
+        with progress() as made:
+            distribution = build_reference_distribution(cache, made)
+        home = Path(tempfile.mkdtemp(prefix="minimize-demo-"))
+        limit.shown = lambda: _show_log(home)
+        return _run(options, distribution, _cache(options, cache), home, shown, limit)
+
+
+def _show_log(home: Path) -> None:
+    """Writes the end of the bot's log, with its stacks, to standard error."""
+    log = home / BOT_LOG
+    if log.exists():
+        text = log.read_text(errors="replace")[-LOG_CHARACTERS:]
+        print(f"The end of the bot's log, {log}:\n{text}", file=sys.stderr, flush=True)
+
+
+def _run(
+    options: DemoOptions,
+    distribution: ReferenceDistribution,
+    cache: Path,
+    home: Path,
+    shown: Console,
+    limit: TimeLimit,
+) -> int:
     # The sandbox's users look through it; the secrets in it are closed to them.
     home.chmod(0o755)
     code = 1
     try:
-        code = asyncio.run(_play(options, distribution, _cache(options, cache), home, shown))
+        code = asyncio.run(_play(options, distribution, cache, home, shown, limit))
     except (KeyboardInterrupt, asyncio.CancelledError):
         code = INTERRUPTED
     finally:
@@ -111,6 +143,7 @@ async def _play(
     cache: Path,
     home: Path,
     console: Console,
+    limit: TimeLimit,
 ) -> int:
     _end_on_sigterm()
     started = time.monotonic()
@@ -153,6 +186,7 @@ async def _play(
                     )
             console.print(f"The whole took {time.monotonic() - started:.1f} s.")
             if options.keep:
+                limit.lift()
                 await _keep(console, page, places)
             return 1 if failed else 0
 

@@ -1,0 +1,48 @@
+"""Runs a command with a time limit: `time_limited.py SECONDS COMMAND...`; then 124 is the code.
+
+Past the limit each process below that can writes its stacks, and all that the command started are
+named and ended, no others. Those whose parent has ended are found as well: they come to us.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from bot.demo.time_limit import ask_for_stacks, command_line, end, processes_below
+
+_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+EXCEEDED = 124  # as timeout(1)
+
+
+def run(seconds: float, command: Sequence[str]) -> int:
+    """The exit code of the command; 124 past the limit."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    process = subprocess.Popen(command)
+    while True:
+        try:
+            code = process.wait(seconds)
+            return 128 - code if code < 0 else code
+        except KeyboardInterrupt:
+            continue  # Ctrl-C reaches the command too, and it ends in order
+        except subprocess.TimeoutExpired:
+            break
+    below = processes_below(os.getpid())
+    say(f"error: this took more than {seconds:.0f} s and is stopped. What ran:")
+    for pid in below:
+        say(f"  {pid} {command_line(pid)[:200]}")
+    say("Where those stood that can say so:")
+    ask_for_stacks(below)
+    end(lambda: processes_below(os.getpid()))
+    return EXCEEDED
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run(float(sys.argv[1]), sys.argv[2:]))
