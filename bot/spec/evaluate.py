@@ -39,6 +39,8 @@ SPEC_LIMITS = Limits(
     file_size=_MOST_RESULT,
     tmp=64 * MEBIBYTE,
 )
+_SHELL = Path("/bin/sh")
+_BASH = Path("/usr/bin/bash")
 _ARCH = re.compile(r"^[A-Za-z0-9_]+$")
 # What dash and bash say when the kernel grants no more processes. A bomb whose shell gives up by
 # itself is over before anybody looks, and its macro would only seem empty.
@@ -175,6 +177,8 @@ def _put_programs(directory: Path, request: Mapping[str, Any]) -> None:
 
 def _binds(work: Path, macros: MacroSource, own: DistributionRpm) -> list[Bind]:
     binds = [Bind(work / "checkout", "/checkout"), Bind(work / "minimize", "/minimize")]
+    if own.root is None:
+        binds += _bash_as_shell()
     if macros.root is not None:
         binds.append(Bind(macros.root / "usr/lib/rpm", "/usr/lib/rpm"))
         binds += [
@@ -186,6 +190,17 @@ def _binds(work: Path, macros: MacroSource, own: DistributionRpm) -> list[Bind]:
         if (macros.root / "etc/rpm").is_dir():
             binds.append(Bind(macros.root / "etc/rpm", "/etc/rpm"))
     return binds
+
+
+def _bash_as_shell() -> list[Bind]:
+    """Bash as /bin/sh, which it is on distributions of RPM packages: `%(...)` is written for it.
+
+    On Debian it is dash, which refuses `${name,,}`. Empty where the host has no bash.
+    """
+    shell = _SHELL.resolve()
+    if not _BASH.is_file() or shell == _BASH.resolve():
+        return []
+    return [Bind(_BASH, str(shell))]
 
 
 def evaluator_path() -> Path:

@@ -479,3 +479,18 @@ def test_a_checkout_that_only_its_owner_may_enter_can_be_evaluated(tmp_path):
     (checkout / "app.spec").write_text(HEAD + TAIL)
     (checkout / "app.spec").chmod(0o600)
     assert isinstance(evaluate_spec(checkout, "app.spec", ["x86_64"])["x86_64"], SpecEvaluation)
+
+
+def test_the_shell_is_bash_as_on_distributions_of_rpm_packages(tmp_path):
+    found = one(
+        tmp_path,
+        """\
+        Provides: api = %(name="TOOL"; echo ${name,,})
+        %global first %(parts=(one two); echo ${parts[0]})
+        Provides: %{first}
+        """,
+    )
+    assert [capability for capability, _ in stated(found)] == [
+        "provides api = tool",
+        "provides one",
+    ]
