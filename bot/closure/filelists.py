@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 _ENTRY = re.compile(rb'<package pkgid="([^"]+)"|<file(?: type="[a-z]+")?>([^<]*)</file>')
+_PACKAGE = b'<package pkgid="'
 _SLASHES = re.compile(r"/{2,}")
 
 
@@ -43,6 +44,28 @@ def matching(filelists: Path, matches: Callable[[str], bool]) -> dict[str, list[
         return path if matches(path) else None
 
     return _scan(filelists, wanted)
+
+
+def owners_below(filelists: Path, directories: Collection[str]) -> list[str]:
+    """The `pkgid` checksums of the packages that own a file or link below one of `directories`.
+
+    In the file's order. Directories and ghosts do not count: they bring nothing. The names of the
+    directories, with the slash at their end, must need no escaping in XML.
+    """
+    if filelists.stat().st_size == 0:
+        return []
+    found: dict[int, str] = {}
+    with filelists.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for directory in directories:
+            # Looked for as it stands: some hundred times quicker than reading every entry.
+            name = b"<file>" + directory.encode()
+            position = data.find(name)
+            while position >= 0:
+                start = data.rfind(_PACKAGE, 0, position) + len(_PACKAGE)
+                found[start] = data[start : data.find(b'"', start)].decode()
+                end = data.find(b"</package>", position)
+                position = data.find(name, end) if end >= 0 else -1
+    return [found[start] for start in sorted(found)]
 
 
 def _escaped(path: str) -> bytes:

@@ -68,6 +68,25 @@ class FileOwners:
             found.update(self._remembered(unknown))
         return found
 
+    def below(self, directories: Sequence[str]) -> Sequence[int]:
+        """The packages that own a file below one of `directories`; kept for the next process."""
+        place = self._loaded.index_path.with_suffix(".below.json")
+        key = " ".join(directories)
+        try:
+            kept = {str(k): [int(n) for n in v] for k, v in json.loads(place.read_bytes()).items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            kept = {}
+        if key not in kept:
+            found: set[int] = set()
+            for repo, repository in self._repositories:
+                file = self._file_of(repository, "filelists")
+                checksums = filelists.owners_below(file, directories) if file is not None else []
+                numbers = _by_checksum(repo) if checksums else {}
+                found.update(numbers[c] for c in checksums if c in numbers)
+            kept[key] = sorted(found)
+            self._cache.write(place, json.dumps(kept, sort_keys=True).encode())
+        return kept[key]
+
     def complete(self, index: Index) -> Index:
         """The index with the owners of its unread paths; kept for the next process."""
         found = dict(self._scan(lambda file: filelists.owners(file, index.unread)))

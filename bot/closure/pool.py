@@ -99,11 +99,12 @@ class Pool:
         weak: bool = False,
         groups: Iterable[str] = (),
         overlay: Overlay | None = None,
+        settled: Callable[[Closure], bool] | None = None,
     ) -> Closure:
         """The closure of some requests that are no image, such as those of a build root."""
         key = ImageKey("", "", self.snapshot.document.id, self.arch)
         request = ImageRequest(key, tuple(dict.fromkeys(names)), tuple(groups), weak)
-        return self.solve(request, overlay)
+        return self.solve(request, overlay, settled=settled)
 
     def hold(self, overlays: Iterable[Overlay]) -> None:
         """Takes several overlays in at once: quicker than one by one with each first solve."""
@@ -157,6 +158,21 @@ class Pool:
         with self._lock, self._scene(overlay, (), ()):
             found, _ = best_solution(self._view(), request, with_sources=False)
             return tuple(sorted(self._stage.package(number).nevra for number in found))
+
+    def owning_below(self, directories: Sequence[str]) -> frozenset[Nevra]:
+        """The published packages that own a file below one of `directories` (`/usr/lib/rpm/`).
+
+        By filelists.xml; those of a repository without one are not known.
+        """
+        with self._lock:
+            found = self._stage.owners_below(directories)
+            return frozenset(self._stage.package(number).nevra for number in found)
+
+    def group(self, name: str) -> tuple[str, ...]:
+        """The packages of a comps group that come with it in any case; none where there is none."""
+        with self._lock:
+            packages = self._read_comps().packages(name) or ()
+            return tuple(package.name for package in packages if package.requires is None)
 
     def would_meet(self, names: Iterable[str]) -> bool:
         """Whether a published package requires one of these names (or paths), and none has it."""

@@ -219,6 +219,10 @@ class Stage:
             found += [n for n, files in layer.files.items() if any(map(matches, files))]
         return sorted(found)
 
+    def owners_below(self, directories: Sequence[str]) -> Sequence[int]:
+        """The published packages that own a file below one of these directories."""
+        return self._owners.below(directories)
+
     def want(self, paths: Iterable[str]) -> None:
         """Lets owners provide paths that no dependency of a published package names."""
         new = sorted(set(paths) - self._wanted)

@@ -95,3 +95,33 @@ def test_owners_are_found_with_markup_and_types(tmp_path):
     assert matching(path, lambda name: name.startswith("/usr/a")) == {"/usr/a&b": ["aa"]}
     path.write_bytes(b"")
     assert owners(path, ["/usr/d"]) == {}
+
+
+def test_owners_below_a_directory_are_found_in_filelists_and_remembered(tiny, base):
+    base.package("mac-1-1.noarch", files=["/usr/lib/rpm/macros.d/macros.m", "/usr/lib/rpm/x"])
+    base.package("etc-1-1.noarch", files=["/a", "/etc/rpm/macros.e", "/z"])
+    base.package("near-1-1.noarch", files=["/usr/lib/rpmfoo", "/opt/usr/lib/rpm/x", "/usr/lib/rpm"])
+    directories = ("/usr/lib/rpm/", "/etc/rpm/")
+    pool = tiny.pool(base)
+    found = pool.owning_below(directories)
+    assert sorted(nevra.name for nevra in found) == ["etc", "mac"]
+    assert read(tiny) != []
+    tiny.fetched.clear()
+    assert tiny.pool(base).owning_below(directories) == found
+    assert read(tiny) == []
+    assert {nevra.name for nevra in pool.owning_below(("/etc/rpm/",))} == {"etc"}
+
+
+def test_a_directory_or_ghost_below_a_directory_makes_no_owner(tmp_path):
+    from bot.closure.filelists import owners_below
+
+    path = tmp_path / "filelists.xml"
+    path.write_text(
+        '<filelists><package pkgid="a" name="a"><file type="dir">/usr/lib/rpm/x</file></package>'
+        '<package pkgid="b" name="b"><file type="ghost">/usr/lib/rpm/g</file></package>'
+        '<package pkgid="c" name="c"><file>/usr/lib/rpm/f</file><file>/usr/lib/rpm/g</file>'
+        "</package></filelists>"
+    )
+    assert owners_below(path, ["/usr/lib/rpm/"]) == ["c"]
+    path.write_text("")
+    assert owners_below(path, ["/usr/lib/rpm/"]) == []

@@ -188,3 +188,16 @@ def test_the_same_question_has_the_same_answer_whatever_was_asked_before(tiny, h
         pool.solve(h.request("user"), h.overlay(extra))
     assert pool.solve(h.request("user")) == first
     assert tiny.pool(base).solve(h.request("user")) == first
+
+
+def test_a_group_is_its_packages_without_conditions(tiny):
+    base = tiny.repository("base").package("a-1-1.noarch")
+    base.comps = (
+        "<comps><group><id>build</id><packagelist>"
+        '<packagereq type="mandatory">rpm-build</packagereq>'
+        '<packagereq type="conditional" requires="x">maybe</packagereq>'
+        '<packagereq type="optional">never</packagereq></packagelist></group></comps>'
+    )
+    pool = tiny.pool(base)
+    assert pool.group("build") == ("rpm-build",)
+    assert pool.group("nothing") == ()
