@@ -3,7 +3,7 @@
 from bot.spec.difference import SpecDependencyChange, changed_lines
 from bot.spec.evaluate import SPEC_LIMITS, evaluate_spec
 from bot.spec.headers import GeneratedFlags, Headers, flags_in_header, generated_flags
-from bot.spec.macros import BUILT_IN, MacroSource, macros_of
+from bot.spec.macros import BUILT_IN, MacroFinder, MacroSource
 from bot.spec.predict import Prediction, predict
 from bot.spec.release import release_definitions
 from bot.spec.rpm_version import DistributionRpm, RpmVersion, host_rpm, published_rpm
@@ -15,6 +15,7 @@ __all__ = [
     "DistributionRpm",
     "GeneratedFlags",
     "Headers",
+    "MacroFinder",
     "MacroSource",
     "Prediction",
     "RpmVersion",
@@ -26,7 +27,6 @@ __all__ = [
     "flags_in_header",
     "generated_flags",
     "host_rpm",
-    "macros_of",
     "predict",
     "published_rpm",
     "release_definitions",

@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,10 +24,10 @@ from bot.spec.inside import markers
 from bot.spec.macros import MacroSource
 from bot.spec.refusal import host_refuses, may_be_taken, patch_definitions
 from bot.spec.release import placeholder_definitions
-from bot.spec.results import evaluation_of
+from bot.spec.results import evaluation_of, requested
 from bot.spec.rpm_version import HOST_PYTHON, DistributionRpm, host_rpm
 from bot.spec.setting import SpecSetting
-from bot.spec.tree import copy_spec_tree
+from bot.spec.tree import SpecTree, copy_spec_tree
 
 MEBIBYTE = 1024 * 1024
 # All architectures of a kernel's spec file, with its text twice, are some MiB.
@@ -48,6 +49,9 @@ _CANNOT_FORK = re.compile(rb"Cannot fork|fork: .*Resource temporarily unavailabl
 
 SpecResult = SpecEvaluation | SpecFailure
 PLAIN = SpecSetting()
+# Macro packages bring packages that bring macros; Fedora's go, python and rust end in two rounds.
+MOST_ROUNDS = 5
+_MOST_GAPS = 5
 
 
 def evaluate_spec(
@@ -63,7 +67,8 @@ def evaluate_spec(
 
     `setting` has the distribution's macros and definitions (`setting_of`); `definitions` come on
     top of them, by name, also with parameters (`autorelease(e:s:pb:n)`, `release_definitions`).
-    All architectures together are one sandbox run within `limits`.
+    All architectures together are one sandbox run within `limits`. Where the spec's BuildRequires
+    bring packages with more macros, it is evaluated again with those, in at most five rounds.
 
     Where `setting.rpm` has a root, that rpm evaluates, seen read-only in the same sandbox; else the
     host's does, and what the distribution's version may take is no fault of the spec file: cause
@@ -82,50 +87,149 @@ def evaluate_spec(
     for arch in arches:
         if not _ARCH.match(arch):
             raise ValueError(f"not an architecture: {arch!r}")
-    macros, own = setting.macros, setting.rpm
     given = {**setting.definitions, **(definitions or {})}
     release, notes = placeholder_definitions(source, given)
-    notes = (*setting.notes, *notes)
     with tempfile.TemporaryDirectory(prefix="minimize-spec-") as temporary:
         work = Path(temporary)
         tree = copy_spec_tree(checkout, relative, work / "checkout")
-        request = {
-            "spec": f"/checkout/{relative}",
-            "arches": list(arches),
-            # A distribution's own rpm finds its macros by itself.
-            "distribution": macros.root is not None and own.root is None,
-            "paths": _paths(str(relative.parent), tree.sources),
-            "definitions": {**_patches(source, own), **release, **given},
-        }
-        _put_programs(work / "minimize", request)
-        try:
-            finished = run_sandboxed(
-                [own.python, "-I", "/minimize/evaluator.py"],
-                binds=_binds(work, macros, own),
-                limits=limits,
-                env={"RPM_CONFIGDIR": "/usr/lib/rpm"},
-                chdir=os.path.normpath(f"/checkout/{relative.parent}"),
-                root=own.root,
-                result=_MOST_RESULT,
-            )
-        except SandboxError as error:
-            return _all(arches, spec_path, "surroundings", str(error))
-        limit = finished.limit or ("processes" if _CANNOT_FORK.search(finished.stderr) else None)
-        if limit is not None:
-            return _all(arches, spec_path, "limit", _limit_message(limit, limits))
-        answer = _answer(finished.result)
-        results: dict[str, SpecResult] = {}
-        for arch in arches:
-            found = answer.get(arch)
-            if not isinstance(found, dict):
-                message = _silent(finished)
-                results[arch] = SpecFailure(spec_path, arch, message[0], message[1])
-                continue
-            result = evaluation_of(found, str(relative), arch, tree.read)
-            if isinstance(result, SpecEvaluation) and (notes or result.notes):
-                result = dataclasses.replace(result, notes=(*notes, *result.notes))
-            results[arch] = _judged(result, own)
-        return results
+        subject = _Subject(
+            work,
+            tree,
+            relative,
+            {
+                "definitions": {**_patches(source, setting.rpm), **release, **given},
+                "defaults": dict(setting.defaults),
+                "paths": _paths(str(relative.parent), tree.sources),
+            },
+            (*setting.notes, *notes),
+            setting.rpm,
+            limits,
+        )
+        macros = setting.macros
+        evaluated = _pass(subject, macros, arches)
+        gaps: Mapping[str, str] = {}
+        for _ in range(MOST_ROUNDS - 1 if setting.finder is not None else 0):
+            further = _further(setting, evaluated)
+            gaps = further.gaps
+            if further.root is None or further.packages == macros.packages:
+                break
+            macros = further
+            evaluated = _pass(subject, macros, arches)
+        return {arch: _with_gaps(one, gaps) for arch, one in evaluated.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """A spec file whose tree was copied below `work`, and how it is evaluated.
+
+    `request` are the parts of the evaluator's request that are the same in every round.
+    """
+
+    work: Path
+    tree: SpecTree
+    spec: Path
+    request: Mapping[str, Any]
+    notes: tuple[str, ...]
+    rpm: DistributionRpm
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluated:
+    """One architecture's result, and its BuildRequires, as far as they could be read."""
+
+    result: SpecResult
+    requirements: tuple[str, ...] = ()
+
+
+def _further(setting: SpecSetting, evaluated: Mapping[str, _Evaluated]) -> MacroSource:
+    """The macros with those that the BuildRequires bring."""
+    assert setting.finder is not None
+    return setting.finder.with_requirements(
+        {arch: one.requirements for arch, one in evaluated.items()}
+    )
+
+
+def _with_gaps(one: _Evaluated, gaps: Mapping[str, str]) -> SpecResult:
+    """The result; where a macro seems to be missing, with the BuildRequires that may have it."""
+    result = one.result
+    named = [gap for gap in gaps if gap in one.requirements][:_MOST_GAPS]
+    text = (
+        "BuildRequires that could not be installed, and whose macros are missing: "
+        + ", ".join(f"{gap} ({gaps[gap]})" for gap in named)
+        + "."
+    )
+    if not named:
+        return result
+    if isinstance(result, SpecFailure) and result.cause == "invalid":
+        return dataclasses.replace(result, message=f"{result.message}\n{text}")
+    if isinstance(result, SpecEvaluation) and _is_unexpanded(result):
+        return dataclasses.replace(result, notes=(*result.notes, text))
+    return result
+
+
+def _is_unexpanded(result: SpecEvaluation) -> bool:
+    """True where a macro's name is left in a package's name, version or capabilities."""
+    return any(
+        "%" in text
+        for package in result.packages
+        for text in (str(package.nevra), *(d.dependency.capability for d in package.dependencies))
+    )
+
+
+def _pass(subject: _Subject, macros: MacroSource, arches: Sequence[str]) -> dict[str, _Evaluated]:
+    """Evaluates for all architectures: those that share a tree of macros in one sandbox run."""
+    roots: dict[Path | None, list[str]] = {}
+    for arch in arches:
+        roots.setdefault(macros.root_of(arch), []).append(arch)
+    found: dict[str, _Evaluated] = {}
+    for root, these in roots.items():
+        found.update(_run(subject, root, these))
+    return {arch: found[arch] for arch in arches}
+
+
+def _run(subject: _Subject, root: Path | None, arches: Sequence[str]) -> dict[str, _Evaluated]:
+    relative, work, own = subject.spec, subject.work, subject.rpm
+    request = {
+        "spec": f"/checkout/{relative}",
+        "arches": list(arches),
+        # A distribution's own rpm finds its macros by itself.
+        "distribution": root is not None and own.root is None,
+        **subject.request,
+    }
+    _put_programs(work / "minimize", request)
+    path = str(relative)
+    try:
+        finished = run_sandboxed(
+            [own.python, "-I", "/minimize/evaluator.py"],
+            binds=_binds(work, root, own),
+            limits=subject.limits,
+            env={"RPM_CONFIGDIR": "/usr/lib/rpm"},
+            chdir=os.path.normpath(f"/checkout/{relative.parent}"),
+            root=own.root,
+            result=_MOST_RESULT,
+        )
+    except SandboxError as error:
+        return _all(arches, path, "surroundings", str(error))
+    limit = finished.limit or ("processes" if _CANNOT_FORK.search(finished.stderr) else None)
+    if limit is not None:
+        return _all(arches, path, "limit", _limit_message(limit, subject.limits))
+    answer = _answer(finished.result)
+    return {arch: _read(subject, arch, answer.get(arch), finished) for arch in arches}
+
+
+def _read(subject: _Subject, arch: str, found: object, finished: Finished) -> _Evaluated:
+    path = str(subject.spec)
+    if not isinstance(found, dict):
+        cause, message = _silent(finished)
+        return _Evaluated(SpecFailure(path, arch, cause, message))
+    result = evaluation_of(found, path, arch, subject.tree.read)
+    if isinstance(result, SpecFailure):
+        return _Evaluated(_judged(result, subject.rpm), requested(found))
+    if subject.notes or result.notes:
+        result = dataclasses.replace(result, notes=(*subject.notes, *result.notes))
+    capabilities = (each.dependency.capability for each in result.build_requires)
+    return _Evaluated(result, tuple(c for c in capabilities if "%" not in c))
 
 
 def _paths(specs: str, sources: str) -> dict[str, str]:
@@ -165,7 +269,7 @@ def _judged(result: SpecResult, own: DistributionRpm) -> SpecResult:
 def _put_programs(directory: Path, request: Mapping[str, Any]) -> None:
     """What runs inside, with its request: one directory, since a root has no place for files."""
     marks = directory / "bot/spec/inside"
-    marks.mkdir(parents=True)
+    marks.mkdir(parents=True, exist_ok=True)
     (directory / "request.json").write_text(json.dumps(request))
     shutil.copyfile(evaluator_path(), directory / "evaluator.py")
     shutil.copyfile(markers.__file__, marks / "markers.py")
@@ -175,20 +279,20 @@ def _put_programs(directory: Path, request: Mapping[str, Any]) -> None:
             Path(folder, name).chmod(0o644)
 
 
-def _binds(work: Path, macros: MacroSource, own: DistributionRpm) -> list[Bind]:
+def _binds(work: Path, root: Path | None, own: DistributionRpm) -> list[Bind]:
     binds = [Bind(work / "checkout", "/checkout"), Bind(work / "minimize", "/minimize")]
     if own.root is None:
         binds += _bash_as_shell()
-    if macros.root is not None:
-        binds.append(Bind(macros.root / "usr/lib/rpm", "/usr/lib/rpm"))
+    if root is not None:
+        binds.append(Bind(root / "usr/lib/rpm", "/usr/lib/rpm"))
         binds += [
             # The tree's may be the host's: these files must suit the library that reads them.
             Bind(own.root / path, f"/{path}")
             for path in ("usr/lib/rpm/rpmrc", "usr/lib/rpm/macros")
             if own.root is not None and (own.root / path).is_file()
         ]
-        if (macros.root / "etc/rpm").is_dir():
-            binds.append(Bind(macros.root / "etc/rpm", "/etc/rpm"))
+        if (root / "etc/rpm").is_dir():
+            binds.append(Bind(root / "etc/rpm", "/etc/rpm"))
     return binds
 
 
@@ -213,8 +317,8 @@ def _all(
     path: str,
     cause: Literal["invalid", "limit", "surroundings"],
     message: str,
-) -> dict[str, SpecResult]:
-    return {arch: SpecFailure(path, arch, cause, message) for arch in arches}
+) -> dict[str, _Evaluated]:
+    return {arch: _Evaluated(SpecFailure(path, arch, cause, message)) for arch in arches}
 
 
 def _limit_message(limit: Limit, limits: Limits) -> str:

@@ -1,42 +1,41 @@
-"""The distribution's macros: those of its own packages, not the host's.
+"""The distribution's macros: those of its own packages, found by the files they own.
 
-The packages are found by name, since repositories list no file below /usr/lib/rpm in primary.xml:
-what a build root of the distribution holds, and everything that calls itself a macro package. What
-they have below /usr/lib/rpm and /etc/rpm is unpacked into the cache, by content.
+What evaluates a spec file in the distribution is a build root: first the packages that every build
+root holds, then those that the spec's own BuildRequires bring (macros of languages, of kernel
+modules, of SELinux policies). Of both, the packages that own a file below /usr/lib/rpm or /etc/rpm
+are fetched, verified and unpacked.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
 import shutil
-import stat
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bot.errors import SurroundingsError
 from bot.model import Closure, Nevra, Package
+from bot.spec.macrofiles import DIRECTORIES, put, unpacked
+from bot.spec.macrotree import HOST, build_trees
+from bot.spec.rpmrc import CONFIG
 
 if TYPE_CHECKING:
     from bot.distro import Cache
 
-_FORMAT = 1
-# Names, as Fedora, openSUSE, Mageia, Azure Linux and Debian's own rpm give them.
-_CARRIERS = re.compile(
-    r"^(rpm|rpm-common|rpm-build|rpm-libs|.*-(s)?rpm-(macros|config|generators)(-.*)?|rpm-config-.*|"
-    r".*-macros|.*-release|.*-release-common|.*-build-macros|go-rpm-templates|forge-.*-macros)$"
-)
-_GLOBS = ("*-rpm-macros", "*-srpm-macros", "*-rpm-config", "rpm-config-*")
-# What is asked for where the document names no build packages; what is not there is left out.
-_DEFAULT_BUILDROOT = ("rpm", "rpm-build", "redhat-rpm-config", "system-release")
-_DIRECTORIES = ("usr/lib/rpm/", "etc/rpm/")
-_MOST_FILE = 8 * 1024 * 1024
-_HOST = Path("/usr/lib/rpm")
+_FORMAT = 2
+# The ids of the comps group of a build root: as mock asks for it, and as Koji names its own.
+BUILD_GROUPS = ("buildsys-build", "build", "srpm-build")
+# A build root without either: the package that every one has, and what names the distribution.
+_BUILD_PACKAGES = ("rpm-build", "system-release")
+_BELOW = tuple(f"/{directory}" for directory in DIRECTORIES)
+_ABSENT = "nothing provides it"
+_MOST_GAPS = 5
+_JOBS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +43,20 @@ class MacroSource:
     """Macro files for evaluating spec files.
 
     `root` is a directory with `usr/lib/rpm` (and maybe `etc/rpm`) as the distribution's packages
-    fill them, or null: rpm's built-in macros of this host. `packages` are their NEVRAs, `notes`
-    sentences for the report.
+    fill them, or null: rpm's built-in macros of this host. `others` are the directories of the
+    architectures that need one of their own. `packages` are the NEVRAs of the packages, `notes`
+    sentences for the report, and `gaps` what is not in there and why, by package or request.
     """
 
     root: Path | None
     packages: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    others: Mapping[str, Path] = field(default_factory=dict, hash=False)
+    gaps: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def root_of(self, arch: str) -> Path | None:
+        """The directory for an architecture, null for rpm's built-in macros of this host."""
+        return self.others.get(arch, self.root)
 
 
 BUILT_IN = MacroSource(None)
@@ -63,174 +69,298 @@ class MacroPool(Protocol):
         """The packages that a request could mean; none if it matches nothing."""
         ...
 
-    def solve_names(self, names: Iterable[str], *, weak: bool = False) -> Closure:
+    def solve_names(
+        self,
+        names: Iterable[str],
+        *,
+        weak: bool = False,
+        settled: Callable[[Closure], bool] | None = None,
+    ) -> Closure:
         """The closure of these requests."""
         ...
 
+    def owning_below(self, directories: Sequence[str]) -> frozenset[Nevra]:
+        """The packages that own a file below one of these directories."""
+        ...
 
-Fetch = Callable[[Sequence[Package]], Sequence[Path]]
+    def group(self, name: str) -> tuple[str, ...]:
+        """The packages of a comps group; none where there is no such group."""
+        ...
 
 
-def macros_of(
-    pool: MacroPool,
-    cache: Cache,
-    *,
-    buildroot: Sequence[str] = (),
-    name: str = "the distribution",
-    fetch: Fetch | None = None,
-) -> MacroSource:
-    """The macros of a distribution: found in `pool`, fetched, and unpacked into the cache once.
+class PackageFiles(Protocol):
+    """Where the files of packages come from (`bot.spec.macrofiles.VerifiedFiles`)."""
 
-    `buildroot` are the build packages that its document names. Where its macro packages are not
-    there or cannot be fetched, rpm's built-in macros of this host, and a note that says so for
-    `name`. `fetch` gets the files of packages in their order (`bot.distro.fetch_packages`).
+    def trust(self, package: Package) -> tuple[str, ...]:
+        """The keys of which one must have signed a package; empty for any."""
+        ...
+
+    def fetch(self, package: Package) -> Path:
+        """The file of a package, verified; SurroundingsError where it cannot be had or is not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Macro packages of one architecture, and what was left out: requests, with the reason."""
+
+    packages: tuple[Package, ...]
+    gaps: Mapping[str, str]
+
+
+class MacroFinder:
+    """Finds, fetches and unpacks the macro packages of a distribution, for its architectures.
+
+    `pools` are its snapshots by architecture, `buildroot` the build packages that its document
+    names, `name` stands for it in notes. What was found is remembered as long as the finder lives.
     """
-    packages = macro_packages(pool, buildroot)
-    if not packages:
-        return _built_in(f"no macro packages were found in {name}")
-    if fetch is None:
-        from bot.distro import fetch_packages
 
-        def fetch(wanted: Sequence[Package]) -> Sequence[Path]:
-            return fetch_packages(wanted, cache)
+    def __init__(
+        self,
+        pools: Mapping[str, MacroPool],
+        cache: Cache,
+        files: PackageFiles,
+        *,
+        buildroot: Sequence[str] = (),
+        name: str = "the distribution",
+    ) -> None:
+        self._pools = pools
+        self._cache = cache
+        self._buildroot = tuple(buildroot)
+        self._name = name
+        self._files = files
+        self._owners: dict[str, frozenset[Nevra]] = {}
+        self._found: dict[tuple[str, tuple[str, ...]], _Found] = {}
+        self._sources: dict[tuple[tuple[str, tuple[Package, ...]], ...], MacroSource] = {}
 
-    root = cache.addressed("macros", _key(packages))
-    names = tuple(str(package.nevra) for package in packages)
-    if not root.is_dir():
+    def build_root(self) -> MacroSource:
+        """The macros of a build root that holds nothing for a spec file of its own.
+
+        Where no package with macros can be had, rpm's built-in macros of this host, and a note that
+        says so.
+        """
+        found = {arch: self._find(arch, ()) for arch in self._pools}
+        if not any(one.packages for one in found.values()):
+            gaps = _listed(_united(found))
+            return self._built_in(f"no macro packages were found in {self._name}{gaps}")
+        source = self._source(found)
+        if source.root is None or not source.gaps:
+            return source
+        note = f"Not all macros of {self._name} are there{_listed(source.gaps)}."
+        return replace(source, notes=(note,))
+
+    def with_requirements(self, requirements: Mapping[str, Sequence[str]]) -> MacroSource:
+        """The macros of a build root that has a spec file's BuildRequires too, by architecture."""
+        found = {
+            arch: self._find(arch, tuple(dict.fromkeys(requirements.get(arch, ()))))
+            for arch in self._pools
+        }
+        return self._source(found)
+
+    # -- finding --------------------------------------------------------------------------------
+
+    def _find(self, arch: str, requirements: tuple[str, ...]) -> _Found:
+        found = self._found.get((arch, requirements))
+        if found is None:
+            pool = self._pools[arch]
+            closure, gaps = solve_what_can_be(pool, (*self._requests(pool), *requirements))
+            owners = self._owners.get(arch)
+            if owners is None:
+                owners = self._owners[arch] = pool.owning_below(_BELOW)
+            packages = tuple(p for p in closure if p.nevra in owners)
+            found = self._found[arch, requirements] = _Found(packages, gaps)
+        return found
+
+    def _requests(self, pool: MacroPool) -> tuple[str, ...]:
+        """What every build root of the distribution holds."""
+        if self._buildroot:
+            return self._buildroot
+        for group in BUILD_GROUPS:
+            # As dnf does, members of the group that no package has are passed over.
+            if names := tuple(name for name in pool.group(group) if pool.selects(name)):
+                return names
+        return tuple(name for name in _BUILD_PACKAGES if pool.selects(name))
+
+    # -- fetching and unpacking -----------------------------------------------------------------
+
+    def _source(self, found: Mapping[str, _Found]) -> MacroSource:
+        key = tuple((arch, one.packages) for arch, one in found.items())
+        source = self._sources.get(key)
+        if source is None:
+            source = self._sources[key] = self._unpacked(dict(key))
+        return replace(source, gaps={**_united(found), **source.gaps})
+
+    def _unpacked(self, packages: Mapping[str, tuple[Package, ...]]) -> MacroSource:
+        root = self._place(packages)
+        refused: dict[str, str] = {}
+        if not root.is_dir():
+            try:
+                files, refused = self._unpacked_files(
+                    {p for each in packages.values() for p in each}
+                )
+                packages = {
+                    arch: tuple(p for p in each if p in files) for arch, each in packages.items()
+                }
+                root = self._place(packages)
+                if not root.is_dir():
+                    self._make(root, packages, files)
+            except OSError as error:
+                return self._built_in(f"its macros cannot be unpacked ({error})")
+        names = sorted({str(p.nevra) for each in packages.values() for p in each})
+        if not names:
+            return self._built_in(
+                f"the macro packages of {self._name} could not be fetched{_listed(refused)}"
+            )
+        roots = {
+            arch: root / tree for arch, tree in json.loads((root / "trees").read_text()).items()
+        }
+        first = next(iter(roots.values()))
+        if not any(_carries_macros(one) for one in set(roots.values())):
+            return self._built_in(f"the packages of {self._name} carry no macros")
+        others = {arch: one for arch, one in roots.items() if one != first}
+        return MacroSource(first, tuple(names), others=others, gaps=refused)
+
+    def _unpacked_files(
+        self, packages: Collection[Package]
+    ) -> tuple[dict[Package, Path], dict[str, str]]:
+        """The unpacked files of each package, and those that cannot be had or are refused: why."""
+        # A noarch package stands in the repository of each architecture: once is enough.
+        same: dict[tuple[str, ...], list[Package]] = {}
+        for package in sorted(packages, key=lambda p: p.nevra):
+            same.setdefault((_checksum(package), *self._files.trust(package)), []).append(package)
+
+        def files(group: Sequence[Package]) -> Path | SurroundingsError:
+            try:
+                return unpacked(self._files.fetch(group[0]), _checksum(group[0]), self._cache)
+            except SurroundingsError as error:
+                return error
+
+        had: dict[Package, Path] = {}
+        refused: dict[str, str] = {}
+        with ThreadPoolExecutor(_JOBS) as threads:
+            for group, found in zip(same.values(), threads.map(files, same.values()), strict=True):
+                if isinstance(found, SurroundingsError):
+                    refused[str(group[0].nevra)] = str(found).rstrip(".")
+                else:
+                    had.update(dict.fromkeys(group, found))
+        return had, refused
+
+    def _place(self, packages: Mapping[str, Sequence[Package]]) -> Path:
+        parts = [
+            [arch, str(p.nevra), _checksum(p), *self._files.trust(p)]
+            for arch, each in packages.items()
+            for p in each
+        ]
+        key = json.dumps([_FORMAT, _host_state(), parts])
+        return self._cache.addressed("macros", hashlib.sha256(key.encode()).hexdigest())
+
+    def _make(
+        self,
+        root: Path,
+        packages: Mapping[str, Sequence[Package]],
+        files: Mapping[Package, Path],
+    ) -> None:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".macros-", dir=root.parent))
         try:
-            _unpack_into(root, fetch(packages), cache)
-        except (SurroundingsError, OSError) as error:
-            return _built_in(f"the macro packages of {name} could not be fetched ({error})")
-    if not _carries_macros(root):
-        return _built_in(f"the packages of {name} carry no macros")
-    return MacroSource(root, names)
+            trees = build_trees(
+                temporary, {arch: [files[p] for p in each] for arch, each in packages.items()}
+            )
+            (temporary / "trees").write_text(json.dumps(trees))
+            put(temporary, root)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _built_in(self, reason: str) -> MacroSource:
+        return replace(
+            BUILT_IN,
+            notes=(
+                f"Spec files were evaluated with this host's rpm macros, not the distribution's "
+                f"own: {reason}.",
+            ),
+        )
 
 
-def _built_in(reason: str) -> MacroSource:
-    return replace(
-        BUILT_IN,
-        notes=(
-            f"Spec files were evaluated with this host's rpm macros, not the distribution's own: "
-            f"{reason}.",
-        ),
+def solve_what_can_be(
+    pool: MacroPool, requests: Iterable[str]
+) -> tuple[tuple[Package, ...], dict[str, str]]:
+    """The closure of as many requests as can be installed together, and the others with a reason.
+
+    Earlier requests are preferred to later ones.
+    """
+
+    def solve(wanted: Sequence[str]) -> Closure:
+        return pool.solve_names(wanted, settled=lambda _: True)
+
+    wanted = list(dict.fromkeys(requests))
+    left_out: dict[str, str] = {}
+    closure = solve(wanted)
+    if closure.missing:
+        left_out.update(dict.fromkeys(closure.missing, _ABSENT))
+        wanted = [request for request in wanted if request not in left_out]
+        closure = solve(wanted)
+    if closure.status == "ok":
+        return closure.packages, left_out
+    kept: list[str] = []
+    packages: tuple[Package, ...] = ()
+    # Halves of what is left are tried until one request alone is found to be in the way.
+    todo = [wanted]
+    while todo:
+        part = todo.pop()
+        closure = solve([*kept, *part])
+        if closure.status == "ok":
+            kept += part
+            packages = closure.packages
+        elif len(part) == 1:
+            left_out[part[0]] = closure.problems[0] if closure.problems else "it has no solution"
+        elif part:
+            middle = len(part) // 2
+            todo += [part[middle:], part[:middle]]
+    return packages, left_out
+
+
+def _united(found: Mapping[str, _Found]) -> dict[str, str]:
+    """What was left out on any architecture; what is not published there only if on none."""
+    absent = set.intersection(
+        *({gap for gap, why in one.gaps.items() if why == _ABSENT} for one in found.values())
     )
+    return {
+        gap: why
+        for one in found.values()
+        for gap, why in one.gaps.items()
+        if why != _ABSENT or gap in absent
+    }
 
 
-def macro_packages(pool: MacroPool, buildroot: Sequence[str]) -> tuple[Package, ...]:
-    """The packages that may carry macros, sorted by NEVRA: of a build root, and by their names."""
-    base = [request for request in (*buildroot, *_DEFAULT_BUILDROOT) if pool.selects(request)]
-    carriers = sorted({nevra.name for glob in _GLOBS for nevra in pool.selects(glob)})
-    found: dict[Nevra, Package] = {}
-    # Macro packages of different languages may conflict with each other: then only a build root's.
-    for requests in ((*base, *carriers), tuple(base), tuple(carriers)):
-        closure = pool.solve_names(dict.fromkeys(requests))
-        if requests and closure.status == "ok":
-            for package in closure.packages:
-                if _CARRIERS.match(package.nevra.name):
-                    found[package.nevra] = package
-            break
-    return tuple(found[nevra] for nevra in sorted(found))
-
-
-def _key(packages: Iterable[Package]) -> str:
-    parts = [
-        [str(package.nevra), "" if package.location is None else package.location.checksum]
-        for package in packages
-    ]
-    return hashlib.sha256(json.dumps([_FORMAT, _host_state(), parts]).encode()).hexdigest()
+def _listed(gaps: Mapping[str, str]) -> str:
+    """The gaps in brackets, the first few of them."""
+    if not gaps:
+        return ""
+    texts = [f"{gap}: {why}" for gap, why in list(gaps.items())[:_MOST_GAPS]]
+    more = len(gaps) - len(texts)
+    return f" ({'; '.join(texts)}{f'; and {more} more' if more > 0 else ''})"
 
 
 def _host_state() -> list[object]:
     """What of this host's rpm goes into an unpacked tree."""
     found: list[object] = []
     for name in ("rpmrc", "macros"):
-        path = _HOST / name
+        path = HOST / name
         found.append(hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None)
     return found
 
 
 def _carries_macros(root: Path) -> bool:
-    config = root / "usr/lib/rpm"
-    return (config / "macros").is_file() or any((config / "macros.d").glob("macros.*"))
+    """True where a tree has a macro file that is not the host's own."""
+    config = root / CONFIG
+    files = [
+        *config.glob("macros.d/macros.*"),
+        *config.glob("*/macros"),
+        *(root / "etc/rpm").glob("macros*"),
+    ]
+    own, host = config / "macros", config / "macros.minimize"
+    return bool(files) or not host.is_file() or own.read_bytes() != host.read_bytes()
 
 
-def _unpack_into(root: Path, rpms: Sequence[Path], cache: Cache) -> None:
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with cache.lock(f"macros-{root.name}"):
-        if root.is_dir():
-            return
-        temporary = Path(tempfile.mkdtemp(prefix=".macros-", dir=root.parent))
-        try:
-            for path in rpms:
-                unpack_macros(path, temporary)
-            _complete(temporary / "usr/lib/rpm")
-            for directory, _, _ in os.walk(temporary):
-                Path(directory).chmod(0o755)
-            temporary.rename(root)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def unpack_macros(rpm_file: Path, target: Path) -> None:
-    """What an RPM file has below /usr/lib/rpm and /etc/rpm, written below `target`.
-
-    Links that leave these directories, and paths that are not plain, are left out. Raises
-    SurroundingsError where the file cannot be read.
-    """
-    import rpm
-
-    transaction = rpm.TransactionSet()
-    transaction.setVSFlags(rpm.RPMVSF_MASK_NOSIGNATURES | rpm.RPMVSF_MASK_NODIGESTS)
-    transaction.setKeyring(rpm.keyring())
-    try:
-        with rpm_file.open("rb") as file:
-            header = transaction.hdrFromFdno(file.fileno())
-            payload = rpm.fd(file.fileno(), "r", header["payloadcompressor"] or "gzip")
-            archive = rpm.files(header).archive(payload)
-            for entry in archive:
-                _unpack(entry, archive, target)
-    except (rpm.error, OSError, ValueError) as error:
-        raise SurroundingsError(f"{rpm_file.name} cannot be unpacked: {error}.") from error
-
-
-def _unpack(entry: Any, archive: Any, target: Path) -> None:
-    name = str(entry.name).lstrip("/")
-    parts = name.split("/")
-    if not name.startswith(_DIRECTORIES) or ".." in parts or "" in parts:
-        return
-    place = target / name
-    if stat.S_ISREG(entry.mode) and archive.hascontent() and entry.size <= _MOST_FILE:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.unlink(missing_ok=True)
-        place.write_bytes(archive.read(entry.size) if entry.size else b"")
-        place.chmod(0o755 if entry.mode & 0o111 else 0o644)
-    elif stat.S_ISLNK(entry.mode):
-        # A link is kept only if it stays where everything here comes from.
-        pointed = os.path.normpath(Path("/", *parts[:-1]) / str(entry.linkto))
-        if pointed.lstrip("/").startswith(_DIRECTORIES):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.unlink(missing_ok=True)
-            place.symlink_to(entry.linkto)
-
-
-def _complete(config: Path) -> None:
-    """Beside the distribution's files, what this host's librpm needs of its own.
-
-    rpmrc must suit the library; macros that an older distribution does not define, and platforms
-    that it lacks, come from the host.
-    """
-    config.mkdir(parents=True, exist_ok=True)
-    if (_HOST / "rpmrc").is_file():
-        text = (_HOST / "rpmrc").read_text(errors="surrogateescape")
-        for vendor in sorted(config.glob("*/rpmrc")):
-            text += f"\ninclude: /usr/lib/rpm/{vendor.parent.name}/rpmrc\n"
-        (config / "rpmrc").write_text(text, errors="surrogateescape")
-    if (_HOST / "macros").is_file():
-        shutil.copyfile(_HOST / "macros", config / "macros.minimize")
-        if not (config / "macros").is_file():
-            shutil.copyfile(_HOST / "macros", config / "macros")
-    for platform in sorted((_HOST / "platform").glob("*-linux")):
-        own = config / "platform" / platform.name
-        if not own.exists() and (platform / "macros").is_file():
-            own.mkdir(parents=True)
-            shutil.copyfile(platform / "macros", own / "macros")
+def _checksum(package: Package) -> str:
+    return "" if package.location is None else package.location.checksum

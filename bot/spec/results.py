@@ -19,6 +19,7 @@ from bot.model import (
     isa,
 )
 from bot.spec.capability import (
+    capabilities_in,
     capability_key,
     capability_text,
     qualifiers,
@@ -29,6 +30,7 @@ from bot.spec.lines import SOURCE, ExpandedSpec, read_expanded
 _MOST_PACKAGES = 5000
 _MOST_DEPENDENCIES = 200_000
 _MOST_MESSAGE = 2000
+_MOST_REQUESTED = 2000
 _LINE = re.compile(r"(?:\bline |\.spec:)(\d+)\b")
 _RPMBUILD_ISPATCH = 1 << 1
 
@@ -51,6 +53,16 @@ def evaluation_of(
     except (_MalformedError, KeyError, TypeError, ValueError):
         message = "Evaluating the spec file gave an answer that cannot be read."
         return SpecFailure(path, arch, "invalid", message)
+
+
+def requested(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """The BuildRequires that the evaluator could read of a spec file that rpm refuses."""
+    try:
+        texts = [_text(each) for each in _list(found.get("requested", []))]
+    except _MalformedError:
+        return ()
+    found_names = (capability for text in texts for capability in capabilities_in(text))
+    return tuple(dict.fromkeys(name for name in found_names if "%" not in name))[:_MOST_REQUESTED]
 
 
 def _failure(log: str, path: str, arch: str, read: Callable[[str], str | None]) -> SpecFailure:

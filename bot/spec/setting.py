@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from bot.spec.macros import BUILT_IN, MacroPool, MacroSource, macros_of
+from bot.spec.macrofiles import KeyUrls, VerifiedFiles
+from bot.spec.macros import BUILT_IN, MacroFinder, MacroPool, MacroSource
 from bot.spec.rpm_version import UNKNOWN_RPM, DistributionRpm, published_rpm
 
 if TYPE_CHECKING:
@@ -17,17 +18,24 @@ if TYPE_CHECKING:
 
 # `.fc43`, `.el9`, `.el9_4`, `.azl3`; not the `.1` of a plain release.
 _DIST = re.compile(r"(\.[a-z]+\d+(?:_\d+)?)(?:\.\d+)?$")
+_MAJOR = re.compile(r"(\d+)(?:\.\d+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class SpecSetting:
     """`macros` and `definitions` (on top of them), the distribution's `rpm`, and `notes`: sentences
-    for the report."""
+    for the report.
+
+    `defaults` are definitions of macros that `macros` do not define. `finder` finds the macros that
+    a spec file's BuildRequires bring; null where `macros` are all there is.
+    """
 
     macros: MacroSource = BUILT_IN
     definitions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     rpm: DistributionRpm = UNKNOWN_RPM
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    finder: MacroFinder | None = None
 
 
 class SettingPool(MacroPool, Protocol):
@@ -68,21 +76,95 @@ def setting_of(
 ) -> SpecSetting:
     """What spec files of a repository document are evaluated with.
 
-    `pools` are its loaded snapshots by architecture; the first one's macro packages serve all.
-    `dist` is what the change's own repository says (`.minimize.yaml`); else the document's, else
-    the commonest suffix of the published releases. `more` are further definitions, by name. `rpm`
-    is the distribution's, with a root where there is one; without it the host's evaluates.
+    `pools` are its loaded snapshots by architecture. `dist` is what the change's own repository
+    says (`.minimize.yaml`); else the document's, else the commonest suffix of the published
+    releases. `more` are further definitions, by name. `rpm` is the distribution's, with a root
+    where there is one; without it the host's evaluates.
     """
     pool = next(iter(pools.values()))
-    macros = macros_of(pool, cache, buildroot=document.buildroot_packages, name=document.id)
+    finder = MacroFinder(
+        pools,
+        cache,
+        VerifiedFiles(cache, _keys(document, pools)),
+        buildroot=document.buildroot_packages,
+        name=document.id,
+    )
+    macros = finder.build_root()
     if dist is None:
         dist = document.dist
     if dist is None:
         dist = _published_dist(pool, cache)
+    defaults = distribution_macros(document, dist)
+    if not dist and macros.root is None:
+        dist = next((f".{name}" for name in defaults if _DIST.fullmatch(f".{name}")), "")
     definitions = {"dist": dist, **(more or {})}
     if rpm is None:
         rpm = DistributionRpm(published_rpm(pool))
-    return SpecSetting(macros, definitions, (*macros.notes, *rpm.notes), rpm)
+    notes = (*macros.notes, *_without_filelists(pools), *rpm.notes)
+    return SpecSetting(macros, definitions, notes, rpm, defaults, finder)
+
+
+def _without_filelists(pools: Mapping[str, SettingPool]) -> tuple[str, ...]:
+    """A sentence for each repository whose macro packages cannot be told from others."""
+    return tuple(
+        f"Macro packages of the repository {repository} are not used: it has no filelists.xml."
+        for repository in sorted(
+            {
+                one.id
+                for pool in pools.values()
+                for one in pool.snapshot.repositories
+                if one.record("primary") is not None and one.record("filelists") is None
+            }
+        )
+    )
+
+
+def _keys(document: RepositoryDocument, arches: Iterable[str]) -> KeyUrls:
+    """Where the keys of each repository are; of all architectures together."""
+    from bot.distro import key_urls
+
+    found: dict[str, dict[str, None]] = {}
+    for arch in arches:
+        for repository, urls in key_urls(document, arch).items():
+            found.setdefault(repository, {}).update(dict.fromkeys(urls))
+    return {repository: tuple(urls) for repository, urls in found.items()}
+
+
+def distribution_macros(document: RepositoryDocument, dist: str) -> dict[str, str]:
+    """The macros by which spec files tell distributions apart, as its document lets them be known.
+
+    `%fedora`, `%rhel`, `%centos`, and `%fc43` or `%el9` beside them, as the packages
+    fedora-release-common and centos-stream-release define them in macros.dist. They stand in where
+    no package of the distribution does.
+    """
+    words = f"{document.id} {document.name}".lower()
+    platform = (document.module_platform or "").partition(":")[2]
+    tags = [dist.lstrip(".").partition("_")[0], platform]
+    found: dict[str, str] = {}
+    if number := _numbered(tags, "fc", "f") or _version(document, words, "fedora"):
+        found |= {"fedora": number, f"fc{number}": "1"}
+    elif number := _numbered(tags, "eln"):
+        found |= {"eln": number}
+    elif number := _numbered(tags, "el") or _version(document, words, "rhel", "centos", "ubi"):
+        found |= {"rhel": number, f"el{number}": "1"}
+        if "centos" in words:
+            found |= {"centos": number, "centos_ver": number}
+    return found
+
+
+def _numbered(tags: Iterable[str], *prefixes: str) -> str | None:
+    """The number of the first tag that is one of these prefixes and a number."""
+    for tag in tags:
+        for prefix in prefixes:
+            if tag.startswith(prefix) and tag[len(prefix) :].isdigit():
+                return tag[len(prefix) :]
+    return None
+
+
+def _version(document: RepositoryDocument, words: str, *names: str) -> str | None:
+    """The major version of the release, where the document's id or name has one of `names`."""
+    match = _MAJOR.fullmatch(str(document.releasever))
+    return match[1] if match is not None and any(name in words for name in names) else None
 
 
 def _published_dist(pool: SettingPool, cache: Cache) -> str:

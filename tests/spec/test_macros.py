@@ -5,92 +5,337 @@ from __future__ import annotations
 import shutil
 import subprocess
 import textwrap
+from pathlib import Path
 
+import pysequoia
 import pytest
 
+from bot.closure import Pool
 from bot.distro import Cache
 from bot.errors import SurroundingsError
-from bot.model import Closure, ImageKey, Location, Nevra, Package, SnapshotState
+from bot.model import DEFAULT_ARCHITECTURES, SpecEvaluation, SpecFailure
 from bot.sandbox import sandbox_available
-from bot.spec import SpecSetting, commonest_dist, evaluate_spec, macros_of
+from bot.spec import SpecSetting, commonest_dist, evaluate_spec, setting_of
 from bot.spec.headers import flags_in_header
-from bot.spec.macros import macro_packages, unpack_macros
+from bot.spec.macrofiles import unpack_macros
+from bot.spec.macros import solve_what_can_be
+from tests.image.crafted import File, write_rpm
+from tests.spec.macro_repository import MacroPackage, pools_of, write_distribution
 
 needs_rpmbuild = pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="no rpmbuild here")
+needs_sandbox = pytest.mark.skipif(sandbox_available() is not None, reason="no sandbox here")
+
+D = "/usr/lib/rpm/macros.d/macros."
+RPM_BUILD = MacroPackage("rpm-build", {"/usr/lib/rpm/find-lang.sh": "#!/bin/sh\n"}, ["system"])
+# Nothing in its name says what it carries.
+SYSTEM = MacroPackage("system", {f"{D}system": "%system from-system\n"})
 
 
-def package(name: str, checksum: str = "c") -> Package:
-    return Package(
-        Nevra(name, 0, "1", "1", "noarch"),
-        name,
-        "base",
-        location=Location(f"file:///{name}.rpm", "sha256", checksum, 1),
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+def setting_for(
+    tmp_path: Path, cache: Cache, packages: list[MacroPackage], **more: object
+) -> SpecSetting:
+    document = write_distribution(tmp_path / "repository", packages, **more)
+    return setting_of(document, pools_of(document, cache), cache)
+
+
+def names(setting: SpecSetting) -> list[str]:
+    return [nevra.split("-0:")[0] for nevra in setting.macros.packages]
+
+
+def evaluated(
+    tmp_path: Path, setting: SpecSetting, body: str, arch: str = "x86_64"
+) -> SpecEvaluation:
+    found = results(tmp_path, setting, body, [arch])[arch]
+    assert isinstance(found, SpecEvaluation), found
+    return found
+
+
+def results(tmp_path: Path, setting: SpecSetting, body: str, arches: list[str] | tuple[str, ...]):
+    checkout = tmp_path / "checkout"
+    checkout.mkdir(exist_ok=True)
+    (checkout / "a.spec").write_text(
+        "Name: a\nVersion: 1\nRelease: 1\nSummary: a\nLicense: MIT\n"
+        + body
+        + "%description\n%files\n"
     )
+    return evaluate_spec(checkout, "a.spec", arches, setting=setting)
 
 
-class FakePool:
-    """A pool of packages without dependencies; `conflicts` can not be solved together."""
-
-    def __init__(self, *names: str, conflicts: frozenset[str] = frozenset()) -> None:
-        self.packages = {name: package(name) for name in names}
-        self.conflicts = conflicts
-        self.asked: list[tuple[str, ...]] = []
-
-    def selects(self, request):
-        from fnmatch import fnmatchcase
-
-        return tuple(
-            p.nevra for name, p in sorted(self.packages.items()) if fnmatchcase(name, request)
-        )
-
-    def solve_names(self, names, *, weak=False):
-        names = tuple(names)
-        self.asked.append(names)
-        key, state = ImageKey("", "", "", "x86_64"), SnapshotState("", ())
-        if self.conflicts and self.conflicts <= set(names):
-            return Closure(key, state, "unsolvable", problems=("conflict",))
-        return Closure(key, state, "ok", tuple(self.packages[name] for name in names))
-
-
-def test_macro_packages_are_those_of_a_build_root_and_those_named_so():
-    pool = FakePool(
-        "rpm",
-        "gcc",
-        "redhat-rpm-config",
-        "python3-rpm-macros",
-        "go-srpm-macros",
-        "nginx",
-        "mine",
-        "fedora-release-common",
-    )
-    found = macro_packages(pool, ("gcc", "mine", "fedora-release-common", "nothere"))
-    assert [p.nevra.name for p in found] == [
-        "fedora-release-common",
-        "go-srpm-macros",
-        "python3-rpm-macros",
-        "redhat-rpm-config",
-        "rpm",
+def requires(evaluation: SpecEvaluation) -> list[str]:
+    return [
+        d.dependency.capability
+        for d in evaluation.packages[0].dependencies
+        if d.dependency.kind == "requires"
     ]
 
 
-def test_macro_packages_that_conflict_leave_the_build_roots():
-    pool = FakePool(
-        "rpm", "a-rpm-macros", "b-rpm-macros", conflicts=frozenset({"a-rpm-macros", "b-rpm-macros"})
+def test_macro_packages_are_the_owners_of_files_in_a_build_root(tmp_path, cache):
+    others = [
+        # Not of the build root, whatever its name is.
+        MacroPackage("foreign-rpm-macros", {f"{D}foreign": "%foreign 1\n"}),
+        # Of the build root, but without such a file, whatever its name is.
+        MacroPackage("named-rpm-macros", {"/usr/share/doc/macros": "%named 1\n"}),
+        MacroPackage("etc", {"/etc/rpm/macros.etc": "%etc 1\n"}),
+    ]
+    root = MacroPackage("rpm-build", {}, ["system", "named-rpm-macros", "etc"])
+    setting = setting_for(tmp_path, cache, [root, SYSTEM, *others])
+    assert names(setting) == ["etc", "system"]
+    assert setting.notes == ()
+
+
+def test_a_build_root_is_what_the_document_says_then_a_group_then_rpm_build(tmp_path, cache):
+    packages = [
+        RPM_BUILD,
+        SYSTEM,
+        MacroPackage("stated", {f"{D}stated": "%stated 1\n"}),
+        MacroPackage("grouped", {f"{D}grouped": "%grouped 1\n"}),
+    ]
+    assert names(setting_for(tmp_path, cache, packages)) == ["rpm-build", "system"]
+    document = write_distribution(
+        tmp_path / "stated", packages, buildroot_packages=("stated", "absent")
     )
-    assert [p.nevra.name for p in macro_packages(pool, ())] == ["rpm"]
+    setting = setting_of(document, pools_of(document, cache), cache)
+    assert names(setting) == ["stated"]
+    (note,) = setting.notes
+    assert "absent" in note and "nothing provides" in note
+
+    class Grouped(Pool):
+        def group(self, name: str) -> tuple[str, ...]:
+            return ("grouped", "unpublished") if name == "buildsys-build" else ()
+
+    document = write_distribution(tmp_path / "grouped", packages)
+    pools = pools_of(document, cache)
+    for pool in pools.values():
+        pool.__class__ = Grouped
+    assert names(setting_of(document, pools, cache)) == ["grouped"]
 
 
-def test_where_they_cannot_be_had_the_hosts_are_used_and_a_note_says_so(tmp_path):
-    def fetch(packages):
-        raise SurroundingsError("The mirror does not answer.")
+def test_what_cannot_be_installed_is_left_out_and_named(tmp_path, cache):
+    packages = [
+        MacroPackage("rpm-build", {f"{D}build": "%build_macros 1\n"}, ["not-there"]),
+        SYSTEM,
+        MacroPackage("first", {f"{D}first": "%first 1\n"}),
+    ]
+    buildroot = ("first", "rpm-build", "system")
+    setting = setting_for(tmp_path, cache, packages, buildroot_packages=buildroot)
+    assert names(setting) == ["first", "system"]
+    (note,) = setting.notes
+    assert "rpm-build" in note and "not-there" in note
 
-    cache = Cache(tmp_path)
-    found = macros_of(FakePool("rpm"), cache, name="fedora-43", fetch=fetch)
-    assert found.root is None
-    (note,) = found.notes
-    assert "fedora-43" in note and "mirror does not answer" in note and "host" in note
-    (note,) = macros_of(FakePool("nginx"), cache, name="fedora-43").notes
-    assert "no macro packages" in note
+
+def test_of_many_requests_only_those_in_the_way_are_left_out(tmp_path, cache):
+    packages = [MacroPackage(f"p{number}") for number in range(9)]
+    broken = [MacroPackage(f"b{number}", {}, ["not-there"]) for number in range(2)]
+    document = write_distribution(tmp_path / "repository", [*packages, *broken])
+    pool = pools_of(document, cache)["x86_64"]
+    requests = ["p0", "p1", "b0", "p2", "p3", "absent", "p4", "p5", "p6", "b1", "p7", "p8"]
+    closure, left_out = solve_what_can_be(pool, requests)
+    assert [p.nevra.name for p in closure] == [f"p{number}" for number in range(9)]
+    assert sorted(left_out) == ["absent", "b0", "b1"]
+    assert "not-there" in left_out["b1"]
+
+
+def test_a_package_that_cannot_be_fetched_is_named_and_the_others_are_used(tmp_path, cache):
+    document = write_distribution(tmp_path / "repository", [RPM_BUILD, SYSTEM])
+    pools = pools_of(document, cache)
+    (tmp_path / "repository/x86_64/rpm-build-1-1.noarch.rpm").unlink()
+    setting = setting_of(document, pools, cache)
+    assert names(setting) == ["system"]
+    (note,) = setting.notes
+    assert "rpm-build-0:1-1.noarch" in note
+    (tmp_path / "repository/x86_64/system-1-1.noarch.rpm").unlink()
+    setting = setting_of(document, pools, Cache(tmp_path / "another"))
+    assert setting.macros.root is None
+    (note,) = setting.notes
+    assert "host" in note and "tiny" in note and "system-0:1-1.noarch" in note
+
+
+def test_a_repository_with_keys_must_have_signed_its_macro_packages(tmp_path, cache):
+    signer = pysequoia.Tsk.generate("Packager <p@example.org>")
+    key = tmp_path / "key.asc"
+    key.write_text(str(signer.extract_certificate()))
+
+    def sign(content: bytes) -> bytes:
+        armored = pysequoia.sign(signer.signer(), content, mode=pysequoia.SignatureMode.DETACHED)
+        return bytes(pysequoia.Sig.from_bytes(armored))
+
+    signed = MacroPackage("rpm-build", {f"{D}good": "%good 1\n"}, ["system"], signed=sign)
+    # Unpacked before the document had keys: that does not count.
+    document = write_distribution(tmp_path / "repository", [signed, SYSTEM])
+    assert names(setting_of(document, pools_of(document, cache), cache)) == ["rpm-build", "system"]
+    document = write_distribution(tmp_path / "repository", [signed, SYSTEM], gpgkey=(key.as_uri(),))
+    setting = setting_of(document, pools_of(document, cache), cache)
+    assert names(setting) == ["rpm-build"]
+    (note,) = setting.notes
+    assert "system-0:1-1.noarch" in note and "not signed" in note
+
+
+def test_without_macro_packages_the_document_says_which_distribution_it_is(tmp_path, cache):
+    def fallback(**document: object) -> dict[str, str]:
+        setting = setting_for(tmp_path, cache, [MacroPackage("bash")], **document)
+        assert setting.macros.root is None
+        return {"dist": setting.definitions["dist"], **setting.defaults}
+
+    assert fallback(id="centos-stream-9", releasever="9", dist=".el9") == {
+        "dist": ".el9",
+        "rhel": "9",
+        "el9": "1",
+        "centos": "9",
+        "centos_ver": "9",
+    }
+    assert fallback(id="mine", dist=".fc43") == {"dist": ".fc43", "fedora": "43", "fc43": "1"}
+    assert fallback(id="mine", name="Fedora", releasever="43")["fedora"] == "43"
+    assert fallback(id="mine", name="Fedora", releasever="43")["dist"] == ".fc43"
+    found = fallback(id="mine", releasever="8.10", module_platform="platform:el8")
+    assert found == {"dist": ".el8", "rhel": "8", "el8": "1"}
+    assert fallback(id="mine", releasever="9.4", name="RHEL")["rhel"] == "9"
+    assert fallback(id="azure-linux-3", releasever="3", dist=".azl3") == {"dist": ".azl3"}
+
+
+@needs_sandbox
+def test_what_the_document_says_yields_to_the_distributions_own(tmp_path, cache):
+    more = {"id": "fedora-43", "name": "Fedora", "releasever": "43"}
+    setting = setting_for(tmp_path, cache, [MacroPackage("bash")], **more)
+    body = "Requires: f%{?fedora} d%{?dist}\n"
+    assert requires(evaluated(tmp_path, setting, body)) == ["d.fc43", "f43"]
+    own = MacroPackage("rpm-build", {f"{D}dist": "%fedora 44\n"})
+    setting = setting_for(tmp_path, cache, [own], **more)
+    assert "f44" in requires(evaluated(tmp_path, setting, body))
+
+
+@needs_sandbox
+def test_a_language_package_that_a_spec_requires_brings_its_macros(tmp_path, cache):
+    packages = [
+        RPM_BUILD,
+        SYSTEM,
+        MacroPackage("go-tools", {}, ["go-support"]),
+        MacroPackage(
+            "go-support",
+            {f"{D}go": "%gometa() %{expand:\nBuildRequires: deeper\nRequires: go\n}\n"},
+        ),
+        MacroPackage("deeper", {f"{D}deeper": "%deeper from-third-round\n"}),
+    ]
+    setting = setting_for(tmp_path, cache, packages)
+    found = evaluated(
+        tmp_path, setting, "BuildRequires: go-tools\n%gometa\nRequires: %{system} %{?deeper}\n"
+    )
+    assert requires(found) == ["from-system", "from-third-round", "go"]
+    assert found.notes == ()
+
+
+@needs_sandbox
+def test_macros_that_bring_more_and_more_end_after_five_rounds(tmp_path, cache):
+    packages = [RPM_BUILD, SYSTEM]
+    for number in range(9):
+        text = f"%more{number} m{number}\n%next{number} BuildRequires: p{number + 1}\n"
+        packages.append(MacroPackage(f"p{number}", {f"{D}p{number}": text}))
+    setting = setting_for(tmp_path, cache, packages)
+    body = "BuildRequires: p0\n" + "".join(f"%{{?next{n}}}\n" for n in range(9))
+    body += "Requires: x %{?more3} %{?more4}\n"
+    # The first round has none of them, the fifth those of the first four.
+    assert requires(evaluated(tmp_path, setting, body)) == ["m3", "x"]
+
+
+@needs_sandbox
+def test_a_build_requirement_that_cannot_be_had_is_named_where_a_macro_is_left(tmp_path, cache):
+    setting = setting_for(tmp_path, cache, [RPM_BUILD, SYSTEM])
+    fine = evaluated(tmp_path, setting, "BuildRequires: nowhere\nRequires: x\n")
+    assert fine.notes == ()
+    left = evaluated(tmp_path, setting, "BuildRequires: nowhere\nRequires: x-%{unknown}\n")
+    assert any("nowhere (nothing provides it)" in note for note in left.notes)
+    found = results(tmp_path, setting, "BuildRequires: nowhere\n%unknown\n", ["x86_64"])["x86_64"]
+    assert isinstance(found, SpecFailure)
+    assert "nowhere (nothing provides it)" in found.message
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"/usr/lib/rpm/redhat/rpmrc": "include: /usr/lib/rpm/rpmrc\noptflags: x86_64 -Vendor\n"},
+        {
+            "/usr/lib/rpm/redhat/rpmrc": "include: %{_rpmconfigdir}/redhat/more/../chain\n",
+            "/usr/lib/rpm/redhat/chain": "include:/usr/lib/rpm/redhat/rpmrc\n"
+            "include: /usr/lib/rpm/redhat/chain\nINCLUDE: /nowhere\noptflags: x86_64 -Vendor\n",
+        },
+        {
+            "/usr/lib/rpm/debian/rpmrc": "include: /usr/lib/rpm/debian/rpmrc\n"
+            "optflags: x86_64 -Vendor\n"
+        },
+        {
+            "/usr/lib/rpm/rpmrc": "include: /usr/lib/rpm/rpmrc\nunheardof: 1\n"
+            "optflags: s390x -Own\n",
+            "/usr/lib/rpm/suse/rpmrc": "include: /usr/lib/rpm/rpmrc\noptflags: x86_64 -Vendor\n",
+        },
+    ],
+)
+def test_a_vendors_rpmrc_may_include_the_systems(tmp_path, cache, files):
+    setting = setting_for(tmp_path, cache, [MacroPackage("rpm-build", {**files, **SYSTEM.files})])
+    flags = "%{lua: print((rpm.expand('%{optflags}'):gsub('[^%w]', '_')))}"
+    found = results(
+        tmp_path, setting, f"Requires: %{{system}} x({flags})%{{?_isa}}\n", ("x86_64", "s390x")
+    )
+    assert requires(found["x86_64"]) == ["from-system", "x(_Vendor)(x86-64)"]
+    own = "_Own" if "/usr/lib/rpm/rpmrc" in files else "_O2__g"
+    assert requires(found["s390x"]) == ["from-system", f"x({own})(s390-64)"]
+
+
+@needs_sandbox
+def test_architectures_share_a_tree_where_only_definitions_differ(tmp_path, cache):
+    def rpm_build(arch: str) -> MacroPackage:
+        return MacroPackage(
+            "rpm-build",
+            {
+                "/usr/lib/rpm/macros": f"%_host_cpu {arch}\n%both same\n%later early\n",
+                f"{D}later": "%later late\n",
+                "/usr/lib/rpm/vendor/macros": f"%of_vendor {{%\\\n{arch}}}\n",
+                "/etc/rpm/macros.places": f"%libdir_of lib/{arch}\n",
+                "/usr/lib/rpm/program": f"\x7fELF{arch}",
+                f"/usr/lib/rpm/platform/{arch}-linux/macros": f"%platform_of {arch}\n",
+                "/usr/lib/rpm/platform/noarch-linux/macros": f"%platform_of {arch}\n",
+            },
+            arch=arch,
+        )
+
+    arches = ("x86_64", "aarch64")
+    setting = setting_for(tmp_path, cache, [rpm_build(arch) for arch in arches], arches=arches)
+    assert setting.macros.others == {}
+    body = "Requires: %{_host_cpu} %{both} %{later} %{libdir_of} p-%{platform_of}\n"
+    found = results(tmp_path, setting, body, arches)
+    for arch in arches:
+        assert requires(found[arch]) == sorted([arch, "late", f"lib/{arch}", f"p-{arch}", "same"])
+
+
+@needs_sandbox
+def test_an_architecture_whose_macros_are_others_has_a_tree_of_its_own(tmp_path, cache):
+    packages = [
+        MacroPackage(
+            "rpm-build",
+            {f"{D}a": "%everywhere 1\n", **({f"{D}only": "%only 1\n"} if arch == "s390x" else {})},
+            arch=arch,
+        )
+        for arch in DEFAULT_ARCHITECTURES
+    ]
+    setting = setting_for(tmp_path, cache, packages, arches=DEFAULT_ARCHITECTURES)
+    assert list(setting.macros.others) == ["s390x"]
+    found = results(
+        tmp_path, setting, "Requires: x%{?everywhere} y%{?only}%{?_isa}\n", DEFAULT_ARCHITECTURES
+    )
+    assert list(found) == list(DEFAULT_ARCHITECTURES)
+    assert [requires(one)[1].partition("(")[0] for one in found.values()] == ["y", "y", "y", "y1"]
+
+
+def test_a_file_that_is_not_what_its_header_says_is_refused(tmp_path):
+    other = File(f"{D}x", b"%x 1\n", said_digest="0" * 64)
+    write_rpm(tmp_path / "x.rpm", [other], name="x")
+    with pytest.raises(SurroundingsError, match=r"macros\.x is not what its header says"):
+        unpack_macros(tmp_path / "x.rpm", tmp_path / "unpacked")
+    assert not list((tmp_path / "unpacked").rglob("macros.x"))
 
 
 @pytest.mark.parametrize(
@@ -164,32 +409,6 @@ def test_only_rpms_own_directories_are_unpacked(built, tmp_path):
         broken = tmp_path / "broken.rpm"
         broken.write_bytes(built.read_bytes()[:300])
         unpack_macros(broken, tmp_path)
-
-
-@needs_rpmbuild
-@pytest.mark.skipif(sandbox_available() is not None, reason="no sandbox here")
-def test_a_spec_is_evaluated_with_them_on_every_architecture(built, tmp_path):
-    cache = Cache(tmp_path / "cache")
-    fetched = []
-
-    def fetch(packages):
-        fetched.append([p.nevra.name for p in packages])
-        return [built] * len(packages)
-
-    pool = FakePool("vendor-rpm-macros")
-    macros = macros_of(pool, cache, fetch=fetch)
-    assert macros_of(pool, cache, fetch=fetch).root == macros.root
-    assert fetched == [["vendor-rpm-macros"]]
-    assert macros.packages == ("vendor-rpm-macros-0:1-1.noarch",)
-    (tmp_path / "a.spec").write_text(
-        "Name: a\nVersion: 1\nRelease: 1%{?dist}\nSummary: a\nLicense: MIT\n"
-        "Requires: %{from_d} %{from_etc} x%{?_isa}\n%description\n%files\n"
-    )
-    found = evaluate_spec(tmp_path, "a.spec", ["x86_64", "s390x"], setting=SpecSetting(macros))
-    for arch, isa in (("x86_64", "x86-64"), ("s390x", "s390-64")):
-        names = [d.dependency.capability for d in found[arch].packages[0].dependencies]
-        assert found[arch].packages[0].nevra.arch == arch
-        assert names == ["etc", "vendor-d", f"x({isa})"]
 
 
 @needs_rpmbuild

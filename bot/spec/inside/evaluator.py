@@ -36,7 +36,10 @@ FALLBACK = CONFIG / "macros.minimize"
 WORK = Path("/tmp")
 
 
-def vendor_files() -> Iterator[Path]:
+BUILD_REQUIREMENT = re.compile(r"^\s*BuildRequires\s*:\s*(.+)", re.IGNORECASE)
+
+
+def vendor_files(arch: str) -> Iterator[Path]:
     """The vendor's macro file, and those that rpm reads after it.
 
     librpm looks for a vendor's directory by the name it was compiled with, which is the host's.
@@ -46,6 +49,7 @@ def vendor_files() -> Iterator[Path]:
             yield vendor / "macros"
     yield from sorted(Path("/etc/rpm").glob("macros.*"))
     yield Path("/etc/rpm/macros")
+    yield Path(f"/etc/rpm/{arch}-linux/macros")
 
 
 def load(path: Path) -> None:
@@ -80,8 +84,11 @@ def configure(arch: str, request: dict[str, Any], fallback: list[tuple[str, str]
     rpm.reloadConfig(f"{arch}-linux")
     if request["distribution"]:
         load_missing(fallback)
-        for path in vendor_files():
+        for path in vendor_files(arch):
             load(path)
+    for name, value in request["defaults"].items():
+        if rpm.expandMacro("%{!?" + name + ":1}"):
+            rpm.addMacro(name, value)
     for name, value in request["paths"].items():
         rpm.addMacro(name, value)
     parametric = []
@@ -165,7 +172,8 @@ def parse(path: Path) -> dict[str, Any]:
             spec = rpm.spec(str(path), rpm.RPMSPEC_ANYARCH | rpm.RPMSPEC_FORCE)
         except (ValueError, rpm.error) as error:
             log.flush()
-            return {"error": log_path.read_text(errors="replace")[:8192] or str(error)}
+            message = log_path.read_text(errors="replace")[:8192] or str(error)
+            return {"error": message, "requested": list(requested(path))}
     source = spec.sourceHeader
     return {
         "packages": [package(entry) for entry in spec.packages],
@@ -176,6 +184,17 @@ def parse(path: Path) -> dict[str, Any]:
         "sources": [[str(name), number, flags] for name, number, flags in spec.sources],
         "parsed": spec.parsed,
     }
+
+
+def requested(path: Path) -> Iterator[str]:
+    """The values of the BuildRequires of a spec that rpm refuses, expanded as far as it came."""
+    for line in path.read_text(encoding="utf-8", errors="surrogateescape").split("\n"):
+        match = BUILD_REQUIREMENT.match(line)
+        if match:
+            try:
+                yield rpm.expandMacro(match[1])
+            except rpm.error:
+                continue
 
 
 def included(path: Path, text: str) -> list[str]:

@@ -1,0 +1,178 @@
+"""The files below /usr/lib/rpm and /etc/rpm of one RPM file: verified, and unpacked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from bot.errors import SurroundingsError
+
+if TYPE_CHECKING:
+    from bot.distro import Cache
+    from bot.model import Package
+
+KeyUrls = Mapping[str, tuple[str, ...]]
+"""Where the keys of each repository are, by its id; repositories without keys left out."""
+
+DIRECTORIES = ("usr/lib/rpm/", "etc/rpm/")
+_FORMAT = 1
+_MOST_FILE = 8 * 1024 * 1024
+# By the length of a digest in hexadecimal digits: of which algorithm it is (RPMTAG_FILEDIGESTALGO).
+_ALGORITHMS = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512"}
+
+
+class VerifiedFiles:
+    """Fetches RPM files, and verifies the signatures of those whose repository has keys."""
+
+    def __init__(self, cache: Cache, keys: KeyUrls) -> None:
+        self._cache = cache
+        self._urls = keys
+        self._keys: dict[tuple[str, ...], list[tuple[str, bytes]] | SurroundingsError] = {}
+        self._lock = Lock()
+
+    def trust(self, package: Package) -> tuple[str, ...]:
+        """The URLs of the keys of which one must have signed a package; empty for any."""
+        return self._urls.get(package.repository, ())
+
+    def fetch(self, package: Package) -> Path:
+        """The file of a package.
+
+        Raises RefusedFileError where it is not what the metadata says or none of the keys signed
+        it, SurroundingsError where it, or every key, cannot be had.
+        """
+        from bot.distro import fetch_package
+        from bot.image.rpmheader import header_bytes
+        from bot.image.signature import verify_header
+
+        file = fetch_package(package, self._cache)
+        urls = self.trust(package)
+        if urls:
+            assert package.location is not None
+            name = str(package.nevra)
+            with file.open("rb") as stream:
+                content = header_bytes(name, stream)
+            verify_header(package.location.url, name, content, self._read(urls))
+        return file
+
+    def _read(self, urls: tuple[str, ...]) -> list[tuple[str, bytes]]:
+        """The keys, asked for once: where they cannot be had, not again for each package."""
+        from bot.distro import read_keys
+
+        with self._lock:
+            found = self._keys.get(urls)
+            if found is None:
+                try:
+                    found = read_keys(urls)
+                except SurroundingsError as error:
+                    found = error
+                self._keys[urls] = found
+        if isinstance(found, SurroundingsError):
+            raise found
+        return found
+
+
+def unpacked(rpm_file: Path, checksum: str, cache: Cache) -> Path:
+    """The directory of the cache with the macro files of an RPM file, unpacked once.
+
+    `checksum` is that of the file. Raises SurroundingsError where the file cannot be read, or does
+    not hold what its header says.
+    """
+    place = cache.addressed("macro-files", checksum.lower(), str(_FORMAT))
+    if place.is_dir():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".macro-files-", dir=place.parent))
+    try:
+        unpack_macros(rpm_file, temporary)
+        put(temporary, place)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return place
+
+
+def put(temporary: Path, place: Path) -> None:
+    """Gives a finished directory its place, with modes that the sandbox's user can read.
+
+    Where another process was quicker its directory stays: the content is the same.
+    """
+    for directory, _, _ in os.walk(temporary):
+        Path(directory).chmod(0o755)
+    try:
+        temporary.rename(place)
+    except OSError:
+        if not place.is_dir():
+            raise
+
+
+def unpack_macros(rpm_file: Path, target: Path) -> None:
+    """Unpacks what an RPM file has below /usr/lib/rpm and /etc/rpm into `target`.
+
+    The digests of its header and of every file that is taken are checked; whose signature it
+    bears is the caller's matter. Links that leave these directories, and paths that are not
+    plain, are left out. Raises SurroundingsError where the file cannot be read, or a digest is
+    another.
+    """
+    import rpm
+
+    transaction = rpm.TransactionSet()
+    transaction.setVSFlags(rpm.RPMVSF_MASK_NOSIGNATURES)
+    transaction.setKeyring(rpm.keyring())
+    try:
+        with rpm_file.open("rb") as file:
+            header = transaction.hdrFromFdno(file.fileno())
+            payload = rpm.fd(file.fileno(), "r", header["payloadcompressor"] or "gzip")
+            archive = rpm.files(header).archive(payload)
+            linked: dict[int, list[Any]] = {}
+            for entry in archive:
+                _unpack(entry, archive, target, linked)
+    except (rpm.error, OSError, ValueError) as error:
+        raise SurroundingsError(f"{rpm_file.name} cannot be unpacked: {error}.") from error
+
+
+def _unpack(entry: Any, archive: Any, target: Path, linked: dict[int, list[Any]]) -> None:
+    name = str(entry.name).lstrip("/")
+    parts = name.split("/")
+    if not name.startswith(DIRECTORIES) or ".." in parts or "" in parts:
+        return
+    if stat.S_ISREG(entry.mode) and not archive.hascontent():
+        # Of hard links to one file, only the last comes with the content.
+        linked.setdefault(entry.inode, []).append(entry)
+    elif stat.S_ISREG(entry.mode) and entry.size <= _MOST_FILE:
+        content = archive.read(entry.size) if entry.size else b""
+        _check(name, content, str(entry.digest or ""))
+        for one in (entry, *linked.get(entry.inode, ())):
+            place = _cleared(target, str(one.name).lstrip("/"))
+            place.write_bytes(content)
+            place.chmod(0o755 if entry.mode & 0o111 else 0o644)
+    elif stat.S_ISLNK(entry.mode):
+        # A link is kept only if it stays where everything here comes from, and relative: so it
+        # leads to the same file here as inside the sandbox.
+        pointed = os.path.normpath(Path("/", *parts[:-1]) / str(entry.linkto))
+        if pointed.lstrip("/").startswith(DIRECTORIES):
+            place = _cleared(target, name)
+            place.symlink_to(os.path.relpath(pointed, Path("/", *parts[:-1])))
+
+
+def _cleared(target: Path, name: str) -> Path:
+    """The place of a file below `target`, free to be written."""
+    place = target / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if not place.parent.resolve().is_relative_to(target.resolve()):
+        raise ValueError(f"/{name} lies behind a link that leads elsewhere")
+    place.unlink(missing_ok=True)
+    return place
+
+
+def _check(name: str, content: bytes, digest: str) -> None:
+    algorithm = _ALGORITHMS.get(len(digest))
+    if algorithm is None:
+        raise ValueError(f"its header has no digest of /{name}")
+    if hashlib.new(algorithm, content, usedforsecurity=False).hexdigest() != digest:
+        raise ValueError(f"/{name} is not what its header says")

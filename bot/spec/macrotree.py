@@ -1,0 +1,202 @@
+"""Trees of macro files: what the sandbox sees as /usr/lib/rpm and /etc/rpm.
+
+A tree holds the files of a set of packages and serves every architecture whose packages say the
+same. Macro files that define something else for one of them (`%_host_cpu` in rpm's own, `%_libdir`
+in /etc/rpm) do not need another tree: those definitions stand where rpm reads them for this
+architecture alone.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from bot.spec.inside.markers import logical_lines
+from bot.spec.rpmrc import CONFIG, assemble_rpmrc
+
+HOST = Path("/usr/lib/rpm")
+_ELF = b"\x7fELF"
+_DEFINITION = re.compile(r"^\s*%([A-Za-z_]\w*)")
+
+
+def build_trees(target: Path, packages: Mapping[str, Sequence[Path]]) -> dict[str, str]:
+    """Trees in `target` of the unpacked packages of each architecture; the tree of each, by name.
+
+    Later packages of an architecture win. Architectures share a tree as long as nothing in it but
+    macro definitions would differ between them.
+    """
+    trees: list[_Tree] = []
+    found: dict[str, str] = {}
+    for arch, directories in packages.items():
+        files = _files(directories)
+        for tree in trees:
+            if tree.take(arch, files):
+                break
+        else:
+            tree = _Tree(target / str(len(trees)), arch, files)
+            trees.append(tree)
+        found[arch] = tree.root.name
+    for tree in trees:
+        tree.complete()
+    return found
+
+
+def _files(directories: Sequence[Path]) -> dict[str, Path]:
+    """Each file and link below these directories, by its path in them."""
+    found: dict[str, Path] = {}
+    for directory in directories:
+        for path, folders, names in os.walk(directory):
+            links = [name for name in folders if Path(path, name).is_symlink()]
+            for name in (*names, *links):
+                file = Path(path, name)
+                found[str(file.relative_to(directory))] = file
+    return dict(sorted(found.items()))
+
+
+class _Tree:
+    """A tree that is being made; `files` are those of its architectures, by path."""
+
+    def __init__(self, root: Path, arch: str, files: Mapping[str, Path]) -> None:
+        self.root = root
+        self._files = dict(files)
+        self._arches = [arch]
+        # Definitions of one architecture alone, by the file that rpm reads them from.
+        self._own: dict[str, list[str]] = {}
+
+    def take(self, arch: str, files: Mapping[str, Path]) -> bool:
+        """Adds the files of one more architecture, if its own and the tree's go together."""
+        platform = f"{CONFIG}/platform/{arch}-linux/"
+        own: dict[str, list[str]] = {}
+        for path, file in files.items():
+            before = self._files.get(path)
+            if before is None or _same(before, file) or path.startswith(platform):
+                continue
+            if path.startswith(f"{CONFIG}/platform/") or _is_program(before):
+                continue  # another architecture's, or a program that nobody can run here
+            place = _arch_file(path, arch)
+            definitions = _differing(before, file) if place is not None else None
+            if place is None or definitions is None:
+                return False
+            own.setdefault(place, []).extend(definitions)
+        if not self._absent(files):
+            return False
+        self._files = {
+            **files,
+            **self._files,
+            **{path: file for path, file in files.items() if path.startswith(platform)},
+        }
+        self._arches.append(arch)
+        self._own.update(own)
+        return True
+
+    def _absent(self, files: Mapping[str, Path]) -> bool:
+        """True where nothing that defines macros is in the tree or in `files` alone."""
+        return not any(
+            _defines(path) and not path.startswith(f"{CONFIG}/platform/")
+            for path in set(files) ^ set(self._files)
+        )
+
+    def complete(self) -> None:
+        """Writes the tree."""
+        for path, file in self._files.items():
+            _link(file, self.root / path, self.root)
+        _add_host(self.root)
+        for path, definitions in self._own.items():
+            place = self.root / path
+            before = place.read_text(errors="surrogateescape") if place.is_file() else ""
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.unlink(missing_ok=True)
+            text = "".join(f"{definition}\n" for definition in definitions)
+            place.write_text(text + before, errors="surrogateescape")
+
+
+def _add_host(root: Path) -> None:
+    """Adds what the host's librpm needs of its own to the distribution's files.
+
+    Its rpmrc (`assemble_rpmrc`); its macros, for those that an older distribution does not define
+    and the library counts on; and the platforms that the distribution's rpm lacks.
+    """
+    config = root / CONFIG
+    config.mkdir(parents=True, exist_ok=True)
+    host = HOST / "rpmrc"
+    assemble_rpmrc(root, host.read_text(errors="surrogateescape") if host.is_file() else "")
+    if (HOST / "macros").is_file():
+        shutil.copyfile(HOST / "macros", config / "macros.minimize")
+        if not (config / "macros").is_file():
+            shutil.copyfile(HOST / "macros", config / "macros")
+    for platform in sorted((HOST / "platform").glob("*-linux")):
+        own = config / "platform" / platform.name
+        if not (own / "macros").is_file() and (platform / "macros").is_file():
+            own.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(platform / "macros", own / "macros")
+
+
+def _arch_file(path: str, arch: str) -> str | None:
+    """Where rpm reads, soon after the macro file `path`, definitions for `arch` alone.
+
+    The order of librpm's macro files is `macros`, `macros.d/*`, the platform's, `fileattrs/*`, the
+    vendor's, /etc/rpm (lib/rpmrc.c, setDefaults); null where `path` is none of them.
+    """
+    if path == f"{CONFIG}/macros" or path.startswith(f"{CONFIG}/macros.d/macros."):
+        return f"{CONFIG}/platform/{arch}-linux/macros"
+    if re.fullmatch(rf"{CONFIG}/[^/]+/macros", path) or path.startswith("etc/rpm/macros"):
+        return f"etc/rpm/{arch}-linux/macros"
+    return None
+
+
+def _defines(path: str) -> bool:
+    return _arch_file(path, "any") is not None or path.endswith((".attr", ".lua", "/rpmrc"))
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one == other:
+        return True
+    if one.is_symlink() or other.is_symlink():
+        return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
+    return filecmp.cmp(one, other, shallow=False)
+
+
+def _is_program(path: Path) -> bool:
+    if path.is_symlink():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_ELF)) == _ELF
+
+
+def _differing(before: Path, after: Path) -> list[str] | None:
+    """The definitions of the macro file `after` that `before` has not; null if that is not all."""
+    if before.is_symlink() or after.is_symlink():
+        return None
+    old, new = dict(_definitions(before)), dict(_definitions(after))
+    if set(old) - set(new):
+        return None
+    return [text for name, text in new.items() if old.get(name) != text]
+
+
+def _definitions(path: Path) -> Iterator[tuple[str, str]]:
+    lines = path.read_text(errors="surrogateescape").split("\n")
+    for start, end in logical_lines(lines):
+        match = _DEFINITION.match(lines[start])
+        if match is not None:
+            yield match[1], "\n".join(lines[start : end + 1])
+
+
+def _link(file: Path, place: Path, root: Path) -> None:
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        return  # a link that leads nowhere stands where this package has a directory
+    if place.is_dir() or not place.parent.resolve().is_relative_to(root.resolve()):
+        return
+    place.unlink(missing_ok=True)
+    if file.is_symlink():
+        place.symlink_to(file.readlink())
+        return
+    try:
+        os.link(file, place)
+    except OSError:
+        shutil.copy2(file, place)
