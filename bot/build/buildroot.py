@@ -106,6 +106,10 @@ class MissingRequirementError(ChangeError):
         self.missing = missing
 
 
+class InstallError(SurroundingsError):
+    """The host's rpm refuses packages, or a scriptlet fails: the next try would end alike."""
+
+
 def solve_buildroot(pool: Pool, names: Sequence[str]) -> tuple[Package, ...]:
     """The packages of a buildroot that has `names` (packages, capabilities), on `pool`'s snapshot.
 
@@ -187,8 +191,7 @@ class Buildroots:
 
     def _make(self, packages: Sequence[Package], directory: Path) -> None:
         started = time.monotonic()
-        with ThreadPoolExecutor(8) as threads:
-            files = list(threads.map(self._fetch, packages))
+        files = self._fetched(packages)
         making = directory.with_name(f".making-{directory.name}")
         remove_tree(making)
         root, rpms = making / "root", making / "rpms"
@@ -209,6 +212,16 @@ class Buildroots:
         finally:
             remove_tree(making)
 
+    def _fetched(self, packages: Sequence[Package]) -> list[Path]:
+        """The files of `packages`; the first that cannot be had ends it for all."""
+        with ThreadPoolExecutor(8) as threads:
+            futures = [threads.submit(self._fetch, package) for package in packages]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
+
     def _install(self, root: Path, rpms: Path, count: int) -> None:
         finished = run_sandboxed(
             ["/bin/sh", "-c", _INSTALL_SCRIPT, "install", "/rpms/list", self._finish],
@@ -224,9 +237,8 @@ class Buildroots:
                 if finished.limit
                 else "\n".join(said.splitlines()[-10:])
             )
-            raise SurroundingsError(
-                f"A buildroot of {count} packages cannot be installed: {reason}"
-            )
+            refused = SurroundingsError if finished.limit else InstallError
+            raise refused(f"A buildroot of {count} packages cannot be installed: {reason}")
 
     def _remove_oldest(self, keep: Path) -> None:
         """Removes what is beyond `most`, except what somebody uses at this moment.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.build.buildroot import Buildroots
 from bot.cli.check import exit_code
 from bot.demo.distribution.repository import write_repository
 from bot.sandbox import sandbox_available
@@ -50,6 +51,15 @@ def test_what_the_hosts_rpm_alone_refuses_is_neutral_and_worth_another_try(
     assert problem.startswith("tool.spec:9 (head): This host's rpm ")
     assert f"rpm {host_rpm()} refuses" in problem and "distribution's rpm 99.0" in problem
     assert any("rpm 99.0" in note and "cannot be installed" in note for note in result.notes)
+
+
+def test_packages_that_cannot_be_installed_are_not_tried_again(
+    bench: Bench, repositories: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = newer(bench, repositories).check({"tool.spec": TOOL + "\n"})
+    monkeypatch.setattr(Buildroots, "hold", lambda *_: pytest.fail("tried again"))
+    again = newer(bench, repositories).check({"tool.spec": TOOL + "\n\n"})
+    assert first.notes == again.notes != ()
 
 
 def test_what_every_rpm_refuses_fails_all_the_same(bench: Bench, repositories: Path) -> None:
