@@ -44,14 +44,6 @@ class EvaluatedSpec:
     head: Mapping[str, Evaluation]
     definitions: Mapping[Side, Mapping[str, str]] = field(default_factory=dict)
 
-    def failure(self, arch: str) -> SpecFailure | None:
-        """Why this spec says nothing on `arch`: head's failure before base's, or null."""
-        for side in (self.head, self.base):
-            found = side.get(arch)
-            if isinstance(found, SpecFailure):
-                return found
-        return None
-
 
 @dataclass(frozen=True, slots=True)
 class Sides:

@@ -15,6 +15,7 @@ from bot.check.affected import closure_pair
 from bot.check.change import Change
 from bot.check.compare import compare
 from bot.check.evidence import Sides
+from bot.check.fault import Unevaluated
 from bot.check.images import SELF, Found
 from bot.check.objectives import evaluate_objectives
 from bot.check.plan import CheckOptions, Plan, make_plan
@@ -37,7 +38,6 @@ from bot.model import (
     ImageKey,
     ImageResult,
     JudgedImage,
-    SpecFailure,
 )
 
 # Images of head's file that are solved only to tell about them.
@@ -55,8 +55,8 @@ class Checked:
     plan: Plan
     sides: Mapping[tuple[str, str], tuple[Pool, Sides]]
     images: tuple[Found, ...]
-    failures: tuple[SpecFailure, ...]
-    around: bool
+    unevaluated: tuple[Unevaluated, ...]
+    interrupted: bool
 
 
 def file_in_force(change: Change) -> RepositoryFile:
@@ -174,7 +174,7 @@ def _judged(
         notes.append("No workload with the package is left: the package alone would be checked.")
     return replace(
         told,
-        verdict=verdict([*results, *extra], checked.failures, checked.around),
+        verdict=verdict([*results, *extra], checked.unevaluated, checked.interrupted),
         images=tuple(
             JudgedImage(r.key, r.changed, r.objectives)
             for r in sorted([*otherwise, *extra], key=lambda r: r.key)

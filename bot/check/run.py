@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -17,6 +17,7 @@ from bot.check.evidence import (
     evaluate_change,
     predicted_sides,
 )
+from bot.check.fault import Unevaluated, sentences, unevaluated
 from bot.check.heads import raised_sources
 from bot.check.images import Found, Rules, affected_images, self_images
 from bot.check.lines import suggestions
@@ -30,7 +31,7 @@ from bot.check.verdict import only_limits, verdict
 from bot.closure import Pool
 from bot.distro import Cache, Configuration, RepositoryDocument, environment_keys
 from bot.errors import SurroundingsError
-from bot.model import BuildNote, CheckResult, SpecFailure, all_architectures, architecture_order
+from bot.model import BuildNote, CheckResult
 from bot.spec import (
     SpecSetting,
     evaluate_spec,
@@ -49,8 +50,7 @@ class Target:
     setting: SpecSetting
     specs: tuple[EvaluatedSpec, ...]
     sides: Mapping[str, Sides]
-    failures: tuple[SpecFailure, ...] = ()
-    base_failed: tuple[SpecFailure, ...] = ()
+    unevaluated: tuple[Unevaluated, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +207,8 @@ def _with_proposal(change: Change, found: Prediction) -> Prediction:
         found.plan,
         {(t.document.id, a): (t.pools[a], s) for t in found.targets for a, s in t.sides.items()},
         found.images,
-        tuple(failure for target in found.targets for failure in target.failures),
-        found.result.interrupted or any(target.base_failed for target in found.targets),
+        tuple(each for target in found.targets for each in target.unevaluated),
+        found.result.interrupted,
     )
     told = proposal(change, found.options, found.rules.configuration, checked)
     return replace(found, result=replace(found.result, configuration=told))
@@ -261,22 +261,16 @@ def _target(
     remarks.notes.extend(n for n in setting.notes if n not in remarks.notes)
     flags = generated_flags(pools.cache)
     sides: dict[str, Sides] = {}
-    failures: list[SpecFailure] = []
-    base_failed: list[SpecFailure] = []
+    failed: list[Unevaluated] = []
     for arch, pool in loaded.items():
-        found = [(one, f) for one in specs if (f := one.failure(arch)) is not None]
-        for one, failure in found:
-            if failure.cause == "surroundings":
-                remarks.interrupted = True
-            elif failure is one.head.get(arch):
-                failures.append(failure)
-            else:
-                base_failed.append(failure)
+        found = [each for one in specs for each in unevaluated(one, arch)]
+        failed.extend(found)
         if not found and specs:
             sides[arch] = predicted_sides(pool, arch, specs, flags)
             remarks.notes.extend(n for n in sides[arch].notes if n not in remarks.notes)
-    remarks.problems.extend(_failure_texts(specs))
-    return Target(document, loaded, setting, specs, sides, tuple(failures), tuple(base_failed))
+    remarks.interrupted |= any(each.fault == "surroundings" for each in failed)
+    remarks.problems.extend(sentences(specs))
+    return Target(document, loaded, setting, specs, sides, tuple(failed))
 
 
 def _evaluated(
@@ -304,31 +298,6 @@ def _evaluated(
             return Evaluated(results, own)
 
         return setting, evaluate_change(change, evaluate)
-
-
-def _failure_texts(specs: Iterable[EvaluatedSpec]) -> list[str]:
-    """One sentence for each failure, the architectures that share it together."""
-    shared: dict[tuple[str, str], list[str]] = {}
-    evaluated: set[str] = set()
-    for one in specs:
-        for name, side in (("head", one.head), ("base", one.base)):
-            evaluated.update(side)
-            for arch, result in side.items():
-                # What was refused is among the change's own problems already.
-                if isinstance(result, SpecFailure) and not (one.spec.refused and side is one.head):
-                    where = f"{result.path}:{result.line}" if result.line else result.path
-                    text = f"{where} ({name}): {result.message.rstrip('.')}."
-                    shared.setdefault((name, text), []).append(arch)
-    return [f"{text} {where_so(arches, evaluated)}" for (_, text), arches in shared.items()]
-
-
-def where_so(arches: Iterable[str], evaluated: Collection[str]) -> str:
-    """A sentence of its own: what comes before it is rpm's, and a title may end there."""
-    named = sorted(set(arches), key=architecture_order)
-    everywhere = all_architectures(named, evaluated)
-    if everywhere:
-        return f"This is so on {everywhere} architectures."
-    return f"This is so on {' and '.join(', '.join(named).rsplit(', ', 1))}."
 
 
 def _images(targets: Iterable[Target], plan: Plan, rules: Rules) -> tuple[Found, ...]:
@@ -363,17 +332,15 @@ def _result(
     stage: Literal["predicted", "final"],
 ) -> CheckResult:
     targets = tuple(targets)
-    failures = tuple(f for t in targets for f in t.failures)
-    base_failed = any(t.base_failed for t in targets)
+    failed = tuple(each for t in targets for each in t.unevaluated)
     specs = dict.fromkeys(one.spec.path for t in targets for one in t.specs)
     results = tuple(f.result for f in images)
-    around = remarks.interrupted or base_failed
     return CheckResult(
         base=change.base,
         head=change.head,
         merge_base=change.merge_base,
         specs=tuple(sorted(specs)),
-        verdict=verdict(results, failures, around),
+        verdict=verdict(results, failed, remarks.interrupted),
         images=results,
         suggestions=suggestions(f.savings for f in images),
         problems=tuple(dict.fromkeys(remarks.problems)),
@@ -381,6 +348,7 @@ def _result(
         builds=builds,
         stage=stage,
         interrupted=remarks.interrupted,
-        only_limits=only_limits(results, failures, around),
+        incomplete=any(each.fault in ("base", "unexpanded") for each in failed),
+        only_limits=only_limits(results, failed, remarks.interrupted),
         sources=raised_sources(one for t in targets for one in t.specs),
     )

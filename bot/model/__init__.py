@@ -61,12 +61,14 @@ if TYPE_CHECKING:
         Suggestion,
     )
     from bot.model.spec import (
+        FailureCause,
         SpecDependency,
         SpecEvaluation,
         SpecFailure,
         SpecLine,
         SpecPackage,
         SpecSource,
+        Unexpanded,
     )
     from bot.model.verdict import ObjectiveResult, Verdict
 
@@ -88,6 +90,7 @@ __all__ = [
     "Edge",
     "EdgeKind",
     "Evidence",
+    "FailureCause",
     "FieldChange",
     "FileChange",
     "FileProblem",
@@ -115,6 +118,7 @@ __all__ = [
     "SpecSource",
     "Suggestion",
     "Totals",
+    "Unexpanded",
     "UnsolvableCause",
     "Verdict",
     "WhatIf",
@@ -193,12 +197,14 @@ _MODULES = {
         "Suggestion",
     ),
     "spec": (
+        "FailureCause",
         "SpecDependency",
         "SpecEvaluation",
         "SpecFailure",
         "SpecLine",
         "SpecPackage",
         "SpecSource",
+        "Unexpanded",
     ),
     "verdict": (
         "ObjectiveResult",

@@ -163,7 +163,8 @@ class CheckResult:
     that); `specs` paths of the changed specs; `sources` the source packages that they make, each
     with the version-release that this change raises it to, or null where it raises none; `notes`
     facts about the evidence for the reader. `interrupted` is true when something around us failed:
-    another try may say more. `only_limits`: the failure is nothing but objectives, so it may be
+    another try may say more; `incomplete` when a spec was not evaluated, the change not at fault.
+    `only_limits`: the failure is nothing but objectives, so it may be
     accepted; `accepted` says that it was, and the verdict is then what it would be without them.
     `configuration` is what a change to `.minimize.yaml` would do after the merge; it changes
     nothing of this.
@@ -181,6 +182,7 @@ class CheckResult:
     builds: tuple[BuildNote, ...] = ()
     stage: Literal["predicted", "final"] = "final"
     interrupted: bool = False
+    incomplete: bool = False
     only_limits: bool = False
     accepted: Acceptance | None = None
     sources: tuple[tuple[str, str | None], ...] = ()

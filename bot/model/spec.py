@@ -43,6 +43,19 @@ class SpecSource:
     location: str
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class Unexpanded:
+    """A macro that nothing defined, left in what a spec file says.
+
+    `macro` is its text (`%{golang_arches}`), `where` the tag that has it (`ExclusiveArch`,
+    `Requires`), `origin` the line, null where none can be named.
+    """
+
+    macro: str
+    where: str
+    origin: SpecLine | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class SpecEvaluation:
     """One spec file, evaluated for one architecture.
@@ -52,6 +65,9 @@ class SpecEvaluation:
     `build_requires` are those of `BuildRequires`, generated ones not among them.
     `generates_requirements` is true where the spec has `%generate_buildrequires`.
     `notes` say what the reader must know (macros that were not the distribution's own).
+    `unexpanded` are the macros that stayed in names, versions, architecture lists and capabilities
+    of the packages: with one of them the rest is a guess, and `packages` and `excluded` are none
+    to solve with.
     """
 
     path: str
@@ -64,6 +80,10 @@ class SpecEvaluation:
     excluded: bool = False
     notes: tuple[str, ...] = ()
     generates_requirements: bool = False
+    unexpanded: tuple[Unexpanded, ...] = ()
+
+
+FailureCause = Literal["invalid", "limit", "unexpanded", "surroundings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +91,12 @@ class SpecFailure:
     """A spec file that could not be evaluated for one architecture.
 
     `cause`: `invalid`, rpm refuses it; `limit`, it ran into its sandbox's limits (time, memory,
-    processes, output); `surroundings`, the sandbox itself could not work. `line` is the spec's,
-    where rpm names one.
+    processes, output); `unexpanded`, a macro that nothing defines stands in the way;
+    `surroundings`, the sandbox itself could not work. `line` is the spec's, where rpm names one.
     """
 
     path: str
     arch: str
-    cause: Literal["invalid", "limit", "surroundings"]
+    cause: FailureCause
     message: str
     line: int | None = None

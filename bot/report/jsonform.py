@@ -1,10 +1,10 @@
 """Results as JSON values: CONTRACT's names, types and units; dictionaries ready for `json`.
 
 Everything is sorted, so the same result gives the same bytes. Fields beyond CONTRACT's: `stage`,
-`interrupted`, `only_limits`, `accepted`, `sources`, `notes` and `builds` of a check, `id`, `worse`,
-`reason`, `target`, `target_by` and `due` of an objective, `stale` of a repository, `source`, `from`
-and the other sizes of a package, `known_size` of totals, `problems` of a what-if, `conflicts_with`
-and `conflicts_with_chain` of a cause.
+`interrupted`, `incomplete`, `only_limits`, `accepted`, `sources`, `notes` and `builds` of a check,
+`id`, `worse`, `reason`, `target`, `target_by` and `due` of an objective, `stale` of a repository,
+`source`, `from` and the other sizes of a package, `known_size` of totals, `problems` of a what-if,
+`conflicts_with` and `conflicts_with_chain` of a cause.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def check_to_json(result: CheckResult) -> Json:
         "verdict": result.verdict,
         "stage": result.stage,
         "interrupted": result.interrupted,
+        "incomplete": result.incomplete,
         "only_limits": result.only_limits,
         "accepted": _accepted(result.accepted),
         "problems": list(result.problems),

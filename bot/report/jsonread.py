@@ -54,6 +54,7 @@ def check_from_json(value: Json) -> CheckResult:
         stage=value["stage"],
         interrupted=value["interrupted"],
         # Results that an earlier release kept have none of these.
+        incomplete=value.get("incomplete", False),
         only_limits=value.get("only_limits", False),
         accepted=_accepted(value.get("accepted")),
         sources=tuple(value.get("sources", {}).items()),

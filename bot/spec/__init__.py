@@ -8,6 +8,7 @@ from bot.spec.predict import Prediction, predict
 from bot.spec.release import release_definitions
 from bot.spec.rpm_version import DistributionRpm, RpmVersion, host_rpm, published_rpm
 from bot.spec.setting import SpecSetting, commonest_dist, setting_of
+from bot.spec.unexpanded import unexpanded_sentence
 
 __all__ = [
     "BUILT_IN",
@@ -31,4 +32,5 @@ __all__ = [
     "published_rpm",
     "release_definitions",
     "setting_of",
+    "unexpanded_sentence",
 ]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bot.model import (
     DEPENDENCY_KINDS,
     Dependency,
     DependencyKind,
+    FailureCause,
     Nevra,
     SpecDependency,
     SpecEvaluation,
     SpecFailure,
+    SpecLine,
     SpecPackage,
     SpecSource,
+    Unexpanded,
     isa,
 )
 from bot.spec.capability import (
@@ -26,6 +30,7 @@ from bot.spec.capability import (
 )
 from bot.spec.inside.markers import logical_lines
 from bot.spec.lines import SOURCE, ExpandedSpec, read_expanded
+from bot.spec.unexpanded import in_architectures, in_conditions, in_message, in_packages
 
 _MOST_PACKAGES = 5000
 _MOST_DEPENDENCIES = 200_000
@@ -48,7 +53,8 @@ def evaluation_of(
     """
     try:
         if "error" in found:
-            return _failure(_text(found["error"]), path, arch, read)
+            values = [text for _, _, text in _conditions(found.get("buildarch", []))]
+            return _failure(_text(found["error"]), path, arch, read, values)
         return _evaluation(found, path, arch, read)
     except (_MalformedError, KeyError, TypeError, ValueError):
         message = "Evaluating the spec file gave an answer that cannot be read."
@@ -65,16 +71,26 @@ def requested(found: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in found_names if "%" not in name))[:_MOST_REQUESTED]
 
 
-def _failure(log: str, path: str, arch: str, read: Callable[[str], str | None]) -> SpecFailure:
+def _failure(
+    log: str,
+    path: str,
+    arch: str,
+    read: Callable[[str], str | None],
+    build_architectures: Sequence[str],
+) -> SpecFailure:
     lines = [line for line in log.replace("/checkout/", "").splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     message = "\n".join(errors or lines)[:_MOST_MESSAGE] or "rpm refuses this spec file."
+    macros = in_message(message, build_architectures)
+    cause: FailureCause = "unexpanded" if macros else "invalid"
+    if macros and not all(macro in message for macro in macros):
+        message = f"{message.rstrip('.')}: {', '.join(macros)}"
     named = _LINE.search(message)
     if named is None:
-        return SpecFailure(path, arch, "invalid", message)
+        return SpecFailure(path, arch, cause, message)
     number = _exact_line(int(named[1]), message, read(path) or "")
     message = message[: named.start(1)] + str(number) + message[named.end(1) :]
-    return SpecFailure(path, arch, "invalid", message, number)
+    return SpecFailure(path, arch, cause, message, number)
 
 
 def _exact_line(number: int, message: str, text: str) -> int:
@@ -110,7 +126,9 @@ def _evaluation(
         for entry in _list(found["buildrequires"])
         for each in _dependency(entry, SOURCE, expanded)
     )
-    excluded = _excluded(arch, packages[0].nevra.arch, found)
+    exclusive = [_text(each) for each in _list(found["exclusivearch"])]
+    exclude = [_text(each) for each in _list(found["excludearch"])]
+    excluded = _excluded(arch, packages[0].nevra.arch, exclusive, exclude)
     first = packages[0].nevra
     return SpecEvaluation(
         path=path,
@@ -123,6 +141,7 @@ def _evaluation(
         excluded=excluded,
         notes=notes,
         generates_requirements=plain.generates_requirements,
+        unexpanded=_unexpanded(packages, exclusive, exclude, found, path, read),
     )
 
 
@@ -180,9 +199,45 @@ def _dependency(
     return tuple(SpecDependency(found, line) for line in expanded.origins(package, found))
 
 
-def _excluded(arch: str, main_arch: str, found: Mapping[str, Any]) -> bool:
-    exclusive = {_text(each) for each in _list(found["exclusivearch"])}
-    exclude = {_text(each) for each in _list(found["excludearch"])}
+def _unexpanded(
+    packages: Iterable[SpecPackage],
+    exclusive: Sequence[str],
+    exclude: Sequence[str],
+    found: Mapping[str, Any],
+    path: str,
+    read: Callable[[str], str | None],
+) -> tuple[Unexpanded, ...]:
+    marked = found.get("marked")
+    reached = _text(marked["parsed"]) if isinstance(marked, dict) and "parsed" in marked else ""
+    lines = (read(path) or "").split("\n")
+    every = (
+        *in_packages(packages),
+        *in_architectures("ExclusiveArch", exclusive),
+        *in_architectures("ExcludeArch", exclude),
+        *in_conditions(_conditions(found["conditions"]), path, lines, reached),
+    )
+    return tuple(dict.fromkeys(_placed(each, path, lines) for each in every))
+
+
+def _placed(found: Unexpanded, path: str, lines: Sequence[str]) -> Unexpanded:
+    """With the first line that has the macro, where rpm does not lead back to one."""
+    if found.origin is None:
+        for number, line in enumerate(lines, 1):
+            if found.macro in line:
+                return replace(found, origin=SpecLine(path, number, line.rstrip("\r")))
+    return found
+
+
+def _conditions(entries: object) -> list[tuple[str, int, str]]:
+    found = []
+    for word, number, value in _list(entries):
+        if not isinstance(number, int):
+            raise _MalformedError
+        found.append((_text(word), number, _text(value)))
+    return found
+
+
+def _excluded(arch: str, main_arch: str, exclusive: Sequence[str], exclude: Sequence[str]) -> bool:
     if arch in exclude:
         return True
     # A noarch package is built wherever it may be, and published for every architecture.

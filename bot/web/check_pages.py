@@ -23,6 +23,7 @@ _NOT_YET: dict[str, Any] = {
     "merge_base": None,
     "stage": None,
     "interrupted": False,
+    "incomplete": False,
     "only_limits": False,
     "accepted": None,
     "specs": [],

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bot.check import accept
+from bot.check.fault import Unevaluated
 from bot.check.verdict import only_limits, verdict
 from bot.model import (
     Acceptance,
@@ -18,6 +19,7 @@ from bot.model import (
 BY = Acceptance("maria", "worth it", "2026-11-24T00:00:00Z")
 OK = Side("ok", (), 10, 1000, 1000)
 LOST = Side("unsolvable", ("nothing provides x",))
+INVALID = SpecFailure("nginx.spec", "s390x", "invalid", "no Name", 1)
 OVER = ObjectiveResult("small", "packages", 10, 12, 11, False, True)
 
 
@@ -28,15 +30,16 @@ def image(base: Side = OK, head: Side = OK, *objectives: ObjectiveResult) -> Ima
     )
 
 
-def result(*images: ImageResult, failures: tuple[SpecFailure, ...] = ()) -> CheckResult:
+def result(*images: ImageResult, failed: tuple[Unevaluated, ...] = ()) -> CheckResult:
     return CheckResult(
         base="a",
         head="b",
         merge_base="a",
         specs=(),
         images=images,
-        verdict=verdict(images, failures, False),
-        only_limits=only_limits(images, failures, False),
+        verdict=verdict(images, failed, False),
+        only_limits=only_limits(images, failed, False),
+        incomplete=any(each.fault == "base" for each in failed),
     )
 
 
@@ -57,9 +60,15 @@ def test_an_image_that_cannot_be_installed_any_more_cannot_be_accepted() -> None
 
 
 def test_an_invalid_spec_cannot_be_accepted_with_the_limit_beside_it() -> None:
-    broken = SpecFailure("nginx.spec", "s390x", "invalid", "no Name", 1)
-    both = result(image(OK, OK, OVER), failures=(broken,))
+    broken = Unevaluated(INVALID, "change", ("head",))
+    both = result(image(OK, OK, OVER), failed=(broken,))
     assert (both.verdict, both.only_limits) == ("failure", False)
+
+
+def test_a_spec_that_base_could_not_evaluate_stays_neutral_beside_an_accepted_limit() -> None:
+    both = result(image(OK, OK, OVER), failed=(Unevaluated(INVALID, "base", ("base", "head")),))
+    assert (both.verdict, both.only_limits) == ("failure", True)
+    assert accept(both, BY).verdict == "neutral"
 
 
 def test_what_is_neutral_beside_the_limit_stays_neutral() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.check import open_change
-from bot.check.run import where_so
+from bot.check.fault import where_so
 from bot.git import open_repository
 from bot.model import DEFAULT_ARCHITECTURES, CheckResult, ImageResult
 from bot.report.headline import headline, title

@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 
 from bot.check.compare import Thresholds, compare
+from bot.check.fault import Unevaluated
 from bot.check.objectives import evaluate_objectives
 from bot.check.verdict import verdict
 from bot.distro import Growth, ObjectiveDocument, Sizes, Target
@@ -104,10 +105,20 @@ def test_a_base_that_could_not_be_installed_is_neutral() -> None:
 
 
 def test_an_invalid_head_spec_fails_and_trouble_around_us_is_neutral() -> None:
-    invalid = SpecFailure("web.spec", "x86_64", "invalid", "Unknown tag", 3)
+    failure = SpecFailure("web.spec", "x86_64", "invalid", "Unknown tag", 3)
+    invalid = Unevaluated(failure, "change", ("head",))
     assert verdict([], [invalid], surroundings_failed=True) == "failure"
     assert verdict([], [], surroundings_failed=True) == "neutral"
     assert verdict([], [], surroundings_failed=False) == "success"
+
+
+@pytest.mark.parametrize("fault", ["base", "unexpanded", "surroundings"])
+def test_a_spec_that_is_not_evaluated_for_no_fault_of_the_change_is_neutral(fault) -> None:
+    failure = SpecFailure("web.spec", "x86_64", "invalid", "Unknown tag", 3)
+    each = Unevaluated(failure, fault, ("base", "head"))
+    assert verdict([], [each], surroundings_failed=False) == "neutral"
+    broken = result_of(ok(package("web")), unsolvable("nothing provides x"))
+    assert verdict([broken], [each], surroundings_failed=False) == "failure"
 
 
 def objective(**fields: object) -> ObjectiveDocument:

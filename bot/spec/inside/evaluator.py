@@ -163,8 +163,27 @@ def package(entry: Any) -> dict[str, Any]:
     }
 
 
+def expanded(lines: list[str], pattern: str) -> list[list[Any]]:
+    """Of lines that match, the word, the number from 1, and the value if a macro stays in it.
+
+    Macros are as the spec left them: what is undefined then was never defined.
+    """
+    found = []
+    for number, line in enumerate(lines, 1):
+        match = re.match(pattern, line, re.IGNORECASE)
+        if match and "%" in match[2]:
+            try:
+                value = rpm.expandMacro(match[2])
+            except rpm.error:
+                continue
+            if "%" in value:
+                found.append([match[1], number, value])
+    return found
+
+
 def parse(path: Path) -> dict[str, Any]:
     """What rpm makes of the spec file, or its messages."""
+    lines = path.read_text(errors="replace").split("\n")
     log_path = WORK / f"log.{os.getpid()}"
     with log_path.open("w") as log:
         rpm.setLogFile(log)
@@ -172,8 +191,11 @@ def parse(path: Path) -> dict[str, Any]:
             spec = rpm.spec(str(path), rpm.RPMSPEC_ANYARCH | rpm.RPMSPEC_FORCE)
         except (ValueError, rpm.error) as error:
             log.flush()
-            message = log_path.read_text(errors="replace")[:8192] or str(error)
-            return {"error": message, "requested": list(requested(path))}
+            return {
+                "error": log_path.read_text(errors="replace")[:8192] or str(error),
+                "requested": list(requested(path)),
+                "buildarch": expanded(lines, r"\s*(Build(?:Arch|Architectures))\s*:\s*(.+)"),
+            }
     source = spec.sourceHeader
     return {
         "packages": [package(entry) for entry in spec.packages],
@@ -181,6 +203,7 @@ def parse(path: Path) -> dict[str, Any]:
         "buildrequires": dependencies(source, "requires"),
         "exclusivearch": list(source["exclusivearch"]),
         "excludearch": list(source["excludearch"]),
+        "conditions": expanded(lines, r"\s*%(ifn?arch|ifn?os)\s+(.+)"),
         "sources": [[str(name), number, flags] for name, number, flags in spec.sources],
         "parsed": spec.parsed,
     }

@@ -228,6 +228,7 @@ class Check(Checked):
     verdict: Verdict | None
     stage: Literal["predicted", "final"] | None = None
     interrupted: bool = False
+    incomplete: bool = False
     only_limits: bool = False
     accepted: AcceptedGrowth | None = None
     problems: list[str]
