@@ -14,9 +14,11 @@ from bot.report.phrase import Phrase, Piece
 
 _ZERO_WIDTH = "\N{ZERO WIDTH SPACE}"
 _SPECIAL = re.compile(
-    r"[\\|&<>*\[\]`]"
-    r"|[~!$^%@#](?P<sigil>(?=\w|\"))?"  # what forges read as a reference
-    r"|:(?P<address>(?=//))|www(?P<host>(?=\.))"
+    r"[\\|<>*\[\]`]"
+    r"|[~!$^%@#&](?P<sigil>(?=\w|\"))?"  # what forges read as a reference
+    # Forges link `www.`, any scheme before `://`, and e-mail addresses; never a bare domain. After
+    # an `@` cmark-gfm takes hyphens and periods for the beginning of a domain as well.
+    r"|(?<=@)(?P<domain>(?=[-.]))|:(?P<address>(?=//))|www(?P<host>(?=\.))"
     # An underscore between letters or digits is never emphasis (x86_64).
     r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])",
     re.IGNORECASE,
@@ -84,10 +86,11 @@ def _escaped(text: str) -> str:
 
 def _escape_match(match: re.Match[str]) -> str:
     found = match[0]
-    if found in _ENTITIES:
-        return _ENTITIES[found]
+    shown = _ENTITIES.get(found, found)
     if match.lastgroup is not None:
-        return found + _ZERO_WIDTH
+        return shown + _ZERO_WIDTH
+    if found in _ENTITIES:
+        return shown
     return found if found in "%@#:!^$" or len(found) > 1 else f"\\{found}"
 
 

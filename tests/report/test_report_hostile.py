@@ -33,6 +33,7 @@ from bot.model import (
 from bot.report import chains_graph, render_check_html, render_comment, status_line
 from bot.report.escape import code_span, to_html, to_markdown
 from bot.report.phrase import code, link, name, plain, prose, visible
+from tests.report.forge_links import forge_link
 
 ATTACKS = [
     "@octocat and @org/team",
@@ -69,7 +70,8 @@ ATTACKS = [
     " ",
 ]  # fmt: skip
 
-READER = MarkdownIt("gfm-like", {"html": True, "linkify": True})
+# Links that forges make by themselves are found by forge_links: linkify-it makes more and others.
+READER = MarkdownIt("gfm-like", {"html": True, "linkify": False})
 # Tags that the report's own texts are made of.
 OURS = re.compile(
     r"<details><summary>[A-Za-z ,()0-9]*</summary>|</details>|<!-- minimize:comment -->"
@@ -146,6 +148,7 @@ def assert_harmless(markdown):
         if token.type == "html_block":
             assert OURS.sub("", token.content).strip() == "", token.content
         assert token.type not in ("blockquote_open", "ordered_list_open", "code_block")
+        assert forge_link(token.children or ()) is None
         inside_link = False
         for child in token.children or ():
             assert child.type != "image"
@@ -230,10 +233,34 @@ def test_phrases_are_harmless_in_markdown_and_html(text):
     for phrase in (prose(text), code(text), name(text), name(text, strong=True), plain(text)):
         if phrase == plain(text) and ("\n" in text or "\r" in text):
             continue  # our own words have no line ends
-        for child in READER.parseInline(to_markdown(phrase))[0].children:
+        children = READER.parseInline(to_markdown(phrase))[0].children
+        assert forge_link(children) is None
+        for child in children:
             assert child.type not in ("link_open", "image", "html_inline")
         html = str(to_html(phrase))
         assert re.sub(r"</?(?:code|strong)>", "", html).count("<") == 0
+
+
+@pytest.mark.parametrize("text", ["A.PW", "evil.example", "nginx.spec", "a.b/c", "x:y.z"])
+def test_a_bare_domain_is_no_link_on_any_forge_and_stays_as_it_is(text):
+    assert to_markdown(plain(text)) == text
+    assert forge_link(READER.parseInline(text)[0].children) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["www.a.b", "(www.a.b)", "*www.a.b", "ftp://a", "HTTPS://a.b", "git+ssh://a", "a@b.c", "a@-b.c",
+     "a@.b", "a@_.b", "A.-+@b.c", "mailto:a@b.c", "xmpp:a@b.c/d", "a&#64;b.c"],
+)  # fmt: skip
+def test_what_a_forge_would_link_is_found_and_escaped(text):
+    assert forge_link(READER.parseInline(text)[0].children) is not None
+    assert forge_link(READER.parseInline(to_markdown(plain(text)))[0].children) is None
+
+
+@pytest.mark.parametrize("text", ["@a", "#1", "!1", "$1", "%1", "~b", "^a", "&1", '&"an epic"'])
+def test_references_in_plain_words_mean_nothing(text):
+    (shown,) = READER.parseInline(to_markdown(plain(f"x {text}")))[0].children
+    assert REFERENCE.search(shown.content) is None
 
 
 @pytest.mark.parametrize("text", ["javascript:alert(1)", "https://a b", "https://a\">", "ftp://x",

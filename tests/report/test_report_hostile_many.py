@@ -40,7 +40,7 @@ from tests.chat.test_chat_answers import inert as answer_is_inert
 from tests.report.test_report_hostile import assert_harmless, cells, hostile
 
 READER = (
-    MarkdownIt("gfm-like", {"html": True, "linkify": True})
+    MarkdownIt("gfm-like", {"html": True, "linkify": False})
     .use(footnote_plugin)
     .use(tasklists_plugin)
     .use(dollarmath_plugin, double_inline=True)
