@@ -14,7 +14,8 @@ published package, by the seed. The check of that change runs in a process of it
 limit. Where the source is published, an image that asks for its main package is compared with what
 dnf installs from the same repositories, with the changed package in the published one's place.
 Written are `runs.jsonl` while it runs (a second run goes on from there), `figures.json` and
-`figures.md`. The exit code is 1 where something hung, crashed, was wrong or differed from dnf.
+`figures.md`. With `--part 1/2` and `--part 2/2` two processes share the work; a run without it then
+counts. The exit code is 1 where something hung, crashed, was wrong or differed from dnf.
 """
 
 from __future__ import annotations
@@ -92,6 +93,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=120.0, help="time limit of one spec")
+    parser.add_argument("--published", action="store_true", help="draw only published sources")
+    parser.add_argument("--part", default="1/1", help="K/N: run every Nth of the specs only")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--cache", type=Path, help="default: a folder in --output")
     given = parser.parse_args(arguments)
@@ -102,12 +105,18 @@ def main(arguments: Sequence[str]) -> int:
     given.output.mkdir(parents=True, exist_ok=True)
     pools = Pools(Cache(given.cache or given.output / "cache"), max_age=float("inf"))
     checker = Checker(folders.corpus, pools, given.seed, given.seconds)
-    drawn = draw(corpus_specs(folders.specs), given.count, given.seed)
+    specs = corpus_specs(folders.specs)
+    if given.published:
+        specs = tuple(spec for spec in specs if checker.is_published(spec.name))
+    part, parts = (int(number) for number in given.part.split("/"))
+    drawn = draw(specs, given.count, given.seed)[part - 1 :: parts]
     runs = []
     for number, run in enumerate(checked(checker, drawn, given.output / "runs.jsonl"), 1):
         runs.append(run)
         said = f"{number}/{len(drawn)} {run.name}: {evaluation_class(run)}, {run.verdict}"
         print(said, file=sys.stderr)
+    if parts > 1:
+        return 0
     found = figures(judged(folders.corpus, runs), given.seed)
     (given.output / "figures.json").write_text(json.dumps(found, indent=1) + "\n")
     table = markdown(found)

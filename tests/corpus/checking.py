@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,7 +23,7 @@ from bot.distro import (
     WorkloadDocument,
 )
 from bot.git import open_repository
-from bot.model import Closure, SpecEvaluation, SpecFailure
+from bot.model import Closure, Nevra, SpecEvaluation, SpecFailure
 from tests.corpus.drawn import Drawn, requirement_for, with_requirement
 
 WORKLOAD = "image"
@@ -148,6 +148,11 @@ class Checker:
         own = {nevra.name for nevra in pool.selects("*") if nevra.arch in (corpus.arch, "noarch")}
         self.names = sorted(own)
 
+    def is_published(self, name: str) -> bool:
+        """True where the repositories have the main package of a source of that name."""
+        pool = self.pools.get(self.corpus.document, self.corpus.arch)
+        return any(package.nevra.name == name for package in pool.newest_published(name))
+
     def run(self, drawn: Iterable[Drawn]) -> Iterator[SpecRun]:
         """The run of each spec, in their order."""
         for each in drawn:
@@ -189,9 +194,7 @@ class Checker:
 
     def _check(self, drawn: Drawn, requirement: str) -> SpecRun:
         corpus = self.corpus
-        pool = self.pools.get(corpus.document, corpus.arch)
-        names = {package.nevra.name for package in pool.newest_published(drawn.name)}
-        published = drawn.name in names
+        published = self.is_published(drawn.name)
         configuration = corpus.configuration((drawn.name,) if published else ())
         options = CheckOptions(repositories=(DOCUMENT,), arches=corpus.arches)
         with tempfile.TemporaryDirectory(prefix="minimize-corpus-") as temporary:
@@ -246,12 +249,8 @@ def _told(run: SpecRun, found: Prediction, arch: str) -> SpecRun:
         for side, result in results
         if isinstance(result, SpecFailure)
     )
-    overlays = [
-        overlay
-        for target in found.targets
-        if arch in target.sides
-        for overlay in (target.sides[arch].base, target.sides[arch].head)
-    ]
+    overlays = [target.sides[arch].base for target in found.targets if arch in target.sides]
+    own = {package.nevra.name: package.nevra for base in overlays for package in base.packages}
     return replace(
         run,
         evaluated=bool(good) and not failures,
@@ -261,8 +260,8 @@ def _told(run: SpecRun, found: Prediction, arch: str) -> SpecRun:
         unexpanded=tuple(dict.fromkeys(text for result in good for text in unexpanded_in(result))),
         verdict=found.result.verdict,
         reasons=(*found.result.problems, *found.result.notes),
-        image=_image(found, arch),
-        overlay=tuple(sorted({str(p.nevra) for overlay in overlays for p in overlay.packages})),
+        image=_image(found, arch, own),
+        overlay=tuple(sorted(map(str, own.values()))),
     )
 
 
@@ -270,15 +269,23 @@ def _first_line(message: str) -> str:
     return (message.splitlines() or [""])[0][:300]
 
 
-def _image(found: Prediction, arch: str) -> Image | None:
+def _image(found: Prediction, arch: str, own: Mapping[str, Nevra]) -> Image | None:
     for image in found.images:
         if (image.result.key.workload, image.result.key.arch) == (WORKLOAD, arch):
-            return Image(_installed(image.pair.base), _installed(image.pair.head))
+            return Image(_installed(image.pair.base, own), _installed(image.pair.head, own))
     return None
 
 
-def _installed(closure: Closure) -> list[str] | None:
-    return sorted(str(p.nevra) for p in closure.packages) if closure.status == "ok" else None
+def _installed(closure: Closure, own: Mapping[str, Nevra]) -> list[str] | None:
+    if closure.status != "ok":
+        return None
+    nevras = (
+        own.get(package.nevra.name, package.nevra)
+        if package.repository == "overlay"
+        else package.nevra
+        for package in closure.packages
+    )
+    return sorted(map(str, nevras))
 
 
 def unexpanded_in(evaluation: SpecEvaluation) -> Iterator[str]:

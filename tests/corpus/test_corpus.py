@@ -81,7 +81,7 @@ def specs(tmp_path: Path) -> Path:
     for name, text in (("unpublished", UNPUBLISHED), ("refused", REFUSED), ("open", OPEN)):
         (folder / f"{name}.spec").write_text(text)
     (folder / "tool").mkdir()
-    (folder / "tool/tool.spec").write_text(TOOL)
+    (folder / "tool/tool.spec").write_text(TOOL.replace("Release: 1", "Release: %autorelease"))
     (folder / "tool/data.txt").write_text("data\n")
     return folder
 
