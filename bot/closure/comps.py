@@ -52,7 +52,8 @@ def read_comps(files: Iterable[Path], arch: str) -> Comps:
     for path in files:
         try:
             root = ElementTree.parse(path).getroot()
-        except ElementTree.ParseError as error:
+        # An encoding that Python does not know, or that expat cannot take, is no ParseError.
+        except (ElementTree.ParseError, LookupError, ValueError) as error:
             raise SurroundingsError(
                 f"A repository has comps that are not XML ({path.name}: {error}).",
                 "Its mirror may be broken: try another, or later.",

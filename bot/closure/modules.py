@@ -14,6 +14,7 @@ from typing import Any
 import solv
 
 from bot.closure.newpool import new_pool
+from bot.distro.repomd import number_of
 from bot.errors import SurroundingsError
 
 _KINDS = ("modulemd", "modulemd-stream", "modulemd-defaults")
@@ -81,7 +82,7 @@ def _documents(repository: str, path: Path) -> Iterable[dict[str, Any]]:
         for document in yaml.load_all(path.read_bytes(), Loader=loader):
             if isinstance(document, dict) and document.get("document") in _KINDS:
                 yield document
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise SurroundingsError(
             f"The repository {repository} has a modules.yaml that is not YAML: {error}.",
             "Its mirror may be broken: try another, or later.",
@@ -142,7 +143,7 @@ def _strings(value: object) -> tuple[str, ...]:
 
 
 def _number(value: object) -> int:
-    return int(value) if isinstance(value, str) and value.isdigit() else 0
+    return number_of(value) or 0 if isinstance(value, str) else 0
 
 
 def demodularized(

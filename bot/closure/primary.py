@@ -48,7 +48,9 @@ def _strip(primary: Path, stripped: Any) -> list[int]:
                 rest = data
                 continue
             whole, rest = data[:end], data[end:]
-            starts.extend(int(start) for start in _HEADER_RANGE.findall(whole))
+            # What no file counts to would not go into libsolv's numbers either.
+            found = _HEADER_RANGE.findall(whole)
+            starts.extend(int(start) if len(start) < 19 else 0 for start in found)
             stripped.write(_UNUSED.sub(b"", whole))
     stripped.write(rest)
     stripped.flush()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.distro.patience import Patience
-from bot.distro.repomd import CHECKSUMS
+from bot.distro.repomd import CHECKSUMS, number_of
 from bot.distro.transfer import read_small
 from bot.errors import SurroundingsError
 from bot.model.access import RepositoryAccess
@@ -66,13 +66,14 @@ def _parse_metalink(url: str, content: bytes) -> Mirrors:
         raise SurroundingsError(f"{url} is refused: it declares a document type.")
     try:
         root = ElementTree.fromstring(content)  # no declarations, and expat limits growth
-    except ElementTree.ParseError as error:
+    # An encoding that Python does not know, or that expat cannot take, is no ParseError.
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise SurroundingsError(f"{url} is no metalink: {error}.") from error
     file = next((f for f in root.iter() if _is(f, "file") and f.get("name") == "repomd.xml"), None)
     if file is None:
         raise SurroundingsError(f"{url} is no metalink of a repomd.xml.")
     urls = [
-        (-int(preference) if (preference := e.get("preference", "")).isdigit() else 0, e.text or "")
+        (-(number_of(e.get("preference", "")) or 0), e.text or "")
         for e in file.iter()
         if _is(e, "url")
     ]
@@ -96,8 +97,8 @@ def _hashes(children: Iterable[Element]) -> Hashes | None:
     size: int | None = None
     for child in children:
         text = (child.text or "").strip()
-        if _is(child, "size") and text.isdigit():
-            size = int(text)
+        if _is(child, "size"):
+            size = number_of(text)
         if _is(child, "verification"):
             for element in child:
                 kind = element.get("type", "")

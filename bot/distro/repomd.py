@@ -20,6 +20,8 @@ _VARIANTS = {
     "modules": ("modules", "modules_gz"),
 }
 # md5 and sha1 say nothing about who made a file.
+# The last second of the year 9999, after which no calendar goes on.
+_LATEST = 253_402_300_799
 CHECKSUMS = ("sha256", "sha512", "sha384", "sha224")
 
 
@@ -75,7 +77,10 @@ def parse_repomd(content: bytes) -> Repomd:
     parser.buffer_text = True
     try:
         parser.Parse(content, True)
-    except expat.ExpatError as error:
+    except RepomdError:
+        raise
+    # An encoding that Python does not know, or that expat cannot take, is no ExpatError.
+    except (expat.ExpatError, LookupError, ValueError) as error:
         raise RepomdError(f"it is not XML: {error}") from error
     if not reader.is_repomd:
         raise RepomdError("it is not a repomd.xml")
@@ -98,6 +103,8 @@ class _Reader:
         self._path.append(name)
         if len(self._path) == 1:
             self.is_repomd = name == "repomd"
+            if not self.is_repomd:
+                raise RepomdError(f"it is not a repomd.xml: its root is `{name[:80]}`")
         elif self._path == ["repomd", "data"]:
             self.records.append({"data": attributes.get("type", "")})
         elif len(self._path) == 3 and self._path[1] == "data":
@@ -135,7 +142,7 @@ def _record(fields: dict[str, str]) -> Record:
         open_checksum_type=fields.get("open-checksum@type"),
         open_checksum=opened or None,
         open_size=_number(fields, "open-size"),
-        timestamp=_number(fields, "timestamp") or 0,
+        timestamp=_number(fields, "timestamp", _LATEST) or 0,
         base=fields.get("location@base"),
     )
 
@@ -143,11 +150,16 @@ def _record(fields: dict[str, str]) -> Record:
 def _hex(fields: dict[str, str], name: str) -> str:
     text = fields.get(name, "").strip().lower()
     if any(c not in "0123456789abcdef" for c in text):
-        raise RepomdError(f"the {name} of {fields['data']}, `{text}`, is no number")
+        raise RepomdError(f"the {name} of {fields['data']}, `{text[:80]}`, is no number")
     return text
 
 
-def _number(fields: dict[str, str], name: str) -> int | None:
+def number_of(text: str) -> int | None:
+    """The number that ASCII digits write, null for anything else and for what no file counts to."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+
+
+def _number(fields: dict[str, str], name: str, most: int = 2**63 - 1) -> int | None:
     text = fields.get(name, "").strip()
     if not text:
         return None
@@ -155,6 +167,6 @@ def _number(fields: dict[str, str], name: str) -> int | None:
         number = int(text.partition(".")[0])  # old createrepo wrote seconds with a fraction
     except ValueError:
         number = -1
-    if number < 0:
-        raise RepomdError(f"the {name} of {fields['data']}, `{text}`, is no number")
+    if not 0 <= number <= most:
+        raise RepomdError(f"the {name} of {fields['data']}, `{text[:80]}`, is no number")
     return number
