@@ -16,7 +16,7 @@ from bot.cli.options import Places, common, console, formats, print_json
 from bot.store.history import History
 
 if TYPE_CHECKING:
-    from bot.objectives.issuing import Issued
+    from bot.objectives.issue_writer import Issued
     from bot.objectives.tracking import Tracked
     from bot.settings import Settings
 
@@ -115,7 +115,7 @@ def track(layers: bool, headers: bool, settings: Path | None, form: str, places:
 
 def _issues(history: History, settings: Settings | None, run: int) -> Issued:
     """The issues of drift and of the week, where the settings place them."""
-    from bot.objectives.issuing import Issued, publish_issues, unplaced_drift
+    from bot.objectives.issue_writer import Issued, publish_issues, unplaced_drift
     from bot.settings import IssueSettings
 
     if settings is None:

@@ -4,8 +4,8 @@ from bot.engine.collector import Collector
 from bot.engine.dispatcher import Dispatcher
 from bot.engine.engine import Engine, Running, requeue_runs
 from bot.engine.job import Checker, CheckJob, PredictedCheck
-from bot.engine.landed import Landed
 from bot.engine.links import LINK_FIELD, CheckLinks, LinkKeys
+from bot.engine.merged import Landed
 from bot.engine.steps import CheckSteps
 
 __all__ = [

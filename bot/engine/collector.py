@@ -14,11 +14,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.engine.accepting import accepted_changes
+from bot.engine.acceptance import accepted_changes
+from bot.engine.comment_writer import LastWord
 from bot.engine.engine import Engine, Running
 from bot.engine.inputs import job_of_run
-from bot.engine.landed import Landed
-from bot.engine.last_word import LastWord
+from bot.engine.merged import Landed
 from bot.engine.runs import job_of
 from bot.store import CheckRecord, Commands, CommentRecord, Store, now
 

@@ -25,7 +25,7 @@ from bot.chat import (
     parse_comment,
     refusal,
 )
-from bot.engine.accepting import publish_acceptance
+from bot.engine.acceptance import publish_acceptance
 from bot.engine.engine import Engine
 from bot.engine.job import CheckJob
 from bot.engine.replies import Line, Reply

@@ -19,7 +19,7 @@ from bot.engine.conversation import Conversation
 from bot.engine.engine import Engine
 from bot.engine.forge_events import answer_merge_group, rerun_of, wake_waiting
 from bot.engine.job import run_id
-from bot.engine.landed import Landed
+from bot.engine.merged import Landed
 from bot.engine.pushes import Pushes
 from bot.engine.runs import Runs
 from bot.errors import MinimizeError

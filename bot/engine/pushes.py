@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bot.engine.landed import Landed, built_from
+from bot.engine.merged import Landed, built_from
 from bot.errors import SurroundingsError
 from bot.forge import Forge, PushEvent
 from bot.git import GitMirror, open_mirror

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bot.engine.engine import Engine
 from bot.engine.inputs import job_of_run
 from bot.engine.job import CheckJob, run_id
-from bot.engine.landed import built_from
+from bot.engine.merged import built_from
 from bot.errors import MinimizeError
 from bot.forge import PullRequest, PullRequestKey
 from bot.model import Acceptance

@@ -17,7 +17,7 @@ from bot.check import Standing, accept
 from bot.engine.annotations import annotations_of
 from bot.engine.job import Checker, CheckJob
 from bot.engine.links import CheckLinks, LinkKeys
-from bot.engine.narrowed import narrowed_to
+from bot.engine.narrowed_checks import narrowed_to
 from bot.engine.outcome import Values, in_thread
 from bot.engine.pushes import FILE_NAME
 from bot.forge import Forge, ForgeRefusedError, StatusReport

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
         step_json,
         track_to_json,
     )
-    from bot.objectives.now import objectives_now
-    from bot.objectives.standing import Standing, judged, standings, states, trend
+    from bot.objectives.live import objectives_now
+    from bot.objectives.status import Standing, judged, standings, states, trend
     from bot.objectives.tracking import Tracked, TrackedImage, track
 
 _HOMES = {

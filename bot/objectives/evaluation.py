@@ -21,8 +21,8 @@ from bot.distro import Cache, Configuration, Snapshot, image_request, open_snaps
 from bot.errors import MinimizeError, SurroundingsError
 from bot.model import ImageKey, ImageRequest
 from bot.objectives.sizes import LayerWish, layer_wishes
+from bot.objectives.solvability import Published
 from bot.objectives.solving import Noted, Solver, Task, Unchanged
-from bot.objectives.turning import Published
 from bot.store.history import Evaluated
 
 # Rises when the same inputs may come to another answer.

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bot.model import ImageKey
-from bot.objectives.standing import Standing
+from bot.objectives.status import Standing
 from bot.objectives.tracking import Tracked
 from bot.store.history import Cause, ClosureFacts, Evaluation, MergedChange, Step
 

@@ -19,8 +19,8 @@ from bot.objectives.repositories import (
     with_own,
 )
 from bot.objectives.solving import Noted, Unchanged
-from bot.objectives.standing import Standing, headings, judged, states
-from bot.objectives.stepping import Stepped, Stepping
+from bot.objectives.status import Standing, headings, judged, states
+from bot.objectives.steps import Stepped, Stepping
 from bot.store.history import Cause, Contents, Evaluation, History, MergedChange, Moved, Same
 
 # A pull request that was merged longer ago explains no step of today.

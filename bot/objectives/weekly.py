@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from bot.forge import IssueText
 from bot.model import ImageKey
 from bot.objectives.drift import lost_images, merged_in
-from bot.objectives.issuelead import lost_phrase, who_phrase
-from bot.objectives.issuetext import issue_title, marker
+from bot.objectives.issue_lead import lost_phrase, who_phrase
+from bot.objectives.issue_text import issue_title, marker
 from bot.objectives.jsonform import cause_json
-from bot.objectives.standing import Standing, standings
+from bot.objectives.status import Standing, standings
 from bot.report import Block, Bullets, Paragraph, Table, render_answer
 from bot.report.aims import aims_text
 from bot.report.causes import change_words

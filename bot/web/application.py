@@ -15,8 +15,8 @@ from bot.engine import Engine, LinkKeys
 from bot.forge import Forge
 from bot.store import Store, StoreError
 from bot.store.history import History
-from bot.web.answers import Archive
 from bot.web.assets import show_asset
+from bot.web.cache_warmer import kept_warm
 from bot.web.caching import caching
 from bot.web.check_pages import CheckPages
 from bot.web.errors import errors
@@ -27,7 +27,7 @@ from bot.web.openapi import describe
 from bot.web.pages import Pages, make_templates
 from bot.web.pictures import Pictures
 from bot.web.private import private_pages
-from bot.web.warm import kept_warm
+from bot.web.responses import Archive
 from bot.web.webhooks import Webhooks
 
 _FEWEST_BYTES = 50_000_000

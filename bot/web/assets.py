@@ -13,7 +13,7 @@ import pygaljs
 from aiohttp import web
 
 from bot.web import font
-from bot.web.questions import missing
+from bot.web.parameters import missing
 
 _OURS = Path(__file__).parent / "static"
 _TOOLTIPS = Path(pygaljs.__file__).parent / "static" / "latest" / "pygal-tooltips.min.js"

@@ -11,11 +11,11 @@ from jinja2 import Environment
 
 from bot.report import check_from_json, render_check_html
 from bot.store import CheckRecord, Store
-from bot.web.answers import Answer
-from bot.web.answers.checks import about_check, checks_table, visible_check
 from bot.web.logs import with_log_urls
 from bot.web.pages import asked, here, table
 from bot.web.private import opened
+from bot.web.responses import Answer
+from bot.web.responses.checks import about_check, checks_table, visible_check
 
 _PAGE = 50
 _ALL = 1_000_000

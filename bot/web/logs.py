@@ -9,10 +9,10 @@ from typing import Any
 from aiohttp import web
 
 from bot.store import Store
-from bot.web.answers.checks import visible_check
 from bot.web.links import check_url
+from bot.web.parameters import missing
 from bot.web.private import opened
-from bot.web.questions import missing
+from bot.web.responses.checks import visible_check
 
 _ROOMS = ("builds", "build-logs")
 

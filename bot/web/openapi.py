@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from pydantic.json_schema import models_json_schema
 
-from bot.web import shapes
-from bot.web.shapes import Shape
+from bot.web import schemas as shapes
+from bot.web.schemas import Shape
 
 Json = dict[str, Any]
 _IMAGE = "/api/images/{repository}/{environment}/{workload}/{arch}"

@@ -15,13 +15,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bot.report import format_delta, format_size
 from bot.report.causes import chain_words
-from bot.web import answers, links
-from bot.web.answers import Answer, Archive
-from bot.web.answers.causes import in_words
+from bot.web import links, responses
 from bot.web.assets import asset_url
 from bot.web.measures import measure, metric_words
+from bot.web.parameters import Question
 from bot.web.private import opened
-from bot.web.questions import Question
+from bot.web.responses import Answer, Archive
+from bot.web.responses.causes import in_words
 from bot.web.tables import to_csv
 
 Ask = Callable[[Archive, Question], Answer]
@@ -37,16 +37,16 @@ class Page:
 
 
 PAGES = (
-    Page("/", answers.overview),
-    Page("/images", answers.images),
-    Page(IMAGE, answers.image),
-    Page(f"{IMAGE}/compare", answers.compare),
-    Page(f"{IMAGE}/architectures", answers.architectures),
-    Page("/objectives", answers.objectives),
-    Page("/objectives/{id}", answers.objective),
-    Page("/packages", answers.packages),
-    Page("/packages/{name}", answers.package),
-    Page("/surface", answers.surface),
+    Page("/", responses.overview),
+    Page("/images", responses.images),
+    Page(IMAGE, responses.image),
+    Page(f"{IMAGE}/compare", responses.compare),
+    Page(f"{IMAGE}/architectures", responses.architectures),
+    Page("/objectives", responses.objectives),
+    Page("/objectives/{id}", responses.objective),
+    Page("/packages", responses.packages),
+    Page("/packages/{name}", responses.package),
+    Page("/surface", responses.surface),
 )
 
 

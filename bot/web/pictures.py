@@ -13,17 +13,17 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bot.report import format_size
-from bot.web import answers, charts, font
-from bot.web.answers import Archive
-from bot.web.answers.checks import visible_check
-from bot.web.answers.image import architectures, curve, evaluated, packages
-from bot.web.answers.objectives import heading_of, worst
+from bot.web import charts, font, responses
 from bot.web.badges import badge
 from bot.web.charts import Look, Theme
 from bot.web.graphs import DRAWN, MOST, chains_graph, closure_graph
 from bot.web.measures import METRICS
 from bot.web.pages import IMAGE, asked
-from bot.web.questions import Question, missing
+from bot.web.parameters import Question, missing
+from bot.web.responses import Archive
+from bot.web.responses.checks import visible_check
+from bot.web.responses.image import architectures, curve, evaluated, packages
+from bot.web.responses.objectives import heading_of, worst
 
 Draw = Callable[[Archive, Question, Look], str]
 _SCRIPT = re.compile(r"<script[^>]*>(.+?)</script>", re.DOTALL)
@@ -109,7 +109,7 @@ def _architectures(archive: Archive, question: Question, look: Look) -> str:
 
 
 def _burn_down(archive: Archive, question: Question, look: Look) -> str:
-    found = answers.objective(archive, question).json
+    found = responses.objective(archive, question).json
     known = dict.fromkeys(state["metric"] for state in found["history"])
     metric = question.text("metric") or next((m for m in known if m in METRICS), "")
     if metric not in known:
@@ -118,11 +118,11 @@ def _burn_down(archive: Archive, question: Question, look: Look) -> str:
 
 
 def _versions(archive: Archive, question: Question, look: Look) -> str:
-    return charts.versions_chart(answers.surface(archive, question).json["versions"], look=look)
+    return charts.versions_chart(responses.surface(archive, question).json["versions"], look=look)
 
 
 def _movers(archive: Archive, question: Question, look: Look) -> str:
-    return charts.movers_chart(answers.overview(archive, question).json["movers"], look=look)
+    return charts.movers_chart(responses.overview(archive, question).json["movers"], look=look)
 
 
 def _graph(archive: Archive, question: Question, _look: Look) -> str:

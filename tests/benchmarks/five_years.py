@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.distro.documents import ObjectiveDocument
-from bot.objectives.standing import headings
+from bot.objectives.status import headings
 from bot.store.history import History, open_history
 
 ARCHES = ("x86_64", "aarch64", "ppc64le", "s390x")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.engine import Collector, Landed
-from bot.engine.last_word import LATEST, LastWord
+from bot.engine.comment_writer import LATEST, LastWord
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 OTHER = {"nginx/nginx.spec": "Name: nginx\nRequires: python3\n"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.engine.narrowed import narrowed_to
+from bot.engine.narrowed_checks import narrowed_to
 from bot.model import CheckResult, ImageKey, ImageResult, Side, SnapshotState
 from bot.report.phrase import to_plain
 

@@ -17,7 +17,7 @@ from bot.forge import Forge, GitHub
 from bot.forge.github.app import AppAuth
 from bot.forge.gitlab.forge import GitLab
 from bot.objectives.drift import drift_standings
-from bot.objectives.issuing import publish_issues, unplaced_drift
+from bot.objectives.issue_writer import publish_issues, unplaced_drift
 from bot.settings import ForgeSettings, IssueSettings
 from bot.store.history import Acceptance, Cause, MergedChange
 from tests.objectives.told import KEY, SMALL, START, Told

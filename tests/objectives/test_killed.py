@@ -14,7 +14,7 @@ import pytest
 from bot.model import ImageKey
 from bot.objectives import Tracked, track_to_json
 from bot.objectives.drift import drift_standings
-from bot.objectives.issuing import unplaced_drift
+from bot.objectives.issue_writer import unplaced_drift
 from bot.settings import IssueSettings
 from bot.store.history import History, MergedChange
 from tests.objectives.worlds import Thing, World

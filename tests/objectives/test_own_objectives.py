@@ -7,7 +7,7 @@ from typing import Any
 from bot.distro import Cache, load_configuration
 from bot.objectives import standings
 from bot.objectives.drift import drift_standings
-from bot.objectives.issuing import publish_issues
+from bot.objectives.issue_writer import publish_issues
 from bot.objectives.repositories import objective_id, own_objectives
 from bot.objectives.tracking import track
 from bot.settings import IssueSettings

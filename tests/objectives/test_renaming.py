@@ -9,7 +9,7 @@ import pytest
 from bot.distro.documents import Sizes
 from bot.objectives.drift import drift_standings
 from bot.objectives.renaming import renamed
-from bot.objectives.standing import headings
+from bot.objectives.status import headings
 from bot.store.history import Acceptance
 from tests.objectives.told import KEY, SMALL, Told
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.objectives import Standing, standings, trend
-from bot.objectives.standing import trend_of
+from bot.objectives.status import trend_of
 from bot.store.history import History, Moves
 from tests.objectives.worlds import Thing, World
 

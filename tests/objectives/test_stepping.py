@@ -8,7 +8,7 @@ import pytest
 
 from bot.model import SnapshotState
 from bot.objectives import TrackedImage, track_to_json
-from bot.objectives.stepping import Stepping
+from bot.objectives.steps import Stepping
 from bot.store.history import Evaluated, History, MergedChange, Moved
 from tests.objectives.worlds import Thing, World
 

@@ -6,7 +6,7 @@ import pytest
 
 from bot.objectives import track_to_json
 from bot.objectives.drift import drift_standings
-from bot.objectives.issuetext import drift_issue
+from bot.objectives.issue_text import drift_issue
 from bot.store.history import Cause, History, MergedChange
 from tests.objectives.worlds import Thing, World
 

@@ -11,7 +11,7 @@ import pytest
 
 from bot.distro.documents import Sizes, Target
 from bot.forge import Issue, IssueText
-from bot.objectives.issuing import publish_issues
+from bot.objectives.issue_writer import publish_issues
 from bot.settings import IssueSettings
 from bot.store.history import Cause, MergedChange
 from tests.objectives.told import SMALL, START, Told

@@ -11,7 +11,7 @@ from bot.distro.documents import ObjectiveDocument, Sizes
 from bot.model import ImageKey, Nevra, RepositoryState, SnapshotState
 from bot.objectives import attribute, states
 from bot.objectives.renaming import renamed
-from bot.objectives.standing import headings
+from bot.objectives.status import headings
 from bot.store.history import (
     Cause,
     ClosureFacts,

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.web import font
-from bot.web.answers.causes import in_few_words
 from bot.web.charts import Look, objective_chart, size_chart, treemap
 from bot.web.charts.label_places import Box, Place, Point, Words, place
 from bot.web.charts.times import ticks
+from bot.web.responses.causes import in_few_words
 
 AREA = Point(400, 200)
 SVG = "{http://www.w3.org/2000/svg}"

@@ -25,7 +25,7 @@ from bot.model import (
 )
 from bot.report import check_to_json
 from bot.web.openapi import describe
-from bot.web.shapes.checks import ProposedFile
+from bot.web.schemas.checks import ProposedFile
 from tests.web.seeded import HOSTILE, NAMES
 from tests.web.sites import served
 

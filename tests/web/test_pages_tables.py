@@ -8,7 +8,7 @@ from html import unescape
 import pytest
 from aiohttp.test_utils import TestClient
 
-from bot.web.answers.packages import ways_of
+from bot.web.responses.packages import ways_of
 from bot.web.tables import Column, Table, to_csv
 from tests.web.sites import NGINX, PAGES, prepare, serving
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiohttp import ClientSession
 
-from bot.web.answers.moved import moved
 from bot.web.charts.stairs import visible
 from bot.web.graphs import closure_graph, drawn_of
+from bot.web.responses.movement import moved
 from tests.web.sites import NGINX, served
 
 DATED = (

@@ -5,7 +5,7 @@ own. Closures are kept as differences: a package's stay in an image is one row.
 """
 
 from bot.store.history.history import History, open_history
-from bot.store.history.images import ImageQueries
+from bot.store.history.image_queries import ImageQueries
 from bot.store.history.recording import Moved, Same
 from bot.store.history.values import (
     WEAK,

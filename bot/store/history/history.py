@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from bot.store.history.across import AcrossImages
-from bot.store.history.attention import Attention
+from bot.store.history.fleet_queries import AcrossImages
+from bot.store.history.objective_queries import Attention
 from bot.store.history.recording import Recorder
 from bot.store.history.schema import HISTORY_MIGRATIONS, history_migrations
 from bot.store.history.trends import Trends

@@ -12,7 +12,7 @@ from sqlite_utils import Database
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
-from bot.store.history.ledger import Heading, LedgerRecorder
+from bot.store.history.objective_writer import Heading, LedgerRecorder
 from bot.store.history.values import Cause, Evaluated, Member, ObjectiveState
 from bot.store.store import now
 

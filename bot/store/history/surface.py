@@ -9,8 +9,8 @@ import json
 from dataclasses import dataclass
 
 from bot.model.image import ImageKey
-from bot.store.history.images import ImageQueries
-from bot.store.history.presence import described, held_at, holding
+from bot.store.history.image_queries import ImageQueries
+from bot.store.history.intervals import described, held_at, holding
 from bot.store.history.rows import KEY, NEVRA, key_of
 from bot.store.history.values import Row
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from bot.report import format_delta
 from bot.report.sizes import format_count_delta
-from bot.web.answers.causes import cause_url, in_few_words, in_words
 from bot.web.charts.labelled import LabelledXY
 from bot.web.charts.look import AUTO, Json, Look, count, options, size, svg, top
 from bot.web.charts.stairs import OUTSTANDING, visible
 from bot.web.charts.times import seconds, ticks, words_of
 from bot.web.links import image_url, key_of
+from bot.web.responses.causes import cause_url, in_few_words, in_words
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 from bot.objectives.jsonform import key_json
 from bot.store.history.surface import Spread
-from bot.web.answers.answer import Answer, Archive
-from bot.web.answers.image import in_order
-from bot.web.answers.packages import spread_table
 from bot.web.links import image_url, key_of, package_url
-from bot.web.questions import Question
+from bot.web.parameters import Question
+from bot.web.responses.image import in_order
+from bot.web.responses.packages import spread_table
+from bot.web.responses.response import Answer, Archive
 from bot.web.tables import Column, Row, Table
 
 Json = dict[str, Any]

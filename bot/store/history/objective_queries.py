@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from bot.model.image import ImageKey
-from bot.store.history.images import moment
-from bot.store.history.presence import held_at, holding
+from bot.store.history.image_queries import moment
+from bot.store.history.intervals import held_at, holding
 from bot.store.history.reading import Reading
 from bot.store.history.rows import KEY, key_of, key_values, merged_of
 from bot.store.history.values import (

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bot.model.image import ImageKey
-from bot.store.history.presence import described
+from bot.store.history.intervals import described
 from bot.store.history.reading import Reading
 from bot.store.history.rows import (
     CAUSES,

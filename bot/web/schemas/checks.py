@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from bot.model.overlay import Evidence
-from bot.web.shapes.parts import CheckAbout, Edge, Key, Shape, Snapshot, Status, Verdict
+from bot.web.schemas.parts import CheckAbout, Edge, Key, Shape, Snapshot, Status, Verdict
 
 
 class Checked(Shape):

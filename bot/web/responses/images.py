@@ -8,10 +8,10 @@ from typing import Any
 from bot.model import ImageKey
 from bot.objectives.jsonform import evaluation_json
 from bot.store.history import Evaluation
-from bot.web.answers.answer import Answer, Archive
-from bot.web.answers.image import totals_json
 from bot.web.links import image_url, key_of
-from bot.web.questions import Question
+from bot.web.parameters import Question
+from bot.web.responses.image import totals_json
+from bot.web.responses.response import Answer, Archive
 from bot.web.tables import Column, Kind, Row, Table, image_columns
 
 Json = dict[str, Any]

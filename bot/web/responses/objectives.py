@@ -9,13 +9,13 @@ from typing import Any
 
 from bot.objectives import Standing
 from bot.objectives.jsonform import objectives_to_json, standing_json
-from bot.objectives.standing import Outlook
+from bot.objectives.status import Outlook
 from bot.store.history import Acceptance, ObjectiveState
-from bot.web.answers.answer import Answer, Archive
-from bot.web.answers.causes import safe_url
 from bot.web.links import image_url, key_of, objective_url
 from bot.web.measures import METRICS, metric_words
-from bot.web.questions import WINDOWS, Question, missing, window
+from bot.web.parameters import WINDOWS, Question, missing, window
+from bot.web.responses.causes import safe_url
+from bot.web.responses.response import Answer, Archive
 from bot.web.tables import Column, Row, Table, image_columns
 
 Json = dict[str, Any]

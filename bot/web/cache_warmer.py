@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import web
 
 from bot.errors import MinimizeError
-from bot.web.answers import Archive
+from bot.web.responses import Archive
 
 LOG = logging.getLogger(__name__)
 _EVERY = 15.0

@@ -10,15 +10,15 @@ from typing import Any
 from bot.model import ImageKey
 from bot.objectives.jsonform import standing_json, step_json
 from bot.store.history import MergedChange, Run, Step
-from bot.store.history.across import Mover
-from bot.store.history.images import moment
-from bot.web.answers.answer import Answer, Archive
-from bot.web.answers.causes import cause_rows, cause_url, causes_table, in_words, who
-from bot.web.answers.checks import about_check, checks_table
-from bot.web.answers.moved import largest_steps
-from bot.web.answers.objectives import outlooks, standing_rows, standings_table
+from bot.store.history.fleet_queries import Mover
+from bot.store.history.image_queries import moment
 from bot.web.links import image_url, key_of
-from bot.web.questions import Question
+from bot.web.parameters import Question
+from bot.web.responses.causes import cause_rows, cause_url, causes_table, in_words, who
+from bot.web.responses.checks import about_check, checks_table
+from bot.web.responses.movement import largest_steps
+from bot.web.responses.objectives import outlooks, standing_rows, standings_table
+from bot.web.responses.response import Answer, Archive
 from bot.web.tables import Column, Row, Table, image_columns
 
 Json = dict[str, Any]

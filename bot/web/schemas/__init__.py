@@ -3,8 +3,8 @@
 Sizes are bytes, times RFC 3339 in UTC; null is not known. The tests hold every answer to them.
 """
 
-from bot.web.shapes.checks import Check
-from bot.web.shapes.pages import (
+from bot.web.schemas.checks import Check
+from bot.web.schemas.pages import (
     Architectures,
     Checks,
     Comparison,
@@ -17,7 +17,7 @@ from bot.web.shapes.pages import (
     Packages,
     Surface,
 )
-from bot.web.shapes.parts import Problem, Shape
+from bot.web.schemas.parts import Problem, Shape
 
 __all__ = [
     "Architectures",

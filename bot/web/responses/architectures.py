@@ -8,12 +8,12 @@ from typing import Any
 
 from bot.report import format_size
 from bot.store.history import Member
-from bot.web.answers.answer import Answer, Archive
-from bot.web.answers.contents import by_name, versions
-from bot.web.answers.image import architectures as on_each
-from bot.web.answers.image import architectures_table, evaluated
 from bot.web.links import package_url
-from bot.web.questions import Question
+from bot.web.parameters import Question
+from bot.web.responses.contents import by_name, versions
+from bot.web.responses.image import architectures as on_each
+from bot.web.responses.image import architectures_table, evaluated
+from bot.web.responses.response import Answer, Archive
 from bot.web.tables import Column, Row, Table
 
 Json = dict[str, Any]

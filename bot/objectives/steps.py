@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.model import ImageKey
 from bot.objectives.attribution import Attributed, attribute
-from bot.objectives.turning import Published, broken_by, mended_by
+from bot.objectives.solvability import Published, broken_by, mended_by
 from bot.store.history import (
     Cause,
     ClosureFacts,

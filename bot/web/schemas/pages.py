@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from bot.web.shapes.parts import (
+from bot.web.schemas.parts import (
     AllImages,
     CheckAbout,
     Edge,

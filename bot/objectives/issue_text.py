@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from bot.forge import IssueText
 from bot.model import ImageKey
 from bot.objectives.drift import Broken, DriftState, Lost
-from bot.objectives.issuelead import drift_lead, excess, lost_phrase, remedies, who_phrase
+from bot.objectives.issue_lead import drift_lead, excess, lost_phrase, remedies, who_phrase
 from bot.objectives.jsonform import cause_json
 from bot.report import Block, Bullets, Paragraph, Table, render_answer
 from bot.report.causes import blame_words, chain_words, change_words

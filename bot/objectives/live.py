@@ -11,7 +11,7 @@ from bot.distro import Cache, Configuration, ObjectiveDocument, image_keys
 from bot.model import ImageKey
 from bot.objectives.evaluation import Failed, Known, evaluate, itself
 from bot.objectives.solving import Noted, Unchanged
-from bot.objectives.standing import Standing, judged, states
+from bot.objectives.status import Standing, judged, states
 from bot.store.history import ClosureFacts, History
 
 

@@ -10,14 +10,14 @@ from bot.model import ImageKey, architecture_order
 from bot.objectives import Graph
 from bot.objectives.jsonform import evaluation_json, standing_json, step_json
 from bot.store.history import Contents, Evaluation, Member
-from bot.web.answers.answer import Answer, Archive
-from bot.web.answers.causes import cause_rows, causes_table, steps_table
-from bot.web.answers.leaving import requirements_json
-from bot.web.answers.moved import largest_steps, moved
-from bot.web.answers.objectives import standing_rows, standings_table
 from bot.web.graphs import DRAWN, MOST, drawn_of
 from bot.web.links import image_url, key_of, package_url
-from bot.web.questions import WINDOWS, Question, missing, window
+from bot.web.parameters import WINDOWS, Question, missing, window
+from bot.web.responses.causes import cause_rows, causes_table, steps_table
+from bot.web.responses.leaving import requirements_json
+from bot.web.responses.movement import largest_steps, moved
+from bot.web.responses.objectives import standing_rows, standings_table
+from bot.web.responses.response import Answer, Archive
 from bot.web.tables import Column, Row, Table
 
 Json = dict[str, Any]

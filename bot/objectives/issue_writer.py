@@ -23,7 +23,7 @@ from bot.objectives.drift import (
     merged_in,
     subject_of,
 )
-from bot.objectives.issuetext import drift_issue, marker, met_issue, unmeasured_issue
+from bot.objectives.issue_text import drift_issue, marker, met_issue, unmeasured_issue
 from bot.objectives.weekly import week_mark, week_of, weekly_issue
 from bot.report.sizes import plural
 from bot.settings import IssueSettings

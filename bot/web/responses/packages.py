@@ -10,11 +10,11 @@ from bot.objectives import Graph
 from bot.report import format_size
 from bot.report.causes import chain_words
 from bot.store.history.surface import Spread, Usage
-from bot.web.answers.answer import Answer, Archive
-from bot.web.answers.causes import version
-from bot.web.answers.leaving import requirements_json, taken_out_by
 from bot.web.links import image_url, key_of, package_url
-from bot.web.questions import Question, missing
+from bot.web.parameters import Question, missing
+from bot.web.responses.causes import version
+from bot.web.responses.leaving import requirements_json, taken_out_by
+from bot.web.responses.response import Answer, Archive
 from bot.web.tables import Column, Row, Table, image_columns
 
 Json = dict[str, Any]

@@ -9,11 +9,11 @@ from typing import Any
 from bot.model import ImageKey
 from bot.objectives.jsonform import evaluation_json
 from bot.store.history import Member
-from bot.web.answers.answer import Answer, Archive
-from bot.web.answers.contents import by_name, versions
-from bot.web.answers.image import evaluated, in_order
 from bot.web.links import package_url
-from bot.web.questions import Question
+from bot.web.parameters import Question
+from bot.web.responses.contents import by_name, versions
+from bot.web.responses.image import evaluated, in_order
+from bot.web.responses.response import Answer, Archive
 from bot.web.tables import Column, Table
 
 Json = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.store import CheckRecord, Store
 from bot.store.privacy import check_is_hidden
-from bot.web.questions import missing
+from bot.web.parameters import missing
 from bot.web.tables import Column, Table
 
 Json = dict[str, Any]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bot.model.image import ImageKey
-from bot.store.history.images import _STEPS, moment
-from bot.store.history.presence import described, held_at
+from bot.store.history.image_queries import _STEPS, moment
+from bot.store.history.intervals import described, held_at
 from bot.store.history.rows import KEY, key_of
 from bot.store.history.surface import USAGE, Surface, Usage, usage_of
 from bot.store.history.values import Step
