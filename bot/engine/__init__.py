@@ -5,7 +5,7 @@ from bot.engine.dispatcher import Dispatcher
 from bot.engine.engine import Engine, Running, requeue_runs
 from bot.engine.job import Checker, CheckJob, PredictedCheck
 from bot.engine.links import LINK_FIELD, CheckLinks, LinkKeys
-from bot.engine.merged import Landed
+from bot.engine.merged import MergedChanges
 from bot.engine.steps import CheckSteps
 
 __all__ = [
@@ -17,8 +17,8 @@ __all__ = [
     "Collector",
     "Dispatcher",
     "Engine",
-    "Landed",
     "LinkKeys",
+    "MergedChanges",
     "PredictedCheck",
     "Running",
     "requeue_runs",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bot.distro import Configuration
 
 
-class RoomChecker:
+class LocalChecker:
     """Keeps pools warm between checks, and the configuration until its files change."""
 
     def __init__(self, settings: Settings) -> None:

@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.engine.acceptance import accepted_changes
-from bot.engine.comment_writer import LastWord
+from bot.engine.comment_writer import CommentWriter
 from bot.engine.engine import Engine, Running
 from bot.engine.inputs import job_of_run
-from bot.engine.merged import Landed
+from bot.engine.merged import MergedChanges
 from bot.engine.runs import job_of
 from bot.store import CheckRecord, Commands, CommentRecord, Store, now
 
@@ -35,17 +35,17 @@ class Collector:
         self,
         store: Store,
         engine: Engine,
-        landed: Landed,
+        merged_changes: MergedChanges,
         observe: Callable[[str, CheckRecord], None] = lambda _what, _check: None,
         *,
-        last_word: LastWord | None = None,
+        last_word: CommentWriter | None = None,
     ) -> None:
         self._store = store
         self._engine = engine
-        self._landed = landed
+        self._merged_changes = merged_changes
         self._commands = Commands(store)
         self._observe = observe
-        self._last_word = last_word or LastWord(store, engine)
+        self._last_word = last_word or CommentWriter(store, engine)
         self._seen: dict[str, dict[str, Any]] = {}
         self._unknown_since: dict[str, float] = {}
 
@@ -93,7 +93,7 @@ class Collector:
             await self._keep_comment(record, told)
         if told.get("file"):
             content = told["file"]["content"]
-            await asyncio.to_thread(self._landed.keep_checked_file, record, content)
+            await asyncio.to_thread(self._merged_changes.keep_checked_file, record, content)
         if await self._write(record, running, changes):
             self._seen[record.id] = changes
             await self._after(record, running)
@@ -105,7 +105,7 @@ class Collector:
         if ended is not None:
             # Before the record is closed, or a crash here would lose it.
             changes = {**changes, **await self._accepted(ended)}
-            await asyncio.to_thread(self._landed.ended, replace(record, **changes))
+            await asyncio.to_thread(self._merged_changes.ended, replace(record, **changes))
         if not await asyncio.to_thread(self._store.update_open_check, record.id, **changes):
             return False
         if ended is not None:
@@ -115,7 +115,7 @@ class Collector:
                 await asyncio.to_thread(lambda: self._store.update_check(record.id, **more))
             await self._last_word.ended(ended)
             # The same for a merge that was kept meanwhile.
-            await asyncio.to_thread(self._landed.ended, replace(record, **changes))
+            await asyncio.to_thread(self._merged_changes.ended, replace(record, **changes))
         return True
 
     async def _after(self, record: CheckRecord, running: Running) -> None:

@@ -23,7 +23,7 @@ LATEST = 60.0
 _REASON = "settled"
 
 
-class LastWord:
+class CommentWriter:
     """The ended checks whose comment is to be looked at again. Told twice, it does it once."""
 
     def __init__(

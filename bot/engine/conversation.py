@@ -47,7 +47,7 @@ LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _ChatCommand:
     """One command with what is known of whoever said it, and where."""
 
     asked: Asked
@@ -59,7 +59,7 @@ class _Heard:
 
 
 # Empty: taken, and there is nothing to say but that. Else what is said.
-_Effect = Callable[[_Heard], Awaitable[str]]
+_Effect = Callable[[_ChatCommand], Awaitable[str]]
 
 
 class Conversation:
@@ -152,7 +152,7 @@ class Conversation:
         if not pull.open:
             return "refused", Line(said.text, "This pull request is closed: nothing runs for it.")
         origin = command_key(event.comment, said)
-        told = await effect(_Heard(said, event, pull, known, origin, delivery))
+        told = await effect(_ChatCommand(said, event, pull, known, origin, delivery))
         return ("refused", Line(said.text, told)) if told else ("taken", None)
 
     async def _reply(
@@ -187,7 +187,7 @@ class Conversation:
         )
         await self._engine.start_reply(reply)
 
-    async def _check(self, heard: _Heard) -> str:
+    async def _check(self, heard: _ChatCommand) -> str:
         asked, pull = heard.asked, heard.pull
         workloads = asked.values.get("WORKLOAD", ())
         arches = asked.values.get("--arch", ())
@@ -203,7 +203,7 @@ class Conversation:
         await self._runs.start(pull, heard.origin, heard.delivery.received)
         return ""
 
-    async def _cancel(self, heard: _Heard) -> str:
+    async def _cancel(self, heard: _ChatCommand) -> str:
         reason = f"{heard.event.author} cancelled it."
         if await self._runs.stop(heard.pull.key, reason, title="Cancelled"):
             return ""
@@ -214,7 +214,7 @@ class Conversation:
         )
         return "" if stopped else "Nothing runs for this pull request."
 
-    async def _allow(self, heard: _Heard) -> str:
+    async def _allow(self, heard: _ChatCommand) -> str:
         if not self._settings.build.enabled:
             return "Building is switched off on this server."
         records = await self._seen(heard)
@@ -236,7 +236,7 @@ class Conversation:
         await self._runs.start(heard.pull, heard.origin, heard.delivery.received)
         return ""
 
-    async def _accept(self, heard: _Heard) -> str:
+    async def _accept(self, heard: _ChatCommand) -> str:
         records = await self._seen(heard)
         if not records:
             return _NEWER
@@ -256,7 +256,7 @@ class Conversation:
             await publish_acceptance(self._store, self._engine, newest, decision)
         return ""
 
-    async def _decide(self, kind: DecisionKind, heard: _Heard) -> Decision:
+    async def _decide(self, kind: DecisionKind, heard: _ChatCommand) -> Decision:
         key = heard.pull.key
         decision = Decision(
             forge=key.forge,
@@ -274,7 +274,7 @@ class Conversation:
         await asyncio.to_thread(self._commands.decide, decision)
         return decision
 
-    async def _seen(self, heard: _Heard) -> Sequence[CheckRecord]:
+    async def _seen(self, heard: _ChatCommand) -> Sequence[CheckRecord]:
         """The checks of the head commit, if it was there when the comment was written.
 
         Who pushes between a maintainer's look and their comment must not have the new commit

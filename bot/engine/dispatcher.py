@@ -19,7 +19,7 @@ from bot.engine.conversation import Conversation
 from bot.engine.engine import Engine
 from bot.engine.forge_events import answer_merge_group, rerun_of, wake_waiting
 from bot.engine.job import run_id
-from bot.engine.merged import Landed
+from bot.engine.merged import MergedChanges
 from bot.engine.pushes import Pushes
 from bot.engine.runs import Runs
 from bot.errors import MinimizeError
@@ -58,7 +58,7 @@ class Dispatcher:
         forges: Mapping[str, Forge],
         engine: Engine,
         settings: Settings,
-        landed: Landed,
+        merged_changes: MergedChanges,
         *,
         lag: float = 1.0,
     ) -> None:
@@ -67,9 +67,9 @@ class Dispatcher:
         self._engine = engine
         self._runs = Runs(store, engine, settings)
         self._conversation = Conversation(store, engine, self._runs, settings)
-        self._landed = landed
+        self._merged_changes = merged_changes
         self._settings = settings
-        self._pushes = Pushes(settings, landed)
+        self._pushes = Pushes(settings, merged_changes)
         self._lag = lag
         self._woken = asyncio.Event()
         self._locks: defaultdict[PullRequestKey, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -203,7 +203,7 @@ class Dispatcher:
         """Keeps what was merged. A check of its head goes on: it measures what was merged."""
         await self._runs.stop(pull.key, "The pull request was merged.", keep=pull.head_sha)
         files = await changed_files(forge, pull, self._settings)
-        if await asyncio.to_thread(self._landed.merged, pull, files):
+        if await asyncio.to_thread(self._merged_changes.merged, pull, files):
             return True, f"{pull.key} was merged: kept as {pull.merge_sha[:12]}."
         return False, f"{pull.key} was merged, and changed no package."
 

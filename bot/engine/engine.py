@@ -27,7 +27,7 @@ from dbos import (
 
 from bot.engine.heartbeat import Heartbeat
 from bot.engine.job import CheckJob
-from bot.engine.outcome import Patience, Values
+from bot.engine.outcome import RetryPolicy, Values
 from bot.engine.replies import Reply
 from bot.engine.steps import CheckSteps
 from bot.engine.waiting import LOOK
@@ -114,7 +114,7 @@ class Engine:
             "serializer": DBOSPortableJSONSerializer(),
         }
         DBOS(config=config)
-        self._workflows = Workflows(steps, Patience(settings.engine.attempts, pause))
+        self._workflows = Workflows(steps, RetryPolicy(settings.engine.attempts, pause))
         self._heartbeat = Heartbeat(self._url, self._executor)
 
     @property

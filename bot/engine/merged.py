@@ -25,7 +25,7 @@ _SPEC = ".spec"
 _MADE_UP = "@"
 
 
-class Landed:
+class MergedChanges:
     """Keeps in history what landed; safe for several threads."""
 
     def __init__(self, store: Store, history: History, settings: Settings) -> None:

@@ -74,7 +74,7 @@ def _kind(error: MinimizeError) -> Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How often a step is tried, and how long the pauses are: `first` seconds, then four times
     as long each, ten minutes at most."""
 
@@ -87,22 +87,22 @@ class Patience:
 
 
 async def attempt(
-    name: str, doing: str, patience: Patience, call: Callable[[], Awaitable[Values]]
+    name: str, doing: str, retry_policy: RetryPolicy, call: Callable[[], Awaitable[Values]]
 ) -> Outcome:
     """A step of the running workflow, tried again while that may help.
 
     Each try and each pause is recorded by the engine, so a restart goes on where it was.
     """
     recorded: Values = {}
-    for number in range(1, patience.attempts + 1):
+    for number in range(1, retry_policy.attempts + 1):
         recorded = await DBOS.run_step_async(
             {"name": name, "preemptible": True}, outcome_of, doing, call
         )
         if recorded["kind"] != "again":
             break
         LOG.info("%s: try %d: %s", doing, number, recorded["what"])
-        if number < patience.attempts:
-            await DBOS.sleep_async(patience.pause(number, recorded.get("wait", 0.0)))
+        if number < retry_policy.attempts:
+            await DBOS.sleep_async(retry_policy.pause(number, recorded.get("wait", 0.0)))
     outcome = Outcome(**recorded)
     if outcome.kind not in ("ok", "failed"):  # the log has a mistake of ours already
         LOG.warning("%s: given up at try %d: %s", doing, number, outcome.sentence)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bot.engine.merged import Landed, built_from
+from bot.engine.merged import MergedChanges, built_from
 from bot.errors import SurroundingsError
 from bot.forge import Forge, PushEvent
 from bot.git import GitMirror, open_mirror
@@ -47,9 +47,9 @@ class _Pushed:
 class Pushes:
     """Takes pushes; each may be taken again and comes to the same."""
 
-    def __init__(self, settings: Settings, landed: Landed) -> None:
+    def __init__(self, settings: Settings, merged_changes: MergedChanges) -> None:
         self._settings = settings
-        self._landed = landed
+        self._merged_changes = merged_changes
         self._git_cache: Path = settings.cache / "git"
 
     async def take(self, forge: Forge, event: PushEvent, received: str) -> tuple[bool, str]:
@@ -60,7 +60,7 @@ class Pushes:
             return False, f"{where} moved: no repository document stands for it."
         documents = self._settings.documents_for(*place)
         if not event.after.strip("0"):
-            await asyncio.to_thread(self._landed.keep_file, _file(event, documents, None))
+            await asyncio.to_thread(self._merged_changes.keep_file, _file(event, documents, None))
             return True, f"{where} was deleted."
         source = await forge.commits.source(event.repository, event.branch)
         limit = self._settings.limits.fetch_seconds
@@ -74,14 +74,16 @@ class Pushes:
             raise SurroundingsError(
                 f"What was pushed to {where} could not be fetched within {limit:.0f} s."
             ) from error
-        await asyncio.to_thread(self._landed.keep_file, _file(event, documents, pushed.content))
+        await asyncio.to_thread(
+            self._merged_changes.keep_file, _file(event, documents, pushed.content)
+        )
         if pushed.rewritten:
             return True, f"{where} was made or rewritten: its commits are not news."
         kept = 0
         for commit in pushed.commits:
             if await forge.commits.pull_of(event.repository, event.branch, commit.sha) is None:
                 change = _change(event, commit, documents, received)
-                await asyncio.to_thread(self._landed.pushed, change)
+                await asyncio.to_thread(self._merged_changes.pushed, change)
                 kept += 1
         return True, f"{where} moved to {event.after[:12]}: {kept} commits without a pull request."
 

@@ -13,7 +13,7 @@ from typing import Any
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
 from bot.engine.job import CheckJob
-from bot.engine.outcome import Outcome, Patience, Values, attempt
+from bot.engine.outcome import Outcome, RetryPolicy, Values, attempt
 from bot.engine.replies import Reply, ReplySteps, body_of
 from bot.engine.steps import ALLOW, CheckSteps, concluded, nothing_to_check, told
 from bot.engine.waiting import (
@@ -63,11 +63,11 @@ def withdraw_id(check: str) -> str:
 class Workflows:
     """The workflows, registered with DBOS when made: once for each launch."""
 
-    def __init__(self, steps: CheckSteps, patience: Patience) -> None:
+    def __init__(self, steps: CheckSteps, retry_policy: RetryPolicy) -> None:
         self._steps = steps
         self._replies = ReplySteps(steps)
         self._waits = WaitSteps(steps)
-        self._patience = patience
+        self._patience = retry_policy
         self.check: Workflow = DBOS.workflow(name="check")(self._make_check())
         self.wait: Workflow = DBOS.workflow(name="wait")(self._make_wait())
         self.finish: Workflow = DBOS.workflow(name="finish")(self._make_finish())
@@ -146,9 +146,9 @@ class Workflows:
 class _Run:
     """One workflow in progress."""
 
-    def __init__(self, steps: CheckSteps, patience: Patience, raw: Values) -> None:
+    def __init__(self, steps: CheckSteps, retry_policy: RetryPolicy, raw: Values) -> None:
         self._steps = steps
-        self._patience = patience
+        self._patience = retry_policy
         self._job = CheckJob.from_json(raw)
         self._raw = raw
         self._progress: Values = {}

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
         evaluation_json,
         facts_json,
         objectives_to_json,
-        standing_json,
+        status_json,
         step_json,
         track_to_json,
     )
     from bot.objectives.live import objectives_now
-    from bot.objectives.status import Standing, judged, standings, states, trend
+    from bot.objectives.status import ObjectiveStatus, judged, objective_statuses, states, trend
     from bot.objectives.tracking import Tracked, TrackedImage, track
 
 _HOMES = {
@@ -31,7 +31,7 @@ _HOMES = {
     "Graph": "graph",
     "Leaving": "graph",
     "Measures": "evaluation",
-    "Standing": "standing",
+    "ObjectiveStatus": "status",
     "Tracked": "tracking",
     "TrackedImage": "tracking",
     "attribute": "attribution",
@@ -40,16 +40,16 @@ _HOMES = {
     "evaluation_json": "jsonform",
     "facts_json": "jsonform",
     "itself": "evaluation",
-    "judged": "standing",
-    "objectives_now": "now",
+    "judged": "status",
+    "objectives_now": "live",
     "objectives_to_json": "jsonform",
-    "standing_json": "jsonform",
-    "standings": "standing",
-    "states": "standing",
+    "status_json": "jsonform",
+    "objective_statuses": "status",
+    "states": "status",
     "step_json": "jsonform",
     "track": "tracking",
     "track_to_json": "jsonform",
-    "trend": "standing",
+    "trend": "status",
 }
 
 __all__ = [
@@ -57,7 +57,7 @@ __all__ = [
     "Graph",
     "Leaving",
     "Measures",
-    "Standing",
+    "ObjectiveStatus",
     "Tracked",
     "TrackedImage",
     "attribute",
@@ -67,11 +67,11 @@ __all__ = [
     "facts_json",
     "itself",
     "judged",
+    "objective_statuses",
     "objectives_now",
     "objectives_to_json",
-    "standing_json",
-    "standings",
     "states",
+    "status_json",
     "step_json",
     "track",
     "track_to_json",

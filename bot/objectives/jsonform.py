@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bot.model import ImageKey
-from bot.objectives.status import Standing
+from bot.objectives.status import ObjectiveStatus
 from bot.objectives.tracking import Tracked
 from bot.store.history import Cause, ClosureFacts, Evaluation, MergedChange, Step
 
@@ -38,15 +38,15 @@ def track_to_json(tracked: Tracked) -> Json:
     }
 
 
-def objectives_to_json(standings: Iterable[Standing], names: Mapping[str, str]) -> Json:
+def objectives_to_json(standings: Iterable[ObjectiveStatus], names: Mapping[str, str]) -> Json:
     """CONTRACT's `objectives` object: each objective with its images and metrics, by name.
 
     `names` has every objective's name by its id; one that speaks of no image has no images.
     """
     images: dict[str, list[Json]] = {id_: [] for id_ in names}
     ordered = sorted(standings, key=lambda s: (s.state.key, s.state.metric))
-    for standing in ordered:
-        images[standing.state.objective].append(standing_json(standing))
+    for objective_status in ordered:
+        images[objective_status.state.objective].append(status_json(objective_status))
     return {
         "objectives": [
             {"name": names[id_], "id": id_, "images": images[id_]}
@@ -55,9 +55,9 @@ def objectives_to_json(standings: Iterable[Standing], names: Mapping[str, str]) 
     }
 
 
-def standing_json(standing: Standing) -> Json:
+def status_json(objective_status: ObjectiveStatus) -> Json:
     """One metric of one objective in one image."""
-    state, trend = standing.state, standing.trend_per_week
+    state, trend = objective_status.state, objective_status.trend_per_week
     return {
         **key_json(state.key),
         "metric": state.metric,
@@ -67,8 +67,8 @@ def standing_json(standing: Standing) -> Json:
         "target_by": state.target_by,
         "met": state.met,
         "trend_per_week": None if trend is None else round(trend, 2),
-        "outlook": standing.outlook,
-        "crosses": standing.crosses,
+        "outlook": objective_status.outlook,
+        "crosses": objective_status.crosses,
         "reason": state.reason,
     }
 

@@ -11,7 +11,7 @@ from bot.distro import Cache, Configuration, ObjectiveDocument, image_keys
 from bot.model import ImageKey
 from bot.objectives.evaluation import Failed, Known, evaluate, itself
 from bot.objectives.solving import Noted, Unchanged
-from bot.objectives.status import Standing, judged, states
+from bot.objectives.status import ObjectiveStatus, judged, states
 from bot.store.history import ClosureFacts, History
 
 
@@ -20,7 +20,7 @@ class Now:
     """Standings by objective's id, and sentences: `failed` about images that could not be
     evaluated, `notes` about what of an evaluated one could not be measured."""
 
-    standings: tuple[Standing, ...]
+    standings: tuple[ObjectiveStatus, ...]
     failed: tuple[str, ...]
     notes: tuple[str, ...]
 

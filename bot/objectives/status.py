@@ -26,7 +26,7 @@ _METRICS: tuple[Literal["packages", "installed_size", "layer_size"], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ObjectiveStatus:
     """A state, and where it leads.
 
     `trend_per_week` is packages or bytes a week over the last eight weeks, null where history does
@@ -122,14 +122,14 @@ def headings(
     }
 
 
-def standings(
+def objective_statuses(
     history: History,
     now: datetime | None = None,
     run: int | None = None,
     *,
     key: ImageKey | None = None,
     objective: str | None = None,
-) -> tuple[Standing, ...]:
+) -> tuple[ObjectiveStatus, ...]:
     """Every objective with its trend and outlook, as of a run (null: the last); the worst first.
 
     With `key` those of one image alone, with `objective` one alone.
@@ -142,7 +142,7 @@ def standings(
     ]
     found = judged(history, told, now, run)
     named = [
-        Standing(s.state, names[s.state.objective], s.trend_per_week, s.outlook, s.crosses)
+        ObjectiveStatus(s.state, names[s.state.objective], s.trend_per_week, s.outlook, s.crosses)
         for s in found
     ]
     order = ("broken", "at risk", "unknown", "met")
@@ -154,7 +154,7 @@ def judged(
     found: Sequence[ObjectiveState],
     now: datetime | None = None,
     run: int | None = None,
-) -> tuple[Standing, ...]:
+) -> tuple[ObjectiveStatus, ...]:
     """States with their trends until `now`, in the order given; `name` is the objective's id.
 
     With a run history after it is not looked at.
@@ -178,7 +178,7 @@ def judged(
             begin = max(start.timestamp(), curve.first)
             slope = trend(begin, pieces)
         result.append(
-            Standing(
+            ObjectiveStatus(
                 state,
                 state.objective,
                 slope,

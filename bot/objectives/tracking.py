@@ -19,7 +19,7 @@ from bot.objectives.repositories import (
     with_own,
 )
 from bot.objectives.solving import Noted, Unchanged
-from bot.objectives.status import Standing, headings, judged, states
+from bot.objectives.status import ObjectiveStatus, headings, judged, states
 from bot.objectives.steps import Stepped, Stepping
 from bot.store.history import Cause, Contents, Evaluation, History, MergedChange, Moved, Same
 
@@ -47,7 +47,7 @@ class Tracked:
 
     run: int
     images: tuple[TrackedImage, ...]
-    standings: tuple[Standing, ...]
+    standings: tuple[ObjectiveStatus, ...]
     names: dict[str, str]
     solved: int
     failed: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from bot.objectives.drift import lost_images, merged_in
 from bot.objectives.issue_lead import lost_phrase, who_phrase
 from bot.objectives.issue_text import issue_title, marker
 from bot.objectives.jsonform import cause_json
-from bot.objectives.status import Standing, standings
+from bot.objectives.status import ObjectiveStatus, objective_statuses
 from bot.report import Block, Bullets, Paragraph, Table, render_answer
 from bot.report.aims import aims_text
 from bot.report.causes import change_words
@@ -42,7 +42,7 @@ def weekly_issue(
 ) -> IssueText:
     """The summary of a maintainer's objectives; whether the issue is open is left to people."""
     headings = {h["id"]: h for h in history.objective_headings() if h["maintainer"] == maintainer}
-    found = [s for s in standings(history, now) if s.state.objective in headings]
+    found = [s for s in objective_statuses(history, now) if s.state.objective in headings]
     workloads = {str(h["workload"]) for h in headings.values()}
     week = week_of(now)
     counts = [f"{sum(s.outlook == o for s in found)} {o}" for o in _OUTLOOKS]
@@ -71,7 +71,7 @@ def weekly_issue(
     return IssueText(issue_title("Minimal images, this week", maintainer), body, None)
 
 
-def _standing_blocks(found: Sequence[Standing]) -> tuple[Block, ...]:
+def _standing_blocks(found: Sequence[ObjectiveStatus]) -> tuple[Block, ...]:
     if not found:
         return ()
     rows = tuple(
@@ -89,18 +89,18 @@ def _standing_blocks(found: Sequence[Standing]) -> tuple[Block, ...]:
     return (Table(head, rows, frozenset({3, 4, 5})), *_more(len(found), "measure"))
 
 
-def _aim(one: Standing) -> str:
+def _aim(one: ObjectiveStatus) -> str:
     state = one.state
     aims = aims_text(state.metric, state.limit, state.target, state.target_by)
     # What a trend says of a day is no more than that.
     return f"{aims}; over the limit about {one.crosses}" if _nears(one) else aims
 
 
-def _nears(one: Standing) -> bool:
+def _nears(one: ObjectiveStatus) -> bool:
     return one.outlook == "at risk" and one.crosses is not None
 
 
-def _trend(one: Standing) -> str:
+def _trend(one: ObjectiveStatus) -> str:
     if one.trend_per_week is None:
         return "not known"
     change = round(one.trend_per_week)

@@ -45,7 +45,7 @@ def warm(archive: Archive) -> None:
     if archive.run(None) is None:
         return
     archive.evaluations()
-    archive.standings()
+    archive.objective_statuses()
     archive.totals()
     archive.spread()
     archive.lonely()

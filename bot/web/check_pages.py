@@ -14,7 +14,7 @@ from bot.store import CheckRecord, Store
 from bot.web.logs import with_log_urls
 from bot.web.pages import asked, here, table
 from bot.web.private import opened
-from bot.web.responses import Answer
+from bot.web.responses import PageResponse
 from bot.web.responses.checks import about_check, checks_table, visible_check
 
 _PAGE = 50
@@ -51,15 +51,15 @@ class CheckPages:
         return await self._list(request, json=True)
 
     async def _list(self, request: web.Request, *, json: bool) -> web.Response:
-        question = asked(request)
-        page, date = question.page(_PAGE, 500), question.date
+        parameters = asked(request)
+        page, date = parameters.page(_PAGE, 500), parameters.date
         most = _ALL if page.limit is None else page.limit
         found = await asyncio.to_thread(
             self._store.recent_checks, most + 1, offset=page.offset, until=date
         )
         following = page.offset + most if len(found) > most else None
         shown = [about_check(check) for check in found[:most]]
-        given = table(Answer("", {}, {"checks": checks_table(shown)}), question)
+        given = table(PageResponse("", {}, {"checks": checks_table(shown)}), parameters)
         if given is not None:
             return given
         if json:
@@ -69,10 +69,10 @@ class CheckPages:
             checks=found[:most],
             page=page,
             following=following,
-            date=question.query.get("date", ""),
+            date=parameters.query.get("date", ""),
             seen=None,
             path=request.path,
-            here=here(request.rel_url.raw_path, question.query),
+            here=here(request.rel_url.raw_path, parameters.query),
             api=f"/api{request.rel_url.raw_path_qs}",
         )
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from pydantic.json_schema import models_json_schema
 
-from bot.web import schemas as shapes
-from bot.web.schemas import Shape
+from bot.web import schemas
+from bot.web.schemas import Schema
 
 Json = dict[str, Any]
 _IMAGE = "/api/images/{repository}/{environment}/{workload}/{arch}"
@@ -51,7 +51,7 @@ _MEANING = {
 
 class _Operation(NamedTuple):
     path: str
-    shape: type[Shape]
+    schema_class: type[Schema]
     summary: str
     query: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
@@ -60,82 +60,82 @@ class _Operation(NamedTuple):
 _OPERATIONS = (
     _Operation(
         "/api/",
-        shapes.Overview,
+        schemas.Overview,
         "Objectives by state, the biggest movers of the week, the age of the data.",
         ("date", "limit"),
         ("attention", "movers", "causes", "checks"),
     ),
     _Operation(
         "/api/images",
-        shapes.Images,
+        schemas.Images,
         "Every image with its figures.",
         ("q", "status", "date", "offset", "limit"),
         ("images",),
     ),
     _Operation(
         _IMAGE,
-        shapes.Image,
+        schemas.Image,
         "One image: packages, history, steps and their causes, architectures.",
         ("date", "since", "window", "package", "drawn", "limit"),
         ("packages", "largest", "steps", "causes", "architectures", "objectives", "history"),
     ),
     _Operation(
         f"{_IMAGE}/compare",
-        shapes.Comparison,
+        schemas.Comparison,
         "Two dates, or two architectures, of one image.",
         ("from", "to", "with"),
         ("packages", "sides"),
     ),
     _Operation(
         f"{_IMAGE}/architectures",
-        shapes.Architectures,
+        schemas.Architectures,
         "One image on all its architectures, package by package.",
         ("date", "limit"),
         ("packages", "architectures"),
     ),
     _Operation(
         "/api/objectives",
-        shapes.Objectives,
+        schemas.Objectives,
         "Every objective: value, limit, target, trend.",
         ("outlook", "date", "offset", "limit"),
         ("objectives",),
     ),
     _Operation(
         "/api/objectives/{id}",
-        shapes.Objective,
+        schemas.Objective,
         "One objective, how it stood, and the growth that was accepted.",
         ("date", "since", "window", "limit"),
         ("images", "accepted", "history"),
     ),
     _Operation(
         "/api/packages",
-        shapes.Packages,
+        schemas.Packages,
         "The packages of all images.",
         ("q", "date", "offset", "limit"),
         ("packages",),
     ),
     _Operation(
         "/api/packages/{name}",
-        shapes.PackagePage,
+        schemas.PackagePage,
         "In which images a package is, why, and what it costs.",
         ("date", "offset", "limit"),
         ("images", "versions"),
     ),
     _Operation(
         "/api/surface",
-        shapes.Surface,
+        schemas.Surface,
         "Versions of each package, bytes shared, packages that only one image needs.",
         ("date", "limit"),
         ("versions", "shared", "only_one"),
     ),
     _Operation(
         "/api/checks",
-        shapes.Checks,
+        schemas.Checks,
         "The checks, newest first.",
         ("date", "offset", "limit"),
         ("checks",),
     ),
-    _Operation("/api/checks/{id}", shapes.Check, "One check, in full.", ("key",)),
+    _Operation("/api/checks/{id}", schemas.Check, "One check, in full.", ("key",)),
 )
 
 
@@ -169,9 +169,9 @@ _PICTURES = (
 
 def describe() -> Json:
     """OpenAPI 3.1 as a JSON object."""
-    used: list[type[Shape]] = [shapes.Problem, *(o.shape for o in _OPERATIONS)]
+    used: list[type[Schema]] = [schemas.Problem, *(o.schema_class for o in _OPERATIONS)]
     _, made = models_json_schema(
-        [(shape, "serialization") for shape in used],
+        [(schema_class, "serialization") for schema_class in used],
         by_alias=True,
         ref_template="#/components/schemas/{model}",
     )
@@ -225,12 +225,12 @@ def _refusals(path: str, told: list[Json], content: Json) -> Json:
 
 def _get(operation: _Operation) -> Json:
     told = _parameters(operation.path, operation.query)
-    content = {"application/json": {"schema": _ref(operation.shape)}}
+    content = {"application/json": {"schema": _ref(operation.schema_class)}}
     if operation.tables:
         told.append(_parameter("format", "query", {"type": "string", "enum": ["csv"]}))
         told.append(_parameter("table", "query", {"type": "string", "enum": [*operation.tables]}))
         content["text/csv"] = {"schema": {"type": "string"}}
-    wrong = {"application/json": {"schema": _ref(shapes.Problem)}}
+    wrong = {"application/json": {"schema": _ref(schemas.Problem)}}
     answers = {"200": {"description": "The answer.", "content": content}}
     return {
         "summary": operation.summary,
@@ -247,5 +247,5 @@ def _parameter(name: str, place: str, schema: Json | None = None) -> Json:
     return {**told, "description": _MEANING[name]} if name in _MEANING else told
 
 
-def _ref(shape: type[Shape]) -> Json:
-    return {"$ref": f"#/components/schemas/{shape.__name__}"}
+def _ref(schema_class: type[Schema]) -> Json:
+    return {"$ref": f"#/components/schemas/{schema_class.__name__}"}

@@ -18,13 +18,13 @@ from bot.report.causes import chain_words
 from bot.web import links, responses
 from bot.web.assets import asset_url
 from bot.web.measures import measure, metric_words
-from bot.web.parameters import Question
+from bot.web.parameters import Parameters
 from bot.web.private import opened
-from bot.web.responses import Answer, Archive
+from bot.web.responses import Archive, PageResponse
 from bot.web.responses.causes import in_words
 from bot.web.tables import to_csv
 
-Ask = Callable[[Archive, Question], Answer]
+Ask = Callable[[Archive, Parameters], PageResponse]
 IMAGE = "/images/{repository}/{environment}/{workload}/{arch}"
 
 
@@ -95,22 +95,22 @@ class Pages:
 
     def _html(self, page: Page) -> Handler:
         async def show(request: web.Request) -> web.Response:
-            question = asked(request)
+            parameters = asked(request)
             origin = self._public_url or str(request.url.origin())
 
             def render() -> web.Response:
-                answer = page.ask(self._archive, question)
-                given = table(answer, question)
+                answer = page.ask(self._archive, parameters)
+                given = table(answer, parameters)
                 if given is not None:
                     return given
-                run = self._archive.run(question.date)
+                run = self._archive.run(parameters.date)
                 text = self._templates.get_template(answer.template).render(
                     data=answer.json,
                     tables=answer.tables,
-                    here=here(request.rel_url.raw_path, question.query),
-                    api=f"/api{request.rel_url.raw_path}{_query(question.query)}",
+                    here=here(request.rel_url.raw_path, parameters.query),
+                    api=f"/api{request.rel_url.raw_path}{_query(parameters.query)}",
                     path=request.path,
-                    date=question.query.get("date", ""),
+                    date=parameters.query.get("date", ""),
                     seen=run.started if run else None,
                     origin=origin,
                     **answer.extra,
@@ -123,20 +123,20 @@ class Pages:
 
     def _json(self, page: Page) -> Handler:
         async def show(request: web.Request) -> web.Response:
-            question = asked(request)
+            parameters = asked(request)
 
             def render() -> web.Response:
-                answer = page.ask(self._archive, question)
-                return table(answer, question) or web.json_response(answer.json)
+                answer = page.ask(self._archive, parameters)
+                return table(answer, parameters) or web.json_response(answer.json)
 
             return await asyncio.to_thread(render)
 
         return show
 
 
-def asked(request: web.Request) -> Question:
+def asked(request: web.Request) -> Parameters:
     """What a request asks for."""
-    return Question(dict(request.match_info), dict(request.query), opened(request))
+    return Parameters(dict(request.match_info), dict(request.query), opened(request))
 
 
 def age_words(seconds: int | None) -> str:
@@ -150,14 +150,14 @@ def age_words(seconds: int | None) -> str:
     return "less than a minute"
 
 
-def table(answer: Answer, question: Question) -> web.Response | None:
+def table(answer: PageResponse, parameters: Parameters) -> web.Response | None:
     """One of the answer's tables as CSV, if that is asked for; 400 if there is no such."""
-    wanted = question.query.get("table", next(iter(answer.tables), ""))
-    if "table" in question.query and wanted not in answer.tables:
+    wanted = parameters.query.get("table", next(iter(answer.tables), ""))
+    if "table" in parameters.query and wanted not in answer.tables:
         raise web.HTTPBadRequest(text=f"table can be {', '.join(answer.tables)}.")
-    if "format" not in question.query:
+    if "format" not in parameters.query:
         return None
-    if question.query["format"] != "csv" or wanted not in answer.tables:
+    if parameters.query["format"] != "csv" or wanted not in answer.tables:
         raise web.HTTPBadRequest(text="format can be csv; JSON is under /api.")
     answered = web.Response(text=to_csv(answer.tables[wanted]), content_type="text/csv")
     answered.headers["Content-Disposition"] = f'inline; filename="{wanted}.csv"'

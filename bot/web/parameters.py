@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageRange:
     """A part of a list: `limit` null is all that follows."""
 
     offset: int
@@ -44,7 +44,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Parameters:
     """The path's names, the query's values, and the hidden check that may be seen, if one may."""
 
     path: Mapping[str, str]
@@ -67,11 +67,11 @@ class Question:
         """Whether all rows are asked for: a CSV is never cut into pages."""
         return self.query.get("format") == "csv"
 
-    def page(self, default: int, most: int = 5000) -> Page:
+    def page(self, default: int, most: int = 5000) -> PageRange:
         """Which part of a list is asked for: `offset` and `limit`; a CSV has all without."""
         if self.whole and "limit" not in self.query:
-            return Page(0, None)
-        return Page(self.number("offset"), self.number("limit", default, most) or default)
+            return PageRange(0, None)
+        return PageRange(self.number("offset"), self.number("limit", default, most) or default)
 
     def moment(self, name: str) -> str | None:
         """A date or an RFC 3339 time in UTC; an empty field of a form is none."""
@@ -100,10 +100,10 @@ class Question:
 WINDOWS = {"month": 31, "year": 366, "all": None}
 
 
-def window(question: Question, date: str | None) -> str | None:
+def window(parameters: Parameters, date: str | None) -> str | None:
     """Since when history is asked for: `since`, else the `window` before the date; null is all."""
-    since = question.moment("since")
-    days = WINDOWS.get(question.text("window") or "year", WINDOWS["year"])
+    since = parameters.moment("since")
+    days = WINDOWS.get(parameters.text("window") or "year", WINDOWS["year"])
     if since is not None or days is None:
         return since
     end = datetime.fromisoformat(date) if date else datetime.now(UTC)

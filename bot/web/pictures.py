@@ -19,13 +19,13 @@ from bot.web.charts import Look, Theme
 from bot.web.graphs import DRAWN, MOST, chains_graph, closure_graph
 from bot.web.measures import METRICS
 from bot.web.pages import IMAGE, asked
-from bot.web.parameters import Question, missing
+from bot.web.parameters import Parameters, missing
 from bot.web.responses import Archive
 from bot.web.responses.checks import visible_check
 from bot.web.responses.image import architectures, curve, evaluated, packages
 from bot.web.responses.objectives import heading_of, worst
 
-Draw = Callable[[Archive, Question, Look], str]
+Draw = Callable[[Archive, Parameters, Look], str]
 _SCRIPT = re.compile(r"<script[^>]*>(.+?)</script>", re.DOTALL)
 _STYLE = re.compile(r"<style[^>]*>(.+?)</style>", re.DOTALL)
 _STYLED = re.compile(r' style="([^"]*)"')
@@ -60,8 +60,8 @@ class Pictures:
 
     def _svg(self, draw: Draw) -> Handler:
         async def show(request: web.Request) -> web.Response:
-            question = asked(request)
-            text = await asyncio.to_thread(draw, self._archive, question, _look(question))
+            parameters = asked(request)
+            text = await asyncio.to_thread(draw, self._archive, parameters, _look(parameters))
             answer = web.Response(text=text, content_type="image/svg+xml")
             answer.headers["Content-Security-Policy"] = _policy(text)
             return answer
@@ -72,12 +72,12 @@ class Pictures:
         async def show(request: web.Request) -> web.Response:
             from resvg_py import svg_to_bytes
 
-            question = asked(request)
-            theme: Theme = "dark" if question.text("theme") == "dark" else "light"
-            look = Look(theme, question.text("width") == "narrow", still=True)
+            parameters = asked(request)
+            theme: Theme = "dark" if parameters.text("theme") == "dark" else "light"
+            look = Look(theme, parameters.text("width") == "narrow", still=True)
 
             def render() -> bytes:
-                text = draw(self._archive, question, look)
+                text = draw(self._archive, parameters, look)
                 return svg_to_bytes(
                     svg_string=text,
                     font_files=[str(font.FILE)],
@@ -92,74 +92,74 @@ class Pictures:
         return show
 
 
-def _size(archive: Archive, question: Question, look: Look) -> str:
-    return charts.size_chart(*curve(archive, question), look=look)
+def _size(archive: Archive, parameters: Parameters, look: Look) -> str:
+    return charts.size_chart(*curve(archive, parameters), look=look)
 
 
-def _packages(archive: Archive, question: Question, look: Look) -> str:
-    return charts.packages_chart(*curve(archive, question), look=look)
+def _packages(archive: Archive, parameters: Parameters, look: Look) -> str:
+    return charts.packages_chart(*curve(archive, parameters), look=look)
 
 
-def _treemap(archive: Archive, question: Question, look: Look) -> str:
-    return charts.treemap(packages(archive, question), look=look)
+def _treemap(archive: Archive, parameters: Parameters, look: Look) -> str:
+    return charts.treemap(packages(archive, parameters), look=look)
 
 
-def _architectures(archive: Archive, question: Question, look: Look) -> str:
-    return charts.architectures_chart(architectures(archive, question), look=look)
+def _architectures(archive: Archive, parameters: Parameters, look: Look) -> str:
+    return charts.architectures_chart(architectures(archive, parameters), look=look)
 
 
-def _burn_down(archive: Archive, question: Question, look: Look) -> str:
-    found = responses.objective(archive, question).json
+def _burn_down(archive: Archive, parameters: Parameters, look: Look) -> str:
+    found = responses.objective(archive, parameters).json
     known = dict.fromkeys(state["metric"] for state in found["history"])
-    metric = question.text("metric") or next((m for m in known if m in METRICS), "")
+    metric = parameters.text("metric") or next((m for m in known if m in METRICS), "")
     if metric not in known:
         raise missing("This objective has no such metric.")
     return charts.objective_chart(found, metric, look=look)
 
 
-def _versions(archive: Archive, question: Question, look: Look) -> str:
-    return charts.versions_chart(responses.surface(archive, question).json["versions"], look=look)
+def _versions(archive: Archive, parameters: Parameters, look: Look) -> str:
+    return charts.versions_chart(responses.surface(archive, parameters).json["versions"], look=look)
 
 
-def _movers(archive: Archive, question: Question, look: Look) -> str:
-    return charts.movers_chart(responses.overview(archive, question).json["movers"], look=look)
+def _movers(archive: Archive, parameters: Parameters, look: Look) -> str:
+    return charts.movers_chart(responses.overview(archive, parameters).json["movers"], look=look)
 
 
-def _graph(archive: Archive, question: Question, _look: Look) -> str:
-    most = question.number("drawn", DRAWN, MOST)
-    return closure_graph(packages(archive, question), question.text("package"), most)
+def _graph(archive: Archive, parameters: Parameters, _look: Look) -> str:
+    most = parameters.number("drawn", DRAWN, MOST)
+    return closure_graph(packages(archive, parameters), parameters.text("package"), most)
 
 
-def _check_graph(archive: Archive, question: Question, _look: Look) -> str:
-    found = visible_check(archive.store, question.path["id"], question.opened)
+def _check_graph(archive: Archive, parameters: Parameters, _look: Look) -> str:
+    found = visible_check(archive.store, parameters.path["id"], parameters.opened)
     added = [a for image in (found.result or {}).get("images", ()) for a in image["added"]]
     wanted = {a["nevra"] for a in added}
     return chains_graph((chain for a in added for chain in a["chains"]), wanted)
 
 
-def _image_badge(archive: Archive, question: Question, _look: Look) -> str:
-    key = question.key
-    facts = evaluated(archive, key, question.date).facts
-    label = question.text("label") or f"{key.workload} {key.arch}"
+def _image_badge(archive: Archive, parameters: Parameters, _look: Look) -> str:
+    key = parameters.key
+    facts = evaluated(archive, key, parameters.date).facts
+    label = parameters.text("label") or f"{key.workload} {key.arch}"
     if facts.status != "ok":
         return badge(label, "unsolvable", "unsolvable")
     return badge(label, f"{format_size(facts.known_size)}, {facts.packages} packages", "ok")
 
 
-def _objective_badge(archive: Archive, question: Question, _look: Look) -> str:
-    heading = heading_of(archive, question.path["id"], question.date)
-    state = worst(archive.standings_of(question.date, objective=heading["id"]))
-    return badge(question.text("label") or heading["name"], state, state)
+def _objective_badge(archive: Archive, parameters: Parameters, _look: Look) -> str:
+    heading = heading_of(archive, parameters.path["id"], parameters.date)
+    state = worst(archive.objective_statuses_of(parameters.date, objective=heading["id"]))
+    return badge(parameters.text("label") or heading["name"], state, state)
 
 
-def _look(question: Question) -> Look:
+def _look(parameters: Parameters) -> Look:
     theme: Theme = "auto"
-    match question.text("theme"):
+    match parameters.text("theme"):
         case "light":
             theme = "light"
         case "dark":
             theme = "dark"
-    return Look(theme, question.text("width") == "narrow")
+    return Look(theme, parameters.text("width") == "narrow")
 
 
 def _policy(svg: str) -> str:

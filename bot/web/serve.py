@@ -23,8 +23,8 @@ from bot.engine import (
     Collector,
     Dispatcher,
     Engine,
-    Landed,
     LinkKeys,
+    MergedChanges,
     requeue_runs,
 )
 from bot.errors import MinimizeError, SurroundingsError
@@ -73,9 +73,13 @@ class Bot:
             self._forges, self._checker, settings, public_url=settings.public_url or self.url
         )
         self._engine = Engine(steps, settings, "server")
-        landed = Landed(self._store, self._history, settings)
-        self._dispatcher = Dispatcher(self._store, self._forges, self._engine, settings, landed)
-        self._collector = Collector(self._store, self._engine, landed, self._metrics.observe)
+        merged_changes = MergedChanges(self._store, self._history, settings)
+        self._dispatcher = Dispatcher(
+            self._store, self._forges, self._engine, settings, merged_changes
+        )
+        self._collector = Collector(
+            self._store, self._engine, merged_changes, self._metrics.observe
+        )
         self._intake = Intake(self._store, self._dispatcher.wake)
         self._runner: web.AppRunner | None = None
 
@@ -234,9 +238,9 @@ def requeue_worker(
 
 
 def _room_checker(settings: Settings) -> IdleChecker:
-    from bot.engine.checker import RoomChecker
+    from bot.engine.checker import LocalChecker
 
-    return RoomChecker(settings)
+    return LocalChecker(settings)
 
 
 def _listening(settings: Settings) -> socket.socket:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.model import ImageKey
-from bot.objectives import Graph, standings
+from bot.objectives import Graph, objective_statuses
 from bot.store.history import History
 from tests.benchmarks.five_years import LAST, seed_five_years
 
@@ -43,7 +43,7 @@ def questions(history: History) -> dict[str, Callable[[], object]]:
         "totals": history.totals,
         "names": history.package_names,
         "objective states": history.objective_states,
-        "standings": lambda: standings(history, LAST),
+        "objective_statuses": lambda: objective_statuses(history, LAST),
     }
 
 

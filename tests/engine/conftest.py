@@ -16,7 +16,15 @@ import pytest
 
 from bot.chat import Found
 from bot.check import ExternalPlan, Standing
-from bot.engine import Checker, CheckSteps, Collector, Dispatcher, Engine, Landed, PredictedCheck
+from bot.engine import (
+    Checker,
+    CheckSteps,
+    Collector,
+    Dispatcher,
+    Engine,
+    MergedChanges,
+    PredictedCheck,
+)
 from bot.forge import (
     ChecksEvent,
     Comment,
@@ -290,15 +298,15 @@ class Bot:
         checker: Checker = self.checker
         steps = CheckSteps(forges, checker, self.settings, public_url="https://min.example")
         self.engine = Engine(steps, self.settings, "server", pause=0.01)
-        landed = Landed(self.store, self.history, self.settings)
+        merged_changes = MergedChanges(self.store, self.history, self.settings)
         self.dispatcher = Dispatcher(
-            self.store, forges, self.engine, self.settings, landed, lag=0.01
+            self.store, forges, self.engine, self.settings, merged_changes, lag=0.01
         )
         self.observed: list[tuple[str, str]] = []
         self.collector = Collector(
             self.store,
             self.engine,
-            landed,
+            merged_changes,
             lambda what, check: self.observed.append((what, check.id)),
         )
 

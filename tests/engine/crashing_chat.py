@@ -116,8 +116,8 @@ async def main() -> None:
     steps = support.CheckSteps(forges, checker, settings)
     engine = support.Engine(steps, settings, "server", pause=0.01)
     await engine.launch()
-    landed = support.Landed(store, support.open_history(store), settings)
-    dispatcher = support.Dispatcher(store, forges, engine, settings, landed, lag=0.01)
+    merged_changes = support.MergedChanges(store, support.open_history(store), settings)
+    dispatcher = support.Dispatcher(store, forges, engine, settings, merged_changes, lag=0.01)
     conversation = dispatcher._conversation
     conversation._commands = HangingCommands(store)
     publish = engine.publish
@@ -127,7 +127,7 @@ async def main() -> None:
         await publish(job, found, reason)
 
     engine.publish = publishing
-    collector = support.Collector(store, engine, landed)
+    collector = support.Collector(store, engine, merged_changes)
     while True:
         await dispatcher.handle_new()
         await collector.collect()

@@ -27,8 +27,8 @@ class World:
         self.begun: list[int] = []
         engine: Any = Recorder()
         forges: Any = {"gh": self}
-        landed: Any = None  # nothing is merged here
-        self.dispatcher = Dispatcher(self.store, forges, engine, settings_in(where), landed)
+        merged_changes: Any = None  # nothing is merged here
+        self.dispatcher = Dispatcher(self.store, forges, engine, settings_in(where), merged_changes)
 
     def event(self, event: str, body: bytes) -> IgnoredEvent:
         return IgnoredEvent(body.decode())

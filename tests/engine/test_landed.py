@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.engine import Landed
+from bot.engine import MergedChanges
 from bot.forge import ForgeFile, ForgeTooLargeError
 from bot.model import ImageKey
 from bot.store import Commands, Decision, StoreError, now
@@ -126,14 +126,14 @@ async def test_a_result_that_could_not_be_kept_is_kept_in_the_next_round(
     await bot.deliver()
     await merge(bot)
     failing = [StoreError("full"), StoreError("full")]
-    keep = Landed.ended
+    keep = MergedChanges.ended
 
-    def fails(self: Landed, record: Any) -> None:
+    def fails(self: MergedChanges, record: Any) -> None:
         if failing:
             raise failing.pop()
         keep(self, record)
 
-    monkeypatch.setattr(Landed, "ended", fails)
+    monkeypatch.setattr(MergedChanges, "ended", fails)
     held.set()
     while failing:
         try:

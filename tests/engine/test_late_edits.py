@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bot.engine import Collector, Landed
-from bot.engine.comment_writer import LATEST, LastWord
+from bot.engine import Collector, MergedChanges
+from bot.engine.comment_writer import LATEST, CommentWriter
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 OTHER = {"nginx/nginx.spec": "Name: nginx\nRequires: python3\n"}
@@ -46,9 +46,9 @@ class Clock:
 
 def with_clock(bot: Any) -> Clock:
     clock = Clock()
-    landed = Landed(bot.store, bot.history, bot.settings)
-    last_word = LastWord(bot.store, bot.engine, clock=clock)
-    bot.collector = Collector(bot.store, bot.engine, landed, last_word=last_word)
+    merged_changes = MergedChanges(bot.store, bot.history, bot.settings)
+    last_word = CommentWriter(bot.store, bot.engine, clock=clock)
+    bot.collector = Collector(bot.store, bot.engine, merged_changes, last_word=last_word)
     return clock
 
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from bot.cli import cli
 from bot.demo.distribution.repository import write_repository
 from bot.demo.forge import LocalForge, Pull
-from bot.engine import Dispatcher, Landed
+from bot.engine import Dispatcher, MergedChanges
 from bot.forge import open_forges
 from bot.model import ImageKey
 from bot.report import check_to_json
@@ -113,8 +113,8 @@ async def merge(local: LocalForge, pull: Pull, settings_file: Path, result: Any)
         kind = "merge_request"
         payload = local.gitlab.payloads.merge_request(pull, "merge", user, oldrev=None, changes={})
     engine: Any = None  # no check runs
-    landed = Landed(store, history, settings)
-    dispatcher = Dispatcher(store, forges, engine, settings, landed)
+    merged_changes = MergedChanges(store, history, settings)
+    dispatcher = Dispatcher(store, forges, engine, settings, merged_changes)
     for name in ("one", "two"):
         store.add_deliveries([NewDelivery("it", kind, name, json.dumps(payload).encode())])
         await dispatcher.handle_new()

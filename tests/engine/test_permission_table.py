@@ -114,8 +114,8 @@ async def test_a_cell(tmp_path, name: str, role: str, whose: str, source: str) -
     store.add_check(replace(known, open=name == "cancel"))
     engine: Any = Recorder()
     forges: Any = {"gh": Forge(pull, role)}
-    landed: Any = None  # nothing is merged here
-    dispatcher = Dispatcher(store, forges, engine, settings_in(tmp_path), landed)
+    merged_changes: Any = None  # nothing is merged here
+    dispatcher = Dispatcher(store, forges, engine, settings_in(tmp_path), merged_changes)
     said = {
         "comment": "41",
         "author": "ann",

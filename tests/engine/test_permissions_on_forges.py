@@ -17,7 +17,7 @@ import pytest
 from bot.chat import COMMANDS
 from bot.demo.forge import LocalForge, Pull, Repository
 from bot.demo.forge.gitlab import shapes
-from bot.engine import Dispatcher, Landed
+from bot.engine import Dispatcher, MergedChanges
 from bot.forge import ROLES, GitHub, PullRequestKey
 from bot.forge.github.app import AppAuth
 from bot.forge.gitlab.forge import GitLab
@@ -108,8 +108,8 @@ async def world(where: Path, kind: str) -> AsyncIterator[World]:
         forges: Any = {forge.name: forge}
         settings = settings_in(where)
         history = open_history(store)
-        landed = Landed(store, history, settings)
-        dispatcher = Dispatcher(store, forges, recorder, settings, landed)
+        merged_changes = MergedChanges(store, history, settings)
+        dispatcher = Dispatcher(store, forges, recorder, settings, merged_changes)
         yield World(local, repository, forge, store, engine, dispatcher)
         await forge.close()
         history.close()

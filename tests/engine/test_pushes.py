@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bot.demo.forge import LocalForge
-from bot.engine import Landed
+from bot.engine import MergedChanges
 from bot.engine.pushes import MOST_COMMITS, Pushes
 from bot.forge import Forge, GitHub, PushEvent
 from bot.forge.github.app import AppAuth
@@ -32,7 +32,7 @@ class Place:
         self.settings = settings.model_copy(update={"repositories": (RULE,)})
         self.store = open_store(where)
         self.history: History = open_history(self.store)
-        self.pushes = Pushes(self.settings, Landed(self.store, self.history, self.settings))
+        self.pushes = Pushes(self.settings, MergedChanges(self.store, self.history, self.settings))
 
     def commit(self, branch: str = "main", start: str | None = None, **files: str | None) -> str:
         named = {name.replace("__", "."): text for name, text in files.items()}
@@ -149,5 +149,5 @@ async def test_branches_that_nothing_is_built_from_are_left_alone(place: Place) 
 
 def replace_rules(place: Place, *rules: RepositoryRule) -> Place:
     place.settings = place.settings.model_copy(update={"repositories": rules})
-    place.pushes = Pushes(place.settings, Landed(place.store, place.history, place.settings))
+    place.pushes = Pushes(place.settings, MergedChanges(place.store, place.history, place.settings))
     return place

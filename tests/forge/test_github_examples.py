@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from bot.engine import Dispatcher, Landed
+from bot.engine import Dispatcher, MergedChanges
 from bot.forge import (
     Event,
     ForgeFile,
@@ -117,7 +117,7 @@ async def test_each_comes_to_its_end_with_a_reason(tmp_path: Path, monkeypatch) 
     engine: Any = Recorder()
     forges: Any = {"github": forge}
     history = open_history(store)
-    landed = Landed(store, history, settings)
+    landed = MergedChanges(store, history, settings)
     dispatcher = Dispatcher(store, forges, engine, settings, landed, lag=0.0)
     for number, (event, body) in enumerate(examples()):
         store.add_deliveries([forge.accept(headers_of(event, body, number), body)])

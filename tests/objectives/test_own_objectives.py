@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.distro import Cache, load_configuration
-from bot.objectives import standings
+from bot.objectives import objective_statuses
 from bot.objectives.drift import drift_standings
 from bot.objectives.issue_writer import publish_issues
 from bot.objectives.repositories import objective_id, own_objectives
@@ -30,18 +30,18 @@ def test_objectives_of_two_repositories_with_one_name_do_not_mix(
     configuration = load_configuration(bench.config)
     tracked = track(configuration, history, Cache(bench.root / "cache"), processes=1)
     assert [note for note in tracked.notes if "gh:rpms/wrong (main)" in note]
-    own = [s for s in tracked.standings if s.state.metric == "packages"]
+    own = [s for s in tracked.objective_statuses if s.state.metric == "packages"]
     assert {s.state.key.arch for s in own} == {"x86_64", "aarch64"}
     assert {s.state.limit for s in own} == {1}
     headings = {row["place"]: row for row in history.objective_headings(private=True)}
     assert sorted(filter(None, headings)) == ["gh:rpms/other", "gh:rpms/secret", "gh:rpms/tool"]
     assert headings["gh:rpms/tool"]["name"] == "small (gh:rpms/tool, main)"
-    shown = {s.name for s in standings(history)}
+    shown = {s.name for s in objective_statuses(history)}
     assert shown == {"small (gh:rpms/tool, main)"}
     # The file is gone: so is the objective, at the next run.
     history.recorder.record_file(replace(KEPT, content=None))
     track(configuration, history, Cache(bench.root / "cache"), processes=1)
-    assert standings(history) == ()
+    assert objective_statuses(history) == ()
     history.close()
     history.store.close()
 

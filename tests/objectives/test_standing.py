@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.objectives import Standing, standings, trend
+from bot.objectives import ObjectiveStatus, objective_statuses, trend
 from bot.objectives.status import trend_of
 from bot.store.history import History, Moves
 from tests.objectives.worlds import Thing, World
@@ -115,8 +115,8 @@ def grown(world: World, history: History, sizes: list[int]) -> None:
                        [at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), run])  # fmt: skip
 
 
-def standing(history: History) -> Standing:
-    (found,) = standings(history, NOW)
+def standing(history: History) -> ObjectiveStatus:
+    (found,) = objective_statuses(history, NOW)
     return found
 
 
@@ -166,7 +166,7 @@ def test_a_figure_that_was_not_known_for_a_while_keeps_what_is_known_of_its_tren
     since = (NOW - timedelta(weeks=8)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     with world.history() as history:
         grown(world, history, [100, 110, 120, 130])
-        key = standings(history, NOW)[0].state.key
+        key = objective_statuses(history, NOW)[0].state.key
         told = history.moves([key], since)
         assert {metric: moves.total for (_, metric), moves in told.items()} == {
             "installed_size": 30,
@@ -177,7 +177,7 @@ def test_a_figure_that_was_not_known_for_a_while_keeps_what_is_known_of_its_tren
         world.publish(Thing("lib", 9, 140))
         world.track(history)
         assert history.moves([key], since) == {}
-        found = {s.state.metric: s for s in standings(history, datetime.now(UTC))}
+        found = {s.state.metric: s for s in objective_statuses(history, datetime.now(UTC))}
         assert found["installed_size"].trend_per_week is not None
 
 
@@ -187,6 +187,6 @@ def test_an_image_that_cannot_be_solved_has_no_value_and_no_verdict(world: World
         grown(world, history, [100, 110])
         world.publish(Thing("other"))
         world.track(history)
-        found = standings(history, NOW)
+        found = objective_statuses(history, NOW)
         assert {s.outlook for s in found} == {"unknown"}
         assert all(s.state.value is None and s.state.met is None for s in found)

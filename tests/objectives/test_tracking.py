@@ -10,7 +10,7 @@ from bot.cli import cli
 from bot.distro import Cache, check_configuration, load_configuration
 from bot.errors import UsageError
 from bot.model import ImageKey
-from bot.objectives import objectives_now, standings, track_to_json
+from bot.objectives import objective_statuses, objectives_now, track_to_json
 from bot.objectives.importing import import_content_resolver
 from bot.objectives.tracking import track
 from bot.store.history import History, open_history
@@ -78,9 +78,9 @@ def test_a_second_run_solves_nothing_and_a_new_package_is_the_cause(
 
 def test_objectives_stand_as_the_images_are(tree: Tree, history: History, tmp_path: Path) -> None:
     configuration, cache = load_configuration(tree.config_dir), Cache(tmp_path / "cache")
-    before = objectives_now(configuration, history, cache).standings
+    before = objectives_now(configuration, history, cache).objective_statuses
     track(configuration, history, cache, processes=1)
-    kept = standings(history)
+    kept = objective_statuses(history)
     assert {s.state.metric: s.outlook for s in kept} == {
         "packages": "broken",
         "unwanted:pkg00000": "broken",

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from bot.objectives import standings
+from bot.objectives import objective_statuses
 from bot.store.history import History, open_history
 from bot.store.history.intervals import fork, holding
 from tests.web.seeded import seed
@@ -60,7 +60,9 @@ def test_the_last_run_is_now(history) -> None:
     assert history.totals(last) == history.totals()
     assert history.only_one_needs(run=last) == history.only_one_needs()
     assert history.objective_states(run=last) == history.objective_states()
-    assert [s.state for s in standings(history, run=last)] == [s.state for s in standings(history)]
+    assert [s.state for s in objective_statuses(history, run=last)] == [
+        s.state for s in objective_statuses(history)
+    ]
 
 
 def test_an_image_that_no_document_describes_counts_until_it_is_gone(tmp_path: Path) -> None:
@@ -88,12 +90,12 @@ def test_an_image_that_no_document_describes_counts_until_it_is_gone(tmp_path: P
 def test_one_objective_and_one_image_stand_as_they_do_among_all(history) -> None:
     now = datetime.fromisoformat(history.run_at().started)
     for run in (3, DAYS + 1):
-        every = standings(history, now, run)
+        every = objective_statuses(history, now, run)
         for key in {s.state.key for s in every}:
-            of_key = standings(history, now, run, key=key)
+            of_key = objective_statuses(history, now, run, key=key)
             assert of_key == tuple(s for s in every if s.state.key == key)
         for objective in ("curl", "nginx-stays-small"):
-            of_one = standings(history, now, run, objective=objective)
+            of_one = objective_statuses(history, now, run, objective=objective)
             assert of_one == tuple(s for s in every if s.state.objective == objective)
 
 

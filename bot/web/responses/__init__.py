@@ -7,12 +7,12 @@ from bot.web.responses.images import images
 from bot.web.responses.objectives import objective, objectives
 from bot.web.responses.overview import overview
 from bot.web.responses.packages import package, packages
-from bot.web.responses.response import Answer, Archive
+from bot.web.responses.response import Archive, PageResponse
 from bot.web.responses.surface import surface
 
 __all__ = [
-    "Answer",
     "Archive",
+    "PageResponse",
     "architectures",
     "compare",
     "image",

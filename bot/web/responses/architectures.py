@@ -9,26 +9,26 @@ from typing import Any
 from bot.report import format_size
 from bot.store.history import Member
 from bot.web.links import package_url
-from bot.web.parameters import Question
+from bot.web.parameters import Parameters
 from bot.web.responses.contents import by_name, versions
 from bot.web.responses.image import architectures as on_each
 from bot.web.responses.image import architectures_table, evaluated
-from bot.web.responses.response import Answer, Archive
+from bot.web.responses.response import Archive, PageResponse
 from bot.web.tables import Column, Row, Table
 
 Json = dict[str, Any]
 _SHOWN = 100
 
 
-def architectures(archive: Archive, question: Question) -> Answer:
+def architectures(archive: Archive, parameters: Parameters) -> PageResponse:
     """What an image holds on each architecture, now or at a date; what differs most comes first.
 
     Packages pair by name. `on` has each architecture's version and bytes, null where the package is
     not there; an architecture on which the image cannot be installed has none.
     """
-    key, date = question.key, question.date
+    key, date = parameters.key, parameters.date
     evaluated(archive, key, date)
-    sides = on_each(archive, question)
+    sides = on_each(archive, parameters)
     arches = [side["arch"] for side in sides]
     held = {}
     for side in sides:
@@ -41,11 +41,11 @@ def architectures(archive: Archive, question: Question) -> Answer:
     json: Json = {**asdict(key), "date": date, "architectures": sides, "packages": rows}
     differing = sum(row["differs"] for row in rows)
     tables = {
-        "packages": _table(rows, arches, date).first(question.page(_SHOWN).limit),
+        "packages": _table(rows, arches, date).first(parameters.page(_SHOWN).limit),
         "architectures": architectures_table(sides, date),
     }
     extra = {"key": key, "differing": differing}
-    return Answer("architectures.html.j2", json, tables, extra)
+    return PageResponse("architectures.html.j2", json, tables, extra)
 
 
 def _row(name: str, held: dict[str, dict[str, list[Member]]]) -> Json:

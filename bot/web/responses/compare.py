@@ -10,24 +10,24 @@ from bot.model import ImageKey
 from bot.objectives.jsonform import evaluation_json
 from bot.store.history import Member
 from bot.web.links import package_url
-from bot.web.parameters import Question
+from bot.web.parameters import Parameters
 from bot.web.responses.contents import by_name, versions
 from bot.web.responses.image import evaluated, in_order
-from bot.web.responses.response import Answer, Archive
+from bot.web.responses.response import Archive, PageResponse
 from bot.web.tables import Column, Table
 
 Json = dict[str, Any]
 _FIGURES = ("status", "evaluated", "packages", "installed_size", "known_size", "layer_size")
 
 
-def compare(archive: Archive, question: Question) -> Answer:
+def compare(archive: Archive, parameters: Parameters) -> PageResponse:
     """What differs between `from` and `to` (dates, null is now), and, with `with`, an architecture.
 
     Packages pair by name; a package of several versions pairs as it stands.
     """
-    key = question.key
-    other = replace(key, arch=question.text("with") or key.arch)
-    dates = question.moment("from"), question.moment("to")
+    key = parameters.key
+    other = replace(key, arch=parameters.text("with") or key.arch)
+    dates = parameters.moment("from"), parameters.moment("to")
     left, right = _side(archive, key, dates[0]), _side(archive, other, dates[1])
     rows = _differences(*(_held(archive, k, d) for k, d in zip((key, other), dates, strict=True)))
     json: Json = {
@@ -41,7 +41,7 @@ def compare(archive: Archive, question: Question) -> Answer:
     arches = in_order({i.key.arch for i in known if replace(i.key, arch=key.arch) == key})
     extra = {"key": key, "arches": arches, "dates": dates}
     tables = {"packages": _table(rows, left, right), "sides": _sides_table(left, right)}
-    return Answer("compare.html.j2", json, tables, extra)
+    return PageResponse("compare.html.j2", json, tables, extra)
 
 
 def _side(archive: Archive, key: ImageKey, date: str | None) -> Json:

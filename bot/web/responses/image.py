@@ -8,16 +8,16 @@ from typing import Any
 
 from bot.model import ImageKey, architecture_order
 from bot.objectives import Graph
-from bot.objectives.jsonform import evaluation_json, standing_json, step_json
+from bot.objectives.jsonform import evaluation_json, status_json, step_json
 from bot.store.history import Contents, Evaluation, Member
 from bot.web.graphs import DRAWN, MOST, drawn_of
 from bot.web.links import image_url, key_of, package_url
-from bot.web.parameters import WINDOWS, Question, missing, window
+from bot.web.parameters import WINDOWS, Parameters, missing, window
 from bot.web.responses.causes import cause_rows, causes_table, steps_table
 from bot.web.responses.leaving import requirements_json
 from bot.web.responses.movement import largest_steps, moved
 from bot.web.responses.objectives import standing_rows, standings_table
-from bot.web.responses.response import Answer, Archive
+from bot.web.responses.response import Archive, PageResponse
 from bot.web.tables import Column, Row, Table
 
 Json = dict[str, Any]
@@ -25,20 +25,20 @@ _STEPS = 5000
 _SHOWN = 25
 
 
-def image(archive: Archive, question: Question) -> Answer:
+def image(archive: Archive, parameters: Parameters) -> PageResponse:
     """CONTRACT's image of a closure, with its history, steps, objectives and other architectures.
 
     `package` of the query highlights one: `highlight` has the chains that lead to it.
     """
-    key, date = question.key, question.date
+    key, date = parameters.key, parameters.date
     evaluation = evaluated(archive, key, date)
     contents = archive.history.contents(key, date)
     graph = Graph(contents.members, contents.links)
-    told_history, told_steps = curve(archive, question)
+    told_history, told_steps = curve(archive, parameters)
     told = evaluation_json(evaluation)
     ok = told["status"] == "ok"
-    standings = archive.standings_of(date, key=key)
-    wanted = question.text("package")
+    objective_statuses = archive.objective_statuses_of(date, key=key)
+    wanted = parameters.text("package")
     json: Json = {
         **asdict(key),
         "date": date,
@@ -50,12 +50,12 @@ def image(archive: Archive, question: Question) -> Answer:
         "history": told_history,
         "moved": moved(told_steps),
         "steps": told_steps,
-        "architectures": architectures(archive, question),
+        "architectures": architectures(archive, parameters),
         "objectives": [
-            {"id": s.state.objective, "name": s.name, **standing_json(s)} for s in standings
+            {"id": s.state.objective, "name": s.name, **status_json(s)} for s in objective_statuses
         ],
     }
-    shown = question.page(_SHOWN).limit
+    shown = parameters.page(_SHOWN).limit
     tables = {
         "packages": _packages_table(json["packages"] or (), key, date),
         "largest": steps_table(largest_steps(told_steps), "Largest steps"),
@@ -65,22 +65,22 @@ def image(archive: Archive, question: Question) -> Answer:
         ),
         "architectures": architectures_table(json["architectures"], date),
         "objectives": standings_table(
-            "Objectives", standing_rows(standings), date, with_image=False
+            "Objectives", standing_rows(objective_statuses), date, with_image=False
         ),
         "history": _history_table(json["history"], key).first(shown),
     }
-    drawn, of = drawn_of(json["packages"] or (), wanted, question.number("drawn", DRAWN, MOST))
+    drawn, of = drawn_of(json["packages"] or (), wanted, parameters.number("drawn", DRAWN, MOST))
     extra = {
         "key": key,
         "wanted": wanted,
-        "window": question.text("window") or "year",
+        "window": parameters.text("window") or "year",
         "windows": tuple(WINDOWS),
         "drawn": drawn,
         "of": of,
         "most": MOST,
         "names": sorted({m.nevra.name for m in contents.members}),
     }
-    return Answer("image.html.j2", json, tables, extra)
+    return PageResponse("image.html.j2", json, tables, extra)
 
 
 _TOTALS = (
@@ -108,20 +108,20 @@ def evaluated(archive: Archive, key: ImageKey, date: str | None) -> Evaluation:
     return found
 
 
-def curve(archive: Archive, question: Question) -> tuple[list[Json], list[Json]]:
+def curve(archive: Archive, parameters: Parameters) -> tuple[list[Json], list[Json]]:
     """An image's points in the window that is asked for, and its steps, the newest first."""
-    key, date = question.key, question.date
+    key, date = parameters.key, parameters.date
     evaluated(archive, key, date)
-    since = window(question, date)
+    since = window(parameters, date)
     points = archive.history.history(key, since, date)
     steps = archive.history.steps(key, since, date, limit=_STEPS)
     changes = archive.changes(steps)
     return [asdict(point) for point in points], [step_json(step, changes) for step in steps]
 
 
-def packages(archive: Archive, question: Question) -> list[Json]:
+def packages(archive: Archive, parameters: Parameters) -> list[Json]:
     """An image's packages; none while it cannot be installed."""
-    key, date = question.key, question.date
+    key, date = parameters.key, parameters.date
     if evaluated(archive, key, date).facts.status != "ok":
         return []
     contents = archive.history.contents(key, date)
@@ -184,9 +184,9 @@ def _member(member: Member) -> Json:
     }
 
 
-def architectures(archive: Archive, question: Question) -> list[Json]:
+def architectures(archive: Archive, parameters: Parameters) -> list[Json]:
     """The same image on each architecture."""
-    key, date = question.key, question.date
+    key, date = parameters.key, parameters.date
     evaluated(archive, key, date)
     found = []
     known = {*archive.evaluations(date), key}

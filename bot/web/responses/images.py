@@ -9,9 +9,9 @@ from bot.model import ImageKey
 from bot.objectives.jsonform import evaluation_json
 from bot.store.history import Evaluation
 from bot.web.links import image_url, key_of
-from bot.web.parameters import Question
+from bot.web.parameters import Parameters
 from bot.web.responses.image import totals_json
-from bot.web.responses.response import Answer, Archive
+from bot.web.responses.response import Archive, PageResponse
 from bot.web.tables import Column, Kind, Row, Table, image_columns
 
 Json = dict[str, Any]
@@ -19,14 +19,18 @@ _PAGE = 100
 _STATES = ("ok", "unsolvable")
 
 
-def images(archive: Archive, question: Question) -> Answer:
+def images(archive: Archive, parameters: Parameters) -> PageResponse:
     """The images whose names hold every word of `q`, and of one `status` if that is asked for.
 
     Each is CONTRACT's image of a closure, but for its packages, which are at its own address.
     `next` is the offset of the following ones.
     """
-    words, date, page = question.text("q").lower().split(), question.date, question.page(_PAGE)
-    status = question.text("status")
+    words, date, page = (
+        parameters.text("q").lower().split(),
+        parameters.date,
+        parameters.page(_PAGE),
+    )
+    status = parameters.text("status")
     found = [
         (key, evaluation)
         for key, evaluation in archive.evaluations(date).items()
@@ -40,8 +44,8 @@ def images(archive: Archive, question: Question) -> Answer:
         "images": rows,
         "next": page.next(len(found)),
     }
-    extra = {"q": question.text("q"), "status": status, "page": page}
-    return Answer("images.html.j2", json, {"images": _table(rows, date)}, extra)
+    extra = {"q": parameters.text("q"), "status": status, "page": page}
+    return PageResponse("images.html.j2", json, {"images": _table(rows, date)}, extra)
 
 
 def _names(key: ImageKey) -> str:

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from bot.objectives import Standing
-from bot.objectives.jsonform import objectives_to_json, standing_json
+from bot.objectives import ObjectiveStatus
+from bot.objectives.jsonform import objectives_to_json, status_json
 from bot.objectives.status import Outlook
 from bot.store.history import Acceptance, ObjectiveState
 from bot.web.links import image_url, key_of, objective_url
 from bot.web.measures import METRICS, metric_words
-from bot.web.parameters import WINDOWS, Question, missing, window
+from bot.web.parameters import WINDOWS, Parameters, missing, window
 from bot.web.responses.causes import safe_url
-from bot.web.responses.response import Answer, Archive
+from bot.web.responses.response import Archive, PageResponse
 from bot.web.tables import Column, Row, Table, image_columns
 
 Json = dict[str, Any]
@@ -27,10 +27,10 @@ _OF_THE_PULL_REQUEST = (
 )  # fmt: skip
 
 
-def objectives(archive: Archive, question: Question) -> Answer:
+def objectives(archive: Archive, parameters: Parameters) -> PageResponse:
     """All objectives, CONTRACT's object; `outlook` of the query shows those of one state."""
-    wanted, date, page = question.text("outlook"), question.date, question.page(_SHOWN)
-    found = archive.standings(date)
+    wanted, date, page = parameters.text("outlook"), parameters.date, parameters.page(_SHOWN)
+    found = archive.objective_statuses(date)
     headings = archive.history.objective_headings(run=archive.number(date))
     names = {row["id"]: row["name"] for row in headings}
     shown = [s for s in found if not wanted or s.outlook == wanted]
@@ -45,16 +45,16 @@ def objectives(archive: Archive, question: Question) -> Answer:
         "counts": outlooks(found),
     }
     tables = {"objectives": standings_table("Objectives", list(rows), date)}
-    return Answer("objectives.html.j2", json, tables, extra)
+    return PageResponse("objectives.html.j2", json, tables, extra)
 
 
-def objective(archive: Archive, question: Question) -> Answer:
+def objective(archive: Archive, parameters: Parameters) -> PageResponse:
     """One objective: its images, how it stood in a `window`, and the growth that was accepted."""
-    date = question.date
-    heading = heading_of(archive, question.path["id"], date)
+    date = parameters.date
+    heading = heading_of(archive, parameters.path["id"], date)
     id_ = heading["id"]
-    found = archive.standings_of(date, objective=id_)
-    states = archive.history.objective_history(id_, since=window(question, date), until=date)
+    found = archive.objective_statuses_of(date, objective=id_)
+    states = archive.history.objective_history(id_, since=window(parameters, date), until=date)
     accepted = [_accepted_json(a) for a in archive.history.acceptances(id_, until=date)]
     metrics = list(dict.fromkeys(s.state.metric for s in found))
     json: Json = {
@@ -66,12 +66,12 @@ def objective(archive: Archive, question: Question) -> Answer:
         "workload": heading["workload"],
         "document": heading["document"],
         "images": [
-            standing_json(s) for s in sorted(found, key=lambda s: (s.state.key, s.state.metric))
+            status_json(s) for s in sorted(found, key=lambda s: (s.state.key, s.state.metric))
         ],
         "history": [state_json(state) for state in states],
         "accepted": accepted,
     }
-    shown = question.page(_LISTED).limit
+    shown = parameters.page(_LISTED).limit
     tables = {
         "images": standings_table("Images", standing_rows(found), date, named=False),
         "accepted": _accepted_table(accepted, date).first(shown),
@@ -81,10 +81,10 @@ def objective(archive: Archive, question: Question) -> Answer:
     extra = {
         "outlook": worst(found),
         "metrics": [(m, METRICS[m]) for m in drawn],
-        "window": question.text("window") or "year",
+        "window": parameters.text("window") or "year",
         "windows": tuple(WINDOWS),
     }
-    return Answer("objective.html.j2", json, tables, extra)
+    return PageResponse("objective.html.j2", json, tables, extra)
 
 
 def heading_of(archive: Archive, id_: str, date: str | None) -> Json:
@@ -98,15 +98,15 @@ def heading_of(archive: Archive, id_: str, date: str | None) -> Json:
     raise missing(f"No objective has this id{' at that time' if date else ''}.")
 
 
-def outlooks(found: Iterable[Standing]) -> Json:
+def outlooks(found: Iterable[ObjectiveStatus]) -> Json:
     """How many metrics of images are in each state."""
-    counts = Counter(standing.outlook for standing in found)
+    counts = Counter(objective_status.outlook for objective_status in found)
     return {outlook.replace(" ", "_"): counts[outlook] for outlook in OUTLOOKS}
 
 
-def worst(found: Iterable[Standing]) -> Outlook:
+def worst(found: Iterable[ObjectiveStatus]) -> Outlook:
     """The worst of some states; not known where there is none."""
-    there = {standing.outlook for standing in found}
+    there = {objective_status.outlook for objective_status in found}
     return next((outlook for outlook in OUTLOOKS if outlook in there), "unknown")
 
 
@@ -126,9 +126,9 @@ def _accepted_json(growth: Acceptance) -> Json:
     return {**told, "image": image}
 
 
-def standing_rows(found: Iterable[Standing]) -> list[Json]:
+def standing_rows(found: Iterable[ObjectiveStatus]) -> list[Json]:
     """Standings as rows, with the objective's id and name."""
-    return [{"id": s.state.objective, "name": s.name, **standing_json(s)} for s in found]
+    return [{"id": s.state.objective, "name": s.name, **status_json(s)} for s in found]
 
 
 def standings_table(

@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.model import ImageKey
-from bot.objectives.jsonform import standing_json, step_json
+from bot.objectives.jsonform import status_json, step_json
 from bot.store.history import MergedChange, Run, Step
 from bot.store.history.fleet_queries import Mover
 from bot.store.history.image_queries import moment
 from bot.web.links import image_url, key_of
-from bot.web.parameters import Question
+from bot.web.parameters import Parameters
 from bot.web.responses.causes import cause_rows, cause_url, causes_table, in_words, who
 from bot.web.responses.checks import about_check, checks_table
 from bot.web.responses.movement import largest_steps
 from bot.web.responses.objectives import outlooks, standing_rows, standings_table
-from bot.web.responses.response import Answer, Archive
+from bot.web.responses.response import Archive, PageResponse
 from bot.web.tables import Column, Row, Table, image_columns
 
 Json = dict[str, Any]
@@ -28,14 +28,14 @@ _CHECKS = 10
 _OLD = 2 * 86400
 
 
-def overview(archive: Archive, question: Question) -> Answer:
+def overview(archive: Archive, parameters: Parameters) -> PageResponse:
     """Objectives by state, the biggest movers of the week until a date, and the newest checks."""
-    history, date = archive.history, question.date
+    history, date = archive.history, parameters.date
     run = archive.run(date)
-    found = archive.standings(date)
+    found = archive.objective_statuses(date)
     pressing = [s for s in found if s.outlook in ("broken", "at risk")]
-    most = question.page(_SHOWN).limit
-    every = question.whole and question.text("table") in ("movers", "causes")
+    most = parameters.page(_SHOWN).limit
+    every = parameters.whole and parameters.text("table") in ("movers", "causes")
     movers = _movers(archive, date, -1 if every else _SHOWN)
     json: Json = {
         "date": date,
@@ -44,7 +44,7 @@ def overview(archive: Archive, question: Question) -> Answer:
         "totals": asdict(archive.totals(date)),
         "objectives": outlooks(found),
         "attention": [
-            {"id": s.state.objective, "name": s.name, **standing_json(s)} for s in pressing[:_SHOWN]
+            {"id": s.state.objective, "name": s.name, **status_json(s)} for s in pressing[:_SHOWN]
         ],
         "movers": movers,
         "issues": [
@@ -71,7 +71,7 @@ def overview(archive: Archive, question: Question) -> Answer:
         "checks": checks_table(json["checks"]),
     }
     old = date is None and (json["age_seconds"] or 0) > _OLD
-    return Answer("overview.html.j2", json, tables, {"old": old})
+    return PageResponse("overview.html.j2", json, tables, {"old": old})
 
 
 def run_json(run: Run | None) -> Json | None:

@@ -11,10 +11,10 @@ from bot.report import format_size
 from bot.report.causes import chain_words
 from bot.store.history.surface import Spread, Usage
 from bot.web.links import image_url, key_of, package_url
-from bot.web.parameters import Question, missing
+from bot.web.parameters import Parameters, missing
 from bot.web.responses.causes import version
 from bot.web.responses.leaving import requirements_json, taken_out_by
-from bot.web.responses.response import Answer, Archive
+from bot.web.responses.response import Archive, PageResponse
 from bot.web.tables import Column, Row, Table, image_columns
 
 Json = dict[str, Any]
@@ -23,12 +23,12 @@ _PAGE = 25
 _WAYS = 10
 
 
-def packages(archive: Archive, question: Question) -> Answer:
+def packages(archive: Archive, parameters: Parameters) -> PageResponse:
     """The packages of all images whose name or source holds every word of `q`, in any case.
 
     The name itself comes first, then what costs most. `next` is the following offset.
     """
-    asked, date, page = question.text("q"), question.date, question.page(_NAMES)
+    asked, date, page = parameters.text("q"), parameters.date, parameters.page(_NAMES)
     words = asked.lower().split()
     found = [s for s in archive.spread(date) if _holds(s, words)]
     found.sort(key=lambda s: (s.name.lower() != asked.lower(), -s.total, s.name))
@@ -40,7 +40,7 @@ def packages(archive: Archive, question: Question) -> Answer:
         "next": page.next(len(found)),
     }
     tables = {"packages": spread_table("Packages", shown, date)}
-    return Answer("packages.html.j2", json, tables, {"q": asked, "page": page})
+    return PageResponse("packages.html.j2", json, tables, {"q": asked, "page": page})
 
 
 def _holds(spread: Spread, words: list[str]) -> bool:
@@ -48,14 +48,14 @@ def _holds(spread: Spread, words: list[str]) -> bool:
     return all(word in names for word in words)
 
 
-def package(archive: Archive, question: Question) -> Answer:
+def package(archive: Archive, parameters: Parameters) -> PageResponse:
     """A package: CONTRACT's `why` in each image that holds it, with its version and bytes there.
 
     `leaves` is what would leave with it, in one image or in those of this page together, and
     `leaves_with` what would take it out: both by the image's own links. What a solver would put in
     their place `minimize why` tells.
     """
-    name, date, page = question.path["name"], question.date, question.page(_PAGE, 200)
+    name, date, page = parameters.path["name"], parameters.date, parameters.page(_PAGE, 200)
     found = archive.history.usage(name, date)
     if not found:
         raise missing(f"No image holds a package of this name{' at that time' if date else ''}.")
@@ -78,7 +78,7 @@ def package(archive: Archive, question: Question) -> Answer:
     tables = {"images": _images_table(shown, name, date), "versions": _versions_table(versions)}
     ways = ways_of(shown)
     extra = {"page": page, "ways": ways[:_WAYS], "more_ways": len(ways[_WAYS:])}
-    return Answer("package.html.j2", json, tables, extra)
+    return PageResponse("package.html.j2", json, tables, extra)
 
 
 def spread_table(caption: str, rows: list[Json], date: str | None) -> Table:

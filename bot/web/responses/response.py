@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from bot.model import ImageKey
-from bot.objectives import Standing, standings
+from bot.objectives import ObjectiveStatus, objective_statuses
 from bot.store import Store
 from bot.store.history import Evaluation, History, MergedChange, Run, Step
 from bot.store.history.surface import Presence, Spread, Totals, Usage
@@ -23,7 +23,7 @@ _LONELY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PageResponse:
     """`json` is what programs get; the template gets it as `data`, the tables, and `extra`."""
 
     template: str
@@ -59,33 +59,33 @@ class Archive:
         newest = self.history.runs(1)[0].id
         return None if run.id == newest else run.id
 
-    def standings(self, date: str | None = None) -> tuple[Standing, ...]:
+    def objective_statuses(self, date: str | None = None) -> tuple[ObjectiveStatus, ...]:
         """How every objective stood, the worst first."""
         number = self.number(date)
         then = self._began(date) if number is not None else None
         found = self.remembered(
-            ("standings", number), lambda: standings(self.history, then, number)
+            ("objective_statuses", number), lambda: objective_statuses(self.history, then, number)
         )
         # A repository may have become private since it was found out.
         shown = {row["id"] for row in self.history.objective_headings(run=number)}
         return tuple(s for s in found if s.state.objective in shown)
 
-    def standings_of(
+    def objective_statuses_of(
         self,
         date: str | None,
         *,
         key: ImageKey | None = None,
         objective: str | None = None,
-    ) -> tuple[Standing, ...]:
-        """As `standings`, of one image or one objective: those of all are not worked out for it."""
+    ) -> tuple[ObjectiveStatus, ...]:
+        """As `objective_statuses`, of one image or one objective, without computing the others."""
         number = self.number(date)
         if number is not None:
             then = self._began(date)
-            return standings(self.history, then, number, key=key, objective=objective)
+            return objective_statuses(self.history, then, number, key=key, objective=objective)
         return tuple(
-            standing
-            for standing in self.standings()
-            if key in (None, standing.state.key) and objective in (None, standing.state.objective)
+            status
+            for status in self.objective_statuses()
+            if key in (None, status.state.key) and objective in (None, status.state.objective)
         )
 
     def _began(self, date: str | None) -> datetime | None:

@@ -9,10 +9,10 @@ from typing import Any
 from bot.objectives.jsonform import key_json
 from bot.store.history.surface import Spread
 from bot.web.links import image_url, key_of, package_url
-from bot.web.parameters import Question
+from bot.web.parameters import Parameters
 from bot.web.responses.image import in_order
 from bot.web.responses.packages import spread_table
-from bot.web.responses.response import Answer, Archive
+from bot.web.responses.response import Archive, PageResponse
 from bot.web.tables import Column, Row, Table
 
 Json = dict[str, Any]
@@ -20,13 +20,13 @@ _LISTED = 100
 _SHOWN = 25
 
 
-def surface(archive: Archive, question: Question) -> Answer:
+def surface(archive: Archive, parameters: Parameters) -> PageResponse:
     """The attack surface, now or at a date; `limit` is for each list."""
-    date = question.date
+    date = parameters.date
     spread, lonely = archive.spread(date), archive.lonely(date)
     by_bytes = sorted(spread, key=lambda s: (-s.shared, s.name))
-    listed = question.page(_LISTED).limit
-    shown = question.page(_SHOWN).limit
+    listed = parameters.page(_LISTED).limit
+    shown = parameters.page(_SHOWN).limit
     every = {
         "versions": _spread_json([s for s in spread if s.versions > 1] or spread),
         "shared": _spread_json([s for s in by_bytes if s.shared] or by_bytes),
@@ -49,7 +49,7 @@ def surface(archive: Archive, question: Question) -> Answer:
         "shared": spread_table("Most bytes beyond one copy", every["shared"], date).first(shown),
         "only_one": _alone_table(alone, date).first(shown),
     }
-    return Answer("surface.html.j2", json, tables, {"lonely": len(alone)})
+    return PageResponse("surface.html.j2", json, tables, {"lonely": len(alone)})
 
 
 def _spread_json(spread: Iterable[Spread]) -> list[Json]:

@@ -17,7 +17,7 @@ from bot.web.schemas.pages import (
     Packages,
     Surface,
 )
-from bot.web.schemas.parts import Problem, Shape
+from bot.web.schemas.parts import Problem, Schema
 
 __all__ = [
     "Architectures",
@@ -32,6 +32,6 @@ __all__ = [
     "PackagePage",
     "Packages",
     "Problem",
-    "Shape",
+    "Schema",
     "Surface",
 ]

@@ -10,16 +10,16 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from bot.model.overlay import Evidence
-from bot.web.schemas.parts import CheckAbout, Edge, Key, Shape, Snapshot, Status, Verdict
+from bot.web.schemas.parts import CheckAbout, Edge, Key, Schema, Snapshot, Status, Verdict
 
 
-class Checked(Shape):
+class CheckedChange(Schema):
     """At least these fields."""
 
     model_config = ConfigDict(extra="allow")
 
 
-class Layer(Checked):
+class Layer(CheckedChange):
     """A layer's bytes: as a tar archive, and compressed."""
 
     uncompressed: int
@@ -27,7 +27,7 @@ class Layer(Checked):
     zstd: int
 
 
-class SpecLine(Checked):
+class SpecLine(CheckedChange):
     """A line of a spec file."""
 
     path: str
@@ -35,7 +35,7 @@ class SpecLine(Checked):
     text: str
 
 
-class UnsolvableCause(Checked):
+class UnsolvableCause(CheckedChange):
     """A cause of an image that cannot be installed.
 
     `missing`: nothing provides the capability, `needed_by` (null: the image's request) needs it.
@@ -54,7 +54,7 @@ class UnsolvableCause(Checked):
     conflicts_with_chain: list[Edge] = Field(default_factory=list)
 
 
-class CheckedSide(Checked):
+class CheckedSide(CheckedChange):
     """An image before the change, or after it; `layer` is null until composed.
 
     `causes` say as data why it is unsolvable, the root first.
@@ -69,7 +69,7 @@ class CheckedSide(Checked):
     layer: Layer | None
 
 
-class CheckedPackage(Checked):
+class CheckedPackage(CheckedChange):
     """A package that goes, with its bytes."""
 
     nevra: str
@@ -89,7 +89,7 @@ class AddedPackage(CheckedPackage):
     leaves_with: list[SpecLine]
 
 
-class ChangedPackage(Checked):
+class ChangedPackage(CheckedChange):
     """A package that both sides have; `from` and `to` are NEVRAs."""
 
     name: str
@@ -99,7 +99,7 @@ class ChangedPackage(Checked):
     installed_size_delta: int | None
 
 
-class CheckedObjective(Checked):
+class CheckedObjective(CheckedChange):
     """An objective's metric, before and after."""
 
     name: str
@@ -115,7 +115,7 @@ class CheckedObjective(Checked):
     due: bool = False
 
 
-class MovedFile(Checked):
+class MovedFile(CheckedChange):
     """A file whose size moves; null where it is not."""
 
     package: str
@@ -124,7 +124,7 @@ class MovedFile(Checked):
     after: int | None
 
 
-class CheckedImage(Key, Checked):
+class CheckedImage(Key, CheckedChange):
     """An image on both sides."""
 
     changed: bool
@@ -139,14 +139,14 @@ class CheckedImage(Key, Checked):
     files: list[MovedFile] = Field(default_factory=list)
 
 
-class Saving(Key, Checked):
+class Saving(Key, CheckedChange):
     """What a suggestion saves in an image."""
 
     packages: int
     installed_size: int | None
 
 
-class Suggestion(Checked):
+class Suggestion(CheckedChange):
     """A line that could be another."""
 
     spec: SpecLine
@@ -154,7 +154,7 @@ class Suggestion(Checked):
     saves: list[Saving]
 
 
-class Build(Checked):
+class Build(CheckedChange):
     """One side's build; `log` is its log's address here."""
 
     side: Literal["base", "head"]
@@ -166,7 +166,7 @@ class Build(Checked):
     seconds: float | None
 
 
-class AcceptedGrowth(Checked):
+class AcceptedGrowth(CheckedChange):
     """Who answers for going over a limit, why, when."""
 
     user: str
@@ -174,7 +174,7 @@ class AcceptedGrowth(Checked):
     time: str
 
 
-class WrittenProblem(Checked):
+class WrittenProblem(CheckedChange):
     """What is wrong in a `.minimize.yaml`, and on which line, from 1."""
 
     line: int
@@ -182,7 +182,7 @@ class WrittenProblem(Checked):
     message: str
 
 
-class WrittenField(Checked):
+class WrittenField(CheckedChange):
     """A field of it before and after; null where it is not written."""
 
     field: str
@@ -197,7 +197,7 @@ class JudgedImage(Key):
     objectives: list[CheckedObjective]
 
 
-class ProposedFile(Checked):
+class ProposedFile(CheckedChange):
     """What a change to `.minimize.yaml` would do once it is merged; the check is not made by it.
 
     With `problems` nothing else is known. `verdict` is null where no spec changed.
@@ -214,7 +214,7 @@ class ProposedFile(Checked):
     notes: list[str]
 
 
-class Check(Checked):
+class Check(CheckedChange):
     """`/api/checks/{id}`: the check's report, and `run`: what it was about.
 
     Without a report yet `verdict`, `merge_base` and `stage` are null, and the lists empty.

@@ -15,18 +15,18 @@ from bot.web.schemas.parts import (
     Movement,
     Mover,
     NamedStanding,
+    ObjectiveStatus,
     Outlooks,
     Run,
-    Shape,
+    Schema,
     Snapshot,
-    Standing,
     Status,
     Step,
     Totals,
 )
 
 
-class Overview(Shape):
+class Overview(Schema):
     """`/api/`."""
 
     date: str | None
@@ -51,7 +51,7 @@ class ListedImage(Key):
     evaluated: str
 
 
-class Images(Shape):
+class Images(Schema):
     """`/api/images`: `next` is the offset of the following ones."""
 
     date: str | None
@@ -60,7 +60,7 @@ class Images(Shape):
     next: int | None
 
 
-class RequiredBy(Shape):
+class RequiredBy(Schema):
     """Who requires a package, for which capability."""
 
     nevra: str
@@ -68,14 +68,14 @@ class RequiredBy(Shape):
     kind: str
 
 
-class Leaves(Shape):
+class Leaves(Schema):
     """What would leave with a package, itself included, by the image's own links."""
 
     packages: int
     installed_size: int
 
 
-class ImagePackage(Shape):
+class ImagePackage(Schema):
     """A package of an image."""
 
     nevra: str
@@ -94,14 +94,14 @@ class ImagePackage(Shape):
     leaves: Leaves
 
 
-class Requirement(Shape):
+class Requirement(Schema):
     """Who requires which capability."""
 
     nevra: str
     capability: str
 
 
-class Highlight(Shape):
+class Highlight(Schema):
     """The packages of a name, the ways to them, and the requirements that would take them out."""
 
     name: str
@@ -111,7 +111,7 @@ class Highlight(Shape):
     leaves_with: list[Requirement]
 
 
-class Point(Shape):
+class Point(Schema):
     """A point of an image's curve."""
 
     run: int
@@ -153,7 +153,7 @@ class Image(Key):
     objectives: list[NamedStanding]
 
 
-class ComparedSide(Shape):
+class ComparedSide(Schema):
     """One side of a comparison."""
 
     arch: str
@@ -166,7 +166,7 @@ class ComparedSide(Shape):
     layer_size: int | None
 
 
-class Difference(Shape):
+class Difference(Schema):
     """A package that differs."""
 
     name: str
@@ -185,14 +185,14 @@ class Comparison(Key):
     known_delta: int
 
 
-class PackageThere(Shape):
+class PackageThere(Schema):
     """A package on one architecture."""
 
     version: str
     installed_size: int | None
 
 
-class PackageEverywhere(Shape):
+class PackageEverywhere(Schema):
     """A package on each architecture, null where it is not there; `spread` are the bytes between
     the smallest and the largest, where it is not counted as 0."""
 
@@ -210,15 +210,15 @@ class Architectures(Key):
     packages: list[PackageEverywhere]
 
 
-class ObjectiveImages(Shape):
+class ObjectiveImages(Schema):
     """An objective in its images."""
 
     name: str
     id: str
-    images: list[Standing]
+    images: list[ObjectiveStatus]
 
 
-class Objectives(Shape):
+class Objectives(Schema):
     """`/api/objectives`."""
 
     date: str | None
@@ -239,7 +239,7 @@ class State(Key):
     until: str | None
 
 
-class Accepted(Shape):
+class Accepted(Schema):
     """Growth that somebody accepted, and why; in a private repository where and who are null."""
 
     accepted: str
@@ -259,7 +259,7 @@ class Accepted(Shape):
     image: Key
 
 
-class Objective(Shape):
+class Objective(Schema):
     """`/api/objectives/{id}`."""
 
     id: str
@@ -269,12 +269,12 @@ class Objective(Shape):
     maintainer: str
     workload: str
     document: dict[str, Any]
-    images: list[Standing]
+    images: list[ObjectiveStatus]
     history: list[State]
     accepted: list[Accepted]
 
 
-class Spread(Shape):
+class Spread(Schema):
     """A package over all images; `shared` are the bytes beyond one copy of each version."""
 
     name: str
@@ -286,7 +286,7 @@ class Spread(Shape):
     shared: int
 
 
-class Packages(Shape):
+class Packages(Schema):
     """`/api/packages`."""
 
     date: str | None
@@ -295,7 +295,7 @@ class Packages(Shape):
     next: int | None
 
 
-class VersionCount(Shape):
+class VersionCount(Schema):
     """How many images hold a version."""
 
     version: str
@@ -315,7 +315,7 @@ class PackageInImage(Key):
     leaves: Leaves | None
 
 
-class PackagePage(Shape):
+class PackagePage(Schema):
     """`/api/packages/{name}`; its own `leaves` are those of the listed images together."""
 
     name: str
@@ -340,7 +340,7 @@ class Lonely(Key):
     since: str
 
 
-class Surface(Shape):
+class Surface(Schema):
     """`/api/surface`."""
 
     date: str | None
@@ -352,7 +352,7 @@ class Surface(Shape):
     only_one: list[Lonely]
 
 
-class Checks(Shape):
+class Checks(Schema):
     """`/api/checks`."""
 
     date: str | None

@@ -16,13 +16,13 @@ Change = Literal["came", "went", "changed", "unsolvable", "solvable"]
 CauseKind = Literal["pull request", "commit", "distribution", "configuration", "unknown"]
 
 
-class Shape(BaseModel):
+class Schema(BaseModel):
     """Exactly these fields."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Key(Shape):
+class Key(Schema):
     """An image: environment and workload on one repository document and architecture."""
 
     workload: str
@@ -31,13 +31,13 @@ class Key(Shape):
     arch: str
 
 
-class Problem(Shape):
+class Problem(Schema):
     """What went wrong, for people."""
 
     error: str
 
 
-class Edge(Shape):
+class Edge(Schema):
     """A requirement, and the package that satisfies it; `from` and `to` are NEVRAs."""
 
     from_: str = Field(alias="from")
@@ -46,7 +46,7 @@ class Edge(Shape):
     kind: str
 
 
-class RepositoryState(Shape):
+class RepositoryState(Schema):
     """A repository's metadata."""
 
     id: str
@@ -55,14 +55,14 @@ class RepositoryState(Shape):
     stale: str | None
 
 
-class Snapshot(Shape):
+class Snapshot(Schema):
     """The frozen metadata of a set of repositories."""
 
     id: str
     repositories: list[RepositoryState]
 
 
-class Totals(Shape):
+class Totals(Schema):
     """The figures of a closure."""
 
     packages: int | None
@@ -81,7 +81,7 @@ class Side(Totals):
     missing: list[str]
 
 
-class PullRequest(Shape):
+class PullRequest(Schema):
     """A merged pull request that the bot checked; all of a private one is null."""
 
     forge: str | None
@@ -93,7 +93,7 @@ class PullRequest(Shape):
     private: bool
 
 
-class Commit(Shape):
+class Commit(Schema):
     """A commit that was pushed without a pull request; all of a private one is null."""
 
     forge: str | None
@@ -106,7 +106,7 @@ class Commit(Shape):
     private: bool
 
 
-class Blame(Shape):
+class Blame(Schema):
     """Who or what it was; `mover` is the package whose change did it, `chain` the way to it."""
 
     kind: CauseKind
@@ -119,7 +119,7 @@ class Blame(Shape):
     commit: Commit | None
 
 
-class Cause(Shape):
+class Cause(Schema):
     """One package's part in a step."""
 
     package: str
@@ -141,7 +141,7 @@ class Step(Key):
     steps: list[Cause]
 
 
-class Standing(Key):
+class ObjectiveStatus(Key):
     """One metric of one objective in one image."""
 
     metric: str
@@ -156,14 +156,14 @@ class Standing(Key):
     reason: str
 
 
-class NamedStanding(Standing):
+class NamedStanding(ObjectiveStatus):
     """With the objective's id and name."""
 
     id: str
     name: str
 
 
-class Run(Shape):
+class Run(Schema):
     """One evaluation of all images."""
 
     id: int
@@ -175,7 +175,7 @@ class Run(Shape):
     failed: list[str]
 
 
-class AllImages(Shape):
+class AllImages(Schema):
     """All images together: `total` bytes, `distinct` if each package were there once."""
 
     images: int
@@ -186,7 +186,7 @@ class AllImages(Shape):
     distinct: int
 
 
-class Outlooks(Shape):
+class Outlooks(Schema):
     """How many metrics of images are in each state."""
 
     met: int
@@ -195,7 +195,7 @@ class Outlooks(Shape):
     unknown: int
 
 
-class Movement(Shape):
+class Movement(Schema):
     """How far something moved; `by` adds up to `known_delta`, kind of cause by kind."""
 
     known_delta: int
@@ -214,7 +214,7 @@ class Mover(Key):
     largest_step: Step | None
 
 
-class Issue(Shape):
+class Issue(Schema):
     """An issue that the bot keeps open about drift."""
 
     subject: str
@@ -225,7 +225,7 @@ class Issue(Shape):
     changed: str
 
 
-class CheckAbout(Shape):
+class CheckAbout(Schema):
     """What a check was about, and how far it is; `narrowed`: on some images alone."""
 
     id: str
