@@ -1,4 +1,4 @@
-"""Who owns a path, asked of filelists.xml without parsing it into anything."""
+"""Who owns a path, and what a package owns: filelists.xml asked without parsing it as a whole."""
 
 from __future__ import annotations
 
@@ -66,6 +66,28 @@ def owners_below(filelists: Path, directories: Collection[str]) -> list[str]:
                 end = data.find(b"</package>", position)
                 position = data.find(name, end) if end >= 0 else -1
     return [found[start] for start in sorted(found)]
+
+
+def files_of(filelists: Path, checksums: Collection[str]) -> dict[str, list[str]]:
+    """The paths of each package whose `pkgid` is among `checksums`, in the file's order.
+
+    Only those packages' entries are read; the others are passed over without looking into them.
+    """
+    wanted = {checksum.encode() for checksum in checksums}
+    found: dict[str, list[str]] = {}
+    if not wanted or filelists.stat().st_size == 0:
+        return found
+    with filelists.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = data.find(_PACKAGE)
+        while start >= 0 and len(found) < len(wanted):
+            first = start + len(_PACKAGE)
+            checksum = data[first : data.find(b'"', first)]
+            if checksum in wanted:
+                end = data.find(b"</package>", first)
+                entries = _ENTRY.finditer(data, first, end if end >= 0 else len(data))
+                found[checksum.decode()] = [_unescaped(entry[2]) for entry in entries]
+            start = data.find(_PACKAGE, first)
+    return found
 
 
 def _escaped(path: str) -> bytes:

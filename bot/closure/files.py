@@ -1,4 +1,4 @@
-"""Owners of paths in a snapshot: from primary.xml's file lists, or else from filelists.xml."""
+"""Owners of paths in a snapshot, and paths of packages: from primary.xml, or from filelists.xml."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import solv
 from bot.closure import filelists
 from bot.closure.index import Index
 from bot.closure.newpool import MetadataFile
+from bot.closure.packages import files_in_primary
 from bot.closure.solvcache import Loaded, SnapshotCache
 
 if TYPE_CHECKING:
@@ -86,6 +87,29 @@ class FileOwners:
             kept[key] = sorted(found)
             self._cache.write(place, json.dumps(kept, sort_keys=True).encode())
         return kept[key]
+
+    def contents(self, numbers: Iterable[int]) -> Mapping[int, tuple[str, ...]]:
+        """All paths of published packages, sorted, as filelists.xml has them.
+
+        A repository without filelists.xml tells no more than its primary.xml.
+        """
+        found: dict[int, set[str]] = {}
+        by_repo: dict[int, list[tuple[int, str]]] = {}
+        for number in numbers:
+            solvable = self._loaded.pool.id2solvable(number)
+            found[number] = set(files_in_primary(solvable))
+            checksum = solvable.lookup_checksum(solv.SOLVABLE_CHECKSUM)
+            if checksum is not None:
+                by_repo.setdefault(solvable.repo.id, []).append((number, checksum.hex()))
+        for repo, repository in self._repositories:
+            wanted = by_repo.get(repo.id, ())
+            file = self._file_of(repository, "filelists") if wanted else None
+            if file is None:
+                continue
+            listed = filelists.files_of(file, {checksum for _, checksum in wanted})
+            for number, checksum in wanted:
+                found[number].update(listed.get(checksum, ()))
+        return {number: tuple(sorted(paths)) for number, paths in found.items()}
 
     def complete(self, index: Index) -> Index:
         """The index with the owners of its unread paths; kept for the next process."""

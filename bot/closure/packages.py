@@ -69,7 +69,7 @@ def published_package(pool: Any, solvable: Any, repository: SnapshotRepository) 
     )
 
 
-def files_of(solvable: Any) -> tuple[str, ...]:
+def files_in_primary(solvable: Any) -> tuple[str, ...]:
     """The paths that primary.xml lists for a package, sorted."""
     search = solv.Dataiterator.SEARCH_FILES
     return tuple(

@@ -16,7 +16,7 @@ from bot.closure.filelists import in_primary
 from bot.closure.files import FileOwners
 from bot.closure.jobs import Want, wants_of
 from bot.closure.newpool import MetadataFile
-from bot.closure.reach import reaches
+from bot.closure.reach import reaches, reaches_hidden
 from bot.closure.requests import View, best_solution, dependency_id
 from bot.closure.solvcache import SnapshotCache
 from bot.closure.solve import run
@@ -114,11 +114,11 @@ class Pool:
     def published(self, source: str) -> tuple[Package, ...]:
         """All published binary packages of a source package, excluded ones too, sorted by NEVRA.
 
-        Their `files` are those that primary.xml lists.
+        Their `files` are all that filelists.xml lists, for whoever puts them into an overlay.
         """
         with self._lock:
-            numbers = self._stage.published(source)
-            found = [replace(self._stage.package(n), files=self._stage.files(n)) for n in numbers]
+            files = self._stage.files(self._stage.published(source))
+            found = [replace(self._stage.package(n), files=own) for n, own in files.items()]
         return tuple(sorted(found, key=lambda p: p.nevra))
 
     def newest_published(self, source: str) -> tuple[Package, ...]:
@@ -174,6 +174,19 @@ class Pool:
             packages = self._read_comps().packages(name) or ()
             return tuple(package.name for package in packages if package.requires is None)
 
+    def may_need(self, request: ImageRequest, overlay: Overlay, names: Collection[str]) -> bool:
+        """Whether requirements lead from a request to a package of the overlay's sources.
+
+        Any provider counts, the published packages that the overlay replaces too, and so does a
+        need for one of `names` that nobody meets. Nothing is solved: it is for what cannot be.
+        """
+        with self._lock, self._scene(overlay, request.placeholders, ()):
+            wants, _ = self._wants(_requests(request), request.groups)
+            layer = self._overlay_layer(overlay)
+            ids = layer.hides | self._stage.numbers(layer)
+            start = [number for want in wants for number in want.ids]
+            return reaches_hidden(self._stage, start, ids, frozenset(names), weak=request.weak)
+
     def would_meet(self, names: Iterable[str]) -> bool:
         """Whether a published package requires one of these names (or paths), and none has it."""
         with self._lock, self._scene(None, (), ()):
@@ -194,9 +207,7 @@ class Pool:
 
     def _solve(self, request: ImageRequest, settled: Callable[[Closure], bool] | None) -> Closure:
         stage = self._stage
-        placeholders = [p.name for p in request.placeholders]
-        # Placeholders are asked for by being there; what has their name would be the same again.
-        requests = [r for r in request.requests if r not in placeholders] + placeholders
+        requests = _requests(request)
         self._read_for(requests)
         wants, missing = self._wants(requests, request.groups)
         if stage.index.unread and (
@@ -333,6 +344,13 @@ class Pool:
             if solvable.name == nevra.name and self._stage.package(number).nevra == nevra:
                 found.append(solvable)
         return found
+
+
+def _requests(request: ImageRequest) -> list[str]:
+    """The requests; placeholders are asked for by being there, and what has their name would be
+    the same again."""
+    placeholders = [p.name for p in request.placeholders]
+    return [r for r in request.requests if r not in placeholders] + placeholders
 
 
 def _set_dependencies(solvable: Any, key: int, dependencies: Sequence[int]) -> None:

@@ -10,7 +10,7 @@ was solved before, so libsolv's order among equals, and its answer, stay the sam
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +20,6 @@ from bot.closure.capability import names_in
 from bot.closure.files import FileOwners
 from bot.closure.packages import (
     add_package,
-    files_of,
     paths_in,
     provide_files,
     published_package,
@@ -83,6 +82,7 @@ class Stage:
         self._scene: tuple[Layer, ...] | None = None
         self._hidden: frozenset[int] = frozenset()
         self._published: dict[int, Package] = {}
+        self._contents: dict[int, tuple[str, ...]] = {}
         self._providers: dict[int, tuple[int, ...]] = {}
         self._one_of: dict[tuple[int, ...], int] = {}
         self._arches: dict[int, int] = {}
@@ -138,6 +138,11 @@ class Stage:
         """Whether a layer of the scene takes the place of a package, or it is of another layer."""
         return number in self._hidden
 
+    def numbers(self, spec: LayerSpec) -> frozenset[int]:
+        """The numbers of a layer's own packages; none where the layer is not there."""
+        layer = self._layers.get(spec.key)
+        return frozenset(layer.ids) if layer is not None else frozenset()
+
     def is_excluded(self, number: int) -> bool:
         """Whether excludes or a module filter hide a package from every scene."""
         return number in self._excluded
@@ -169,9 +174,12 @@ class Stage:
             not in self._source_arches
         )
 
-    def files(self, number: int) -> tuple[str, ...]:
-        """The paths that primary.xml lists for a published package."""
-        return files_of(self.pool.id2solvable(number))
+    def files(self, numbers: Collection[int]) -> Mapping[int, tuple[str, ...]]:
+        """All paths of published packages, sorted."""
+        missing = [number for number in numbers if number not in self._contents]
+        if missing:
+            self._contents.update(self._owners.contents(missing))
+        return {number: self._contents[number] for number in numbers}
 
     def providers(self, dependency: int) -> tuple[int, ...]:
         """The packages, seen or not, that provide a dependency (libsolv's number of it)."""

@@ -73,8 +73,9 @@ class Package:
 
     `source` is the name of its source package; `repository` the id of the repository it comes
     from (`overlay` for packages of an overlay). Sizes are bytes, null where not known.
-    `files` holds the paths that file dependencies may name (a published package: those its
-    metadata lists; a built one: all).
+    `files` holds the paths that file dependencies may name: all of a package that is built or
+    that an overlay takes from the repository (what a closure holds of it has none), of a new one
+    those that its spec file names.
     """
 
     nevra: Nevra

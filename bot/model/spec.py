@@ -28,11 +28,15 @@ class SpecDependency:
 
 @dataclass(frozen=True, slots=True)
 class SpecPackage:
-    """A binary package that a spec file describes. `built` is false where it has no `%files`."""
+    """A binary package that a spec file describes. `built` is false where it has no `%files`.
+
+    `files` are the lines of `%files`, expanded; the lists that `-f` names are not in them.
+    """
 
     nevra: Nevra
     dependencies: tuple[SpecDependency, ...]
     built: bool = True
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

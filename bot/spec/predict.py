@@ -24,6 +24,7 @@ from bot.model import (
 )
 from bot.spec.capability import capability_key, split_capability
 from bot.spec.difference import Key, Stated, packages_by_name, stated
+from bot.spec.file_lines import owned_files
 from bot.spec.headers import GeneratedFlags, Headers
 from bot.spec.placeholder import (
     Templates,
@@ -115,6 +116,7 @@ class _Predictor:
         self._arch = arch
         self._headers = headers
         self._without, self._weakened = without, weakened
+        self._files = frozenset(path for package in published for path in package.files)
         self._templates = Templates(own_names(tuple(self._published), base, head))
         self._published_main = _main_evr(published, base, head)
         self._main = self._final_main()
@@ -172,7 +174,8 @@ class _Predictor:
         entries = stated(self._head, after, self._templates)
         dependencies += self._additions(entries.values(), set(), final, nevra)
         self.notes.append(f"{nevra.name} is not published yet: its size is known once it is built.")
-        return Package(nevra, self._head.source, "overlay", tuple(dependencies))
+        files = owned_files((), self._files, None, after)
+        return Package(nevra, self._head.source, "overlay", tuple(dependencies), files)
 
     def _changed(
         self, published: Package, before: SpecPackage | None, after: SpecPackage
@@ -211,6 +214,9 @@ class _Predictor:
             source=self._head.source,
             repository="overlay",
             dependencies=tuple(dependencies),
+            files=published.files
+            if before is None
+            else owned_files(published.files, self._files, before, after),
         )
 
     def _placed(self, after: SpecPackage) -> Nevra:

@@ -180,8 +180,9 @@ def _package(entry: Mapping[str, Any], plain: ExpandedSpec, expanded: ExpandedSp
             and capability_key(each.dependency.capability) in automatic
         )
     ]
-    built = name in plain.with_files or entry["listed"] is True
-    return SpecPackage(nevra, tuple(dependencies), built)
+    files = tuple(line for line in _text(entry["files"]).split("\n") if line.strip())
+    built = name in plain.with_files or bool(files)
+    return SpecPackage(nevra, tuple(dependencies), built, files)
 
 
 def _dependency(

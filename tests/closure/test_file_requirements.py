@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.closure.filelists import in_primary, matching, owners
+from bot.closure.filelists import files_of, in_primary, matching, owners
 
 
 @pytest.fixture
@@ -125,3 +125,33 @@ def test_a_directory_or_ghost_below_a_directory_makes_no_owner(tmp_path):
     assert owners_below(path, ["/usr/lib/rpm/"]) == ["c"]
     path.write_text("")
     assert owners_below(path, ["/usr/lib/rpm/"]) == []
+
+
+def test_what_is_published_has_all_its_paths(tiny, h, base):
+    pool = tiny.pool(base)
+    (package,) = pool.newest_published("sh")
+    assert package.files == ("/etc/sh.conf", "/usr/bin/sh", "/usr/lib/sh/x")
+    overlay = h.overlay(package)
+    assert h.names(pool.solve(h.request("deep"), overlay)) == ["deep-1-1.noarch", "sh-1-1.noarch"]
+
+
+def test_of_two_builds_each_has_its_own_paths(tiny):
+    base = tiny.repository()
+    base.package("lib-0:1-1.noarch", source="lib-1-1", files=["/usr/lib/old"])
+    base.package("lib-0:2-1.noarch", source="lib-2-1", files=["/usr/lib/new & <shiny>"])
+    base.package("other-0:1-1.noarch", files=["/usr/lib/other"])
+    found = {p.nevra.version: p.files for p in tiny.pool(base).published("lib")}
+    assert found == {"1": ("/usr/lib/old",), "2": ("/usr/lib/new & <shiny>",)}
+
+
+def test_files_of_packages_are_found_with_markup_and_types(tmp_path):
+    path = tmp_path / "filelists.xml"
+    path.write_text(
+        '<filelists><package pkgid="aa" name="a" arch="noarch"><version/>\n'
+        '<file>/usr/a&amp;b</file><file type="dir">/usr/d</file></package>'
+        '<package pkgid="bb" name="b"><file type="ghost">/usr/d</file></package>'
+        '<package pkgid="cc" name="c"></package></filelists>'
+    )
+    assert files_of(path, ["aa", "cc", "nosuch"]) == {"aa": ["/usr/a&b", "/usr/d"], "cc": []}
+    path.write_bytes(b"")
+    assert files_of(path, ["aa"]) == {}

@@ -4,15 +4,21 @@ CentOS Stream 9, and on the reference distribution.
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import random
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import solv
 
 from bot.closure import open_pool
+from bot.closure.filelists import in_primary
 from bot.distro import Cache, RepositoryDocument, RepoSource, open_snapshot
-from bot.model import ImageKey, ImageRequest
+from bot.model import Dependency, ImageKey, ImageRequest, Overlay
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real metadata at {DATA}")
@@ -228,6 +234,87 @@ def test_module_streams_of_centos_stream_9_as_with_dnf(centos, dnf_answers, modu
         platform="platform:el9",
     )
     assert differences(workloads, answers(pool, workloads), dnf) == []
+
+
+def with_requirement(directory: Path, published: dict[str, str], requirement: str) -> str:
+    """BaseOS where all packages of some sources are `published` (by checksum: a source) alone, and
+    each requires one thing more."""
+    metadata = DATA / "centos-stream-9-baseos" / "repodata"
+    (listed,) = metadata.glob("*filelists.xml.gz")
+    (primary,) = metadata.glob("*primary.xml.gz")
+    sources = set(published.values())
+
+    def changed(match: re.Match[str]) -> str:
+        text = match[0]
+        source = re.search(r"<rpm:sourcerpm>(.+)-[^-]+-[^-]+</rpm:sourcerpm>", text)
+        checksum = re.search(r'pkgid="YES">(\w+)<', text)
+        if source is None or checksum is None or source[1] not in sources:
+            return text
+        if checksum[1] not in published:
+            return ""
+        entry = f'<rpm:entry name="{requirement}"/>'
+        if "<rpm:requires>" in text:
+            return text.replace("<rpm:requires>", f"<rpm:requires>{entry}", 1)
+        return text.replace("</format>", f"<rpm:requires>{entry}</rpm:requires></format>", 1)
+
+    text = gzip.decompress(primary.read_bytes()).decode()
+    text = re.sub(r"<package type=.*?</package>", changed, text, flags=re.DOTALL)
+    text = re.sub(r'packages="\d+"', f'packages="{text.count("<package ")}"', text, count=1)
+    files = {"primary": gzip.compress(text.encode()), "filelists": listed.read_bytes()}
+    records = []
+    (directory / "repodata").mkdir(parents=True)
+    for type_, content in files.items():
+        (directory / "repodata" / f"{type_}.xml.gz").write_bytes(content)
+        checksum = hashlib.sha256(content).hexdigest()
+        records.append(
+            f'<data type="{type_}"><checksum type="sha256">{checksum}</checksum>'
+            f'<location href="repodata/{type_}.xml.gz"/><timestamp>1</timestamp></data>'
+        )
+    (directory / "repodata" / "repomd.xml").write_text(
+        '<repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>1</revision>'
+        f"{''.join(records)}</repomd>"
+    )
+    return directory.as_uri() + "/"
+
+
+@real
+def test_overlays_have_the_paths_that_only_filelists_know_as_with_dnf(
+    centos, dnf_answers, tmp_path
+):
+    """`words`, the only source of BaseOS with such a path that something requires, and some whose
+    paths are asked for: unchanged, and with one requirement more in all their packages."""
+    pool = centos("baseos")
+    stage = pool._stage
+    pool.solve(asked({"requests": ["krb5-server"]}))  # reads filelists.xml
+    paths = [p for p in stage.index.files if not in_primary(p)]
+    sources = ["ca-certificates", "crypto-policies", "tzdata", "words"]
+    packages = [p for s in sources for p in pool.newest_published(s)]
+    base = Overlay("x86_64", frozenset(sources), tuple(packages), "predicted")
+    more = Dependency("requires", "tmux")
+    head = replace(
+        base, packages=tuple(replace(p, dependencies=(*p.dependencies, more)) for p in packages)
+    )
+    seekers = sorted(
+        {
+            stage.package(s.id).nevra.name
+            for path in paths
+            for s in stage.pool.whatmatchesdep(solv.SOLVABLE_REQUIRES, stage.pool.str2id(path))
+        }
+    )
+    assert "krb5-server" in seekers
+    deep = [f for p in packages for f in p.files if not in_primary(f) and "doc/" not in f]
+    workloads = [{"requests": [name]} for name in (*seekers, *random.Random(3).sample(deep, 20))]
+    published = {p.location.checksum: p.source for p in packages}
+    changed = with_requirement(tmp_path / "head", published, "tmux")
+    for overlay, place in ((base, url("baseos")), (head, changed)):
+        dnf = dnf_answers(repositories=[{"id": "baseos", "baseurl": place}], workloads=workloads)
+        ours = []
+        for workload in workloads:
+            closure = pool.solve(asked(workload), overlay)
+            ours.append(sorted(str(p.nevra) for p in closure.packages) or None)
+        assert differences(workloads, ours, dnf) == []
+        assert sum(answer is not None for answer in dnf) > len(workloads) // 2
+    assert all(any(n.startswith("tmux-") for n in a) for a in dnf if a is not None)
 
 
 @real

@@ -242,7 +242,7 @@ def test_published_packages_are_told_in_full(tiny, h):
         ("supplements", "u", ()),
         ("enhances", "e", ()),
     ]
-    assert package.files == ("/usr/bin/app",)
+    assert package.files == ("/usr/bin/app", "/usr/share/app/x")
     assert (package.installed_size, package.download_size) == (4000, 2000)
     location = package.location
     assert location.url == (base.root / "p/app-1:2-1.x86_64.rpm").as_uri().replace("%3A", ":")

@@ -158,7 +158,7 @@ def package(entry: Any) -> dict[str, Any]:
         "version": header["version"],
         "release": header["release"],
         "arch": header["arch"],
-        "listed": bool(entry.fileList),
+        "files": entry.fileList or "",
         "dependencies": [found for kind in KINDS for found in dependencies(header, kind)],
     }
 

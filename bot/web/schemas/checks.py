@@ -132,6 +132,7 @@ class CheckedImage(Key, CheckedChange):
     snapshot: Snapshot
     base: CheckedSide
     head: CheckedSide
+    reason: str | None = None
     added: list[AddedPackage]
     removed: list[CheckedPackage]
     changed_packages: list[ChangedPackage]

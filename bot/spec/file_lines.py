@@ -1,0 +1,147 @@
+"""What the lines of `%files` say a package owns, as far as that is known without a build.
+
+The syntax is rpm's (docs/manual/spec.md, build/files.c): directives before the path, globs with
+braces, a directory with all below it unless `%dir` says otherwise. Paths relative to the build
+(`%doc README`) and lists that the build writes (`-f`) tell of no path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from bot.model import SpecPackage
+
+_DIRECTIVE = re.compile(r"%(\w+)(?:\([^)]*\))?\s*")
+# These are about the lines that follow, and name nothing that is owned.
+_SETTINGS = frozenset(("defattr", "defverify", "docdir"))
+_GLOB = re.compile(r"[*?\[{]")
+_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
+_MOST_GLOBS = 100
+_LONGEST = 4096  # Linux's PATH_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A path or glob of `%files`; `alone` is a directory without what is below it."""
+
+    path: str
+    excluded: bool
+    alone: bool
+
+    @property
+    def literal(self) -> bool:
+        return _GLOB.search(self.path) is None
+
+
+def owned_files(
+    published: Iterable[str],
+    source: Iterable[str],
+    before: SpecPackage | None,
+    after: SpecPackage,
+) -> tuple[str, ...]:
+    """The paths of a package of head, sorted: those that are published, and what the lines change.
+
+    `published` are the package's own paths, `source` those of all published packages of the source:
+    among them is what a line of `after` may take from another package. A line that `before` does
+    not have also brings its path itself; one that `after` no longer has takes what no other holds.
+    """
+    own = frozenset(published)
+    old = () if before is None else before.files
+    if before is not None and old == after.files:
+        return tuple(sorted(own))
+    remaining = _lines(after.files)
+    gone = _Matcher(_lines(set(old) - set(after.files)))
+    new = _lines([line for line in after.files if line not in set(old)])
+    held, taken = _Matcher(remaining), _Matcher(new)
+    files = {path for path in own if held.holds(path) or not gone.holds(path)}
+    files |= {path for path in source if taken.holds(path)}
+    files |= {line.path for line in new if line.literal and not line.excluded}
+    return tuple(sorted(path for path in files if not taken.excludes(path)))
+
+
+def _lines(texts: Iterable[str]) -> tuple[_Line, ...]:
+    return tuple(line for text in texts for line in _read(text))
+
+
+def _read(text: str) -> Sequence[_Line]:
+    rest, directives = text.strip(), set()
+    while (match := _DIRECTIVE.match(rest)) is not None:
+        directives.add(match[1])
+        rest = rest[match.end() :]
+    if rest.startswith("#") or directives & _SETTINGS:
+        return ()
+    excluded, alone = "exclude" in directives, "dir" in directives
+    names = re.findall(r'"([^"]*)"|(\S+)', rest)
+    paths = (quoted or plain for quoted, plain in names)
+    return [
+        _Line(re.sub("/{2,}", "/", path).rstrip("/") or "/", excluded, alone)
+        for path in paths
+        if path.startswith("/") and len(path) <= _LONGEST
+    ]
+
+
+class _Matcher:
+    """Which paths some lines hold, and which they exclude."""
+
+    def __init__(self, lines: Iterable[_Line]) -> None:
+        self._held, self._excluded = _Paths(), _Paths()
+        for line in lines:
+            (self._excluded if line.excluded else self._held).add(line)
+
+    def holds(self, path: str) -> bool:
+        return self._held.fit(path) and not self._excluded.fit(path)
+
+    def excludes(self, path: str) -> bool:
+        return self._excluded.fit(path)
+
+
+class _Paths:
+    """Paths and globs. Each part of a path is matched by itself: the author of a spec file can make
+    no pattern that takes long."""
+
+    def __init__(self) -> None:
+        self._whole: set[str] = set()
+        self._alone: set[str] = set()
+        self._globs: list[tuple[list[str], bool]] = []
+
+    def add(self, line: _Line) -> None:
+        for path in _without_braces(line.path):
+            if _GLOB.search(path) is None:
+                (self._alone if line.alone else self._whole).add(path)
+            else:
+                self._globs.append((path.split("/"), line.alone))
+
+    def fit(self, path: str) -> bool:
+        if path in self._alone or any(parent in self._whole for parent in _with_parents(path)):
+            return True
+        parts = path.split("/")
+        return any(
+            (len(parts) == len(glob) if alone else len(parts) >= len(glob))
+            and all(map(fnmatchcase, parts, glob))
+            for glob, alone in self._globs
+        )
+
+
+def _with_parents(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+
+
+def _without_braces(glob: str) -> list[str]:
+    """The globs that one with `{a,b}` stands for; as it is where these are too many."""
+    found, open_ = [], [glob]
+    while open_:
+        text = open_.pop()
+        braces = _BRACES.search(text)
+        if braces is None:
+            found.append(text)
+        else:
+            before, after = text[: braces.start()], text[braces.end() :]
+            open_ += [f"{before}{each}{after}" for each in braces[1].split(",")]
+        if len(found) + len(open_) > _MOST_GLOBS:
+            return [glob]
+    return found
