@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.closure import Pool, could_enter
+from bot.closure import Pool, could_concern, could_enter
 from bot.model import Closure, ClosurePair, ImageRequest, Overlay
 
 
@@ -13,8 +13,9 @@ def closure_pair(
 ) -> ClosurePair | None:
     """Both closures of an image, or None where the change cannot touch it.
 
-    An image is affected if its closure on either side holds a package of a changed source. What
-    the head overlay could enter is solved and looked at.
+    An image is affected if its closure on either side holds a package of a changed source, or the
+    two differ. What the head overlay could enter is solved and looked at. One that neither side can
+    install is affected where it has to do with a changed source (`could_concern`).
     """
     sources = base.sources | head.sources
     before = pool.solve(request, base)
@@ -26,13 +27,18 @@ def closure_pair(
         ):
             return None
         after = pool.solve(request, head)
-        if not holds(before, sources) and not holds(after, sources) and after.status == "ok":
+        if not holds(before, sources) and not holds(after, sources) and same(before, after):
             return None
         return ClosurePair(before, after, head.evidence)
     after = pool.solve(request, head)
-    if after.status == "unsolvable" and not _concerns(before, after, request, base, head):
-        return None
-    return ClosurePair(before, after, head.evidence)
+    pair = ClosurePair(before, after, head.evidence)
+    if after.status == "ok":
+        return pair
+    if before.problems != after.problems or any(
+        could_concern(pool, request, side) for side in (base, head)
+    ):
+        return pair
+    return None
 
 
 def holds(closure: Closure, sources: Iterable[str]) -> bool:
@@ -41,11 +47,6 @@ def holds(closure: Closure, sources: Iterable[str]) -> bool:
     return any(p.source in wanted for p in closure.packages)
 
 
-def _concerns(
-    before: Closure, after: Closure, request: ImageRequest, base: Overlay, head: Overlay
-) -> bool:
-    """Whether an image that neither side can install has to do with the change at all."""
-    if before.problems != after.problems or before.missing != after.missing:
-        return True
-    names = {p.nevra.name for o in (base, head) for p in o.packages}
-    return any(r in names for r in request.requests)
+def same(before: Closure, after: Closure) -> bool:
+    """Whether both can be installed and hold the same packages."""
+    return before.status == after.status == "ok" and before.packages == after.packages

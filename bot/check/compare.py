@@ -81,6 +81,7 @@ def compare(pair: ClosurePair, thresholds: Thresholds) -> ImageResult:
         added=added,
         removed=removed,
         changed_packages=changed,
+        reason=pair.reason,
     )
 
 

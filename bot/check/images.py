@@ -11,6 +11,7 @@ from bot.check.compare import Thresholds, compare
 from bot.check.evidence import Sides
 from bot.check.lines import explain, overlay_without, with_cause_lines
 from bot.check.objectives import evaluate_objectives
+from bot.check.replaced import with_reason
 from bot.closure import Pool
 from bot.distro import Configuration, ObjectiveDocument, image_request, self_request
 from bot.model import (
@@ -95,6 +96,7 @@ def _found(
     def solve_without(lines: frozenset[SpecLine]) -> Closure:
         return pool.solve(request, overlay_without(sides.head, sides.lines, lines))
 
+    pair = with_reason(pool, request, pair, sides.base)
     image = compare(pair, rules.thresholds)
     image = replace(image, head=with_cause_lines(image.head, sides.lines))
     explained = explain(image, pair.head, sides.lines, solve_without)

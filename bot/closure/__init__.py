@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bot.closure.affected import could_enter
+    from bot.closure.affected import could_concern, could_enter
     from bot.closure.chains import shortest_chains
     from bot.closure.cut import smallest_cut
     from bot.closure.dropping import what_if
@@ -22,6 +22,7 @@ __all__ = [
     "Drop",
     "Pool",
     "compare_evr",
+    "could_concern",
     "could_enter",
     "newest",
     "open_pool",
@@ -37,6 +38,7 @@ _HOME = {
     "MOST_REQUIREMENTS": "explain",
     "Pool": "pool",
     "compare_evr": "evr",
+    "could_concern": "affected",
     "could_enter": "affected",
     "newest": "evr",
     "open_pool": "pool",

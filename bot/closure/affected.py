@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from bot.closure.capability import names_in, split_capability
 from bot.closure.pool import Pool
 from bot.model.closure import Closure
 from bot.model.image import ImageRequest
+from bot.model.nevra import Nevra
 from bot.model.overlay import Overlay
 from bot.model.package import DependencyKind, Package
+
+_AFTER_A_NAME = "-.<=> "
 
 
 def could_enter(
@@ -42,6 +47,30 @@ def could_enter(
     return pool.would_meet(sorted(offered))
 
 
+def could_concern(pool: Pool, request: ImageRequest, overlay: Overlay) -> bool:
+    """Whether an image that cannot be solved has to do with the overlay's sources.
+
+    It has if its request, or what the request leads to by whichever provider, is of them or asks
+    for what they have or had: published packages that the overlay replaces, older ones and those
+    of other architectures, count as well.
+    """
+    packages = [p for source in sorted(overlay.sources) for p in pool.published(source)]
+    offered = {name for p in (*packages, *overlay.packages) for name in _offered(p)}
+    texts = {*offered, *(_short(p.nevra) for p in packages)}
+    for wanted in request.requests:
+        if any(c in wanted for c in "*?["):
+            if any(fnmatchcase(text, wanted) for text in texts):
+                return True
+        elif not wanted.startswith("@") and _could_mean(wanted, offered):
+            return True
+    return pool.may_need(request, overlay, offered)
+
+
+def _short(nevra: Nevra) -> str:
+    """A NEVRA as a request's glob is compared with it: without the epoch."""
+    return f"{nevra.name}-{nevra.version_release}.{nevra.arch}"
+
+
 def _offered(package: Package) -> set[str]:
     """The names that a package has, provides and owns."""
     provided = (split_capability(d.capability)[0] for d in package.of_kind("provides"))
@@ -56,6 +85,5 @@ def _could_mean(request: str, offered: set[str]) -> bool:
     if request in offered or any(c in request for c in "*?[@"):
         return True
     # `name-1.2`, `name.arch`, `name >= 1`, a rich dependency: any of the offered names within.
-    return any(request.startswith(name) for name in offered) or not offered.isdisjoint(
-        names_in(request)
-    )
+    starts = (request[:end] for end, after in enumerate(request) if after in _AFTER_A_NAME)
+    return any(start in offered for start in starts) or not offered.isdisjoint(names_in(request))

@@ -94,6 +94,7 @@ class ImageResult:
     """What the change does to one image on one architecture.
 
     `files` are those that move most bytes, at most ten, known once the layers are composed.
+    `reason` says why neither side can be installed where the published packages can; else empty.
     """
 
     key: ImageKey
@@ -107,6 +108,7 @@ class ImageResult:
     changed_packages: tuple[ChangedPackage, ...] = ()
     objectives: tuple[ObjectiveResult, ...] = ()
     files: tuple[FileChange, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +193,12 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class ClosurePair:
-    """The closures of both sides of one image: what a comparison is made of."""
+    """The closures of both sides of one image: what a comparison is made of.
+
+    `reason` is a sentence where neither can be installed for a reason of its own, else empty.
+    """
 
     base: Closure
     head: Closure
     evidence: Evidence
+    reason: str = ""

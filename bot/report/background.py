@@ -31,7 +31,8 @@ def not_evaluated(result: CheckResult, detail: Detail) -> Section | None:
         items = []  # the headline has it
     for row in fold(image for image in result.images if not image.changed):
         if row.first.base.status != "ok":
-            why = why_unsolvable(row.first.base)
+            own = prose(row.first.reason.rstrip("."))
+            why = own if row.first.reason else why_unsolvable(row.first.base)
             reason = (*plain(": "), *why) if why else ()
             arches = architectures(row.arches, row.checked)
             items.append(

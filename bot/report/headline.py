@@ -40,10 +40,11 @@ def headline(result: CheckResult) -> Phrase:
     """What the change does, to which images, because of which line; a few short sentences."""
     found = effects(result.images)
     if not found:
-        return _nothing_sentence(result)
+        said = _nothing_sentence(result)
+        return said if said == _never_sentence(result) else (*said, *_never_counted(result))
     lead, told = _lead(found)
     rest = remainder(lead, [effect for effect in found if effect not in told], told)
-    return (*_lead_sentence(lead, told, result), *rest)
+    return (*_lead_sentence(lead, told, result), *rest, *_never_counted(result))
 
 
 def title(result: CheckResult, longest: int = 140) -> str:
@@ -86,19 +87,41 @@ def _nothing_sentence(result: CheckResult) -> Phrase:
     if result.problems and result.verdict != "success":
         start = "This change cannot be evaluated: " if at_fault else "Not evaluated: "
         return (*plain(start), *prose(result.problems[0]))
-    broken = [row for row in fold(result.images) if row.first.base.status != "ok"]
-    if result.verdict == "neutral" and broken:
-        row = broken[0]
-        others = len({row.place for row in broken}) - 1
-        more = f" and {plural(others, 'more image')}" if others else ""
-        return (
-            *plain("Not evaluated: "), *_name(row.place, result),
-            *plain(f" {on_architectures(row.arches, row.checked)}{more}"
-                   " could not be installed before this change either."),
-        )  # fmt: skip
+    if result.verdict == "neutral" and (never := _never_sentence(result)):
+        return never
     if not result.specs and result.configuration is None:
         return plain(NO_SPEC)
     return plain("No image changes.")
+
+
+def _never(result: CheckResult) -> list[Row]:
+    """The rows of images that neither side can install: with one, no verdict is a success."""
+    if result.verdict == "success":
+        return []
+    unchanged = fold(image for image in result.images if not image.changed)
+    return [row for row in unchanged if row.first.base.status != "ok"]
+
+
+def _never_sentence(result: CheckResult) -> Phrase:
+    """`Not evaluated: web on x86_64 and 2 more images could not be installed before either.`"""
+    rows = _never(result)
+    if not rows:
+        return ()
+    others = len({row.place for row in rows}) - 1
+    more = f" and {plural(others, 'more image')}" if others else ""
+    return (
+        *plain("Not evaluated: "), *_name(rows[0].place, result),
+        *plain(f" {on_architectures(rows[0].arches, rows[0].checked)}{more}"
+               " could not be installed before this change either."),
+    )  # fmt: skip
+
+
+def _never_counted(result: CheckResult) -> Phrase:
+    """The same beside another sentence: how many they are."""
+    count = len({row.place for row in _never(result)})
+    if not count:
+        return ()
+    return plain(f" {plural(count, 'image')} could not be installed before this change either.")
 
 
 def _status_sentence(

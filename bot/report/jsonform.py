@@ -266,6 +266,7 @@ def _image(image: ImageResult) -> Json:
         "snapshot": _snapshot(image.snapshot),
         "base": _side(image.base),
         "head": _side(image.head),
+        "reason": image.reason or None,
         "added": [
             {
                 **_package(added.package),

@@ -153,6 +153,7 @@ def _image(value: Json) -> ImageResult:
         evidence=value["evidence"],
         base=_side(value["base"]),
         head=_side(value["head"]),
+        reason=value.get("reason") or "",
         added=tuple(_added(added) for added in value["added"]),
         removed=tuple(_package(package) for package in value["removed"]),
         changed_packages=tuple(

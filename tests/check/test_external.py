@@ -29,7 +29,7 @@ from bot.distro import Cache
 from bot.errors import SurroundingsError, UsageError
 from bot.git import open_repository
 from bot.model import CheckResult, ImageResult
-from tests.check.tiny import TOOL, Bench, _build
+from tests.check.tiny import TOOL, Bench, build
 
 HERE = "https://copr.example.org/results/"
 NAMES = {"owner": "rpms", "repo": "tool", "number": "7", "sha": "c" * 40}
@@ -58,7 +58,7 @@ class Elsewhere:
 
     def build(self, spec: str, project: str = "rpms-tool-7", arch: str = "x86_64") -> Path:
         where = self.root / project / f"f-{arch}"
-        _build(spec, arch, self.root / "work" / project / arch, where)
+        build(spec, arch, self.root / "work" / project / arch, where)
         write_repository(where, sorted(where.rglob("*.rpm")), revision=9)
         return where
 

@@ -113,7 +113,7 @@ data:
 """
 
 
-def _build(spec: str, arch: str, work: Path, output: Path) -> None:
+def build(spec: str, arch: str, work: Path, output: Path) -> None:
     work.mkdir(parents=True, exist_ok=True)
     path = work / "it.spec"
     path.write_text(spec)
@@ -133,7 +133,7 @@ def make_repositories(root: Path) -> None:
     """A repository of real RPM files in `root`, for each architecture."""
     for arch in ARCHES:
         for name, spec in (("world", WORLD), ("tool", TOOL)):
-            _build(spec, arch, root / "work" / arch / name, root / arch)
+            build(spec, arch, root / "work" / arch / name, root / arch)
         write_repository(root / arch, sorted((root / arch).rglob("*.rpm")), revision=1)
 
 
