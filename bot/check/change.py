@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 
 from bot.check.repository_file import FILE_NAME
 from bot.git import WORKING_TREE, ChangedFile, GitRepository
+from bot.temporary import temporary_directory
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -78,8 +78,8 @@ def open_change(
     merge_base = git.merge_base(base_commit, head_commit)
     files = git.changed_files(merge_base, head_commit)
     specs, problems = _changed_specs(git, merge_base, head_commit, files)
-    with TemporaryDirectory(prefix="minimize-change-", dir=scratch) as folder:
-        base_tree, head_tree = Path(folder, "base"), Path(folder, "head")
+    with temporary_directory("change", scratch) as folder:
+        base_tree, head_tree = folder / "base", folder / "head"
         _write(git, merge_base, base_tree, (s.base_path for s in specs))
         _write(git, head_commit, head_tree, (s.head_path for s in specs))
         yield Change(

@@ -61,7 +61,9 @@ def check(
     from bot.check import CheckOptions, build_check, native_arch, open_change, predict_check
     from bot.cli.elsewhere import NOT_WAITED_FOR, check_elsewhere, repositories_by_arch
     from bot.git import open_repository
+    from bot.temporary import sweep_temporary_directories
 
+    sweep_temporary_directories()
     built = repositories_by_arch(elsewhere)
     if built and no_build:
         raise UsageError("--no-build and --external-repository say the opposite of each other.")

@@ -20,6 +20,7 @@ from bot.image.selection import Selection
 from bot.image.tarformat import TarEntry, entry_header, padding
 from bot.model import Package
 from bot.sandbox import Bind, Limits, run_sandboxed
+from bot.temporary import temporary_directory
 
 _FILE = "rpmdb.sqlite"
 _MAGIC = b"SQLite format 3\0"
@@ -88,10 +89,7 @@ def make_database(request: DatabaseRequest, cache: Cache, store: PartStore) -> P
 
 
 def _written(request: DatabaseRequest, cache: Cache) -> bytes:
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="minimize-rpmdb-") as name:
-        headers = Path(name)
+    with temporary_directory("rpmdb") as headers:
         headers.chmod(0o755)
         listed = []
         for number, package in enumerate(request.packages):

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from bot.spec.results import evaluation_of, requested
 from bot.spec.rpm_version import HOST_PYTHON, DistributionRpm, host_rpm
 from bot.spec.setting import SpecSetting
 from bot.spec.tree import SpecTree, copy_spec_tree
+from bot.temporary import temporary_directory
 
 MEBIBYTE = 1024 * 1024
 # All architectures of a kernel's spec file, with its text twice, are some MiB.
@@ -89,8 +89,7 @@ def evaluate_spec(
             raise ValueError(f"not an architecture: {arch!r}")
     given = {**setting.definitions, **(definitions or {})}
     release, notes = placeholder_definitions(source, given)
-    with tempfile.TemporaryDirectory(prefix="minimize-spec-") as temporary:
-        work = Path(temporary)
+    with temporary_directory("spec") as work:
         tree = copy_spec_tree(checkout, relative, work / "checkout")
         subject = _Subject(
             work,

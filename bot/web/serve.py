@@ -33,6 +33,7 @@ from bot.settings import Settings, load_settings
 from bot.stacks import write_stacks_on_sigusr1
 from bot.store import open_store
 from bot.store.history import open_history
+from bot.temporary import sweep_temporary_directories
 from bot.web.application import Health, make_application
 from bot.web.intake import Intake
 from bot.web.metrics import Metrics
@@ -177,6 +178,7 @@ def serve_bot(
     settings = load_settings(settings_file, config=config, data=data, cache=cache)
     _log_to_stderr()
     write_stacks_on_sigusr1(sys.stderr.fileno())
+    sweep_temporary_directories()
     asyncio.run(_serve(settings))
     return _leave()
 
@@ -202,6 +204,7 @@ def run_worker(
     settings = load_settings(settings_file, config=config, data=data, cache=cache)
     _log_to_stderr()
     write_stacks_on_sigusr1(sys.stderr.fileno())
+    sweep_temporary_directories()
     asyncio.run(_work(settings))
     return _leave()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from bot.temporary import temporary_directory
 
 
 @cache
@@ -19,10 +20,10 @@ def createrepo() -> Any:
     imported and prints an error where they are of another version: it is given empty ones.
     """
     before = os.environ.get("RPM_CONFIGDIR")
-    with tempfile.TemporaryDirectory(prefix="minimize-rpm-") as directory:
+    with temporary_directory("rpm") as directory:
         for name in ("rpmrc", "macros"):
-            (Path(directory) / name).touch()
-        os.environ["RPM_CONFIGDIR"] = directory
+            (directory / name).touch()
+        os.environ["RPM_CONFIGDIR"] = str(directory)
         try:
             import createrepo_c
         finally:

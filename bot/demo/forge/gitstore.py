@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.errors import SurroundingsError
+from bot.temporary import temporary_directory
 
 ZERO = "0" * 40
 _STATES = {"A": "added", "M": "modified", "D": "removed", "R": "renamed", "T": "changed"}
@@ -116,7 +116,7 @@ class BareRepository:
             for what, value in (("NAME", found[1]), ("EMAIL", found[2]), ("DATE", stamp))
         }
         parent = self.branch(branch) or (self.resolve(start) if start else None)
-        with tempfile.TemporaryDirectory(prefix="minimize-index-") as scratch:
+        with temporary_directory("index") as scratch:
             index = {"GIT_INDEX_FILE": f"{scratch}/index"}
             if parent:
                 self.git("read-tree", parent, env=index)

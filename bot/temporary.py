@@ -1,0 +1,83 @@
+"""Directories in the temporary folder, gone afterwards; those of killed runs are swept.
+
+Each is locked (flock) while its run lives: a lock ends with its process, however that ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, get_args
+
+Kind = Literal["change", "index", "rpm", "rpmdb", "spec"]
+
+
+@contextmanager
+def temporary_directory(kind: Kind, parent: Path | None = None) -> Iterator[Path]:
+    """A new directory `minimize-KIND-...` in `parent` (null: the temporary folder)."""
+    while True:
+        made = tempfile.TemporaryDirectory(prefix=f"minimize-{kind}-", dir=parent)
+        lock = _locked(Path(made.name), fcntl.LOCK_SH)
+        if Path(made.name).exists():
+            break
+        # Another's sweep came between the making and the lock.
+        if lock is not None:
+            os.close(lock)
+        made.cleanup()
+    try:
+        with made as name:
+            yield Path(name)
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def sweep_temporary_directories(parent: Path | None = None) -> list[Path]:
+    """Removes the directories of runs that were killed, of this user alone; gives them.
+
+    What cannot be locked or removed stays: it is in use, or somebody else's.
+    """
+    place = parent or Path(tempfile.gettempdir())
+    swept = []
+    for kind in get_args(Kind):
+        for path in sorted(place.glob(f"minimize-{kind}-*")):
+            if not _is_ours(path):
+                continue
+            lock = _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if lock is None:
+                continue
+            try:
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(lock)
+            if not path.exists():
+                swept.append(path)
+    return swept
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+
+
+def _locked(path: Path, how: int) -> int | None:
+    """A descriptor that holds the lock; null where it is held, or the file system has no locks."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, how)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
