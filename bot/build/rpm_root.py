@@ -63,7 +63,7 @@ _FIND_PYTHON = """
 for python in /usr/bin/python3 /usr/libexec/platform-python /usr/bin/python3.*; do
   if "$python" -I -c '
 import json, pathlib, sys, typing, rpm
-sys.exit(sys.version_info < (3, 9) or not rpm.spec)
+sys.exit(sys.version_info < (3, 6) or not rpm.spec)
 ' 2>/dev/null; then
     echo "$python" > /minimize/python
     break
@@ -171,4 +171,4 @@ def _python(root: Path) -> str:
     try:
         return (root / _PYTHON).read_text().strip()
     except FileNotFoundError:
-        raise _UnusableError("no Python from 3.9 on in its packages has the module rpm") from None
+        raise _UnusableError("no Python from 3.6 on in its packages has the module rpm") from None

@@ -1,8 +1,10 @@
 """Evaluates one spec file for several architectures. Runs inside the sandbox only.
 
 The system's own Python runs this file by itself: only the standard library, the system's rpm
-module and the module of marks are there. It reads /minimize/request.json and writes one JSON
-object, by architecture, to the descriptor for results: whatever a spec prints disturbs nothing.
+module and the module of marks are there. Distributions' own Pythons run it too, down to 3.6
+(Enterprise Linux 8): annotations with brackets are quoted. It reads /minimize/request.json and
+writes one JSON object, by architecture, to the descriptor for results: whatever a spec prints
+disturbs nothing.
 """
 
 import json
@@ -39,7 +41,7 @@ WORK = Path("/tmp")
 BUILD_REQUIREMENT = re.compile(r"^\s*BuildRequires\s*:\s*(.+)", re.IGNORECASE)
 
 
-def vendor_files(arch: str) -> Iterator[Path]:
+def vendor_files(arch: str) -> "Iterator[Path]":
     """The vendor's macro file, and those that rpm reads after it.
 
     librpm looks for a vendor's directory by the name it was compiled with, which is the host's.
@@ -57,7 +59,7 @@ def load(path: Path) -> None:
         rpm.expandMacro("%{load:" + str(path) + "}")
 
 
-def macros_in(path: Path) -> list[tuple[str, str]]:
+def macros_in(path: Path) -> "list[tuple[str, str]]":
     """The macros of a macro file: name, and the text that defines it."""
     if not path.is_file():
         return []
@@ -70,7 +72,7 @@ def macros_in(path: Path) -> list[tuple[str, str]]:
     return found
 
 
-def load_missing(macros: list[tuple[str, str]]) -> None:
+def load_missing(macros: "list[tuple[str, str]]") -> None:
     """Those of `macros` that nothing defines so far."""
     missing = [text for name, text in macros if rpm.expandMacro("%{!?" + name + ":1}")]
     if missing:
@@ -79,7 +81,7 @@ def load_missing(macros: list[tuple[str, str]]) -> None:
         load(part)
 
 
-def configure(arch: str, request: dict[str, Any], fallback: list[tuple[str, str]]) -> None:
+def configure(arch: str, request: "dict[str, Any]", fallback: "list[tuple[str, str]]") -> None:
     """The macros for one architecture, and the caller's definitions on top."""
     rpm.reloadConfig(f"{arch}-linux")
     if request["distribution"]:
@@ -103,9 +105,14 @@ def configure(arch: str, request: dict[str, Any], fallback: list[tuple[str, str]
         load(path)
 
 
+def decoded(value: bytes) -> str:
+    """A string of a header, as rpm's module gives it since 4.15; before, it gave bytes."""
+    return value.decode(errors="surrogateescape")
+
+
 def started(
-    function: Callable[..., Any], keys: list[str], *arguments: object
-) -> Iterator[tuple[str, Any]]:
+    function: "Callable[..., Any]", keys: "list[str]", *arguments: object
+) -> "Iterator[tuple[str, Any]]":
     """What `function(key, *arguments)` returns for each key, all in processes of their own.
 
     Macros and Lua keep state, and a parser can crash: None where the process died.
@@ -119,7 +126,7 @@ def started(
             try:
                 os.close(reading)
                 with os.fdopen(writing, "w") as stream:
-                    json.dump(function(key, *arguments), stream)
+                    json.dump(function(key, *arguments), stream, default=decoded)
                 status = 0
             finally:
                 sys.stderr.flush()
@@ -136,21 +143,21 @@ def started(
             yield key, None
 
 
-def in_child(function: Callable[..., Any], *arguments: object) -> Any:
+def in_child(function: "Callable[..., Any]", *arguments: object) -> Any:
     """What `function` returns in a process of its own, or None if that process died."""
     return next(started(lambda _: function(*arguments), [""]))[1]
 
 
-def dependencies(header: Any, kind: str) -> list[list[Any]]:
+def dependencies(header: Any, kind: str) -> "list[list[Any]]":
     tag = KINDS[kind]
     names = header[getattr(rpm, f"RPMTAG_{tag}NAME")]
     flags = header[getattr(rpm, f"RPMTAG_{tag}FLAGS")]
     versions = header[getattr(rpm, f"RPMTAG_{tag}VERSION")]
-    # Enterprise Linux 9 has Python 3.9, which knows no `strict`.
+    # `strict` came with Python 3.10.
     return [[kind, *entry] for entry in zip(names, flags, versions)]  # noqa: B905
 
 
-def package(entry: Any) -> dict[str, Any]:
+def package(entry: Any) -> "dict[str, Any]":
     header = entry.header
     return {
         "name": header["name"],
@@ -163,7 +170,7 @@ def package(entry: Any) -> dict[str, Any]:
     }
 
 
-def expanded(lines: list[str], pattern: str) -> list[list[Any]]:
+def expanded(lines: "list[str]", pattern: str) -> "list[list[Any]]":
     """Of lines that match, the word, the number from 1, and the value if a macro stays in it.
 
     Macros are as the spec left them: what is undefined then was never defined.
@@ -181,7 +188,7 @@ def expanded(lines: list[str], pattern: str) -> list[list[Any]]:
     return found
 
 
-def parse(path: Path) -> dict[str, Any]:
+def parse(path: Path) -> "dict[str, Any]":
     """What rpm makes of the spec file, or its messages."""
     lines = path.read_text(errors="replace").split("\n")
     log_path = WORK / f"log.{os.getpid()}"
@@ -209,7 +216,7 @@ def parse(path: Path) -> dict[str, Any]:
     }
 
 
-def requested(path: Path) -> Iterator[str]:
+def requested(path: Path) -> "Iterator[str]":
     """The values of the BuildRequires of a spec that rpm refuses, expanded as far as it came."""
     for line in path.read_text(encoding="utf-8", errors="surrogateescape").split("\n"):
         match = BUILD_REQUIREMENT.match(line)
@@ -220,14 +227,14 @@ def requested(path: Path) -> Iterator[str]:
                 continue
 
 
-def included(path: Path, text: str) -> list[str]:
+def included(path: Path, text: str) -> "list[str]":
     """The files that `%include` names, as rpm expands the names once all is parsed."""
     parse(path)
     matches = (markers.INCLUDE.match(line) for line in text.split("\n"))
     return [rpm.expandMacro(match[1]) for match in matches if match]
 
 
-def parse_marked(path: Path) -> dict[str, Any]:
+def parse_marked(path: Path) -> "dict[str, Any]":
     """The expanded text of a marked copy, and the files that its marks count."""
     root = Path("/checkout")
     copy = WORK / f"marked.{os.getpid()}.spec"
@@ -241,7 +248,7 @@ def parse_marked(path: Path) -> dict[str, Any]:
             replaced = line
             if markers.INCLUDE.match(line):
                 target = (path.parent / next(lines, "")).resolve()
-                if target.is_file() and target.is_relative_to(root):
+                if target.is_file() and root in target.parents:
                     inner = target.read_text(encoding="utf-8", errors="surrogateescape")
                     inner_copy = WORK / f"marked.{os.getpid()}.{len(files)}"
                     inner_copy.write_text(
@@ -258,7 +265,9 @@ def parse_marked(path: Path) -> dict[str, Any]:
     return {"files": files, **found}
 
 
-def evaluate(arch: str, request: dict[str, Any], fallback: list[tuple[str, str]]) -> dict[str, Any]:
+def evaluate(
+    arch: str, request: "dict[str, Any]", fallback: "list[tuple[str, str]]"
+) -> "dict[str, Any]":
     configure(arch, request, fallback)
     path = Path(request["spec"])
     found: dict[str, Any] | None = in_child(parse, path)

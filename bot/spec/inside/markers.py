@@ -27,7 +27,7 @@ _CLOSING = {"}": "{", ")": "(", "]": "["}
 INCLUDE = re.compile(r"^\s*%include\s+(.+?)\s*$")
 
 
-def logical_lines(lines: list[str]) -> list[tuple[int, int]]:
+def logical_lines(lines: "list[str]") -> "list[tuple[int, int]]":
     """The first and last index (inclusive) of each logical line.
 
     A line goes on while a `%{`, `%(` or `%[` is open, or it ends in a backslash; rpm's reader
