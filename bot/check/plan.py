@@ -7,7 +7,13 @@ from datetime import UTC, date, datetime
 
 from bot.check.compare import Thresholds
 from bot.check.repository_file import RepositoryFile
-from bot.distro import Configuration, ObjectiveDocument, RepositoryDocument, image_keys
+from bot.distro import (
+    Configuration,
+    ObjectiveDocument,
+    RepositoryDocument,
+    chosen_documents,
+    image_keys,
+)
 from bot.errors import UsageError
 from bot.model import ImageKey
 
@@ -59,7 +65,7 @@ def make_plan(
     arches = options.arches or file.architectures
     workloads = options.workloads or file.workloads
     keys = image_keys(configuration, workloads=workloads, repositories=ids, arches=arches)
-    chosen = [configuration.repositories[i] for i in ids or sorted(configuration.repositories)]
+    chosen = chosen_documents(configuration, ids)
     targets = tuple(
         (document, tuple(a for a in document.architectures if not arches or a in arches))
         for document in chosen

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from bot.distro.eviction import Evicted, evict, in_use, tidy
     from bot.distro.images import (
+        chosen_documents,
         environment_keys,
         environment_of,
         image_keys,
@@ -88,6 +89,7 @@ __all__ = [
     "WorkloadDocument",
     "check_configuration",
     "check_together",
+    "chosen_documents",
     "documents_in",
     "environment_keys",
     "environment_of",
@@ -116,6 +118,7 @@ _MODULES = {
     "cache": ("Cache",),
     "eviction": ("Evicted", "evict", "in_use", "tidy"),
     "images": (
+        "chosen_documents",
         "environment_keys",
         "environment_of",
         "image_keys",

@@ -29,7 +29,8 @@ class RepoSource:
     `gpgkey` verifies `repomd.xml.asc` where the repository has one; with `repo_gpgcheck` a
     repository without one is refused. With `include`, globs like `exclude`, the repository has no
     other packages. One that may be skipped counts as empty where it cannot be had, and that is
-    said. `access` says how its servers are spoken to.
+    said. `access` says how its servers are spoken to. `variables` are
+    the values of dnf's, once they are known: lists of mirrors name them too.
     """
 
     id: str
@@ -46,6 +47,7 @@ class RepoSource:
     include: tuple[str, ...] = ()
     skip_if_unavailable: bool = False
     access: RepositoryAccess = NO_ACCESS
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class RepositoryDocument:
     require (`platform:el9`), `dist` rpm's `%dist` (`.el9`); null where nobody says.
     `buildroot_packages` (`base_buildroot_override`) are what every build root holds; empty where
     the document does not say. `variables` are dnf's, beside those that it sets by itself.
+    One that is no `default` is used only where somebody names it.
     """
 
     id: str
@@ -70,6 +73,7 @@ class RepositoryDocument:
     dist: str | None = None
     buildroot_packages: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)
+    default: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def image_keys(
     """
     chosen_workloads = _chosen("workload", configuration.workloads, workloads)
     chosen_environments = _chosen("environment", configuration.environments, environments)
-    chosen_repositories = _chosen("repository", configuration.repositories, repositories)
+    chosen_repositories = chosen_documents(configuration, repositories)
     wanted = _arches(configuration, arches)
     return tuple(
         sorted(
@@ -71,7 +71,7 @@ def environment_keys(
     configuration: Configuration, *, repositories: Iterable[str] = (), arches: Iterable[str] = ()
 ) -> tuple[ImageKey, ...]:
     """Each environment with the workload `@self`, in each repository and architecture, sorted."""
-    chosen = _chosen("repository", configuration.repositories, repositories)
+    chosen = chosen_documents(configuration, repositories)
     wanted = set(arches)
     return tuple(
         sorted(
@@ -170,6 +170,25 @@ def _named(kind: str, documents: Mapping[str, object], ids: Iterable[str]) -> li
             hint = f"Did you mean {_or(near)}?" if near else f"There is {_or(known)}."
             raise UsageError(f"No {kind} is called `{id_}`.", hint if known else "")
     return named
+
+
+def chosen_documents(
+    configuration: Configuration, repositories: Iterable[str]
+) -> list[RepositoryDocument]:
+    """The repository documents of these ids; without ids those that everything is about.
+
+    That is: the `default` ones and those that an objective names, ordered by id. Raises
+    UsageError for an id that no document has.
+    """
+    named = _named("repository", configuration.repositories, repositories)
+    if named:
+        return [configuration.repositories[id_] for id_ in named]
+    promised = {objective.repository for objective in configuration.objectives.values()}
+    return [
+        document
+        for id_, document in sorted(configuration.repositories.items())
+        if document.default or id_ in promised
+    ]
 
 
 def _arches(configuration: Configuration, arches: Iterable[str]) -> frozenset[str]:

@@ -82,6 +82,7 @@ def _repository(id_: str, plain: Plain) -> RepositoryDocument:
         dist=source["dist"] or plain["dist"],
         buildroot_packages=_texts(source["base_buildroot_override"]),
         variables=dict(source["variables"]),
+        default=plain["default"],
     )
 
 

@@ -24,6 +24,7 @@ from bot.distro.patience import BRIEF, BUDGET, FEW, MANY, Patience
 from bot.distro.repomd import MAX_REPOMD, Repomd, RepomdError, parse_repomd
 from bot.distro.transfer import AbsentError, local_path, read_small
 from bot.distro.unpack import RefusedFileError
+from bot.distro.variables import substituted
 from bot.errors import SurroundingsError
 from bot.model.access import RepositoryAccess
 
@@ -226,7 +227,10 @@ def _mirrors(source: RepoSource, patience: Patience) -> Mirrors:
     for url, read in ((source.metalink, read_metalink), (source.mirrorlist, read_mirrorlist)):
         if url is not None:
             try:
-                return read(url, access, patience)
+                found = read(url, access, patience)
+                # AlmaLinux's list has `$basearch` in it (librepo's LRO_VARSUB).
+                urls = (substituted(base, source.variables) for base in found.base_urls)
+                return replace(found, base_urls=tuple(urls))
             except SurroundingsError as error:
                 problems.append(error)
     if source.baseurl:

@@ -227,6 +227,8 @@ class Repository(_Tolerant):
     name: str
     description: Words
     maintainer: Words
+    # Ours: false for a document that is used only where somebody names it.
+    default: bool = True
     source: _RepositorySource
     # Ours may stand beside `source` as well as in it, where `releasever` is.
     modules: list[NameStream] = []

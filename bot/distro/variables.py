@@ -41,6 +41,7 @@ def expanded(source: RepoSource, document: RepositoryDocument, arch: str) -> Rep
         metalink=expand(source.metalink) if source.metalink else None,
         mirrorlist=expand(source.mirrorlist) if source.mirrorlist else None,
         gpgkey=tuple(expand(url) for url in source.gpgkey),
+        variables=values,
         access=replace(
             access,
             sslcacert=expand_path(access.sslcacert),

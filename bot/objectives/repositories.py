@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from bot.distro import Configuration, ObjectiveDocument
+from bot.distro import Configuration, ObjectiveDocument, chosen_documents
 from bot.errors import UsageError
 from bot.store.history import KeptFile, Place
 
@@ -88,9 +88,9 @@ def _of(file: KeptFile, configuration: Configuration) -> list[OwnObjective]:
     from bot.check.repository_file import read_repository_file
 
     parsed = read_repository_file((file.content or "").encode())
-    # As for a check: no rule and no choice of its own means every document.
+    # As for a check: no rule and no choice of its own means every default document.
     ids = parsed.repositories_of(file.branch) or file.documents
-    ids = ids or tuple(configuration.repositories)
+    ids = ids or tuple(document.id for document in chosen_documents(configuration, ()))
     place = Place(file.forge, file.repository)
     found = []
     for objective in parsed.objectives:

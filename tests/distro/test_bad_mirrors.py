@@ -174,3 +174,12 @@ def test_time_is_told_by_a_clock_that_nobody_sets():
     assert not BRIEF.is_over
     assert BRIEF.within(-1).is_over
     assert BRIEF.within(60).until > time.monotonic()
+
+
+def test_a_list_of_mirrors_may_have_variables(web, cache, document, make_repository):
+    make_repository(web.root / "x86_64/r")
+    (web.root / "mirrors").write_text(f"{web.url}/$basearch/r/\n")
+    (repository,) = open_snapshot(
+        document(mirrorlist=f"{web.url}/mirrors"), "x86_64", cache
+    ).repositories
+    assert repository.base_urls == (f"{web.url}/x86_64/r/",)
