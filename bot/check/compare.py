@@ -28,6 +28,8 @@ class Thresholds:
 
 def side_of(closure: Closure) -> Side:
     """One side of an image as results show it; sizes null when it is unsolvable."""
+    if closure.status == "absent":
+        return Side("absent")
     if closure.status == "unsolvable":
         missing = tuple(f"nothing provides the request {name}" for name in closure.missing)
         known = tuple(p for p in closure.problems if p not in missing)

@@ -55,20 +55,26 @@ class Sides:
     notes: tuple[str, ...] = ()
 
     @property
-    def main_packages(self) -> tuple[str, ...]:
-        """Names of the packages that `@self` images are made of, sorted.
+    def sources(self) -> frozenset[str]:
+        """The changed sources, of either side."""
+        return self.base.sources | self.head.sources
+
+    @property
+    def new_packages(self) -> frozenset[str]:
+        """The names of head's packages of sources that base has no package of."""
+        old = {package.source for package in self.base.packages}
+        return frozenset(p.nevra.name for p in self.head.packages if p.source not in old)
+
+    def main_packages(self, source: str) -> tuple[str, ...]:
+        """Return the names of the packages that a source's `@self` images are made of, sorted.
 
         A source's main package has its name; where it builds none, each package that is not for
-        developers or documentation stands for it.
+        developers or documentation stands for it, and where it builds only such, each.
         """
-        names: set[str] = set()
-        for source in self.head.sources:
-            own = {p.nevra.name for p in self.head.packages if p.source == source}
-            if source in own:
-                names.add(source)
-            else:
-                names.update(n for n in own if not n.endswith(_NOT_MAIN))
-        return tuple(sorted(names))
+        own = {p.nevra.name for p in self.head.packages if p.source == source}
+        if source in own:
+            return (source,)
+        return tuple(sorted({n for n in own if not n.endswith(_NOT_MAIN)} or own))
 
 
 def evaluate_change(change: Change, evaluate: Evaluate) -> tuple[EvaluatedSpec, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
-from bot.check.affected import closure_pair, holds
+from bot.check.affected import closure_pair
 from bot.check.compare import Thresholds, compare
 from bot.check.evidence import Sides
 from bot.check.lines import explain, overlay_without, with_cause_lines
@@ -31,14 +31,15 @@ SELF = "@self"
 class Found:
     """One affected image: its result, both closures, and what each line of the change costs.
 
-    `request` is head's, as it was solved.
+    `request` is head's, as it was solved; `held` are the changed sources that it is about: those of
+    which either closure has a package, or which an image that base cannot install asks for by name.
     """
 
     result: ImageResult
     request: ImageRequest
     pair: ClosurePair
     savings: Mapping[SpecLine, Saving]
-    holds_source: bool
+    held: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +61,37 @@ def affected_images(
         request = image_request(rules.configuration, key)
         pair = closure_pair(pool, request, sides.base, sides.head)
         if pair is not None:
+            pair = _with_absent_base(pair, sides)
             found.append(_found(pool, request, pair, sides, rules))
     return tuple(found)
 
 
 def self_images(
-    pool: Pool, keys: tuple[ImageKey, ...], sides: Sides, rules: Rules
+    pool: Pool,
+    keys: tuple[ImageKey, ...],
+    sides: Sides,
+    rules: Rules,
+    workloads: Mapping[str, str],
 ) -> tuple[Found, ...]:
-    """The images `@self`: each environment of `keys` plus each main package of the change.
+    """The images `@self`: each environment of `keys` plus each package that `workloads` names.
 
-    A package that base does not have is compared with the environment alone.
+    `workloads` has the image's workload for each package. The base of a package that base does not
+    have is `absent`, or unsolvable where the environment alone is: that is nothing of the change's.
     """
-    names = sides.main_packages
+    names = sorted({p.nevra.name for p in sides.head.packages} & workloads.keys())
     before = {p.nevra.name for p in sides.base.packages}
     found = []
     for key in keys:
         for name in names:
-            workload = SELF if len(names) == 1 else f"{SELF}:{name}"
+            workload = workloads[name]
             where = (rules.configuration, key.environment, key.repository, key.arch)
             request = self_request(*where, [name], workload=workload)
             base_names = [name] if name in before else []
             base_request = self_request(*where, base_names, workload=workload)
-            pair = ClosurePair(
-                pool.solve(base_request, sides.base),
-                pool.solve(request, sides.head),
-                sides.head.evidence,
-            )
+            base = pool.solve(base_request, sides.base)
+            if base.status == "ok" and name not in before:
+                base = _absent(base)
+            pair = ClosurePair(base, pool.solve(request, sides.head), sides.head.evidence)
             found.append(_found(pool, request, pair, sides, rules))
     return tuple(found)
 
@@ -103,13 +109,37 @@ def _found(
     image = explained.image
     held = evaluate_objectives(rules.objectives, image, pair, rules.today)
     image = replace(image, objectives=held)
-    sources = sides.base.sources | sides.head.sources
     return Found(
         image,
         request,
         pair,
         # Where weak dependencies are installed, a weaker line saves nothing.
         {} if request.weak else explained.savings,
-        # An image that nothing can install holds nothing; that it is here means it asks for it.
-        holds(pair.base, sources) or holds(pair.head, sources) or pair.base.status != "ok",
+        _held(pair, request, sides),
     )
+
+
+def _held(pair: ClosurePair, request: ImageRequest, sides: Sides) -> frozenset[str]:
+    """The changed sources that an image is about; one that cannot be installed holds nothing."""
+    packages = (*pair.base.packages, *pair.head.packages)
+    found = {p.source for p in packages if p.source in sides.sources}
+    if pair.base.status != "ok" or pair.head.status != "ok":
+        overlays = (*sides.base.packages, *sides.head.packages)
+        found.update(p.source for p in overlays if p.nevra.name in request.requests)
+    return frozenset(found)
+
+
+def _with_absent_base(pair: ClosurePair, sides: Sides) -> ClosurePair:
+    """The pair of an image that base cannot have: it asks for what is new with the change.
+
+    Only where nothing else stands in the way of base.
+    """
+    missing = pair.base.missing
+    others = len(pair.base.problems) > len(missing)
+    if not missing or others or not sides.new_packages.issuperset(missing):
+        return pair
+    return replace(pair, base=_absent(pair.base))
+
+
+def _absent(closure: Closure) -> Closure:
+    return Closure(closure.key, closure.snapshot, "absent")

@@ -46,7 +46,7 @@ def _of(
         result = _size(objective, metric, before, value, today)
         if result is not None:
             results.append(result)
-    if objective.growth is not None:
+    if objective.growth is not None and image.base.status != "absent":
         results.append(_growth(objective, image))
     return results + _unwanted(objective, pair)
 

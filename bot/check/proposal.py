@@ -170,7 +170,7 @@ def _judged(
     if len(known) < len(told.more):
         notes.append("Images on other repositories or architectures are not looked at here.")
     extra = list(_solved(known, plan, configuration, checked))
-    if not any(found.holds_source for found in kept) and not extra and checked.images:
+    if not any(found.held for found in kept) and not extra and checked.images:
         notes.append("No workload with the package is left: the package alone would be checked.")
     return replace(
         told,

@@ -19,7 +19,7 @@ from bot.check.evidence import (
 )
 from bot.check.fault import Unevaluated, sentences, unevaluated
 from bot.check.heads import raised_sources
-from bot.check.images import Found, Rules, affected_images, self_images
+from bot.check.images import SELF, Found, Rules, affected_images, self_images
 from bot.check.lines import suggestions
 from bot.check.measure import measure
 from bot.check.plan import CheckOptions, Plan, make_plan
@@ -309,18 +309,30 @@ def _images(targets: Iterable[Target], plan: Plan, rules: Rules) -> tuple[Found,
                 k for k in plan.keys if k.repository == target.document.id and k.arch == arch
             )
             own.extend(affected_images(target.pools[arch], keys, sides, rules))
-        if target.sides and not plan.narrowed and not any(f.holds_source for f in own):
-            own.extend(_self(target, rules))
+        if not plan.narrowed:
+            own.extend(_self(target, rules, frozenset().union(*(f.held for f in own))))
         found.extend(own)
     return tuple(sorted(found, key=lambda f: f.result.key))
 
 
-def _self(target: Target, rules: Rules) -> Iterable[Found]:
+def _self(target: Target, rules: Rules, held: frozenset[str]) -> Iterable[Found]:
+    """The images of the sources that no workload holds; one alone has no name of its own."""
+    sources = frozenset().union(*(sides.sources for sides in target.sides.values()))
+    mains = {
+        source: {name for sides in target.sides.values() for name in sides.main_packages(source)}
+        for source in sources
+    }
+    alone = sum(map(len, mains.values())) == 1
+    workloads = {
+        name: SELF if alone else f"{SELF}:{name}"
+        for source in sources - held
+        for name in mains[source]
+    }
     for arch, sides in target.sides.items():
         keys = environment_keys(
             rules.configuration, repositories=[target.document.id], arches=[arch]
         )
-        yield from self_images(target.pools[arch], keys, sides, rules)
+        yield from self_images(target.pools[arch], keys, sides, rules, workloads)
 
 
 def _result(

@@ -81,7 +81,8 @@ class UnsolvableCause:
 class Closure:
     """The answer of the solver for one image.
 
-    `status` is `ok` or `unsolvable`; then `problems` has libsolv's texts, `causes` the same as
+    `status` is `ok`, or `absent`: the base of an image that is new with a change, which nobody
+    solved; or `unsolvable`: then `problems` has libsolv's texts, `causes` the same as
     data, the root first, `missing` the requests that nothing provides, `obstacles` the packages
     that the problems are about, in their order, and `packages` and `edges` are empty. Packages are
     sorted by NEVRA, edges too; `requested` holds those that an environment or workload request
@@ -90,7 +91,7 @@ class Closure:
 
     key: ImageKey
     snapshot: SnapshotState
-    status: Literal["ok", "unsolvable"]
+    status: Literal["ok", "unsolvable", "absent"]
     packages: tuple[Package, ...] = ()
     requested: frozenset[Nevra] = frozenset()
     edges: tuple[Edge, ...] = ()

@@ -31,7 +31,7 @@ class Side:
     `problems` are the solver's texts; `causes` say the same as data, the root first.
     """
 
-    status: Literal["ok", "unsolvable"]
+    status: Literal["ok", "unsolvable", "absent"]
     problems: tuple[str, ...] = ()
     packages: int | None = None
     installed_size: int | None = None

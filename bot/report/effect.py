@@ -15,8 +15,10 @@ from typing import Literal
 from bot.model import Added, ImageResult
 from bot.report.fold import arch_order, known_delta, on_architectures, place_of_image, size_delta
 
-Kind = Literal["broken", "repaired", "larger", "smaller", "same"]
-_FIRST = ("broken", "repaired")
+Kind = Literal["broken", "uninstallable", "repaired", "new", "larger", "smaller", "same"]
+# Kinds of effects without two sizes to compare: `uninstallable` and `new` have no base.
+STATUS_KINDS = ("broken", "uninstallable", "repaired", "new")
+_FIRST = ("broken", "uninstallable", "repaired")
 # Up to this many bytes, or this part of the whole, added packages explain a growth.
 _NOISE, _PART = 100_000, 0.01
 
@@ -81,7 +83,8 @@ class Effect:
 def effects(images: Iterable[ImageResult]) -> tuple[Effect, ...]:
     """The effects on the changed ones of `images`, what is told first at the head.
 
-    That is what can no longer be installed, what can be again, then by weight.
+    That is what can no longer be installed, or not at all, what can be again, then by weight, and
+    last what is new.
     """
     listed = sorted(images, key=lambda i: (place_of_image(i), arch_order(i.key.arch)))
     checked: dict[tuple[str, str, str], tuple[str, ...]] = {}
@@ -112,14 +115,18 @@ def together(found: Iterable[Effect]) -> Effect | None:
 
 def _order(effect: Effect) -> tuple[object, ...]:
     rank = _FIRST.index(effect.kind) if effect.kind in _FIRST else len(_FIRST)
+    rank += effect.kind == "new"
     size, packages = effect.weight
     first = effect.images[0].key
     return rank, -size, -packages, effect.place, arch_order(first.arch)
 
 
 def _kind(image: ImageResult) -> tuple[Kind, bool]:
+    absent = image.base.status == "absent"
     if image.head.status != "ok":
-        return "broken", True
+        return "uninstallable" if absent else "broken", True
+    if absent:
+        return "new", True
     if image.base.status != "ok":
         return "repaired", True
     grown = known_delta(image)

@@ -48,12 +48,17 @@ class Row:
 
     @property
     def broken(self) -> bool:
-        """Installable before this change, and no longer."""
-        return self.first.base.status == "ok" and self.first.head.status != "ok"
+        """Not installable, and it was before this change, or is new with it."""
+        return self.first.base.status != "unsolvable" and self.first.head.status != "ok"
+
+    @property
+    def new(self) -> bool:
+        """New with this change: there is no base to compare with."""
+        return self.first.base.status == "absent"
 
     @property
     def repaired(self) -> bool:
-        return self.first.base.status != "ok" and self.first.head.status == "ok"
+        return self.first.base.status == "unsolvable" and self.first.head.status == "ok"
 
     @property
     def comparable(self) -> bool:

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from bot.model import CheckResult, ImageResult
 from bot.report.cells import short_image
-from bot.report.effect import Effect, effects, together
+from bot.report.effect import STATUS_KINDS, Effect, effects, together
 from bot.report.fold import Row, fold, on_architectures, place_of_image
 from bot.report.phrase import Phrase, plain, prose, to_plain, visible
 from bot.report.promises import harm_title, newly_broken
 from bot.report.reasons import Arrival, arrivals, behind
-from bot.report.remainder import remainder
+from bot.report.remainder import remainder, turn
 from bot.report.sizes import (
     MINUS,
     count_span,
@@ -66,17 +66,15 @@ def title(result: CheckResult, longest: int = 140) -> str:
 def _lead(found: Sequence[Effect]) -> tuple[Effect, Sequence[Effect]]:
     """The effect that is told first, and all that its sentence is about."""
     first = found[0]
-    if first.kind in ("broken", "repaired"):
+    if first.kind in STATUS_KINDS:
         return first, [effect for effect in found if effect.kind == first.kind]
     whole = together(found)
     return (whole, found) if whole is not None else (first, [first])
 
 
 def _lead_sentence(lead: Effect, told: Sequence[Effect], result: CheckResult) -> Phrase:
-    if lead.kind == "broken":
-        return _status_sentence(lead, told, result, "can no longer be installed")
-    if lead.kind == "repaired":
-        return _status_sentence(lead, told, result, "can be installed again")
+    if lead.kind in STATUS_KINDS:
+        return _status_sentence(lead, told, result)
     return _moved_sentence(lead, result)
 
 
@@ -124,9 +122,7 @@ def _never_counted(result: CheckResult) -> Phrase:
     return plain(f" {plural(count, 'image')} could not be installed before this change either.")
 
 
-def _status_sentence(
-    lead: Effect, told: Sequence[Effect], result: CheckResult, what: str
-) -> Phrase:
+def _status_sentence(lead: Effect, told: Sequence[Effect], result: CheckResult) -> Phrase:
     """`nginx on s390x can no longer be installed: why.`; others of its kind are counted."""
     places: dict[tuple[str, str, str], list[str]] = {}
     for effect in told:
@@ -134,14 +130,25 @@ def _status_sentence(
     checked = {effect.place: effect.checked[effect.place] for effect in told}
     where = {place: on_architectures(a, checked[place]) for place, a in places.items()}
     subject, others = _name(lead.place, result), len(places) - 1
+    what = turn(lead.kind, len(places))
     more = f" and {plural(others, 'more image')}" if others else ""
     if len(set(where.values())) == 1:
         said = plain(f"{more} {what} {where[lead.place]}" if more else
                      f" {where[lead.place]} {what}")  # fmt: skip
     else:
         said = plain(f" {where[lead.place]}{more} {what}")
-    reason = _reason([image for effect in told for image in effect.images])
+    images = [image for effect in told for image in effect.images]
+    reason = _figures(images) if lead.kind == "new" else _reason(images)
     return (*subject, *said, *reason, *plain("."))
+
+
+def _figures(images: Sequence[ImageResult]) -> Phrase:
+    """How many packages images that are new have, and their known sizes."""
+    count = _counts([image.head.packages or 0 for image in images])
+    least = "" if all(image.head.installed_size is not None for image in images) else "at least "
+    known = [image.head.known_size for image in images]
+    size = f"{least}{size_span(known)}" if all(known) else "their size is known once it is built"
+    return plain(f": {count}, {size}")
 
 
 def _reason(images: Sequence[ImageResult]) -> Phrase:
@@ -241,11 +248,11 @@ def _title(result: CheckResult) -> str:
     found = effects(result.images)
     broken = newly_broken(result)
     lead, told = _lead(found) if found else (None, ())
-    if broken and not (lead is not None and lead.kind == "broken"):
+    if broken and not (lead is not None and lead.kind in ("broken", "uninstallable")):
         return harm_title(result)
     if lead is None:
         return to_plain(_nothing_sentence(result)).removesuffix(".")
-    if lead.kind in ("broken", "repaired"):
+    if lead.kind in STATUS_KINDS:
         return to_plain(_lead_sentence(lead, told, result)).removesuffix(".")
     added = _counts([len(image.added) for image in lead.images])
     removed = _counts([len(image.removed) for image in lead.images])

@@ -44,7 +44,8 @@ def broken(rows: Sequence[Row], detail: Detail) -> Section | None:
         (*_lost(row), *plain(": the solver gives no reason")) for row in unexplained
     ]  # fmt: skip
     blocks = [Bullets(cut(items, detail.lines, "cause"))] if items else []
-    return section("Can no longer be installed", blocks)
+    title = "Cannot be installed" if any(row.new for row in lost) else "Can no longer be installed"
+    return section(title, blocks)
 
 
 def _breakage(breakage: Breakage, lost: Sequence[Row]) -> Phrase:
@@ -203,6 +204,8 @@ def _layers(row: Row) -> Phrase:
 
 
 def _packages(row: Row) -> Phrase:
+    if row.new and row.broken:
+        return plain("")
     if not row.comparable:
         there = [image.base if row.broken else image.head for image in row.images]
         return plain(count_span(side.packages for side in there))
@@ -218,8 +221,9 @@ def _packages(row: Row) -> Phrase:
 def _sizes(row: Row) -> Phrase:
     if row.broken:
         return plain("cannot be installed")
-    if row.repaired:
-        return plain(size_span(image.head.installed_size for image in row.images))
+    if row.repaired or row.new:
+        sizes = [(i.head.installed_size, i.head.known_size) for i in row.images]
+        return plain(_side_size(sizes))
     before = _side_size([(i.base.installed_size, i.base.known_size) for i in row.images])
     after = _side_size([(i.head.installed_size, i.head.known_size) for i in row.images])
     return plain(before if before == after else f"{before}{ARROW}{after}")
@@ -232,6 +236,8 @@ def _side_size(sizes: Sequence[tuple[int | None, int | None]]) -> str:
 
 
 def _change(row: Row) -> Phrase:
+    if row.new:
+        return strong("new")
     if row.broken:
         return strong("broken")
     if row.repaired:

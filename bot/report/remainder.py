@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.report.effect import Effect
+from bot.report.effect import STATUS_KINDS, Effect
 from bot.report.fold import on_architectures
 from bot.report.phrase import Phrase, plain
 from bot.report.sizes import delta_span, format_size, plural, size_span
@@ -18,7 +18,7 @@ def remainder(lead: Effect, others: Sequence[Effect], told: Sequence[Effect]) ->
     text = ""
     if own:
         arches = [image.key.arch for effect in own for image in effect.images]
-        verb = "differs" if lead.kind not in ("broken", "repaired") else "changes"
+        verb = "differs" if lead.kind not in STATUS_KINDS else "changes"
         text += f" It {verb} {on_architectures(arches, ())}."
     elsewhere: dict[Place, list[Effect]] = {}
     for effect in others:
@@ -46,13 +46,13 @@ def _sentence(elsewhere: dict[Place, list[Effect]], *, more: bool) -> str:
     return f"{start}{plural(len(elsewhere), noun)} {change}: {counted}."
 
 
-_ORDER = ("broken", "repaired", "larger", "smaller", "moved", "same", "unknown")
+_ORDER = (*STATUS_KINDS, "larger", "smaller", "moved", "same", "unknown")
 
 
 def _kind(found: Sequence[Effect]) -> str:
     """What is said of a place: the worst, or that its architectures do not agree."""
     kinds = {effect.kind for effect in found}
-    for kind in ("broken", "repaired"):
+    for kind in STATUS_KINDS:
         if kind in kinds:
             return kind
     if len(kinds) > 1:
@@ -64,10 +64,9 @@ def _does(kind: str, places: Sequence[Sequence[Effect]]) -> str:
     """`grow by up to 3 MB`, for as many images as there are `places`."""
     one = len(places) == 1
     every = [effect for found in places for effect in found]
-    if kind in ("broken", "repaired"):
+    if kind in STATUS_KINDS:
         whole = all(_everywhere(found, kind) for found in places)
-        what = "no longer be installed" if kind == "broken" else "be installed again"
-        return f"can {what}{'' if whole else ' on some architectures'}"
+        return f"{turn(kind, len(places))}{'' if whole else ' on some architectures'}"
     deltas = sorted(delta for effect in every for delta in effect.deltas)
     known = "" if all(effect.complete for effect in every) else ", as far as is known"
     if kind == "moved":
@@ -82,6 +81,17 @@ def _does(kind: str, places: Sequence[Sequence[Effect]]) -> str:
         return f"{verb}s by {size_span(sizes)}{known}"
     least, most = format_size(sizes[0]), format_size(sizes[-1])
     return f"{verb} by {most} each{known}" if least == most else f"{verb} by up to {most}{known}"
+
+
+def turn(kind: str, images: int) -> str:
+    """Return the verb of an effect on this many images that at most one side can install."""
+    be = "is" if images == 1 else "are"
+    return {
+        "broken": "can no longer be installed",
+        "uninstallable": f"{be} new and cannot be installed",
+        "repaired": "can be installed again",
+        "new": f"{be} new",
+    }[kind]
 
 
 def _everywhere(found: Sequence[Effect], kind: str) -> bool:

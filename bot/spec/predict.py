@@ -65,9 +65,10 @@ def predict(
     """The overlays of one changed spec file on `arch`.
 
     `published_newest` are the newest published packages of its source, by name; base is these,
-    unchanged. Head is these plus the difference between the two evaluated spec files; a null side
-    is a spec file that is not there. `headers` says which dependencies of a published package a
-    generator made (null: the header cannot be read); it is asked only where that matters.
+    unchanged, or, where none is published, what its own spec file says. Head is base plus the
+    difference between the two evaluated spec files; a null side is a spec file that is not there.
+    `headers` says which dependencies of a published package a generator made (null: the header
+    cannot be read); it is asked only where that matters.
 
     `without` leaves out lines that head adds, `weakened` makes their `Requires` to `Recommends`:
     what the change would be without them.
@@ -79,9 +80,14 @@ def predict(
     )
     sources = {package.source for package in published}
     sources.update(side.source for side in (base, head) if side is not None)
+    notes: tuple[str, ...] = ()
+    if not published and base is not None:
+        first = _Predictor((), None, base, arch, headers, NO_LINES, NO_LINES)
+        published = tuple(first.packages())
+        notes = tuple(first.notes)
     predictor = _Predictor(published, base, head, arch, headers, without, weakened)
     packages = predictor.packages()
-    notes = tuple(dict.fromkeys(predictor.notes))
+    notes = tuple(dict.fromkeys((*notes, *predictor.notes)))
     before = tuple(dataclasses.replace(package, repository="overlay") for package in published)
     return Prediction(
         Overlay(arch, frozenset(sources), _sorted(before), "predicted"),

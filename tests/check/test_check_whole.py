@@ -126,18 +126,6 @@ def test_a_package_in_no_workload_is_checked_by_itself(bench: Bench, image_of: I
     assert added(image) == ["perl", "perl-libs"]
 
 
-def test_a_new_package_is_compared_with_the_environment_alone(
-    bench: Bench, image_of: ImageOf
-) -> None:
-    bench.document("web", workload("base"))
-    fresh = TOOL.replace("Name: tool", "Name: fresh").replace("tool-libs", "fresh-libs")
-    result = bench.check({"fresh.spec": fresh})
-    image = image_of(result)
-    assert image.base.packages == 1
-    assert added(image) == ["fresh", "fresh-libs"]
-    assert result.verdict == "success"
-
-
 def test_a_source_that_the_spec_names_counts_as_a_change_and_another_file_does_not(
     bench: Bench,
 ) -> None:

@@ -60,7 +60,7 @@ class CheckedSide(CheckedChange):
     `causes` say as data why it is unsolvable, the root first.
     """
 
-    status: Status
+    status: Status | Literal["absent"]
     problems: list[str]
     causes: list[UnsolvableCause] = Field(default_factory=list)
     packages: int | None
