@@ -21,7 +21,7 @@ _KNOWN = re.compile(
     r"%(?:package|description|prep|conf|generate_buildrequires|build|install|check|clean|files|"
     r"changelog|sourcelist|patchlist|sepolicy|verifyscript|pre|post|preun|postun|pretrans|"
     r"posttrans|preuntrans|postuntrans|\w*trigger\w*|if\w*|elif\w*|else|endif|define|global|"
-    r"undefine|include|load|patch\d*|setup|autosetup|autopatch|defattr|attr|verify|config|doc|"
+    r"undefine|include|load|patch(?:\d*|N)|setup|autosetup|autopatch|defattr|attr|verify|config|doc|"
     r"dir|ghost|license|docdir|lang|caps|exclude|missingok|artifact|readme)$",
     re.IGNORECASE,
 )
