@@ -21,7 +21,12 @@ from bot.model import SpecEvaluation, SpecFailure
 from bot.sandbox import Bind, Finished, Limit, Limits, SandboxError, run_sandboxed
 from bot.spec.inside import markers
 from bot.spec.macros import MacroSource
-from bot.spec.refusal import host_refuses, may_be_taken, patch_definitions
+from bot.spec.refusal import (
+    host_refuses,
+    may_be_taken,
+    patch_definitions,
+    without_unpacking,
+)
 from bot.spec.release import placeholder_definitions
 from bot.spec.results import evaluation_of, requested
 from bot.spec.rpm_version import HOST_PYTHON, DistributionRpm, host_rpm
@@ -114,6 +119,7 @@ def evaluate_spec(
                 break
             macros = further
             evaluated = _pass(subject, macros, arches)
+        evaluated |= _without_unpacking(subject, macros, evaluated)
         return {arch: _with_gaps(one, gaps) for arch, one in evaluated.items()}
 
 
@@ -135,10 +141,14 @@ class _Subject:
 
 @dataclass(frozen=True, slots=True)
 class _Evaluated:
-    """One architecture's result, and its BuildRequires, as far as they could be read."""
+    """One architecture's result, and its BuildRequires, as far as they could be read.
+
+    `only_host` is the message of a refusal that may be the host's rpm's alone.
+    """
 
     result: SpecResult
     requirements: tuple[str, ...] = ()
+    only_host: str | None = None
 
 
 def _further(setting: SpecSetting, evaluated: Mapping[str, _Evaluated]) -> MacroSource:
@@ -187,6 +197,33 @@ def _pass(subject: _Subject, macros: MacroSource, arches: Sequence[str]) -> dict
     return {arch: found[arch] for arch in arches}
 
 
+def _without_unpacking(
+    subject: _Subject, macros: MacroSource, evaluated: Mapping[str, _Evaluated]
+) -> dict[str, _Evaluated]:
+    """What the host's rpm takes after all once the lines that unpack and patch are left out.
+
+    Only architectures for which it, and it alone, may refuse the spec file, and none that it
+    refuses still.
+    """
+    refused = {arch: one.only_host for arch, one in evaluated.items() if one.only_host is not None}
+    path = subject.tree.root / subject.spec
+    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    shorter = without_unpacking(text) if refused else text
+    if shorter == text:
+        return {}
+    path.write_text(shorter, encoding="utf-8", errors="surrogateescape")
+    found: dict[str, _Evaluated] = {}
+    for arch, one in _pass(subject, macros, tuple(refused)).items():
+        if isinstance(one.result, SpecEvaluation):
+            note = (
+                f"{subject.spec}: evaluated without its lines that unpack and patch, which this"
+                f" host's rpm refuses: {refused[arch]}."
+            )
+            result = dataclasses.replace(one.result, notes=(*one.result.notes, note))
+            found[arch] = dataclasses.replace(one, result=result)
+    return found
+
+
 def _run(subject: _Subject, root: Path | None, arches: Sequence[str]) -> dict[str, _Evaluated]:
     relative, work, own = subject.spec, subject.work, subject.rpm
     request = {
@@ -224,7 +261,9 @@ def _read(subject: _Subject, arch: str, found: object, finished: Finished) -> _E
         return _Evaluated(SpecFailure(path, arch, cause, message))
     result = evaluation_of(found, path, arch, subject.tree.read)
     if isinstance(result, SpecFailure):
-        return _Evaluated(_judged(result, subject.rpm), requested(found))
+        judged = _judged(result, subject.rpm)
+        only_host = None if judged is result else result.message.rstrip(".")
+        return _Evaluated(judged, requested(found), only_host)
     if subject.notes or result.notes:
         result = dataclasses.replace(result, notes=(*subject.notes, *result.notes))
     capabilities = (each.dependency.capability for each in result.build_requires)
@@ -249,12 +288,11 @@ def _patches(source: Path, own: DistributionRpm) -> dict[str, str]:
     return patch_definitions(source.read_bytes(), host_rpm(), own.version)
 
 
-def _judged(result: SpecResult, own: DistributionRpm) -> SpecResult:
-    """The result, where only the host's rpm refuses the spec file no fault of it."""
+def _judged(result: SpecFailure, own: DistributionRpm) -> SpecFailure:
+    """The failure; where the host's rpm alone may refuse the spec file, one of the surroundings."""
     host = host_rpm()
     if (
-        isinstance(result, SpecEvaluation)
-        or result.cause != "invalid"
+        result.cause != "invalid"
         or own.root is not None
         or host is None
         or own.version is None

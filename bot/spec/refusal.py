@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from bot.spec.inside.markers import logical_lines
 from bot.spec.rpm_version import RpmVersion
 
 # In all of these versions, and no construct that one version knows makes a difference.
@@ -34,6 +35,8 @@ _UNKNOWN = re.compile(
     r"append and prepend specified|not allowed after (the )?build",
     re.IGNORECASE,
 )
+# The lines of %prep that unpack and patch: each version of rpm has more of their options.
+_UNPACKING = re.compile(r"^\s*%\{?\??(setup|autosetup|autopatch|patch\d*)\b")
 _PATCH_OBSOLETE = RpmVersion(4, 20)
 _PATCH = re.compile(rb"^[ \t]*(?:%\{[!?\w]+:[ \t]*)*%\{?(patch\d{1,5})\b", re.MULTILINE)
 
@@ -74,3 +77,17 @@ def patch_definitions(
         return {}
     names = sorted({name.decode() for name in _PATCH.findall(text)})
     return {f"{name}(-)": f"%{{patch -P{name.removeprefix('patch')} %**}}" for name in names}
+
+
+def without_unpacking(text: str) -> str:
+    """The text of a spec file with its lines that unpack and patch sources empty.
+
+    They say nothing about packages and dependencies. Other lines of %prep, %build and the like
+    stay: they may define macros (2,340 lines in 23,184 specs of Fedora), or be a macro that ends
+    the section and describes packages (`%gopkgfiles`).
+    """
+    lines = text.split("\n")
+    for start, end in logical_lines(lines):
+        if _UNPACKING.match(lines[start]):
+            lines[start : end + 1] = [""] * (end + 1 - start)
+    return "\n".join(lines)

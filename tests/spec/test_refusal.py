@@ -7,7 +7,7 @@ import pytest
 from bot.model import Nevra, SpecEvaluation, SpecFailure
 from bot.sandbox import sandbox_available
 from bot.spec import DistributionRpm, RpmVersion, SpecSetting, evaluate_spec, host_rpm
-from bot.spec.refusal import may_be_taken, patch_definitions
+from bot.spec.refusal import may_be_taken, patch_definitions, without_unpacking
 from bot.spec.rpm_version import published_rpm, rpm_version
 
 needs_sandbox = pytest.mark.skipif(sandbox_available() is not None, reason="no sandbox here")
@@ -135,5 +135,28 @@ def test_a_numbered_patch_says_nothing_about_dependencies(tmp_path):
     assert isinstance(found, SpecEvaluation)
     (dependency,) = found.packages[0].dependencies
     assert (dependency.dependency.capability, dependency.origin.line) == ("x", 7)
+    found = evaluated(tmp_path, host_rpm())
+    assert isinstance(found, SpecFailure) and found.cause == "invalid"
+
+
+def test_only_lines_that_unpack_and_patch_are_left_out():
+    kept = ["%prep", "%global x 1", "cd x", "%{!?y:%autosetup}", "%setup_it", "%gopkgfiles"]
+    left = ["%autosetup -C \\", "  -p1", "%patch3 -p1", " %{?patch:1}", "%setup -q %{?x:", "}"]
+    assert without_unpacking("\n".join([*kept, *left])).split("\n") == [*kept, *[""] * len(left)]
+
+
+@needs_sandbox
+def test_an_option_of_autosetup_that_only_the_host_refuses_says_nothing(tmp_path):
+    spec_of(tmp_path, "Requires: x")
+    with (tmp_path / "a.spec").open("a") as file:
+        file.write("%prep\n%autosetup -Q\n%build\n%package b\nSummary: b\n%description b\n")
+        file.write("Requires: in-the-description\n%files b\n")
+    found = evaluated(tmp_path, RpmVersion(99, 0))
+    assert isinstance(found, SpecEvaluation)
+    assert [package.nevra.name for package in found.packages] == ["a", "a-b"]
+    (dependency,) = found.packages[0].dependencies
+    assert dependency.origin.line == 6
+    (note,) = found.notes
+    assert "unpack and patch" in note and "option" in note and "-Q" not in note
     found = evaluated(tmp_path, host_rpm())
     assert isinstance(found, SpecFailure) and found.cause == "invalid"
