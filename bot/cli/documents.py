@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from bot.cli.options import Places, common, console, formats, print_json
+
+if TYPE_CHECKING:
+    from bot.distro.online import RepositoryAnswer
 
 
 @click.group()
@@ -13,20 +18,50 @@ def config() -> None:
 
 
 @config.command("check")
+@click.option("--online", is_flag=True, help="Ask each repository too, on each architecture.")
+@click.option("--repository", "repositories", multiple=True, metavar="R", help="With --online.")
+@click.option("--arch", "arches", multiple=True, metavar="A", help="With --online.")
 @formats("text", "json")
 @common
-def config_check(form: str, places: Places) -> int:
+def config_check(
+    online: bool,
+    repositories: tuple[str, ...],
+    arches: tuple[str, ...],
+    form: str,
+    places: Places,
+) -> int:
     """Loads every document and says what is wrong, where."""
     from bot.distro import check_configuration
 
     places.require_config()
     report = check_configuration(places.config)
+    asked = online and not report.errors
+    answers = _ask(places, repositories, arches) if asked else ()
     if form == "json":
         from bot.report import configuration_to_json
+        from bot.report.online import answers_to_json
 
-        print_json(configuration_to_json(report))
+        more = {"repositories": answers_to_json(answers)} if online else {}
+        print_json({**configuration_to_json(report), **more})
     else:
         from bot.report import print_configuration
+        from bot.report.online import print_answers
 
+        if asked:
+            print_answers(answers, console())
         print_configuration(report, console())
-    return 2 if report.errors else 0
+    causes = {answer.cause for answer in answers}
+    return 2 if report.errors or "configuration" in causes else int("surroundings" in causes)
+
+
+def _ask(
+    places: Places, repositories: tuple[str, ...], arches: tuple[str, ...]
+) -> tuple[RepositoryAnswer, ...]:
+    """What all repositories, or those of some documents, answer; UsageError for unknown names."""
+    from bot.distro import image_keys, load_configuration
+    from bot.distro.online import ask_repositories
+
+    configuration = load_configuration(places.config)
+    image_keys(configuration, repositories=repositories, arches=arches)  # for unknown names
+    documents = [configuration.repositories[id_] for id_ in repositories]
+    return ask_repositories(documents or configuration.repositories.values(), arches=arches)

@@ -220,6 +220,24 @@ def _newest(
     raise transfer.worst(problems)
 
 
+def ask(source: RepoSource, patience: Patience) -> State:
+    """What the first mirror that answers well has now: repomd.xml and its signature, nothing kept.
+
+    Raises SurroundingsError where none does.
+    """
+    mirrors = _mirrors(source, patience)
+    access = access_of(source, mirrors.base_urls)
+    problems: list[SurroundingsError] = []
+    for base in mirrors.base_urls:
+        try:
+            found = _ask(base, mirrors, None, 0.0, access, patience)
+            _parse(found)
+            return replace(found, signed=_signed(source, found, access, patience))
+        except SurroundingsError as error:
+            problems.append(error)
+    raise transfer.worst(problems)
+
+
 def _mirrors(source: RepoSource, patience: Patience) -> Mirrors:
     """Where `source` is; a metalink or mirror list that fails gives way to what else is said."""
     problems: list[SurroundingsError] = []

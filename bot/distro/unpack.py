@@ -73,7 +73,7 @@ def unpack(packed: Path, name: str, record: Record, target: Path) -> None:
         digest = new_digest(record.open_checksum_type or "", name)
     written = 0
     with packed.open("rb") as stream, target.open("wb") as output:
-        reader, broken = _reader(stream, name)
+        reader, broken = opened(stream, name)
         while True:
             try:
                 chunk = reader.read(_CHUNK)
@@ -98,7 +98,7 @@ def unpack(packed: Path, name: str, record: Record, target: Path) -> None:
         logging.getLogger(__name__).warning("%s: %s; its own checksum is right", name, why)
 
 
-def _reader(stream: IO[bytes], name: str) -> tuple[_Readable, tuple[type[Exception], ...]]:
+def opened(stream: IO[bytes], name: str) -> tuple[_Readable, tuple[type[Exception], ...]]:
     """A reader of the content, by the file's first bytes, and the errors it raises."""
     magic = stream.read(6)
     stream.seek(0)

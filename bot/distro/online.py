@@ -1,0 +1,171 @@
+"""Asking every repository of a configuration: is it there, how old, is it signed, how large."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bot.distro.documents import RepositoryDocument, RepoSource
+from bot.distro.patience import FEW, Patience
+from bot.distro.refresh import State, access_of, ask, rfc3339
+from bot.distro.repomd import Record, number_of, parse_repomd
+from bot.distro.transfer import local_path
+from bot.distro.unpack import RefusedFileError, opened
+from bot.distro.variables import expanded
+from bot.errors import MinimizeError, SurroundingsError, UsageError
+
+# Enough of a primary.xml, however it is packed, to have its first element.
+_BEGINNING = 256_000
+_PACKAGES = re.compile(rb'<metadata\b[^>]*\bpackages="(\d+)"')
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryAnswer:
+    """One repository of a document on one architecture.
+
+    `url` is where it was found, `timestamp` RFC 3339 of the newest in its repomd.xml (empty: it has
+    none) and `age` seconds since then. `signed` is true where a configured key signed repomd.xml,
+    false where it has no signature, null where the document has no key. `error` and `hint` say why
+    it could not be asked, or what is wrong with it; `cause` whose fault that is.
+    """
+
+    document: str
+    repository: str
+    arch: str
+    url: str = ""
+    timestamp: str = ""
+    age: int | None = None
+    signed: bool | None = None
+    packages: int | None = None
+    error: str | None = None
+    hint: str = ""
+    cause: str | None = None
+
+    @property
+    def reachable(self) -> bool:
+        """True where it answered and what it has is right."""
+        return self.error is None
+
+
+def ask_repositories(
+    documents: Iterable[RepositoryDocument],
+    *,
+    arches: Iterable[str] = (),
+    patience: Patience = FEW,
+    now: Callable[[], float] = time.time,
+    progress: Callable[[RepositoryAnswer], None] | None = None,
+) -> tuple[RepositoryAnswer, ...]:
+    """What each repository says on each architecture (or those of `arches`), in that order.
+
+    repomd.xml, its signature and the beginning of primary.xml are fetched, nothing is kept. A
+    repository that cannot be had is an answer, no error. `cause` is `surroundings` or
+    `configuration`; a document that is no default and lacks its credentials is `not asked`.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    wanted = frozenset(arches)
+    places = [
+        (document, source, arch)
+        for document in documents
+        for source in document.repos
+        for arch in document.architectures
+        if (not wanted or arch in wanted)
+        and (not source.limit_arches or arch in source.limit_arches)
+    ]
+
+    def answered(place: tuple[RepositoryDocument, RepoSource, str]) -> RepositoryAnswer:
+        answer = _answer(*place, patience, now)
+        if progress is not None:
+            progress(answer)
+        return answer
+
+    with ThreadPoolExecutor(_AT_ONCE) as executor:
+        return tuple(executor.map(answered, places))
+
+
+def _answer(
+    document: RepositoryDocument,
+    source: RepoSource,
+    arch: str,
+    patience: Patience,
+    now: Callable[[], float],
+) -> RepositoryAnswer:
+    asked = RepositoryAnswer(document.id, source.id, arch)
+    try:
+        there = expanded(source, document, arch)
+        state = ask(there, patience)
+        asked = _with_state(asked, there, state, now())
+        return replace(asked, packages=_packages(there, state, patience))
+    except MinimizeError as error:
+        cause = "surroundings"
+        if isinstance(error, UsageError):
+            cause = "configuration" if document.default else "not asked"
+        return replace(asked, error=error.what, hint=error.hint, cause=cause)
+
+
+def _with_state(
+    asked: RepositoryAnswer, source: RepoSource, state: State, now: float
+) -> RepositoryAnswer:
+    timestamp = parse_repomd(state.content).timestamp
+    return replace(
+        asked,
+        url=state.base_urls[0],
+        timestamp=rfc3339(timestamp) if timestamp else "",
+        age=max(0, int(now - timestamp)) if timestamp else None,
+        signed=state.signed if source.gpgkey else None,
+    )
+
+
+def _packages(source: RepoSource, state: State, patience: Patience) -> int | None:
+    """How many packages primary.xml says that it has; null where it does not say."""
+    record = parse_repomd(state.content).record("primary")
+    if record is None:
+        return None
+    base = state.base_urls[0] if record.base is None else f"{record.base.rstrip('/')}/"
+    url = base + record.href
+    text = _unpacked(url, _beginning(url, record, source, state, patience))
+    if b"<metadata" not in text:
+        raise RefusedFileError(url, "it is not a primary.xml")
+    match = _PACKAGES.search(text)
+    return number_of(match[1].decode()) if match else None
+
+
+def _beginning(
+    url: str, record: Record, source: RepoSource, state: State, patience: Patience
+) -> bytes:
+    path = local_path(url)
+    if path is not None:
+        return _read(url, path)
+    from bot.distro import http
+
+    access = access_of(source, state.base_urls)
+    if record.size is None:
+        return http.get(url, _BEGINNING * 100, access=access, patience=patience).content or b""
+    return http.get_range(url, min(record.size, _BEGINNING), access=access, patience=patience)
+
+
+def _read(url: str, path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_BEGINNING)
+    except OSError as error:
+        raise SurroundingsError(f"{url} cannot be read: {error.strerror}.") from error
+
+
+def _unpacked(url: str, content: bytes) -> bytes:
+    """The first bytes of what `content` unpacks to, though its end may be missing."""
+    reader, broken = opened(io.BytesIO(content), url)
+    ending: tuple[type[Exception], ...] = (EOFError, *broken)
+    text = b""
+    try:
+        while len(text) < 4096 and (piece := reader.read(1024)):
+            text += piece
+    except ending as error:
+        if not text:
+            raise RefusedFileError(url, f"it cannot be unpacked: {error}") from error
+    return text

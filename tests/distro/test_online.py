@@ -1,0 +1,189 @@
+"""`minimize config check --online`: what each repository answers, and whose fault the rest is."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner
+
+from bot.cli import cli
+from bot.distro import RepositoryDocument, RepoSource, connections
+from bot.distro.online import ask_repositories
+from bot.distro.patience import Patience
+from bot.model.access import Reference, RepositoryAccess
+from tests.distro.servers import Served, make_authority, serve
+
+QUICK = Patience(1, 1, 0.5, 1)
+NOW = 1_700_000_000 + 7_200
+PRIMARY = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n<metadata xmlns="http://linux.duke.edu/metadata/common"'
+    b' xmlns:rpm="http://linux.duke.edu/metadata/rpm" packages="1125"></metadata>\n'
+)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr("bot.distro.http.BACKOFF", 0.0)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    connections.close_connections()
+
+
+@pytest.fixture
+def root(tmp_path, make_repository):
+    make_repository(tmp_path / "web/r", {"primary": PRIMARY})
+    return tmp_path / "web"
+
+
+def document(url: str, **fields) -> RepositoryDocument:
+    access = fields.pop("access", RepositoryAccess())
+    source = RepoSource("main", "Main", (url,), access=access)
+    return RepositoryDocument("d", "D", "", "", "9", ("x86_64",), (source,), **fields)
+
+
+def asked(*documents: RepositoryDocument):
+    return ask_repositories(documents, patience=QUICK, now=lambda: NOW)
+
+
+def test_a_repository_that_answers(root):
+    with serve(Served(root=root)) as served:
+        (answer,) = asked(document(f"{served.url}/r/"))
+    assert answer.reachable
+    assert (answer.document, answer.repository, answer.arch) == ("d", "main", "x86_64")
+    assert (answer.age, answer.timestamp) == (7_200, "2023-11-14T22:13:20Z")
+    assert (answer.packages, answer.signed, answer.cause) == (1125, None, None)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".xz", ".bz2", ".zst"])
+def test_packages_are_counted_in_whatever_wrapping(tmp_path, make_repository, suffix):
+    filler = b"".join(b"<package>%d</package>" % n for n in range(60_000))
+    make_repository(
+        tmp_path / "r",
+        {"primary": PRIMARY.replace(b"</metadata>", filler + b"</metadata>")},
+        suffix=suffix,
+    )
+    (answer,) = asked(document((tmp_path / "r").as_uri()))
+    assert answer.packages == 1125
+
+
+def test_each_architecture_is_asked_where_the_repository_has_it(root):
+    two = replace(document((root / "r").as_uri()), architectures=("x86_64", "riscv64"))
+    limited = RepoSource("only", "Only", ((root / "r").as_uri(),), limit_arches=("riscv64",))
+    two = replace(two, repos=(*two.repos, limited))
+    found = [(a.repository, a.arch) for a in asked(two)]
+    assert found == [("main", "x86_64"), ("main", "riscv64"), ("only", "riscv64")]
+    found = ask_repositories([two], arches=["riscv64"], patience=QUICK)
+    assert [a.arch for a in found] == ["riscv64", "riscv64"]
+
+
+def test_what_is_wrong_is_an_answer_with_its_place(root, make_repository):
+    (root / "html/repodata").mkdir(parents=True)
+    (root / "html/repodata/repomd.xml").write_text("<html>Log in</html>")
+    make_repository(root / "odd", {"primary": b"<html>Log in</html>"})
+    with serve(Served(root=root)) as served:
+        found = asked(*(document(f"{served.url}/{name}/") for name in ("html", "odd", "none")))
+    assert [a.cause for a in found] == ["surroundings"] * 3
+    assert "html/repodata/repomd.xml is refused: it is not a repomd.xml" in found[0].error
+    assert "it is not a primary.xml" in found[1].error
+    assert "none/repodata/repomd.xml could not be read: HTTP status 404" in found[2].error
+
+
+def test_a_server_that_hangs_is_an_answer(root):
+    released = threading.Event()
+    with serve(Served(root=root, answer=lambda _handler: bool(released.wait(30)))) as served:
+        (answer,) = asked(document(f"{served.url}/r/"))
+        released.set()
+    assert "could not be read" in answer.error
+    assert answer.cause == "surroundings"
+
+
+def test_certificates_passwords_and_proxies_are_used(root, tmp_path, monkeypatch):
+    authority = make_authority(tmp_path / "ca")
+    tls = RepositoryAccess(
+        sslcacert=str(authority.certificate),
+        sslclientcert=str(authority.client),
+        sslclientkey=str(authority.key),
+    )
+    monkeypatch.setenv("ONLINE_USER", "me")
+    basic = RepositoryAccess(username=Reference("env", "ONLINE_USER"))
+    with (
+        serve(Served(root=root), authority.server) as guarded,
+        serve(Served(root=root, password="Basic bWU6")) as named,
+        serve(Served()) as proxy,
+    ):
+        answers = asked(
+            document(f"{guarded.url}/r/", access=tls),
+            document(f"{guarded.url}/r/", access=RepositoryAccess(sslcacert=tls.sslcacert)),
+            document(f"{named.url}/r/", access=basic),
+            document(f"{named.url}/r/"),
+            document(f"{named.url}/r/", access=replace(basic, proxy=proxy.url)),
+        )
+    assert [a.reachable for a in answers] == [True, False, True, False, True]
+    assert "`sslclientcert`" in answers[1].hint
+    assert "`username`" in answers[3].hint
+    assert proxy.requests
+
+
+def test_missing_credentials_are_the_configurations_unless_nobody_uses_them(root):
+    access = RepositoryAccess(username=Reference("env", "ONLINE_NOT_SET"))
+    mine = document("http://127.0.0.1:9/", access=access)
+    answers = asked(mine, replace(mine, default=False))
+    assert [a.cause for a in answers] == ["configuration", "not asked"]
+    assert "ONLINE_NOT_SET" in answers[0].error
+
+
+DOCUMENT = """document: feedback-pipeline-repository
+version: 2
+data:
+  name: Distro
+  description: One repository
+  maintainer: me
+  source:
+    repos:
+      main:
+        baseurl: {url}
+    releasever: 9
+    architectures: [x86_64]
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("", 0),
+        ("none/", 1),
+        ("\n        username: {env: ONLINE_NOT_SET}", 2),
+        ("\n        x: [", 2),
+    ],
+)
+def test_the_command_and_its_exit_codes(tmp_path, root, change, code):
+    (tmp_path / "config").mkdir()
+    with serve(Served(root=root)) as served:
+        text = DOCUMENT.format(url=f"{served.url}/r/{change}")
+        (tmp_path / "config/distro.yaml").write_text(text)
+        line = ["config", "check", "--online", "--config", str(tmp_path / "config")]
+        ran = CliRunner().invoke(cli, [*line, "--format", "json"], standalone_mode=False)
+        shown = CliRunner().invoke(cli, line, standalone_mode=False)
+    assert ran.return_value == shown.return_value == code
+    found = json.loads(ran.stdout)["repositories"]
+    if code == 0:
+        assert found[0] == {
+            "document": "distro",
+            "repository": "main",
+            "arch": "x86_64",
+            "reachable": True,
+            "url": f"{served.url}/r/",
+            "timestamp": "2023-11-14T22:13:20Z",
+            "age": found[0]["age"],
+            "signed": None,
+            "packages": 1125,
+            "error": None,
+            "hint": "",
+            "cause": None,
+        }
+        assert "distro main x86_64" in shown.stdout
+        assert "1125 packages" in shown.stdout
