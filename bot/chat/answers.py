@@ -12,6 +12,7 @@ from bot.chat.parser import NotUnderstood
 from bot.chat.questions import Found
 from bot.model import Edge, ImageKey, WhatIf, Why
 from bot.report import Block, Bullets, Paragraph, Table, render_answer
+from bot.report.answers import CHOSEN, REQUESTED
 from bot.report.cells import image_phrase, place_of
 from bot.report.fold import arch_order, architectures
 from bot.report.phrase import Phrase, code, joined, link, listing, name, plain, prose, strong
@@ -139,7 +140,7 @@ def _why(why: Why) -> Phrase:
     """Its chains and the way out, the same for every architecture where they are the same."""
     assert why.nevra is not None
     if not why.chains:
-        return plain("asked for by the workload or its environment.")
+        return plain(f"{REQUESTED if why.nevra in why.roots else CHOSEN}.")
     shown = [_chain(chain, why.key.arch) for chain in why.chains[:_MOST_CHAINS]]
     more = len(why.chains) - len(shown)
     others = plain(f"; and {plural(more, 'more chain')}") if more else ()

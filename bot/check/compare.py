@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from bot.closure import shortest_chains, totals
+from bot.closure import totals
 from bot.model import (
     Added,
     ChangedPackage,
     Closure,
     ClosurePair,
+    Edge,
     ImageResult,
     Nevra,
     Package,
     Side,
 )
+
+Chain = tuple[Edge, ...]
+_NONE: Mapping[Nevra, tuple[Chain, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,12 @@ def side_of(closure: Closure) -> Side:
     )
 
 
-def compare(pair: ClosurePair, thresholds: Thresholds) -> ImageResult:
+def compare(
+    pair: ClosurePair, thresholds: Thresholds, chains: Mapping[Nevra, tuple[Chain, ...]] = _NONE
+) -> ImageResult:
     """What the change does to one image; lines of the spec are added later, by `explain`.
+
+    `chains` are those to the added packages (`bot.closure.added_chains`), where they are wanted.
 
     Packages pair by name and architecture. Sizes are repository metadata's installed sizes.
     """
@@ -60,7 +70,7 @@ def compare(pair: ClosurePair, thresholds: Thresholds) -> ImageResult:
             Added(
                 package=after[key],
                 requested=after[key].nevra in head.requested,
-                chains=shortest_chains(head, after[key].nevra),
+                chains=chains.get(after[key].nevra, ()),
             )
             for key in sorted(after.keys() - before.keys())
         )

@@ -9,14 +9,21 @@ from datetime import date
 from bot.check.affected import closure_pair
 from bot.check.compare import Thresholds, compare
 from bot.check.evidence import Sides
-from bot.check.lines import explain, overlay_without, with_cause_lines
+from bot.check.lines import (
+    Solving,
+    explain,
+    overlay_with,
+    overlay_without,
+    with_cause_lines,
+)
 from bot.check.objectives import evaluate_objectives
 from bot.check.replaced import with_reason
-from bot.closure import Pool
+from bot.closure import Pool, added_chains
 from bot.distro import Configuration, ObjectiveDocument, image_request, self_request
 from bot.model import (
     Closure,
     ClosurePair,
+    Edge,
     ImageKey,
     ImageRequest,
     ImageResult,
@@ -62,7 +69,7 @@ def affected_images(
         pair = closure_pair(pool, request, sides.base, sides.head)
         if pair is not None:
             pair = _with_absent_base(pair, sides)
-            found.append(_found(pool, request, pair, sides, rules))
+            found.append(_found(pool, (request, request), pair, sides, rules))
     return tuple(found)
 
 
@@ -92,20 +99,37 @@ def self_images(
             if base.status == "ok" and name not in before:
                 base = _absent(base)
             pair = ClosurePair(base, pool.solve(request, sides.head), sides.head.evidence)
-            found.append(_found(pool, request, pair, sides, rules))
+            found.append(_found(pool, (base_request, request), pair, sides, rules))
     return tuple(found)
 
 
 def _found(
-    pool: Pool, request: ImageRequest, pair: ClosurePair, sides: Sides, rules: Rules
+    pool: Pool,
+    requests: tuple[ImageRequest, ImageRequest],
+    pair: ClosurePair,
+    sides: Sides,
+    rules: Rules,
 ) -> Found:
-    def solve_without(lines: frozenset[SpecLine]) -> Closure:
+    """One image, compared and explained; `requests` are base's and head's."""
+    base_request, request = requests
+    before = base_request, pair.base, sides.base
+
+    def without(lines: frozenset[SpecLine]) -> Closure:
         return pool.solve(request, overlay_without(sides.head, sides.lines, lines))
 
+    def only(line: SpecLine) -> Closure:
+        return pool.solve(request, overlay_with(sides.base, sides.lines, line))
+
+    def ways(lines: frozenset[SpecLine]) -> Mapping[tuple[str, str], tuple[Edge, ...]]:
+        overlay = overlay_without(sides.head, sides.lines, lines)
+        found = added_chains(pool, before, (request, pool.solve(request, overlay), overlay))
+        return {(n.name, n.arch): min(c, key=len) for n, c in found.items() if c}
+
     pair = with_reason(pool, request, pair, sides.base)
-    image = compare(pair, rules.thresholds)
+    chains = added_chains(pool, before, (request, pair.head, sides.head))
+    image = compare(pair, rules.thresholds, chains)
     image = replace(image, head=with_cause_lines(image.head, sides.lines))
-    explained = explain(image, pair.head, sides.lines, solve_without)
+    explained = explain(image, pair.head, sides.lines, Solving(without, only, ways))
     image = explained.image
     held = evaluate_objectives(rules.objectives, image, pair, rules.today)
     image = replace(image, objectives=held)

@@ -16,6 +16,7 @@ from bot.model import (
     Closure,
     Dependency,
     Edge,
+    ImageKey,
     ImageResult,
     Nevra,
     Overlay,
@@ -78,6 +79,37 @@ def overlay_without(
     return replace(overlay, packages=tuple(packages))
 
 
+def overlay_with(overlay: Overlay, changes: Iterable[Change], line: SpecLine) -> Overlay:
+    """The overlay as it would be with one line of the change more, in the packages that it has."""
+    more: dict[str, list[Change]] = {}
+    for change in changes:
+        if change.origin == line:
+            more.setdefault(change.own.name, []).append(change)
+    return replace(
+        overlay,
+        packages=tuple(
+            replace(
+                p,
+                dependencies=(
+                    *p.dependencies,
+                    *(_moved(each, p.nevra) for each in more.get(p.nevra.name, ())),
+                ),
+            )
+            for p in overlay.packages
+        ),
+    )
+
+
+def _moved(change: Change, to: Nevra) -> Dependency:
+    """The dependency with the version-release of another package instead of the change's own."""
+
+    def own(match: re.Match[str]) -> str:
+        return to.evr if ":" in match[0] else to.version_release
+
+    text = own_version(change.own).sub(own, change.dependency.capability)
+    return replace(change.dependency, capability=text)
+
+
 def _plain(own: Nevra, dependency: Dependency) -> tuple[str, str]:
     return dependency.kind, own_version(own).sub("VR", dependency.capability)
 
@@ -101,33 +133,55 @@ class Explained:
     savings: Mapping[SpecLine, Saving]
 
 
+@dataclass(frozen=True, slots=True)
+class Solving:
+    """How `explain` solves one image again.
+
+    `without(lines)` is head without those lines of the change, `only(line)` base with that line
+    alone; `ways(lines)` are, by name and architecture, the chains to what head without those lines
+    still adds.
+    """
+
+    without: Callable[[frozenset[SpecLine]], Closure]
+    only: Callable[[SpecLine], Closure]
+    ways: Callable[[frozenset[SpecLine]], Mapping[tuple[str, str], tuple[Edge, ...]]]
+
+
 def explain(
-    image: ImageResult,
-    head: Closure,
-    changes: tuple[Change, ...],
-    solve_without: Callable[[frozenset[SpecLine]], Closure],
+    image: ImageResult, head: Closure, changes: tuple[Change, ...], solving: Solving
 ) -> Explained:
     """Names for each added package the line that brings it and the lines that must go together.
 
-    `solve_without(lines)` solves the head side again without those lines of the change.
+    A line is named only if the package leaves with it, alone or with others; or if it alone would
+    bring the package, which then stays by another way that is named too.
     """
     lines = tuple(sorted({c.origin for c in changes}))
     if not image.added or not lines or head.status != "ok":
         return Explained(image, {})
     names = {(a.package.nevra.name, a.package.nevra.arch) for a in image.added}
-    search = _Search(lines, names, solve_without)
+    search = _Search(lines, names, solving.without)
     leaves = search.smallest_sets()
-    added = tuple(_explained(a, changes, leaves) for a in image.added)
+    stated = _Stated(changes)
+    added = tuple(
+        _with_set(a, stated, found, search)
+        if (found := leaves.get((a.package.nevra.name, a.package.nevra.arch)))
+        else _staying(a, stated, frozenset(lines), solving)
+        for a in image.added
+    )
     savings = {
-        line: Saving(
-            image.key,
-            packages=len(head.packages) - len(closure.packages),
-            installed_size=_saved(head, closure),
-        )
+        line: saving
         for line, closure in search.alone.items()
-        if closure.status == "ok" and len(closure.packages) < len(head.packages)
+        if closure.status == "ok"
+        for saving in (_saving(image.key, head, closure),)
+        if saving.packages > saving.come
     }
     return Explained(replace(image, added=added), savings)
+
+
+def _saving(key: ImageKey, head: Closure, without: Closure) -> Saving:
+    before = {(p.nevra.name, p.nevra.arch) for p in head.packages}
+    after = {(p.nevra.name, p.nevra.arch) for p in without.packages}
+    return Saving(key, len(before - after), _saved(head, without), len(after - before))
 
 
 def _saved(head: Closure, without: Closure) -> int | None:
@@ -141,27 +195,39 @@ def _saved(head: Closure, without: Closure) -> int | None:
     return sum(s for s in gone if s is not None) - sum(s for s in come if s is not None)
 
 
-def _explained(
-    added: Added,
-    changes: tuple[Change, ...],
-    leaves: Mapping[tuple[str, str], tuple[SpecLine, ...]],
+def _with_set(
+    added: Added, stated: _Stated, together: tuple[SpecLine, ...], search: _Search
 ) -> Added:
+    """A package that leaves when the lines `together` go: which of them bring it."""
+    name = added.package.nevra.name, added.package.nevra.arch
+    if len(together) == 1:
+        # Of several lines that each take it out, the nearest one says most.
+        near = (x for x in stated.lines_of(added.chains) if search.takes_out(x, name))
+        together = (next(near, together[0]),)
+    enough = [line for line in together if search.brings(line, name)]
+    on_chain = [line for line in stated.lines_of(added.chains) if line in together]
+    spec = next(iter([*on_chain, *enough, *together]))
+    return replace(
+        added,
+        spec=spec,
+        leaves_with=together,
+        alternatives=tuple(line for line in enough if line != spec) if spec in enough else (),
+        together_with=() if spec in enough else search.needed_with(spec, name),
+    )
+
+
+def _staying(added: Added, stated: _Stated, lines: frozenset[SpecLine], solving: Solving) -> Added:
+    """A package that no set of lines takes out: the line that would bring it, and why it stays."""
     nevra = added.package.nevra
-    together = leaves.get((nevra.name, nevra.arch), ())
-    return replace(added, leaves_with=together, spec=_line(added, changes, together))
+    for line in stated.lines_of(added.chains):
+        if _has(solving.only(line), (nevra.name, nevra.arch)):
+            way = solving.ways(lines).get((nevra.name, nevra.arch), ())
+            return replace(added, spec=line, stays_by=way)
+    return added
 
 
-def _line(
-    added: Added, changes: tuple[Change, ...], together: tuple[SpecLine, ...]
-) -> SpecLine | None:
-    """The line on a chain to the package; else the only line that takes it out; else null."""
-    stated = _Stated(changes)
-    for chain in added.chains:
-        for edge in reversed(chain):
-            line = stated.line_of_edge(edge)
-            if line is not None and (not together or line in together):
-                return line
-    return together[0] if len(together) == 1 else None
+def _has(closure: Closure, name: tuple[str, str]) -> bool:
+    return any((p.nevra.name, p.nevra.arch) == name for p in closure.packages)
 
 
 class _Stated:
@@ -182,6 +248,11 @@ class _Stated:
         """The line that states the requirement of an edge; a supplement is its target's."""
         holder = edge.target if edge.kind == "supplements" else edge.source
         return self.line(holder, edge.kind, edge.capability)
+
+    def lines_of(self, chains: Iterable[tuple[Edge, ...]]) -> tuple[SpecLine, ...]:
+        """The lines that state requirements of chains, the nearest to each chain's end first."""
+        found = [self.line_of_edge(edge) for chain in chains for edge in reversed(chain)]
+        return tuple(dict.fromkeys(line for line in found if line is not None))
 
 
 def with_cause_lines(side: Side, changes: Iterable[Change]) -> Side:
@@ -233,6 +304,28 @@ class _Search:
         for name in sorted(open_names):
             found[name] = self._shrunk(name)
         return found
+
+    def brings(self, line: SpecLine, name: tuple[str, str]) -> bool:
+        """Whether a line brings a package that leaves, without all other lines of the change."""
+        return self._is_there(frozenset(self._lines) - {line}, name)
+
+    def takes_out(self, line: SpecLine, name: tuple[str, str]) -> bool:
+        """Whether a package leaves when this line alone goes."""
+        without = self.alone[line]
+        return without.status == "ok" and not _has(without, name)
+
+    def needed_with(self, line: SpecLine, name: tuple[str, str]) -> tuple[SpecLine, ...]:
+        """Lines with which `line` brings a package: none of them can be left out."""
+        needed = [each for each in self._lines if each != line]
+        for each in tuple(needed):
+            fewer = [other for other in needed if other != each]
+            if self._is_there(frozenset(self._lines) - {line, *fewer}, name):
+                needed = fewer
+        return tuple(needed)
+
+    def _is_there(self, without: frozenset[SpecLine], name: tuple[str, str]) -> bool:
+        # Without no line at all it is head, where the package is.
+        return not without or _has(self._without(without), name)
 
     def _shrunk(self, name: tuple[str, str]) -> tuple[SpecLine, ...]:
         """A set that no single line can leave: where there are too many sets to try."""

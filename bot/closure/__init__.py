@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bot.closure.added import added_chains
     from bot.closure.affected import could_concern, could_enter
     from bot.closure.chains import shortest_chains
     from bot.closure.cut import smallest_cut
@@ -21,6 +22,7 @@ __all__ = [
     "MOST_REQUIREMENTS",
     "Drop",
     "Pool",
+    "added_chains",
     "compare_evr",
     "could_concern",
     "could_enter",
@@ -37,6 +39,7 @@ _HOME = {
     "Drop": "pool",
     "MOST_REQUIREMENTS": "explain",
     "Pool": "pool",
+    "added_chains": "added",
     "compare_evr": "evr",
     "could_concern": "affected",
     "could_enter": "affected",

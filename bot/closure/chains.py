@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 from bot.model.closure import Closure, Edge
 from bot.model.nevra import Nevra
@@ -13,11 +14,13 @@ Chain = tuple[Edge, ...]
 class ChainFinder:
     """Answers for one closure, whose edges are sorted once."""
 
-    def __init__(self, closure: Closure) -> None:
+    def __init__(self, closure: Closure, edges: Iterable[Edge] | None = None) -> None:
+        """`edges` are those that chains may have; all of the closure by default."""
         self._requested = sorted(closure.requested)
         self._from: dict[Nevra, list[Edge]] = {}
         self._to: dict[Nevra, list[Edge]] = {}
-        for edge in sorted(closure.edges, key=lambda e: (e.target, e.capability, e.kind)):
+        listed = closure.edges if edges is None else edges
+        for edge in sorted(listed, key=lambda e: (e.target, e.capability, e.kind)):
             self._from.setdefault(edge.source, []).append(edge)
             self._to.setdefault(edge.target, []).append(edge)
 

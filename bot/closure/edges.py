@@ -9,6 +9,7 @@ import solv
 
 from bot.closure.capability import Node, Rich, is_rich, parse_rich, split_capability
 from bot.closure.matching import satisfies
+from bot.closure.requests import dependency_id
 from bot.model.closure import Edge, EdgeKind
 from bot.model.nevra import Nevra
 
@@ -54,6 +55,31 @@ class EdgeFinder:
             for source, text, target, kind in sorted(found)
             if source != target
         )
+
+    def met(self, capability: str, members: Mapping[int, Nevra]) -> bool:
+        """Whether packages of `members` satisfy a capability; a rich one must ask for something.
+
+        `(a if b)` is met by a beside b; without b it asks for nothing and nobody meets it.
+        """
+        if not is_rich(capability):
+            number = dependency_id(self._pool, capability)
+            return any(n in members for n in self._providers(number)) if number else False
+        if capability not in self._trees:
+            self._trees[capability] = parse_rich(capability)
+        tree = self._trees[capability]
+        return tree is not None and self._is_true(tree, members)
+
+    def _is_true(self, tree: Node, members: Mapping[int, Nevra]) -> bool:
+        if isinstance(tree, str) or tree.operator in ("with", "without"):
+            return bool(self._makes_true(tree, members))
+        left, right = self._is_true(tree.left, members), self._is_true(tree.right, members)
+        if tree.operator == "and":
+            return left and right
+        if tree.operator == "or":
+            return left or right
+        if right == (tree.operator == "if"):
+            return left
+        return tree.otherwise is not None and self._is_true(tree.otherwise, members)
 
     def _satisfied(
         self, solvable: Any, key: int, members: Mapping[int, Nevra]

@@ -148,6 +148,21 @@ class Pool:
             number = dependency_id(self._stage.pool, capability)
             return any(map(self._stage.enabled, self._stage.providers(number)))
 
+    def met(
+        self,
+        request: ImageRequest,
+        overlay: Overlay | None,
+        members: Iterable[Nevra],
+        capabilities: Iterable[str],
+    ) -> frozenset[str]:
+        """Those of `capabilities` that the packages `members` of an image satisfy, rich ones too.
+
+        `request` and `overlay` are those that the closure with these packages was solved with.
+        """
+        with self._lock, self._scene(overlay, request.placeholders, ()):
+            numbers = {s.id: nevra for nevra in members for s in self._find(nevra)}
+            return frozenset(c for c in capabilities if self._edges.met(c, numbers))
+
     @property
     def packages(self) -> int:
         """How many packages the snapshot has, of every version and architecture."""

@@ -44,9 +44,14 @@ class Side:
 class Added:
     """A package that the change adds to an image.
 
-    `chains`: one shortest for each requested package that leads to it, ties by NEVRA. `spec`: the
-    line of this change that brings it, or null. `leaves_with`: the smallest set of this change's
-    lines that must go together for the package to leave, proved by solving again.
+    `chains`: one shortest for each requested package that leads to it, over requirements that base
+    did not meet already, ties by NEVRA. `spec`: the line of this change that brings it, or null.
+    `leaves_with`: the smallest set of this change's lines that must go together for the package to
+    leave, proved by solving again. So is the rest: `alternatives` are lines of that set of which
+    each brings it too, without `spec`; `together_with` those without which `spec` does not bring
+    it; `stays_by` the chain by which it comes even without all lines, where `spec` alone would
+    bring it too. `files` are those of built packages for which rpm's generators made the last
+    requirement of the first chain: a script with that interpreter, a binary with that library.
     """
 
     package: Package
@@ -54,6 +59,10 @@ class Added:
     chains: tuple[tuple[Edge, ...], ...] = ()
     spec: SpecLine | None = None
     leaves_with: tuple[SpecLine, ...] = ()
+    alternatives: tuple[SpecLine, ...] = ()
+    together_with: tuple[SpecLine, ...] = ()
+    stays_by: tuple[Edge, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +122,15 @@ class ImageResult:
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What a suggestion saves in one image."""
+    """What a suggestion saves in one image: the packages that leave, and those that come instead.
+
+    `installed_size` is what the image then has less, in bytes.
+    """
 
     key: ImageKey
     packages: int
     installed_size: int | None
+    come: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,10 @@ from bot.report.phrase import to_plain, visible
 from bot.report.sizes import format_size, plural
 from bot.report.unsolvable import cause_phrase
 
+# Why a package is there to which no requirement leads.
+REQUESTED = "asked for by the workload or its environment"
+CHOSEN = "the solver chose it, nothing requires it"
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
@@ -60,7 +64,8 @@ def print_why(whys: Iterable[Why], console: Console) -> None:
         for chain in why.chains:
             show(console, _tree(chain))
         if not why.chains:
-            show(console, Text("  asked for by the workload or its environment"))
+            requested = why.nevra in why.roots
+            show(console, Text(f"  {REQUESTED if requested else CHOSEN}"))
         if why.leaves_with:
             show(console, Text("It would leave without:"))
             for leaving in why.leaves_with:

@@ -4,7 +4,8 @@ Everything is sorted, so the same result gives the same bytes. Fields beyond CON
 `interrupted`, `incomplete`, `only_limits`, `accepted`, `sources`, `notes` and `builds` of a check,
 `id`, `worse`, `reason`, `target`, `target_by` and `due` of an objective, `stale` of a repository,
 `source`, `from` and the other sizes of a package, `known_size` of totals, `problems` of a what-if,
-`conflicts_with` and `conflicts_with_chain` of a cause.
+`conflicts_with` and `conflicts_with_chain` of a cause, `alternatives`, `together_with`, `stays_by`
+and `files` of an added package, `come` of a saving.
 """
 
 from __future__ import annotations
@@ -274,6 +275,10 @@ def _image(image: ImageResult) -> Json:
                 "chains": [_chain(chain) for chain in added.chains],
                 "spec": None if added.spec is None else _line(added.spec),
                 "leaves_with": [_line(line) for line in added.leaves_with],
+                "alternatives": [_line(line) for line in added.alternatives],
+                "together_with": [_line(line) for line in added.together_with],
+                "stays_by": _chain(added.stays_by),
+                "files": list(added.files),
             }
             for added in sorted(image.added, key=lambda a: a.package.nevra)
         ],
@@ -321,6 +326,7 @@ def _suggestion(suggestion: Suggestion) -> Json:
                 **_key(saving.key),
                 "packages": saving.packages,
                 "installed_size": saving.installed_size,
+                "come": saving.come,
             }
             for saving in sorted(suggestion.saves, key=lambda s: s.key)
         ],

@@ -142,6 +142,11 @@ def _added(value: Json) -> Added:
         chains=tuple(_chain(chain) for chain in value["chains"]),
         spec=None if value["spec"] is None else _line(value["spec"]),
         leaves_with=tuple(_line(line) for line in value["leaves_with"]),
+        # Results that an earlier release kept have none of these.
+        alternatives=tuple(_line(line) for line in value.get("alternatives", ())),
+        together_with=tuple(_line(line) for line in value.get("together_with", ())),
+        stays_by=_chain(value.get("stays_by", [])),
+        files=tuple(value.get("files", ())),
     )
 
 
@@ -195,7 +200,9 @@ def _suggestion(value: Json) -> Suggestion:
         spec=_line(value["spec"]),
         replace_with=value["replace_with"],
         saves=tuple(
-            Saving(_key(saving), saving["packages"], saving["installed_size"])
+            Saving(
+                _key(saving), saving["packages"], saving["installed_size"], saving.get("come", 0)
+            )
             for saving in value["saves"]
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.model import CheckResult, ImageKey, ImageResult, SpecLine
+from bot.model import Added, CheckResult, ImageKey, ImageResult, SpecLine, Suggestion
 from bot.report.blocks import (
     Block,
     Bullets,
@@ -29,7 +29,7 @@ from bot.report.cells import (
 from bot.report.fold import Row, architectures
 from bot.report.mermaid import chains_graph
 from bot.report.phrase import Phrase, code, listing, plain
-from bot.report.reasons import Arrival, arrivals, line_phrase, short_name
+from bot.report.reasons import Arrival, arrivals, line_phrase, need_phrase, short_name
 from bot.report.sizes import (
     count_span,
     delta_span,
@@ -87,9 +87,10 @@ def way_out(rows: Sequence[Row], result: CheckResult, detail: Detail) -> Section
             items.append(
                 (*code(suggestion.replace_with), *plain(" instead of "),
                  *line_phrase(suggestion.spec),
-                 *plain(f" keeps out {_nouned(packages)}, {saved}, "),
+                 *plain(f" keeps out {_nouned(packages)}{_instead(suggestion)}, {saved}, "),
                  *_keys([saving.key for saving in suggestion.saves], rows), *plain("."))
             )  # fmt: skip
+    items += _staying(arrivals(image for row in rows for image in row.images))
     linked = [a for a in arrivals(i for row in rows for i in row.images) if a.linked]
     if linked:
         items.append(
@@ -101,6 +102,16 @@ def way_out(rows: Sequence[Row], result: CheckResult, detail: Detail) -> Section
         )  # fmt: skip
     blocks = [Bullets(cut(items, detail.lines, "way"))] if items else []
     return section("What would take it out again", blocks)
+
+
+def _staying(found: Sequence[Arrival]) -> list[Phrase]:
+    """The packages that a line brings but that stay without it, with what keeps them."""
+    return [
+        (*code(arrival.name), *plain(" stays without "), *line_phrase(arrival.spec),
+         *plain(": "), *need_phrase(arrival.added.stays_by[-1]), *plain(" too."))
+        for arrival in found
+        if arrival.spec is not None and arrival.added.stays_by
+    ]  # fmt: skip
 
 
 def left(rows: Sequence[Row], detail: Detail) -> Section | None:
@@ -176,25 +187,51 @@ def chains(rows: Sequence[Row], detail: Detail) -> Section | None:
 
 def _need(arrival: Arrival) -> Phrase:
     if arrival.need is None:
-        return plain("asked for by the workload or its environment")
-    verb = {"requires": "requires", "recommends": "recommends", "supplements": "is supplemented by"}
-    return (
-        *code(arrival.need.source.name),
-        *plain(f" {verb[arrival.need.kind]} "),
-        *code(arrival.need.capability),
-    )
+        return plain(
+            "asked for by the workload or its environment"
+            if arrival.added.requested
+            else "the solver chose it, nothing requires it anew"
+        )
+    return (*need_phrase(arrival.need), *_files(arrival.added.files))
+
+
+def _files(files: Sequence[str]) -> Phrase:
+    """The files of the built package for which rpm's generators made the requirement."""
+    if not files:
+        return ()
+    more = plain(f" and {plural(len(files) - 1, 'more file')}") if len(files) > 1 else ()
+    return (*plain(" for "), *code(files[0]), *more)
 
 
 def _brought(arrival: Arrival, *, with_path: bool) -> Phrase:
     if arrival.spec is not None:
-        if with_path:
-            return line_phrase(arrival.spec)
-        return (*code(arrival.spec.text), *plain(f" (line {arrival.spec.line})"))
+        return (*_short_line(arrival.spec, with_path=with_path), *_beside(arrival.added, with_path))
     if arrival.linked and arrival.entry is not None:
         if arrival.entry is arrival.need:
             return plain("linked by the build, no line names it")
         return (*plain("linked by the build ("), *code(arrival.entry.capability), *plain(")"))
     return plain("no line can be named")
+
+
+def _short_line(line: SpecLine, *, with_path: bool) -> Phrase:
+    if with_path:
+        return line_phrase(line)
+    return (*code(line.text), *plain(f" (line {line.line})"))
+
+
+def _beside(added: Added, with_path: bool) -> Phrase:
+    """What else brings a package beside its line: each by itself, or only together with it."""
+
+    def listed(lines: Sequence[SpecLine]) -> Phrase:
+        return listing([_short_line(line, with_path=with_path) for line in lines])
+
+    if added.alternatives:
+        return (*plain(", and so does "), *listed(added.alternatives))
+    if added.together_with:
+        return (*plain(", only together with "), *listed(added.together_with))
+    if added.stays_by:
+        return (*plain("; it stays without it: "), *need_phrase(added.stays_by[-1]))
+    return ()
 
 
 def _without(lines: tuple[SpecLine, ...], rows: Sequence[Row]) -> Phrase:
@@ -208,12 +245,29 @@ def _without(lines: tuple[SpecLine, ...], rows: Sequence[Row]) -> Phrase:
                 counts.append(len(gone))
                 sizes.append(None if None in known else sum(size or 0 for size in known))
     what = _nouned(count_span(counts))
+    leaving = {a for row in rows for i in row.images for a in i.added if a.leaves_with == lines}
+    if len(lines) > 1 and all({a.spec, *a.alternatives} >= set(lines) for a in leaving):
+        which = "Either" if len(lines) == 2 else "Each"
+        return (
+            *plain(f"{which} of "), *listing([line_phrase(line) for line in lines]),
+            *plain(f" keeps {what} in: all of them must go ({size_span(sizes)})."
+                   if len(lines) > 2 else
+                   f" keeps {what} in: both must go ({size_span(sizes)})."),
+        )  # fmt: skip
     together = " together" if len(lines) > 1 else ""
     return (
         *plain("Without "), *listing([line_phrase(line) for line in lines]),
         *plain(f"{together}, {what} {'leaves' if what == '1 package' else 'leave'} again: "
                f"{size_span(sizes)}."),
     )  # fmt: skip
+
+
+def _instead(suggestion: Suggestion) -> str:
+    """` (1 comes instead)`; empty where none does."""
+    counts = [saving.come for saving in suggestion.saves]
+    if not any(counts):
+        return ""
+    return f" ({count_span(counts)} {'comes' if set(counts) == {1} else 'come'} instead)"
 
 
 def _nouned(counts: str) -> str:

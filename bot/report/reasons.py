@@ -20,10 +20,10 @@ _CAUSES = {"line": ("line", "lines"), "library": ("library", "libraries")}
 class Arrival:
     """A package that comes in to images for one reason, over all images where it does.
 
-    `need` is the requirement that draws it, null where the package was asked for itself. `entry`
-    is the requirement by which the chain leaves what was there before; `linked` says that it is
-    a library which the build found and no line names. `images` are where it comes in, `sizes` its
-    sizes there in bytes, null where not known.
+    `need` is the requirement that draws it, null where it is `requested` itself or the solver chose
+    it. `entry` is the requirement by which the chain leaves what was there before; `linked` says
+    that it is a library which the build found and no line names. `added` is the package in the
+    first of `images`, where it comes in; `sizes` are its sizes there in bytes, null if not known.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Arrival:
     entry: Edge | None
     spec: SpecLine | None
     linked: bool
+    added: Added
     images: tuple[ImageResult, ...]
     sizes: tuple[int | None, ...]
 
@@ -57,6 +58,8 @@ def arrivals(images: Iterable[ImageResult]) -> tuple[Arrival, ...]:
                 need and (need.source.name, _stem(need.capability)),
                 entry and _stem(entry.capability),
                 added.spec,
+                added.requested if need is None else None,
+                (added.alternatives, added.together_with, bool(added.stays_by)),
             )
             groups.setdefault(group, []).append((image, added, need, entry))
     found = []
@@ -70,6 +73,7 @@ def arrivals(images: Iterable[ImageResult]) -> tuple[Arrival, ...]:
                 need=need,
                 entry=entry,
                 spec=added.spec,
+                added=added,
                 linked=all(_is_linked(image, added, entry) for image, added, _, entry in members),
                 images=tuple(m[0] for m in members),
                 sizes=tuple(m[1].package.installed_size for m in members),
@@ -101,6 +105,12 @@ def line_place(line: SpecLine) -> Phrase:
 def line_phrase(line: SpecLine) -> Phrase:
     """`Requires: perl` (`nginx.spec` line 31)."""
     return (*code(line.text), *plain(" ("), *line_place(line), *plain(")"))
+
+
+def need_phrase(edge: Edge) -> Phrase:
+    """`nginx` requires `perl`."""
+    verb = {"requires": "requires", "recommends": "recommends", "supplements": "is supplemented by"}
+    return (*code(edge.source.name), *plain(f" {verb[edge.kind]} "), *code(edge.capability))
 
 
 def behind(found: Iterable[Arrival], most: int = 2) -> Phrase:

@@ -7,7 +7,7 @@ import pytest
 
 from bot.errors import UsageError
 from bot.model import CheckResult, ImageResult, SpecLine
-from bot.report import status_line
+from bot.report import render_comment, status_line
 from tests.check.tiny import TOOL, Bench, workload
 
 ImageOf = Callable[..., ImageResult]
@@ -53,6 +53,35 @@ def test_two_lines_that_both_bring_a_package_leave_only_together(
     perl = image_of(result).added[0]
     assert [line.line for line in perl.leaves_with] == [9, 10]
     assert result.suggestions == ()
+
+
+def test_each_of_two_lines_that_bring_a_package_is_named_as_its_cause(
+    bench: Bench, image_of: ImageOf
+) -> None:
+    more = "Requires: perl\nRequires: /usr/bin/perl\n%description\n%files\n"
+    result = bench.check({"tool.spec": TOOL.replace("%description\n%files\n", more, 1)})
+    perl = image_of(result).added[0]
+    assert perl.spec is not None
+    assert {perl.spec.text, *(line.text for line in perl.alternatives)} == {
+        "Requires: perl",
+        "Requires: /usr/bin/perl",
+    }
+    text = render_comment(result)
+    assert "and so does" in text
+    assert "Either of" in text and "keeps 2 packages in: both must go" in text
+
+
+def test_a_line_of_a_subpackage_that_another_line_draws_in_says_so(
+    bench: Bench, image_of: ImageOf
+) -> None:
+    head = TOOL.replace("%description\n%files\n", "Requires: tool-extra\n%description\n%files\n", 1)
+    head = head.replace("BuildArch: noarch\n", "BuildArch: noarch\nRequires: perl\n")
+    result = bench.check({"tool.spec": head})
+    perl = next(a for a in image_of(result).added if a.package.nevra.name == "perl")
+    assert perl.spec is not None and perl.spec.text == "Requires: perl"
+    assert perl.leaves_with == (perl.spec,)
+    assert [line.text for line in perl.together_with] == ["Requires: tool-extra"]
+    assert "only together with" in render_comment(result)
 
 
 def test_a_version_bump_changes_no_image(bench: Bench, image_of: ImageOf) -> None:

@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 
-from bot.check.lines import Change, explain, overlay_without, suggestions
+from bot.check.lines import (
+    Change,
+    Solving,
+    explain,
+    overlay_with,
+    overlay_without,
+    suggestions,
+)
 from bot.model import (
     Added,
     Closure,
@@ -65,6 +72,15 @@ def solver(
     return solve
 
 
+def solving(
+    without: Callable[[frozenset[SpecLine]], Closure],
+    only: Callable[[SpecLine], Closure] = lambda _: closure(OWN),
+    way: tuple[Edge, ...] = (),
+) -> Solving:
+    """How the image is solved again; by default no line alone brings anything."""
+    return Solving(without, only, lambda _: {(way[-1].target.name, "x86_64"): way} if way else {})
+
+
 def test_the_line_on_the_chain_is_named_and_proved_by_solving_without_it() -> None:
     chain = (Edge(OWN, "perl", PERL, "requires"), Edge(PERL, "perl-libs", LIBS, "requires"))
     changes = (Change(OWN, requires("perl"), FIRST),)
@@ -73,7 +89,7 @@ def test_the_line_on_the_chain_is_named_and_proved_by_solving_without_it() -> No
         image(added(*chain)),
         closure(OWN, PERL, LIBS),
         changes,
-        solver({PERL: {FIRST}, LIBS: {FIRST}}, calls),
+        solving(solver({PERL: {FIRST}, LIBS: {FIRST}}, calls)),
     )
     (one,) = found.image.added
     assert one.spec == FIRST
@@ -89,11 +105,78 @@ def test_two_lines_that_each_hold_a_package_must_go_together() -> None:
         Change(OWN, requires("/usr/bin/perl"), SECOND),
     )
     found = explain(
-        image(added(*chain)), closure(OWN, PERL), changes, solver({PERL: {FIRST, SECOND}}, [])
+        image(added(*chain)),
+        closure(OWN, PERL),
+        changes,
+        solving(solver({PERL: {FIRST, SECOND}}, [])),
     )
     assert found.image.added[0].leaves_with == (FIRST, SECOND)
     assert found.image.added[0].spec == FIRST
+    assert found.image.added[0].alternatives == (SECOND,)
     assert found.savings == {}
+
+
+def test_a_line_that_needs_another_says_so() -> None:
+    """`Requires: (perl if cups)` and `Requires: cups`: without either, perl is not there."""
+    chain = (Edge(OWN, "(perl if cups)", PERL, "requires"),)
+    changes = (
+        Change(OWN, requires("(perl if cups)"), FIRST),
+        Change(OWN, requires("cups"), SECOND),
+    )
+
+    def solve(without: frozenset[SpecLine]) -> Closure:
+        return closure(OWN) if without else closure(OWN, PERL)
+
+    (one,) = explain(image(added(*chain)), closure(OWN, PERL), changes, solving(solve)).image.added
+    assert (one.spec, one.leaves_with, one.together_with) == (FIRST, (FIRST,), (SECOND,))
+    assert one.alternatives == ()
+
+
+def test_a_line_that_takes_nothing_out_is_named_only_with_what_keeps_the_package() -> None:
+    chain = (Edge(OWN, "perl", PERL, "requires"),)
+    link = (Edge(OWN, "libperl.so.5()(64bit)", PERL, "requires"),)
+    changes = (Change(OWN, requires("perl"), FIRST),)
+
+    def stays(_: frozenset[SpecLine]) -> Closure:
+        return closure(OWN, PERL)
+
+    both = solving(stays, lambda _: closure(OWN, PERL), link)
+    (one,) = explain(image(added(*chain)), closure(OWN, PERL), changes, both).image.added
+    assert (one.spec, one.leaves_with, one.stays_by) == (FIRST, (), link)
+    neither = solving(stays, lambda _: closure(OWN), link)
+    (one,) = explain(image(added(*chain)), closure(OWN, PERL), changes, neither).image.added
+    assert (one.spec, one.leaves_with, one.stays_by) == (None, (), ())
+
+
+def test_what_comes_instead_is_counted_apart_from_what_leaves() -> None:
+    chain = (Edge(OWN, "perl", PERL, "requires"),)
+    other = Nevra("awk", 0, "1", "1", "x86_64")
+
+    def solve(_: frozenset[SpecLine]) -> Closure:
+        return closure(OWN, other)
+
+    found = explain(
+        image(added(*chain)),
+        closure(OWN, PERL, LIBS),
+        (Change(OWN, requires("perl"), FIRST),),
+        solving(solve),
+    )
+    assert found.savings[FIRST] == Saving(KEY, packages=2, installed_size=100, come=1)
+
+
+def test_a_line_is_added_to_base_with_bases_own_version() -> None:
+    head = Nevra("web", 1, "9", "1", "x86_64")
+    changes = (
+        Change(head, requires("web-libs = 1:9-1"), FIRST),
+        Change(head, requires("web-doc = 9-1"), FIRST),
+        Change(head, requires("perl"), SECOND),
+    )
+    after = overlay_with(overlay(requires("x")), changes, FIRST)
+    assert [d.capability for d in after.packages[0].dependencies] == [
+        "x",
+        "web-libs = 0:1-2",
+        "web-doc = 1-2",
+    ]
 
 
 def test_a_library_that_the_build_linked_has_no_line() -> None:
@@ -103,7 +186,7 @@ def test_a_library_that_the_build_linked_has_no_line() -> None:
         image(added(*chain)),
         closure(OWN, LIBS),
         changes,
-        lambda _: closure(OWN, LIBS),
+        solving(lambda _: closure(OWN, LIBS)),
     )
     assert found.image.added[0].spec is None
     assert found.image.added[0].leaves_with == ()
@@ -115,7 +198,7 @@ def test_an_unsolvable_answer_proves_nothing() -> None:
         image(added(*chain)),
         closure(OWN, PERL),
         (Change(OWN, requires("perl"), FIRST),),
-        lambda _: Closure(KEY, SNAPSHOT, "unsolvable", problems=("conflict",)),
+        solving(lambda _: Closure(KEY, SNAPSHOT, "unsolvable", problems=("conflict",))),
     )
     assert found.image.added[0].leaves_with == ()
     assert found.savings == {}
@@ -129,7 +212,7 @@ def test_the_smallest_set_is_found_before_larger_ones() -> None:
         image(added(*chain)),
         closure(OWN, PERL),
         changes,
-        solver({PERL: {lines[1], lines[3]}}, []),
+        solving(solver({PERL: {lines[1], lines[3]}}, [])),
     )
     assert found.image.added[0].leaves_with == (lines[1], lines[3])
 
@@ -165,7 +248,7 @@ def test_savings_are_unknown_where_a_size_is() -> None:
         image(added(*chain)),
         head,
         (Change(OWN, requires("perl"), FIRST),),
-        solver({PERL: {FIRST}}, []),
+        solving(solver({PERL: {FIRST}}, [])),
     )
     assert found.savings[FIRST].installed_size is None
 

@@ -87,6 +87,10 @@ class AddedPackage(CheckedPackage):
     chains: list[list[Edge]]
     spec: SpecLine | None
     leaves_with: list[SpecLine]
+    alternatives: list[SpecLine] = Field(default_factory=list)
+    together_with: list[SpecLine] = Field(default_factory=list)
+    stays_by: list[Edge] = Field(default_factory=list)
+    files: list[str] = Field(default_factory=list)
 
 
 class ChangedPackage(CheckedChange):
@@ -141,10 +145,11 @@ class CheckedImage(Key, CheckedChange):
 
 
 class Saving(Key, CheckedChange):
-    """What a suggestion saves in an image."""
+    """What a suggestion saves in an image: packages that leave, others that `come` instead."""
 
     packages: int
     installed_size: int | None
+    come: int = 0
 
 
 class Suggestion(CheckedChange):

@@ -1,0 +1,172 @@
+"""The chains to added packages: over requirements that base did not meet already."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.closure import added_chains
+
+
+def chains(pool, h, base, head, *requests) -> dict[str, list[str]]:
+    """For each added package its chains: `app -ssl-> lib`."""
+    asked = h.request(*requests)
+    before, after = pool.solve(asked, base), pool.solve(asked, head)
+    assert before.status == after.status == "ok", (before.problems, after.problems)
+    found = added_chains(pool, (asked, before, base), (asked, after, head))
+    return {
+        f"{nevra.name}.{nevra.arch}": [
+            " ".join([c[0].source.name, *(f"-{e.capability}-> {e.target.name}" for e in c)])
+            for c in each
+        ]
+        for nevra, each in sorted(found.items())
+    }
+
+
+def test_a_requirement_that_base_met_all_along_brings_nothing(tiny, h):
+    """glibc.i686 comes with a 32-bit tool, not because coreutils requires rtld(GNU_HASH)."""
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["coreutils"])
+    base.package("coreutils-0:1-1.x86_64", requires=["rtld(GNU_HASH)"])
+    base.package("glibc-0:1-1.x86_64", provides=["rtld(GNU_HASH)", "libc(64)"])
+    base.package("glibc-0:1-1.i686", provides=["rtld(GNU_HASH)", "libc(32)"])
+    base.package("tool-0:1-1.i686", provides=["tool32"], requires=["libc(32)", "rtld(GNU_HASH)"])
+    pool = tiny.pool(base)
+    head = h.overlay(h.package("app-0:1-2.x86_64", "app", requires=["coreutils", "tool32"]))
+    assert chains(pool, h, h.unchanged(pool, "app"), head, "app") == {
+        "glibc.i686": ["app -tool32-> tool -libc(32)-> glibc"],
+        "tool.i686": ["app -tool32-> tool"],
+    }
+
+
+def test_the_way_to_the_new_requirement_goes_over_what_was_there(tiny, h):
+    base = tiny.repository()
+    base.package("site-0:1-1.x86_64", requires=["app"])
+    base.package("app-0:1-1.x86_64").package("perl-0:1-1.x86_64")
+    pool = tiny.pool(base)
+    head = h.overlay(h.package("app-0:1-2.x86_64", "app", requires=["perl"]))
+    assert chains(pool, h, h.unchanged(pool, "app"), head, "site") == {
+        "perl.x86_64": ["site -app-> app -perl-> perl"]
+    }
+
+
+def test_a_swap_is_due_to_the_new_requirement_not_to_what_the_old_one_met(tiny, h):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["libcurl.so"])
+    base.package("libcurl-minimal-0:1-1.x86_64", provides=["libcurl.so"])
+    base.package(
+        "z-libcurl-0:1-1.x86_64",
+        provides=["libcurl.so", "libcurl-full"],
+        conflicts=["libcurl-minimal"],
+    )
+    base.package("curl-0:1-1.x86_64", requires=["libcurl.so"])
+    pool = tiny.pool(base)
+    old = h.overlay(h.package("app-0:1-1.x86_64", "app", requires=["libcurl.so"]))
+    head = h.overlay(h.package("app-0:1-2.x86_64", "app", requires=["libcurl.so", "libcurl-full"]))
+    assert chains(pool, h, old, head, "app", "curl") == {
+        "z-libcurl.x86_64": ["app -libcurl-full-> z-libcurl"]
+    }
+
+
+def test_a_package_that_stands_in_for_one_that_left_has_its_chain(tiny, h):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["mta"])
+    base.package("a-mail-0:1-1.x86_64", provides=["mta"])
+    base.package("z-mail-0:1-1.x86_64", provides=["mta"])
+    base.package("tool-0:1-1.x86_64")
+    pool = tiny.pool(base)
+    head = h.overlay(h.package("tool-0:1-2.x86_64", "tool", conflicts=["a-mail"]))
+    found = chains(pool, h, h.unchanged(pool, "tool"), head, "app", "tool")
+    assert found == {"z-mail.x86_64": ["app -mta-> z-mail"]}
+
+
+def test_a_rich_requirement_is_met_by_all_that_it_asks_for(tiny, h):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["one"])
+    for name in ("one", "two"):
+        base.package(f"{name}-0:1-1.x86_64")
+    pool = tiny.pool(base)
+    old = h.unchanged(pool, "app")
+    both = h.overlay(h.package("app-0:1-2.x86_64", "app", requires=["(one and two)"]))
+    assert chains(pool, h, old, both, "app") == {"two.x86_64": ["app -(one and two)-> two"]}
+    when = h.overlay(h.package("app-0:1-2.x86_64", "app", requires=["one", "(two if one)"]))
+    assert chains(pool, h, old, when, "app") == {"two.x86_64": ["app -(two if one)-> two"]}
+
+
+def test_a_requirement_that_another_added_package_meets_is_not_the_reason(tiny, h):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64")
+    base.package("z-0:1-1.x86_64", provides=["x"], requires=["a"])
+    base.package("a-0:1-1.x86_64", provides=["x"])
+    pool = tiny.pool(base)
+    head = h.overlay(h.package("app-0:1-2.x86_64", "app", requires=["x", "z"]))
+    assert chains(pool, h, h.unchanged(pool, "app"), head, "app") == {
+        "a.x86_64": ["app -z-> z -a-> a"],
+        "z.x86_64": ["app -z-> z"],
+    }
+
+
+def test_a_path_that_base_owns_is_met(tiny, h):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["sh"])
+    base.package("sh-0:1-1.x86_64", files=["/usr/bin/sh"])
+    base.package("other-0:1-1.x86_64", files=["/usr/bin/sh"])
+    pool = tiny.pool(base)
+    head = h.overlay(h.package("app-0:1-2.x86_64", "app", requires=["sh", "other", "/usr/bin/sh"]))
+    assert chains(pool, h, h.unchanged(pool, "app"), head, "app") == {
+        "other.x86_64": ["app -other-> other"]
+    }
+
+
+_NAMES = ("a", "b", "c", "d", "e", "f")
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.lists(st.sampled_from(_NAMES), max_size=2, unique=True), min_size=6, max_size=6),
+    st.lists(st.lists(st.sampled_from("xyz"), max_size=2, unique=True), min_size=6, max_size=6),
+    st.lists(st.sampled_from((*_NAMES, *"xyz")), min_size=1, max_size=3, unique=True),
+    st.sampled_from(_NAMES),
+)
+def test_base_with_only_a_chains_new_requirement_gets_the_package(
+    tmp_path_factory, needs, provides, new, requested
+):
+    """Or what it leads through; that no other requirement of base's brings anything is seen too."""
+    from tests.closure.conftest import Tiny, overlay, package, request
+
+    tiny = Tiny(tmp_path_factory.mktemp("added"))
+    base = tiny.repository()
+    for name, required, provided in zip(_NAMES, needs, provides, strict=True):
+        base.package(f"{name}-0:1-1.x86_64", requires=required, provides=provided)
+    base.package("app-0:1-1.x86_64", requires=[requested])
+    for name in "xyz":
+        base.package(f"only-{name}-0:1-1.x86_64", provides=[name])
+    pool = tiny.pool(base)
+
+    def app(*more: str):
+        return overlay(package("app-0:1-2.x86_64", "app", requires=[requested, *more]))
+
+    asked = request("app")
+    old, head = app(), app(*new)
+    before, after = pool.solve(asked, old), pool.solve(asked, head)
+    found = added_chains(pool, (asked, before, old), (asked, after, head))
+    had = {p.nevra.name for p in before.packages}
+    assert {n.name for n in found} == {p.nevra.name for p in after.packages} - had
+    for each in found.values():
+        for chain in each:
+            entry = next(edge for edge in chain if edge.target.name not in had)
+            # Nothing but the new requirements of `app` can bring anything here.
+            assert (entry.source.name, entry.capability in new) == ("app", True)
+            alone = pool.solve(asked, app(entry.capability))
+            assert any(p.nevra.name == entry.target.name for p in alone.packages)
+
+
+def test_a_requested_package_that_is_new_has_no_chain_of_its_own(tiny, h):
+    base = tiny.repository().package("app-0:1-1.x86_64")
+    pool = tiny.pool(base)
+    one, two = h.request("app"), h.request("app", "new")
+    old = h.unchanged(pool, "app")
+    head = h.overlay(*old.packages, h.package("new-0:1-1.x86_64", "app"))
+    before, after = pool.solve(one, old), pool.solve(two, head)
+    found = added_chains(pool, (one, before, old), (two, after, head))
+    assert list(found.values()) == [()]
