@@ -18,8 +18,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, MaxRetryError
 
-from bot.build.sources import SourcesError
 from bot.errors import SurroundingsError
+from bot.spec.lookaside import SourcesError
 
 _CHUNK = 1 << 18
 _TRIES = 4

@@ -11,9 +11,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from bot.build.builder import NOT_KEPT
-from bot.build.sources import Listed, SourcesError, WantedSource, lookaside_url
+from bot.build.sources import WantedSource, lookaside_url
 from bot.distro import Cache
 from bot.errors import SurroundingsError
+from bot.spec.lookaside import Listed, SourcesError
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from bot.build.buildroot import MissingRequirementError, base_packages
 from bot.build.fetch import SourceStore
 from bot.build.headers import HeaderError
 from bot.build.kept import KeptBuild
-from bot.build.sources import SourcesError, wanted_sources
+from bot.build.sources import wanted_sources
 from bot.build.tree import SpecTree, spec_tree
 from bot.errors import SurroundingsError
 from bot.model import Package
+from bot.spec.lookaside import SourcesError
 from bot.spec.release import placeholder_definitions
 
 

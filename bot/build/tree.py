@@ -9,13 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bot.build.sources import (
-    SourcesError,
-    WantedSource,
-    checked_name,
-    inside,
-    source_directory,
-)
+from bot.build.sources import WantedSource, inside
+from bot.spec.lookaside import SourcesError, checked_name, source_directory
 
 # Files that specs include under names they put together: always seen.
 _INCLUDED = (".inc", ".lua", ".macros")

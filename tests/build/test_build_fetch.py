@@ -10,9 +10,10 @@ from bot.build import download
 from bot.build.fetch import SourcePolicy, SourceStore
 from bot.build.mock import MockBuilder
 from bot.build.rpmbuild import RpmbuildBuilder
-from bot.build.sources import Listed, SourcesError, WantedSource
+from bot.build.sources import WantedSource
 from bot.distro import Cache
 from bot.errors import SurroundingsError
+from bot.spec.lookaside import Listed, SourcesError
 
 CONTENT = b"the tarball"
 SHA512 = hashlib.sha512(CONTENT).hexdigest()

@@ -2,9 +2,10 @@
 
 import pytest
 
-from bot.build.sources import SourcesError, wanted_sources
+from bot.build.sources import wanted_sources
 from bot.build.tree import spec_tree
 from bot.model import SpecSource
+from bot.spec.lookaside import SourcesError
 
 SPEC = "Name: a\nSource0: a.conf\n%include extra.inc\n"
 
