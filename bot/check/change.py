@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from bot.check.repository_file import FILE_NAME
 from bot.git import WORKING_TREE, ChangedFile, GitRepository
+from bot.spec.tree import source_folders, upward_files
 from bot.temporary import temporary_directory
 
 
@@ -144,7 +145,7 @@ def _changed_specs(
                 beside.setdefault(_folder(path), []).append(PurePosixPath(path).name)
     renamed = {s.base_path for s in found.values()}
     for path in sorted(before | after):
-        names = beside.get(_folder(path))
+        names = [n for f in source_folders(path) for n in beside.get("" if f == "." else f, ())]
         if names and path not in found and path not in renamed:
             found[path] = ChangedSpec(
                 path if path in before else None,
@@ -179,10 +180,19 @@ def _shown(path: str) -> str:
 
 
 def _write(git: GitRepository, commit: str, tree: Path, paths: Iterable[str | None]) -> None:
-    folders = sorted({_folder(p) for p in paths if p is not None})
+    """Writes out what the specs at `paths` may read: their folders, and files they name above."""
+    specs = sorted({path for path in paths if path is not None})
+    folders = {folder for path in specs for folder in source_folders(path)}
     if not folders:
         tree.mkdir(parents=True)
-    elif "" in folders:
+    elif "." in folders:
         git.materialize(commit, tree)
     else:
-        git.materialize(commit, tree, folders)
+        texts = {path: (git.read(commit, path) or b"").decode(errors="replace") for path in specs}
+        above = {named for path in specs for named in upward_files(path, texts[path])}
+        # Of what a `..` leads to, only files: a directory may be a project's whole source.
+        if commit == WORKING_TREE:
+            above = {path for path in above if (git.path / path).is_file()}
+        elif above:
+            above &= {entry.path for entry in git.tree(commit, sorted(above))}
+        git.materialize(commit, tree, sorted(folders | above))

@@ -13,6 +13,7 @@ from bot.check.lines import added_changes
 from bot.closure import Pool
 from bot.model import Overlay, SpecEvaluation, SpecFailure
 from bot.spec import Headers, changed_lines, predict
+from bot.spec.tree import is_read
 
 # Subpackages that nobody installs into an image for their own sake (Fedora's naming guidelines).
 _NOT_MAIN = ("-devel", "-doc", "-docs", "-static", "-tests", "-debuginfo", "-debugsource")
@@ -81,7 +82,7 @@ def evaluate_change(change: Change, evaluate: Evaluate) -> tuple[EvaluatedSpec, 
     """Evaluates every spec of the change on both sides.
 
     `evaluate(side, path)` does one side. A spec that only has changed files beside it stays if it
-    names one of them as a Source or Patch on either side.
+    names one of them as a Source or Patch on either side, or reads it while it is evaluated.
     """
     found = []
     for spec in change.specs:
@@ -97,7 +98,7 @@ def evaluate_change(change: Change, evaluate: Evaluate) -> tuple[EvaluatedSpec, 
             after.results,
             {"base": before.definitions, "head": after.definitions},
         )
-        if spec.itself or _names(one, frozenset(spec.beside)):
+        if spec.itself or _names(one, frozenset(spec.beside)) or _reads(change, spec):
             found.append(one)
     return tuple(found)
 
@@ -110,6 +111,17 @@ def _names(evaluated: EvaluatedSpec, files: frozenset[str]) -> bool:
             ):
                 return True
     return False
+
+
+def _reads(change: Change, spec: ChangedSpec) -> bool:
+    """True where either side's text includes or loads a changed file, or runs a program on it."""
+    sides = ((change.base_tree, spec.base_path), (change.head_tree, spec.head_path))
+    texts = [
+        (tree / path).read_text(encoding="utf-8", errors="replace")
+        for tree, path in sides
+        if path is not None and (tree / path).is_file()
+    ]
+    return any(is_read(name, text) for text in texts for name in spec.beside)
 
 
 def predicted_sides(

@@ -21,6 +21,7 @@ from bot.model import SpecEvaluation, SpecFailure
 from bot.sandbox import Bind, Finished, Limit, Limits, SandboxError, run_sandboxed
 from bot.spec.inside import markers
 from bot.spec.macros import MacroSource
+from bot.spec.missing import with_missing
 from bot.spec.refusal import (
     host_refuses,
     may_be_taken,
@@ -28,7 +29,7 @@ from bot.spec.refusal import (
     without_unpacking,
 )
 from bot.spec.release import placeholder_definitions
-from bot.spec.results import evaluation_of, requested
+from bot.spec.results import evaluation_of, locations, requested
 from bot.spec.rpm_version import HOST_PYTHON, DistributionRpm, host_rpm
 from bot.spec.setting import SpecSetting
 from bot.spec.tree import SpecTree, copy_spec_tree
@@ -170,20 +171,11 @@ def _with_gaps(one: _Evaluated, gaps: Mapping[str, str]) -> SpecResult:
     )
     if not named:
         return result
-    if isinstance(result, SpecFailure) and result.cause == "invalid":
+    if isinstance(result, SpecFailure) and result.cause in ("invalid", "unexpanded"):
         return dataclasses.replace(result, message=f"{result.message}\n{text}")
-    if isinstance(result, SpecEvaluation) and _is_unexpanded(result):
+    if isinstance(result, SpecEvaluation) and result.unexpanded:
         return dataclasses.replace(result, notes=(*result.notes, text))
     return result
-
-
-def _is_unexpanded(result: SpecEvaluation) -> bool:
-    """True where a macro's name is left in a package's name, version or capabilities."""
-    return any(
-        "%" in text
-        for package in result.packages
-        for text in (str(package.nevra), *(d.dependency.capability for d in package.dependencies))
-    )
 
 
 def _pass(subject: _Subject, macros: MacroSource, arches: Sequence[str]) -> dict[str, _Evaluated]:
@@ -259,7 +251,10 @@ def _read(subject: _Subject, arch: str, found: object, finished: Finished) -> _E
     if not isinstance(found, dict):
         cause, message = _silent(finished)
         return _Evaluated(SpecFailure(path, arch, cause, message))
-    result = evaluation_of(found, path, arch, subject.tree.read)
+    texts = (str(found.get("error", "")), finished.stderr.decode(errors="replace"))
+    result = with_missing(
+        evaluation_of(found, path, arch, subject.tree.read), texts, subject.tree, locations(found)
+    )
     if isinstance(result, SpecFailure):
         judged = _judged(result, subject.rpm)
         only_host = None if judged is result else result.message.rstrip(".")

@@ -63,12 +63,24 @@ def evaluation_of(
 
 def requested(found: Mapping[str, Any]) -> tuple[str, ...]:
     """The BuildRequires that the evaluator could read of a spec file that rpm refuses."""
+    names = (name for text in _texts(found, "requested") for name in capabilities_in(text))
+    return tuple(dict.fromkeys(name for name in names if "%" not in name))[:_MOST_REQUESTED]
+
+
+def locations(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """The locations of sources and patches that the evaluator could read, in whatever state."""
     try:
-        texts = [_text(each) for each in _list(found.get("requested", []))]
+        named = [_text(entry[0]) for entry in _list(found.get("sources", []))]
+    except (_MalformedError, IndexError, TypeError, KeyError):
+        named = []
+    return (*named, *_texts(found, "locations"))
+
+
+def _texts(found: Mapping[str, Any], key: str) -> list[str]:
+    try:
+        return [_text(each) for each in _list(found.get(key, []))]
     except _MalformedError:
-        return ()
-    found_names = (capability for text in texts for capability in capabilities_in(text))
-    return tuple(dict.fromkeys(name for name in found_names if "%" not in name))[:_MOST_REQUESTED]
+        return []
 
 
 def _failure(

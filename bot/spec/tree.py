@@ -7,49 +7,105 @@ The copy has modes that the sandbox's user can read, whatever the checkout's are
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.spec.lookaside import SourcesError, read_lists, source_directory
+
 _MOST_BYTES = 32 * 1024 * 1024
 _MOST_FILE = 2 * 1024 * 1024
 _MOST_FILES = 5000
+# A path to a directory further up, as a spec file writes it.
+_UPWARD = re.compile(r"(?:\.\./)+[\w@+~][\w.@+~/-]*")
+
+
+_READS = re.compile(r"%include\b|%load\b|%\{load:|%\(|%\{lua:")
 
 
 @dataclass(frozen=True, slots=True)
 class SpecTree:
-    """A copy at `root`; `sources` is the path in it where `Source:` files lie."""
+    """A copy at `root`; `sources` is the path in it where `Source:` files lie.
+
+    `left_out` are the paths of files that are in the checkout and not in the copy, `lookaside` the
+    names of files that a list beside the spec says are in the lookaside cache.
+    """
 
     root: Path
     sources: str
+    left_out: frozenset[str] = frozenset()
+    lookaside: frozenset[str] = frozenset()
 
     def read(self, path: str) -> str | None:
         """The text of a file of the copy, by its path in the checkout; None if it is not there."""
-        target = self.root / os.path.normpath(path)
-        if not target.resolve().is_relative_to(self.root.resolve()) or not target.is_file():
+        if not self.has(path):
             return None
+        target = self.root / os.path.normpath(path)
         return target.read_text(encoding="utf-8", errors="surrogateescape")
+
+    def has(self, path: str) -> bool:
+        """True where a path in the checkout is a file of the copy."""
+        target = self.root / os.path.normpath(path)
+        return target.resolve().is_relative_to(self.root.resolve()) and target.is_file()
 
 
 def copy_spec_tree(checkout: Path, spec: Path, target: Path) -> SpecTree:
-    """Copy the directory of `spec` (relative to `checkout`), and SOURCES beside SPECS.
+    """Copy what the spec file `spec` (relative to `checkout`) may read.
 
-    Files beyond 2 MiB each, 32 MiB or 5,000 files together are left out: sources need not be
-    there for a spec file to be evaluated.
+    The directories of the spec and of its sources with all that is in them, and the files that the
+    spec names by a path with `..`. Files beyond 2 MiB each, 32 MiB or 5,000 files together are left
+    out: sources need not be there for a spec file to be evaluated.
     """
     target.mkdir(mode=0o755)
     directory = spec.parent
-    sources = directory
-    wanted = [directory]
-    if directory.name == "SPECS":
-        sources = directory.parent / "SOURCES"
-        if (checkout / sources).is_dir():
-            wanted.append(sources)
+    sources = source_directory(checkout, str(spec)).relative_to(checkout)
     copier = _Copier(checkout.resolve(), target)
     copier.file(spec)
-    for each in wanted:
+    for each in dict.fromkeys((directory, sources)):
         copier.directory(each)
-    return SpecTree(target, str(sources))
+    text = (checkout / spec).read_text(encoding="utf-8", errors="surrogateescape")
+    for named in upward_files(str(spec), text):
+        copier.file(Path(named))
+    return SpecTree(target, str(sources), frozenset(copier.left_out), _lookaside(checkout, spec))
+
+
+def source_folders(spec: str) -> tuple[str, ...]:
+    """The directories in which the files of a spec may lie: its own, and SOURCES beside SPECS."""
+    folder = Path(spec).parent
+    beside = (str(folder.with_name("SOURCES")),) if folder.name == "SPECS" else ()
+    return (str(folder), *beside)
+
+
+def upward_files(spec: str, text: str) -> tuple[str, ...]:
+    """The paths in the repository to which `..` in the text of a spec may lead."""
+    found = {
+        os.path.normpath(Path(folder, named))
+        for named in _UPWARD.findall(text)
+        for folder in source_folders(spec)
+    }
+    return tuple(sorted(path for path in found if not path.startswith("..")))
+
+
+def is_read(name: str, text: str) -> bool:
+    """True where a line by which a spec reads files while it is evaluated has a file's name.
+
+    >>> is_read("deps.inc", "%include %{_sourcedir}/deps.inc")
+    True
+    """
+    word = re.compile(rf"(?<![\w.+-]){re.escape(name)}(?![\w+-]|\.\w)")
+    return any(word.search(line) for line in text.split("\n") if _READS.search(line))
+
+
+def _lookaside(checkout: Path, spec: Path) -> frozenset[str]:
+    """The names of the files in the lists of sources; of lists that are none, nothing."""
+    found: set[str] = set()
+    for place in (source_directory(checkout, str(spec)), (checkout / spec).parent, checkout):
+        try:
+            found.update(read_lists(place))
+        except SourcesError:
+            continue
+    return frozenset(found)
 
 
 class _Copier:
@@ -58,6 +114,7 @@ class _Copier:
         self._target = target
         self._bytes = 0
         self._files = 0
+        self.left_out: set[str] = set()
 
     def directory(self, relative: Path) -> None:
         for path, directories, files in os.walk(self._checkout / relative):
@@ -72,12 +129,13 @@ class _Copier:
         real = source.resolve()
         if not real.is_relative_to(self._checkout) or ".git" in real.parts or not real.is_file():
             return
+        copy = self._target / relative
+        if copy.exists():
+            return
         size = real.stat().st_size
         too_much = self._bytes + size > _MOST_BYTES or self._files >= _MOST_FILES
         if size > _MOST_FILE or too_much:
-            return
-        copy = self._target / relative
-        if copy.exists():
+            self.left_out.add(str(relative))
             return
         copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         shutil.copyfile(real, copy)

@@ -84,6 +84,33 @@ def test_a_file_beside_a_spec_makes_that_spec_a_candidate_and_no_other(
         assert not (change.head_tree / "b").exists()
 
 
+def test_what_a_spec_reads_elsewhere_is_written_out_with_it(repository: Repository) -> None:
+    spec = SPEC + "%build\n../lib/configure\ncd ../docs\n"
+    repository.commit(
+        {
+            "rpm/SPECS/tool.spec": spec.replace("Version: 1", "Version: %(cat ../../VERSION)"),
+            "rpm/SOURCES/fix.patch": "1",
+            "VERSION": "7",
+            "rpm/docs/x": "x",
+            "other": "x",
+        }
+    )
+    repository.commit({"rpm/SOURCES/fix.patch": "2"})
+    with open_change(open_repository(repository.path), "HEAD~1", "HEAD") as change:
+        assert [(s.path, s.beside) for s in change.specs] == [
+            ("rpm/SPECS/tool.spec", ("fix.patch",))
+        ]
+        for tree, content in ((change.base_tree, "1"), (change.head_tree, "2")):
+            found = {str(p.relative_to(tree)) for p in tree.rglob("*") if p.is_file()}
+            assert found == {"rpm/SPECS/tool.spec", "rpm/SOURCES/fix.patch", "VERSION"}
+            assert (tree / "rpm/SOURCES/fix.patch").read_text() == content
+    (repository.path / "VERSION").write_text("8")
+    (repository.path / "rpm/SOURCES/fix.patch").write_text("3")
+    with open_change(open_repository(repository.path), "HEAD") as change:
+        assert (change.head_tree / "VERSION").read_text() == "8"
+        assert not (change.head_tree / "rpm/docs").exists()
+
+
 def test_a_change_without_packaging_has_no_specs(repository: Repository) -> None:
     repository.commit({"a/a.spec": SPEC, "docs/x.md": "1"})
     repository.commit({"docs/x.md": "2"})

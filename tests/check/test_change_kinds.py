@@ -77,6 +77,7 @@ def test_an_added_and_a_deleted_and_a_changed_spec_are_one_overlay(
         ("Patch: %{name}-fix.patch", "tool-fix.patch", True),
         ("Source1: https://example.org/x/extra.conf", "extra.conf", True),
         ("Source1: extra-%{version}.tar.gz", "extra-1.tar.gz", True),
+        ("Provides: x(%(cat words.txt))", "words.txt", True),
         ("# Patch0: fix.patch", "fix.patch", False),
         ("Patch0: fix.patch", "other.patch", False),
     ],

@@ -38,6 +38,7 @@ FALLBACK = CONFIG / "macros.minimize"
 WORK = Path("/tmp")
 
 
+LOCATION = re.compile(r"^\s*(?:Source|Patch)\d*\s*:\s*(.+)", re.IGNORECASE)
 BUILD_REQUIREMENT = re.compile(r"^\s*BuildRequires\s*:\s*(.+)", re.IGNORECASE)
 
 
@@ -200,7 +201,8 @@ def parse(path: Path) -> "dict[str, Any]":
             log.flush()
             return {
                 "error": log_path.read_text(errors="replace")[:8192] or str(error),
-                "requested": list(requested(path)),
+                "requested": list(stated(lines, BUILD_REQUIREMENT)),
+                "locations": list(stated(lines, LOCATION)),
                 "buildarch": expanded(lines, r"\s*(Build(?:Arch|Architectures))\s*:\s*(.+)"),
             }
     source = spec.sourceHeader
@@ -216,10 +218,10 @@ def parse(path: Path) -> "dict[str, Any]":
     }
 
 
-def requested(path: Path) -> "Iterator[str]":
-    """The values of the BuildRequires of a spec that rpm refuses, expanded as far as it came."""
-    for line in path.read_text(encoding="utf-8", errors="surrogateescape").split("\n"):
-        match = BUILD_REQUIREMENT.match(line)
+def stated(lines: "list[str]", pattern: "re.Pattern[str]") -> "Iterator[str]":
+    """The values of the lines that match, expanded as far as a refused spec came."""
+    for line in lines:
+        match = pattern.match(line)
         if match:
             try:
                 yield rpm.expandMacro(match[1])
