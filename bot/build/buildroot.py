@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +25,7 @@ from bot.sandbox import Bind, Limits, run_sandboxed
 if TYPE_CHECKING:
     from bot.closure import Pool
     from bot.distro import Cache
+    from bot.spec.macrofiles import VerifiedFiles
 
 # Where a build has its files, in every buildroot.
 BUILD_DIRECTORY = "/builddir"
@@ -144,25 +145,33 @@ def buildroot_key(packages: Iterable[Package]) -> str:
     return hashlib.sha256("\n".join([_FORMAT, *lines]).encode()).hexdigest()
 
 
+def root_key(packages: Sequence[Package], files: VerifiedFiles) -> str:
+    """The name of a kept root: of its packages, and of the keys that must have signed them."""
+    key = buildroot_key(packages)
+    trusted = sorted({url for package in packages for url in files.trust(package)})
+    return hashlib.sha256("\n".join([key, *trusted]).encode()).hexdigest() if trusted else key
+
+
 class Buildroots:
     """The kept buildroots below a cache, `most` of them; the longest unused go first.
 
-    `fetch` gives a package's verified RPM file. `kind` is the directory of the cache: roots of one
-    kind do not push out those of another. `finish` is a shell script that ends the making of each,
-    as root inside it.
+    `files` gives packages' RPM files, verified: a root that was made of files which other keys had
+    signed, or none, is not taken for one of these. `kind` is the directory of the cache: roots of
+    one kind do not push out those of another. `finish` is a shell script that ends the making of
+    each, as root inside it.
     """
 
     def __init__(
         self,
         cache: Cache,
-        fetch: Callable[[Package], Path],
+        files: VerifiedFiles,
         *,
         most: int = 6,
         kind: str = "buildroots",
         finish: str = ":",
     ) -> None:
         self._cache = cache
-        self._fetch = fetch
+        self._files = files
         self._most = most
         self._kind = kind
         self._finish = finish
@@ -173,7 +182,7 @@ class Buildroots:
 
         Raises SurroundingsError where packages cannot be had or installed.
         """
-        key = buildroot_key(packages)
+        key = root_key(packages, self._files)
         directory = self._cache.directory(self._kind) / key
         while True:
             with held(self._lock(key), alone=False):
@@ -215,7 +224,7 @@ class Buildroots:
     def _fetched(self, packages: Sequence[Package]) -> list[Path]:
         """The files of `packages`; the first that cannot be had ends it for all."""
         with ThreadPoolExecutor(8) as threads:
-            futures = [threads.submit(self._fetch, package) for package in packages]
+            futures = [threads.submit(self._files.fetch, package) for package in packages]
             try:
                 return [future.result() for future in futures]
             except BaseException:

@@ -23,14 +23,16 @@ from bot.build.buildroot import (
     Buildroots,
     InstallError,
     MissingRequirementError,
-    buildroot_key,
+    root_key,
     solve_buildroot,
 )
 from bot.build.prepare import native_architecture
+from bot.distro import key_urls
 from bot.errors import SurroundingsError
 from bot.model import Package
 from bot.sandbox import require_sandbox
 from bot.spec import DistributionRpm, RpmVersion, host_rpm, published_rpm
+from bot.spec.macrofiles import VerifiedFiles
 
 if TYPE_CHECKING:
     from bot.closure import Pool
@@ -82,15 +84,12 @@ def distribution_rpm(
     loaded: Mapping[str, Pool],
     open_pool: Callable[[str], Pool],
     cache: Cache,
-    *,
-    fetch: Callable[[Package], Path] | None = None,
 ) -> Iterator[DistributionRpm]:
     """The rpm to evaluate a document's spec files with; its root stays while this is entered.
 
     `loaded` are its pools by architecture; `open_pool` opens the one of this machine's, where it is
     another. No root is made where the host's rpm has the same version, or the repositories have no
-    package `rpm`. Where one is wanted and cannot be had, `problem` says why. `fetch` gives a
-    package's verified file; without it, packages are fetched and their signatures checked.
+    package `rpm`. Where one is wanted and cannot be had, `problem` says why.
     """
     version = published_rpm(next(iter(loaded.values())))
     host = host_rpm()
@@ -102,7 +101,8 @@ def distribution_rpm(
             require_sandbox()
             native = _native(document)
             pool = loaded[native] if native in loaded else open_pool(native)
-            roots = _Roots(cache, fetch or _checked(document, native, cache), host)
+            files = VerifiedFiles(cache, key_urls(document, native))
+            roots = _Roots(cache, files, host)
             root = stack.enter_context(roots.hold(_packages(pool)))
             found = DistributionRpm(version, root, _python(root))
         except (SurroundingsError, MissingRequirementError) as error:
@@ -113,15 +113,16 @@ def distribution_rpm(
 class _Roots:
     """The kept roots, and those that the host's rpm could not install: they are not tried again."""
 
-    def __init__(self, cache: Cache, fetch: Callable[[Package], Path], host: RpmVersion) -> None:
+    def __init__(self, cache: Cache, files: VerifiedFiles, host: RpmVersion) -> None:
         self._cache = cache
+        self._files = files
         self._host = host
-        self._roots = Buildroots(cache, fetch, most=_MOST_ROOTS, kind=_KIND, finish=_FIND_PYTHON)
+        self._roots = Buildroots(cache, files, most=_MOST_ROOTS, kind=_KIND, finish=_FIND_PYTHON)
 
     @contextmanager
     def hold(self, packages: Sequence[Package]) -> Iterator[Path]:
         """The root of `packages`, kept meanwhile. Raises SurroundingsError."""
-        key = f"{buildroot_key(packages)}-{self._host}"
+        key = f"{root_key(packages, self._files)}-{self._host}"
         refused = self._cache.addressed("rpm-roots-refused", key)
         if refused.exists():
             raise InstallError(refused.read_text())
@@ -149,22 +150,6 @@ def _packages(pool: Pool) -> tuple[Package, ...]:
     except MissingRequirementError:
         # A tool may conflict with what rpm needs (coreutils-single); rpm itself is what matters.
         return solve_buildroot(pool, ("rpm", module))
-
-
-def _checked(document: RepositoryDocument, arch: str, cache: Cache) -> Callable[[Package], Path]:
-    """Fetches a package whose checksum and, where its repository has keys, signature are good."""
-    from bot.distro import fetch_package
-    from bot.distro.keys import key_urls
-    from bot.image.signature import check_signatures
-
-    keys = key_urls(document, arch)
-
-    def fetch(package: Package) -> Path:
-        path = fetch_package(package, cache)
-        check_signatures([package], cache, keys)
-        return path
-
-    return fetch
 
 
 def _python(root: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,8 +29,10 @@ from bot.build.invocation import (
 from bot.build.kept import KeptBuild, KeptBuilds, MoreRequirements, build_key
 from bot.build.prepare import Prepared, answered, built_from, preface, prepare
 from bot.build.scratch import scratch_directory
+from bot.distro import key_urls
 from bot.model import Package
 from bot.sandbox import Bind, Finished, Limits, run_sandboxed
+from bot.spec.macrofiles import VerifiedFiles
 
 if TYPE_CHECKING:
     from bot.distro import Cache
@@ -61,7 +63,6 @@ class RpmbuildBuilder:
         policy: SourcePolicy | None = None,
         rebuild: bool = False,
         kept_only: bool = False,
-        fetch: Callable[[Package], Path] | None = None,
     ) -> None:
         self._cache = cache
         self._limits = limits
@@ -70,16 +71,14 @@ class RpmbuildBuilder:
         self._rebuild = rebuild
         self._kept_only = kept_only
         self._kept = KeptBuilds(cache)
-        self._buildroots = Buildroots(cache, fetch or self._fetch)
 
     def build(self, request: BuildRequest) -> BuildOutcome:
         """The packages of `request`, from the cache where the same was built before."""
         return answered(request, self._outcome)
 
-    def _fetch(self, package: Package) -> Path:
-        from bot.distro import fetch_package
-
-        return fetch_package(package, self._cache)
+    def _buildroots(self, request: BuildRequest) -> Buildroots:
+        keys = key_urls(request.document, request.arch)
+        return Buildroots(self._cache, VerifiedFiles(self._cache, keys))
 
     def _outcome(self, request: BuildRequest) -> BuildOutcome:
         prepared = prepare(request, self._sources)
@@ -113,7 +112,8 @@ class RpmbuildBuilder:
         self, prepared: Prepared, packages: Sequence[Package], extra: tuple[str, ...], key: str
     ) -> BuildOutcome | MoreRequirements:
         """Builds, or says what %generate_buildrequires asks for besides `extra`."""
-        with scratch_directory(self._cache) as scratch, self._buildroots.hold(packages) as root:
+        roots = self._buildroots(prepared.request)
+        with scratch_directory(self._cache) as scratch, roots.hold(packages) as root:
             rpmbuild = root / "usr/bin/rpmbuild"
             if not (rpmbuild.is_symlink() or rpmbuild.exists()):
                 raise MissingRequirementError(

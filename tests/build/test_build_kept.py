@@ -10,6 +10,7 @@ from bot.build.buildroot import (
     MissingRequirementError,
     base_packages,
     buildroot_key,
+    root_key,
     solve_buildroot,
 )
 from bot.build.collect import collect_rpms, is_wanted
@@ -171,6 +172,29 @@ def test_a_buildroots_name_is_its_content_whatever_the_order():
     assert buildroot_key([one]) != buildroot_key([one, two])
 
 
+class Files:
+    """Files of packages that need a signature by one of `keys`, which they have."""
+
+    def __init__(self, rpm, *keys):
+        self.rpm, self.keys = rpm, keys
+
+    def trust(self, package):
+        return self.keys
+
+    def fetch(self, package):
+        return self.rpm
+
+
+def test_a_root_of_packages_that_nobody_checked_is_not_taken_for_one_that_was(tmp_path):
+    packages = [package()]
+    plain, signed = Files(tmp_path), Files(tmp_path, "https://example.org/key")
+    assert root_key(packages, plain) == buildroot_key(packages)
+    assert root_key(packages, signed) not in (
+        buildroot_key(packages),
+        root_key(packages, Files(tmp_path, "x")),
+    )
+
+
 @pytest.fixture
 def installs(monkeypatch):
     made = []
@@ -187,7 +211,7 @@ def installs(monkeypatch):
 def buildroots(cache, tmp_path):
     rpm = tmp_path / "p.rpm"
     rpm.write_bytes(b"rpm")
-    return Buildroots(cache, lambda _: rpm, most=2)
+    return Buildroots(cache, Files(rpm), most=2)
 
 
 def test_a_buildroot_is_made_once_for_two_at_the_same_time(buildroots, installs):

@@ -11,10 +11,11 @@ from bot.build.buildroot import Buildroots, remove_tree, solve_buildroot
 from bot.build.rpmbuild import RpmbuildBuilder
 from bot.closure import open_pool
 from bot.demo.distribution import default_cache
-from bot.distro import Cache, fetch_package, load_configuration, open_snapshot
+from bot.distro import Cache, load_configuration, open_snapshot
 from bot.model import Location, Nevra, Package, SpecEvaluation
 from bot.sandbox import Limits
 from bot.spec import evaluate_spec, setting_of
+from bot.spec.macrofiles import VerifiedFiles
 
 pytestmark = [
     pytest.mark.reference,
@@ -124,6 +125,18 @@ def test_the_same_tree_gives_the_same_bytes_and_the_second_answer_is_kept(asked,
     assert not again.from_cache
     checksums = [p.location.checksum for p in first.packages]
     assert [p.location.checksum for p in again.packages] == checksums
+
+
+def test_packages_that_nobody_signed_are_not_run_where_their_repository_has_keys(
+    asked, builder, tmp_path
+):
+    (tmp_path / "key").write_text("")
+    request = asked(plain())
+    repos = tuple(
+        replace(repo, gpgkey=((tmp_path / "key").as_uri(),)) for repo in request.document.repos
+    )
+    failed = builder.build(replace(request, document=replace(request.document, repos=repos)))
+    assert (failed.kind, "is not signed" in failed.message) == ("surroundings", True)
 
 
 def test_a_missing_build_requirement_is_named_with_its_line(asked, builder):
@@ -263,7 +276,7 @@ def test_scriptlets_run_in_a_buildroot_without_network_and_secrets(
     packages = solve_buildroot(
         pool, ["bash", "base-files", "coreutils", "dash", "filesystem", "grep", "rpm"]
     )
-    buildroots = Buildroots(Cache(tmp_path / "cache"), lambda p: fetch_package(p, cache))
+    buildroots = Buildroots(Cache(tmp_path / "cache"), VerifiedFiles(cache, {}))
     with buildroots.hold([*packages, own]) as root:
         said = (root / "opt/scripted/said").read_text()
         assert said.splitlines()[:2] == ["cat", "0"]
