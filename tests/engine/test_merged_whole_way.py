@@ -21,7 +21,7 @@ from bot.report import check_to_json
 from bot.settings import load_settings
 from bot.store import CheckRecord, Commands, Decision, NewDelivery, now, open_store
 from bot.store.history import open_history
-from tests.check.tiny import DOCUMENTS, TOOL, WORLD, Bench, _build, workload
+from tests.check.tiny import DOCUMENTS, TOOL, WORLD, Bench, build, workload
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")
 WITH_PERL = TOOL.replace("Release: 1", "Release: 2").replace(
@@ -54,7 +54,7 @@ def world(base: int, perl: int) -> str:
 def publish(root: Path, revision: int, **specs: str) -> None:
     """Builds the specs and makes them the repository, with what was there before."""
     for name, spec in specs.items():
-        _build(spec, "x86_64", root / "work" / str(revision) / name, root / "x86_64")
+        build(spec, "x86_64", root / "work" / str(revision) / name, root / "x86_64")
     packages = sorted((root / "x86_64").rglob("*.rpm"))
     write_repository(root / "x86_64", packages, revision=revision)
 
