@@ -206,11 +206,11 @@ def test_a_second_process_waits_for_the_first_and_uses_what_it_made(made: Path) 
             target=lambda: found.append(build.build_reference_distribution(made, Waiting()))
         )
         second.start()
-        assert waiting.wait(10)
+        assert waiting.wait(90)
         assert found == []
         record.write_bytes(content)
         fcntl.flock(lock, fcntl.LOCK_UN)
-        second.join(10)
+        second.join(90)
     assert found == [reference.find_reference_distribution(made)]
 
 

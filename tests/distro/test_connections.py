@@ -47,7 +47,7 @@ def busy() -> Iterator[Busy]:
 
         def do_GET(self) -> None:
             # All allowed connections are used at once, or this ends in an error.
-            state.enough.wait(timeout=20)
+            state.enough.wait(timeout=90)
             content = self.path.encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))

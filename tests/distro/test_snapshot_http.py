@@ -234,7 +234,7 @@ def test_repositories_of_one_document_are_asked_together(web, cache, document, m
     met = threading.Barrier(2)
 
     def meet(handler, content):
-        met.wait(timeout=20)  # breaks, and fails the test, if only one is ever asked at a time
+        met.wait(timeout=90)  # breaks, and fails the test, if only one is ever asked at a time
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
@@ -272,7 +272,7 @@ def test_processes_that_share_a_cache_download_once(web, cache, make_repository)
     ]
     for process in processes:
         process.start()
-    results = [queue.get(timeout=60) for _ in processes]
+    results = [queue.get(timeout=120) for _ in processes]
     for process in processes:
         process.join()
     assert len(set(results)) == 1

@@ -202,7 +202,7 @@ class FakeChecker:
     def predict(self, job: Any, git: Any) -> PredictedCheck:
         self.calls.append(("predict", job.head_sha))
         if job.head_sha in self.hold:
-            self.hold[job.head_sha].wait(20)
+            self.hold[job.head_sha].wait(90)
         if self.predicting:
             raise self.predicting.pop(0)
         found = result_of(job, "predicted", self.changed, over=self.over)
@@ -351,7 +351,7 @@ class Bot:
         (row,) = self.store.rows("select state, reason from deliveries where id = ?", [receipt.id])
         return row["state"], row["reason"]
 
-    async def until(self, true: Callable[[], bool], seconds: float = 60) -> None:
+    async def until(self, true: Callable[[], bool], seconds: float = 120) -> None:
         import asyncio
 
         deadline = time.monotonic() + seconds

@@ -60,7 +60,7 @@ async def world(home: Path, kind: str) -> AsyncIterator[tuple[LocalForge, Pull]]
 
 
 async def until(true: Callable[[], bool], log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not true():
         assert time.monotonic() < deadline, log.read_text()
         await asyncio.sleep(0.1)

@@ -16,7 +16,7 @@ OTHER = {"nginx/nginx.spec": "Name: nginx\nRequires: python3\n"}
 
 
 async def without_the_collector(true: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not (await found if asyncio.iscoroutine(found := true()) else found):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)

@@ -273,7 +273,7 @@ async def test_allow_said_again_is_answered_and_stops_no_build(bot) -> None:
     head = await checked(bot)
     built = threading.Event()
     finish = bot.checker.finish
-    bot.checker.finish = lambda job, git: (built.wait(20), finish(job, git))[1]
+    bot.checker.finish = lambda job, git: (built.wait(90), finish(job, git))[1]
     await bot.comment("/minimize allow", updated=LATER)
     await bot.comment("/minimize allow", comment="42", updated=LATER)
     assert "This commit is being built already." in await answered(bot)
@@ -292,7 +292,7 @@ async def test_allow_said_again_is_answered_and_stops_no_build(bot) -> None:
 async def test_allow_does_not_stop_the_build_of_a_trusted_author(bot) -> None:
     built = threading.Event()
     finish = bot.checker.finish
-    bot.checker.finish = lambda job, git: (built.wait(20), finish(job, git))[1]
+    bot.checker.finish = lambda job, git: (built.wait(90), finish(job, git))[1]
     head = bot.push(SPEC)
     await bot.deliver()
     await bot.until(lambda: bot.checks()[-1].stage == "predicted")

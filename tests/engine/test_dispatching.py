@@ -60,7 +60,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 async def until(true: Any) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not true():
             await asyncio.sleep(0.01)
 

@@ -55,7 +55,7 @@ def processes(home: Path) -> Iterator[list[subprocess.Popen]]:
         for role in ("server", "worker"):
             command = [sys.executable, str(SCRIPT), role, str(home / f"{role}.yaml")]
             made.append(subprocess.Popen(command, stdout=log, stderr=log))
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 120
             while not (home / f"{role}-ready").exists():
                 assert made[-1].poll() is None, (home / "log").read_text()
                 assert time.monotonic() < deadline, (home / "log").read_text()

@@ -86,7 +86,7 @@ def test_two_that_write_one_layout_do_so_one_after_the_other(tmp_path: Path, cac
     assert second == []
     with first:
         first.finish(Descriptor(blob.media_type, blob.digest, blob.size))
-    other.join(timeout=20)
+    other.join(timeout=90)
     with second[0]:
         pass
 

@@ -99,9 +99,9 @@ def test_two_writers_wait_for_each_other(tmp_path: Path) -> None:
     thread = threading.Thread(target=second)
     with one.writing():
         thread.start()
-        entered.wait(5)
+        entered.wait(90)
         order.append("first")
-    thread.join(5)
+    thread.join(90)
     assert order == ["first", "second"]
     one.close()
     two.close()

@@ -96,14 +96,14 @@ async def test_many_deliveries_share_one_write(tmp_path: Path, monkeypatch) -> N
         batches.append(len(deliveries))
         if len(batches) == 1:
             first_is_writing.set()
-            go_on.wait(5)
+            go_on.wait(90)
         return real(deliveries)
 
     monkeypatch.setattr(store, "add_deliveries", slow)
     intake = Intake(store)
     running = asyncio.create_task(intake.run())
     first = asyncio.create_task(intake.keep(NewDelivery("f", "e", "0", b"")))
-    await asyncio.to_thread(first_is_writing.wait, 5)
+    await asyncio.to_thread(first_is_writing.wait, 90)
     others = [
         asyncio.create_task(intake.keep(NewDelivery("f", "e", str(n), b""))) for n in range(1, 50)
     ]
