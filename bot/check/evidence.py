@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -11,7 +12,7 @@ from bot.check.change import Change, ChangedSpec
 from bot.check.lines import Change as AddedLine
 from bot.check.lines import added_changes
 from bot.closure import Pool
-from bot.model import Overlay, SpecEvaluation, SpecFailure
+from bot.model import Nevra, Overlay, Package, SpecEvaluation, SpecFailure
 from bot.spec import Headers, changed_lines, predict
 from bot.spec.tree import is_read
 
@@ -98,12 +99,12 @@ def evaluate_change(change: Change, evaluate: Evaluate) -> tuple[EvaluatedSpec, 
             after.results,
             {"base": before.definitions, "head": after.definitions},
         )
-        if spec.itself or _names(one, frozenset(spec.beside)) or _reads(change, spec):
+        if spec.itself or _names_a_file(one, frozenset(spec.beside)) or _reads(change, spec):
             found.append(one)
     return tuple(found)
 
 
-def _names(evaluated: EvaluatedSpec, files: frozenset[str]) -> bool:
+def _names_a_file(evaluated: EvaluatedSpec, files: frozenset[str]) -> bool:
     for side in (evaluated.base, evaluated.head):
         for result in side.values():
             if isinstance(result, SpecEvaluation) and any(
@@ -148,21 +149,53 @@ def predicted_sides(
             for source in sorted({e.source for e in (before, after) if e is not None})
             for package in pool.newest_published(source)
         )
-        prediction = predict(published, before, after, arch, headers)
+        others = frozenset(n for other in specs if other is not one for n in _names(other, arch))
+        prediction = predict(published, before, after, arch, headers, elsewhere=others)
         base.append(prediction.base)
         head.append(prediction.head)
         notes.extend(prediction.notes)
         if after is not None:
             own = {p.nevra.name: p.nevra for p in after.packages}
             lines.extend(added_changes(changed_lines(before, after), own))
-    return Sides(_joined(base), _joined(head), tuple(lines), tuple(dict.fromkeys(notes)))
+    notes.extend(_made_twice(specs, head))
+    before_change = {p.nevra: p for overlay in base for p in overlay.packages}
+    return Sides(
+        _joined(base, before_change), _joined(head, before_change), tuple(lines),
+        tuple(dict.fromkeys(notes)),
+    )  # fmt: skip
 
 
-def _joined(overlays: list[Overlay]) -> Overlay:
+def _names(one: EvaluatedSpec, arch: str) -> set[str]:
+    """The names of the packages that a spec makes on either side."""
+    sides = (one.base.get(arch), one.head.get(arch))
+    made = (side.packages for side in sides if isinstance(side, SpecEvaluation))
+    return {package.nevra.name for packages in made for package in packages}
+
+
+def _made_twice(specs: Sequence[EvaluatedSpec], heads: Sequence[Overlay]) -> Iterator[str]:
+    """A sentence for each two specs of the change that make packages of the same names."""
+    for (first, own), (second, other) in combinations(zip(specs, heads, strict=True), 2):
+        names = [{p.nevra.name for p in overlay.packages} for overlay in (own, other)]
+        if both := sorted(names[0] & names[1]):
+            more = f" and {len(both) - 1} more" if len(both) > 1 else ""
+            yield (
+                f"{first.spec.path} and {second.spec.path} both make {both[0]}{more}: the one that"
+                " changes it is looked at, the first if both do."
+            )
+
+
+def _joined(overlays: list[Overlay], before: Mapping[Nevra, Package]) -> Overlay:
+    """One overlay of all; of packages with the same name and architecture one that is not `before`
+    the change so."""
+    packages: dict[tuple[str, str], Package] = {}
+    for package in (p for overlay in overlays for p in overlay.packages):
+        key = (package.nevra.name, package.nevra.arch)
+        if key not in packages or packages[key] == before.get(packages[key].nevra):
+            packages[key] = package
     return Overlay(
         arch=overlays[0].arch,
         sources=frozenset().union(*(o.sources for o in overlays)),
-        packages=tuple(p for o in overlays for p in o.packages),
+        packages=tuple(packages.values()),
         evidence=overlays[0].evidence,
         notes=tuple(dict.fromkeys(n for o in overlays for n in o.notes)),
     )

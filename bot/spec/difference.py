@@ -13,7 +13,7 @@ from bot.model import (
     SpecLine,
     SpecPackage,
 )
-from bot.spec.placeholder import Templates, own_names, spec_versions
+from bot.spec.placeholder import Templates, spec_versions, templates_of
 
 Key = tuple[DependencyKind, str]
 
@@ -79,7 +79,7 @@ def changed_lines(
 def _changes(
     base: SpecEvaluation | None, head: SpecEvaluation | None
 ) -> Iterator[SpecDependencyChange]:
-    templates = Templates(own_names((), base, head))
+    templates = templates_of((), base, head)
     before, after = packages_by_name(base), packages_by_name(head)
     for name in dict.fromkeys((*after, *before)):
         old = stated(base, before.get(name), templates)

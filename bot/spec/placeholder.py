@@ -1,91 +1,136 @@
-"""A package's own version-release as a placeholder, so that a new version is no difference.
+"""A source's own version-release as a placeholder, so that a new version is no difference.
 
 `Requires: %{name}-libs = %{version}-%{release}` reads `= 1.26-2` on one side and `= 1.27-1` on the
-other, and means the same. A template is a capability in which one's own version-release stands as
-a placeholder; where it is the version alone, only in what one provides and in what one says of
-packages of the same source (elsewhere the same digits mean another project's version).
+other, and means the same. A template is a capability in which such a version is a placeholder that
+names whose it is: the main package's, one's own, or that of the package of the same source that is
+required. Where it is the version alone, only in what one provides and in what one says of the
+same source (elsewhere the same digits mean another project's version). Filled in with the versions
+of an overlay, what packages of a source require of each other always is what the overlay has.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from bot.model import Dependency, Nevra, SpecEvaluation, SpecPackage
+from bot.model import Dependency, Nevra, Package, SpecEvaluation, SpecPackage
 from bot.spec.capability import capability_key, split_capability
 
-_PLACE = "\x00{kind}{index}\x00"
-_MARK = re.compile("\x00(VR|V)(\\d)\x00")
+Evr = tuple[int, str, str]
+
+_MARK = re.compile("\x00(EVR|VR|EV|V):([^\x00]*)\x00")
+_MAIN, _OWN = "", "."
+# A constraint, alone or inside a rich dependency: name, operator, version.
+_CONSTRAINT = re.compile(r"([^\s(),]+(?:\([^\s()]*\))*)(\s(?:<=|>=|=|<|>)\s)([^\s(),]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Version and release of the main package, and of one package where it has its own."""
+    """Epoch, version and release of the main package, of one package, and of all by name."""
 
-    pairs: tuple[tuple[str, str], ...]
+    main: Evr
+    own: Evr
+    packages: Mapping[str, Evr] = field(default_factory=dict)
 
     def fill(self, template: str) -> str:
-        """The capability that `template` stands for with these versions."""
+        """Return the capability that `template` stands for with these versions."""
 
         def text(match: re.Match[str]) -> str:
-            version, release = self.pairs[min(int(match[2]), len(self.pairs) - 1)]
-            return f"{version}-{release}" if match[1] == "VR" else version
+            kind, whose = match[1], match[2]
+            evr = self.own if whose == _OWN else self.packages.get(whose, self.main)
+            return next(text for text, form in _forms(evr) if form == kind)
 
         return _MARK.sub(text, template)
 
 
-def versions(main: tuple[str, str], own: Nevra) -> Versions:
-    """The versions of a package `own` whose main package has version and release `main`."""
-    pair = (own.version, own.release)
-    return Versions((main,) if pair == main else (main, pair))
+def _forms(evr: Evr) -> Iterator[tuple[str, str]]:
+    """The ways to write a version: with and without epoch and release; an epoch of 0 is none."""
+    epoch, version, release = evr
+    before = f"{epoch}:" if epoch else ""
+    yield f"{version}-{release}", "VR"
+    yield version, "V"
+    yield f"{before}{version}-{release}", "EVR"
+    yield f"{before}{version}", "EV"
 
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """Makes templates of capabilities; `siblings` are the names of the source's packages."""
+    """Makes templates of capabilities.
 
-    siblings: frozenset[str]
+    `owners` has the package of the source for each name that its packages have or provide with
+    their own version.
+    """
+
+    owners: Mapping[str, str]
 
     def of(self, dependency: Dependency, known: Versions) -> str:
-        """The template of a dependency of a package with these versions."""
-        capability = capability_key(dependency.capability)
-        for index, (version, release) in enumerate(known.pairs):
-            capability = _replace(capability, f"{version}-{release}", "VR", index)
-        name, operator, evr = split_capability(capability)
-        about_own = dependency.kind == "provides" or name.partition("(")[0] in self.siblings
-        if operator and about_own:
-            for index, (version, _) in enumerate(known.pairs):
-                if evr == version:
-                    return f"{name} {operator} {_PLACE.format(kind='V', index=index)}"
+        """Return the template of a dependency of a package with these versions."""
+
+        def placed(match: re.Match[str]) -> str:
+            name, operator, evr = match.groups()
+            token = self._token(dependency, name, evr, known)
+            return match[0] if token is None else f"{name}{operator}{token}"
+
+        capability = _CONSTRAINT.sub(placed, capability_key(dependency.capability))
+        for whose, (_, version, release) in ((_MAIN, known.main), (_OWN, known.own)):
+            capability = _replace(capability, f"{version}-{release}", whose)
         return capability
 
+    def _token(self, dependency: Dependency, name: str, evr: str, known: Versions) -> str | None:
+        owner = self.owners.get(name) or self.owners.get(name.partition("(")[0])
+        candidates = [(_MAIN, known.main), (_OWN, known.own)]
+        if dependency.kind != "provides":
+            if owner is None:
+                return None
+            if owner in known.packages:
+                candidates.insert(0, (owner, known.packages[owner]))
+        for whose, candidate in candidates:
+            for text, form in _forms(candidate):
+                if text == evr:
+                    return f"\x00{form}:{whose}\x00"
+        return None
 
-def _replace(text: str, needle: str, kind: str, index: int) -> str:
+
+def _replace(text: str, needle: str, whose: str) -> str:
     if needle not in text:
         return text
     pattern = rf"(?<![\w.~^+-]){re.escape(needle)}(?![\w~^+-])"
-    token = _PLACE.format(kind=kind, index=index)
-    return re.sub(pattern, lambda _: token, text)
+    return re.sub(pattern, lambda _: f"\x00VR:{whose}\x00", text)
 
 
 def has_placeholder(template: str) -> bool:
-    """Whether one's own version is in it."""
+    """Return true where a version of the source's own is in the template."""
     return _MARK.search(template) is not None
 
 
+def evr_of(nevra: Nevra) -> Evr:
+    """Return epoch, version and release."""
+    return nevra.epoch, nevra.version, nevra.release
+
+
 def spec_versions(evaluation: SpecEvaluation, package: SpecPackage) -> Versions:
-    """The versions of a package as its spec file says."""
-    _, version, release = evaluation.evr
-    return versions((version, release), package.nevra)
+    """Return the versions of a package as its spec file says."""
+    packages = {each.nevra.name: evr_of(each.nevra) for each in evaluation.packages}
+    return Versions(evaluation.evr, evr_of(package.nevra), packages)
 
 
-def own_names(
-    published: Sequence[str], base: SpecEvaluation | None, head: SpecEvaluation | None
-) -> frozenset[str]:
-    """The names of all packages of a source, on any side."""
-    names = set(published)
+def templates_of(
+    published: Sequence[Package], base: SpecEvaluation | None, head: SpecEvaluation | None
+) -> Templates:
+    """Return the templates of a source's packages, whichever side has them."""
+    owners: dict[str, str] = {}
+    found: list[tuple[Nevra, Iterable[Dependency]]] = [
+        (package.nevra, package.dependencies) for package in published
+    ]
     for side in (base, head):
-        if side is not None:
-            names.update(package.nevra.name for package in side.packages)
-    return frozenset(names)
+        for each in side.packages if side is not None else ():
+            found.append((each.nevra, [d.dependency for d in each.dependencies]))
+    owners = {nevra.name: nevra.name for nevra, _ in found}
+    for nevra, dependencies in found:
+        own = {text for text, _ in _forms(evr_of(nevra))}
+        for dependency in dependencies:
+            name, operator, evr = split_capability(capability_key(dependency.capability))
+            if dependency.kind == "provides" and operator == "=" and evr in own:
+                owners.setdefault(name, nevra.name)
+    return Templates(owners)

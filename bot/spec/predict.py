@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bot.closure import compare_evr
 from bot.model import (
     Dependency,
     Nevra,
@@ -27,11 +28,11 @@ from bot.spec.difference import Key, Stated, packages_by_name, stated
 from bot.spec.file_lines import owned_files
 from bot.spec.headers import GeneratedFlags, Headers
 from bot.spec.placeholder import (
-    Templates,
+    Evr,
     Versions,
+    evr_of,
     has_placeholder,
-    own_names,
-    versions,
+    templates_of,
 )
 
 _DROPPED = ("-debuginfo", "-debugsource")
@@ -61,6 +62,7 @@ def predict(
     *,
     without: frozenset[SpecLine] = NO_LINES,
     weakened: frozenset[SpecLine] = NO_LINES,
+    elsewhere: frozenset[str] = frozenset(),
 ) -> Prediction:
     """The overlays of one changed spec file on `arch`.
 
@@ -71,17 +73,28 @@ def predict(
     cannot be read); it is asked only where that matters.
 
     `without` leaves out lines that head adds, `weakened` makes their `Requires` to `Recommends`:
-    what the change would be without them.
+    what the change would be without them. `elsewhere` are names that another spec file of the
+    change makes packages of.
+
+    A published package that neither spec file makes any more (git dropped it before, or it is an
+    older version's) leaves with its source on both sides, as builds of both sides do not have it
+    either; a note says so.
     """
-    published = tuple(
+    listed = tuple(
         package
         for package in published_newest
         if package.nevra.arch in native_arches(arch) and not package.nevra.name.endswith(_DROPPED)
     )
-    sources = {package.source for package in published}
+    sources = {package.source for package in listed}
     sources.update(side.source for side in (base, head) if side is not None)
-    notes: tuple[str, ...] = ()
-    if not published and base is not None:
+    published = _made(listed, base, head)
+    notes = tuple(
+        f"{package.nevra} is published, but the spec file of {package.source} makes no such"
+        " package any more: it is left out on both sides."
+        for package in listed
+        if package not in published and package.nevra.name not in elsewhere
+    )
+    if not listed and base is not None:
         first = _Predictor((), None, base, arch, headers, NO_LINES, NO_LINES)
         published = tuple(first.packages())
         notes = tuple(first.notes)
@@ -95,6 +108,18 @@ def predict(
         notes,
         predictor.origins,
     )
+
+
+def _made(
+    published: tuple[Package, ...], base: SpecEvaluation | None, head: SpecEvaluation | None
+) -> tuple[Package, ...]:
+    """Those of the published packages that a spec file makes on either side.
+
+    All, where the architecture is left out on both: what is published there (noarch) is not made
+    there.
+    """
+    names = packages_by_name(base).keys() | packages_by_name(head).keys()
+    return tuple(p for p in published if not names or p.nevra.name in names)
 
 
 def _sorted(packages: Sequence[Package]) -> tuple[Package, ...]:
@@ -123,9 +148,12 @@ class _Predictor:
         self._headers = headers
         self._without, self._weakened = without, weakened
         self._files = frozenset(path for package in published for path in package.files)
-        self._templates = Templates(own_names(tuple(self._published), base, head))
+        self._templates = templates_of(published, base, head)
         self._published_main = _main_evr(published, base, head)
+        self._published_evrs = {name: evr_of(p.nevra) for name, p in self._published.items()}
         self._main = self._final_main()
+        finals = {name: evr_of(self._placed(after)) for name, after in self._after.items()}
+        self._finals = {**self._published_evrs, **finals}
 
     def packages(self) -> list[Package]:
         """The packages of the head side."""
@@ -156,13 +184,13 @@ class _Predictor:
         if published is None:
             return self._new(after) if after is not None and after.built else None
         if after is None and before is None:
-            # Neither side describes it: an older version's package that is still published.
+            # The architecture is left out on both sides.
             return dataclasses.replace(published, repository="overlay")
         if after is None or (not after.built and (before is None or before.built)):
             return None
         return self._changed(published, before, after)
 
-    def _final_main(self) -> tuple[int, str, str]:
+    def _final_main(self) -> Evr:
         """Epoch, version and release of head's main package, as this prediction has it."""
         head = self._head
         if head is None:
@@ -175,7 +203,7 @@ class _Predictor:
         """A package that is not published: what its spec file says of it, and no size."""
         assert self._head is not None
         nevra = self._placed(after)
-        final = versions(self._main[1:], nevra)
+        final = Versions(self._main, evr_of(nevra), self._finals)
         dependencies = _own_provides(nevra)
         entries = stated(self._head, after, self._templates)
         dependencies += self._additions(entries.values(), set(), final, nevra)
@@ -189,13 +217,9 @@ class _Predictor:
         """A published package, plus the difference between the two spec files."""
         assert self._head is not None
         nevra = self._placed(after)
-        if before is not None:
-            evr = _final(_evr(published.nevra), _evr(before.nevra), _evr(after.nevra))
-            same_arch = before.nevra.arch == after.nevra.arch
-            arch = published.nevra.arch if same_arch else after.nevra.arch
-            nevra = Nevra(nevra.name, *evr, arch)
-        known = versions((self._published_main or _evr(published.nevra))[1:], published.nevra)
-        final = versions(self._main[1:], nevra)
+        own = evr_of(published.nevra)
+        known = Versions(self._published_main or own, own, self._published_evrs)
+        final = Versions(self._main, evr_of(nevra), self._finals)
         old = stated(self._base, before, self._templates)
         new = stated(self._head, after, self._templates)
 
@@ -226,11 +250,16 @@ class _Predictor:
         )
 
     def _placed(self, after: SpecPackage) -> Nevra:
-        """The NEVRA of a package of head that nothing published tells more of."""
+        """The NEVRA of a package of head, in the place of the published one if there is one."""
         assert self._head is not None
-        own = _evr(after.nevra)
-        evr = self._main if own == self._head.evr else own
-        return Nevra(after.nevra.name, *evr, after.nevra.arch)
+        name, own = after.nevra.name, evr_of(after.nevra)
+        published, before = self._published.get(name), self._before.get(name)
+        if published is None or before is None:
+            evr = self._main if own == self._head.evr else own
+            return Nevra(name, *evr, after.nevra.arch)
+        evr = _final(evr_of(published.nevra), evr_of(before.nevra), own)
+        same_arch = before.nevra.arch == after.nevra.arch
+        return Nevra(name, *evr, published.nevra.arch if same_arch else after.nevra.arch)
 
     def _additions(
         self, entries: Iterable[Stated], have: set[Key], final: Versions, nevra: Nevra
@@ -273,28 +302,32 @@ def _looks_generated(dependency: Dependency) -> bool:
     return name.startswith("/") or (name.endswith(")") and not name.startswith("("))
 
 
-def _evr(nevra: Nevra) -> tuple[int, str, str]:
-    return nevra.epoch, nevra.version, nevra.release
+def _final(published: Evr, base: Evr, head: Evr) -> Evr:
+    """Head's epoch if the spec files differ in it, else the published; so version-release.
 
-
-def _final(
-    published: tuple[int, str, str], base: tuple[int, str, str], head: tuple[int, str, str]
-) -> tuple[int, str, str]:
-    """Head's epoch if the spec files differ in it, else the published; so version-release."""
+    Where what is published is newer than either spec file makes it, that stays: what needs a
+    published version is not to miss it for a release of an old branch.
+    """
+    if compare_evr(_text(base), _text(published)) < 0 > compare_evr(_text(head), _text(published)):
+        return published
     epoch = published[0] if base[0] == head[0] else head[0]
     version, release = published[1:] if base[1:] == head[1:] else head[1:]
     return epoch, version, release
 
 
+def _text(evr: Evr) -> str:
+    return f"{evr[0]}:{evr[1]}-{evr[2]}"
+
+
 def _main_evr(
     published: Sequence[Package], base: SpecEvaluation | None, head: SpecEvaluation | None
-) -> tuple[int, str, str] | None:
+) -> Evr | None:
     """What the published packages say the main package's EVR is: its own, or the commonest."""
     names = [side.source for side in (base, head) if side is not None]
     for package in published:
         if package.nevra.name in names:
-            return _evr(package.nevra)
-    counted = Counter(_evr(package.nevra) for package in published)
+            return evr_of(package.nevra)
+    counted = Counter(evr_of(package.nevra) for package in published)
     return counted.most_common(1)[0][0] if counted else None
 
 
@@ -329,7 +362,7 @@ def _moved(
     capability = final.fill(template)
     # rpm writes these with the whole EVR, whatever the spec file says elsewhere.
     if operator == "=" and name in (before.name, for_arch, f"config({before.name})"):
-        if _evr(before) == _evr(after):
+        if evr_of(before) == evr_of(after):
             return dependency
         capability = f"{name} = {_evr_text(after)}"
     if capability == known.fill(template):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from bot.model import (
@@ -295,12 +297,115 @@ def test_a_subpackage_without_files_is_not_built():
     assert [package.nevra.name for package in result.head.packages] == ["app", "app-b"]
 
 
-def test_a_published_package_that_neither_side_describes_stays_as_it_is():
+def test_a_published_package_that_neither_side_makes_leaves_on_both():
     stale = published("app-ancient", "0:0.1-1", "requires app-libs = 0.1-1")
     base, head = spec("0:1.0-1", {"app": []}), spec("0:1.1-1", {"app": []})
     result = predict([published("app"), stale], base, head, ARCH, no_headers)
-    assert of(result.head, "app-ancient").dependencies == stale.dependencies
-    assert of(result.head, "app-ancient").nevra == stale.nevra
+    assert [p.nevra.name for p in result.base.packages] == ["app"]
+    assert [p.nevra.name for p in result.head.packages] == ["app"]
+    (note,) = result.notes
+    assert note.startswith(
+        "app-ancient-0:0.1-1.x86_64 is published, but the spec file of app makes"
+    )
+    other = frozenset({"app-ancient"})
+    result = predict([published("app"), stale], base, head, ARCH, no_headers, elsewhere=other)
+    assert result.notes == ()
+
+
+def test_what_is_published_where_both_sides_leave_the_architecture_out_stays():
+    noarch = published("app", arch="noarch")
+    base, head = spec("0:1.0-1", {}), spec("0:1.0-2", {})
+    result = predict([noarch], base, head, ARCH, no_headers)
+    assert [p.nevra for p in result.base.packages] == [noarch.nevra]
+    assert [p.nevra for p in result.head.packages] == [noarch.nevra]
+
+
+def test_a_source_that_is_not_published_has_its_own_spec_as_base():
+    base = spec("0:1.0-1", {"app": ["requires app-libs = 1.0-1"], "app-libs": []})
+    head = spec("0:1.0-2", {"app": ["requires app-libs = 1.0-2"], "app-libs": ["requires x"]})
+    result = predict([], base, head, ARCH, no_headers)
+    assert capabilities(of(result.base)) == ["app-libs = 1.0-1"]
+    assert capabilities(of(result.head)) == ["app-libs = 1.0-2"]
+    assert capabilities(of(result.head, "app-libs")) == ["x"]
+    assert of(result.base).installed_size is None
+
+
+IN_FLIGHT = [
+    # published, base's spec, head's spec, what head then is
+    ("0:1.0-5", "0:1.0-7", "0:1.0-8", "0:1.0-8"),
+    ("0:1.0-5", "0:1.0-7", "0:1.0-7", "0:1.0-5"),
+    ("0:0.9-1", "0:1.0-7", "0:1.1-1", "0:1.1-1"),
+    ("0:2.0-1", "0:1.0-7", "0:1.0-8", "0:2.0-1"),  # published is newer than both
+    ("0:2.0-1", "0:1.0-7", "0:2.1-1", "0:2.1-1"),
+    ("0:1.0-7", "0:1.0-7", "0:0.9-1", "0:0.9-1"),  # a step back of the change's own
+    ("1:1.0-5", "2:1.0-7", "2:1.0-7", "1:1.0-5"),
+    ("1:1.0-5", "2:1.0-7", "2:1.0-8", "1:1.0-8"),
+    ("0:1.0-5", "0:1.0-5", "1:1.0-6", "1:1.0-6"),
+]
+
+
+def sides(evr: str, style: str, own: str, *, new: bool = False):
+    """A spec whose main package requires siblings, one of which has a version of its own."""
+    epoch, _, vr = evr.partition(":")
+    version, _, release = vr.partition("-")
+    full = f"{epoch}:{vr}" if int(epoch) else vr
+    sub = f"{own}-{release}"
+    text = {
+        "vr": f"app-libs = {vr}",
+        "evr": f"app-libs(x86-64) = {full}",
+        "v": f"app-libs >= {version}",
+        "rich": f"(app-libs = {version} if base)",
+        "own": f"app-sub = {epoch}:{sub}" if int(epoch) else f"app-sub = {sub}",
+        "virtual": f"dist(app) = {version}",
+    }[style]
+    evaluation = spec(
+        evr,
+        {
+            "app": [f"requires {text}"],
+            "app-libs": [f"provides dist(app) = {version}"],
+            **({"app-new": [f"requires {text}"]} if new else {}),
+        },
+    )
+    nevra = Nevra("app-sub", int(epoch), own, release, ARCH)
+    packages = (*evaluation.packages, SpecPackage(nevra, ()))
+    return text, dataclasses.replace(evaluation, packages=packages), f"{epoch}:{sub}"
+
+
+def meets(packages, requirement: Dependency) -> bool:
+    """Whether one of the packages provides what is required, version and all."""
+    inner = requirement.capability.strip("()").partition(" if ")[0]
+    name, _, evr = inner.split(" ")
+    epoch, _, vr = evr.rpartition(":")
+    for package in packages:
+        for provided in package.of_kind("provides"):
+            has, _, version = provided.capability.partition(" = ")
+            if has != name:
+                continue
+            own_epoch, _, own = version.rpartition(":")
+            if epoch and epoch != (own_epoch or "0"):
+                continue
+            if own == vr or ("-" not in vr and own.partition("-")[0] == vr):
+                return True
+    return False
+
+
+@pytest.mark.parametrize(("there", "base", "head", "final"), IN_FLIGHT)
+@pytest.mark.parametrize("style", ["vr", "evr", "v", "rich", "own", "virtual"])
+@pytest.mark.parametrize("new", [False, True], ids=["", "new"])
+def test_siblings_require_what_the_overlay_has(there, base, head, final, style, new):
+    text, _, sub = sides(there, style, "3.1")
+    version = there.partition(":")[2].partition("-")[0]
+    packages = [
+        published("app", there, f"requires {text}"),
+        published("app-libs", there, f"provides dist(app) = {version}"),
+        published("app-sub", sub),
+    ]
+    before, after = sides(base, style, "3.1")[1], sides(head, style, "3.1", new=new)[1]
+    result = predict(packages, before, after, ARCH, flags())
+    assert of(result.head).nevra.evr == final
+    needs = [d for p in result.head.packages for d in p.of_kind("requires")]
+    assert len(needs) == 1 + new
+    assert all(meets(result.head.packages, need) for need in needs), needs
 
 
 def test_noarch_to_arch_and_back():
