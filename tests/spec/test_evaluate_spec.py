@@ -12,7 +12,7 @@ from bot.model import DEFAULT_ARCHITECTURES as ARCHITECTURES
 from bot.model import SpecEvaluation, SpecFailure
 from bot.sandbox import sandbox_available
 from bot.spec import MacroSource, SpecSetting, evaluate_spec
-from bot.spec.inside.markers import logical_lines
+from bot.spec.inside.markers import logical_lines, mark
 
 pytestmark = pytest.mark.skipif(
     sandbox_available() is not None, reason=f"no sandbox here: {sandbox_available()}"
@@ -494,3 +494,38 @@ def test_the_shell_is_bash_as_on_distributions_of_rpm_packages(tmp_path):
         "provides api = tool",
         "provides one",
     ]
+
+
+def test_a_lua_scriptlet_that_ends_with_end_does_not_cost_the_lines(tmp_path):
+    """As glibc's file triggers: after `%end` rpm takes no line that is not a heading."""
+    body = """\
+    Requires: first
+    %description
+    %post -p <lua>
+    print("x")
+    %end
+
+    %undefine nothing
+
+    %package more
+    Summary: more
+    Requires: second
+    %description more
+    %files more
+    """
+    path = tmp_path / "app.spec"
+    path.write_text(HEAD + textwrap.dedent(body) + "%files\n")
+    found = evaluate_spec(tmp_path, "app.spec", ["x86_64"], definitions={"dist": ".fc43"})["x86_64"]
+    assert isinstance(found, SpecEvaluation), found
+    assert ("requires first", 1) in stated(found)
+    assert ("requires second", 11) in stated(found, 1)
+
+
+def test_marks_of_the_preamble_alone_say_that_other_sections_are_unknown():
+    text = "Name: a\n%description\nd\n%package b\nRequires: c\n%files b\n"
+    marks = [
+        line.rpartition("-")[2]
+        for line in mark(text, 0, everywhere=False).split("\n")
+        if line.startswith("OrderWithRequires")
+    ]
+    assert marks == ["1", "x", "5", "x"]

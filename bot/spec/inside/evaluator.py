@@ -236,8 +236,11 @@ def included(path: Path, text: str) -> "list[str]":
     return [rpm.expandMacro(match[1]) for match in matches if match]
 
 
-def parse_marked(path: Path) -> "dict[str, Any]":
-    """The expanded text of a marked copy, and the files that its marks count."""
+def parse_marked(path: Path, everywhere: bool) -> "dict[str, Any]":
+    """The expanded text of a marked copy, and the files that its marks count.
+
+    If not `everywhere` only the preamble and `%package` have marks: where others spoil something.
+    """
     root = Path("/checkout")
     copy = WORK / f"marked.{os.getpid()}.spec"
     text = path.read_text(encoding="utf-8", errors="surrogateescape")
@@ -246,7 +249,7 @@ def parse_marked(path: Path) -> "dict[str, Any]":
         marked = []
         names = in_child(included, path, text) or []
         lines = iter(names)
-        for line in markers.mark(text, 0).split("\n"):
+        for line in markers.mark(text, 0, everywhere=everywhere).split("\n"):
             replaced = line
             if markers.INCLUDE.match(line):
                 target = (path.parent / next(lines, "")).resolve()
@@ -254,14 +257,16 @@ def parse_marked(path: Path) -> "dict[str, Any]":
                     inner = target.read_text(encoding="utf-8", errors="surrogateescape")
                     inner_copy = WORK / f"marked.{os.getpid()}.{len(files)}"
                     inner_copy.write_text(
-                        markers.mark(inner, len(files)), encoding="utf-8", errors="surrogateescape"
+                        markers.mark(inner, len(files), everywhere=everywhere),
+                        encoding="utf-8",
+                        errors="surrogateescape",
                     )
                     files.append(str(target.relative_to(root)))
                     replaced = f"%include {inner_copy}"
             marked.append(replaced)
         copy_text = "\n".join(marked)
     else:
-        copy_text = markers.mark(text, 0)
+        copy_text = markers.mark(text, 0, everywhere=everywhere)
     copy.write_text(copy_text, encoding="utf-8", errors="surrogateescape")
     found = parse(copy)
     return {"files": files, **found}
@@ -276,7 +281,10 @@ def evaluate(
     if found is None:
         return {"error": "rpm's parser died while it read this spec file"}
     if "error" not in found:
-        found["marked"] = in_child(parse_marked, path)
+        marked: dict[str, Any] | None = in_child(parse_marked, path, True)
+        if marked is None or "error" in marked:
+            marked = in_child(parse_marked, path, False)
+        found["marked"] = marked
     return found
 
 

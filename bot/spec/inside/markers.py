@@ -23,6 +23,9 @@ _SECTION = re.compile(
 )
 # An escaped character (or a backslash at the end), the start of a macro, a bracket.
 _PARTS = re.compile(r"\\.|\\$|%%|%[{(\[]|[{}()\[\]]")
+# After this line (rpm's parseEmpty) nothing but headings, comments and empty lines may stand.
+_END = re.compile(r"^%end\b", re.IGNORECASE)
+_PACKAGE = re.compile(r"^%package\b", re.IGNORECASE)
 _CLOSING = {"}": "{", ")": "(", "]": "["}
 INCLUDE = re.compile(r"^\s*%include\s+(.+?)\s*$")
 
@@ -56,10 +59,11 @@ def logical_lines(lines: "list[str]") -> "list[tuple[int, int]]":
     return found
 
 
-def mark(text: str, file: int) -> str:
+def mark(text: str, file: int, *, everywhere: bool = True) -> str:
     """A copy of `text`, the `file`th file of an evaluation, with a mark before each logical line.
 
-    Lines of sections that cannot bear one follow a mark that says their line is unknown (`x`).
+    Lines of sections that cannot bear one follow a mark that says their line is unknown (`x`); so
+    do those of all sections but the preamble and `%package`, if not `everywhere`.
     """
     lines = text.split("\n")
     if lines and lines[-1] == "":
@@ -68,15 +72,20 @@ def mark(text: str, file: int) -> str:
     prefix: str | None = ""
     for start, end in logical_lines(lines):
         first = lines[start]
-        if _SECTION.match(first):
-            unmarked = _UNMARKED.match(first) is not None
+        if _SECTION.match(first) or _END.match(first):
+            known = _bears(first) and (everywhere or _PACKAGE.match(first) is not None)
             if prefix is not None:
-                marked.append(_mark(prefix, file, "x" if unmarked else str(start + 1)))
-            prefix = None if unmarked else "--" if _LUA.match(first) else ""
+                marked.append(_mark(prefix, file, str(start + 1) if known else "x"))
+            prefix = None if not known else "--" if _LUA.match(first) else ""
         elif prefix is not None:
             marked.append(_mark(prefix, file, str(start + 1)))
         marked.extend(lines[start : end + 1])
     return "\n".join(marked) + "\n"
+
+
+def _bears(heading: str) -> bool:
+    """Whether a section can have marks; what stands after `%end` is none."""
+    return _UNMARKED.match(heading) is None and _END.match(heading) is None
 
 
 def _mark(prefix: str, file: int, line: str) -> str:
