@@ -174,6 +174,12 @@ class Pool:
             found, _ = best_solution(self._view(), request, with_sources=False)
             return tuple(sorted(self._stage.package(number).nevra for number in found))
 
+    def candidates(self, request: str) -> tuple[Package, ...]:
+        """The newest package of each name that a request could mean, with its dependencies."""
+        with self._lock, self._scene(None, (), ()):
+            found, _ = best_solution(self._view(), request, with_sources=False)
+            return newest([self._stage.package(number) for number in found], self.arch)
+
     def owning_below(self, directories: Sequence[str]) -> frozenset[Nevra]:
         """The published packages that own a file below one of `directories` (`/usr/lib/rpm/`).
 

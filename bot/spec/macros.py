@@ -12,6 +12,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,7 @@ _BELOW = tuple(f"/{directory}" for directory in DIRECTORIES)
 _ABSENT = "nothing provides it"
 _MOST_GAPS = 5
 _JOBS = 8
+_MOST_WALKED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,10 @@ class MacroPool(Protocol):
         settled: Callable[[Closure], bool] | None = None,
     ) -> Closure:
         """The closure of these requests."""
+        ...
+
+    def candidates(self, request: str) -> tuple[Package, ...]:
+        """The newest package of each name that a request could mean."""
         ...
 
     def owning_below(self, directories: Sequence[str]) -> frozenset[Nevra]:
@@ -131,6 +137,7 @@ class MacroFinder:
         self._files = files
         self._owners: dict[str, frozenset[Nevra]] = {}
         self._found: dict[tuple[str, tuple[str, ...]], _Found] = {}
+        self._walked: dict[tuple[str, str], tuple[Package, ...]] = {}
         self._sources: dict[tuple[tuple[str, tuple[Package, ...]], ...], MacroSource] = {}
 
     def build_root(self) -> MacroSource:
@@ -166,9 +173,26 @@ class MacroFinder:
             closure, gaps = solve_what_can_be(pool, (*self._requests(pool), *requirements))
             owners = self._owners.get(arch)
             if owners is None:
-                owners = self._owners[arch] = pool.owning_below(_BELOW)
-            packages = tuple(p for p in closure if p.nevra in owners)
-            found = self._found[arch, requirements] = _Found(packages, gaps)
+                try:
+                    owners = pool.owning_below(_BELOW)
+                except SurroundingsError as error:
+                    owners, gaps = frozenset(), {**gaps, "filelists.xml": str(error).rstrip(".")}
+                self._owners[arch] = owners
+            packages = {p.nevra: p for p in closure if p.nevra in owners}
+            names = {nevra.name for nevra in packages}
+            for request in (gap for gap, why in gaps.items() if why != _ABSENT):
+                for package in self._brought(arch, request):
+                    if package.nevra in owners and package.nevra.name not in names:
+                        packages[package.nevra] = package
+            ordered = tuple(packages[nevra] for nevra in sorted(packages))
+            found = self._found[arch, requirements] = _Found(ordered, gaps)
+        return found
+
+    def _brought(self, arch: str, request: str) -> tuple[Package, ...]:
+        """What a request would bring that cannot be installed: its macros need not be installed."""
+        found = self._walked.get((arch, request))
+        if found is None:
+            found = self._walked[arch, request] = required_by(self._pools[arch], request)
         return found
 
     def _requests(self, pool: MacroPool) -> tuple[str, ...]:
@@ -317,6 +341,28 @@ def solve_what_can_be(
             middle = len(part) // 2
             todo += [part[middle:], part[:middle]]
     return packages, left_out
+
+
+def required_by(pool: MacroPool, request: str) -> tuple[Package, ...]:
+    """The packages to which a request and the requirements of what it means lead.
+
+    Of several that provide a capability the first by name is followed; paths and rich dependencies
+    are not. Nothing is solved: these packages need not go together.
+    """
+    found: dict[Nevra, Package] = {}
+    seen = {request}
+    todo = deque(seen)
+    while todo and len(found) < _MOST_WALKED:
+        for package in pool.candidates(todo.popleft())[:1]:
+            if package.nevra not in found:
+                found[package.nevra] = package
+                for dependency in package.dependencies:
+                    capability = dependency.capability
+                    follow = dependency.kind == "requires" and capability not in seen
+                    if follow and not capability.startswith(("/", "(", "rpmlib(")):
+                        seen.add(capability)
+                        todo.append(capability)
+    return tuple(found.values())
 
 
 def _united(found: Mapping[str, _Found]) -> dict[str, str]:

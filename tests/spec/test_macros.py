@@ -115,7 +115,7 @@ def test_a_build_root_is_what_the_document_says_then_a_group_then_rpm_build(tmp_
     assert names(setting_of(document, pools, cache)) == ["grouped"]
 
 
-def test_what_cannot_be_installed_is_left_out_and_named(tmp_path, cache):
+def test_what_cannot_be_installed_is_named_and_the_rest_is_solved(tmp_path, cache):
     packages = [
         MacroPackage("rpm-build", {f"{D}build": "%build_macros 1\n"}, ["not-there"]),
         SYSTEM,
@@ -123,9 +123,24 @@ def test_what_cannot_be_installed_is_left_out_and_named(tmp_path, cache):
     ]
     buildroot = ("first", "rpm-build", "system")
     setting = setting_for(tmp_path, cache, packages, buildroot_packages=buildroot)
-    assert names(setting) == ["first", "system"]
+    assert names(setting) == ["first", "rpm-build", "system"]
     (note,) = setting.notes
     assert "rpm-build" in note and "not-there" in note
+
+
+def test_what_cannot_be_installed_still_brings_its_macros(tmp_path, cache):
+    packages = [
+        MacroPackage("rpm-build", {f"{D}build": "%build_macros 1\n"}, ["not-there", "config"]),
+        MacroPackage(
+            "config", {f"{D}config": "%config 1\n"}, ["neither", "config-macros", "rpm-build"]
+        ),
+        MacroPackage("config-macros", {f"{D}more": "%more 1\n"}),
+        SYSTEM,
+    ]
+    setting = setting_for(tmp_path, cache, packages)
+    assert names(setting) == ["config", "config-macros", "rpm-build"]
+    (note,) = setting.notes
+    assert "rpm-build: nothing provides not-there" in note
 
 
 def test_of_many_requests_only_those_in_the_way_are_left_out(tmp_path, cache):
@@ -153,6 +168,17 @@ def test_a_package_that_cannot_be_fetched_is_named_and_the_others_are_used(tmp_p
     assert setting.macros.root is None
     (note,) = setting.notes
     assert "host" in note and "tiny" in note and "system-0:1-1.noarch" in note
+
+
+def test_without_its_filelists_the_hosts_macros_are_used_and_that_is_said(tmp_path, cache):
+    document = write_distribution(tmp_path / "repository", [RPM_BUILD, SYSTEM])
+    pools = pools_of(document, cache)
+    for path in (tmp_path / "repository").rglob("*filelists*"):
+        path.unlink()
+    setting = setting_of(document, pools, cache)
+    assert setting.macros.root is None
+    (note,) = setting.notes
+    assert "host" in note and "filelists.xml: " in note
 
 
 def test_a_repository_with_keys_must_have_signed_its_macro_packages(tmp_path, cache):
