@@ -49,8 +49,15 @@ def judge(run: SpecRun, image: Image | None = None) -> Verdict:
         return Verdict(run, evaluation, _uncompared(run), why, wrong)
     same = run.image == image or (run.image is None and image.base == image.head is not None)
     if same:
+        wrong = wrong or _wrong_verdict(run.verdict, image)
         return Verdict(run, evaluation, "equal", image=image, wrong=wrong)
-    return Verdict(run, evaluation, "different", _difference(run, image), wrong, image)
+    return Verdict(run, evaluation, _uncompared(run), _difference(run, image), wrong, image)
+
+
+def _wrong_verdict(verdict: str, image: Image) -> str:
+    """What is wrong with a verdict on an image that dnf sees alike: neutral is never wrong."""
+    expected = "neutral" if image.base is None else "failure" if image.head is None else "success"
+    return "" if verdict in (expected, "neutral") else f"{verdict} where dnf says {expected}"
 
 
 def _uncompared(run: SpecRun) -> Comparison:

@@ -209,7 +209,30 @@ WHOLE = SpecRun("tool", "perl", evaluated=True, verdict="success", published=Tru
     [
         (replace(WHOLE, image=Image(["a"], ["a", "b"])), Image(["a"], ["a", "b"]), "equal", ""),
         (replace(WHOLE, image=Image(["a"], ["a"])), Image(["a"], ["a", "b"]), "different", ""),
-        (replace(WHOLE, image=Image(["a"], None)), Image(["a"], None), "equal", ""),
+        (
+            replace(WHOLE, image=Image(["a"], None), verdict="failure"),
+            Image(["a"], None),
+            "equal",
+            "",
+        ),
+        (
+            replace(WHOLE, image=Image(["a"], None)),
+            Image(["a"], None),
+            "equal",
+            "success where dnf says failure",
+        ),
+        (
+            replace(WHOLE, image=Image(None, None), verdict="failure"),
+            Image(None, None),
+            "equal",
+            "failure where dnf says neutral",
+        ),
+        (
+            replace(WHOLE, image=Image(None, ["a"]), verdict="neutral"),
+            Image(None, None),
+            "neutral",
+            "",
+        ),
         (WHOLE, Image(["a"], ["a"]), "equal", ""),
         (WHOLE, Image(None, None), "different", ""),
         (WHOLE, Image(["a"], None), "different", ""),
