@@ -104,6 +104,7 @@ def evaluate_spec(
             {
                 "definitions": {**_patches(source, setting.rpm), **release, **given},
                 "defaults": dict(setting.defaults),
+                "versions": dict(setting.versions),
                 "paths": _paths(str(relative.parent), tree.sources),
             },
             (*setting.notes, *notes),

@@ -26,7 +26,8 @@ class SpecSetting:
     """`macros` and `definitions` (on top of them), the distribution's `rpm`, and `notes`: sentences
     for the report.
 
-    `defaults` are definitions of macros that `macros` do not define. `finder` finds the macros that
+    `defaults` are definitions of macros that `macros` do not define, `versions` those that take the
+    place of macros which would ask a program of this host. `finder` finds the macros that
     a spec file's BuildRequires bring; null where `macros` are all there is.
     """
 
@@ -35,6 +36,7 @@ class SpecSetting:
     notes: tuple[str, ...] = ()
     rpm: DistributionRpm = UNKNOWN_RPM
     defaults: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
     finder: MacroFinder | None = None
 
 
@@ -101,7 +103,33 @@ def setting_of(
     if rpm is None:
         rpm = DistributionRpm(published_rpm(pool))
     notes = (*macros.notes, *_without_filelists(pools), *rpm.notes)
-    return SpecSetting(macros, definitions, notes, rpm, defaults, finder)
+    # In a root of its own packages the distribution's programs answer for themselves.
+    versions = python_versions(pool) if rpm.root is None else {}
+    return SpecSetting(macros, definitions, notes, rpm, defaults, versions, finder)
+
+
+def python_versions(pool: MacroPool) -> dict[str, str]:
+    """The version of the distribution's Python, for the macros that python-rpm-macros has for it.
+
+    Those run `%{__python3}`, which here is the host's. A spec may choose another interpreter by
+    setting that to `/usr/bin/python3.12`: then it is that one's.
+    """
+    found = {
+        ".".join(nevra.version.split(".")[:2])
+        for nevra in pool.selects("python3")
+        if nevra.name == "python3"
+    }
+    if len(found) != 1:
+        return {}
+    (version,) = found
+    lua = (
+        "%{{lua: local own = rpm.expand('%{{?__python3}}'):match('python(3%.%d+)$');"
+        " print(((own or '{version}'):gsub('%.', '{dot}')))}}"
+    )
+    return {
+        "python3_version": lua.format(version=version, dot="."),
+        "python3_version_nodots": lua.format(version=version, dot=""),
+    }
 
 
 def _without_filelists(pools: Mapping[str, SettingPool]) -> tuple[str, ...]:

@@ -17,19 +17,23 @@ _INT32, _STRING, _STRINGS = 4, 6, 8
 
 @dataclass(frozen=True)
 class MacroPackage:
-    """A package of version 1-1: its files by path, and what it requires."""
+    """A package of release 1: its files by path, and what it requires."""
 
     name: str
     files: Mapping[str, str] = field(default_factory=dict)
     requires: Sequence[str] = ()
     arch: str = "noarch"
+    version: str = "1"
     signed: Callable[[bytes], bytes] | None = None
 
     def write(self, directory: Path) -> Path:
         path = directory / f"{self.name}-1-1.{self.arch}.rpm"
         directory.mkdir(parents=True, exist_ok=True)
         count = len(self.requires)
-        more: dict[int, tuple[int, object]] = {1022: (_STRING, self.arch)}
+        more: dict[int, tuple[int, object]] = {
+            1001: (_STRING, self.version),
+            1022: (_STRING, self.arch),
+        }
         if count:
             more |= {
                 1048: (_INT32, [0] * count),

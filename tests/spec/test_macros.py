@@ -235,6 +235,24 @@ def test_what_the_document_says_yields_to_the_distributions_own(tmp_path, cache)
 
 
 @needs_sandbox
+def test_the_version_of_python_is_the_distributions_not_the_hosts(tmp_path, cache):
+    python = "%__python3 /usr/bin/python3\n%python3_version %(%{__python3} -c 'print(2)')\n"
+    packages = [
+        MacroPackage("rpm-build", {f"{D}python": f"{python}%python3_version_nodots 2\n"}),
+        MacroPackage("python3", {}, version="3.99.1"),
+    ]
+    setting = setting_for(tmp_path, cache, packages)
+    body = "Requires: v%{python3_version} n%{python3_version_nodots}\n"
+    assert requires(evaluated(tmp_path, setting, body)) == ["n399", "v3.99"]
+    other = f"%global __python3 /usr/bin/python3.7\n{body}"
+    assert requires(evaluated(tmp_path, setting, other)) == ["n37", "v3.7"]
+    # Without python-rpm-macros nothing defines them, in the distribution either.
+    packages[0] = MacroPackage("rpm-build", SYSTEM.files)
+    setting = setting_for(tmp_path, cache, packages)
+    assert len(evaluated(tmp_path, setting, "Requires: v%{python3_version}\n").unexpanded) == 1
+
+
+@needs_sandbox
 def test_a_language_package_that_a_spec_requires_brings_its_macros(tmp_path, cache):
     packages = [
         RPM_BUILD,

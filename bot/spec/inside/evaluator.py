@@ -92,6 +92,9 @@ def configure(arch: str, request: "dict[str, Any]", fallback: "list[tuple[str, s
     for name, value in request["defaults"].items():
         if rpm.expandMacro("%{!?" + name + ":1}"):
             rpm.addMacro(name, value)
+    for name, value in request["versions"].items():
+        if rpm.expandMacro("%{?" + name + ":1}"):
+            rpm.addMacro(name, value)
     for name, value in request["paths"].items():
         rpm.addMacro(name, value)
     parametric = []
