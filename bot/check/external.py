@@ -17,6 +17,7 @@ from bot.check.change import Change
 from bot.check.evidence import EvaluatedSpec, Sides
 from bot.check.repository_file import ExternalBuild
 from bot.check.run import Prediction, Target, built_check
+from bot.check.transferable import obstacle_notes, obstacles
 from bot.errors import MinimizeError, SurroundingsError, UsageError
 from bot.model import BuildNote, Overlay, Package, SpecEvaluation
 from bot.spec import Headers, generated_flags
@@ -262,12 +263,15 @@ def _transferred(
     found: dict[str, Sides] = {}
     notes: list[str] = []
     others = {arch: before for arch, before in target.sides.items() if arch not in sides}
+    differing = obstacles(target.specs, native, others)
+    notes += obstacle_notes(differing)
+    others = {arch: before for arch, before in others.items() if arch not in differing}
     if not others:
-        return {}, []
+        return {}, notes
     base = [_with_flags(package, headers) for package in sides[native].base.packages]
     if any(package is None for package in base):
         told = f"{', '.join(others)}: predicted, for the headers of what is published on {native}"
-        return {}, [f"{told} cannot be read."]
+        return {}, [*notes, f"{told} cannot be read."]
     for arch, before in others.items():
         moved = transfer(
             [package for package in base if package is not None],

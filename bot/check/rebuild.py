@@ -17,6 +17,7 @@ from bot.build import (
     transfer,
 )
 from bot.check.evidence import EvaluatedSpec, Side, Sides
+from bot.check.transferable import obstacle_notes, obstacles
 from bot.closure import Pool
 from bot.distro import RepositoryDocument
 from bot.model import BuildNote, SpecEvaluation
@@ -55,7 +56,8 @@ def rebuild(
     predicted: Mapping[str, Sides],
     provides: Callable[[str], Callable[[str], bool]],
 ) -> Rebuilt:
-    """Builds every changed spec on both sides, base first, and transfers the difference.
+    """Builds every changed spec on both sides, base first, and transfers the difference to the
+    architectures on which the change is the same.
 
     `provides(arch)` says whether that architecture's pool has a capability. Where one side does
     not build, the predictions stand and the note says which, and why.
@@ -76,7 +78,10 @@ def rebuild(
     if failed:
         around = any(f.kind == "surroundings" for f in failed)
         return Rebuilt({}, tuple(notes), interrupted=around)
-    sides, problems = _sides(context, built, predicted, provides)
+    differing = obstacles(specs, context.native, predicted.keys() - {context.native})
+    same = {arch: before for arch, before in predicted.items() if arch not in differing}
+    sides, problems = _sides(context, built, same, provides)
+    problems = (*obstacle_notes(differing), *problems)
     return Rebuilt(sides, tuple(notes), problems)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bot.closure import Pool
-from bot.model import Closure, ClosurePair, ImageRequest, Overlay, Package
+from bot.model import Closure, ClosurePair, ImageRequest, Overlay, Package, native_arches
 
 
 def with_reason(pool: Pool, request: ImageRequest, pair: ClosurePair, base: Overlay) -> ClosurePair:
@@ -29,7 +29,7 @@ def _reason(published: Closure, base: Overlay, arch: str) -> str:
     """Which published packages of the sources the image needs that the overlay does not have."""
     there = {p.nevra for p in base.packages}
     needed = [p for p in published.packages if p.source in base.sources and p.nevra not in there]
-    foreign = [p for p in needed if p.nevra.arch not in (arch, "noarch")]
+    foreign = [p for p in needed if p.nevra.arch not in native_arches(arch)]
     names = {p.nevra.name for p in base.packages}
     older = [p for p in needed if p not in foreign and p.nevra.name in names]
     other = [p for p in needed if p not in foreign and p.nevra.name not in names]

@@ -72,6 +72,8 @@ class SpecEvaluation:
     `unexpanded` are the macros that stayed in names, versions, architecture lists and capabilities
     of the packages: with one of them the rest is a guess, and `packages` and `excluded` are none
     to solve with.
+    `build_sections` are name and expanded text of what the build runs (`prep` to `check`); `macros`
+    name and value of rpm's own macros that the spec file sets, which act beside that text.
     """
 
     path: str
@@ -85,6 +87,8 @@ class SpecEvaluation:
     notes: tuple[str, ...] = ()
     generates_requirements: bool = False
     unexpanded: tuple[Unexpanded, ...] = ()
+    build_sections: tuple[tuple[str, str], ...] = ()
+    macros: tuple[tuple[str, str], ...] = ()
 
 
 FailureCause = Literal["invalid", "limit", "unexpanded", "surroundings"]

@@ -1,5 +1,6 @@
 """Sandboxed evaluation of spec files; predicted overlays; which line says what."""
 
+from bot.spec.architecture_difference import unlike, used_unlike
 from bot.spec.difference import SpecDependencyChange, changed_lines
 from bot.spec.evaluate import SPEC_LIMITS, evaluate_spec
 from bot.spec.headers import GeneratedFlags, Headers, flags_in_header, generated_flags
@@ -33,4 +34,6 @@ __all__ = [
     "release_definitions",
     "setting_of",
     "unexpanded_sentence",
+    "unlike",
+    "used_unlike",
 ]

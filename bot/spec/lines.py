@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from bot.model import Dependency, DependencyKind, SpecLine
 from bot.spec.capability import capabilities_in, capability_key
-from bot.spec.inside.markers import MARK, logical_lines
+from bot.spec.inside.markers import END, MARK, SECTION, logical_lines
 
 # The package name under which BuildRequires are found: no package can be called so.
 SOURCE = ""
@@ -60,6 +60,26 @@ _SECTIONS = frozenset(
         "sepolicy",
     }
 )
+
+
+# What a build runs, in rpm's order.
+_BUILD = ("prep", "conf", "generate_buildrequires", "build", "install", "check")
+
+
+def build_sections(parsed: str) -> tuple[tuple[str, str], ...]:
+    """Name and text of the sections of expanded text that a build runs, in its order."""
+    found: list[tuple[str, list[str]]] = []
+    current: list[str] | None = None
+    for line in parsed.split("\n"):
+        heading = SECTION.match(line)
+        if heading is not None or END.match(line):
+            name = "" if heading is None else heading[1].lower()
+            current = [] if name in _BUILD else None
+            if current is not None:
+                found.append((name, current))
+        elif current is not None:
+            current.append(line)
+    return tuple((name, "\n".join(lines)) for name, lines in found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from bot.spec.capability import (
     qualifiers,
 )
 from bot.spec.inside.markers import logical_lines
-from bot.spec.lines import SOURCE, ExpandedSpec, read_expanded
+from bot.spec.lines import SOURCE, ExpandedSpec, build_sections, read_expanded
 from bot.spec.unexpanded import in_architectures, in_conditions, in_message, in_packages
 
 _MOST_PACKAGES = 5000
@@ -154,6 +154,8 @@ def _evaluation(
         notes=notes,
         generates_requirements=plain.generates_requirements,
         unexpanded=_unexpanded(packages, exclusive, exclude, found, path, read),
+        build_sections=build_sections(_text(found["parsed"])),
+        macros=tuple((_text(name), _text(value)) for name, value in _list(found["macros"])),
     )
 
 

@@ -39,6 +39,11 @@ WORK = Path("/tmp")
 
 
 LOCATION = re.compile(r"^\s*(?:Source|Patch)\d*\s*:\s*(.+)", re.IGNORECASE)
+# Macros by which a build is told what to do, beside the text of its sections. What has parameters
+# is no setting.
+SETTING = re.compile(
+    r"%(?:global|define|undefine)\s+(_\w+|optflags|build_\w+|debug_package|toolchain)(?![\w(])"
+)
 BUILD_REQUIREMENT = re.compile(r"^\s*BuildRequires\s*:\s*(.+)", re.IGNORECASE)
 
 
@@ -217,8 +222,21 @@ def parse(path: Path) -> "dict[str, Any]":
         "excludearch": list(source["excludearch"]),
         "conditions": expanded(lines, r"\s*%(ifn?arch|ifn?os)\s+(.+)"),
         "sources": [[str(name), number, flags] for name, number, flags in spec.sources],
+        "macros": own_macros(lines),
         "parsed": spec.parsed,
     }
+
+
+def own_macros(lines: "list[str]") -> "list[list[str]]":
+    """The macros of rpm's own that the spec sets or takes away, and what they are at its end."""
+    names = {name for line in lines for name in SETTING.findall(line)}
+    found = []
+    for name in sorted(names):
+        try:
+            found.append([name, rpm.expandMacro("%{?" + name + "}")])
+        except rpm.error:
+            continue
+    return found
 
 
 def stated(lines: "list[str]", pattern: "re.Pattern[str]") -> "Iterator[str]":

@@ -15,7 +15,7 @@ MARK = re.compile(rf"^\s*(?:--)?{TAG}: {PREFIX}-(\d+)-(\d+|x)\s*$")
 _UNMARKED = re.compile(r"^%(changelog|sourcelist|patchlist)\b", re.IGNORECASE)
 # rpm compiles the text of a Lua scriptlet while it parses: a mark there is a Lua comment.
 _LUA = re.compile(r"^%\w+\b.*\s-p\s*<lua>", re.IGNORECASE)
-_SECTION = re.compile(
+SECTION = re.compile(
     r"^%(package|description|prep|conf|generate_buildrequires|build|install|check|clean|files|"
     r"changelog|sourcelist|patchlist|sepolicy|verifyscript|pre|post|preun|postun|pretrans|"
     r"posttrans|preuntrans|postuntrans|trigger\w*|filetrigger\w*|transfiletrigger\w*)\b",
@@ -24,7 +24,7 @@ _SECTION = re.compile(
 # An escaped character (or a backslash at the end), the start of a macro, a bracket.
 _PARTS = re.compile(r"\\.|\\$|%%|%[{(\[]|[{}()\[\]]")
 # After this line (rpm's parseEmpty) nothing but headings, comments and empty lines may stand.
-_END = re.compile(r"^%end\b", re.IGNORECASE)
+END = re.compile(r"^%end\b", re.IGNORECASE)
 _PACKAGE = re.compile(r"^%package\b", re.IGNORECASE)
 _CLOSING = {"}": "{", ")": "(", "]": "["}
 INCLUDE = re.compile(r"^\s*%include\s+(.+?)\s*$")
@@ -72,7 +72,7 @@ def mark(text: str, file: int, *, everywhere: bool = True) -> str:
     prefix: str | None = ""
     for start, end in logical_lines(lines):
         first = lines[start]
-        if _SECTION.match(first) or _END.match(first):
+        if SECTION.match(first) or END.match(first):
             known = _bears(first) and (everywhere or _PACKAGE.match(first) is not None)
             if prefix is not None:
                 marked.append(_mark(prefix, file, str(start + 1) if known else "x"))
@@ -85,7 +85,7 @@ def mark(text: str, file: int, *, everywhere: bool = True) -> str:
 
 def _bears(heading: str) -> bool:
     """Whether a section can have marks; what stands after `%end` is none."""
-    return _UNMARKED.match(heading) is None and _END.match(heading) is None
+    return _UNMARKED.match(heading) is None and END.match(heading) is None
 
 
 def _mark(prefix: str, file: int, line: str) -> str:

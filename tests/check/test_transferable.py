@@ -1,0 +1,130 @@
+"""A build is transferred only to the architectures on which the change is the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bot.build import BuildRequest, Built
+from bot.check.change import ChangedSpec
+from bot.check.evidence import EvaluatedSpec, Sides
+from bot.check.rebuild import BuildContext, rebuild
+from bot.check.transferable import obstacle_notes, obstacles
+from bot.model import (
+    Dependency,
+    Nevra,
+    Overlay,
+    Package,
+    SpecDependency,
+    SpecEvaluation,
+    SpecPackage,
+)
+
+ARCHES = ("x86_64", "aarch64", "s390x")
+XSLT = Dependency("requires", "libxslt.so.1()(64bit)", generated=True)
+NEEDED = SpecDependency(Dependency("requires", "libxslt-devel"))
+
+
+def evaluation(arch: str, package_arch: str = "") -> SpecEvaluation:
+    own = Nevra("tool", 0, "1", "1", package_arch or arch)
+    return SpecEvaluation("tool.spec", arch, "tool", (0, "1", "1"), (SpecPackage(own, ()),))
+
+
+def spec(*with_xslt: str, package_arch: str = "") -> EvaluatedSpec:
+    """A change that needs libxslt to be built, on some architectures."""
+    base = {arch: evaluation(arch, package_arch) for arch in ARCHES}
+    head = {
+        arch: replace(one, build_requires=(NEEDED,)) if arch in with_xslt else one
+        for arch, one in base.items()
+    }
+    return EvaluatedSpec(ChangedSpec("tool.spec", "tool.spec", True), base, head)
+
+
+def overlay(arch: str, package_arch: str = "") -> Overlay:
+    package = Package(Nevra("tool", 0, "1", "1", package_arch or arch), "tool", "overlay")
+    return Overlay(arch, frozenset({"tool"}), (package,), "predicted")
+
+
+class FakeBuilder:
+    """Finds that head is linked with libxslt."""
+
+    name = "fake"
+
+    def __init__(self, package_arch: str) -> None:
+        self._arch = package_arch
+
+    def build(self, request: BuildRequest) -> Built:
+        package = Package(Nevra("tool", 0, "1", "1", self._arch), "tool", "overlay")
+        if request.side == "head":
+            package = replace(package, dependencies=(XSLT,))
+        return Built((package,), (), Path("log"), False, 1.0)
+
+
+def rebuilt(one: EvaluatedSpec, package_arch: str = "") -> tuple[dict[str, Sides], tuple[str, ...]]:
+    nothing: Any = None
+    context = BuildContext(
+        FakeBuilder(package_arch or "x86_64"),
+        nothing,
+        nothing,
+        {"base": Path(), "head": Path()},
+        {},
+        None,
+        "x86_64",
+    )
+    sides = {a: Sides(overlay(a, package_arch), overlay(a, package_arch), ()) for a in ARCHES}
+    found = rebuild(context, (one,), sides, lambda _: lambda _: True)
+    return {**sides, **found.sides}, found.problems
+
+
+def evidence(sides: dict[str, Sides]) -> dict[str, str]:
+    return {arch: side.head.evidence for arch, side in sides.items()}
+
+
+def test_a_change_that_is_the_same_everywhere_is_transferred() -> None:
+    sides, problems = rebuilt(spec(*ARCHES))
+    assert evidence(sides) == {
+        "x86_64": "rebuilt",
+        "aarch64": "transferred",
+        "s390x": "transferred",
+    }
+    assert XSLT in sides["s390x"].head.packages[0].dependencies
+    assert problems == ()
+
+
+def test_a_change_for_one_architecture_stays_there_and_the_report_says_why() -> None:
+    sides, problems = rebuilt(spec("x86_64"))
+    assert evidence(sides) == {"x86_64": "rebuilt", "aarch64": "predicted", "s390x": "predicted"}
+    assert sides["s390x"].head.packages[0].dependencies == ()
+    assert problems == (
+        "Not transferred to aarch64 and s390x: this change differs there (BuildRequires"
+        " libxslt-devel only on x86_64), so it is predicted.",
+    )
+
+
+def test_a_change_for_two_architectures_is_transferred_to_the_other_of_them() -> None:
+    sides, problems = rebuilt(spec("x86_64", "aarch64"))
+    assert evidence(sides) == {"x86_64": "rebuilt", "aarch64": "transferred", "s390x": "predicted"}
+    assert len(problems) == 1 and problems[0].startswith("Not transferred to s390x: ")
+
+
+def test_a_noarch_package_is_taken_as_built_where_the_change_is_the_same() -> None:
+    sides, _ = rebuilt(spec(*ARCHES, package_arch="noarch"), "noarch")
+    assert evidence(sides)["s390x"] == "transferred"
+    assert XSLT in sides["s390x"].head.packages[0].dependencies
+    sides, _ = rebuilt(spec("x86_64", package_arch="noarch"), "noarch")
+    assert evidence(sides)["s390x"] == "predicted"
+
+
+def test_one_spec_of_two_that_differs_is_enough() -> None:
+    found = obstacles((spec(*ARCHES), spec("s390x")), "x86_64", ("aarch64", "s390x"))
+    assert found == {"s390x": ("BuildRequires libxslt-devel only on s390x",)}
+
+
+def test_an_architecture_that_the_build_left_out_tells_of_no_other() -> None:
+    one = spec()
+    left_out = {"x86_64": replace(one.head["x86_64"], excluded=True, packages=())}
+    one = replace(one, head={**one.head, **left_out})
+    found = obstacles((one,), "x86_64", ("s390x",))
+    assert found == {"s390x": ("it is not built on x86_64",)}
+    assert "it is not built on x86_64" in obstacle_notes(found)[0]
