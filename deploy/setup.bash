@@ -75,6 +75,8 @@ END
             cat <<'END'
 command umoci umoci -
 command qemu-aarch64 qemu-user -
+module gi python3-gi -
+module gi.repository.Modulemd gir1.2-modulemd-2.0 -
 END
         fi
         # Ubuntu's is a snap, CentOS has none: the pages are not looked at in a browser there.

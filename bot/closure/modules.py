@@ -57,18 +57,20 @@ def read_modules(
     SurroundingsError where a file is not YAML.
     """
     streams: list[ModuleStream] = []
-    defaults: dict[str, tuple[int, str | None]] = {}
+    defaults: dict[str, _Default] = {}
     for repository, path in files:
+        own: dict[str, _Default] = {}
         for document in _documents(repository, path) if path is not None else ():
             data = document.get("data")
             if not isinstance(data, dict):
                 continue
             if document.get("document") == "modulemd-defaults":
-                _add_default(defaults, data)
+                _add_default(own, data)
             else:
                 stream = _stream(repository, data)
                 if stream is not None:
                     streams.append(stream)
+        _merge_defaults(defaults, own)
     chosen = {module: stream for module, (_, stream) in defaults.items() if stream}
     return tuple(streams), chosen
 
@@ -89,18 +91,34 @@ def _documents(repository: str, path: Path) -> Iterable[dict[str, Any]]:
         ) from error
 
 
-def _add_default(defaults: dict[str, tuple[int, str | None]], data: Mapping[str, Any]) -> None:
-    """A later one replaces an earlier; two of the same age that disagree leave no default."""
+# When a default was changed, and its stream; null where it names none.
+_Default = tuple[int, str | None]
+# No stream is called so.
+_DISPUTED = ""
+
+
+def _add_default(defaults: dict[str, _Default], data: Mapping[str, Any]) -> None:
+    """Of one repository the last document on a module counts (modulemd_module_set_defaults)."""
     module, stream = data.get("module"), data.get("stream")
     if not isinstance(module, str):
         return
-    modified = _number(data.get("modified"))
     stream = stream if isinstance(stream, str) and stream else None
-    known = defaults.get(module)
-    if known is None or modified > known[0]:
-        defaults[module] = (modified, stream)
-    elif modified == known[0] and known[1] != stream:
-        defaults[module] = (modified, None if known[1] and stream else known[1] or stream)
+    defaults[module] = (_number(data.get("modified")), stream)
+
+
+def _merge_defaults(merged: dict[str, _Default], own: Mapping[str, _Default]) -> None:
+    """Adds a repository's defaults to those of the ones before it (modulemd_defaults_v1_merge).
+
+    The newer one wins, unless it names no stream. Two of the same age that disagree leave none for
+    good, whatever comes later.
+    """
+    for module, (modified, stream) in own.items():
+        before, known = merged.get(module, (modified, stream))
+        if known is None:
+            known = stream
+        elif stream is not None and known not in (_DISPUTED, stream) and modified >= before:
+            known = stream if modified > before else _DISPUTED
+        merged[module] = (max(modified, before), known)
 
 
 def _stream(repository: str, data: Mapping[str, Any]) -> ModuleStream | None:
@@ -149,16 +167,19 @@ def _number(value: object) -> int:
 def demodularized(
     streams: Sequence[ModuleStream], active: frozenset[int]
 ) -> dict[tuple[str, str, str], frozenset[str]]:
-    """Package names that an active stream's newest version gives back: by name, stream, arch."""
-    newest: dict[tuple[str, str, str, str], int] = {}
-    for position in sorted(active):
-        s = streams[position]
-        key = (s.name, s.stream, s.context, s.arch)
-        newest[key] = max(newest.get(key, 0), s.version)
+    """Package names that an active stream's newest version gives back: by name, stream, arch.
+
+    Documents are versions of each other where the solver has one name for them.
+    """
+    names = _solver_names(streams)
+    newest: dict[tuple[str, str], int] = {}
+    for position in active:
+        key = (names[position], streams[position].arch)
+        newest[key] = max(newest.get(key, 0), streams[position].version)
     found: dict[tuple[str, str, str], frozenset[str]] = {}
     for position in sorted(active):
         s = streams[position]
-        if s.version == newest[s.name, s.stream, s.context, s.arch] and s.demodularized:
+        if s.version == newest[names[position], s.arch] and s.demodularized:
             place = (s.name, s.stream, s.arch)
             found[place] = found.get(place, frozenset()) | set(s.demodularized)
     return found
@@ -171,8 +192,9 @@ def active_modules(
     pool = new_pool(arch)
     repos = {name: pool.add_repo(name) for name in dict.fromkeys(s.repository for s in streams)}
     names = _solver_names(streams)
-    for stream, name in zip(streams, names, strict=True):
-        _add(pool, repos[stream.repository], stream, name)
+    for position in _solver_order(streams):
+        stream = streams[position]
+        _add(pool, repos[stream.repository], stream, names[position])
     if state.platform and ":" in state.platform:
         module, _, stream_name = state.platform.partition(":")
         platform = pool.installed.add_solvable()
@@ -181,6 +203,23 @@ def active_modules(
     pool.createwhatprovides()
     chosen = _solve(pool, streams, state)
     return frozenset(position for position, name in enumerate(names) if name in chosen)
+
+
+def _solver_order(streams: Sequence[ModuleStream]) -> list[int]:
+    """The order in which libdnf adds documents, which libsolv's choice among equals follows.
+
+    Each repository's by module name (libmodulemd sorts them); those without a static context after
+    all others (ModulePackageContainer::add and addVersion2Modules).
+    """
+    repositories = list(dict.fromkeys(s.repository for s in streams))
+    return sorted(
+        range(len(streams)),
+        key=lambda n: (
+            not streams[n].static_context,
+            repositories.index(streams[n].repository),
+            streams[n].name,
+        ),
+    )
 
 
 def _solver_names(streams: Sequence[ModuleStream]) -> list[str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bot.distro import Cache
     from bot.distro.snapshot import Snapshot, SnapshotRepository
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(slots=True)
