@@ -17,7 +17,7 @@ from bot.model import Closure, ClosurePair, ImageRequest, Overlay, Package, nati
 def with_reason(pool: Pool, request: ImageRequest, pair: ClosurePair, base: Overlay) -> ClosurePair:
     """The pair, with the reason where both sides are unsolvable and the published packages are
     not."""
-    if pair.base.status == "ok" or pair.head.status == "ok":
+    if not pair.base.status == pair.head.status == "unsolvable":
         return pair
     published = pool.solve(request)
     if published.status != "ok":

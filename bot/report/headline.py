@@ -97,7 +97,7 @@ def _never(result: CheckResult) -> list[Row]:
     if result.verdict == "success":
         return []
     unchanged = fold(image for image in result.images if not image.changed)
-    return [row for row in unchanged if row.first.base.status != "ok"]
+    return [row for row in unchanged if row.first.base.status == "unsolvable"]
 
 
 def _never_sentence(result: CheckResult) -> Phrase:
