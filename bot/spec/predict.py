@@ -67,8 +67,9 @@ def predict(
     """The overlays of one changed spec file on `arch`.
 
     `published_newest` are the newest published packages of its source, by name; base is these,
-    unchanged, or, where none is published, what its own spec file says. Head is base plus the
-    difference between the two evaluated spec files; a null side is a spec file that is not there.
+    unchanged, and of packages that are not published what its own spec file says. Head is base plus
+    the difference between the two evaluated spec files; a null side is a spec file that is not
+    there.
     `headers` says which dependencies of a published package a generator made (null: the header
     cannot be read); it is asked only where that matters.
 
@@ -94,10 +95,11 @@ def predict(
         for package in listed
         if package not in published and package.nevra.name not in elsewhere
     )
-    if not listed and base is not None:
-        first = _Predictor((), None, base, arch, headers, NO_LINES, NO_LINES)
-        published = tuple(first.packages())
-        notes = tuple(first.notes)
+    if base is not None:
+        own = _Predictor(published, base, base, arch, headers, NO_LINES, NO_LINES)
+        names = {package.nevra.name for package in published}
+        published += tuple(p for p in own.packages() if p.nevra.name not in names)
+        notes += tuple(own.notes)
     predictor = _Predictor(published, base, head, arch, headers, without, weakened)
     packages = predictor.packages()
     notes = tuple(dict.fromkeys((*notes, *predictor.notes)))

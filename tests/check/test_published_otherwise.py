@@ -66,3 +66,12 @@ def test_two_specs_of_the_same_source_are_one_overlay(bench: Bench) -> None:
         said = [note for note in result.notes if "both make" in note]
         assert len(said) == (len(head) == 2)
         bench.git("reset", "--quiet", "--hard", "HEAD~1")
+
+
+def test_a_subpackage_that_base_makes_and_nobody_published_is_not_new(bench: Bench) -> None:
+    bench.document("web", workload("tool-new"))
+    new = TOOL + "%package new\nSummary: n\n%description new\n%files new\n"
+    bench.commit({"tool.spec": new})
+    result = bench.check({"tool.spec": new.replace("Summary: n", "Summary: n\nRequires: perl")})
+    assert (result.verdict, statuses(result)) == ("success", {("ok", "ok")})
+    assert {len(i.added) for i in result.images} == {2}

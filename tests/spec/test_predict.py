@@ -330,6 +330,15 @@ def test_a_source_that_is_not_published_has_its_own_spec_as_base():
     assert of(result.base).installed_size is None
 
 
+def test_a_package_that_base_makes_and_nobody_published_yet_is_on_both_sides():
+    base = spec("0:1.0-7", {"app": [], "app-new": ["requires app = 1.0-7"]})
+    head = spec("0:1.0-8", {"app": [], "app-new": ["requires app = 1.0-8", "requires x"]})
+    result = predict([published("app", "0:1.0-5")], base, head, ARCH, no_headers)
+    assert of(result.base).nevra.evr == "0:1.0-5"
+    assert capabilities(of(result.base, "app-new")) == ["app = 1.0-5"]
+    assert capabilities(of(result.head, "app-new")) == ["app = 1.0-8", "x"]
+
+
 IN_FLIGHT = [
     # published, base's spec, head's spec, what head then is
     ("0:1.0-5", "0:1.0-7", "0:1.0-8", "0:1.0-8"),
