@@ -35,6 +35,10 @@ _QUALIFIERS = (
 )
 # config(NAME) is also made by rpmbuild alone, under its own flag.
 _GENERATED = rpm.RPMSENSE_FIND_REQUIRES | rpm.RPMSENSE_FIND_PROVIDES | rpm.RPMSENSE_CONFIG
+# The letters of rpmfc.c's dependency types that say why a package is drawn in.
+_LETTERS = {"R": "requires", "r": "recommends", "S": "supplements"}
+# Of a thousand scripts with one interpreter a few are enough.
+_MOST_FILES = 5
 _KINDS = (
     "requires",
     "provides",
@@ -47,17 +51,39 @@ _KINDS = (
 )
 
 
+def files_by_dependency(header: Any) -> dict[tuple[str, int], list[str]]:
+    """The first files for which each generated dependency was made, by its kind and index.
+
+    rpmbuild notes them in DEPENDSDICT, a letter and an index in one number, of which each file has
+    FILEDEPENDSN from FILEDEPENDSX on (rpmfcGenerateDepends in rpm's build/rpmfc.c).
+    """
+    dictionary = header[rpm.RPMTAG_DEPENDSDICT] or []
+    starts = header[rpm.RPMTAG_FILEDEPENDSX] or []
+    counts = header[rpm.RPMTAG_FILEDEPENDSN] or []
+    found: dict[tuple[str, int], list[str]] = {}
+    for one, start, count in zip(rpm.files(header), starts, counts, strict=False):
+        for number in dictionary[start : start + count]:
+            kind = _LETTERS.get(chr(number >> 24 & 0xFF))
+            if kind is not None:
+                paths = found.setdefault((kind, number & 0xFFFFFF), [])
+                if len(paths) < _MOST_FILES:
+                    paths.append(one.name)
+    return found
+
+
 def dependencies(header: Any) -> list[list[Any]]:
-    """[kind, capability, qualifiers, generated] of every dependency, `rpmlib(...)` left out."""
+    """[kind, capability, qualifiers, generated, files] of every dependency but `rpmlib(...)`."""
     found = []
+    files = files_by_dependency(header)
     for kind in _KINDS:
-        for one in rpm.ds(header, kind):
+        for index, one in enumerate(rpm.ds(header, kind)):
             if one.Flags() & rpm.RPMSENSE_RPMLIB:
                 continue
             capability = one.DNEVR()[2:]  # "R name >= evr", the letter is the kind's
             flags = one.Flags()
             qualifiers = sorted(name for bit, name in _QUALIFIERS if flags & bit)
-            found.append([kind, capability, qualifiers, bool(flags & _GENERATED)])
+            generated = bool(flags & _GENERATED)
+            found.append([kind, capability, qualifiers, generated, files.get((kind, index), [])])
     return found
 
 

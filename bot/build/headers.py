@@ -88,8 +88,14 @@ def _package(header: dict[str, Any], path: Path, source: str) -> Package:
             source=source,
             repository="overlay",
             dependencies=tuple(
-                Dependency(kind, str(capability), tuple(qualifiers), bool(generated))
-                for kind, capability, qualifiers, generated in header["dependencies"]
+                Dependency(
+                    kind,
+                    str(capability),
+                    tuple(qualifiers),
+                    bool(generated),
+                    tuple(map(str, files)),
+                )
+                for kind, capability, qualifiers, generated, files in header["dependencies"]
             ),
             files=tuple(str(name) for name in header["files"]),
             installed_size=int(header["installed_size"]),

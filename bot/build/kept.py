@@ -143,7 +143,8 @@ def _data(package: Package) -> dict[str, Any]:
         "nevra": [nevra.name, nevra.epoch, nevra.version, nevra.release, nevra.arch],
         "source": package.source,
         "dependencies": [
-            [d.kind, d.capability, list(d.qualifiers), d.generated] for d in package.dependencies
+            [d.kind, d.capability, list(d.qualifiers), d.generated, list(d.files)]
+            for d in package.dependencies
         ],
         "files": list(package.files),
         "sizes": [package.installed_size, package.installed_size_nodocs, package.download_size],
@@ -162,8 +163,9 @@ def _package(data: Mapping[str, Any], directory: Path) -> Package:
         source=data["source"],
         repository="overlay",
         dependencies=tuple(
-            Dependency(kind, capability, tuple(qualifiers), generated)
-            for kind, capability, qualifiers, generated in data["dependencies"]
+            # Builds that an earlier release kept know no files.
+            Dependency(kind, capability, tuple(qualifiers), generated, *map(tuple, files))
+            for kind, capability, qualifiers, generated, *files in data["dependencies"]
         ),
         files=tuple(data["files"]),
         installed_size=installed,

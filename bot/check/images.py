@@ -27,6 +27,7 @@ from bot.model import (
     ImageKey,
     ImageRequest,
     ImageResult,
+    Nevra,
     Saving,
     SpecLine,
 )
@@ -126,7 +127,7 @@ def _found(
         return {(n.name, n.arch): min(c, key=len) for n, c in found.items() if c}
 
     pair = with_reason(pool, request, pair, sides.base)
-    chains = added_chains(pool, before, (request, pair.head, sides.head))
+    chains = _with_files(added_chains(pool, before, (request, pair.head, sides.head)), pair.head)
     image = compare(pair, rules.thresholds, chains)
     image = replace(image, head=with_cause_lines(image.head, sides.lines))
     explained = explain(image, pair.head, sides.lines, Solving(without, only, ways))
@@ -141,6 +142,26 @@ def _found(
         {} if request.weak else explained.savings,
         _held(pair, request, sides),
     )
+
+
+def _with_files(
+    chains: Mapping[Nevra, tuple[tuple[Edge, ...], ...]], head: Closure
+) -> Mapping[Nevra, tuple[tuple[Edge, ...], ...]]:
+    """The chains, each requirement with the files for which it was generated, where known."""
+    files = {
+        (p.nevra, d.kind, d.capability): d.files
+        for p in head.packages
+        for d in p.dependencies
+        if d.files
+    }
+
+    def named(edge: Edge) -> Edge:
+        holder = edge.target if edge.kind == "supplements" else edge.source
+        return replace(edge, files=files.get((holder, edge.kind, edge.capability), ()))
+
+    return {
+        nevra: tuple(tuple(map(named, chain)) for chain in each) for nevra, each in chains.items()
+    }
 
 
 def _held(pair: ClosurePair, request: ImageRequest, sides: Sides) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bot.model.image import ImageKey
@@ -15,12 +15,17 @@ EdgeKind = Literal["requires", "recommends", "supplements"]
 
 @dataclass(frozen=True, order=True, slots=True)
 class Edge:
-    """`source` requires `capability`, and `target` provides it; rich dependencies verbatim."""
+    """`source` requires `capability`, and `target` provides it; rich dependencies verbatim.
+
+    `files` are the first paths of a built `source` for which rpm's generators made the requirement
+    (a script's interpreter, a library that a binary is linked with); empty where none is known.
+    """
 
     source: Nevra
     capability: str
     target: Nevra
     kind: EdgeKind
+    files: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,13 +38,15 @@ class Dependency:
     `(perl or python3)`. `qualifiers` are those of `Requires(post,pre)`, sorted, without brackets
     (rpm-md knows only `pre`). `generated` is true when an automatic generator made it
     (RPMSENSE_FIND_REQUIRES, RPMSENSE_FIND_PROVIDES in rpmds.h), null where that is not known:
-    rpm-md does not say, only the header does.
+    rpm-md does not say, only the header does. `files` are the first paths of a built package for
+    which a generator made it.
     """
 
     kind: DependencyKind
     capability: str
     qualifiers: tuple[str, ...] = ()
     generated: bool | None = None
+    files: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

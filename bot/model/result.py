@@ -50,8 +50,7 @@ class Added:
     leave, proved by solving again. So is the rest: `alternatives` are lines of that set of which
     each brings it too, without `spec`; `together_with` those without which `spec` does not bring
     it; `stays_by` the chain by which it comes even without all lines, where `spec` alone would
-    bring it too. `files` are those of built packages for which rpm's generators made the last
-    requirement of the first chain: a script with that interpreter, a binary with that library.
+    bring it too.
     """
 
     package: Package
@@ -62,7 +61,6 @@ class Added:
     alternatives: tuple[SpecLine, ...] = ()
     together_with: tuple[SpecLine, ...] = ()
     stays_by: tuple[Edge, ...] = ()
-    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Everything is sorted, so the same result gives the same bytes. Fields beyond CON
 `id`, `worse`, `reason`, `target`, `target_by` and `due` of an objective, `stale` of a repository,
 `source`, `from` and the other sizes of a package, `known_size` of totals, `problems` of a what-if,
 `conflicts_with` and `conflicts_with_chain` of a cause, `alternatives`, `together_with`, `stays_by`
-and `files` of an added package, `come` of a saving.
+of an added package, `files` of an edge, `come` of a saving.
 """
 
 from __future__ import annotations
@@ -222,6 +222,7 @@ def _chain(chain: Iterable[Edge]) -> list[Json]:
             "capability": edge.capability,
             "to": str(edge.target),
             "kind": edge.kind,
+            **({"files": list(edge.files)} if edge.files else {}),
         }
         for edge in chain
     ]
@@ -278,7 +279,6 @@ def _image(image: ImageResult) -> Json:
                 "alternatives": [_line(line) for line in added.alternatives],
                 "together_with": [_line(line) for line in added.together_with],
                 "stays_by": _chain(added.stays_by),
-                "files": list(added.files),
             }
             for added in sorted(image.added, key=lambda a: a.package.nevra)
         ],

@@ -93,7 +93,13 @@ def _package(value: Json) -> Package:
 
 def _chain(value: list[Json]) -> tuple[Edge, ...]:
     return tuple(
-        Edge(parse_nevra(e["from"]), e["capability"], parse_nevra(e["to"]), e["kind"])
+        Edge(
+            parse_nevra(e["from"]),
+            e["capability"],
+            parse_nevra(e["to"]),
+            e["kind"],
+            tuple(e.get("files", ())),
+        )
         for e in value
     )
 
@@ -146,7 +152,6 @@ def _added(value: Json) -> Added:
         alternatives=tuple(_line(line) for line in value.get("alternatives", ())),
         together_with=tuple(_line(line) for line in value.get("together_with", ())),
         stays_by=_chain(value.get("stays_by", [])),
-        files=tuple(value.get("files", ())),
     )
 
 

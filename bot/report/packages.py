@@ -192,15 +192,7 @@ def _need(arrival: Arrival) -> Phrase:
             if arrival.added.requested
             else "the solver chose it, nothing requires it anew"
         )
-    return (*need_phrase(arrival.need), *_files(arrival.added.files))
-
-
-def _files(files: Sequence[str]) -> Phrase:
-    """The files of the built package for which rpm's generators made the requirement."""
-    if not files:
-        return ()
-    more = plain(f" and {plural(len(files) - 1, 'more file')}") if len(files) > 1 else ()
-    return (*plain(" for "), *code(files[0]), *more)
+    return need_phrase(arrival.need)
 
 
 def _brought(arrival: Arrival, *, with_path: bool) -> Phrase:

@@ -108,9 +108,13 @@ def line_phrase(line: SpecLine) -> Phrase:
 
 
 def need_phrase(edge: Edge) -> Phrase:
-    """`nginx` requires `perl`."""
+    """`nginx` requires `/usr/bin/perl` for `/usr/share/nginx/tool`."""
     verb = {"requires": "requires", "recommends": "recommends", "supplements": "is supplemented by"}
-    return (*code(edge.source.name), *plain(f" {verb[edge.kind]} "), *code(edge.capability))
+    said = (*code(edge.source.name), *plain(f" {verb[edge.kind]} "), *code(edge.capability))
+    if not edge.files:
+        return said
+    others = " and others" if len(edge.files) > 1 else ""
+    return (*said, *plain(" for "), *code(edge.files[0]), *plain(others))
 
 
 def behind(found: Iterable[Arrival], most: int = 2) -> Phrase:

@@ -97,3 +97,36 @@ def test_a_file_that_is_no_rpm_is_refused(tmp_path):
     (tmp_path / "evil.rpm").write_bytes(b"not an rpm" * 100)
     with pytest.raises(HeaderError, match="cannot be read"):
         packages_of([tmp_path / "evil.rpm"], "evil")
+
+
+def test_a_generated_dependency_names_the_files_for_which_it_was_made(tmp_path):
+    spec = """
+Name: scripts
+Version: 1
+Release: 1
+Summary: scripts
+License: MIT
+Requires: /usr/bin/perl
+Requires: written
+%description
+scripts
+%install
+mkdir -p %{buildroot}/usr/bin
+printf '#!/usr/bin/perl\\n' > %{buildroot}/usr/bin/second
+printf '#!/usr/bin/perl\\n' > %{buildroot}/usr/bin/first
+printf '#!/usr/bin/env-like\\n' > %{buildroot}/usr/bin/third
+chmod 755 %{buildroot}/usr/bin/*
+%files
+/usr/bin/*
+"""
+    (tmp_path / "scripts.spec").write_text(spec)
+    subprocess.run(
+        ["rpmbuild", "--define", f"_topdir {tmp_path}", "-bb", tmp_path / "scripts.spec"],
+        check=True,
+        capture_output=True,
+    )
+    (package,) = packages_of((tmp_path / "RPMS").rglob("*.rpm"), "scripts")
+    files = {d.capability: d.files for d in package.of_kind("requires") if d.generated}
+    assert files["/usr/bin/perl"] == ("/usr/bin/first", "/usr/bin/second")
+    assert files["/usr/bin/env-like"] == ("/usr/bin/third",)
+    assert {d.files for d in package.dependencies if not d.generated} == {()}

@@ -107,6 +107,31 @@ def test_a_package_that_is_asked_for_itself_says_so(samples):
     assert "asked for by the workload or its environment" in text
 
 
+def test_a_package_that_the_solver_chose_is_not_called_asked_for(samples):
+    (perl, *_) = samples.perl("x86_64")
+    chosen = replace(perl, chains=(), requested=False, spec=None, leaves_with=())
+    text = render_comment(samples.result(samples.image("x86_64", (chosen,))))
+    assert "the solver chose it" in text
+    assert "asked for" not in text
+
+
+def test_a_generated_requirement_names_a_file(samples):
+    (perl, *_) = samples.perl("x86_64")
+    edge = replace(perl.chains[0][0], files=("/usr/bin/one", "/usr/bin/two"))
+    scripted = replace(perl, chains=((edge,),), spec=None, leaves_with=())
+    text = render_comment(samples.result(samples.image("x86_64", (scripted,))))
+    assert "`nginx` requires `perl` for `/usr/bin/one` and others" in text
+
+
+def test_a_line_that_takes_nothing_out_is_told_with_what_keeps_the_package(samples):
+    (perl, *_) = samples.perl("x86_64")
+    link = replace(perl.chains[0][0], capability="libperl.so.5")
+    stays = replace(perl, leaves_with=(), stays_by=(link,))
+    text = render_comment(samples.result(samples.image("x86_64", (stays,))))
+    assert "it stays without it: `nginx` requires `libperl.so.5`" in text
+    assert "stays without `Requires:" in text
+
+
 def test_a_multilib_package_shows_its_architecture(samples):
     (perl, *_) = samples.perl("i686")
     assert "`perl-interpreter.i686`" in render_comment(

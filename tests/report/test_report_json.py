@@ -71,6 +71,25 @@ def unsolvable(samples) -> Side:
     )
 
 
+def test_what_else_brings_a_package_and_the_files_of_a_requirement_survive_too(samples):
+    (first, *_) = samples.perl("x86_64")
+    edge = replace(first.chains[0][0], files=("/usr/bin/one", "/usr/bin/two"))
+    added = replace(
+        first,
+        chains=((edge,),),
+        alternatives=(samples.SPEC,),
+        together_with=(samples.SPEC,),
+        stays_by=(edge,),
+    )
+    result = samples.result(samples.image("x86_64", (added,)))
+    value = check_to_json(result)
+    (back,) = check_from_json(json.loads(json_text(value))).images[0].added
+    assert back == added
+    assert back.chains[0][0].files == back.stays_by[0].files == edge.files
+    plain = check_to_json(samples.predicted())["images"][0]["added"][0]["chains"][0][0]
+    assert "files" not in plain
+
+
 def test_the_causes_of_an_unsolvable_side_survive_too(samples):
     image = samples.image("x86_64", ())
     result = samples.result(replace(image, head=unsolvable(samples)))

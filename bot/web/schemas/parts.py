@@ -38,12 +38,16 @@ class Problem(Schema):
 
 
 class Edge(Schema):
-    """A requirement, and the package that satisfies it; `from` and `to` are NEVRAs."""
+    """A requirement, and the package that satisfies it; `from` and `to` are NEVRAs.
+
+    `files` are the first files of a built package for which it was generated.
+    """
 
     from_: str = Field(alias="from")
     capability: str
     to: str
     kind: str
+    files: list[str] = Field(default_factory=list)
 
 
 class RepositoryState(Schema):
