@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from bot.closure.capability import is_rich
 from bot.closure.chains import Chain, ChainFinder
 from bot.closure.pool import Pool
 from bot.model.closure import Closure, Edge
@@ -27,10 +28,9 @@ def added_chains(
     that both sides have satisfy on the side `after` is not new either.
 
     A requirement that other added packages satisfy too is passed over where a chain goes without:
-    what meets it already needs no second one. Where no such chain leads to a package, a requirement
-    counts that `before` met by a package that `after` lacks: the added one stands in for it. A
-    package to which neither leads has no chains: the solver chose it, or it is requested itself. A
-    supplement is always new.
+    what meets it already needs no second one. A package to which no such chain leads has none: the
+    solver chose it, be it in the place of one that left, or it is requested itself. A supplement is
+    always new.
     """
     old = {(p.nevra.name, p.nevra.arch) for p in before[1].packages}
     kept = [p.nevra for p in after[1].packages if (p.nevra.name, p.nevra.arch) in old]
@@ -41,15 +41,15 @@ def added_chains(
     met_by_kept = pool.met(after[0], after[2], kept, entering)
     unmet = entering - met_by_kept
     met_before = pool.met(before[0], before[2], [p.nevra for p in before[1].packages], unmet)
-    new = [
+    new = unmet - met_before
+    fresh = [
         edge
         for edge in after[1].edges
-        if edge.target not in added or edge.kind == "supplements" or edge.capability in unmet
+        if edge.target not in added or edge.kind == "supplements" or edge.capability in new
     ]
-    fresh = [e for e in new if e.target not in added or e.capability not in met_before]
     spare = _spare(pool, after, added, fresh)
     alone = [e for e in fresh if (e.capability, e.target) not in spare]
-    finders = [ChainFinder(after[1], edges) for edges in (alone, fresh, new)]
+    finders = [ChainFinder(after[1], edges) for edges in (alone, fresh)]
     return {
         nevra: next((found for f in finders if (found := f.chains(nevra))), ()) for nevra in added
     }
@@ -66,9 +66,12 @@ def _spare(
     for edge in edges:
         if edge.target in added and edge.kind != "supplements":
             targets.setdefault(edge.capability, set()).add(edge.target)
-    found = set()
+    found: set[tuple[str, Nevra]] = set()
     for capability, several in targets.items():
-        for target in several if len(several) > 1 else ():
+        if len(several) > 1 and not is_rich(capability):
+            found.update((capability, target) for target in several)
+        # A rich one may need more than one of them: `(a and b)`.
+        for target in several if len(several) > 1 and is_rich(capability) else ():
             others = [p.nevra for p in after[1].packages if p.nevra != target]
             if pool.met(after[0], after[2], others, [capability]):
                 found.add((capability, target))
