@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bot.distro.connections import read_path
+from bot.distro.variables import expanded
+from bot.errors import UsageError
+
 if TYPE_CHECKING:
     from bot.distro import RepoSource, Snapshot
 
@@ -68,8 +72,13 @@ def _dnf_conf(snapshot: Snapshot) -> str:
     if snapshot.document.module_platform:
         main["module_platform_id"] = snapshot.document.module_platform
     sections = [_section("main", main)]
-    sources = {source.id: source for source in snapshot.document.repos}
+    sources = {
+        source.id: expanded(source, snapshot.document, snapshot.arch)
+        for source in snapshot.document.repos
+    }
     for repository in snapshot.repositories:
+        if not repository.base_urls:
+            continue  # skipped, as its document allows
         values: dict[str, Any] = {
             "name": repository.name,
             "baseurl": " ".join(repository.base_urls),
@@ -79,7 +88,12 @@ def _dnf_conf(snapshot: Snapshot) -> str:
         }
         if repository.exclude:
             values["excludepkgs"] = " ".join(repository.exclude)
-        values |= _signature(sources.get(repository.id))
+        if repository.include:
+            values["includepkgs"] = " ".join(repository.include)
+        source = sources.get(repository.id)
+        values |= _signature(source)
+        if source is not None:
+            values |= _access(source)
         sections.append(_section(repository.id, values))
     return "\n".join(sections)
 
@@ -88,6 +102,31 @@ def _signature(source: RepoSource | None) -> Mapping[str, Any]:
     if source is None or not source.gpgkey:
         return {}
     return {"gpgcheck": 1, "gpgkey": " ".join(source.gpgkey)}
+
+
+def _access(source: RepoSource) -> Mapping[str, Any]:
+    """dnf's options for the repository's servers; UsageError where they would hold a password."""
+    access = source.access
+    if access.username or access.proxy_username:
+        raise UsageError(
+            f"mock cannot use the repository `{source.id}`: its password would stand in mock's"
+            " configuration.",
+            "Build with `builder: rpmbuild`.",
+        )
+    values: dict[str, Any] = {
+        option: read_path(value)
+        for option, value in (
+            ("sslcacert", access.sslcacert),
+            ("sslclientcert", access.sslclientcert),
+            ("sslclientkey", access.sslclientkey),
+        )
+        if value is not None
+    }
+    if not access.sslverify:
+        values["sslverify"] = 0
+    if access.proxy is not None:
+        values["proxy"] = access.proxy or "_none_"
+    return values
 
 
 def _section(name: str, values: Mapping[str, Any]) -> str:

@@ -106,6 +106,11 @@ def _files(access: RepositoryAccess) -> _Files | None:
 
 
 def _path(value: str | Reference | None, purpose: str) -> str | None:
+    return None if value is None else read_path(value, purpose)
+
+
+def read_path(value: str | Reference, purpose: str = "a path") -> str:
+    """A path, or the one that is referred to; raises as `read_reference`."""
     return read_reference(value, purpose) if isinstance(value, Reference) else value
 
 

@@ -14,6 +14,7 @@ from bot.build.prepare import native_architecture
 from bot.distro import Cache, RepositoryDocument, RepoSource
 from bot.errors import UsageError
 from bot.model import Location, Nevra, Package, SpecEvaluation
+from bot.model.access import Reference, RepositoryAccess
 
 ARCH = native_architecture()
 
@@ -71,7 +72,8 @@ def fake(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def request_(tmp_path):
+def request_(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOCK_CERTIFICATE", "/etc/pki/entitlement/1.pem")
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     (checkout / "a.spec").write_text("Name: a\n")
@@ -82,7 +84,16 @@ def request_(tmp_path):
         "",
         "9-stream",
         (ARCH,),
-        (RepoSource("baseos", "BaseOS", gpgkey=("file:///key",)),),
+        (
+            RepoSource(
+                "baseos",
+                "BaseOS",
+                gpgkey=("file:///$releasever/key",),
+                access=RepositoryAccess(
+                    sslclientcert=Reference("env", "MOCK_CERTIFICATE"), proxy="", sslverify=False
+                ),
+            ),
+        ),
         modules=("nodejs:20",),
         module_platform="platform:el9",
         buildroot_packages=("rpm-build", "gcc"),
@@ -94,6 +105,7 @@ def request_(tmp_path):
         priority=50,
         exclude=("kernel*",),
         module_hotfixes=False,
+        include=("glibc*",),
     )
     snapshot = SimpleNamespace(id="snap", document=document, arch=ARCH, repositories=(repository,))
     evaluation = SpecEvaluation("a.spec", ARCH, "a", (0, "1", "1"), ())
@@ -135,7 +147,11 @@ def test_mock_makes_the_source_package_and_rebuilds_it(fake, request_, tmp_path)
         "excludepkgs=kernel*",
         "priority=50",
         "module_platform_id=platform:el9",
-        "gpgkey=file:///key",
+        "gpgkey=file:///9-stream/key",
+        "includepkgs=glibc*",
+        "sslclientcert=/etc/pki/entitlement/1.pem",
+        "sslverify=0",
+        "proxy=_none_",
     ):
         assert line in config["dnf.conf"].splitlines()
 

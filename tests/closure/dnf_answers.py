@@ -42,6 +42,7 @@ def opened(job, work):
         repo.baseurl = [source["baseurl"]]
         repo.priority = source.get("priority", 99)
         repo.excludepkgs = list(source.get("exclude", ()))
+        repo.includepkgs = list(source.get("include", ()))
         repo.module_hotfixes = source.get("module_hotfixes", False)
         base.repos.add(repo)
     enable_modules(pathlib.Path(conf.installroot, "etc/dnf/modules.d"), job.get("modules", ()))

@@ -134,6 +134,26 @@ def test_an_overlay_is_above_modular_filtering(tiny, h, base):
     assert h.names(closure) == ["other-1-1.x86_64", "web-0.1-1.x86_64"]
 
 
+@pytest.mark.parametrize(
+    ("include", "exclude"),
+    [(("web*",), ()), (("web-1*", "other"), ()), (("nothing",), ()), (("web*",), ("web-2*",))],
+)
+def test_included_packages_as_with_dnf(tiny, h, dnf_answers, include, exclude):
+    base = tiny.repository("base", include=include, exclude=exclude, priority=99)
+    base.package("web-0:1-1.noarch").package("web-0:2-1.noarch").package("other-0:1-1.noarch")
+    more = tiny.repository("more", priority=99).package("third-0:1-1.noarch", requires=["web"])
+    requests = ["web", "other", "third", "web-2"]
+    answers = dnf_answers(
+        repositories=[{"id": r.name, "baseurl": r.write(), **r.options} for r in (base, more)],
+        workloads=[{"requests": [r]} for r in requests],
+    )
+    pool = tiny.pool(base, more)
+    for request, answer in zip(requests, answers, strict=True):
+        closure = pool.solve(h.request(request))
+        ok = closure.status == "ok"
+        assert (sorted(str(p.nevra) for p in closure.packages) if ok else None) == answer, request
+
+
 # -- capabilities -------------------------------------------------------------------------------
 
 
