@@ -23,6 +23,7 @@ OLD, NEW = RpmVersion(4, 18), RpmVersion(4, 20)
         " package: (main package)",
         "line 3: Illegal char '-' (0x2d) in: Version: 1-2",
         "line 12: second %prep",
+        "line 41: Version required: Requires:       ghc-compiler =",
     ],
 )
 def test_what_every_rpm_refuses_is_the_specs_fault(message):
