@@ -60,6 +60,18 @@ def split_capability(capability: str) -> tuple[str, str, str]:
     return capability, "", ""
 
 
+def known_part(capability: str) -> str | None:
+    """Return a capability without its version where that holds an undefined macro.
+
+    `kf5-rpm-macros >= %majmin_ver_kf5` is `kf5-rpm-macros`; null where the name has one, or a rich
+    dependency has.
+    """
+    name, _, version = split_capability(capability)
+    if "%" in name:
+        return None
+    return name if "%" in version else capability
+
+
 def capabilities_in(text: str) -> list[str]:
     """The capabilities that the value of a dependency tag lists, in rpm's notation."""
     found: list[str] = []

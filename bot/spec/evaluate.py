@@ -19,6 +19,7 @@ from typing import Any, Literal
 from bot.errors import ChangeError
 from bot.model import SpecEvaluation, SpecFailure
 from bot.sandbox import Bind, Finished, Limit, Limits, SandboxError, run_sandboxed
+from bot.spec.capability import known_part
 from bot.spec.inside import markers
 from bot.spec.macros import MacroSource
 from bot.spec.missing import with_missing
@@ -262,8 +263,8 @@ def _read(subject: _Subject, arch: str, found: object, finished: Finished) -> _E
         return _Evaluated(judged, requested(found), only_host)
     if subject.notes or result.notes:
         result = dataclasses.replace(result, notes=(*subject.notes, *result.notes))
-    capabilities = (each.dependency.capability for each in result.build_requires)
-    return _Evaluated(result, tuple(c for c in capabilities if "%" not in c))
+    known = (known_part(each.dependency.capability) for each in result.build_requires)
+    return _Evaluated(result, tuple(capability for capability in known if capability))
 
 
 def _paths(specs: str, sources: str) -> dict[str, str]:

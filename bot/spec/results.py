@@ -26,6 +26,7 @@ from bot.spec.capability import (
     capabilities_in,
     capability_key,
     capability_text,
+    known_part,
     qualifiers,
 )
 from bot.spec.inside.markers import logical_lines
@@ -64,7 +65,8 @@ def evaluation_of(
 def requested(found: Mapping[str, Any]) -> tuple[str, ...]:
     """The BuildRequires that the evaluator could read of a spec file that rpm refuses."""
     names = (name for text in _texts(found, "requested") for name in capabilities_in(text))
-    return tuple(dict.fromkeys(name for name in names if "%" not in name))[:_MOST_REQUESTED]
+    known = (part for part in map(known_part, names) if part)
+    return tuple(dict.fromkeys(known))[:_MOST_REQUESTED]
 
 
 def locations(found: Mapping[str, Any]) -> tuple[str, ...]:

@@ -288,6 +288,19 @@ def test_macros_that_bring_more_and_more_end_after_five_rounds(tmp_path, cache):
 
 
 @needs_sandbox
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_package_of_macros_may_be_required_in_a_version_that_its_own_macro_says(
+    tmp_path, cache, refused
+):
+    defined = "%least 1\n%header() Requires: header\n"
+    packages = [RPM_BUILD, SYSTEM, MacroPackage("kf-macros", {f"{D}kf": defined})]
+    setting = setting_for(tmp_path, cache, packages)
+    body = "BuildRequires: kf-macros >= %least\nRequires: kf >= %least\n"
+    found = evaluated(tmp_path, setting, body + ("%header\n" if refused else ""))
+    assert requires(found) == (["header"] if refused else []) + ["kf >= 1"]
+
+
+@needs_sandbox
 def test_a_build_requirement_that_cannot_be_had_is_named_where_a_macro_is_left(tmp_path, cache):
     setting = setting_for(tmp_path, cache, [RPM_BUILD, SYSTEM])
     fine = evaluated(tmp_path, setting, "BuildRequires: nowhere\nRequires: x\n")
