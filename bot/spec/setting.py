@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # `.fc43`, `.el9`, `.el9_4`, `.azl3`; not the `.1` of a plain release.
 _DIST = re.compile(r"(\.[a-z]+\d+(?:_\d+)?)(?:\.\d+)?$")
+_GHC = re.compile(r"(ghc[\d.]*)-compiler")
+_VERSION = re.compile(r"[\w.+~^]+")
 _MAJOR = re.compile(r"(\d+)(?:\.\d+)*")
 
 
@@ -104,7 +106,7 @@ def setting_of(
         rpm = DistributionRpm(published_rpm(pool))
     notes = (*macros.notes, *_without_filelists(pools), *rpm.notes)
     # In a root of its own packages the distribution's programs answer for themselves.
-    versions = python_versions(pool) if rpm.root is None else {}
+    versions = {**python_versions(pool), **ghc_version(pool)} if rpm.root is None else {}
     return SpecSetting(macros, definitions, notes, rpm, defaults, versions, finder)
 
 
@@ -130,6 +132,29 @@ def python_versions(pool: MacroPool) -> dict[str, str]:
         "python3_version": lua.format(version=version, dot="."),
         "python3_version_nodots": lua.format(version=version, dot=""),
     }
+
+
+def ghc_version(pool: MacroPool) -> dict[str, str]:
+    """The version of the distribution's Haskell compiler, for the macro that ghc-rpm-macros has.
+
+    That runs `ghc --numeric-version`, and rpm refuses the `Requires: ghc-compiler =` that is left
+    without a compiler. A spec chooses another one by `%ghc_name` (`ghc9.4`), or says a version by
+    `%ghc_version_override`.
+    """
+    known = {
+        match[1]: nevra.version
+        for nevra in pool.selects("ghc*-compiler")
+        if (match := _GHC.fullmatch(nevra.name)) and _VERSION.fullmatch(nevra.version)
+    }
+    if not known:
+        return {}
+    table = ", ".join(f"['{name}'] = '{known[name]}'" for name in sorted(known))
+    lua = (
+        f"%{{lua: local known = {{{table}}};"
+        " local own = rpm.expand('%{?ghc_version_override}');"
+        " print(own ~= '' and own or known[rpm.expand('%{!?ghc_name:ghc}%{?ghc_name}')] or '')}"
+    )
+    return {"ghc_version": lua}
 
 
 def _without_filelists(pools: Mapping[str, SettingPool]) -> tuple[str, ...]:

@@ -255,6 +255,23 @@ def test_the_version_of_python_is_the_distributions_not_the_hosts(tmp_path, cach
 
 
 @needs_sandbox
+def test_the_version_of_haskells_compiler_is_the_distributions(tmp_path, cache):
+    packages = [
+        RPM_BUILD,
+        SYSTEM,
+        MacroPackage("ghc-rpm-macros", {f"{D}ghc": "%ghc_version %(ghc --numeric-version)\n"}),
+        MacroPackage("ghc-compiler", {}, version="9.10.3"),
+        MacroPackage("ghc9.4-compiler", {}, version="9.4.8"),
+    ]
+    setting = setting_for(tmp_path, cache, packages)
+    body = "BuildRequires: ghc-rpm-macros\nRequires: ghc-compiler = %{ghc_version}\n"
+    assert requires(evaluated(tmp_path, setting, body)) == ["ghc-compiler = 9.10.3"]
+    for chosen, version in (("ghc_name ghc9.4", "9.4.8"), ("ghc_version_override 9.12", "9.12")):
+        found = evaluated(tmp_path, setting, f"%global {chosen}\n{body}")
+        assert requires(found) == [f"ghc-compiler = {version}"]
+
+
+@needs_sandbox
 def test_a_language_package_that_a_spec_requires_brings_its_macros(tmp_path, cache):
     packages = [
         RPM_BUILD,
