@@ -15,7 +15,7 @@ from bot.errors import MinimizeError
 from bot.stacks import task_stacks, write_stacks_on_sigusr1
 
 if TYPE_CHECKING:
-    from bot.demo.distribution import ReferenceDistribution
+    from bot.demo.distribution.reference import ReferenceDistribution
     from tests.forge.github_traffic import Exchange, Heard
 
 STANDARD_ERROR = pytest.StashKey[int]()
@@ -89,7 +89,9 @@ def reference() -> ReferenceDistribution:
     The making locks out other processes, so workers of pytest-xdist wait for the first. Where it
     can neither be found nor made the test fails, with the reason: a skipped test shows nothing.
     """
-    from bot.demo.distribution import build_reference_distribution, default_cache, progress
+    from bot.demo.distribution.build import build_reference_distribution
+    from bot.demo.distribution.progress import progress
+    from bot.demo.distribution.reference import default_cache
 
     try:
         with progress() as shown:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from bot.model import Package, SpecEvaluation
+from bot.model.package import Package
+from bot.model.spec import SpecEvaluation
 
 if TYPE_CHECKING:
-    from bot.closure import Pool
-    from bot.distro import RepositoryDocument
+    from bot.closure.pool import Pool
+    from bot.distro.documents import RepositoryDocument
 
 # What a builder says that is only to look for kept builds, and finds none.
 NOT_KEPT = "It has not been built here."

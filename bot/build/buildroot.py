@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING
 
 from bot.build.held import held
 from bot.errors import ChangeError, SurroundingsError
-from bot.model import Package
-from bot.sandbox import Bind, Limits, run_sandboxed
+from bot.model.package import Package
+from bot.sandbox.run import run_sandboxed
+from bot.sandbox.values import Bind, Limits
 
 if TYPE_CHECKING:
-    from bot.closure import Pool
-    from bot.distro import Cache
+    from bot.closure.pool import Pool
+    from bot.distro.cache import Cache
     from bot.spec.macrofiles import VerifiedFiles
 
 # Where a build has its files, in every buildroot.

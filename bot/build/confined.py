@@ -16,8 +16,8 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from bot.build.template import is_inside
-from bot.distro import AbsentError, RefusedFileError
-from bot.distro.transfer import local_path
+from bot.distro.transfer import AbsentError, local_path
+from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
 
 _CHUNK = 1 << 18

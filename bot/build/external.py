@@ -16,13 +16,13 @@ from bot.build.headers import HeaderError, packages_of
 from bot.build.kept import KeptBuild, KeptBuilds
 from bot.build.listing import Listed, ListingError, newest_build, read_listing
 from bot.build.scratch import scratch_directory
-from bot.distro import AbsentError, RefusedFileError
 from bot.distro.repomd import MAX_REPOMD, Record, RepomdError, parse_repomd
-from bot.distro.unpack import check_file, unpack
-from bot.model import Package
+from bot.distro.transfer import AbsentError
+from bot.distro.unpack import RefusedFileError, check_file, unpack
+from bot.model.package import Package
 
 if TYPE_CHECKING:
-    from bot.distro import Cache
+    from bot.distro.cache import Cache
 
 _REPOMD = "repodata/repomd.xml"
 # Of repositories of builds, not of a distribution.

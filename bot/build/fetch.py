@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from bot.build.builder import NOT_KEPT
 from bot.build.sources import WantedSource, lookaside_url
-from bot.distro import Cache
+from bot.distro.cache import Cache
 from bot.errors import SurroundingsError
 from bot.spec.lookaside import Listed, SourcesError
 

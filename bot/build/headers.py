@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import ChangeError
-from bot.model import Dependency, Location, Nevra, Package
-from bot.sandbox import Bind, Limits, run_sandboxed
+from bot.model.nevra import Nevra
+from bot.model.package import Dependency, Location, Package
+from bot.sandbox.run import run_sandboxed
+from bot.sandbox.values import Bind, Limits
 
 _READER = Path(__file__).with_name("header_reader.py")
 # The system's own Python: the one that python3-rpm belongs to.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from bot.build.buildroot import BUILD_DIRECTORY
-from bot.sandbox import Finished, Limits
+from bot.sandbox.values import Finished, Limits
 
 _GIBIBYTE = 1024**3
 BUILD_LIMITS = Limits(

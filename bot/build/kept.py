@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from bot.model import Dependency, Location, Nevra, Package
+from bot.model.nevra import Nevra
+from bot.model.package import Dependency, Location, Package
 
 if TYPE_CHECKING:
-    from bot.distro import Cache
+    from bot.distro.cache import Cache
 
 _FORMAT = "1"
 _RESULT = "result.json"

@@ -16,8 +16,9 @@ from xml.parsers import expat
 
 from bot.build.headers import source_of
 from bot.build.overlay import is_debug
-from bot.closure import compare_evr
-from bot.model import Nevra, native_arches
+from bot.closure.evr import compare_evr
+from bot.model.architecture import native_arches
+from bot.model.nevra import Nevra
 
 # No source has so many binary packages: kernel and texlive's collections stay below.
 MOST_PACKAGES = 3000

@@ -22,10 +22,10 @@ from bot.build.mock_config import mock_config
 from bot.build.prepare import Prepared, answered, built_from, prepare
 from bot.build.scratch import scratch_directory
 from bot.errors import SurroundingsError
-from bot.sandbox import Limits
+from bot.sandbox.values import Limits
 
 if TYPE_CHECKING:
-    from bot.distro import Cache
+    from bot.distro.cache import Cache
 
 # mock's exit statuses (its exception.py): the package's own fault, and the package manager's.
 _BUILD_FAILED = (10, 40)

@@ -10,7 +10,8 @@ from bot.distro.variables import expanded
 from bot.errors import UsageError
 
 if TYPE_CHECKING:
-    from bot.distro import RepoSource, Snapshot
+    from bot.distro.documents import RepoSource
+    from bot.distro.snapshot import Snapshot
 
 
 def mock_config(

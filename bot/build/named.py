@@ -8,10 +8,10 @@ from bot.build.builder import Builder
 from bot.build.fetch import SourcePolicy
 from bot.build.invocation import BUILD_LIMITS
 from bot.errors import UsageError
-from bot.sandbox import Limits
+from bot.sandbox.values import Limits
 
 if TYPE_CHECKING:
-    from bot.distro import Cache
+    from bot.distro.cache import Cache
 
 BUILDERS = ("rpmbuild", "mock")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from bot.build.builder import Built
-from bot.model import Overlay, native_arches
+from bot.model.architecture import native_arches
+from bot.model.overlay import Overlay
 
 
 def rebuilt_overlay(built: Built | Iterable[Built], arch: str, sources: Collection[str]) -> Overlay:

@@ -15,7 +15,7 @@ from bot.build.kept import KeptBuild
 from bot.build.sources import wanted_sources
 from bot.build.tree import SpecTree, spec_tree
 from bot.errors import SurroundingsError
-from bot.model import Package
+from bot.model.package import Package
 from bot.spec.lookaside import SourcesError
 from bot.spec.release import placeholder_definitions
 

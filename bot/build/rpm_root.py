@@ -27,16 +27,17 @@ from bot.build.buildroot import (
     solve_buildroot,
 )
 from bot.build.prepare import native_architecture
-from bot.distro import key_urls
+from bot.distro.keys import key_urls
 from bot.errors import SurroundingsError
-from bot.model import Package
-from bot.sandbox import require_sandbox
-from bot.spec import DistributionRpm, RpmVersion, host_rpm, published_rpm
+from bot.model.package import Package
+from bot.sandbox.available import require_sandbox
 from bot.spec.macrofiles import VerifiedFiles
+from bot.spec.rpm_version import DistributionRpm, RpmVersion, host_rpm, published_rpm
 
 if TYPE_CHECKING:
-    from bot.closure import Pool
-    from bot.distro import Cache, RepositoryDocument
+    from bot.closure.pool import Pool
+    from bot.distro.cache import Cache
+    from bot.distro.documents import RepositoryDocument
 
 _KIND = "rpm-roots"
 _MOST_ROOTS = 8

@@ -29,13 +29,14 @@ from bot.build.invocation import (
 from bot.build.kept import KeptBuild, KeptBuilds, MoreRequirements, build_key
 from bot.build.prepare import Prepared, answered, built_from, preface, prepare
 from bot.build.scratch import scratch_directory
-from bot.distro import key_urls
-from bot.model import Package
-from bot.sandbox import Bind, Finished, Limits, run_sandboxed
+from bot.distro.keys import key_urls
+from bot.model.package import Package
+from bot.sandbox.run import run_sandboxed
+from bot.sandbox.values import Bind, Finished, Limits
 from bot.spec.macrofiles import VerifiedFiles
 
 if TYPE_CHECKING:
-    from bot.distro import Cache
+    from bot.distro.cache import Cache
 
 # rpmbuild's exit status when %generate_buildrequires asked for more (rpmbuild(8)).
 _MORE_NEEDED = 11

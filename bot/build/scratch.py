@@ -14,7 +14,7 @@ from bot.build.buildroot import remove_tree
 from bot.errors import SurroundingsError
 
 if TYPE_CHECKING:
-    from bot.distro import Cache
+    from bot.distro.cache import Cache
 
 # No build takes this long: what is older was left by a process that was killed.
 _STALE = 2 * 24 * 3600.0  # seconds

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from bot.model import SpecSource
+from bot.model.spec import SpecSource
 from bot.spec.lookaside import (
     Listed,
     SourcesError,

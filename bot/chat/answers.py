@@ -10,11 +10,13 @@ from typing import TypeVar
 from bot.chat.commands import COMMANDS, WORD
 from bot.chat.parser import NotUnderstood
 from bot.chat.questions import Found
-from bot.model import Edge, ImageKey, WhatIf, Why
-from bot.report import Block, Bullets, Paragraph, Table, render_answer
+from bot.model.closure import Edge, WhatIf, Why
+from bot.model.image import ImageKey
 from bot.report.answers import CHOSEN, REQUESTED
+from bot.report.blocks import Block, Bullets, Paragraph, Table
 from bot.report.cells import image_phrase, place_of
 from bot.report.fold import arch_order, architectures
+from bot.report.markdown import render_answer
 from bot.report.phrase import Phrase, code, joined, link, listing, name, plain, prose, strong
 from bot.report.reasons import short_name
 from bot.report.sizes import plural, size_span

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.forge import Role
-from bot.model import RPM_ARCHITECTURES
+from bot.forge.values import Role
+from bot.model.architecture import RPM_ARCHITECTURES
 
 WORD = "/minimize"
 Name = Literal["check", "why", "what-if", "accept", "allow", "objectives", "cancel", "help"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.chat.commands import Command
-from bot.forge import ROLES, Role
+from bot.forge.values import ROLES, Role
 
 
 def may(command: Command, role: Role, *, is_author: bool) -> bool:

@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bot.chat.parser import Asked
-from bot.check import Prediction
-from bot.closure import Pool, what_if, why
-from bot.model import CheckResult, ImageKey, ImageRequest, Overlay, WhatIf, Why
+from bot.check.run import Prediction
+from bot.closure.dropping import what_if
+from bot.closure.explain import why
+from bot.closure.pool import Pool
+from bot.model.closure import WhatIf, Why
+from bot.model.image import ImageKey, ImageRequest
+from bot.model.overlay import Overlay
+from bot.model.result import CheckResult
 
 # Answers of many images say the same again and again; each costs some solves.
 MOST_IMAGES = 32

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.closure import Pool, could_concern, could_enter
-from bot.model import Closure, ClosurePair, ImageRequest, Overlay
+from bot.closure.affected import could_concern, could_enter
+from bot.closure.pool import Pool
+from bot.model.closure import Closure
+from bot.model.image import ImageRequest
+from bot.model.overlay import Overlay
+from bot.model.result import ClosurePair
 
 
 def closure_pair(

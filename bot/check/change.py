@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from bot.check.repository_file import FILE_NAME
-from bot.git import WORKING_TREE, ChangedFile, GitRepository
+from bot.git.repository import WORKING_TREE, ChangedFile, GitRepository
 from bot.spec.tree import source_folders, upward_files
 from bot.temporary import temporary_directory
 

@@ -7,18 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from bot.closure import totals
-from bot.model import (
-    Added,
-    ChangedPackage,
-    Closure,
-    ClosurePair,
-    Edge,
-    ImageResult,
-    Nevra,
-    Package,
-    Side,
-)
+from bot.closure.sums import totals
+from bot.model.closure import Closure, Edge
+from bot.model.nevra import Nevra
+from bot.model.package import Package
+from bot.model.result import Added, ChangedPackage, ClosurePair, ImageResult, Side
 
 Chain = tuple[Edge, ...]
 _NONE: Mapping[Nevra, tuple[Chain, ...]] = MappingProxyType({})

@@ -11,9 +11,14 @@ from typing import Literal
 from bot.check.change import Change, ChangedSpec
 from bot.check.lines import Change as AddedLine
 from bot.check.lines import added_changes
-from bot.closure import Pool
-from bot.model import Nevra, Overlay, Package, SpecEvaluation, SpecFailure
-from bot.spec import Headers, changed_lines, predict
+from bot.closure.pool import Pool
+from bot.model.nevra import Nevra
+from bot.model.overlay import Overlay
+from bot.model.package import Package
+from bot.model.spec import SpecEvaluation, SpecFailure
+from bot.spec.difference import changed_lines
+from bot.spec.headers import Headers
+from bot.spec.predict import predict
 from bot.spec.tree import is_read
 
 # Subpackages that nobody installs into an image for their own sake (Fedora's naming guidelines).

@@ -11,16 +11,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.build import Built, ExternalBuilds, ExternalPlace, rebuilt_overlay, transfer
+from bot.build.builder import Built
+from bot.build.external import ExternalBuilds, ExternalPlace
+from bot.build.overlay import rebuilt_overlay
 from bot.build.template import expand
+from bot.build.transferred import transfer
 from bot.check.change import Change
 from bot.check.evidence import EvaluatedSpec, Sides
 from bot.check.repository_file import ExternalBuild
 from bot.check.run import Prediction, Target, built_check
 from bot.check.transferable import obstacle_notes, obstacles
 from bot.errors import MinimizeError, SurroundingsError, UsageError
-from bot.model import BuildNote, Overlay, Package, SpecEvaluation
-from bot.spec import Headers, generated_flags
+from bot.model.overlay import Overlay
+from bot.model.package import Package
+from bot.model.result import BuildNote
+from bot.model.spec import SpecEvaluation
+from bot.spec.headers import Headers, generated_flags
 
 
 class NotKeptError(SurroundingsError):

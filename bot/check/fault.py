@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.check.evidence import EvaluatedSpec, Evaluation, Side
-from bot.model import SpecEvaluation, SpecFailure, all_architectures, architecture_order
-from bot.spec import unexpanded_sentence
+from bot.model.architecture import all_architectures, architecture_order
+from bot.model.spec import SpecEvaluation, SpecFailure
+from bot.spec.unexpanded import unexpanded_sentence
 
 Fault = Literal["change", "unexpanded", "base", "surroundings"]
 # A version or release, alone or at the end of a name; a line's number too.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from bot.check.evidence import EvaluatedSpec, Evaluation
-from bot.closure import compare_evr
-from bot.model import SpecEvaluation
+from bot.closure.evr import compare_evr
+from bot.model.spec import SpecEvaluation
 
 
 def raised_sources(specs: Iterable[EvaluatedSpec]) -> tuple[tuple[str, str | None], ...]:

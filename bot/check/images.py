@@ -18,19 +18,15 @@ from bot.check.lines import (
 )
 from bot.check.objectives import evaluate_objectives
 from bot.check.replaced import with_reason
-from bot.closure import Pool, added_chains
-from bot.distro import Configuration, ObjectiveDocument, image_request, self_request
-from bot.model import (
-    Closure,
-    ClosurePair,
-    Edge,
-    ImageKey,
-    ImageRequest,
-    ImageResult,
-    Nevra,
-    Saving,
-    SpecLine,
-)
+from bot.closure.added import added_chains
+from bot.closure.pool import Pool
+from bot.distro.documents import Configuration, ObjectiveDocument
+from bot.distro.images import image_request, self_request
+from bot.model.closure import Closure, Edge
+from bot.model.image import ImageKey, ImageRequest
+from bot.model.nevra import Nevra
+from bot.model.result import ClosurePair, ImageResult, Saving
+from bot.model.spec import SpecLine
 
 SELF = "@self"
 

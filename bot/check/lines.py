@@ -11,23 +11,14 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from bot.check.compare import own_version
-from bot.model import (
-    Added,
-    Closure,
-    Dependency,
-    Edge,
-    ImageKey,
-    ImageResult,
-    Nevra,
-    Overlay,
-    Package,
-    Saving,
-    Side,
-    SpecLine,
-    Suggestion,
-    UnsolvableCause,
-)
-from bot.spec import SpecDependencyChange
+from bot.model.closure import Closure, Edge, UnsolvableCause
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.model.overlay import Overlay
+from bot.model.package import Dependency, Package
+from bot.model.result import Added, ImageResult, Saving, Side, Suggestion
+from bot.model.spec import SpecLine
+from bot.spec.difference import SpecDependencyChange
 
 # A solve costs some milliseconds; beyond this many for one image a set of lines that cannot be
 # made smaller stands for the smallest.

@@ -8,10 +8,16 @@ from dataclasses import dataclass, replace
 from bot.check.evidence import Sides
 from bot.check.images import Found, Rules
 from bot.check.objectives import evaluate_objectives
-from bot.distro import Cache, key_urls
+from bot.distro.cache import Cache
+from bot.distro.keys import key_urls
 from bot.errors import MinimizeError
-from bot.image import Selection, file_changes, layer_size, selection_of
-from bot.model import Closure, FileChange, ImageKey, LayerSize, Overlay, Package
+from bot.image.measure import file_changes, layer_size
+from bot.image.selection import Selection, selection_of
+from bot.model.closure import Closure
+from bot.model.image import ImageKey
+from bot.model.overlay import Overlay
+from bot.model.package import Package
+from bot.model.result import FileChange, LayerSize
 
 # As many as a person reads behind a fold.
 MOST_FILES = 10

@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 
-from bot.distro import ObjectiveDocument, Sizes
-from bot.model import ClosurePair, ImageKey, ImageResult, ObjectiveResult, Package, Side
+from bot.distro.documents import ObjectiveDocument, Sizes
+from bot.model.image import ImageKey
+from bot.model.package import Package
+from bot.model.result import ClosurePair, ImageResult, Side
+from bot.model.verdict import ObjectiveResult
 
 
 def applies(objective: ObjectiveDocument, key: ImageKey) -> bool:

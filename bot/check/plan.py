@@ -7,15 +7,10 @@ from datetime import UTC, date, datetime
 
 from bot.check.compare import Thresholds
 from bot.check.repository_file import RepositoryFile
-from bot.distro import (
-    Configuration,
-    ObjectiveDocument,
-    RepositoryDocument,
-    chosen_documents,
-    image_keys,
-)
+from bot.distro.documents import Configuration, ObjectiveDocument, RepositoryDocument
+from bot.distro.images import chosen_documents, image_keys
 from bot.errors import UsageError
-from bot.model import ImageKey
+from bot.model.image import ImageKey
 
 
 def _today() -> date:

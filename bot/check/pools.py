@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from bot.closure import Pool, open_pool
-from bot.distro import Cache, RepositoryDocument, open_snapshot
+from bot.closure.pool import Pool, open_pool
+from bot.distro.cache import Cache
+from bot.distro.documents import RepositoryDocument
+from bot.distro.snapshot import open_snapshot
 
 # DESIGN: four warm pools of 68,829 packages take 143 MB; they go when nobody asks for ten minutes.
 IDLE_SECONDS = 600.0

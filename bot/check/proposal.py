@@ -28,17 +28,13 @@ from bot.check.repository_file import (
     written_file,
 )
 from bot.check.verdict import verdict
-from bot.closure import Pool
-from bot.distro import Configuration, image_request
+from bot.closure.pool import Pool
+from bot.distro.documents import Configuration
+from bot.distro.images import image_request
 from bot.errors import UsageError
-from bot.model import (
-    ConfigurationChange,
-    FieldChange,
-    FileProblem,
-    ImageKey,
-    ImageResult,
-    JudgedImage,
-)
+from bot.model.configuration import ConfigurationChange, FieldChange, FileProblem, JudgedImage
+from bot.model.image import ImageKey
+from bot.model.result import ImageResult
 
 # Images of head's file that are solved only to tell about them.
 _SOLVED = 40

@@ -7,20 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from bot.build import (
-    Builder,
-    BuildFailed,
-    BuildOutcome,
-    BuildRequest,
-    Built,
-    rebuilt_overlay,
-    transfer,
-)
+from bot.build.builder import Builder, BuildFailed, BuildOutcome, BuildRequest, Built
+from bot.build.overlay import rebuilt_overlay
+from bot.build.transferred import transfer
 from bot.check.evidence import EvaluatedSpec, Side, Sides
 from bot.check.transferable import obstacle_notes, obstacles
-from bot.closure import Pool
-from bot.distro import RepositoryDocument
-from bot.model import BuildNote, SpecEvaluation
+from bot.closure.pool import Pool
+from bot.distro.documents import RepositoryDocument
+from bot.model.result import BuildNote
+from bot.model.spec import SpecEvaluation
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from bot.closure import Pool
-from bot.model import Closure, ClosurePair, ImageRequest, Overlay, Package, native_arches
+from bot.closure.pool import Pool
+from bot.model.architecture import native_arches
+from bot.model.closure import Closure
+from bot.model.image import ImageRequest
+from bot.model.overlay import Overlay
+from bot.model.package import Package
+from bot.model.result import ClosurePair
 
 
 def with_reason(pool: Pool, request: ImageRequest, pair: ClosurePair, base: Overlay) -> ClosurePair:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from bot.check.compare import Thresholds
 from bot.check.duration import parse_duration
-from bot.distro import ObjectiveDocument
+from bot.distro.documents import ObjectiveDocument
 from bot.errors import UsageError
-from bot.model import REPOSITORY_FILE, FileProblem
+from bot.model.configuration import REPOSITORY_FILE, FileProblem
 
 if TYPE_CHECKING:
     from bot.check.repository_schema import ExternalModel, RepositoryFileModel
@@ -174,7 +174,8 @@ def _objective_problems(text: YamlText, model: RepositoryFileModel) -> Iterator[
 
 
 def _file(model: RepositoryFileModel) -> RepositoryFile:
-    from bot.distro import objective_from_data, parse_size
+    from bot.distro.objectives import objective_from_data
+    from bot.distro.sizes import parse_size
 
     thresholds = None
     if model.thresholds is not None:

@@ -16,8 +16,8 @@ from pydantic import (
 
 from bot.build.template import placeholders_in, template_problem
 from bot.check.duration import parse_duration
-from bot.distro import parse_size
-from bot.model import DEFAULT_ARCHITECTURES, RPM_ARCHITECTURES
+from bot.distro.sizes import parse_size
+from bot.model.architecture import DEFAULT_ARCHITECTURES, RPM_ARCHITECTURES
 
 # A deadline is no shorter than a look, and a run is not kept for longer than a week.
 _SHORTEST, _LONGEST = 60.0, 7 * 86400.0

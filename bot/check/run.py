@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from bot.build import Builder, distribution_rpm
+from bot.build.builder import Builder
+from bot.build.rpm_root import distribution_rpm
 from bot.check.change import Change
 from bot.check.evidence import (
     Evaluated,
@@ -28,17 +29,16 @@ from bot.check.proposal import Checked, file_in_force, proposal
 from bot.check.rebuild import BuildContext, rebuild
 from bot.check.repository_file import RepositoryFile
 from bot.check.verdict import only_limits, verdict
-from bot.closure import Pool
-from bot.distro import Cache, Configuration, RepositoryDocument, environment_keys
+from bot.closure.pool import Pool
+from bot.distro.cache import Cache
+from bot.distro.documents import Configuration, RepositoryDocument
+from bot.distro.images import environment_keys
 from bot.errors import SurroundingsError
-from bot.model import BuildNote, CheckResult
-from bot.spec import (
-    SpecSetting,
-    evaluate_spec,
-    generated_flags,
-    release_definitions,
-    setting_of,
-)
+from bot.model.result import BuildNote, CheckResult
+from bot.spec.evaluate import evaluate_spec
+from bot.spec.headers import generated_flags
+from bot.spec.release import release_definitions
+from bot.spec.setting import SpecSetting, setting_of
 
 
 @dataclass(frozen=True, slots=True)

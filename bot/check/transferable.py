@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from bot.check.evidence import EvaluatedSpec
-from bot.model import SpecEvaluation, architecture_order
-from bot.spec import unlike, used_unlike
+from bot.model.architecture import architecture_order
+from bot.model.spec import SpecEvaluation
+from bot.spec.architecture_difference import unlike, used_unlike
 
 
 def obstacles(

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bot.check.fault import Unevaluated
-from bot.model import Acceptance, CheckResult, ImageResult, Verdict
+from bot.model.result import Acceptance, CheckResult, ImageResult
+from bot.model.verdict import Verdict
 
 
 def verdict(

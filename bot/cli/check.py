@@ -9,7 +9,7 @@ import click
 
 from bot.cli.options import Places, common, console, formats, print_json
 from bot.errors import UsageError
-from bot.model import CheckResult
+from bot.model.result import CheckResult
 
 
 @click.command()
@@ -57,10 +57,13 @@ def check(
     places: Places,
 ) -> int:
     """What a change to a spec file does to images: the bot's answer, without a forge."""
-    from bot.build import SourcePolicy, builder_named
-    from bot.check import CheckOptions, build_check, native_arch, open_change, predict_check
+    from bot.build.fetch import SourcePolicy
+    from bot.build.named import builder_named
+    from bot.check.change import open_change
+    from bot.check.plan import CheckOptions
+    from bot.check.run import build_check, native_arch, predict_check
     from bot.cli.elsewhere import NOT_WAITED_FOR, check_elsewhere, repositories_by_arch
-    from bot.git import open_repository
+    from bot.git.repository import open_repository
     from bot.temporary import sweep_temporary_directories
 
     sweep_temporary_directories()
@@ -91,15 +94,15 @@ def check(
             # Nothing follows this prediction: it is the answer.
             result = replace(result, stage="final")
     if form == "json":
-        from bot.report import check_to_json
+        from bot.report.jsonform import check_to_json
 
         print_json(check_to_json(result))
     elif form == "markdown":
-        from bot.report import render_comment
+        from bot.report.markdown import render_comment
 
         click.echo(render_comment(result))
     else:
-        from bot.report import print_check
+        from bot.report.text import print_check
 
         print_check(result, console())
     return exit_code(result)

@@ -17,7 +17,7 @@ from bot.cli.options import (
     image_choice,
     print_json,
 )
-from bot.model import Closure
+from bot.model.closure import Closure
 
 
 @click.command()
@@ -26,7 +26,7 @@ from bot.model import Closure
 @common
 def closure(choice: Choice, form: str, places: Places) -> int:
     """The packages of each image, their sizes, and who requires which capability of whom."""
-    from bot.distro import image_request
+    from bot.distro.images import image_request
 
     configuration = places.configuration()
     keys = choice.keys(configuration)
@@ -38,15 +38,15 @@ def closure(choice: Choice, form: str, places: Places) -> int:
         for key in keys
     ]
     if form == "json":
-        from bot.report import closures_to_json
+        from bot.report.jsonform import closures_to_json
 
         print_json(closures_to_json(_with_nodocs(closures, places)))
     elif sys.stdout.isatty():
-        from bot.report import print_closures
+        from bot.report.answers import print_closures
 
         print_closures(closures, console())
     else:
-        from bot.report import closures_text
+        from bot.report.answers import closures_text
 
         sys.stdout.write(closures_text(closures))
     return 3 if any(c.status == "unsolvable" for c in closures) else 0
@@ -57,8 +57,8 @@ def _with_nodocs(closures: list[Closure], places: Places) -> Sequence[Closure]:
     located = [p.location for c in closures for p in c.packages if p.location is not None]
     if not any(_may_be_there(location.url) for location in located):
         return closures
-    from bot.distro import Cache
-    from bot.image import with_nodocs
+    from bot.distro.cache import Cache
+    from bot.image.nodocs import with_nodocs
 
     return with_nodocs(closures, Cache(places.cache))
 
@@ -79,8 +79,8 @@ def _may_be_there(url: str) -> bool:
 @common
 def why(package: str, choice: Choice, form: str, places: Places) -> int:
     """Why PACKAGE is in an image: every root, the shortest chain from each, what takes it out."""
-    from bot.closure import why as explain
-    from bot.distro import image_request
+    from bot.closure.explain import why as explain
+    from bot.distro.images import image_request
 
     configuration = places.configuration()
     keys = choice.keys(configuration)
@@ -95,11 +95,11 @@ def why(package: str, choice: Choice, form: str, places: Places) -> int:
             click.echo(_unsolvable(solved), err=True)
         answers.append(explain(pool, request, solved, package))
     if form == "json":
-        from bot.report import why_to_json
+        from bot.report.jsonform import why_to_json
 
         print_json(why_to_json(answers))
     else:
-        from bot.report import print_why
+        from bot.report.answers import print_why
 
         print_why(answers, console())
     return 3 if unsolvable else 0
@@ -130,8 +130,8 @@ def what_if(
     places: Places,
 ) -> int:
     """What would leave if CAPABILITY were no longer required, by solving again."""
-    from bot.closure import what_if as solve_without
-    from bot.distro import image_request
+    from bot.closure.dropping import what_if as solve_without
+    from bot.distro.images import image_request
 
     assert action == "drop"  # the only one there is; click refuses others
     configuration = places.configuration()
@@ -147,11 +147,11 @@ def what_if(
         for key in keys
     ]
     if form == "json":
-        from bot.report import what_if_to_json
+        from bot.report.jsonform import what_if_to_json
 
         print_json(what_if_to_json(answers))
     else:
-        from bot.report import print_what_if
+        from bot.report.answers import print_what_if
 
         print_what_if(answers, console())
     return 3 if any(a.status == "unsolvable" for a in answers) else 0

@@ -31,21 +31,21 @@ def config_check(
     places: Places,
 ) -> int:
     """Loads every document and says what is wrong, where."""
-    from bot.distro import check_configuration
+    from bot.distro.load import check_configuration
 
     places.require_config()
     report = check_configuration(places.config)
     asked = online and not report.errors
     answers = _ask(places, repositories, arches) if asked else ()
     if form == "json":
-        from bot.report import configuration_to_json
+        from bot.report.jsonform import configuration_to_json
         from bot.report.online import answers_to_json
 
         more = {"repositories": answers_to_json(answers)} if online else {}
         print_json({**configuration_to_json(report), **more})
     else:
-        from bot.report import print_configuration
         from bot.report.online import print_answers
+        from bot.report.text import print_configuration
 
         if asked:
             print_answers(answers, console())
@@ -58,7 +58,8 @@ def _ask(
     places: Places, repositories: tuple[str, ...], arches: tuple[str, ...]
 ) -> tuple[RepositoryAnswer, ...]:
     """What all repositories, or those of some documents, answer; UsageError for unknown names."""
-    from bot.distro import image_keys, load_configuration
+    from bot.distro.images import image_keys
+    from bot.distro.load import load_configuration
     from bot.distro.online import ask_repositories
 
     configuration = load_configuration(places.config)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from bot.distro.transfer import local_path
 from bot.errors import UsageError
-from bot.model import RPM_ARCHITECTURES
+from bot.model.architecture import RPM_ARCHITECTURES
 
 if TYPE_CHECKING:
-    from bot.check import Change, Prediction
+    from bot.check.change import Change
+    from bot.check.run import Prediction
 
 NOT_WAITED_FOR = (
     "Predicted, not rebuilt: the builder is `external`, and without a forge there is no check to"
@@ -55,8 +56,8 @@ def check_elsewhere(
 
     Raises what `external_check` raises.
     """
-    from bot.build import ExternalBuilds
-    from bot.check import external_check, plan_given
+    from bot.build.external import ExternalBuilds
+    from bot.check.external import external_check, plan_given
 
     plan = plan_given(prediction, repositories)
     builds = ExternalBuilds(prediction.cache, tuple(repositories.values()))

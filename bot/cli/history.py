@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cli.options import Places, common, console, formats, print_json
-from bot.store.history import History
+from bot.store.history.history import History
 
 if TYPE_CHECKING:
     from bot.objectives.issue_writer import Issued
     from bot.objectives.tracking import Tracked
-    from bot.settings import Settings
+    from bot.settings.values import Settings
 
 
 @contextmanager
 def _history(places: Places) -> Iterator[History]:
-    from bot.store import open_store
-    from bot.store.history import open_history
+    from bot.store.history.history import open_history
+    from bot.store.store import open_store
 
     store = open_store(places.data)
     try:
@@ -63,13 +63,14 @@ def track(layers: bool, headers: bool, settings: Path | None, form: str, places:
     Made for a timer: what did not change is not solved again. With the server's settings an
     objective that drift breaks gets an issue, where they name a place; else a line here.
     """
-    from bot.distro import Cache
-    from bot.objectives import Measures, track_to_json
+    from bot.distro.cache import Cache
+    from bot.objectives.evaluation import Measures
+    from bot.objectives.jsonform import track_to_json
     from bot.objectives.tracking import track as track_images
 
     served = None
     if settings is not None:
-        from bot.settings import load_settings
+        from bot.settings.reading import load_settings
 
         served = load_settings(
             settings,
@@ -89,7 +90,7 @@ def track(layers: bool, headers: bool, settings: Path | None, form: str, places:
             if form == "json":
                 print_json(value)
             else:
-                from bot.report import print_track
+                from bot.report.text import print_track
 
                 print_track(value, console())
             issued = _issues(history, served, tracked.run)
@@ -116,11 +117,11 @@ def track(layers: bool, headers: bool, settings: Path | None, form: str, places:
 def _issues(history: History, settings: Settings | None, run: int) -> Issued:
     """The issues of drift and of the week, where the settings place them."""
     from bot.objectives.issue_writer import Issued, publish_issues, unplaced_drift
-    from bot.settings import IssueSettings
+    from bot.settings.values import IssueSettings
 
     if settings is None:
         return Issued(unplaced=unplaced_drift(history, IssueSettings(), run))
-    from bot.forge import open_forges
+    from bot.forge.registry import open_forges
 
     async def publish() -> Issued:
         forges = open_forges(settings)
@@ -140,8 +141,9 @@ def _issues(history: History, settings: Settings | None, run: int) -> Issued:
 @common
 def objectives(form: str, places: Places) -> int:
     """Each objective: value, limit, target, trend."""
-    from bot.distro import Cache
-    from bot.objectives import objectives_now, objectives_to_json
+    from bot.distro.cache import Cache
+    from bot.objectives.jsonform import objectives_to_json
+    from bot.objectives.live import objectives_now
     from bot.objectives.repositories import own_objectives, with_own
 
     configuration = places.configuration()
@@ -154,7 +156,7 @@ def objectives(form: str, places: Places) -> int:
     if form == "json":
         print_json(value)
     else:
-        from bot.report import print_objectives
+        from bot.report.text import print_objectives
 
         print_objectives(value, console())
     for sentence in now.notes:

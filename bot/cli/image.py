@@ -14,9 +14,11 @@ from bot.cli.options import Choice, Places, common, formats, image_choice, print
 from bot.errors import ChangeError, UsageError
 
 if TYPE_CHECKING:
-    from bot.distro import Configuration
-    from bot.image import Composed, ComposedImage, ImageDescription
-    from bot.model import ImageKey, Package
+    from bot.distro.documents import Configuration
+    from bot.image.compose import Composed, ComposedImage
+    from bot.image.lock import ImageDescription
+    from bot.model.image import ImageKey
+    from bot.model.package import Package
 
 _SCHEME = "oci:"
 
@@ -53,8 +55,10 @@ def image(
 
     Several architectures make an index. A lock file, DIR.lock, stands beside the layout.
     """
-    from bot.distro import Cache, key_urls
-    from bot.image import compose_images, read_lock
+    from bot.distro.cache import Cache
+    from bot.distro.keys import key_urls
+    from bot.image.compose import compose_images
+    from bot.image.lock import read_lock
 
     layout = _layout(output)
     cache = Cache(places.cache)
@@ -75,7 +79,7 @@ def image(
             images, cache, layout, beside, keys=signers, expected=lock, jobs=jobs, progress=progress
         )
     if push is not None:
-        from bot.image import push_layout
+        from bot.image.push import push_layout
 
         push_layout(composed.layout, push)
     if form == "json":
@@ -120,8 +124,9 @@ def _solved(
     compression: str,
     revision: str,
 ) -> tuple[ImageDescription, ...]:
-    from bot.distro import image_request
-    from bot.image import ImageDescription, selection_of
+    from bot.distro.images import image_request
+    from bot.image.lock import ImageDescription
+    from bot.image.selection import selection_of
 
     pools = places.pools()
     found = []
@@ -190,7 +195,7 @@ def _image_json(image: ComposedImage, composed: Composed) -> dict[str, Any]:
 
 
 def _print(composed: Composed) -> None:
-    from bot.report import format_size
+    from bot.report.sizes import format_size
 
     for one in composed.images:
         key, layer = one.description.key, one.layer

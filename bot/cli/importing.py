@@ -25,12 +25,12 @@ def content_resolver(directory: Path, form: str, places: Places) -> int:
 
     imported = import_content_resolver(directory, places.config)
     if form == "json":
-        from bot.report import configuration_to_json
+        from bot.report.jsonform import configuration_to_json
 
         value = configuration_to_json(imported.report)
         print_json({**value, "copied": list(imported.copied), "images": imported.images})
     else:
-        from bot.report import print_configuration
+        from bot.report.text import print_configuration
 
         print_configuration(imported.report, console())
     if imported.report.errors:

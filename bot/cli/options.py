@@ -18,9 +18,9 @@ from bot.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bot.check import Pools
-    from bot.distro import Configuration
-    from bot.model import ImageKey
+    from bot.check.pools import Pools
+    from bot.distro.documents import Configuration
+    from bot.model.image import ImageKey
 
 Command = Callable[..., int]
 
@@ -36,7 +36,8 @@ class Places:
 
     def configuration(self) -> Configuration:
         """The documents in the configuration folder; UsageError if it or one of them is wrong."""
-        from bot.distro import Cache, load_configuration
+        from bot.distro.cache import Cache
+        from bot.distro.load import load_configuration
 
         self.require_config()
         return load_configuration(self.config, cache=Cache(self.cache))
@@ -56,8 +57,8 @@ class Places:
 
     def pools(self) -> Pools:
         """Pools on the cache folder."""
-        from bot.check import Pools
-        from bot.distro import Cache
+        from bot.check.pools import Pools
+        from bot.distro.cache import Cache
 
         return Pools(Cache(self.cache))
 
@@ -73,7 +74,7 @@ class Choice:
 
     def keys(self, configuration: Configuration) -> tuple[ImageKey, ...]:
         """The images, sorted; UsageError if there is none, or if a name is not known."""
-        from bot.distro import image_keys
+        from bot.distro.images import image_keys
 
         keys = image_keys(
             configuration,
@@ -192,7 +193,7 @@ def _with(command: Command, *options: Callable[[Command], Command]) -> Command:
 
 def print_json(value: dict[str, Any]) -> None:
     """Writes JSON, and nothing else, to standard output."""
-    from bot.report import json_text
+    from bot.report.jsonform import json_text
 
     sys.stdout.write(json_text(value))
 

@@ -25,7 +25,7 @@ def _chosen(places: Places) -> tuple[Path | None, Path | None, Path | None]:
 @common
 def serve(settings: Path, places: Places) -> int:
     """The bot: takes webhooks, runs checks, shows pages, until it is told to stop."""
-    from bot.web import serve_bot
+    from bot.web.serve import serve_bot
 
     return serve_bot(settings, *_chosen(places))
 
@@ -35,7 +35,7 @@ def serve(settings: Path, places: Places) -> int:
 @common
 def worker(settings: Path, places: Places) -> int:
     """One more worker on the server's engine database: runs checks, serves nothing."""
-    from bot.web import run_worker
+    from bot.web.serve import run_worker
 
     return run_worker(settings, *_chosen(places))
 
@@ -46,7 +46,7 @@ def worker(settings: Path, places: Places) -> int:
 @common
 def requeue(worker_id: str, settings: Path, places: Places) -> int:
     """Gives the runs of WORKER, which never came back, to the others."""
-    from bot.web import requeue_worker
+    from bot.web.serve import requeue_worker
 
     count = requeue_worker(worker_id, settings, *_chosen(places))
     click.echo(f"{count} runs of {worker_id} are queued again.")
@@ -85,6 +85,6 @@ def send(url: str, secret: str, event: str, payload: Path, forge: str, places: P
 @common
 def demo(forge: str, keep: bool, rebuild: bool, places: Places) -> int:
     """The whole of it on this machine alone: a small distribution, a forge, a pull request."""
-    from bot.demo import DemoOptions, run_demo
+    from bot.demo.run.demo import DemoOptions, run_demo
 
     return run_demo(DemoOptions(forge=forge, keep=keep, rebuild=rebuild, cache=places.cache))

@@ -30,7 +30,7 @@ from bot.model.package import Dependency, Package
 
 if TYPE_CHECKING:
     from bot.closure.comps import Comps
-    from bot.distro import Cache
+    from bot.distro.cache import Cache
     from bot.distro.snapshot import Snapshot
 
 _DROPPED_KEYS = (solv.SOLVABLE_REQUIRES, solv.SOLVABLE_RECOMMENDS, solv.SOLVABLE_SUPPLEMENTS)
@@ -52,7 +52,7 @@ def open_pool(snapshot: Snapshot, cache: Cache, *, file_of: MetadataFile | None 
     SurroundingsError where metadata cannot be had or the cache not be written.
     """
     if file_of is None:
-        from bot.distro import repository_file
+        from bot.distro.snapshot import repository_file
 
         file_of = repository_file
     solv_cache = SnapshotCache(cache, file_of)

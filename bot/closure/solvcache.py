@@ -23,7 +23,7 @@ from bot.closure.newpool import MetadataFile, new_pool
 from bot.errors import SurroundingsError
 
 if TYPE_CHECKING:
-    from bot.distro import Cache
+    from bot.distro.cache import Cache
     from bot.distro.snapshot import Snapshot, SnapshotRepository
 
 FORMAT = 4

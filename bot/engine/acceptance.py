@@ -6,12 +6,13 @@ import asyncio
 import hashlib
 from typing import Any
 
-from bot.check import accept
+from bot.check.verdict import accept
 from bot.engine.engine import Engine
 from bot.engine.runs import acceptance_of, job_of
 from bot.engine.steps import told
-from bot.report import check_from_json
-from bot.store import CheckRecord, Decision, Store
+from bot.report.jsonread import check_from_json
+from bot.store.commands import Decision
+from bot.store.store import CheckRecord, Store
 
 
 async def publish_acceptance(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from bot.forge import Annotation
-from bot.model import CheckResult, SpecLine
+from bot.forge.values import Annotation
+from bot.model.result import CheckResult
+from bot.model.spec import SpecLine
 
 _NAMES = 12  # packages or images that a remark lists by name
 

@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
-from bot.forge import Forge, ForgeFile, ForgeTooLargeError, PullRequest
-from bot.git import open_mirror
-from bot.settings import Settings
+from bot.forge.protocol import Forge
+from bot.forge.values import ForgeFile, ForgeTooLargeError, PullRequest
+from bot.git.mirror import open_mirror
+from bot.settings.values import Settings
 
 LOG = logging.getLogger(__name__)
 

@@ -8,25 +8,28 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bot.chat import Asked, Found
+from bot.chat.parser import Asked
+from bot.chat.questions import Found
 from bot.engine.job import CheckJob, PredictedCheck
 from bot.errors import UsageError
-from bot.git import GitRepository
-from bot.model import CheckResult
-from bot.settings import Settings
+from bot.git.repository import GitRepository
+from bot.model.result import CheckResult
+from bot.settings.values import Settings
 
 if TYPE_CHECKING:
-    from bot.build import ExternalBuilds
-    from bot.check import Change, ExternalPlan, Prediction, Standing
-    from bot.distro import Configuration
+    from bot.build.external import ExternalBuilds
+    from bot.check.change import Change
+    from bot.check.external import ExternalPlan, Standing
+    from bot.check.run import Prediction
+    from bot.distro.documents import Configuration
 
 
 class LocalChecker:
     """Keeps pools warm between checks, and the configuration until its files change."""
 
     def __init__(self, settings: Settings) -> None:
-        from bot.check import Pools
-        from bot.distro import Cache
+        from bot.check.pools import Pools
+        from bot.distro.cache import Cache
 
         self._settings = settings
         self._pools = Pools(Cache(settings.cache), max_age=settings.snapshots.max_age)
@@ -49,8 +52,10 @@ class LocalChecker:
     def finish(self, job: CheckJob, git: GitRepository) -> CheckResult:
         """The answer from the rebuilt packages. What the prediction found is found again: the
         pools are warm, and another machine may have made it."""
-        from bot.build import BUILD_LIMITS, builder_named
-        from bot.check import build_check, external_check, native_arch
+        from bot.build.invocation import BUILD_LIMITS
+        from bot.build.named import builder_named
+        from bot.check.external import external_check
+        from bot.check.run import build_check, native_arch
 
         with self._prediction(job, git) as (change, prediction):
             name = self._builder(prediction)
@@ -65,15 +70,15 @@ class LocalChecker:
 
     def locate(self, plan: Mapping[str, Any]) -> Standing:
         """Which packages of a build elsewhere are there by now."""
-        from bot.check import ExternalPlan, look_for
+        from bot.check.external import ExternalPlan, look_for
 
         return look_for(ExternalPlan.from_json(plan).places, self._elsewhere())
 
     def ask(self, job: CheckJob, git: GitRepository, asked: Sequence[Asked]) -> tuple[Found, ...]:
         """The answers to questions, on the built packages where they are kept here."""
-        from bot.build import builder_named
+        from bot.build.named import builder_named
         from bot.chat.questions import find_answer
-        from bot.check import native_arch, rebuilt_check
+        from bot.check.run import native_arch, rebuilt_check
 
         with self._prediction(job, git) as (change, prediction):
             name = self._builder(prediction)
@@ -90,8 +95,8 @@ class LocalChecker:
 
         Without it the first change after a start waits seconds longer for its comment.
         """
-        from bot.build import builder_named
-        from bot.check import predict_check
+        from bot.build.named import builder_named
+        from bot.check.run import predict_check
 
         del builder_named, predict_check  # importing them was the point
         configuration = self._loaded()
@@ -108,7 +113,9 @@ class LocalChecker:
 
     @contextmanager
     def _prediction(self, job: CheckJob, git: GitRepository) -> Iterator[tuple[Change, Prediction]]:
-        from bot.check import CheckOptions, open_change, predict_check
+        from bot.check.change import open_change
+        from bot.check.plan import CheckOptions
+        from bot.check.run import predict_check
 
         configuration = self._loaded()
         options = CheckOptions(workloads=job.workloads, arches=job.arches, documents=job.documents)
@@ -116,13 +123,13 @@ class LocalChecker:
             yield change, predict_check(change, options, configuration, self._pools)
 
     def _elsewhere(self) -> ExternalBuilds:
-        from bot.build import ExternalBuilds
+        from bot.build.external import ExternalBuilds
 
         return ExternalBuilds(self._pools.cache, self._settings.build.external)
 
     def _plan(self, job: CheckJob, prediction: Prediction) -> ExternalPlan:
         """What is waited for; UsageError where it may not be, or there is nothing to wait for."""
-        from bot.check import plan_external
+        from bot.check.external import plan_external
 
         assert prediction.file.external is not None  # its schema sees to it
         owner, _, repo = job.repository.rpartition("/")
@@ -135,8 +142,7 @@ class LocalChecker:
 
         What the repository has now may be of another push: only the check tells.
         """
-        from bot.check import external_check
-        from bot.check.external import NotKeptError
+        from bot.check.external import NotKeptError, external_check
 
         try:
             plan = self._plan(job, prediction)
@@ -152,7 +158,7 @@ class LocalChecker:
 
     def _loaded(self) -> Configuration:
         """The documents, read again when one was added, changed or removed."""
-        from bot.distro import load_configuration
+        from bot.distro.load import load_configuration
 
         folder = self._settings.config
         files = sorted(folder.glob("*.y*ml"))

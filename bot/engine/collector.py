@@ -20,7 +20,8 @@ from bot.engine.engine import Engine, Running
 from bot.engine.inputs import job_of_run
 from bot.engine.merged import MergedChanges
 from bot.engine.runs import job_of
-from bot.store import CheckRecord, Commands, CommentRecord, Store, now
+from bot.store.commands import Commands
+from bot.store.store import CheckRecord, CommentRecord, Store, now
 
 LOG = logging.getLogger(__name__)
 _BUSY = 0.3

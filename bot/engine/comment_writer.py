@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from bot.check import accept
+from bot.check.verdict import accept
 from bot.engine.engine import Engine
 from bot.engine.runs import acceptance_of, job_of
-from bot.report import check_from_json, check_to_json
-from bot.store import CheckRecord, Commands, Store
+from bot.report.jsonform import check_to_json
+from bot.report.jsonread import check_from_json
+from bot.store.commands import Commands
+from bot.store.store import CheckRecord, Store
 
 # A request to a forge ends after 30 seconds, and an edit is sent once.
 LATEST = 60.0

@@ -13,35 +13,22 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.chat import (
-    WORD,
-    Asked,
-    NotUnderstood,
-    Said,
-    answer_marker,
-    command_key,
-    is_ours,
-    may,
-    parse_comment,
-    refusal,
-)
+from bot.chat.commands import WORD
+from bot.chat.markers import answer_marker, is_ours
+from bot.chat.parser import Asked, NotUnderstood, Said, command_key, parse_comment
+from bot.chat.permissions import may, refusal
 from bot.engine.acceptance import publish_acceptance
 from bot.engine.engine import Engine
 from bot.engine.job import CheckJob
 from bot.engine.replies import Line, Reply
 from bot.engine.runs import Narrowing, Runs
-from bot.forge import CommentEvent, Forge, ForgeRefusedError, PullRequest, Role
-from bot.settings import Settings
-from bot.store import (
-    CheckRecord,
-    Commands,
-    Decision,
-    DecisionKind,
-    Delivery,
-    HeardCommand,
-    Outcome,
-    Store,
-)
+from bot.forge.events import CommentEvent
+from bot.forge.protocol import Forge
+from bot.forge.values import ForgeRefusedError, PullRequest, Role
+from bot.settings.values import Settings
+from bot.store.commands import Commands, Decision, DecisionKind, HeardCommand, Outcome
+from bot.store.deliveries import Delivery
+from bot.store.store import CheckRecord, Store
 
 LOG = logging.getLogger(__name__)
 

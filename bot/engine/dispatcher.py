@@ -23,24 +23,27 @@ from bot.engine.merged import MergedChanges
 from bot.engine.pushes import Pushes
 from bot.engine.runs import Runs
 from bot.errors import MinimizeError
-from bot.forge import (
+from bot.forge.events import (
     ChecksEvent,
     CommentEvent,
     Event,
-    Forge,
+    MergeGroupEvent,
+    PushEvent,
+    RerunEvent,
+)
+from bot.forge.protocol import Forge
+from bot.forge.values import (
     ForgeError,
     ForgeGoneError,
     ForgeRefusedError,
     IgnoredEvent,
-    MergeGroupEvent,
     PullRequest,
     PullRequestEvent,
     PullRequestKey,
-    PushEvent,
-    RerunEvent,
 )
-from bot.settings import Settings
-from bot.store import Delivery, Store
+from bot.settings.values import Settings
+from bot.store.deliveries import Delivery
+from bot.store.store import Store
 
 LOG = logging.getLogger(__name__)
 _IDLE = 1.0

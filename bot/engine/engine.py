@@ -45,7 +45,7 @@ from bot.engine.workflows import (
     withdraw_id,
 )
 from bot.errors import SurroundingsError, UsageError
-from bot.settings import Settings
+from bot.settings.values import Settings
 
 LOG = logging.getLogger(__name__)
 Role = Literal["server", "worker"]

@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 
 from bot.engine.engine import Engine
-from bot.forge import (
-    MERGE_GROUP_CHECK,
-    ChecksEvent,
-    Forge,
+from bot.forge.events import MERGE_GROUP_CHECK, ChecksEvent, MergeGroupEvent, RerunEvent
+from bot.forge.protocol import Forge
+from bot.forge.values import (
     ForgeGoneError,
     ForgeRefusedError,
-    MergeGroupEvent,
     PullRequestEvent,
     PullRequestKey,
-    RerunEvent,
     StatusReport,
 )
-from bot.store import CheckRecord, Store
+from bot.store.store import CheckRecord, Store
 
 # The queue's commit is several pull requests, each checked by itself.
 MERGE_GROUP_TITLE = "Checked on its pull requests"

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bot.chat import Asked, Found
-from bot.forge import PullRequestKey
-from bot.git import GitRepository
-from bot.model import Acceptance, CheckResult
+from bot.chat.parser import Asked
+from bot.chat.questions import Found
+from bot.forge.values import PullRequestKey
+from bot.git.repository import GitRepository
+from bot.model.result import Acceptance, CheckResult
 
 if TYPE_CHECKING:
-    from bot.check import Standing
+    from bot.check.external import Standing
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from itsdangerous import BadSignature, TimestampSigner
 
 from bot.engine.job import CheckJob
 from bot.errors import UsageError
-from bot.settings import Settings
+from bot.settings.values import Settings
 
 # The query's field that has the token of a signed link.
 LINK_FIELD = "key"

@@ -12,13 +12,16 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
-from bot.forge import ForgeFile, PullRequest
-from bot.model import ImageKey, ImageResult
+from bot.forge.values import ForgeFile, PullRequest
+from bot.model.image import ImageKey
+from bot.model.result import ImageResult
 from bot.objectives.repositories import objective_id
-from bot.report import check_from_json
-from bot.settings import Settings
-from bot.store import CheckRecord, Commands, Decision, Store, now
-from bot.store.history import Acceptance, History, KeptFile, MergedChange, MergedEffect
+from bot.report.jsonread import check_from_json
+from bot.settings.values import Settings
+from bot.store.commands import Commands, Decision
+from bot.store.history.history import History
+from bot.store.history.values import Acceptance, KeptFile, MergedChange, MergedEffect
+from bot.store.store import CheckRecord, Store, now
 
 _SPEC = ".spec"
 # Images that a check makes up where no workload holds the package; nobody tracks them.

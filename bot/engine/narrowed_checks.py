@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.model import CheckResult
+from bot.model.result import CheckResult
 from bot.report.phrase import Phrase, code, joined, listing, plain, strong
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 from dbos import DBOS
 
 from bot.errors import MinimizeError, SurroundingsError
-from bot.forge import ForgeError, ForgeGoneError, ForgeRefusedError
+from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
 
 LOG = logging.getLogger(__name__)
 

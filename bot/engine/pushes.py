@@ -14,11 +14,12 @@ from pathlib import Path, PurePosixPath
 
 from bot.engine.merged import MergedChanges, built_from
 from bot.errors import SurroundingsError
-from bot.forge import Forge, PushEvent
-from bot.git import GitMirror, open_mirror
-from bot.settings import Settings
-from bot.store import now
-from bot.store.history import KeptFile, MergedChange
+from bot.forge.events import PushEvent
+from bot.forge.protocol import Forge
+from bot.git.mirror import GitMirror, open_mirror
+from bot.settings.values import Settings
+from bot.store.history.values import KeptFile, MergedChange
+from bot.store.store import now
 
 FILE_NAME = ".minimize.yaml"
 # Of a push with more commits than this only the last one is kept, for all of them.

@@ -6,16 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bot.chat import (
-    Answer,
-    Asked,
-    compose,
-    found_answer,
-    help_answer,
-    not_understood,
-    parse_line,
-    sentence,
-)
+from bot.chat.answers import Answer, compose, found_answer, help_answer, not_understood, sentence
+from bot.chat.parser import Asked, parse_line
 from bot.engine.job import CheckJob
 from bot.engine.outcome import Values
 from bot.engine.steps import CheckSteps

@@ -10,10 +10,11 @@ from bot.engine.inputs import job_of_run
 from bot.engine.job import CheckJob, run_id
 from bot.engine.merged import built_from
 from bot.errors import MinimizeError
-from bot.forge import PullRequest, PullRequestKey
-from bot.model import Acceptance
-from bot.settings import Settings
-from bot.store import CheckRecord, Commands, Decision, DecisionKind, Store, now
+from bot.forge.values import PullRequest, PullRequestKey
+from bot.model.result import Acceptance
+from bot.settings.values import Settings
+from bot.store.commands import Commands, Decision, DecisionKind
+from bot.store.store import CheckRecord, Store, now
 
 # A pull request's own run first; who waits with many others waits behind who waits alone.
 _PRIORITY = 10

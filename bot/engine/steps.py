@@ -12,28 +12,33 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bot.chat import WORD, Asked, Found, compose, sentence
-from bot.check import Standing, accept
+from bot.chat.answers import compose, sentence
+from bot.chat.commands import WORD
+from bot.chat.parser import Asked
+from bot.chat.questions import Found
+from bot.check.external import Standing
+from bot.check.verdict import accept
 from bot.engine.annotations import annotations_of
 from bot.engine.job import Checker, CheckJob
 from bot.engine.links import CheckLinks, LinkKeys
 from bot.engine.narrowed_checks import narrowed_to
 from bot.engine.outcome import Values, in_thread
 from bot.engine.pushes import FILE_NAME
-from bot.forge import Forge, ForgeRefusedError, StatusReport
-from bot.git import GitMirror, open_mirror
-from bot.model import REPOSITORY_FILE, CheckResult
-from bot.report import (
+from bot.forge.protocol import Forge
+from bot.forge.values import ForgeRefusedError, StatusReport
+from bot.git.mirror import GitMirror, open_mirror
+from bot.model.configuration import REPOSITORY_FILE
+from bot.model.result import CheckResult
+from bot.report.jsonform import check_to_json
+from bot.report.jsonread import check_from_json
+from bot.report.markdown import (
     COMMENT_LIMIT,
     COMMENT_MARKER,
-    check_from_json,
-    check_to_json,
-    comment_needed,
     render_comment,
     render_nothing_any_more,
-    status_line,
 )
-from bot.settings import Settings
+from bot.report.verdict import comment_needed, status_line
+from bot.settings.values import Settings
 
 LOG = logging.getLogger(__name__)
 ALLOW = f"{WORD} allow"

@@ -12,15 +12,11 @@ from typing import Literal
 from bot.engine.job import CheckJob
 from bot.engine.outcome import Outcome, Values
 from bot.engine.steps import CheckSteps, concluded, told
-from bot.forge import (
-    STATUS_NAME,
-    CommitCheck,
-    ForgeError,
-    ForgeRefusedError,
-)
-from bot.model import BuildNote
-from bot.report import check_from_json, sentence_markdown
+from bot.forge.values import STATUS_NAME, CommitCheck, ForgeError, ForgeRefusedError
+from bot.model.result import BuildNote
+from bot.report.jsonread import check_from_json
 from bot.report.phrase import visible
+from bot.report.verdict import sentence_markdown
 
 # What a waiting run is sent when it may look before its time.
 LOOK = "look"

@@ -24,7 +24,8 @@ from bot.engine.waiting import (
     waiting_summary,
     waiting_title,
 )
-from bot.report import check_from_json, sentence_markdown
+from bot.report.jsonread import check_from_json
+from bot.report.verdict import sentence_markdown
 
 WORKFLOW_VERSION = "1"
 CHECKS = "checks"

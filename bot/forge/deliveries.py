@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.forge.values import WebhookRefusedError
-from bot.store import NewDelivery
+from bot.store.deliveries import NewDelivery
 
 # What reading a body raises that lacks something, or has another thing in its place.
 MISSHAPEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)

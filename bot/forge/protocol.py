@@ -19,7 +19,7 @@ from bot.forge.values import (
     Source,
     StatusReport,
 )
-from bot.store import NewDelivery
+from bot.store.deliveries import NewDelivery
 
 
 class Forge(Protocol):

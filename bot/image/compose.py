@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.distro import Cache, in_use, tidy
+from bot.distro.cache import Cache
+from bot.distro.eviction import in_use, tidy
 from bot.errors import SurroundingsError
 from bot.image.layer import compose_layer, fetch_unread
 from bot.image.lock import ImageDescription, Lock, write_lock
@@ -21,7 +22,8 @@ from bot.image.oci import (
 )
 from bot.image.sbom import bill_of_materials
 from bot.image.signature import KeyUrls, check_signatures
-from bot.model import LayerSize, Package
+from bot.model.package import Package
+from bot.model.result import LayerSize
 
 
 @dataclass(frozen=True, slots=True)

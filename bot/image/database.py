@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from functools import cache as once
 from pathlib import Path
 
-from bot.distro import Cache, fetch_header, fetch_package
+from bot.distro.cache import Cache
+from bot.distro.packages import fetch_header, fetch_package
 from bot.errors import ChangeError, SurroundingsError
 from bot.image.listing import Listing
 from bot.image.parts import Part, PartStore, PartWriter, key_of
 from bot.image.rpmheader import header_bytes
 from bot.image.selection import Selection
 from bot.image.tarformat import TarEntry, entry_header, padding
-from bot.model import Package
-from bot.sandbox import Bind, Limits, run_sandboxed
+from bot.model.package import Package
+from bot.sandbox.run import run_sandboxed
+from bot.sandbox.values import Bind, Limits
 from bot.temporary import temporary_directory
 
 _FILE = "rpmdb.sqlite"

@@ -6,7 +6,9 @@ import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.distro import Cache, RefusedFileError, fetch_package
+from bot.distro.cache import Cache
+from bot.distro.packages import fetch_package
+from bot.distro.unpack import RefusedFileError
 from bot.image.arrangement import landing
 from bot.image.capabilities import capability_attribute
 from bot.image.listing import FileEntry, Listing, forget_listing
@@ -15,7 +17,7 @@ from bot.image.parts import Part, PartStore, PartWriter, key_of
 from bot.image.payload import Content, read_payload
 from bot.image.rpmheader import RefusedPackageError
 from bot.image.tarformat import TarEntry, entry_header, entry_size, padding
-from bot.model import Package
+from bot.model.package import Package
 
 _ATTRIBUTE = "security.capability"
 

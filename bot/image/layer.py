@@ -12,7 +12,8 @@ from typing import Literal
 
 import zstandard
 
-from bot.distro import Cache, fetch_packages
+from bot.distro.cache import Cache
+from bot.distro.packages import fetch_packages
 from bot.image.database import make_database
 from bot.image.fragment import cut_size, make_fragment, make_shared
 from bot.image.listing import has_listing
@@ -20,7 +21,8 @@ from bot.image.parts import Part, PartSize, PartStore, SmallPart, small_part
 from bot.image.plan import LayerPlan, plan_layer
 from bot.image.selection import Selection
 from bot.image.tarformat import END, entry_header, entry_size, padding, without_content
-from bot.model import LayerSize, Package
+from bot.model.package import Package
+from bot.model.result import LayerSize
 
 Compression = Literal["gzip", "zstd"]
 _CHUNK = 1 << 18

@@ -12,10 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bot.distro import Cache, fetch_header, fetch_package
+from bot.distro.cache import Cache
+from bot.distro.packages import fetch_header, fetch_package
 from bot.errors import SurroundingsError
 from bot.image.rpmheader import Header, RefusedPackageError, header_bytes, read_headers
-from bot.model import Package
+from bot.model.package import Package
 
 _FORMAT = "1"
 # The largest packages of distributions have some tens of thousands of files.

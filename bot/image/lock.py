@@ -13,15 +13,11 @@ from bot.image.database import rpm_version
 from bot.image.layer import Compression
 from bot.image.parts import FORMAT
 from bot.image.selection import Selection
-from bot.model import (
-    RPM_ARCHITECTURES,
-    ImageKey,
-    Location,
-    Package,
-    RepositoryState,
-    SnapshotState,
-    parse_nevra,
-)
+from bot.model.architecture import RPM_ARCHITECTURES
+from bot.model.closure import RepositoryState, SnapshotState
+from bot.model.image import ImageKey
+from bot.model.nevra import parse_nevra
+from bot.model.package import Location, Package
 
 _VERSION = 1
 

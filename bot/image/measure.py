@@ -6,13 +6,16 @@ import stat
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from bot.distro import Cache, in_use
+from bot.distro.cache import Cache
+from bot.distro.eviction import in_use
 from bot.image.layer import compose_layer, fetch_unread
 from bot.image.listing import listing
 from bot.image.rpmheader import printable
 from bot.image.selection import Selection, selected
 from bot.image.signature import KeyUrls, check_signatures
-from bot.model import Closure, FileChange, LayerSize, Package
+from bot.model.closure import Closure
+from bot.model.package import Package
+from bot.model.result import FileChange, LayerSize
 
 # For a package that has no file of its own (predicted, transferred): one whose files count for it.
 StandIn = Callable[[Package], Package | None]

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from bot.distro import Cache
+from bot.distro.cache import Cache
 from bot.image.selection import installed_size_nodocs
-from bot.model import Closure, Package
+from bot.model.closure import Closure
+from bot.model.package import Package
 
 # A host that answers for none of this many headers is not asked for the others.
 PATIENCE = 3

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from bot.errors import SurroundingsError, UsageError
 from bot.image.layer import Blob, Compression, Layer, write_blob
-from bot.model import native_arches
+from bot.model.architecture import native_arches
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"

@@ -21,8 +21,8 @@ from typing import BinaryIO, Self
 import deflate
 import zstandard
 
-from bot.distro import Cache
-from bot.model import LayerSize
+from bot.distro.cache import Cache
+from bot.model.result import LayerSize
 
 # Changes with anything that changes the bytes of a part.
 FORMAT = "1"

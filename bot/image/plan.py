@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from bot.distro import Cache
+from bot.distro.cache import Cache
 from bot.image.arrangement import Arrangement, Member, arrange, landing
 from bot.image.database import DatabaseRequest
 from bot.image.fragment import Cut, file_content
@@ -14,7 +14,7 @@ from bot.image.listing import FileEntry, Listing, listing
 from bot.image.owners import GROUP, PASSWD, Owners, read_owners
 from bot.image.selection import Selection, selected
 from bot.image.tarformat import TarEntry
-from bot.model import Package
+from bot.model.package import Package
 
 # Where rpm's database is: Fedora's and SUSE's place where a package has it, else the old one.
 _NEW_DATABASE, _OLD_DATABASE = "/usr/lib/sysimage/rpm", "/var/lib/rpm"

@@ -6,12 +6,12 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bot.distro import Cache
+from bot.distro.cache import Cache
 from bot.image.listing import listing
 from bot.image.lock import ImageDescription
 from bot.image.oci import Attachment
 from bot.image.rpmheader import printable
-from bot.model import Package
+from bot.model.package import Package
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component

@@ -6,10 +6,11 @@ import stat
 from collections import Counter
 from dataclasses import dataclass
 
-from bot.distro import Cache, EnvironmentDocument, WorkloadDocument
+from bot.distro.cache import Cache
+from bot.distro.documents import EnvironmentDocument, WorkloadDocument
 from bot.errors import MinimizeError
 from bot.image.listing import DOCUMENTATION, GHOST, FileEntry, Listing, listing
-from bot.model import Package
+from bot.model.package import Package
 
 _DOCS = "include-docs"
 

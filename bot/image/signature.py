@@ -12,11 +12,14 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from bot.distro import Cache, RefusedFileError, fetch_header, fetch_package, read_keys
+from bot.distro.cache import Cache
+from bot.distro.keys import read_keys
+from bot.distro.packages import fetch_header, fetch_package
+from bot.distro.unpack import RefusedFileError
 from bot.image.listing import forget_listing, listing
 from bot.image.rpmheader import Header, header_bytes, read_headers, start_of_header
-from bot.model import Package
 from bot.model.access import RepositoryAccess
+from bot.model.package import Package
 
 # rpm's include/rpm/rpmtag.h: signatures over the header alone.
 _OPENPGP, _RSA, _DSA = 278, 268, 267

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bot.closure import compare_evr
-from bot.model import ImageKey
+from bot.closure.evr import compare_evr
+from bot.model.image import ImageKey
 from bot.objectives.graph import Chain, Graph
-from bot.store.history import (
-    WEAK,
-    Cause,
-    Contents,
-    Evaluated,
-    Link,
-    Member,
-    MergedChange,
-)
+from bot.store.history.values import WEAK, Cause, Contents, Evaluated, Link, Member, MergedChange
 
 Name = tuple[str, str]
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from bot.model import ImageKey
-from bot.store.history import (
+from bot.model.image import ImageKey
+from bot.store.history.history import History
+from bot.store.history.values import (
     Acceptance,
     Cause,
     Evaluation,
-    History,
     MergedChange,
     ObjectiveState,
     Step,

@@ -17,13 +17,16 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from bot.distro import Cache, Configuration, Snapshot, image_request, open_snapshot
+from bot.distro.cache import Cache
+from bot.distro.documents import Configuration
+from bot.distro.images import image_request
+from bot.distro.snapshot import Snapshot, open_snapshot
 from bot.errors import MinimizeError, SurroundingsError
-from bot.model import ImageKey, ImageRequest
+from bot.model.image import ImageKey, ImageRequest
 from bot.objectives.sizes import LayerWish, layer_wishes
 from bot.objectives.solvability import Published
 from bot.objectives.solving import Noted, Solver, Task, Unchanged
-from bot.store.history import Evaluated
+from bot.store.history.values import Evaluated
 
 # Rises when the same inputs may come to another answer.
 FORMAT = 3

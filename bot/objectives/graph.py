@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
-from bot.closure import MOST_REQUIREMENTS, Drop, smallest_cut
-from bot.model import Edge, EdgeKind
-from bot.store.history import Link, Member
+from bot.closure.cut import smallest_cut
+from bot.closure.explain import MOST_REQUIREMENTS
+from bot.closure.pool import Drop
+from bot.model.closure import Edge, EdgeKind
+from bot.store.history.values import Link, Member
 
 Chain = tuple[Link, ...]
 

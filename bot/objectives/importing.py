@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.distro import (
+from bot.distro.images import image_keys
+from bot.distro.load import (
     ConfigurationReport,
     check_configuration,
     check_together,
     documents_in,
-    image_keys,
     load_configuration,
 )
 from bot.errors import UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from bot.model import ImageKey
+from bot.model.image import ImageKey
 from bot.objectives.drift import Broken, DriftState, Lost
 from bot.objectives.jsonform import cause_json
 from bot.report.causes import blame_url, blame_words, chain_words
@@ -14,7 +14,7 @@ from bot.report.fold import arch_order
 from bot.report.phrase import Phrase, code, link, plain, prose
 from bot.report.promises import metric_text, quoted
 from bot.report.sizes import format_delta, format_size, plural
-from bot.store.history import Cause, MergedChange
+from bot.store.history.values import Cause, MergedChange
 
 Changes = Mapping[int, MergedChange]
 

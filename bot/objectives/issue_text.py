@@ -9,19 +9,20 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bot.forge import IssueText
-from bot.model import ImageKey
+from bot.forge.issues import IssueText
+from bot.model.image import ImageKey
 from bot.objectives.drift import Broken, DriftState, Lost
 from bot.objectives.issue_lead import drift_lead, excess, lost_phrase, remedies, who_phrase
 from bot.objectives.jsonform import cause_json
-from bot.report import Block, Bullets, Paragraph, Table, render_answer
+from bot.report.blocks import Block, Bullets, Paragraph, Table
 from bot.report.causes import blame_words, chain_words, change_words
 from bot.report.cells import image_phrase, place_of
 from bot.report.fold import arch_order
+from bot.report.markdown import render_answer
 from bot.report.phrase import Phrase, code, link, name, plain, prose, strong, visible
 from bot.report.promises import metric_text, quoted
 from bot.report.sizes import format_delta, plural
-from bot.store.history import Acceptance, MergedChange
+from bot.store.history.values import Acceptance, MergedChange
 
 _ROWS = 25
 _CAUSES = 30

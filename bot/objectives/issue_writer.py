@@ -14,7 +14,8 @@ from typing import Literal
 from urllib.parse import quote
 
 from bot.errors import MinimizeError
-from bot.forge import Forge, IssueText
+from bot.forge.issues import IssueText
+from bot.forge.protocol import Forge
 from bot.objectives.drift import (
     SUBJECT,
     DriftState,
@@ -26,9 +27,10 @@ from bot.objectives.drift import (
 from bot.objectives.issue_text import drift_issue, marker, met_issue, unmeasured_issue
 from bot.objectives.weekly import week_mark, week_of, weekly_issue
 from bot.report.sizes import plural
-from bot.settings import IssueSettings
-from bot.store import now
-from bot.store.history import DriftIssue, History, MergedChange, Place
+from bot.settings.values import IssueSettings
+from bot.store.history.history import History
+from bot.store.history.values import DriftIssue, MergedChange, Place
+from bot.store.store import now
 
 _WEEK = "week "
 

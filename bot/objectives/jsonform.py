@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from bot.model import ImageKey
+from bot.model.image import ImageKey
 from bot.objectives.status import ObjectiveStatus
 from bot.objectives.tracking import Tracked
-from bot.store.history import Cause, ClosureFacts, Evaluation, MergedChange, Step
+from bot.store.history.values import Cause, ClosureFacts, Evaluation, MergedChange, Step
 
 Json = dict[str, Any]
 

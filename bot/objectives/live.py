@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.check.objectives import applies
-from bot.distro import Cache, Configuration, ObjectiveDocument, image_keys
-from bot.model import ImageKey
+from bot.distro.cache import Cache
+from bot.distro.documents import Configuration, ObjectiveDocument
+from bot.distro.images import image_keys
+from bot.model.image import ImageKey
 from bot.objectives.evaluation import Failed, Known, evaluate, itself
 from bot.objectives.solving import Noted, Unchanged
 from bot.objectives.status import ObjectiveStatus, judged, states
-from bot.store.history import ClosureFacts, History
+from bot.store.history.history import History
+from bot.store.history.values import ClosureFacts
 
 
 @dataclass(frozen=True, slots=True)

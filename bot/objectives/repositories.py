@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from bot.distro import Configuration, ObjectiveDocument, chosen_documents
+from bot.distro.documents import Configuration, ObjectiveDocument
+from bot.distro.images import chosen_documents
 from bot.errors import UsageError
-from bot.store.history import KeptFile, Place
+from bot.store.history.values import KeptFile, Place
 
 FILE_NAME = ".minimize.yaml"
 

@@ -9,11 +9,15 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from bot.check.objectives import applies
-from bot.distro import Cache, Configuration, key_urls
-from bot.image import Selection, installed_size_nodocs, selection_of
-from bot.image import layer_size as composed_size
+from bot.distro.cache import Cache
+from bot.distro.documents import Configuration
+from bot.distro.keys import key_urls
 from bot.image.listing import has_listing
-from bot.model import Closure, ImageKey, Package
+from bot.image.measure import layer_size as composed_size
+from bot.image.selection import Selection, installed_size_nodocs, selection_of
+from bot.model.closure import Closure
+from bot.model.image import ImageKey
+from bot.model.package import Package
 
 _KIND = "nodocs"
 # Rises when the same header may come to another size.

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bot.closure import compare_evr
-from bot.model import Nevra, Package
-from bot.model.nevra import parse_nevra
+from bot.closure.evr import compare_evr
+from bot.model.nevra import Nevra, parse_nevra
+from bot.model.package import Package
 from bot.objectives.attribution import may_land
-from bot.store.history import Cause, Contents, Evaluated, Evaluation, Member, MergedChange
-from bot.store.history.values import CauseKind, Change
+from bot.store.history.values import (
+    Cause,
+    CauseKind,
+    Change,
+    Contents,
+    Evaluated,
+    Evaluation,
+    Member,
+    MergedChange,
+)
 
 # The newest published packages of a source.
 Published = Callable[[str], tuple[Package, ...]]

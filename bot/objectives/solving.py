@@ -6,12 +6,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bot.closure import Pool, open_pool, totals
-from bot.distro import Cache, Snapshot
+from bot.closure.pool import Pool, open_pool
+from bot.closure.sums import totals
+from bot.distro.cache import Cache
+from bot.distro.snapshot import Snapshot
 from bot.errors import MinimizeError
-from bot.model import Closure, ImageKey, ImageRequest, Package, SnapshotState
+from bot.model.closure import Closure, SnapshotState
+from bot.model.image import ImageKey, ImageRequest
+from bot.model.package import Package
 from bot.objectives.sizes import LayerWish, NodocsSizes, layer_size
-from bot.store.history import WEAK, ClosureFacts, Evaluated, Link, Member
+from bot.store.history.values import WEAK, ClosureFacts, Evaluated, Link, Member
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 from bot.check.objectives import applies
-from bot.distro import ObjectiveDocument, Sizes
-from bot.model import ImageKey
-from bot.store.history import ClosureFacts, History, Moves, ObjectiveState
+from bot.distro.documents import ObjectiveDocument, Sizes
+from bot.model.image import ImageKey
+from bot.store.history.history import History
+from bot.store.history.values import ClosureFacts, Moves, ObjectiveState
 
 Outlook = Literal["met", "at risk", "broken", "unknown"]
 TREND_WEEKS = 8

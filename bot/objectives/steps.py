@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bot.model import ImageKey
+from bot.model.image import ImageKey
 from bot.objectives.attribution import Attributed, attribute
 from bot.objectives.solvability import Published, broken_by, mended_by
-from bot.store.history import (
+from bot.store.history.image_queries import ImageQueries
+from bot.store.history.values import (
     Cause,
+    CauseKind,
     ClosureFacts,
     Contents,
     Evaluated,
-    ImageQueries,
     Link,
     Member,
     MergedChange,
 )
-from bot.store.history.values import CauseKind
 
 _Row = tuple[tuple[str, str, str], ...]
 

@@ -7,9 +7,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from bot.distro import Cache, Configuration, image_keys
+from bot.distro.cache import Cache
+from bot.distro.documents import Configuration
+from bot.distro.images import image_keys
 from bot.errors import SurroundingsError
-from bot.model import ImageKey
+from bot.model.image import ImageKey
 from bot.objectives.evaluation import Failed, Known, Measures, evaluate
 from bot.objectives.renaming import renamed
 from bot.objectives.repositories import (
@@ -21,7 +23,9 @@ from bot.objectives.repositories import (
 from bot.objectives.solving import Noted, Unchanged
 from bot.objectives.status import ObjectiveStatus, headings, judged, states
 from bot.objectives.steps import Stepped, Stepping
-from bot.store.history import Cause, Contents, Evaluation, History, MergedChange, Moved, Same
+from bot.store.history.history import History
+from bot.store.history.recording import Moved, Same
+from bot.store.history.values import Cause, Contents, Evaluation, MergedChange
 
 # A pull request that was merged longer ago explains no step of today.
 REMEMBERED_DAYS = 120

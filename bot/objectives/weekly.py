@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from bot.forge import IssueText
-from bot.model import ImageKey
+from bot.forge.issues import IssueText
+from bot.model.image import ImageKey
 from bot.objectives.drift import lost_images, merged_in
 from bot.objectives.issue_lead import lost_phrase, who_phrase
 from bot.objectives.issue_text import issue_title, marker
 from bot.objectives.jsonform import cause_json
 from bot.objectives.status import ObjectiveStatus, objective_statuses
-from bot.report import Block, Bullets, Paragraph, Table, render_answer
 from bot.report.aims import aims_text
+from bot.report.blocks import Block, Bullets, Paragraph, Table
 from bot.report.causes import change_words
 from bot.report.cells import image_phrase, place_of
+from bot.report.markdown import render_answer
 from bot.report.phrase import Phrase, code, link, plain, strong
 from bot.report.promises import metric_text, quoted
 from bot.report.sizes import format_count_delta, format_delta, plural
-from bot.store.history import History
+from bot.store.history.history import History
 
 _MOST = 15
 _LIMIT = 60_000

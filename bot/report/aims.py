@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bot.model import ObjectiveResult
+from bot.model.verdict import ObjectiveResult
 from bot.report.promises import metric_text
 from bot.report.sizes import span
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from bot.model import Closure, Edge, ImageKey, Package, WhatIf, Why
+from bot.model.closure import Closure, Edge, WhatIf, Why
+from bot.model.image import ImageKey
+from bot.model.package import Package
 from bot.report.fold import told_causes
 from bot.report.phrase import to_plain, visible
 from bot.report.sizes import format_size, plural

@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from bot.model import RPM_ARCHITECTURES, BuildNote, CheckResult, RepositoryState
+from bot.model.architecture import RPM_ARCHITECTURES
+from bot.model.closure import RepositoryState
+from bot.model.result import BuildNote, CheckResult
 from bot.report.blocks import Block, Bullets, Detail, Paragraph, Section, Table, cut, section
 from bot.report.cells import image_phrase
 from bot.report.fold import arch_order, architectures, fold

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bot.model import ImageKey, ImageResult
+from bot.model.image import ImageKey
+from bot.model.result import ImageResult
 from bot.report.blocks import Block, Detail, Paragraph, Section, Table, cut, section
 from bot.report.fold import Row, arch_order, architectures
 from bot.report.phrase import Phrase, joined, listing, name, plain

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bot.model import (
-    ConfigurationChange,
-    FieldChange,
-    FileProblem,
-    ImageKey,
-    JudgedImage,
-    ObjectiveResult,
-)
+from bot.model.configuration import ConfigurationChange, FieldChange, FileProblem, JudgedImage
+from bot.model.image import ImageKey
+from bot.model.verdict import ObjectiveResult
 from bot.report.blocks import Block, Bullets, Detail, Paragraph, Section, Table, cut
 from bot.report.cells import image_phrase
 from bot.report.fold import arch_order

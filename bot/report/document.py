@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.model import CheckResult
+from bot.model.result import CheckResult
 from bot.report import background, images, packages
 from bot.report.blocks import Detail, Document, Section
 from bot.report.configuration import configuration

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from bot.model import Added, ImageResult
+from bot.model.result import Added, ImageResult
 from bot.report.fold import arch_order, known_delta, on_architectures, place_of_image, size_delta
 
 Kind = Literal["broken", "uninstallable", "repaired", "new", "larger", "smaller", "same"]

@@ -7,16 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from bot.model import (
-    Added,
-    ImageResult,
-    Nevra,
-    Side,
-    SpecLine,
-    UnsolvableCause,
-    all_architectures,
-    architecture_order,
-)
+from bot.model.architecture import all_architectures, architecture_order
+from bot.model.closure import UnsolvableCause
+from bot.model.nevra import Nevra
+from bot.model.result import Added, ImageResult, Side
+from bot.model.spec import SpecLine
 
 CauseKey = tuple[str, str, str, str, SpecLine | None]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.model import CheckResult, ImageResult
+from bot.model.result import CheckResult, ImageResult
 from bot.report.cells import short_image
 from bot.report.effect import STATUS_KINDS, Effect, effects, together
 from bot.report.fold import Row, fold, on_architectures, place_of_image

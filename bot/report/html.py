@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from bot.model import CheckResult
+from bot.model.result import CheckResult
 from bot.report.document import EVERYTHING, document
 from bot.report.escape import to_html
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bot.model import CheckResult, FileChange, ImageResult, ObjectiveResult
+from bot.model.result import CheckResult, FileChange, ImageResult
+from bot.model.verdict import ObjectiveResult
 from bot.report.aims import aims_text, way_text
 from bot.report.blocks import (
     Bullets,

@@ -14,29 +14,17 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from bot.closure import totals
-from bot.model import (
-    Acceptance,
-    BuildNote,
-    CheckResult,
-    Closure,
-    Edge,
-    ImageKey,
-    ImageResult,
-    Nevra,
-    Package,
-    Side,
-    SnapshotState,
-    SpecLine,
-    Suggestion,
-    UnsolvableCause,
-    WhatIf,
-    Why,
-)
+from bot.closure.sums import totals
+from bot.model.closure import Closure, Edge, SnapshotState, UnsolvableCause, WhatIf, Why
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.model.package import Package
+from bot.model.result import Acceptance, BuildNote, CheckResult, ImageResult, Side, Suggestion
+from bot.model.spec import SpecLine
 from bot.report import configuration
 
 if TYPE_CHECKING:
-    from bot.distro import ConfigurationReport, DocumentProblem
+    from bot.distro.load import ConfigurationReport, DocumentProblem
 
 Json = dict[str, Any]
 

@@ -10,29 +10,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bot.model import (
+from bot.model.closure import Edge, RepositoryState, SnapshotState, UnsolvableCause
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra, parse_nevra
+from bot.model.package import Package
+from bot.model.result import (
     Acceptance,
     Added,
     BuildNote,
     ChangedPackage,
     CheckResult,
-    Edge,
     FileChange,
-    ImageKey,
     ImageResult,
     LayerSize,
-    Nevra,
-    ObjectiveResult,
-    Package,
-    RepositoryState,
     Saving,
     Side,
-    SnapshotState,
-    SpecLine,
     Suggestion,
-    UnsolvableCause,
-    parse_nevra,
 )
+from bot.model.spec import SpecLine
+from bot.model.verdict import ObjectiveResult
 from bot.report import configuration
 
 Json = Mapping[str, Any]

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bot.model import CheckResult
+from bot.model.result import CheckResult
 from bot.report import background
 from bot.report.blocks import Block, Document, Paragraph, Section
 from bot.report.document import STEPS, document

@@ -10,7 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from bot.model import Edge, ImageResult, Nevra, SpecLine
+from bot.model.closure import Edge
+from bot.model.nevra import Nevra
+from bot.model.result import ImageResult
+from bot.model.spec import SpecLine
 from bot.report.phrase import visible
 from bot.report.reasons import short_name
 

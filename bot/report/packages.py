@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.model import Added, CheckResult, ImageKey, ImageResult, SpecLine, Suggestion
+from bot.model.image import ImageKey
+from bot.model.result import Added, CheckResult, ImageResult, Suggestion
+from bot.model.spec import SpecLine
 from bot.report.blocks import (
     Block,
     Bullets,

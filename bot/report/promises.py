@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bot.model import CheckResult, ImageResult, ObjectiveResult
+from bot.model.result import CheckResult, ImageResult
+from bot.model.verdict import ObjectiveResult
 from bot.report.cells import short_image
 from bot.report.fold import arch_order, on_architectures, place_of_image
 from bot.report.phrase import Phrase, code, joined, name, plain, prose, strong, to_plain

@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot.model import Added, Edge, ImageResult, Nevra, SpecLine
+from bot.model.closure import Edge
+from bot.model.nevra import Nevra
+from bot.model.result import Added, ImageResult
+from bot.model.spec import SpecLine
 from bot.report.fold import arch_order
 from bot.report.phrase import Phrase, code, joined, plain
 

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from bot.model import CheckResult
+from bot.model.result import CheckResult
 from bot.report.answers import fitted, show
 from bot.report.blocks import Block, Bullets, Detail, Graph, Paragraph, Table
 from bot.report.causes import blame_url, blame_words, chain_words, change_words
@@ -21,7 +21,7 @@ from bot.report.sizes import format_count, format_delta, format_size, plural
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bot.distro import ConfigurationReport
+    from bot.distro.load import ConfigurationReport
 
 _TONES = {"success": "bold green", "failure": "bold red", "neutral": "bold yellow"}
 _STYLES = {"plain": "", "code": "cyan", "strong": "bold", "strong-code": "bold cyan", "link": ""}

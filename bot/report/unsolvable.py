@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bot.model import Edge, ImageResult, Nevra, Side, UnsolvableCause
+from bot.model.closure import Edge, UnsolvableCause
+from bot.model.nevra import Nevra
+from bot.model.result import ImageResult, Side
 from bot.report.fold import cause_key, on_any_architecture, told_causes
 from bot.report.phrase import Phrase, code, joined, plain, prose
 from bot.report.reasons import line_phrase, line_place

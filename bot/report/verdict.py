@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.model import CheckResult
+from bot.model.result import CheckResult
 from bot.report.configuration import configuration_sentence
 from bot.report.escape import to_markdown
 from bot.report.headline import headline, title

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from bot.model import SpecEvaluation, SpecPackage, isa
+from bot.model.architecture import isa
+from bot.model.spec import SpecEvaluation, SpecPackage
 
 # Stand for an architecture's own name and for the folder of its libraries.
 _ARCH, _LIB = "\x00", "\x01"

@@ -6,13 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.model import (
-    Dependency,
-    DependencyKind,
-    SpecEvaluation,
-    SpecLine,
-    SpecPackage,
-)
+from bot.model.package import Dependency, DependencyKind
+from bot.model.spec import SpecEvaluation, SpecLine, SpecPackage
 from bot.spec.placeholder import Templates, spec_versions, templates_of
 
 Key = tuple[DependencyKind, str]

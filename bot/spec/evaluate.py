@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bot.errors import ChangeError
-from bot.model import SpecEvaluation, SpecFailure
-from bot.sandbox import Bind, Finished, Limit, Limits, SandboxError, run_sandboxed
+from bot.model.spec import SpecEvaluation, SpecFailure
+from bot.sandbox.run import run_sandboxed
+from bot.sandbox.values import Bind, Finished, Limit, Limits, SandboxError
 from bot.spec.capability import known_part
 from bot.spec.inside import markers
 from bot.spec.macros import MacroSource

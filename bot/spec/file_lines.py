@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from bot.model import SpecPackage
+from bot.model.spec import SpecPackage
 
 _DIRECTIVE = re.compile(r"%(\w+)(?:\([^)]*\))?\s*")
 # These are about the lines that follow, and name nothing that is owned.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.model import DependencyKind, Package
+from bot.model.package import DependencyKind, Package
 from bot.spec.capability import (
     CONFIG,
     FIND_PROVIDES,
@@ -17,7 +17,7 @@ from bot.spec.capability import (
 )
 
 if TYPE_CHECKING:
-    from bot.distro import Cache
+    from bot.distro.cache import Cache
 
 _TAGS: dict[DependencyKind, str] = {
     "requires": "REQUIRE",
@@ -87,7 +87,7 @@ def generated_flags(
 
     `fetch` (by default `bot.distro.fetch_header`) gives null where the header cannot be had.
     """
-    from bot.distro import fetch_header
+    from bot.distro.packages import fetch_header
 
     get = fetch or fetch_header
     known: dict[Package, GeneratedFlags | None] = {}

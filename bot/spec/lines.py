@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bot.model import Dependency, DependencyKind, SpecLine
+from bot.model.package import Dependency, DependencyKind
+from bot.model.spec import SpecLine
 from bot.spec.capability import capabilities_in, capability_key
 from bot.spec.inside.markers import END, MARK, SECTION, logical_lines
 

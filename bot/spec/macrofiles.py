@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from bot.errors import SurroundingsError
 
 if TYPE_CHECKING:
-    from bot.distro import Cache
-    from bot.model import Package
+    from bot.distro.cache import Cache
+    from bot.model.package import Package
 
 KeyUrls = Mapping[str, tuple[str, ...]]
 """Where the keys of each repository are, by its id; repositories without keys left out."""
@@ -47,7 +47,7 @@ class VerifiedFiles:
         Raises RefusedFileError where it is not what the metadata says or none of the keys signed
         it, SurroundingsError where it, or every key, cannot be had.
         """
-        from bot.distro import fetch_package
+        from bot.distro.packages import fetch_package
         from bot.image.rpmheader import header_bytes
         from bot.image.signature import verify_header
 
@@ -63,7 +63,7 @@ class VerifiedFiles:
 
     def _read(self, urls: tuple[str, ...]) -> list[tuple[str, bytes]]:
         """The keys, asked for once: where they cannot be had, not again for each package."""
-        from bot.distro import read_keys
+        from bot.distro.keys import read_keys
 
         with self._lock:
             found = self._keys.get(urls)

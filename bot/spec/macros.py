@@ -20,13 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bot.errors import SurroundingsError
-from bot.model import Closure, Nevra, Package
+from bot.model.closure import Closure
+from bot.model.nevra import Nevra
+from bot.model.package import Package
 from bot.spec.macrofiles import DIRECTORIES, put, unpacked
 from bot.spec.macrotree import HOST, build_trees
 from bot.spec.rpmrc import CONFIG
 
 if TYPE_CHECKING:
-    from bot.distro import Cache
+    from bot.distro.cache import Cache
 
 _FORMAT = 2
 # The ids of the comps group of a build root: as mock asks for it, and as Koji names its own.

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.model import SpecEvaluation, SpecFailure
+from bot.model.spec import SpecEvaluation, SpecFailure
 from bot.spec.tree import SpecTree
 
 _MOST = 5

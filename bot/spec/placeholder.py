@@ -14,7 +14,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bot.model import Dependency, Nevra, Package, SpecEvaluation, SpecPackage
+from bot.model.nevra import Nevra
+from bot.model.package import Dependency, Package
+from bot.model.spec import SpecEvaluation, SpecPackage
 from bot.spec.capability import capability_key, split_capability
 
 Evr = tuple[int, str, str]

@@ -11,18 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bot.closure import compare_evr
-from bot.model import (
-    Dependency,
-    Nevra,
-    Overlay,
-    Package,
-    SpecEvaluation,
-    SpecLine,
-    SpecPackage,
-    isa,
-    native_arches,
-)
+from bot.closure.evr import compare_evr
+from bot.model.architecture import isa, native_arches
+from bot.model.nevra import Nevra
+from bot.model.overlay import Overlay
+from bot.model.package import Dependency, Package
+from bot.model.spec import SpecEvaluation, SpecLine, SpecPackage
 from bot.spec.capability import capability_key, split_capability
 from bot.spec.difference import Key, Stated, packages_by_name, stated
 from bot.spec.file_lines import owned_files

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rpmautospec_core import AUTORELEASE_MACRO, check_specfile_features
 
 if TYPE_CHECKING:
-    from bot.git import GitRepository
+    from bot.git.repository import GitRepository
 
 # rpmautospec's documentation: -p prerelease, -e extra version, -s snapshot, -b base, -n no dist.
 _AUTORELEASE = (

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bot.model import (
-    DEPENDENCY_KINDS,
-    Dependency,
-    DependencyKind,
+from bot.model.architecture import isa
+from bot.model.nevra import Nevra
+from bot.model.package import DEPENDENCY_KINDS, Dependency, DependencyKind
+from bot.model.spec import (
     FailureCause,
-    Nevra,
     SpecDependency,
     SpecEvaluation,
     SpecFailure,
@@ -20,7 +19,6 @@ from bot.model import (
     SpecPackage,
     SpecSource,
     Unexpanded,
-    isa,
 )
 from bot.spec.capability import (
     capabilities_in,

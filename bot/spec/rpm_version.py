@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bot.model import Nevra
+from bot.model.nevra import Nevra
 
 # The Python that has the host's rpm module, which the distribution of the host packages.
 HOST_PYTHON = "/usr/bin/python3"

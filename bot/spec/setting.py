@@ -14,7 +14,9 @@ from bot.spec.macros import BUILT_IN, MacroFinder, MacroPool, MacroSource
 from bot.spec.rpm_version import UNKNOWN_RPM, DistributionRpm, published_rpm
 
 if TYPE_CHECKING:
-    from bot.distro import Cache, RepositoryDocument, Snapshot
+    from bot.distro.cache import Cache
+    from bot.distro.documents import RepositoryDocument
+    from bot.distro.snapshot import Snapshot
 
 # `.fc43`, `.el9`, `.el9_4`, `.azl3`; not the `.1` of a plain release.
 _DIST = re.compile(r"(\.[a-z]+\d+(?:_\d+)?)(?:\.\d+)?$")
@@ -174,7 +176,7 @@ def _without_filelists(pools: Mapping[str, SettingPool]) -> tuple[str, ...]:
 
 def _keys(document: RepositoryDocument, arches: Iterable[str]) -> KeyUrls:
     """Where the keys of each repository are; of all architectures together."""
-    from bot.distro import key_urls
+    from bot.distro.keys import key_urls
 
     found: dict[str, dict[str, None]] = {}
     for arch in arches:

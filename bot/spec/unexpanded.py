@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from bot.model import DependencyKind, SpecLine, SpecPackage, Unexpanded
+from bot.model.package import DependencyKind
+from bot.model.spec import SpecLine, SpecPackage, Unexpanded
 
 # Names of one or two letters are none to rpm (macro.c); `%d` in a message is C's or Lua's.
 _MACRO = re.compile(r"%\{[?!]*[^{}]*\}?|%[?!]*[A-Za-z_]\w{2,}")

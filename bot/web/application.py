@@ -11,10 +11,11 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bot.engine import Engine, LinkKeys
-from bot.forge import Forge
-from bot.store import Store, StoreError
-from bot.store.history import History
+from bot.engine.engine import Engine
+from bot.engine.links import LinkKeys
+from bot.forge.protocol import Forge
+from bot.store.history.history import History
+from bot.store.store import Store, StoreError
 from bot.web.assets import show_asset
 from bot.web.cache_warmer import kept_warm
 from bot.web.caching import caching

@@ -6,7 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from bot.store import NewDelivery, Receipt, Store, StoreError
+from bot.store.deliveries import NewDelivery, Receipt
+from bot.store.store import Store, StoreError
 
 LOG = logging.getLogger(__name__)
 Waiting = tuple[NewDelivery, "asyncio.Future[Receipt]"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from bot.model import ImageKey
+from bot.model.image import ImageKey
 from bot.report.escape import to_markdown
 from bot.report.phrase import plain, visible
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.store import Store
+from bot.store.store import Store
 from bot.web.links import check_url
 from bot.web.parameters import missing
 from bot.web.private import opened

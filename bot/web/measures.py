@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.report import format_delta, format_size
+from bot.report.sizes import format_delta, format_size
 
 METRICS = {"packages": "packages", "installed_size": "installed size", "layer_size": "layer size"}
 IN_BYTES = ("installed_size", "layer_size")

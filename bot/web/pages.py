@@ -13,8 +13,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bot.report import format_delta, format_size
 from bot.report.causes import chain_words
+from bot.report.sizes import format_delta, format_size
 from bot.web import links, responses
 from bot.web.assets import asset_url
 from bot.web.measures import measure, metric_words

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from bot.model import ImageKey
+from bot.model.image import ImageKey
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIME = re.compile(r"[-\dT:.]+(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)

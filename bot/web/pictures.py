@@ -12,10 +12,14 @@ from html import unescape
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bot.report import format_size
-from bot.web import charts, font, responses
+from bot.report.sizes import format_size
+from bot.web import font, responses
 from bot.web.badges import badge
-from bot.web.charts import Look, Theme
+from bot.web.charts.bars import architectures_chart, movers_chart, versions_chart
+from bot.web.charts.burn_down import objective_chart
+from bot.web.charts.curves import packages_chart, size_chart
+from bot.web.charts.look import Look, Theme
+from bot.web.charts.treemap import treemap
 from bot.web.graphs import DRAWN, MOST, chains_graph, closure_graph
 from bot.web.measures import METRICS
 from bot.web.pages import IMAGE, asked
@@ -93,19 +97,19 @@ class Pictures:
 
 
 def _size(archive: Archive, parameters: Parameters, look: Look) -> str:
-    return charts.size_chart(*curve(archive, parameters), look=look)
+    return size_chart(*curve(archive, parameters), look=look)
 
 
 def _packages(archive: Archive, parameters: Parameters, look: Look) -> str:
-    return charts.packages_chart(*curve(archive, parameters), look=look)
+    return packages_chart(*curve(archive, parameters), look=look)
 
 
 def _treemap(archive: Archive, parameters: Parameters, look: Look) -> str:
-    return charts.treemap(packages(archive, parameters), look=look)
+    return treemap(packages(archive, parameters), look=look)
 
 
 def _architectures(archive: Archive, parameters: Parameters, look: Look) -> str:
-    return charts.architectures_chart(architectures(archive, parameters), look=look)
+    return architectures_chart(architectures(archive, parameters), look=look)
 
 
 def _burn_down(archive: Archive, parameters: Parameters, look: Look) -> str:
@@ -114,15 +118,15 @@ def _burn_down(archive: Archive, parameters: Parameters, look: Look) -> str:
     metric = parameters.text("metric") or next((m for m in known if m in METRICS), "")
     if metric not in known:
         raise missing("This objective has no such metric.")
-    return charts.objective_chart(found, metric, look=look)
+    return objective_chart(found, metric, look=look)
 
 
 def _versions(archive: Archive, parameters: Parameters, look: Look) -> str:
-    return charts.versions_chart(responses.surface(archive, parameters).json["versions"], look=look)
+    return versions_chart(responses.surface(archive, parameters).json["versions"], look=look)
 
 
 def _movers(archive: Archive, parameters: Parameters, look: Look) -> str:
-    return charts.movers_chart(responses.overview(archive, parameters).json["movers"], look=look)
+    return movers_chart(responses.overview(archive, parameters).json["movers"], look=look)
 
 
 def _graph(archive: Archive, parameters: Parameters, _look: Look) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from bot.engine import LINK_FIELD, LinkKeys
+from bot.engine.links import LINK_FIELD, LinkKeys
 
 # The check that a request may see although it is hidden.
 _OPENED = web.RequestKey("opened", str)

@@ -17,22 +17,20 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from bot.engine import (
-    Checker,
-    CheckSteps,
-    Collector,
-    Dispatcher,
-    Engine,
-    LinkKeys,
-    MergedChanges,
-    requeue_runs,
-)
+from bot.engine.collector import Collector
+from bot.engine.dispatcher import Dispatcher
+from bot.engine.engine import Engine, requeue_runs
+from bot.engine.job import Checker
+from bot.engine.links import LinkKeys
+from bot.engine.merged import MergedChanges
+from bot.engine.steps import CheckSteps
 from bot.errors import MinimizeError, SurroundingsError
-from bot.forge import open_forges
-from bot.settings import Settings, load_settings
+from bot.forge.registry import open_forges
+from bot.settings.reading import load_settings
+from bot.settings.values import Settings
 from bot.stacks import write_stacks_on_sigusr1
-from bot.store import open_store
-from bot.store.history import open_history
+from bot.store.history.history import open_history
+from bot.store.store import open_store
 from bot.temporary import sweep_temporary_directories
 from bot.web.application import Health, make_application
 from bot.web.intake import Intake
@@ -162,7 +160,8 @@ class Bot:
 
 def _let_go(checker: IdleChecker, settings: Settings) -> None:
     """Pools that nobody asked for lately, and what the cache has grown too large for."""
-    from bot.distro import Cache, tidy
+    from bot.distro.cache import Cache
+    from bot.distro.eviction import tidy
 
     checker.drop_idle()
     tidy(Cache(settings.cache))

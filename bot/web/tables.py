@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from bot.report import format_delta, format_size
+from bot.report.sizes import format_delta, format_size
 from bot.web.measures import measure
 
 Row = Mapping[str, Any]

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
-from bot.forge import Forge, WebhookRefusedError
-from bot.store import NewDelivery, StoreError
+from bot.forge.protocol import Forge
+from bot.forge.values import WebhookRefusedError
+from bot.store.deliveries import NewDelivery
+from bot.store.store import StoreError
 from bot.web.intake import Intake
 from bot.web.metrics import Metrics
 

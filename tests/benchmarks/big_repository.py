@@ -19,17 +19,12 @@ from typing import Any
 
 import yaml
 
-from bot.demo.distribution import (
-    DEBIAN_ARCH,
-    ReferenceDistribution,
-    build_reference_distribution,
-    default_cache,
-    progress,
-)
-from bot.demo.distribution.debian import RPM_ARCH, Suite, package_evr
+from bot.demo.distribution.build import build_reference_distribution
+from bot.demo.distribution.debian import DEBIAN_ARCH, RPM_ARCH, Suite, package_evr
 from bot.demo.distribution.fetch import open_apt, update
 from bot.demo.distribution.index import PackageIndex
-from bot.demo.distribution.progress import Progress, Silent
+from bot.demo.distribution.progress import Progress, Silent, progress
+from bot.demo.distribution.reference import ReferenceDistribution, default_cache
 from bot.demo.distribution.relations import provides, requires, weak
 from bot.demo.distribution.repository import createrepo, write_metadata
 

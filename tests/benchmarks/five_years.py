@@ -17,7 +17,7 @@ from typing import Any
 
 from bot.distro.documents import ObjectiveDocument
 from bot.objectives.status import headings
-from bot.store.history import History, open_history
+from bot.store.history.history import History, open_history
 
 ARCHES = ("x86_64", "aarch64", "ppc64le", "s390x")
 LAST = datetime(2026, 11, 24, 3, tzinfo=UTC)

@@ -21,9 +21,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.closure import newest, open_pool
-from bot.distro import Cache, image_keys, image_request, load_configuration, open_snapshot
-from bot.model import Overlay
+from bot.closure.evr import newest
+from bot.closure.pool import open_pool
+from bot.distro.cache import Cache
+from bot.distro.images import image_keys, image_request
+from bot.distro.load import load_configuration
+from bot.distro.snapshot import open_snapshot
+from bot.model.overlay import Overlay
 from tests.benchmarks.big_repository import big_repository
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.reference]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bot.check.change import open_change
-from bot.demo.forge import LocalForge
-from bot.git import GitCredential, open_mirror
+from bot.demo.forge.server import LocalForge
+from bot.git.mirror import GitCredential, open_mirror
 
 COMMITS, SPECS = 8000, 3000
 TAGS = "\n".join(f"%package sub{n}\nSummary: part {n}\nRequires: lib{n}" for n in range(40))

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.model import ImageKey
-from bot.objectives import Graph, objective_statuses
-from bot.store.history import History
+from bot.model.image import ImageKey
+from bot.objectives.graph import Graph
+from bot.objectives.status import objective_statuses
+from bot.store.history.history import History
 from tests.benchmarks.five_years import LAST, seed_five_years
 
 pytestmark = pytest.mark.benchmark

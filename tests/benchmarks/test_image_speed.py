@@ -24,19 +24,18 @@ from pathlib import Path
 
 import pytest
 
-from bot.closure import open_pool
-from bot.distro import (
-    Cache,
-    fetch_package,
-    image_keys,
-    image_request,
-    load_configuration,
-    open_snapshot,
-)
-from bot.image import compose_layer, header_size, layer_size, write_blob
+from bot.closure.pool import open_pool
+from bot.distro.cache import Cache
+from bot.distro.images import image_keys, image_request
+from bot.distro.load import load_configuration
+from bot.distro.packages import fetch_package
+from bot.distro.snapshot import open_snapshot
+from bot.image.layer import compose_layer, header_size, write_blob
 from bot.image.listing import _listing, listing
+from bot.image.measure import layer_size
 from bot.image.payload import read_payload
-from bot.model import Closure, Package
+from bot.model.closure import Closure
+from bot.model.package import Package
 from tests.image.crafted import File, write_rpm
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.reference]

@@ -70,7 +70,7 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture
 async def server(data) -> AsyncIterator[TestServer]:
-    from bot.store.history import open_history
+    from bot.store.history.history import open_history
 
     history = open_history(data)
     add_checks(history.store, data)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro import Cache, load_configuration
-from bot.objectives import Tracked, track
-from bot.store.history import open_history
+from bot.distro.cache import Cache
+from bot.distro.load import load_configuration
+from bot.objectives.tracking import Tracked, track
+from bot.store.history.history import open_history
 from tests.benchmarks.content_resolver_tree import ARCHES, PACKAGES, write_packages, write_tree
 
 pytestmark = pytest.mark.benchmark

@@ -13,14 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.build import ExternalBuilds
 from bot.build.confined import download_within
+from bot.build.external import ExternalBuilds
 from bot.build.headers import HeaderError
 from bot.build.listing import Listed, ListingError, newest_build, read_listing
 from bot.demo.distribution.repository import createrepo, write_metadata, write_repository
-from bot.distro import AbsentError, Cache, RefusedFileError
+from bot.distro.cache import Cache
+from bot.distro.transfer import AbsentError
+from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
-from bot.model import Nevra
+from bot.model.nevra import Nevra
 
 SPEC = """
 Name: {name}

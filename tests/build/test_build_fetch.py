@@ -11,7 +11,7 @@ from bot.build.fetch import SourcePolicy, SourceStore
 from bot.build.mock import MockBuilder
 from bot.build.rpmbuild import RpmbuildBuilder
 from bot.build.sources import WantedSource
-from bot.distro import Cache
+from bot.distro.cache import Cache
 from bot.errors import SurroundingsError
 from bot.spec.lookaside import Listed, SourcesError
 

@@ -7,7 +7,8 @@ import createrepo_c
 import pytest
 
 from bot.build.headers import HeaderError, header_range, packages_of
-from bot.model import Dependency, Nevra
+from bot.model.nevra import Nevra
+from bot.model.package import Dependency
 
 SPEC = """
 Name: tiny

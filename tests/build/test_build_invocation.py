@@ -2,19 +2,15 @@
 
 from types import SimpleNamespace
 
-from bot.build import BuildRequest, builder_named, native_architecture
+from bot.build.builder import BuildRequest
 from bot.build.invocation import build_environment, failure_message, rpmbuild_command
-from bot.distro import Cache
-from bot.model import (
-    Closure,
-    Dependency,
-    ImageKey,
-    SnapshotState,
-    SpecDependency,
-    SpecEvaluation,
-    SpecLine,
-    SpecSource,
-)
+from bot.build.named import builder_named
+from bot.build.prepare import native_architecture
+from bot.distro.cache import Cache
+from bot.model.closure import Closure, SnapshotState
+from bot.model.image import ImageKey
+from bot.model.package import Dependency
+from bot.model.spec import SpecDependency, SpecEvaluation, SpecLine, SpecSource
 
 LOG = """\
 + make

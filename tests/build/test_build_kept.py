@@ -16,9 +16,12 @@ from bot.build.buildroot import (
 from bot.build.collect import collect_rpms, is_wanted
 from bot.build.kept import KeptBuild, KeptBuilds, MoreRequirements, build_key
 from bot.build.scratch import scratch_directory
-from bot.distro import Cache
+from bot.distro.cache import Cache
 from bot.errors import SurroundingsError
-from bot.model import Closure, Dependency, ImageKey, Location, Nevra, Package, SnapshotState
+from bot.model.closure import Closure, SnapshotState
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.model.package import Dependency, Location, Package
 
 
 def package(name="a", path=None, checksum="11"):

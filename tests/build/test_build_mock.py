@@ -7,14 +7,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.build import BuildRequest, builder_named
-from bot.build.builder import BuildFailed, Built
+from bot.build.builder import BuildFailed, BuildRequest, Built
 from bot.build.mock import MockBuilder
+from bot.build.named import builder_named
 from bot.build.prepare import native_architecture
-from bot.distro import Cache, RepositoryDocument, RepoSource
+from bot.distro.cache import Cache
+from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.errors import UsageError
-from bot.model import Location, Nevra, Package, SpecEvaluation
 from bot.model.access import Reference, RepositoryAccess
+from bot.model.nevra import Nevra
+from bot.model.package import Location, Package
+from bot.model.spec import SpecEvaluation
 
 ARCH = native_architecture()
 

@@ -6,16 +6,23 @@ from dataclasses import replace
 
 import pytest
 
-from bot.build import BuildRequest, Built, builder_named, native_architecture
+from bot.build.builder import BuildRequest, Built
 from bot.build.buildroot import Buildroots, remove_tree, solve_buildroot
+from bot.build.named import builder_named
+from bot.build.prepare import native_architecture
 from bot.build.rpmbuild import RpmbuildBuilder
-from bot.closure import open_pool
-from bot.demo.distribution import default_cache
-from bot.distro import Cache, load_configuration, open_snapshot
-from bot.model import Location, Nevra, Package, SpecEvaluation
-from bot.sandbox import Limits
-from bot.spec import evaluate_spec, setting_of
+from bot.closure.pool import open_pool
+from bot.demo.distribution.reference import default_cache
+from bot.distro.cache import Cache
+from bot.distro.load import load_configuration
+from bot.distro.snapshot import open_snapshot
+from bot.model.nevra import Nevra
+from bot.model.package import Location, Package
+from bot.model.spec import SpecEvaluation
+from bot.sandbox.values import Limits
+from bot.spec.evaluate import evaluate_spec
 from bot.spec.macrofiles import VerifiedFiles
+from bot.spec.setting import setting_of
 
 pytestmark = [
     pytest.mark.reference,

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bot.build.sources import FEDORA_LOOKASIDE, lookaside_url, wanted_sources
-from bot.model import SpecSource
+from bot.model.spec import SpecSource
 from bot.spec.lookaside import Listed, SourcesError, read_lists
 
 SHA512 = "ab" * 64

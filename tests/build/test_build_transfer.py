@@ -6,7 +6,9 @@ from bot.build.architectures import map_capability, map_path
 from bot.build.builder import Built
 from bot.build.overlay import rebuilt_overlay
 from bot.build.transferred import transfer
-from bot.model import Dependency, Nevra, Overlay, Package
+from bot.model.nevra import Nevra
+from bot.model.overlay import Overlay
+from bot.model.package import Dependency, Package
 
 XSLT = "libxslt.so.1()(64bit)"
 

@@ -4,7 +4,7 @@ import pytest
 
 from bot.build.sources import wanted_sources
 from bot.build.tree import spec_tree
-from bot.model import SpecSource
+from bot.model.spec import SpecSource
 from bot.spec.lookaside import SourcesError
 
 SPEC = "Name: a\nSource0: a.conf\n%include extra.inc\n"

@@ -8,10 +8,12 @@ import pytest
 
 from bot.build import rpm_root
 from bot.build.rpm_root import distribution_rpm
-from bot.distro import Cache
-from bot.model import Closure, ImageKey, Nevra, SnapshotState
-from bot.sandbox import sandbox_available
-from bot.spec import RpmVersion, host_rpm
+from bot.distro.cache import Cache
+from bot.model.closure import Closure, SnapshotState
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.sandbox.available import sandbox_available
+from bot.spec.rpm_version import RpmVersion, host_rpm
 
 pytestmark = pytest.mark.skipif(
     sandbox_available() is not None or host_rpm() is None, reason="no sandbox or no rpm here"

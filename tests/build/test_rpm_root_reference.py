@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from bot.build import distribution_rpm, native_architecture
-from bot.closure import open_pool
-from bot.demo.distribution import default_cache
-from bot.distro import Cache, load_configuration, open_snapshot
-from bot.model import SpecEvaluation, SpecFailure
-from bot.sandbox import sandbox_available
-from bot.spec import evaluate_spec, host_rpm, setting_of
+from bot.build.prepare import native_architecture
+from bot.build.rpm_root import distribution_rpm
+from bot.closure.pool import open_pool
+from bot.demo.distribution.reference import default_cache
+from bot.distro.cache import Cache
+from bot.distro.load import load_configuration
+from bot.distro.snapshot import open_snapshot
+from bot.model.spec import SpecEvaluation, SpecFailure
+from bot.sandbox.available import sandbox_available
+from bot.spec.evaluate import evaluate_spec
+from bot.spec.rpm_version import host_rpm
+from bot.spec.setting import setting_of
 
 HEAD = "Name: a\nVersion: 1\nRelease: 1%{?dist}\nSummary: a\nLicense: MIT\nRequires: x%{?_isa}\n"
 TAIL = "%description\n%files\n"

@@ -8,35 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from bot.chat import (
-    Asked,
-    Found,
-    answer_marker,
-    compose,
-    found_answer,
-    help_answer,
-    is_ours,
-    not_understood,
-    parse_comment,
-    parse_line,
-    refusal,
-    sentence,
-)
+from bot.chat.answers import compose, found_answer, help_answer, not_understood, sentence
 from bot.chat.commands import COMMANDS
-from bot.model import (
-    DEFAULT_ARCHITECTURES as ARCHITECTURES,
-)
-from bot.model import (
-    CheckResult,
-    Edge,
-    ImageKey,
-    Leaving,
-    Nevra,
-    Package,
-    WhatIf,
-    Why,
-)
-from bot.report import COMMENT_LIMIT, COMMENT_MARKER, render_comment
+from bot.chat.markers import answer_marker, is_ours
+from bot.chat.parser import Asked, parse_comment, parse_line
+from bot.chat.permissions import refusal
+from bot.chat.questions import Found
+from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
+from bot.model.closure import Edge, Leaving, WhatIf, Why
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.model.package import Package
+from bot.model.result import CheckResult
+from bot.report.markdown import COMMENT_LIMIT, COMMENT_MARKER, render_comment
 from tests.report.test_report_hostile import ATTACKS, READER, REFERENCE, hostile
 
 NEVRA = Nevra("perl", 0, "1", "1", "x86_64")

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from bot.chat import COMMANDS, commands_table, compose, help_answer
-from bot.chat.commands import WORD
+from bot.chat.answers import compose, help_answer
+from bot.chat.commands import COMMANDS, WORD
+from bot.chat.documentation import commands_table
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 

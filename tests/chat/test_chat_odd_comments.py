@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.chat import Asked, NotUnderstood, parse_comment
+from bot.chat.parser import Asked, NotUnderstood, parse_comment
 
 LONGEST = 65_536
 # What takes parsers of Markdown long: each of these is known to have been slow in one of them.

@@ -4,8 +4,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.chat import COMMANDS, Asked, NotUnderstood, command_key, parse_comment
-from bot.chat.parser import MOST_COMMANDS, parse_line
+from bot.chat.commands import COMMANDS
+from bot.chat.parser import (
+    MOST_COMMANDS,
+    Asked,
+    NotUnderstood,
+    command_key,
+    parse_comment,
+    parse_line,
+)
 
 
 def texts(comment: str) -> list[str]:

@@ -4,9 +4,13 @@ import re
 
 import pytest
 
-from bot.chat import Asked, Found, compose, find_answer, found_answer, parse_line
-from bot.check import CheckOptions, open_change, predict_check
-from bot.git import open_repository
+from bot.chat.answers import compose, found_answer
+from bot.chat.parser import Asked, parse_line
+from bot.chat.questions import Found, find_answer
+from bot.check.change import open_change
+from bot.check.plan import CheckOptions
+from bot.check.run import predict_check
+from bot.git.repository import open_repository
 from tests.check.tiny import TOOL, Bench
 
 PERL = TOOL.replace("%description\n%files\n", "Requires: perl\n%description\n%files\n", 1)

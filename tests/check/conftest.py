@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.model import CheckResult, ImageResult
+from bot.model.result import CheckResult, ImageResult
 from tests.check.tiny import DOCUMENTS, TOOL, Bench, make_repositories, workload
 
 

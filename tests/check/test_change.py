@@ -9,7 +9,7 @@ import pytest
 
 from bot.check.change import open_change
 from bot.errors import UsageError
-from bot.git import open_repository
+from bot.git.repository import open_repository
 
 SPEC = "Name: tool\nVersion: 1\nRelease: 1\nSummary: t\nLicense: MIT\n%description\n"
 

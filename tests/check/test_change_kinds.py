@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.check import open_change
+from bot.check.change import open_change
 from bot.check.fault import where_so
-from bot.git import open_repository
-from bot.model import DEFAULT_ARCHITECTURES, CheckResult, ImageResult
+from bot.git.repository import open_repository
+from bot.model.architecture import DEFAULT_ARCHITECTURES
+from bot.model.result import CheckResult, ImageResult
 from bot.report.headline import headline, title
 from bot.report.phrase import to_plain
 from tests.check.tiny import TOOL, Bench

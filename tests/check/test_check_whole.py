@@ -6,8 +6,10 @@ from datetime import date
 import pytest
 
 from bot.errors import UsageError
-from bot.model import CheckResult, ImageResult, SpecLine
-from bot.report import render_comment, status_line
+from bot.model.result import CheckResult, ImageResult
+from bot.model.spec import SpecLine
+from bot.report.markdown import render_comment
+from bot.report.verdict import status_line
 from tests.check.tiny import TOOL, Bench, workload
 
 ImageOf = Callable[..., ImageResult]

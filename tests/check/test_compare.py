@@ -9,18 +9,14 @@ from bot.check.compare import Thresholds, compare
 from bot.check.fault import Unevaluated
 from bot.check.objectives import evaluate_objectives
 from bot.check.verdict import verdict
-from bot.distro import Growth, ObjectiveDocument, Sizes, Target
-from bot.model import (
-    Closure,
-    ClosurePair,
-    Dependency,
-    ImageKey,
-    Nevra,
-    ObjectiveResult,
-    Package,
-    SnapshotState,
-    SpecFailure,
-)
+from bot.distro.documents import Growth, ObjectiveDocument, Sizes, Target
+from bot.model.closure import Closure, SnapshotState
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.model.package import Dependency, Package
+from bot.model.result import ClosurePair
+from bot.model.spec import SpecFailure
+from bot.model.verdict import ObjectiveResult
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")
 STATE = SnapshotState("s", ())

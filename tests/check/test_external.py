@@ -11,24 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from bot.build import ExternalBuilds
-from bot.check import (
-    CheckOptions,
-    ExternalPlan,
-    Prediction,
-    external_check,
-    look_for,
-    open_change,
-    plan_external,
-    predict_check,
-)
-from bot.check.external import NotKeptError
+from bot.build.external import ExternalBuilds
+from bot.check.change import open_change
+from bot.check.external import ExternalPlan, NotKeptError, external_check, look_for, plan_external
+from bot.check.plan import CheckOptions
 from bot.check.repository_file import ExternalBuild
+from bot.check.run import Prediction, predict_check
 from bot.demo.distribution.repository import write_repository
-from bot.distro import Cache
+from bot.distro.cache import Cache
 from bot.errors import SurroundingsError, UsageError
-from bot.git import open_repository
-from bot.model import CheckResult, ImageResult
+from bot.git.repository import open_repository
+from bot.model.result import CheckResult, ImageResult
 from tests.check.tiny import TOOL, Bench, build
 
 HERE = "https://copr.example.org/results/"

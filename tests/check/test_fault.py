@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.check.fault import alike, essence
-from bot.model import CheckResult, SpecFailure
+from bot.model.result import CheckResult
+from bot.model.spec import SpecFailure
 from tests.check.tiny import TOOL, Bench
 
 BUMPED = TOOL.replace("Release: 1", "Release: 2")

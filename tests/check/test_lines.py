@@ -10,21 +10,13 @@ from bot.check.lines import (
     overlay_without,
     suggestions,
 )
-from bot.model import (
-    Added,
-    Closure,
-    Dependency,
-    Edge,
-    ImageKey,
-    ImageResult,
-    Nevra,
-    Overlay,
-    Package,
-    Saving,
-    Side,
-    SnapshotState,
-    SpecLine,
-)
+from bot.model.closure import Closure, Edge, SnapshotState
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.model.overlay import Overlay
+from bot.model.package import Dependency, Package
+from bot.model.result import Added, ImageResult, Saving, Side
+from bot.model.spec import SpecLine
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")
 SNAPSHOT = SnapshotState("s", ())

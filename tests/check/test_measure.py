@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from bot.check import CheckOptions, open_change, predict_check
+from bot.check.change import open_change
 from bot.check.images import Found
 from bot.check.measure import measure
-from bot.check.run import Prediction
-from bot.git import open_repository
+from bot.check.plan import CheckOptions
+from bot.check.run import Prediction, predict_check
+from bot.git.repository import open_repository
 from tests.check.tiny import TOOL, Bench
 
 NEEDS_PERL = TOOL.replace("%description\n%files\n", "Requires: perl\n%description\n%files\n", 1)

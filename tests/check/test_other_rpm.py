@@ -9,8 +9,8 @@ import pytest
 from bot.build.buildroot import Buildroots
 from bot.cli.check import exit_code
 from bot.demo.distribution.repository import write_repository
-from bot.sandbox import sandbox_available
-from bot.spec import host_rpm
+from bot.sandbox.available import sandbox_available
+from bot.spec.rpm_version import host_rpm
 from tests.check.tiny import ARCHES, DOCUMENTS, TOOL, Bench
 
 pytestmark = pytest.mark.skipif(sandbox_available() is not None, reason="no sandbox here")

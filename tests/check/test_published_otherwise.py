@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.model import CheckResult
+from bot.model.result import CheckResult
 from tests.check.tiny import TOOL, Bench, workload
 
 WITHOUT_EXTRA = TOOL.partition("%package extra")[0]

@@ -6,20 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bot.build import BuildRequest, Built
+from bot.build.builder import BuildRequest, Built
 from bot.check.change import ChangedSpec
 from bot.check.evidence import EvaluatedSpec, Sides
 from bot.check.rebuild import BuildContext, rebuild
 from bot.check.transferable import obstacle_notes, obstacles
-from bot.model import (
-    Dependency,
-    Nevra,
-    Overlay,
-    Package,
-    SpecDependency,
-    SpecEvaluation,
-    SpecPackage,
-)
+from bot.model.nevra import Nevra
+from bot.model.overlay import Overlay
+from bot.model.package import Dependency, Package
+from bot.model.spec import SpecDependency, SpecEvaluation, SpecPackage
 
 ARCHES = ("x86_64", "aarch64", "s390x")
 XSLT = Dependency("requires", "libxslt.so.1()(64bit)", generated=True)

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.check import CheckOptions, Pools, open_change, predict_check
+from bot.check.change import open_change
+from bot.check.plan import CheckOptions
+from bot.check.pools import Pools
+from bot.check.run import predict_check
 from bot.demo.distribution.repository import write_repository
-from bot.distro import Cache, Configuration, load_configuration
-from bot.git import open_repository
-from bot.model import CheckResult
+from bot.distro.cache import Cache
+from bot.distro.documents import Configuration
+from bot.distro.load import load_configuration
+from bot.git.repository import open_repository
+from bot.model.result import CheckResult
 
 ARCHES = ("x86_64", "aarch64")
 

@@ -14,19 +14,16 @@ from xml.sax.saxutils import escape, quoteattr
 
 import pytest
 
-from bot.closure import Pool, newest, open_pool
-from bot.distro import Cache, RepositoryDocument, RepoSource, open_snapshot, repository_file
-from bot.model import (
-    DEPENDENCY_KINDS,
-    Closure,
-    Dependency,
-    ImageKey,
-    ImageRequest,
-    Overlay,
-    Package,
-    PlaceholderPackage,
-    parse_nevra,
-)
+from bot.closure.evr import newest
+from bot.closure.pool import Pool, open_pool
+from bot.distro.cache import Cache
+from bot.distro.documents import RepositoryDocument, RepoSource
+from bot.distro.snapshot import open_snapshot, repository_file
+from bot.model.closure import Closure
+from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
+from bot.model.nevra import parse_nevra
+from bot.model.overlay import Overlay
+from bot.model.package import DEPENDENCY_KINDS, Dependency, Package
 
 _FLAGS = {"=": "EQ", "<": "LT", "<=": "LE", ">": "GT", ">=": "GE"}
 _WRITTEN_KINDS = tuple(k for k in DEPENDENCY_KINDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.closure import could_concern
+from bot.closure.affected import could_concern
 
 
 @pytest.fixture

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bot.closure import shortest_chains, totals
-from bot.model import Closure, Package, parse_nevra
+from bot.closure.chains import shortest_chains
+from bot.closure.sums import totals
+from bot.model.closure import Closure
+from bot.model.nevra import parse_nevra
+from bot.model.package import Package
 
 
 def edges(closure):

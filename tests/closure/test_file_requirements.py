@@ -51,8 +51,9 @@ def test_a_path_that_nobody_has_is_unsolvable(tiny, h, base):
 
 
 def test_a_repository_without_filelists_has_none(tiny, h, base):
-    from bot.closure import open_pool
-    from bot.distro import RepositoryDocument, RepoSource, open_snapshot, repository_file
+    from bot.closure.pool import open_pool
+    from bot.distro.documents import RepositoryDocument, RepoSource
+    from bot.distro.snapshot import open_snapshot, repository_file
 
     source = RepoSource("base", "base", (base.write(),))
     document = RepositoryDocument("d", "D", "", "", "9", ("x86_64",), (source,))

@@ -15,10 +15,14 @@ from pathlib import Path
 import pytest
 import solv
 
-from bot.closure import open_pool
 from bot.closure.filelists import in_primary
-from bot.distro import Cache, RepositoryDocument, RepoSource, open_snapshot
-from bot.model import Dependency, ImageKey, ImageRequest, Overlay
+from bot.closure.pool import open_pool
+from bot.distro.cache import Cache
+from bot.distro.documents import RepositoryDocument, RepoSource
+from bot.distro.snapshot import open_snapshot
+from bot.model.image import ImageKey, ImageRequest
+from bot.model.overlay import Overlay
+from bot.model.package import Dependency
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real metadata at {DATA}")

@@ -7,9 +7,11 @@ import solv
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.closure import compare_evr, could_enter, newest
+from bot.closure.affected import could_enter
 from bot.closure.capability import Rich, names_in, parse_rich, split_capability
-from bot.model import Package, parse_nevra
+from bot.closure.evr import compare_evr, newest
+from bot.model.nevra import parse_nevra
+from bot.model.package import Package
 
 
 def stream(name, stream, *artifacts, version=1, context="c1", requires="", extra=""):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bot.closure import open_pool
-from bot.distro import Cache, RepositoryDocument, RepoSource, open_snapshot, repository_file
+from bot.closure.pool import open_pool
+from bot.distro.cache import Cache
+from bot.distro.documents import RepositoryDocument, RepoSource
+from bot.distro.snapshot import open_snapshot, repository_file
 from bot.errors import SurroundingsError
 from tests.mutations import FOREIGN, mutated
 

@@ -163,7 +163,7 @@ def test_an_unknown_group_is_missing(tiny, h):
 
 
 def test_placeholders_are_installed_with_what_they_require(tiny, h):
-    from bot.model import PlaceholderPackage
+    from bot.model.image import PlaceholderPackage
 
     base = tiny.repository().package("real-0:1-1.noarch").package("planned-0:7-1.noarch")
     placeholder = PlaceholderPackage("planned", "planned-source", ("real",))

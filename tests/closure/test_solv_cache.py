@@ -80,8 +80,9 @@ def test_nothing_that_solving_does_not_need_is_kept(tiny, base):
 
 
 def test_primary_that_is_not_rpm_md_is_refused_by_name(tiny):
-    from bot.closure import open_pool
-    from bot.distro import RepositoryDocument, RepoSource, open_snapshot
+    from bot.closure.pool import open_pool
+    from bot.distro.documents import RepositoryDocument, RepoSource
+    from bot.distro.snapshot import open_snapshot
 
     broken = tiny.root / "broken.xml"
     broken.write_text("<metadata><package></metadata>")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.closure import Drop
+from bot.closure.pool import Drop
 
 
 def told(cause) -> tuple[str, str, str, str]:

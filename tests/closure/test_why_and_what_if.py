@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.closure import what_if, why
-from bot.model import Leaving
+from bot.closure.dropping import what_if
+from bot.closure.explain import why
+from bot.model.closure import Leaving
 
 
 @pytest.fixture

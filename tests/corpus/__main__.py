@@ -28,9 +28,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.check import Pools
-from bot.distro import Cache
-from bot.model import parse_nevra
+from bot.check.pools import Pools
+from bot.distro.cache import Cache
+from bot.model.nevra import parse_nevra
 from tests.corpus.checking import Checker, Corpus, SpecRun, run_of
 from tests.corpus.counterfactual import Question, dnf_images
 from tests.corpus.drawn import Drawn, corpus_specs, draw

@@ -14,16 +14,21 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from bot.check import CheckOptions, Pools, Prediction, open_change, predict_check
-from bot.distro import (
+from bot.check.change import open_change
+from bot.check.plan import CheckOptions
+from bot.check.pools import Pools
+from bot.check.run import Prediction, predict_check
+from bot.distro.documents import (
     Configuration,
     EnvironmentDocument,
     RepositoryDocument,
     RepoSource,
     WorkloadDocument,
 )
-from bot.git import open_repository
-from bot.model import Closure, Nevra, SpecEvaluation, SpecFailure
+from bot.git.repository import open_repository
+from bot.model.closure import Closure
+from bot.model.nevra import Nevra
+from bot.model.spec import SpecEvaluation, SpecFailure
 from tests.corpus.drawn import Drawn, requirement_for, with_requirement
 
 WORKLOAD = "image"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.check import Pools
+from bot.check.pools import Pools
 from bot.demo.distribution.repository import write_repository
-from bot.distro import Cache
+from bot.distro.cache import Cache
 from tests.check.tiny import TOOL, make_repositories
 from tests.corpus import checking
 from tests.corpus.__main__ import VARIABLES, checked, folders_of, judged, question_of

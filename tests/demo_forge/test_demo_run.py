@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bot.demo import DemoOptions, run_demo
 from bot.demo.run import after, demo, show, watch
+from bot.demo.run.demo import DemoOptions, run_demo
 from bot.errors import SurroundingsError, UsageError
 
 HERE = Path(__file__).parent

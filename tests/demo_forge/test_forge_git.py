@@ -99,7 +99,7 @@ async def test_a_fork_s_pull_request_is_in_the_base_repository(world):
 def test_the_same_commit_has_the_same_id_everywhere(tmp_path):
     from datetime import UTC, datetime
 
-    from bot.demo.forge import BareRepository
+    from bot.demo.forge.gitstore import BareRepository
 
     made = {
         BareRepository.create(tmp_path / f"{name}.git").commit(

@@ -9,9 +9,9 @@ import io
 import pytest
 from rich.console import Console
 
-from bot.demo import DemoOptions, run_demo
-from bot.demo.distribution import default_cache
+from bot.demo.distribution.reference import default_cache
 from bot.demo.run import demo
+from bot.demo.run.demo import DemoOptions, run_demo
 from bot.demo.run.show import added_names, only_built
 
 

@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 import zstandard
 
-from bot.distro import Cache, RepositoryDocument, RepoSource, connections
+from bot.distro import connections
 from bot.distro import http as distro_http
+from bot.distro.cache import Cache
+from bot.distro.documents import RepositoryDocument, RepoSource
 
 PACK = {
     "": lambda content: content,

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro import connections, fetch_header, fetch_package, open_snapshot, repository_file
+from bot.distro import connections
+from bot.distro.packages import fetch_header, fetch_package
+from bot.distro.snapshot import open_snapshot, repository_file
 from bot.errors import SurroundingsError, UsageError
-from bot.model import Location, Nevra, Package
 from bot.model.access import Reference, RepositoryAccess
+from bot.model.nevra import Nevra
+from bot.model.package import Location, Package
 from tests.distro.servers import Served, make_authority, serve
 
 SECRET = "pass-word/7"

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from bot.distro import Cache
+from bot.distro.cache import Cache
 from bot.errors import SurroundingsError
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro import ConfigurationError, check_configuration, load, load_configuration
+from bot.distro import load
+from bot.distro.load import ConfigurationError, check_configuration, load_configuration
 from bot.errors import UsageError
 
 GOOD = """\

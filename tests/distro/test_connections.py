@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro import Cache, connections, fetch_packages
-from bot.model import Location, Nevra, Package
+from bot.distro import connections
+from bot.distro.cache import Cache
+from bot.distro.packages import fetch_packages
+from bot.model.nevra import Nevra
+from bot.model.package import Location, Package
 
 
 class Busy:

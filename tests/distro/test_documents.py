@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.distro import (
-    ConfigurationError,
-    Placeholder,
-    PlaceholderRpm,
-    check_configuration,
-    load_configuration,
-)
+from bot.distro.documents import Placeholder, PlaceholderRpm
+from bot.distro.load import ConfigurationError, check_configuration, load_configuration
 
 WORKLOAD = """\
 document: feedback-pipeline-workload

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro import Cache, evict, in_use
-from bot.distro.eviction import limit_wanted
+from bot.distro.cache import Cache
+from bot.distro.eviction import evict, in_use, limit_wanted
 from bot.errors import UsageError
 
 NOW = 1_000_000.0

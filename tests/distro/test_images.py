@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.distro import (
+from bot.distro.documents import (
     Configuration,
     EnvironmentDocument,
     Placeholder,
@@ -14,6 +14,8 @@ from bot.distro import (
     RepositoryDocument,
     RepoSource,
     WorkloadDocument,
+)
+from bot.distro.images import (
     environment_keys,
     environment_of,
     image_keys,
@@ -22,7 +24,7 @@ from bot.distro import (
     self_request,
 )
 from bot.errors import UsageError
-from bot.model import ImageKey, PlaceholderPackage
+from bot.model.image import ImageKey, PlaceholderPackage
 
 
 def repository(id_, *arches):

@@ -6,15 +6,10 @@ from datetime import date
 
 import pytest
 
-from bot.distro import (
-    Growth,
-    Sizes,
-    Target,
-    check_configuration,
-    load_configuration,
-    objective_from_data,
-    parse_size,
-)
+from bot.distro.documents import Growth, Sizes, Target
+from bot.distro.load import check_configuration, load_configuration
+from bot.distro.objectives import objective_from_data
+from bot.distro.sizes import parse_size
 from bot.errors import UsageError
 
 WORKLOAD = """\

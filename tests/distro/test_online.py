@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from bot.cli import cli
-from bot.distro import RepositoryDocument, RepoSource, connections
+from bot.distro import connections
+from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.online import ask_repositories
 from bot.distro.patience import Patience
 from bot.model.access import Reference, RepositoryAccess

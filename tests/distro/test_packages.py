@@ -6,16 +6,12 @@ import hashlib
 
 import pytest
 
-from bot.distro import (
-    AbsentError,
-    RefusedFileError,
-    fetch_header,
-    fetch_package,
-    fetch_packages,
-    read_header,
-)
+from bot.distro.packages import fetch_header, fetch_package, fetch_packages, read_header
+from bot.distro.transfer import AbsentError
+from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
-from bot.model import Location, Nevra, Package
+from bot.model.nevra import Nevra
+from bot.model.package import Location, Package
 
 START, END = 112, 400
 # Of an RPM file's form only: its lead, its header's magic, something after it.

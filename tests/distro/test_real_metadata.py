@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro import open_snapshot, repository_file
+from bot.distro.snapshot import open_snapshot, repository_file
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real metadata at {DATA}")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro import Cache, check_configuration, load_configuration
+from bot.distro.cache import Cache
 from bot.distro.connections import read_reference
+from bot.distro.load import check_configuration, load_configuration
 from bot.model.access import Reference
 
 DOCUMENT = """document: feedback-pipeline-repository

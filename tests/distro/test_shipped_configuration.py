@@ -6,15 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro import (
-    Configuration,
-    ObjectiveDocument,
-    check_configuration,
-    environment_keys,
-    image_keys,
-    image_request,
-    load_configuration,
-)
+from bot.distro.documents import Configuration, ObjectiveDocument
+from bot.distro.images import environment_keys, image_keys, image_request
+from bot.distro.load import check_configuration, load_configuration
 from bot.model.access import Reference
 
 SHIPPED = Path(__file__).parents[2] / "config"

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro import Cache, RefusedFileError, open_snapshot, repository_file
+from bot.distro.cache import Cache
 from bot.distro.patience import Patience
+from bot.distro.snapshot import open_snapshot, repository_file
+from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
 
 NOW = 1_790_000_000.0
@@ -255,7 +257,7 @@ def test_metadata_outside_the_repository_is_refused(web, cache, document, make_r
 
 
 def _open(url, root, queue):
-    from bot.distro import RepositoryDocument, RepoSource
+    from bot.distro.documents import RepositoryDocument, RepoSource
 
     repo = RepositoryDocument("d", "D", "", "", "9", ("x86_64",), (RepoSource("r", "R", (url,)),))
     snapshot = open_snapshot(repo, "x86_64", Cache(root))

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro import Cache, RefusedFileError, open_snapshot, repository_file
+from bot.distro.cache import Cache
+from bot.distro.snapshot import open_snapshot, repository_file
+from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError, UsageError
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.distro import RepositoryDocument, RepoSource
+from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.variables import expanded, substituted, variables_in
 
 VALUES = {"releasever": "9.4", "stream": "9-stream", "empty": "", "x_1": "b"}

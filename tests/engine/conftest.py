@@ -14,21 +14,17 @@ from typing import Any
 
 import pytest
 
-from bot.chat import Found
-from bot.check import ExternalPlan, Standing
-from bot.engine import (
-    Checker,
-    CheckSteps,
-    Collector,
-    Dispatcher,
-    Engine,
-    MergedChanges,
-    PredictedCheck,
-)
-from bot.forge import (
-    ChecksEvent,
+from bot.chat.questions import Found
+from bot.check.external import ExternalPlan, Standing
+from bot.engine.collector import Collector
+from bot.engine.dispatcher import Dispatcher
+from bot.engine.engine import Engine
+from bot.engine.job import Checker, PredictedCheck
+from bot.engine.merged import MergedChanges
+from bot.engine.steps import CheckSteps
+from bot.forge.events import ChecksEvent, CommentEvent
+from bot.forge.values import (
     Comment,
-    CommentEvent,
     CommitCheck,
     ForgeFile,
     IgnoredEvent,
@@ -38,21 +34,15 @@ from bot.forge import (
     Source,
     StatusReport,
 )
-from bot.model import (
-    BuildNote,
-    CheckResult,
-    ImageKey,
-    ImageResult,
-    Nevra,
-    ObjectiveResult,
-    Side,
-    SnapshotState,
-    WhatIf,
-    Why,
-)
-from bot.settings import Settings
-from bot.store import NewDelivery, Store, now, open_store
-from bot.store.history import open_history
+from bot.model.closure import SnapshotState, WhatIf, Why
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.model.result import BuildNote, CheckResult, ImageResult, Side
+from bot.model.verdict import ObjectiveResult
+from bot.settings.values import Settings
+from bot.store.deliveries import NewDelivery
+from bot.store.history.history import open_history
+from bot.store.store import Store, now, open_store
 
 KEY = PullRequestKey("gh", "o/r", 7)
 

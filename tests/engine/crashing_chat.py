@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import conftest as support
 from dbos import DBOS
 
-from bot.forge import Comment
-from bot.store import Commands
+from bot.forge.values import Comment
+from bot.store.commands import Commands
 
 FOLDER, HEAD, BASE, HANG = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
 

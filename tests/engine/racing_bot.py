@@ -15,10 +15,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import conftest as support
 
-from bot.engine import CheckSteps, Engine
-from bot.forge import open_forges
-from bot.settings import load_settings
-from bot.web import Bot
+from bot.engine.engine import Engine
+from bot.engine.steps import CheckSteps
+from bot.forge.registry import open_forges
+from bot.settings.reading import load_settings
+from bot.web.serve import Bot
 
 
 class Checker(support.FakeChecker):

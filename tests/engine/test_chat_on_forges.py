@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bot.demo.forge import Comment, LocalForge, Pull
+from bot.demo.forge.server import LocalForge
+from bot.demo.forge.state import Comment, Pull
 from bot.demo.run.bot_process import free_port
 from tests.engine.test_two_workers import processes
 

@@ -8,9 +8,9 @@ import pytest
 from bot.engine.job import CheckJob
 from bot.engine.workflows import QUEUED
 from bot.errors import ChangeError, SurroundingsError
-from bot.forge import ForgeError, ForgeGoneError, ForgeRefusedError
-from bot.report import COMMENT_MARKER
-from bot.store import CheckRecord
+from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
+from bot.report.markdown import COMMENT_MARKER
+from bot.store.store import CheckRecord
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from bot.errors import SurroundingsError
-from bot.store import Commands
+from bot.store.commands import Commands
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 OTHER = {"nginx/nginx.spec": "Name: nginx\nRequires: python3\n"}

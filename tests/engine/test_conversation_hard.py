@@ -11,9 +11,11 @@ import pytest
 
 from bot.engine import steps
 from bot.errors import SurroundingsError, UsageError
-from bot.forge import ForgeGoneError, ForgeRefusedError
-from bot.report import COMMENT_LIMIT, COMMENT_MARKER
-from bot.store import Commands, NewDelivery, now
+from bot.forge.values import ForgeGoneError, ForgeRefusedError
+from bot.report.markdown import COMMENT_LIMIT, COMMENT_MARKER
+from bot.store.commands import Commands
+from bot.store.deliveries import NewDelivery
+from bot.store.store import now
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 OTHER = {"nginx/nginx.spec": "Name: nginx\nRequires: python3\n"}

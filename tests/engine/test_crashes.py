@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from bot.engine import requeue_runs
+from bot.engine.engine import requeue_runs
 from bot.engine.heartbeat import Heartbeat
 from bot.errors import UsageError
-from bot.store import NewDelivery, open_store
+from bot.store.deliveries import NewDelivery
+from bot.store.store import open_store
 
 SCRIPT = Path(__file__).parent / "crashing_bot.py"
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}

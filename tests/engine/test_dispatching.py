@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from bot.engine import Dispatcher
 from bot.engine import dispatcher as module
-from bot.forge import IgnoredEvent
-from bot.store import NewDelivery, Store, StoreError, open_store
+from bot.engine.dispatcher import Dispatcher
+from bot.forge.values import IgnoredEvent
+from bot.store.deliveries import NewDelivery
+from bot.store.store import Store, StoreError, open_store
 from tests.engine.conftest import settings_in
 from tests.engine.test_permission_table import Recorder
 

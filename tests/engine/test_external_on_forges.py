@@ -18,8 +18,9 @@ import pytest
 import yaml
 
 from bot.demo.distribution.repository import write_repository
-from bot.demo.forge import App, LocalForge, Pull
 from bot.demo.forge.foreign_checks import report_check_run, report_gitlab_status
+from bot.demo.forge.server import LocalForge
+from bot.demo.forge.state import App, Pull
 from bot.demo.run.bot_process import (
     BotPlaces,
     BotProcess,

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.forge import ForgeGoneError, MergeGroupEvent, PullRequestKey, PushEvent, RerunEvent
-from bot.store import NewDelivery
+from bot.forge.events import MergeGroupEvent, PushEvent, RerunEvent
+from bot.forge.values import ForgeGoneError, PullRequestKey
+from bot.store.deliveries import NewDelivery
 
 KEY = PullRequestKey("gh", "o/r", 7)
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.forge import ForgeError, ForgeGoneError, ForgeRefusedError
+from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 ERRORS = {

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from bot.engine import MergedChanges
-from bot.forge import ForgeFile, ForgeTooLargeError
-from bot.model import ImageKey
-from bot.store import Commands, Decision, StoreError, now
+from bot.engine.merged import MergedChanges
+from bot.forge.values import ForgeFile, ForgeTooLargeError
+from bot.model.image import ImageKey
+from bot.store.commands import Commands, Decision
+from bot.store.store import StoreError, now
 
 MERGED = {"merged": "2026-11-01T10:00:00Z", "merge_sha": "c" * 40, "open": False}
 IMAGE = ImageKey("nginx", "minimal", "demo", "x86_64")

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from bot.engine import Collector, MergedChanges
+from bot.engine.collector import Collector
 from bot.engine.comment_writer import LATEST, CommentWriter
+from bot.engine.merged import MergedChanges
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 OTHER = {"nginx/nginx.spec": "Name: nginx\nRequires: python3\n"}

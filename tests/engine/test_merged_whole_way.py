@@ -13,14 +13,18 @@ from click.testing import CliRunner
 
 from bot.cli import cli
 from bot.demo.distribution.repository import write_repository
-from bot.demo.forge import LocalForge, Pull
-from bot.engine import Dispatcher, MergedChanges
-from bot.forge import open_forges
-from bot.model import ImageKey
-from bot.report import check_to_json
-from bot.settings import load_settings
-from bot.store import CheckRecord, Commands, Decision, NewDelivery, now, open_store
-from bot.store.history import open_history
+from bot.demo.forge.server import LocalForge
+from bot.demo.forge.state import Pull
+from bot.engine.dispatcher import Dispatcher
+from bot.engine.merged import MergedChanges
+from bot.forge.registry import open_forges
+from bot.model.image import ImageKey
+from bot.report.jsonform import check_to_json
+from bot.settings.reading import load_settings
+from bot.store.commands import Commands, Decision
+from bot.store.deliveries import NewDelivery
+from bot.store.history.history import open_history
+from bot.store.store import CheckRecord, now, open_store
 from tests.check.tiny import DOCUMENTS, TOOL, WORLD, Bench, build, workload
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.engine.narrowed_checks import narrowed_to
-from bot.model import CheckResult, ImageKey, ImageResult, Side, SnapshotState
+from bot.model.closure import SnapshotState
+from bot.model.image import ImageKey
+from bot.model.result import CheckResult, ImageResult, Side
 from bot.report.phrase import to_plain
 
 SIDE = Side("ok", (), 1, 1, 1)

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
-from bot.chat import COMMANDS
-from bot.engine import Dispatcher
+from bot.chat.commands import COMMANDS
+from bot.engine.dispatcher import Dispatcher
 from bot.engine.engine import Running
 from bot.engine.replies import body_of
-from bot.forge import ROLES, CommentEvent, PullRequest, PullRequestKey
-from bot.store import CheckRecord, Commands, NewDelivery, open_store
+from bot.forge.events import CommentEvent
+from bot.forge.values import ROLES, PullRequest, PullRequestKey
+from bot.store.commands import Commands
+from bot.store.deliveries import NewDelivery
+from bot.store.store import CheckRecord, open_store
 from tests.engine.conftest import settings_in
 
 KEY = PullRequestKey("gh", "o/r", 7)

@@ -14,16 +14,19 @@ from typing import Any
 
 import pytest
 
-from bot.chat import COMMANDS
-from bot.demo.forge import LocalForge, Pull, Repository
+from bot.chat.commands import COMMANDS
 from bot.demo.forge.gitlab import shapes
-from bot.engine import Dispatcher, MergedChanges
-from bot.forge import ROLES, GitHub, PullRequestKey
+from bot.demo.forge.server import LocalForge
+from bot.demo.forge.state import Pull, Repository
+from bot.engine.dispatcher import Dispatcher
+from bot.engine.merged import MergedChanges
 from bot.forge.github.app import AppAuth
+from bot.forge.github.forge import GitHub
 from bot.forge.gitlab.forge import GitLab
-from bot.settings import ForgeSettings
-from bot.store import CheckRecord, Store, open_store
-from bot.store.history import open_history
+from bot.forge.values import ROLES, PullRequestKey
+from bot.settings.forges import ForgeSettings
+from bot.store.history.history import open_history
+from bot.store.store import CheckRecord, Store, open_store
 from tests.engine.conftest import settings_in
 from tests.engine.test_permission_table import LINES, LOWEST, Recorder
 

@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
-from bot.engine import CheckJob, CheckLinks, CheckSteps, LinkKeys
-from bot.forge import Comment, PullRequest, PullRequestKey
-from bot.model import BuildNote, CheckResult, ImageKey, ImageResult, Side, SnapshotState
-from bot.report import check_to_json
-from bot.settings import Settings
+from bot.engine.job import CheckJob
+from bot.engine.links import CheckLinks, LinkKeys
+from bot.engine.steps import CheckSteps
+from bot.forge.values import Comment, PullRequest, PullRequestKey
+from bot.model.closure import SnapshotState
+from bot.model.image import ImageKey
+from bot.model.result import BuildNote, CheckResult, ImageResult, Side
+from bot.report.jsonform import check_to_json
+from bot.settings.values import Settings
 
 KEYS = LinkKeys(("k" * 40,), 30)
 URL = "https://min.example"

@@ -5,15 +5,19 @@ from typing import Any
 
 import pytest
 
-from bot.demo.forge import LocalForge
-from bot.engine import MergedChanges
+from bot.demo.forge.server import LocalForge
+from bot.engine.merged import MergedChanges
 from bot.engine.pushes import MOST_COMMITS, Pushes
-from bot.forge import Forge, GitHub, PushEvent
+from bot.forge.events import PushEvent
 from bot.forge.github.app import AppAuth
+from bot.forge.github.forge import GitHub
 from bot.forge.gitlab.forge import GitLab
-from bot.settings import ForgeSettings, RepositoryRule
-from bot.store import open_store
-from bot.store.history import History, MergedChange, open_history
+from bot.forge.protocol import Forge
+from bot.settings.forges import ForgeSettings
+from bot.settings.values import RepositoryRule
+from bot.store.history.history import History, open_history
+from bot.store.history.values import MergedChange
+from bot.store.store import open_store
 from tests.engine.conftest import settings_in
 
 ZERO = "0" * 40

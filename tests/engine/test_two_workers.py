@@ -16,9 +16,10 @@ import aiohttp
 import pytest
 import yaml
 
-from bot.demo.forge import CheckRun, Comment, CommitStatus, LocalForge, Pull
+from bot.demo.forge.server import LocalForge
+from bot.demo.forge.state import CheckRun, Comment, CommitStatus, Pull
 from bot.demo.run.bot_process import free_port
-from bot.report import COMMENT_MARKER
+from bot.report.markdown import COMMENT_MARKER
 
 SCRIPT = Path(__file__).parent / "racing_bot.py"
 PUSHES = 20

@@ -8,9 +8,9 @@ import pytest
 from markdown_it import MarkdownIt
 
 from bot.engine.waiting import standing_of, waiting_title
-from bot.forge import CommitCheck, ForgeError, ForgeGoneError, ForgeRefusedError
-from bot.report import check_from_json
-from bot.store import NewDelivery
+from bot.forge.values import CommitCheck, ForgeError, ForgeGoneError, ForgeRefusedError
+from bot.report.jsonread import check_from_json
+from bot.store.deliveries import NewDelivery
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 GLOB = "rpm-build:*x86_64"
@@ -163,7 +163,7 @@ async def test_a_green_check_whose_repository_is_not_written_yet_is_waited_for(w
 
 
 async def test_what_is_there_in_part_is_taken_at_the_deadline(waiting, monkeypatch) -> None:
-    from bot.check import ExternalPlan, Standing
+    from bot.check.external import ExternalPlan, Standing
 
     def half(wanted: dict) -> Standing:
         return Standing(ExternalPlan.from_json(wanted).places, ("aarch64 is missing.",))
@@ -245,7 +245,7 @@ async def test_who_waits_holds_no_build_slot(tmp_path) -> None:
 
 async def start_other(bot) -> None:
     from bot.engine.job import CheckJob
-    from bot.store import CheckRecord
+    from bot.store.store import CheckRecord
 
     pull = bot.forge.pull
     common = {"forge": "gh", "repository": "o/r", "number": 8, "head_sha": pull.head_sha}

@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot.forge import GitHub
 from bot.forge.github.app import AppAuth, TokenAuth
-from bot.settings import ForgeSettings
+from bot.forge.github.forge import GitHub
+from bot.settings.forges import ForgeSettings
 
 
 class TinyGitHub:

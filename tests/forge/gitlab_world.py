@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.demo.forge import LocalForge, Pull, Repository
-from bot.forge import PullRequestKey
+from bot.demo.forge.server import LocalForge
+from bot.demo.forge.state import Pull, Repository
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.forge import GitLab
-from bot.settings import ForgeSettings
+from bot.forge.values import PullRequestKey
+from bot.settings.forges import ForgeSettings
 
 PATH = "rpms/web/nginx"
 

@@ -10,12 +10,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.forge import ForgeError, ForgeRefusedError, GitHub, PullRequestKey
 from bot.forge.github import client as github_client
 from bot.forge.github.app import TokenAuth
+from bot.forge.github.forge import GitHub
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.forge import GitLab
-from bot.settings import ForgeSettings
+from bot.forge.values import ForgeError, ForgeRefusedError, PullRequestKey
+from bot.settings.forges import ForgeSettings
 
 KEY = PullRequestKey("f", "o/r", 7)
 HEAD = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\n"

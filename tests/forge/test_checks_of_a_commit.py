@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.forge import LocalForge, Pull
 from bot.demo.forge.foreign_checks import report_gitlab_status
-from bot.demo.forge.state import CommitStatus
-from bot.forge import ChecksEvent, CommitCheck, ForgeGoneError, IgnoredEvent, PullRequestKey
+from bot.demo.forge.server import LocalForge
+from bot.demo.forge.state import CommitStatus, Pull
+from bot.forge.events import ChecksEvent
 from bot.forge.github.events import parse_event as of_github
 from bot.forge.gitlab.events import parse_event as of_gitlab
 from bot.forge.gitlab.forge import GitLab
-from bot.settings import ForgeSettings
+from bot.forge.values import CommitCheck, ForgeGoneError, IgnoredEvent, PullRequestKey
+from bot.settings.forges import ForgeSettings
 
 KEY = PullRequestKey("gh", "o/r", 7)
 SHA = "a" * 40

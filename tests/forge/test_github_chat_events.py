@@ -2,9 +2,9 @@
 
 import pytest
 
-from bot.forge import IgnoredEvent, PullRequestKey
 from bot.forge.events import CommentEvent, MergeGroupEvent, RerunEvent
 from bot.forge.github.events import carried_object, parse_event
+from bot.forge.values import IgnoredEvent, PullRequestKey
 
 REPOSITORY = {"id": 1, "full_name": "o/r"}
 COMMENT = {

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.forge import LocalForge
 from bot.demo.forge.foreign_checks import report_status
-from bot.forge import GitHub, IssueText, PullRequestKey, StatusReport
+from bot.demo.forge.server import LocalForge
 from bot.forge.github.app import AppAuth, TokenAuth
-from bot.settings import ForgeSettings
+from bot.forge.github.forge import GitHub
+from bot.forge.issues import IssueText
+from bot.forge.values import PullRequestKey, StatusReport
+from bot.settings.forges import ForgeSettings
 from tests.forge.github_description import github_description
 from tests.forge.github_traffic import Exchange, Heard
 

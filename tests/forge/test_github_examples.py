@@ -10,20 +10,15 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from bot.engine import Dispatcher, MergedChanges
-from bot.forge import (
-    Event,
-    ForgeFile,
-    GitHub,
-    IgnoredEvent,
-    PullRequest,
-    PullRequestKey,
-    StatusReport,
-)
+from bot.engine.dispatcher import Dispatcher
+from bot.engine.merged import MergedChanges
+from bot.forge.events import Event
 from bot.forge.github.app import TokenAuth
-from bot.settings import load_settings
-from bot.store import open_store
-from bot.store.history import open_history
+from bot.forge.github.forge import GitHub
+from bot.forge.values import ForgeFile, IgnoredEvent, PullRequest, PullRequestKey, StatusReport
+from bot.settings.reading import load_settings
+from bot.store.history.history import open_history
+from bot.store.store import open_store
 from tests.engine.test_permission_table import Recorder
 from tests.forge.github_description import npm_file
 
@@ -135,7 +130,7 @@ async def test_each_comes_to_its_end_with_a_reason(tmp_path: Path, monkeypatch) 
 
 
 async def test_the_route_takes_each_and_knows_each_again(tmp_path: Path, monkeypatch) -> None:
-    from bot.web import Bot
+    from bot.web.serve import Bot
 
     class NoChecker:
         def warm_up(self) -> None:

@@ -6,14 +6,14 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot.forge import (
+from bot.forge.github import client as github_client
+from bot.forge.values import (
     ForgeError,
     ForgeGoneError,
     ForgeRefusedError,
     ForgeTooLargeError,
     PullRequestKey,
 )
-from bot.forge.github import client as github_client
 from tests.forge.test_github_api import comment
 
 KEY = PullRequestKey("gh", "o/r", 7)

@@ -5,19 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.forge import LocalForge
+from bot.demo.forge.server import LocalForge
 from bot.engine.forge_events import answer_merge_group
-from bot.forge import (
-    GitHub,
-    IgnoredEvent,
-    MergeGroupEvent,
-    PullRequestKey,
-    RerunEvent,
-    StatusReport,
-)
+from bot.forge.events import MergeGroupEvent, RerunEvent
 from bot.forge.github.app import AppAuth
 from bot.forge.github.events import parse_event
-from bot.settings import ForgeSettings
+from bot.forge.github.forge import GitHub
+from bot.forge.values import IgnoredEvent, PullRequestKey, StatusReport
+from bot.settings.forges import ForgeSettings
 
 KEY = PullRequestKey("gh", "rpms/nginx", 7)
 SHA = "c" * 40

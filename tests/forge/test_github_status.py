@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot.forge import Annotation, ForgeError, ForgeRefusedError, PullRequestKey, StatusReport
 from bot.forge.github.status import GitHubStatus
+from bot.forge.values import Annotation, ForgeError, ForgeRefusedError, PullRequestKey, StatusReport
 
 KEY = PullRequestKey("gh", "o/r", 7)
 SHA, OTHER = "a" * 40, "b" * 40

@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bot.forge import ForgeRefusedError, PullRequestKey, StatusReport
 from bot.forge.github import app as github_app
+from bot.forge.values import ForgeRefusedError, PullRequestKey, StatusReport
 
 START = 1_800_000_000.0
 HOUR = 3600.0

@@ -7,14 +7,9 @@ import urllib.parse
 
 import pytest
 
-from bot.forge import (
-    IgnoredEvent,
-    PullRequestEvent,
-    PullRequestKey,
-    PushEvent,
-    WebhookRefusedError,
-)
+from bot.forge.events import PushEvent
 from bot.forge.github.events import accept, parse_event
+from bot.forge.values import IgnoredEvent, PullRequestEvent, PullRequestKey, WebhookRefusedError
 
 PULL = {
     "action": "opened",

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.forge import Pull, Repository
-from bot.forge import (
+from bot.demo.forge.state import Pull, Repository
+from bot.forge.gitlab.client import GitLabClient, wait_asked_for
+from bot.forge.gitlab.forge import GitLab
+from bot.forge.values import (
     ForgeError,
     ForgeGoneError,
     ForgeRefusedError,
@@ -16,9 +18,7 @@ from bot.forge import (
     PullRequestKey,
     StatusReport,
 )
-from bot.forge.gitlab.client import GitLabClient, wait_asked_for
-from bot.forge.gitlab.forge import GitLab
-from bot.report import COMMENT_MARKER as MARKER
+from bot.report.markdown import COMMENT_MARKER as MARKER
 from tests.forge.gitlab_world import PATH, World, gitlab_world, settings_of
 
 

@@ -9,15 +9,10 @@ from typing import Any
 import pytest
 import requests
 
-from bot.forge import (
-    ForgeError,
-    ForgeRefusedError,
-    PullRequestKey,
-    StatusReport,
-)
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.projects import GitLabProjects
-from bot.report import COMMENT_MARKER as MARKER
+from bot.forge.values import ForgeError, ForgeRefusedError, PullRequestKey, StatusReport
+from bot.report.markdown import COMMENT_MARKER as MARKER
 from tests.forge.gitlab_world import PATH, World, gitlab_world
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.forge import LocalForge, Pull, Repository
 from bot.demo.forge.gitlab.rest_pipelines import Pipeline
-from bot.forge import ForgeError, PullRequestKey, StatusReport
+from bot.demo.forge.server import LocalForge
+from bot.demo.forge.state import Pull, Repository
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.forge import GitLab
-from bot.report import COMMENT_MARKER as MARKER
-from bot.settings import ForgeSettings
+from bot.forge.values import ForgeError, PullRequestKey, StatusReport
+from bot.report.markdown import COMMENT_MARKER as MARKER
+from bot.settings.forges import ForgeSettings
 
 PENDING = StatusReport("c", "pending", "Working")
 FINE = StatusReport("c", "success", "No image changes", url="https://m/checks/c")

@@ -15,7 +15,7 @@ import pytest
 from bot.forge.events import CommentEvent, PushEvent
 from bot.forge.gitlab.events import HookSecrets, accept, parse_event
 from bot.forge.values import IgnoredEvent, PullRequestEvent
-from bot.store import NewDelivery
+from bot.store.deliveries import NewDelivery
 
 WEB = "https://git.example.org/gitlab"
 PATH = "acme/tools/rpms/nginx"

@@ -13,13 +13,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from bot.demo.forge import LocalForge, Pull
-from bot.forge import PullRequestKey, StatusReport, WebhookRefusedError
+from bot.demo.forge.server import LocalForge
+from bot.demo.forge.state import Pull
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.forge import GitLab
-from bot.git import open_mirror
-from bot.report import COMMENT_MARKER as MARKER
-from bot.settings import ForgeSettings
+from bot.forge.values import PullRequestKey, StatusReport, WebhookRefusedError
+from bot.git.mirror import open_mirror
+from bot.report.markdown import COMMENT_MARKER as MARKER
+from bot.settings.forges import ForgeSettings
 from bot.webhook_sender import gitlab_headers
 
 PATH = "acme/tools/rpms/nginx"

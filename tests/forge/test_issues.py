@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
-from bot.demo.forge import LocalForge
-from bot.forge import Forge, ForgeError, GitHub, Issue, IssueText
+from bot.demo.forge.server import LocalForge
 from bot.forge.github.app import AppAuth
+from bot.forge.github.forge import GitHub
 from bot.forge.gitlab.forge import GitLab
-from bot.settings import ForgeSettings
+from bot.forge.issues import Issue, IssueText
+from bot.forge.protocol import Forge
+from bot.forge.values import ForgeError
+from bot.settings.forges import ForgeSettings
 
 MARKER = "<!-- minimize:issue drift 1 -->"
 TEXT = IssueText("nginx is too large", f"{MARKER}\nIt is 71 MB.", "open")

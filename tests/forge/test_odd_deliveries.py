@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from bot.forge import WebhookRefusedError
 from bot.forge.github import events as github_events
 from bot.forge.gitlab import events as gitlab_events
-from bot.store import NewDelivery
+from bot.forge.values import WebhookRefusedError
+from bot.store.deliveries import NewDelivery
 
 REPOSITORY = {"id": 1, "full_name": "o/r", "html_url": "https://x", "default_branch": "main"}
 PROJECT = {"id": 1, "path_with_namespace": "o/r", "web_url": "https://x", "visibility_level": 20}

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from bot.forge import open_forges
-from bot.settings import FORGE_TYPES, ForgeSettings, ForgeType, SettingsError, load_settings
+from bot.forge.registry import open_forges
+from bot.settings.forges import FORGE_TYPES, ForgeSettings, ForgeType
+from bot.settings.reading import SettingsError, load_settings
 
 SETTINGS = """\
 forges:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from bot.errors import ChangeError
-from bot.git import ChangedFile, GitCredential, GitError, open_mirror
+from bot.git.command import GitError
+from bot.git.mirror import GitCredential, open_mirror
+from bot.git.repository import ChangedFile
 
 
 def git(where: Path, *arguments: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import ChangeError, UsageError
-from bot.git import WORKING_TREE, ChangedFile, open_repository
+from bot.git.repository import WORKING_TREE, ChangedFile, open_repository
 
 
 def git(where: Path, *arguments: str, stdin: bytes = b"") -> str:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.forge import LocalForge
-from bot.git import GitCredential, GitError, open_mirror
+from bot.demo.forge.server import LocalForge
+from bot.git.command import GitError
+from bot.git.mirror import GitCredential, open_mirror
 
 
 @pytest.fixture

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.closure import open_pool
-from bot.demo.distribution import ReferenceDistribution
-from bot.distro import Cache, image_keys, image_request, load_configuration, open_snapshot
-from bot.model import Closure, ImageKey
+from bot.closure.pool import open_pool
+from bot.demo.distribution.reference import ReferenceDistribution
+from bot.distro.cache import Cache
+from bot.distro.images import image_keys, image_request
+from bot.distro.load import load_configuration
+from bot.distro.snapshot import open_snapshot
+from bot.model.closure import Closure
+from bot.model.image import ImageKey
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import zstandard
 
-from bot.model import Location, Nevra, Package
+from bot.model.nevra import Nevra
+from bot.model.package import Location, Package
 
 _INT16, _INT32, _INT64, _STRING, _BINARY, _STRINGS = 3, 4, 5, 6, 7, 8
 

@@ -11,10 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from bot.distro import Cache
-from bot.image import Layer, compose_layer
-from bot.image.layer import archive
-from bot.model import Package
+from bot.distro.cache import Cache
+from bot.image.layer import Layer, archive, compose_layer
+from bot.model.package import Package
 
 
 class Seen(NamedTuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.distribution import ReferenceDistribution
+from bot.demo.distribution.reference import ReferenceDistribution
 
 pytestmark = pytest.mark.reference
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.distribution import ReferenceDistribution
-from bot.distro import Cache
+from bot.demo.distribution.reference import ReferenceDistribution
+from bot.distro.cache import Cache
 from bot.image.parts import PartStore, PartWriter, key_of
 from tests.image.test_image_same_digest import composed, files_of
 

@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 
-from bot.distro import Cache
+from bot.distro.cache import Cache
 from bot.errors import UsageError
-from bot.image import Composed, ImageDescription, compose_images
-from bot.model import Closure, ImageKey, SnapshotState
-from bot.sandbox import Bind, Limits, run_sandboxed
+from bot.image.compose import Composed, compose_images
+from bot.image.lock import ImageDescription
+from bot.model.closure import Closure, SnapshotState
+from bot.model.image import ImageKey
+from bot.sandbox.run import run_sandboxed
+from bot.sandbox.values import Bind, Limits
 from tests.image.crafted import File, write_rpm
 
 Make = Callable[..., Composed]

@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from bot.build.headers import packages_of
-from bot.distro import Cache, fetch_package
-from bot.image import Layer, Selection, compose_layer
-from bot.model import DEFAULT_ARCHITECTURES as ARCHITECTURES
-from bot.model import Closure, Package
+from bot.distro.cache import Cache
+from bot.distro.packages import fetch_package
+from bot.image.layer import Layer, compose_layer
+from bot.image.selection import Selection
+from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
+from bot.model.closure import Closure
+from bot.model.package import Package
 from tests.image.layers import compose, seen_in_layer, seen_on_disk
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="rpm --root needs to be root")

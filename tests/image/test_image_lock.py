@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro import Cache, RefusedFileError
+from bot.distro.cache import Cache
+from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError, UsageError
-from bot.image import (
-    ImageDescription,
-    Selection,
-    compose_images,
-    read_lock,
-)
-from bot.model import ImageKey, RepositoryState, SnapshotState
+from bot.image.compose import compose_images
+from bot.image.lock import ImageDescription, read_lock
+from bot.image.selection import Selection
+from bot.model.closure import RepositoryState, SnapshotState
+from bot.model.image import ImageKey
 from tests.image.crafted import File, write_rpm
 
 KEY = ImageKey("nginx", "minimal", "reference", "x86_64")

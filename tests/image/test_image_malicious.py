@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro import Cache
-from bot.image import (
-    FileConflictError,
-    ImageDescription,
-    RefusedPackageError,
-    compose_images,
-    file_changes,
-    installed_size_nodocs,
-)
-from bot.model import Closure, ImageKey, Package, SnapshotState
+from bot.distro.cache import Cache
+from bot.image.arrangement import FileConflictError
+from bot.image.compose import compose_images
+from bot.image.lock import ImageDescription
+from bot.image.measure import file_changes
+from bot.image.rpmheader import RefusedPackageError
+from bot.image.selection import installed_size_nodocs
+from bot.model.closure import Closure, SnapshotState
+from bot.model.image import ImageKey
+from bot.model.package import Package
 from tests.image.crafted import Directory, File, Link, cpio, write_rpm
 from tests.image.layers import compose, seen_in_layer
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.distribution import ReferenceDistribution
+from bot.demo.distribution.reference import ReferenceDistribution
 from tests.image.test_image_same_digest import composed
 
 pytestmark = pytest.mark.reference

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro import Cache
+from bot.distro.cache import Cache
 from bot.image.listing import Sysuser
 from bot.image.owners import read_owners
-from bot.model import Package
+from bot.model.package import Package
 from tests.image.crafted import Directory, File, write_rpm
 from tests.image.layers import compose, seen_in_layer
 

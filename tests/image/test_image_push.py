@@ -13,10 +13,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bot.distro import Cache
+from bot.distro.cache import Cache
 from bot.errors import SurroundingsError, UsageError
-from bot.image import Composed, ImageDescription, compose_images, push_layout
-from bot.model import ImageKey, SnapshotState
+from bot.image.compose import Composed, compose_images
+from bot.image.lock import ImageDescription
+from bot.image.push import push_layout
+from bot.model.closure import SnapshotState
+from bot.model.image import ImageKey
 from tests.image.crafted import File, write_rpm
 
 

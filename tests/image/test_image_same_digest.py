@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.distribution import ReferenceDistribution
+from bot.demo.distribution.reference import ReferenceDistribution
 
 # With a cache that holds nothing, each of these composes the whole image by itself.
 _WAYS: dict[str, tuple[Sequence[str], dict[str, str], Sequence[str]]] = {

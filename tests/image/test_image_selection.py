@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from bot.build.headers import packages_of
-from bot.distro import Cache
-from bot.image import Selection, compose_layer, file_changes, header_size, installed_size_nodocs
-from bot.image.measure import layer_size
-from bot.image.selection import selected
-from bot.model import Closure, ImageKey, Package, SnapshotState
+from bot.distro.cache import Cache
+from bot.image.layer import compose_layer, header_size
+from bot.image.measure import file_changes, layer_size
+from bot.image.selection import Selection, installed_size_nodocs, selected
+from bot.model.closure import Closure, SnapshotState
+from bot.model.image import ImageKey
+from bot.model.package import Package
 from tests.image.crafted import Directory, File, Link, write_rpm
 from tests.image.layers import archive_bytes, compose, seen_in_layer
 from tests.image.test_image_like_rpm import ODD

@@ -12,10 +12,14 @@ from typing import Any
 import pysequoia
 import pytest
 
-from bot.distro import Cache, RefusedFileError
-from bot.image import ImageDescription, compose_images
+from bot.distro.cache import Cache
+from bot.distro.unpack import RefusedFileError
+from bot.image.compose import compose_images
+from bot.image.lock import ImageDescription
 from bot.image.signature import check_signatures
-from bot.model import ImageKey, Location, SnapshotState
+from bot.model.closure import SnapshotState
+from bot.model.image import ImageKey
+from bot.model.package import Location
 from tests.image.crafted import File, write_rpm
 
 FILES = [File("/opt/a", b"x")]

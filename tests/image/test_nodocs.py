@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro import Cache, image_keys, image_request
-from bot.image import with_nodocs
-from bot.model import Closure
+from bot.distro.cache import Cache
+from bot.distro.images import image_keys, image_request
+from bot.image.nodocs import with_nodocs
+from bot.model.closure import Closure
 from tests.check.tiny import DOCUMENTS, Bench, make_repositories, workload
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.closure.newpool import new_pool
-from bot.model import (
+from bot.model.architecture import (
     RPM_ARCHITECTURES,
     all_architectures,
     architecture_order,

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bot.distro import Cache, load_configuration
+from bot.distro.cache import Cache
+from bot.distro.load import load_configuration
 from bot.objectives import evaluation
 from bot.objectives.tracking import track
-from bot.store import Store
-from bot.store.history import open_history
+from bot.store.history.history import open_history
+from bot.store.store import Store
 
 
 def main(root: Path, write: int, when: str, processes: int = 1) -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.closure.evr import split_evr
-from bot.model import Nevra
-from bot.model.nevra import parse_nevra
+from bot.model.nevra import Nevra, parse_nevra
 from tests.objectives.worlds import World
 
 SIZE = '<size package="5" installed="10" archive="1"/>'

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.model import ImageKey, Nevra, SnapshotState
-from bot.objectives import attribute
-from bot.store.history import (
+from bot.model.closure import SnapshotState
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.objectives.attribution import attribute
+from bot.store.history.values import (
     ClosureFacts,
     Contents,
     Evaluated,

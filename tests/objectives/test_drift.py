@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from bot.demo.forge import LocalForge
+from bot.demo.forge.server import LocalForge
 from bot.distro.documents import Growth, Sizes, Target
-from bot.forge import Forge, GitHub
 from bot.forge.github.app import AppAuth
+from bot.forge.github.forge import GitHub
 from bot.forge.gitlab.forge import GitLab
+from bot.forge.protocol import Forge
 from bot.objectives.drift import drift_standings
 from bot.objectives.issue_writer import publish_issues, unplaced_drift
-from bot.settings import ForgeSettings, IssueSettings
-from bot.store.history import Acceptance, Cause, MergedChange
+from bot.settings.forges import ForgeSettings
+from bot.settings.values import IssueSettings
+from bot.store.history.values import Acceptance, Cause, MergedChange
 from tests.objectives.told import KEY, SMALL, START, Told
 
 PLACED = IssueSettings(objectives={"web-*": "it:rpms/web"})

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.model import Nevra
-from bot.objectives import Graph, Leaving
-from bot.store.history import Link, Member
+from bot.model.nevra import Nevra
+from bot.objectives.graph import Graph, Leaving
+from bot.store.history.values import Link, Member
 
 KINDS = ("requires", "recommends", "supplements")
 

@@ -9,11 +9,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bot.cli import cli
-from bot.distro import Cache, ConfigurationError, load_configuration
+from bot.distro.cache import Cache
+from bot.distro.load import ConfigurationError, load_configuration
 from bot.errors import UsageError
-from bot.model import ImageKey
-from bot.objectives import track
-from bot.store.history import open_history
+from bot.model.image import ImageKey
+from bot.objectives.tracking import track
+from bot.store.history.history import open_history
 from tests.benchmarks.content_resolver_tree import Tree, name, write_packages, write_tree
 
 HEAD = "  name: n\n  description: d\n  maintainer: m\n"

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from bot.model import ImageKey
-from bot.objectives import Tracked, track_to_json
+from bot.model.image import ImageKey
 from bot.objectives.drift import drift_standings
 from bot.objectives.issue_writer import unplaced_drift
-from bot.settings import IssueSettings
-from bot.store.history import History, MergedChange
+from bot.objectives.jsonform import track_to_json
+from bot.objectives.tracking import Tracked
+from bot.settings.values import IssueSettings
+from bot.store.history.history import History
+from bot.store.history.values import MergedChange
 from tests.objectives.worlds import Thing, World
 
 # The run itself, two images, the objectives, the run's end.

@@ -4,14 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bot.distro import Cache, load_configuration
-from bot.objectives import objective_statuses
+from bot.distro.cache import Cache
+from bot.distro.load import load_configuration
 from bot.objectives.drift import drift_standings
 from bot.objectives.issue_writer import publish_issues
 from bot.objectives.repositories import objective_id, own_objectives
+from bot.objectives.status import objective_statuses
 from bot.objectives.tracking import track
-from bot.settings import IssueSettings
-from bot.store.history import KeptFile, open_history
+from bot.settings.values import IssueSettings
+from bot.store.history.history import open_history
+from bot.store.history.values import KeptFile
 from tests.check.tiny import Bench
 
 FILE = "objectives:\n- {name: small, workload: web, limits: {packages: 1}}\n"
@@ -30,7 +32,7 @@ def test_objectives_of_two_repositories_with_one_name_do_not_mix(
     configuration = load_configuration(bench.config)
     tracked = track(configuration, history, Cache(bench.root / "cache"), processes=1)
     assert [note for note in tracked.notes if "gh:rpms/wrong (main)" in note]
-    own = [s for s in tracked.objective_statuses if s.state.metric == "packages"]
+    own = [s for s in tracked.standings if s.state.metric == "packages"]
     assert {s.state.key.arch for s in own} == {"x86_64", "aarch64"}
     assert {s.state.limit for s in own} == {1}
     headings = {row["place"]: row for row in history.objective_headings(private=True)}

@@ -10,7 +10,7 @@ from bot.distro.documents import Sizes
 from bot.objectives.drift import drift_standings
 from bot.objectives.renaming import renamed
 from bot.objectives.status import headings
-from bot.store.history import Acceptance
+from bot.store.history.values import Acceptance
 from tests.objectives.told import KEY, SMALL, Told
 
 OTHER = replace(SMALL, id="web-tiny")

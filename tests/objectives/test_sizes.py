@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from bot.closure import open_pool
-from bot.distro import Cache, image_request, open_snapshot
-from bot.image import layer_size
-from bot.model import Closure, ImageKey
-from bot.objectives import Measures, Tracked, objectives_now, track
-from bot.store.history import History, open_history
+from bot.closure.pool import open_pool
+from bot.distro.cache import Cache
+from bot.distro.images import image_request
+from bot.distro.snapshot import open_snapshot
+from bot.image.measure import layer_size
+from bot.model.closure import Closure
+from bot.model.image import ImageKey
+from bot.objectives.evaluation import Measures
+from bot.objectives.live import objectives_now
+from bot.objectives.tracking import Tracked, track
+from bot.store.history.history import History, open_history
 from tests.check.tiny import DOCUMENTS, Bench, make_repositories, workload
 
 LIMITED = ImageKey("limited", "minimal", "repo", "x86_64")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.objectives import ObjectiveStatus, objective_statuses, trend
-from bot.objectives.status import trend_of
-from bot.store.history import History, Moves
+from bot.objectives.status import ObjectiveStatus, objective_statuses, trend, trend_of
+from bot.store.history.history import History
+from bot.store.history.values import Moves
 from tests.objectives.worlds import Thing, World
 
 DAY, WEEK = 86400.0, 7 * 86400.0

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.model import SnapshotState
-from bot.objectives import TrackedImage, track_to_json
+from bot.model.closure import SnapshotState
+from bot.objectives.jsonform import track_to_json
 from bot.objectives.steps import Stepping
-from bot.store.history import Evaluated, History, MergedChange, Moved
+from bot.objectives.tracking import TrackedImage
+from bot.store.history.history import History
+from bot.store.history.recording import Moved
+from bot.store.history.values import Evaluated, MergedChange
 from tests.objectives.worlds import Thing, World
 
 LIB, GROWN = Thing("lib"), Thing("lib", 2, 25, ("extra",))

@@ -7,13 +7,16 @@ import pytest
 from click.testing import CliRunner
 
 from bot.cli import cli
-from bot.distro import Cache, check_configuration, load_configuration
+from bot.distro.cache import Cache
+from bot.distro.load import check_configuration, load_configuration
 from bot.errors import UsageError
-from bot.model import ImageKey
-from bot.objectives import objective_statuses, objectives_now, track_to_json
+from bot.model.image import ImageKey
 from bot.objectives.importing import import_content_resolver
+from bot.objectives.jsonform import track_to_json
+from bot.objectives.live import objectives_now
+from bot.objectives.status import objective_statuses
 from bot.objectives.tracking import track
-from bot.store.history import History, open_history
+from bot.store.history.history import History, open_history
 from tests.benchmarks.content_resolver_tree import Tree, write_packages, write_tree
 
 OBJECTIVE = """

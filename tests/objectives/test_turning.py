@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.objectives import track_to_json
 from bot.objectives.drift import drift_standings
 from bot.objectives.issue_text import drift_issue
-from bot.store.history import Cause, History, MergedChange
+from bot.objectives.jsonform import track_to_json
+from bot.store.history.history import History
+from bot.store.history.values import Cause, MergedChange
 from tests.objectives.worlds import Thing, World
 
 LIB = Thing("lib")

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from bot.distro.documents import Sizes, Target
-from bot.forge import Issue, IssueText
+from bot.forge.issues import Issue, IssueText
 from bot.objectives.issue_writer import publish_issues
-from bot.settings import IssueSettings
-from bot.store.history import Cause, MergedChange
+from bot.settings.values import IssueSettings
+from bot.store.history.values import Cause, MergedChange
 from tests.objectives.told import SMALL, START, Told
 
 WEEKLY = IssueSettings(weekly={"web-sig": "it:rpms/web"})

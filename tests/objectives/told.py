@@ -8,20 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from bot.distro.documents import ObjectiveDocument, Sizes
-from bot.model import ImageKey, Nevra, RepositoryState, SnapshotState
-from bot.objectives import attribute, states
+from bot.model.closure import RepositoryState, SnapshotState
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.objectives.attribution import attribute
 from bot.objectives.renaming import renamed
-from bot.objectives.status import headings
-from bot.store.history import (
-    Cause,
-    ClosureFacts,
-    Evaluated,
-    History,
-    Link,
-    Member,
-    Moved,
-    open_history,
-)
+from bot.objectives.status import headings, states
+from bot.store.history.history import History, open_history
+from bot.store.history.recording import Moved
+from bot.store.history.values import Cause, ClosureFacts, Evaluated, Link, Member
 
 KEY = ImageKey("web", "minimal", "fedora", "x86_64")
 START = datetime(2026, 11, 2, 6, tzinfo=UTC)

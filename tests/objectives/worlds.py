@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from bot.demo.distribution.repository import createrepo, write_metadata
-from bot.distro import Cache, Configuration, load_configuration
-from bot.model import ImageKey
-from bot.objectives import Tracked, track
-from bot.store.history import History, open_history
+from bot.distro.cache import Cache
+from bot.distro.documents import Configuration
+from bot.distro.load import load_configuration
+from bot.model.image import ImageKey
+from bot.objectives.tracking import Tracked, track
+from bot.store.history.history import History, open_history
 
 DOCUMENTS = {
     "repo": """

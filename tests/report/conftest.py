@@ -7,27 +7,23 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.model import (
-    DEFAULT_ARCHITECTURES as ARCHITECTURES,
-)
-from bot.model import (
+from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
+from bot.model.closure import Edge, RepositoryState, SnapshotState
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.model.package import Package
+from bot.model.result import (
     Added,
     BuildNote,
     ChangedPackage,
     CheckResult,
-    Edge,
-    ImageKey,
     ImageResult,
-    Nevra,
-    ObjectiveResult,
-    Package,
-    RepositoryState,
     Saving,
     Side,
-    SnapshotState,
-    SpecLine,
     Suggestion,
 )
+from bot.model.spec import SpecLine
+from bot.model.verdict import ObjectiveResult
 
 SPEC = SpecLine("nginx.spec", 31, "Requires:       perl")
 BASE, HEAD = "1f" * 20, "e2" * 20

@@ -2,9 +2,14 @@
 
 from dataclasses import replace
 
-from bot.model import Acceptance, CheckResult, ImageKey, ImageResult, ObjectiveResult, Side
-from bot.model import SnapshotState as State
-from bot.report import check_from_json, check_to_json, render_comment, status_line
+from bot.model.closure import SnapshotState as State
+from bot.model.image import ImageKey
+from bot.model.result import Acceptance, CheckResult, ImageResult, Side
+from bot.model.verdict import ObjectiveResult
+from bot.report.jsonform import check_to_json
+from bot.report.jsonread import check_from_json
+from bot.report.markdown import render_comment
+from bot.report.verdict import status_line
 
 OVER = CheckResult(
     base="a" * 40,

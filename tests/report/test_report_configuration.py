@@ -10,24 +10,16 @@ import pytest
 from rich.console import Console
 
 from bot.engine.annotations import annotations_of
-from bot.model import (
-    CheckResult,
-    ConfigurationChange,
-    FieldChange,
-    FileProblem,
-    ImageKey,
-    JudgedImage,
-    ObjectiveResult,
-)
-from bot.report import (
-    check_from_json,
-    check_to_json,
-    comment_needed,
-    print_check,
-    render_check_html,
-    render_comment,
-    status_line,
-)
+from bot.model.configuration import ConfigurationChange, FieldChange, FileProblem, JudgedImage
+from bot.model.image import ImageKey
+from bot.model.result import CheckResult
+from bot.model.verdict import ObjectiveResult
+from bot.report.html import render_check_html
+from bot.report.jsonform import check_to_json
+from bot.report.jsonread import check_from_json
+from bot.report.markdown import render_comment
+from bot.report.text import print_check
+from bot.report.verdict import comment_needed, status_line
 
 
 def key(arch: str, workload: str = "httpd") -> ImageKey:

@@ -11,30 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.model import (
-    DEFAULT_ARCHITECTURES as ARCHITECTURES,
-)
-from bot.model import (
-    Added,
-    ChangedPackage,
-    CheckResult,
-    Edge,
-    ImageKey,
-    ImageResult,
-    Nevra,
-    ObjectiveResult,
-    Package,
-    Side,
-    SnapshotState,
-    SpecLine,
-    UnsolvableCause,
-)
-from bot.report import render_comment, status_line
+from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
+from bot.model.closure import Edge, SnapshotState, UnsolvableCause
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.model.package import Package
+from bot.model.result import Added, ChangedPackage, CheckResult, ImageResult, Side
+from bot.model.spec import SpecLine
+from bot.model.verdict import ObjectiveResult
 from bot.report.fold import told_causes
 from bot.report.headline import headline
+from bot.report.markdown import render_comment
 from bot.report.phrase import to_plain
 from bot.report.sizes import count_span, format_size, plural, size_span
 from bot.report.unsolvable import cause_phrase
+from bot.report.verdict import status_line
 
 LINE = SpecLine("a.spec", 7, "Requires: perl")
 OTHER = SpecLine("a.spec", 8, "Requires: tcl")

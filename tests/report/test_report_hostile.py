@@ -8,31 +8,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from bot.model import (
+from bot.model.closure import Edge, RepositoryState, SnapshotState
+from bot.model.configuration import ConfigurationChange, FieldChange, FileProblem, JudgedImage
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.model.package import Package
+from bot.model.result import (
     Added,
     BuildNote,
     ChangedPackage,
     CheckResult,
-    ConfigurationChange,
-    Edge,
-    FieldChange,
-    FileProblem,
-    ImageKey,
     ImageResult,
-    JudgedImage,
-    Nevra,
-    ObjectiveResult,
-    Package,
-    RepositoryState,
     Saving,
     Side,
-    SnapshotState,
-    SpecLine,
     Suggestion,
 )
-from bot.report import chains_graph, render_check_html, render_comment, status_line
+from bot.model.spec import SpecLine
+from bot.model.verdict import ObjectiveResult
 from bot.report.escape import code_span, to_html, to_markdown
+from bot.report.html import render_check_html
+from bot.report.markdown import render_comment
+from bot.report.mermaid import chains_graph
 from bot.report.phrase import code, link, name, plain, prose, visible
+from bot.report.verdict import status_line
 from tests.report.forge_links import forge_link
 
 ATTACKS = [

@@ -22,19 +22,22 @@ from mdit_py_plugins.tasklists import tasklists_plugin
 sys.path.insert(0, str(Path(__file__).parent))
 from hostile_texts import HOSTILE
 
-from bot.chat import COMMANDS, compose, parse_comment, refusal, sentence
+from bot.chat.answers import compose, sentence
+from bot.chat.commands import COMMANDS
+from bot.chat.parser import parse_comment
+from bot.chat.permissions import refusal
 from bot.engine.steps import with_log_addresses
-from bot.forge import StatusReport
 from bot.forge.gitlab.status import with_status
-from bot.model import Acceptance, BuildNote, CheckResult, SpecLine
-from bot.report import (
+from bot.forge.values import StatusReport
+from bot.model.result import Acceptance, BuildNote, CheckResult
+from bot.model.spec import SpecLine
+from bot.report.markdown import (
     COMMENT_LIMIT,
     COMMENT_MARKER,
     render_comment,
     render_nothing_any_more,
-    sentence_markdown,
-    status_line,
 )
+from bot.report.verdict import sentence_markdown, status_line
 from tests.chat.test_chat_answers import MARKER, answers
 from tests.chat.test_chat_answers import inert as answer_is_inert
 from tests.report.test_report_hostile import assert_harmless, cells, hostile

@@ -7,23 +7,20 @@ from dataclasses import replace
 
 import pytest
 
-from bot.distro import ConfigurationReport, DocumentProblem
-from bot.model import (
+from bot.distro.load import ConfigurationReport, DocumentProblem
+from bot.model.closure import (
     Closure,
-    Dependency,
     Edge,
-    LayerSize,
     Leaving,
-    Package,
     RepositoryState,
-    Side,
     SnapshotState,
     UnsolvableCause,
     WhatIf,
     Why,
 )
-from bot.report import (
-    check_from_json,
+from bot.model.package import Dependency, Package
+from bot.model.result import LayerSize, Side
+from bot.report.jsonform import (
     check_to_json,
     closures_to_json,
     configuration_to_json,
@@ -31,6 +28,7 @@ from bot.report import (
     what_if_to_json,
     why_to_json,
 )
+from bot.report.jsonread import check_from_json
 
 NAMES = (
     "predicted", "rebuilt", "one_differs", "unsolvable", "shrinks", "many_images",

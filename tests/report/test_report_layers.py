@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
-from bot.model import CheckResult, FileChange, LayerSize
-from bot.report import check_from_json, check_to_json, render_comment
+from bot.model.result import CheckResult, FileChange, LayerSize
+from bot.report.jsonform import check_to_json
+from bot.report.jsonread import check_from_json
+from bot.report.markdown import render_comment
 
 
 def comment_of(result: CheckResult) -> str:

@@ -1,8 +1,7 @@
 """Chains as a graph."""
 
-from bot.model import Added
-from bot.report import chains_graph
-from bot.report.mermaid import label
+from bot.model.result import Added
+from bot.report.mermaid import chains_graph, label
 
 
 def test_chains_of_an_image_are_merged(samples):

@@ -5,28 +5,12 @@ import io
 import pytest
 from rich.console import Console
 
-from bot.distro import ConfigurationReport, DocumentProblem
-from bot.model import (
-    Closure,
-    Edge,
-    Leaving,
-    Package,
-    RepositoryState,
-    SnapshotState,
-    WhatIf,
-    Why,
-)
-from bot.report import (
-    closures_text,
-    print_check,
-    print_closures,
-    print_configuration,
-    print_objectives,
-    print_track,
-    print_what_if,
-    print_why,
-)
+from bot.distro.load import ConfigurationReport, DocumentProblem
+from bot.model.closure import Closure, Edge, Leaving, RepositoryState, SnapshotState, WhatIf, Why
+from bot.model.package import Package
+from bot.report.answers import closures_text, print_closures, print_what_if, print_why
 from bot.report.causes import blame_words
+from bot.report.text import print_check, print_configuration, print_objectives, print_track
 
 
 def printed(function, value, terminal=False):

@@ -12,15 +12,10 @@ from pathlib import Path
 import pytest
 
 import bot
-from bot.sandbox import (
-    Bind,
-    Limits,
-    SandboxError,
-    require_sandbox,
-    run_sandboxed,
-    sandbox_available,
-    watch,
-)
+from bot.sandbox import watch
+from bot.sandbox.available import require_sandbox, sandbox_available
+from bot.sandbox.run import run_sandboxed
+from bot.sandbox.values import Bind, Limits, SandboxError
 
 needs_sandbox = pytest.mark.skipif(
     sandbox_available() is not None, reason=f"no sandbox here: {sandbox_available()}"

@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from bot.sandbox import SandboxError, launch, slots
+from bot.sandbox import launch, slots
 from bot.sandbox.cgroup import control_group
 from bot.sandbox.run import remedy
-from bot.sandbox.values import Limits
+from bot.sandbox.values import Limits, SandboxError
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from bot.settings import ForgeSettings
+from bot.settings.forges import ForgeSettings
 
 TOP = Path(__file__).parents[2]
 GITLAB = {"type": "gitlab", "token": {"env": "T"}, "webhook_secrets": [{"env": "S"}]}

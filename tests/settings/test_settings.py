@@ -6,7 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from bot.errors import UsageError
-from bot.settings import SecretReference, Settings, SettingsError, load_settings
+from bot.settings.fields import SecretReference
+from bot.settings.reading import SettingsError, load_settings
+from bot.settings.values import Settings
 
 GOOD = """\
 public_url: https://min.example.org/

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bot.closure import Pool, open_pool
+from bot.closure.pool import Pool, open_pool
 from bot.demo.distribution.repository import write_repository
-from bot.distro import Cache, RepositoryDocument, RepoSource, open_snapshot
+from bot.distro.cache import Cache
+from bot.distro.documents import RepositoryDocument, RepoSource
+from bot.distro.snapshot import open_snapshot
 from tests.image.crafted import File, write_rpm
 
 _INT32, _STRING, _STRINGS = 4, 6, 8

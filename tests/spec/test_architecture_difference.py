@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.model import DEFAULT_ARCHITECTURES, SpecEvaluation
-from bot.spec import evaluate_spec, unlike, used_unlike
-from bot.spec.architecture_difference import normalized
+from bot.model.architecture import DEFAULT_ARCHITECTURES
+from bot.model.spec import SpecEvaluation
+from bot.spec.architecture_difference import normalized, unlike, used_unlike
+from bot.spec.evaluate import evaluate_spec
 
 ARCHES = ("x86_64", "s390x")
 SPEC = """\

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from bot.errors import ChangeError
-from bot.model import DEFAULT_ARCHITECTURES as ARCHITECTURES
-from bot.model import SpecEvaluation, SpecFailure
-from bot.sandbox import sandbox_available
-from bot.spec import MacroSource, SpecSetting, evaluate_spec
+from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
+from bot.model.spec import SpecEvaluation, SpecFailure
+from bot.sandbox.available import sandbox_available
+from bot.spec.evaluate import evaluate_spec
 from bot.spec.inside.markers import logical_lines, mark
+from bot.spec.macros import MacroSource
+from bot.spec.setting import SpecSetting
 
 pytestmark = pytest.mark.skipif(
     sandbox_available() is not None, reason=f"no sandbox here: {sandbox_available()}"

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.model import Nevra, SpecPackage
+from bot.model.nevra import Nevra
+from bot.model.spec import SpecPackage
 from bot.spec.file_lines import owned_files
 
 PUBLISHED = (

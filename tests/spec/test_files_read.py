@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.model import SpecEvaluation, SpecFailure
-from bot.sandbox import sandbox_available
-from bot.spec import evaluate_spec
+from bot.model.spec import SpecEvaluation, SpecFailure
+from bot.sandbox.available import sandbox_available
+from bot.spec.evaluate import evaluate_spec
 from bot.spec.missing import named_files
 from bot.spec.tree import copy_spec_tree, source_folders, upward_files
 

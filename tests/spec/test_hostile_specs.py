@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.model import SpecEvaluation, SpecFailure
-from bot.sandbox import Limits, sandbox_available
-from bot.spec import evaluate_spec
+from bot.model.spec import SpecEvaluation, SpecFailure
+from bot.sandbox.available import sandbox_available
+from bot.sandbox.values import Limits
+from bot.spec.evaluate import evaluate_spec
 
 pytestmark = pytest.mark.skipif(
     sandbox_available() is not None, reason=f"no sandbox here: {sandbox_available()}"

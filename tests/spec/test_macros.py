@@ -11,15 +11,17 @@ from pathlib import Path
 import pysequoia
 import pytest
 
-from bot.closure import Pool
-from bot.distro import Cache
+from bot.closure.pool import Pool
+from bot.distro.cache import Cache
 from bot.errors import SurroundingsError
-from bot.model import DEFAULT_ARCHITECTURES, SpecEvaluation, SpecFailure
-from bot.sandbox import sandbox_available
-from bot.spec import SpecSetting, commonest_dist, evaluate_spec, setting_of
+from bot.model.architecture import DEFAULT_ARCHITECTURES
+from bot.model.spec import SpecEvaluation, SpecFailure
+from bot.sandbox.available import sandbox_available
+from bot.spec.evaluate import evaluate_spec
 from bot.spec.headers import flags_in_header
 from bot.spec.macrofiles import unpack_macros
 from bot.spec.macros import solve_what_can_be
+from bot.spec.setting import SpecSetting, commonest_dist, setting_of
 from tests.image.crafted import File, write_rpm
 from tests.spec.macro_repository import MacroPackage, pools_of, write_distribution
 

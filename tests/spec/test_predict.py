@@ -6,16 +6,12 @@ import dataclasses
 
 import pytest
 
-from bot.model import (
-    Dependency,
-    Nevra,
-    Package,
-    SpecDependency,
-    SpecEvaluation,
-    SpecLine,
-    SpecPackage,
-)
-from bot.spec import GeneratedFlags, changed_lines, predict
+from bot.model.nevra import Nevra
+from bot.model.package import Dependency, Package
+from bot.model.spec import SpecDependency, SpecEvaluation, SpecLine, SpecPackage
+from bot.spec.difference import changed_lines
+from bot.spec.headers import GeneratedFlags
+from bot.spec.predict import predict
 
 ARCH = "x86_64"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.git import open_repository
-from bot.sandbox import sandbox_available
-from bot.spec import evaluate_spec, release_definitions
-from bot.spec.release import release_number
+from bot.git.repository import open_repository
+from bot.sandbox.available import sandbox_available
+from bot.spec.evaluate import evaluate_spec
+from bot.spec.release import release_definitions, release_number
 
 SPEC = """\
 %global upstream {upstream}

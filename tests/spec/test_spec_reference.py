@@ -8,11 +8,17 @@ from pathlib import Path
 import pytest
 
 import bot.demo.distribution
-from bot.closure import newest, open_pool
-from bot.distro import Cache, load_configuration, open_snapshot
-from bot.model import SpecEvaluation
-from bot.sandbox import sandbox_available
-from bot.spec import evaluate_spec, generated_flags, predict, setting_of
+from bot.closure.evr import newest
+from bot.closure.pool import open_pool
+from bot.distro.cache import Cache
+from bot.distro.load import load_configuration
+from bot.distro.snapshot import open_snapshot
+from bot.model.spec import SpecEvaluation
+from bot.sandbox.available import sandbox_available
+from bot.spec.evaluate import evaluate_spec
+from bot.spec.headers import generated_flags
+from bot.spec.predict import predict
+from bot.spec.setting import setting_of
 
 pytestmark = [
     pytest.mark.reference,

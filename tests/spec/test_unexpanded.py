@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.model import SpecEvaluation, SpecFailure
-from bot.spec import evaluate_spec
+from bot.model.spec import SpecEvaluation, SpecFailure
+from bot.spec.evaluate import evaluate_spec
 from bot.spec.unexpanded import in_message, macros_in
 
 SPEC = """\

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.model import ImageKey
-from bot.store.history import History, MergedChange, MergedEffect, open_history
+from bot.model.image import ImageKey
+from bot.store.history.history import History, open_history
+from bot.store.history.values import MergedChange, MergedEffect
 
 KEY, OTHER = (ImageKey(w, "e", "r", "x86_64") for w in ("one", "two"))
 

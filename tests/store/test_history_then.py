@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from bot.objectives import objective_statuses
-from bot.store.history import History, open_history
+from bot.objectives.status import objective_statuses
+from bot.store.history.history import History, open_history
 from bot.store.history.intervals import fork, holding
 from tests.web.seeded import seed
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.model import ImageKey
-from bot.store import open_store
-from bot.store.history import MergedChange, open_history
+from bot.model.image import ImageKey
+from bot.store.history.history import open_history
 from bot.store.history.schema import HISTORY_MIGRATIONS, history_migrations
+from bot.store.history.values import MergedChange
+from bot.store.store import open_store
 
 
 def test_merged_changes_of_before_keep_their_numbers_and_effects(tmp_path: Path) -> None:

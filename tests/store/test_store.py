@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from bot.store import CheckRecord, CommentRecord, NewDelivery, Store, StoreError, open_store
+from bot.store.deliveries import NewDelivery
 from bot.store.privacy import check_is_hidden, pull_request_is_hidden, repository_is_hidden
+from bot.store.store import CheckRecord, CommentRecord, Store, StoreError, open_store
 
 
 @pytest.fixture

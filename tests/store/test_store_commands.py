@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from bot.store import CheckRecord, Commands, Decision, HeardCommand, open_store
+from bot.store.commands import Commands, Decision, HeardCommand
+from bot.store.store import CheckRecord, open_store
 
 HEARD = HeardCommand("gh", "o/r", 7, "41", "k1", "/minimize check", "ann", "taken", "2026")
 ACCEPT = Decision(

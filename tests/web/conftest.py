@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from bot.engine import PredictedCheck
-from bot.settings import load_settings
-from bot.web import Bot
+from bot.engine.job import PredictedCheck
+from bot.settings.reading import load_settings
+from bot.web.serve import Bot
 
 SETTINGS = """\
 listen: {port: 0}

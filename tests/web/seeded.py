@@ -7,25 +7,27 @@ import random
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
-from bot.distro import ObjectiveDocument, Sizes, Target
-from bot.model import DEFAULT_ARCHITECTURES as ARCHITECTURES
-from bot.model import ImageKey, Nevra, RepositoryState, SnapshotState
-from bot.objectives import attribute, states
-from bot.store.history import (
+from bot.distro.documents import ObjectiveDocument, Sizes, Target
+from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
+from bot.model.closure import RepositoryState, SnapshotState
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.objectives.attribution import attribute
+from bot.objectives.status import states
+from bot.store.history.history import History
+from bot.store.history.recording import Moved, Same
+from bot.store.history.values import (
     Acceptance,
     Cause,
     ClosureFacts,
     Contents,
     DriftIssue,
     Evaluated,
-    History,
     Link,
     Member,
     MergedChange,
     MergedEffect,
-    Moved,
     Place,
-    Same,
 )
 
 HOSTILE = '<script>alert("&1")</script>'

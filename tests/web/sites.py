@@ -11,10 +11,11 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot.report import check_to_json
-from bot.store import CheckRecord, Store
-from bot.store.history import History, open_history
-from bot.web import Health, Intake, make_application
+from bot.report.jsonform import check_to_json
+from bot.store.history.history import History, open_history
+from bot.store.store import CheckRecord, Store
+from bot.web.application import Health, make_application
+from bot.web.intake import Intake
 from bot.web.metrics import Metrics
 from tests.report.conftest import rebuilt
 from tests.web.seeded import HOSTILE, ODD, seed

@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.web import font
-from bot.web.charts import Look, objective_chart, size_chart, treemap
+from bot.web.charts.burn_down import objective_chart
+from bot.web.charts.curves import size_chart
 from bot.web.charts.label_places import Box, Place, Point, Words, place
+from bot.web.charts.look import Look
 from bot.web.charts.times import ticks
+from bot.web.charts.treemap import treemap
 from bot.web.responses.causes import in_few_words
 
 AREA = Point(400, 200)

@@ -7,8 +7,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.settings import load_settings
-from bot.web import Bot
+from bot.settings.reading import load_settings
+from bot.web.serve import Bot
 from bot.webhook_sender import gitlab_headers
 
 SIGNING = "whsec_" + base64.b64encode(b"k" * 32).decode()

@@ -1,8 +1,8 @@
 """Pages, JSON, health and metrics."""
 
-from bot.model import CheckResult
-from bot.report import check_to_json
-from bot.store import CheckRecord
+from bot.model.result import CheckResult
+from bot.report.jsonform import check_to_json
+from bot.store.store import CheckRecord
 
 RESULT = check_to_json(
     CheckResult("b" * 40, "a" * 40, "b" * 40, ("nginx.spec",), "success", problems=("<i>odd</i>",))

@@ -15,11 +15,12 @@ import jsonschema
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from bot.model import BuildNote, CheckResult
-from bot.report import check_to_json
-from bot.store import CheckRecord, open_store
-from bot.store.history import open_history
-from bot.web import Health, Intake, make_application
+from bot.model.result import BuildNote, CheckResult
+from bot.report.jsonform import check_to_json
+from bot.store.history.history import open_history
+from bot.store.store import CheckRecord, open_store
+from bot.web.application import Health, make_application
+from bot.web.intake import Intake
 from bot.web.metrics import Metrics
 from bot.web.openapi import describe
 from tests.web.seeded import HOSTILE, ODD, seed

@@ -14,16 +14,11 @@ from typing import Any
 
 import pytest
 
-from bot.model import (
-    CheckResult,
-    ConfigurationChange,
-    FieldChange,
-    FileProblem,
-    ImageKey,
-    JudgedImage,
-    ObjectiveResult,
-)
-from bot.report import check_to_json
+from bot.model.configuration import ConfigurationChange, FieldChange, FileProblem, JudgedImage
+from bot.model.image import ImageKey
+from bot.model.result import CheckResult
+from bot.model.verdict import ObjectiveResult
+from bot.report.jsonform import check_to_json
 from bot.web.openapi import describe
 from bot.web.schemas.checks import ProposedFile
 from tests.web.seeded import HOSTILE, NAMES

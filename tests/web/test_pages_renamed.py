@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from bot.web import Health, Intake, make_application
+from bot.web.application import Health, make_application
+from bot.web.intake import Intake
 from bot.web.metrics import Metrics
 from tests.objectives.told import SMALL, Told
 

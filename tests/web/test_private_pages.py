@@ -12,18 +12,19 @@ import pytest
 from aiohttp import ClientSession, CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 
-from bot.engine import LinkKeys
+from bot.engine.links import LinkKeys
 from bot.errors import UsageError
-from bot.model import BuildNote, CheckResult, ImageKey
-from bot.report import check_to_json
-from bot.settings import load_settings
-from bot.store import CheckRecord, open_store
-from bot.store.history import open_history
-from bot.web import Bot
+from bot.model.image import ImageKey
+from bot.model.result import BuildNote, CheckResult
+from bot.report.jsonform import check_to_json
+from bot.settings.reading import load_settings
+from bot.store.history.history import open_history
+from bot.store.store import CheckRecord, open_store
 from bot.web.application import Health, make_application
 from bot.web.intake import Intake
 from bot.web.metrics import Metrics
 from bot.web.pages import PAGES
+from bot.web.serve import Bot
 from tests.web.conftest import NoChecker
 from tests.web.seeded import seed
 

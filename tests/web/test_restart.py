@@ -16,7 +16,7 @@ import pytest
 import yaml
 from aiohttp import ClientError, ClientSession
 
-from bot.demo.forge import LocalForge
+from bot.demo.forge.server import LocalForge
 
 SPEC = "Name: nginx\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\n"
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.store import NewDelivery, Receipt, StoreError, open_store
-from bot.web import Intake
+from bot.store.deliveries import NewDelivery, Receipt
+from bot.store.store import StoreError, open_store
+from bot.web.intake import Intake
 
 
 def kept(settings_file: Path) -> list[tuple]:

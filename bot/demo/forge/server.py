@@ -37,8 +37,8 @@ from bot.demo.forge import (
 )
 from bot.demo.forge.access import STATE, Caller
 from bot.demo.forge.deliveries import Deliverer, Delivery
-from bot.demo.forge.gitlab import GitLabSide
 from bot.demo.forge.gitlab.side import API_PREFIX as GITLAB_PREFIX
+from bot.demo.forge.gitlab.side import GitLabSide
 from bot.demo.forge.gitstore import ZERO
 from bot.demo.forge.middleware import API_PREFIX, TRAFFIC, Fault, Traffic, api_middleware
 from bot.demo.forge.payloads import Payloads

@@ -14,16 +14,16 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
-from bot.demo.forge import Pull
+from bot.demo.forge.state import Pull
 from bot.demo.run import show
 from bot.demo.run.bot_process import BotPlaces, minimize_command
 from bot.demo.run.stage import FULL_NAME, MAINTAINER, Stage
 from bot.demo.run.updates import DOCUMENT, Updates
 from bot.demo.run.watch import Watched
 from bot.errors import SurroundingsError
-from bot.model import ImageKey
-from bot.report import print_track
-from bot.store.history import ImageQueries
+from bot.model.image import ImageKey
+from bot.report.text import print_track
+from bot.store.history.image_queries import ImageQueries
 from bot.web.links import image_url
 
 IMAGE = ImageKey("nginx", "minimal", DOCUMENT, "x86_64")

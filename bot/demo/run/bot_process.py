@@ -18,7 +18,8 @@ from typing import Any, Self
 import aiohttp
 import yaml
 
-from bot.demo.forge import App, LocalForge
+from bot.demo.forge.server import LocalForge
+from bot.demo.forge.state import App
 from bot.errors import SurroundingsError
 
 READY_SECONDS = 60.0

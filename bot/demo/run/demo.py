@@ -20,14 +20,11 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
-from bot.demo.distribution import (
-    ReferenceDistribution,
-    build_reference_distribution,
-    default_cache,
-    nginx_repository_files,
-    progress,
-)
-from bot.demo.forge import LocalForge
+from bot.demo.distribution.build import build_reference_distribution
+from bot.demo.distribution.nginx_repository import nginx_repository_files
+from bot.demo.distribution.progress import progress
+from bot.demo.distribution.reference import ReferenceDistribution, default_cache
+from bot.demo.forge.server import LocalForge
 from bot.demo.run import show
 from bot.demo.run.after import IMAGE, page_of, play_on, run_track
 from bot.demo.run.bot_process import (

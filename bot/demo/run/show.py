@@ -12,8 +12,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from bot.report import metric_text
 from bot.report.aims import aims_text
+from bot.report.promises import metric_text
 
 Json = Mapping[str, Any]
 

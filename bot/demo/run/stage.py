@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bot.demo.forge import App, Delivery, LocalForge, Pull, Repository
-from bot.demo.forge.gitlab import WebHook
+from bot.demo.forge.deliveries import Delivery
+from bot.demo.forge.gitlab.hooks import WebHook
+from bot.demo.forge.server import LocalForge
+from bot.demo.forge.state import App, Pull, Repository
 
 if TYPE_CHECKING:
-    from bot.demo.distribution import RepositoryFiles
+    from bot.demo.distribution.nginx_repository import RepositoryFiles
 
 OWNER, NAME = "rpms", "nginx"
 FULL_NAME = f"{OWNER}/{NAME}"

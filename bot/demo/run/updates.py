@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from bot.demo.distribution import ReferenceDistribution
+from bot.demo.distribution.reference import ReferenceDistribution
 from bot.demo.distribution.repository import write_repository
 
 DOCUMENT = "reference"

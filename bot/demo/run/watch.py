@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.demo.forge import Change, CheckRun, Comment, CommitStatus, LocalForge, Pull
+from bot.demo.forge.server import LocalForge
+from bot.demo.forge.state import Change, CheckRun, Comment, CommitStatus, Pull
 from bot.demo.run.bot_process import BotProcess
 from bot.errors import SurroundingsError
 

@@ -13,7 +13,7 @@ import gidgethub
 
 from bot.forge.github.client import GitHubClient, errors_as_ours
 from bot.forge.values import ForgeError, Source
-from bot.git import GitCredential
+from bot.git.mirror import GitCredential
 
 
 class GitHubCommits:

@@ -35,9 +35,9 @@ from bot.forge.values import (
     Source,
     StatusReport,
 )
-from bot.git import GitCredential
-from bot.settings import ForgeSettings
-from bot.store import NewDelivery
+from bot.git.mirror import GitCredential
+from bot.settings.forges import ForgeSettings
+from bot.store.deliveries import NewDelivery
 
 _INSTALLATIONS = ("installation", "installation_repositories")
 _ATTEMPTS = 4

@@ -11,7 +11,7 @@ import gitlab
 
 from bot.forge.gitlab.issues import Ask
 from bot.forge.values import Source
-from bot.git import GitCredential
+from bot.git.mirror import GitCredential
 
 
 class GitLabCommits:

@@ -27,7 +27,7 @@ from bot.forge.values import (
     PullRequestKey,
     WebhookRefusedError,
 )
-from bot.store import NewDelivery
+from bot.store.deliveries import NewDelivery
 
 SIGNING_PREFIX = "whsec_"
 _TOLERANCE = 300.0  # seconds between a signed delivery's time and ours

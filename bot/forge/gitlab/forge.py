@@ -53,10 +53,10 @@ from bot.forge.values import (
     Source,
     StatusReport,
 )
-from bot.git import GitCredential
-from bot.report import COMMENT_MARKER
-from bot.settings import ForgeSettings
-from bot.store import NewDelivery
+from bot.git.mirror import GitCredential
+from bot.report.markdown import COMMENT_MARKER
+from bot.settings.forges import ForgeSettings
+from bot.store.deliveries import NewDelivery
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")

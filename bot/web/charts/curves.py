@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.report import format_delta
-from bot.report.sizes import format_count_delta
+from bot.report.sizes import format_count_delta, format_delta
 from bot.web.charts.labelled import LabelledXY
 from bot.web.charts.look import AUTO, Json, Look, count, options, size, svg, top
 from bot.web.charts.stairs import OUTSTANDING, visible

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pygal.style import Style
 
-from bot.report import format_size
+from bot.report.sizes import format_size
 from bot.web.assets import CHART_FONT, asset_url
 from bot.web.font import FONT
 

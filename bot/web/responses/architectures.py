@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from bot.report import format_size
-from bot.store.history import Member
+from bot.report.sizes import format_size
+from bot.store.history.values import Member
 from bot.web.links import package_url
 from bot.web.parameters import Parameters
 from bot.web.responses.contents import by_name, versions

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from bot.store import CheckRecord, Store
 from bot.store.privacy import check_is_hidden
+from bot.store.store import CheckRecord, Store
 from bot.web.parameters import missing
 from bot.web.tables import Column, Table
 

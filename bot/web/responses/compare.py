@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from bot.model import ImageKey
+from bot.model.image import ImageKey
 from bot.objectives.jsonform import evaluation_json
-from bot.store.history import Member
+from bot.store.history.values import Member
 from bot.web.links import package_url
 from bot.web.parameters import Parameters
 from bot.web.responses.contents import by_name, versions

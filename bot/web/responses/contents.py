@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.store.history import Member
+from bot.store.history.values import Member
 
 
 def versions(members: Iterable[Member]) -> str:

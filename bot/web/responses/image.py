@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from bot.model import ImageKey, architecture_order
-from bot.objectives import Graph
+from bot.model.architecture import architecture_order
+from bot.model.image import ImageKey
+from bot.objectives.graph import Graph
 from bot.objectives.jsonform import evaluation_json, status_json, step_json
-from bot.store.history import Contents, Evaluation, Member
+from bot.store.history.values import Contents, Evaluation, Member
 from bot.web.graphs import DRAWN, MOST, drawn_of
 from bot.web.links import image_url, key_of, package_url
 from bot.web.parameters import WINDOWS, Parameters, missing, window

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from bot.model import ImageKey
+from bot.model.image import ImageKey
 from bot.objectives.jsonform import evaluation_json
-from bot.store.history import Evaluation
+from bot.store.history.values import Evaluation
 from bot.web.links import image_url, key_of
 from bot.web.parameters import Parameters
 from bot.web.responses.image import totals_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bot.closure import Drop
+from bot.closure.pool import Drop
 from bot.report.sizes import plural
 
 Json = dict[str, Any]

@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from bot.objectives import ObjectiveStatus
 from bot.objectives.jsonform import objectives_to_json, status_json
-from bot.objectives.status import Outlook
-from bot.store.history import Acceptance, ObjectiveState
+from bot.objectives.status import ObjectiveStatus, Outlook
+from bot.store.history.values import Acceptance, ObjectiveState
 from bot.web.links import image_url, key_of, objective_url
 from bot.web.measures import METRICS, metric_words
 from bot.web.parameters import WINDOWS, Parameters, missing, window

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.model import ImageKey
+from bot.model.image import ImageKey
 from bot.objectives.jsonform import status_json, step_json
-from bot.store.history import MergedChange, Run, Step
 from bot.store.history.fleet_queries import Mover
 from bot.store.history.image_queries import moment
+from bot.store.history.values import MergedChange, Run, Step
 from bot.web.links import image_url, key_of
 from bot.web.parameters import Parameters
 from bot.web.responses.causes import cause_rows, cause_url, causes_table, in_words, who

@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from bot.objectives import Graph
-from bot.report import format_size
+from bot.objectives.graph import Graph
 from bot.report.causes import chain_words
+from bot.report.sizes import format_size
 from bot.store.history.surface import Spread, Usage
 from bot.web.links import image_url, key_of, package_url
 from bot.web.parameters import Parameters, missing

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from bot.model import ImageKey
-from bot.objectives import ObjectiveStatus, objective_statuses
-from bot.store import Store
-from bot.store.history import Evaluation, History, MergedChange, Run, Step
+from bot.model.image import ImageKey
+from bot.objectives.status import ObjectiveStatus, objective_statuses
+from bot.store.history.history import History
 from bot.store.history.surface import Presence, Spread, Totals, Usage
+from bot.store.history.values import Evaluation, MergedChange, Run, Step
+from bot.store.store import Store
 from bot.web.tables import Table
 
 Json = dict[str, Any]
