@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.build.held import held
+from bot.build.cache_lock import held
 from bot.errors import ChangeError, SurroundingsError
 from bot.model.package import Package
 from bot.sandbox.run import run_sandboxed

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bot.build.build_cache import KeptBuild, KeptBuilds
 from bot.build.builder import Built
-from bot.build.confined import download_within
 from bot.build.headers import HeaderError, packages_of
-from bot.build.kept import KeptBuild, KeptBuilds
 from bot.build.listing import Listed, ListingError, newest_build, read_listing
+from bot.build.restricted_download import download_within
 from bot.build.scratch import scratch_directory
 from bot.distro.repomd import MAX_REPOMD, Record, RepomdError, parse_repomd
 from bot.distro.transfer import AbsentError

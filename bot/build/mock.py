@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot.build.build_cache import KeptBuild, KeptBuilds, build_key
 from bot.build.builder import NOT_KEPT, BuildFailed, BuildOutcome, BuildRequest
 from bot.build.buildroot import base_packages
 from bot.build.collect import collect_rpms, is_wanted
 from bot.build.fetch import SourcePolicy, SourceStore
 from bot.build.headers import packages_of
 from bot.build.invocation import BUILD_LIMITS, build_environment
-from bot.build.kept import KeptBuild, KeptBuilds, build_key
 from bot.build.mock_config import mock_config
 from bot.build.prepare import Prepared, answered, built_from, prepare
 from bot.build.scratch import scratch_directory

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bot.build.build_cache import KeptBuild
 from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest, Built
 from bot.build.buildroot import MissingRequirementError, base_packages
 from bot.build.fetch import SourceStore
 from bot.build.headers import HeaderError
-from bot.build.kept import KeptBuild
 from bot.build.sources import wanted_sources
 from bot.build.tree import SpecTree, spec_tree
 from bot.errors import SurroundingsError

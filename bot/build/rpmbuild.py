@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot.build.build_cache import KeptBuild, KeptBuilds, MoreRequirements, build_key
 from bot.build.builder import NOT_KEPT, BuildFailed, BuildOutcome, BuildRequest
 from bot.build.buildroot import (
     BUILD_DIRECTORY,
@@ -26,7 +27,6 @@ from bot.build.invocation import (
     limit_message,
     rpmbuild_command,
 )
-from bot.build.kept import KeptBuild, KeptBuilds, MoreRequirements, build_key
 from bot.build.prepare import Prepared, answered, built_from, preface, prepare
 from bot.build.scratch import scratch_directory
 from bot.distro.keys import key_urls

@@ -13,13 +13,13 @@ from bot.chat.questions import Found
 from bot.model.closure import Edge, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.report.answers import CHOSEN, REQUESTED
+from bot.report.architecture_grouping import arch_order, architectures
 from bot.report.blocks import Block, Bullets, Paragraph, Table
-from bot.report.cells import image_phrase, place_of
-from bot.report.fold import arch_order, architectures
 from bot.report.markdown import render_answer
 from bot.report.phrase import Phrase, code, joined, link, listing, name, plain, prose, strong
 from bot.report.reasons import short_name
 from bot.report.sizes import plural, size_span
+from bot.report.table_cells import image_phrase, place_of
 
 _MOST_CHAINS = 3
 _MOST_NAMES = 12

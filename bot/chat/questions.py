@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from bot.chat.parser import Asked
 from bot.check.run import Prediction
-from bot.closure.dropping import what_if
-from bot.closure.explain import why
 from bot.closure.pool import Pool
+from bot.closure.what_if import what_if
+from bot.closure.why import why
 from bot.model.closure import WhatIf, Why
 from bot.model.image import ImageKey, ImageRequest
 from bot.model.overlay import Overlay

@@ -14,8 +14,8 @@ from typing import Any
 from bot.build.builder import Built
 from bot.build.external import ExternalBuilds, ExternalPlace
 from bot.build.overlay import rebuilt_overlay
-from bot.build.template import expand
-from bot.build.transferred import transfer
+from bot.build.transfer import transfer
+from bot.build.url_template import expand
 from bot.check.change import Change
 from bot.check.evidence import EvaluatedSpec, Sides
 from bot.check.repository_file import ExternalBuild

@@ -175,7 +175,7 @@ def _objective_problems(text: YamlText, model: RepositoryFileModel) -> Iterator[
 
 def _file(model: RepositoryFileModel) -> RepositoryFile:
     from bot.distro.objectives import objective_from_data
-    from bot.distro.sizes import parse_size
+    from bot.distro.quantities import parse_size
 
     thresholds = None
     if model.thresholds is not None:

@@ -14,9 +14,9 @@ from pydantic import (
     model_validator,
 )
 
-from bot.build.template import placeholders_in, template_problem
+from bot.build.url_template import placeholders_in, template_problem
 from bot.check.duration import parse_duration
-from bot.distro.sizes import parse_size
+from bot.distro.quantities import parse_size
 from bot.model.architecture import DEFAULT_ARCHITECTURES, RPM_ARCHITECTURES
 
 # A deadline is no shorter than a look, and a run is not kept for longer than a week.

@@ -57,8 +57,8 @@ def check(
     places: Places,
 ) -> int:
     """What a change to a spec file does to images: the bot's answer, without a forge."""
+    from bot.build.builders import builder_named
     from bot.build.fetch import SourcePolicy
-    from bot.build.named import builder_named
     from bot.check.change import open_change
     from bot.check.plan import CheckOptions
     from bot.check.run import build_check, native_arch, predict_check

@@ -79,7 +79,7 @@ def _may_be_there(url: str) -> bool:
 @common
 def why(package: str, choice: Choice, form: str, places: Places) -> int:
     """Why PACKAGE is in an image: every root, the shortest chain from each, what takes it out."""
-    from bot.closure.explain import why as explain
+    from bot.closure.why import why as explain
     from bot.distro.images import image_request
 
     configuration = places.configuration()
@@ -130,7 +130,7 @@ def what_if(
     places: Places,
 ) -> int:
     """What would leave if CAPABILITY were no longer required, by solving again."""
-    from bot.closure.dropping import what_if as solve_without
+    from bot.closure.what_if import what_if as solve_without
     from bot.distro.images import image_request
 
     assert action == "drop"  # the only one there is; click refuses others

@@ -16,11 +16,11 @@ from bot.closure.filelists import in_primary
 from bot.closure.files import FileOwners
 from bot.closure.jobs import Want, wants_of
 from bot.closure.newpool import MetadataFile
+from bot.closure.overlay_pool import LayerSpec, Stage
 from bot.closure.reach import reaches, reaches_hidden
 from bot.closure.requests import View, best_solution, dependency_id
 from bot.closure.solvcache import SnapshotCache
 from bot.closure.solve import run
-from bot.closure.stage import LayerSpec, Stage
 from bot.model.architecture import native_arches
 from bot.model.closure import Closure, SnapshotState
 from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import solv
 
 from bot.closure.capability import names_in
-from bot.closure.stage import Stage
+from bot.closure.overlay_pool import Stage
 
 
 def reaches(stage: Stage, start: Iterable[int]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import solv
 
 from bot.closure.jobs import Want
-from bot.closure.stage import Stage
+from bot.closure.overlay_pool import Stage
 from bot.closure.unsolvable import causes_of
 from bot.model.closure import Obstacle, UnsolvableCause
 

@@ -16,7 +16,7 @@ import solv
 
 from bot.closure.evr import compare_evr
 from bot.closure.jobs import Want
-from bot.closure.stage import Stage
+from bot.closure.overlay_pool import Stage
 from bot.model.closure import Edge, UnsolvableCause
 from bot.model.nevra import Nevra
 

@@ -92,7 +92,7 @@ def limit_wanted() -> int:
     text = os.environ.get(LIMIT_VARIABLE)
     if not text:
         return DEFAULT_LIMIT
-    from bot.distro.sizes import parse_size
+    from bot.distro.quantities import parse_size
 
     try:
         return int(text) if text.isdigit() else parse_size(text)

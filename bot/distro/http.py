@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTime
 
 from bot.distro import connections
 from bot.distro.answer import Answer
-from bot.distro.patience import MANY, Patience
+from bot.distro.retry_policy import MANY, Patience
 from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
 from bot.model.access import NO_ACCESS, RepositoryAccess, origin

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bot.distro import transfer
 from bot.distro.documents import RepositoryDocument
-from bot.distro.patience import MANY, Patience
+from bot.distro.retry_policy import MANY, Patience
 from bot.distro.transfer import read_small
 from bot.distro.variables import expanded
 from bot.errors import SurroundingsError

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.distro.patience import Patience
 from bot.distro.repomd import CHECKSUMS, number_of
+from bot.distro.retry_policy import Patience
 from bot.distro.transfer import read_small
 from bot.errors import SurroundingsError
 from bot.model.access import RepositoryAccess

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bot.distro.cache import Cache
-from bot.distro.patience import FEW, MANY
+from bot.distro.retry_policy import FEW, MANY
 from bot.distro.transfer import local_path, obtain
 from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError

@@ -20,8 +20,8 @@ from bot.distro.documents import RepoSource
 from bot.distro.keys import read_keys
 from bot.distro.metadata import forget, metadata_file
 from bot.distro.mirrors import Hashes, Mirrors, read_metalink, read_mirrorlist
-from bot.distro.patience import BRIEF, BUDGET, FEW, MANY, Patience
 from bot.distro.repomd import MAX_REPOMD, Repomd, RepomdError, parse_repomd
+from bot.distro.retry_policy import BRIEF, BUDGET, FEW, MANY, Patience
 from bot.distro.transfer import AbsentError, local_path, read_small
 from bot.distro.unpack import RefusedFileError
 from bot.distro.variables import substituted

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from bot.distro.sizes import parse_size
+from bot.distro.quantities import parse_size
 from bot.model.architecture import DEFAULT_ARCHITECTURES, RPM_ARCHITECTURES
 
 _T = TypeVar("_T")

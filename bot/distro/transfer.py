@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.distro.answer import Answer
 from bot.distro.cache import Cache
-from bot.distro.patience import FEW, MANY, Patience
+from bot.distro.retry_policy import FEW, MANY, Patience
 from bot.distro.unpack import RefusedFileError, check_file
 from bot.errors import SurroundingsError
 from bot.model.access import NO_ACCESS, RepositoryAccess

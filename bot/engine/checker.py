@@ -52,8 +52,8 @@ class LocalChecker:
     def finish(self, job: CheckJob, git: GitRepository) -> CheckResult:
         """The answer from the rebuilt packages. What the prediction found is found again: the
         pools are warm, and another machine may have made it."""
+        from bot.build.builders import builder_named
         from bot.build.invocation import BUILD_LIMITS
-        from bot.build.named import builder_named
         from bot.check.external import external_check
         from bot.check.run import build_check, native_arch
 
@@ -76,7 +76,7 @@ class LocalChecker:
 
     def ask(self, job: CheckJob, git: GitRepository, asked: Sequence[Asked]) -> tuple[Found, ...]:
         """The answers to questions, on the built packages where they are kept here."""
-        from bot.build.named import builder_named
+        from bot.build.builders import builder_named
         from bot.chat.questions import find_answer
         from bot.check.run import native_arch, rebuilt_check
 
@@ -95,7 +95,7 @@ class LocalChecker:
 
         Without it the first change after a start waits seconds longer for its comment.
         """
-        from bot.build.named import builder_named
+        from bot.build.builders import builder_named
         from bot.check.run import predict_check
 
         del builder_named, predict_check  # importing them was the point

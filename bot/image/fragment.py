@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from bot.distro.cache import Cache
 from bot.distro.packages import fetch_package
 from bot.distro.unpack import RefusedFileError
-from bot.image.arrangement import landing
 from bot.image.capabilities import capability_attribute
+from bot.image.layout import landing
 from bot.image.listing import FileEntry, Listing, forget_listing
 from bot.image.owners import Owners
 from bot.image.parts import Part, PartStore, PartWriter, key_of

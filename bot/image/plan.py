@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from bot.distro.cache import Cache
-from bot.image.arrangement import Arrangement, Member, arrange, landing
 from bot.image.database import DatabaseRequest
 from bot.image.fragment import Cut, file_content
+from bot.image.layout import Arrangement, Member, arrange, landing
 from bot.image.listing import FileEntry, Listing, listing
 from bot.image.owners import GROUP, PASSWD, Owners, read_owners
 from bot.image.selection import Selection, selected

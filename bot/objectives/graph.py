@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
-from bot.closure.cut import smallest_cut
-from bot.closure.explain import MOST_REQUIREMENTS
+from bot.closure.minimum_cut import smallest_cut
 from bot.closure.pool import Drop
+from bot.closure.why import MOST_REQUIREMENTS
 from bot.model.closure import Edge, EdgeKind
 from bot.store.history.values import Link, Member
 

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from bot.model.image import ImageKey
 from bot.objectives.drift import Broken, DriftState, Lost
 from bot.objectives.jsonform import cause_json
+from bot.report.architecture_grouping import arch_order
 from bot.report.causes import blame_url, blame_words, chain_words
-from bot.report.cells import image_phrase, place_of
-from bot.report.fold import arch_order
+from bot.report.objectives import metric_text, quoted
 from bot.report.phrase import Phrase, code, link, plain, prose
-from bot.report.promises import metric_text, quoted
 from bot.report.sizes import format_delta, format_size, plural
+from bot.report.table_cells import image_phrase, place_of
 from bot.store.history.values import Cause, MergedChange
 
 Changes = Mapping[int, MergedChange]

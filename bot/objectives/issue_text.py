@@ -14,14 +14,14 @@ from bot.model.image import ImageKey
 from bot.objectives.drift import Broken, DriftState, Lost
 from bot.objectives.issue_lead import drift_lead, excess, lost_phrase, remedies, who_phrase
 from bot.objectives.jsonform import cause_json
+from bot.report.architecture_grouping import arch_order
 from bot.report.blocks import Block, Bullets, Paragraph, Table
 from bot.report.causes import blame_words, chain_words, change_words
-from bot.report.cells import image_phrase, place_of
-from bot.report.fold import arch_order
 from bot.report.markdown import render_answer
+from bot.report.objectives import metric_text, quoted
 from bot.report.phrase import Phrase, code, link, name, plain, prose, strong, visible
-from bot.report.promises import metric_text, quoted
 from bot.report.sizes import format_delta, plural
+from bot.report.table_cells import image_phrase, place_of
 from bot.store.history.values import Acceptance, MergedChange
 
 _ROWS = 25

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.closure.pool import Pool, open_pool
-from bot.closure.sums import totals
+from bot.closure.totals import totals
 from bot.distro.cache import Cache
 from bot.distro.snapshot import Snapshot
 from bot.errors import MinimizeError

@@ -15,11 +15,11 @@ from bot.objectives.status import ObjectiveStatus, objective_statuses
 from bot.report.aims import aims_text
 from bot.report.blocks import Block, Bullets, Paragraph, Table
 from bot.report.causes import change_words
-from bot.report.cells import image_phrase, place_of
 from bot.report.markdown import render_answer
+from bot.report.objectives import metric_text, quoted
 from bot.report.phrase import Phrase, code, link, plain, strong
-from bot.report.promises import metric_text, quoted
 from bot.report.sizes import format_count_delta, format_delta, plural
+from bot.report.table_cells import image_phrase, place_of
 from bot.store.history.history import History
 
 _MOST = 15

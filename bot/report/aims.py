@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bot.model.verdict import ObjectiveResult
-from bot.report.promises import metric_text
+from bot.report.objectives import metric_text
 from bot.report.sizes import span
 
 

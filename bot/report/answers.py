@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bot.model.closure import Closure, Edge, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.package import Package
-from bot.report.fold import told_causes
+from bot.report.architecture_grouping import told_causes
 from bot.report.phrase import to_plain, visible
 from bot.report.sizes import format_size, plural
 from bot.report.unsolvable import cause_phrase

@@ -8,11 +8,11 @@ from typing import Any
 from bot.model.configuration import ConfigurationChange, FieldChange, FileProblem, JudgedImage
 from bot.model.image import ImageKey
 from bot.model.verdict import ObjectiveResult
+from bot.report.architecture_grouping import arch_order
 from bot.report.blocks import Block, Bullets, Detail, Paragraph, Section, Table, cut
-from bot.report.cells import image_phrase
-from bot.report.fold import arch_order
 from bot.report.phrase import Phrase, code, joined, plain, prose
 from bot.report.sizes import plural
+from bot.report.table_cells import image_phrase
 
 Json = dict[str, Any]
 _TITLE = "Once the change to the configuration is merged"

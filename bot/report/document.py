@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bot.model.result import CheckResult
-from bot.report import background, images, packages
+from bot.report import evidence as background
+from bot.report import images, packages
 from bot.report.blocks import Detail, Document, Section
 from bot.report.configuration import configuration
 from bot.report.headline import changed_rows, headline
-from bot.report.promises import verdict_sentences
+from bot.report.objectives import verdict_sentences
 
 EVERYTHING = Detail(60, True, 10_000, 10_000, 10_000, 10_000, 10_000)
 # What is given up, step by step, until a comment fits.

@@ -1,6 +1,6 @@
 """The one sentence that a person can act on, and the short title of a status.
 
-What it says of several images is true of each (bot.report.effect); the biggest effect is told, and
+What it says of several images is true of each (bot.report.grouping); the biggest effect is told, and
 what changes beside it is counted.
 """
 
@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.model.result import CheckResult, ImageResult
-from bot.report.cells import short_image
-from bot.report.effect import STATUS_KINDS, Effect, effects, together
-from bot.report.fold import Row, fold, on_architectures, place_of_image
+from bot.report.architecture_grouping import Row, fold, on_architectures, place_of_image
+from bot.report.grouping import STATUS_KINDS, Effect, effects, together
+from bot.report.objectives import harm_title, newly_broken
+from bot.report.other_effects import remainder, turn
 from bot.report.phrase import Phrase, plain, prose, to_plain, visible
-from bot.report.promises import harm_title, newly_broken
 from bot.report.reasons import Arrival, arrivals, behind
-from bot.report.remainder import remainder, turn
 from bot.report.sizes import (
     MINUS,
     count_span,
@@ -24,6 +23,7 @@ from bot.report.sizes import (
     plural,
     size_span,
 )
+from bot.report.table_cells import short_image
 from bot.report.unsolvable import why_broken
 
 NOTHING_ANY_MORE = "No image changes any more."

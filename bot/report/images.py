@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from bot.model.result import CheckResult, FileChange, ImageResult
 from bot.model.verdict import ObjectiveResult
 from bot.report.aims import aims_text, way_text
+from bot.report.architecture_grouping import Row, arch_order, architectures, known_delta, size_delta
 from bot.report.blocks import (
     Bullets,
     Detail,
@@ -14,10 +15,8 @@ from bot.report.blocks import (
     cut,
     section,
 )
-from bot.report.cells import ARROW, image_phrase, place_of, rest_section, row_arches, table
-from bot.report.fold import Row, arch_order, architectures, known_delta, size_delta
+from bot.report.objectives import metric_phrase, metric_text, was_broken
 from bot.report.phrase import Phrase, code, joined, plain, prose, strong
-from bot.report.promises import metric_phrase, metric_text, was_broken
 from bot.report.sizes import (
     count_span,
     format_count_delta,
@@ -27,6 +26,7 @@ from bot.report.sizes import (
     size_span,
     span,
 )
+from bot.report.table_cells import ARROW, image_phrase, place_of, rest_section, row_arches, table
 from bot.report.unsolvable import Breakage, why_broken
 
 # How many of the images that one cause hits are named with it.

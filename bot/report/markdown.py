@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.model.result import CheckResult
-from bot.report import background
+from bot.report import evidence as background
 from bot.report.blocks import Block, Document, Paragraph, Section
 from bot.report.document import STEPS, document
 from bot.report.escape import Markdown, code_span, to_markdown

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bot.model.image import ImageKey
 from bot.model.result import Added, CheckResult, ImageResult, Suggestion
 from bot.model.spec import SpecLine
+from bot.report.architecture_grouping import Row, architectures
 from bot.report.blocks import (
     Block,
     Bullets,
@@ -17,18 +18,6 @@ from bot.report.blocks import (
     cut,
     section,
 )
-from bot.report.cells import (
-    ARROW,
-    MORE,
-    image_phrase,
-    place_of,
-    rest_section,
-    row_arches,
-    table,
-    where_phrase,
-    workload_name,
-)
-from bot.report.fold import Row, architectures
 from bot.report.mermaid import chains_graph
 from bot.report.phrase import Phrase, code, listing, plain
 from bot.report.reasons import Arrival, arrivals, line_phrase, need_phrase, short_name
@@ -38,6 +27,17 @@ from bot.report.sizes import (
     format_size,
     plural,
     size_span,
+)
+from bot.report.table_cells import (
+    ARROW,
+    MORE,
+    image_phrase,
+    place_of,
+    rest_section,
+    row_arches,
+    table,
+    where_phrase,
+    workload_name,
 )
 
 # Lines of Mermaid of a graph that is shown without a click.

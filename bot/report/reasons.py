@@ -10,7 +10,7 @@ from bot.model.closure import Edge
 from bot.model.nevra import Nevra
 from bot.model.result import Added, ImageResult
 from bot.model.spec import SpecLine
-from bot.report.fold import arch_order
+from bot.report.architecture_grouping import arch_order
 from bot.report.phrase import Phrase, code, joined, plain
 
 # What rpm's generator writes for a library that a binary is linked with.

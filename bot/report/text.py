@@ -14,8 +14,8 @@ from bot.report.answers import fitted, show
 from bot.report.blocks import Block, Bullets, Detail, Graph, Paragraph, Table
 from bot.report.causes import blame_url, blame_words, chain_words, change_words
 from bot.report.document import document
+from bot.report.objectives import metric_text
 from bot.report.phrase import Phrase, visible
-from bot.report.promises import metric_text
 from bot.report.sizes import format_count, format_delta, format_size, plural
 
 if TYPE_CHECKING:

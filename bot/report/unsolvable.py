@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bot.model.closure import Edge, UnsolvableCause
 from bot.model.nevra import Nevra
 from bot.model.result import ImageResult, Side
-from bot.report.fold import cause_key, on_any_architecture, told_causes
+from bot.report.architecture_grouping import cause_key, on_any_architecture, told_causes
 from bot.report.phrase import Phrase, code, joined, plain, prose
 from bot.report.reasons import line_phrase, line_place
 

@@ -6,8 +6,8 @@ from bot.model.result import CheckResult
 from bot.report.configuration import configuration_sentence
 from bot.report.escape import to_markdown
 from bot.report.headline import headline, title
+from bot.report.objectives import verdict_sentences
 from bot.report.phrase import prose
-from bot.report.promises import verdict_sentences
 
 
 def comment_needed(result: CheckResult) -> bool:

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bot.sandbox.cgroup import ControlGroup, control_group
-from bot.sandbox.ids import IdMap
 from bot.sandbox.launch import (
     SYNTHETIC,
     User,
@@ -25,8 +24,9 @@ from bot.sandbox.launch import (
     inner_command,
     outer_command,
 )
-from bot.sandbox.sinks import Kept, Logged, Sink
+from bot.sandbox.output import Kept, Logged, Sink
 from bot.sandbox.slots import IDS_BASE, runtime_directory, uid_slot
+from bot.sandbox.user_ids import IdMap
 from bot.sandbox.values import Bind, Finished, Limit, Limits, SandboxError
 from bot.sandbox.watch import DiskRoom, exceeded
 

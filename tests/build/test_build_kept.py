@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from bot.build.build_cache import KeptBuild, KeptBuilds, MoreRequirements, build_key
 from bot.build.buildroot import (
     Buildroots,
     MissingRequirementError,
@@ -14,7 +15,6 @@ from bot.build.buildroot import (
     solve_buildroot,
 )
 from bot.build.collect import collect_rpms, is_wanted
-from bot.build.kept import KeptBuild, KeptBuilds, MoreRequirements, build_key
 from bot.build.scratch import scratch_directory
 from bot.distro.cache import Cache
 from bot.errors import SurroundingsError

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from bot.build.builder import BuildFailed, BuildRequest, Built
+from bot.build.builders import builder_named
 from bot.build.mock import MockBuilder
-from bot.build.named import builder_named
 from bot.build.prepare import native_architecture
 from bot.distro.cache import Cache
 from bot.distro.documents import RepositoryDocument, RepoSource

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from bot.build.builder import BuildRequest, Built
+from bot.build.builders import builder_named
 from bot.build.buildroot import Buildroots, remove_tree, solve_buildroot
-from bot.build.named import builder_named
 from bot.build.prepare import native_architecture
 from bot.build.rpmbuild import RpmbuildBuilder
 from bot.closure.pool import open_pool

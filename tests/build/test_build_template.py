@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.build.template import allowed_place, expand, is_inside, template_problem
+from bot.build.url_template import allowed_place, expand, is_inside, template_problem
 from bot.errors import UsageError
 
 PLACE = "https://copr.example.org/results/packit/"

@@ -5,7 +5,7 @@ import pytest
 from bot.build.architectures import map_capability, map_path
 from bot.build.builder import Built
 from bot.build.overlay import rebuilt_overlay
-from bot.build.transferred import transfer
+from bot.build.transfer import transfer
 from bot.model.nevra import Nevra
 from bot.model.overlay import Overlay
 from bot.model.package import Dependency, Package

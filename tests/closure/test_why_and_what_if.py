@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.closure.dropping import what_if
-from bot.closure.explain import why
+from bot.closure.what_if import what_if
+from bot.closure.why import why
 from bot.model.closure import Leaving
 
 

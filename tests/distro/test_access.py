@@ -189,7 +189,7 @@ def test_no_proxy_at_all_beats_the_environments(root, document, cache, monkeypat
 
 
 def fetch_url(url: str) -> None:
-    from bot.distro.patience import BRIEF
+    from bot.distro.retry_policy import BRIEF
     from bot.distro.transfer import read_small
 
     read_small(url, 1000, patience=BRIEF)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.distro.mirrors import read_metalink, read_mirrorlist
-from bot.distro.patience import BRIEF, Patience
 from bot.distro.repomd import RepomdError, parse_repomd
+from bot.distro.retry_policy import BRIEF, Patience
 from bot.distro.snapshot import open_snapshot
 from bot.errors import SurroundingsError
 from bot.model.access import NO_ACCESS

@@ -9,7 +9,7 @@ import pytest
 from bot.distro.documents import Growth, Sizes, Target
 from bot.distro.load import check_configuration, load_configuration
 from bot.distro.objectives import objective_from_data
-from bot.distro.sizes import parse_size
+from bot.distro.quantities import parse_size
 from bot.errors import UsageError
 
 WORKLOAD = """\

@@ -13,7 +13,7 @@ from bot.cli import cli
 from bot.distro import connections
 from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.online import ask_repositories
-from bot.distro.patience import Patience
+from bot.distro.retry_policy import Patience
 from bot.model.access import Reference, RepositoryAccess
 from tests.distro.servers import Served, make_authority, serve
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.distro.cache import Cache
-from bot.distro.patience import Patience
+from bot.distro.retry_policy import Patience
 from bot.distro.snapshot import open_snapshot, repository_file
 from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bot.distro.cache import Cache
-from bot.image.arrangement import FileConflictError
 from bot.image.compose import compose_images
+from bot.image.layout import FileConflictError
 from bot.image.lock import ImageDescription
 from bot.image.measure import file_changes
 from bot.image.rpmheader import RefusedPackageError

@@ -19,7 +19,7 @@ from bot.model.package import Package
 from bot.model.result import Added, ChangedPackage, CheckResult, ImageResult, Side
 from bot.model.spec import SpecLine
 from bot.model.verdict import ObjectiveResult
-from bot.report.fold import told_causes
+from bot.report.architecture_grouping import told_causes
 from bot.report.headline import headline
 from bot.report.markdown import render_comment
 from bot.report.phrase import to_plain

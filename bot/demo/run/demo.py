@@ -38,7 +38,7 @@ from bot.demo.run.bot_process import (
     write_settings,
 )
 from bot.demo.run.judge import problems_of
-from bot.demo.run.stage import BOT, FULL_NAME, Stage, set_stage
+from bot.demo.run.setup import BOT, FULL_NAME, Stage, set_stage
 from bot.demo.run.updates import begin_updates
 from bot.demo.run.watch import Watch, Watched
 from bot.demo.time_limit import TimeLimit

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.report.aims import aims_text
-from bot.report.promises import metric_text
+from bot.report.objectives import metric_text
 
 Json = Mapping[str, Any]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.report.effect import STATUS_KINDS, Effect
-from bot.report.fold import on_architectures
+from bot.report.architecture_grouping import on_architectures
+from bot.report.grouping import STATUS_KINDS, Effect
 from bot.report.phrase import Phrase, plain
 from bot.report.sizes import delta_span, format_size, plural, size_span
 

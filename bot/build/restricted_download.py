@@ -1,7 +1,7 @@
 """Downloads that stay within places: what a server sends us on to must be within them too.
 
 Who may choose the URL is not who runs the bot, and the bot stands next to hosts that are nobody
-else's to read (see `bot.build.template`).
+else's to read (see `bot.build.url_template`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from bot.build.template import is_inside
+from bot.build.url_template import is_inside
 from bot.distro.transfer import AbsentError, local_path
 from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError

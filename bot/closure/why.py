@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from bot.closure.chains import ChainFinder
-from bot.closure.cut import smallest_cut
+from bot.closure.minimum_cut import smallest_cut
 from bot.closure.pool import Drop, Pool
 from bot.model.closure import Closure, Edge, Leaving, Why
 from bot.model.image import ImageRequest

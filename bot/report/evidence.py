@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from bot.model.architecture import RPM_ARCHITECTURES
 from bot.model.closure import RepositoryState
 from bot.model.result import BuildNote, CheckResult
+from bot.report.architecture_grouping import arch_order, architectures, fold
 from bot.report.blocks import Block, Bullets, Detail, Paragraph, Section, Table, cut, section
-from bot.report.cells import image_phrase
-from bot.report.fold import arch_order, architectures, fold
 from bot.report.phrase import Phrase, code, joined, link, listing, name, plain, prose
 from bot.report.sizes import plural
+from bot.report.table_cells import image_phrase
 from bot.report.unsolvable import why_unsolvable
 
 _OUTCOMES = {

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from bot.model.image import ImageKey
 from bot.model.result import ImageResult
+from bot.report.architecture_grouping import Row, arch_order, architectures
 from bot.report.blocks import Block, Detail, Paragraph, Section, Table, cut, section
-from bot.report.fold import Row, arch_order, architectures
 from bot.report.phrase import Phrase, joined, listing, name, plain
 from bot.report.sizes import plural
 

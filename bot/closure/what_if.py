@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bot.closure.capability import names_in
-from bot.closure.cut import requirement_of
-from bot.closure.explain import members
+from bot.closure.minimum_cut import requirement_of
 from bot.closure.pool import Drop, Pool
+from bot.closure.why import members
 from bot.model.closure import Closure, WhatIf
 from bot.model.image import ImageRequest
 from bot.model.overlay import Overlay

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 from bot.model.result import CheckResult, ImageResult
 from bot.model.verdict import ObjectiveResult
-from bot.report.cells import short_image
-from bot.report.fold import arch_order, on_architectures, place_of_image
+from bot.report.architecture_grouping import arch_order, on_architectures, place_of_image
 from bot.report.phrase import Phrase, code, joined, name, plain, prose, strong, to_plain
 from bot.report.sizes import format_delta, format_size, plural, span
+from bot.report.table_cells import short_image
 
 # Of one objective, so many images and metrics are told in its sentence; the table has all.
 _TOLD = 6

@@ -13,7 +13,13 @@ from functools import cached_property
 from typing import Literal
 
 from bot.model.result import Added, ImageResult
-from bot.report.fold import arch_order, known_delta, on_architectures, place_of_image, size_delta
+from bot.report.architecture_grouping import (
+    arch_order,
+    known_delta,
+    on_architectures,
+    place_of_image,
+    size_delta,
+)
 
 Kind = Literal["broken", "uninstallable", "repaired", "new", "larger", "smaller", "same"]
 # Kinds of effects without two sizes to compare: `uninstallable` and `new` have no base.
