@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from bot.chat.commands import COMMANDS, WORD
 from bot.chat.parser import NotUnderstood
-from bot.chat.questions import Found
+from bot.chat.questions import ChatFinding
 from bot.model.closure import Edge, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.report.answers import CHOSEN, REQUESTED
@@ -28,13 +28,13 @@ K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ChatAnswer:
     """What is said to one command."""
 
     blocks: tuple[Block, ...]
 
 
-def compose(answers: Iterable[tuple[str, Answer]], *, marker: str, user: str, url: str) -> str:
+def compose(answers: Iterable[tuple[str, ChatAnswer]], *, marker: str, user: str, url: str) -> str:
     """One comment for all the answers to a comment of `user` at `url`, with the hidden marker.
 
     `answers` are the lines that were said, and what is said to each.
@@ -47,13 +47,13 @@ def compose(answers: Iterable[tuple[str, Answer]], *, marker: str, user: str, ur
     return render_answer(marker, lead, parts)
 
 
-def help_answer() -> Answer:
+def help_answer() -> ChatAnswer:
     """The table of commands."""
     rows = tuple(
         (code(command.usage), plain(command.who.text), plain(command.what))
         for command in COMMANDS.values()
     )
-    return Answer(
+    return ChatAnswer(
         (
             Table(("Command", "Who", "What"), rows),
             Paragraph(
@@ -66,29 +66,29 @@ def help_answer() -> Answer:
     )
 
 
-def not_understood(said: NotUnderstood) -> Answer:
+def not_understood(said: NotUnderstood) -> ChatAnswer:
     """Which word is missing or wrong, and how the command is written."""
     problem = prose(said.problem)
     if said.command is None:
         see = (*plain(" "), *code(f"{WORD} help"), *plain(" lists the commands."))
-        return Answer((Paragraph((*problem, *see)),))
-    return Answer((Paragraph((*problem, *plain(" Usage: "), *code(said.command.usage))),))
+        return ChatAnswer((Paragraph((*problem, *see)),))
+    return ChatAnswer((Paragraph((*problem, *plain(" Usage: "), *code(said.command.usage))),))
 
 
-def sentence(text: str) -> Answer:
+def sentence(text: str) -> ChatAnswer:
     """A sentence, with foreign parts."""
-    return Answer((Paragraph(prose(text)),))
+    return ChatAnswer((Paragraph(prose(text)),))
 
 
-def found_answer(found: Found) -> Answer:
+def found_answer(found: ChatFinding) -> ChatAnswer:
     """The answer to a question; what of it is not known is named beside what is."""
     if not found.result.images:
-        return Answer((Paragraph(_no_images(found)),))
+        return ChatAnswer((Paragraph(_no_images(found)),))
     wanted = tuple(dict.fromkeys(found.asked.values.get("--workload", ())))
     unknown = [w for w in wanted if w not in found.workloads]
     said = [Paragraph(_unknown_workloads(unknown, found))] if unknown else []
     if unknown and len(unknown) == len(wanted):
-        return Answer(tuple(said))
+        return ChatAnswer(tuple(said))
     if found.asked.name == "why":
         items = _why_items(found)
     elif found.asked.name == "what-if":
@@ -103,10 +103,10 @@ def found_answer(found: Found) -> Answer:
         meant = joined([code(text) for text in found.near], ", ", " or ")
         items.append((*plain("Did you mean "), *meant, *plain("?")))
     keys = [*(why.key for why in found.whys), *(answer.key for answer in found.what_ifs)]
-    return Answer((*said, Bullets(tuple(items)), Paragraph(_evidence(found, keys))))
+    return ChatAnswer((*said, Bullets(tuple(items)), Paragraph(_evidence(found, keys))))
 
 
-def _no_images(found: Found) -> Phrase:
+def _no_images(found: ChatFinding) -> Phrase:
     """Why there is nothing to ask about: the change reaches no image, or it is not known."""
     if not found.result.problems:
         return plain("This change touches no image.")
@@ -115,7 +115,7 @@ def _no_images(found: Found) -> Phrase:
     return (*plain(start), *prose(found.result.problems[0].rstrip(".")), *plain("."))
 
 
-def _unknown_workloads(unknown: Sequence[str], found: Found) -> Phrase:
+def _unknown_workloads(unknown: Sequence[str], found: ChatFinding) -> Phrase:
     there = listing([code(workload) for workload in found.workloads])
     noun = "the workload" if len(unknown) == 1 else "the workloads"
     return (
@@ -125,7 +125,7 @@ def _unknown_workloads(unknown: Sequence[str], found: Found) -> Phrase:
     )  # fmt: skip
 
 
-def _why_items(found: Found) -> list[Phrase]:
+def _why_items(found: ChatFinding) -> list[Phrase]:
     there = [why for why in found.whys if why.nevra is not None]
     items = [
         (*_images([why.key for why in group], found), *plain(": "), *said)
@@ -173,7 +173,7 @@ def _chain(chain: Sequence[Edge], arch: str) -> Phrase:
     return pieces
 
 
-def _what_if_items(found: Found) -> list[Phrase]:
+def _what_if_items(found: ChatFinding) -> list[Phrase]:
     items = []
     for said, group in _grouped(found.what_ifs, _what_if):
         saved: Phrase = ()
@@ -217,16 +217,16 @@ def _names(answer: WhatIf, *, removed: bool) -> Phrase:
     return (*listing([code(text) for text in cut]), *others)
 
 
-def _objectives(found: Found) -> Answer:
+def _objectives(found: ChatFinding) -> ChatAnswer:
     from bot.report.blocks import Detail
     from bot.report.images import objectives
 
     section = objectives(found.result, Detail(rows=_MOST_ROWS * 2))
     if section is None:
         said = plain("No objective speaks of the images that this change touches.")
-        return Answer((Paragraph(said),))
+        return ChatAnswer((Paragraph(said),))
     keys = [image.key for image in found.result.images]
-    return Answer((*section.blocks, Paragraph(_evidence(found, keys))))
+    return ChatAnswer((*section.blocks, Paragraph(_evidence(found, keys))))
 
 
 def _grouped(items: Iterable[K], said: Callable[[K], Phrase]) -> list[tuple[Phrase, list[K]]]:
@@ -237,7 +237,7 @@ def _grouped(items: Iterable[K], said: Callable[[K], Phrase]) -> list[tuple[Phra
     return list(groups.items())
 
 
-def _images(keys: Sequence[ImageKey], found: Found) -> Phrase:
+def _images(keys: Sequence[ImageKey], found: ChatFinding) -> Phrase:
     """nginx on minimal, demo (all four); several of them in a list."""
     checked: dict[tuple[str, str, str], set[str]] = {}
     for image in found.result.images:
@@ -254,7 +254,7 @@ def _images(keys: Sequence[ImageKey], found: Found) -> Phrase:
     return (*joined(said, "; "), *plain(f" and {plural(more, 'more image')}" if more else ""))
 
 
-def _evidence(found: Found, keys: Sequence[ImageKey]) -> Phrase:
+def _evidence(found: ChatFinding, keys: Sequence[ImageKey]) -> Phrase:
     """At which commit, and how its packages are known for the images that were asked about."""
     asked = set(keys) or {image.key for image in found.result.images}
     arches: dict[bool, set[str]] = {}

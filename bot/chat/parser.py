@@ -17,7 +17,7 @@ _LONGEST_LINE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Question:
     """A command that was understood. `values` are its arguments and options by their names.
 
     `text` is the line as it was written, with single spaces, `/minimize` and the command in small
@@ -53,7 +53,7 @@ class NotUnderstood:
     beside: bool = False
 
 
-Said = Asked | NotUnderstood
+Said = Question | NotUnderstood
 
 
 # What keyboards and word processors make of the dashes of an option, of a hyphen, and of quotes.
@@ -117,7 +117,7 @@ def parse_line(line: str) -> Said:
         meant = f" Did you mean {near[0]}?" if near else ""
         return NotUnderstood(text, f"There is no command {words[0]}.{meant}")
     try:
-        return Asked(command.name, text, _values(command, text, words[1:]))
+        return Question(command.name, text, _values(command, text, words[1:]))
     except _UnclearError as unclear:
         return NotUnderstood(text, str(unclear), command)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bot.chat.parser import Asked
+from bot.chat.parser import Question
 from bot.check.run import Prediction
 from bot.closure.pool import Pool
 from bot.closure.what_if import what_if
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ChatFinding:
     """The answer to a question. `result` is the check it is about.
 
     `whys` and `what_ifs` have one for each image that was asked about; `unsolvable` are images that
@@ -33,7 +33,7 @@ class Found:
     that may be meant, where what was asked about is in none of them.
     """
 
-    asked: Asked
+    asked: Question
     result: CheckResult
     whys: tuple[Why, ...] = ()
     what_ifs: tuple[WhatIf, ...] = ()
@@ -50,7 +50,7 @@ class _Image:
     overlay: Overlay
 
 
-def find_answer(asked: Asked, checked: Prediction) -> Found:
+def find_answer(asked: Question, checked: Prediction) -> ChatFinding:
     """The answer to `why`, `what-if` or `objectives` on the images of a checked change.
 
     The images are those that the change could touch, as its head has them.
@@ -67,7 +67,7 @@ def find_answer(asked: Asked, checked: Prediction) -> Found:
 
         whys, unsolvable, left_out = _each(asked, checked, ask_why)
         near = () if any(one.nevra for one in whys) else _near(package, names)
-        return Found(asked, checked.result, whys, (), unsolvable, left_out, workloads, near)
+        return ChatFinding(asked, checked.result, whys, (), unsolvable, left_out, workloads, near)
     if asked.name == "what-if":
         capability, holder = asked.one("CAPABILITY") or "", asked.one("PACKAGE")
         required: set[str] = set()
@@ -86,8 +86,10 @@ def find_answer(asked: Asked, checked: Prediction) -> Found:
         if all(one.problems for one in what_ifs):
             strange = holder is not None and holder not in holders
             near = _near(holder or "", holders) if strange else _near(capability, required)
-        return Found(asked, checked.result, (), what_ifs, unsolvable, left_out, workloads, near)
-    return Found(asked, checked.result, workloads=workloads)
+        return ChatFinding(
+            asked, checked.result, (), what_ifs, unsolvable, left_out, workloads, near
+        )
+    return ChatFinding(asked, checked.result, workloads=workloads)
 
 
 def _near(asked: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -99,7 +101,7 @@ def _near(asked: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _each(
-    asked: Asked, checked: Prediction, ask: Callable[[_Image], T]
+    asked: Question, checked: Prediction, ask: Callable[[_Image], T]
 ) -> tuple[tuple[T, ...], tuple[ImageKey, ...], int]:
     """One answer for each image that can be installed; the keys of the others."""
     wanted = asked.values.get("--workload", ())

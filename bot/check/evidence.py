@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from bot.check.change import Change, ChangedSpec
-from bot.check.lines import Change as AddedLine
+from bot.check.lines import AddedDependency as AddedLine
 from bot.check.lines import added_changes
 from bot.closure.pool import Pool
 from bot.model.nevra import Nevra

@@ -54,7 +54,7 @@ class ExternalPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ExternalProgress:
     """Which of the places have all their packages, and why each other one has not."""
 
     there: tuple[ExternalPlace, ...]
@@ -121,7 +121,7 @@ def plan_given(prediction: Prediction, repositories: Mapping[str, str]) -> Exter
     return ExternalPlan("", 0.0, tuple(places))
 
 
-def look_for(places: Iterable[ExternalPlace], builds: ExternalBuilds) -> Standing:
+def look_for(places: Iterable[ExternalPlace], builds: ExternalBuilds) -> ExternalProgress:
     """Looks which places have their packages by now. Raises nothing that a repository can cause."""
     there: list[ExternalPlace] = []
     missing: list[str] = []
@@ -132,7 +132,7 @@ def look_for(places: Iterable[ExternalPlace], builds: ExternalBuilds) -> Standin
             missing.append(error.what)
         else:
             there.append(place)
-    return Standing(tuple(there), tuple(dict.fromkeys(missing)))
+    return ExternalProgress(tuple(there), tuple(dict.fromkeys(missing)))
 
 
 def external_check(

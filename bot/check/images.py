@@ -32,7 +32,7 @@ SELF = "@self"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CheckedImage:
     """One affected image: its result, both closures, and what each line of the change costs.
 
     `request` is head's, as it was solved; `held` are the changed sources that it is about: those of
@@ -58,7 +58,7 @@ class Rules:
 
 def affected_images(
     pool: Pool, keys: tuple[ImageKey, ...], sides: Sides, rules: Rules
-) -> tuple[Found, ...]:
+) -> tuple[CheckedImage, ...]:
     """The images among `keys` (all of the pool's architecture) that the change touches."""
     found = []
     for key in keys:
@@ -76,7 +76,7 @@ def self_images(
     sides: Sides,
     rules: Rules,
     workloads: Mapping[str, str],
-) -> tuple[Found, ...]:
+) -> tuple[CheckedImage, ...]:
     """The images `@self`: each environment of `keys` plus each package that `workloads` names.
 
     `workloads` has the image's workload for each package. The base of a package that base does not
@@ -106,7 +106,7 @@ def _found(
     pair: ClosurePair,
     sides: Sides,
     rules: Rules,
-) -> Found:
+) -> CheckedImage:
     """One image, compared and explained; `requests` are base's and head's."""
     base_request, request = requests
     before = base_request, pair.base, sides.base
@@ -130,7 +130,7 @@ def _found(
     image = explained.image
     held = evaluate_objectives(rules.objectives, image, pair, rules.today)
     image = replace(image, objectives=held)
-    return Found(
+    return CheckedImage(
         image,
         request,
         pair,

@@ -28,7 +28,7 @@ _PLAIN_REQUIRES = re.compile(r"^\s*Requires\s*:(?P<rest>.+)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class AddedDependency:
     """One dependency that the change adds: in which package, what, and on which line.
 
     `own` is the NEVRA that the head spec gives the package: its version-release is a placeholder
@@ -42,17 +42,17 @@ class Change:
 
 def added_changes(
     changes: Iterable[SpecDependencyChange], head_packages: Mapping[str, Nevra]
-) -> tuple[Change, ...]:
+) -> tuple[AddedDependency, ...]:
     """The additions among `changes` that have a line; `head_packages`: the head spec's NEVRAs."""
     return tuple(
-        Change(head_packages[c.package_name], c.dependency, c.origin)
+        AddedDependency(head_packages[c.package_name], c.dependency, c.origin)
         for c in changes
         if c.kind == "added" and c.origin is not None and c.package_name in head_packages
     )
 
 
 def overlay_without(
-    overlay: Overlay, changes: Iterable[Change], lines: frozenset[SpecLine]
+    overlay: Overlay, changes: Iterable[AddedDependency], lines: frozenset[SpecLine]
 ) -> Overlay:
     """The overlay as it would be without these lines of the change.
 
@@ -70,9 +70,9 @@ def overlay_without(
     return replace(overlay, packages=tuple(packages))
 
 
-def overlay_with(overlay: Overlay, changes: Iterable[Change], line: SpecLine) -> Overlay:
+def overlay_with(overlay: Overlay, changes: Iterable[AddedDependency], line: SpecLine) -> Overlay:
     """The overlay as it would be with one line of the change more, in the packages that it has."""
-    more: dict[str, list[Change]] = {}
+    more: dict[str, list[AddedDependency]] = {}
     for change in changes:
         if change.origin == line:
             more.setdefault(change.own.name, []).append(change)
@@ -91,7 +91,7 @@ def overlay_with(overlay: Overlay, changes: Iterable[Change], line: SpecLine) ->
     )
 
 
-def _moved(change: Change, to: Nevra) -> Dependency:
+def _moved(change: AddedDependency, to: Nevra) -> Dependency:
     """The dependency with the version-release of another package instead of the change's own."""
 
     def own(match: re.Match[str]) -> str:
@@ -139,7 +139,7 @@ class Solving:
 
 
 def explain(
-    image: ImageResult, head: Closure, changes: tuple[Change, ...], solving: Solving
+    image: ImageResult, head: Closure, changes: tuple[AddedDependency, ...], solving: Solving
 ) -> Explained:
     """Names for each added package the line that brings it and the lines that must go together.
 
@@ -224,7 +224,7 @@ def _has(closure: Closure, name: tuple[str, str]) -> bool:
 class _Stated:
     """The lines of a change, by what they state; of several that state the same, the first."""
 
-    def __init__(self, changes: Iterable[Change]) -> None:
+    def __init__(self, changes: Iterable[AddedDependency]) -> None:
         self._lines: dict[tuple[str, str, str], SpecLine] = {}
         for change in sorted(changes, key=lambda c: c.origin):
             kind, capability = _plain(change.own, change.dependency)
@@ -246,7 +246,7 @@ class _Stated:
         return tuple(dict.fromkeys(line for line in found if line is not None))
 
 
-def with_cause_lines(side: Side, changes: Iterable[Change]) -> Side:
+def with_cause_lines(side: Side, changes: Iterable[AddedDependency]) -> Side:
     """An unsolvable head with the line of the change in each cause that has one.
 
     That is the line that states what cannot be met or what conflicts, else the last on the chain.

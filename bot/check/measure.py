@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from bot.check.evidence import Sides
-from bot.check.images import Found, Rules
+from bot.check.images import CheckedImage, Rules
 from bot.check.objectives import evaluate_objectives
 from bot.distro.cache import Cache
 from bot.distro.keys import key_urls
@@ -27,12 +27,15 @@ MOST_FILES = 10
 class Measured:
     """Images with their layers' sizes; `notes` say which could not be composed, and why."""
 
-    images: tuple[Found, ...]
+    images: tuple[CheckedImage, ...]
     notes: tuple[str, ...] = ()
 
 
 def measure(
-    images: tuple[Found, ...], sides: Mapping[tuple[str, str], Sides], rules: Rules, cache: Cache
+    images: tuple[CheckedImage, ...],
+    sides: Mapping[tuple[str, str], Sides],
+    rules: Rules,
+    cache: Cache,
 ) -> Measured:
     """Composes both sides of each image, and holds the objectives against the result.
 
@@ -90,7 +93,7 @@ def _layer(
 
 
 def _moved_files(
-    image: Found, rules: Rules, cache: Cache, stand_in: Callable[[Package], Package | None]
+    image: CheckedImage, rules: Rules, cache: Cache, stand_in: Callable[[Package], Package | None]
 ) -> tuple[FileChange, ...]:
     """The files that move most bytes; their packages' headers were read for the layers."""
     pair = image.pair

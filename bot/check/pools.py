@@ -17,7 +17,7 @@ IDLE_SECONDS = 600.0
 
 
 @dataclass(slots=True)
-class _Kept:
+class _WarmPool:
     pool: Pool
     used: float
 
@@ -43,7 +43,7 @@ class Pools:
         self._max_age = max_age
         self._idle = idle
         self._clock = clock
-        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._kept: dict[tuple[str, str], _WarmPool] = {}
         self._locks: dict[tuple[str, str], threading.Lock] = {}
         self._guard = threading.Lock()
 
@@ -58,7 +58,7 @@ class Pools:
             )
             kept = self._kept.get(key)
             if kept is None or kept.pool.snapshot.id != snapshot.id:
-                kept = _Kept(open_pool(snapshot, self.cache), self._clock())
+                kept = _WarmPool(open_pool(snapshot, self.cache), self._clock())
                 self._kept[key] = kept
             kept.used = self._clock()
             return kept.pool

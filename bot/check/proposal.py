@@ -16,7 +16,7 @@ from bot.check.change import Change
 from bot.check.compare import compare
 from bot.check.evidence import Sides
 from bot.check.fault import Unevaluated
-from bot.check.images import SELF, Found
+from bot.check.images import SELF, CheckedImage
 from bot.check.objectives import evaluate_objectives
 from bot.check.plan import CheckOptions, Plan, make_plan
 from bot.check.repository_file import (
@@ -44,13 +44,13 @@ _EVALUATED_BY = ("dist", "definitions", "builder", "external", "lookaside")
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckFindings:
     """What the check found: its plan, each architecture's pool and sides by document and
     architecture, the affected images, and what else its verdict is made of."""
 
     plan: Plan
     sides: Mapping[tuple[str, str], tuple[Pool, Sides]]
-    images: tuple[Found, ...]
+    images: tuple[CheckedImage, ...]
     unevaluated: tuple[Unevaluated, ...]
     interrupted: bool
 
@@ -74,7 +74,7 @@ def file_in_force(change: Change) -> RepositoryFile:
 
 
 def proposal(
-    change: Change, options: CheckOptions, configuration: Configuration, checked: Checked
+    change: Change, options: CheckOptions, configuration: Configuration, checked: CheckFindings
 ) -> ConfigurationChange | None:
     """What head's file would do; null where the change leaves the file as it is."""
     before, after = change.repository_file, change.head_file
@@ -145,7 +145,7 @@ def _notes(fields: Iterable[FieldChange]) -> Iterator[str]:
 
 
 def _judged(
-    told: ConfigurationChange, plan: Plan, configuration: Configuration, checked: Checked
+    told: ConfigurationChange, plan: Plan, configuration: Configuration, checked: CheckFindings
 ) -> ConfigurationChange:
     """With the images of this change as head's file would have them judged."""
     notes = list(told.notes)
@@ -190,7 +190,7 @@ def _is_checked(key: ImageKey, plan: Plan) -> bool:
 
 
 def _solved(
-    keys: Iterable[ImageKey], plan: Plan, configuration: Configuration, checked: Checked
+    keys: Iterable[ImageKey], plan: Plan, configuration: Configuration, checked: CheckFindings
 ) -> Iterator[ImageResult]:
     for key in islice(keys, _SOLVED):
         pool, sides = checked.sides[key.repository, key.arch]

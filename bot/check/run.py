@@ -20,12 +20,12 @@ from bot.check.evidence import (
 )
 from bot.check.fault import Unevaluated, sentences, unevaluated
 from bot.check.heads import raised_sources
-from bot.check.images import SELF, Found, Rules, affected_images, self_images
+from bot.check.images import SELF, CheckedImage, Rules, affected_images, self_images
 from bot.check.lines import suggestions
 from bot.check.measure import measure
 from bot.check.plan import CheckOptions, Plan, make_plan
 from bot.check.pools import Pools
-from bot.check.proposal import Checked, file_in_force, proposal
+from bot.check.proposal import CheckFindings, file_in_force, proposal
 from bot.check.rebuild import BuildContext, rebuild
 from bot.check.repository_file import RepositoryFile
 from bot.check.verdict import only_limits, verdict
@@ -66,7 +66,7 @@ class Prediction:
     rules: Rules
     file: RepositoryFile
     targets: tuple[Target, ...]
-    images: tuple[Found, ...]
+    images: tuple[CheckedImage, ...]
     cache: Cache
 
     @property
@@ -203,7 +203,7 @@ def built_check(
 
 def _with_proposal(change: Change, found: Prediction) -> Prediction:
     """With what a change to `.minimize.yaml` would do: said of it, and nothing else changed."""
-    checked = Checked(
+    checked = CheckFindings(
         found.plan,
         {(t.document.id, a): (t.pools[a], s) for t in found.targets for a, s in t.sides.items()},
         found.images,
@@ -300,10 +300,10 @@ def _evaluated(
         return setting, evaluate_change(change, evaluate)
 
 
-def _images(targets: Iterable[Target], plan: Plan, rules: Rules) -> tuple[Found, ...]:
-    found: list[Found] = []
+def _images(targets: Iterable[Target], plan: Plan, rules: Rules) -> tuple[CheckedImage, ...]:
+    found: list[CheckedImage] = []
     for target in targets:
-        own: list[Found] = []
+        own: list[CheckedImage] = []
         for arch, sides in target.sides.items():
             keys = tuple(
                 k for k in plan.keys if k.repository == target.document.id and k.arch == arch
@@ -315,7 +315,7 @@ def _images(targets: Iterable[Target], plan: Plan, rules: Rules) -> tuple[Found,
     return tuple(sorted(found, key=lambda f: f.result.key))
 
 
-def _self(target: Target, rules: Rules, held: frozenset[str]) -> Iterable[Found]:
+def _self(target: Target, rules: Rules, held: frozenset[str]) -> Iterable[CheckedImage]:
     """The images of the sources that no workload holds; one alone has no name of its own."""
     sources = frozenset().union(*(sides.sources for sides in target.sides.values()))
     mains = {
@@ -338,7 +338,7 @@ def _self(target: Target, rules: Rules, held: frozenset[str]) -> Iterable[Found]
 def _result(
     change: Change,
     targets: Iterable[Target],
-    images: tuple[Found, ...],
+    images: tuple[CheckedImage, ...],
     remarks: _Remarks,
     builds: tuple[BuildNote, ...],
     stage: Literal["predicted", "final"],

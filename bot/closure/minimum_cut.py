@@ -18,7 +18,7 @@ def requirement_of(edge: Edge) -> Drop:
     return Drop(holder, edge.capability)
 
 
-def smallest_cut(
+def minimum_cut(
     edges: Collection[Edge], roots: Iterable[Nevra], target: Nevra, limit: int
 ) -> tuple[Drop, ...] | None:
     """The smallest set of requirements on every way, sorted; null if it has more than `limit`.

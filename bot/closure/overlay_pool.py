@@ -58,7 +58,7 @@ class Layer:
     obsoletes: dict[str, list[int]] = field(default_factory=dict)
 
 
-class Stage:
+class OverlayPool:
     """A loaded snapshot with its layers. Not safe for several threads at once."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Stage:
         self._best_priority = max((r.priority for r in loaded.repositories), default=0)
         self._wanted: set[str] = set(loaded.index.files)
         self._layers: OrderedDict[Hashable, Layer] = OrderedDict()
-        self._scene: tuple[Layer, ...] | None = None
+        self._active_overlays: tuple[Layer, ...] | None = None
         self._hidden: frozenset[int] = frozenset()
         self._published: dict[int, Package] = {}
         self._contents: dict[int, tuple[str, ...]] = {}
@@ -94,21 +94,23 @@ class Stage:
 
     # -- the scene ------------------------------------------------------------------------------
 
-    def set_scene(self, specs: Sequence[LayerSpec]) -> None:
+    def set_active_overlays(self, specs: Sequence[LayerSpec]) -> None:
         """Makes these layers the ones that take part; adds those that are not there yet."""
         self.hold(specs)
-        scene = tuple(self._layers[spec.key] for spec in specs)
-        if self._scene is not None and [id(x) for x in scene] == [id(x) for x in self._scene]:
+        active = tuple(self._layers[spec.key] for spec in specs)
+        if self._active_overlays is not None and [id(x) for x in active] == [
+            id(x) for x in self._active_overlays
+        ]:
             return
-        taking_part = {layer.spec.key for layer in scene}
-        hidden = {number for layer in scene for number in layer.spec.hides}
+        taking_part = {layer.spec.key for layer in active}
+        hidden = {number for layer in active for number in layer.spec.hides}
         for key, layer in self._layers.items():
             if key not in taking_part:
                 hidden.update(layer.ids)
         self._let_go(self._hidden - hidden)
         self._take_out(hidden - self._hidden)
         self._hidden = frozenset(hidden)
-        self._scene = scene
+        self._active_overlays = active
         self.pool.set_disabled_list([])
         self.pool.set_disabled_list(self._excluded_list + sorted(hidden))
 
@@ -127,7 +129,7 @@ class Stage:
             for spec in missing:
                 if spec.key not in self._layers:
                     self._add_layer(spec)
-            self._scene = None
+            self._active_overlays = None
         self._make_ready()
 
     def enabled(self, number: int) -> bool:
@@ -151,7 +153,7 @@ class Stage:
 
     def package(self, number: int) -> Package:
         """The package of a number, without the files of its metadata."""
-        for layer in self._scene or ():
+        for layer in self._active_overlays or ():
             if number in layer.packages:
                 return layer.packages[number]
         found = self._published.get(number)
@@ -196,7 +198,7 @@ class Stage:
         for number in ids:
             target = self.pool.id2solvable(number)
             candidates = list(self.index.obsoletes.get(target.name, ()))
-            for layer in self._scene or ():
+            for layer in self._active_overlays or ():
                 candidates += layer.obsoletes.get(target.name, ())
             for candidate in candidates:
                 if candidate not in found and self.enabled(candidate):
@@ -223,7 +225,7 @@ class Stage:
         """The packages that own a path, or a path that matches a glob; seen or not."""
         found = list(self._owners.of(path))
         matches = self._owners.matcher(path)
-        for layer in self._scene or ():
+        for layer in self._active_overlays or ():
             found += [n for n, files in layer.files.items() if any(map(matches, files))]
         return sorted(found)
 
@@ -301,7 +303,7 @@ class Stage:
         for layer in reversed(self._layers.values()):
             layer.repo.free(True)
         self._layers.clear()
-        self._scene = None
+        self._active_overlays = None
         self._stale = True
 
     def _add_layer(self, spec: LayerSpec) -> None:

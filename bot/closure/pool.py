@@ -16,7 +16,7 @@ from bot.closure.filelists import in_primary
 from bot.closure.files import FileOwners
 from bot.closure.jobs import Want, wants_of
 from bot.closure.newpool import MetadataFile
-from bot.closure.overlay_pool import LayerSpec, Stage
+from bot.closure.overlay_pool import LayerSpec, OverlayPool
 from bot.closure.reach import reaches, reaches_hidden
 from bot.closure.requests import View, best_solution, dependency_id
 from bot.closure.solvcache import SnapshotCache
@@ -58,17 +58,17 @@ def open_pool(snapshot: Snapshot, cache: Cache, *, file_of: MetadataFile | None 
     solv_cache = SnapshotCache(cache, file_of)
     loaded = solv_cache.load(snapshot)
     owners = FileOwners(loaded, snapshot.repositories, file_of, solv_cache)
-    return Pool(snapshot, Stage(loaded, snapshot.repositories, owners), file_of)
+    return Pool(snapshot, OverlayPool(loaded, snapshot.repositories, owners), file_of)
 
 
 class Pool:
     """A loaded snapshot of one architecture. Safe for several threads; one works at a time."""
 
-    def __init__(self, snapshot: Snapshot, stage: Stage, file_of: MetadataFile) -> None:
+    def __init__(self, snapshot: Snapshot, stage: OverlayPool, file_of: MetadataFile) -> None:
         self.arch: str = snapshot.arch
         self.state: SnapshotState = snapshot.state
         self.snapshot = snapshot
-        self._stage = stage
+        self._overlay_pool = stage
         self._file_of = file_of
         self._lock = RLock()
         self._comps: Comps | None = None
@@ -89,7 +89,7 @@ class Pool:
         requirements to ignore, of whichever package. `settled` is asked with the closure before
         its edges are looked for, most of the work; where it says true they are left out.
         """
-        with self._lock, self._scene(overlay, request.placeholders, drop):
+        with self._lock, self._active_overlays(overlay, request.placeholders, drop):
             return self._solve(request, settled)
 
     def solve_names(
@@ -109,7 +109,7 @@ class Pool:
     def hold(self, overlays: Iterable[Overlay]) -> None:
         """Takes several overlays in at once: quicker than one by one with each first solve."""
         with self._lock:
-            self._stage.hold([self._overlay_layer(overlay) for overlay in overlays])
+            self._overlay_pool.hold([self._overlay_layer(overlay) for overlay in overlays])
 
     def published(self, source: str) -> tuple[Package, ...]:
         """All published binary packages of a source package, excluded ones too, sorted by NEVRA.
@@ -117,8 +117,8 @@ class Pool:
         Their `files` are all that filelists.xml lists, for whoever puts them into an overlay.
         """
         with self._lock:
-            files = self._stage.files(self._stage.published(source))
-            found = [replace(self._stage.package(n), files=own) for n, own in files.items()]
+            files = self._overlay_pool.files(self._overlay_pool.published(source))
+            found = [replace(self._overlay_pool.package(n), files=own) for n, own in files.items()]
         return tuple(sorted(found, key=lambda p: p.nevra))
 
     def newest_published(self, source: str) -> tuple[Package, ...]:
@@ -129,9 +129,9 @@ class Pool:
         """
         with self._lock:
             seen = {
-                self._stage.package(n).nevra
-                for n in self._stage.published(source)
-                if not self._stage.is_excluded(n)
+                self._overlay_pool.package(n).nevra
+                for n in self._overlay_pool.published(source)
+                if not self._overlay_pool.is_excluded(n)
             }
         published = self.published(source)
         native = native_arches(self.arch)
@@ -141,12 +141,12 @@ class Pool:
 
     def provides(self, capability: str, overlay: Overlay | None = None) -> bool:
         """Whether a package that can be installed provides a capability or owns a path."""
-        with self._lock, self._scene(overlay, (), ()):
-            if capability.startswith("/") and capability not in self._stage.index.files:
-                return any(map(self._stage.enabled, self._stage.owners(capability)))
+        with self._lock, self._active_overlays(overlay, (), ()):
+            if capability.startswith("/") and capability not in self._overlay_pool.index.files:
+                return any(map(self._overlay_pool.enabled, self._overlay_pool.owners(capability)))
             self._read_for([capability])
-            number = dependency_id(self._stage.pool, capability)
-            return any(map(self._stage.enabled, self._stage.providers(number)))
+            number = dependency_id(self._overlay_pool.pool, capability)
+            return any(map(self._overlay_pool.enabled, self._overlay_pool.providers(number)))
 
     def met(
         self,
@@ -159,26 +159,26 @@ class Pool:
 
         `request` and `overlay` are those that the closure with these packages was solved with.
         """
-        with self._lock, self._scene(overlay, request.placeholders, ()):
+        with self._lock, self._active_overlays(overlay, request.placeholders, ()):
             numbers = {s.id: nevra for nevra in members for s in self._find(nevra)}
             return frozenset(c for c in capabilities if self._edges.met(c, numbers))
 
     @property
     def packages(self) -> int:
         """How many packages the snapshot has, of every version and architecture."""
-        return sum(self._stage.index.counts)
+        return sum(self._overlay_pool.index.counts)
 
     def selects(self, request: str, overlay: Overlay | None = None) -> tuple[Nevra, ...]:
         """The packages that a request could mean, sorted; none if it matches nothing."""
-        with self._lock, self._scene(overlay, (), ()):
+        with self._lock, self._active_overlays(overlay, (), ()):
             found, _ = best_solution(self._view(), request, with_sources=False)
-            return tuple(sorted(self._stage.package(number).nevra for number in found))
+            return tuple(sorted(self._overlay_pool.package(number).nevra for number in found))
 
     def candidates(self, request: str) -> tuple[Package, ...]:
         """The newest package of each name that a request could mean, with its dependencies."""
-        with self._lock, self._scene(None, (), ()):
+        with self._lock, self._active_overlays(None, (), ()):
             found, _ = best_solution(self._view(), request, with_sources=False)
-            return newest([self._stage.package(number) for number in found], self.arch)
+            return newest([self._overlay_pool.package(number) for number in found], self.arch)
 
     def owning_below(self, directories: Sequence[str]) -> frozenset[Nevra]:
         """The published packages that own a file below one of `directories` (`/usr/lib/rpm/`).
@@ -186,8 +186,8 @@ class Pool:
         By filelists.xml; those of a repository without one are not known.
         """
         with self._lock:
-            found = self._stage.owners_below(directories)
-            return frozenset(self._stage.package(number).nevra for number in found)
+            found = self._overlay_pool.owners_below(directories)
+            return frozenset(self._overlay_pool.package(number).nevra for number in found)
 
     def group(self, name: str) -> tuple[str, ...]:
         """The packages of a comps group that come with it in any case; none where there is none."""
@@ -201,20 +201,22 @@ class Pool:
         Any provider counts, the published packages that the overlay replaces too, and so does a
         need for one of `names` that nobody meets. Nothing is solved: it is for what cannot be.
         """
-        with self._lock, self._scene(overlay, request.placeholders, ()):
+        with self._lock, self._active_overlays(overlay, request.placeholders, ()):
             wants, _ = self._wants(_requests(request), request.groups)
             layer = self._overlay_layer(overlay)
-            ids = layer.hides | self._stage.numbers(layer)
+            ids = layer.hides | self._overlay_pool.numbers(layer)
             start = [number for want in wants for number in want.ids]
-            return reaches_hidden(self._stage, start, ids, frozenset(names), weak=request.weak)
+            return reaches_hidden(
+                self._overlay_pool, start, ids, frozenset(names), weak=request.weak
+            )
 
     def would_meet(self, names: Iterable[str]) -> bool:
         """Whether a published package requires one of these names (or paths), and none has it."""
-        with self._lock, self._scene(None, (), ()):
+        with self._lock, self._active_overlays(None, (), ()):
             return any(map(self._is_unmet, names))
 
     def _is_unmet(self, name: str) -> bool:
-        stage = self._stage
+        stage = self._overlay_pool
         if name.startswith("/"):
             return name in stage.index.files and not any(
                 map(stage.enabled, stage.index.files[name])
@@ -227,7 +229,7 @@ class Pool:
     # -- solving --------------------------------------------------------------------------------
 
     def _solve(self, request: ImageRequest, settled: Callable[[Closure], bool] | None) -> Closure:
-        stage = self._stage
+        stage = self._overlay_pool
         requests = _requests(request)
         self._read_for(requests)
         wants, missing = self._wants(requests, request.groups)
@@ -268,16 +270,16 @@ class Pool:
         return wants_of(self._view(), requests, groups, self._read_comps, self.arch)
 
     def _view(self) -> View:
-        stage = self._stage
+        stage = self._overlay_pool
         return View(stage.pool, stage.enabled, stage.obsoleters, stage.owners)
 
     def _read_for(self, capabilities: Iterable[str]) -> None:
         """Reads filelists.xml if one of these is a path that it alone can answer."""
-        unread = self._stage.index.unread
+        unread = self._overlay_pool.index.unread
         if unread and any(
             c.startswith(("/", "*/", "(")) and not in_primary(c) for c in capabilities
         ):
-            self._stage.read_filelists()
+            self._overlay_pool.read_filelists()
 
     def _read_comps(self) -> Comps:
         if self._comps is None:
@@ -290,7 +292,7 @@ class Pool:
     # -- scenes ---------------------------------------------------------------------------------
 
     @contextmanager
-    def _scene(
+    def _active_overlays(
         self,
         overlay: Overlay | None,
         placeholders: Sequence[PlaceholderPackage],
@@ -301,7 +303,7 @@ class Pool:
             layers.append(self._overlay_layer(overlay))
         if placeholders:
             layers.append(self._placeholder_layer(tuple(placeholders)))
-        self._stage.set_scene(layers)
+        self._overlay_pool.set_active_overlays(layers)
         undo: list[tuple[Any, int, list[int]]] = []
         try:
             if drop:
@@ -314,7 +316,7 @@ class Pool:
     def _overlay_layer(self, overlay: Overlay) -> LayerSpec:
         hides = self._hidden.get(overlay.sources)
         if hides is None:
-            hides = frozenset(n for s in overlay.sources for n in self._stage.published(s))
+            hides = frozenset(n for s in overlay.sources for n in self._overlay_pool.published(s))
             self._hidden[overlay.sources] = hides
         packages = [p for p in overlay.packages if not p.nevra.name.endswith(_DEBUG)]
         return LayerSpec(("overlay", id(overlay)), packages, hides, overlay)
@@ -329,19 +331,19 @@ class Pool:
             )
             for p in placeholders
         ]
-        pool = self._stage.pool
+        pool = self._overlay_pool.pool
         names = {pool.str2id(p.name) for p in placeholders}
         hides = frozenset(
             n
             for name in names
-            for n in self._stage.providers(name)
+            for n in self._overlay_pool.providers(name)
             if pool.id2solvable(n).nameid == name
         )
         return LayerSpec(("placeholders", placeholders), packages, hides)
 
     def _ignore(self, drop: Collection[Drop]) -> list[tuple[Any, int, list[int]]]:
         """Takes requirements from packages; what to put back, and where."""
-        pool, undo = self._stage.pool, []
+        pool, undo = self._overlay_pool.pool, []
         by_package: dict[Nevra, set[str]] = {}
         for item in drop:
             by_package.setdefault(item.nevra, set()).add(item.capability)
@@ -356,13 +358,13 @@ class Pool:
         return undo
 
     def _find(self, nevra: Nevra) -> list[Any]:
-        pool = self._stage.pool
+        pool = self._overlay_pool.pool
         found = []
-        for number in self._stage.providers(pool.str2id(nevra.name)):
-            if self._stage.hidden(number):
+        for number in self._overlay_pool.providers(pool.str2id(nevra.name)):
+            if self._overlay_pool.hidden(number):
                 continue  # what takes no part in this scene, another overlay's packages too
             solvable = pool.id2solvable(number)
-            if solvable.name == nevra.name and self._stage.package(number).nevra == nevra:
+            if solvable.name == nevra.name and self._overlay_pool.package(number).nevra == nevra:
                 found.append(solvable)
         return found
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 import solv
 
 from bot.closure.capability import names_in
-from bot.closure.overlay_pool import Stage
+from bot.closure.overlay_pool import OverlayPool
 
 
-def reaches(stage: Stage, start: Iterable[int]) -> bool:
+def reaches(stage: OverlayPool, start: Iterable[int]) -> bool:
     """Whether a package can be reached that depends on a path which only filelists.xml can answer.
 
     libsolv looks at no other packages: if none is reached, the answer is the same without
@@ -21,7 +21,12 @@ def reaches(stage: Stage, start: Iterable[int]) -> bool:
 
 
 def reaches_hidden(
-    stage: Stage, start: Iterable[int], ids: frozenset[int], names: frozenset[str], *, weak: bool
+    stage: OverlayPool,
+    start: Iterable[int],
+    ids: frozenset[int],
+    names: frozenset[str],
+    *,
+    weak: bool,
 ) -> bool:
     """Whether a package of `ids` can be reached, hidden ones too, or a need for one of `names`
     that nobody meets. With `weak`, recommendations are followed like requirements.
@@ -42,7 +47,7 @@ def reaches_hidden(
 
 
 def reached(
-    stage: Stage, start: Iterable[int], *, weak: bool = False
+    stage: OverlayPool, start: Iterable[int], *, weak: bool = False
 ) -> Iterator[tuple[int, list[int]]]:
     """The packages that take part and can be reached from `start` (those too), each with those of
     its dependencies that no package before it has."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import solv
 
 from bot.closure.jobs import Want
-from bot.closure.overlay_pool import Stage
+from bot.closure.overlay_pool import OverlayPool
 from bot.closure.unsolvable import causes_of
 from bot.model.closure import Obstacle, UnsolvableCause
 
@@ -23,7 +23,7 @@ _INSTALL_ONLY = (
 )
 
 
-class Answer(NamedTuple):
+class Solution(NamedTuple):
     """The packages (by number) that would be installed, or libsolv's texts of what prevents it, the
     packages that these are about, and the causes."""
 
@@ -34,8 +34,8 @@ class Answer(NamedTuple):
 
 
 def run(
-    stage: Stage, wants: Sequence[Want], missing: Sequence[str], *, arch: str, weak: bool
-) -> Answer:
+    stage: OverlayPool, wants: Sequence[Want], missing: Sequence[str], *, arch: str, weak: bool
+) -> Solution:
     """Installs what is wanted on an empty system of `arch`; `missing` requests match nothing."""
     pool = stage.pool
     solver = pool.Solver()
@@ -53,11 +53,11 @@ def run(
     problems = solver.solve(_jobs(stage, wants))
     if problems or missing:
         causes = causes_of(stage, arch, wants, problems, missing)
-        return Answer((), *_told(stage, arch, problems), causes)
-    return Answer(tuple(sorted(s.id for s in solver.transaction().newsolvables())))
+        return Solution((), *_told(stage, arch, problems), causes)
+    return Solution(tuple(sorted(s.id for s in solver.transaction().newsolvables())))
 
 
-def _jobs(stage: Stage, wants: Iterable[Want]) -> Sequence[Any]:
+def _jobs(stage: OverlayPool, wants: Iterable[Want]) -> Sequence[Any]:
     pool, job = stage.pool, solv.Job
     one_of = (
         job.SOLVER_INSTALL | job.SOLVER_SOLVABLE_ONE_OF | job.SOLVER_SETARCH | job.SOLVER_SETEVR
@@ -74,7 +74,7 @@ def _jobs(stage: Stage, wants: Iterable[Want]) -> Sequence[Any]:
 
 
 def _told(
-    stage: Stage, arch: str, problems: Iterable[Any]
+    stage: OverlayPool, arch: str, problems: Iterable[Any]
 ) -> tuple[tuple[str, ...], tuple[Obstacle, ...]]:
     """Each reason once, in libsolv's words, and the packages in them.
 
@@ -103,7 +103,7 @@ def _told(
     )
 
 
-def _obstacles(stage: Stage, info: Any) -> Iterable[Obstacle]:
+def _obstacles(stage: OverlayPool, info: Any) -> Iterable[Obstacle]:
     needs = (solv.Solver.SOLVER_RULE_PKG_REQUIRES, solv.Solver.SOLVER_RULE_PKG_NOTHING_PROVIDES_DEP)
     capability = str(info.dep) if info.type in needs else ""
     for solvable in (info.solvable, info.othersolvable):
@@ -112,7 +112,7 @@ def _obstacles(stage: Stage, info: Any) -> Iterable[Obstacle]:
             yield Obstacle(package.nevra, package.source, capability)
 
 
-def _text(stage: Stage, info: Any) -> str | None:
+def _text(stage: OverlayPool, info: Any) -> str | None:
     solver = solv.Solver
     if any(s is not None and stage.hidden(s.id) for s in (info.solvable, info.othersolvable)):
         return None

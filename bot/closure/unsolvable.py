@@ -16,7 +16,7 @@ import solv
 
 from bot.closure.evr import compare_evr
 from bot.closure.jobs import Want
-from bot.closure.overlay_pool import Stage
+from bot.closure.overlay_pool import OverlayPool
 from bot.model.closure import Edge, UnsolvableCause
 from bot.model.nevra import Nevra
 
@@ -45,8 +45,8 @@ class _End(NamedTuple):
 class _Proof:
     """The rules of problems, by the packages that they are about."""
 
-    def __init__(self, stage: Stage, problems: Iterable[Any]) -> None:
-        self._stage = stage
+    def __init__(self, stage: OverlayPool, problems: Iterable[Any]) -> None:
+        self._overlay_pool = stage
         self.requirements: dict[int, dict[str, tuple[int, ...]]] = {}
         self.ends: dict[_End, None] = {}
         self.unmet: dict[str, None] = {}
@@ -59,13 +59,13 @@ class _Proof:
         solvable, other = info.solvable, info.othersolvable
         if info.type == _SOLVER.SOLVER_RULE_JOB_NOTHING_PROVIDES_DEP:
             self.unmet[str(info.dep)] = None
-        elif solvable is None or not self._stage.enabled(solvable.id):
+        elif solvable is None or not self._overlay_pool.enabled(solvable.id):
             return
         elif info.type == _SOLVER.SOLVER_RULE_PKG_NOTHING_PROVIDES_DEP:
             self.ends[_End(solvable.id, str(info.dep))] = None
         elif info.type == _SOLVER.SOLVER_RULE_PKG_REQUIRES:
             self._require(solvable.id, info)
-        elif info.type in _CONFLICTS and (other is None or self._stage.enabled(other.id)):
+        elif info.type in _CONFLICTS and (other is None or self._overlay_pool.enabled(other.id)):
             capability = str(info.dep) if info.dep_id else solvable.name
             self.ends[_End(solvable.id, capability, solvable.id if other is None else other.id)] = (
                 None
@@ -73,7 +73,9 @@ class _Proof:
 
     def _require(self, number: int, info: Any) -> None:
         """A requirement whose providers are all hidden or excluded is met by nothing."""
-        providers = tuple(filter(self._stage.enabled, self._stage.providers(info.dep_id)))
+        providers = tuple(
+            filter(self._overlay_pool.enabled, self._overlay_pool.providers(info.dep_id))
+        )
         if providers:
             self.requirements.setdefault(number, {})[str(info.dep)] = providers
         else:
@@ -89,7 +91,11 @@ class _Proof:
 
 
 def causes_of(
-    stage: Stage, arch: str, wants: Iterable[Want], problems: Iterable[Any], missing: Sequence[str]
+    stage: OverlayPool,
+    arch: str,
+    wants: Iterable[Want],
+    problems: Iterable[Any],
+    missing: Sequence[str],
 ) -> tuple[UnsolvableCause, ...]:
     """The causes of libsolv's problems for an image of `arch`, the root first.
 
@@ -111,7 +117,7 @@ def causes_of(
 class _Ways:
     """The shortest ways from requested packages to the packages of a proof."""
 
-    def __init__(self, stage: Stage, arch: str, proof: _Proof, requested: set[int]) -> None:
+    def __init__(self, stage: OverlayPool, arch: str, proof: _Proof, requested: set[int]) -> None:
         numbers = proof.numbers()
         self._packages = {number: stage.package(number) for number in numbers}
         self._own = (arch, "noarch")

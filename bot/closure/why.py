@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from bot.closure.chains import ChainFinder
-from bot.closure.minimum_cut import smallest_cut
+from bot.closure.minimum_cut import minimum_cut
 from bot.closure.pool import Drop, Pool
 from bot.model.closure import Closure, Edge, Leaving, Why
 from bot.model.image import ImageRequest
@@ -80,7 +80,7 @@ def leaves_with(
         return other if other.status != "ok" or _holds(other, nevra) else None
 
     while solves < MOST_SOLVES:
-        drops = smallest_cut(edges, roots, nevra, MOST_REQUIREMENTS)
+        drops = minimum_cut(edges, roots, nevra, MOST_REQUIREMENTS)
         if not drops:
             return ()
         other = stays(drops)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SmallFile:
     """A small answer; `content` null where the server says that nothing changed (304)."""
 
     content: bytes | None

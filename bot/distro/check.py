@@ -38,7 +38,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedDocument:
     """A document's `kind` and `plain` data, null where it is refused; then `errors` say why.
 
     `unused` tells what is accepted and changes nothing. `read` are other files that it was made of:
@@ -57,7 +57,7 @@ class Checked:
         return self.text.line_of(place) if self.text else 1
 
 
-def check_text(content: bytes, folder: Path | None = None) -> Checked:
+def check_text(content: bytes, folder: Path | None = None) -> CheckedDocument:
     """Reads and checks the YAML text of one document, and the `.repo` files that it names.
 
     Relative paths of these begin at `folder`.
@@ -65,30 +65,32 @@ def check_text(content: bytes, folder: Path | None = None) -> Checked:
     try:
         text = parse_yaml(content)
     except YamlError as error:
-        return Checked(None, None, (Finding((), error.line, f"not YAML: {error}"),))
+        return CheckedDocument(None, None, (Finding((), error.line, f"not YAML: {error}"),))
     kind, wrong = _kind(text)
     if kind is None or wrong is not None:
-        return Checked(kind, None, (wrong,) if wrong else (), (), text)
+        return CheckedDocument(kind, None, (wrong,) if wrong else (), (), text)
     data = text.data.get("data")
     if data is None:
-        return Checked(
+        return CheckedDocument(
             kind, None, (_finding(text, ("data",), "expected a mapping here"),), (), text
         )
     read: Mapping[str, str] = {}
     if kind == "repository":
         data, read, unread = with_repofiles(data, folder or Path())
         if unread:
-            return Checked(kind, None, tuple(_finding(text, *found) for found in unread), (), text)
+            return CheckedDocument(
+                kind, None, tuple(_finding(text, *found) for found in unread), (), text
+            )
     plain, wrongs = check_data(kind, data)
     if plain is None:
         errors = tuple(_finding(text, ("data", *place), message) for place, message in wrongs)
-        return Checked(kind, None, errors, (), text)
+        return CheckedDocument(kind, None, errors, (), text)
     unused = tuple(_unused(kind, text))
     if kind == "repository":
         unused += tuple(_finding(text, *found) for found in _unknown_variables(plain))
     if kind in schema.OPTIONS:
         plain["options"] = [o for o in plain["options"] if o in schema.OPTIONS[kind]]
-    return Checked(kind, plain, (), unused, text, read)
+    return CheckedDocument(kind, plain, (), unused, text, read)
 
 
 def check_data(kind: str, data: Any) -> tuple[dict[str, Any] | None, tuple[tuple[Place, str], ...]]:

@@ -16,8 +16,8 @@ import urllib3
 from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError, SSLError
 
 from bot.distro import connections
-from bot.distro.answer import Answer
-from bot.distro.retry_policy import MANY, Patience
+from bot.distro.answer import SmallFile
+from bot.distro.retry_policy import MANY, RetryPolicy
 from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
 from bot.model.access import NO_ACCESS, RepositoryAccess, origin
@@ -57,8 +57,8 @@ def get(
     etag: str | None = None,
     last_modified: str | None = None,
     access: RepositoryAccess = NO_ACCESS,
-    patience: Patience = MANY,
-) -> Answer:
+    retry_policy: RetryPolicy = MANY,
+) -> SmallFile:
     """The content at `url`. Raises FetchError, also for 404, RefusedFileError beyond `limit` bytes.
 
     With an ETag or a date of an earlier answer the request is conditional. `access` says how its
@@ -69,32 +69,32 @@ def get(
         headers["If-None-Match"] = etag
     if last_modified:
         headers["If-Modified-Since"] = last_modified
-    for last in _tries(patience):
+    for last in _tries(retry_policy):
         try:
-            with _response(url, headers, access, patience) as response:
+            with _response(url, headers, access, retry_policy) as response:
                 if response.status == HTTPStatus.NOT_MODIFIED and headers:
-                    return Answer(None, etag, last_modified)
+                    return SmallFile(None, etag, last_modified)
                 _expect(url, response, HTTPStatus.OK)
-                content = b"".join(_body(url, response, limit, patience))
+                content = b"".join(_body(url, response, limit, retry_policy))
         except (ProtocolError, ReadTimeoutError) as error:
             if last:
                 raise FetchError(url, _reason(error)) from error
         else:
             found = response.headers
-            return Answer(content, found.get("ETag"), found.get("Last-Modified"))
+            return SmallFile(content, found.get("ETag"), found.get("Last-Modified"))
     raise FetchError(url, "there was no time left to ask for it")
 
 
 def get_range(
-    url: str, end: int, *, access: RepositoryAccess = NO_ACCESS, patience: Patience = MANY
+    url: str, end: int, *, access: RepositoryAccess = NO_ACCESS, retry_policy: RetryPolicy = MANY
 ) -> bytes:
     """The first `end` bytes at `url`, whether the server knows ranges or not. Raises FetchError."""
-    for last in _tries(patience):
+    for last in _tries(retry_policy):
         try:
-            with _response(url, {"Range": f"bytes=0-{end - 1}"}, access, patience) as response:
+            with _response(url, {"Range": f"bytes=0-{end - 1}"}, access, retry_policy) as response:
                 _expect(url, response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
                 content = bytearray()
-                for chunk in _pieces(url, response, patience):
+                for chunk in _pieces(url, response, retry_policy):
                     content += chunk
                     if len(content) >= end:
                         break  # a server without ranges would go on to the end of the file
@@ -114,18 +114,18 @@ def download(
     limit: int,
     *,
     access: RepositoryAccess = NO_ACCESS,
-    patience: Patience = MANY,
+    retry_policy: RetryPolicy = MANY,
 ) -> None:
     """Writes the file at `url` to `target`, going on where `target` ends.
 
     Raises FetchError, and leaves what came so far for the next try; a file that would pass `limit`
     bytes is refused (RefusedFileError) before it does.
     """
-    for last in _tries(patience):
+    for last in _tries(retry_policy):
         start = target.stat().st_size if target.exists() else 0
         headers = {"Range": f"bytes={start}-"} if start else {}
         try:
-            with _response(url, headers, access, patience) as response:
+            with _response(url, headers, access, retry_policy) as response:
                 if response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
                     target.unlink()  # what is there is no beginning of this file
                     if last:
@@ -135,7 +135,7 @@ def download(
                 resumed = response.status == HTTPStatus.PARTIAL_CONTENT and start > 0
                 allowed = limit - (start if resumed else 0)
                 with target.open("ab" if resumed else "wb") as output:
-                    for chunk in _body(url, response, allowed, patience):
+                    for chunk in _body(url, response, allowed, retry_policy):
                         output.write(chunk)
         except (ProtocolError, ReadTimeoutError) as error:
             if last:
@@ -145,26 +145,26 @@ def download(
     raise FetchError(url, "there was no time left to ask for it")
 
 
-def _tries(patience: Patience) -> Iterator[bool]:
+def _tries(retry_policy: RetryPolicy) -> Iterator[bool]:
     """Whether this is the last try, with a wait before each but the first; none once it is over."""
-    for number in range(patience.tries):
+    for number in range(retry_policy.tries):
         if number:
             time.sleep(BACKOFF * 2 ** (number - 1))
-        if patience.is_over:
+        if retry_policy.is_over:
             return
-        yield number == patience.tries - 1
+        yield number == retry_policy.tries - 1
 
 
 @contextmanager
 def _response(
-    url: str, headers: Mapping[str, str], access: RepositoryAccess, patience: Patience
+    url: str, headers: Mapping[str, str], access: RepositoryAccess, retry_policy: RetryPolicy
 ) -> Iterator[urllib3.BaseHTTPResponse]:
     """An answer whose body is not read yet. Refused and unanswered requests are tried again.
 
     Redirects are followed here and not by urllib3, which would show a client certificate to
     whoever they lead to.
     """
-    response = _request(url, headers, access, patience)
+    response = _request(url, headers, access, retry_policy)
     done = False
     try:
         yield response
@@ -179,11 +179,11 @@ def _response(
 
 
 def _request(
-    url: str, headers: Mapping[str, str], access: RepositoryAccess, patience: Patience
+    url: str, headers: Mapping[str, str], access: RepositoryAccess, retry_policy: RetryPolicy
 ) -> urllib3.BaseHTTPResponse:
     place, allowed = url, access.at(url)
     for _ in range(_MOST_REDIRECTS + 1):
-        response = _ask(url, place, headers, allowed, patience)
+        response = _ask(url, place, headers, allowed, retry_policy)
         target = response.headers.get("Location")
         if response.status not in _REDIRECTS or not target:
             return response
@@ -199,10 +199,14 @@ def _request(
 
 
 def _ask(
-    url: str, place: str, headers: Mapping[str, str], access: RepositoryAccess, patience: Patience
+    url: str,
+    place: str,
+    headers: Mapping[str, str],
+    access: RepositoryAccess,
+    retry_policy: RetryPolicy,
 ) -> urllib3.BaseHTTPResponse:
     """The answer at `place`, where a request for `url` has come to."""
-    again = patience.tries - 1
+    again = retry_policy.tries - 1
     retries = _Retry(
         total=None,
         connect=again,
@@ -230,7 +234,7 @@ def _ask(
             decode_content=False,
             redirect=False,
             retries=retries,
-            timeout=urllib3.Timeout(connect=patience.connect, read=patience.read),
+            timeout=urllib3.Timeout(connect=retry_policy.connect, read=retry_policy.read),
         )
     except HTTPError as error:
         raise FetchError(url, _reason(error), hint=_remedy(error)) from error
@@ -266,26 +270,28 @@ def _expect(url: str, response: urllib3.BaseHTTPResponse, *statuses: int) -> Non
 
 
 def _body(
-    url: str, response: urllib3.BaseHTTPResponse, limit: int, patience: Patience
+    url: str, response: urllib3.BaseHTTPResponse, limit: int, retry_policy: RetryPolicy
 ) -> Iterator[bytes]:
     said = response.headers.get("Content-Length", "")
     if said.isascii() and said.isdecimal() and int(said[:20]) > limit:
         raise RefusedFileError(url, f"it has {said[:20]} bytes, more than the {limit} allowed")
     received = 0
-    for chunk in _pieces(url, response, patience):
+    for chunk in _pieces(url, response, retry_policy):
         received += len(chunk)
         if received > limit:
             raise RefusedFileError(url, f"it is larger than the {limit} bytes allowed")
         yield chunk
 
 
-def _pieces(url: str, response: urllib3.BaseHTTPResponse, patience: Patience) -> Iterator[bytes]:
+def _pieces(
+    url: str, response: urllib3.BaseHTTPResponse, retry_policy: RetryPolicy
+) -> Iterator[bytes]:
     """The body as it comes, not in whole chunks: a server that trickles is noticed in time."""
     received, start = 0, time.monotonic()
     while piece := response.read1(_CHUNK, decode_content=False):
         received += len(piece)
-        if time.monotonic() - start > patience.slow + received / _SLOWEST:
-            why = f"it is too slow: {received} bytes in {patience.slow:.0f} s and more"
+        if time.monotonic() - start > retry_policy.slow + received / _SLOWEST:
+            why = f"it is too slow: {received} bytes in {retry_policy.slow:.0f} s and more"
             raise FetchError(url, why)
         yield piece
 

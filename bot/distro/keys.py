@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bot.distro import transfer
 from bot.distro.documents import RepositoryDocument
-from bot.distro.retry_policy import MANY, Patience
+from bot.distro.retry_policy import MANY, RetryPolicy
 from bot.distro.transfer import read_small
 from bot.distro.variables import expanded
 from bot.errors import SurroundingsError
@@ -14,7 +14,7 @@ from bot.model.access import NO_ACCESS, RepositoryAccess
 
 
 def read_keys(
-    urls: Sequence[str], access: RepositoryAccess = NO_ACCESS, patience: Patience = MANY
+    urls: Sequence[str], access: RepositoryAccess = NO_ACCESS, retry_policy: RetryPolicy = MANY
 ) -> list[tuple[str, bytes]]:
     """The keys that can be had, each with its URL; SurroundingsError where that is none of them."""
     from bot.distro import gpg
@@ -23,7 +23,7 @@ def read_keys(
     problems: list[SurroundingsError] = []
     for url in urls:
         try:
-            answer = read_small(url, gpg.MAX_KEY, access=access, patience=patience)
+            answer = read_small(url, gpg.MAX_KEY, access=access, retry_policy=retry_policy)
             keys.append((url, answer.content or b""))
         except SurroundingsError as error:
             problems.append(error)

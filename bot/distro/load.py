@@ -16,7 +16,7 @@ from bot.errors import UsageError
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
-    from bot.distro.check import Checked
+    from bot.distro.check import CheckedDocument
 
 # The server's settings live in the same folder; they are no document.
 SETTINGS_FILE = "bot.yaml"
@@ -178,7 +178,7 @@ def _configuration(
 
 def _check(
     directory: Path, contents: Mapping[str, bytes], elsewhere: Mapping[str, Path] | None = None
-) -> tuple[dict[str, Checked], ConfigurationReport]:
+) -> tuple[dict[str, CheckedDocument], ConfigurationReport]:
     from bot.distro.check import Finding, check_text
     from bot.distro.references import cross_check
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot.distro.cache import Cache
 from bot.distro.repomd import Record
-from bot.distro.retry_policy import Patience
+from bot.distro.retry_policy import RetryPolicy
 from bot.distro.transfer import obtain
 from bot.distro.unpack import MAX_PACKED, RefusedFileError, unpack
 from bot.model.access import NO_ACCESS, RepositoryAccess
@@ -23,7 +23,7 @@ def metadata_file(
     base_urls: Sequence[str],
     cache: Cache,
     access: RepositoryAccess = NO_ACCESS,
-    patience: Patience | None = None,
+    retry_policy: RetryPolicy | None = None,
 ) -> Path:
     """The unpacked content of `record`; fetched and checked the first time, found afterwards.
 
@@ -48,7 +48,7 @@ def metadata_file(
             size=record.size,
             limit=MAX_PACKED,
             access=access,
-            patience=patience,
+            retry_policy=retry_policy,
         )
         try:
             with cache.replacing(place) as temporary:

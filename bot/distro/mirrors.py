@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.distro.repomd import CHECKSUMS, number_of
-from bot.distro.retry_policy import Patience
+from bot.distro.retry_policy import RetryPolicy
 from bot.distro.transfer import read_small
 from bot.errors import SurroundingsError
 from bot.model.access import RepositoryAccess
@@ -41,18 +41,18 @@ class Mirrors:
     alternates: tuple[Hashes, ...] = ()
 
 
-def read_metalink(url: str, access: RepositoryAccess, patience: Patience) -> Mirrors:
+def read_metalink(url: str, access: RepositoryAccess, retry_policy: RetryPolicy) -> Mirrors:
     """The mirrors and checksums of a metalink (version 3, as MirrorManager writes them).
 
     Raises SurroundingsError where it cannot be had or has no mirror to offer.
     """
-    answer = read_small(url, _MAX, access=access, patience=patience)
+    answer = read_small(url, _MAX, access=access, retry_policy=retry_policy)
     return _parse_metalink(url, answer.content or b"")
 
 
-def read_mirrorlist(url: str, access: RepositoryAccess, patience: Patience) -> Mirrors:
+def read_mirrorlist(url: str, access: RepositoryAccess, retry_policy: RetryPolicy) -> Mirrors:
     """The mirrors of a list with one URL on each line; a metalink under that name is read too."""
-    content = read_small(url, _MAX, access=access, patience=patience).content or b""
+    content = read_small(url, _MAX, access=access, retry_policy=retry_policy).content or b""
     if content.lstrip().startswith(b"<") and b"metalink" in content[:2000]:
         return _parse_metalink(url, content)
     lines = (line.strip() for line in content.decode("utf-8", "replace").splitlines())

@@ -12,7 +12,7 @@ from pathlib import Path
 from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.refresh import State, access_of, ask, rfc3339
 from bot.distro.repomd import Record, number_of, parse_repomd
-from bot.distro.retry_policy import FEW, Patience
+from bot.distro.retry_policy import FEW, RetryPolicy
 from bot.distro.transfer import local_path
 from bot.distro.unpack import RefusedFileError, opened
 from bot.distro.variables import expanded
@@ -56,7 +56,7 @@ def ask_repositories(
     documents: Iterable[RepositoryDocument],
     *,
     arches: Iterable[str] = (),
-    patience: Patience = FEW,
+    retry_policy: RetryPolicy = FEW,
     now: Callable[[], float] = time.time,
     progress: Callable[[RepositoryAnswer], None] | None = None,
 ) -> tuple[RepositoryAnswer, ...]:
@@ -79,7 +79,7 @@ def ask_repositories(
     ]
 
     def answered(place: tuple[RepositoryDocument, RepoSource, str]) -> RepositoryAnswer:
-        answer = _answer(*place, patience, now)
+        answer = _answer(*place, retry_policy, now)
         if progress is not None:
             progress(answer)
         return answer
@@ -92,15 +92,15 @@ def _answer(
     document: RepositoryDocument,
     source: RepoSource,
     arch: str,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     now: Callable[[], float],
 ) -> RepositoryAnswer:
     asked = RepositoryAnswer(document.id, source.id, arch)
     try:
         there = expanded(source, document, arch)
-        state = ask(there, patience)
+        state = ask(there, retry_policy)
         asked = _with_state(asked, there, state, now())
-        return replace(asked, packages=_packages(there, state, patience))
+        return replace(asked, packages=_packages(there, state, retry_policy))
     except MinimizeError as error:
         cause = "surroundings"
         if isinstance(error, UsageError):
@@ -121,14 +121,14 @@ def _with_state(
     )
 
 
-def _packages(source: RepoSource, state: State, patience: Patience) -> int | None:
+def _packages(source: RepoSource, state: State, retry_policy: RetryPolicy) -> int | None:
     """How many packages primary.xml says that it has; null where it does not say."""
     record = parse_repomd(state.content).record("primary")
     if record is None:
         return None
     base = state.base_urls[0] if record.base is None else f"{record.base.rstrip('/')}/"
     url = base + record.href
-    text = _unpacked(url, _beginning(url, record, source, state, patience))
+    text = _unpacked(url, _beginning(url, record, source, state, retry_policy))
     if b"<metadata" not in text:
         raise RefusedFileError(url, "it is not a primary.xml")
     match = _PACKAGES.search(text)
@@ -136,7 +136,7 @@ def _packages(source: RepoSource, state: State, patience: Patience) -> int | Non
 
 
 def _beginning(
-    url: str, record: Record, source: RepoSource, state: State, patience: Patience
+    url: str, record: Record, source: RepoSource, state: State, retry_policy: RetryPolicy
 ) -> bytes:
     path = local_path(url)
     if path is not None:
@@ -145,8 +145,12 @@ def _beginning(
 
     access = access_of(source, state.base_urls)
     if record.size is None:
-        return http.get(url, _BEGINNING * 100, access=access, patience=patience).content or b""
-    return http.get_range(url, min(record.size, _BEGINNING), access=access, patience=patience)
+        return (
+            http.get(url, _BEGINNING * 100, access=access, retry_policy=retry_policy).content or b""
+        )
+    return http.get_range(
+        url, min(record.size, _BEGINNING), access=access, retry_policy=retry_policy
+    )
 
 
 def _read(url: str, path: Path) -> bytes:

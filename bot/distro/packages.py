@@ -139,7 +139,7 @@ def _from_any(urls: Sequence[str], location: Location) -> bytes:
 
                 waiting = MANY if len(urls) == 1 else FEW
                 content = http.get_range(
-                    url, location.header_end, access=location.access, patience=waiting
+                    url, location.header_end, access=location.access, retry_policy=waiting
                 )
             return _checked(url, content, location)
         except SurroundingsError as error:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bot.distro.check import Checked, Finding, Place, near
+from bot.distro.check import CheckedDocument, Finding, Place, near
 from bot.distro.documents import Configuration, ObjectiveDocument, ViewDocument
 
 Found = tuple[str, Finding]
 
 
 def cross_check(
-    checked: Mapping[str, Checked], good: Configuration
+    checked: Mapping[str, CheckedDocument], good: Configuration
 ) -> tuple[list[Found], list[Found]]:
     """Errors (ids that no document has) and what nobody uses, each with its document's id.
 
@@ -20,16 +20,16 @@ def cross_check(
     return list(_unknown(checked, good)), list(_unused(checked, good))
 
 
-def _ids(checked: Mapping[str, Checked], *kinds: str) -> list[str]:
+def _ids(checked: Mapping[str, CheckedDocument], *kinds: str) -> list[str]:
     """Ids of documents of these kinds; those whose kind could not be read might be anything."""
     return [id_ for id_, c in checked.items() if c.kind in kinds or c.kind is None]
 
 
-def _at(checked: Mapping[str, Checked], id_: str, place: Place, message: str) -> Found:
+def _at(checked: Mapping[str, CheckedDocument], id_: str, place: Place, message: str) -> Found:
     return id_, Finding(place, checked[id_].line_of(place), message)
 
 
-def _unknown(checked: Mapping[str, Checked], good: Configuration) -> Iterator[Found]:
+def _unknown(checked: Mapping[str, CheckedDocument], good: Configuration) -> Iterator[Found]:
     repositories = _ids(checked, "repository")
     for environment in good.environments.values():
         for repository in environment.repositories:
@@ -44,7 +44,9 @@ def _unknown(checked: Mapping[str, Checked], good: Configuration) -> Iterator[Fo
         yield from _unknown_of(checked, objective)
 
 
-def _unknown_of(checked: Mapping[str, Checked], objective: ObjectiveDocument) -> Iterator[Found]:
+def _unknown_of(
+    checked: Mapping[str, CheckedDocument], objective: ObjectiveDocument
+) -> Iterator[Found]:
     named = (
         ("workload", objective.workload),
         ("environment", objective.environment),
@@ -60,7 +62,7 @@ def _no(kind: str, id_: str, known: list[str]) -> str:
     return f"no {kind} document is called `{id_}`{near(id_, known)}"
 
 
-def _unused(checked: Mapping[str, Checked], good: Configuration) -> Iterator[Found]:
+def _unused(checked: Mapping[str, CheckedDocument], good: Configuration) -> Iterator[Found]:
     yield from _unused_labels(checked, good)
     listed = {id_ for e in good.environments.values() for id_ in e.repositories}
     for repository in good.repositories:
@@ -78,7 +80,7 @@ def _unused(checked: Mapping[str, Checked], good: Configuration) -> Iterator[Fou
             yield _at(checked, objective.id, ("data", "workload"), message)
 
 
-def _unused_labels(checked: Mapping[str, Checked], good: Configuration) -> Iterator[Found]:
+def _unused_labels(checked: Mapping[str, CheckedDocument], good: Configuration) -> Iterator[Found]:
     places = [frozenset(e.labels) for e in good.environments.values()]
     of_images = frozenset[str]().union(*places, *(w.labels for w in good.workloads.values()))
     of_views = frozenset[str]().union(*(v.labels for v in good.views.values()))

@@ -21,7 +21,7 @@ from bot.distro.keys import read_keys
 from bot.distro.metadata import forget, metadata_file
 from bot.distro.mirrors import Hashes, Mirrors, read_metalink, read_mirrorlist
 from bot.distro.repomd import MAX_REPOMD, Repomd, RepomdError, parse_repomd
-from bot.distro.retry_policy import BRIEF, BUDGET, FEW, MANY, Patience
+from bot.distro.retry_policy import BRIEF, BUDGET, FEW, MANY, RetryPolicy
 from bot.distro.transfer import AbsentError, local_path, read_small
 from bot.distro.unpack import RefusedFileError
 from bot.distro.variables import substituted
@@ -220,32 +220,32 @@ def _newest(
     raise transfer.worst(problems)
 
 
-def ask(source: RepoSource, patience: Patience) -> State:
+def ask(source: RepoSource, retry_policy: RetryPolicy) -> State:
     """What the first mirror that answers well has now: repomd.xml and its signature, nothing kept.
 
     Raises SurroundingsError where none does.
     """
-    mirrors = _mirrors(source, patience)
+    mirrors = _mirrors(source, retry_policy)
     access = access_of(source, mirrors.base_urls)
     problems: list[SurroundingsError] = []
     for base in mirrors.base_urls:
         try:
-            found = _ask(base, mirrors, None, 0.0, access, patience)
+            found = _ask(base, mirrors, None, 0.0, access, retry_policy)
             _parse(found)
-            return replace(found, signed=_signed(source, found, access, patience))
+            return replace(found, signed=_signed(source, found, access, retry_policy))
         except SurroundingsError as error:
             problems.append(error)
     raise transfer.worst(problems)
 
 
-def _mirrors(source: RepoSource, patience: Patience) -> Mirrors:
+def _mirrors(source: RepoSource, retry_policy: RetryPolicy) -> Mirrors:
     """Where `source` is; a metalink or mirror list that fails gives way to what else is said."""
     problems: list[SurroundingsError] = []
     access = access_of(source)
     for url, read in ((source.metalink, read_metalink), (source.mirrorlist, read_mirrorlist)):
         if url is not None:
             try:
-                found = read(url, access, patience)
+                found = read(url, access, retry_policy)
                 # AlmaLinux's list has `$basearch` in it (librepo's LRO_VARSUB).
                 urls = (substituted(base, source.variables) for base in found.base_urls)
                 return replace(found, base_urls=tuple(urls))
@@ -262,7 +262,7 @@ def _ask(
     known: State | None,
     checked: float,
     access: RepositoryAccess,
-    patience: Patience,
+    retry_policy: RetryPolicy,
 ) -> State:
     """What one mirror has now: not checked, but for being what the metalink knows."""
     url = f"{base}{REPOMD}"
@@ -273,7 +273,7 @@ def _ask(
         etag=mine.etag if mine else None,
         last_modified=mine.last_modified if mine else None,
         access=access,
-        patience=patience,
+        retry_policy=retry_policy,
     )
     others = tuple(other for other in mirrors.base_urls if other != base)
     if answer.content is None and mine is not None:
@@ -325,20 +325,22 @@ def _parse(state: State) -> Repomd:
         raise RefusedFileError(state.origin, str(error)) from error
 
 
-def _adopt(source: RepoSource, state: State, cache: Cache, patience: Patience) -> State:
+def _adopt(source: RepoSource, state: State, cache: Cache, retry_policy: RetryPolicy) -> State:
     """`state`, once all that it must have is there and right."""
     repomd = _parse(state)
     access = access_of(source, state.base_urls)
-    signed = _signed(source, state, access, patience)
+    signed = _signed(source, state, access, retry_policy)
     for type_ in _ESSENTIAL:
         record = repomd.record(type_)
         if record is not None:
             # Nothing is begun anew once time is over, but what comes may take its time.
-            metadata_file(record, state.base_urls, cache, access, replace(patience, until=None))
+            metadata_file(record, state.base_urls, cache, access, replace(retry_policy, until=None))
     return replace(state, signed=signed)
 
 
-def _signed(source: RepoSource, state: State, access: RepositoryAccess, patience: Patience) -> bool:
+def _signed(
+    source: RepoSource, state: State, access: RepositoryAccess, retry_policy: RetryPolicy
+) -> bool:
     """Whether a configured key signed repomd.xml; SurroundingsError where it must and did not."""
     if not source.gpgkey:
         return False
@@ -346,12 +348,14 @@ def _signed(source: RepoSource, state: State, access: RepositoryAccess, patience
 
     url = f"{state.origin}.asc"
     try:
-        signature = read_small(url, gpg.MAX_SIGNATURE, access=access, patience=patience).content
+        signature = read_small(
+            url, gpg.MAX_SIGNATURE, access=access, retry_policy=retry_policy
+        ).content
     except AbsentError as error:
         if source.repo_gpgcheck:
             why = "it has no signature, and `repo_gpgcheck` asks for one"
             raise RefusedFileError(state.origin, why) from error
         return False
-    keys = read_keys(source.gpgkey, access, patience)
+    keys = read_keys(source.gpgkey, access, retry_policy)
     gpg.verify_detached(state.origin, state.content, signature or b"", keys)
     return True

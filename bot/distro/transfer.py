@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bot.distro.answer import Answer
+from bot.distro.answer import SmallFile
 from bot.distro.cache import Cache
-from bot.distro.retry_policy import FEW, MANY, Patience
+from bot.distro.retry_policy import FEW, MANY, RetryPolicy
 from bot.distro.unpack import RefusedFileError, check_file
 from bot.errors import SurroundingsError
 from bot.model.access import NO_ACCESS, RepositoryAccess
@@ -36,20 +36,25 @@ def read_small(
     etag: str | None = None,
     last_modified: str | None = None,
     access: RepositoryAccess = NO_ACCESS,
-    patience: Patience = MANY,
-) -> Answer:
+    retry_policy: RetryPolicy = MANY,
+) -> SmallFile:
     """What is at `url`, at most `limit` bytes (see `http.get`).
 
     Raises AbsentError where there is nothing, other SurroundingsErrors where it cannot be had.
     """
     path = local_path(url)
     if path is not None:
-        return Answer(read_local(url, path, limit))
+        return SmallFile(read_local(url, path, limit))
     from bot.distro import http
 
     try:
         return http.get(
-            url, limit, etag=etag, last_modified=last_modified, access=access, patience=patience
+            url,
+            limit,
+            etag=etag,
+            last_modified=last_modified,
+            access=access,
+            retry_policy=retry_policy,
         )
     except http.FetchError as error:
         if error.status in (404, 410):
@@ -81,7 +86,7 @@ def obtain(
     size: int | None,
     limit: int,
     access: RepositoryAccess = NO_ACCESS,
-    patience: Patience | None = None,
+    retry_policy: RetryPolicy | None = None,
 ) -> Path:
     """The file that all `urls` should have, checked: a local one where it is, else at `place`.
 
@@ -114,7 +119,7 @@ def obtain(
             if place.exists():
                 return place
             said = (checksum_type, checksum, size)
-            waiting = patience or (MANY if len(remote) == 1 else FEW)
+            waiting = retry_policy or (MANY if len(remote) == 1 else FEW)
             found = _download(remote, cache, place, said, limit, access, waiting)
             if found is None:
                 return place
@@ -129,7 +134,7 @@ def _download(
     said: tuple[str, str, int | None],
     limit: int,
     access: RepositoryAccess,
-    patience: Patience,
+    retry_policy: RetryPolicy,
 ) -> list[SurroundingsError] | None:
     """Null once `place` is there, else what each URL had to say."""
     from bot.distro import http
@@ -140,7 +145,7 @@ def _download(
     for url in urls:
         try:
             most = limit if size is None else min(size, limit)
-            http.download(url, part, most, access=access, patience=patience)
+            http.download(url, part, most, access=access, retry_policy=retry_policy)
             check_file(part, url, size, checksum_type, checksum)
             place.parent.mkdir(parents=True, exist_ok=True)
             part.replace(place)

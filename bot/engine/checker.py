@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bot.chat.parser import Asked
-from bot.chat.questions import Found
+from bot.chat.parser import Question
+from bot.chat.questions import ChatFinding
 from bot.engine.job import CheckJob, PredictedCheck
 from bot.errors import UsageError
 from bot.git.repository import GitRepository
@@ -19,7 +19,7 @@ from bot.settings.values import Settings
 if TYPE_CHECKING:
     from bot.build.external import ExternalBuilds
     from bot.check.change import Change
-    from bot.check.external import ExternalPlan, Standing
+    from bot.check.external import ExternalPlan, ExternalProgress
     from bot.check.run import Prediction
     from bot.distro.documents import Configuration
 
@@ -68,13 +68,15 @@ class LocalChecker:
             builder = builder_named(name, self._pools.cache, limits=limits)
             return build_check(change, prediction, builder, native_arch())
 
-    def locate(self, plan: Mapping[str, Any]) -> Standing:
+    def locate(self, plan: Mapping[str, Any]) -> ExternalProgress:
         """Which packages of a build elsewhere are there by now."""
         from bot.check.external import ExternalPlan, look_for
 
         return look_for(ExternalPlan.from_json(plan).places, self._elsewhere())
 
-    def ask(self, job: CheckJob, git: GitRepository, asked: Sequence[Asked]) -> tuple[Found, ...]:
+    def ask(
+        self, job: CheckJob, git: GitRepository, asked: Sequence[Question]
+    ) -> tuple[ChatFinding, ...]:
         """The answers to questions, on the built packages where they are kept here."""
         from bot.build.builders import builder_named
         from bot.chat.questions import find_answer

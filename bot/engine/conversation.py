@@ -15,7 +15,7 @@ from datetime import datetime
 
 from bot.chat.commands import WORD
 from bot.chat.markers import answer_marker, is_ours
-from bot.chat.parser import Asked, NotUnderstood, Said, command_key, parse_comment
+from bot.chat.parser import NotUnderstood, Question, Said, command_key, parse_comment
 from bot.chat.permissions import may, refusal
 from bot.engine.acceptance import publish_acceptance
 from bot.engine.engine import Engine
@@ -37,7 +37,7 @@ LOG = logging.getLogger(__name__)
 class _ChatCommand:
     """One command with what is known of whoever said it, and where."""
 
-    asked: Asked
+    asked: Question
     event: CommentEvent
     pull: PullRequest
     role: Role
@@ -279,7 +279,7 @@ async def _role(
     forge: Forge, event: CommentEvent, said: Iterable[Said]
 ) -> Role | ForgeRefusedError:
     """The role of who wrote the comment, asked now if a command needs one; or why it is unknown."""
-    if not any(isinstance(one, Asked) and one.command.who.role for one in said):
+    if not any(isinstance(one, Question) and one.command.who.role for one in said):
         return "none"
     try:
         return await forge.role_of(event.key, event.author)

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bot.chat.parser import Asked
-from bot.chat.questions import Found
+from bot.chat.parser import Question
+from bot.chat.questions import ChatFinding
 from bot.forge.values import PullRequestKey
 from bot.git.repository import GitRepository
 from bot.model.result import Acceptance, CheckResult
 
 if TYPE_CHECKING:
-    from bot.check.external import Standing
+    from bot.check.external import ExternalProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +117,12 @@ class Checker(Protocol):
         """The result from the rebuilt packages, `stage` final."""
         ...
 
-    def locate(self, plan: Mapping[str, Any]) -> Standing:
+    def locate(self, plan: Mapping[str, Any]) -> ExternalProgress:
         """Which packages of a build elsewhere are there by now."""
         ...
 
-    def ask(self, job: CheckJob, git: GitRepository, asked: Sequence[Asked]) -> tuple[Found, ...]:
+    def ask(
+        self, job: CheckJob, git: GitRepository, asked: Sequence[Question]
+    ) -> tuple[ChatFinding, ...]:
         """The answers to questions about the images, each in its turn; builds nothing."""
         ...

@@ -6,8 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bot.chat.answers import Answer, compose, found_answer, help_answer, not_understood, sentence
-from bot.chat.parser import Asked, parse_line
+from bot.chat.answers import (
+    ChatAnswer,
+    compose,
+    found_answer,
+    help_answer,
+    not_understood,
+    sentence,
+)
+from bot.chat.parser import Question, parse_line
 from bot.engine.job import CheckJob
 from bot.engine.outcome import Values
 from bot.engine.steps import CheckSteps
@@ -55,10 +62,10 @@ class Reply:
         )
 
     @property
-    def questions(self) -> tuple[Asked, ...]:
+    def questions(self) -> tuple[Question, ...]:
         """The lines that need the images to be answered."""
         parsed = [parse_line(line.text) for line in self.lines if not line.said]
-        return tuple(s for s in parsed if isinstance(s, Asked) and s.name != "help")
+        return tuple(s for s in parsed if isinstance(s, Question) and s.name != "help")
 
 
 _PLAIN = ("comment", "user", "url", "marker", "react")
@@ -89,18 +96,18 @@ class ReplySteps:
         return {}
 
 
-def body_of(reply: Reply, found: Mapping[str, Answer], problem: str = "") -> str:
+def body_of(reply: Reply, found: Mapping[str, ChatAnswer], problem: str = "") -> str:
     """The whole answer; questions that have no answer in `found` get `problem`."""
     answers = [(line.text, _answer(line, found, problem)) for line in reply.lines]
     return compose(answers, marker=reply.marker, user=reply.user, url=reply.url)
 
 
-def _answer(line: Line, found: Mapping[str, Answer], problem: str) -> Answer:
+def _answer(line: Line, found: Mapping[str, ChatAnswer], problem: str) -> ChatAnswer:
     if line.said:
         return sentence(line.said)
     if line.text in found:
         return found[line.text]
     parsed = parse_line(line.text)
-    if not isinstance(parsed, Asked):
+    if not isinstance(parsed, Question):
         return not_understood(parsed)
     return help_answer() if parsed.name == "help" else sentence(problem)

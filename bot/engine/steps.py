@@ -14,9 +14,9 @@ from typing import Any
 
 from bot.chat.answers import compose, sentence
 from bot.chat.commands import WORD
-from bot.chat.parser import Asked
-from bot.chat.questions import Found
-from bot.check.external import Standing
+from bot.chat.parser import Question
+from bot.chat.questions import ChatFinding
+from bot.check.external import ExternalProgress
 from bot.check.verdict import accept
 from bot.engine.annotations import annotations_of
 from bot.engine.job import Checker, CheckJob
@@ -130,17 +130,17 @@ class CheckSteps:
 
         return await in_thread(self._settings.limits.build_seconds, think)
 
-    async def locate(self, plan: Values) -> Standing:
+    async def locate(self, plan: Values) -> ExternalProgress:
         """Which packages of a build elsewhere are there by now."""
         return await in_thread(
             self._settings.limits.prediction_seconds, lambda: self._checker.locate(plan)
         )
 
-    async def ask(self, job: CheckJob, asked: Sequence[Asked]) -> tuple[Found, ...]:
+    async def ask(self, job: CheckJob, asked: Sequence[Question]) -> tuple[ChatFinding, ...]:
         """The answers to questions about the images of the head commit."""
         git, fetch = await self.mirror(job)
 
-        def think() -> tuple[Found, ...]:
+        def think() -> tuple[ChatFinding, ...]:
             fetch()
             return self._checker.ask(job, git, asked)
 

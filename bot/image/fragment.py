@@ -23,7 +23,7 @@ _ATTRIBUTE = "security.capability"
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class FragmentPlan:
     """What of a package becomes a piece of a layer.
 
     `indexes` are those of the listing's files that go in, in its order (no directories); `moved`
@@ -77,19 +77,19 @@ def tar_entry(entry: FileEntry, path: str, owners: Owners, name: str) -> TarEntr
     )
 
 
-def cut_size(cut: Cut, owners: Owners) -> int:
+def fragment_size(fragment: FragmentPlan, owners: Owners) -> int:
     """Bytes of the piece in an uncompressed layer, from the header alone."""
     total = 0
-    files = cut.listing.files
+    files = fragment.listing.files
     first: dict[int, str] = {}
-    for index in cut.indexes:
+    for index in fragment.indexes:
         entry = files[index]
-        path = landing(entry, cut.moved)
+        path = landing(entry, fragment.moved)
         if entry.links and entry.links in first:
             total += entry_size(_hard_link(entry, path, first[entry.links], owners))
             continue
         first[entry.links] = path
-        total += entry_size(tar_entry(entry, path, owners, cut.listing.name))
+        total += entry_size(tar_entry(entry, path, owners, fragment.listing.name))
     return total
 
 
@@ -100,65 +100,69 @@ def _hard_link(entry: FileEntry, path: str, target: str, owners: Owners) -> TarE
     )
 
 
-def make_fragment(cut: Cut, owners: Owners, cache: Cache, store: PartStore) -> Part:
-    """The piece of `cut`, from the cache, or from the payload, which is fetched and checked.
+def make_fragment(fragment: FragmentPlan, owners: Owners, cache: Cache, store: PartStore) -> Part:
+    """The piece of `fragment`, from the cache, or from the payload, which is fetched and checked.
 
     Raises RefusedPackageError for a payload that is not what its header says, SurroundingsError
     where the package cannot be had.
     """
 
     def fill(writer: PartWriter) -> None:
-        _Pieces(cut, owners, writer.write).read(cache)
+        _Pieces(fragment, owners, writer.write).read(cache)
 
-    return store.make(cut.key(owners), fill)
+    return store.make(fragment.key(owners), fill)
 
 
-def make_shared(cuts: Sequence[Cut], owners: Owners, cache: Cache, store: PartStore) -> Part:
+def make_shared(
+    fragments: Sequence[FragmentPlan], owners: Owners, cache: Cache, store: PartStore
+) -> Part:
     """The paths that several packages have, each from the package that was chosen for it."""
 
     def fill(writer: PartWriter) -> None:
-        for cut in cuts:
-            _Pieces(cut, owners, writer.write).read(cache)
+        for fragment in fragments:
+            _Pieces(fragment, owners, writer.write).read(cache)
 
-    return store.make(key_of("shared", [cut.key(owners) for cut in cuts]), fill)
+    return store.make(key_of("shared", [fragment.key(owners) for fragment in fragments]), fill)
 
 
-def file_content(cut: Cut, cache: Cache) -> bytes:
+def file_content(fragment: FragmentPlan, cache: Cache) -> bytes:
     """The content of the one regular file that is cut, which must be small (passwd)."""
     found: list[bytes] = []
 
     def take(index: int, _: int, content: Content) -> None:
-        if index in cut.indexes:
+        if index in fragment.indexes:
             found.append(b"".join(content))
 
-    _read(cut, cache, take)
+    _read(fragment, cache, take)
     return b"".join(found)
 
 
-def _read(cut: Cut, cache: Cache, take: Callable[[int, int, Content], None]) -> None:
-    path = fetch_package(cut.package, cache)
+def _read(fragment: FragmentPlan, cache: Cache, take: Callable[[int, int, Content], None]) -> None:
+    path = fetch_package(fragment.package, cache)
     # What was planned came from a header that was fetched alone, where no checksum covers it.
     import hashlib
 
     with path.open("rb") as stream:
-        header = hashlib.sha256(stream.read(cut.listing.header_end)).hexdigest()
-    if header != cut.listing.header:
-        forget_listing(cut.package, cache)
+        header = hashlib.sha256(stream.read(fragment.listing.header_end)).hexdigest()
+    if header != fragment.listing.header:
+        forget_listing(fragment.package, cache)
         raise RefusedFileError(str(path), "the header that was fetched before it was another one")
-    read_payload(str(cut.package.nevra), path, cut.listing, take)
+    read_payload(str(fragment.package.nevra), path, fragment.listing, take)
 
 
 class _Pieces:
     """Writes tar entries of a payload's files as they come."""
 
-    def __init__(self, cut: Cut, owners: Owners, write: Callable[[bytes], None]) -> None:
-        self._cut = cut
+    def __init__(
+        self, fragment: FragmentPlan, owners: Owners, write: Callable[[bytes], None]
+    ) -> None:
+        self._cut = fragment
         self._owners = owners
         self._write = write
-        self._missing = set(cut.indexes)
+        self._missing = set(fragment.indexes)
         self._groups: dict[int, list[int]] = {}
-        for index in cut.indexes:
-            links = cut.listing.files[index].links
+        for index in fragment.indexes:
+            links = fragment.listing.files[index].links
             if links:
                 self._groups.setdefault(links, []).append(index)
         # Content may come with a name that is not installed, such as one of the documentation.

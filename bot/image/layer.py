@@ -15,7 +15,7 @@ import zstandard
 from bot.distro.cache import Cache
 from bot.distro.packages import fetch_packages
 from bot.image.database import make_database
-from bot.image.fragment import cut_size, make_fragment, make_shared
+from bot.image.fragment import fragment_size, make_fragment, make_shared
 from bot.image.listing import has_listing
 from bot.image.parts import Part, PartSize, PartStore, SmallPart, small_part
 from bot.image.plan import LayerPlan, plan_layer
@@ -87,7 +87,9 @@ def header_size(
 ) -> int:
     """Bytes of the uncompressed layer without rpm's database, from the packages' headers alone."""
     plan = plan_layer(packages, cache, selection, database=False)
-    total = sum(cut_size(cut, plan.owners) for cut in (*plan.cuts, *plan.shared))
+    total = sum(
+        fragment_size(fragment, plan.owners) for fragment in (*plan.fragments, *plan.shared)
+    )
     total += sum(entry_size(entry) for entry in plan.directories)
     total += sum(entry_size(grown.entry) for grown in plan.grown)
     return total + len(END)
@@ -156,8 +158,12 @@ def _compressed(part: Part | SmallPart, compression: Compression) -> Iterator[by
 
 def _fetch_missing(plan: LayerPlan, cache: Cache, store: PartStore) -> None:
     """Fetches the packages whose fragments are not there, several at once."""
-    missing = (cut for cut in plan.cuts if cut.indexes and not store.get(cut.key(plan.owners)))
-    _fetch((cut.package for cut in missing), cache)
+    missing = (
+        fragment
+        for fragment in plan.fragments
+        if fragment.indexes and not store.get(fragment.key(plan.owners))
+    )
+    _fetch((fragment.package for fragment in missing), cache)
 
 
 def _fetch(packages: Iterable[Package], cache: Cache) -> None:
@@ -174,15 +180,15 @@ def _make_parts(
     progress: Callable[[Package], None] | None,
 ) -> tuple[Part | SmallPart, ...]:
     def fragment(number: int) -> Part:
-        cut = plan.cuts[number]
-        part = make_fragment(cut, plan.owners, cache, store)
+        fragment = plan.fragments[number]
+        part = make_fragment(fragment, plan.owners, cache, store)
         if progress is not None:
-            progress(cut.package)
+            progress(fragment.package)
         return part
 
-    numbers = [number for number, cut in enumerate(plan.cuts) if cut.indexes]
+    numbers = [number for number, fragment in enumerate(plan.fragments) if fragment.indexes]
     # The largest first: nobody waits for one large package at the end.
-    largest = sorted(numbers, key=lambda n: -(plan.cuts[n].package.installed_size or 0))
+    largest = sorted(numbers, key=lambda n: -(plan.fragments[n].package.installed_size or 0))
     with ThreadPoolExecutor(max(1, jobs)) as executor:
         database = (
             executor.submit(make_database, plan.database, cache, store) if plan.database else None

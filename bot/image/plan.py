@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bot.distro.cache import Cache
 from bot.image.database import DatabaseRequest
-from bot.image.fragment import Cut, file_content
+from bot.image.fragment import FragmentPlan, file_content
 from bot.image.layout import Arrangement, Member, arrange, landing
 from bot.image.listing import FileEntry, Listing, listing
 from bot.image.owners import GROUP, PASSWD, Owners, read_owners
@@ -32,15 +32,15 @@ class Grown:
 class LayerPlan:
     """Everything that decides a layer's bytes.
 
-    `cuts` are the pieces of the packages (by name and architecture), `shared` the paths with
+    `fragments` are the pieces of the packages (by name and architecture), `shared` the paths with
     several owners, `directories` the prologue. `time` (seconds since 1970) is the newest build
     time of a package: the time of what no package gives one. `database` is null where the image
     has none.
     """
 
     packages: tuple[Package, ...]
-    cuts: tuple[Cut, ...]
-    shared: tuple[Cut, ...]
+    fragments: tuple[FragmentPlan, ...]
+    shared: tuple[FragmentPlan, ...]
     directories: tuple[TarEntry, ...]
     grown: tuple[Grown, ...]
     owners: Owners
@@ -70,19 +70,19 @@ def plan_layer(
     ]
     place = _database_place(listings)
     arrangement = arrange(members, [place] if database else [])
-    cuts = [
-        Cut(package, found, _indexes(member, apart), moved)
+    fragments = [
+        FragmentPlan(package, found, _indexes(member, apart), moved)
         for package, found, member, apart, moved in zip(
             ordered, listings, members, arrangement.apart, arrangement.moved, strict=True
         )
     ]
-    shared = _shared(cuts, arrangement)
+    shared = _shared(fragments, arrangement)
     time = max((found.built for found in listings), default=0)
-    owners, grown, left = _owners(cuts, shared, listings, cache)
+    owners, grown, left = _owners(fragments, shared, listings, cache)
     return LayerPlan(
         packages=ordered,
-        cuts=tuple(_without(cut, left) for cut in cuts),
-        shared=tuple(_without(cut, left) for cut in shared),
+        fragments=tuple(_without(fragment, left) for fragment in fragments),
+        shared=tuple(_without(fragment, left) for fragment in shared),
         directories=tuple(
             _directory(path, entry, owners, time) for path, entry in arrangement.directories.items()
         ),
@@ -121,62 +121,72 @@ def _indexes(member: Member, apart: frozenset[int]) -> tuple[int, ...]:
     )
 
 
-def _shared(cuts: Sequence[Cut], arrangement: Arrangement) -> list[Cut]:
+def _shared(fragments: Sequence[FragmentPlan], arrangement: Arrangement) -> list[FragmentPlan]:
     chosen: dict[int, list[int]] = {}
     for number, index in arrangement.shared:
         chosen.setdefault(number, []).append(index)
     return [
-        Cut(cuts[number].package, cuts[number].listing, tuple(indexes), cuts[number].moved)
+        FragmentPlan(
+            fragments[number].package,
+            fragments[number].listing,
+            tuple(indexes),
+            fragments[number].moved,
+        )
         for number, indexes in sorted(chosen.items())
     ]
 
 
 def _owners(
-    cuts: Sequence[Cut], shared: Sequence[Cut], listings: Sequence[Listing], cache: Cache
+    fragments: Sequence[FragmentPlan],
+    shared: Sequence[FragmentPlan],
+    listings: Sequence[Listing],
+    cache: Cache,
 ) -> tuple[Owners, tuple[Grown, ...], frozenset[tuple[str, int]]]:
     """The owners, the account files if they had to grow, and whose indexes they replace."""
-    found: dict[str, Cut] = {}
-    for cut in (*cuts, *shared):
-        for index in cut.indexes:
-            path = landing(cut.listing.files[index], cut.moved)
+    found: dict[str, FragmentPlan] = {}
+    for fragment in (*fragments, *shared):
+        for index in fragment.indexes:
+            path = landing(fragment.listing.files[index], fragment.moved)
             if f"/{path}" in (PASSWD, GROUP):
-                found[f"/{path}"] = Cut(cut.package, cut.listing, (index,), cut.moved)
-    contents = {path: _account_file(cut, cache) for path, cut in found.items()}
+                found[f"/{path}"] = FragmentPlan(
+                    fragment.package, fragment.listing, (index,), fragment.moved
+                )
+    contents = {path: _account_file(fragment, cache) for path, fragment in found.items()}
     sysusers = [one for listing_ in listings for one in listing_.sysusers]
     owners = read_owners(contents.get(PASSWD, b""), contents.get(GROUP, b""), sysusers)
     grown: list[Grown] = []
     left: set[tuple[str, int]] = set()
     for path, content in ((PASSWD, owners.passwd), (GROUP, owners.group)):
         if content is not None and path in found:
-            cut = found[path]
-            entry = cut.listing.files[cut.indexes[0]]
+            fragment = found[path]
+            entry = fragment.listing.files[fragment.indexes[0]]
             uid, gid, _ = owners.of(entry.user, entry.group)
             grown.append(
                 Grown(TarEntry(path[1:], entry.mode, uid, gid, len(content), entry.mtime), content)
             )
-            left.add((cut.listing.header, cut.indexes[0]))
+            left.add((fragment.listing.header, fragment.indexes[0]))
     return owners, tuple(grown), frozenset(left)
 
 
-def _account_file(cut: Cut, cache: Cache) -> bytes:
+def _account_file(fragment: FragmentPlan, cache: Cache) -> bytes:
     """The content of passwd or group, kept by the digest that its package's header has."""
-    entry = cut.listing.files[cut.indexes[0]]
+    entry = fragment.listing.files[fragment.indexes[0]]
     if not entry.digest:
-        return file_content(cut, cache)
+        return file_content(fragment, cache)
     place = cache.addressed("accounts", entry.digest)
     try:
         return place.read_bytes()
     except OSError:
-        content = file_content(cut, cache)
+        content = file_content(fragment, cache)
         cache.write(place, content)
         return content
 
 
-def _without(cut: Cut, left: frozenset[tuple[str, int]]) -> Cut:
-    if not any(header == cut.listing.header for header, _ in left):
-        return cut
-    indexes = tuple(i for i in cut.indexes if (cut.listing.header, i) not in left)
-    return Cut(cut.package, cut.listing, indexes, cut.moved)
+def _without(fragment: FragmentPlan, left: frozenset[tuple[str, int]]) -> FragmentPlan:
+    if not any(header == fragment.listing.header for header, _ in left):
+        return fragment
+    indexes = tuple(i for i in fragment.indexes if (fragment.listing.header, i) not in left)
+    return FragmentPlan(fragment.package, fragment.listing, indexes, fragment.moved)
 
 
 def _directory(path: str, entry: FileEntry | None, owners: Owners, time: int) -> TarEntry:

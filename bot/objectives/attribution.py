@@ -30,7 +30,7 @@ class _Pair:
 
 
 @dataclass(slots=True)
-class _Scene:
+class _Comparison:
     """Both sides of a step."""
 
     before: Sequence[Member]
@@ -68,7 +68,7 @@ def attribute(
     pairs = _pairs(before.members, after.members)
     changes = tuple(c for c in changes if may_land(c, after.key))
     landed = [c for c in changes if _has_landed(c, before.members, after.members, pairs)]
-    scene = _Scene(
+    comparison = _Comparison(
         before.members,
         after.members,
         (Graph(before.members, before.links), Graph(after.members, after.links)),
@@ -79,7 +79,7 @@ def attribute(
         {c.id: {k: v for e in c.effects if e.key == after.key for k, v in e.names.items()}
          for c in landed},
     )  # fmt: skip
-    causes = [_cause(scene, pair) for pair in pairs if _differs(scene, pair)]
+    causes = [_cause(comparison, pair) for pair in pairs if _differs(comparison, pair)]
     causes.sort(key=lambda c: (-abs(c.known_delta), c.package, c.before or "", c.after or ""))
     return Attributed(tuple(causes), frozenset(change.id for change in landed))
 
@@ -118,10 +118,10 @@ def _pairs(before: Sequence[Member], after: Sequence[Member]) -> list[_Pair]:
     return pairs
 
 
-def _differs(scene: _Scene, pair: _Pair) -> bool:
+def _differs(comparison: _Comparison, pair: _Pair) -> bool:
     if pair.before is None or pair.after is None:
         return True
-    before, after = scene.before[pair.before], scene.after[pair.after]
+    before, after = comparison.before[pair.before], comparison.after[pair.after]
     if before.nevra != after.nevra or before.installed_size != after.installed_size:
         return True
     # The same name for another file: its layer may weigh something else. What was not known
@@ -151,26 +151,26 @@ def _has_landed(
     return False
 
 
-def _cause(scene: _Scene, pair: _Pair) -> Cause:
-    old = scene.before[pair.before] if pair.before is not None else None
-    new = scene.after[pair.after] if pair.after is not None else None
+def _cause(comparison: _Comparison, pair: _Pair) -> Cause:
+    old = comparison.before[pair.before] if pair.before is not None else None
+    new = comparison.after[pair.after] if pair.after is not None else None
     sizes = [m.installed_size for m in (old, new) if m is not None]
     known = (new.installed_size or 0 if new else 0) - (old.installed_size or 0 if old else 0)
     nevra = (new or old).nevra  # type: ignore[union-attr]  # a pair has one side at least
     change = "changed" if old and new else "came" if new else "went"
     side, index = (1, pair.after) if pair.after is not None else (0, pair.before)
     assert index is not None
-    chains = scene.graphs[side].chains(index)
+    chains = comparison.graphs[side].chains(index)
     chain: Chain | None = chains[0] if chains else ()
     mover: Member | None = None
     kind = "distribution"
     if old is None or new is None:
-        chain, mover, kind = _brought(scene, side, index, chains)
-    if scene.same_metadata:
+        chain, mover, kind = _brought(comparison, side, index, chains)
+    if comparison.same_metadata:
         kind = "configuration"
     merged = None
     if kind != "configuration":
-        merged = _merged(scene, nevra.name, change, {m.source for m in (old, new, mover) if m})
+        merged = _merged(comparison, nevra.name, change, {m.source for m in (old, new, mover) if m})
         if merged is not None:
             kind = "commit" if merged.number is None else "pull request"
     return Cause(
@@ -183,26 +183,26 @@ def _cause(scene: _Scene, pair: _Pair) -> Cause:
         kind=kind,  # type: ignore[arg-type]  # one of CauseKind
         mover=str(mover.nevra) if mover else None,
         merged_change=merged.id if merged is not None else None,
-        chain=scene.graphs[side].edges(chain or ()),
+        chain=comparison.graphs[side].edges(chain or ()),
     )
 
 
 def _brought(
-    scene: _Scene, side: int, index: int, chains: tuple[Chain, ...]
+    comparison: _Comparison, side: int, index: int, chains: tuple[Chain, ...]
 ) -> tuple[Chain, Member | None, str]:
     """The way on which a package came (or was, before it went), who opened it, and the kind.
 
     On the way from what is requested the first package that the other side lacks stands at a link
     whose source the other side has: that source brought it (or let it go), if it changed itself.
     """
-    graph, members = scene.graphs[side], scene.graphs[side].members
-    other = scene.names[1 - side]
-    asked = scene.requests[side] != scene.requests[1 - side]
+    graph, members = comparison.graphs[side], comparison.graphs[side].members
+    other = comparison.names[1 - side]
+    asked = comparison.requests[side] != comparison.requests[1 - side]
     if members[index].requested:
         return (), members[index], "configuration" if asked else "distribution"
     if not chains:
         return (), None, "unknown"
-    toggled = (WEAK in scene.requests[0]) != (WEAK in scene.requests[1])
+    toggled = (WEAK in comparison.requests[0]) != (WEAK in comparison.requests[1])
     for chain in chains:
         root = members[chain[0].source]
         if toggled and any(link.kind != "requires" for link in chain):
@@ -211,7 +211,7 @@ def _brought(
             if asked:
                 return chain, root, "configuration"
             continue
-        mover = _mover(scene, side, chain, other)
+        mover = _mover(comparison, side, chain, other)
         if mover is not None:
             return chain, mover, "distribution"
     root = graph.members[chains[0][0].source]
@@ -220,46 +220,48 @@ def _brought(
 
 
 def _mover(
-    scene: _Scene, side: int, chain: Sequence[Link], other: frozenset[Name]
+    comparison: _Comparison, side: int, chain: Sequence[Link], other: frozenset[Name]
 ) -> Member | None:
-    members = scene.graphs[side].members
+    members = comparison.graphs[side].members
     for link in chain:
         target = members[link.target]
         if (target.nevra.name, target.nevra.arch) in other:
             continue
-        partner = scene.partner[side].get(link.source)
+        partner = comparison.partner[side].get(link.source)
         if partner is None:
             return None
-        ours, theirs = members[link.source], scene.graphs[1 - side].members[partner]
+        ours, theirs = members[link.source], comparison.graphs[1 - side].members[partner]
         if ours.nevra == theirs.nevra:
-            return _other_provider(scene, side, link, partner)
+            return _other_provider(comparison, side, link, partner)
         return ours if side == 1 else theirs
     return None
 
 
-def _other_provider(scene: _Scene, side: int, link: Link, partner: int) -> Member | None:
+def _other_provider(comparison: _Comparison, side: int, link: Link, partner: int) -> Member | None:
     """Who meets on the other side what a package that did not change needs, if that one did: what
     took the place of a package that went, or gave its own to one that came."""
-    other = scene.graphs[1 - side]
+    other = comparison.graphs[1 - side]
     for place in other.met_by(partner, link.capability):
-        back = scene.partner[1 - side].get(place)
+        back = comparison.partner[1 - side].get(place)
         if back == link.target:
             continue
         if back is None:
             # Only there: it came for what went, or it went and cannot have brought anything.
             return other.members[place] if side == 0 else None
-        if other.members[place].nevra != scene.graphs[side].members[back].nevra:
-            return other.members[place] if side == 0 else scene.graphs[side].members[back]
+        if other.members[place].nevra != comparison.graphs[side].members[back].nevra:
+            return other.members[place] if side == 0 else comparison.graphs[side].members[back]
     return None
 
 
-def _merged(scene: _Scene, name: str, change: str, sources: set[str]) -> MergedChange | None:
+def _merged(
+    comparison: _Comparison, name: str, change: str, sources: set[str]
+) -> MergedChange | None:
     """The merged change that a cause belongs to: its package's or its mover's source, or what the
     check foresaw; of several the newest that foresaw it, else the newest."""
     fitting = [
         c
-        for c in scene.landed
-        if not sources.isdisjoint(c.sources) or scene.effects[c.id].get(name) == change
+        for c in comparison.landed
+        if not sources.isdisjoint(c.sources) or comparison.effects[c.id].get(name) == change
     ]
-    foreseen = [c for c in fitting if name in scene.effects[c.id]]
+    foreseen = [c for c in fitting if name in comparison.effects[c.id]]
     return (foreseen or fitting)[-1] if fitting else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
-from bot.closure.minimum_cut import smallest_cut
+from bot.closure.minimum_cut import minimum_cut
 from bot.closure.pool import Drop
 from bot.closure.why import MOST_REQUIREMENTS
 from bot.model.closure import Edge, EdgeKind
@@ -108,7 +108,7 @@ class Graph:
             for place in sorted(near)
             for x in self._to[place]
         ]
-        found = smallest_cut(
+        found = minimum_cut(
             edges, [nevras[root] for root in sorted(roots)], nevras[target], MOST_REQUIREMENTS
         )
         return found or ()

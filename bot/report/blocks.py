@@ -82,7 +82,7 @@ def section(title: str, blocks: Iterable[Block], *, folded: bool = False) -> Sec
     return Section(title, listed, folded) if listed else None
 
 
-def cut(
+def truncated(
     items: Sequence[Phrase], most: int, noun: str, lead: str = "\u2026 and "
 ) -> tuple[Phrase, ...]:
     """At most `most` items, then how many more there are; `lead` is "" inside a sentence."""

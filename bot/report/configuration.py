@@ -9,7 +9,7 @@ from bot.model.configuration import ConfigurationChange, FieldChange, FileProble
 from bot.model.image import ImageKey
 from bot.model.verdict import ObjectiveResult
 from bot.report.architecture_grouping import arch_order
-from bot.report.blocks import Block, Bullets, Detail, Paragraph, Section, Table, cut
+from bot.report.blocks import Block, Bullets, Detail, Paragraph, Section, Table, truncated
 from bot.report.phrase import Phrase, code, joined, plain, prose
 from bot.report.sizes import plural
 from bot.report.table_cells import image_phrase
@@ -28,7 +28,7 @@ def configuration(change: ConfigurationChange | None, detail: Detail) -> Section
     if change.problems:
         wrong = plain(", and what it says is not right: no check could be made with it.")
         items = [_problem(change.path, problem) for problem in change.problems]
-        bullets = Bullets(cut(items, detail.lines, "problem"))
+        bullets = Bullets(truncated(items, detail.lines, "problem"))
         return Section(_TITLE, (Paragraph((*lead, *wrong)), bullets))
     by = plain(". It counts from the merge on; this check goes by the base branch's.")
     blocks: list[Block] = [Paragraph((*lead, *by))]
@@ -41,7 +41,7 @@ def configuration(change: ConfigurationChange | None, detail: Detail) -> Section
     said = [*_scope(change, detail), *_judgement(change)]
     said += [prose(note) for note in change.notes]
     if said:
-        blocks.append(Bullets(cut(said, detail.lines, "line")))
+        blocks.append(Bullets(truncated(said, detail.lines, "line")))
     return Section(_TITLE, tuple(blocks))
 
 
@@ -87,7 +87,7 @@ def _scope(change: ConfigurationChange, detail: Detail) -> Iterable[Phrase]:
         (change.fewer, "would not be any more"),
     ):
         if keys:
-            places = cut([_place(p, a) for p, a in _folded(keys)], detail.lines, "place")
+            places = truncated([_place(p, a) for p, a in _folded(keys)], detail.lines, "place")
             yield (
                 *plain(f"{plural(len(keys), 'image')} {verb}: "),
                 *joined(places, "; "),

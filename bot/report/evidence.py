@@ -10,7 +10,7 @@ from bot.model.architecture import RPM_ARCHITECTURES
 from bot.model.closure import RepositoryState
 from bot.model.result import BuildNote, CheckResult
 from bot.report.architecture_grouping import arch_order, architectures, fold
-from bot.report.blocks import Block, Bullets, Detail, Paragraph, Section, Table, cut, section
+from bot.report.blocks import Block, Bullets, Detail, Paragraph, Section, Table, section, truncated
 from bot.report.phrase import Phrase, code, joined, link, listing, name, plain, prose
 from bot.report.sizes import plural
 from bot.report.table_cells import image_phrase
@@ -43,7 +43,7 @@ def not_evaluated(result: CheckResult, detail: Detail) -> Section | None:
             )  # fmt: skip
     if result.interrupted:
         items.append(plain("Something around the check failed, not the change: try again."))
-    blocks = [Bullets(cut(items, detail.lines, "problem"))] if items else []
+    blocks = [Bullets(truncated(items, detail.lines, "problem"))] if items else []
     return section("Not evaluated", blocks)
 
 
@@ -58,7 +58,7 @@ def unchanged(result: CheckResult, detail: Detail) -> Section | None:
         (*image_phrase(row.place), *plain(f" ({architectures(row.arches, row.checked)})"))
         for row in rows
     ]
-    blocks = [Bullets(cut(items, detail.rows, "image"))] if items else []
+    blocks = [Bullets(truncated(items, detail.rows, "image"))] if items else []
     return section(f"Checked and not changed ({plural(len(items), 'image')})", blocks, folded=True)
 
 
@@ -185,7 +185,7 @@ def _snapshots(result: CheckResult) -> Phrase:
         )
         for repository, text in sorted(stale.items())
     ]
-    shown = listing(cut(said, 8, "repository", lead=""))
+    shown = listing(truncated(said, 8, "repository", lead=""))
     return (*plain("Both sides on the repositories' metadata of "), *shown, *plain("."),
             *joined(old, ""))  # fmt: skip
 

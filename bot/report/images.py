@@ -12,8 +12,8 @@ from bot.report.blocks import (
     Bullets,
     Detail,
     Section,
-    cut,
     section,
+    truncated,
 )
 from bot.report.objectives import metric_phrase, metric_text, was_broken
 from bot.report.phrase import Phrase, code, joined, plain, prose, strong
@@ -44,7 +44,7 @@ def broken(rows: Sequence[Row], detail: Detail) -> Section | None:
     items += [
         (*_lost(row), *plain(": the solver gives no reason")) for row in unexplained
     ]  # fmt: skip
-    blocks = [Bullets(cut(items, detail.lines, "cause"))] if items else []
+    blocks = [Bullets(truncated(items, detail.lines, "cause"))] if items else []
     title = "Cannot be installed" if any(row.new for row in lost) else "Can no longer be installed"
     return section(title, blocks)
 
@@ -57,7 +57,7 @@ def _breakage(breakage: Breakage, lost: Sequence[Row]) -> Phrase:
     ]
     named = [_lost(row) for row in rows if row.images]
     way = (*plain(" ("), *breakage.way, *plain(")")) if breakage.way else ()
-    return (*breakage.phrase, *plain(": "), *joined(cut(named, _HIT, "image"), "; "), *way)
+    return (*breakage.phrase, *plain(": "), *joined(truncated(named, _HIT, "image"), "; "), *way)
 
 
 def _lost(row: Row) -> Phrase:

@@ -15,8 +15,8 @@ from bot.report.blocks import (
     Graph,
     Paragraph,
     Section,
-    cut,
     section,
+    truncated,
 )
 from bot.report.mermaid import chains_graph
 from bot.report.phrase import Phrase, code, listing, plain
@@ -96,13 +96,13 @@ def way_out(rows: Sequence[Row], result: CheckResult, detail: Detail) -> Section
     linked = [a for a in arrivals(i for row in rows for i in row.images) if a.linked]
     if linked:
         items.append(
-            (*listing(cut([code(a.name) for a in linked], 5, "package", lead="")),
+            (*listing(truncated([code(a.name) for a in linked], 5, "package", lead="")),
              *plain(" leaves only when the build no longer links what needs it: no line of the spec"
                     " names it." if len(linked) == 1 else
                     " leave only when the build no longer links what needs them: no line of the"
                     " spec names them."))
         )  # fmt: skip
-    blocks = [Bullets(cut(items, detail.lines, "way"))] if items else []
+    blocks = [Bullets(truncated(items, detail.lines, "way"))] if items else []
     return section("What would take it out again", blocks)
 
 

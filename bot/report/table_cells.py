@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from bot.model.image import ImageKey
 from bot.model.result import ImageResult
 from bot.report.architecture_grouping import Row, arch_order, architectures
-from bot.report.blocks import Block, Detail, Paragraph, Section, Table, cut, section
+from bot.report.blocks import Block, Detail, Paragraph, Section, Table, section, truncated
 from bot.report.phrase import Phrase, joined, listing, name, plain
 from bot.report.sizes import plural
 
@@ -98,4 +98,4 @@ def where_phrase(images_: Sequence[ImageResult], in_all: set[ImageKey]) -> Phras
         everywhere = {key.arch for key in in_all if place_of(key) == place}
         some = plain(f" ({', '.join(arches)})") if set(arches) != everywhere else ()
         phrases.append((*workload_name(place[0]), *plain(" on "), *name(place[1]), *some))
-    return joined(cut(phrases, 3, "image"), "; ")
+    return joined(truncated(phrases, 3, "image"), "; ")

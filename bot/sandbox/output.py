@@ -21,7 +21,7 @@ class Sink(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-class Kept:
+class OutputSink:
     """Keeps both streams, up to a number of bytes together."""
 
     def __init__(self, limit: int) -> None:
@@ -36,7 +36,7 @@ class Kept:
     def result(self) -> tuple[bytes, bytes]:
         return bytes(self._streams[0]), bytes(self._streams[1])
 
-    def __enter__(self) -> Kept:
+    def __enter__(self) -> OutputSink:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -24,7 +24,7 @@ from bot.sandbox.launch import (
     inner_command,
     outer_command,
 )
-from bot.sandbox.output import Kept, Logged, Sink
+from bot.sandbox.output import Logged, OutputSink, Sink
 from bot.sandbox.slots import IDS_BASE, runtime_directory, uid_slot
 from bot.sandbox.user_ids import IdMap
 from bot.sandbox.values import Bind, Finished, Limit, Limits, SandboxError
@@ -138,7 +138,7 @@ def _run(
     room: DiskRoom,
 ) -> Finished:
     started = time.monotonic()
-    sink: Sink = Kept(limits.output) if log is None else Logged(log, limits.output)
+    sink: Sink = OutputSink(limits.output) if log is None else Logged(log, limits.output)
     with sink:
         process = subprocess.Popen(
             command,

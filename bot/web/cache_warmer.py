@@ -48,4 +48,4 @@ def warm(archive: Archive) -> None:
     archive.objective_statuses()
     archive.totals()
     archive.spread()
-    archive.lonely()
+    archive.used_by_one()

@@ -11,9 +11,9 @@ from markdown_it import MarkdownIt
 from bot.chat.answers import compose, found_answer, help_answer, not_understood, sentence
 from bot.chat.commands import COMMANDS
 from bot.chat.markers import answer_marker, is_ours
-from bot.chat.parser import Asked, parse_comment, parse_line
+from bot.chat.parser import Question, parse_comment, parse_line
 from bot.chat.permissions import refusal
-from bot.chat.questions import Found
+from bot.chat.questions import ChatFinding
 from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
 from bot.model.closure import Edge, Leaving, WhatIf, Why
 from bot.model.image import ImageKey
@@ -42,10 +42,10 @@ def answers(text: str) -> str:
     parts = []
     for line in lines:
         said = parse_line(line)
-        if not isinstance(said, Asked):
+        if not isinstance(said, Question):
             parts.append((said.text, not_understood(said)))
             continue
-        found = Found(
+        found = ChatFinding(
             said,
             result,
             whys=(
@@ -148,7 +148,7 @@ def test_our_own_comments_are_known(body: str, ours: bool) -> None:
 
 def answered(line: str) -> str:
     said = parse_line(line)
-    assert not isinstance(said, Asked)
+    assert not isinstance(said, Question)
     return compose([(said.text, not_understood(said))], marker=MARKER, user="ann", url="")
 
 
@@ -170,9 +170,9 @@ def test_what_our_own_sentences_mark_is_a_code_span_without_shown_backticks() ->
 
 def found(line: str, **more: object) -> str:
     asked = parse_line(line)
-    assert isinstance(asked, Asked)
+    assert isinstance(asked, Question)
     values: dict[str, object] = {"workloads": ("nginx",), **more}
-    answer = found_answer(Found(asked, **values))  # type: ignore[arg-type]
+    answer = found_answer(ChatFinding(asked, **values))  # type: ignore[arg-type]
     return compose([(line, answer)], marker=MARKER, user="", url="")
 
 

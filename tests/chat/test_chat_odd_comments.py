@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.chat.parser import Asked, NotUnderstood, parse_comment
+from bot.chat.parser import NotUnderstood, Question, parse_comment
 
 LONGEST = 65_536
 # What takes parsers of Markdown long: each of these is known to have been slow in one of them.
@@ -34,7 +34,7 @@ def test_a_comment_as_long_as_it_may_be_is_read(kind: str) -> None:
 def test_the_last_line_of_a_comment_of_65536_characters_is_heard() -> None:
     last = "\n\n/minimize help"
     (said,) = parse_comment("word " * ((LONGEST - len(last)) // 5) + last)
-    assert isinstance(said, Asked)
+    assert isinstance(said, Question)
 
 
 def test_commands_beyond_what_is_read_are_not_left_in_silence() -> None:
@@ -88,11 +88,11 @@ def test_what_only_looks_like_the_word_is_not_it(line: str) -> None:
 @pytest.mark.parametrize("space", ["\u00a0", "\t", "\u2003", "  ", "\u3000", "\x0b"])
 def test_any_space_parts_words(space: str) -> None:
     (said,) = parse_comment(f"/minimize{space}why{space}perl")
-    assert isinstance(said, Asked)
+    assert isinstance(said, Question)
     assert said.text == "/minimize why perl"
 
 
 def test_a_command_that_looks_like_one_is_told_as_unknown() -> None:
     (said,) = parse_comment("/minimize \u0430llow")  # a Cyrillic a
-    assert not isinstance(said, Asked)
+    assert not isinstance(said, Question)
     assert "There is no command" in said.problem

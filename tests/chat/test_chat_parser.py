@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from bot.chat.commands import COMMANDS
 from bot.chat.parser import (
     MOST_COMMANDS,
-    Asked,
     NotUnderstood,
+    Question,
     command_key,
     parse_comment,
     parse_line,
@@ -21,7 +21,7 @@ def texts(comment: str) -> list[str]:
 
 def asked(line: str) -> dict:
     said = parse_line(line)
-    assert isinstance(said, Asked), said
+    assert isinstance(said, Question), said
     return dict(said.values)
 
 
@@ -125,7 +125,7 @@ def test_the_arguments_of_each_command() -> None:
 
 def test_arguments_keep_their_case_and_the_rest_counts_in_any() -> None:
     (said,) = parse_comment("/MINIMIZE What-If DROP Perl From MySQL")
-    assert isinstance(said, Asked)
+    assert isinstance(said, Question)
     assert said.text == "/minimize what-if DROP Perl From MySQL"
     assert said.values == {"CAPABILITY": ("Perl",), "PACKAGE": ("MySQL",)}
     assert asked("/MINIMIZE ACCEPT It Is Worth It") == {"REASON": ("It Is Worth It",)}
@@ -222,7 +222,7 @@ def test_the_examples_of_the_table_are_understood() -> None:
     for command in COMMANDS.values():
         for line in command.examples:
             said = parse_line(line)
-            assert isinstance(said, Asked), line
+            assert isinstance(said, Question), line
             assert said.name == command.name
 
 

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from bot.chat.answers import compose, found_answer
-from bot.chat.parser import Asked, parse_line
-from bot.chat.questions import Found, find_answer
+from bot.chat.parser import Question, parse_line
+from bot.chat.questions import ChatFinding, find_answer
 from bot.check.change import open_change
 from bot.check.plan import CheckOptions
 from bot.check.run import predict_check
@@ -26,17 +26,17 @@ data:
 """
 
 
-def ask(bench: Bench, line: str, head: dict[str, str | None]) -> Found:
+def ask(bench: Bench, line: str, head: dict[str, str | None]) -> ChatFinding:
     bench.commit(head)
     git = open_repository(bench.root / "git")
     asked = parse_line(line)
-    assert isinstance(asked, Asked)
+    assert isinstance(asked, Question)
     with open_change(git, "HEAD~1", "HEAD", branch="main") as change:
         checked = predict_check(change, CheckOptions(), bench.configuration(), bench.pools())
         return find_answer(asked, checked)
 
 
-def text(found: Found) -> str:
+def text(found: ChatFinding) -> str:
     return compose(
         [(found.asked.text, found_answer(found))],
         marker="<!-- minimize:answer 1 ab -->",

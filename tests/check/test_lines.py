@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from bot.check.lines import (
-    Change,
+    AddedDependency,
     Solving,
     explain,
     overlay_with,
@@ -75,7 +75,7 @@ def solving(
 
 def test_the_line_on_the_chain_is_named_and_proved_by_solving_without_it() -> None:
     chain = (Edge(OWN, "perl", PERL, "requires"), Edge(PERL, "perl-libs", LIBS, "requires"))
-    changes = (Change(OWN, requires("perl"), FIRST),)
+    changes = (AddedDependency(OWN, requires("perl"), FIRST),)
     calls: list[frozenset[SpecLine]] = []
     found = explain(
         image(added(*chain)),
@@ -93,8 +93,8 @@ def test_the_line_on_the_chain_is_named_and_proved_by_solving_without_it() -> No
 def test_two_lines_that_each_hold_a_package_must_go_together() -> None:
     chain = (Edge(OWN, "perl", PERL, "requires"),)
     changes = (
-        Change(OWN, requires("perl"), FIRST),
-        Change(OWN, requires("/usr/bin/perl"), SECOND),
+        AddedDependency(OWN, requires("perl"), FIRST),
+        AddedDependency(OWN, requires("/usr/bin/perl"), SECOND),
     )
     found = explain(
         image(added(*chain)),
@@ -112,8 +112,8 @@ def test_a_line_that_needs_another_says_so() -> None:
     """`Requires: (perl if cups)` and `Requires: cups`: without either, perl is not there."""
     chain = (Edge(OWN, "(perl if cups)", PERL, "requires"),)
     changes = (
-        Change(OWN, requires("(perl if cups)"), FIRST),
-        Change(OWN, requires("cups"), SECOND),
+        AddedDependency(OWN, requires("(perl if cups)"), FIRST),
+        AddedDependency(OWN, requires("cups"), SECOND),
     )
 
     def solve(without: frozenset[SpecLine]) -> Closure:
@@ -127,7 +127,7 @@ def test_a_line_that_needs_another_says_so() -> None:
 def test_a_line_that_takes_nothing_out_is_named_only_with_what_keeps_the_package() -> None:
     chain = (Edge(OWN, "perl", PERL, "requires"),)
     link = (Edge(OWN, "libperl.so.5()(64bit)", PERL, "requires"),)
-    changes = (Change(OWN, requires("perl"), FIRST),)
+    changes = (AddedDependency(OWN, requires("perl"), FIRST),)
 
     def stays(_: frozenset[SpecLine]) -> Closure:
         return closure(OWN, PERL)
@@ -150,7 +150,7 @@ def test_what_comes_instead_is_counted_apart_from_what_leaves() -> None:
     found = explain(
         image(added(*chain)),
         closure(OWN, PERL, LIBS),
-        (Change(OWN, requires("perl"), FIRST),),
+        (AddedDependency(OWN, requires("perl"), FIRST),),
         solving(solve),
     )
     assert found.savings[FIRST] == Saving(KEY, packages=2, installed_size=100, come=1)
@@ -159,9 +159,9 @@ def test_what_comes_instead_is_counted_apart_from_what_leaves() -> None:
 def test_a_line_is_added_to_base_with_bases_own_version() -> None:
     head = Nevra("web", 1, "9", "1", "x86_64")
     changes = (
-        Change(head, requires("web-libs = 1:9-1"), FIRST),
-        Change(head, requires("web-doc = 9-1"), FIRST),
-        Change(head, requires("perl"), SECOND),
+        AddedDependency(head, requires("web-libs = 1:9-1"), FIRST),
+        AddedDependency(head, requires("web-doc = 9-1"), FIRST),
+        AddedDependency(head, requires("perl"), SECOND),
     )
     after = overlay_with(overlay(requires("x")), changes, FIRST)
     assert [d.capability for d in after.packages[0].dependencies] == [
@@ -173,7 +173,7 @@ def test_a_line_is_added_to_base_with_bases_own_version() -> None:
 
 def test_a_library_that_the_build_linked_has_no_line() -> None:
     chain = (Edge(OWN, "libxslt.so.1()(64bit)", LIBS, "requires"),)
-    changes = (Change(OWN, requires("perl"), FIRST),)
+    changes = (AddedDependency(OWN, requires("perl"), FIRST),)
     found = explain(
         image(added(*chain)),
         closure(OWN, LIBS),
@@ -189,7 +189,7 @@ def test_an_unsolvable_answer_proves_nothing() -> None:
     found = explain(
         image(added(*chain)),
         closure(OWN, PERL),
-        (Change(OWN, requires("perl"), FIRST),),
+        (AddedDependency(OWN, requires("perl"), FIRST),),
         solving(lambda _: Closure(KEY, SNAPSHOT, "unsolvable", problems=("conflict",))),
     )
     assert found.image.added[0].leaves_with == ()
@@ -198,7 +198,7 @@ def test_an_unsolvable_answer_proves_nothing() -> None:
 
 def test_the_smallest_set_is_found_before_larger_ones() -> None:
     lines = tuple(SpecLine("web.spec", n, f"Requires: r{n}") for n in range(1, 6))
-    changes = tuple(Change(OWN, requires(f"r{n}"), lines[n - 1]) for n in range(1, 6))
+    changes = tuple(AddedDependency(OWN, requires(f"r{n}"), lines[n - 1]) for n in range(1, 6))
     chain = (Edge(OWN, "r4", PERL, "requires"),)
     found = explain(
         image(added(*chain)),
@@ -211,10 +211,10 @@ def test_the_smallest_set_is_found_before_larger_ones() -> None:
 
 def test_leaving_a_line_out_keeps_what_a_generator_made_and_what_another_line_states() -> None:
     changes = (
-        Change(OWN, requires("perl"), FIRST),
-        Change(OWN, requires("libz.so.1()(64bit)"), FIRST),
-        Change(OWN, requires("shared"), FIRST),
-        Change(OWN, requires("shared"), SECOND),
+        AddedDependency(OWN, requires("perl"), FIRST),
+        AddedDependency(OWN, requires("libz.so.1()(64bit)"), FIRST),
+        AddedDependency(OWN, requires("shared"), FIRST),
+        AddedDependency(OWN, requires("shared"), SECOND),
     )
     before = overlay(
         requires("perl"), requires("libz.so.1()(64bit)", generated=True), requires("shared")
@@ -228,7 +228,7 @@ def test_leaving_a_line_out_keeps_what_a_generator_made_and_what_another_line_st
 
 def test_a_sibling_requirement_is_recognized_though_the_overlay_has_another_version() -> None:
     head = Nevra("web", 1, "9", "1", "x86_64")
-    changes = (Change(head, requires("web-libs = 1:9-1"), FIRST),)
+    changes = (AddedDependency(head, requires("web-libs = 1:9-1"), FIRST),)
     after = overlay_without(overlay(requires("web-libs = 1-2")), changes, frozenset({FIRST}))
     assert after.packages[0].dependencies == ()
 
@@ -239,7 +239,7 @@ def test_savings_are_unknown_where_a_size_is() -> None:
     found = explain(
         image(added(*chain)),
         head,
-        (Change(OWN, requires("perl"), FIRST),),
+        (AddedDependency(OWN, requires("perl"), FIRST),),
         solving(solver({PERL: {FIRST}}, [])),
     )
     assert found.savings[FIRST].installed_size is None

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bot.check.change import open_change
-from bot.check.images import Found
+from bot.check.images import CheckedImage
 from bot.check.measure import measure
 from bot.check.plan import CheckOptions
 from bot.check.run import Prediction, predict_check
@@ -35,7 +35,7 @@ data:
         return predict_check(change, CheckOptions(), bench.configuration(), bench.pools())
 
 
-def measured(prediction: Prediction) -> tuple[dict[str, Found], tuple[str, ...]]:
+def measured(prediction: Prediction) -> tuple[dict[str, CheckedImage], tuple[str, ...]]:
     sides = {(t.document.id, a): s for t in prediction.targets for a, s in t.sides.items()}
     done = measure(prediction.images, sides, prediction.rules, prediction.cache)
     return {i.result.key.arch: i for i in done.images}, done.notes
@@ -62,7 +62,7 @@ def test_both_sides_have_the_sizes_of_their_layers_and_objectives_are_held_again
 def test_a_layer_that_cannot_be_composed_stays_unknown_and_is_no_fault_of_the_change(
     prediction: Prediction,
 ) -> None:
-    def lost(found: Found) -> Found:
+    def lost(found: CheckedImage) -> CheckedImage:
         packages = tuple(replace(p, location=None) for p in found.pair.head.packages)
         return replace(
             found,

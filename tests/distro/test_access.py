@@ -192,7 +192,7 @@ def fetch_url(url: str) -> None:
     from bot.distro.retry_policy import BRIEF
     from bot.distro.transfer import read_small
 
-    read_small(url, 1000, patience=BRIEF)
+    read_small(url, 1000, retry_policy=BRIEF)
 
 
 def test_secrets_are_in_no_file_value_or_error(

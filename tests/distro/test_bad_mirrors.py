@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.distro.mirrors import read_metalink, read_mirrorlist
 from bot.distro.repomd import RepomdError, parse_repomd
-from bot.distro.retry_policy import BRIEF, Patience
+from bot.distro.retry_policy import BRIEF, RetryPolicy
 from bot.distro.snapshot import open_snapshot
 from bot.errors import SurroundingsError
 from bot.model.access import NO_ACCESS
@@ -114,7 +114,7 @@ def test_a_mirror_that_hangs_leaves_the_last_good_state(
     make_repository(web.root / "r")
     good = open_snapshot(document(f"{web.url}/r/"), "x86_64", cache)
     released = threading.Event()
-    monkeypatch.setattr("bot.distro.refresh.BRIEF", Patience(1, 1, 0.2, 1))
+    monkeypatch.setattr("bot.distro.refresh.BRIEF", RetryPolicy(1, 1, 0.2, 1))
     web.on("/r/repodata/repomd.xml", lambda _handler, _content: released.wait(30))
     stale = open_snapshot(document(f"{web.url}/r/"), "x86_64", cache)
     released.set()
@@ -140,7 +140,7 @@ def test_a_mirror_that_trickles_leaves_the_last_good_state(
             except OSError:
                 return
 
-    monkeypatch.setattr("bot.distro.refresh.BRIEF", Patience(1, 1, 5, 0.1))
+    monkeypatch.setattr("bot.distro.refresh.BRIEF", RetryPolicy(1, 1, 5, 0.1))
     web.on("/r/repodata/repomd.xml", trickle)
     stale = open_snapshot(document(f"{web.url}/r/"), "x86_64", cache)
     released.set()

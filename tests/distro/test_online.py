@@ -13,11 +13,11 @@ from bot.cli import cli
 from bot.distro import connections
 from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.online import ask_repositories
-from bot.distro.retry_policy import Patience
+from bot.distro.retry_policy import RetryPolicy
 from bot.model.access import Reference, RepositoryAccess
 from tests.distro.servers import Served, make_authority, serve
 
-QUICK = Patience(1, 1, 0.5, 1)
+QUICK = RetryPolicy(1, 1, 0.5, 1)
 NOW = 1_700_000_000 + 7_200
 PRIMARY = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<metadata xmlns="http://linux.duke.edu/metadata/common"'
@@ -47,7 +47,7 @@ def document(url: str, **fields) -> RepositoryDocument:
 
 
 def asked(*documents: RepositoryDocument):
-    return ask_repositories(documents, patience=QUICK, now=lambda: NOW)
+    return ask_repositories(documents, retry_policy=QUICK, now=lambda: NOW)
 
 
 def test_a_repository_that_answers(root):
@@ -77,7 +77,7 @@ def test_each_architecture_is_asked_where_the_repository_has_it(root):
     two = replace(two, repos=(*two.repos, limited))
     found = [(a.repository, a.arch) for a in asked(two)]
     assert found == [("main", "x86_64"), ("main", "riscv64"), ("only", "riscv64")]
-    found = ask_repositories([two], arches=["riscv64"], patience=QUICK)
+    found = ask_repositories([two], arches=["riscv64"], retry_policy=QUICK)
     assert [a.arch for a in found] == ["riscv64", "riscv64"]
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from bot.chat.questions import Found
-from bot.check.external import ExternalPlan, Standing
+from bot.chat.questions import ChatFinding
+from bot.check.external import ExternalPlan, ExternalProgress
 from bot.engine.collector import Collector
 from bot.engine.dispatcher import Dispatcher
 from bot.engine.engine import Engine
@@ -198,14 +198,18 @@ class FakeChecker:
         found = result_of(job, "predicted", self.changed, over=self.over)
         return PredictedCheck(found, self.worth_building, self.external)
 
-    def locate(self, plan: Any) -> Standing:
+    def locate(self, plan: Any) -> ExternalProgress:
         """What `there` says in turn, the last for ever, of each place."""
         self.calls.append(("locate", plan["check"]))
         there = self.there.pop(0) if len(self.there) > 1 else self.there[0]
         places = ExternalPlan.from_json(plan).places
-        return Standing(places, ()) if there else Standing((), ("Nothing is at https://b/.",))
+        return (
+            ExternalProgress(places, ())
+            if there
+            else ExternalProgress((), ("Nothing is at https://b/.",))
+        )
 
-    def ask(self, job: Any, git: Any, asked: Any) -> tuple[Found, ...]:
+    def ask(self, job: Any, git: Any, asked: Any) -> tuple[ChatFinding, ...]:
         self.calls.append(("ask", job.head_sha))
         if self.asking:
             raise self.asking.pop(0)
@@ -213,7 +217,7 @@ class FakeChecker:
         nevra = Nevra("perl", 0, "1", "1", "x86_64")
         key = result.images[0].key
         return tuple(
-            Found(
+            ChatFinding(
                 one,
                 result,
                 whys=(Why(key, nevra),) if one.name == "why" else (),

@@ -163,10 +163,10 @@ async def test_a_green_check_whose_repository_is_not_written_yet_is_waited_for(w
 
 
 async def test_what_is_there_in_part_is_taken_at_the_deadline(waiting, monkeypatch) -> None:
-    from bot.check.external import ExternalPlan, Standing
+    from bot.check.external import ExternalPlan, ExternalProgress
 
-    def half(wanted: dict) -> Standing:
-        return Standing(ExternalPlan.from_json(wanted).places, ("aarch64 is missing.",))
+    def half(wanted: dict) -> ExternalProgress:
+        return ExternalProgress(ExternalPlan.from_json(wanted).places, ("aarch64 is missing.",))
 
     monkeypatch.setattr(waiting.checker, "locate", half)
     waiting.checker.external = plan(seconds=0.3)

@@ -17,7 +17,7 @@ from rich.console import Console
 from bot.demo.forge.state import Pull
 from bot.demo.run import show
 from bot.demo.run.bot_process import BotPlaces, minimize_command
-from bot.demo.run.setup import FULL_NAME, MAINTAINER, Stage
+from bot.demo.run.setup import FULL_NAME, MAINTAINER, DemoSetup
 from bot.demo.run.updates import DOCUMENT, Updates
 from bot.demo.run.watch import Watched
 from bot.errors import SurroundingsError
@@ -33,7 +33,7 @@ Json = Mapping[str, Any]
 
 
 async def play_on(
-    stage: Stage,
+    stage: DemoSetup,
     pull: Pull,
     places: BotPlaces,
     updates: Updates,

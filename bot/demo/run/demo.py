@@ -38,7 +38,7 @@ from bot.demo.run.bot_process import (
     write_settings,
 )
 from bot.demo.run.judge import problems_of
-from bot.demo.run.setup import BOT, FULL_NAME, Stage, set_stage
+from bot.demo.run.setup import BOT, FULL_NAME, DemoSetup, set_stage
 from bot.demo.run.updates import begin_updates
 from bot.demo.run.watch import Watch, Watched
 from bot.demo.time_limit import TimeLimit
@@ -188,7 +188,7 @@ async def _play(
             return 1 if failed else 0
 
 
-def _forge_settings(stage: Stage, places: BotPlaces) -> dict[str, Any]:
+def _forge_settings(stage: DemoSetup, places: BotPlaces) -> dict[str, Any]:
     if stage.hook is not None:
         return gitlab_settings(places, stage.forge, stage.forge.token(BOT), stage.hook.secret)
     assert stage.app is not None

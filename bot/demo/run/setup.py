@@ -27,7 +27,7 @@ _CHANGE = datetime(2023, 6, 12, 14, 30, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class DemoSetup:
     """What the demo plays on: the forge, its repository, and the bot's App or (GitLab) its hook."""
 
     forge: LocalForge
@@ -65,7 +65,7 @@ class Stage:
 
 def set_stage(
     forge: LocalForge, files: RepositoryFiles, bot_url: str, kind: str = "github"
-) -> Stage:
+) -> DemoSetup:
     """Makes accounts, repository, branches and the App, or hook, whose webhooks go to `bot_url`."""
     repository = forge.add_repository(FULL_NAME)
     forge.set_role(repository, MAINTAINER, "admin")
@@ -86,7 +86,7 @@ def set_stage(
         forge.set_role(repository, BOT, "write")
         secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
         hook = forge.gitlab.add_hook(f"{bot_url}/webhook/gitlab", secret, place=OWNER)
-        return Stage(forge, repository, None, hook, files)
+        return DemoSetup(forge, repository, None, hook, files)
     app = forge.add_app("minimize", hook_url=f"{bot_url}/webhook/github")
     forge.install(app, OWNER)
-    return Stage(forge, repository, app, None, files)
+    return DemoSetup(forge, repository, app, None, files)

@@ -107,11 +107,11 @@ class Archive:
             ("totals", number), lambda: self.history.totals(number, self._presence(number))
         )
 
-    def lonely(self, date: str | None = None) -> tuple[Usage, ...]:
+    def used_by_one(self, date: str | None = None) -> tuple[Usage, ...]:
         """The packages that only one image needs."""
         number = self.number(date)
         return self.remembered(
-            ("lonely", number),
+            ("used_by_one", number),
             lambda: self.history.only_one_needs(_LONELY, number, self._presence(number)),
         )
 

@@ -23,7 +23,7 @@ _SHOWN = 25
 def surface(archive: Archive, parameters: Parameters) -> PageResponse:
     """The attack surface, now or at a date; `limit` is for each list."""
     date = parameters.date
-    spread, lonely = archive.spread(date), archive.lonely(date)
+    spread, used_by_one = archive.spread(date), archive.used_by_one(date)
     by_bytes = sorted(spread, key=lambda s: (-s.shared, s.name))
     listed = parameters.page(_LISTED).limit
     shown = parameters.page(_SHOWN).limit
@@ -32,7 +32,7 @@ def surface(archive: Archive, parameters: Parameters) -> PageResponse:
         "shared": _spread_json([s for s in by_bytes if s.shared] or by_bytes),
         "only_one": [
             {**key_json(u.key), **{n: v for n, v in asdict(u).items() if n != "key"}}
-            for u in lonely
+            for u in used_by_one
         ],
     }
     several = sum(s.versions > 1 for s in spread)
@@ -40,7 +40,7 @@ def surface(archive: Archive, parameters: Parameters) -> PageResponse:
         "date": date,
         "totals": asdict(archive.totals(date)),
         "several_versions": several,
-        "only_one_bytes": sum(u.installed_size or 0 for u in lonely),
+        "only_one_bytes": sum(u.installed_size or 0 for u in used_by_one),
         **{name: rows[:listed] for name, rows in every.items()},
     }
     alone = alone_rows(every["only_one"])
@@ -49,7 +49,7 @@ def surface(archive: Archive, parameters: Parameters) -> PageResponse:
         "shared": spread_table("Most bytes beyond one copy", every["shared"], date).first(shown),
         "only_one": _alone_table(alone, date).first(shown),
     }
-    return PageResponse("surface.html.j2", json, tables, {"lonely": len(alone)})
+    return PageResponse("surface.html.j2", json, tables, {"used_by_one": len(alone)})
 
 
 def _spread_json(spread: Iterable[Spread]) -> list[Json]:
