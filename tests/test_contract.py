@@ -10,7 +10,7 @@ import click
 import pytest
 
 from bot import __version__
-from bot.chat.documentation import commands_table
+from bot.chat.commands import commands_table
 from bot.cli import cli
 from bot.web.openapi import describe
 

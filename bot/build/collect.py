@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from bot.build.overlay import is_debug
+from bot.build.headers import is_debug
 
 
 def collect_rpms(source: Path, target: Path) -> list[Path]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bot.build.builder import Built
 from bot.errors import ChangeError
+from bot.model.architecture import native_arches
 from bot.model.nevra import Nevra
-from bot.model.package import Dependency, Location, Package
+from bot.model.package import Dependency, Location, Overlay, Package
 from bot.sandbox.run import run_sandboxed
 from bot.sandbox.values import Bind, Limits
 
@@ -133,3 +135,28 @@ def _header_size(intro: bytes) -> int:
         raise ValueError("not an RPM header")
     entries, data = struct.unpack(">II", intro[8:])
     return 16 + int(entries) * 16 + int(data)
+
+
+def rebuilt_overlay(built: Built | Iterable[Built], arch: str, sources: Collection[str]) -> Overlay:
+    """What one build, or the builds of several specs, on `arch` put in that architecture's pool.
+
+    `sources` are the names of the changed source packages. Packages of other architectures and
+    debug packages are left out, as CONTRACT's overlay says.
+    """
+    builds = (built,) if isinstance(built, Built) else tuple(built)
+    kept = sorted(
+        (
+            package
+            for build in builds
+            for package in build.packages
+            if package.nevra.arch in native_arches(arch) and not is_debug(package.nevra.name)
+        ),
+        key=lambda package: package.nevra,
+    )
+    notes = tuple(note for build in builds for note in build.notes)
+    return Overlay(arch, frozenset(sources), tuple(kept), "rebuilt", notes)
+
+
+def is_debug(name: str) -> bool:
+    """Whether a package of this name holds debug data only."""
+    return name.endswith(("-debuginfo", "-debugsource"))

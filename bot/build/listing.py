@@ -14,8 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.parsers import expat
 
-from bot.build.headers import source_of
-from bot.build.overlay import is_debug
+from bot.build.headers import is_debug, source_of
 from bot.closure.evr import compare_evr
 from bot.model.architecture import native_arches
 from bot.model.nevra import Nevra

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 
 from bot.build.architectures import can_map, map_capability, map_path
 from bot.model.nevra import Nevra
-from bot.model.overlay import Overlay
-from bot.model.package import Dependency, DependencyKind, Package
+from bot.model.package import Dependency, DependencyKind, Overlay, Package
 
 # Stands for a package's own [epoch:]version-release while two versions are compared.
 _OWN = "\x00"

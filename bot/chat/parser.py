@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.chat.commands import COMMANDS, WORD, Argument, Command, Name, Option
@@ -226,3 +227,25 @@ def _end_of_rest(words: list[str], later: tuple[Argument, ...]) -> int:
             if words[index].lower() == argument.keyword:
                 return index
     return len(words)
+
+
+# What every comment of ours has among its first lines; see bot.report.COMMENT_MARKER.
+_OURS = re.compile(r"^<!-- /?minimize[:\w -]*-->", re.MULTILINE)
+_FIRST = 2_000
+
+
+def answer_marker(comment: str, commands: Sequence[str]) -> str:
+    """The marker of the answer to some commands (their names) of the comment with this id."""
+    import hashlib
+
+    exact = hashlib.sha256("\0".join(sorted(commands)).encode()).hexdigest()[:12]
+    readable = re.sub(r"[^A-Za-z0-9]", "", comment)[:40]
+    return f"<!-- minimize:answer {readable} {exact} -->"
+
+
+def is_ours(body: str) -> bool:
+    """Whether a comment looks like one of our own: such a one is never obeyed.
+
+    With a token we are a user like others, and the forge does not call our comments a bot's.
+    """
+    return _OURS.search(body[:_FIRST]) is not None

@@ -14,7 +14,7 @@ from bot.closure.what_if import what_if
 from bot.closure.why import why
 from bot.model.closure import WhatIf, Why
 from bot.model.image import ImageKey, ImageRequest
-from bot.model.overlay import Overlay
+from bot.model.package import Overlay
 from bot.model.result import CheckResult
 
 # Answers of many images say the same again and again; each costs some solves.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from bot.closure.totals import totals
+from bot.closure.packages import totals
 from bot.model.closure import Closure, Edge
 from bot.model.nevra import Nevra
 from bot.model.package import Package

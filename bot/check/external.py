@@ -13,7 +13,7 @@ from typing import Any
 
 from bot.build.builder import Built
 from bot.build.external import ExternalBuilds, ExternalPlace
-from bot.build.overlay import rebuilt_overlay
+from bot.build.headers import rebuilt_overlay
 from bot.build.transfer import transfer
 from bot.build.url_template import expand
 from bot.check.change import Change
@@ -22,8 +22,7 @@ from bot.check.repository_file import ExternalBuild
 from bot.check.run import Prediction, Target, built_check
 from bot.check.transferable import obstacle_notes, obstacles
 from bot.errors import MinimizeError, SurroundingsError, UsageError
-from bot.model.overlay import Overlay
-from bot.model.package import Package
+from bot.model.package import Overlay, Package
 from bot.model.result import BuildNote
 from bot.model.spec import SpecEvaluation
 from bot.spec.headers import Headers, generated_flags

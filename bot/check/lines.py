@@ -14,8 +14,7 @@ from bot.check.compare import own_version
 from bot.model.closure import Closure, Edge, UnsolvableCause
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
-from bot.model.overlay import Overlay
-from bot.model.package import Dependency, Package
+from bot.model.package import Dependency, Overlay, Package
 from bot.model.result import Added, ImageResult, Saving, Side, Suggestion
 from bot.model.spec import SpecLine
 from bot.spec.difference import SpecDependencyChange

@@ -15,8 +15,7 @@ from bot.image.measure import file_changes, layer_size
 from bot.image.selection import Selection, selection_of
 from bot.model.closure import Closure
 from bot.model.image import ImageKey
-from bot.model.overlay import Overlay
-from bot.model.package import Package
+from bot.model.package import Overlay, Package
 from bot.model.result import FileChange, LayerSize
 
 # As many as a person reads behind a fold.

@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from bot.check.affected import closure_pair
 from bot.check.change import Change
 from bot.check.compare import compare
 from bot.check.evidence import Sides
 from bot.check.fault import Unevaluated
-from bot.check.images import SELF, CheckedImage
+from bot.check.images import SELF, CheckedImage, closure_pair
 from bot.check.objectives import evaluate_objectives
 from bot.check.plan import CheckOptions, Plan, make_plan
 from bot.check.repository_file import (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from bot.build.builder import Builder, BuildFailed, BuildOutcome, BuildRequest, Built
-from bot.build.overlay import rebuilt_overlay
+from bot.build.headers import rebuilt_overlay
 from bot.build.transfer import transfer
 from bot.check.evidence import EvaluatedSpec, Side, Sides
 from bot.check.transferable import obstacle_notes, obstacles

@@ -14,8 +14,7 @@ from bot.closure.pool import Pool
 from bot.model.architecture import native_arches
 from bot.model.closure import Closure
 from bot.model.image import ImageRequest
-from bot.model.overlay import Overlay
-from bot.model.package import Package
+from bot.model.package import Overlay, Package
 from bot.model.result import ClosurePair
 
 

@@ -17,9 +17,9 @@ from bot.check.evidence import (
     Sides,
     evaluate_change,
     predicted_sides,
+    raised_sources,
 )
 from bot.check.fault import Unevaluated, sentences, unevaluated
-from bot.check.heads import raised_sources
 from bot.check.images import SELF, CheckedImage, Rules, affected_images, self_images
 from bot.check.lines import suggestions
 from bot.check.measure import measure

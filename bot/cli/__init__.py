@@ -21,7 +21,7 @@ _COMMANDS = {
     "check": ("bot.cli.check", "check"),
     "track": ("bot.cli.history", "track"),
     "objectives": ("bot.cli.history", "objectives"),
-    "import": ("bot.cli.importing", "import_"),
+    "import": ("bot.cli.documents", "import_"),
     "config": ("bot.cli.documents", "config"),
     "serve": ("bot.cli.server", "serve"),
     "worker": ("bot.cli.server", "worker"),

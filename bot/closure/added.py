@@ -10,7 +10,7 @@ from bot.closure.pool import Pool
 from bot.model.closure import Closure, Edge
 from bot.model.image import ImageRequest
 from bot.model.nevra import Nevra
-from bot.model.overlay import Overlay
+from bot.model.package import Overlay
 
 
 def added_chains(

@@ -9,8 +9,7 @@ from bot.closure.pool import Pool
 from bot.model.closure import Closure
 from bot.model.image import ImageRequest
 from bot.model.nevra import Nevra
-from bot.model.overlay import Overlay
-from bot.model.package import DependencyKind, Package
+from bot.model.package import DependencyKind, Overlay, Package
 
 _AFTER_A_NAME = "-.<=> "
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import solv
 
 from bot.closure.capability import Node, Rich, is_rich, parse_rich, split_capability
-from bot.closure.matching import satisfies
 from bot.closure.requests import dependency_id
 from bot.model.closure import Edge, EdgeKind
 from bot.model.nevra import Nevra
@@ -145,3 +145,16 @@ class EdgeFinder:
         if right and tree.otherwise is not None:
             return left | right
         return left if right else otherwise
+
+
+@lru_cache(maxsize=4096)
+def satisfies(provided: str, required: str) -> bool:
+    """Whether a plain capability that is provided satisfies a plain one that is required."""
+    pool = solv.Pool()
+    pool.setdisttype(solv.Pool.DISTTYPE_RPM)
+    repo = pool.add_repo("scales")
+    solvable = repo.add_solvable()
+    solvable.name, solvable.evr, solvable.arch = "provider", "0-0", "noarch"
+    solvable.add_provides(dependency_id(pool, provided))
+    pool.createwhatprovides()
+    return bool(pool.whatprovides(dependency_id(pool, required)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import solv
 
 from bot.closure.modules import ModuleState, active_modules, demodularized, read_modules
-from bot.closure.newpool import MetadataFile
+from bot.closure.primary import MetadataFile
 from bot.closure.requests import View, best_solution
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import solv
 
 from bot.closure import filelists
 from bot.closure.index import Index
-from bot.closure.newpool import MetadataFile
 from bot.closure.packages import files_in_primary
+from bot.closure.primary import MetadataFile
 from bot.closure.solvcache import Loaded, SnapshotCache
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from bot.closure.evr import split_evr
 from bot.closure.filelists import normal_path
 from bot.closure.index import source_name
 from bot.closure.requests import dependency_id
+from bot.model.closure import Closure, Totals
 from bot.model.nevra import Nevra
 from bot.model.package import DEPENDENCY_KINDS, Dependency, DependencyKind, Location, Package
 
@@ -150,3 +151,24 @@ def _location(pool: Any, solvable: Any, repository: SnapshotRepository) -> Locat
         mirrors=urls[1:],
         access=repository.access,
     )
+
+
+def totals(closure: Closure) -> Totals:
+    """The sums of a closure in bytes: null where a package's part is not known."""
+    packages = closure.packages
+    return Totals(
+        packages=len(packages),
+        installed_size=_sum(p.installed_size for p in packages),
+        known_size=sum(p.installed_size or 0 for p in packages),
+        installed_size_nodocs=_sum(p.installed_size_nodocs for p in packages),
+        download_size=_sum(p.download_size for p in packages),
+    )
+
+
+def _sum(parts: Iterable[int | None]) -> int | None:
+    total = 0
+    for part in parts:
+        if part is None:
+            return None
+        total += part
+    return total

@@ -15,8 +15,8 @@ from bot.closure.evr import newest
 from bot.closure.filelists import in_primary
 from bot.closure.files import FileOwners
 from bot.closure.jobs import Want, wants_of
-from bot.closure.newpool import MetadataFile
 from bot.closure.overlay_pool import LayerSpec, OverlayPool
+from bot.closure.primary import MetadataFile
 from bot.closure.reach import reaches, reaches_hidden
 from bot.closure.requests import View, best_solution, dependency_id
 from bot.closure.solvcache import SnapshotCache
@@ -25,8 +25,7 @@ from bot.model.architecture import native_arches
 from bot.model.closure import Closure, SnapshotState
 from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
 from bot.model.nevra import Nevra
-from bot.model.overlay import Overlay
-from bot.model.package import Dependency, Package
+from bot.model.package import Dependency, Overlay, Package
 
 if TYPE_CHECKING:
     from bot.closure.comps import Comps

@@ -19,7 +19,7 @@ import solv
 
 from bot.closure import index as indexes
 from bot.closure.index import Index
-from bot.closure.newpool import MetadataFile, new_pool
+from bot.closure.primary import MetadataFile, new_pool
 from bot.errors import SurroundingsError
 
 if TYPE_CHECKING:

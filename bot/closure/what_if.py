@@ -10,8 +10,7 @@ from bot.closure.pool import Drop, Pool
 from bot.closure.why import members
 from bot.model.closure import Closure, WhatIf
 from bot.model.image import ImageRequest
-from bot.model.overlay import Overlay
-from bot.model.package import Package
+from bot.model.package import Overlay, Package
 
 
 def what_if(

@@ -10,7 +10,7 @@ from bot.closure.pool import Drop, Pool
 from bot.model.closure import Closure, Edge, Leaving, Why
 from bot.model.image import ImageRequest
 from bot.model.nevra import Nevra
-from bot.model.overlay import Overlay
+from bot.model.package import Overlay
 
 # Beyond this many requirements nobody takes a package out by hand.
 MOST_REQUIREMENTS = 24

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urljoin
@@ -16,7 +17,6 @@ import urllib3
 from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError, SSLError
 
 from bot.distro import connections
-from bot.distro.answer import SmallFile
 from bot.distro.retry_policy import MANY, RetryPolicy
 from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
@@ -316,3 +316,12 @@ def _remedy(error: Exception) -> str:
         "Its certificate may be of an authority of its own (`sslcacert`), or its server wants a"
         " client's (`sslclientcert` and `sslclientkey`)."
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SmallFile:
+    """A small answer; `content` null where the server says that nothing changed (304)."""
+
+    content: bytes | None
+    etag: str | None = None
+    last_modified: str | None = None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bot.distro.answer import SmallFile
 from bot.distro.cache import Cache
+from bot.distro.http import SmallFile
 from bot.distro.retry_policy import FEW, MANY, RetryPolicy
 from bot.distro.unpack import RefusedFileError, check_file
 from bot.errors import SurroundingsError

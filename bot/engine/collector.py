@@ -17,7 +17,7 @@ from typing import Any
 from bot.engine.acceptance import accepted_changes
 from bot.engine.comment_writer import CommentWriter
 from bot.engine.engine import Engine, Running
-from bot.engine.inputs import job_of_run
+from bot.engine.job import job_of_run
 from bot.engine.merged import MergedChanges
 from bot.engine.runs import job_of
 from bot.store.commands import Commands

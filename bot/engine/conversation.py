@@ -13,10 +13,16 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.chat.commands import WORD
-from bot.chat.markers import answer_marker, is_ours
-from bot.chat.parser import NotUnderstood, Question, Said, command_key, parse_comment
-from bot.chat.permissions import may, refusal
+from bot.chat.commands import WORD, may, refusal
+from bot.chat.parser import (
+    NotUnderstood,
+    Question,
+    Said,
+    answer_marker,
+    command_key,
+    is_ours,
+    parse_comment,
+)
 from bot.engine.acceptance import publish_acceptance
 from bot.engine.engine import Engine
 from bot.engine.job import CheckJob

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dbos import DBOS
+
 from bot.chat.parser import Question
 from bot.chat.questions import ChatFinding
 from bot.forge.values import PullRequestKey
@@ -126,3 +128,11 @@ class Checker(Protocol):
     ) -> tuple[ChatFinding, ...]:
         """The answers to questions about the images, each in its turn; builds nothing."""
         ...
+
+
+async def job_of_run(check: str) -> CheckJob | None:
+    """The job of a check's run, null if the engine does not know it (any more)."""
+    found = await DBOS.list_workflows_async(workflow_ids=[check], load_output=False)
+    if not found or found[0].input is None:
+        return None
+    return CheckJob.from_json(found[0].input["args"][0])

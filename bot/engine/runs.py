@@ -6,8 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from bot.engine.engine import Engine
-from bot.engine.inputs import job_of_run
-from bot.engine.job import CheckJob, run_id
+from bot.engine.job import CheckJob, job_of_run, run_id
 from bot.engine.merged import built_from
 from bot.errors import MinimizeError
 from bot.forge.values import PullRequest, PullRequestKey

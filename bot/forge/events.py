@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.forge.values import IgnoredEvent, PullRequestEvent, PullRequestKey
+from bot.forge.values import IgnoredEvent, PullRequestEvent, PullRequestKey, WebhookRefusedError
+from bot.store.deliveries import NewDelivery
 
 # What the id that our status carries begins with, on a merge queue's commit.
 MERGE_GROUP_CHECK = "merge-group-"
@@ -96,3 +97,20 @@ Event = (
     | ChecksEvent
     | IgnoredEvent
 )
+
+
+# What reading a body raises that lacks something, or has another thing in its place.
+MISSHAPEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+def new_delivery(
+    forge: str, event: str, delivery: str, body: bytes, carried: str | None
+) -> NewDelivery:
+    """The delivery; WebhookRefusedError 400 where what names it is no text, which nothing keeps."""
+    try:
+        "".join((event, delivery, carried or "")).encode()
+    except UnicodeEncodeError as error:
+        raise WebhookRefusedError(
+            400, "What names the delivery or its object is no text."
+        ) from error
+    return NewDelivery(forge, event, delivery, body, carried)

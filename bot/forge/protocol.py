@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from bot.forge.commits import Commits
 from bot.forge.events import Event
 from bot.forge.issues import Issues
 from bot.forge.values import (
@@ -104,4 +103,16 @@ class Forge(Protocol):
 
     async def close(self) -> None:
         """Closes the connections, of every event loop."""
+        ...
+
+
+class Commits(Protocol):
+    """A forge's branches and commits; the errors are those of every forge."""
+
+    async def source(self, repository: str, branch: str) -> Source:
+        """Where git gets a branch, with a credential that is good for a while."""
+        ...
+
+    async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
+        """The pull request into `branch` that a commit came with, merged or about to be."""
         ...

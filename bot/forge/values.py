@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from bot.errors import MinimizeError, SurroundingsError
 from bot.git.mirror import GitCredential
@@ -177,3 +178,16 @@ class IgnoredEvent:
     """A delivery that asks nothing of us, and why."""
 
     reason: str
+
+
+MOST = 5000
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+def remember(table: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
+    """Keeps `value` as the newest of `table`, which then has MOST entries at the most."""
+    table[key] = value
+    table.move_to_end(key)
+    while len(table) > MOST:
+        table.popitem(last=False)

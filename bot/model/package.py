@@ -93,3 +93,22 @@ class Package:
     def of_kind(self, kind: DependencyKind) -> tuple[Dependency, ...]:
         """The dependencies of one kind, in the package's own order."""
         return tuple(d for d in self.dependencies if d.kind == kind)
+
+
+Evidence = Literal["predicted", "rebuilt", "transferred", "external"]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """What one side of a change puts in the place of the published packages of its sources.
+
+    Every published binary package of `sources` (source package names) leaves the pool, of any
+    version and architecture; only `packages` supply them. All packages are of `arch` or noarch.
+    `notes` are sentences for the report: what is not known about these packages, and why.
+    """
+
+    arch: str
+    sources: frozenset[str]
+    packages: tuple[Package, ...]
+    evidence: Evidence
+    notes: tuple[str, ...] = ()

@@ -9,8 +9,7 @@ from bot.model.closure import Closure, Edge, SnapshotState, UnsolvableCause
 from bot.model.configuration import ConfigurationChange
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
-from bot.model.overlay import Evidence
-from bot.model.package import Package
+from bot.model.package import Evidence, Package
 from bot.model.spec import SpecLine
 from bot.model.verdict import ObjectiveResult, Verdict
 

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from bot.closure.packages import totals
 from bot.closure.pool import Pool, open_pool
-from bot.closure.totals import totals
 from bot.distro.cache import Cache
 from bot.distro.snapshot import Snapshot
 from bot.errors import MinimizeError

@@ -68,10 +68,10 @@ def _sizes(
     objective: ObjectiveDocument, key: ImageKey, facts: ClosureFacts, today: date
 ) -> list[ObjectiveState]:
     found = []
-    aims = objective.target.sizes if objective.target else Sizes()
+    targets = objective.target.sizes if objective.target else Sizes()
     by = objective.target.by if objective.target else None
     for metric in _METRICS:
-        limit, target = getattr(objective.limits, metric), getattr(aims, metric)
+        limit, target = getattr(objective.limits, metric), getattr(targets, metric)
         if limit is None and target is None:
             continue
         value = getattr(facts, metric)

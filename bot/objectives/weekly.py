@@ -12,11 +12,10 @@ from bot.objectives.issue_lead import lost_phrase, who_phrase
 from bot.objectives.issue_text import issue_title, marker
 from bot.objectives.jsonform import cause_json
 from bot.objectives.status import ObjectiveStatus, objective_statuses
-from bot.report.aims import aims_text
 from bot.report.blocks import Block, Bullets, Paragraph, Table
 from bot.report.causes import change_words
 from bot.report.markdown import render_answer
-from bot.report.objectives import metric_text, quoted
+from bot.report.objectives import limits_text, metric_text, quoted
 from bot.report.phrase import Phrase, code, link, plain, strong
 from bot.report.sizes import format_count_delta, format_delta, plural
 from bot.report.table_cells import image_phrase, place_of
@@ -92,9 +91,9 @@ def _standing_blocks(found: Sequence[ObjectiveStatus]) -> tuple[Block, ...]:
 
 def _aim(one: ObjectiveStatus) -> str:
     state = one.state
-    aims = aims_text(state.metric, state.limit, state.target, state.target_by)
+    targets = limits_text(state.metric, state.limit, state.target, state.target_by)
     # What a trend says of a day is no more than that.
-    return f"{aims}; over the limit about {one.crosses}" if _nears(one) else aims
+    return f"{targets}; over the limit about {one.crosses}" if _nears(one) else targets
 
 
 def _nears(one: ObjectiveStatus) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from bot.model.result import CheckResult, FileChange, ImageResult
 from bot.model.verdict import ObjectiveResult
-from bot.report.aims import aims_text, way_text
 from bot.report.architecture_grouping import Row, arch_order, architectures, known_delta, size_delta
 from bot.report.blocks import (
     Bullets,
@@ -15,7 +14,7 @@ from bot.report.blocks import (
     section,
     truncated,
 )
-from bot.report.objectives import metric_phrase, metric_text, was_broken
+from bot.report.objectives import limits_text, metric_phrase, metric_text, was_broken, way_text
 from bot.report.phrase import Phrase, code, joined, plain, prose, strong
 from bot.report.sizes import (
     count_span,
@@ -127,7 +126,7 @@ def objectives(result: CheckResult, detail: Detail) -> Section | None:
                 metric_phrase(str(metric)),
                 plain(f"{_values(members, lambda o: o.before)}{ARROW}"
                       f"{_values(members, lambda o: o.value)}"),
-                plain(aims_text(objective.metric, objective.limit, objective.target,
+                plain(limits_text(objective.metric, objective.limit, objective.target,
                                 objective.target_by)),
                 (*_state(objective), *plain(f"; {way}" if way else "")),
             )

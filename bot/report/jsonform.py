@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from bot.closure.totals import totals
+from bot.closure.packages import totals
 from bot.model.closure import Closure, Edge, SnapshotState, UnsolvableCause, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from bot.closure.evr import compare_evr
 from bot.model.architecture import isa, native_arches
 from bot.model.nevra import Nevra
-from bot.model.overlay import Overlay
-from bot.model.package import Dependency, Package
+from bot.model.package import Dependency, Overlay, Package
 from bot.model.spec import SpecEvaluation, SpecLine, SpecPackage
 from bot.spec.capability import capability_key, split_capability
 from bot.spec.difference import Key, Stated, packages_by_name, stated

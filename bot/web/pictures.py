@@ -11,10 +11,10 @@ from html import unescape
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from anybadge import Badge
 
 from bot.report.sizes import format_size
 from bot.web import font, responses
-from bot.web.badges import badge
 from bot.web.charts.bars import architectures_chart, movers_chart, versions_chart
 from bot.web.charts.burn_down import objective_chart
 from bot.web.charts.curves import packages_chart, size_chart
@@ -183,3 +183,19 @@ def _hashes(texts: Iterable[str]) -> Iterator[str]:
     for text in texts:
         digest = hashlib.sha256(unescape(text).encode()).digest()
         yield f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+_COLOURS = {
+    "ok": "#0b5cad",
+    "met": "#1a7f37",
+    "at risk": "#8a6100",
+    "broken": "#b3261e",
+    "unsolvable": "#b3261e",
+    "unknown": "#5b636b",
+}
+
+
+def badge(label: str, value: str, state: str) -> str:
+    """An SVG of a few words; `state` chooses the colour."""
+    colour = _COLOURS.get(state, _COLOURS["unknown"])
+    return str(Badge(label[:60], value[:60], default_color=colour).badge_svg_text)

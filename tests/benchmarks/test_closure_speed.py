@@ -27,7 +27,7 @@ from bot.distro.cache import Cache
 from bot.distro.images import image_keys, image_request
 from bot.distro.load import load_configuration
 from bot.distro.snapshot import open_snapshot
-from bot.model.overlay import Overlay
+from bot.model.package import Overlay
 from tests.benchmarks.big_repository import big_repository
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.reference]

@@ -4,11 +4,10 @@ import pytest
 
 from bot.build.architectures import map_capability, map_path
 from bot.build.builder import Built
-from bot.build.overlay import rebuilt_overlay
+from bot.build.headers import rebuilt_overlay
 from bot.build.transfer import transfer
 from bot.model.nevra import Nevra
-from bot.model.overlay import Overlay
-from bot.model.package import Dependency, Package
+from bot.model.package import Dependency, Overlay, Package
 
 XSLT = "libxslt.so.1()(64bit)"
 

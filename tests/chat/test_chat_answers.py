@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from bot.chat.answers import compose, found_answer, help_answer, not_understood, sentence
-from bot.chat.commands import COMMANDS
-from bot.chat.markers import answer_marker, is_ours
-from bot.chat.parser import Question, parse_comment, parse_line
-from bot.chat.permissions import refusal
+from bot.chat.commands import COMMANDS, refusal
+from bot.chat.parser import Question, answer_marker, is_ours, parse_comment, parse_line
 from bot.chat.questions import ChatFinding
 from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
 from bot.model.closure import Edge, Leaving, WhatIf, Why

@@ -5,8 +5,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 from bot.chat.answers import compose, help_answer
-from bot.chat.commands import COMMANDS, WORD
-from bot.chat.documentation import commands_table
+from bot.chat.commands import COMMANDS, WORD, commands_table
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 

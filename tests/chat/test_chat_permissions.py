@@ -2,8 +2,7 @@
 
 import pytest
 
-from bot.chat.commands import COMMANDS
-from bot.chat.permissions import may, refusal
+from bot.chat.commands import COMMANDS, may, refusal
 from bot.forge.values import ROLES
 
 # CONTRACT's table, written out: the lowest role on another's pull request, and on one's own.

@@ -13,8 +13,7 @@ from bot.check.lines import (
 from bot.model.closure import Closure, Edge, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
-from bot.model.overlay import Overlay
-from bot.model.package import Dependency, Package
+from bot.model.package import Dependency, Overlay, Package
 from bot.model.result import Added, ImageResult, Saving, Side
 from bot.model.spec import SpecLine
 

@@ -12,8 +12,7 @@ from bot.check.evidence import EvaluatedSpec, Sides
 from bot.check.rebuild import BuildContext, rebuild
 from bot.check.transferable import obstacle_notes, obstacles
 from bot.model.nevra import Nevra
-from bot.model.overlay import Overlay
-from bot.model.package import Dependency, Package
+from bot.model.package import Dependency, Overlay, Package
 from bot.model.spec import SpecDependency, SpecEvaluation, SpecPackage
 
 ARCHES = ("x86_64", "aarch64", "s390x")

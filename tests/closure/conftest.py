@@ -22,8 +22,7 @@ from bot.distro.snapshot import open_snapshot, repository_file
 from bot.model.closure import Closure
 from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
 from bot.model.nevra import parse_nevra
-from bot.model.overlay import Overlay
-from bot.model.package import DEPENDENCY_KINDS, Dependency, Package
+from bot.model.package import DEPENDENCY_KINDS, Dependency, Overlay, Package
 
 _FLAGS = {"=": "EQ", "<": "LT", "<=": "LE", ">": "GT", ">=": "GE"}
 _WRITTEN_KINDS = tuple(k for k in DEPENDENCY_KINDS)

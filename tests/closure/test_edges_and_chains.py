@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.closure.chains import shortest_chains
-from bot.closure.totals import totals
+from bot.closure.packages import totals
 from bot.model.closure import Closure
 from bot.model.nevra import parse_nevra
 from bot.model.package import Package

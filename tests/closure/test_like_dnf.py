@@ -21,8 +21,7 @@ from bot.distro.cache import Cache
 from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.snapshot import open_snapshot
 from bot.model.image import ImageKey, ImageRequest
-from bot.model.overlay import Overlay
-from bot.model.package import Dependency
+from bot.model.package import Dependency, Overlay
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real metadata at {DATA}")

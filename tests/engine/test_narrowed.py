@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.engine.narrowed_checks import narrowed_to
+from bot.engine.steps import narrowed_to
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
 from bot.model.result import CheckResult, ImageResult, Side

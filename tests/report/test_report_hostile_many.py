@@ -23,9 +23,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from hostile_texts import HOSTILE
 
 from bot.chat.answers import compose, sentence
-from bot.chat.commands import COMMANDS
+from bot.chat.commands import COMMANDS, refusal
 from bot.chat.parser import parse_comment
-from bot.chat.permissions import refusal
 from bot.engine.steps import with_log_addresses
 from bot.forge.gitlab.status import with_status
 from bot.forge.values import StatusReport

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiohttp import ClientSession
 
-from bot.web.charts.stairs import visible
+from bot.web.charts.curves import visible
 from bot.web.graphs import closure_graph, drawn_of
 from bot.web.responses.movement import moved
 from tests.web.sites import NGINX, served

@@ -12,8 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from bot.report.aims import aims_text
-from bot.report.objectives import metric_text
+from bot.report.objectives import limits_text, metric_text
 
 Json = Mapping[str, Any]
 
@@ -92,7 +91,7 @@ def objectives_table(result: Json, arch: str, workload: str) -> Table | None:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich's literals
     for row in rows:
         metric = row["metric"]
-        aims = aims_text(metric, row["limit"], row["target"], row["target_by"])
+        aims = limits_text(metric, row["limit"], row["target"], row["target_by"])
         table.add_row(
             row["name"],
             metric.replace("_", " ").replace(":", ": "),

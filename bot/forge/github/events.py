@@ -14,15 +14,16 @@ from typing import Any
 import gidgethub
 from gidgethub import sansio
 
-from bot.forge.deliveries import MISSHAPEN, new_delivery
 from bot.forge.events import (
     MERGE_GROUP_CHECK,
+    MISSHAPEN,
     ChecksEvent,
     CommentEvent,
     Event,
     MergeGroupEvent,
     PushEvent,
     RerunEvent,
+    new_delivery,
 )
 from bot.forge.github.app import Installation
 from bot.forge.values import (

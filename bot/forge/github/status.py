@@ -15,7 +15,6 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 from bot.forge.github.client import GitHubClient, errors_as_ours
-from bot.forge.remembering import remember
 from bot.forge.values import (
     STATUS_NAME,
     Annotation,
@@ -23,6 +22,7 @@ from bot.forge.values import (
     ForgeRefusedError,
     PullRequestKey,
     StatusReport,
+    remember,
 )
 
 LOG = logging.getLogger(__name__)

@@ -19,8 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bot.errors import UsageError
-from bot.forge.deliveries import MISSHAPEN, new_delivery
-from bot.forge.events import ChecksEvent, CommentEvent, Event, PushEvent
+from bot.forge.events import MISSHAPEN, ChecksEvent, CommentEvent, Event, PushEvent, new_delivery
 from bot.forge.values import (
     IgnoredEvent,
     PullRequestEvent,

@@ -39,7 +39,6 @@ from bot.forge.gitlab.status import (
     status_fields,
     with_status,
 )
-from bot.forge.remembering import remember
 from bot.forge.values import (
     STATUS_NAME,
     Comment,
@@ -52,6 +51,7 @@ from bot.forge.values import (
     Role,
     Source,
     StatusReport,
+    remember,
 )
 from bot.git.mirror import GitCredential
 from bot.report.markdown import COMMENT_MARKER

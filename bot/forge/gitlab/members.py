@@ -13,8 +13,7 @@ import gitlab
 from gitlab.exceptions import GitlabGetError
 
 from bot.forge.gitlab.events import is_bot_name
-from bot.forge.remembering import remember
-from bot.forge.values import Role
+from bot.forge.values import Role, remember
 
 # https://docs.gitlab.com/api/access_requests/#valid-access-levels, highest first.
 _ROLES: tuple[tuple[int, Role], ...] = (

@@ -13,7 +13,7 @@ from typing import Any
 
 import gitlab
 
-from bot.forge.remembering import remember
+from bot.forge.values import remember
 
 # A worker hears of no hook that says that a path means another project now.
 _SECONDS = 600.0

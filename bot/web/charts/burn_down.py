@@ -9,8 +9,8 @@ from typing import Any
 
 import pygal
 
+from bot.web.charts.curves import OUTSTANDING, visible
 from bot.web.charts.look import AUTO, MARGIN, Json, Look, options, svg
-from bot.web.charts.stairs import OUTSTANDING, visible
 from bot.web.charts.times import seconds, ticks, words_of
 from bot.web.links import key_of
 from bot.web.measures import measure
@@ -35,8 +35,8 @@ def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
         images.setdefault(key_of(state), []).append(state)
     times = [seconds(s["since"]) for s in states] + [seconds(now)]
     start, end = min(times), max(times)
-    aims = [s for s in states if s["until"] is None and s["target"] is not None]
-    due = seconds(aims[0]["target_by"]) if aims and aims[0]["target_by"] else None
+    targets = [s for s in states if s["until"] is None and s["target"] is not None]
+    due = seconds(targets[0]["target_by"]) if targets and targets[0]["target_by"] else None
     shown = [start, end, *([due] if due else [])]
     chart.x_labels, chart.x_value_formatter = ticks(shown, look), words_of(shown)
     whole = [s[n] for s in states for n in ("value", "limit", "target") if s[n] is not None]
@@ -56,7 +56,7 @@ def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
     for limit in sorted(limits):
         told = f"Limit {measure(metric, limit)}"
         _straight(chart, told, (start, limit), (max(due or end, end), limit), "8, 4")
-    for target, by in sorted({(s["target"], s["target_by"]) for s in aims}):
+    for target, by in sorted({(s["target"], s["target_by"]) for s in targets}):
         until = seconds(by) if by else end
         told = f"Target {measure(metric, target)}"
         if by and not look.narrow:

@@ -10,7 +10,6 @@ from typing import Any
 from bot.report.sizes import format_count_delta, format_delta
 from bot.web.charts.labelled import LabelledXY
 from bot.web.charts.look import AUTO, Json, Look, count, options, size, svg, top
-from bot.web.charts.stairs import OUTSTANDING, visible
 from bot.web.charts.times import seconds, ticks, words_of
 from bot.web.links import image_url, key_of
 from bot.web.responses.causes import cause_url, in_few_words, in_words
@@ -96,3 +95,25 @@ def _stairs(
 def _cause_url(step: Json) -> str:
     """The pull request, or what the image was then."""
     return cause_url(step) or image_url(key_of(step), date=step["evaluated"]) + "#steps"
+
+
+_PIXELS = 500
+# Of more than twice as many, only so many stand out.
+OUTSTANDING = 30
+
+
+def visible(values: Sequence[float | None], others: Sequence[float] = ()) -> list[int]:
+    """The places of the values that a chart can show apart: those between two of them are less than
+    half a pixel away from the first. First and last are always shown.
+
+    `others` are what the chart shows besides.
+    """
+    known = [*others, *(value for value in values if value is not None)]
+    least = (max(known) - min(known)) / _PIXELS if known else 0
+    places: list[int] = []
+    for place, value in enumerate(values):
+        before = values[places[-1]] if places else None
+        near = value is not None and before is not None and abs(value - before) < least
+        if not near or place == len(values) - 1:
+            places.append(place)
+    return places

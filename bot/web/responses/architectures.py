@@ -10,7 +10,7 @@ from bot.report.sizes import format_size
 from bot.store.history.values import Member
 from bot.web.links import package_url
 from bot.web.parameters import Parameters
-from bot.web.responses.contents import by_name, versions
+from bot.web.responses.compare import by_name, versions
 from bot.web.responses.image import architectures as on_each
 from bot.web.responses.image import architectures_table, evaluated
 from bot.web.responses.response import Archive, PageResponse

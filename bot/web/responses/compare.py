@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -11,7 +11,6 @@ from bot.objectives.jsonform import evaluation_json
 from bot.store.history.values import Member
 from bot.web.links import package_url
 from bot.web.parameters import Parameters
-from bot.web.responses.contents import by_name, versions
 from bot.web.responses.image import evaluated, in_order
 from bot.web.responses.response import Archive, PageResponse
 from bot.web.tables import Column, Table
@@ -104,3 +103,16 @@ def _table(rows: list[Json], left: Json, right: Json) -> Table:
         Column("to", f"Right, {right['arch']}" if two else "Right", "code"),
     )
     return Table("What differs", columns, rows)
+
+
+def versions(members: Iterable[Member]) -> str:
+    """Their versions as people write them: an epoch only where it is not 0."""
+    return ", ".join(member.nevra.evr.removeprefix("0:") for member in members)
+
+
+def by_name(members: Iterable[Member]) -> dict[str, list[Member]]:
+    """Each name's packages; of most names there is one."""
+    found: dict[str, list[Member]] = {}
+    for member in members:
+        found.setdefault(member.nevra.name, []).append(member)
+    return found

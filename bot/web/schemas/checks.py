@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from bot.model.overlay import Evidence
+from bot.model.package import Evidence
 from bot.web.schemas.parts import CheckAbout, Edge, Key, Schema, Snapshot, Status, Verdict
 
 
