@@ -36,7 +36,7 @@ GITLAB_EVENTS = {
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the receiver answered."""
+    """The receiver's response."""
 
     status: int
     body: str
@@ -166,7 +166,7 @@ def send_webhook(
     *,
     out: TextIO | None = None,
 ) -> int:
-    """What `minimize webhook send` does: sends a payload file and prints status and answer.
+    """Send a payload file as `minimize webhook send`, and print status and answer.
 
     The exit code: 0 if the delivery was taken (2xx), 2 if it was refused (the secret, the payload
     or the address is wrong), 1 if another try may help (5xx, too many requests). Raises UsageError

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class _Traits:
-    """What rpm and glibc call an architecture.
+    """Names of an architecture in rpm and in glibc.
 
     `isa` is rpm's %{_isa} without brackets (rpmrc/platform files); `loader` glibc's dynamic linker
     (shlib-versions); `glibc` the oldest symbol version there (GLIBC_x.y of the first port:
@@ -33,7 +33,8 @@ _GLIBC = re.compile(r"\(GLIBC_(\d+(?:\.\d+)*)\)")
 
 
 def can_map(native: str, other: str) -> bool:
-    """Whether capabilities of `native` can be written for `other`: both are known and 64 bit."""
+    """Return whether capabilities of `native` can be written for `other`: both are known and 64
+    bit."""
     return native in _ARCHITECTURES and other in _ARCHITECTURES
 
 

@@ -25,7 +25,7 @@ _RESULT = "result.json"
 
 @dataclass(frozen=True, slots=True)
 class KeptBuild:
-    """What a finished build left: packages, their files, its log, sentences for the report."""
+    """The result of a finished build: packages, their files, its log, sentences for the report."""
 
     packages: tuple[Package, ...]
     rpms: tuple[Path, ...]
@@ -62,7 +62,7 @@ class KeptBuilds:
         self._most = most
 
     def get(self, key: str) -> KeptBuild | MoreRequirements | None:
-        """What is kept under `key`; null also where it is damaged."""
+        """The stored build of `key`; null also where it is damaged."""
         directory = self._place(key)
         with suppress(OSError, ValueError, KeyError, TypeError):
             data = json.loads((directory / _RESULT).read_text())

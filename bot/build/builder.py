@@ -1,4 +1,4 @@
-"""What a builder is: one method, from a request to packages or to the reason why there are none."""
+"""The interface of a builder: one method, from a request to packages or to an error."""
 
 from __future__ import annotations
 

@@ -132,7 +132,8 @@ def solve_buildroot(pool: Pool, names: Sequence[str]) -> tuple[Package, ...]:
 
 
 def base_packages(pool: Pool, stated: Sequence[str]) -> tuple[str, ...]:
-    """What every buildroot of a repository document holds: what it states, or the usual ones."""
+    """The packages of every buildroot of a repository document: those it states, or the usual
+    ones."""
     return tuple(stated) or tuple(name for name in DEFAULT_PACKAGES if pool.provides(name))
 
 

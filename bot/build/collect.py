@@ -33,7 +33,7 @@ def collect_rpms(source: Path, target: Path) -> list[Path]:
 
 
 def is_wanted(rpm: Path) -> bool:
-    """Whether an RPM file is a binary package that an overlay can hold."""
+    """Return whether an RPM file is a binary package that an overlay can hold."""
     name = rpm.name.rsplit("-", 2)[0]
     return not is_debug(name) and not rpm.name.endswith((".src.rpm", ".nosrc.rpm"))
 

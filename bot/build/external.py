@@ -52,7 +52,7 @@ class ExternalPlace:
 
     @classmethod
     def from_json(cls, value: Any) -> ExternalPlace:
-        """What `to_json` gave."""
+        """Read the value that `to_json` wrote."""
         return cls(**{**value, "sources": tuple(value["sources"])})
 
 
@@ -104,7 +104,7 @@ class ExternalBuilds:
             return _built(self._kept.put(key, packages, log), start, from_cache=False)
 
     def kept(self, url: str, arch: str, sources: Sequence[str], commit: str) -> Built | None:
-        """What was taken for that commit before; null if nothing, or no longer. Asks nobody."""
+        """The packages already downloaded for that commit, or null. Sends no request."""
         known = self._kept.get(_key(url, arch, sources, commit))
         return _built(known, 0, from_cache=True) if isinstance(known, KeptBuild) else None
 

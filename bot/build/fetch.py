@@ -19,7 +19,8 @@ from bot.spec.lookaside import Listed, SourcesError
 
 @dataclass(frozen=True, slots=True)
 class SourcePolicy:
-    """What sources may be: `largest` bytes each, `public_only` hosts, no `file://` (`local_files`).
+    """The limits on sources: `largest` bytes each, `public_only` hosts, no `file://`
+    (`local_files`).
 
     A bot builds what strangers propose: the defaults are for it. On one's own machine, private
     hosts may be right.
@@ -79,7 +80,7 @@ class SourceStore:
         return self._by_url(wanted.name, wanted.url)
 
     def _has(self, wanted: WantedSource) -> bool:
-        """Whether the content is kept. What is kept stays, so the answer needs no lock."""
+        """Return whether the content is kept. What is kept stays, so the answer needs no lock."""
         if wanted.listed is not None:
             return self._place(wanted.listed.algorithm, wanted.listed.checksum).is_file()
         known = _recorded(self._record(wanted.url or ""))

@@ -108,7 +108,7 @@ def size_without_documentation(header: Any) -> int:
 
 
 def describe(path: str) -> dict[str, Any]:
-    """What one RPM file's header says, as plain values."""
+    """The header of one RPM file, as plain values."""
     transaction = rpm.TransactionSet()
     transaction.setVSFlags(-1)  # no signatures here: the build made it just now
     with Path(path).open("rb") as file:

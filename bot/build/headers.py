@@ -30,7 +30,7 @@ class HeaderError(ChangeError):
 
 
 def read_headers(files: Sequence[Path]) -> list[dict[str, Any]]:
-    """What `header_reader` says of each file, in their order; they lie in one directory.
+    """The output of `header_reader` for each file, in their order; they lie in one directory.
 
     Raises HeaderError where librpm refuses a file, SandboxError where the sandbox cannot work.
     """
@@ -138,7 +138,7 @@ def _header_size(intro: bytes) -> int:
 
 
 def rebuilt_overlay(built: Built | Iterable[Built], arch: str, sources: Collection[str]) -> Overlay:
-    """What one build, or the builds of several specs, on `arch` put in that architecture's pool.
+    """The overlay of one build, or of the builds of several specs, for the pool of `arch`.
 
     `sources` are the names of the changed source packages. Packages of other architectures and
     debug packages are left out, as CONTRACT's overlay says.
@@ -158,5 +158,5 @@ def rebuilt_overlay(built: Built | Iterable[Built], arch: str, sources: Collecti
 
 
 def is_debug(name: str) -> bool:
-    """Whether a package of this name holds debug data only."""
+    """Return whether a package of this name holds debug data only."""
     return name.endswith(("-debuginfo", "-debugsource"))

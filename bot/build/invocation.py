@@ -65,7 +65,7 @@ def build_environment(jobs: int) -> dict[str, str]:
 
 
 def limit_message(finished: Finished, limits: Limits) -> str:
-    """What a person reads of a build that ran into one of its limits."""
+    """The message for a build that ran into one of its limits."""
     reasons = {
         "time": f"it took longer than {limits.seconds:.0f} s",
         "memory": f"it needed more than {limits.memory} bytes of memory",
@@ -77,7 +77,7 @@ def limit_message(finished: Finished, limits: Limits) -> str:
 
 
 def failure_message(status: int, said: str) -> str:
-    """What a person reads of a build that failed: where and why in one line, then its last lines.
+    """The message for a build that failed: where and why in one line, then its last lines.
 
     `said` is the end of the build's output.
     """

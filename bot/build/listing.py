@@ -1,4 +1,4 @@
-"""What a foreign repository lists: the binary packages of some sources in its primary.xml.
+"""The packages that a foreign repository lists: binary packages of some sources in its primary.xml.
 
 The repository is not the distribution's: whoever may build there writes it. So it is read by expat
 alone, never by libsolv, and only what is needed to find the files; their headers tell the rest, in

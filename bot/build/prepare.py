@@ -1,4 +1,4 @@
-"""What every builder does before and after its own work."""
+"""Preparation and clean-up that all builders share."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def built_from(kept: KeptBuild, *, from_cache: bool) -> Built:
 
 
 def preface(prepared: Prepared, packages: Sequence[Package], extra: tuple[str, ...]) -> str:
-    """What a reader of the log must know before rpmbuild's own lines."""
+    """The header of the log, before rpmbuild's own lines."""
     request = prepared.request
     lines = [
         f"# {request.spec_path}, {request.side}, {request.arch}",

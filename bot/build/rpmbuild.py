@@ -170,7 +170,7 @@ class RpmbuildBuilder:
 
     @staticmethod
     def _present(prepared: Prepared, packages: Sequence[Package], asked: tuple[str, ...]) -> bool:
-        """Whether the buildroot already has all that was asked for."""
+        """Return whether the buildroot already has all that was asked for."""
         more = solve_buildroot(prepared.request.pool, (*prepared.requirements, *asked))
         return buildroot_key(more) == buildroot_key(packages)
 

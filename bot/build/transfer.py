@@ -1,4 +1,4 @@
-"""What a build found on one architecture, applied to the packages of another.
+"""The difference that a build found on one architecture, applied to the packages of another.
 
 The spec's own lines are evaluated on every architecture (the predicted overlays). Only the linker,
 the generators and the file system know the rest: automatic dependencies and sizes. Their

@@ -19,7 +19,7 @@ _LARGEST_TEXT = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class SpecTree:
-    """What a build sees: the spec's name and text, and files by their name in SOURCES."""
+    """The input of a build: the spec's name and text, and files by their name in SOURCES."""
 
     spec_name: str
     spec_text: str

@@ -30,7 +30,7 @@ def placeholders_in(template: str) -> frozenset[str]:
 
 
 def template_problem(template: str) -> str | None:
-    """What is wrong with a template in itself, as a sentence without its subject; null if nothing.
+    """The error in a template itself, as a sentence without its subject; null if there is none.
 
     Whether its place is allowed is another question (`expand`).
     """
@@ -53,7 +53,8 @@ def template_problem(template: str) -> str | None:
 
 
 def allowed_place(template: str, places: Iterable[str]) -> bool:
-    """Whether what stands before the first placeholder begins with one of the allowed `places`.
+    """Return whether what stands before the first placeholder begins with one of the allowed
+    `places`.
 
     Each place ends with a slash, so that no longer host or folder name begins with it too.
     """
@@ -90,7 +91,7 @@ def expand(template: str, values: Mapping[str, str], places: Iterable[str]) -> s
 
 
 def is_inside(url: str, places: Iterable[str]) -> bool:
-    """Whether a URL that a server sent us on to is within one of the allowed `places`."""
+    """Return whether a URL that a server sent us on to is within one of the allowed `places`."""
     try:
         parts = urlsplit(url)
         decoded = parts.path.lower().replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\")

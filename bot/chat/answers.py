@@ -29,7 +29,7 @@ K = TypeVar("K")
 
 @dataclass(frozen=True, slots=True)
 class ChatAnswer:
-    """What is said to one command."""
+    """The answer to one command."""
 
     blocks: tuple[Block, ...]
 

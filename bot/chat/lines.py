@@ -55,13 +55,14 @@ def spoken_lines(comment: str, word: str) -> Iterator[str]:
 
 
 def goes_on_unread(comment: str, word: str) -> bool:
-    """Whether a line that begins with `word` stands where a comment is too long to be read."""
+    """Return whether a line that begins with `word` stands where a comment is too long to be
+    read."""
     begins = re.compile(rf"^[^\S\n]*{re.escape(word)}(?!\S)", re.IGNORECASE | re.MULTILINE)
     return begins.search(_halves(comment)[1]) is not None
 
 
 def _halves(comment: str) -> tuple[str, str]:
-    """What is read, with one kind of line end, and the rest: whole lines both."""
+    """The part that is read, with one kind of line end, and the rest: whole lines both."""
     text = comment.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
     if len(text) <= LONGEST_COMMENT:
         return text, ""

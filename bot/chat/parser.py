@@ -74,7 +74,7 @@ _QUOTES = {
 
 
 class _UnclearError(Exception):
-    """What is wrong with a line, as a sentence for whoever wrote it."""
+    """The error in a line, as a sentence for its author."""
 
 
 def parse_comment(comment: str) -> tuple[Said, ...]:
@@ -244,7 +244,7 @@ def answer_marker(comment: str, commands: Sequence[str]) -> str:
 
 
 def is_ours(body: str) -> bool:
-    """Whether a comment looks like one of our own: such a one is never obeyed.
+    """Return whether a comment looks like one of our own: such a one is never obeyed.
 
     With a token we are a user like others, and the forge does not call our comments a bot's.
     """

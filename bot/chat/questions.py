@@ -1,4 +1,4 @@
-"""What a question about a pull request's images finds: computed from a check of its head."""
+"""Answers to questions about a pull request's images, computed from a check of its head."""
 
 from __future__ import annotations
 

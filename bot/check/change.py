@@ -1,4 +1,4 @@
-"""What a change is: the merge base, the head, and the spec files it touches."""
+"""A change: the merge base, the head, and the spec files it touches."""
 
 from __future__ import annotations
 
@@ -100,7 +100,8 @@ def open_change(
 
 
 def touches_packaging(paths: Iterable[str], spec_folders: Iterable[str] = ("",)) -> bool:
-    """Whether a list of changed files could concern a spec: one is a spec, or lies beside one."""
+    """Return whether a list of changed files could concern a spec: one is a spec, or lies beside
+    one."""
     folders = set(spec_folders)
     return any(p.endswith(".spec") or _folder(p) in folders for p in paths)
 

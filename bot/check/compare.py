@@ -45,7 +45,7 @@ def side_of(closure: Closure) -> Side:
 def compare(
     pair: ClosurePair, thresholds: Thresholds, chains: Mapping[Nevra, tuple[Chain, ...]] = _NONE
 ) -> ImageResult:
-    """What the change does to one image; lines of the spec are added later, by `explain`.
+    """Compare both closures of one image; lines of the spec are added later, by `explain`.
 
     `chains` are those to the added packages (`bot.closure.added_chains`), where they are wanted.
 
@@ -111,7 +111,8 @@ def _changed(before: Package, after: Package) -> ChangedPackage:
 
 
 def _differs(before: Package, after: Package) -> bool:
-    """Whether a pair counts as changed: other size or dependencies; a mere release bump is none."""
+    """Return whether a pair counts as changed: other size or dependencies; a mere release bump is
+    none."""
     return before.installed_size != after.installed_size or _needs(before) != _needs(after)
 
 

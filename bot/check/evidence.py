@@ -1,4 +1,4 @@
-"""What is known of a change's packages on one architecture: evaluated specs, then overlays."""
+"""The evidence of a change's packages on one architecture: evaluated specs, then overlays."""
 
 from __future__ import annotations
 

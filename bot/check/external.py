@@ -34,7 +34,7 @@ class NotKeptError(SurroundingsError):
 
 @dataclass(frozen=True, slots=True)
 class ExternalPlan:
-    """What to wait for, `seconds` at most, and where the packages then are."""
+    """The external check to wait for, `seconds` at most, and the repository of its packages."""
 
     check: str
     seconds: float
@@ -47,7 +47,7 @@ class ExternalPlan:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ExternalPlan:
-        """What `to_json` gave."""
+        """Read the value that `to_json` wrote."""
         places = tuple(map(ExternalPlace.from_json, value["places"]))
         return cls(value["check"], value["seconds"], places)
 
@@ -66,7 +66,7 @@ def plan_external(
     names: Mapping[str, str],
     allowed: Sequence[str],
 ) -> ExternalPlan:
-    """What the change's build elsewhere is to give, by architecture.
+    """The repositories of the change's external build, by architecture.
 
     `names` are what `{owner}`, `{repo}`, `{number}` and `{sha}` stand for; `allowed` the places
     that the server takes packages from. UsageError where a URL leads elsewhere, or there is none.
@@ -206,7 +206,7 @@ def _take(
 def _base(
     builds: ExternalBuilds, place: ExternalPlace, before: Sides, commit: str, kept_only: bool
 ) -> tuple[Overlay, tuple[str, ...]]:
-    """What the head is compared with: the base's own build elsewhere, or what is published."""
+    """The base of an external build: the base's own external build, or the published packages."""
     if place.base is None or not before.base.packages:
         return before.base, ()
     try:

@@ -49,7 +49,7 @@ class CheckedImage:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What applies to every image of a check; `today` says which targets are due."""
+    """Rules for every image of a check; `today` tells which targets are due."""
 
     configuration: Configuration
     thresholds: Thresholds
@@ -221,11 +221,11 @@ def closure_pair(
 
 
 def holds(closure: Closure, sources: Iterable[str]) -> bool:
-    """Whether a package of these sources is in the closure."""
+    """Return whether a package of these sources is in the closure."""
     wanted = frozenset(sources)
     return any(p.source in wanted for p in closure.packages)
 
 
 def same(before: Closure, after: Closure) -> bool:
-    """Whether both can be installed and hold the same packages."""
+    """Return whether both can be installed and hold the same packages."""
     return before.status == after.status == "ok" and before.packages == after.packages

@@ -296,11 +296,12 @@ class _Search:
         return found
 
     def brings(self, line: SpecLine, name: tuple[str, str]) -> bool:
-        """Whether a line brings a package that leaves, without all other lines of the change."""
+        """Return whether a line brings a package that leaves, without all other lines of the
+        change."""
         return self._is_there(frozenset(self._lines) - {line}, name)
 
     def takes_out(self, line: SpecLine, name: tuple[str, str]) -> bool:
-        """Whether a package leaves when this line alone goes."""
+        """Return whether a package leaves when this line alone goes."""
         without = self.alone[line]
         return without.status == "ok" and not _has(without, name)
 

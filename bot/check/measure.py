@@ -1,4 +1,4 @@
-"""What the images of a check really weigh: their layers, composed on both sides."""
+"""Measured sizes of a check's images: their layers, composed on both sides."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from bot.model.verdict import ObjectiveResult
 
 
 def applies(objective: ObjectiveDocument, key: ImageKey) -> bool:
-    """Whether an objective speaks of this image."""
+    """Return whether an objective speaks of this image."""
     return (
         objective.workload == key.workload
         and objective.environment in (None, key.environment)

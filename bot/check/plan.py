@@ -19,7 +19,7 @@ def _today() -> date:
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """What whoever asked for the check narrowed; what is empty is as `.minimize.yaml` says.
+    """Options that narrow a check; an empty one leaves `.minimize.yaml`'s choice.
 
     `documents`: ids of repository documents that stand for the branch where neither the request
     nor `.minimize.yaml` names any (the server's rules). `today` (UTC): which targets are due.

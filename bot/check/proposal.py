@@ -1,4 +1,4 @@
-"""What a change to `.minimize.yaml` in the same pull request would do once it is merged.
+"""The effect of a change to `.minimize.yaml` in the same pull request once it is merged.
 
 The check goes by the base's file, so that nobody raises their own limits; this only tells. The
 closures are those of the check; only images that head's file adds are solved besides, if they are
@@ -44,7 +44,7 @@ _EVALUATED_BY = ("dist", "definitions", "builder", "external", "lookaside")
 
 @dataclass(frozen=True, slots=True)
 class CheckFindings:
-    """What the check found: its plan, each architecture's pool and sides by document and
+    """The check's findings: its plan, each architecture's pool and sides by document and
     architecture, the affected images, and what else its verdict is made of."""
 
     plan: Plan
@@ -75,7 +75,7 @@ def file_in_force(change: Change) -> RepositoryFile:
 def proposal(
     change: Change, options: CheckOptions, configuration: Configuration, checked: CheckFindings
 ) -> ConfigurationChange | None:
-    """What head's file would do; null where the change leaves the file as it is."""
+    """The effect of head's file; null where the change leaves the file as it is."""
     before, after = change.repository_file, change.head_file
     if not change.file_changed or before == after:
         return None

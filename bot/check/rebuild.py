@@ -20,7 +20,8 @@ from bot.model.spec import SpecEvaluation
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """What both sides' builds share. `trees` are the folders of the two sides' files."""
+    """The context that both sides' builds share. `trees` are the folders of the two sides'
+    files."""
 
     builder: Builder
     document: RepositoryDocument

@@ -42,7 +42,7 @@ class ExternalBuild:
     chroots: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def chroot_of(self, document: str, arch: str) -> str | None:
-        """What `{chroot}` stands for; null where nothing is built there."""
+        """The value of `{chroot}`; null where nothing is built there."""
         return (self.chroots.get(document) or self.chroots.get("") or {}).get(arch)
 
 

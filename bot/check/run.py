@@ -71,7 +71,8 @@ class Prediction:
 
     @property
     def worth_building(self) -> bool:
-        """Whether a build could say more: a spec that changed could be evaluated somewhere, and
+        """Return whether a build could say more: a spec that changed could be evaluated somewhere,
+        and
         the head still has one."""
         return any(t.sides and any(one.head for one in t.specs) for t in self.targets)
 

@@ -54,7 +54,7 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(package_name="minimize")
 def cli() -> None:
-    """What a change to an RPM package adds to minimal container images, and why."""
+    """Tell what a change to an RPM package adds to minimal container images, and why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -56,7 +56,7 @@ def check(
     form: str,
     places: Places,
 ) -> int:
-    """What a change to a spec file does to images: the bot's answer, without a forge."""
+    """Compare images before and after a change to a spec file, without a forge."""
     from bot.build.builders import builder_named
     from bot.build.fetch import SourcePolicy
     from bot.check.change import open_change

@@ -129,7 +129,7 @@ def what_if(
     form: str,
     places: Places,
 ) -> int:
-    """What would leave if CAPABILITY were no longer required, by solving again."""
+    """List the packages that would leave if CAPABILITY were no longer required."""
     from bot.closure.what_if import what_if as solve_without
     from bot.distro.images import image_request
 

@@ -58,7 +58,8 @@ def config_check(
 def _ask(
     places: Places, repositories: tuple[str, ...], arches: tuple[str, ...]
 ) -> tuple[RepositoryAnswer, ...]:
-    """What all repositories, or those of some documents, answer; UsageError for unknown names."""
+    """The answers of all repositories, or of those of some documents; UsageError for unknown
+    names."""
     from bot.distro.images import image_keys
     from bot.distro.load import load_configuration
     from bot.distro.online import ask_repositories

@@ -1,4 +1,4 @@
-"""Whether an overlay could matter to an image at all."""
+"""A test that rules out overlays which cannot matter to an image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AFTER_A_NAME = "-.<=> "
 def could_enter(
     pool: Pool, closure: Closure, overlay: Overlay, request: ImageRequest | None = None
 ) -> bool:
-    """Whether solving an image with the overlay could give something else than `closure`.
+    """Return whether solving an image with the overlay could give something else than `closure`.
 
     `closure` is the image's without it. Cheap and careful: true whenever it cannot be ruled out, by
     names alone. Without `request`, weak dependencies are taken to be on.
@@ -47,7 +47,7 @@ def could_enter(
 
 
 def could_concern(pool: Pool, request: ImageRequest, overlay: Overlay) -> bool:
-    """Whether an image that cannot be solved has to do with the overlay's sources.
+    """Return whether an image that cannot be solved has to do with the overlay's sources.
 
     It has if its request, or what the request leads to by whichever provider, is of them or asks
     for what they have or had: published packages that the overlay replaces, older ones and those

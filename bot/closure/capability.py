@@ -35,7 +35,7 @@ Node = str | Rich
 
 
 def is_rich(capability: str) -> bool:
-    """Whether the capability is a rich dependency."""
+    """Return whether the capability is a rich dependency."""
     return capability.startswith("(")
 
 

@@ -57,7 +57,8 @@ class EdgeFinder:
         )
 
     def met(self, capability: str, members: Mapping[int, Nevra]) -> bool:
-        """Whether packages of `members` satisfy a capability; a rich one must ask for something.
+        """Return whether packages of `members` satisfy a capability; a rich one must ask for
+        something.
 
         `(a if b)` is met by a beside b; without b it asks for nothing and nobody meets it.
         """
@@ -149,7 +150,7 @@ class EdgeFinder:
 
 @lru_cache(maxsize=4096)
 def satisfies(provided: str, required: str) -> bool:
-    """Whether a plain capability that is provided satisfies a plain one that is required."""
+    """Return whether a plain capability that is provided satisfies a plain one that is required."""
     pool = solv.Pool()
     pool.setdisttype(solv.Pool.DISTTYPE_RPM)
     repo = pool.add_repo("scales")

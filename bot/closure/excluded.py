@@ -85,7 +85,7 @@ def _platform(pool: Any, excluded: set[int]) -> str | None:
 def _filtered(
     pool: Any, streams: Sequence[ModuleStream], active: frozenset[int], hotfixes: set[str]
 ) -> set[int]:
-    """What modular filtering takes away (libdnf's setModuleExcludes).
+    """The packages that modular filtering takes away (libdnf's setModuleExcludes).
 
     Artifacts of streams that are not active, unless an active one has them too; and what is not
     modular but has, or provides, the name of an artifact of an active stream.

@@ -13,7 +13,7 @@ _SLASHES = re.compile(r"/{2,}")
 
 
 def in_primary(path: str) -> bool:
-    """Whether primary.xml lists this path for every package that owns it.
+    """Return whether primary.xml lists this path for every package that owns it.
 
     createrepo_c's rule (cr_is_primary), which libsolv knows too: `/etc/*`, `*bin/*` and
     `/usr/lib/sendmail`.

@@ -1,4 +1,4 @@
-"""What is derived once from a snapshot's packages, and kept beside the .solv files.
+"""An index that is derived once from a snapshot's packages and stored beside the .solv files.
 
 Package numbers are libsolv's solvable ids: they are the same whenever the same .solv files are
 loaded in the same order into an empty pool.
@@ -97,7 +97,7 @@ def derive(
 
 
 def _owns(solvable: Any, path: int) -> bool:
-    """Whether it owns the path, rather than provides it in so many words."""
+    """Return whether it owns the path, rather than provides it in so many words."""
     return path not in solvable.lookup_idarray(solv.SOLVABLE_PROVIDES, -1)
 
 

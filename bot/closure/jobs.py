@@ -25,7 +25,7 @@ def wants_of(
     comps: Callable[[], Comps],
     arch: str,
 ) -> tuple[list[Want], list[str]]:
-    """What the solver must satisfy, and the requests that match nothing (groups as `@id`).
+    """The solver's job, and the requests that match nothing (groups as `@id`).
 
     Group members that no package has are passed over, as dnf does; a request `@id` is a group.
     """

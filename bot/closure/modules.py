@@ -42,7 +42,8 @@ class ModuleStream:
 
 @dataclass(frozen=True, slots=True)
 class ModuleState:
-    """What decides: enabled streams (`name:stream`), default streams by module, the platform."""
+    """The choice of streams: enabled ones (`name:stream`), default streams by module, the
+    platform."""
 
     enabled: frozenset[str]
     defaults: Mapping[str, str]

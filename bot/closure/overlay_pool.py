@@ -133,11 +133,12 @@ class OverlayPool:
         self._make_ready()
 
     def enabled(self, number: int) -> bool:
-        """Whether a package takes part in the scene."""
+        """Return whether a package takes part in the scene."""
         return number not in self._excluded and number not in self._hidden
 
     def hidden(self, number: int) -> bool:
-        """Whether a layer of the scene takes the place of a package, or it is of another layer."""
+        """Return whether a layer of the scene takes the place of a package, or it is of another
+        layer."""
         return number in self._hidden
 
     def numbers(self, spec: LayerSpec) -> frozenset[int]:
@@ -146,7 +147,7 @@ class OverlayPool:
         return frozenset(layer.ids) if layer is not None else frozenset()
 
     def is_excluded(self, number: int) -> bool:
-        """Whether excludes or a module filter hide a package from every scene."""
+        """Return whether excludes or a module filter hide a package from every scene."""
         return number in self._excluded
 
     # -- what is there --------------------------------------------------------------------------
@@ -247,7 +248,7 @@ class OverlayPool:
         self._make_ready()
 
     def is_wanted(self, path: str) -> bool:
-        """Whether a dependency of a published package names the path."""
+        """Return whether a dependency of a published package names the path."""
         return path in self.index.files
 
     def read_filelists(self) -> None:

@@ -139,7 +139,7 @@ class Pool:
         return newest(usable, self.arch)
 
     def provides(self, capability: str, overlay: Overlay | None = None) -> bool:
-        """Whether a package that can be installed provides a capability or owns a path."""
+        """Return whether a package that can be installed provides a capability or owns a path."""
         with self._lock, self._active_overlays(overlay, (), ()):
             if capability.startswith("/") and capability not in self._overlay_pool.index.files:
                 return any(map(self._overlay_pool.enabled, self._overlay_pool.owners(capability)))
@@ -195,7 +195,7 @@ class Pool:
             return tuple(package.name for package in packages if package.requires is None)
 
     def may_need(self, request: ImageRequest, overlay: Overlay, names: Collection[str]) -> bool:
-        """Whether requirements lead from a request to a package of the overlay's sources.
+        """Return whether requirements lead from a request to a package of the overlay's sources.
 
         Any provider counts, the published packages that the overlay replaces too, and so does a
         need for one of `names` that nobody meets. Nothing is solved: it is for what cannot be.
@@ -210,7 +210,8 @@ class Pool:
             )
 
     def would_meet(self, names: Iterable[str]) -> bool:
-        """Whether a published package requires one of these names (or paths), and none has it."""
+        """Return whether a published package requires one of these names (or paths), and none has
+        it."""
         with self._lock, self._active_overlays(None, (), ()):
             return any(map(self._is_unmet, names))
 

@@ -11,7 +11,8 @@ from bot.closure.overlay_pool import OverlayPool
 
 
 def reaches(stage: OverlayPool, start: Iterable[int]) -> bool:
-    """Whether a package can be reached that depends on a path which only filelists.xml can answer.
+    """Return whether a package can be reached that depends on a path which only filelists.xml can
+    answer.
 
     libsolv looks at no other packages: if none is reached, the answer is the same without
     filelists.xml.
@@ -28,7 +29,8 @@ def reaches_hidden(
     *,
     weak: bool,
 ) -> bool:
-    """Whether a package of `ids` can be reached, hidden ones too, or a need for one of `names`
+    """Return whether a package of `ids` can be reached, hidden ones too, or a need for one of
+    `names`
     that nobody meets. With `weak`, recommendations are followed like requirements.
     """
 

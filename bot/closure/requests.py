@@ -1,4 +1,5 @@
-"""What a request selects, as dnf's `install` does it (dnf.base.Base.install, libdnf's Subject).
+"""The packages that a request selects, as dnf's `install` (dnf.base.Base.install, libdnf's
+Subject).
 
 A request is tried as a NEVRA in its forms, from the most specific to the least, then as a glob of
 a NEVRA, as a capability, and as a path. What it selects are jobs: packages of which one must be

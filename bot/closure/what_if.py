@@ -1,4 +1,4 @@
-"""What would leave an image if a capability were no longer required."""
+"""The packages that would leave an image if a capability were no longer required."""
 
 from __future__ import annotations
 

@@ -101,5 +101,5 @@ def leaves_with(
 
 
 def _holds(closure: Closure, nevra: Nevra) -> bool:
-    """Whether a closure has the package, in whatever version."""
+    """Return whether a closure has the package, in whatever version."""
     return any((p.nevra.name, p.nevra.arch) == (nevra.name, nevra.arch) for p in closure.packages)

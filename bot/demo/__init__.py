@@ -1,4 +1,4 @@
-"""What `minimize demo` and the tests stand on: a small distribution, a local forge, the demo's run.
+"""The ground of `minimize demo` and the tests: a small distribution, a local forge, the demo's run.
 
 Light to import: the names below load their modules when they are first asked for.
 """

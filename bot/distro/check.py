@@ -94,7 +94,7 @@ def check_text(content: bytes, folder: Path | None = None) -> CheckedDocument:
 
 
 def check_data(kind: str, data: Any) -> tuple[dict[str, Any] | None, tuple[tuple[Place, str], ...]]:
-    """What a document of `kind` says below `data`, checked; or null, and the places at fault."""
+    """The checked `data` of a document of `kind`; or null, and the places at fault."""
     try:
         model = schema.MODELS[kind].model_validate(data)
     except ValidationError as failure:
@@ -235,7 +235,7 @@ def _models_of(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _unused(kind: str, text: YamlText) -> Iterator[Finding]:
-    """What an accepted document says to nobody."""
+    """The fields of an accepted document that nothing uses."""
     data = text.data["data"]
     if text.data["version"] != _version(kind):
         version = _version(kind)

@@ -152,7 +152,7 @@ class UnwantedDocument:
 
 @dataclass(frozen=True, slots=True)
 class LabelDocument:
-    """What a label stands for, in words for people."""
+    """The description of a label."""
 
     id: str
     name: str
@@ -198,7 +198,8 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What one change may add; a change counts as too large when it passes all that is said."""
+    """The growth that one change may add; a change is too large when it passes all stated
+    limits."""
 
     bytes: int | None = None
     percent: float | None = None
@@ -214,7 +215,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveDocument:
-    """What a maintainer promises of images.
+    """A maintainer's limits and targets for images.
 
     `environment` and `repository` null mean every one that the workload meets; an empty
     `architectures` every architecture. `unwanted` maps package names to a reason or null.

@@ -43,7 +43,7 @@ def in_use(cache: Cache) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Evicted:
-    """What was taken, and what is left, in bytes."""
+    """The bytes removed, and the bytes left."""
 
     taken: int
     left: int
@@ -129,7 +129,7 @@ def _oldest_run(cache: Cache) -> float:
 
 
 def _contents(cache: Cache, kinds: Sequence[str]) -> Iterator[_Content]:
-    """What may go, files of one content together: they have the checksum in common."""
+    """Entries that may be removed; files of one content go together, they share the checksum."""
     for kind in kinds:
         together: dict[str, list[os.DirEntry[str]]] = {}
         for directory in _directories(cache.root / kind):

@@ -46,7 +46,7 @@ class FetchError(SurroundingsError):
 
 class _Retry(urllib3.Retry):
     def parse_retry_after(self, retry_after: str) -> float:
-        """What the server asks for, but no longer than a person would wait."""
+        """The delay that the server asks for, but no longer than a person would wait."""
         return min(super().parse_retry_after(retry_after), _RETRY_AFTER_MAX)
 
 
@@ -146,7 +146,8 @@ def download(
 
 
 def _tries(retry_policy: RetryPolicy) -> Iterator[bool]:
-    """Whether this is the last try, with a wait before each but the first; none once it is over."""
+    """Return whether this is the last try, with a wait before each but the first; none once it is
+    over."""
     for number in range(retry_policy.tries):
         if number:
             time.sleep(BACKOFF * 2 ** (number - 1))

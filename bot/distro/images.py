@@ -22,7 +22,7 @@ _D = TypeVar("_D")
 
 
 class _Installed(Protocol):
-    """What environments and workloads have in common."""
+    """The common fields of environments and workloads."""
 
     @property
     def packages(self) -> tuple[str, ...]: ...
@@ -86,7 +86,7 @@ def environment_keys(
 
 
 def image_request(configuration: Configuration, key: ImageKey) -> ImageRequest:
-    """What the image `key` asks for: environment and workload in one job.
+    """The request of the image `key`: environment and workload in one job.
 
     Weak dependencies are taken only if either document says `include-weak-deps`. Raises UsageError
     for an id that no document has.

@@ -45,7 +45,7 @@ _CHECKERS = (
 
 @dataclass(frozen=True, order=True, slots=True)
 class DocumentProblem:
-    """What is to be said about one place of a file; `line` from 1, `field` dotted or empty."""
+    """A message about one place of a file; `line` from 1, `field` dotted or empty."""
 
     file: str
     line: int
@@ -58,7 +58,7 @@ class DocumentProblem:
 
 
 def _is_text(name: str) -> bool:
-    """Whether a file's name can be written: no bytes in it that are no UTF-8."""
+    """Return whether a file's name can be written: no bytes in it that are no UTF-8."""
     return not any("\ud800" <= c <= "\udfff" for c in name)
 
 

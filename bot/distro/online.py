@@ -60,7 +60,7 @@ def ask_repositories(
     now: Callable[[], float] = time.time,
     progress: Callable[[RepositoryAnswer], None] | None = None,
 ) -> tuple[RepositoryAnswer, ...]:
-    """What each repository says on each architecture (or those of `arches`), in that order.
+    """The answer of each repository on each architecture (or those of `arches`), in that order.
 
     repomd.xml, its signature and the beginning of primary.xml are fetched, nothing is kept. A
     repository that cannot be had is an answer, no error. `cause` is `surroundings` or

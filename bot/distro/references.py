@@ -1,4 +1,4 @@
-"""What the documents of a configuration say about each other."""
+"""References between the documents of a configuration."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def refresh(
 
 
 def _key(source: RepoSource) -> str:
-    """What two processes must agree in to share a last good state."""
+    """The values that two processes must agree in to share a last good state."""
     text = json.dumps(
         [
             source.id,
@@ -126,7 +126,8 @@ def _is_local(source: RepoSource) -> bool:
 
 
 def _unchanged(known: State) -> bool:
-    """Whether a local repository's repomd.xml is the one we know: no lock, no parsing, no copy."""
+    """Return whether a local repository's repomd.xml is the one we know: no lock, no parsing, no
+    copy."""
     path = local_path(known.origin)
     try:
         return path is not None and path.read_bytes() == known.content
@@ -221,7 +222,7 @@ def _newest(
 
 
 def ask(source: RepoSource, retry_policy: RetryPolicy) -> State:
-    """What the first mirror that answers well has now: repomd.xml and its signature, nothing kept.
+    """The repomd.xml and signature of the first mirror that answers well; nothing is stored.
 
     Raises SurroundingsError where none does.
     """
@@ -264,7 +265,7 @@ def _ask(
     access: RepositoryAccess,
     retry_policy: RetryPolicy,
 ) -> State:
-    """What one mirror has now: not checked, but for being what the metalink knows."""
+    """The state of one mirror: unchecked, except that the metalink knows its repomd.xml."""
     url = f"{base}{REPOMD}"
     mine = known if known is not None and known.origin == url else None
     answer = read_small(
@@ -341,7 +342,8 @@ def _adopt(source: RepoSource, state: State, cache: Cache, retry_policy: RetryPo
 def _signed(
     source: RepoSource, state: State, access: RepositoryAccess, retry_policy: RetryPolicy
 ) -> bool:
-    """Whether a configured key signed repomd.xml; SurroundingsError where it must and did not."""
+    """Return whether a configured key signed repomd.xml; SurroundingsError where it must and did
+    not."""
     if not source.gpgkey:
         return False
     from bot.distro import gpg

@@ -67,7 +67,7 @@ class Repomd:
 
 
 def parse_repomd(content: bytes) -> Repomd:
-    """What `content` says. Raises RepomdError."""
+    """Parse `content`. Raises RepomdError."""
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler = reader.start

@@ -1,4 +1,4 @@
-"""What each document type must say: pydantic models over the text that `yamltext` yields.
+"""The schema of each document type: pydantic models over the values that `yamltext` yields.
 
 Importing pydantic costs more than solving an image: only `load` imports this module, and only for
 a configuration that was not checked before.

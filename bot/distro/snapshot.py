@@ -68,7 +68,7 @@ class Snapshot:
 
     @property
     def state(self) -> SnapshotState:
-        """What names this snapshot in results."""
+        """The state that identifies this snapshot in results."""
         return SnapshotState(
             self.id,
             tuple(

@@ -38,7 +38,7 @@ def read_small(
     access: RepositoryAccess = NO_ACCESS,
     retry_policy: RetryPolicy = MANY,
 ) -> SmallFile:
-    """What is at `url`, at most `limit` bytes (see `http.get`).
+    """Read the file at `url`, at most `limit` bytes (see `http.get`).
 
     Raises AbsentError where there is nothing, other SurroundingsErrors where it cannot be had.
     """
@@ -166,7 +166,8 @@ def _download(
 
 
 def worst(problems: Sequence[SurroundingsError]) -> SurroundingsError:
-    """What to tell: a refusal before a failure before an absence; how many mirrors, if many."""
+    """The error to raise: a refusal before a failure before an absence; how many mirrors, if
+    many."""
     ranked = sorted(
         problems,
         key=lambda p: 2 if isinstance(p, AbsentError) else isinstance(p, RefusedFileError) ^ 1,

@@ -90,7 +90,7 @@ def _substituted(
 
 
 def _variable(text: str, start: int, values: Mapping[str, str], depth: int) -> tuple[str, int]:
-    """What stands for the `$` at `start` and its name, and where the text goes on."""
+    """The value of the variable at `start`, and where the text goes on."""
     braces = text.startswith("{", start + 1)
     match = _NAME.match(text, start + 1 + braces)
     assert match is not None

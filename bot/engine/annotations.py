@@ -12,7 +12,7 @@ _NAMES = 12  # packages or images that a remark lists by name
 
 
 def annotations_of(result: CheckResult) -> tuple[Annotation, ...]:
-    """What is wrong in `.minimize.yaml`; then one remark for each line of the head's specs that
+    """The errors in `.minimize.yaml`; then one annotation for each line of the head's specs that
     brings packages, by path and line."""
     packages: defaultdict[SpecLine, set[str]] = defaultdict(set)
     images: defaultdict[SpecLine, set[str]] = defaultdict(set)
@@ -35,7 +35,7 @@ def annotations_of(result: CheckResult) -> tuple[Annotation, ...]:
 
 
 def _wrong_lines(result: CheckResult) -> tuple[Annotation, ...]:
-    """What is wrong in the head's `.minimize.yaml`, where it is."""
+    """The errors in the head's `.minimize.yaml`, at their lines."""
     proposed = result.configuration
     if proposed is None:
         return ()

@@ -130,7 +130,7 @@ class LocalChecker:
         return ExternalBuilds(self._pools.cache, self._settings.build.external)
 
     def _plan(self, job: CheckJob, prediction: Prediction) -> ExternalPlan:
-        """What is waited for; UsageError where it may not be, or there is nothing to wait for."""
+        """The builds to wait for; UsageError where they are not allowed, or there are none."""
         from bot.check.external import plan_external
 
         assert prediction.file.external is not None  # its schema sees to it

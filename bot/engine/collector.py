@@ -132,7 +132,7 @@ class Collector:
             await self._say_it_broke(record)
 
     async def _accepted(self, record: CheckRecord) -> dict[str, Any]:
-        """What changes of an ended check because somebody accepted its going over a limit."""
+        """The changes to an ended check whose broken limit somebody accepted."""
         decision = await asyncio.to_thread(
             self._commands.decision,
             "accept",
@@ -144,7 +144,8 @@ class Collector:
         return {} if decision is None else await accepted_changes(self._engine, record, decision)
 
     def _strays(self, check: str) -> bool:
-        """Whether the engine has not known of this record for long: a crash came between them."""
+        """Return whether the engine has not known of this record for long: a crash came between
+        them."""
         since = self._unknown_since.setdefault(check, time.monotonic())
         return time.monotonic() - since > _STRAY
 

@@ -103,7 +103,7 @@ class CommentWriter:
         )
 
     def _is_past(self, record: CheckRecord) -> bool:
-        """Whether another check of the pull request runs or has the word by now."""
+        """Return whether another check of the pull request runs or has the word by now."""
         ended = record.finished or ""
         return any(
             not other.narrowed

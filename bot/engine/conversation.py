@@ -72,7 +72,7 @@ class Conversation:
         }
 
     async def hear(self, forge: Forge, event: CommentEvent, delivery: Delivery) -> tuple[bool, str]:
-        """Whether a comment led to something, and to what."""
+        """Return whether a comment led to something, and to what."""
         if event.author_is_bot or is_ours(event.body):
             return False, "The comment is a bot's."
         if not event.author or event.author != event.sender:
@@ -129,7 +129,7 @@ class Conversation:
         role: Role | ForgeRefusedError,
         delivery: Delivery,
     ) -> tuple[Outcome, Line | None]:
-        """What became of one command, and the line that is answered, if it is."""
+        """The outcome of one command, and the line of the answer, if there is one."""
         if isinstance(said, NotUnderstood):
             # What is wrong with the line itself is told with how the command is written.
             return "unclear", Line(said.text, said.problem if said.beside else "")

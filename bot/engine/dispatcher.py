@@ -171,7 +171,7 @@ class Dispatcher:
         await asyncio.to_thread(self._store.postpone_delivery, delivery.id, reason, pause)
 
     async def _decide(self, delivery: Delivery) -> tuple[bool, str]:
-        """Whether a delivery led to something, and to what."""
+        """Return whether a delivery led to something, and to what."""
         forge = self._forges.get(delivery.forge)
         if forge is None:
             return False, f"The settings no longer have a forge {delivery.forge}."

@@ -72,7 +72,7 @@ _OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What the engine knows of a check: DBOS's status of its first and its last workflow, and its
+    """A check as the engine has it: DBOS's status of its first and its last workflow, and its
     progress."""
 
     status: str | None
@@ -81,7 +81,7 @@ class Running:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Return whether nothing more will come of it."""
         if self.status not in _OVER:
             return False
         return bool(self.progress.get("done")) or self.final in _OVER or self.status != "SUCCESS"
@@ -119,7 +119,7 @@ class Engine:
 
     @property
     def executor_id(self) -> str:
-        """What this process is called in the engine."""
+        """The name of this process in the engine."""
         return self._executor
 
     async def launch(self) -> None:
@@ -220,7 +220,7 @@ class Engine:
             await DBOS.enqueue_workflow_async(CHECKS, self._workflows.reply, reply.to_json())
 
     async def running(self, checks: Collection[str]) -> dict[str, Running]:
-        """What the engine knows of these checks."""
+        """The state of these checks in the engine."""
         if not checks:
             return {}
         ids = [*checks, *map(wait_id, checks), *map(final_id, checks)]

@@ -48,7 +48,7 @@ def _record(store: Store, event: RerunEvent) -> CheckRecord | None:
 
 
 async def _same_pull(forge: Forge, record: CheckRecord, key: PullRequestKey) -> bool:
-    """Whether the forge leads from the name of then to this very pull request."""
+    """Return whether the forge leads from the name of then to this very pull request."""
     then = PullRequestKey(record.forge, record.repository, record.number)
     try:
         was, now = await forge.pull_request(then), await forge.pull_request(key)

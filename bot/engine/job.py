@@ -1,4 +1,4 @@
-"""What a run is about, and who does the thinking for it."""
+"""The subject of a run, and the interface of the checker that computes its result."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class CheckJob:
 
     @property
     def narrowed(self) -> bool:
-        """Whether it looks at some images alone."""
+        """Return whether it looks at some images alone."""
         return bool(self.workloads or self.arches)
 
     @property
@@ -66,7 +66,7 @@ class CheckJob:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> CheckJob:
-        """What `to_json` gave."""
+        """Read the value that `to_json` wrote."""
         lists = ("documents", "workloads", "arches")
         acceptance = value.get("acceptance")
         return cls(

@@ -54,11 +54,11 @@ class LinkKeys:
         return None if pages is None else cls(tuple(k.value() for k in pages.keys), pages.days)
 
     def token(self, check: str) -> str:
-        """What a link to this check carries: letters, digits, `-`, `_` and a dot."""
+        """The token in a link to this check: letters, digits, `-`, `_` and a dot."""
         return self._signer.sign(check).decode()[len(check) + 1 :]
 
     def opens(self, check: str, token: str) -> bool:
-        """Whether a token was made by one of the keys for this check, and is not too old."""
+        """Return whether a token was made by one of the keys for this check, and is not too old."""
         # base64 passes over foreign characters; who puts the token in a header must not.
         if _TOKEN.fullmatch(token) is None:
             return False

@@ -1,4 +1,4 @@
-"""What came to a tracked branch: merged pull requests with the effect that their check measured.
+"""Merged pull requests of tracked branches, with the effect that their check measured.
 
 Everything here may be done again: what is written is found by the pull request, and the newest
 result of the head's check is read each time. So a repeated delivery, a crash between two steps, or
@@ -144,7 +144,7 @@ class MergedChanges:
 
 
 def built_from(settings: Settings, forge: str, repository: str, branch: str, default: str) -> bool:
-    """Whether a repository document stands for a branch.
+    """Return whether a repository document stands for a branch.
 
     Where the settings have no rules, every document stands for every repository's `default`
     branch; where that is not known (""), for every branch.

@@ -1,4 +1,4 @@
-"""What a step came to. Steps never raise: what they return is what a restart finds recorded."""
+"""The outcome of a step. Steps never raise: a restart finds their return value recorded."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether the step did what it is for."""
+        """Return whether the step did what it is for."""
         return self.kind == "ok"
 
     @property
     def sentence(self) -> str:
-        """What went wrong, and what to do about it."""
+        """The error, and what to do about it."""
         return f"{self.what} {self.hint}".strip()
 
 

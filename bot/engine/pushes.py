@@ -54,7 +54,7 @@ class Pushes:
         self._git_cache: Path = settings.cache / "git"
 
     async def take(self, forge: Forge, event: PushEvent, received: str) -> tuple[bool, str]:
-        """Whether it led to something, and to what. `received` is when, RFC 3339 in UTC."""
+        """Return whether it led to something, and to what. `received` is when, RFC 3339 in UTC."""
         where = f"{event.branch} of {event.repository}"
         place = (event.forge, event.repository, event.branch)
         if not built_from(self._settings, *place, event.default_branch):
@@ -90,7 +90,7 @@ class Pushes:
 
 
 def look(mirror: GitMirror, before: str, after: str, refs: tuple[str, ...]) -> _Pushed:
-    """What a push brought, and the branch's `.minimize.yaml` after it.
+    """The commits of a push, and the branch's `.minimize.yaml` after it.
 
     A branch that is new, or whose history was rewritten, brings no commits.
     """

@@ -30,7 +30,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is answered to the comment with the id `comment`, of `user`, at `url`.
+    """The answer to the comment with the id `comment`, of `user`, at `url`.
 
     `job` is the pull request with its head, for questions; `marker` finds the answer again;
     `react` whether a command was taken.
@@ -54,7 +54,7 @@ class Reply:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Reply:
-        """What `to_json` gave."""
+        """Read the value that `to_json` wrote."""
         return cls(
             **{name: value[name] for name in _PLAIN},
             job=CheckJob.from_json(value["job"]),

@@ -21,7 +21,8 @@ _PRIORITY = 10
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """What a check is narrowed to, and the hidden marker of the comment that it answers with."""
+    """The images that a check is narrowed to, and the hidden marker of the comment with its
+    answer."""
 
     workloads: tuple[str, ...]
     arches: tuple[str, ...]
@@ -133,7 +134,7 @@ class Runs:
         return stopped
 
     async def decision(self, kind: DecisionKind, pull: PullRequest) -> Decision | None:
-        """What was decided for the head commit."""
+        """The decision for the head commit."""
         key = pull.key
         return await asyncio.to_thread(
             self._commands.decision, kind, key.forge, key.repository, key.number, pull.head_sha

@@ -46,7 +46,7 @@ _MAY_BUILD = ("triage", "write", "maintain", "admin")
 
 
 class CheckSteps:
-    """What the steps need: the forges, who thinks, where git objects are kept, and the limits."""
+    """The steps, with the forges, the checker, the git cache and the limits that they use."""
 
     def __init__(
         self,
@@ -147,7 +147,8 @@ class CheckSteps:
         return await in_thread(self._settings.limits.prediction_seconds, think)
 
     async def may_build(self, job: CheckJob) -> Values:
-        """Whether this head commit is built: `build`, and `why` not; `ask` if somebody may allow
+        """Return whether this head commit is built: `build`, and `why` not; `ask` if somebody may
+        allow
         it."""
         build = self._settings.build
         if not build.enabled:
@@ -310,7 +311,8 @@ def _marked(body: str) -> str:
 
 
 def _touches_packaging(git: GitMirror, merge_base: str, head: str) -> bool:
-    """Whether a changed file is a spec, `.minimize.yaml`, or beside a spec of either side."""
+    """Return whether a changed file is a spec, `.minimize.yaml`, or beside a spec of either
+    side."""
     changed = git.changed_files(merge_base, head)
     paths = [p for file in changed for p in (file.path, file.old_path) if p]
     if any(path.endswith(".spec") or path == REPOSITORY_FILE for path in paths):

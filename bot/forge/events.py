@@ -1,4 +1,4 @@
-"""What a delivery may ask of us beside checking a pull request, as values of every forge."""
+"""Events beside those of a pull request's commits, as values that all forges share."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class IssueText:
-    """What an issue shall say, and whether it shall be open; null leaves that to people.
+    """The wanted text of an issue, and whether it is to be open; null leaves that to people.
 
     `body` holds the marker.
     """
@@ -49,7 +49,7 @@ class Issues(Protocol):
 
 
 def writes(issue: Issue, text: IssueText) -> bool:
-    """Whether an issue does not say `text` yet."""
+    """Return whether an issue does not say `text` yet."""
     wanted = text.state or issue.state
     return (issue.title, issue.body.strip(), issue.state) != (
         text.title,

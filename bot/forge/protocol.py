@@ -30,7 +30,7 @@ class Forge(Protocol):
 
     @property
     def name(self) -> str:
-        """What the settings call it."""
+        """The name of the forge in the settings."""
         ...
 
     @property
@@ -51,7 +51,7 @@ class Forge(Protocol):
         ...
 
     def event(self, event: str, body: bytes) -> Event:
-        """What an accepted delivery asks of us."""
+        """The event of an accepted delivery."""
         ...
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
@@ -78,7 +78,7 @@ class Forge(Protocol):
         ...
 
     async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
-        """What others (and we) say of a commit of the pull request, over all pages."""
+        """The checks and statuses of a commit of the pull request, ours too, over all pages."""
         ...
 
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
@@ -86,11 +86,12 @@ class Forge(Protocol):
         ...
 
     async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
-        """Whether a user is in a group: `organisation/team` on GitHub, a group's path on GitLab."""
+        """Return whether a user is in a group: `organisation/team` on GitHub, a group's path on
+        GitLab."""
         ...
 
     async def is_bot(self, key: PullRequestKey, user: str) -> bool:
-        """Whether a user is a program's account, as far as the forge tells."""
+        """Return whether a user is a program's account, as far as the forge tells."""
         ...
 
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:

@@ -1,4 +1,4 @@
-"""What the forges have in common, as values. Nothing here is one forge's own."""
+"""Values that all forges share. Nothing here belongs to one forge."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """What the status `minimize` of a commit says. `check` finds it again.
+    """The text and state of a commit's status `minimize`. `check` finds it again.
 
     `annotations` are shown where the forge can, once the status is concluded. `only_open`: one
     that is concluded already stays as it is.
@@ -133,7 +133,7 @@ class StatusReport:
 
 @dataclass(frozen=True, slots=True)
 class CommitCheck:
-    """What somebody says of a commit under a name: a check run, a status, a job, a pipeline.
+    """A check run, status, job or pipeline of a commit, under its name.
 
     `word` is the forge's own for how it stands; what was skipped or cancelled is a `failure`, for
     nothing came of it. `url` is its page, or empty.

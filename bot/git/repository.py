@@ -42,13 +42,13 @@ class TreeEntry:
 
     @property
     def is_link(self) -> bool:
-        """Whether it is a symbolic link, which nothing here follows."""
+        """Return whether it is a symbolic link, which nothing here follows."""
         return self.mode == _LINK
 
 
 @dataclass(frozen=True, slots=True)
 class Materialized:
-    """What was written: files, bytes, and the paths left out (links that point outside)."""
+    """The files and bytes that were written, and the paths left out (links that point outside)."""
 
     files: int
     size: int
@@ -318,7 +318,7 @@ def _checked_path(path: str) -> str:
 
 
 def _link_stays_inside(path: str, target: str) -> bool:
-    """Whether a link at `path` cannot lead out, whatever the other links of the tree are.
+    """Return whether a link at `path` cannot lead out, whatever the other links of the tree are.
 
     Only leading `..`, no more than the link's own depth: its directories are real ones, so these
     resolve as written; what follows only goes down, through links of which the same holds.

@@ -38,7 +38,7 @@ class ComposedImage:
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """What a layout holds now: one image, or an index of several; and the lock beside it."""
+    """The content of a layout: one image, or an index of several; and the lock beside it."""
 
     digest: str
     media_type: str

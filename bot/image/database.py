@@ -41,7 +41,7 @@ exec cat /tmp/db/rpmdb.sqlite
 
 @dataclass(frozen=True, slots=True)
 class DatabaseRequest:
-    """What an image's database is made of; `time` (seconds since 1970) is its only time."""
+    """The headers of an image's rpm database; `time` (seconds since 1970) is its only time."""
 
     packages: tuple[Package, ...]
     listings: tuple[Listing, ...]

@@ -24,7 +24,7 @@ _ATTRIBUTE = "security.capability"
 
 @dataclass(frozen=True, slots=True)
 class FragmentPlan:
-    """What of a package becomes a piece of a layer.
+    """The files of a package that become a fragment of a layer.
 
     `indexes` are those of the listing's files that go in, in its order (no directories); `moved`
     the directories that links lead elsewhere.

@@ -208,7 +208,7 @@ def _refuse_mixed(
     directories: Mapping[str, FileEntry | None],
     owners: Mapping[str, Sequence[tuple[int, int]]],
 ) -> None:
-    """What is a directory for one package and something else for another cannot be both."""
+    """Raise where a path is a directory for one package and something else for another."""
     for path in directories.keys() & owners.keys():
         number, _ = owners[path][0]
         prefix = f"/{path}/"

@@ -59,7 +59,7 @@ class FileEntry(NamedTuple):
 
     @property
     def is_directory(self) -> bool:
-        """Whether it is a directory."""
+        """Return whether it is a directory."""
         return stat.S_ISDIR(self.mode)
 
 
@@ -72,7 +72,7 @@ class Sysuser(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a package's header says of its files, and what identifies that header.
+    """The files of a package by its header, and the checksum that identifies that header.
 
     `digest_algorithm` is OpenPGP's number (8: SHA-256, 1: MD5); `built` seconds since 1970;
     `header` the SHA-256 of the file's first `header_end` bytes.
@@ -105,7 +105,7 @@ def listing(package: Package, cache: Cache) -> Listing:
 
 
 def has_listing(package: Package, cache: Cache) -> bool:
-    """Whether the listing of a package is in the cache."""
+    """Return whether the listing of a package is in the cache."""
     return package.location is not None and _place(package.location.checksum, cache).exists()
 
 

@@ -1,4 +1,4 @@
-"""What a check asks of images: how large a closure's layer is, and which files a change moves."""
+"""Measures for a check: the size of a closure's layer, and the files that a change moves."""
 
 from __future__ import annotations
 

@@ -58,6 +58,6 @@ def _filled(package: Package, sizes: dict[str, int]) -> Package:
 
 
 def _place(url: str) -> str:
-    """What answers for a URL: a host, or for a file its folder."""
+    """The host of a URL, or for a file its folder."""
     parts = urlsplit(url)
     return str(Path(unquote(parts.path)).parent) if parts.scheme == "file" else parts.netloc

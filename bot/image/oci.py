@@ -158,7 +158,7 @@ class Layout:
 
 
 def _platform(arch: str) -> Mapping[str, str]:
-    """What an image's configuration says of an architecture. UsageError where Go has no name."""
+    """The architecture fields of an image's configuration. UsageError where Go has no name."""
     try:
         return _PLATFORMS[arch]
     except KeyError:

@@ -1,4 +1,4 @@
-"""What an image's layer consists of, decided from its packages' headers alone."""
+"""The entries of an image's layer, decided from its packages' headers alone."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _DOCS = "include-docs"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is left out of packages, as rpm's `--excludedocs` and `_install_langs` would.
+    """The files that are left out of packages, as by rpm's `--excludedocs` and `_install_langs`.
 
     `languages` are those whose files (%lang) are installed, as `_install_langs` lists them: only
     the C locale by default, for no image of this kind speaks to anybody.
@@ -30,7 +30,7 @@ class Selection:
 def selection_of(
     environment: EnvironmentDocument, workload: WorkloadDocument | EnvironmentDocument
 ) -> Selection:
-    """What an image's documents say of documentation (`include-docs`)."""
+    """The selection that an image's documents ask for (`include-docs`)."""
     return Selection(documentation=_DOCS in environment.options or _DOCS in workload.options)
 
 

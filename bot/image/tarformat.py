@@ -44,7 +44,7 @@ class TarEntry:
 
 
 def padding(size: int) -> bytes:
-    """What fills the last block of a content of `size` bytes."""
+    """The padding of the last block of a content of `size` bytes."""
     return bytes(-size % BLOCK)
 
 
@@ -56,7 +56,7 @@ def entry_size(entry: TarEntry) -> int:
 
 
 def entry_header(entry: TarEntry) -> bytes:
-    """What comes before an entry's content: a pax header where one is needed, and its own."""
+    """The headers before an entry's content: a pax header where one is needed, and its own."""
     prefix, name = _split(_raw(entry.path))
     extended = _extended(entry, name)
     kind = b"1" if entry.hard else _KINDS[stat.S_IFMT(entry.mode)]

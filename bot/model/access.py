@@ -41,7 +41,7 @@ class RepositoryAccess:
     origins: frozenset[str] = frozenset()
 
     def at(self, url: str) -> RepositoryAccess:
-        """What may be used at `url`: without credentials where it is none of the origins."""
+        """The access to `url`: without credentials where it is none of the origins."""
         if origin(url) in self.origins:
             return self
         return replace(

@@ -43,7 +43,7 @@ class RepositoryState:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotState:
-    """What names a snapshot in results: its id, and its repositories in the document's order."""
+    """The identity of a snapshot: its id, and its repositories in the document's order."""
 
     id: str
     repositories: tuple[RepositoryState, ...]
@@ -143,7 +143,7 @@ class Why:
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """What would leave and come if a capability were no longer required; `saved` bytes or null."""
+    """The packages that would leave and come without a requirement; `saved` bytes or null."""
 
     key: ImageKey
     status: Literal["ok", "unsolvable"]

@@ -1,4 +1,4 @@
-"""What a change to a repository's `.minimize.yaml` would do once it is merged."""
+"""The effect of a change to a repository's `.minimize.yaml` once it is merged."""
 
 from __future__ import annotations
 

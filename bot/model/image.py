@@ -1,4 +1,4 @@
-"""What an image is: its key, and what is asked of the solver for it."""
+"""An image's key, and its request to the solver."""
 
 from __future__ import annotations
 

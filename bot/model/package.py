@@ -100,7 +100,8 @@ Evidence = Literal["predicted", "rebuilt", "transferred", "external"]
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """What one side of a change puts in the place of the published packages of its sources.
+    """The packages that one side of a change puts in the place of the published ones of its
+    sources.
 
     Every published binary package of `sources` (source package names) leaves the pool, of any
     version and architecture; only `packages` supply them. All packages are of `arch` or noarch.

@@ -97,7 +97,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class ImageResult:
-    """What the change does to one image on one architecture.
+    """The effect of the change on one image on one architecture.
 
     `files` are those that move most bytes, at most ten, known once the layers are composed.
     `reason` says why neither side can be installed where the published packages can; else empty.
@@ -119,7 +119,8 @@ class ImageResult:
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What a suggestion saves in one image: the packages that leave, and those that come instead.
+    """The saving of a suggestion in one image: the packages that leave, and those that come
+    instead.
 
     `installed_size` is what the image then has less, in bytes.
     """

@@ -1,4 +1,4 @@
-"""What the evaluation of a spec file yields: packages, dependencies, and where each is written."""
+"""The result of evaluating a spec file: packages, dependencies, and the line of each."""
 
 from __future__ import annotations
 

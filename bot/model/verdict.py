@@ -34,6 +34,6 @@ class ObjectiveResult:
 
     @property
     def bound(self) -> int | None:
-        """What the value must not pass today: the limit, a target that is due, or the smaller."""
+        """The bound of the value today: the limit, a target that is due, or the smaller."""
         bounds = (self.limit, self.target if self.due else None)
         return min((bound for bound in bounds if bound is not None), default=None)

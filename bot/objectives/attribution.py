@@ -85,7 +85,7 @@ def attribute(
 
 
 def may_land(change: MergedChange, key: ImageKey) -> bool:
-    """Whether the branch it came to is one that the image's repositories are built from."""
+    """Return whether the branch it came to is one that the image's repositories are built from."""
     return not change.documents or key.repository in change.documents
 
 

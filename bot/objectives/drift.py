@@ -46,7 +46,7 @@ class Broken:
 
     @property
     def drifted(self) -> bool:
-        """Whether somebody should be told: it did not come from the promise itself."""
+        """Return whether somebody should be told: it did not come from the promise itself."""
         return self.worse or self.why in ("drift", "date")
 
 
@@ -65,13 +65,14 @@ class Lost:
 
     @property
     def cause(self) -> Cause | None:
-        """What made it so."""
+        """The cause."""
         causes = self.step.causes if self.step is not None else ()
         return next((cause for cause in causes if cause.change == "unsolvable"), None)
 
     @property
     def drifted(self) -> bool:
-        """Whether somebody should be told: it came neither from a document nor was it ever so."""
+        """Return whether somebody should be told: it came neither from a document nor was it ever
+        so."""
         return self.cause is not None and self.cause.kind != "configuration"
 
 
@@ -98,12 +99,12 @@ class DriftState:
 
     @property
     def subject(self) -> str:
-        """What its issue is about: stays when the objective's document is renamed."""
+        """The subject of its issue: stays when the objective's document is renamed."""
         return subject_of(self.heading)
 
     @property
     def drifted(self) -> bool:
-        """Whether drift broke it, made it worse, or took an image of it away."""
+        """Return whether drift broke it, made it worse, or took an image of it away."""
         return any(one.drifted for one in self.broken) or any(one.drifted for one in self.lost)
 
 
@@ -160,7 +161,7 @@ def _lost(history: History, key: ImageKey, problems: tuple[str, ...]) -> Lost:
 
 
 def speaks_of(heading: Mapping[str, Any], key: ImageKey) -> bool:
-    """Whether an objective's document speaks of an image."""
+    """Return whether an objective's document speaks of an image."""
     document = heading["document"]
     return (
         document["workload"] == key.workload
@@ -211,7 +212,7 @@ def split_stretch(
 
 
 def why_broken(before: ObjectiveState | None, first: ObjectiveState) -> Why:
-    """What broke it, from the last state that was met and the first that was not."""
+    """The cause that broke it, from the last state that was met and the first that was not."""
     if before is None or before.value is None or first.value is None:
         return "first seen"
     if first.value > before.value:
@@ -226,6 +227,6 @@ def why_broken(before: ObjectiveState | None, first: ObjectiveState) -> Why:
 
 
 def _worse(stretch: Iterable[ObjectiveState]) -> bool:
-    """Whether it moved further away while it was broken already."""
+    """Return whether it moved further away while it was broken already."""
     values = [state.value for state in stretch if state.value is not None]
     return any(later > earlier for earlier, later in pairwise(values))

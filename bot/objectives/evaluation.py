@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What history knows of each image: what its last answer hung on, and that closure's digest."""
+    """The inputs of each image's last evaluation, and the digest of its closure."""
 
     inputs: Mapping[ImageKey, str] = field(default_factory=dict)
     digests: Mapping[ImageKey, str] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What is measured beyond metadata and the layers that objectives limit.
+    """Measures beyond metadata and the layers that objectives limit.
 
     `layers`: every image's layer, which takes the packages themselves; `headers`: sizes without
     documentation, where that takes fetching packages' headers.
@@ -77,7 +77,7 @@ Then = Callable[[Evaluated, Published], T]
 
 
 def itself(evaluated: Evaluated, _published: Published) -> Evaluated:
-    """What `evaluate` makes of an image that changed, if nothing else is wanted."""
+    """The default of `evaluate` for an image that changed."""
     return evaluated
 
 

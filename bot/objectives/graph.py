@@ -19,7 +19,7 @@ Chain = tuple[Link, ...]
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """What would leave with a package, itself included, as the image's own links have it."""
+    """The packages that would leave with one, itself included, as the image's own links have it."""
 
     packages: int
     installed_size: int
@@ -114,7 +114,7 @@ class Graph:
         return found or ()
 
     def leaving(self) -> tuple[Leaving, ...]:
-        """What would leave with each member: all that is reached through it alone.
+        """The packages that would leave with each member: all that are reached through it alone.
 
         These are the dominators of the graph below one root that requires what is requested, and
         what nobody requires (Cooper, Harvey, Kennedy: A Simple, Fast Dominance Algorithm).
@@ -145,7 +145,7 @@ class Graph:
 
     @cached_property
     def _held(self) -> set[int]:
-        """What is there by itself: what is requested, and what nothing requested leads to."""
+        """The roots: requested packages, and those that nothing requested leads to."""
         count = len(self.members)
         roots = set(self.roots) | {i for i in range(count) if not self._to[i]}
         order = self._postorder(roots)

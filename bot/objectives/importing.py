@@ -18,7 +18,7 @@ from bot.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What came of an import: `copied` file names, `images` that can be tracked now."""
+    """The result of an import: `copied` file names, `images` that can be tracked now."""
 
     report: ConfigurationReport
     copied: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What the issue about a broken objective says first, and what can be done about it."""
+"""The first paragraphs of an issue about a broken objective, and the remedies."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def drift_lead(found: DriftState, changes: Changes) -> Phrase:
 
 
 def remedies(found: DriftState, changes: Changes) -> tuple[Phrase, ...]:
-    """What can be done, one sentence or two for each way."""
+    """The remedies, one sentence or two for each."""
     told: list[Phrase] = []
     for key, cause in _chiefs(found):
         told += _way_out(key, cause, changes)

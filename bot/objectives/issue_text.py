@@ -1,4 +1,4 @@
-"""What the issues say: an objective that drift broke, and a maintainer's week.
+"""The texts of issues: an objective that drift broke, and a maintainer's week.
 
 The same history gives the same text: an issue is edited when something changed, never else.
 """

@@ -37,7 +37,7 @@ _WEEK = "week "
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """What came of it, in sentences: `written` on forges, `unplaced` without a place, `failed`."""
+    """The outcome in sentences: `written` on forges, `unplaced` without a place, `failed`."""
 
     written: tuple[str, ...] = ()
     unplaced: tuple[str, ...] = ()
@@ -46,7 +46,8 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """What one issue shall say. `meant` is what we hold it to be, whatever people do with it."""
+    """The wanted text of one issue. `meant` is its state by our data, whatever people do with
+    it."""
 
     subject: str
     place: Place

@@ -75,7 +75,7 @@ def with_own(configuration: Configuration, own: OwnObjectives) -> Configuration:
 
 
 def own_headings(own: OwnObjectives) -> dict[str, dict[str, str]]:
-    """What history keeps of each beyond a document's heading: where it stands, if private."""
+    """The heading of each objective beyond its document's: its place, and whether it is private."""
     return {
         one.document.id: {
             "place": f"{one.place.forge}:{one.place.repository}",

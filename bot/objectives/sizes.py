@@ -1,4 +1,4 @@
-"""What images weigh beyond what metadata says: without documentation, and as a layer."""
+"""Sizes of images that metadata does not have: without documentation, and as a layer."""
 
 from __future__ import annotations
 

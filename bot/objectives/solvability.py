@@ -184,7 +184,8 @@ def _blamed(
 
 
 def _came(suspect: _Suspect, head: str | None) -> bool:
-    """Whether the package came to the version that a change's head has, or moved at all where the
+    """Return whether the package came to the version that a change's head has, or moved at all
+    where the
     head says none."""
     if suspect.new is None or suspect.new == suspect.old:
         return False

@@ -58,7 +58,7 @@ class Solver:
         self._packages: dict[int, _Known] = {}
 
     def solve(self, snapshot: Snapshot, task: Task) -> list[Evaluated | Unchanged | Noted]:
-        """What an image is now, and notes on it.
+        """The present evaluation of an image, and notes on it.
 
         Raises SurroundingsError where its metadata cannot be had.
         """
@@ -176,7 +176,7 @@ class _Known:
 
 
 def requests_of(request: ImageRequest) -> tuple[str, ...]:
-    """What an image asks for, as history keeps it."""
+    """The request of an image, as history stores it."""
     groups = (f"@{group}" for group in request.groups)
     return (*request.requests, *groups, *([WEAK] if request.weak else []))
 

@@ -116,7 +116,7 @@ class Stepping:
 
 
 def _contents(reader: ImageQueries, after: Evaluated) -> Contents:
-    """What the image was; its links only where a package went: few steps need them else."""
+    """The image as it was; its links only where a package went: few steps need them else."""
     before = reader.contents(after.key, links=False)
     if Counter(_names(before.members)) - Counter(_names(after.members)):
         return reader.contents(after.key)
@@ -124,7 +124,8 @@ def _contents(reader: ImageQueries, after: Evaluated) -> Contents:
 
 
 def _is_unexplained(cause: Cause) -> bool:
-    """Whether a package came through packages that did not change: another may have let it in."""
+    """Return whether a package came through packages that did not change: another may have let it
+    in."""
     return cause.change == "came" and cause.mover is None and cause.kind == "distribution"
 
 

@@ -43,7 +43,7 @@ class TrackedImage:
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """What a run came to.
+    """The result of a run.
 
     `failed` are sentences about images that could not be evaluated, `notes` about what could not
     be measured of others.

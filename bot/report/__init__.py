@@ -1,4 +1,4 @@
-"""What a check found, told: as JSON, Markdown for a comment, HTML for a page, text for a terminal.
+"""A check's report: JSON, Markdown for a comment, HTML for a page, text for a terminal.
 
 Importing this room is cheap: jinja2 and rich are loaded by the renderers that need them.
 """

@@ -146,7 +146,7 @@ def told_causes(causes: Sequence[UnsolvableCause]) -> tuple[UnsolvableCause, ...
 
 
 def cause_key(cause: UnsolvableCause, arch: str) -> CauseKey:
-    """What is the same of a cause on every architecture and in every image."""
+    """The part of a cause that is the same on every architecture and in every image."""
     other = cause.conflicts_with
     return (
         cause.kind,
@@ -158,7 +158,7 @@ def cause_key(cause: UnsolvableCause, arch: str) -> CauseKey:
 
 
 def _effect(image: ImageResult) -> object:
-    """What must be the same on two architectures to share a row: all but the figures."""
+    """The key by which architectures share a row: all but the figures."""
     return (
         image.changed,
         image.base.status,

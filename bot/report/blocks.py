@@ -1,4 +1,4 @@
-"""What a report is made of: blocks, written once, rendered as Markdown, HTML and text."""
+"""Blocks of a report, written once, rendered as Markdown, HTML and text."""
 
 from __future__ import annotations
 

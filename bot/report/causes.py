@@ -1,4 +1,4 @@
-"""What moved an image, in words: from the JSON of a step's cause, for terminal, page and issue.
+"""The cause of a step in words, from its JSON, for terminal, page and issue.
 
 Texts are plain and come from outside: whoever shows them escapes them.
 """
@@ -24,7 +24,7 @@ _KINDS = {
 
 
 def change_words(about: Json) -> str:
-    """What a package did: `came`, `left`, `changed`."""
+    """The verb for a package: `came`, `left`, `changed`."""
     return _CHANGES.get(about["change"], str(about["change"]))
 
 

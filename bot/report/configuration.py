@@ -1,4 +1,5 @@
-"""What a change to `.minimize.yaml` in the same pull request would do, told; all of it foreign."""
+"""The section on a change to `.minimize.yaml` in the same pull request; all of its text is
+foreign."""
 
 from __future__ import annotations
 
@@ -145,7 +146,7 @@ def to_json(change: ConfigurationChange | None) -> Json | None:
 
 
 def from_json(value: Mapping[str, Any] | None) -> ConfigurationChange | None:
-    """What `to_json` wrote."""
+    """Read the value that `to_json` wrote."""
     if value is None:
         return None
     return ConfigurationChange(

@@ -1,4 +1,4 @@
-"""What a change does to images, sorted by what is true of them alike: figures, no words.
+"""The effect of a change, images grouped by equal effects: figures, no words.
 
 A sentence about several images is true only if each of them has what it says. So images are put
 together here by place, by the packages that come and go, and by the direction in which their size
@@ -61,7 +61,7 @@ class Effect:
 
     @property
     def complete(self) -> bool:
-        """Whether every size on both sides is known."""
+        """Return whether every size on both sides is known."""
         return all(size_delta(image) is not None for image in self.images)
 
     @cached_property
@@ -71,13 +71,14 @@ class Effect:
 
     @property
     def weight(self) -> tuple[int, int]:
-        """What makes one effect bigger than another: bytes, then packages."""
+        """The order of effects: by bytes, then packages."""
         packages = max(len(image.added) + len(image.removed) for image in self.images)
         return max(map(abs, self.deltas)), packages
 
     @property
     def explained(self) -> bool:
-        """Whether the added packages are the growth: nothing else moves the sizes by much."""
+        """Return whether the added packages are the growth: nothing else moves the sizes by
+        much."""
         for image in self.images:
             brought = sum(added.package.installed_size or 0 for added in image.added)
             grown = known_delta(image)

@@ -1,7 +1,7 @@
 """The one sentence that a person can act on, and the short title of a status.
 
-What it says of several images is true of each (bot.report.grouping); the biggest effect is told, and
-what changes beside it is counted.
+Each of its statements about several images is true of each (bot.report.grouping); the largest
+effect is named, and other effects are counted.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def changed_rows(result: CheckResult) -> tuple[Row, ...]:
 
 
 def headline(result: CheckResult) -> Phrase:
-    """What the change does, to which images, because of which line; a few short sentences."""
+    """The headline: the effect, the images, the line that causes it; a few short sentences."""
     found = effects(result.images)
     if not found:
         said = _nothing_sentence(result)
@@ -164,7 +164,7 @@ def _reason(images: Sequence[ImageResult]) -> Phrase:
 
 
 def _moved_sentence(lead: Effect, result: CheckResult) -> Phrase:
-    """What comes, what goes and how the size moves, of images that can be installed."""
+    """The packages that come and go and the change in size, of images that can be installed."""
     one = len(lead.places) == 1
     subject = _name(lead.place, result) if one else plain(f"each of {len(lead.places)} images")
     on = plain(f" {lead.where}")

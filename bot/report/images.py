@@ -180,7 +180,7 @@ def _file_size(file: FileChange) -> str:
 
 
 def _weighed(rows: Sequence[Row]) -> bool:
-    """Whether any layer was composed."""
+    """Return whether any layer was composed."""
     return any(side.layer for row in rows for i in row.images for side in (i.base, i.head))
 
 
@@ -194,7 +194,7 @@ def _right(weighed: bool) -> set[int]:
 
 
 def _layers(row: Row) -> Phrase:
-    """What a registry transfers, before and after; empty where it was not composed."""
+    """The bytes that a registry transfers, before and after; empty where it was not composed."""
     sides = [
         size_span(side.layer.gzip for side in chosen if side.layer is not None)
         for chosen in ([i.base for i in row.images], [i.head for i in row.images])

@@ -115,7 +115,7 @@ def _render(
 
 
 def _finalize(value: Any) -> str:
-    """What the template prints: Markdown as it is, numbers, any other text as a code span."""
+    """The template's output filter: Markdown as it is, numbers, any other text as a code span."""
     if isinstance(value, Markdown):
         return value
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""What is said of objectives: their values, and which of them a change harms."""
+"""Sentences about objectives: their values, and which of them a change violates."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def verdict_sentences(result: CheckResult) -> tuple[Phrase, ...]:
 
 
 def was_broken(objective: ObjectiveResult) -> bool:
-    """Whether the objective was beyond its limit, or a target that is due, before this change."""
+    """Return whether the objective was beyond its limit, or a target that is due, before this
+    change."""
     before, bound = objective.before, objective.bound
     return before is not None and bound is not None and before > bound
 
@@ -53,7 +54,7 @@ def metric_text(metric: str, value: int | None) -> str:
 
 
 def metric_phrase(metric: str) -> Phrase:
-    """What is measured: `installed size`, unwanted `perl`."""
+    """The name of a metric: `installed size`, unwanted `perl`."""
     if metric.startswith("unwanted:"):
         return (*plain("unwanted "), *code(metric.removeprefix("unwanted:")))
     return plain(metric.replace("_", " "))

@@ -1,4 +1,4 @@
-"""What a change does beside its biggest effect, counted in a sentence or two."""
+"""The other effects of a change beside its largest, counted in a sentence or two."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _ORDER = (*STATUS_KINDS, "larger", "smaller", "moved", "same", "unknown")
 
 
 def _kind(found: Sequence[Effect]) -> str:
-    """What is said of a place: the worst, or that its architectures do not agree."""
+    """The state of a place: the worst, or that its architectures do not agree."""
     kinds = {effect.kind for effect in found}
     for kind in STATUS_KINDS:
         if kind in kinds:

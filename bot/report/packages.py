@@ -77,7 +77,7 @@ def came_in(
 
 
 def way_out(rows: Sequence[Row], result: CheckResult, detail: Detail) -> Section | None:
-    """What would take the added packages out again: lines to drop, weaker ones, measured."""
+    """The ways to take the added packages out again: lines to drop, weaker ones, measured."""
     items: list[Phrase] = []
     sets = {added.leaves_with for row in rows for i in row.images for added in i.added}
     for lines in sorted(sets - {()}, key=lambda lines: (len(lines), lines)):
@@ -214,7 +214,7 @@ def _short_line(line: SpecLine, *, with_path: bool) -> Phrase:
 
 
 def _beside(added: Added, with_path: bool) -> Phrase:
-    """What else brings a package beside its line: each by itself, or only together with it."""
+    """The other lines that bring a package: each by itself, or only together with its line."""
 
     def listed(lines: Sequence[SpecLine]) -> Phrase:
         return listing([_short_line(line, with_path=with_path) for line in lines])
@@ -229,7 +229,8 @@ def _beside(added: Added, with_path: bool) -> Phrase:
 
 
 def _without(lines: tuple[SpecLine, ...], rows: Sequence[Row]) -> Phrase:
-    """What leaves when `lines` go together, measured: count and size over the images."""
+    """The packages that leave when `lines` go together, measured: count and size over the
+    images."""
     counts, sizes = [], []
     for row in rows:
         for image in row.images:

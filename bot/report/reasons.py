@@ -86,7 +86,8 @@ def arrivals(images: Iterable[ImageResult]) -> tuple[Arrival, ...]:
 
 
 def _is_linked(image: ImageResult, added: Added, entry: Edge | None) -> bool:
-    """Whether the build must have linked what draws a package in: only a package that is not as it
+    """Return whether the build must have linked what draws a package in: only a package that is not
+    as it
     was can be linked anew."""
     if added.spec is not None or entry is None or image.evidence == "predicted":
         return False
@@ -96,7 +97,7 @@ def _is_linked(image: ImageResult, added: Added, entry: Edge | None) -> bool:
 
 
 def is_library(capability: str) -> bool:
-    """Whether `capability` is the soname of a library (`libz.so.1()(64bit)`)."""
+    """Return whether `capability` is the soname of a library (`libz.so.1()(64bit)`)."""
     return _SONAME.fullmatch(capability) is not None
 
 

@@ -1,4 +1,4 @@
-"""What tables and sentences of a report share: images, architectures, places."""
+"""Cells that tables and sentences of a report share: images, architectures, places."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def _print_moved(image: Json, console: Console) -> None:
 
 
 def _weight(side: Json | None) -> str:
-    """What an image weighs at one time; null is before it was first seen."""
+    """The size of an image at one time; null is before it was first seen."""
     if side is None:
         return "not there"
     if side.get("status", "ok") != "ok":

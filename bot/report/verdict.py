@@ -1,4 +1,4 @@
-"""Whether there is something to say about a check, and the status that says it."""
+"""The decision to write a comment about a check, and the status of its commit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.report.phrase import prose
 
 
 def comment_needed(result: CheckResult) -> bool:
-    """Whether a pull request gets a comment: an image changes, or the change is at fault.
+    """Return whether a pull request gets a comment: an image changes, or the change is at fault.
 
     So it is where somebody accepted the fault: that is on record. Neutral results without a changed
     image are told by the status alone.

@@ -1,4 +1,4 @@
-"""Whether the sandbox works on this machine, asked once."""
+"""A test of the sandbox on this machine, run once."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def program(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is seen inside: `root` as / (or null: the host's /usr), and the binds.
+    """The arguments for the view inside: `root` as / (or null: the host's /usr), and the binds.
 
     `chroots` are targets of binds that something inside makes its / (`rpm --root`).
     """

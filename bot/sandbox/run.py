@@ -187,7 +187,7 @@ def _refuse_setup_failure(status: int, said: bytes) -> None:
 
 
 def remedy(text: str) -> str:
-    """What to do about a failure that bubblewrap or its starters described with `text`."""
+    """The remedy for a failure that bubblewrap or its starters described with `text`."""
     apparmor = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
     if apparmor.exists() and apparmor.read_text().strip() == "1":
         return (
@@ -242,7 +242,7 @@ class _Watch:
         _kill(self._process, self._group, self._status)
 
     def look(self) -> bool:
-        """Whether the run may go on."""
+        """Return whether the run may go on."""
         now = time.monotonic()
         if now >= self._deadline:
             self.end("time")

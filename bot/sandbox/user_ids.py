@@ -31,7 +31,7 @@ class IdMap:
 
     @property
     def descriptors(self) -> tuple[int, int]:
-        """What bubblewrap must inherit."""
+        """The file descriptors that bubblewrap must inherit."""
         return self._ready_read, self._info_write
 
     @property

@@ -1,4 +1,4 @@
-"""What goes into a sandbox run and what comes out."""
+"""Values that go into a sandbox run, and its result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SandboxError(SurroundingsError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a run may use: `seconds` of wall time, everything else in bytes or counts.
+    """The limits of a run: `seconds` of wall time, everything else in bytes or counts.
 
     `memory` is what all its processes together may hold, `processes` counts threads too, `output`
     is standard output and error together, `file_size` one file's, `tmp` the size of /tmp (which

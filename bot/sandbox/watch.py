@@ -45,7 +45,8 @@ def descendants(pid: int) -> Iterator[int]:
 
 
 def usage(pid: int) -> Usage:
-    """What the processes below `pid` use; those that end while we look count as nothing."""
+    """The resources that the processes below `pid` use; those that end meanwhile count as
+    nothing."""
     tasks = resident = 0
     pids = []
     for current in descendants(pid):
@@ -75,7 +76,7 @@ def proportional(pids: tuple[int, ...]) -> int:
 
 
 def _tmp_is_full(pids: tuple[int, ...]) -> bool:
-    """Whether the sandbox's own /tmp, as its newest process sees it, has no byte left."""
+    """Return whether the sandbox's own /tmp, as its newest process sees it, has no byte left."""
     if len(pids) < 3:  # bubblewrap, its init, and then the command
         return False
     try:

@@ -1,4 +1,4 @@
-"""What settings are made of: strict values, references to secrets, URLs."""
+"""Field types of the settings: strict values, references to secrets, URLs."""
 
 from __future__ import annotations
 

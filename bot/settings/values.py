@@ -58,7 +58,7 @@ class Limits(Strict):
 
 
 class BuildSettings(Strict):
-    """Whether changes are rebuilt, with which builder, and whose.
+    """Return whether changes are rebuilt, with which builder, and whose.
 
     A change is rebuilt when its author has the triage role or above in the repository, or is one
     of `trusted` (user names; `*` is everybody; a name with a slash is a team, `organisation/team`
@@ -187,5 +187,5 @@ class Settings(Strict):
         return self.data / (database or "engine.sqlite")
 
     def executor_id(self, role: Literal["server", "worker"]) -> str:
-        """What this process is called in the engine: stable over restarts on one machine."""
+        """The name of this process in the engine: stable over restarts on one machine."""
         return self.engine.executor_id or f"{role}-{socket.gethostname()}"[:64]

@@ -44,7 +44,7 @@ class _Fact:
 
 @dataclass(frozen=True, slots=True)
 class _Difference:
-    """What a change brings and takes away, each as often as it does."""
+    """The multiset of what a change adds and removes."""
 
     came: Counter[_Fact]
     gone: Counter[_Fact]
@@ -112,7 +112,7 @@ def normalized(text: str, arch: str) -> str:
 
 
 def _order(fact: _Fact) -> tuple[int, str, str]:
-    """What a person looks for first: requirements, packages, then the rest."""
+    """The order for a reader: requirements, packages, then the rest."""
     first = ("BuildRequires", "package")
     rank = first.index(fact.place) if fact.place in first else len(first)
     return rank, fact.place, fact.text

@@ -47,7 +47,7 @@ def qualifiers(flags: int) -> tuple[str, ...]:
 
 
 def capability_key(capability: str) -> str:
-    """What equal capabilities have in common: an epoch of 0 and an absent one are the same."""
+    """The key of equal capabilities: an epoch of 0 and an absent one are the same."""
     return _ZERO_EPOCH.sub("", " ".join(capability.split()))
 
 

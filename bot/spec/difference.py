@@ -39,7 +39,8 @@ class Stated:
 def stated(
     evaluation: SpecEvaluation | None, package: SpecPackage | None, templates: Templates
 ) -> dict[Key, Stated]:
-    """What a spec file states of a package, by kind and template, in its order."""
+    """The dependencies that a spec file states for a package, by kind and template, in its
+    order."""
     found: dict[Key, Stated] = {}
     if evaluation is None or package is None:
         return found

@@ -71,7 +71,7 @@ def evaluate_spec(
     definitions: Mapping[str, str] | None = None,
     limits: Limits = SPEC_LIMITS,
 ) -> dict[str, SpecResult]:
-    """What the spec file at `spec_path` in `checkout` describes, for each of `arches`.
+    """Evaluate the spec file at `spec_path` in `checkout` for each of `arches`.
 
     `setting` has the distribution's macros and definitions (`setting_of`); `definitions` come on
     top of them, by name, also with parameters (`autorelease(e:s:pb:n)`, `release_definitions`).
@@ -195,7 +195,7 @@ def _pass(subject: _Subject, macros: MacroSource, arches: Sequence[str]) -> dict
 def _without_unpacking(
     subject: _Subject, macros: MacroSource, evaluated: Mapping[str, _Evaluated]
 ) -> dict[str, _Evaluated]:
-    """What the host's rpm takes after all once the lines that unpack and patch are left out.
+    """The evaluation by the host's rpm without the lines that unpack and patch.
 
     Only architectures for which it, and it alone, may refuse the spec file, and none that it
     refuses still.
@@ -302,7 +302,8 @@ def _judged(result: SpecFailure, own: DistributionRpm) -> SpecFailure:
 
 
 def _put_programs(directory: Path, request: Mapping[str, Any]) -> None:
-    """What runs inside, with its request: one directory, since a root has no place for files."""
+    """The script that runs inside and its request: one directory, since a root has no place for
+    files."""
     marks = directory / "bot/spec/inside"
     marks.mkdir(parents=True, exist_ok=True)
     (directory / "request.json").write_text(json.dumps(request))
@@ -372,7 +373,7 @@ def _mebibytes(size: int) -> str:
 
 
 def _silent(finished: Finished) -> tuple[Literal["invalid", "surroundings"], str]:
-    """What to say where the evaluator left nothing: it never started, or the spec ended it."""
+    """The message where the evaluator left nothing: it never started, or the spec ended it."""
     said = finished.stderr.decode(errors="replace").strip().splitlines()
     if "No module named 'rpm'" in (said[-1] if said else ""):
         return (

@@ -1,4 +1,4 @@
-"""What the lines of `%files` say a package owns, as far as that is known without a build.
+"""The paths that `%files` lines give a package, as far as they are known without a build.
 
 The syntax is rpm's (docs/manual/spec.md, build/files.c): directives before the path, globs with
 braces, a directory with all below it unless `%dir` says otherwise. Paths relative to the build

@@ -38,7 +38,7 @@ class GeneratedFlags:
     generated: frozenset[tuple[DependencyKind, str]]
 
     def made(self, kind: DependencyKind, capability: str) -> bool:
-        """Whether a generator made this dependency (maybe a spec line states it as well)."""
+        """Return whether a generator made this dependency (maybe a spec line states it as well)."""
         return (kind, capability_key(capability)) in self.generated
 
 
@@ -46,7 +46,7 @@ Headers = Callable[[Package], GeneratedFlags | None]
 
 
 def flags_in_header(header: bytes) -> GeneratedFlags | None:
-    """What the header of an RPM file says: `header` is the file's start, lead to header's end.
+    """Read the header of an RPM file: `header` is the file's start, lead to header's end.
 
     Null where the bytes are no header that rpm can read, or this system has no rpm module.
     """

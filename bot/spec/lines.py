@@ -85,7 +85,7 @@ def build_sections(parsed: str) -> tuple[tuple[str, str], ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Stated:
-    """What one line of expanded text states, and the place of the line it came from."""
+    """The dependencies that one line of expanded text states, and the line it came from."""
 
     qualifiers: tuple[str, ...]
     origin: SpecLine | None
@@ -93,7 +93,8 @@ class _Stated:
 
 @dataclass(slots=True)
 class ExpandedSpec:
-    """What expanded text says: dependencies by package, kind and capability; `%files` sections."""
+    """The content of expanded text: dependencies by package, kind and capability; `%files`
+    sections."""
 
     stated: dict[tuple[str, DependencyKind, str], list[_Stated]] = field(default_factory=dict)
     with_files: set[str] = field(default_factory=set)
@@ -162,7 +163,7 @@ class _File:
 
 
 def _names(line: str, name: str) -> bool:
-    """Whether `line` says `name` as a word of its own."""
+    """Return whether `line` says `name` as a word of its own."""
     return re.search(rf"(?<![\w.+/-]){re.escape(name)}(?![\w+-]|\.\w)", line) is not None
 
 

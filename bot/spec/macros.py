@@ -67,7 +67,7 @@ BUILT_IN = MacroSource(None)
 
 
 class MacroPool(Protocol):
-    """What of a pool (`bot.closure.Pool`) finding macro packages needs."""
+    """The part of a pool (`bot.closure.Pool`) that finding macro packages uses."""
 
     def selects(self, request: str) -> tuple[Nevra, ...]:
         """The packages that a request could mean; none if it matches nothing."""
@@ -191,14 +191,15 @@ class MacroFinder:
         return found
 
     def _brought(self, arch: str, request: str) -> tuple[Package, ...]:
-        """What a request would bring that cannot be installed: its macros need not be installed."""
+        """The packages of a request that cannot be installed: its macros are read without
+        installing it."""
         found = self._walked.get((arch, request))
         if found is None:
             found = self._walked[arch, request] = required_by(self._pools[arch], request)
         return found
 
     def _requests(self, pool: MacroPool) -> tuple[str, ...]:
-        """What every build root of the distribution holds."""
+        """The packages of every build root of the distribution."""
         if self._buildroot:
             return self._buildroot
         for group in BUILD_GROUPS:
@@ -368,7 +369,8 @@ def required_by(pool: MacroPool, request: str) -> tuple[Package, ...]:
 
 
 def _united(found: Mapping[str, _Found]) -> dict[str, str]:
-    """What was left out on any architecture; what is not published there only if on none."""
+    """The gaps on any architecture; a package that is not published counts only if it is on
+    none."""
     absent = set.intersection(
         *({gap for gap, why in one.gaps.items() if why == _ABSENT} for one in found.values())
     )
@@ -390,7 +392,7 @@ def _listed(gaps: Mapping[str, str]) -> str:
 
 
 def _host_state() -> list[object]:
-    """What of this host's rpm goes into an unpacked tree."""
+    """The state of this host's rpm that goes into an unpacked tree."""
     found: list[object] = []
     for name in ("rpmrc", "macros"):
         path = HOST / name

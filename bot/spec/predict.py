@@ -276,7 +276,8 @@ class _Predictor:
         return found
 
     def _generated(self, package: Package, dependency: Dependency) -> bool:
-        """Whether a generator made this dependency, so that a line less does not remove it."""
+        """Return whether a generator made this dependency, so that a line less does not remove
+        it."""
         if dependency.generated is not None:
             return dependency.generated
         flags: GeneratedFlags | None = self._headers(package)
@@ -292,7 +293,8 @@ class _Predictor:
 
 
 def _looks_generated(dependency: Dependency) -> bool:
-    """Whether generators write such capabilities: sonames, `name(...)`, interpreters' paths."""
+    """Return whether generators write such capabilities: sonames, `name(...)`, interpreters'
+    paths."""
     name = split_capability(dependency.capability)[0]
     return name.startswith("/") or (name.endswith(")") and not name.startswith("("))
 
@@ -317,7 +319,7 @@ def _text(evr: Evr) -> str:
 def _main_evr(
     published: Sequence[Package], base: SpecEvaluation | None, head: SpecEvaluation | None
 ) -> Evr | None:
-    """What the published packages say the main package's EVR is: its own, or the commonest."""
+    """The EVR of the main package among the published packages: its own, or the commonest."""
     names = [side.source for side in (base, head) if side is not None]
     for package in published:
         if package.nevra.name in names:
@@ -331,7 +333,7 @@ def _evr_text(nevra: Nevra) -> str:
 
 
 def _own_provides(nevra: Nevra) -> list[Dependency]:
-    """What rpm makes every package provide: its name, and its name for its architecture."""
+    """The provides that rpm adds to every package: its name, and its name for its architecture."""
     evr = _evr_text(nevra)
     names = [nevra.name]
     if isa(nevra.arch):

@@ -71,7 +71,7 @@ def release_number(repository: GitRepository, commit: str, spec_path: str) -> in
 
 
 def _version(content: bytes) -> tuple[str, ...]:
-    """What the Version and Epoch tags say, with simple macros of the same file filled in."""
+    """The values of the Version and Epoch tags, with simple macros of the same file filled in."""
     text = content.decode(errors="replace")
     defined = dict(_DEFINED.findall(text))
     found = []

@@ -64,7 +64,7 @@ UNKNOWN_RPM = DistributionRpm()
 
 
 class PublishedPackages(Protocol):
-    """What of a pool (`bot.closure.Pool`) tells the distribution's rpm."""
+    """The part of a pool (`bot.closure.Pool`) that tells the distribution's rpm."""
 
     def selects(self, request: str) -> tuple[Nevra, ...]:
         """The packages that a request could mean; none if it matches nothing."""

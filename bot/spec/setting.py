@@ -1,4 +1,4 @@
-"""What a distribution's spec files are evaluated with: its macros, `dist`, and definitions."""
+"""The setting in which a distribution's spec files are evaluated: macros, `dist`, definitions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SpecSetting:
 
 
 class SettingPool(MacroPool, Protocol):
-    """What of a pool a setting needs."""
+    """The part of a pool that a setting uses."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -80,7 +80,7 @@ def setting_of(
     more: Mapping[str, str] | None = None,
     rpm: DistributionRpm | None = None,
 ) -> SpecSetting:
-    """What spec files of a repository document are evaluated with.
+    """The setting in which spec files of a repository document are evaluated.
 
     `pools` are its loaded snapshots by architecture. `dist` is what the change's own repository
     says (`.minimize.yaml`); else the document's, else the commonest suffix of the published

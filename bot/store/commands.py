@@ -29,7 +29,7 @@ class HeardCommand:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What somebody decided for one head commit, and by which role. `time` is RFC 3339 UTC.
+    """A person's decision for one head commit, and their role. `time` is RFC 3339 UTC.
 
     `comment` is the forge's id of where it was said, `url` its address.
     """

@@ -21,7 +21,7 @@ class NewDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a new delivery: its row, and whether it (or its object) was there before."""
+    """The receipt of a new delivery: its row, and whether it (or its object) was there before."""
 
     id: int
     repeat: bool

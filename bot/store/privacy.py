@@ -22,13 +22,13 @@ HIDDEN = """(checks.private = 1 or (
 
 
 def check_is_hidden(rows: Rows, check: str) -> bool:
-    """Whether a check is not for everybody; one that is not there is not for anybody."""
+    """Return whether a check is not for everybody; one that is not there is not for anybody."""
     found = rows(f"select {HIDDEN} as hidden from checks where id = ?", [check])
     return not found or bool(found[0]["hidden"])
 
 
 def repository_is_hidden(rows: Rows, forge: str, repository: str) -> bool:
-    """Whether a repository is private now; one that no check was about is not."""
+    """Return whether a repository is private now; one that no check was about is not."""
     found = rows(
         "select private from checks where forge = ? and repository = ?"
         " order by created desc, rowid desc limit 1",
@@ -38,7 +38,7 @@ def repository_is_hidden(rows: Rows, forge: str, repository: str) -> bool:
 
 
 def pull_request_is_hidden(rows: Rows, forge: str, repository: str, number: int | None) -> bool:
-    """Whether the repository is private now, or was when this pull request was checked."""
+    """Return whether the repository is private now, or was when this pull request was checked."""
     if repository_is_hidden(rows, forge, repository):
         return True
     found = rows(

@@ -23,7 +23,7 @@ from bot.store.deliveries import Delivery, DeliveryState, NewDelivery, Receipt
 from bot.store.privacy import HIDDEN
 from bot.store.schema import MIGRATION_NAMES, migrations
 
-Stage = Literal["waiting", "predicted", "final", "stopped"]
+CheckStage = Literal["waiting", "predicted", "final", "stopped"]
 _BUSY_MS = 30_000
 
 
@@ -50,7 +50,7 @@ class CheckRecord:
     base_sha: str = ""
     delivery: str = ""
     private: bool = False
-    stage: Stage = "waiting"
+    stage: CheckStage = "waiting"
     verdict: str | None = None
     summary: str | None = None
     problem: str | None = None

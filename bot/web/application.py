@@ -45,7 +45,7 @@ _HEADERS = {
 
 @dataclass
 class Health:
-    """Whether the bot can do its work; `tasks` are the loops that must run for ever."""
+    """Return whether the bot can do its work; `tasks` are the loops that must run for ever."""
 
     store: Store
     data: Path
@@ -54,7 +54,7 @@ class Health:
     stopping: bool = False
 
     def problems(self) -> list[str]:
-        """What keeps it from working now; empty if nothing does."""
+        """The problems that keep it from working now; empty if there are none."""
         found = []
         if self.stopping:
             found.append("The bot is being stopped.")

@@ -1,4 +1,4 @@
-"""What pages find dear to compute is there before somebody asks: at the start, after each run."""
+"""Warms the cache of values that are expensive to compute: at the start, and after each run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What browsers and proxies may keep: what an answer says is asked for again, and is not sent again
+"""Caching by browsers and proxies: a page is revalidated each time, and is not sent again
 while it is the same."""
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ async def caching(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _has(request: web.Request, answer: web.StreamResponse) -> bool:
-    """Whether the asking side has this very answer; weak tags count, as proxies weaken them."""
+    """Return whether the asking side has this very answer; weak tags count, as proxies weaken
+    them."""
     given = answer.etag
     return given is not None and any(
         tag.value in ("*", given.value) for tag in request.if_none_match or ()

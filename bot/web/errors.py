@@ -1,4 +1,4 @@
-"""What is said when something cannot be answered: a page for people, JSON for programs."""
+"""Error responses: a page for people, JSON for programs."""
 
 from __future__ import annotations
 

@@ -62,6 +62,6 @@ def fitting(text: str, size: float, most: float) -> str:
 
 
 def has_all(text: str) -> bool:
-    """Whether the font has every character of a text."""
+    """Return whether the font has every character of a text."""
     widths = _widths()
     return all(ord(character) in widths for character in set(text) if not character.isspace())

@@ -135,7 +135,7 @@ class Pages:
 
 
 def asked(request: web.Request) -> Parameters:
-    """What a request asks for."""
+    """The parameters of a request."""
     return Parameters(dict(request.match_info), dict(request.query), opened(request))
 
 

@@ -1,4 +1,4 @@
-"""What a request asks for, checked: 400 with a sentence where it is not what it should be."""
+"""The parameters of a request, checked: 400 with a sentence where one is malformed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Parameters:
 
     @property
     def whole(self) -> bool:
-        """Whether all rows are asked for: a CSV is never cut into pages."""
+        """Return whether all rows are asked for: a CSV is never cut into pages."""
         return self.query.get("format") == "csv"
 
     def page(self, default: int, most: int = 5000) -> PageRange:

@@ -167,7 +167,8 @@ def _look(parameters: Parameters) -> Look:
 
 
 def _policy(svg: str) -> str:
-    """What a drawing may do: exactly its own styles, our font and tooltips, and the one script that
+    """The content security policy of a drawing: its own styles, our font and tooltips, and the
+    script that
     sets these up. Nothing else that might have come into it."""
     scripts = " ".join(["'self'", *_hashes(_SCRIPT.findall(svg))])
     styles = " ".join(_hashes(_STYLE.findall(svg))) or "'none'"

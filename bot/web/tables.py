@@ -43,7 +43,7 @@ class Column:
 
     @property
     def figure(self) -> bool:
-        """Whether it holds numbers, which stand to the right."""
+        """Return whether it holds numbers, which stand to the right."""
         return self.kind in _FIGURES
 
     def of(self, row: Row) -> Any:
@@ -51,7 +51,7 @@ class Column:
         return self.value(row) if self.value else row[self.name]
 
     def tone(self, row: Row) -> str:
-        """Whether a difference is growth, or not."""
+        """Return whether a difference is growth, or not."""
         value = self.of(row)
         return "" if not value else "grew" if value > 0 else "shrank"
 
@@ -128,7 +128,7 @@ def to_csv(table: Table) -> str:
 
 
 def image_columns(*, link: Callable[[Row], str | None]) -> tuple[Column, ...]:
-    """What names an image: one column on the page, four in the CSV."""
+    """The columns that name an image: one on the page, four in the CSV."""
     return (
         Column(
             "image",

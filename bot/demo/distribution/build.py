@@ -52,7 +52,7 @@ SOURCES = ("nginx",)
 
 @dataclass(frozen=True, slots=True)
 class Debian:
-    """What the mirror gave: for each architecture, the files of its packages by package name."""
+    """The downloads: for each architecture, the files of its packages by package name."""
 
     suite: Suite
     packages: Mapping[str, Mapping[str, Path]]
@@ -176,7 +176,7 @@ def _fetch_packages(apt: Apt, index: PackageIndex, directory: Path) -> dict[str,
 
 
 def _is_whole(path: Path, sha256: str) -> bool:
-    """Whether a file downloaded earlier (and verified then) is still what the index says."""
+    """Return whether a file downloaded earlier (and verified then) is still what the index says."""
     if not path.exists():
         return False
     with path.open("rb") as file:

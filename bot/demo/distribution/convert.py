@@ -131,7 +131,7 @@ def recipe(
     among: PackageSet,
     directories: frozenset[str] = frozenset(),
 ) -> Recipe:
-    """What the package is in rpm's words.
+    """The package in rpm's terms.
 
     `linked` are the packages it needs by ELF capabilities, `among` all packages of its
     architecture, `directories` those of the `filesystem` package.

@@ -51,7 +51,8 @@ def split_version(text: str) -> Evr:
 
 
 def package_evr(text: str, dist: str) -> Evr:
-    """What a package of Debian version `text` is called here: release `0` for a native package."""
+    """The version and release of a package of Debian version `text`: release `0` for a native
+    package."""
     evr = split_version(text)
     return Evr(evr.epoch, evr.version, (evr.release or "0") + dist)
 

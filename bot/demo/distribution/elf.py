@@ -1,4 +1,4 @@
-"""What rpm's own ELF generator says of a tree: who links with whom, before anything is packaged."""
+"""Dependencies that rpm's own ELF generator finds in a tree, before anything is packaged."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """What the making tells of itself."""
+    """Progress messages of the build of the distribution."""
 
     def say(self, text: str) -> None:
         """One sentence, kept on the screen."""

@@ -55,7 +55,7 @@ class Selection:
 
 
 def roots(arch: str) -> tuple[str, ...]:
-    """What the distribution holds for itself; only x86_64 has a buildroot."""
+    """The packages of the distribution itself; only x86_64 has a buildroot."""
     names = {*ESSENTIAL, *WORKLOADS, *EXTRAS}
     if arch == "x86_64":
         names |= {*BUILD_PACKAGES, *DEVELOPMENT, *EVALUATION}

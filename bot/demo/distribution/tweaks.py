@@ -1,4 +1,4 @@
-"""What maintainer scripts would have made, and dependencies that ELF files do not show."""
+"""Files that maintainer scripts would have made, and dependencies that ELF files do not show."""
 
 from __future__ import annotations
 

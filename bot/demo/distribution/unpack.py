@@ -62,7 +62,7 @@ def merged_path(path: str) -> str:
 
 
 def merged_target(link: str, target: str) -> str:
-    """What a symbolic link at `link` (its place in the package) must say after the merge.
+    """The target of a symbolic link at `link` (its place in the package) after the merge.
 
     An absolute target moves with the merge. A relative one is resolved from the old place and made
     relative to the new, if either of them moved.
@@ -169,7 +169,8 @@ def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, tree: Path) -> Ent
 
 
 def _is_elf(path: Path) -> bool:
-    """Whether this is a program or a shared library (ET_EXEC, ET_DYN in elf(5)), not an object."""
+    """Return whether this is a program or a shared library (ET_EXEC, ET_DYN in elf(5)), not an
+    object."""
     with path.open("rb") as file:
         head = file.read(18)
     if len(head) < 18 or not head.startswith(ELF_MAGIC):

@@ -122,7 +122,7 @@ def _bad_credentials() -> ApiError:
 
 
 def may(caller: Caller, repository: Repository, role: str, permission: str) -> bool:
-    """Whether a caller has a role (a user) or an App permission such as `issues:write`."""
+    """Return whether a caller has a role (a user) or an App permission such as `issues:write`."""
     if caller.installation is not None:
         token = caller.token
         assert token is not None

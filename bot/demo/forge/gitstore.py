@@ -197,7 +197,7 @@ class BareRepository:
         return self.git("diff", "--no-ext-diff", "--no-color", before, after, "--")
 
     def listing(self, sha: str, path: str = "") -> tuple[tuple[str, str, str, int | None], ...]:
-        """What is at a path of a commit: (type, object id, full path, size in bytes) each."""
+        """The entries at a path of a commit: (type, object id, full path, size in bytes) each."""
         where = [f"{path.strip('/')}"] if path.strip("/") else []
         text = self.git("ls-tree", "-z", "--long", sha, "--", *where).decode()
         if where and text.split("\0")[0].split(" ")[1:2] == ["tree"]:

@@ -1,4 +1,4 @@
-"""What every answer of the API has in common: identity, pages, entity tags, limits, faults."""
+"""Common parts of the API's answers: identity, pages, entity tags, limits, faults."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Payloads:
     shapes: Shapes
 
     def common(self, repository: Repository, sender: User, installation: Installation) -> Json:
-        """What every payload about a repository has."""
+        """The fields of every payload about a repository."""
         common: Json = {
             "repository": self.shapes.repository(repository),
             "sender": self.shapes.user(sender),

@@ -254,7 +254,7 @@ class Shapes(RepositoryShapes):
 
 
 def association(repository: Repository, user: User) -> str:
-    """What GitHub calls the user's part in the repository."""
+    """GitHub's name for the user's role in the repository."""
     if user.login == repository.owner.login:
         return "OWNER"
     role = repository.roles.get(user.login)

@@ -1,4 +1,4 @@
-"""What the local forge knows: people, repositories, pull requests, comments, checks, tokens.
+"""The state of the local forge: people, repositories, pull requests, comments, checks, tokens.
 
 Held in memory; only the git repositories are on disk. Times are aware datetimes in UTC.
 """

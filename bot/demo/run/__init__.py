@@ -1,1 +1,1 @@
-"""What `minimize demo` does: the whole way of a pull request, on this machine alone."""
+"""The run of `minimize demo`: the whole way of a pull request, on this machine alone."""

@@ -1,4 +1,4 @@
-"""What comes after the comments: the merge, the packages published, the step and who made it."""
+"""The part after the comments: the merge, the published packages, the step and its cause."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def play_on(
 
 
 async def run_track(places: BotPlaces) -> Json:
-    """What `minimize track --format json` says; as a timer would run it, beside the bot."""
+    """The output of `minimize track --format json`, run beside the bot as by a timer."""
     process = await asyncio.create_subprocess_exec(
         *minimize_command(), "track", "--format", "json", "--config", str(places.config),
         "--data", str(places.data), "--cache", str(places.cache),
@@ -141,7 +141,7 @@ def page_of(places: BotPlaces, key: ImageKey = IMAGE) -> str:
 
 
 async def problems_of_page(url: str) -> list[str]:
-    """What is wrong with a page: nothing, or a sentence."""
+    """The error in a page: nothing, or a sentence."""
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
         if answer.status == HTTPStatus.OK:
             return []
@@ -149,7 +149,7 @@ async def problems_of_page(url: str) -> list[str]:
 
 
 def problems_of_step(tracked: Json, number: int, key: ImageKey = IMAGE) -> list[str]:
-    """What is not as it must be in the run after the merge, a sentence each."""
+    """The errors in the run after the merge, a sentence each."""
     steps = [
         step
         for image in tracked["images"]

@@ -1,4 +1,4 @@
-"""Whether the demo came out as it must: what each comment names, one comment, a conclusion."""
+"""A check of the demo's outcome: the packages in each comment, one comment, a conclusion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROBLEMS = ("base-failed", "head-failed", "missing-requirement", "not-built")
 
 
 def problems_of(seen: Watched, result: Mapping[str, Any]) -> list[str]:
-    """What is not as it must be, a sentence each; none if all is well."""
+    """The errors, a sentence each; none if all is well."""
     problems = []
     if not seen.texts:
         return ["The bot did not comment."]

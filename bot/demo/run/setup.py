@@ -28,7 +28,7 @@ _CHANGE = datetime(2023, 6, 12, 14, 30, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class DemoSetup:
-    """What the demo plays on: the forge, its repository, and the bot's App or (GitLab) its hook."""
+    """The demo's set-up: the forge, its repository, and the bot's App or (GitLab) its hook."""
 
     forge: LocalForge
     repository: Repository

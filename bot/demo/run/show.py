@@ -1,4 +1,4 @@
-"""What the demo shows in the terminal: the timeline, both comments, what tells them apart."""
+"""The demo's output in the terminal: the timeline, both comments, their difference."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def only_built(result: Json, arch: str, workload: str, predicted: str) -> dict[s
 
 
 def difference(found: Mapping[str, int | None], arch: str) -> Group:
-    """What only the build found, as a table with sizes."""
+    """The packages that only the build found, as a table with sizes."""
     table = Table()
     table.add_column("package")
     table.add_column("installed size", justify="right")
@@ -91,13 +91,13 @@ def objectives_table(result: Json, arch: str, workload: str) -> Table | None:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich's literals
     for row in rows:
         metric = row["metric"]
-        aims = limits_text(metric, row["limit"], row["target"], row["target_by"])
+        targets = limits_text(metric, row["limit"], row["target"], row["target_by"])
         table.add_row(
             row["name"],
             metric.replace("_", " ").replace(":", ": "),
             metric_text(metric, row["before"]) if row["before"] is not None else "",
             metric_text(metric, row["value"]),
-            "" if metric.startswith("unwanted:") else aims,
+            "" if metric.startswith("unwanted:") else targets,
             _state(row),
         )
     return table
@@ -112,7 +112,7 @@ def _state(row: Json) -> Text:
 
 
 def builds_sentence(builds: Iterable[Json]) -> str:
-    """Whether the builds came from the cache, in a sentence."""
+    """Return whether the builds came from the cache, in a sentence."""
     listed = list(builds)
     words = {
         f"{build['side']}: from the cache"
@@ -133,6 +133,6 @@ def _seconds(build: Json) -> str:
 
 
 def failures_panel(problems: Iterable[str], log: str) -> Group:
-    """What is not as it must be, and the end of the bot's log."""
+    """The errors, and the end of the bot's log."""
     lines = [Text(f"\u2717 {problem}", style="bold red") for problem in problems]
     return Group(*lines, Text(log))

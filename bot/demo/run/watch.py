@@ -25,7 +25,7 @@ Said = Callable[[float, str], None]
 
 @dataclass(slots=True)
 class Watched:
-    """What was seen: each comment text with its second, and the status at the end.
+    """The observations: each comment text with its second, and the status at the end.
 
     Seconds are counted from the webhook.
     """
@@ -39,7 +39,7 @@ class Watched:
 
     @property
     def conclusion(self) -> str | None:
-        """What the status says at the end, in GitHub's words; None while it does not."""
+        """The conclusion of the status, in GitHub's words; None while it has none."""
         if isinstance(self.run, CommitStatus):
             return _CONCLUSIONS.get(self.run.state)
         return None if self.run is None else self.run.conclusion

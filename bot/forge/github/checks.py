@@ -1,4 +1,4 @@
-"""What others say of a commit on GitHub: check runs of Apps, and commit statuses.
+"""The checks of a commit on GitHub: check runs of Apps, and commit statuses.
 
 https://docs.github.com/en/rest/checks/runs, https://docs.github.com/en/rest/commits/statuses
 """

@@ -107,7 +107,8 @@ class GitHubClient(GitHubAPI):
     async def handle_rate_limit_error(
         self, *, method: str, url: str, exception: gidgethub.HTTPException, attempt: int
     ) -> bool:
-        """Whether to ask again, after having waited: GitHub says how long, or it is a 5xx."""
+        """Return whether to ask again, after having waited: GitHub says how long, or it is a
+        5xx."""
         if attempt >= self._attempts:
             return False
         wait = _wait_asked_for(exception)

@@ -89,7 +89,8 @@ def _is_json(headers: Mapping[str, str]) -> bool:
 
 
 def carried_object(event: str, data: Mapping[str, Any]) -> str | None:
-    """What a delivery carries, so that a repository's hook and an App's hook count once.
+    """The identity of a delivery's object, so that a repository's hook and an App's hook count
+    once.
 
     None for what repeats only by its delivery id. The time of the pull request is part of it:
     force-pushes A, B, A, B carry the same commits, and each is news.
@@ -113,7 +114,7 @@ def _name(event: str, repository: Mapping[str, Any], *parts: object) -> str:
 
 
 def parse_event(forge: str, event: str, data: Mapping[str, Any]) -> Event:
-    """What a delivery asks of us. One of MISSHAPEN if it is not that event."""
+    """The event of a delivery. Raises one of MISSHAPEN if the body is not that event."""
     parser = _PARSERS.get(event)
     if parser is None:
         return IgnoredEvent(f"The event {event} asks nothing of the bot.")

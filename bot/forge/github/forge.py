@@ -86,7 +86,7 @@ class GitHub:
 
     @property
     def name(self) -> str:
-        """What the settings call it."""
+        """The name of the forge in the settings."""
         return self._name
 
     def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
@@ -94,7 +94,7 @@ class GitHub:
         return accept(self._name, self._secrets, headers, body)
 
     def event(self, event: str, body: bytes) -> Event:
-        """What an accepted delivery asks of us; its installation is remembered."""
+        """The event of an accepted delivery; its installation is remembered."""
         data = json.loads(body)
         named = installation_of(data)
         if event in _INSTALLATIONS:
@@ -211,7 +211,8 @@ class GitHub:
             return _BASE_ROLES.get(str(answer.get("permission") or ""), "none")
 
     async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
-        """Whether `user` is in the team `organisation/team`; an App needs Members (read) for it."""
+        """Return whether `user` is in the team `organisation/team`; an App needs Members (read) for
+        it."""
         organisation, _, team = group.partition("/")
         path = f"/orgs/{_quoted(organisation)}/teams/{_quoted(team)}/memberships/{_quoted(user)}"
         async with errors_as_ours(f"asking whether {user} is in {group}"):

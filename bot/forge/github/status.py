@@ -105,7 +105,8 @@ class GitHubStatus:
     async def _set_check_run(
         self, key: PullRequestKey, sha: str, report: StatusReport, *, fall_back: bool
     ) -> Kept:
-        """What the commit has: `status` if a check run would stand beside our commit status."""
+        """The kind of report that the commit has: `status` if a check run would stand beside our
+        status."""
         data: dict[str, Any] = {
             "name": STATUS_NAME,
             "external_id": report.check,
@@ -176,7 +177,7 @@ class GitHubStatus:
     async def _patch(
         self, key: PullRequestKey, run: Any, data: Mapping[str, Any], notes: list[dict[str, Any]]
     ) -> bool:
-        """Whether its annotations were taken."""
+        """Return whether its annotations were taken."""
 
         async def send(first: bool) -> bool:
             client, token = await self._client(key.repository)
@@ -228,7 +229,7 @@ class GitHubStatus:
         return app is None or self._app_id is None or str(app) == self._app_id
 
     async def _has_commit_status(self, key: PullRequestKey, sha: str) -> bool:
-        """Whether a commit status of ours is there, made when check runs were refused."""
+        """Return whether a commit status of ours is there, made when check runs were refused."""
         try:
             async with errors_as_ours(f"listing the statuses of {sha[:12]} on {key}"):
                 found = await self._commit_status(key, sha)
@@ -273,7 +274,7 @@ def _annotation(note: Annotation) -> dict[str, Any]:
 
 
 def _says(run: Any, data: Mapping[str, Any]) -> bool:
-    """Whether a check run says the same already."""
+    """Return whether a check run says the same already."""
     output = run.get("output") or {}
     same = all(run.get(name) == data.get(name) for name in ("status", "conclusion", "details_url"))
     return same and all(output.get(name) == text for name, text in data["output"].items())

@@ -1,4 +1,4 @@
-"""What others say of a commit on GitLab: commit statuses, a pipeline's jobs, and pipelines.
+"""The checks of a commit on GitLab: commit statuses, a pipeline's jobs, and pipelines.
 
 https://docs.gitlab.com/api/commits/#list-the-statuses-of-a-commit (it has jobs too),
 https://docs.gitlab.com/api/merge_requests/#list-merge-request-pipelines

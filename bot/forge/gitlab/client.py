@@ -65,7 +65,7 @@ class GitLabClient:
         again: bool = True,
         attempts: int = _ATTEMPTS,
     ) -> T:
-        """What `call` gives, run in a thread; errors are ForgeError and its kin.
+        """Run `call` in a thread and return its value; errors become ForgeError or a subclass.
 
         `again`: whether asking once more is safe though the first time may have been done. What
         was refused for being too much (429), or while another wrote (409), was not done, so that is

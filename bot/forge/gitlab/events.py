@@ -182,7 +182,8 @@ def _delivery_id(headers: Mapping[str, str], body: bytes) -> str:
 
 
 def carried_object(kind: str, data: Mapping[str, Any]) -> str | None:
-    """What a delivery carries, so that a project's, a group's and a system hook count once.
+    """The identity of a delivery's object, so that a project's, a group's and a system hook count
+    once.
 
     None for what repeats only by its delivery id.
     """
@@ -214,12 +215,12 @@ def project_of(data: Mapping[str, Any]) -> tuple[str, int] | None:
 
 
 def is_bot_name(username: str) -> bool:
-    """Whether a user name is one that GitLab gives to tokens and service accounts."""
+    """Return whether a user name is one that GitLab gives to tokens and service accounts."""
     return _BOT_NAME.match(username) is not None
 
 
 def parse_event(forge: str, kind: str, data: Mapping[str, Any]) -> Event:
-    """What a delivery asks of us. One of MISSHAPEN if it is not that event."""
+    """The event of a delivery. Raises one of MISSHAPEN if the body is not that event."""
     parser = _PARSERS.get(kind)
     if parser is None:
         return IgnoredEvent(f"The event {kind} asks nothing of the bot.")
@@ -253,7 +254,7 @@ def rfc3339(text: str) -> str:
 
 
 def _updated(data: Mapping[str, Any]) -> str | None:
-    """What an update changed that a check must see, by GitHub's name for it."""
+    """The part of an update that a check must see, by GitHub's name for it."""
     changes = data.get("changes") or {}
     if data["object_attributes"].get("oldrev"):
         return "synchronize"

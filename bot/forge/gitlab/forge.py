@@ -112,7 +112,7 @@ class GitLab:
 
     @property
     def name(self) -> str:
-        """What the settings call it."""
+        """The name of the forge in the settings."""
         return self._name
 
     def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
@@ -120,7 +120,7 @@ class GitLab:
         return accept(self._name, self._secrets, self._web_url, headers, body, time.time())
 
     def event(self, event: str, body: bytes) -> Event:
-        """What an accepted delivery asks of us; the project's id is remembered."""
+        """The event of an accepted delivery; the project's id is remembered."""
         data = json.loads(body)
         named = project_of(data)
         if named is not None:
@@ -254,7 +254,7 @@ class GitLab:
         return await self._ask(f"asking for the role of {user} in {key.repository}", read)
 
     async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
-        """Whether `user` is in the group of this path, by itself or by one above it."""
+        """Return whether `user` is in the group of this path, by itself or by one above it."""
         del key  # one token for all of an instance
 
         def read(client: gitlab.Gitlab) -> bool:

@@ -1,4 +1,4 @@
-"""What a fork's merge request hears where its commit takes no status from us.
+"""The answer to a fork's merge request whose commit takes no status from us.
 
 GitLab keeps statuses in pipelines, and the pipeline of a fork's commit is the fork's: only its
 members write there. Two places are left, and neither notifies anybody:

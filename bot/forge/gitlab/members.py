@@ -57,14 +57,14 @@ class GitLabPeople:
         return next((role for least, role in _ROLES if level >= least), stranger)
 
     def is_member(self, client: gitlab.Gitlab, group: str, user: str) -> bool:
-        """Whether `user` is in the group of this path, by itself or by one above it."""
+        """Return whether `user` is in the group of this path, by itself or by one above it."""
         identity = _number_of(client, user)
         if identity is None:
             return False
         return _member(client.groups.get(group, lazy=True), identity) is not None
 
     def is_bot(self, client: gitlab.Gitlab, user: str) -> bool:
-        """Whether the user of this name is a program's account."""
+        """Return whether the user of this name is a program's account."""
         return self.is_bots(client, {"username": user, "id": _number_of(client, user)})
 
     def is_bots(self, client: gitlab.Gitlab, author: Mapping[str, Any] | None) -> bool:

@@ -1,4 +1,4 @@
-"""What a commit status says on GitLab, and the same as a line of the comment.
+"""The text of a commit status on GitLab, and the same as a line of the comment.
 
 The line stands between two hidden marks and belongs to one commit: a later text of the comment
 keeps it while it is about that commit.
@@ -45,7 +45,7 @@ def status_fields(report: StatusReport, name: str) -> dict[str, Any]:
 def next_status(
     newest: Mapping[str, Any] | None, fields: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """What to send so that the status says `fields`; None if `newest` says so already.
+    """The request that makes the status say `fields`; None if `newest` says so already.
 
     GitLab takes a new text only with a new state: what is pending and has more to tell runs.
     """
@@ -76,7 +76,7 @@ def of_comment(body: str) -> str | None:
 
 
 def concludes(body: str, sha: str) -> bool:
-    """Whether a comment holds the status of this commit, and it is no longer running."""
+    """Return whether a comment holds the status of this commit, and it is no longer running."""
     found = _BLOCK.search(body)
     if found is None or found["sha"] != sha:
         return False

@@ -122,7 +122,7 @@ def decoded(value: bytes) -> str:
 def started(
     function: "Callable[..., Any]", keys: "list[str]", *arguments: object
 ) -> "Iterator[tuple[str, Any]]":
-    """What `function(key, *arguments)` returns for each key, all in processes of their own.
+    """Call `function(key, *arguments)` for each key, each in a process of its own.
 
     Macros and Lua keep state, and a parser can crash: None where the process died.
     """
@@ -153,7 +153,7 @@ def started(
 
 
 def in_child(function: "Callable[..., Any]", *arguments: object) -> Any:
-    """What `function` returns in a process of its own, or None if that process died."""
+    """Call `function` in a process of its own; None if that process died."""
     return next(started(lambda _: function(*arguments), [""]))[1]
 
 
@@ -198,7 +198,7 @@ def expanded(lines: "list[str]", pattern: str) -> "list[list[Any]]":
 
 
 def parse(path: Path) -> "dict[str, Any]":
-    """What rpm makes of the spec file, or its messages."""
+    """Parse the spec file with rpm: its packages, or rpm's messages."""
     lines = path.read_text(errors="replace").split("\n")
     log_path = WORK / f"log.{os.getpid()}"
     with log_path.open("w") as log:

@@ -84,7 +84,7 @@ def mark(text: str, file: int, *, everywhere: bool = True) -> str:
 
 
 def _bears(heading: str) -> bool:
-    """Whether a section can have marks; what stands after `%end` is none."""
+    """Return whether a section can have marks; what stands after `%end` is none."""
     return _UNMARKED.match(heading) is None and END.match(heading) is None
 
 

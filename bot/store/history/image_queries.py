@@ -93,7 +93,7 @@ class ImageQueries(Reading):
         return run_of(rows[0]) if rows else None
 
     def evaluation(self, key: ImageKey, at: str | None = None) -> Evaluation | None:
-        """What an image was at a time: its last evaluation until then, or null."""
+        """The last evaluation of an image until a time, or null."""
         found = self._placed(key, at)
         return None if found is None else self._evaluation(*found)
 
@@ -208,7 +208,8 @@ class ImageQueries(Reading):
         return self.steps_of(rows)[0] if rows else None
 
     def broken_by(self, key: ImageKey) -> Cause | None:
-        """What last made an image unsolvable, or null if it never was after it had been solved."""
+        """The cause that last made an image unsolvable, or null if it never was after it had been
+        solved."""
         rows = self.rows(
             f"{CAUSES} where causes.image = (select id from images where {_IS_KEY})"
             " and causes.change = 'unsolvable' order by causes.run desc limit 1",
@@ -300,7 +301,7 @@ class ImageQueries(Reading):
         )
 
     def inputs(self) -> dict[ImageKey, str]:
-        """What the last answer for each image hung on."""
+        """The inputs of the last evaluation of each image."""
         rows = self.rows(
             f"select {KEY}, inputs.digest from inputs join images on images.id = inputs.image"
         )

@@ -253,7 +253,7 @@ class Attention(Reading):
         return tuple(_issue(row) for row in rows)
 
     def issue_is_hidden(self, issue: DriftIssue) -> bool:
-        """Whether an issue lies in a repository that is private now, or is about one."""
+        """Return whether an issue lies in a repository that is private now, or is about one."""
         return issue.private or repository_is_hidden(
             self.rows, issue.place.forge, issue.place.repository
         )

@@ -29,7 +29,7 @@ empty) where that is not for everybody.
 
 
 class LedgerRecorder:
-    """What of the recorder is not about closures."""
+    """The part of the recorder that is not about closures."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -228,7 +228,7 @@ def h005_views(db: Database) -> None:
 
 @history_migrations()
 def h006_presence(db: Database) -> None:
-    """What held at any run is found by an index, and what holds now without the tables."""
+    """Indexes for the rows that held at any run, and for those that hold now."""
     _create(
         db,
         f"""
@@ -299,7 +299,7 @@ def h007_landed(db: Database) -> None:
 
 @history_migrations()
 def h008_labels(db: Database) -> None:
-    """What a row is called where others link to it: Datasette shows a column `name` there."""
+    """Names of rows that others link to: Datasette shows a column `name` there."""
     _create(
         db,
         """

@@ -1,4 +1,4 @@
-"""What history is asked and told. Sizes are bytes, times RFC 3339 UTC, runs rise with time."""
+"""The values of history. Sizes are bytes, times RFC 3339 UTC, run numbers rise with time."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What an image was at one run."""
+    """An image at one run."""
 
     run: int
     evaluated: str
@@ -132,7 +132,7 @@ class Point:
 
 
 class Figures(NamedTuple):
-    """What an image is measured by; null where not known."""
+    """The figures of an image; null where not known."""
 
     packages: int | None
     installed_size: int | None
@@ -204,7 +204,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class MergedEffect:
-    """What a check measured that a pull request does to one image.
+    """The effect of a pull request on one image, as its check measured it.
 
     `names` maps each package it touches to `came`, `went` or `changed`.
     """

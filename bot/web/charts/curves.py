@@ -17,7 +17,7 @@ from bot.web.responses.causes import cause_url, in_few_words, in_words
 
 @dataclass(frozen=True, slots=True)
 class _Figure:
-    """What a curve shows of an image: its name in a point, in a step, and how it is written."""
+    """A figure of an image that a curve shows: its name in a point, in a step, and its format."""
 
     name: str
     delta: str

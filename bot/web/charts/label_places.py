@@ -25,7 +25,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What is to be written of a point; of those that are in each other's way the first wins.
+    """The label of a point; of labels that are in each other's way the first wins.
 
     `widths` are those of the text and of its shorter forms, which are tried when it has no room.
     """
@@ -45,7 +45,7 @@ class Box:
     bottom: float
 
     def meets(self, other: Box, air: float = 0.0) -> bool:
-        """Whether the two overlap, or are nearer than `air`."""
+        """Return whether the two overlap, or are nearer than `air`."""
         return (
             self.left < other.right + air
             and other.left < self.right + air
@@ -92,7 +92,7 @@ class Columns:
             known.append((top, bottom))
 
     def meet(self, box: Box) -> bool:
-        """Whether a line goes through a box, or near by it."""
+        """Return whether a line goes through a box, or near by it."""
         first, last = int(box.left - _AIR), int(box.right + _AIR)
         top, bottom = box.top - _AIR, box.bottom + _AIR
         return any(
@@ -114,7 +114,7 @@ def place(
 
 
 class _Taken:
-    """What is in the plot already."""
+    """The shapes that are in the plot already."""
 
     def __init__(self, lines: Columns, dots: Sequence[Point], area: Point) -> None:
         self._lines = lines
@@ -165,7 +165,7 @@ def _leader(at: Point, box: Box) -> tuple[Point, Point] | None:
 
 
 def _through(start: Point, end: Point, box: Box) -> bool:
-    """Whether a straight line goes through a box (Liang and Barsky's clipping)."""
+    """Return whether a straight line goes through a box (Liang and Barsky's clipping)."""
     enters, leaves = 0.0, 1.0
     for move, low, high in (
         (end.x - start.x, box.left - start.x, box.right - start.x),

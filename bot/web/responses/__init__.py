@@ -1,4 +1,4 @@
-"""What each page says, as JSON, with its tables and its template; HTML and CSV come from them."""
+"""The content of each page: JSON, tables and template; HTML and CSV come from them."""
 
 from bot.web.responses.architectures import architectures
 from bot.web.responses.compare import compare

@@ -21,7 +21,8 @@ _SHOWN = 100
 
 
 def architectures(archive: Archive, parameters: Parameters) -> PageResponse:
-    """What an image holds on each architecture, now or at a date; what differs most comes first.
+    """The packages of an image on each architecture, now or at a date; the largest differences
+    first.
 
     Packages pair by name. `on` has each architecture's version and bytes, null where the package is
     not there; an architecture on which the image cannot be installed has none.

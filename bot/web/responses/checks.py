@@ -31,7 +31,7 @@ def visible_check(store: Store, check: str, opened: str = "") -> CheckRecord:
 
 
 def about_check(check: CheckRecord) -> Json:
-    """What a check was about, without its result."""
+    """The subject of a check, without its result."""
     about = asdict(check)
     for name in ("result", "private", "delivery"):
         del about[name]
@@ -39,5 +39,5 @@ def about_check(check: CheckRecord) -> Json:
 
 
 def checks_table(rows: list[Json]) -> Table:
-    """What `about_check` tells of each; the pages show it in a form of its own."""
+    """The rows of `about_check`, in the form that the pages show."""
     return Table("Checks", _COLUMNS, rows)

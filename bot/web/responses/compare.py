@@ -20,7 +20,8 @@ _FIGURES = ("status", "evaluated", "packages", "installed_size", "known_size", "
 
 
 def compare(archive: Archive, parameters: Parameters) -> PageResponse:
-    """What differs between `from` and `to` (dates, null is now), and, with `with`, an architecture.
+    """The differences between `from` and `to` (dates, null is now), and, with `with`, an
+    architecture.
 
     Packages pair by name; a package of several versions pairs as it stands.
     """

@@ -100,7 +100,7 @@ def totals_json(told: Mapping[str, Any]) -> Json | None:
 
 
 def evaluated(archive: Archive, key: ImageKey, date: str | None) -> Evaluation:
-    """What an image was; 404 if it was not evaluated until then."""
+    """An image's evaluation at a time; 404 if there was none until then."""
     if archive.history.image(key) is None:
         raise missing("No such image was ever evaluated. /images lists those there are.")
     found = archive.history.evaluation(key, date)

@@ -1,4 +1,4 @@
-"""What would take a package out of an image: as JSON, and in words."""
+"""The requirements whose loss takes a package out of an image: as JSON, and in words."""
 
 from __future__ import annotations
 

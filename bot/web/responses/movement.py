@@ -1,4 +1,4 @@
-"""What moved an image, in sum: how far, through whom, and its largest steps."""
+"""The movement of an image in sum: how far, through whom, and its largest steps."""
 
 from __future__ import annotations
 

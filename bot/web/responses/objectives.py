@@ -87,7 +87,7 @@ def objective(archive: Archive, parameters: Parameters) -> PageResponse:
 
 
 def heading_of(archive: Archive, id_: str, date: str | None) -> Json:
-    """What history keeps of an objective; one whose document was renamed has its first id, too:
+    """The history of an objective; one whose document was renamed has its first id, too:
     addresses that people keep go on leading to it."""
     headings = archive.history.objective_headings(run=archive.number(date))
     for name in ("id", "subject"):

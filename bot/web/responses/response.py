@@ -127,7 +127,7 @@ class Archive:
         )
 
     def remembered(self, name: Hashable, find: Callable[[], _T]) -> _T:
-        """What `find` finds, found once between two runs; the oldest of many is forgotten."""
+        """The value of `find`, computed once between two runs; the oldest of many is forgotten."""
         runs = self.history.runs(1)
         state = (runs[0].id, runs[0].finished) if runs else None
         with self._lock:

@@ -144,7 +144,7 @@ class CheckedImage(Key, CheckedChange):
 
 
 class Saving(Key, CheckedChange):
-    """What a suggestion saves in an image: packages that leave, others that `come` instead."""
+    """The saving of a suggestion in an image: packages that leave, others that `come` instead."""
 
     packages: int
     installed_size: int | None
@@ -180,7 +180,7 @@ class AcceptedGrowth(CheckedChange):
 
 
 class WrittenProblem(CheckedChange):
-    """What is wrong in a `.minimize.yaml`, and on which line, from 1."""
+    """An error in a `.minimize.yaml`, and its line, from 1."""
 
     line: int
     field: str
@@ -203,7 +203,7 @@ class JudgedImage(Key):
 
 
 class ProposedFile(CheckedChange):
-    """What a change to `.minimize.yaml` would do once it is merged; the check is not made by it.
+    """The effect of a change to `.minimize.yaml` once it is merged; this check does not use it.
 
     With `problems` nothing else is known. `verdict` is null where no spec changed.
     """

@@ -69,7 +69,7 @@ class RequiredBy(Schema):
 
 
 class Leaves(Schema):
-    """What would leave with a package, itself included, by the image's own links."""
+    """The packages that would leave with one, itself included, by the image's own links."""
 
     packages: int
     installed_size: int

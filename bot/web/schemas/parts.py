@@ -1,4 +1,4 @@
-"""What the pages' shapes are made of: images, edges, causes, standings, checks.
+"""Parts of the pages' schemas: images, edges, causes, objective statuses, checks.
 
 Sizes are bytes, times RFC 3339 in UTC; null is not known. The tests hold every answer to them.
 """
@@ -32,7 +32,7 @@ class Key(Schema):
 
 
 class Problem(Schema):
-    """What went wrong, for people."""
+    """The error, for people."""
 
     error: str
 
@@ -230,7 +230,7 @@ class Issue(Schema):
 
 
 class CheckAbout(Schema):
-    """What a check was about, and how far it is; `narrowed`: on some images alone."""
+    """The subject of a check, and its progress; `narrowed`: on some images alone."""
 
     id: str
     forge: str

@@ -53,7 +53,7 @@ class GitLabSide:
         self.pipelines: list[Pipeline] = []
 
     def application(self, traffic: Traffic, most_bytes: int) -> web.Application:
-        """What answers below `/api/v4`."""
+        """The routes below `/api/v4`."""
         api = web.Application(middlewares=[gitlab_middleware], client_max_size=most_bytes)
         api[STATE], api[TRAFFIC], api[SHAPES] = self._state, traffic, self.shapes
         api[PIPELINES] = self.pipelines

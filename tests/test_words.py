@@ -1,0 +1,92 @@
+"""Words that were replaced do not come back: each with the noun that stands for it now."""
+
+import ast
+import io
+import tokenize
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+BOT = Path(__file__).parents[1] / "bot"
+MODULES = sorted(BOT.rglob("*.py"))
+
+# Names of modules, classes, functions and values.
+REPLACED = {
+    "Stage": "OverlayPool",
+    "scene": "active overlays",
+    "smallest_cut": "minimum_cut",
+    "Patience": "RetryPolicy",
+    "RoomChecker": "LocalChecker",
+    "LastWord": "CommentWriter",
+    "Landed": "MergedChanges",
+    "lonely": "used by one image",
+    "dear": "expensive",
+    "promises": "objectives",
+    "aims": "objectives",
+    "harms": "violates",
+}
+REPLACED_MODULES = {
+    "stage": "overlay_pool",
+    "cut": "minimum_cut",
+    "sums": "totals",
+    "newpool": "the module that it serves",
+    "matching": "the module that it serves",
+    "aims": "objectives",
+    "promises": "objectives",
+    "effect": "grouping",
+    "background": "evidence",
+    "remainder": "other_effects",
+    "fold": "architecture_grouping",
+    "cells": "table_cells",
+    "turning": "solvability",
+    "stepping": "steps",
+    "standing": "status",
+    "now": "live",
+    "attention": "objective_queries",
+    "ledger": "objective_writer",
+    "across": "fleet_queries",
+    "presence": "intervals",
+    "landed": "merged",
+    "last_word": "comment_writer",
+    "answers": "responses",
+    "questions": "parameters",
+    "warm": "cache_warmer",
+    "shapes": "schemas",
+}
+# `chat` has questions and answers, which people ask and get.
+ALLOWED_MODULES = {"bot/chat/answers.py", "bot/chat/questions.py", "bot/report/answers.py"}
+
+
+@cache
+def names(path: Path) -> frozenset[str]:
+    """The identifiers of a module."""
+    tokens = tokenize.generate_tokens(io.StringIO(path.read_text()).readline)
+    return frozenset(t.string for t in tokens if t.type == tokenize.NAME)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(BOT)))
+def test_names_are_the_fields_nouns(path: Path) -> None:
+    found = {name.lstrip("_") for name in names(path)} & REPLACED.keys()
+    assert {name: REPLACED[name] for name in found} == {}
+
+
+def test_modules_have_the_fields_nouns() -> None:
+    demo = BOT / "demo"
+    found = {
+        str(p.relative_to(BOT.parent)): REPLACED_MODULES[p.stem]
+        for p in MODULES
+        if p.stem in REPLACED_MODULES and demo not in p.parents
+    }
+    assert {p: word for p, word in found.items() if p not in ALLOWED_MODULES} == {}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(BOT)))
+def test_docstrings_begin_with_a_verb_or_a_noun(path: Path) -> None:
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [
+        text.splitlines()[0]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, kinds) and (text := ast.get_docstring(node))
+    ]
+    assert [text for text in found if text.startswith(("What ", "Whether "))] == []
