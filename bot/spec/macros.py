@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections import deque
@@ -40,6 +41,8 @@ _ABSENT = "nothing provides it"
 _MOST_GAPS = 5
 _JOBS = 8
 _MOST_WALKED = 500
+# As Fedora's packages for developers require the macros of their language.
+_IN_BUILDROOTS = re.compile(r"^\((\S+(?: [<>=]+ \S+)?) if rpm-build\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +353,7 @@ def required_by(pool: MacroPool, request: str) -> tuple[Package, ...]:
     """The packages to which a request and the requirements of what it means lead.
 
     Of several that provide a capability the first by name is followed; paths and rich dependencies
-    are not. Nothing is solved: these packages need not go together.
+    are not, but for `(x if rpm-build)`. Nothing is solved: these packages need not go together.
     """
     found: dict[Nevra, Package] = {}
     seen = {request}
@@ -360,7 +363,7 @@ def required_by(pool: MacroPool, request: str) -> tuple[Package, ...]:
             if package.nevra not in found:
                 found[package.nevra] = package
                 for dependency in package.dependencies:
-                    capability = dependency.capability
+                    capability = _IN_BUILDROOTS.sub(r"\1", dependency.capability)
                     follow = dependency.kind == "requires" and capability not in seen
                     if follow and not capability.startswith(("/", "(", "rpmlib(")):
                         seen.add(capability)

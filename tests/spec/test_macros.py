@@ -137,11 +137,13 @@ def test_what_cannot_be_installed_still_brings_its_macros(tmp_path, cache):
         MacroPackage(
             "config", {f"{D}config": "%config 1\n"}, ["neither", "config-macros", "rpm-build"]
         ),
-        MacroPackage("config-macros", {f"{D}more": "%more 1\n"}),
+        MacroPackage("config-macros", {f"{D}more": "%more 1\n"}, ["(language if rpm-build)"]),
+        MacroPackage("language", {f"{D}language": "%language 1\n"}, ["(other if config)"]),
+        MacroPackage("other", {f"{D}other": "%other 1\n"}),
         SYSTEM,
     ]
     setting = setting_for(tmp_path, cache, packages)
-    assert names(setting) == ["config", "config-macros", "rpm-build"]
+    assert names(setting) == ["config", "config-macros", "language", "rpm-build"]
     (note,) = setting.notes
     assert "rpm-build: nothing provides not-there" in note
 
