@@ -1,4 +1,4 @@
-"""The `/minimize` commands in comments: what is said, who may say it, and the answers.
+"""The `/minimize` commands in comments: parsing, permissions and answers.
 
 Names are imported when they are first used: solving is heavy to load.
 """

@@ -37,13 +37,13 @@ class ChatAnswer:
 def compose(answers: Iterable[tuple[str, ChatAnswer]], *, marker: str, user: str, url: str) -> str:
     """One comment for all the answers to a comment of `user` at `url`, with the hidden marker.
 
-    `answers` are the lines that were said, and what is said to each.
+    `answers` are pairs of a command line and its answer.
     """
     lead: Phrase = ()
     if user:
         where = link("this comment", url)
         lead = (*plain("In answer to "), *where, *plain(" of "), *name(user), *plain(":"))
-    parts = [(code(said), answer.blocks) for said, answer in answers]
+    parts = [(code(line), answer.blocks) for line, answer in answers]
     return render_answer(marker, lead, parts)
 
 
@@ -66,32 +66,32 @@ def help_answer() -> ChatAnswer:
     )
 
 
-def not_understood(said: NotUnderstood) -> ChatAnswer:
-    """Which word is missing or wrong, and how the command is written."""
-    problem = prose(said.problem)
-    if said.command is None:
+def not_understood(unclear: NotUnderstood) -> ChatAnswer:
+    """The problem of a line that is no command, with the usage of the command it names."""
+    problem = prose(unclear.problem)
+    if unclear.command is None:
         see = (*plain(" "), *code(f"{WORD} help"), *plain(" lists the commands."))
         return ChatAnswer((Paragraph((*problem, *see)),))
-    return ChatAnswer((Paragraph((*problem, *plain(" Usage: "), *code(said.command.usage))),))
+    return ChatAnswer((Paragraph((*problem, *plain(" Usage: "), *code(unclear.command.usage))),))
 
 
 def sentence(text: str) -> ChatAnswer:
-    """A sentence, with foreign parts."""
+    """An answer of one sentence; code spans in `text` are escaped (`prose`)."""
     return ChatAnswer((Paragraph(prose(text)),))
 
 
 def found_answer(found: ChatFinding) -> ChatAnswer:
-    """The answer to a question; what of it is not known is named beside what is."""
+    """The answer to a question, with workloads and images that could not be answered for."""
     if not found.result.images:
         return ChatAnswer((Paragraph(_no_images(found)),))
-    wanted = tuple(dict.fromkeys(found.asked.values.get("--workload", ())))
+    wanted = tuple(dict.fromkeys(found.question.values.get("--workload", ())))
     unknown = [w for w in wanted if w not in found.workloads]
-    said = [Paragraph(_unknown_workloads(unknown, found))] if unknown else []
+    lead = [Paragraph(_unknown_workloads(unknown, found))] if unknown else []
     if unknown and len(unknown) == len(wanted):
-        return ChatAnswer(tuple(said))
-    if found.asked.name == "why":
+        return ChatAnswer(tuple(lead))
+    if found.question.name == "why":
         items = _why_items(found)
-    elif found.asked.name == "what-if":
+    elif found.question.name == "what-if":
         items = _what_if_items(found)
     else:
         return _objectives(found)
@@ -103,11 +103,11 @@ def found_answer(found: ChatFinding) -> ChatAnswer:
         meant = joined([code(text) for text in found.near], ", ", " or ")
         items.append((*plain("Did you mean "), *meant, *plain("?")))
     keys = [*(why.key for why in found.whys), *(answer.key for answer in found.what_ifs)]
-    return ChatAnswer((*said, Bullets(tuple(items)), Paragraph(_evidence(found, keys))))
+    return ChatAnswer((*lead, Bullets(tuple(items)), Paragraph(_evidence(found, keys))))
 
 
 def _no_images(found: ChatFinding) -> Phrase:
-    """Why there is nothing to ask about: the change reaches no image, or it is not known."""
+    """The reason why a check has no images: none is affected, or it was not evaluated."""
     if not found.result.problems:
         return plain("This change touches no image.")
     at_fault = found.result.verdict == "failure"
@@ -128,37 +128,37 @@ def _unknown_workloads(unknown: Sequence[str], found: ChatFinding) -> Phrase:
 def _why_items(found: ChatFinding) -> list[Phrase]:
     there = [why for why in found.whys if why.nevra is not None]
     items = [
-        (*_images([why.key for why in group], found), *plain(": "), *said)
-        for said, group in _grouped(there, _why)
+        (*_images([why.key for why in group], found), *plain(": "), *phrase)
+        for phrase, group in _grouped(there, _why)
     ]
     absent = [why.key for why in found.whys if why.nevra is None]
     if absent:
-        package = code(found.asked.one("PACKAGE") or "")
+        package = code(found.question.one("PACKAGE") or "")
         items.append((*package, *plain(" is not in "), *_images(absent, found), *plain(".")))
     return items
 
 
 def _why(why: Why) -> Phrase:
-    """Its chains and the way out, the same for every architecture where they are the same."""
+    """The chains to a package and the minimum cut, without the architecture in names."""
     assert why.nevra is not None
     if not why.chains:
         return plain(f"{REQUESTED if why.nevra in why.roots else CHOSEN}.")
     shown = [_chain(chain, why.key.arch) for chain in why.chains[:_MOST_CHAINS]]
     more = len(why.chains) - len(shown)
     others = plain(f"; and {plural(more, 'more chain')}") if more else ()
-    said = (*joined(shown, "; "), *others, *plain("."))
+    phrase = (*joined(shown, "; "), *others, *plain("."))
     if not why.leaves_with:
-        return (*said, *plain(" No small set of requirements less would make it leave."))
+        return (*phrase, *plain(" No small set of requirements less would make it leave."))
     needs = [
         (*code(short_name(leaving.nevra, why.key.arch)), *plain(" requires "),
          *code(leaving.capability))
         for leaving in why.leaves_with
     ]  # fmt: skip
-    return (*said, *plain(" It would leave without: "), *listing(needs), *plain("."))
+    return (*phrase, *plain(" It would leave without: "), *listing(needs), *plain("."))
 
 
 def _chain(chain: Sequence[Edge], arch: str) -> Phrase:
-    """nginx requires perl: perl-interpreter requires libperl.so: perl-libs."""
+    """A chain as `nginx requires perl -> perl-interpreter requires libperl.so -> perl-libs`."""
     verbs = {
         "requires": "requires",
         "recommends": "recommends",
@@ -175,11 +175,11 @@ def _chain(chain: Sequence[Edge], arch: str) -> Phrase:
 
 def _what_if_items(found: ChatFinding) -> list[Phrase]:
     items = []
-    for said, group in _grouped(found.what_ifs, _what_if):
+    for phrase, group in _grouped(found.what_ifs, _what_if):
         saved: Phrase = ()
         if any(answer.removed or answer.added for answer in group):
             saved = _saved([answer.saved for answer in group])
-        items.append((*_images([a.key for a in group], found), *plain(": "), *said, *saved))
+        items.append((*_images([a.key for a in group], found), *plain(": "), *phrase, *saved))
     return items
 
 
@@ -200,10 +200,10 @@ def _what_if(answer: WhatIf) -> Phrase:
         reason = (*plain(": "), *problem) if problem else ()
         return (*plain("nothing would leave"), *reason, *plain("."))
     leave = plural(len(answer.removed), "package")
-    said = (*plain(f"{leave} would leave: "), *_names(answer, removed=True))
+    phrase = (*plain(f"{leave} would leave: "), *_names(answer, removed=True))
     if answer.added:
-        said = (*said, *plain("; instead would come "), *_names(answer, removed=False))
-    return (*said, *plain("."))
+        phrase = (*phrase, *plain("; instead would come "), *_names(answer, removed=False))
+    return (*phrase, *plain("."))
 
 
 def _names(answer: WhatIf, *, removed: bool) -> Phrase:
@@ -223,43 +223,43 @@ def _objectives(found: ChatFinding) -> ChatAnswer:
 
     section = objectives(found.result, Detail(rows=_MOST_ROWS * 2))
     if section is None:
-        said = plain("No objective speaks of the images that this change touches.")
-        return ChatAnswer((Paragraph(said),))
+        phrase = plain("No objective speaks of the images that this change touches.")
+        return ChatAnswer((Paragraph(phrase),))
     keys = [image.key for image in found.result.images]
     return ChatAnswer((*section.blocks, Paragraph(_evidence(found, keys))))
 
 
-def _grouped(items: Iterable[K], said: Callable[[K], Phrase]) -> list[tuple[Phrase, list[K]]]:
-    """Items with the same words together, in the order in which they come."""
+def _grouped(items: Iterable[K], phrase_of: Callable[[K], Phrase]) -> list[tuple[Phrase, list[K]]]:
+    """Items grouped by equal phrases, in the order of the first of each group."""
     groups: dict[Phrase, list[K]] = {}
     for item in items:
-        groups.setdefault(said(item), []).append(item)
+        groups.setdefault(phrase_of(item), []).append(item)
     return list(groups.items())
 
 
 def _images(keys: Sequence[ImageKey], found: ChatFinding) -> Phrase:
-    """nginx on minimal, demo (all four); several of them in a list."""
+    """Images as `nginx on minimal, demo (all four)`; at most _MOST_NAMES of them."""
     checked: dict[tuple[str, str, str], set[str]] = {}
     for image in found.result.images:
         checked.setdefault(place_of(image.key), set()).add(image.key.arch)
     places: dict[tuple[str, str, str], list[str]] = {}
     for key in keys:
         places.setdefault(place_of(key), []).append(key.arch)
-    said = [
+    phrases = [
         (*image_phrase(place, emphasis=True),
          *plain(f" ({architectures(sorted(arches, key=arch_order), checked[place])})"))
         for place, arches in list(places.items())[:_MOST_NAMES]
     ]  # fmt: skip
-    more = len(places) - len(said)
-    return (*joined(said, "; "), *plain(f" and {plural(more, 'more image')}" if more else ""))
+    more = len(places) - len(phrases)
+    return (*joined(phrases, "; "), *plain(f" and {plural(more, 'more image')}" if more else ""))
 
 
 def _evidence(found: ChatFinding, keys: Sequence[ImageKey]) -> Phrase:
-    """At which commit, and how its packages are known for the images that were asked about."""
-    asked = set(keys) or {image.key for image in found.result.images}
+    """The commit, and for which architectures its packages are built or predicted."""
+    wanted = set(keys) or {image.key for image in found.result.images}
     arches: dict[bool, set[str]] = {}
     for image in found.result.images:
-        if image.key in asked:
+        if image.key in wanted:
             arches.setdefault(image.evidence == "predicted", set()).add(image.key.arch)
     built, predicted = (sorted(arches.get(p, ()), key=arch_order) for p in (False, True))
     how = "its packages as they were built" if built else "the spec file alone (predicted)"

@@ -52,14 +52,14 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who may: `role` and above (null: anyone who may comment), and the `author` in any role."""
+    """The permission: `role` and above (null: anyone who may comment), the `author` in any role."""
 
     role: Role | None = None
     author: bool = False
 
     @property
     def text(self) -> str:
-        """As the tables say it."""
+        """The permission as the tables show it."""
         if self.role is None:
             return "anyone who may comment"
         return f"{self.role} role and above" + (", or the author" if self.author else "")
@@ -67,7 +67,7 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command: how it is written, who may say it, what it does."""
+    """One command: its syntax, permission and effect."""
 
     name: Name
     who: Who
@@ -163,7 +163,7 @@ def may(command: Command, role: Role, *, is_author: bool) -> bool:
 
 
 def refusal(command: Command, user: str, role: Role) -> str:
-    """Why not, with the role that is missing; for `prose`."""
+    """The refusal of a command, with the role that is missing; for `prose`."""
     has = "no role" if role == "none" else f"the role {role}"
     needed = f"{command.name} needs the role {command.who.role} or above"
     author = ", or to be the author of this pull request" if command.who.author else ""

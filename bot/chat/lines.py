@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 # GitLab takes comments of a million characters; a parser may need minutes for what is made to be
-# slow. Nobody writes commands beyond this, and who does is told.
+# slow. Commands beyond this are answered with an error.
 LONGEST_COMMENT = 100_000
-# What hides the lines in it. `>>>` alone on a line fences a quote on GitLab; elsewhere it is an
-# empty quote, and whoever writes it means one.
+# Blocks whose lines are not commands. `>>>` alone on a line fences a quote on GitLab; elsewhere it
+# is an empty quote, and whoever writes it means one.
 _HIDING = frozenset({"blockquote", "container_quote", "table", "footnote"})
 
 
@@ -28,7 +28,7 @@ def spoken_lines(comment: str, word: str) -> Iterator[str]:
 
     Only lines of paragraphs (also those that an underline makes a heading, as under a mail's
     signature), outside of quotes, tables and footnotes. Code spans in a line are its words; HTML
-    comments are not there. Of a comment that is longer than LONGEST_COMMENT only the whole lines
+    comments are left out. Of a comment that is longer than LONGEST_COMMENT only the whole lines
     within that are read.
     """
     if word not in comment.lower():
@@ -62,7 +62,7 @@ def goes_on_unread(comment: str, word: str) -> bool:
 
 
 def _halves(comment: str) -> tuple[str, str]:
-    """The part that is read, with one kind of line end, and the rest: whole lines both."""
+    """Split a comment at LONGEST_COMMENT, at a line end: the part that is read, and the rest."""
     text = comment.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
     if len(text) <= LONGEST_COMMENT:
         return text, ""
@@ -96,7 +96,7 @@ def _text(token: Token) -> str:
     if token.type == "html_inline":
         return "" if token.content.startswith("<!--") else token.content
     if token.type in ("em_open", "em_close", "strong_open", "strong_close"):
-        # What was written: the marks belong to a text that is no prose.
+        # The source text: emphasis marks belong to a command line.
         return token.markup
     return token.content if token.type == "image" else ""
 
@@ -109,5 +109,5 @@ def _parser() -> MarkdownIt:
 
     parser = MarkdownIt("commonmark").enable("table").use(footnote_plugin, inline=False)
     return parser.use(
-        container_plugin, "quote", marker=">", validate=lambda said, _: not said.strip()
+        container_plugin, "quote", marker=">", validate=lambda text, _: not text.strip()
     )

@@ -1,4 +1,4 @@
-"""From a comment to commands: what is asked, or which word is missing."""
+"""Parsing a comment into commands, or into errors that name the missing word."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_LINE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A command that was understood. `values` are its arguments and options by their names.
+    """A parsed command. `values` are its arguments and options by their names.
 
     `text` is the line as it was written, with single spaces, `/minimize` and the command in small
     letters; the same text is the same command.
@@ -42,7 +42,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class NotUnderstood:
-    """A line that begins with `/minimize` and is no command; `problem` says which word is wrong.
+    """A line that begins with `/minimize` and does not parse; `problem` is a sentence.
 
     `command` is the one that it seems to be, for its usage; null if it names none. `beside` is true
     where not the line is wrong but what stands around it: the comment has too much of it.
@@ -54,10 +54,10 @@ class NotUnderstood:
     beside: bool = False
 
 
-Said = Question | NotUnderstood
+ParsedCommand = Question | NotUnderstood
 
 
-# What keyboards and word processors make of the dashes of an option, of a hyphen, and of quotes.
+# Characters that keyboards and word processors put for dashes, hyphens and quotes.
 _DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 _HYPHENS = str.maketrans(dict.fromkeys("\u2010\u2011", "-"))
 _QUOTES = {
@@ -77,38 +77,38 @@ class _UnclearError(Exception):
     """The error in a line, as a sentence for its author."""
 
 
-def parse_comment(comment: str) -> tuple[Said, ...]:
+def parse_comment(comment: str) -> tuple[ParsedCommand, ...]:
     """The commands in `comment`, in order; the same line twice counts once.
 
     At most MOST_COMMANDS, within LONGEST_COMMENT characters; where there are more, the last says
     so.
     """
-    said: dict[str, Said] = {}
+    parsed: dict[str, ParsedCommand] = {}
     for line in spoken_lines(comment, WORD):
-        text = _told(line)
-        if text in said:
+        text = _normalised(line)
+        if text in parsed:
             continue
-        if len(said) == MOST_COMMANDS:
-            said[text] = NotUnderstood(
+        if len(parsed) == MOST_COMMANDS:
+            parsed[text] = NotUnderstood(
                 text,
                 f"More than {MOST_COMMANDS} commands in one comment: the others were left.",
                 beside=True,
             )
             break
-        said[text] = parse_line(text)
+        parsed[text] = parse_line(text)
     else:
         if goes_on_unread(comment, WORD):
             problem = (
                 f"Of a comment only the first {LONGEST_COMMENT:,} characters are read, and there"
                 f" are lines with {WORD} after them: say those in a comment of their own."
             )
-            said.setdefault(WORD, NotUnderstood(WORD, problem, beside=True))
-    return tuple(said.values())
+            parsed.setdefault(WORD, NotUnderstood(WORD, problem, beside=True))
+    return tuple(parsed.values())
 
 
-def parse_line(line: str) -> Said:
-    """One line that begins with `/minimize`; that word and the command count in any case."""
-    text = _told(line)
+def parse_line(line: str) -> ParsedCommand:
+    """Parse a line that begins with `/minimize`; that word and the command in any case."""
+    text = _normalised(line)
     words = text.split(" ")[1:]
     if not words:
         return NotUnderstood(text, f"A command is missing after {WORD}.")
@@ -123,22 +123,22 @@ def parse_line(line: str) -> Said:
         return NotUnderstood(text, str(unclear), command)
 
 
-def _told(line: str) -> str:
+def _normalised(line: str) -> str:
     """The line with single spaces, its first two words in small letters and with plain dashes."""
     words = line.split()
     first = (word.lower().translate(_HYPHENS) for word in words[:2])
     return " ".join([*first, *words[2:]])
 
 
-def command_key(comment: str, said: Said) -> str:
-    """The name of one command of one comment: it is obeyed once, however often it is delivered."""
-    return hashlib.sha256(f"{comment}\0{said.text}".encode()).hexdigest()[:16]
+def command_key(comment: str, parsed: ParsedCommand) -> str:
+    """The id of one command of one comment, the same for each delivery of it."""
+    return hashlib.sha256(f"{comment}\0{parsed.text}".encode()).hexdigest()[:16]
 
 
 def _values(command: Command, text: str, words: list[str]) -> dict[str, tuple[str, ...]]:
     if len(text) > _LONGEST_LINE:
         raise _UnclearError(f"The line is longer than {_LONGEST_LINE} characters.")
-    # What is said in one's own words may hold anything; no capability begins with a dash.
+    # Free text may hold anything; no capability begins with a dash.
     last = command.arguments[-1] if command.arguments else None
     values: dict[str, tuple[str, ...]] = {}
     if last is None or last.takes != "rest":
@@ -153,7 +153,7 @@ def _values(command: Command, text: str, words: list[str]) -> dict[str, tuple[st
 
 
 def _unquoted(text: str) -> str:
-    """A word without the quotes around it, as people write one from a sentence."""
+    """A word without the quotes around it."""
     closing = _QUOTES.get(text[:1], "")
     return text[1:-1] if len(text) > 2 and text[-1] in closing else text
 
@@ -161,7 +161,7 @@ def _unquoted(text: str) -> str:
 def _take_options(
     command: Command, words: list[str], values: dict[str, tuple[str, ...]]
 ) -> list[str]:
-    """Moves options to `values`; the words that are left."""
+    """Move options to `values`; return the words that are left."""
     left: list[str] = []
     options = {option.flag: option for option in command.options}
     remaining = iter(words)
@@ -196,7 +196,7 @@ def _take(
     values: dict[str, tuple[str, ...]],
     later: tuple[Argument, ...],
 ) -> list[str]:
-    """Moves the words of one argument to `values`; the words that are left."""
+    """Move the words of one argument to `values`; return the words that are left."""
     if argument.keyword:
         if not words or words[0].lower() != argument.keyword:
             if argument.optional:
@@ -208,7 +208,7 @@ def _take(
     elif argument.takes == "rest":
         end = _end_of_rest(words, later)
         taken, words = words[:end], words[end:]
-        # A reason is kept as it was said; a capability in quotes is the one between them.
+        # A reason stays as written; a capability loses the quotes around it.
         text = " ".join(taken)
         taken = [_unquoted(text) if later else text] if taken else []
     else:
@@ -221,7 +221,7 @@ def _take(
 
 
 def _end_of_rest(words: list[str], later: tuple[Argument, ...]) -> int:
-    """Where a text ends: before the last word that begins a later argument, else at the end."""
+    """The index of the last word that begins a later argument, else the number of words."""
     for argument in later:
         for index in range(len(words) - 1, 0, -1):
             if words[index].lower() == argument.keyword:
@@ -229,7 +229,7 @@ def _end_of_rest(words: list[str], later: tuple[Argument, ...]) -> int:
     return len(words)
 
 
-# What every comment of ours has among its first lines; see bot.report.COMMENT_MARKER.
+# A line among the first of each of our comments; see bot.report.COMMENT_MARKER.
 _OURS = re.compile(r"^<!-- /?minimize[:\w -]*-->", re.MULTILINE)
 _FIRST = 2_000
 
@@ -244,7 +244,7 @@ def answer_marker(comment: str, commands: Sequence[str]) -> str:
 
 
 def is_ours(body: str) -> bool:
-    """Return whether a comment looks like one of our own: such a one is never obeyed.
+    """Return whether a comment looks like one of our own, which holds no commands.
 
     With a token we are a user like others, and the forge does not call our comments a bot's.
     """

@@ -17,7 +17,7 @@ from bot.model.image import ImageKey, ImageRequest
 from bot.model.package import Overlay
 from bot.model.result import CheckResult
 
-# Answers of many images say the same again and again; each costs some solves.
+# Answers of many images repeat each other; each costs some solves.
 MOST_IMAGES = 32
 _MOST_NEAR = 3
 T = TypeVar("T")
@@ -27,13 +27,13 @@ T = TypeVar("T")
 class ChatFinding:
     """The answer to a question. `result` is the check it is about.
 
-    `whys` and `what_ifs` have one for each image that was asked about; `unsolvable` are images that
+    `whys` and `what_ifs` have one for each image of the question; `unsolvable` are images that
     cannot be installed at this head, `left_out` how many images there are beyond MOST_IMAGES,
     `workloads` those there are, for a question that names another. `near` are names in the images
-    that may be meant, where what was asked about is in none of them.
+    that may be meant, where the package or capability is in none of them.
     """
 
-    asked: Question
+    question: Question
     result: CheckResult
     whys: tuple[Why, ...] = ()
     what_ifs: tuple[WhatIf, ...] = ()
@@ -50,14 +50,14 @@ class _Image:
     overlay: Overlay
 
 
-def find_answer(asked: Question, checked: Prediction) -> ChatFinding:
+def find_answer(question: Question, checked: Prediction) -> ChatFinding:
     """The answer to `why`, `what-if` or `objectives` on the images of a checked change.
 
     The images are those that the change could touch, as its head has them.
     """
     workloads = tuple(sorted({found.result.key.workload for found in checked.images}))
-    if asked.name == "why":
-        package = asked.one("PACKAGE") or ""
+    if question.name == "why":
+        package = question.one("PACKAGE") or ""
         names: set[str] = set()
 
         def ask_why(image: _Image) -> Why:
@@ -65,11 +65,13 @@ def find_answer(asked: Question, checked: Prediction) -> ChatFinding:
             names.update(found.nevra.name for found in closure.packages)
             return why(image.pool, image.request, closure, package, image.overlay)
 
-        whys, unsolvable, left_out = _each(asked, checked, ask_why)
+        whys, unsolvable, left_out = _each(question, checked, ask_why)
         near = () if any(one.nevra for one in whys) else _near(package, names)
-        return ChatFinding(asked, checked.result, whys, (), unsolvable, left_out, workloads, near)
-    if asked.name == "what-if":
-        capability, holder = asked.one("CAPABILITY") or "", asked.one("PACKAGE")
+        return ChatFinding(
+            question, checked.result, whys, (), unsolvable, left_out, workloads, near
+        )
+    if question.name == "what-if":
+        capability, holder = question.one("CAPABILITY") or "", question.one("PACKAGE")
         required: set[str] = set()
         holders: set[str] = set()
 
@@ -81,30 +83,30 @@ def find_answer(asked: Question, checked: Prediction) -> ChatFinding:
                 holders.update(found.nevra.name for found in closure.packages)
             return answer
 
-        what_ifs, unsolvable, left_out = _each(asked, checked, ask_what_if)
+        what_ifs, unsolvable, left_out = _each(question, checked, ask_what_if)
         near = ()
         if all(one.problems for one in what_ifs):
             strange = holder is not None and holder not in holders
             near = _near(holder or "", holders) if strange else _near(capability, required)
         return ChatFinding(
-            asked, checked.result, (), what_ifs, unsolvable, left_out, workloads, near
+            question, checked.result, (), what_ifs, unsolvable, left_out, workloads, near
         )
-    return ChatFinding(asked, checked.result, workloads=workloads)
+    return ChatFinding(question, checked.result, workloads=workloads)
 
 
-def _near(asked: str, names: Iterable[str]) -> tuple[str, ...]:
-    """The names that are written much like what was asked for, or begin or end with it."""
+def _near(text: str, names: Iterable[str]) -> tuple[str, ...]:
+    """The names that are spelt much like `text`, or begin or end with it."""
     known = sorted(names)
-    alike = difflib.get_close_matches(asked, known, n=_MOST_NEAR, cutoff=0.75)
-    parts = [n for n in known if len(asked) > 2 and (n.startswith(asked) or n.endswith(asked))]
+    alike = difflib.get_close_matches(text, known, n=_MOST_NEAR, cutoff=0.75)
+    parts = [n for n in known if len(text) > 2 and (n.startswith(text) or n.endswith(text))]
     return tuple(dict.fromkeys([*alike, *parts]))[:_MOST_NEAR]
 
 
 def _each(
-    asked: Question, checked: Prediction, ask: Callable[[_Image], T]
+    question: Question, checked: Prediction, ask: Callable[[_Image], T]
 ) -> tuple[tuple[T, ...], tuple[ImageKey, ...], int]:
     """One answer for each image that can be installed; the keys of the others."""
-    wanted = asked.values.get("--workload", ())
+    wanted = question.values.get("--workload", ())
     answers: list[T] = []
     unsolvable: list[ImageKey] = []
     left_out = 0

@@ -75,7 +75,7 @@ class LocalChecker:
         return look_for(ExternalPlan.from_json(plan).places, self._elsewhere())
 
     def ask(
-        self, job: CheckJob, git: GitRepository, asked: Sequence[Question]
+        self, job: CheckJob, git: GitRepository, questions: Sequence[Question]
     ) -> tuple[ChatFinding, ...]:
         """The answers to questions, on the built packages where they are kept here."""
         from bot.build.builders import builder_named
@@ -90,7 +90,7 @@ class LocalChecker:
             elif name != "none" and prediction.worth_building:
                 builder = builder_named(name, self._pools.cache, kept_only=True)
                 checked = rebuilt_check(change, prediction, builder, native_arch())
-            return tuple(find_answer(one, checked) for one in asked)
+            return tuple(find_answer(one, checked) for one in questions)
 
     def warm_up(self) -> None:
         """Imports what a check needs and loads the pools that the settings' rules name.

@@ -16,8 +16,8 @@ from datetime import datetime
 from bot.chat.commands import WORD, may, refusal
 from bot.chat.parser import (
     NotUnderstood,
+    ParsedCommand,
     Question,
-    Said,
     answer_marker,
     command_key,
     is_ours,
@@ -43,7 +43,7 @@ LOG = logging.getLogger(__name__)
 class _ChatCommand:
     """One command with what is known of whoever said it, and where."""
 
-    asked: Question
+    question: Question
     event: CommentEvent
     pull: PullRequest
     role: Role
@@ -86,7 +86,8 @@ class Conversation:
         pull = await forge.pull_request(event.key)
         role = await _role(forge, event, new.values())
         outcomes = {
-            key: await self._obey(said, event, pull, role, delivery) for key, said in new.items()
+            key: await self._obey(parsed, event, pull, role, delivery)
+            for key, parsed in new.items()
         }
         await self._reply(event, pull, new, outcomes)
         await asyncio.to_thread(
@@ -98,61 +99,61 @@ class Conversation:
                     event.key.number,
                     event.comment,
                     key,
-                    said.text,
+                    parsed.text,
                     event.author,
                     outcomes[key][0],
                     delivery.received,
                 )
-                for key, said in new.items()
+                for key, parsed in new.items()
             ],
         )
-        names = ", ".join(f"{said.text} ({outcomes[key][0]})" for key, said in new.items())
+        names = ", ".join(f"{parsed.text} ({outcomes[key][0]})" for key, parsed in new.items())
         return True, f"{event.author} said {names}."
 
-    async def _new(self, event: CommentEvent) -> dict[str, Said]:
+    async def _new(self, event: CommentEvent) -> dict[str, ParsedCommand]:
         """The commands of the comment that were not heard before, by their names."""
         # A long comment takes a while to parse.
-        said = await asyncio.to_thread(parse_comment, event.body)
-        if not said:
+        parsed = await asyncio.to_thread(parse_comment, event.body)
+        if not parsed:
             return {}
         known = await asyncio.to_thread(
             self._commands.heard, event.key.forge, event.key.repository, event.comment
         )
-        named = {command_key(event.comment, one): one for one in said}
+        named = {command_key(event.comment, one): one for one in parsed}
         return {key: one for key, one in named.items() if key not in known}
 
     async def _obey(
         self,
-        said: Said,
+        parsed: ParsedCommand,
         event: CommentEvent,
         pull: PullRequest,
         role: Role | ForgeRefusedError,
         delivery: Delivery,
     ) -> tuple[Outcome, Line | None]:
         """The outcome of one command, and the line of the answer, if there is one."""
-        if isinstance(said, NotUnderstood):
+        if isinstance(parsed, NotUnderstood):
             # What is wrong with the line itself is told with how the command is written.
-            return "unclear", Line(said.text, said.problem if said.beside else "")
+            return "unclear", Line(parsed.text, parsed.problem if parsed.beside else "")
         is_author = event.author.casefold() == pull.author.casefold()
         known: Role = "none" if isinstance(role, ForgeRefusedError) else role
-        if not may(said.command, known, is_author=is_author):
+        if not may(parsed.command, known, is_author=is_author):
             if isinstance(role, ForgeRefusedError):
-                return "refused", Line(said.text, f"Your role here is not known: {role.what}")
-            return "refused", Line(said.text, refusal(said.command, event.author, role))
-        effect = self._effects.get(said.name)
+                return "refused", Line(parsed.text, f"Your role here is not known: {role.what}")
+            return "refused", Line(parsed.text, refusal(parsed.command, event.author, role))
+        effect = self._effects.get(parsed.name)
         if effect is None:
-            return "taken", Line(said.text)
+            return "taken", Line(parsed.text)
         if not pull.open:
-            return "refused", Line(said.text, "This pull request is closed: nothing runs for it.")
-        origin = command_key(event.comment, said)
-        told = await effect(_ChatCommand(said, event, pull, known, origin, delivery))
-        return ("refused", Line(said.text, told)) if told else ("taken", None)
+            return "refused", Line(parsed.text, "This pull request is closed: nothing runs for it.")
+        origin = command_key(event.comment, parsed)
+        problem = await effect(_ChatCommand(parsed, event, pull, known, origin, delivery))
+        return ("refused", Line(parsed.text, problem)) if problem else ("taken", None)
 
     async def _reply(
         self,
         event: CommentEvent,
         pull: PullRequest,
-        new: Mapping[str, Said],
+        new: Mapping[str, ParsedCommand],
         outcomes: Mapping[str, tuple[Outcome, Line | None]],
     ) -> None:
         marker = answer_marker(event.comment, list(new))
@@ -181,9 +182,9 @@ class Conversation:
         await self._engine.start_reply(reply)
 
     async def _check(self, heard: _ChatCommand) -> str:
-        asked, pull = heard.asked, heard.pull
-        workloads = asked.values.get("WORKLOAD", ())
-        arches = asked.values.get("--arch", ())
+        question, pull = heard.question, heard.pull
+        workloads = question.values.get("WORKLOAD", ())
+        arches = question.values.get("--arch", ())
         if workloads or arches:
             marker = answer_marker(heard.event.comment, [heard.origin, "check"])
             narrowing = Narrowing(workloads, arches, marker)
@@ -259,7 +260,7 @@ class Conversation:
             kind=kind,
             user=heard.event.author,
             role=heard.role,
-            reason=heard.asked.one("REASON") or "",
+            reason=heard.question.one("REASON") or "",
             time=heard.delivery.received,
             comment=heard.event.comment,
             url=heard.event.url,
@@ -277,15 +278,15 @@ class Conversation:
         records = [r for r in await self._runs.of(heard.pull.key) if r.head_sha == head]
         # Whichever clock says earlier; a forge's times have whole seconds, cut off.
         received = _seconds(heard.delivery.received)
-        said = min(_seconds(heard.event.updated) or received, received)
-        return records if any(_seconds(r.created) < said for r in records) else ()
+        written = min(_seconds(heard.event.updated) or received, received)
+        return records if any(_seconds(r.created) < written for r in records) else ()
 
 
 async def _role(
-    forge: Forge, event: CommentEvent, said: Iterable[Said]
+    forge: Forge, event: CommentEvent, parsed: Iterable[ParsedCommand]
 ) -> Role | ForgeRefusedError:
     """The role of who wrote the comment, asked now if a command needs one; or why it is unknown."""
-    if not any(isinstance(one, Question) and one.command.who.role for one in said):
+    if not any(isinstance(one, Question) and one.command.who.role for one in parsed):
         return "none"
     try:
         return await forge.role_of(event.key, event.author)

@@ -124,7 +124,7 @@ class Checker(Protocol):
         ...
 
     def ask(
-        self, job: CheckJob, git: GitRepository, asked: Sequence[Question]
+        self, job: CheckJob, git: GitRepository, questions: Sequence[Question]
     ) -> tuple[ChatFinding, ...]:
         """The answers to questions about the images, each in its turn; builds nothing."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from bot.chat.answers import (
@@ -22,10 +22,10 @@ from bot.engine.steps import CheckSteps
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that is answered: with `said`, or (where that is empty) as the line itself asks."""
+    """A command line with its `answer`; an empty one is computed from the line."""
 
     text: str
-    said: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Reply:
         return {
             **{name: getattr(self, name) for name in _PLAIN},
             "job": self.job.to_json(),
-            "lines": [asdict(line) for line in self.lines],
+            "lines": [{"text": line.text, "said": line.answer} for line in self.lines],
         }
 
     @classmethod
@@ -58,13 +58,13 @@ class Reply:
         return cls(
             **{name: value[name] for name in _PLAIN},
             job=CheckJob.from_json(value["job"]),
-            lines=tuple(Line(**line) for line in value["lines"]),
+            lines=tuple(Line(line["text"], line["said"]) for line in value["lines"]),
         )
 
     @property
     def questions(self) -> tuple[Question, ...]:
         """The lines that need the images to be answered."""
-        parsed = [parse_line(line.text) for line in self.lines if not line.said]
+        parsed = [parse_line(line.text) for line in self.lines if not line.answer]
         return tuple(s for s in parsed if isinstance(s, Question) and s.name != "help")
 
 
@@ -86,7 +86,7 @@ class ReplySteps:
         """The `body` of the answer, questions answered."""
         questions = reply.questions
         found = await self._checks.ask(reply.job, questions)
-        texts = {one.asked.text: found_answer(one) for one in found}
+        texts = {one.question.text: found_answer(one) for one in found}
         return {"body": body_of(reply, texts)}
 
     async def write(self, reply: Reply, body: str) -> Values:
@@ -103,8 +103,8 @@ def body_of(reply: Reply, found: Mapping[str, ChatAnswer], problem: str = "") ->
 
 
 def _answer(line: Line, found: Mapping[str, ChatAnswer], problem: str) -> ChatAnswer:
-    if line.said:
-        return sentence(line.said)
+    if line.answer:
+        return sentence(line.answer)
     if line.text in found:
         return found[line.text]
     parsed = parse_line(line.text)

@@ -38,7 +38,7 @@ def ask(bench: Bench, line: str, head: dict[str, str | None]) -> ChatFinding:
 
 def text(found: ChatFinding) -> str:
     return compose(
-        [(found.asked.text, found_answer(found))],
+        [(found.question.text, found_answer(found))],
         marker="<!-- minimize:answer 1 ab -->",
         user="ann",
         url="https://forge.example/7#1",
