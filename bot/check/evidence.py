@@ -51,15 +51,24 @@ class EvaluatedSpec:
     head: Mapping[str, Evaluation]
     definitions: Mapping[Side, Mapping[str, str]] = field(default_factory=dict)
 
+    def sources(self, arch: str) -> frozenset[str]:
+        """The source packages of the sides that could be evaluated for an architecture."""
+        sides = (self.base.get(arch), self.head.get(arch))
+        return frozenset(side.source for side in sides if isinstance(side, SpecEvaluation))
+
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Both overlays of one architecture, and the change's added lines with their dependencies."""
+    """Both overlays of one architecture, and the change's added lines with their dependencies.
+
+    `base_spec` is the predicted base with all that its own spec files state; null after a build.
+    """
 
     base: Overlay
     head: Overlay
     lines: tuple[AddedLine, ...]
     notes: tuple[str, ...] = ()
+    base_spec: Overlay | None = None
 
     @property
     def sources(self) -> frozenset[str]:
@@ -143,6 +152,7 @@ def predicted_sides(
     """
     base: list[Overlay] = []
     head: list[Overlay] = []
+    base_spec: list[Overlay] = []
     lines: list[AddedLine] = []
     notes: list[str] = []
     for one in specs:
@@ -158,6 +168,7 @@ def predicted_sides(
         prediction = predict(published, before, after, arch, headers, elsewhere=others)
         base.append(prediction.base)
         head.append(prediction.head)
+        base_spec.append(prediction.base_spec)
         notes.extend(prediction.notes)
         if after is not None:
             own = {p.nevra.name: p.nevra for p in after.packages}
@@ -166,7 +177,7 @@ def predicted_sides(
     before_change = {p.nevra: p for overlay in base for p in overlay.packages}
     return Sides(
         _joined(base, before_change), _joined(head, before_change), tuple(lines),
-        tuple(dict.fromkeys(notes)),
+        tuple(dict.fromkeys(notes)), _joined(base_spec, {}),
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from bot.build.transfer import transfer
 from bot.build.url_template import expand
 from bot.check.change import Change
 from bot.check.evidence import EvaluatedSpec, Sides
+from bot.check.fault import unevaluated
 from bot.check.repository_file import ExternalBuild
 from bot.check.run import Prediction, Target, built_check
 from bot.check.transferable import obstacle_notes, obstacles
@@ -171,7 +172,7 @@ def external_check(
             base, told = _base(builds, place, before, change.merge_base, kept_only)
             overlay = rebuilt_overlay(built, place.arch, before.head.sources)
             head = replace(overlay, evidence="external")
-            sides[place.arch] = replace(before, base=base, head=head)
+            sides[place.arch] = replace(before, base=base, head=head, base_spec=None)
             notes += [*told, *_compared(place, base, head, target.specs)]
             made += _build_notes(place, built, target.specs)
         if own:
@@ -187,7 +188,9 @@ def _sources(specs: Iterable[EvaluatedSpec], arch: str) -> tuple[str, ...]:
     found = {
         head.source
         for one in specs
-        if isinstance(head := one.head.get(arch), SpecEvaluation) and not head.excluded
+        if isinstance(head := one.head.get(arch), SpecEvaluation)
+        and not head.excluded
+        and not unevaluated(one, arch)
     }
     return tuple(sorted(found))
 
@@ -288,7 +291,7 @@ def _transferred(
         )
         notes += moved.notes
         if moved.base is not None and moved.head is not None:
-            found[arch] = replace(before, base=moved.base, head=moved.head)
+            found[arch] = replace(before, base=moved.base, head=moved.head, base_spec=None)
     return found, notes
 
 

@@ -17,6 +17,7 @@ from bot.check.lines import (
 )
 from bot.check.objectives import evaluate_objectives
 from bot.check.replaced import with_reason
+from bot.check.unsolvable_head import with_base_of_spec
 from bot.closure.added import added_chains
 from bot.closure.affected import could_concern, could_enter
 from bot.closure.pool import Pool
@@ -124,6 +125,7 @@ def _found(
         return {(n.name, n.arch): min(c, key=len) for n, c in found.items() if c}
 
     pair = with_reason(pool, request, pair, sides.base)
+    pair = with_base_of_spec(pool, base_request, pair, sides)
     chains = _with_files(added_chains(pool, before, (request, pair.head, sides.head)), pair.head)
     image = compare(pair, rules.thresholds, chains)
     image = replace(image, head=with_cause_lines(image.head, sides.lines))

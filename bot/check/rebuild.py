@@ -11,6 +11,7 @@ from bot.build.builder import Builder, BuildFailed, BuildOutcome, BuildRequest, 
 from bot.build.headers import rebuilt_overlay
 from bot.build.transfer import transfer
 from bot.check.evidence import EvaluatedSpec, Side, Sides
+from bot.check.fault import unevaluated
 from bot.check.transferable import obstacle_notes, obstacles
 from bot.closure.pool import Pool
 from bot.distro.documents import RepositoryDocument
@@ -52,8 +53,8 @@ def rebuild(
     predicted: Mapping[str, Sides],
     provides: Callable[[str], Callable[[str], bool]],
 ) -> Rebuilt:
-    """Builds every changed spec on both sides, base first, and transfers the difference to the
-    architectures on which the change is the same.
+    """Builds every changed spec that could be evaluated, on both sides, base first, and transfers
+    the difference to the architectures on which the change is the same.
 
     `provides(arch)` says whether that architecture's pool has a capability. Where one side does
     not build, the predictions stand and the note says which, and why.
@@ -85,6 +86,8 @@ def _build(context: BuildContext, one: EvaluatedSpec, side: Side) -> BuildOutcom
     evaluation = (one.base if side == "base" else one.head).get(context.native)
     path = one.spec.base_path if side == "base" else one.spec.head_path
     if path is None or not isinstance(evaluation, SpecEvaluation) or evaluation.excluded:
+        return None
+    if unevaluated(one, context.native):
         return None
     return context.builder.build(
         BuildRequest(
@@ -121,6 +124,7 @@ def _sides(
                 if built["base"]
                 else before.base,
                 head=head,
+                base_spec=None,
                 notes=(*before.notes, *head.notes),
             )
             continue
@@ -134,7 +138,7 @@ def _sides(
         )
         problems.extend(moved.notes)
         if moved.base is not None and moved.head is not None:
-            sides[arch] = replace(before, base=moved.base, head=moved.head)
+            sides[arch] = replace(before, base=moved.base, head=moved.head, base_spec=None)
     return sides, tuple(dict.fromkeys(problems))
 
 

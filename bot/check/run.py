@@ -28,6 +28,7 @@ from bot.check.pools import Pools
 from bot.check.proposal import CheckFindings, file_in_force, proposal
 from bot.check.rebuild import BuildContext, rebuild
 from bot.check.repository_file import RepositoryFile
+from bot.check.unsolvable_head import UnevaluatedPackages, undecided, unevaluated_packages
 from bot.check.verdict import only_limits, verdict
 from bot.closure.pool import Pool
 from bot.distro.cache import Cache
@@ -43,7 +44,11 @@ from bot.spec.setting import SpecSetting, setting_of
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One repository document: its loaded pools, its evaluated specs, its sides by architecture."""
+    """One repository document: its loaded pools, its evaluated specs, its sides by architecture.
+
+    `unevaluated` are the specs that could not be evaluated, `unknown` their packages, by
+    architecture: `sides` are those of the other specs.
+    """
 
     document: RepositoryDocument
     pools: Mapping[str, Pool]
@@ -51,6 +56,7 @@ class Target:
     specs: tuple[EvaluatedSpec, ...]
     sides: Mapping[str, Sides]
     unevaluated: tuple[Unevaluated, ...] = ()
+    unknown: Mapping[str, tuple[UnevaluatedPackages, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,7 @@ def predict_check(
         for target in [_target(change, file, document, arches, pools, remarks)]
         if target is not None
     )
-    images = _images(targets, plan, rules)
+    images = _images(targets, plan, rules, remarks)
     result = _result(change, targets, images, remarks, (), "predicted")
     found = Prediction(result, options, plan, rules, file, targets, images, pools.cache)
     return _with_proposal(change, found)
@@ -186,7 +192,7 @@ def built_check(
     `builds` and `notes` say how they went; `interrupted` that something around us failed.
     """
     remarks = _Remarks(notes=list(notes), interrupted=interrupted)
-    images = _images(targets, prediction.plan, prediction.rules)
+    images = _images(targets, prediction.plan, prediction.rules, remarks)
     if layers:
         all_sides = {(t.document.id, arch): s for t in targets for arch, s in t.sides.items()}
         measured = measure(images, all_sides, prediction.rules, prediction.cache)
@@ -194,7 +200,14 @@ def built_check(
         remarks.notes.extend(measured.notes)
     remarks.interrupted |= prediction.result.interrupted
     remarks.problems = list(
-        dict.fromkeys((*change.problems, *prediction.result.problems, *build_problems(builds)))
+        dict.fromkeys(
+            (
+                *change.problems,
+                *prediction.result.problems,
+                *build_problems(builds),
+                *remarks.problems,
+            )
+        )
     )
     remarks.notes = [*prediction.result.notes, *remarks.notes]
     result = _result(change, targets, images, remarks, tuple(builds), "final")
@@ -263,15 +276,30 @@ def _target(
     flags = generated_flags(pools.cache)
     sides: dict[str, Sides] = {}
     failed: list[Unevaluated] = []
+    unknown: dict[str, tuple[UnevaluatedPackages, ...]] = {}
     for arch, pool in loaded.items():
-        found = [each for one in specs for each in unevaluated(one, arch)]
-        failed.extend(found)
-        if not found and specs:
-            sides[arch] = predicted_sides(pool, arch, specs, flags)
-            remarks.notes.extend(n for n in sides[arch].notes if n not in remarks.notes)
+        failed.extend(each for one in specs for each in unevaluated(one, arch))
+        evaluated = tuple(one for one in specs if not unevaluated(one, arch))
+        if not evaluated:
+            continue
+        sides[arch] = predicted_sides(pool, arch, evaluated, flags)
+        unknown[arch] = tuple(
+            unevaluated_packages(pool, one.spec.path, one.sources(arch), _texts(change, one))
+            for one in specs
+            if one not in evaluated
+        )
+        remarks.notes.extend(n for n in sides[arch].notes if n not in remarks.notes)
     remarks.interrupted |= any(each.fault == "surroundings" for each in failed)
     remarks.problems.extend(sentences(specs))
-    return Target(document, loaded, setting, specs, sides, tuple(failed))
+    return Target(document, loaded, setting, specs, sides, tuple(failed), unknown)
+
+
+def _texts(change: Change, one: EvaluatedSpec) -> Iterable[str]:
+    """The text of a spec on each side that has it."""
+    sides = ((change.base_tree, one.spec.base_path), (change.head_tree, one.spec.head_path))
+    for tree, path in sides:
+        if path is not None and (tree / path).is_file():
+            yield (tree / path).read_text(encoding="utf-8", errors="replace")
 
 
 def _evaluated(
@@ -301,7 +329,10 @@ def _evaluated(
         return setting, evaluate_change(change, evaluate)
 
 
-def _images(targets: Iterable[Target], plan: Plan, rules: Rules) -> tuple[CheckedImage, ...]:
+def _images(
+    targets: Iterable[Target], plan: Plan, rules: Rules, remarks: _Remarks
+) -> tuple[CheckedImage, ...]:
+    """The affected images; those that cannot be judged for want of another spec are problems."""
     found: list[CheckedImage] = []
     for target in targets:
         own: list[CheckedImage] = []
@@ -312,8 +343,19 @@ def _images(targets: Iterable[Target], plan: Plan, rules: Rules) -> tuple[Checke
             own.extend(affected_images(target.pools[arch], keys, sides, rules))
         if not plan.narrowed:
             own.extend(_self(target, rules, frozenset().union(*(f.held for f in own))))
-        found.extend(own)
+        found.extend(image for image in own if not _undecided(target, image, remarks))
     return tuple(sorted(found, key=lambda f: f.result.key))
+
+
+def _undecided(target: Target, image: CheckedImage, remarks: _Remarks) -> bool:
+    arch = image.result.key.arch
+    unknown = target.unknown.get(arch, ())
+    said = undecided(target.pools[arch], image.request, image.pair, target.sides[arch], unknown)
+    if said:
+        key = image.result.key
+        place = f"{key.workload} in {key.environment}, {key.repository} {key.arch}"
+        remarks.problems.append(f"{place}: {said}")
+    return bool(said)
 
 
 def _self(target: Target, rules: Rules, held: frozenset[str]) -> Iterable[CheckedImage]:

@@ -37,11 +37,13 @@ class Prediction:
     """Both sides' overlays on one architecture.
 
     `origins` are the lines that state a dependency which head has and base has not, by package
-    and dependency of the head overlay. `notes` are the overlays' notes together.
+    and dependency of the head overlay. `notes` are the overlays' notes together. `base_spec` is
+    base with all that its own spec file states, published or not.
     """
 
     base: Overlay
     head: Overlay
+    base_spec: Overlay
     notes: tuple[str, ...] = ()
     origins: Mapping[tuple[Nevra, Dependency], tuple[SpecLine, ...]] = field(default_factory=dict)
 
@@ -97,9 +99,12 @@ def predict(
     packages = predictor.packages()
     notes = tuple(dict.fromkeys((*notes, *predictor.notes)))
     before = tuple(dataclasses.replace(package, repository="overlay") for package in published)
+    # With no spec file before it, base's states everything anew.
+    by_spec = _Predictor(published, None, base, arch, headers, NO_LINES, NO_LINES).packages()
     return Prediction(
         Overlay(arch, frozenset(sources), _sorted(before), "predicted"),
         Overlay(arch, frozenset(sources), _sorted(packages), "predicted", notes),
+        Overlay(arch, frozenset(sources), _sorted(by_spec), "predicted"),
         notes,
         predictor.origins,
     )

@@ -13,7 +13,7 @@ from bot.check.rebuild import BuildContext, rebuild
 from bot.check.transferable import obstacle_notes, obstacles
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Overlay, Package
-from bot.model.spec import SpecDependency, SpecEvaluation, SpecPackage
+from bot.model.spec import SpecDependency, SpecEvaluation, SpecPackage, Unexpanded
 
 ARCHES = ("x86_64", "aarch64", "s390x")
 XSLT = Dependency("requires", "libxslt.so.1()(64bit)", generated=True)
@@ -122,3 +122,16 @@ def test_an_architecture_that_the_build_left_out_tells_of_no_other() -> None:
     found = obstacles((one,), "x86_64", ("s390x",))
     assert found == {"s390x": ("it is not built on x86_64",)}
     assert "it is not built on x86_64" in obstacle_notes(found)[0]
+
+
+def test_a_spec_with_an_unexpanded_macro_is_not_built() -> None:
+    one = spec(*ARCHES)
+    unknown = Unexpanded("%{no_such}", "Requires")
+    head = {arch: replace(each, unexpanded=(unknown,)) for arch, each in one.head.items()}
+    nothing: Any = None
+    trees: Any = {"base": Path(), "head": Path()}
+    context = BuildContext(FakeBuilder("x86_64"), nothing, nothing, trees, {}, None, "x86_64")
+    sides = {"x86_64": Sides(overlay("x86_64"), overlay("x86_64"), ())}
+    both = (one, replace(one, head=head))
+    found = rebuild(context, both, sides, lambda _: lambda _: True)
+    assert [note.side for note in found.builds] == ["base", "head"]

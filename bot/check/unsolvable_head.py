@@ -1,0 +1,187 @@
+"""Heads of images that cannot be installed although the change is not at fault.
+
+Base's own spec file may state the requirement that nothing meets, where what is published is older
+than it. Or the requirement is for what another spec file of the change may make, of which nothing
+is known because it could not be evaluated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from bot.check.evidence import Sides
+from bot.closure.capability import names_in
+from bot.closure.pool import Drop, Pool
+from bot.model.closure import Closure, UnsolvableCause
+from bot.model.image import ImageRequest
+from bot.model.result import ClosurePair
+
+# Each time requirements are ignored, others may come to light.
+_MOST_ROUNDS = 5
+
+
+def with_base_of_spec(
+    pool: Pool, request: ImageRequest, pair: ClosurePair, sides: Sides
+) -> ClosurePair:
+    """Return the pair with base as its own spec file makes it, where that fails as head does.
+
+    `request` is base's. Only where the published base can be installed, head cannot, and all that
+    head lacks base's own spec file requires in vain too, of whatever version.
+    """
+    if pair.base.status != "ok" or pair.head.status != "unsolvable" or sides.base_spec is None:
+        return pair
+    lacking = _lacking(pair.head)
+    if lacking is None or not lacking:
+        return pair
+    own = pool.solve(request, sides.base_spec)
+    if own.status != "unsolvable" or not lacking <= (_lacking(own) or set()):
+        return pair
+    named = " and ".join(sorted(lacking))
+    reason = (
+        f"The base's spec file requires {named} too, which nothing provides; the published"
+        " packages were made without it."
+    )
+    return replace(pair, base=own, reason=reason)
+
+
+def _lacking(closure: Closure) -> set[str] | None:
+    """The names of the missing capabilities; null where something else stands in the way."""
+    causes = _native(closure)
+    if any(c.kind != "missing" or c.needed_by is None for c in causes):
+        return None
+    return {name for c in causes for name in names_in(c.capability)}
+
+
+def _native(closure: Closure) -> list[UnsolvableCause]:
+    return [cause for cause in closure.causes if not cause.arch_only]
+
+
+@dataclass(frozen=True, slots=True)
+class UnevaluatedPackages:
+    """The packages of a spec file that could not be evaluated, as far as anything tells of them.
+
+    `published` are the names of its source's published packages, `offered` what those have,
+    provide and own, `patterns` the names and paths that the text of the spec file has on either
+    side, with any text in the place of a macro.
+    """
+
+    path: str
+    published: frozenset[str]
+    offered: frozenset[str]
+    patterns: tuple[re.Pattern[str], ...]
+
+    def may_make(self, capability: str) -> bool:
+        """Return whether a package of the spec file may provide the capability."""
+        return any(
+            name in self.offered or any(p.fullmatch(name) for p in self.patterns)
+            for written in names_in(capability)
+            for name in {written, _ISA.sub("", written)}
+        )
+
+    def concerns(self, cause: UnsolvableCause) -> bool:
+        """Return whether its packages, evaluated, might take the cause away."""
+        holders = {n.name for n in (cause.needed_by, cause.conflicts_with) if n is not None}
+        return not holders.isdisjoint(self.published) or (
+            cause.needed_by is not None and self.may_make(cause.capability)
+        )
+
+
+_ISA = re.compile(r"\([\w-]+\)$")
+_MACRO = re.compile(r"%\{[^{}]*\}|%\w+")
+_NAME_MACRO = re.compile(r"%\{\??name\}|%name\b")
+_MAIN = re.compile(r"^\s*Name\s*:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
+_SUBPACKAGE = re.compile(r"^\s*%package\s+(-n\s+)?(\S+)", re.MULTILINE)
+_PROVIDES = re.compile(r"^\s*Provides\s*:(.*)$", re.IGNORECASE | re.MULTILINE)
+_FILE = re.compile(r"(?:^|\s)((?:/|%\{?_)\S*/\S+)", re.MULTILINE)
+# Fewer letters beside macros could mean anything.
+_FEWEST_LETTERS = 3
+
+
+def unevaluated_packages(
+    pool: Pool, path: str, sources: Iterable[str], texts: Iterable[str]
+) -> UnevaluatedPackages:
+    """Return what is known of the packages of the spec file at `path`.
+
+    `sources` are its source packages where they are known, `texts` the file's on both sides.
+    """
+    texts = tuple(texts)
+    stem = path.rpartition("/")[2].removesuffix(".spec")
+    named = {m[1] for text in texts for m in _MAIN.finditer(text) if "%" not in m[1]}
+    names = {*sources, *named} or {stem}
+    published = [p for name in sorted(names) for p in pool.published(name)]
+    provided = (n for p in published for d in p.of_kind("provides") for n in names_in(d.capability))
+    return UnevaluatedPackages(
+        path,
+        frozenset(p.nevra.name for p in published),
+        frozenset({*provided, *(f for p in published for f in p.files)}),
+        tuple(dict.fromkeys(p for name in sorted(names) for p in _patterns(name, texts))),
+    )
+
+
+def _patterns(source: str, texts: Iterable[str]) -> Iterator[re.Pattern[str]]:
+    for text in texts:
+        yield re.compile(re.escape(source))
+        for own, name in _SUBPACKAGE.findall(text):
+            yield from _pattern(source, name if own else f"{source}-{name}")
+        for match in _PROVIDES.finditer(text):
+            for name in re.split(r"[\s,]+", match[1].strip()):
+                yield from _pattern(source, name)
+        for path in _FILE.findall(text):
+            yield from _pattern(source, path)
+
+
+def _pattern(source: str, written: str) -> Iterator[re.Pattern[str]]:
+    parts = _MACRO.split(_NAME_MACRO.sub(lambda _: source, written))
+    if sum(map(len, parts)) >= _FEWEST_LETTERS:
+        yield re.compile(".*".join(map(re.escape, parts)))
+
+
+def undecided(
+    pool: Pool,
+    request: ImageRequest,
+    pair: ClosurePair,
+    sides: Sides,
+    unevaluated: Iterable[UnevaluatedPackages],
+) -> str:
+    """Return why head's packages cannot be judged where it cannot be installed; else empty.
+
+    It is so where head can be installed without its requirements for what spec files that could
+    not be evaluated may make, and without those of their published packages.
+    """
+    unevaluated = tuple(unevaluated)
+    if pair.head.status != "unsolvable" or pair.base.status == "unsolvable":
+        return ""
+    head, ignored = pair.head, frozenset[Drop]()
+    first: tuple[UnevaluatedPackages, UnsolvableCause] | None = None
+    for _ in range(_MOST_ROUNDS):
+        causes = _native(head)
+        concerned = [(one, c) for c in causes for one in unevaluated if one.concerns(c)]
+        first = first or next(iter(concerned), None)
+        found = {
+            Drop(c.needed_by, c.capability)
+            for _, c in concerned
+            if c.kind == "missing" and c.needed_by is not None
+        }
+        if found <= ignored:
+            # A conflict cannot be ignored: only where nothing else is in the way.
+            decided = any(not any(one.concerns(c) for one in unevaluated) for c in causes)
+            return "" if first is None or decided or not concerned else _sentence(*first)
+        ignored |= found
+        head = pool.solve(request, sides.head, drop=ignored, settled=lambda _: True)
+        if head.status == "ok":
+            break
+    return "" if first is None or head.status != "ok" else _sentence(*first)
+
+
+def _sentence(one: UnevaluatedPackages, cause: UnsolvableCause) -> str:
+    holder = cause.needed_by
+    if cause.kind == "missing":
+        need = f"{holder} requires {cause.capability}"
+    else:
+        need = f"{holder} cannot be installed beside {cause.conflicts_with}"
+    return (
+        f"It is not known whether it can be installed: {need}, and {one.path} could not be"
+        " evaluated."
+    )
