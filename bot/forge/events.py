@@ -14,7 +14,7 @@ MERGE_GROUP_CHECK = "merge-group-"
 
 @dataclass(frozen=True, slots=True)
 class CommentEvent:
-    """Somebody wrote on a pull request, or changed what was written.
+    """A comment on a pull request that was written or edited.
 
     `comment` is the forge's id of it, `updated` the forge's own time of this text: the two together
     say whether the text was read before. `author` wrote the comment; `sender` made this version of
@@ -34,8 +34,8 @@ class CommentEvent:
 
 @dataclass(frozen=True, slots=True)
 class RerunEvent:
-    """Somebody pressed Re-run. `check` is the id that our status carries, or null where the forge
-    names only the commit (a whole check suite)."""
+    """A request to run a check again. `check` is the id that our status carries, or null where
+    the forge names only the commit (a whole check suite)."""
 
     forge: str
     repository: str
@@ -77,9 +77,9 @@ class PushEvent:
 
 @dataclass(frozen=True, slots=True)
 class ChecksEvent:
-    """Checks of a commit are over: who waits for one may look.
+    """The end of checks of a commit, which runs may wait for.
 
-    `names` are theirs, empty where the forge does not say which.
+    `names` are the checks', empty where the forge does not name them.
     """
 
     forge: str

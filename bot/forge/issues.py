@@ -41,7 +41,7 @@ class Issues(Protocol):
         ...
 
     async def put(self, repository: str, marker: str, text: IssueText) -> Issue | None:
-        """Makes our one issue say this: looks first, then writes only what differs.
+        """Create or edit our one issue with this text; nothing is written where it is the same.
 
         None where there is none and it shall be closed. One that came twice is closed.
         """

@@ -35,7 +35,7 @@ class Forge(Protocol):
 
     @property
     def commits(self) -> Commits:
-        """Branches and commits that no pull request is asked for."""
+        """The branches and commits of repositories."""
         ...
 
     @property
@@ -70,11 +70,11 @@ class Forge(Protocol):
         ...
 
     async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
-        """Makes our one comment say `body` (which holds `marker`): looks first, then writes."""
+        """Create or edit our one comment with `body` (which holds `marker`)."""
         ...
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
-        """Makes the status `minimize` of a commit say this; the same twice changes nothing."""
+        """Set the status `minimize` of a commit; the same twice changes nothing."""
         ...
 
     async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
@@ -82,7 +82,7 @@ class Forge(Protocol):
         ...
 
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
-        """The role of a user in the repository, asked of the forge at this moment."""
+        """The role of a user in the repository, read from the forge now."""
         ...
 
     async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
@@ -95,15 +95,15 @@ class Forge(Protocol):
         ...
 
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
-        """Puts a reaction on a comment; the same twice changes nothing."""
+        """Put a reaction on a comment; the same twice changes nothing."""
         ...
 
     async def source(self, key: PullRequestKey, base_ref: str) -> Source:
-        """Where git gets the commits, with a credential that is good for a while."""
+        """The git source of the commits, with a short-lived credential."""
         ...
 
     async def close(self) -> None:
-        """Closes the connections, of every event loop."""
+        """Close the connections of every event loop."""
         ...
 
 
@@ -111,7 +111,7 @@ class Commits(Protocol):
     """A forge's branches and commits; the errors are those of every forge."""
 
     async def source(self, repository: str, branch: str) -> Source:
-        """Where git gets a branch, with a credential that is good for a while."""
+        """The git source of a branch, with a short-lived credential."""
         ...
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:

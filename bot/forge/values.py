@@ -19,9 +19,9 @@ STATUS_NAME = "minimize"
 
 
 class ForgeError(SurroundingsError):
-    """The forge did not do what was asked: away, broken, out of requests. Another try may help.
+    """A failed request: the forge is away, broken, or out of requests. Another try may help.
 
-    `wait` is how many seconds it asked us to wait before that, or 0.
+    `wait` is the number of seconds it requires before that, or 0.
     """
 
     def __init__(self, what: str, hint: str = "", wait: float = 0.0) -> None:
@@ -30,19 +30,19 @@ class ForgeError(SurroundingsError):
 
 
 class ForgeRefusedError(ForgeError):
-    """The forge refused, and would again: a credential that lacks a permission or is no longer."""
+    """A request that would be refused again: the credential lacks a permission or is revoked."""
 
 
 class ForgeTooLargeError(ForgeError):
-    """The forge does not list so much at all: who can, finds it out otherwise."""
+    """A list that is too long for the forge to return."""
 
 
 class ForgeGoneError(MinimizeError):
-    """The repository or pull request is not there, or not for us: nothing can be said on it."""
+    """A repository or pull request that does not exist, or is not visible to us."""
 
 
 class WebhookRefusedError(Exception):
-    """A delivery that is not taken. `status` is the HTTP status that says so."""
+    """A rejected delivery. `status` is the HTTP status of the response."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -147,7 +147,7 @@ class CommitCheck:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where to fetch a pull request's commits: never a secret in the URL.
+    """The git source of a pull request's commits: never a secret in the URL.
 
     `refs` are where its head and base are, for servers that give no commit by its id.
     """
@@ -159,7 +159,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestEvent:
-    """Something happened to a pull request: `check` it again, or `stop` (it was closed).
+    """A change of a pull request: `check` it again, or `stop` (it was closed).
 
     `merged` is when it was merged, RFC 3339 in UTC; empty if it was not. `base_ref` is the branch
     it goes to, where the event tells.
@@ -175,7 +175,7 @@ class PullRequestEvent:
 
 @dataclass(frozen=True, slots=True)
 class IgnoredEvent:
-    """A delivery that asks nothing of us, and why."""
+    """A delivery that needs no work, and why."""
 
     reason: str
 
@@ -186,7 +186,7 @@ _Value = TypeVar("_Value")
 
 
 def remember(table: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
-    """Keeps `value` as the newest of `table`, which then has MOST entries at the most."""
+    """Put `value` as the newest into `table`, and drop the oldest above MOST entries."""
     table[key] = value
     table.move_to_end(key)
     while len(table) > MOST:

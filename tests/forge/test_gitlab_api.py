@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.forge.state import Pull, Repository
-from bot.forge.gitlab.client import GitLabClient, wait_asked_for
+from bot.forge.gitlab.client import GitLabClient, requested_wait
 from bot.forge.gitlab.forge import GitLab
 from bot.forge.values import (
     ForgeError,
@@ -355,4 +355,4 @@ async def test_nobody_there_is_the_forges_fault(world: World) -> None:
     ],
 )
 def test_how_long_a_429_asks_to_wait(headers: dict, low: float, high: float) -> None:
-    assert low <= wait_asked_for(headers) <= high
+    assert low <= requested_wait(headers) <= high

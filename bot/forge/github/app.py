@@ -1,4 +1,4 @@
-"""Who we are on GitHub: an App with installation tokens, or the owner of a token.
+"""Authentication on GitHub: as an App with installation tokens, or as the owner of a token.
 
 https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app
 """
@@ -56,14 +56,14 @@ class TokenAuth:
         return self._login
 
     def forget(self, repository: str | None = None) -> None:
-        """There is no other token."""
+        """Do nothing: there is no other token."""
 
     def learn(self, repository: str, installation: Installation) -> None:
-        """A token knows no installations."""
+        """Do nothing: a token has no installations."""
 
 
 class AppAuth:
-    """A GitHub App. Tokens are for one repository each, kept until shortly before they expire.
+    """A GitHub App. Tokens are for one repository each, cached until shortly before they expire.
 
     The client signs requests as the App itself where no token is given (gidgethub's JWT). A token
     names its repository by number: that stays when it is renamed, and its old name leads to it.

@@ -1,4 +1,4 @@
-"""Talking to GitHub's REST API through gidgethub: connections, patience, and errors as ours.
+"""GitHub's REST API through gidgethub: connections, retries, and errors as ForgeError.
 
 Facts: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api and
 best-practices-for-using-the-rest-api (Retry-After, x-ratelimit-reset, secondary limits).
@@ -111,7 +111,7 @@ class GitHubClient(GitHubAPI):
         5xx."""
         if attempt >= self._attempts:
             return False
-        wait = _wait_asked_for(exception)
+        wait = _requested_wait(exception)
         if wait is None:
             broken = exception.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
             if not broken or method not in _SAFE_AGAIN:
@@ -124,8 +124,8 @@ class GitHubClient(GitHubAPI):
         return True
 
 
-def _wait_asked_for(exception: gidgethub.HTTPException) -> float | None:
-    """Seconds that a rate-limit answer asks us to wait; None if it is none."""
+def _requested_wait(exception: gidgethub.HTTPException) -> float | None:
+    """Seconds to wait by a rate-limit answer; None if it is none."""
     if exception.status_code not in _TOO_MANY:
         return None
     headers = exception.headers or {}
@@ -146,27 +146,27 @@ def _wait_asked_for(exception: gidgethub.HTTPException) -> float | None:
 
 @asynccontextmanager
 async def errors_as_ours(doing: str) -> AsyncIterator[None]:
-    """Turns what gidgethub and aiohttp raise into ForgeError and its kin."""
+    """Convert errors of gidgethub and aiohttp to ForgeError and its subclasses."""
     try:
         yield
     except gidgethub.HTTPException as error:
         status = error.status_code
-        said = f"{status.value} {error}" if str(error) else f"{status.value} {status.phrase}"
-        wait = _wait_asked_for(error)
+        answer = f"{status.value} {error}" if str(error) else f"{status.value} {status.phrase}"
+        wait = _requested_wait(error)
         if wait is not None:
             raise ForgeError(
-                f"GitHub has had enough requests from us ({doing}): {said}.",
+                f"GitHub has had enough requests from us ({doing}): {answer}.",
                 f"It asks to wait {wait:.0f} s.",
                 wait,
             ) from error
         if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
             raise ForgeGoneError(
-                f"GitHub does not have what was asked for ({doing}): {said}."
+                f"GitHub does not have what was asked for ({doing}): {answer}."
             ) from error
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise ForgeError(f"GitHub failed ({doing}): {said}.") from error
+            raise ForgeError(f"GitHub failed ({doing}): {answer}.") from error
         raise ForgeRefusedError(
-            f"GitHub refused ({doing}): {said}.",
+            f"GitHub refused ({doing}): {answer}.",
             "See that the App or token may read the repository and write comments and statuses.",
         ) from error
     except gidgethub.GitHubException as error:
@@ -192,7 +192,7 @@ class Sessions:
         )
 
     def get(self) -> aiohttp.ClientSession:
-        """The session of the running loop, made when first asked for."""
+        """The session of the running loop, made at its first use."""
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None or session.closed:

@@ -34,7 +34,7 @@ class GitHubCommits:
         return Source(url, credential, (f"refs/heads/{branch}",))
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
-        """One that is open counts too: GitHub says `merged` a moment after the push."""
+        """The pull request of a commit, an open one too: it is `merged` only after the push."""
         owner, _, name = repository.partition("/")
         path = f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}/commits/{sha}/pulls"
         async with errors_as_ours(f"asking whose commit {sha[:12]} of {repository} is"):

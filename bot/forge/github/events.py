@@ -1,4 +1,4 @@
-"""GitHub's webhooks: is it signed, is it what it says, what does it carry, what does it ask.
+"""GitHub's webhooks: verification, identity of the carried object, and the event as a value.
 
 https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """

@@ -226,12 +226,12 @@ class GitHub:
             return bool(answer.get("state") == "active")
 
     async def is_bot(self, key: PullRequestKey, user: str) -> bool:
-        """By name alone: the hook has said already of what type who writes a comment is."""
+        """Decide by the name alone: the event already has the type of a comment's author."""
         del key
         return user.endswith("[bot]")
 
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
-        """A reaction on a comment."""
+        """Put a reaction on a comment."""
         async with errors_as_ours(f"reacting on {key}"):
             client, token = await self._client(key.repository)
             await client.post(
@@ -241,7 +241,7 @@ class GitHub:
             )
 
     async def source(self, key: PullRequestKey, base_ref: str) -> Source:
-        """The base repository has the head's commits too, forks' as well (refs/pull)."""
+        """The base repository, which has the head's commits too, of forks as well (refs/pull)."""
         async with errors_as_ours(f"getting a token for {key.repository}"):
             _, token = await self._client(key.repository)
         return Source(

@@ -28,7 +28,7 @@ class GitHubIssues:
             return found[0] if found else None
 
     async def put(self, repository: str, marker: str, text: IssueText) -> Issue | None:
-        """Edits ours, or writes it where there is none; of two the older stays."""
+        """Edit our issue, or create it where there is none; of two the older stays."""
         if marker not in text.body:
             raise ValueError("the issue does not hold its own marker")
         async with errors_as_ours(f"writing the issue in {repository}"):
@@ -55,7 +55,7 @@ class GitHubIssues:
             return await self._send(repository, first.id, fields)
 
     async def _own(self, repository: str, marker: str) -> list[Issue]:
-        """Oldest first, over all pages. The list has pull requests too: they are no issues."""
+        """Our issues of all pages, oldest first, without the list's pull requests."""
         login = await self._login()
         client, token = await self._client(repository)
         path = (

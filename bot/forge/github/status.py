@@ -30,12 +30,12 @@ T = TypeVar("T")
 _DESCRIPTION = 140  # characters of a commit status
 _TEXT = 65_000  # characters of a check run's summary; GitHub takes 65,535
 _ANNOTATIONS = 50  # that GitHub takes in one request
-_PAUSE = 1.0  # seconds before what was refused is asked once more
-# What who may not make check runs is told: an App without the permission, or a token.
+_PAUSE = 1.0  # seconds before a refused request is repeated
+# GitHub's answer to an App without the permission for check runs, or to a token.
 _NOT_ALLOWED = re.compile(
     r"403 .*(resource not accessible|must authenticate via a github app)", re.IGNORECASE
 )
-Kept = Literal["run", "status"]
+StatusKind = Literal["run", "status"]
 
 
 class GitHubStatus:
@@ -50,28 +50,28 @@ class GitHubStatus:
         pause: float = _PAUSE,
     ) -> None:
         """`client` gives the client and token for a repository, `login` our own name; `pause` is
-        how many seconds pass before what was refused is asked once more."""
+        the seconds before a refused request is repeated."""
         self._client = client
         self._login = login
         self._app_id = app_id
         self._pause = pause
-        self._kept: OrderedDict[tuple[str, str], Kept] = OrderedDict()
+        self._kinds: OrderedDict[tuple[str, str], StatusKind] = OrderedDict()
 
     async def set(
         self, key: PullRequestKey, sha: str, report: StatusReport, *, fall_back: bool
     ) -> None:
-        """Makes our check run say this. `fall_back`: a commit status, if we may make no check run.
+        """Set our check run. `fall_back`: a commit status, if we may make no check run.
 
         That holds for this commit alone, and never for one that has a check run of ours.
         ForgeRefusedError where the check run is refused for another reason, twice.
         """
-        if fall_back and self._kept.get((key.repository, sha)) == "status":
+        if fall_back and self._kinds.get((key.repository, sha)) == "status":
             await self.set_commit_status(key, sha, report)
             return
         try:
             came = await self._set_check_run(key, sha, report, fall_back=fall_back)
         except ForgeRefusedError as error:
-            made = self._kept.get((key.repository, sha)) == "run"
+            made = self._kinds.get((key.repository, sha)) == "run"
             if made or not fall_back or not _NOT_ALLOWED.search(error.what):
                 raise
             LOG.warning("%s This commit gets a commit status.", error)
@@ -81,7 +81,7 @@ class GitHubStatus:
         self._remember(key, sha, came)
 
     async def set_commit_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
-        """Makes our commit status say this."""
+        """Set our commit status."""
         # A commit status knows no neutral: a success whose text says what it is not.
         neutral = report.state == "neutral"
         title = f"not evaluated: {report.title}" if neutral else report.title
@@ -104,7 +104,7 @@ class GitHubStatus:
 
     async def _set_check_run(
         self, key: PullRequestKey, sha: str, report: StatusReport, *, fall_back: bool
-    ) -> Kept:
+    ) -> StatusKind:
         """The kind of report that the commit has: `status` if a check run would stand beside our
         status."""
         data: dict[str, Any] = {
@@ -191,7 +191,7 @@ class GitHubStatus:
         return await self._write(f"editing the check run {run['id']} of {key}", send)
 
     async def _write(self, doing: str, send: Callable[[bool], Awaitable[T]]) -> T:
-        """Twice, the second time without annotations. The commit is there, so a 404 refuses."""
+        """Try twice, then without annotations. The commit exists, so a 404 is a refusal."""
         try:
             return await self._twice(doing, send)
         except ForgeGoneError as error:
@@ -249,8 +249,8 @@ class GitHubStatus:
                 return status
         return None
 
-    def _remember(self, key: PullRequestKey, sha: str, kept: Kept) -> None:
-        remember(self._kept, (key.repository, sha), kept)
+    def _remember(self, key: PullRequestKey, sha: str, kind: StatusKind) -> None:
+        remember(self._kinds, (key.repository, sha), kind)
 
 
 def _path(key: PullRequestKey, rest: str) -> str:

@@ -1,4 +1,4 @@
-"""Talking to GitLab's REST API through python-gitlab: off the event loop, patient, errors as ours.
+"""GitLab's REST API through python-gitlab: threads, retries, and errors as ForgeError.
 
 Facts: https://docs.gitlab.com/api/rest/ (keyset and offset pages, redirects of renamed projects)
 and https://docs.gitlab.com/security/rate_limits/ (429 with Retry-After or RateLimit-Reset).
@@ -69,7 +69,7 @@ class GitLabClient:
 
         `again`: whether asking once more is safe though the first time may have been done. What
         was refused for being too much (429), or while another wrote (409), was not done, so that is
-        asked again always, up to `attempts` times in all.
+        repeated always, up to `attempts` times in all.
         """
         loop = asyncio.get_running_loop()
         for attempt in range(1, attempts + 1):
@@ -118,7 +118,7 @@ class GitLabClient:
         if client is None:
             session = requests.Session()
             session.hooks["response"] += [self._note_headers, _refuse_in_the_clear]
-            # Links to further pages are kept on the address that the settings name: the token
+            # Links to further pages are moved to the address that the settings name: the token
             # goes nowhere else, and an instance behind an inner address can be paged through.
             client = self._own.client = _Patientless(
                 self._url,
@@ -134,12 +134,12 @@ class GitLabClient:
         return client
 
     def _note_headers(self, response: requests.Response, *_: Any, **__: Any) -> None:
-        """python-gitlab's errors leave the headers out, and they say how long to wait."""
+        """Store an answer's headers, which hold the wait: python-gitlab's errors lack them."""
         self._own.headers = {name.lower(): value for name, value in response.headers.items()}
 
 
 def _refuse_in_the_clear(response: requests.Response, *_: Any, **__: Any) -> None:
-    """No redirect leads from https to http: what is asked, and how, would be open on its way."""
+    """Refuse redirects from https to http, which would send the request in the clear."""
     target = response.headers.get("Location") if response.is_redirect else None
     if target is None:
         return
@@ -155,32 +155,32 @@ def _as_ours(error: GitlabError, headers: Mapping[str, str], doing: str) -> Mini
     status = error.response_code
     if status is None:
         return ForgeError(f"GitLab gave an answer that makes no sense ({doing}): {error}.")
-    said = str(error)
+    answer = str(error)
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.CONFLICT):
         # 409: two wrote at one thing, and ours was turned away undone.
         busy = status == HTTPStatus.CONFLICT
-        wait = _BUSY_WAIT if busy else wait_asked_for(headers)
+        wait = _BUSY_WAIT if busy else requested_wait(headers)
         why = "was busy with the same" if busy else "has had enough requests from us"
         return ForgeError(
-            f"GitLab {why} ({doing}): {said}.",
+            f"GitLab {why} ({doing}): {answer}.",
             f"It asks to wait {wait:.0f} s.",
             wait,
         )
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-        return ForgeGoneError(f"GitLab does not have what was asked for ({doing}): {said}.")
+        return ForgeGoneError(f"GitLab does not have what was asked for ({doing}): {answer}.")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
-        return ForgeError(f"GitLab failed ({doing}): {said}.")
+        return ForgeError(f"GitLab failed ({doing}): {answer}.")
     if status < HTTPStatus.BAD_REQUEST:
-        return ForgeError(f"GitLab gave an answer that makes no sense ({doing}): {said}.")
+        return ForgeError(f"GitLab gave an answer that makes no sense ({doing}): {answer}.")
     return ForgeRefusedError(
-        f"GitLab refused ({doing}): {said}.",
+        f"GitLab refused ({doing}): {answer}.",
         "See that the token is valid, has the scope api, and its user the role Developer there;"
         " an archived project takes nothing.",
     )
 
 
-def wait_asked_for(headers: Mapping[str, str]) -> float:
-    """Seconds that a 429 asks us to wait; a minute where it does not say."""
+def requested_wait(headers: Mapping[str, str]) -> float:
+    """Seconds to wait by a 429 answer; a minute where it names none."""
     for name, value in (("retry-after", 0.0), ("ratelimit-reset", time.time())):
         try:
             return max(1.0, float(headers[name]) - value)

@@ -40,7 +40,7 @@ class GitLabCommits:
         return Source(f"{self._clone_url}/{path}.git", credential, (f"refs/heads/{branch}",))
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
-        """One that is open counts too: GitLab says `merged` a moment after the push."""
+        """The merge request of a commit, an open one too: it is `merged` only after the push."""
 
         def read(client: gitlab.Gitlab) -> int | None:
             project = client.projects.get(self._project(client, repository), lazy=True)

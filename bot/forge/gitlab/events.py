@@ -1,4 +1,4 @@
-"""GitLab's webhooks: is it ours, is it what it says, what does it carry, what does it ask.
+"""GitLab's webhooks: verification, identity of the carried object, and the event as a value.
 
 Project, group and system hooks: https://docs.gitlab.com/user/project/integrations/webhook_events/,
 https://docs.gitlab.com/administration/system_hooks/. Signing tokens follow Standard Webhooks.
@@ -158,13 +158,13 @@ def _verify_signature(
 
 
 def _check_instance(web_url: str, headers: Mapping[str, str]) -> None:
-    """Two instances may share a secret by mistake: one must not speak for the other."""
+    """Refuse deliveries of another instance, which may share the secret by mistake."""
     instance = headers.get("x-gitlab-instance")
     if instance is None:
         return
-    said = urlsplit(instance if "://" in instance else f"//{instance}").hostname
+    host = urlsplit(instance if "://" in instance else f"//{instance}").hostname
     known = urlsplit(web_url).hostname
-    if said != known:
+    if host != known:
         raise WebhookRefusedError(
             400,
             f"It comes from the instance {instance[:100]}, the settings name {known} (web_url).",

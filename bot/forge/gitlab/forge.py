@@ -246,7 +246,7 @@ class GitLab:
         return await self._ask(f"listing the checks of {sha[:12]} on {key}", read)
 
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
-        """By access level, inherited memberships and invited groups included."""
+        """The role by access level, inherited memberships and invited groups included."""
 
         def read(client: gitlab.Gitlab) -> Role:
             return self._people.role(client, self._project(client, key), user)
@@ -286,7 +286,7 @@ class GitLab:
         await self._ask(f"reacting on {key}", write)
 
     async def source(self, key: PullRequestKey, base_ref: str) -> Source:
-        """The target project has the head's commits too, forks' as well (refs/merge-requests)."""
+        """The target project, which has forks' head commits too (refs/merge-requests)."""
 
         def read(client: gitlab.Gitlab) -> str:
             return str(self._project(client, key).path_with_namespace)
@@ -321,7 +321,7 @@ class GitLab:
         return project.mergerequests.get(key.number, lazy=True).notes
 
     def _own_notes(self, client: gitlab.Gitlab, key: PullRequestKey, marker: str) -> list[Any]:
-        """Oldest first, over all pages."""
+        """Our notes of all pages, oldest first."""
         login = self._people.own_login(client).casefold()
         listed = self._notes(client, key).list(
             iterator=True, order_by="created_at", sort="asc", activity_filter="only_comments"
@@ -343,7 +343,7 @@ class GitLab:
     async def _status_into_comment(
         self, key: PullRequestKey, sha: str, report: StatusReport
     ) -> None:
-        """Into the comment that is there; one of its own only for what somebody must see."""
+        """Put the status into our comment; without one, comment only on what needs attention."""
 
         def write(client: gitlab.Gitlab) -> bool:
             notes = self._own_notes(client, key, COMMENT_MARKER)

@@ -64,10 +64,10 @@ def put_in_pipeline(
     )
     if found is None:
         return False
-    told = {name: value for name, value in fields.items() if name != "ref"}
+    rest = {name: value for name, value in fields.items() if name != "ref"}
     commit = client.projects.get(target, lazy=True).commits.get(sha, lazy=True)
     try:
-        put_status(commit, {**told, "pipeline_id": found}, only_open=only_open)
+        put_status(commit, {**rest, "pipeline_id": found}, only_open=only_open)
     except GitlabError as error:
         if error.response_code not in _REFUSED:
             raise

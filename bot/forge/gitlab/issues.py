@@ -43,7 +43,7 @@ class GitLabIssues:
         return await self._ask(f"looking for the issue in {repository}", read)
 
     async def put(self, repository: str, marker: str, text: IssueText) -> Issue | None:
-        """Edits ours, or writes it where there is none; of two the older stays."""
+        """Edit our issue, or create it where there is none; of two the older stays."""
         if marker not in text.body:
             raise ValueError("the issue does not hold its own marker")
         doing = f"writing the issue in {repository}"
@@ -78,7 +78,7 @@ class GitLabIssues:
         return client.projects.get(self._project(client, repository), lazy=True).issues
 
     def _own(self, client: gitlab.Gitlab, repository: str, marker: str) -> list[Any]:
-        """Oldest first, over all pages."""
+        """Our issues of all pages, oldest first."""
         login = self._login(client)
         listed = self._issues(client, repository).list(
             iterator=True,

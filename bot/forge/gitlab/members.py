@@ -1,4 +1,4 @@
-"""Who somebody is on GitLab: roles, groups, bots, and we ourselves.
+"""Users of GitLab: roles, groups, bots, and our own account.
 
 https://docs.gitlab.com/api/members/, https://docs.gitlab.com/api/users/
 """
@@ -29,7 +29,7 @@ _NOT_FOUND = 404
 
 
 class GitLabPeople:
-    """Asks each time, but for who we are and who is a bot: those stay what they are."""
+    """Queries on users; only our own account and who is a bot are cached."""
 
     def __init__(self) -> None:
         self._login: str | None = None
@@ -44,7 +44,7 @@ class GitLabPeople:
         return self._login
 
     def role(self, client: gitlab.Gitlab, project: Any, user: str) -> Role:
-        """By access level, inherited memberships and invited groups included."""
+        """The role by access level, inherited memberships and invited groups included."""
         # Anybody reads a public project; nobody but its members a private one.
         stranger: Role = "read" if project.visibility == "public" else "none"
         identity = _number_of(client, user)

@@ -1,4 +1,4 @@
-"""Which project a path means on GitLab.
+"""The projects that paths on GitLab lead to.
 
 A project keeps its number when it is renamed or moved, and its old path leads to it for reading
 until another takes that path: https://docs.gitlab.com/user/project/repository/#repository-path-changes
@@ -27,17 +27,17 @@ class GitLabProjects:
         self._known: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def learn(self, path: str, number: int) -> None:
-        """A hook, or GitLab's answer, says which project has a path now."""
+        """Remember a project's present path, from a hook or an answer."""
         remember(self._known, path, (number, self._clock()))
 
     def forget(self) -> bool:
-        """Lets go of all, for one is not there any more; whether anything was remembered."""
+        """Forget all projects; return whether any was remembered."""
         known = bool(self._known)
         self._known.clear()
         return known
 
     def number(self, client: gitlab.Gitlab, path: str) -> int:
-        """The number of the project at `path`, asked where it is not known."""
+        """The number of the project at `path`, requested where it is not known."""
         known = self._known.get(path)
         if known is not None and self._clock() - known[1] < _SECONDS:
             return known[0]
@@ -46,5 +46,5 @@ class GitLabProjects:
         return found
 
     def project(self, client: gitlab.Gitlab, path: str, *, lazy: bool = False) -> Any:
-        """The project; `lazy`: as a handle to ask more of, without asking for itself."""
+        """The project; `lazy`: as a handle, without a request for the project itself."""
         return client.projects.get(self.number(client, path), lazy=lazy)
