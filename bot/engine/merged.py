@@ -20,7 +20,7 @@ from bot.report.jsonread import check_from_json
 from bot.settings.values import Settings
 from bot.store.commands import Commands, Decision
 from bot.store.history.history import History
-from bot.store.history.values import Acceptance, KeptFile, MergedChange, MergedEffect
+from bot.store.history.values import Acceptance, BranchFile, MergedChange, MergedEffect
 from bot.store.store import CheckRecord, Store, now
 
 _SPEC = ".spec"
@@ -64,7 +64,7 @@ class MergedChanges:
         with self._lock:
             self._history.recorder.record_merged(change)
 
-    def keep_file(self, file: KeptFile) -> None:
+    def keep_file(self, file: BranchFile) -> None:
         """Keeps what a branch's `.minimize.yaml` says now."""
         self._history.recorder.record_file(file)
 
@@ -72,7 +72,7 @@ class MergedChanges:
         """The same, as a check found it at the tip of its base branch."""
         documents = self._settings.documents_for(record.forge, record.repository, record.base_ref)
         self.keep_file(
-            KeptFile(
+            BranchFile(
                 record.forge,
                 record.repository,
                 record.base_ref,

@@ -18,7 +18,7 @@ from bot.forge.events import PushEvent
 from bot.forge.protocol import Forge
 from bot.git.mirror import GitMirror, open_mirror
 from bot.settings.values import Settings
-from bot.store.history.values import KeptFile, MergedChange
+from bot.store.history.values import BranchFile, MergedChange
 from bot.store.store import now
 
 FILE_NAME = ".minimize.yaml"
@@ -147,8 +147,8 @@ def _stems(paths: Iterable[str]) -> list[str]:
     return [PurePosixPath(path).stem for path in paths]
 
 
-def _file(event: PushEvent, documents: tuple[str, ...], content: str | None) -> KeptFile:
-    return KeptFile(
+def _file(event: PushEvent, documents: tuple[str, ...], content: str | None) -> BranchFile:
+    return BranchFile(
         event.forge,
         event.repository,
         event.branch,

@@ -175,7 +175,7 @@ def _broken(history: History, now: ObjectiveState) -> Broken:
     past = history.objective_history(now.objective, now.key, now.metric)
     before, stretch = split_stretch(past)
     since = stretch[0].since or ""
-    steps = history.steps(now.key, told_since(history, since), limit=_STEPS)
+    steps = history.steps(now.key, reported_since(history, since), limit=_STEPS)
     value = before.value if before is not None else None
     return Broken(now, since, value, why_broken(before, stretch[0]), _worse(stretch), steps)
 
@@ -187,10 +187,10 @@ def merged_in(history: History, causes: Iterable[Cause]) -> dict[int, MergedChan
     return {number: change for number, change in changes.items() if change is not None}
 
 
-def told_since(history: History, started: str) -> str:
+def reported_since(history: History, started: str) -> str:
     """When the first run began whose moves the run that began then tells."""
     run = history.run_at(started)
-    first = history.told_with(run.id) if run is not None else 0
+    first = history.first_reported_run(run.id) if run is not None else 0
     return history.run_started(first) or started
 
 

@@ -60,7 +60,7 @@ def unplaced_drift(history: History, settings: IssueSettings, run: int) -> tuple
     """A sentence for each objective that drift broke, or made worse, in this run and that has no
     place for an issue."""
     # What a run that was cut short kept, it told nobody.
-    started = history.run_started(history.told_with(run)) or ""
+    started = history.run_started(history.first_reported_run(run)) or ""
     new = {
         s.objective
         for s in history.objective_states()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from bot.distro.documents import Configuration, ObjectiveDocument
 from bot.distro.images import chosen_documents
 from bot.errors import UsageError
-from bot.store.history.values import KeptFile, Place
+from bot.store.history.values import BranchFile, Place
 
 FILE_NAME = ".minimize.yaml"
 
@@ -49,7 +49,7 @@ def objective_id(own: str, forge: str, repository: str, branch: str, name: str) 
     return f"{readable}-{exact[:10]}"
 
 
-def own_objectives(files: Iterable[KeptFile], configuration: Configuration) -> OwnObjectives:
+def own_objectives(files: Iterable[BranchFile], configuration: Configuration) -> OwnObjectives:
     """The objectives of the files, each for the repository documents its branch stands for.
 
     One that names a repository document itself speaks of that one alone. A file that is wrong is
@@ -85,7 +85,7 @@ def own_headings(own: OwnObjectives) -> dict[str, dict[str, str]]:
     }
 
 
-def _of(file: KeptFile, configuration: Configuration) -> list[OwnObjective]:
+def _of(file: BranchFile, configuration: Configuration) -> list[OwnObjective]:
     from bot.check.repository_file import read_repository_file
 
     parsed = read_repository_file((file.content or "").encode())

@@ -110,7 +110,7 @@ class _Tracker:
         self._total = len(keys)
         self._done = self._solved = 0
         self._run = history.recorder.begin_run()
-        first = history.told_with(self._run)
+        first = history.first_reported_run(self._run)
         self._before = history.latest_evaluations(first - 1)
         # An image that comes back is compared with what it was when it went.
         for image in history.images(gone=True):

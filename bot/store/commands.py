@@ -1,4 +1,4 @@
-"""Chat commands that were heard, and what was decided for head commits: who, when, why."""
+"""Chat commands that were handled, and decisions on head commits: who, when, why."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Outcome = Literal["taken", "refused", "unclear"]
 
 @dataclass(frozen=True, slots=True)
 class HeardCommand:
-    """One command of one comment; `command` is its name there (bot.chat.command_key)."""
+    """One command of one comment; `command` is its id (bot.chat.parser.command_key)."""
 
     forge: str
     repository: str
@@ -31,7 +31,7 @@ class HeardCommand:
 class Decision:
     """A person's decision for one head commit, and their role. `time` is RFC 3339 UTC.
 
-    `comment` is the forge's id of where it was said, `url` its address.
+    `comment` is the forge's id of the comment, `url` its address.
     """
 
     forge: str
@@ -62,12 +62,12 @@ class Commands:
         return frozenset(row["command"] for row in rows)
 
     def keep(self, commands: Collection[HeardCommand]) -> None:
-        """Keeps commands as heard; those that are known stay as they are."""
+        """Store commands as handled; known ones stay as they are."""
         with self._store.writing() as db:
             db.table("commands").insert_all([asdict(one) for one in commands], ignore=True)
 
     def decide(self, decision: Decision) -> None:
-        """Keeps a decision; the same of the same comment once."""
+        """Store a decision; once for each comment."""
         with self._store.writing() as db:
             db.table("decisions").insert(asdict(decision), ignore=True)
 

@@ -29,7 +29,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivery as it is kept. `received` is RFC 3339; `attempts` counts failed tries."""
+    """A stored delivery. `received` is RFC 3339; `attempts` counts failed tries."""
 
     id: int
     forge: str

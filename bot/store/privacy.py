@@ -1,6 +1,6 @@
-"""Which checks and pull requests are for everybody's eyes, as far as checks have told.
+"""Visibility of checks and pull requests, as far as checks have recorded it.
 
-A check keeps whether its repository was private when it was asked for. One that was is hidden for
+A check records whether its repository was private when it was requested. One that was is hidden for
 good. The newest check of a repository says what the repository is now: where that is private, the
 older ones are hidden too, although they were public in their time. Between two checks nobody
 tells us that a repository became private.
@@ -22,7 +22,7 @@ HIDDEN = """(checks.private = 1 or (
 
 
 def check_is_hidden(rows: Rows, check: str) -> bool:
-    """Return whether a check is not for everybody; one that is not there is not for anybody."""
+    """Return whether a check is hidden; an unknown one is."""
     found = rows(f"select {HIDDEN} as hidden from checks where id = ?", [check])
     return not found or bool(found[0]["hidden"])
 

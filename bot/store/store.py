@@ -35,7 +35,7 @@ class StoreError(SurroundingsError):
 class CheckRecord:
     """One run. `result` is CONTRACT's `check` object, or None until there is one.
 
-    `narrowed`: on some images alone, because somebody asked; it is no answer for the commit.
+    `narrowed`: of some images alone, as requested; it is no result for the commit.
     """
 
     id: str
@@ -84,13 +84,13 @@ class Store:
         self._lock = threading.RLock()
 
     def close(self) -> None:
-        """Closes the file. The store must not be used afterwards."""
+        """Close the file. The store must not be used afterwards."""
         with self._lock:
             self._db.close()
 
     @contextmanager
     def writing(self) -> Iterator[Database]:
-        """The one writer, over threads and processes: a transaction that is there or is not.
+        """Open a transaction as the only writer of all threads and processes, applied whole or not.
 
         StoreError when the disk cannot keep it; then nothing of it was written.
         """
@@ -122,9 +122,9 @@ class Store:
     # Deliveries
 
     def add_deliveries(self, deliveries: Iterable[NewDelivery]) -> list[Receipt]:
-        """Keeps deliveries in one transaction, so that many share one write to the disk.
+        """Store deliveries in one transaction, so that many share one write to the disk.
 
-        A repeat (same id, or same object) is not kept; one whose first try failed is new again.
+        A repeat (same id, or same object) is not stored; one whose first try failed is new again.
         """
         with self.writing() as db:
             return [self._add_delivery(db, delivery) for delivery in deliveries]
@@ -164,7 +164,7 @@ class Store:
         return [Delivery(**row) for row in rows]
 
     def settle_delivery(self, delivery: int, state: DeliveryState, reason: str) -> None:
-        """Says what came of a delivery; it is not handled again."""
+        """Record the outcome of a delivery; it is not handled again."""
         with self.writing() as db:
             db.execute(
                 "update deliveries set state = ?, reason = ?, handled = ? where id = ?",
@@ -172,7 +172,7 @@ class Store:
             )
 
     def postpone_delivery(self, delivery: int, reason: str, seconds: float) -> None:
-        """Leaves a delivery for another try after `seconds`."""
+        """Postpone a delivery to another try after `seconds`."""
         with self.writing() as db:
             db.execute(
                 "update deliveries set attempts = attempts + 1, reason = ?, due = ? where id = ?",
@@ -180,14 +180,14 @@ class Store:
             )
 
     def delivery_counts(self) -> dict[str, int]:
-        """How many deliveries there are in each state."""
+        """The number of deliveries in each state."""
         rows = self.rows("select state, count(*) as n from deliveries group by state")
         return {row["state"]: row["n"] for row in rows}
 
     # Checks
 
     def add_check(self, check: CheckRecord) -> bool:
-        """Keeps a new check; False (and nothing changed) if its id is known."""
+        """Store a new check; False (and nothing changed) if its id is known."""
         row = _row(replace(check, created=check.created or now()))
         with self.writing() as db:
             names = ", ".join(f'"{name}"' for name in row)
@@ -199,7 +199,7 @@ class Store:
             return cursor.rowcount == 1
 
     def update_check(self, check: str, **changes: Any) -> None:
-        """Changes the named fields of one check."""
+        """Change the named fields of one check."""
         with self.writing() as db:
             self._update(db, check, changes)
 
@@ -209,7 +209,7 @@ class Store:
         db.table("checks").update(check, changes)
 
     def update_open_check(self, check: str, **changes: Any) -> bool:
-        """As `update_check`, if the check is still open; whether it was."""
+        """Change fields of a check if it is open; return whether it was."""
         with self.writing() as db:
             known = db.execute("select open from checks where id = ?", [check]).fetchone()
             if known is None or not known[0]:
@@ -257,10 +257,10 @@ class Store:
         private: bool = False,
         until: str | None = None,
     ) -> list[CheckRecord]:
-        """Checks, newest first, without their results; hidden ones (of private repositories) only
-        if asked.
+        """Checks, newest first, without their results; with `private` also
+        hidden ones (of private repositories).
 
-        `until`: those asked for until the end of a day, or until an RFC 3339 time.
+        `until`: those requested until the end of a day, or until an RFC 3339 time.
         """
         where = "" if private else f"not {HIDDEN} and"
         end = "~" if until is None else f"{until}~" if len(until) == len("2027-03-01") else until
@@ -272,14 +272,14 @@ class Store:
         return [_check(row) for row in rows]
 
     def check_counts(self) -> dict[str, int]:
-        """How many checks there are in each stage."""
+        """The number of checks in each stage."""
         rows = self.rows("select stage, count(*) as n from checks group by stage")
         return {row["stage"]: row["n"] for row in rows}
 
     # Comments
 
     def record_comment(self, comment: CommentRecord) -> None:
-        """Keeps where a pull request's comment is; the newest record stays."""
+        """Store the address of a pull request's comment; the newest record stays."""
         with self.writing() as db:
             db.table("comments").upsert(asdict(comment), pk=("forge", "repository", "number"))
 
@@ -294,7 +294,7 @@ class Store:
     # Keeping it small
 
     def forget_bodies(self, days: int) -> int:
-        """Drops the bodies of handled deliveries older than `days`; their ids stay."""
+        """Delete the bodies of handled deliveries older than `days`; their ids stay."""
         before = (datetime.now(UTC) - timedelta(days=days)).strftime(_FORMAT)
         with self.writing() as db:
             return int(

@@ -13,11 +13,11 @@ from bot.objectives.status import objective_statuses
 from bot.objectives.tracking import track
 from bot.settings.values import IssueSettings
 from bot.store.history.history import open_history
-from bot.store.history.values import KeptFile
+from bot.store.history.values import BranchFile
 from tests.check.tiny import Bench
 
 FILE = "objectives:\n- {name: small, workload: web, limits: {packages: 1}}\n"
-KEPT = KeptFile("gh", "rpms/tool", "main", "a" * 40, False, ("repo",), FILE, "2026-11-24")
+KEPT = BranchFile("gh", "rpms/tool", "main", "a" * 40, False, ("repo",), FILE, "2026-11-24")
 
 
 def test_objectives_of_two_repositories_with_one_name_do_not_mix(

@@ -1,5 +1,5 @@
-"""History: what every image was, day by day, what moved it, and how its objectives stood.
+"""History: every image's closures over time, the causes of its steps, its objectives' states.
 
 It lives in the store's file and is written under the store's lock; reading has a connection of its
-own. Closures are kept as differences: a package's stay in an image is one row.
+own. Closures are stored as differences: a package's interval in an image is one row.
 """

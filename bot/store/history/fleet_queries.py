@@ -1,4 +1,4 @@
-"""Questions over all images: what moved most, which steps there were, where a package is."""
+"""Queries over all images: largest moves, steps, and the images that hold a package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot.store.history.values import Step
 
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """How far an image moved in a while: `known_delta` bytes, in `steps` steps."""
+    """The move of an image in some time: `known_delta` bytes, in `steps` steps."""
 
     key: ImageKey
     known_delta: int
@@ -24,8 +24,8 @@ class Mover:
     last_run: int
 
 
-class AcrossImages(Surface):
-    """Of all described images together."""
+class FleetQueries(Surface):
+    """Queries over all described images."""
 
     def movers(
         self, days: int = 7, *, until: str | None = None, limit: int = 20
@@ -71,9 +71,9 @@ class AcrossImages(Surface):
         rows = self.rows(f"{_STEPS} where steps.run = ?", [run])
         return tuple(sorted(self.steps_of(rows), key=lambda step: step.key))
 
-    def told_with(self, run: int) -> int:
-        """The first run whose moves a run tells: itself, or the first of those right before it
-        that were cut short and told nobody."""
+    def first_reported_run(self, run: int) -> int:
+        """The first run whose moves a run reports: itself, or the first of the interrupted ones
+        right before it, which reported nothing."""
         rows = self.rows(
             "select min(id) as id from runs where id > coalesce("
             "(select max(id) from runs where id < ? and finished is not null), 0)",
@@ -92,7 +92,7 @@ class AcrossImages(Surface):
         return tuple(row["name"] for row in rows)
 
     def usage(self, name: str, at: str | None = None) -> tuple[Usage, ...]:
-        """In which images a package is, in which version, since when; by image."""
+        """The images that hold a package, with its version and since when; by image."""
         run = self.run_at(at) if at is not None else None
         if at is not None and run is None:
             return ()
@@ -124,5 +124,5 @@ def _before(end: str, days: int) -> str:
 
 
 def _glob(start: str) -> str:
-    """A glob of what starts like this; GLOB's own signs stand for themselves."""
+    """The GLOB pattern of texts that start with this one, its special characters escaped."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in start) + "*"

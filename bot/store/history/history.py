@@ -5,18 +5,18 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from bot.store.history.fleet_queries import AcrossImages
-from bot.store.history.objective_queries import Attention
+from bot.store.history.fleet_queries import FleetQueries
+from bot.store.history.objective_queries import ObjectiveQueries
 from bot.store.history.recording import Recorder
 from bot.store.history.schema import HISTORY_MIGRATIONS, history_migrations
 from bot.store.history.trends import Trends
 from bot.store.store import Store, StoreError, open_store
 
 
-class History(AcrossImages, Attention, Trends):
-    """Questions to history; `open_history` makes one. Safe for several threads.
+class History(FleetQueries, ObjectiveQueries, Trends):
+    """Queries on history; `open_history` makes one. Safe for several threads.
 
-    Every question is one statement or a few, answered from an own connection: no page waits for
+    Every query is one statement or a few, on a connection of its own: no page waits for
     the writer, and no writer for a page. `recorder` writes.
     """
 

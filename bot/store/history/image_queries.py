@@ -1,4 +1,4 @@
-"""Questions about one image: its curve, its steps, its packages and their links, at any time."""
+"""Queries on one image: its curve, steps, packages and their links, at any time."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ _EVALUATED = "exists (select 1 from evaluations where evaluations.image = images
 
 
 def moment(at: str) -> str:
-    """An RFC 3339 time as it is kept; a date alone is the end of that day."""
+    """An RFC 3339 time as it is stored; a date alone is the end of that day."""
     return f"{at}T23:59:59.999999Z" if len(at) == len("2027-03-01") else at
 
 
 class ImageQueries(Reading):
-    """Of images. `at` is an RFC 3339 time or a date; null is now."""
+    """Queries on images. `at` is an RFC 3339 time or a date; null is now."""
 
     def images(self, *, gone: bool = False) -> tuple[HistoryImage, ...]:
-        """The images that history knows, by key; those no document describes only if asked."""
+        """The images in history, by key; with `gone` those that no document describes too."""
         where = "" if gone else "and gone_run is null"
         rows = self.rows(f"select *, {KEY} from images where {_EVALUATED} {where}")
         found = (HistoryImage(r["id"], key_of(r), r["gone_run"] is not None) for r in rows)
@@ -78,7 +78,7 @@ class ImageQueries(Reading):
         return tuple(run_of(row) for row in rows)
 
     def run_started(self, run: int) -> str | None:
-        """When a run began, or null if there is none of this number."""
+        """The time when a run began, or null if there is none of this number."""
         rows = self.rows("select started from runs where id = ?", [run])
         return str(rows[0]["started"]) if rows else None
 
@@ -166,13 +166,13 @@ class ImageQueries(Reading):
             [*key_values(key), since or "", moment(until) if until else "~"],
         )
         last = len(rows) - 1
-        kept = [
+        shown = [
             row
             for index, row in enumerate(rows)
             if every or index in (0, last) or row["closure"] != rows[index - 1]["closure"]
         ]
-        facts = self._figures(row["closure"] for row in kept)
-        return tuple(Point(**row, **facts[row["closure"]]) for row in kept)
+        facts = self._figures(row["closure"] for row in shown)
+        return tuple(Point(**row, **facts[row["closure"]]) for row in shown)
 
     def _figures(self, closures: Iterable[int]) -> dict[int, Row]:
         numbers = sorted(set(closures))
@@ -243,7 +243,7 @@ class ImageQueries(Reading):
         )
 
     def contents(self, key: ImageKey, at: str | None = None, *, links: bool = True) -> Contents:
-        """An image's packages at a time, and who requires what of whom among them.
+        """An image's packages at a time, and the links among them.
 
         While it is unsolvable these are those of its last solvable state.
         """
@@ -263,12 +263,12 @@ class ImageQueries(Reading):
         rows.sort(key=_order)
         found = [(member_of(row), row["id"]) for row in rows]
         members = tuple(member for member, _ in found)
-        asked = self.rows(
+        latest = self.rows(
             "select closures.requests from evaluations join closures on closures.id = closure"
             " where evaluations.image = ? and run <= ? order by run desc limit 1",
             [image, run],
         )
-        requests = tuple(json.loads(asked[0]["requests"])) if asked else ()
+        requests = tuple(json.loads(latest[0]["requests"])) if latest else ()
         if not links:
             return Contents(members, (), requests)
         places = {number: index for index, (_, number) in enumerate(found)}
@@ -335,7 +335,7 @@ class ImageQueries(Reading):
 
 
 def _order(row: Row) -> tuple[Any, ...]:
-    """As members are sorted: by NEVRA."""
+    """The sort key of a member: its NEVRA."""
     return row["name"], row["epoch"], row["version"], row["release"], row["arch"], row["id"]
 
 

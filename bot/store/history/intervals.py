@@ -1,4 +1,4 @@
-"""Rows that hold at a run, found without reading all that ever held.
+"""Queries for the rows that hold at a run, without reading all that ever held.
 
 A row holds from `from_run` until just before `until_run`. Its fork is the number within that time
 that is divisible by the highest power of two: one node of a binary tree over all runs. Every row

@@ -1,4 +1,4 @@
-"""Questions about what is promised: objectives, accepted growth, merged changes, issues."""
+"""Queries on objectives, accepted growth, merged changes and issues."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bot.store.history.reading import Reading
 from bot.store.history.rows import KEY, key_of, key_values, merged_of
 from bot.store.history.values import (
     Acceptance,
+    BranchFile,
     DriftIssue,
-    KeptFile,
     MergedChange,
     MergedEffect,
     ObjectiveState,
@@ -34,8 +34,8 @@ _VALUES = f"""
 """
 
 
-class Attention(Reading):
-    """Of objectives and of what people decided."""
+class ObjectiveQueries(Reading):
+    """Queries on objectives and on people's decisions."""
 
     def objective_headings(
         self, *, gone: bool = False, run: int | None = None, private: bool = False
@@ -44,8 +44,8 @@ class Attention(Reading):
         `subject`, which stays when its document is renamed.
 
         With a run those that were described then. `place` is the repository whose `.minimize.yaml`
-        has it, null for a document; `private` whether that repository is, or was
-        when the file was read: only if asked.
+        has it, null for a document; with `private` also those whose repository is private, or was
+        when the file was read.
         """
         where = "1" if gone else "gone_run is null"
         if run is not None:
@@ -62,7 +62,7 @@ class Attention(Reading):
     def objective_states(
         self, objective: str | None = None, run: int | None = None
     ) -> tuple[ObjectiveState, ...]:
-        """How objectives stood as of a run (null: the last), by objective, image and metric.
+        """The states of objectives as of a run (null: the last), by objective, image and metric.
 
         Those of private repositories too: whoever shows them asks `objective_headings` which.
         """
@@ -81,9 +81,9 @@ class Attention(Reading):
         since: str | None = None,
         until: str | None = None,
     ) -> tuple[ObjectiveState, ...]:
-        """How an objective stood, a state for as long as it lasted, oldest first.
+        """The states of an objective, one for as long as it lasted, oldest first.
 
-        `until` is null for the states that held at the end of the time asked for.
+        `until` is null for the states that held at the end of the requested time.
         """
         where, values = "objective = ?", [objective]
         if key is not None:
@@ -160,14 +160,14 @@ class Attention(Reading):
     def merged_changes(
         self, *, landed: bool | None = None, limit: int = 100
     ) -> tuple[MergedChange, ...]:
-        """Merged pull requests, newest first, without their effects; those that have or have not
-        arrived in some image only if asked."""
+        """Merged pull requests, newest first, without their effects; with `landed` those that have,
+        or have not, arrived in some image."""
         where = {None: "", True: "where landed_run is not null", False: "where landed_run is null"}
         rows = self.rows(
             f"select * from merged_changes {where[landed]} order by merged desc, id desc limit ?",
             [limit],
         )
-        return tuple(self._told_change(merged_of(row)) for row in rows)
+        return tuple(self._without_private(merged_of(row)) for row in rows)
 
     def merged_change(self, number: int) -> MergedChange | None:
         """One merged pull request, with what its check measured in each image."""
@@ -192,7 +192,7 @@ class Attention(Reading):
             )
             for row in effects
         ]
-        merged = self._told_change(merged_of(rows[0]))
+        merged = self._without_private(merged_of(rows[0]))
         return replace(merged, effects=tuple(sorted(found, key=lambda effect: effect.key)))
 
     def merged_pull(self, forge: str, repository: str, number: int) -> MergedChange | None:
@@ -203,11 +203,11 @@ class Attention(Reading):
         )
         return merged_of(rows[0]) if rows else None
 
-    def repository_files(self) -> tuple[KeptFile, ...]:
+    def repository_files(self) -> tuple[BranchFile, ...]:
         """The `.minimize.yaml` of every repository and branch, as last read."""
         rows = self.rows("select * from repository_files order by forge, repository, branch")
         return tuple(
-            KeptFile(
+            BranchFile(
                 **{
                     **row,
                     "private": bool(row["private"]),
@@ -258,8 +258,8 @@ class Attention(Reading):
             self.rows, issue.place.forge, issue.place.repository
         )
 
-    def _told_change(self, change: MergedChange) -> MergedChange:
-        """Reading, not whoever shows it, forgets what is private: no page can leave that out."""
+    def _without_private(self, change: MergedChange) -> MergedChange:
+        """The change without its texts if it is private now: no page can forget to hide them."""
         if not self._hides(change):
             return change
         return replace(

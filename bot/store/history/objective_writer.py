@@ -1,4 +1,4 @@
-"""Writing what is promised: merged pull requests, objectives, accepted growth, issues."""
+"""Writing objectives, merged pull requests, accepted growth and issues."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bot.model.image import ImageKey
 from bot.store.history.rows import key_values
 from bot.store.history.values import (
     Acceptance,
+    BranchFile,
     DriftIssue,
-    KeptFile,
     MergedChange,
     ObjectiveState,
 )
@@ -28,7 +28,7 @@ empty) where that is not for everybody.
 """
 
 
-class LedgerRecorder:
+class ObjectiveWriter:
     """The part of the recorder that is not about closures."""
 
     def __init__(self, store: Store) -> None:
@@ -36,7 +36,7 @@ class LedgerRecorder:
         self._forget()
 
     def _forget(self) -> None:
-        """Forgets the numbers of rows that may not be there after all."""
+        """Drop cached ids of rows that a failed transaction may not have written."""
         self._images: dict[ImageKey, int] = {}
         self._snapshots: dict[str, int] = {}
         self._packages: dict[tuple[Any, ...], int] = {}
@@ -62,7 +62,7 @@ class LedgerRecorder:
         return number
 
     def record_merged(self, change: MergedChange) -> int:
-        """Keeps a merged pull request with what its check measured; its number. Again is nothing
+        """Store a merged pull request with its check's figures; return its id. Again is nothing
         new: a later check of the same head replaces the figures until the change has landed, and
         gives those of images where none had been measured after that."""
         try:
@@ -112,7 +112,7 @@ class LedgerRecorder:
                 " packages_before = excluded.packages_before,"
                 " packages_after = excluded.packages_after, size_before = excluded.size_before,"
                 " size_after = excluded.size_after, names = excluded.names"
-                # What a check measured before it arrived stays; where none had, this one tells.
+                # Figures that a check measured before the arrival stay.
                 " where merged_effects.evidence = 'landed'",
                 [
                     row[0],
@@ -128,7 +128,7 @@ class LedgerRecorder:
         return int(row[0])
 
     def record_landed(self, run: int, landed: Collection[tuple[int, ImageKey]]) -> None:
-        """Says in which images merged changes arrived with this run."""
+        """Record the images in which merged changes arrived with this run."""
         with self._store.writing() as db:
             self._landed(db, run, landed)
 
@@ -153,7 +153,7 @@ class LedgerRecorder:
         states: Iterable[ObjectiveState],
         renamed: Mapping[str, str] | None = None,
     ) -> None:
-        """Keeps how every objective stands; a row is written only for what is not as it was.
+        """Store the state of every objective; a row is written only for one that changed.
 
         `renamed` has the former ids of objectives by their new ones: their past goes with them.
         """
@@ -226,11 +226,11 @@ class LedgerRecorder:
                 db.execute("update objectives set gone_run = ? where id = ?", [run, id_])
 
     def record_acceptance(self, acceptance: Acceptance) -> None:
-        """Keeps accepted growth; the same objective of the same head commit counts once, the last
+        """Store accepted growth; the same objective of the same head commit counts once, the last
         reason stays."""
         row = asdict(acceptance)
         key: ImageKey = acceptance.key
-        # Whether it is private is found out when it is read.
+        # Its visibility is decided when it is read.
         del row["key"], row["private"]
         row["workload"], row["environment"] = key.workload, key.environment
         row["image_repository"], row["arch"] = key.repository, key.arch
@@ -258,15 +258,15 @@ class LedgerRecorder:
             )
             db.table("accepted_growth").insert(row)
 
-    def record_file(self, file: KeptFile) -> None:
-        """Keeps what a repository's `.minimize.yaml` says on a branch, in place of before."""
+    def record_file(self, file: BranchFile) -> None:
+        """Store a repository's `.minimize.yaml` on a branch, in place of the one before."""
         row = {**asdict(file), "documents": json.dumps(list(file.documents))}
         row["private"] = int(file.private)
         with self._store.writing() as db:
             db.table("repository_files").upsert(row, pk=("forge", "repository", "branch"))
 
     def record_issue(self, issue: DriftIssue) -> None:
-        """Keeps where the issue about a subject is, and what it says."""
+        """Store the address and text of the issue about a subject."""
         with self._store.writing() as db:
             db.execute(
                 "insert or replace into drift_issues (subject, forge, repository, issue, url,"
@@ -287,7 +287,7 @@ class LedgerRecorder:
 
 
 def _rename(db: Database, old: str, new: str) -> None:
-    """Gives an objective a new id, unless another had it once."""
+    """Give an objective a new id, unless another had it once."""
     if db.execute("select 1 from objectives where id = ?", [new]).fetchone() is None:
         db.execute("update objectives set id = ? where id = ?", [new, old])
         db.execute("update objective_values set objective = ? where objective = ?", [new, old])

@@ -1,4 +1,4 @@
-"""The connection that answers questions, beside the writer's."""
+"""The reading connection, beside the writer's."""
 
 from __future__ import annotations
 

@@ -12,14 +12,14 @@ from sqlite_utils import Database
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
-from bot.store.history.objective_writer import Heading, LedgerRecorder
+from bot.store.history.objective_writer import Heading, ObjectiveWriter
 from bot.store.history.values import Cause, Evaluated, Member, ObjectiveState
 from bot.store.store import now
 
 
 @dataclass(frozen=True, slots=True)
 class Same:
-    """An image that is what it was: `inputs` are the same, or they came to the same closure."""
+    """An unchanged image: its `inputs` are the same, or lead to the same closure."""
 
     key: ImageKey
     snapshot: SnapshotState
@@ -28,14 +28,14 @@ class Same:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """An image that is not what it was, and the causes; of an image's first evaluation none."""
+    """A changed image and the causes; none for an image's first evaluation."""
 
     evaluated: Evaluated
     causes: tuple[Cause, ...] = ()
 
 
-class Recorder(LedgerRecorder):
-    """Writes what a run finds. What it learnt of numbers is kept until a transaction fails."""
+class Recorder(ObjectiveWriter):
+    """Writer of a run's results. Row ids are cached until a transaction fails."""
 
     def begin_run(self, started: str | None = None) -> int:
         """A new run, and its number."""
@@ -45,7 +45,7 @@ class Recorder(LedgerRecorder):
     def finish_run(
         self, run: int, *, images: int, solved: int, moved: int, failed: Sequence[str] = ()
     ) -> None:
-        """Says that a run is over, and what it came to; `failed` are sentences."""
+        """Record the end and the result of a run; `failed` are sentences."""
         with self._store.writing() as db:
             db.execute(
                 "update runs set finished = ?, images = ?, solved = ?, moved = ?, failed = ?"
@@ -59,7 +59,7 @@ class Recorder(LedgerRecorder):
         found: Iterable[Same | Moved],
         landed: Collection[tuple[int, ImageKey]] = (),
     ) -> None:
-        """Keeps the evaluation of some images, and which merged changes arrived in which with it;
+        """Store the evaluations of some images, and the merged changes that arrived with them;
         all of it or nothing."""
         try:
             with self._store.writing() as db:
@@ -81,9 +81,9 @@ class Recorder(LedgerRecorder):
         states: Iterable[ObjectiveState],
         renamed: Mapping[str, str] | None = None,
     ) -> None:
-        """Says which images no document describes any more (those that came back are not gone),
-        and how every objective stands; all of it or nothing. Arguments as `record_objectives` has
-        them."""
+        """Record the images that no document describes any more (those that came back are not
+        gone), and the state of every objective; all of it or nothing. Arguments as those of
+        `record_objectives`."""
         try:
             with self._store.writing() as db:
                 self._mark_gone(db, run, set(described))
@@ -139,7 +139,7 @@ class Recorder(LedgerRecorder):
             self._step(db, run, image, (before, closure), moved)
 
     def _stays(self, db: Database, run: int, image: int, members: dict[int, Member]) -> None:
-        """Ends the stays of packages that went, begins those of packages that came."""
+        """End the intervals of removed packages, begin those of added ones."""
         there = {
             row[0]: bool(row[1])
             for row in db.execute(

@@ -1,4 +1,4 @@
-"""Between rows and values."""
+"""Conversion between rows and values."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def snapshot_of(row: Row) -> SnapshotState:
 def run_of(row: Row) -> Run:
     """A run from its row."""
     failed = tuple(json.loads(row["failed"] or "[]"))
-    told = {name: row[name] for name in Run.__slots__}
-    return Run(**{**told, "failed": failed})
+    fields = {name: row[name] for name in Run.__slots__}
+    return Run(**{**fields, "failed": failed})
 
 
 def member_of(row: Row) -> Member:

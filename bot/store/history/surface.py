@@ -1,6 +1,6 @@
-"""The attack surface: over all images, versions of each package, what is shared, what is lonely.
+"""The attack surface: versions of each package over all images, shared and unshared packages.
 
-`run` numbers the run whose state is asked for; null is now.
+`run` numbers the run whose state is queried; null is now.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ Presence = tuple[tuple[int, int], ...]
 
 
 class Surface(ImageQueries):
-    """Of all packages of all images that some document describes.
+    """Queries on all packages of all images that some document describes.
 
-    What is asked with the same `presence` does not look for it again.
+    Queries with the same `presence` share its computation.
     """
 
     def presence(self, run: int | None = None) -> Presence:

@@ -1,4 +1,4 @@
-"""How figures went over some weeks: what trends are made of."""
+"""Figures over some weeks, from which trends are computed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from bot.store.history.rows import KEY, key_of
 from bot.store.history.values import Curve, Figures, Moves, Row
 
 _SECONDS = "(julianday(runs.started) - 2440587.5) * 86400.0"
-# The figures whose deltas are kept with the steps, and the columns that have them.
+# The figures whose deltas are stored with the steps, and their columns.
 _DELTAS = {"packages": "packages_delta", "installed_size": "delta"}
 
 
 class Trends(Reading):
-    """Of many images together."""
+    """Queries on the figures of many images."""
 
     def moves(
         self, keys: Iterable[ImageKey], since: str, run: int | None = None
@@ -66,7 +66,7 @@ class Trends(Reading):
     def curves(
         self, keys: Iterable[ImageKey], since: str, run: int | None = None
     ) -> dict[ImageKey, Curve]:
-        """How the figures of some images went since a time; images without history are left out.
+        """The figures of some images since a time; images without history are left out.
 
         With a run nothing after it counts.
         """

@@ -18,7 +18,7 @@ WEAK = "include-weak-deps"
 
 @dataclass(frozen=True, order=True, slots=True)
 class Member:
-    """A package of an image, as its metadata told of it."""
+    """A package of an image, from its metadata."""
 
     nevra: Nevra
     source: str
@@ -55,10 +55,10 @@ class ClosureFacts:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """One image as it was just solved. `inputs` names everything that the answer hangs on.
+    """One image as it was just solved. `inputs` names everything that the result depends on.
 
     `members` are sorted, `links` speak of their places in it; `digest` names the closure.
-    `requests` is what environment and workload ask for: requests, `@group`s, and `WEAK` where weak
+    `requests` are those of environment and workload: requests, `@group`s, and `WEAK` where weak
     dependencies are taken. `obstacles` are the packages that the problems of an unsolvable one are
     about; history keeps the texts alone.
     """
@@ -86,7 +86,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class HistoryImage:
-    """An image that history knows; `gone` is true once no document describes it any more."""
+    """An image in history; `gone` is true once no document describes it any more."""
 
     id: int
     key: ImageKey
@@ -221,7 +221,7 @@ class MergedEffect:
 
 @dataclass(frozen=True, slots=True)
 class MergedChange:
-    """A merged pull request, or a commit that was pushed without one; `id` 0 until it is kept.
+    """A merged pull request, or a commit that was pushed without one; `id` 0 until it is stored.
 
     `number` is null for a pushed commit. `commit_sha` is what came to the `branch`: the merge, or
     the pushed commit. `sources` maps its source packages to the version-release that its head has,
@@ -253,7 +253,7 @@ class MergedChange:
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveState:
-    """One metric of one objective in one image, as it stands; `since` is when it came to this."""
+    """The state of one metric of one objective in one image, held `since` then."""
 
     objective: str
     key: ImageKey
@@ -272,7 +272,7 @@ class ObjectiveState:
 class Acceptance:
     """Growth that somebody accepted, with the reason on record, for one head commit.
 
-    In a `private` repository, read back, nothing is told of who, why and where.
+    Read back from a `private` repository, who, why and where are empty.
     """
 
     accepted: str
@@ -293,7 +293,7 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptFile:
+class BranchFile:
     """A repository's `.minimize.yaml` on a branch, as last read; `content` null if it has none.
 
     `documents` are the ids of the repository documents that the settings name for the branch.
