@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from bot.model.closure import Closure, Edge, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.package import Package
-from bot.report.architecture_grouping import told_causes
+from bot.report.architecture_grouping import essential_causes
 from bot.report.phrase import to_plain, visible
 from bot.report.sizes import format_size, plural
 from bot.report.unsolvable import cause_phrase
 
-# Why a package is there to which no requirement leads.
+# Reasons for packages that no requirement leads to.
 REQUESTED = "asked for by the workload or its environment"
 CHOSEN = "the solver chose it, nothing requires it"
 
@@ -33,7 +33,7 @@ def closures_text(closures: Iterable[Closure]) -> str:
 
 
 def print_closures(closures: Iterable[Closure], console: Console) -> None:
-    """Each closure as a table on a terminal, as `closures_text` elsewhere."""
+    """Print each closure: as a table on a terminal, as `closures_text` elsewhere."""
     if not console.is_terminal:
         console.file.write(closures_text(closures))
         return
@@ -53,7 +53,7 @@ def print_closures(closures: Iterable[Closure], console: Console) -> None:
 
 
 def print_why(whys: Iterable[Why], console: Console) -> None:
-    """For each image the chains as trees, from each requested package, and the way out."""
+    """Print for each image the chains as trees from requested packages, and the way out."""
     from rich.text import Text
 
     console = fitted(console)
@@ -79,7 +79,7 @@ def print_why(whys: Iterable[Why], console: Console) -> None:
 
 
 def print_what_if(answers: Iterable[WhatIf], console: Console) -> None:
-    """For each image what would leave and what would come, and what that saves."""
+    """Print for each image the packages that would leave and come, and the saved bytes."""
     from rich.text import Text
 
     console = fitted(console)
@@ -116,7 +116,7 @@ def image_text(key: ImageKey) -> str:
 
 
 def fitted(console: Console) -> Console:
-    """The console itself on a terminal; anywhere else one that neither wraps nor cuts."""
+    """The console itself on a terminal; elsewhere one that neither wraps nor truncates."""
     from rich.console import Console as RichConsole
 
     if console.is_terminal:
@@ -125,7 +125,7 @@ def fitted(console: Console) -> Console:
 
 
 def show(console: Console, renderable: RenderableType) -> None:
-    """Print without guessing what in it might be a number, a path or an emoji."""
+    """Print `renderable` without rich's highlighting, markup and emoji."""
     console.print(renderable, highlight=False, emoji=False, markup=False)
 
 
@@ -152,16 +152,16 @@ def _heading(closure: Closure) -> str:
 
 
 def _problems(closure: Closure) -> Iterator[str]:
-    """Each cause with the chain that leads there; then, as a count, foreign architectures' ones."""
-    told = told_causes(closure.causes)
-    for cause in told:
+    """Each cause with its chain, then the number of the causes that are left out."""
+    causes = essential_causes(closure.causes)
+    for cause in causes:
         yield visible(to_plain(cause_phrase(cause)), 1000)
         for edge in (*cause.chain, *cause.conflicts_with_chain):
             yield "  " + visible(f"{edge.source} requires {edge.capability}: {edge.target}", 1000)
-    others = len(closure.causes) - len(told)
+    others = len(closure.causes) - len(causes)
     if others:
         yield f"and {plural(others, 'more cause')} in packages that could have stood in for these"
-    if told:
+    if causes:
         return
     for request in closure.missing:
         yield visible(f"nothing provides the request {request}")

@@ -1,4 +1,4 @@
-"""Images folded over architectures: one row where a change does the same on several."""
+"""Images grouped by architectures: one row for those where a change has the same effect."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Row:
 
     @property
     def broken(self) -> bool:
-        """Not installable, and it was before this change, or is new with it."""
+        """Return whether it can no longer be installed, or is new and cannot be."""
         return self.first.base.status != "unsolvable" and self.first.head.status != "ok"
 
     @property
     def new(self) -> bool:
-        """New with this change: there is no base to compare with."""
+        """Return whether it is new with this change, without a base."""
         return self.first.base.status == "absent"
 
     @property
@@ -57,7 +57,7 @@ class Row:
 
     @property
     def comparable(self) -> bool:
-        """Installable on both sides: there are sizes to compare."""
+        """Return whether both sides can be installed, and so have sizes."""
         return self.first.base.status == "ok" and self.first.head.status == "ok"
 
     @cached_property
@@ -79,7 +79,7 @@ def size_delta(image: ImageResult) -> int | None:
 
 
 def known_delta(image: ImageResult) -> int:
-    """The same over the parts that are known; 0 where a side cannot be installed."""
+    """The difference of the known sizes, in bytes; 0 where a side cannot be installed."""
     if image.base.status != "ok" or image.head.status != "ok":
         return 0
     return (image.head.known_size or 0) - (image.base.known_size or 0)
@@ -90,7 +90,7 @@ def arch_order(arch: str) -> tuple[int, str]:
     return architecture_order(arch)
 
 
-def fold(images: Iterable[ImageResult]) -> tuple[Row, ...]:
+def architecture_rows(images: Iterable[ImageResult]) -> tuple[Row, ...]:
     """Rows of images with the same effect, sorted by image and then by architecture."""
     listed = sorted(images, key=lambda i: (place_of_image(i), arch_order(i.key.arch)))
     checked: dict[tuple[str, str, str], list[str]] = {}
@@ -111,7 +111,7 @@ def architectures(arches: Iterable[str], checked: Iterable[str]) -> str:
 
 
 def on_architectures(arches: Iterable[str], checked: Iterable[str]) -> str:
-    """The same in a sentence: `on all four architectures`, `on x86_64 and aarch64`."""
+    """`architectures` in a sentence: `on all four architectures`, `on x86_64 and aarch64`."""
     text = architectures(arches, checked)
     if text.startswith("all"):
         return f"on {text} architectures"
@@ -124,25 +124,25 @@ def place_of_image(image: ImageResult) -> tuple[str, str, str]:
 
 
 def on_any_architecture(problem: str, arch: str) -> str:
-    """A solver's text about an image of `arch`, without what only that architecture has in it."""
+    """A solver's text about an image of `arch`, without the marks of that architecture."""
     text = re.sub(rf"\.{re.escape(arch)}\b", "", problem)
     return text.replace("()(64bit)", "").replace("(64bit)", "")
 
 
-def told_causes(causes: Sequence[UnsolvableCause]) -> tuple[UnsolvableCause, ...]:
+def essential_causes(causes: Sequence[UnsolvableCause]) -> tuple[UnsolvableCause, ...]:
     """The causes that a reader must know, in their order.
 
-    Foreign architectures' ones only where there is no other; and none of an older version of a
-    package that could only have stood in for the newest, which fails too.
+    Causes in foreign architectures' packages only where there is no other; none in an older version
+    of a package whose newest fails too.
     """
     own = [cause for cause in causes if not cause.arch_only] or list(causes)
     versions: dict[tuple[str, str], Nevra] = {}
-    told = []
+    essential = []
     for cause in own:
         nevra = cause.needed_by
         if nevra is None or versions.setdefault((nevra.name, nevra.arch), nevra) == nevra:
-            told.append(cause)
-    return tuple(told)
+            essential.append(cause)
+    return tuple(essential)
 
 
 def cause_key(cause: UnsolvableCause, arch: str) -> CauseKey:
@@ -177,7 +177,7 @@ def _came(added: Added) -> tuple[str, SpecLine | None]:
 
 
 def _why(side: Side, arch: str) -> frozenset[object]:
-    """Why a side cannot be installed, the same on every architecture where it is the same."""
+    """The causes why a side cannot be installed, in a form that is equal on every architecture."""
     if side.causes:
-        return frozenset(cause_key(cause, arch) for cause in told_causes(side.causes))
+        return frozenset(cause_key(cause, arch) for cause in essential_causes(side.causes))
     return frozenset(on_any_architecture(problem, arch) for problem in side.problems)

@@ -50,7 +50,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """`tone` is how the whole is meant: good, bad, or nothing to be said about it."""
+    """A report; its `tone` is good, bad or neutral."""
 
     headline: Phrase
     lead: tuple[Phrase, ...]
@@ -61,10 +61,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """How much is told: `shown` rows of the main tables openly, the others folded.
+    """Limits of a report: `shown` rows of the main tables openly, the others folded.
 
     `rows` is for images and objectives, `arrivals` for packages, `changed` for changed packages,
-    `lines` for lists; `folded` is off where there is no room for what opens on demand.
+    `lines` for lists; `folded` is false to leave folded sections out.
     """
 
     graph_nodes: int = 40
@@ -85,7 +85,7 @@ def section(title: str, blocks: Iterable[Block], *, folded: bool = False) -> Sec
 def truncated(
     items: Sequence[Phrase], most: int, noun: str, lead: str = "\u2026 and "
 ) -> tuple[Phrase, ...]:
-    """At most `most` items, then how many more there are; `lead` is "" inside a sentence."""
+    """At most `most` items, then the number of the others; `lead` is "" inside a sentence."""
     if len(items) <= most:
         return tuple(items)
     return (*items[:most], plain(lead + plural(len(items) - most, f"more {noun}")))

@@ -1,6 +1,6 @@
 """The cause of a step in words, from its JSON, for terminal, page and issue.
 
-Texts are plain and come from outside: whoever shows them escapes them.
+Texts are plain and foreign: the caller escapes them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def change_words(about: Json) -> str:
 
 
 def blame_words(about: Json) -> str:
-    """Who it was: `pull request o/r#7`, `commit 1a2b3c4d5e6f pushed to main of o/r`, the
+    """The origin: `pull request o/r#7`, `commit 1a2b3c4d5e6f pushed to main of o/r`, the
     distribution, the configuration."""
     pull, commit = about["pull_request"], about.get("commit")
     if pull:
@@ -46,7 +46,7 @@ def blame_words(about: Json) -> str:
 
 
 def short_blame_words(about: Json) -> str:
-    """Which pull request or commit it was, in a word or two: `o/r#7`, `o/r@1a2b3c4`; else ""."""
+    """The pull request or commit in short: `o/r#7`, `o/r@1a2b3c4`; else ""."""
     pull, commit = about["pull_request"], about.get("commit")
     if (pull or commit or {}).get("private"):
         return blame_words(about)
@@ -56,7 +56,7 @@ def short_blame_words(about: Json) -> str:
 
 
 def blame_url(about: Json) -> str | None:
-    """The address of the pull request or commit, if it is one of the web."""
+    """The address of the pull request or commit if it is http(s), else null."""
     url = str((about["pull_request"] or about.get("commit") or {}).get("url") or "")
     return url if url.startswith(("https://", "http://")) else None
 

@@ -22,7 +22,7 @@ _LONGEST = 120
 
 
 def configuration(change: ConfigurationChange | None, detail: Detail) -> Section | None:
-    """The section about it, or null where the change leaves the file alone."""
+    """The section on `change`, or null where the change leaves the file alone."""
     if change is None:
         return None
     lead = (*plain("This change "), *plain(_VERBS[change.action]), *code(change.path))
@@ -39,15 +39,15 @@ def configuration(change: ConfigurationChange | None, detail: Detail) -> Section
         more = len(change.fields) - detail.lines
         if more > 0:
             blocks.append(Paragraph(plain(f"\u2026 and {plural(more, 'more field')}")))
-    said = [*_scope(change, detail), *_judgement(change)]
-    said += [prose(note) for note in change.notes]
-    if said:
-        blocks.append(Bullets(truncated(said, detail.lines, "line")))
+    remarks = [*_scope(change, detail), *_judgement(change)]
+    remarks += [prose(note) for note in change.notes]
+    if remarks:
+        blocks.append(Bullets(truncated(remarks, detail.lines, "line")))
     return Section(_TITLE, tuple(blocks))
 
 
 def configuration_sentence(change: ConfigurationChange | None) -> Phrase:
-    """The same in a sentence, for a status; empty where there is nothing to say."""
+    """A sentence on `change` for a status; empty where the file stays as it is."""
     if change is None:
         return ()
     path = code(change.path)
@@ -60,8 +60,10 @@ def configuration_sentence(change: ConfigurationChange | None) -> Phrase:
         parts.append(f"{plural(len(change.more), 'image')} more would be looked at")
     if change.fewer:
         parts.append(f"{plural(len(change.fewer), 'image')} would be looked at no more")
-    said = (*path, *plain(f" {_DONE[change.action]}: {', '.join(parts)}, from the merge on."))
-    return (*said, *plain(" "), *joined(list(_judgement(change)), " ")) if change.verdict else said
+    sentence = (*path, *plain(f" {_DONE[change.action]}: {', '.join(parts)}, from the merge on."))
+    if not change.verdict:
+        return sentence
+    return (*sentence, *plain(" "), *joined(list(_judgement(change)), " "))
 
 
 _VERBS = {"added": "adds ", "changed": "changes ", "removed": "removes "}

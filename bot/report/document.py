@@ -1,17 +1,16 @@
-"""A check's report, put together in the order in which a maintainer asks."""
+"""A check's report, composed in the order of a maintainer's questions."""
 
 from __future__ import annotations
 
 from bot.model.result import CheckResult
-from bot.report import evidence as background
-from bot.report import images, packages
+from bot.report import evidence, images, packages
 from bot.report.blocks import Detail, Document, Section
 from bot.report.configuration import configuration
 from bot.report.headline import changed_rows, headline
 from bot.report.objectives import verdict_sentences
 
 EVERYTHING = Detail(60, True, 10_000, 10_000, 10_000, 10_000, 10_000)
-# What is given up, step by step, until a comment fits.
+# The details that are left out, step by step, until a comment fits.
 STEPS = (
     Detail(),
     Detail(graph_nodes=0),
@@ -23,10 +22,10 @@ STEPS = (
 
 
 def document(result: CheckResult, detail: Detail) -> Document:
-    """The whole report, in the order in which a maintainer asks.
+    """The whole report, in the order of a maintainer's questions.
 
-    How much, on which images; what came in and why; what would take it out again; what is wrong;
-    then, folded, the rest; at the end how this is known.
+    Sizes by image; the added packages and why; the ways to remove them; problems; then, folded,
+    the rest; at the end the evidence.
     """
     rows = changed_rows(result)
     found: list[Section | None] = [
@@ -36,7 +35,7 @@ def document(result: CheckResult, detail: Detail) -> Document:
         packages.way_out(rows, result, detail),
         images.objectives(result, detail),
         packages.chains(rows, detail),
-        background.not_evaluated(result, detail),
+        evidence.not_evaluated(result, detail),
         configuration(result.configuration, detail),
     ]
     if detail.folded:
@@ -47,14 +46,14 @@ def document(result: CheckResult, detail: Detail) -> Document:
             packages.changed_packages(rows, detail),
             images.each_architecture(rows, detail),
             images.moved_files(rows, detail),
-            background.unchanged(result, detail),
-            background.builds(result, detail),
+            evidence.unchanged(result, detail),
+            evidence.builds(result, detail),
         ]
-    found.append(background.evidence(result, detail))
+    found.append(evidence.evidence(result, detail))
     return Document(
         headline=headline(result),
         lead=verdict_sentences(result),
         sections=tuple(section for section in found if section is not None),
-        footer=background.footer(result),
+        footer=evidence.footer(result),
         tone=result.verdict,
     )

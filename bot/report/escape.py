@@ -1,4 +1,4 @@
-"""Phrases as Markdown and as HTML: the only place where text becomes markup.
+"""Phrases as Markdown and as HTML: the only module in which text becomes markup.
 
 Markdown is GitHub's and GitLab's: CommonMark with tables and autolinks, and references that a
 forge links or acts upon (`@name`, `#1`, `!1`, commit ids, GitLab's `/commands` at line starts).
@@ -52,9 +52,9 @@ def code_span(text: str, *, cell: bool = False) -> Markdown:
     """`text` as a code span that no back-tick in it can end.
 
     In a cell of a table a bar must be written `\\|`, in code too (GFM, 4.10); parsers differ on
-    `\\\\|`, so a backslash before it is kept apart with a zero-width space.
+    `\\\\|`, so a backslash before it is separated from it by a zero-width space.
     """
-    # Nobody's text may look like one of our hidden markers to whoever searches for them.
+    # No foreign text may be found by a search for one of our hidden markers.
     text = text.replace("<!-- minimize", f"<!{_ZERO_WIDTH}-- minimize")
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
@@ -80,7 +80,7 @@ def _piece_markdown(piece: Piece, cell: bool) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Our own words: nothing in them is markup, a mention, a reference or an address."""
+    """Text escaped so that nothing in it is markup, a mention, a reference or an address."""
     return _SPECIAL.sub(_escape_match, text)
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from bot.model.architecture import RPM_ARCHITECTURES
 from bot.model.closure import RepositoryState
 from bot.model.result import BuildNote, CheckResult
-from bot.report.architecture_grouping import arch_order, architectures, fold
+from bot.report.architecture_grouping import arch_order, architecture_rows, architectures
 from bot.report.blocks import Block, Bullets, Detail, Paragraph, Section, Table, section, truncated
 from bot.report.phrase import Phrase, code, joined, link, listing, name, plain, prose
 from bot.report.sizes import plural
@@ -31,7 +31,7 @@ def not_evaluated(result: CheckResult, detail: Detail) -> Section | None:
     items = [prose(problem) for problem in result.problems]
     if len(items) == 1 and not any(image.changed for image in result.images):
         items = []  # the headline has it
-    for row in fold(image for image in result.images if not image.changed):
+    for row in architecture_rows(image for image in result.images if not image.changed):
         if row.first.base.status != "ok":
             own = prose(row.first.reason.rstrip("."))
             why = own if row.first.reason else why_unsolvable(row.first.base)
@@ -51,7 +51,7 @@ def unchanged(result: CheckResult, detail: Detail) -> Section | None:
     """The images that were checked and stay as they are."""
     rows = [
         row
-        for row in fold(image for image in result.images if not image.changed)
+        for row in architecture_rows(image for image in result.images if not image.changed)
         if row.first.base.status == "ok"
     ]
     items = [
@@ -63,7 +63,7 @@ def unchanged(result: CheckResult, detail: Detail) -> Section | None:
 
 
 def builds(result: CheckResult, detail: Detail) -> Section | None:
-    """How each side's build went, with its log."""
+    """The outcome of each side's build, with its log."""
     if not result.builds:
         return None
     ordered = sorted(result.builds, key=lambda b: (b.spec, arch_order(b.arch), b.side))
@@ -83,7 +83,7 @@ def builds(result: CheckResult, detail: Detail) -> Section | None:
 
 
 def evidence(result: CheckResult, detail: Detail) -> Section | None:
-    """In a line or two how the figures are known, and what is not known about them."""
+    """Where the figures come from, and which are not known, in a line or two."""
     sentences = [plain(text) for text in _evidence(result)]
     sentences += [prose(note) for note in result.notes[: detail.lines]]
     if len(result.notes) > detail.lines:
@@ -154,7 +154,7 @@ def _log(build: BuildNote) -> Phrase:
 
 
 def _commit(revision: str) -> Phrase:
-    """A commit id stays bare: both forges shorten it and link it."""
+    """A commit id without markup: both forges shorten it and link it."""
     if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision):
         return plain(revision)
     return name(revision) if revision.isalpha() else code(revision)
@@ -171,7 +171,7 @@ def _snapshots(result: CheckResult) -> Phrase:
                 stale.setdefault(repository.id, repository.stale)
     if not dates:
         return ()
-    said = [
+    entries = [
         (*name(repository), *plain(f" {' to '.join(sorted({min(found), max(found)}))}"))
         for (_, repository), found in sorted(dates.items())
     ]
@@ -185,7 +185,7 @@ def _snapshots(result: CheckResult) -> Phrase:
         )
         for repository, text in sorted(stale.items())
     ]
-    shown = listing(truncated(said, 8, "repository", lead=""))
+    shown = listing(truncated(entries, 8, "repository", lead=""))
     return (*plain("Both sides on the repositories' metadata of "), *shown, *plain("."),
             *joined(old, ""))  # fmt: skip
 

@@ -1,8 +1,8 @@
 """The effect of a change, images grouped by equal effects: figures, no words.
 
-A sentence about several images is true only if each of them has what it says. So images are put
-together here by place, by the packages that come and go, and by the direction in which their size
-moves; what is said of a group holds for every image in it.
+A sentence about several images is true only if each of them has what it says. So images are grouped
+by place, by the packages that come and go, and by the direction in which their size moves; a
+statement about a group holds for every image in it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _NOISE, _PART = 100_000, 0.01
 
 @dataclass(frozen=True)
 class Effect:
-    """Images to which a change does the same kind of thing.
+    """Images on which a change has the same kind of effect.
 
     `images` are in the order of places and architectures; `checked` are, for each place, the
-    architectures on which it was checked. All of them come to the same `kind`; `sure` is false
+    architectures on which it was checked. All have the same `kind`; `sure` is false
     where a part of the sizes is not known and so the direction, or that there is one, is not
     proved: then `kind` is that of the known parts.
     """
@@ -55,7 +55,7 @@ class Effect:
 
     @property
     def where(self) -> str:
-        """On which architectures, in a sentence; of the first place."""
+        """The architectures of the first place, as a part of a sentence."""
         arches = [i.key.arch for i in self.images if place_of_image(i) == self.place]
         return on_architectures(arches, self.checked[self.place])
 
@@ -71,14 +71,13 @@ class Effect:
 
     @property
     def weight(self) -> tuple[int, int]:
-        """The order of effects: by bytes, then packages."""
+        """The sort key of effects: bytes, then packages."""
         packages = max(len(image.added) + len(image.removed) for image in self.images)
         return max(map(abs, self.deltas)), packages
 
     @property
     def explained(self) -> bool:
-        """Return whether the added packages are the growth: nothing else moves the sizes by
-        much."""
+        """Return whether the added packages explain the growth of every image, up to noise."""
         for image in self.images:
             brought = sum(added.package.installed_size or 0 for added in image.added)
             grown = known_delta(image)
@@ -88,10 +87,10 @@ class Effect:
 
 
 def effects(images: Iterable[ImageResult]) -> tuple[Effect, ...]:
-    """The effects on the changed ones of `images`, what is told first at the head.
+    """The effects on the changed ones of `images`, in the order in which a report names them.
 
-    That is what can no longer be installed, or not at all, what can be again, then by weight, and
-    last what is new.
+    First images that can no longer be installed, or not at all, then repaired ones, then by
+    weight, and last new ones.
     """
     listed = sorted(images, key=lambda i: (place_of_image(i), arch_order(i.key.arch)))
     checked: dict[tuple[str, str, str], tuple[str, ...]] = {}
@@ -138,7 +137,7 @@ def _kind(image: ImageResult) -> tuple[Kind, bool]:
         return "repaired", True
     grown = known_delta(image)
     kind: Kind = "larger" if grown > 0 else "smaller" if grown < 0 else "same"
-    # What is not known of the head alone can only make it larger still.
+    # A size that only the head lacks can only make the head larger still.
     proved = grown > 0 and image.base.installed_size is not None
     return kind, size_delta(image) is not None or proved
 

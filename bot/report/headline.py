@@ -1,4 +1,4 @@
-"""The one sentence that a person can act on, and the short title of a status.
+"""The first sentence of a report, and the short title of a status.
 
 Each of its statements about several images is true of each (bot.report.grouping); the largest
 effect is named, and other effects are counted.
@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.model.result import CheckResult, ImageResult
-from bot.report.architecture_grouping import Row, fold, on_architectures, place_of_image
+from bot.report.architecture_grouping import (
+    Row,
+    architecture_rows,
+    on_architectures,
+    place_of_image,
+)
 from bot.report.grouping import STATUS_KINDS, Effect, effects, together
-from bot.report.objectives import harm_title, newly_broken
-from bot.report.other_effects import remainder, turn
+from bot.report.objectives import newly_broken, violation_title
+from bot.report.other_effects import other_effects, turn
 from bot.report.phrase import Phrase, plain, prose, to_plain, visible
 from bot.report.reasons import Arrival, arrivals, behind
 from bot.report.sizes import (
@@ -32,7 +37,7 @@ NO_SPEC = "No spec file changed."
 
 def changed_rows(result: CheckResult) -> tuple[Row, ...]:
     """The rows of images that the change changes, those that it breaks first."""
-    rows = fold(image for image in result.images if image.changed)
+    rows = architecture_rows(image for image in result.images if image.changed)
     return tuple(sorted(rows, key=lambda row: (not row.broken, -row.largest)))
 
 
@@ -40,15 +45,17 @@ def headline(result: CheckResult) -> Phrase:
     """The headline: the effect, the images, the line that causes it; a few short sentences."""
     found = effects(result.images)
     if not found:
-        said = _nothing_sentence(result)
-        return said if said == _never_sentence(result) else (*said, *_never_counted(result))
-    lead, told = _lead(found)
-    rest = remainder(lead, [effect for effect in found if effect not in told], told)
-    return (*_lead_sentence(lead, told, result), *rest, *_never_counted(result))
+        sentence = _nothing_sentence(result)
+        if sentence == _never_sentence(result):
+            return sentence
+        return (*sentence, *_never_counted(result))
+    lead, described = _lead(found)
+    rest = other_effects(lead, [effect for effect in found if effect not in described], described)
+    return (*_lead_sentence(lead, described, result), *rest, *_never_counted(result))
 
 
 def title(result: CheckResult, longest: int = 140) -> str:
-    """The same in at most `longest` characters without markup, for a commit status."""
+    """The headline in at most `longest` characters without markup, for a commit status."""
     text = _title(result)
     proposed = result.configuration
     if proposed is not None and (proposed.problems or not result.specs):
@@ -64,7 +71,7 @@ def title(result: CheckResult, longest: int = 140) -> str:
 
 
 def _lead(found: Sequence[Effect]) -> tuple[Effect, Sequence[Effect]]:
-    """The effect that is told first, and all that its sentence is about."""
+    """The effect that leads the headline, and all that its sentence describes."""
     first = found[0]
     if first.kind in STATUS_KINDS:
         return first, [effect for effect in found if effect.kind == first.kind]
@@ -72,9 +79,9 @@ def _lead(found: Sequence[Effect]) -> tuple[Effect, Sequence[Effect]]:
     return (whole, found) if whole is not None else (first, [first])
 
 
-def _lead_sentence(lead: Effect, told: Sequence[Effect], result: CheckResult) -> Phrase:
+def _lead_sentence(lead: Effect, described: Sequence[Effect], result: CheckResult) -> Phrase:
     if lead.kind in STATUS_KINDS:
-        return _status_sentence(lead, told, result)
+        return _status_sentence(lead, described, result)
     return _moved_sentence(lead, result)
 
 
@@ -93,10 +100,10 @@ def _nothing_sentence(result: CheckResult) -> Phrase:
 
 
 def _never(result: CheckResult) -> list[Row]:
-    """The rows of images that neither side can install: with one, no verdict is a success."""
+    """The rows of images that neither side can install; empty if the verdict is a success."""
     if result.verdict == "success":
         return []
-    unchanged = fold(image for image in result.images if not image.changed)
+    unchanged = architecture_rows(image for image in result.images if not image.changed)
     return [row for row in unchanged if row.first.base.status == "unsolvable"]
 
 
@@ -115,35 +122,35 @@ def _never_sentence(result: CheckResult) -> Phrase:
 
 
 def _never_counted(result: CheckResult) -> Phrase:
-    """The same beside another sentence: how many they are."""
+    """The number of the images of `_never`, as a sentence beside another."""
     count = len({row.place for row in _never(result)})
     if not count:
         return ()
     return plain(f" {plural(count, 'image')} could not be installed before this change either.")
 
 
-def _status_sentence(lead: Effect, told: Sequence[Effect], result: CheckResult) -> Phrase:
+def _status_sentence(lead: Effect, described: Sequence[Effect], result: CheckResult) -> Phrase:
     """`nginx on s390x can no longer be installed: why.`; others of its kind are counted."""
     places: dict[tuple[str, str, str], list[str]] = {}
-    for effect in told:
+    for effect in described:
         places.setdefault(effect.place, []).extend(image.key.arch for image in effect.images)
-    checked = {effect.place: effect.checked[effect.place] for effect in told}
+    checked = {effect.place: effect.checked[effect.place] for effect in described}
     where = {place: on_architectures(a, checked[place]) for place, a in places.items()}
     subject, others = _name(lead.place, result), len(places) - 1
     what = turn(lead.kind, len(places))
     more = f" and {plural(others, 'more image')}" if others else ""
     if len(set(where.values())) == 1:
-        said = plain(f"{more} {what} {where[lead.place]}" if more else
+        predicate = plain(f"{more} {what} {where[lead.place]}" if more else
                      f" {where[lead.place]} {what}")  # fmt: skip
     else:
-        said = plain(f" {where[lead.place]}{more} {what}")
-    images = [image for effect in told for image in effect.images]
+        predicate = plain(f" {where[lead.place]}{more} {what}")
+    images = [image for effect in described for image in effect.images]
     reason = _figures(images) if lead.kind == "new" else _reason(images)
-    return (*subject, *said, *reason, *plain("."))
+    return (*subject, *predicate, *reason, *plain("."))
 
 
 def _figures(images: Sequence[ImageResult]) -> Phrase:
-    """How many packages images that are new have, and their known sizes."""
+    """The package counts and known sizes of new images."""
     count = _counts([image.head.packages or 0 for image in images])
     least = "" if all(image.head.installed_size is not None for image in images) else "at least "
     known = [image.head.known_size for image in images]
@@ -152,7 +159,7 @@ def _figures(images: Sequence[ImageResult]) -> Phrase:
 
 
 def _reason(images: Sequence[ImageResult]) -> Phrase:
-    """Why images can no longer be installed: the cause of most, and of how many if not of all."""
+    """The cause why most of `images` can no longer be installed, and how many if not all."""
     why = why_broken(images)
     if not why:
         return ()
@@ -229,7 +236,7 @@ def _moves(lead: Effect) -> str:
 
 
 def _amount(lead: Effect) -> str:
-    """By how much the images grow or shrink, without a sign."""
+    """The bytes by which the images grow or shrink, without a sign."""
     sizes = sorted(map(abs, lead.deltas))
     return f"at least {format_size(sizes[0])}" if _is_least(lead) else size_span(sizes)
 
@@ -247,13 +254,13 @@ def _is_least(lead: Effect) -> bool:
 def _title(result: CheckResult) -> str:
     found = effects(result.images)
     broken = newly_broken(result)
-    lead, told = _lead(found) if found else (None, ())
+    lead, described = _lead(found) if found else (None, ())
     if broken and not (lead is not None and lead.kind in ("broken", "uninstallable")):
-        return harm_title(result)
+        return violation_title(result)
     if lead is None:
         return to_plain(_nothing_sentence(result)).removesuffix(".")
     if lead.kind in STATUS_KINDS:
-        return to_plain(_lead_sentence(lead, told, result)).removesuffix(".")
+        return to_plain(_lead_sentence(lead, described, result)).removesuffix(".")
     added = _counts([len(image.added) for image in lead.images])
     removed = _counts([len(image.removed) for image in lead.images])
     parts = [f"+{added}"] if added else []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def render_check_html(result: CheckResult) -> Markup:
-    """`result` as an `<article>`: everything, nothing cut; safe to put in a page."""
+    """`result` as an `<article>`: untruncated and safe to embed in a page."""
     return Markup(_template().render(document=document(result, EVERYTHING)))
 
 

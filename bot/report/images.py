@@ -1,4 +1,4 @@
-"""The sections of a report about images: what the change does to each, and objectives."""
+"""The sections of a report about images: the effect on each, files, objectives."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from bot.report.sizes import (
 from bot.report.table_cells import ARROW, image_phrase, place_of, rest_section, row_arches, table
 from bot.report.unsolvable import Breakage, why_broken
 
-# How many of the images that one cause hits are named with it.
+# The images that are named with one cause; more are counted.
 _HIT = 3
 
 
 def broken(rows: Sequence[Row], detail: Detail) -> Section | None:
-    """Why images can no longer be installed: each cause once, with the images that it hits."""
+    """The causes why images can no longer be installed, each once, with its images."""
     lost = [row for row in rows if row.broken]
     why = why_broken(image for row in lost for image in row.images)
     if len(lost) == 1 and len(why) == 1:
@@ -64,7 +64,7 @@ def _lost(row: Row) -> Phrase:
 
 
 def images(rows: Sequence[Row], detail: Detail, *, rest: bool = False) -> Section | None:
-    """One row for each image, architectures folded where the change does the same.
+    """One row for each image; architectures share it where the effect is the same.
 
     The first `detail.shown`, or, with `rest`, the others.
     """
@@ -106,7 +106,7 @@ def each_architecture(rows: Sequence[Row], detail: Detail) -> Section | None:
 
 
 def objectives(result: CheckResult, detail: Detail) -> Section | None:
-    """The objectives of the checked images; folded where the change harms none."""
+    """The objectives of the checked images; folded where the change violates none."""
     stands: dict[tuple[object, ...], list[tuple[ImageResult, ObjectiveResult]]] = {}
     for image in result.images:
         place = (image.key.workload, image.key.environment, image.key.repository)
@@ -131,10 +131,10 @@ def objectives(result: CheckResult, detail: Detail) -> Section | None:
                 (*_state(objective), *plain(f"; {way}" if way else "")),
             )
         )  # fmt: skip
-    harmed = any(o.worse for image in result.images for o in image.objectives)
+    violated = any(o.worse for image in result.images for o in image.objectives)
     head = ("Objective", "Image", "Metric", "Before and after", "Limit, target", "State")
     return section(
-        "Objectives", table(head, lines, {3, 4}, detail.rows, "objective"), folded=not harmed
+        "Objectives", table(head, lines, {3, 4}, detail.rows, "objective"), folded=not violated
     )
 
 
@@ -146,9 +146,9 @@ def _evidence(images: Sequence[ImageResult]) -> str:
     if len(kinds) == 1:
         return next(iter(kinds))
     *first, last = kinds.items()
-    said = [f"{kind} ({', '.join(arches)})" for kind, arches in first]
+    parts = [f"{kind} ({', '.join(arches)})" for kind, arches in first]
     return ", ".join(
-        [*said, f"{last[0]} (others)" if len(last[1]) > 1 else f"{last[0]} ({last[1][0]})"]
+        [*parts, f"{last[0]} (others)" if len(last[1]) > 1 else f"{last[0]} ({last[1][0]})"]
     )
 
 

@@ -38,7 +38,7 @@ def json_text(value: Json) -> str:
 
 
 def check_to_json(result: CheckResult) -> Json:
-    """CONTRACT's `check` object. `bot.report.check_from_json` reads it back."""
+    """CONTRACT's `check` object; `check_from_json` reads it back."""
     return {
         "base": result.base,
         "head": result.head,

@@ -49,7 +49,7 @@ def check_from_json(value: Json) -> CheckResult:
         builds=tuple(_build(build) for build in value["builds"]),
         stage=value["stage"],
         interrupted=value["interrupted"],
-        # Results that an earlier release kept have none of these.
+        # Results that an earlier release stored have none of these.
         incomplete=value.get("incomplete", False),
         only_limits=value.get("only_limits", False),
         accepted=_accepted(value.get("accepted")),
@@ -115,7 +115,7 @@ def _side(value: Json) -> Side:
         layer=None
         if layer is None
         else LayerSize(layer["uncompressed"], layer["gzip"], layer["zstd"]),
-        # Results that an earlier release kept have none.
+        # Results that an earlier release stored have none.
         causes=tuple(_cause(cause) for cause in value.get("causes", ())),
     )
 
@@ -144,7 +144,7 @@ def _added(value: Json) -> Added:
         chains=tuple(_chain(chain) for chain in value["chains"]),
         spec=None if value["spec"] is None else _line(value["spec"]),
         leaves_with=tuple(_line(line) for line in value["leaves_with"]),
-        # Results that an earlier release kept have none of these.
+        # Results that an earlier release stored have none of these.
         alternatives=tuple(_line(line) for line in value.get("alternatives", ())),
         together_with=tuple(_line(line) for line in value.get("together_with", ())),
         stays_by=_chain(value.get("stays_by", [])),

@@ -1,4 +1,4 @@
-"""The comment in a pull request: Markdown for GitHub and GitLab, never longer than they take."""
+"""The comment in a pull request: Markdown for GitHub and GitLab, within their limits."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.model.result import CheckResult
-from bot.report import evidence as background
 from bot.report.blocks import Block, Document, Paragraph, Section
 from bot.report.document import STEPS, document
 from bot.report.escape import Markdown, code_span, to_markdown
+from bot.report.evidence import footer as evidence_footer
 from bot.report.headline import NOTHING_ANY_MORE
 from bot.report.phrase import Phrase, code, link, plain
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-# The bot finds its comment by this and by the author; it is the comment's first line.
+# The comment's first line, by which and by the author the bot finds it.
 COMMENT_MARKER = "<!-- minimize:comment -->"
 # GitHub's limit, in characters; GitLab takes a million.
 COMMENT_LIMIT = 65_536
@@ -37,7 +37,7 @@ def render_comment(
 
     Where it would be longer, the least important goes first: the graphs, the changed packages,
     the ends of long lists; `page_url` is where all of it is, or null. `chat` adds the hint to
-    `/minimize help`; `about` stands above all, where the report is not about the whole change.
+    `/minimize help`; `about` is a first paragraph for a report on a part of the change.
     """
     text = ""
     for step, detail in enumerate(STEPS):
@@ -45,7 +45,7 @@ def render_comment(
         text = _render(document(result, detail), footer, about=about)
         if _length(text) <= limit:
             return text
-    # Foreign texts are cut where they are shown, so this is for a limit below our own words.
+    # Foreign texts are truncated already: only a limit below our own words leads here.
     return _render(
         Document(plain("This report is too long for a comment."), (), (), (), result.verdict),
         _footer(page_url, chat=chat, short=True),
@@ -57,8 +57,9 @@ def render_nothing_any_more(
     result: CheckResult, *, page_url: str | None = None, chat: bool = False
 ) -> str:
     """The text that replaces a comment when a later push takes the change back."""
-    said = Document(plain(NOTHING_ANY_MORE), (), (), background.footer(result), result.verdict)
-    return _render(said, _footer(page_url, chat=chat, short=False))
+    footer = evidence_footer(result)
+    report = Document(plain(NOTHING_ANY_MORE), (), (), footer, result.verdict)
+    return _render(report, _footer(page_url, chat=chat, short=False))
 
 
 def render_answer(
@@ -68,15 +69,15 @@ def render_answer(
     *,
     limit: int = COMMENT_LIMIT,
 ) -> str:
-    """A comment that answers others: `lead`, then each part under what it answers.
+    """A comment that answers others: `lead`, then each part under its heading.
 
-    `marker` is our own hidden one. At most `limit` characters: parts that do not fit are named, and
-    say so.
+    `marker` is the hidden marker of such comments. At most `limit` characters: of a part that does
+    not fit only the heading stays, with a note.
     """
-    whole = [Section("", (Paragraph(said), *blocks)) for said, blocks in parts]
+    whole = [Section("", (Paragraph(heading), *blocks)) for heading, blocks in parts]
     named = [
-        Section("", (Paragraph((*said, *plain(": the answer is too long for a comment."))),))
-        for said, _ in parts
+        Section("", (Paragraph((*heading, *plain(": the answer is too long for a comment."))),))
+        for heading, _ in parts
     ]
     text = ""
     for fitting in range(len(parts), -1, -1):
@@ -106,10 +107,10 @@ def _length(text: str) -> int:
 
 
 def _render(
-    said: Document, footer: list[Phrase], *, marker: str = COMMENT_MARKER, about: Phrase = ()
+    report: Document, footer: list[Phrase], *, marker: str = COMMENT_MARKER, about: Phrase = ()
 ) -> str:
     rendered = _template().render(
-        marker=Markdown(marker), about=about, document=said, footer=[*said.footer, *footer]
+        marker=Markdown(marker), about=about, document=report, footer=[*report.footer, *footer]
     )
     return re.sub("\n{3,}", "\n\n", rendered).strip() + "\n"
 

@@ -45,7 +45,7 @@ def label(text: str) -> str:
 
 
 class _Graph:
-    """Nodes and edges in the order in which they are first met."""
+    """Nodes and edges in the order of their first occurrence."""
 
     def __init__(self, most_nodes: int) -> None:
         self._most = most_nodes

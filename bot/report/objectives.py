@@ -11,8 +11,8 @@ from bot.report.phrase import Phrase, code, joined, name, plain, prose, strong, 
 from bot.report.sizes import format_delta, format_size, plural, span
 from bot.report.table_cells import short_image
 
-# Of one objective, so many images and metrics are told in its sentence; the table has all.
-_TOLD = 6
+# The values that one objective's sentence names; the table has all.
+_MOST_VALUES = 6
 
 
 def newly_broken(result: CheckResult) -> tuple[tuple[ImageResult, ObjectiveResult], ...]:
@@ -24,9 +24,12 @@ def newly_broken(result: CheckResult) -> tuple[tuple[ImageResult, ObjectiveResul
 
 
 def verdict_sentences(result: CheckResult) -> tuple[Phrase, ...]:
-    """Which objectives the change breaks or moves further off, one sentence for each; then who
-    accepted that, and why."""
-    sentences = [_harm(harmed, result) for harmed in _by_objective(newly_broken(result))]
+    """A sentence for each objective that the change breaks or moves further off; then who accepted
+    that, and why."""
+    sentences = [
+        _violation_sentence(violations, result)
+        for violations in _by_objective(newly_broken(result))
+    ]
     accepted = result.accepted
     if accepted is not None:
         who = (*strong("Accepted"), *plain(" for this commit by "), *name(accepted.user))
@@ -67,9 +70,9 @@ def quoted(text: str) -> Phrase:
 
 
 def objective_value(objectives: Sequence[ObjectiveResult]) -> Phrase:
-    """How one metric stands on some architectures: `installed size 91.3 MB, the limit is 60 MB`.
+    """The value of one metric on some architectures: `installed size 91.3 MB, the limit is 60 MB`.
 
-    Of a target that is due `51.3 MB, the target by 2027-03-01 is 45 MB`; for an unwanted package
+    For a target that is due `51.3 MB, the target by 2027-03-01 is 45 MB`; for an unwanted package
     its name and the reason.
     """
     first = objectives[0]
@@ -83,14 +86,14 @@ def objective_value(objectives: Sequence[ObjectiveResult]) -> Phrase:
     if first.bound is not None:
         limit = metric_text(first.metric, first.bound)
         over = [(o.value or 0) - first.bound for o in listed]
-        # Of two that are the same in words only the difference says something.
+        # Where value and limit round to the same text, the difference is shown.
         value = (
             f"{span(metric_text(first.metric, size) for size in over)} over the"
             f" {_bound_words(first)} of {limit}"
             if value == limit and over[0] > 0
             else f"{value}, the {_bound_words(first)} is {limit}"
         )
-    # `28 packages` says what is measured by itself.
+    # `28 packages` names its metric already.
     named = () if first.metric == "packages" else (*metric_phrase(first.metric), *plain(" "))
     return (*named, *plain(value), *reason)
 
@@ -101,34 +104,37 @@ def _bound_words(objective: ObjectiveResult) -> str:
     return f"target by {objective.target_by}"
 
 
-def harm_title(result: CheckResult) -> str:
-    """The first limit that the change harms, for a title; how many more there are."""
+def violation_title(result: CheckResult) -> str:
+    """The first limit that the change violates, for a title, and the number of the others."""
     metric, *others = [m for one in _by_objective(newly_broken(result)) for m in _by_metric(one)]
     about = (*_subject(metric, result), *plain(": "), *objective_value([o for _, o in metric]))
     more = f" and {len(others)} more" if others else ""
     return f"{to_plain(about)} ({metric[0][1].name}){more}"
 
 
-_Harmed = Sequence[tuple[ImageResult, ObjectiveResult]]
+_Violations = Sequence[tuple[ImageResult, ObjectiveResult]]
 
 
-def _harm(harmed: _Harmed, result: CheckResult) -> Phrase:
+def _violation_sentence(violations: _Violations, result: CheckResult) -> Phrase:
     """One objective's sentence: each image and metric, architectures together."""
-    first = harmed[0][1]
+    first = violations[0][1]
     verb = "moves further from" if was_broken(first) else "breaks"
-    said: dict[Phrase, list[Phrase]] = {}
-    metrics = _by_metric(harmed)
-    for metric in metrics[:_TOLD]:
+    values_by_subject: dict[Phrase, list[Phrase]] = {}
+    metrics = _by_metric(violations)
+    for metric in metrics[:_MOST_VALUES]:
         subject = (*plain("for "), *_subject(metric, result, strong=True))
-        said.setdefault(subject, []).append(objective_value([o for _, o in metric]))
-    told = [(*subject, *plain(": "), *joined(values, "; ")) for subject, values in said.items()]
-    more = len(metrics) - _TOLD
+        values_by_subject.setdefault(subject, []).append(objective_value([o for _, o in metric]))
+    clauses = [
+        (*subject, *plain(": "), *joined(values, "; "))
+        for subject, values in values_by_subject.items()
+    ]
+    more = len(metrics) - _MOST_VALUES
     others = plain(f"; and {plural(more, 'more value')}") if more > 0 else ()
     return (*plain(f"This {verb} the objective "), *quoted(first.name), *plain(" "),
-            *joined(told, "; "), *others, *plain("."))  # fmt: skip
+            *joined(clauses, "; "), *others, *plain("."))  # fmt: skip
 
 
-def _subject(metric: _Harmed, result: CheckResult, *, strong: bool = False) -> Phrase:
+def _subject(metric: _Violations, result: CheckResult, *, strong: bool = False) -> Phrase:
     place = place_of_image(metric[0][0])
     everywhere = [i for i in result.images if place_of_image(i) == place]
     where = on_architectures((i.key.arch for i, _ in metric), (i.key.arch for i in everywhere))
@@ -136,21 +142,23 @@ def _subject(metric: _Harmed, result: CheckResult, *, strong: bool = False) -> P
     return (*named, *plain(f" {where}"))
 
 
-def _by_objective(harmed: _Harmed) -> list[_Harmed]:
-    """Two objectives may have one name, and one may be newly broken here and long broken there."""
-    return _grouped(harmed, lambda _, o: (o.name, o.id, was_broken(o)))
+def _by_objective(violations: _Violations) -> list[_Violations]:
+    """Violations by objective: two may share a name; broken anew and broken before are apart."""
+    return _grouped(violations, lambda _, o: (o.name, o.id, was_broken(o)))
 
 
-def _by_metric(harmed: _Harmed) -> list[_Harmed]:
-    """The architectures of an image together, for each metric and limit."""
-    return _grouped(harmed, lambda image, o: (place_of_image(image), o.metric, o.bound, o.reason))
+def _by_metric(violations: _Violations) -> list[_Violations]:
+    """Violations by image, metric and limit, its architectures together."""
+    return _grouped(
+        violations, lambda image, o: (place_of_image(image), o.metric, o.bound, o.reason)
+    )
 
 
 def _grouped(
-    harmed: _Harmed, key: Callable[[ImageResult, ObjectiveResult], object]
-) -> list[_Harmed]:
+    violations: _Violations, key: Callable[[ImageResult, ObjectiveResult], object]
+) -> list[_Violations]:
     found: dict[object, list[tuple[ImageResult, ObjectiveResult]]] = {}
-    for image, objective in harmed:
+    for image, objective in violations:
         found.setdefault(key(image, objective), []).append((image, objective))
     return list(found.values())
 
@@ -164,7 +172,7 @@ def limits_text(metric: str, limit: int | None, target: int | None, by: str | No
 
 
 def way_text(held: Sequence[ObjectiveResult]) -> str:
-    """How far several images are from one target, and what the change does to that.
+    """The distance of several images from one target, and how the change moves it.
 
     `6 MB to go to the target, 1 MB more than before`; empty without a target, or where a value
     is not known.
@@ -175,15 +183,15 @@ def way_text(held: Sequence[ObjectiveResult]) -> str:
         return ""
     metric = held[0].metric
     to_go = _amounts(metric, (max(one, 0) for one in left))
-    said = f"{to_go} to go to the target" if max(left) > 0 else "the target is reached"
+    distance = f"{to_go} to go to the target" if max(left) > 0 else "the target is reached"
     moved = [value - before for before, value, _ in ways if None not in (before, value)]  # type: ignore[operator]  # both are there
     if len(moved) < len(ways) or not any(moved):
-        return said
+        return distance
     if min(moved) >= 0:
-        return f"{said}, {_amounts(metric, moved)} more than before"
+        return f"{distance}, {_amounts(metric, moved)} more than before"
     if max(moved) <= 0:
-        return f"{said}, {_amounts(metric, (-one for one in moved))} less than before"
-    return said
+        return f"{distance}, {_amounts(metric, (-one for one in moved))} less than before"
+    return distance
 
 
 def _amounts(metric: str, values: Iterable[int]) -> str:

@@ -1,4 +1,4 @@
-"""`minimize config check --online`: what each repository answered, as text and JSON."""
+"""The answers of repositories to `minimize config check --online`, as text and JSON."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def answers_to_json(answers: Sequence[RepositoryAnswer]) -> list[Json]:
 
 
 def print_answers(answers: Sequence[RepositoryAnswer], console: Console) -> None:
-    """A line for each repository and architecture, and how many cannot be had."""
+    """Print a line for each repository and architecture, and how many cannot be had."""
     console = fitted(console)
     for answer in answers:
         place = Text(visible(f"{answer.document} {answer.repository} {answer.arch}"), style="bold")
@@ -51,10 +51,10 @@ def print_answers(answers: Sequence[RepositoryAnswer], console: Console) -> None
             text = visible(f"{words}{answer.error} {answer.hint}".strip(), 1000)
             show(console, place + ": " + Text(text, style=style))
     bad = sum(not answer.reachable and answer.cause != "not asked" for answer in answers)
-    asked = "1 repository" if len(answers) == 1 else f"{len(answers)} repositories"
+    count = "1 repository" if len(answers) == 1 else f"{len(answers)} repositories"
     show(
         console,
-        Text(f"{asked} asked, {bad} cannot be used", style="bold red" if bad else "bold green"),
+        Text(f"{count} asked, {bad} cannot be used", style="bold red" if bad else "bold green"),
     )
 
 

@@ -12,8 +12,8 @@ from bot.report.sizes import delta_span, format_size, plural, size_span
 Place = tuple[str, str, str]
 
 
-def remainder(lead: Effect, others: Sequence[Effect], told: Sequence[Effect]) -> Phrase:
-    """Sentences about `others`, after one about `lead` and all that was `told` with it."""
+def other_effects(lead: Effect, others: Sequence[Effect], described: Sequence[Effect]) -> Phrase:
+    """Sentences about `others`, after one about `lead` and the effects `described` with it."""
     own = [effect for effect in others if effect.place in lead.places]
     text = ""
     if own:
@@ -25,7 +25,7 @@ def remainder(lead: Effect, others: Sequence[Effect], told: Sequence[Effect]) ->
         if effect.place not in lead.places:
             elsewhere.setdefault(effect.place, []).append(effect)
     if elsewhere:
-        known = {effect.place for effect in told}
+        known = {effect.place for effect in described}
         text += _sentence(elsewhere, more=known.isdisjoint(elsewhere))
     return plain(text) if text else ()
 
@@ -50,7 +50,7 @@ _ORDER = (*STATUS_KINDS, "larger", "smaller", "moved", "same", "unknown")
 
 
 def _kind(found: Sequence[Effect]) -> str:
-    """The state of a place: the worst, or that its architectures do not agree."""
+    """The kind of a place's effects: the worst, or `moved` where its architectures differ."""
     kinds = {effect.kind for effect in found}
     for kind in STATUS_KINDS:
         if kind in kinds:

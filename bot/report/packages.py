@@ -1,4 +1,4 @@
-"""The sections of a report about packages: what comes in and why, what leaves, what changes."""
+"""The sections of a report about packages: added with reasons, removed, changed."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ from bot.report.table_cells import (
     workload_name,
 )
 
-# Lines of Mermaid of a graph that is shown without a click.
+# The most lines of Mermaid of a graph that is not folded.
 _SMALL_GRAPH = 30
 
 
 def came_in(
     rows: Sequence[Row], result: CheckResult, detail: Detail, *, rest: bool = False
 ) -> Section | None:
-    """The added packages, each with its size, the requirement that drew it, and the line.
+    """The added packages, each with its size, requirement and spec line.
 
     The largest `detail.shown`, or, with `rest`, the others.
     """
@@ -77,7 +77,7 @@ def came_in(
 
 
 def way_out(rows: Sequence[Row], result: CheckResult, detail: Detail) -> Section | None:
-    """The ways to take the added packages out again: lines to drop, weaker ones, measured."""
+    """The measured ways to remove the added packages: lines to drop or to weaken."""
     items: list[Phrase] = []
     sets = {added.leaves_with for row in rows for i in row.images for added in i.added}
     for lines in sorted(sets - {()}, key=lambda lines: (len(lines), lines)):
@@ -107,7 +107,7 @@ def way_out(rows: Sequence[Row], result: CheckResult, detail: Detail) -> Section
 
 
 def _staying(found: Sequence[Arrival]) -> list[Phrase]:
-    """The packages that a line brings but that stay without it, with what keeps them."""
+    """The packages that a line brings but that stay without it, and the requirement why."""
     return [
         (*code(arrival.name), *plain(" stays without "), *line_phrase(arrival.spec),
          *plain(": "), *need_phrase(arrival.added.stays_by[-1]), *plain(" too."))
@@ -229,8 +229,7 @@ def _beside(added: Added, with_path: bool) -> Phrase:
 
 
 def _without(lines: tuple[SpecLine, ...], rows: Sequence[Row]) -> Phrase:
-    """The packages that leave when `lines` go together, measured: count and size over the
-    images."""
+    """The measured count and size of the packages that leave when `lines` go together."""
     counts, sizes = [], []
     for row in rows:
         for image in row.images:
@@ -270,7 +269,7 @@ def _nouned(counts: str) -> str:
 
 
 def _keys(keys: Sequence[ImageKey], rows: Sequence[Row]) -> Phrase:
-    """In which images: their number, or the one with its architectures."""
+    """The number of images, or the one with its architectures."""
     places = {place_of(key) for key in keys}
     if len(places) > 1:
         return plain(f"in {len(places)} images")

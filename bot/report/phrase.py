@@ -1,8 +1,8 @@
 """Sentences with foreign parts in them, written once and rendered for Markdown, HTML and terminals.
 
-A phrase is a tuple of pieces. Only the words in our own source are `plain`; what comes from a
-change, a repository or a document is a `code`, a `name` or `prose`, so that no renderer has to
-guess what may be trusted. The renderers escape every piece all the same.
+A phrase is a tuple of pieces. Only text in our own source is `plain`; text from a change,
+a repository or a document is `code`, `name` or `prose`, so that no renderer has to guess what may
+be trusted. The renderers escape every piece all the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-# What a person still reads; the rest of a longer text is cut with an ellipsis.
+# Characters; longer texts are truncated with an ellipsis.
 _LONGEST = 240
 # Words that no forge and no Markdown gives a meaning: letters, with ordinary punctuation around.
 _WORD = re.compile(
@@ -26,7 +26,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 # Forges link seven and more hexadecimal digits to a commit, and `GH-1` to an issue: also where a
 # bracket, a quotation mark or a dash stands beside them.
 _REFERENCE = re.compile(r"(?i)(?<![0-9a-z])[0-9a-f]{7,}(?![0-9a-z])|(?<![0-9a-z])gh-\d")
-# Our own sentences mark what is verbatim in them as a person would; and the marks around such.
+# Verbatim parts of our own sentences, in backticks, and quotation marks around such.
 _SPAN = re.compile(r"(?<![^\s(\"'])`([^`]+)`(?=[\s.,;:!?)\"']|$)")
 _CLOSING = re.compile(r"[.,;:!?)\"']+(?= |$)")
 _OPENING = re.compile(r"(?:^|(?<= ))[(\"']+$")
@@ -45,7 +45,7 @@ Phrase = tuple[Piece, ...]
 
 
 def visible(text: str, longest: int = _LONGEST) -> str:
-    """`text` on one line, without characters that are not seen, cut after `longest`.
+    """`text` on one line, without invisible characters, truncated after `longest`.
 
     White space becomes single spaces. Control, format (text direction, zero width), surrogate,
     private and unassigned characters become U+FFFD: they can hide or reorder what is shown.
@@ -91,8 +91,8 @@ def prose(text: str, longest: int = 1000) -> Phrase:
     """A sentence with foreign parts (a solver's, rpm's or our own): words stay words.
 
     Whatever is not an ordinary word or a small number becomes code, neighbours together, so no
-    mention, reference, address or markup in it means anything. What stands between backticks is
-    code without them.
+    mention, reference, address or markup in it has an effect. Text between backticks becomes code
+    without them.
     """
     together: list[Piece] = []
     for index, part in enumerate(_SPAN.split(visible(text, longest))):

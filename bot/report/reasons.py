@@ -1,4 +1,4 @@
-"""Why packages came in: the requirement that drew each, and what of the change is behind it."""
+"""The reasons for added packages: the requirement of each, and the line or library behind it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot.model.spec import SpecLine
 from bot.report.architecture_grouping import arch_order
 from bot.report.phrase import Phrase, code, joined, plain
 
-# What rpm's generator writes for a library that a binary is linked with.
+# The requirement that rpm's generator writes for a linked library.
 _SONAME = re.compile(r"lib[^\s(]*\.so(\.[^\s(]+)*\(.*\)(\(64bit\))?|lib[^\s(]*\.so(\.[^\s(]+)*")
 
 _CAUSES = {"line": ("line", "lines"), "library": ("library", "libraries")}
@@ -21,9 +21,9 @@ _CAUSES = {"line": ("line", "lines"), "library": ("library", "libraries")}
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A package that comes in to images for one reason, over all images where it does.
+    """A package that is added to images for one reason, over these images.
 
-    `need` is the requirement that draws it, null where it is `requested` itself or the solver chose
+    `need` is the requirement that adds it, null where it is `requested` itself or the solver chose
     it. `entry` is the requirement by which the chain leaves what was there before; `linked` says
     that it is a library which the build found and no line names. `added` is the package in the
     first of `images`, where it comes in; `sizes` are its sizes there in bytes, null if not known.
@@ -86,9 +86,8 @@ def arrivals(images: Iterable[ImageResult]) -> tuple[Arrival, ...]:
 
 
 def _is_linked(image: ImageResult, added: Added, entry: Edge | None) -> bool:
-    """Return whether the build must have linked what draws a package in: only a package that is not
-    as it
-    was can be linked anew."""
+    """Return whether the build must have linked the library that adds a package: only a changed
+    package can be linked anew."""
     if added.spec is not None or entry is None or image.evidence == "predicted":
         return False
     source = entry.source.name, entry.source.arch
@@ -114,17 +113,17 @@ def line_phrase(line: SpecLine) -> Phrase:
 def need_phrase(edge: Edge) -> Phrase:
     """`nginx` requires `/usr/bin/perl` for `/usr/share/nginx/tool`."""
     verb = {"requires": "requires", "recommends": "recommends", "supplements": "is supplemented by"}
-    said = (*code(edge.source.name), *plain(f" {verb[edge.kind]} "), *code(edge.capability))
+    clause = (*code(edge.source.name), *plain(f" {verb[edge.kind]} "), *code(edge.capability))
     if not edge.files:
-        return said
+        return clause
     others = " and others" if len(edge.files) > 1 else ""
-    return (*said, *plain(" for "), *code(edge.files[0]), *plain(others))
+    return (*clause, *plain(" for "), *code(edge.files[0]), *plain(others))
 
 
 def behind(found: Iterable[Arrival], most: int = 2) -> Phrase:
-    """Because of what packages come in, a clause for a sentence; empty where nothing can be named.
+    """A clause on the lines and libraries that add packages; empty where none can be named.
 
-    The lines and libraries that bring most bytes come first; after `most`, the others are counted.
+    Those that bring most bytes come first; after `most`, the others are counted.
     """
     weights: dict[tuple[str, object], int] = {}
     texts: dict[tuple[str, object], Phrase] = {}
@@ -170,5 +169,5 @@ def _shown_chain(added: Added) -> tuple[Edge, ...]:
 
 
 def _stem(capability: str) -> str:
-    """A capability without the mark of a 64-bit architecture, which not all of them have."""
+    """A capability without its 64-bit mark, which not all architectures have."""
     return capability.replace("()(64bit)", "").replace("(64bit)", "")

@@ -54,7 +54,7 @@ def plural(count: int, noun: str) -> str:
 def span(texts: Iterable[str]) -> str:
     """First and last of formatted values, given in rising order: `30.9 to 31.2 MB`, or the one.
 
-    The unit is said once where both have the same.
+    A unit that both share is written once.
     """
     distinct = list(dict.fromkeys(texts))
     if len(distinct) < 2:

@@ -52,7 +52,7 @@ def table(
     noun: str,
     tail: str = "",
 ) -> list[Block]:
-    """A table of at most `most` rows, and under it how many more there are."""
+    """A table of at most `most` rows, and below it the number of the others."""
     if not rows:
         return []
     blocks: list[Block] = [Table(tuple(head), tuple(rows[:most]), frozenset(right))]

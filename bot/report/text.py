@@ -29,29 +29,32 @@ _STYLES = {"plain": "", "code": "cyan", "strong": "bold", "strong-code": "bold c
 _DETAIL = Detail(graph_nodes=0, changed=40, shown=40)
 
 Json = Mapping[str, Any]
-# What a step does that moves no bytes.
+# Kinds of steps that move no bytes.
 _TURNS = ("unsolvable", "solvable")
 
 
 def print_check(result: CheckResult, console: Console) -> None:
-    """The report of a check: what the comment says, without the graphs."""
-    said, console = document(result, _DETAIL), fitted(console)
-    show(console, Text(result.verdict, style=_TONES[said.tone]) + Text(": ") + _text(said.headline))
-    for phrase in said.lead:
+    """Print the report of a check: the comment without its graphs."""
+    report, console = document(result, _DETAIL), fitted(console)
+    show(
+        console,
+        Text(result.verdict, style=_TONES[report.tone]) + Text(": ") + _text(report.headline),
+    )
+    for phrase in report.lead:
         show(console, _text(phrase))
-    for section in said.sections:
+    for section in report.sections:
         console.print()
         if section.title:
             show(console, Text(section.title, style="bold"))
         for block in section.blocks:
             _print_block(block, console)
     console.print()
-    for phrase in said.footer:
+    for phrase in report.footer:
         show(console, _text(phrase, dim=True))
 
 
 def print_configuration(report: ConfigurationReport, console: Console) -> None:
-    """How many documents there are, and what is wrong in which."""
+    """Print the number of documents, and each problem with its place."""
     console = fitted(console)
     for problem in (*report.errors, *report.unused):
         place = Text(visible(f"{problem.file}:{problem.line}", 5000), style="bold")
@@ -64,7 +67,7 @@ def print_configuration(report: ConfigurationReport, console: Console) -> None:
 
 
 def print_objectives(value: Json, console: Console) -> None:
-    """CONTRACT's `objectives` object: each objective's images with value, limit, target, trend."""
+    """Print CONTRACT's `objectives` object: each objective's values, limits, targets, trends."""
     console = fitted(console)
     for objective in value["objectives"]:
         show(console, Text(visible(objective["name"]), style="bold"))
@@ -86,7 +89,7 @@ def print_objectives(value: Json, console: Console) -> None:
 
 
 def print_track(value: Json, console: Console) -> None:
-    """CONTRACT's `track` object: each image that moved, which packages moved it, who it was."""
+    """Print CONTRACT's `track` object: each image that moved, the packages and who moved it."""
     console = fitted(console)
     moved = [image for image in value["images"] if image["steps"]]
     # After a run that was cut short one may be new and have moved since.

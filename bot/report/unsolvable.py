@@ -1,4 +1,4 @@
-"""Why images cannot be installed, in words: one clause for each cause, the root first."""
+"""The causes that keep images from being installed, as clauses, the root first."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from bot.model.closure import Edge, UnsolvableCause
 from bot.model.nevra import Nevra
 from bot.model.result import ImageResult, Side
-from bot.report.architecture_grouping import cause_key, on_any_architecture, told_causes
+from bot.report.architecture_grouping import cause_key, essential_causes, on_any_architecture
 from bot.report.phrase import Phrase, code, joined, plain, prose
 from bot.report.reasons import line_phrase, line_place
 
-# Of several causes, what a sentence has room for.
+# The causes that one sentence names; more are counted.
 MOST_CAUSES = 3
 
 
 def cause_phrase(cause: UnsolvableCause) -> Phrase:
     """`nothing provides libnothere >= 3, which openssl requires (openssl.spec line 31)`: a clause.
 
-    A line of the change that says something else than the capability is quoted.
+    The line of the change is quoted where its text differs from the capability.
     """
     line: Phrase = ()
     if cause.spec is not None and cause.capability in cause.spec.text:
@@ -46,16 +46,16 @@ def cause_phrase(cause: UnsolvableCause) -> Phrase:
 
 
 def why_unsolvable(side: Side) -> Phrase:
-    """Why one side of an image cannot be installed, a clause; empty where nothing is known."""
-    told = told_causes(side.causes)
-    if told:
-        return causes_phrase(told)
-    # Results that an earlier release kept have the solver's texts alone.
+    """The reason why one side of an image cannot be installed; empty where it is not known."""
+    causes = essential_causes(side.causes)
+    if causes:
+        return causes_phrase(causes)
+    # Results that an earlier release stored have the solver's texts alone.
     return prose(side.problems[0].rstrip(".")) if side.problems else ()
 
 
 def causes_phrase(causes: Sequence[UnsolvableCause]) -> Phrase:
-    """The first causes as clauses; how many more there are."""
+    """The first causes as clauses, and the number of the others."""
     clauses = joined([cause_phrase(cause) for cause in causes[:MOST_CAUSES]], "; ")
     others = len(causes) - MOST_CAUSES
     if others <= 0:
@@ -81,9 +81,9 @@ def _short(nevra: Nevra, cause: UnsolvableCause) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """Why some images can no longer be installed: in words, and which ones, in their order.
+    """A reason why images can no longer be installed, and these images, in their order.
 
-    `way` is how one of them comes to need it, empty if what it requests does.
+    `way` is the chain from a requested package to the one that fails, empty if they are the same.
     """
 
     phrase: Phrase
@@ -98,12 +98,12 @@ def why_broken(images: Iterable[ImageResult]) -> tuple[Breakage, ...]:
     """
     found: dict[object, list[tuple[ImageResult, Phrase, Phrase]]] = {}
     for image in images:
-        told = told_causes(image.head.causes)
-        for cause in told:
+        causes = essential_causes(image.head.causes)
+        for cause in causes:
             key: object = cause_key(cause, image.key.arch)
             found.setdefault(key, []).append((image, cause_phrase(cause), way_phrase(cause)))
-        # Results that an earlier release kept have the solver's texts alone.
-        for problem in () if told else image.head.problems:
+        # Results that an earlier release stored have the solver's texts alone.
+        for problem in () if causes else image.head.problems:
             key = on_any_architecture(problem, image.key.arch)
             found.setdefault(key, []).append((image, prose(problem.rstrip(".")), ()))
     breakages = []

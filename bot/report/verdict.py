@@ -13,8 +13,8 @@ from bot.report.phrase import prose
 def comment_needed(result: CheckResult) -> bool:
     """Return whether a pull request gets a comment: an image changes, or the change is at fault.
 
-    So it is where somebody accepted the fault: that is on record. Neutral results without a changed
-    image are told by the status alone.
+    An accepted fault gets one too, as a record. Neutral results without a changed image have the
+    status alone.
     """
     at_fault = result.verdict == "failure" or result.accepted is not None
     return at_fault or any(image.changed for image in result.images)
@@ -23,19 +23,19 @@ def comment_needed(result: CheckResult) -> bool:
 def status_line(result: CheckResult) -> tuple[str, str]:
     """Title (at most 140 characters, plain text) and summary (Markdown) of a status.
 
-    The summary has what the comment begins with: the effect, the objectives that it harms, and who
-    accepted that.
+    The summary is the beginning of the comment: the effect, the objectives that it violates, and
+    who accepted that.
 
-    A change to `.minimize.yaml` is told here and on the check's page. It makes no comment: CONTRACT
-    has none while no image changes, and whoever changes the file looks at the status; where there
-    is a comment it is told there too. It makes no failure either: the head's file is not in force.
+    A change to `.minimize.yaml` stands here, on the check's page and in a comment that there is for
+    other reasons. By itself it causes no comment (CONTRACT has none while no image changes) and no
+    failure (the head's file is not in force).
     """
-    said = [headline(result), *verdict_sentences(result)]
+    paragraphs = [headline(result), *verdict_sentences(result)]
     proposed = configuration_sentence(result.configuration)
-    said += [proposed] if proposed else []
-    return title(result), "\n\n".join(to_markdown(phrase) for phrase in said)
+    paragraphs += [proposed] if proposed else []
+    return title(result), "\n\n".join(to_markdown(phrase) for phrase in paragraphs)
 
 
 def sentence_markdown(text: str) -> str:
-    """A sentence with foreign parts (paths, names, what a host said) as harmless Markdown."""
+    """A sentence with foreign parts (paths, names, a host's answer) as harmless Markdown."""
     return str(to_markdown(prose(text)))

@@ -91,8 +91,8 @@ def test_each_added_package_has_size_requirement_and_line(samples):
 
 def test_a_package_that_is_asked_for_itself_says_so(samples):
     (perl, *_) = samples.perl("x86_64")
-    asked = replace(perl, chains=(), requested=True, spec=None, leaves_with=())
-    text = render_comment(samples.result(samples.image("x86_64", (asked,))))
+    requested = replace(perl, chains=(), requested=True, spec=None, leaves_with=())
+    text = render_comment(samples.result(samples.image("x86_64", (requested,))))
     assert "asked for by the workload or its environment" in text
 
 

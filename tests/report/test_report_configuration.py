@@ -1,4 +1,4 @@
-"""What a change to `.minimize.yaml` would do, as comment, page, text, status and JSON."""
+"""The effect of a change to `.minimize.yaml` as comment, page, text, status and JSON."""
 
 from __future__ import annotations
 
@@ -63,36 +63,36 @@ def text_of(result: CheckResult) -> str:
 
 @pytest.mark.parametrize("change", [LOOSER, WRONG])
 def test_it_survives_the_way_through_json(change: ConfigurationChange) -> None:
-    told = check_to_json(with_file(change))
-    assert check_from_json(json.loads(json.dumps(told))).configuration == change
+    written = check_to_json(with_file(change))
+    assert check_from_json(json.loads(json.dumps(written))).configuration == change
     assert check_to_json(with_file(change))["configuration"]["path"] == ".minimize.yaml"
 
 
 def test_a_result_of_an_earlier_release_has_none() -> None:
-    told = check_to_json(with_file(WRONG))
-    del told["configuration"]
-    assert check_from_json(told).configuration is None
+    written = check_to_json(with_file(WRONG))
+    del written["configuration"]
+    assert check_from_json(written).configuration is None
 
 
 def test_every_form_says_what_would_change(samples) -> None:
     result = with_file(LOOSER, samples.rebuilt())
-    for said in (render_comment(result), str(render_check_html(result)), text_of(result)):
+    for text in (render_comment(result), str(render_check_html(result)), text_of(result)):
         for part in (
             "Once the change to the configuration is merged", "objectives[small].limits.packages",
             "20", "40", "not set", ".el9", "2 images would be looked at",
             "1 image would not be any more", "this change would be a failure",
             "It would break the objective", "counts from the merge on",
         ):  # fmt: skip
-            assert part in said
+            assert part in text
     assert "**httpd**" not in render_comment(result)
 
 
 def test_what_is_wrong_is_said_with_its_place_in_every_form(samples) -> None:
     result = with_file(WRONG, samples.rebuilt())
-    for said in (render_comment(result), str(render_check_html(result)), text_of(result)):
-        assert "line 3" in said
-        assert "builder" in said
-        assert "no check could be made with it" in said
+    for text in (render_comment(result), str(render_check_html(result)), text_of(result)):
+        assert "line 3" in text
+        assert "builder" in text
+        assert "no check could be made with it" in text
     assert status_line(result)[0].startswith(".minimize.yaml is not valid. ")
 
 

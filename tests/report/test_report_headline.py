@@ -19,7 +19,7 @@ from bot.model.package import Package
 from bot.model.result import Added, ChangedPackage, CheckResult, ImageResult, Side
 from bot.model.spec import SpecLine
 from bot.model.verdict import ObjectiveResult
-from bot.report.architecture_grouping import told_causes
+from bot.report.architecture_grouping import essential_causes
 from bot.report.headline import headline
 from bot.report.markdown import render_comment
 from bot.report.phrase import to_plain
@@ -131,7 +131,7 @@ def place(one: ImageResult) -> tuple[str, str]:
     return one.key.workload, one.key.environment
 
 
-def arches_said(text: str, checked: set[str]) -> set[str]:
+def named_arches(text: str, checked: set[str]) -> set[str]:
     """`all four architectures` or names, as architectures; all four only if they were checked."""
     if text == "all four architectures":
         assert checked == set(ARCHITECTURES)
@@ -155,8 +155,8 @@ def about(text: str, result: CheckResult) -> list[ImageResult]:
         assert len({place(i) for i in changed}) == int(each[1])
         for one in {place(i) for i in changed}:
             checked = {i.key.arch for i in result.images if place(i) == one}
-            said = arches_said(where[1], checked)
-            assert {i.key.arch for i in changed if place(i) == one} == said
+            named_here = named_arches(where[1], checked)
+            assert {i.key.arch for i in changed if place(i) == one} == named_here
         return changed
     named = re.search(SUBJECT, text)
     assert named is not None
@@ -165,23 +165,23 @@ def about(text: str, result: CheckResult) -> list[ImageResult]:
         if i.key.workload == named[1] and named[2] in (None, i.key.environment)
     ]  # fmt: skip
     assert len({place(i) for i in fitting}) == 1, "it is clear which image is meant"
-    arches = arches_said(where[1], {i.key.arch for i in fitting})
+    arches = named_arches(where[1], {i.key.arch for i in fitting})
     found = [i for i in fitting if i.key.arch in arches]
     assert {i.key.arch for i in found} == arches
     return found
 
 
 def assert_counts(text: str, pattern: str, counts: list[int]) -> None:
-    said = re.search(pattern, text)
+    match = re.search(pattern, text)
     if not max(counts):
-        assert said is None
+        assert match is None
         return
-    assert said is not None
-    assert said[1] == count_span(counts)
+    assert match is not None
+    assert match[1] == count_span(counts)
 
 
 def assert_sizes(text: str, images: list[ImageResult]) -> None:
-    """What is said of the size of the whole image."""
+    """The size that the text gives for the whole image is right."""
     deltas = sorted(grown(i) for i in images)
     size = rf"((?:at least )?{AMOUNT})"
     ways = (
@@ -197,19 +197,19 @@ def assert_sizes(text: str, images: list[ImageResult]) -> None:
         assert set(deltas) == {0} and all(map(certain, images))
     else:
         assert found is not None, text
-        said = next(group for group in found.groups() if group)
-        if said.startswith("at least"):
-            assert said == f"at least {format_size(deltas[0])}"
+        size_text = next(group for group in found.groups() if group)
+        if size_text.startswith("at least"):
+            assert size_text == f"at least {format_size(deltas[0])}"
             assert all(i.base.installed_size is not None for i in images)
         else:
-            assert said == size_span(map(abs, deltas))
+            assert size_text == size_span(map(abs, deltas))
             assert all(map(certain, images)) != ("as far as is known" in text)
         smaller = "smaller" in text or "shrink by" in text
         assert all(delta < 0 for delta in deltas) if smaller else all(d > 0 for d in deltas)
 
 
 def assert_causes(text: str, images: list[ImageResult]) -> None:
-    """A line is behind all that is said to come, or behind as many as is said."""
+    """The named line brings all added packages, or the stated number of them."""
     if "because of" not in text:
         assert not any(a.spec for i in images for a in i.added)
         return
@@ -221,7 +221,7 @@ def assert_causes(text: str, images: list[ImageResult]) -> None:
     else:
         assert counts == [len(i.added) for i in images]
     if re.search(r"packages? and .* to ", text):
-        # The size of the whole is said to be due to it: to within a hundredth.
+        # The text attributes the whole size to it: to within a hundredth.
         for one in images:
             brought = sum(a.package.installed_size or 0 for a in one.added)
             assert abs(grown(one) - brought) <= max(100_000, abs(grown(one)) * 0.01)
@@ -268,14 +268,14 @@ def test_what_changes_beside_it_is_counted_and_each_count_is_true(result: CheckR
     first, *rest = re.split(r"\. (?=It |Besides|\d)", text)
     if any("unsolvable" in (i.base.status, i.head.status) for i in changed):
         return
-    told = about(first, result)
-    places = {place(i) for i in told}
-    own = {i.key.arch for i in changed if place(i) in places} - {i.key.arch for i in told}
+    described = about(first, result)
+    places = {place(i) for i in described}
+    own = {i.key.arch for i in changed if place(i) in places} - {i.key.arch for i in described}
     differs = [r for r in rest if r.startswith("It ")]
     assert bool(differs) == bool(own)
     if differs:
         on = re.search(ON, differs[0])
-        assert on is not None and arches_said(on[1], set()) == own
+        assert on is not None and named_arches(on[1], set()) == own
     others: dict[tuple[str, str], list[int]] = {}
     for one in changed:
         if place(one) not in places:
@@ -288,12 +288,12 @@ def test_what_changes_beside_it_is_counted_and_each_count_is_true(result: CheckR
     larger = [deltas for deltas in others.values() if min(deltas) > 0]
     smaller = [deltas for deltas in others.values() if max(deltas) < 0]
     for found, verb in ((larger, "grow"), (smaller, "shrink")):
-        said = re.search(rf"(\d+)(?: more images?)? {verb}s? by (?:up to )?({AMOUNT})", counted[0])
-        assert bool(said) == bool(found)
-        if said:
-            assert int(said[1]) == len(found)
+        match = re.search(rf"(\d+)(?: more images?)? {verb}s? by (?:up to )?({AMOUNT})", counted[0])
+        assert bool(match) == bool(found)
+        if match:
+            assert int(match[1]) == len(found)
             most = max(abs(d) for deltas in found for d in deltas)
-            assert said[2].endswith(format_size(most))
+            assert match[2].endswith(format_size(most))
 
 
 @settings(max_examples=200, deadline=None)
@@ -375,7 +375,7 @@ def test_an_environment_is_named_where_the_workload_is_in_several() -> None:
     assert "makes nginx (minimal) 3 MB larger" in to_plain(headline(report(*images)))
 
 
-def harmed(name: str, id_: str, limit: int, value: int) -> ObjectiveResult:
+def violated(name: str, id_: str, limit: int, value: int) -> ObjectiveResult:
     return ObjectiveResult(name, "installed_size", 1, value, limit, False, worse=True, id=id_)
 
 
@@ -384,7 +384,7 @@ def test_two_objectives_of_one_name_are_both_told(ids: tuple[str, str]) -> None:
     images = [
         replace(
             image((workload, "minimal", "x86_64"), moved=30_000_000),
-            objectives=(harmed("small", id_, limit, 80_000_000),),
+            objectives=(violated("small", id_, limit, 80_000_000),),
         )
         for workload, id_, limit in (("nginx", ids[0], 60_000_000), ("curl", ids[1], 70_000_000))
     ]
@@ -394,8 +394,8 @@ def test_two_objectives_of_one_name_are_both_told(ids: tuple[str, str]) -> None:
 
 
 def test_an_objective_long_broken_on_one_image_is_not_said_to_be_newly_broken_there() -> None:
-    old = replace(harmed("small", "a", 40_000_000, 80_000_000), before=50_000_000)
-    new = harmed("small", "a", 60_000_000, 80_000_000)
+    old = replace(violated("small", "a", 40_000_000, 80_000_000), before=50_000_000)
+    new = violated("small", "a", 60_000_000, 80_000_000)
     images = [
         replace(image((w, "minimal", "x86_64"), moved=30_000_000), objectives=(o,))
         for w, o in (("nginx", old), ("curl", new))
@@ -423,7 +423,7 @@ def test_what_is_behind_it_beside_the_two_largest_is_counted_by_its_kind() -> No
 
 
 def test_a_number_of_packages_is_said_once() -> None:
-    over = replace(harmed("small", "a", 25, 28), metric="packages")
+    over = replace(violated("small", "a", 25, 28), metric="packages")
     one = replace(image(("nginx", "minimal", "x86_64"), moved=30_000_000), objectives=(over,))
     result = report(one, verdict="failure")
     assert "for **nginx** on x86_64: 28 packages, the limit is 25 packages." in (
@@ -490,12 +490,12 @@ def test_foreign_and_older_causes_are_not_told_beside_the_root() -> None:
         UnsolvableCause("missing", "old", older),
         foreign,
     )
-    assert [cause.capability for cause in told_causes(causes)] == ["libnothere >= 3", "new"]
-    assert told_causes((foreign,)) == (foreign,)
+    assert [cause.capability for cause in essential_causes(causes)] == ["libnothere >= 3", "new"]
+    assert essential_causes((foreign,)) == (foreign,)
 
 
 @pytest.mark.parametrize(
-    ("cause", "said"),
+    ("cause", "clause"),
     [
         (UnsolvableCause("missing", "x", None), "nothing provides x, which the image requests"),
         (
@@ -531,5 +531,5 @@ def test_foreign_and_older_causes_are_not_told_beside_the_root() -> None:
         ),
     ],
 )
-def test_each_kind_of_cause_has_its_clause(cause: UnsolvableCause, said: str) -> None:
-    assert to_plain(cause_phrase(cause)) == said
+def test_each_kind_of_cause_has_its_clause(cause: UnsolvableCause, clause: str) -> None:
+    assert to_plain(cause_phrase(cause)) == clause
