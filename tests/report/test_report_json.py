@@ -317,7 +317,7 @@ def test_an_unsolvable_side_is_null_not_zero(samples):
 
 def test_json_does_not_load_the_renderers():
     code = (
-        "import sys; from bot.report import closures_to_json, json_text;"
+        "import sys; from bot.report.jsonform import closures_to_json, json_text;"
         "print([m for m in ('rich', 'jinja2', 'markupsafe', 'pydantic') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -325,6 +325,6 @@ def test_json_does_not_load_the_renderers():
 
 
 def test_plain_text_of_closures_does_not_load_rich_either():
-    code = "import sys; from bot.report import closures_text; print('rich' in sys.modules)"
+    code = "import sys; from bot.report.answers import closures_text; print('rich' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
