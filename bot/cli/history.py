@@ -152,7 +152,7 @@ def objectives(form: str, places: Places) -> int:
         configuration = with_own(configuration, own)
         now = objectives_now(configuration, history, Cache(places.cache))
     names = {o.id: o.name for o in configuration.objectives.values()}
-    value = objectives_to_json(now.standings, names)
+    value = objectives_to_json(now.statuses, names)
     if form == "json":
         print_json(value)
     else:

@@ -1,4 +1,4 @@
-"""Who or what moved an image: each step is cut into the parts of its packages, to the byte."""
+"""Attribution of an image's step: its delta is divided among packages, to the byte."""
 
 from __future__ import annotations
 
@@ -190,16 +190,16 @@ def _cause(comparison: _Comparison, pair: _Pair) -> Cause:
 def _brought(
     comparison: _Comparison, side: int, index: int, chains: tuple[Chain, ...]
 ) -> tuple[Chain, Member | None, str]:
-    """The way on which a package came (or was, before it went), who opened it, and the kind.
+    """The chain to an added (or removed) package, the package that opened it, and the cause's kind.
 
     On the way from what is requested the first package that the other side lacks stands at a link
     whose source the other side has: that source brought it (or let it go), if it changed itself.
     """
     graph, members = comparison.graphs[side], comparison.graphs[side].members
     other = comparison.names[1 - side]
-    asked = comparison.requests[side] != comparison.requests[1 - side]
+    requests_differ = comparison.requests[side] != comparison.requests[1 - side]
     if members[index].requested:
-        return (), members[index], "configuration" if asked else "distribution"
+        return (), members[index], "configuration" if requests_differ else "distribution"
     if not chains:
         return (), None, "unknown"
     toggled = (WEAK in comparison.requests[0]) != (WEAK in comparison.requests[1])
@@ -208,7 +208,7 @@ def _brought(
         if toggled and any(link.kind != "requires" for link in chain):
             return chain, None, "configuration"
         if (root.nevra.name, root.nevra.arch) not in other:
-            if asked:
+            if requests_differ:
                 return chain, root, "configuration"
             continue
         mover = _mover(comparison, side, chain, other)
@@ -238,7 +238,7 @@ def _mover(
 
 
 def _other_provider(comparison: _Comparison, side: int, link: Link, partner: int) -> Member | None:
-    """Who meets on the other side what a package that did not change needs, if that one did: what
+    """The changed package that satisfies an unchanged one on the other side: what
     took the place of a package that went, or gave its own to one that came."""
     other = comparison.graphs[1 - side]
     for place in other.met_by(partner, link.capability):

@@ -1,4 +1,4 @@
-"""Which objectives drift broke, and which of their images nothing can install any more.
+"""Objectives that drift broke, and their images that can no longer be installed.
 
 Read from history alone, so that a run cut short loses nothing.
 """
@@ -46,7 +46,7 @@ class Broken:
 
     @property
     def drifted(self) -> bool:
-        """Return whether somebody should be told: it did not come from the promise itself."""
+        """Return whether to report it: its cause is not the objective's own document."""
         return self.worse or self.why in ("drift", "date")
 
 
@@ -71,8 +71,7 @@ class Lost:
 
     @property
     def drifted(self) -> bool:
-        """Return whether somebody should be told: it came neither from a document nor was it ever
-        so."""
+        """Return whether to report it: its cause is no document, and it was installable once."""
         return self.cause is not None and self.cause.kind != "configuration"
 
 
@@ -113,12 +112,12 @@ def subject_of(heading: Mapping[str, Any]) -> str:
     return f"{SUBJECT}{heading['subject']}"
 
 
-def drift_standings(
+def drift_states(
     history: History, wanted: Callable[[dict[str, Any]], bool] = lambda _heading: True
 ) -> tuple[DriftState, ...]:
     """Every objective that is described and `wanted`, private ones too, by id.
 
-    What is not wanted costs nothing: each broken metric takes a few questions to history.
+    Each broken metric takes a few queries on history; unwanted objectives take none.
     """
     states: dict[str, list[ObjectiveState]] = {}
     for state in history.objective_states():
@@ -161,7 +160,7 @@ def _lost(history: History, key: ImageKey, problems: tuple[str, ...]) -> Lost:
 
 
 def speaks_of(heading: Mapping[str, Any], key: ImageKey) -> bool:
-    """Return whether an objective's document speaks of an image."""
+    """Return whether an objective's document covers an image."""
     document = heading["document"]
     return (
         document["workload"] == key.workload
@@ -181,14 +180,14 @@ def _broken(history: History, now: ObjectiveState) -> Broken:
 
 
 def merged_in(history: History, causes: Iterable[Cause]) -> dict[int, MergedChange]:
-    """The merged changes that causes are laid to, by their numbers."""
+    """The merged changes that causes are attributed to, by their ids."""
     numbers = {c.merged_change for c in causes if c.merged_change is not None}
     changes = {number: history.merged_change(number) for number in sorted(numbers)}
     return {number: change for number, change in changes.items() if change is not None}
 
 
 def reported_since(history: History, started: str) -> str:
-    """When the first run began whose moves the run that began then tells."""
+    """The start of the first run whose moves the run that began then reports."""
     run = history.run_at(started)
     first = history.first_reported_run(run.id) if run is not None else 0
     return history.run_started(first) or started

@@ -62,7 +62,7 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Images that could not be evaluated, since something around us failed."""
+    """Images that could not be evaluated, because a repository or a cache failed."""
 
     keys: tuple[ImageKey, ...]
     error: MinimizeError
@@ -150,7 +150,7 @@ def _snapshots(
 
 
 def _metadata_inputs(snapshot: Snapshot) -> str:
-    """Everything of a snapshot that solving reads."""
+    """The inputs of solving in a snapshot."""
     document = snapshot.document
     facts: list[object] = [FORMAT, snapshot.arch, list(document.modules), document.module_platform]
     for repository in snapshot.repositories:
@@ -252,7 +252,7 @@ _THERE: list[_Worker[Any]] = []
 
 
 def _begin(worker: _Worker[Any], parent: int) -> None:
-    """Starts a process of its own: nothing there makes rings worth collecting, and it ends soon.
+    """Set up a worker process without garbage collection: it makes few cycles, and ends soon.
 
     With its parent, too, however that ends: it would wait for work for good, and keep its pools.
     """

@@ -90,7 +90,7 @@ class Graph:
     def leaves_with(self, target: int) -> tuple[Drop, ...]:
         """The smallest set of requirements without which nothing here leads to `target`, sorted.
 
-        As the image's own links have it: what a solver would put in their place is not asked.
+        By the image's own links: packages that a solver would add instead do not count.
         Empty if the package is there by itself, or if the set is beyond what people would take out.
         """
         near, todo = {target}, [target]

@@ -1,4 +1,4 @@
-"""Taking over a content-resolver-input tree: checked first, copied only if all of it is right."""
+"""Import of a content-resolver-input tree: checked first, copied only if all of it is valid."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Imported:
 
 
 def import_content_resolver(tree: Path, config: Path) -> Imported:
-    """Copies the documents of `tree` (or of its `configs` folder) into `config`.
+    """Copy the documents of `tree` (or of its `configs` folder) into `config`.
 
     Nothing is copied if a document is refused, or one of `config` beside them: the report says
     file, line and what to do. A file that is there with other contents is never overwritten:
@@ -56,7 +56,7 @@ def import_content_resolver(tree: Path, config: Path) -> Imported:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """The whole file or none of it: half a document would be in the next import's way."""
+    """Write a file atomically: half a document would break the next import."""
     beside = path.with_name(f".{path.name}.new")
     beside.write_bytes(content)
     beside.replace(path)

@@ -20,14 +20,14 @@ Changes = Mapping[int, MergedChange]
 
 
 def drift_lead(found: DriftState, changes: Changes) -> Phrase:
-    """Which objective is not met, where most, by how much, since when, and what moved it."""
+    """The sentence on a broken objective: its worst image, by how much, since when, and why."""
     objective = (*plain("The objective "), *quoted(found.heading["name"]))
     if not found.broken:
         return (*objective, *_lost_lead(found.lost, changes))
     group = _worst(found.broken)
     first = group[0]
     places = {place_of(one.state.key) for one in found.broken}
-    said = (
+    phrase = (
         *objective,
         *plain(f" is not met since {min(one.since for one in group)[:10]}: "),
         *_where([one.state.key for one in group]),
@@ -35,64 +35,68 @@ def drift_lead(found: DriftState, changes: Changes) -> Phrase:
         *plain("."),
     )
     if len(places) > 1:
-        said = (*said, *plain(f" Nor is it in {plural(len(places) - 1, 'more image')}."))
+        phrase = (*phrase, *plain(f" Nor is it in {plural(len(places) - 1, 'more image')}."))
     if found.lost:
         count = plural(len({place_of(one.key) for one in found.lost}), "image")
-        said = (*said, *plain(f" Besides, {count} can no longer be installed."))
-    return (*said, *_why(first, changes))
+        phrase = (*phrase, *plain(f" Besides, {count} can no longer be installed."))
+    return (*phrase, *_why(first, changes))
 
 
 def remedies(found: DriftState, changes: Changes) -> tuple[Phrase, ...]:
     """The remedies, one sentence or two for each."""
-    told: list[Phrase] = []
+    sentences: list[Phrase] = []
     for key, cause in _chiefs(found):
-        told += _way_out(key, cause, changes)
+        sentences += _way_out(key, cause, changes)
     for one in found.lost[:1]:
         command = f"minimize closure {_word(one.key.workload)} --arch {_word(one.key.arch)}"
-        told.append((*code(command), *plain(" says what keeps the image from being installed.")))
+        sentences.append(
+            (*code(command), *plain(" says what keeps the image from being installed."))
+        )
     place = found.heading.get("place")
     where = plain("the repository's ") if place else plain("the document ")
     named = code(".minimize.yaml" if place else f"{found.id}.yaml")
     if found.broken:
-        told.append(
+        sentences.append(
             (*plain("If it shall stay as it is, change the objective in "), *where, *named,
              *plain("."))
         )  # fmt: skip
-    told.append(
+    sentences.append(
         plain("Closed by hand, this issue stays closed until the objective is met and broken anew.")
     )
-    return tuple(dict.fromkeys(told))
+    return tuple(dict.fromkeys(sentences))
 
 
 def who_phrase(cause: Cause, changes: Changes) -> Phrase:
-    """Who it was, linked to where that can be read."""
+    """The author of a cause, with a link to its change."""
     about = cause_json(cause, changes)["cause"]
     words, url = blame_words(about), blame_url(about)
     return link(words, url) if url else prose(words)
 
 
 def lost_phrase(one: Lost, changes: Changes) -> Phrase:
-    """One image that cannot be installed: since when, by whom, and the solver's words."""
+    """The sentence on an image that cannot be installed: since when, by whom, and why."""
     can = (
         f"can no longer be installed since {one.since[:10]}" if one.since else "cannot be installed"
     )
-    said = (*_where([one.key]), *plain(f" {can}."))
-    said = (*said, *_blame(one, changes))
-    return (*said, *plain(" The solver says: "), *prose(one.problems[0])) if one.problems else said
+    phrase = (*_where([one.key]), *plain(f" {can}."))
+    phrase = (*phrase, *_blame(one, changes))
+    return (
+        (*phrase, *plain(" The solver says: "), *prose(one.problems[0])) if one.problems else phrase
+    )
 
 
 def _lost_lead(lost: Sequence[Lost], changes: Changes) -> Phrase:
     first = lost[0]
     own = [one for one in lost if place_of(one.key) == place_of(first.key)]
     since = f" since {first.since[:10]}" if first.since else ""
-    said = (
+    phrase = (
         *plain(f" cannot be kept{since}: "),
         *_where([one.key for one in own]),
         *plain(" can no longer be installed."),
     )
     others = len({place_of(one.key) for one in lost}) - 1
     more = plain(f" Nor can {plural(others, 'more image')}.") if others else ()
-    return (*said, *more, *_blame(first, changes))
+    return (*phrase, *more, *_blame(first, changes))
 
 
 def _blame(one: Lost, changes: Changes) -> Phrase:
@@ -120,12 +124,12 @@ def _worst(broken: Sequence[Broken]) -> list[Broken]:
 
 
 def excess(one: Broken) -> int:
-    """By how much a measure is beyond what counts."""
+    """The amount by which a measure is beyond its limit or target."""
     return (one.state.value or 0) - _aim(one)
 
 
 def _share(one: Broken) -> float:
-    """The same as a part of what counts: bytes and packages can be compared so."""
+    """The excess as a fraction of the limit or target, which compares bytes with packages."""
     return excess(one) / max(_aim(one), 1)
 
 

@@ -49,7 +49,7 @@ def marker(subject: str) -> str:
 
 
 def issue_title(words: str, named: str) -> str:
-    """A title with a foreign name in it: on one line, and nobody is mentioned."""
+    """A title with a foreign name in it: on one line, without mentions."""
     safe = "".join(c + _ZERO_WIDTH if c in "@#!" else c for c in visible(named, _TITLE))
     return f"{words}: {safe}"
 
@@ -58,11 +58,11 @@ def drift_issue(
     found: DriftState, changes: Mapping[int, MergedChange], subject: str, page_url: str | None
 ) -> IssueText:
     """The issue about an objective that is broken."""
-    told = found.heading
+    heading = found.heading
     parts: list[tuple[Phrase, tuple[Block, ...]]] = []
     if found.broken:
         parts = [
-            (strong("Where it stands"), tuple(_standing_blocks(found.broken))),
+            (strong("Where it stands"), tuple(_status_blocks(found.broken))),
             (strong("What moved it"), tuple(_cause_blocks(found.broken, changes))),
         ]
     if found.lost:
@@ -71,11 +71,11 @@ def drift_issue(
     accepted = _accepted_blocks(found.accepted)
     if accepted:
         parts.append((strong("What was accepted knowingly"), accepted))
-    description = told.get("description")
+    description = heading.get("description")
     if description:
         parts.append((strong("What it is for"), (Paragraph(prose(description)),)))
     parts.append((_footer(page_url), ()))
-    title = issue_title("Objective broken", told["name"])
+    title = issue_title("Objective broken", heading["name"])
     lead = drift_lead(found, changes)
     return IssueText(title, render_answer(marker(subject), lead, parts, limit=_LIMIT), "open")
 
@@ -88,7 +88,7 @@ def _lost_blocks(lost: Sequence[Lost], changes: Mapping[int, MergedChange]) -> t
 
 
 def unmeasured_issue(found: DriftState, subject: str, page_url: str | None) -> IssueText:
-    """The same while nobody can tell whether it is met: some of it could not be measured."""
+    """The issue about an objective of which some metric could not be measured."""
     lead = (
         *plain("The objective "),
         *quoted(found.heading["name"]),
@@ -102,9 +102,9 @@ def unmeasured_issue(found: DriftState, subject: str, page_url: str | None) -> I
 def met_issue(
     heading: Mapping[str, str] | None, named: str, subject: str, page_url: str | None
 ) -> IssueText:
-    """The same once it is met again, or no longer described (no heading)."""
-    said = " is met again." if heading is not None else " is no longer described here."
-    lead = (*plain("The objective "), *quoted(named), *plain(said))
+    """The issue about an objective that is met again, or no longer described (no heading)."""
+    ending = " is met again." if heading is not None else " is no longer described here."
+    lead = (*plain("The objective "), *quoted(named), *plain(ending))
     footer = _footer(page_url) if heading is not None else _WITHDRAWN
     body = render_answer(marker(subject), lead, [(footer, ())], limit=_LIMIT)
     word = "Objective met again" if heading is not None else "Objective withdrawn"
@@ -112,18 +112,18 @@ def met_issue(
 
 
 def _footer(page_url: str | None) -> Phrase:
-    kept = plain("This issue is kept up to date, and closed when the objective is met.")
+    notice = plain("This issue is kept up to date, and closed when the objective is met.")
     if page_url is None:
-        return kept
+        return notice
     return (
-        *kept,
+        *notice,
         *plain(" "),
         *link("The objective's page", page_url),
         *plain(" has its history."),
     )
 
 
-def _standing_blocks(broken: Iterable[Broken]) -> list[Block]:
+def _status_blocks(broken: Iterable[Broken]) -> list[Block]:
     groups: dict[tuple[object, ...], list[Broken]] = {}
     for one in broken:
         state = one.state
@@ -245,22 +245,22 @@ def _deltas(deltas: Sequence[int]) -> str:
 
 
 def _accepted_blocks(accepted: Sequence[Acceptance]) -> tuple[Block, ...]:
-    """Who answered for which growth: once for all images of a change."""
-    said: dict[tuple[str, ...], Phrase] = {}
+    """The accepted growth with who accepted it: once for all images of a change."""
+    phrases: dict[tuple[str, ...], Phrase] = {}
     for one in accepted:
         who = (one.forge, one.repository, str(one.number), one.head_sha, one.metric)
-        if who in said:
+        if who in phrases:
             continue
         if one.private:
-            said[who] = plain("In a private pull request.")
+            phrases[who] = plain("In a private pull request.")
             continue
         where = f"{one.repository}#{one.number}"
-        said[who] = (
+        phrases[who] = (
             *name(one.accepted_by),
             *plain(f" accepted {metric_text(one.metric, one.value)} on {_day(one.accepted)} in "),
             *(link(where, one.url) if one.url else prose(where)),
             *plain(": "),
             *quoted(one.reason),
         )
-    listed = list(said.values())
+    listed = list(phrases.values())
     return (Bullets(tuple(listed[:_ACCEPTED])),) if listed else ()

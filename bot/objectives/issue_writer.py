@@ -1,6 +1,6 @@
-"""Bringing the issues to the forges: what is to be said, kept, and said once.
+"""Writing issues to the forges, each once.
 
-That an issue is about to be written is kept before it is; the forge is always asked for it first.
+An issue is recorded before it is written, and the forge is always searched for it first.
 So a run that is killed in between leads to no second issue, and a forge that was away is tried
 again by the next run.
 """
@@ -19,7 +19,7 @@ from bot.forge.protocol import Forge
 from bot.objectives.drift import (
     SUBJECT,
     DriftState,
-    drift_standings,
+    drift_states,
     lost_images,
     merged_in,
     subject_of,
@@ -59,7 +59,7 @@ class _Wish:
 def unplaced_drift(history: History, settings: IssueSettings, run: int) -> tuple[str, ...]:
     """A sentence for each objective that drift broke, or made worse, in this run and that has no
     place for an issue."""
-    # What a run that was cut short kept, it told nobody.
+    # An interrupted run reported nothing of what it stored.
     started = history.run_started(history.first_reported_run(run)) or ""
     new = {
         s.objective
@@ -73,7 +73,7 @@ def unplaced_drift(history: History, settings: IssueSettings, run: int) -> tuple
 
     return tuple(
         _sentence(one)
-        for one in drift_standings(history, unplaced)
+        for one in drift_states(history, unplaced)
         if any(b.drifted and (b.state.since or "") >= started for b in one.broken)
         or any(lost.drifted and lost.since >= started for lost in one.lost)
     )
@@ -81,11 +81,11 @@ def unplaced_drift(history: History, settings: IssueSettings, run: int) -> tuple
 
 def _sentence(found: DriftState) -> str:
     broken = len({one.state.key for one in found.broken})
-    said = [f"is broken by drift in {plural(broken, 'image')}"] if broken else []
+    reasons = [f"is broken by drift in {plural(broken, 'image')}"] if broken else []
     if found.lost:
-        said.append(f"has {plural(len(found.lost), 'image')} that can no longer be installed")
+        reasons.append(f"has {plural(len(found.lost), 'image')} that can no longer be installed")
     return (
-        f"The objective {found.heading['name']!r} ({found.id}) {' and '.join(said)},"
+        f"The objective {found.heading['name']!r} ({found.id}) {' and '.join(reasons)},"
         " and the settings name no place for an issue about it."
     )
 
@@ -99,7 +99,7 @@ async def publish_issues(
     public_url: str | None = None,
     moment: datetime | None = None,
 ) -> Issued:
-    """Writes what changed since it was last written; nothing is asked of a forge otherwise.
+    """Write the issues that changed since they were last written; without any, no forge is called.
 
     A forge that fails costs its own issues and no others.
     """
@@ -122,7 +122,7 @@ async def publish_issues(
         ):
             continue
         if known is None:
-            # Said before it is done: who is killed after this looks for the issue again.
+            # Recorded before it is done: a run after a crash searches for the issue again.
             opened = now()
             known = DriftIssue(
                 wish.subject, wish.place, "", "", "open", opened, opened, "", wish.private
@@ -134,13 +134,13 @@ async def publish_issues(
             failed.append(f"{where}: the settings have no forge {wish.place.forge}.")
             continue
         try:
-            said = await _write(forge, wish, known)
+            recorded = await _write(forge, wish, known)
         except MinimizeError as error:
             failed.append(f"{where}: {error}")
             continue
-        history.recorder.record_issue(said)
-        if said.issue:
-            written.append(f"{said.url or where}: {wish.text.title}")
+        history.recorder.record_issue(recorded)
+        if recorded.issue:
+            written.append(f"{recorded.url or where}: {wish.text.title}")
     return Issued(tuple(written), unplaced_drift(history, settings, run), tuple(failed))
 
 
@@ -162,7 +162,7 @@ async def _write(forge: Forge, wish: _Wish, known: DriftIssue) -> DriftIssue:
 
 
 def _place(heading: Mapping[str, str], settings: IssueSettings) -> Place | None:
-    """Where the issue about an objective goes."""
+    """The place of the issue about an objective."""
     own = heading["place"]
     if own:
         forge, _, repository = own.partition(":")
@@ -187,7 +187,7 @@ def _drift_wishes(history: History, settings: IssueSettings, public_url: str | N
         described.add(subject)
         return subject in subjects or _place(heading, settings) is not None
 
-    for found in drift_standings(history, concerned):
+    for found in drift_states(history, concerned):
         subject = found.subject
         place = _place(found.heading, settings)
         private = bool(found.heading["private"])

@@ -32,19 +32,19 @@ def track_to_json(tracked: Tracked) -> Json:
             }
             for image in tracked.images
         ],
-        "objectives": objectives_to_json(tracked.standings, tracked.names)["objectives"],
+        "objectives": objectives_to_json(tracked.statuses, tracked.names)["objectives"],
         "failed": list(tracked.failed),
         "notes": list(tracked.notes),
     }
 
 
-def objectives_to_json(standings: Iterable[ObjectiveStatus], names: Mapping[str, str]) -> Json:
+def objectives_to_json(statuses: Iterable[ObjectiveStatus], names: Mapping[str, str]) -> Json:
     """CONTRACT's `objectives` object: each objective with its images and metrics, by name.
 
     `names` has every objective's name by its id; one that speaks of no image has no images.
     """
     images: dict[str, list[Json]] = {id_: [] for id_ in names}
-    ordered = sorted(standings, key=lambda s: (s.state.key, s.state.metric))
+    ordered = sorted(statuses, key=lambda s: (s.state.key, s.state.metric))
     for objective_status in ordered:
         images[objective_status.state.objective].append(status_json(objective_status))
     return {
@@ -132,7 +132,7 @@ def cause_json(cause: Cause, changes: Mapping[int, MergedChange]) -> Json:
 
 
 def _commit_json(change: MergedChange | None) -> Json | None:
-    """Which commit it was that came without a pull request; of a private one only that."""
+    """A commit that came without a pull request; of a private one `private` alone."""
     if change is None or change.number is not None:
         return None
     values = {
@@ -144,17 +144,17 @@ def _commit_json(change: MergedChange | None) -> Json | None:
         "author": change.author,
         "url": change.url,
     }
-    told = dict.fromkeys(values) if change.private else values
-    return {**told, "private": change.private}
+    visible = dict.fromkeys(values) if change.private else values
+    return {**visible, "private": change.private}
 
 
 def _pull_request_json(change: MergedChange | None) -> Json | None:
-    """Which pull request it was; of a private one only that it was one."""
+    """A pull request; of a private one `private` alone."""
     if change is None or change.number is None:
         return None
     known = ("forge", "repository", "number", "title", "author", "url")
-    told = {name: None if change.private else getattr(change, name) for name in known}
-    return {**told, "private": change.private}
+    visible = {name: None if change.private else getattr(change, name) for name in known}
+    return {**visible, "private": change.private}
 
 
 def step_json(step: Step, changes: Mapping[int, MergedChange]) -> Json:

@@ -1,4 +1,4 @@
-"""Objectives as they stand at this moment, without keeping anything."""
+"""The present statuses of objectives, computed without storing anything."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from bot.store.history.values import ClosureFacts
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """Standings by objective's id, and sentences: `failed` about images that could not be
-    evaluated, `notes` about what of an evaluated one could not be measured."""
+    """Objective statuses, with the id as the name, and sentences: `failed` about images that
+    could not be evaluated, `notes` about sizes that could not be measured."""
 
-    standings: tuple[ObjectiveStatus, ...]
+    statuses: tuple[ObjectiveStatus, ...]
     failed: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -36,7 +36,7 @@ def objectives_now(
     *,
     offline: bool = False,
 ) -> Now:
-    """Every objective (or those given) against the images as they would be made now.
+    """Compare every objective (or those given) with the images as they would be made now.
 
     An image whose repositories cannot be had has no value. Trends are history's.
     """

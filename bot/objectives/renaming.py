@@ -1,4 +1,4 @@
-"""Objectives that are called otherwise today: their history and their issue go with them."""
+"""Renamed objectives, which keep their history and their issue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def renamed(before: Mapping[str, Heading], after: Mapping[str, Heading]) -> dict
     """The former id of each objective that `after` has under a new one, by the new id.
 
     Both are history's headings by id. An objective that is gone and one that is new are the same
-    if they promise the same of the same images: their documents are equal but for the id, or but
+    if their documents are equal but for the id, or but
     for the words, and no other is.
     """
     found: dict[str, str] = {}
@@ -34,7 +34,7 @@ def _by_promise(headings: Mapping[str, Heading], names: frozenset[str]) -> dict[
     for id_, heading in headings.items():
         document = heading["document"]
         fields = json.loads(document) if isinstance(document, str) else document
-        kept = {name: value for name, value in fields.items() if name not in names}
-        promise = json.dumps([kept, heading.get("place") or ""], sort_keys=True)
+        rest = {name: value for name, value in fields.items() if name not in names}
+        promise = json.dumps([rest, heading.get("place") or ""], sort_keys=True)
         found.setdefault(promise, []).append(id_)
     return found

@@ -1,6 +1,6 @@
 """Objectives of repositories' own `.minimize.yaml`, tracked like documents.
 
-The bot keeps the file of each branch when it sees it; nothing here asks a forge.
+The bot stores the file of each branch when it sees it; nothing here calls a forge.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class OwnObjectives:
 def objective_id(own: str, forge: str, repository: str, branch: str, name: str) -> str:
     """The id by which history knows an objective.
 
-    A document has its own; one of a `.minimize.yaml` is told by repository, branch and name, so
+    A document has its own; one of a `.minimize.yaml` consists of repository, branch and name, so
     that equal names of two repositories do not mix.
     """
     if not own.startswith(FILE_NAME):
@@ -52,8 +52,8 @@ def objective_id(own: str, forge: str, repository: str, branch: str, name: str) 
 def own_objectives(files: Iterable[BranchFile], configuration: Configuration) -> OwnObjectives:
     """The objectives of the files, each for the repository documents its branch stands for.
 
-    One that names a repository document itself speaks of that one alone. A file that is wrong is
-    left out and said.
+    One that names a repository document itself covers that one alone. An invalid file is left
+    out, with a sentence about it.
     """
     found: list[OwnObjective] = []
     problems: list[str] = []

@@ -1,4 +1,4 @@
-"""Sizes of images that metadata does not have: without documentation, and as a layer."""
+"""Sizes of images that metadata lacks: without documentation, and as a layer."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from bot.model.package import Package
 _KIND = "nodocs"
 # Rises when the same header may come to another size.
 _FORMAT = "1"
-# A place that has none of this many packages' files is not asked for the others.
+# A source that lacks this many packages' files is not queried for the others.
 _PATIENCE = 3
 
 
 @dataclass(frozen=True, slots=True)
 class LayerWish:
-    """How an image's layer is to be composed; `keys` are the URLs of each repository's keys."""
+    """The composition of an image's layer; `keys` are the URLs of each repository's keys."""
 
     selection: Selection
     database: bool
     keys: Mapping[str, tuple[str, ...]]
 
     def facts(self) -> tuple[object, ...]:
-        """All of it, always written the same."""
+        """The wish as canonical text."""
         return repr(self.selection), self.database, sorted(self.keys.items())
 
 

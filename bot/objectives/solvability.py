@@ -1,4 +1,4 @@
-"""That an image can be installed no more, or again: by which package, and whose change it was."""
+"""Causes of images that can no longer be installed, or can be again."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ Published = Callable[[str], tuple[Package, ...]]
 
 @dataclass(frozen=True, slots=True)
 class _Suspect:
-    """A package that may have done it: in the image then, and in the repositories now.
+    """A package that may be the cause: in the image then, and in the repositories now.
 
-    `asked`: no package did, but a document that newly asks for it.
+    `newly_requested`: a document requests it that did not before.
     """
 
     name: str
     source: str = ""
     old: Nevra | None = None
     new: Nevra | None = None
-    asked: bool = False
+    newly_requested: bool = False
 
 
 def broken_by(
@@ -45,7 +45,7 @@ def broken_by(
     changes: Iterable[MergedChange],
     published: Published,
 ) -> Cause:
-    """The cause of an image that can be installed no more.
+    """The cause of an image that can no longer be installed.
 
     `before` is what it held last. Named is what the solver stumbles over and is not what it was:
     a package in another version, one that no longer provides what another needs, a request that
@@ -53,7 +53,7 @@ def broken_by(
     """
     documents = last.snapshot.id == after.snapshot.id
     suspects = list(_suspects(before, after, published))
-    return _told(suspects, "unsolvable", after, changes, documents=documents)
+    return _cause(suspects, "unsolvable", after, changes, documents=documents)
 
 
 def mended_by(
@@ -68,12 +68,12 @@ def mended_by(
     `broke` is what made it so, null if that is not known; `before` is what it held last.
     """
     documents = last.snapshot.id == after.snapshot.id
-    # What a document asks for or not is not told by packages.
+    # Packages do not show a document's changed requests.
     suspects = [] if documents else list(_menders(last, broke, before, after))
-    return _told(suspects, "solvable", after, changes, documents=documents)
+    return _cause(suspects, "solvable", after, changes, documents=documents)
 
 
-def _told(
+def _cause(
     suspects: Sequence[_Suspect],
     change: Change,
     after: Evaluated,
@@ -85,7 +85,7 @@ def _told(
     blamed = None if documents else _blamed(suspects, landed)
     suspect, merged = blamed or ((suspects or [_Suspect(after.key.workload)])[0], None)
     kind: CauseKind = "distribution"
-    if documents or suspect.asked:
+    if documents or suspect.newly_requested:
         kind = "configuration"
     elif merged is not None:
         kind = "commit" if merged.number is None else "pull request"
@@ -112,13 +112,17 @@ def _suspects(before: Contents, after: Evaluated, published: Published) -> Itera
         if old is not None:
             yield _Suspect(request, old.source, old.nevra, _newest(published, old.source))
         else:
-            yield _Suspect(request, asked=request not in before.requests)
+            yield _Suspect(request, newly_requested=request not in before.requests)
     for obstacle in after.obstacles:
         old = held.get(obstacle.nevra.name)
         if old is None:
             late.append(
                 _Suspect(
-                    obstacle.nevra.name, obstacle.source, None, obstacle.nevra, asked=new_requests
+                    obstacle.nevra.name,
+                    obstacle.source,
+                    None,
+                    obstacle.nevra,
+                    newly_requested=new_requests,
                 )
             )
         elif old.nevra != obstacle.nevra:
@@ -131,7 +135,7 @@ def _suspects(before: Contents, after: Evaluated, published: Published) -> Itera
 def _gone(
     before: Contents, holder: Member, capability: str, published: Published
 ) -> Iterator[_Suspect]:
-    """Who provided what a package needs, and is not what it was."""
+    """The former providers of a package's requirement that have changed."""
     for link in before.links:
         if before.members[link.source] is holder and link.capability == capability:
             provider = before.members[link.target]

@@ -1,4 +1,4 @@
-"""One image solved: what it is now, or that it is what it was."""
+"""Solving one image: its evaluation, or that it is unchanged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bot.store.history.values import WEAK, ClosureFacts, Evaluated, Link, Member
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An image to solve. `inputs` names all that the answer hangs on, `digest` the last answer.
+    """An image to solve. `inputs` names all that the result depends on, `digest` the last result.
 
     With a `layer` its layer is composed, too.
     """
@@ -33,7 +33,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """An image whose answer is that of the last time; `solved` if that took solving to know."""
+    """An image whose result is the last one's; `solved` if that took solving to know."""
 
     key: ImageKey
     snapshot: SnapshotState
@@ -43,13 +43,13 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """A sentence about what could not be measured, and why."""
+    """A sentence about a size that could not be measured, and why."""
 
     text: str
 
 
 class Solver:
-    """Solves tasks, and keeps what several of them need: pools, packages as history has them."""
+    """Solver of tasks, with a cache of pools and of packages as history has them."""
 
     def __init__(self, cache: Cache, *, headers: bool = False) -> None:
         self._cache = cache
@@ -156,7 +156,7 @@ class _Known:
 
     def __init__(self, package: Package, nodocs: int | None) -> None:
         self.package = package  # held, so that no other package gets its identity
-        told = Member(
+        unrequested = Member(
             package.nevra,
             package.source,
             package.repository,
@@ -165,13 +165,13 @@ class _Known:
             package.download_size,
             requested=False,
         )
-        self._members = (told, replace(told, requested=True))
+        self._members = (unrequested, replace(unrequested, requested=True))
         checksum = package.location.checksum if package.location is not None else ""
-        facts = repr((told, package.dependencies, checksum))
+        facts = repr((unrequested, package.dependencies, checksum))
         self.fingerprint = hashlib.sha256(facts.encode()).digest()
 
     def member(self, requested: bool) -> Member:
-        """It as a member of an image."""
+        """The package as a member of an image."""
         return self._members[requested]
 
 

@@ -1,4 +1,4 @@
-"""How objectives stand: values against limits and targets, where the trend leads."""
+"""Statuses of objectives: values against limits and targets, and their trends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _METRICS: tuple[Literal["packages", "installed_size", "layer_size"], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveStatus:
-    """A state, and where it leads.
+    """The state of a metric with its trend and outlook.
 
     `trend_per_week` is packages or bytes a week over the last eight weeks, null where history does
     not reach back a day. `outlook`: broken; at risk if the trend passes the limit within eight
@@ -49,7 +49,7 @@ def states(
     names: Callable[[ImageKey], frozenset[str]],
     today: date,
 ) -> tuple[ObjectiveState, ...]:
-    """Every metric of every objective in every image that it speaks of.
+    """The state of every metric of every objective in every image that it covers.
 
     `figures` are the images' present figures, `names` gives the names of an image's packages. A
     metric that cannot be measured (unsolvable, a size not known, no layer) has `value` and `met`
@@ -136,12 +136,12 @@ def objective_statuses(
     With `key` those of one image alone, with `objective` one alone.
     """
     names = {row["id"]: row["name"] for row in history.objective_headings(run=run)}
-    told = [
+    described = [
         state
         for state in history.objective_states(objective, run)
         if state.objective in names and key in (None, state.key)
     ]
-    found = judged(history, told, now, run)
+    found = judged(history, described, now, run)
     named = [
         ObjectiveStatus(s.state, names[s.state.objective], s.trend_per_week, s.outlook, s.crosses)
         for s in found

@@ -1,4 +1,4 @@
-"""The step of an image that is not what it was: read, attributed, made small for its way back."""
+"""The step of a changed image: read, attributed, and reduced for its way between processes."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _Row = tuple[tuple[str, str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """An image that is not what it was: what it is now, why, and whose changes arrived in it.
+    """A changed image: its evaluation, the causes, and the ids of the changes that arrived in it.
 
-    Of `evaluated.links` only those are there that nobody has told of before.
+    `evaluated.links` has only those that were not returned before.
     """
 
     evaluated: Evaluated
@@ -51,7 +51,7 @@ class Stepping:
 
     def _open(self) -> None:
         self._reader: ImageQueries | None = None
-        self._told: set[tuple[Member, _Row]] = set()
+        self._recorded: set[tuple[Member, _Row]] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_path": self._path, "_changes": self._changes}
@@ -61,7 +61,7 @@ class Stepping:
         self._open()
 
     def close(self) -> None:
-        """Closes history, if it was opened here."""
+        """Close history, if it was opened here."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -71,8 +71,8 @@ class Stepping:
         if self._reader is None:
             self._reader = ImageQueries(self._path)
         step = self._step(self._reader, after, published)
-        told = replace(after, links=tuple(self._untold(after)), obstacles=())
-        return Stepped(told, step.causes, tuple(sorted(step.landed)))
+        reduced = replace(after, links=tuple(self._new_links(after)), obstacles=())
+        return Stepped(reduced, step.causes, tuple(sorted(step.landed)))
 
     def _step(self, reader: ImageQueries, after: Evaluated, published: Published) -> Attributed:
         last = reader.evaluation(after.key)
@@ -101,7 +101,7 @@ class Stepping:
         mended = mended_by(last, reader.broken_by(after.key), before, after, changes)
         return Attributed((*step.causes, mended), step.landed)
 
-    def _untold(self, after: Evaluated) -> Iterator[Link]:
+    def _new_links(self, after: Evaluated) -> Iterator[Link]:
         """The links of the members whose links were not the same in an image before."""
         names = [f"{m.nevra.name}.{m.nevra.arch}" for m in after.members]
         of_member: dict[int, list[Link]] = {}
@@ -110,13 +110,13 @@ class Stepping:
         for source, links in of_member.items():
             row = tuple((x.capability, names[x.target], x.kind) for x in links)
             mark = (after.members[source], row)
-            if mark not in self._told:
-                self._told.add(mark)
+            if mark not in self._recorded:
+                self._recorded.add(mark)
                 yield from links
 
 
 def _contents(reader: ImageQueries, after: Evaluated) -> Contents:
-    """The image as it was; its links only where a package went: few steps need them else."""
+    """The image before, with links only where a package was removed: few others need them."""
     before = reader.contents(after.key, links=False)
     if Counter(_names(before.members)) - Counter(_names(after.members)):
         return reader.contents(after.key)

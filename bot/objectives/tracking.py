@@ -1,4 +1,4 @@
-"""One run over all images: evaluated, compared with the last, attributed, kept."""
+"""A run over all images: evaluate, compare with the last run, attribute, store."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Tracked:
 
     run: int
     images: tuple[TrackedImage, ...]
-    standings: tuple[ObjectiveStatus, ...]
+    statuses: tuple[ObjectiveStatus, ...]
     names: dict[str, str]
     solved: int
     failed: tuple[str, ...] = ()
@@ -70,10 +70,10 @@ def track(
     progress: Callable[[int, int], None] | None = None,
     tell: Callable[[Tracked], None] | None = None,
 ) -> Tracked:
-    """Evaluates every image and objective now and keeps the result.
+    """Evaluate every image and objective now and store the result.
 
-    `tell` says what it came to; the run is over after that. A run that is cut short before its end
-    has lost nothing: what it kept is told by the next, as if both were one. Raises
+    `tell` receives the result; the run is over after that. A run that is cut short before its end
+    has lost nothing: what it stored is reported by the next, as if both were one. Raises
     SurroundingsError if another process tracks at this moment.
     """
     keys = image_keys(configuration)
@@ -117,10 +117,13 @@ class _Tracker:
             last = history.evaluation(image.key) if image.gone else None
             if last is not None:
                 self._before.setdefault(image.key, last)
-        self._kept: dict[ImageKey, tuple[Cause, ...]] = {}
+        self._earlier_causes: dict[ImageKey, tuple[Cause, ...]] = {}
         for run in range(first, self._run):
             for step in history.steps_of_run(run):
-                self._kept[step.key] = (*self._kept.get(step.key, ()), *step.causes)
+                self._earlier_causes[step.key] = (
+                    *self._earlier_causes.get(step.key, ()),
+                    *step.causes,
+                )
         since = datetime.now(UTC) - timedelta(days=REMEMBERED_DAYS)
         changes = history.waiting_changes(since.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
         self.changes = {change.id: change for change in changes}
@@ -130,8 +133,8 @@ class _Tracker:
         self._notes: dict[str, None] = {}
 
     def take(self, found: Sequence[Stepped | Unchanged | Failed | Noted]) -> None:
-        """Keeps some outcomes, in one transaction."""
-        kept: list[Same | Moved] = []
+        """Store some outcomes, in one transaction."""
+        outcomes: list[Same | Moved] = []
         landed: list[tuple[int, ImageKey]] = []
         for one in found:
             if isinstance(one, Failed):
@@ -145,25 +148,25 @@ class _Tracker:
             self._done += 1
             if isinstance(one, Unchanged):
                 self._solved += one.solved
-                kept.append(Same(one.key, one.snapshot, one.inputs))
+                outcomes.append(Same(one.key, one.snapshot, one.inputs))
                 continue
             self._solved += 1
             now = one.evaluated
             self._causes[now.key] = one.causes
             self._names[now.key] = frozenset(member.nevra.name for member in now.members)
             landed += [(change, now.key) for change in one.landed]
-            kept.append(Moved(now, one.causes))
-        self._history.recorder.record(self._run, kept, landed)
+            outcomes.append(Moved(now, one.causes))
+        self._history.recorder.record(self._run, outcomes, landed)
         self._progress(self._done, self._total)
 
     def settle(
         self, configuration: Configuration, keys: Sequence[ImageKey], own: OwnObjectives
     ) -> Tracked:
-        """Keeps the objectives, and says what the run came to."""
+        """Store the objectives, and return the run's result."""
         recorder = self._history.recorder
         after = self._history.latest_evaluations()
         for key in keys:
-            # One that is back is marked as gone until this is kept.
+            # One that is back is marked as gone until this is stored.
             last = self._history.evaluation(key) if key not in after else None
             if last is not None:
                 after[key] = last
@@ -171,9 +174,9 @@ class _Tracker:
         found = states(
             configuration.objectives.values(), described, self._names_of, datetime.now(UTC).date()
         )
-        told = headings(configuration.objectives.values(), own_headings(own))
+        current = headings(configuration.objectives.values(), own_headings(own))
         before = {row["id"]: row for row in self._history.objective_headings(private=True)}
-        recorder.settle_run(self._run, keys, told, found, renamed(before, told))
+        recorder.settle_run(self._run, keys, current, found, renamed(before, current))
         return Tracked(
             self._run,
             tuple(
@@ -181,10 +184,10 @@ class _Tracker:
                     key,
                     self._before.get(key),
                     after[key],
-                    (*self._kept.get(key, ()), *self._causes.get(key, ())),
+                    (*self._earlier_causes.get(key, ()), *self._causes.get(key, ())),
                 )
                 for key in keys
-                if key in after and (after[key].run == self._run or key in self._kept)
+                if key in after and (after[key].run == self._run or key in self._earlier_causes)
             ),
             judged(self._history, found),
             {o.id: o.name for o in configuration.objectives.values()},
@@ -195,7 +198,7 @@ class _Tracker:
         )
 
     def finish(self) -> None:
-        """Ends the run: all that it kept has been told."""
+        """End the run: all that it stored has been reported."""
         self._history.recorder.finish_run(
             self._run,
             images=self._total,
@@ -213,12 +216,12 @@ class _Tracker:
 
 
 def _silent(done: int, total: int) -> None:
-    """The progress that nobody sees."""
+    """Ignore the progress."""
 
 
 @contextmanager
 def _alone(history: History) -> Iterator[None]:
-    """One run at a time; the store's own lock is free between its transactions."""
+    """Lock out other runs; the store's own lock is free between its transactions."""
     import fcntl
 
     path = history.store.path.with_name("track.lock")

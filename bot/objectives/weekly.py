@@ -1,4 +1,4 @@
-"""A maintainer's week: how their objectives stand, what moved, what is at risk."""
+"""A maintainer's weekly summary: their objectives' statuses, steps and risks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def week_mark(week: str) -> str:
 def weekly_issue(
     history: History, maintainer: str, subject: str, now: datetime, page_url: str | None
 ) -> IssueText:
-    """The summary of a maintainer's objectives; whether the issue is open is left to people."""
+    """The summary of a maintainer's objectives; people open or close the issue."""
     headings = {h["id"]: h for h in history.objective_headings() if h["maintainer"] == maintainer}
     found = [s for s in objective_statuses(history, now) if s.state.objective in headings]
     workloads = {str(h["workload"]) for h in headings.values()}
@@ -57,8 +57,8 @@ def weekly_issue(
         lead = (*lead, *plain("No objective names "), *code(maintainer), *plain(" any more."))
     parts: list[tuple[Phrase, tuple[Block, ...]]] = []
     for title, blocks in (
-        ("Broken", _standing_blocks([s for s in found if s.outlook == "broken"])),
-        ("At risk by their trend", _standing_blocks([s for s in found if s.outlook == "at risk"])),
+        ("Broken", _status_blocks([s for s in found if s.outlook == "broken"])),
+        ("At risk by their trend", _status_blocks([s for s in found if s.outlook == "at risk"])),
         ("What moved most in seven days", _movers(history, workloads, now)),
         ("Cannot be installed", _unsolvable(history, workloads)),
     ):
@@ -71,7 +71,7 @@ def weekly_issue(
     return IssueText(issue_title("Minimal images, this week", maintainer), body, None)
 
 
-def _standing_blocks(found: Sequence[ObjectiveStatus]) -> tuple[Block, ...]:
+def _status_blocks(found: Sequence[ObjectiveStatus]) -> tuple[Block, ...]:
     if not found:
         return ()
     rows = tuple(

@@ -72,7 +72,7 @@ def test_a_size_that_cannot_be_is_not_known(
             installed,
             download,
         )
-        assert [s.state.met for s in tracked.standings] == [None if installed is None else True]
+        assert [s.state.met for s in tracked.statuses] == [None if installed is None else True]
         # The step to a package that is as it should be adds up all the same.
         publish(world, version=VERSION.replace('"1" rel', '"2" rel'))
         ((cause,),) = (image.causes for image in world.track(history).images)

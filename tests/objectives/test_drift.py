@@ -17,74 +17,74 @@ from bot.forge.github.app import AppAuth
 from bot.forge.github.forge import GitHub
 from bot.forge.gitlab.forge import GitLab
 from bot.forge.protocol import Forge
-from bot.objectives.drift import drift_standings
+from bot.objectives.drift import drift_states
 from bot.objectives.issue_writer import publish_issues, unplaced_drift
 from bot.settings.forges import ForgeSettings
 from bot.settings.values import IssueSettings
 from bot.store.history.values import Acceptance, Cause, MergedChange
-from tests.objectives.told import KEY, SMALL, START, Told
+from tests.objectives.daily_history import KEY, SMALL, START, DailyHistory
 
 PLACED = IssueSettings(objectives={"web-*": "it:rpms/web"})
 NOWHERE = IssueSettings()
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Iterator[Told]:
-    made = Told(tmp_path / "data")
+def daily(tmp_path: Path) -> Iterator[DailyHistory]:
+    made = DailyHistory(tmp_path / "data")
     yield made
     made.close()
 
 
-def broken(told: Told) -> Any:
-    (standing,) = drift_standings(told.history)
-    return standing
+def broken(daily: DailyHistory) -> Any:
+    (status,) = drift_states(daily.history)
+    return status
 
 
-def test_what_a_run_newly_breaks_is_drift_and_its_steps_are_known(told: Told) -> None:
-    told.day("lib")
-    run = told.day("lib", "perl", app="2")
-    found = broken(told)
+def test_what_a_run_newly_breaks_is_drift_and_its_steps_are_known(daily: DailyHistory) -> None:
+    daily.day("lib")
+    run = daily.day("lib", "perl", app="2")
+    found = broken(daily)
     (one,) = found.broken
     assert (one.before, one.state.value, one.why, one.worse) == (2, 3, "drift", False)
     assert found.drifted
     (step,) = one.steps
     assert step.run == run
     assert [c.package for c in step.causes if c.change == "came"] == ["perl"]
-    (told_so,) = unplaced_drift(told.history, NOWHERE, run)
-    assert "is broken by drift in 1 image, and" in told_so
+    (sentence,) = unplaced_drift(daily.history, NOWHERE, run)
+    assert "is broken by drift in 1 image, and" in sentence
     # It is said once: by the run that did it.
-    assert unplaced_drift(told.history, NOWHERE, told.day("lib", "perl", app="2")) == ()
+    assert unplaced_drift(daily.history, NOWHERE, daily.day("lib", "perl", app="2")) == ()
 
 
-def test_what_was_never_met_is_no_drift_until_it_gets_worse(told: Told) -> None:
-    told.day("a", "b", "c")
-    assert (broken(told).broken[0].why, broken(told).drifted) == ("first seen", False)
-    told.day("a", "b", "c", "d")
-    assert (broken(told).broken[0].worse, broken(told).drifted) == (True, True)
+def test_what_was_never_met_is_no_drift_until_it_gets_worse(daily: DailyHistory) -> None:
+    daily.day("a", "b", "c")
+    assert (broken(daily).broken[0].why, broken(daily).drifted) == ("first seen", False)
+    daily.day("a", "b", "c", "d")
+    assert (broken(daily).broken[0].worse, broken(daily).drifted) == (True, True)
 
 
-def test_a_lowered_limit_is_a_promise_and_no_drift(told: Told) -> None:
-    told.day("lib")
-    told.objectives = [replace(SMALL, limits=Sizes(packages=1))]
-    told.day("lib")
-    assert (broken(told).broken[0].why, broken(told).drifted) == ("promise", False)
+def test_a_lowered_limit_is_a_promise_and_no_drift(daily: DailyHistory) -> None:
+    daily.day("lib")
+    daily.objectives = [replace(SMALL, limits=Sizes(packages=1))]
+    daily.day("lib")
+    assert (broken(daily).broken[0].why, broken(daily).drifted) == ("promise", False)
 
 
-def test_a_target_whose_date_passes_is_told(told: Told) -> None:
+def test_a_target_whose_date_passes_is_told(daily: DailyHistory) -> None:
     target = Target(Sizes(packages=1), date(2026, 11, 2))
-    told.objectives = [replace(SMALL, limits=Sizes(), target=target)]
-    told.day("lib")
-    assert not broken(told).broken
-    told.day("lib")
-    assert (broken(told).broken[0].why, broken(told).drifted) == ("date", True)
+    daily.objectives = [replace(SMALL, limits=Sizes(), target=target)]
+    daily.day("lib")
+    assert not broken(daily).broken
+    daily.day("lib")
+    assert (broken(daily).broken[0].why, broken(daily).drifted) == ("date", True)
 
 
-def test_what_cannot_be_measured_for_a_day_breaks_nothing_anew(told: Told) -> None:
-    told.day("a", "b", "c")
-    told.day(solvable=False)
-    assert broken(told).unknown == 1
-    told.day("a", "b", "c")
-    assert not broken(told).drifted
+def test_what_cannot_be_measured_for_a_day_breaks_nothing_anew(daily: DailyHistory) -> None:
+    daily.day("a", "b", "c")
+    daily.day(solvable=False)
+    assert broken(daily).unknown == 1
+    daily.day("a", "b", "c")
+    assert not broken(daily).drifted
 
 
 @pytest.fixture(params=["github", "gitlab"])
@@ -113,19 +113,23 @@ async def placed(request: pytest.FixtureRequest, tmp_path: Path):
         await forge.close()
 
 
-async def publish(told: Told, forge: Forge, run: int, settings: IssueSettings = PLACED) -> Any:
+async def publish(
+    daily: DailyHistory, forge: Forge, run: int, settings: IssueSettings = PLACED
+) -> Any:
     return await publish_issues(
-        told.history, {"it": forge}, settings, run, public_url="https://min.example", moment=START
+        daily.history, {"it": forge}, settings, run, public_url="https://min.example", moment=START
     )
 
 
-async def test_one_issue_is_opened_edited_closed_and_opened_again(told: Told, placed: Any) -> None:
+async def test_one_issue_is_opened_edited_closed_and_opened_again(
+    daily: DailyHistory, placed: Any
+) -> None:
     local, forge = placed
-    told.day("lib")
-    assert await publish(told, forge, 1) == await publish(told, forge, 1)
+    daily.day("lib")
+    assert await publish(daily, forge, 1) == await publish(daily, forge, 1)
     assert (local.issues, local.requests) == ([], [])
-    run = told.day("lib", "perl", app="2")
-    issued = await publish(told, forge, run)
+    run = daily.day("lib", "perl", app="2")
+    issued = await publish(daily, forge, run)
     assert (len(issued.written), issued.failed, issued.unplaced) == (1, (), ())
     (issue,) = local.issues
     assert issue.title == "Objective broken: web stays small"
@@ -133,81 +137,83 @@ async def test_one_issue_is_opened_edited_closed_and_opened_again(told: Told, pl
         assert words in issue.body
     assert "https://min.example/objectives/web-small" in issue.body
     asked = len(local.requests)
-    assert (await publish(told, forge, told.day("lib", "perl", app="2"))).written == ()
+    assert (await publish(daily, forge, daily.day("lib", "perl", app="2"))).written == ()
     assert len(local.requests) == asked
-    await publish(told, forge, told.day("lib", "perl", "more", app="2"))
+    await publish(daily, forge, daily.day("lib", "perl", "more", app="2"))
     assert "4 packages" in issue.body
-    await publish(told, forge, told.day("lib", app="3"))
+    await publish(daily, forge, daily.day("lib", app="3"))
     assert (issue.state, "is met again" in issue.body) == ("closed", True)
-    await publish(told, forge, told.day("lib", "perl", app="3"))
+    await publish(daily, forge, daily.day("lib", "perl", app="3"))
     assert (issue.state, "3 packages" in issue.body) == ("open", True)
     assert len(local.issues) == 1
 
 
 async def test_what_somebody_closed_stays_closed_until_it_is_broken_anew(
-    told: Told, placed: Any
+    daily: DailyHistory, placed: Any
 ) -> None:
     local, forge = placed
-    told.day("lib")
-    await publish(told, forge, told.day("lib", "perl"))
+    daily.day("lib")
+    await publish(daily, forge, daily.day("lib", "perl"))
     (issue,) = local.issues
     issue.change(issue.title, issue.body, "closed")
-    await publish(told, forge, told.day("lib", "perl", "more"))
+    await publish(daily, forge, daily.day("lib", "perl", "more"))
     assert (issue.state, "4 packages" in issue.body) == ("closed", True)
-    await publish(told, forge, told.day("lib"))
-    await publish(told, forge, told.day("lib", "perl"))
+    await publish(daily, forge, daily.day("lib"))
+    await publish(daily, forge, daily.day("lib", "perl"))
     assert issue.state == "open"
 
 
 async def test_killed_between_writing_and_keeping_leads_to_no_second_issue(
-    told: Told, placed: Any, monkeypatch: pytest.MonkeyPatch
+    daily: DailyHistory, placed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local, forge = placed
-    told.day("lib")
-    run = told.day("lib", "perl")
-    keep = told.history.recorder.record_issue
+    daily.day("lib")
+    run = daily.day("lib", "perl")
+    keep = daily.history.recorder.record_issue
 
     def killed(issue: Any) -> None:
         if issue.issue:
             raise KeyboardInterrupt
         keep(issue)
 
-    monkeypatch.setattr(told.history.recorder, "record_issue", killed)
+    monkeypatch.setattr(daily.history.recorder, "record_issue", killed)
     with pytest.raises(KeyboardInterrupt):
-        await publish(told, forge, run)
+        await publish(daily, forge, run)
     assert len(local.issues) == 1
-    monkeypatch.setattr(told.history.recorder, "record_issue", keep)
+    monkeypatch.setattr(daily.history.recorder, "record_issue", keep)
     # The next run meets it again: what was never kept is found and closed all the same.
-    await publish(told, forge, told.day("lib"))
+    await publish(daily, forge, daily.day("lib"))
     (issue,) = local.issues
     assert issue.state == "closed"
 
 
-async def test_a_forge_that_is_away_is_tried_again_by_the_next_run(told: Told, placed: Any) -> None:
+async def test_a_forge_that_is_away_is_tried_again_by_the_next_run(
+    daily: DailyHistory, placed: Any
+) -> None:
     local, forge = placed
-    told.day("lib")
+    daily.day("lib")
     local.fail_next("issues", 403, times=1, message="no")
-    issued = await publish(told, forge, told.day("lib", "perl"))
+    issued = await publish(daily, forge, daily.day("lib", "perl"))
     assert len(issued.failed) == 1
-    assert (await publish(told, forge, told.day("lib", "perl"))).failed == ()
+    assert (await publish(daily, forge, daily.day("lib", "perl"))).failed == ()
     assert len(local.issues) == 1
 
 
 async def test_the_merged_change_that_was_accepted_knowingly_is_named(
-    told: Told, placed: Any
+    daily: DailyHistory, placed: Any
 ) -> None:
     local, forge = placed
-    told.day("lib")
+    daily.day("lib")
     url = f"{local.url}/rpms/web/pull/7"
-    told.history.recorder.record_merged(
+    daily.history.recorder.record_merged(
         MergedChange("it", "rpms/web", 7, "t", "ann", url, "a" * 40, "2026-11-02T00:00:00Z", None,
                      {"app": "2-1"})
     )  # fmt: skip
-    told.history.recorder.record_acceptance(
+    daily.history.recorder.record_acceptance(
         Acceptance("2026-11-02T00:00:00Z", "it", "rpms/web", 7, "a" * 40, "maria", "perl @all",
                    url, SMALL.id, KEY, "packages", 2, 3, 2)
     )  # fmt: skip
-    await publish(told, forge, told.day("lib", "perl", app="2"))
+    await publish(daily, forge, daily.day("lib", "perl", app="2"))
     (issue,) = local.issues
     assert f"[pull request rpms/web#\u200b7](<{url}>)" in issue.body
     assert "maria accepted 3 packages on 2026-11-02" in issue.body
@@ -215,18 +221,18 @@ async def test_the_merged_change_that_was_accepted_knowingly_is_named(
 
 
 async def test_an_objective_that_is_withdrawn_or_placed_elsewhere_closes_its_issue(
-    told: Told, placed: Any
+    daily: DailyHistory, placed: Any
 ) -> None:
     local, forge = placed
-    told.day("lib")
-    await publish(told, forge, told.day("lib", "perl"))
+    daily.day("lib")
+    await publish(daily, forge, daily.day("lib", "perl"))
     (issue,) = local.issues
-    await publish(told, forge, told.day("lib", "perl"), NOWHERE)
+    await publish(daily, forge, daily.day("lib", "perl"), NOWHERE)
     assert (issue.state, "no longer described" in issue.body) == ("closed", True)
-    await publish(told, forge, told.day("lib", "perl"))
+    await publish(daily, forge, daily.day("lib", "perl"))
     assert issue.state == "closed" or "3 packages" in issue.body
-    told.objectives = []
-    await publish(told, forge, told.day("lib", "perl"))
+    daily.objectives = []
+    await publish(daily, forge, daily.day("lib", "perl"))
     assert (issue.state, "no longer described" in issue.body) == ("closed", True)
 
 
@@ -238,14 +244,14 @@ def lost_by(**fields: Any) -> Cause:
 
 
 async def test_an_image_that_drift_makes_uninstallable_has_an_issue_until_it_can_be_again(
-    told: Told, placed: Any
+    daily: DailyHistory, placed: Any
 ) -> None:
     local, forge = placed
-    told.day("lib")
-    run = told.day(solvable=False, broke=lost_by())
-    (sentence,) = unplaced_drift(told.history, NOWHERE, run)
+    daily.day("lib")
+    run = daily.day(solvable=False, broke=lost_by())
+    (sentence,) = unplaced_drift(daily.history, NOWHERE, run)
     assert "has 1 image that can no longer be installed, and the settings" in sentence
-    await publish(told, forge, run)
+    await publish(daily, forge, run)
     (issue,) = local.issues
     said = to_text(issue.body)
     assert (
@@ -255,47 +261,47 @@ async def test_an_image_that_drift_makes_uninstallable_has_an_issue_until_it_can
     ) in said
     assert "nothing provides libx.so.1 needed by app-2-1" in said
     assert "minimize closure web --arch x86_64 says" in said
-    assert (await publish(told, forge, run)).written == ()
+    assert (await publish(daily, forge, run)).written == ()
     # It can be installed, and breaks its limit: the same issue says so.
-    await publish(told, forge, told.day("lib", "perl"))
+    await publish(daily, forge, daily.day("lib", "perl"))
     assert "takes" not in to_text(issue.body) and "has 3 packages" in to_text(issue.body)
     assert "can no longer be installed" not in issue.body
-    await publish(told, forge, told.day("lib"))
+    await publish(daily, forge, daily.day("lib"))
     assert (issue.state, "is met again" in issue.body) == ("closed", True)
     assert len(local.issues) == 1
 
 
 @pytest.mark.parametrize("kind", ["configuration", None])
 async def test_an_image_that_a_document_breaks_or_that_never_was_is_no_drift(
-    told: Told, placed: Any, kind: Any
+    daily: DailyHistory, placed: Any, kind: Any
 ) -> None:
     local, forge = placed
     if kind is not None:
-        told.day("lib")
-    run = told.day(solvable=False, broke=lost_by(kind=kind) if kind is not None else None)
-    assert unplaced_drift(told.history, NOWHERE, run) == ()
-    await publish(told, forge, run)
+        daily.day("lib")
+    run = daily.day(solvable=False, broke=lost_by(kind=kind) if kind is not None else None)
+    assert unplaced_drift(daily.history, NOWHERE, run) == ()
+    await publish(daily, forge, run)
     assert local.issues == []
 
 
 async def test_an_objective_on_growth_alone_is_told_of_an_image_that_is_lost(
-    told: Told, placed: Any
+    daily: DailyHistory, placed: Any
 ) -> None:
     local, forge = placed
-    told.objectives = [replace(SMALL, limits=Sizes(), growth=Growth(1, 1.0))]
-    told.day("lib")
-    await publish(told, forge, told.day(solvable=False, broke=lost_by()))
+    daily.objectives = [replace(SMALL, limits=Sizes(), growth=Growth(1, 1.0))]
+    daily.day("lib")
+    await publish(daily, forge, daily.day(solvable=False, broke=lost_by()))
     assert [issue.state for issue in local.issues] == ["open"]
-    await publish(told, forge, told.day("lib"))
+    await publish(daily, forge, daily.day("lib"))
     assert [issue.state for issue in local.issues] == ["closed"]
 
 
 async def test_the_issue_says_what_moved_it_through_what_by_whom_and_what_to_do(
-    told: Told, placed: Any
+    daily: DailyHistory, placed: Any
 ) -> None:
     local, forge = placed
-    told.day("lib")
-    await publish(told, forge, told.day("lib", "perl", app="2"))
+    daily.day("lib")
+    await publish(daily, forge, daily.day("lib", "perl", app="2"))
     (issue,) = local.issues
     said = to_text(issue.body)
     assert (
@@ -312,12 +318,14 @@ async def test_the_issue_says_what_moved_it_through_what_by_whom_and_what_to_do(
         assert words in said
 
 
-async def test_a_date_that_passes_is_not_laid_to_packages(told: Told, placed: Any) -> None:
+async def test_a_date_that_passes_is_not_attributed_to_packages(
+    daily: DailyHistory, placed: Any
+) -> None:
     local, forge = placed
     target = Target(Sizes(packages=1), date(2026, 11, 2))
-    told.objectives = [replace(SMALL, limits=Sizes(), target=target)]
-    told.day("lib")
-    await publish(told, forge, told.day("lib"))
+    daily.objectives = [replace(SMALL, limits=Sizes(), target=target)]
+    daily.day("lib")
+    await publish(daily, forge, daily.day("lib"))
     (issue,) = local.issues
     said = to_text(issue.body)
     assert "has 2 packages, the target by 2026-11-02 is 1 package." in said
@@ -326,34 +334,38 @@ async def test_a_date_that_passes_is_not_laid_to_packages(told: Told, placed: An
 
 
 async def test_the_measure_that_is_furthest_off_leads_whatever_its_unit(
-    told: Told, placed: Any
+    daily: DailyHistory, placed: Any
 ) -> None:
     local, forge = placed
-    told.objectives = [replace(SMALL, limits=Sizes(packages=2, installed_size=9_000_000))]
-    told.day("lib")
-    await publish(told, forge, told.day("lib", "perl", "more", app="2"))
+    daily.objectives = [replace(SMALL, limits=Sizes(packages=2, installed_size=9_000_000))]
+    daily.day("lib")
+    await publish(daily, forge, daily.day("lib", "perl", "more", app="2"))
     (issue,) = local.issues
     assert "has 4 packages, the limit is 2 packages" in to_text(issue.body).partition(".")[0]
 
 
-async def test_an_unwanted_package_is_named_with_the_reason(told: Told, placed: Any) -> None:
+async def test_an_unwanted_package_is_named_with_the_reason(
+    daily: DailyHistory, placed: Any
+) -> None:
     local, forge = placed
-    told.objectives = [replace(SMALL, limits=Sizes(), unwanted={"perl": "30 MB for one script"})]
-    told.day("lib")
-    await publish(told, forge, told.day("lib", "perl", "other", app="2"))
+    daily.objectives = [replace(SMALL, limits=Sizes(), unwanted={"perl": "30 MB for one script"})]
+    daily.day("lib")
+    await publish(daily, forge, daily.day("lib", "perl", "other", app="2"))
     (issue,) = local.issues
     said = to_text(issue.body)
     assert "has the unwanted perl: 30 MB for one script. perl came (+3 MB) through" in said
 
 
-async def test_a_merged_change_is_what_is_to_be_taken_back(told: Told, placed: Any) -> None:
+async def test_a_merged_change_is_what_is_to_be_taken_back(
+    daily: DailyHistory, placed: Any
+) -> None:
     local, forge = placed
-    told.day("lib")
-    told.history.recorder.record_merged(
+    daily.day("lib")
+    daily.history.recorder.record_merged(
         MergedChange("it", "rpms/web", 7, "t", "ann", "https://f/7", "a" * 40,
                      "2026-11-02T00:00:00Z", None, {"app": "2-1"})
     )  # fmt: skip
-    await publish(told, forge, told.day("lib", "perl", app="2"))
+    await publish(daily, forge, daily.day("lib", "perl", app="2"))
     (issue,) = local.issues
     assert "Take back what pull request rpms/web#7 did, or part of it." in to_text(issue.body)
 
@@ -366,55 +378,57 @@ def to_text(body: str) -> str:
 
 
 async def test_what_cannot_be_measured_keeps_the_issue_open_and_says_so(
-    told: Told, placed: Any
+    daily: DailyHistory, placed: Any
 ) -> None:
     local, forge = placed
-    told.objectives = [replace(SMALL, limits=Sizes(installed_size=2_000_000))]
-    told.day()
-    await publish(told, forge, told.day("lib"))
+    daily.objectives = [replace(SMALL, limits=Sizes(installed_size=2_000_000))]
+    daily.day()
+    await publish(daily, forge, daily.day("lib"))
     (issue,) = local.issues
     assert "takes 4 MB installed, the limit is 2 MB" in to_text(issue.body)
-    await publish(told, forge, told.day("lib", app="2", known=False))
+    await publish(daily, forge, daily.day("lib", app="2", known=False))
     said = to_text(issue.body)
     assert "met as far as can be told: 1 measure could not be taken." in said
     assert (issue.state, "takes 4 MB" in said) == ("open", False)
-    await publish(told, forge, told.day(app="3"))
+    await publish(daily, forge, daily.day(app="3"))
     assert (issue.state, "is met again" in issue.body) == ("closed", True)
 
 
 async def test_an_objective_that_speaks_of_no_image_any_more_is_not_said_to_be_met(
-    told: Told, placed: Any
+    daily: DailyHistory, placed: Any
 ) -> None:
     local, forge = placed
-    told.day("lib")
-    await publish(told, forge, told.day("lib", "perl"))
-    told.objectives = [replace(SMALL, workload="elsewhere")]
-    await publish(told, forge, told.day("lib", "perl"))
+    daily.day("lib")
+    await publish(daily, forge, daily.day("lib", "perl"))
+    daily.objectives = [replace(SMALL, workload="elsewhere")]
+    await publish(daily, forge, daily.day("lib", "perl"))
     (issue,) = local.issues
     assert (issue.state, "is met again" in issue.body) == ("closed", False)
     assert "speaks of no image" in issue.body
 
 
-async def test_a_renamed_document_keeps_its_issue(told: Told, placed: Any) -> None:
+async def test_a_renamed_document_keeps_its_issue(daily: DailyHistory, placed: Any) -> None:
     local, forge = placed
-    told.day("lib")
-    await publish(told, forge, told.day("lib", "perl"))
-    told.objectives = [replace(SMALL, id="web-tiny", name="web stays tiny")]
-    await publish(told, forge, told.day("lib", "perl"))
+    daily.day("lib")
+    await publish(daily, forge, daily.day("lib", "perl"))
+    daily.objectives = [replace(SMALL, id="web-tiny", name="web stays tiny")]
+    await publish(daily, forge, daily.day("lib", "perl"))
     (issue,) = local.issues
     assert (issue.state, issue.title) == ("open", "Objective broken: web stays tiny")
     assert "/objectives/web-tiny" in issue.body
-    await publish(told, forge, told.day("lib"))
+    await publish(daily, forge, daily.day("lib"))
     assert (issue.state, "is met again" in issue.body) == ("closed", True)
 
 
-async def test_hostile_names_are_text_and_the_length_is_bounded(told: Told, placed: Any) -> None:
+async def test_hostile_names_are_text_and_the_length_is_bounded(
+    daily: DailyHistory, placed: Any
+) -> None:
     local, forge = placed
     hostile = "<img src=x> @everyone #1 !2 [x](http://evil) /close `a` --> | ~x"
-    told.objectives = [replace(SMALL, name=hostile, description=hostile * 40)]
-    told.day("lib")
+    daily.objectives = [replace(SMALL, name=hostile, description=hostile * 40)]
+    daily.day("lib")
     brought = [f"@evil|`{number}</a>" for number in range(400)]
-    await publish(told, forge, told.day("lib", *brought, app="2"))
+    await publish(daily, forge, daily.day("lib", *brought, app="2"))
     (issue,) = local.issues
     assert len(issue.body) < 65_000
     assert "smaller moves" in issue.body

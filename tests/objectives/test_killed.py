@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bot.model.image import ImageKey
-from bot.objectives.drift import drift_standings
+from bot.objectives.drift import drift_states
 from bot.objectives.issue_writer import unplaced_drift
 from bot.objectives.jsonform import track_to_json
 from bot.objectives.tracking import Tracked
@@ -58,7 +58,7 @@ def outcome(history: History, tracked: Tracked) -> dict[str, Any]:
     value = track_to_json(tracked)
     keys = [ImageKey(w, "env", "repo", "x86_64") for w in ("first", "second")]
     steps = {key.workload: history.steps(key) for key in keys}
-    (standing,) = drift_standings(history)
+    (status,) = drift_states(history)
     change = history.merged_change(1)
     assert change is not None
     return {
@@ -68,7 +68,7 @@ def outcome(history: History, tracked: Tracked) -> dict[str, Any]:
         },
         "steps": {w: [(s.known_delta, s.causes) for s in found] for w, found in steps.items()},
         "members": {key.workload: history.contents(key) for key in keys},
-        "drift": [(b.why, [s.causes for s in b.steps]) for b in standing.broken],
+        "drift": [(b.why, [s.causes for s in b.steps]) for b in status.broken],
         "unplaced": unplaced_drift(history, IssueSettings(), tracked.run),
         "landed": [(e.key.workload, e.landed_run is not None) for e in change.effects],
     }

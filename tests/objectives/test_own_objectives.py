@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.distro.cache import Cache
 from bot.distro.load import load_configuration
-from bot.objectives.drift import drift_standings
+from bot.objectives.drift import drift_states
 from bot.objectives.issue_writer import publish_issues
 from bot.objectives.repositories import objective_id, own_objectives
 from bot.objectives.status import objective_statuses
@@ -32,7 +32,7 @@ def test_objectives_of_two_repositories_with_one_name_do_not_mix(
     configuration = load_configuration(bench.config)
     tracked = track(configuration, history, Cache(bench.root / "cache"), processes=1)
     assert [note for note in tracked.notes if "gh:rpms/wrong (main)" in note]
-    own = [s for s in tracked.standings if s.state.metric == "packages"]
+    own = [s for s in tracked.statuses if s.state.metric == "packages"]
     assert {s.state.key.arch for s in own} == {"x86_64", "aarch64"}
     assert {s.state.limit for s in own} == {1}
     headings = {row["place"]: row for row in history.objective_headings(private=True)}
@@ -75,7 +75,7 @@ async def test_an_issue_about_it_goes_to_that_repository_unless_switched_off(
     bench.document("web", (bench.config / "web.yaml").read_text().replace("[tool]", "[tool, perl]"))
     history.recorder.record_file(replace(KEPT, content=FILE.replace("packages: 1", "packages: 4")))
     run = track(load_configuration(bench.config), history, cache, processes=1).run
-    (found,) = drift_standings(history)
+    (found,) = drift_states(history)
     assert found.drifted
     asked: list[tuple[str, Any]] = []
 

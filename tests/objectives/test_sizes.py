@@ -81,12 +81,12 @@ def test_a_layer_that_an_objective_limits_is_composed_and_held_against_it(
     assert composed is not None
     assert facts[LIMITED].layer_size == composed.gzip > 0
     assert facts[OTHER].layer_size is None
-    (standing,) = tracked.standings
-    assert (standing.state.value, standing.state.met) == (composed.gzip, True)
+    (status,) = tracked.statuses
+    assert (status.state.value, status.state.met) == (composed.gzip, True)
     # Nothing is composed again, and the value stays.
     again = run(bench, history)
     assert again.solved == 0
-    assert again.standings[0].state.value == composed.gzip
+    assert again.statuses[0].state.value == composed.gzip
 
 
 def test_with_layers_every_image_has_one(bench: Bench, history: History) -> None:
@@ -117,16 +117,16 @@ def test_a_layer_that_cannot_be_composed_is_null_said_and_tried_again(
     tracked = run(bench, history)
     assert tracked.failed == ()
     assert any("limited x86_64: the layer was not composed" in note for note in tracked.notes)
-    assert [s.state.met for s in tracked.standings] == [None]
+    assert [s.state.met for s in tracked.statuses] == [None]
     assert {i.key: i.after.facts.layer_size for i in tracked.images}[LIMITED] is None
     now = objectives_now(bench.configuration(), history, Cache(bench.root / "cache"))
     assert (now.failed, now.notes) == ((), tracked.notes)
-    assert [s.state.met for s in now.standings] == [None]
+    assert [s.state.met for s in now.statuses] == [None]
     gone.write_bytes(content)
     mended = run(bench, history)
     assert mended.solved == 1
     assert mended.notes == ()
-    assert [s.state.met for s in mended.standings] == [True]
+    assert [s.state.met for s in mended.statuses] == [True]
 
 
 def test_a_repository_of_metadata_alone_leaves_sizes_null(bench: Bench, history: History) -> None:

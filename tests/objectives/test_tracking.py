@@ -81,7 +81,7 @@ def test_a_second_run_solves_nothing_and_a_new_package_is_the_cause(
 
 def test_objectives_stand_as_the_images_are(tree: Tree, history: History, tmp_path: Path) -> None:
     configuration, cache = load_configuration(tree.config_dir), Cache(tmp_path / "cache")
-    before = objectives_now(configuration, history, cache).objective_statuses
+    before = objectives_now(configuration, history, cache).statuses
     track(configuration, history, cache, processes=1)
     kept = objective_statuses(history)
     assert {s.state.metric: s.outlook for s in kept} == {

@@ -14,7 +14,7 @@ from bot.forge.issues import Issue, IssueText
 from bot.objectives.issue_writer import publish_issues
 from bot.settings.values import IssueSettings
 from bot.store.history.values import Cause, MergedChange
-from tests.objectives.told import SMALL, START, Told
+from tests.objectives.daily_history import SMALL, START, DailyHistory
 
 WEEKLY = IssueSettings(weekly={"web-sig": "it:rpms/web"})
 
@@ -33,28 +33,30 @@ class Forge:
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Iterator[Told]:
-    made = Told(tmp_path / "data")
+def daily(tmp_path: Path) -> Iterator[DailyHistory]:
+    made = DailyHistory(tmp_path / "data")
     yield made
     made.close()
 
 
-async def publish(told: Told, forge: Any, day: int, settings: IssueSettings = WEEKLY) -> None:
+async def publish(
+    daily: DailyHistory, forge: Any, day: int, settings: IssueSettings = WEEKLY
+) -> None:
     moment = START + timedelta(days=day, hours=1)
-    issued = await publish_issues(told.history, {"it": forge}, settings, 1, moment=moment)
+    issued = await publish_issues(daily.history, {"it": forge}, settings, 1, moment=moment)
     assert issued.failed == ()
 
 
-async def test_it_is_written_once_a_week_and_says_how_things_stand(told: Told) -> None:
+async def test_it_is_written_once_a_week_and_says_how_things_stand(daily: DailyHistory) -> None:
     other = replace(SMALL, id="other", name="not theirs", maintainer="others")
-    told.objectives.append(other)
+    daily.objectives.append(other)
     forge = Forge()
     for day in range(4):
-        told.day("lib", *(["perl"] if day > 1 else []))
-        await publish(told, forge, day)
+        daily.day("lib", *(["perl"] if day > 1 else []))
+        await publish(daily, forge, day)
     assert len(forge.texts) == 1
     assert "2026-W45" in forge.texts[0].body
-    await publish(told, forge, 7)
+    await publish(daily, forge, 7)
     (_, second) = forge.texts
     assert second.state is None
     assert second.title == "Minimal images, this week: web-sig"
@@ -70,18 +72,18 @@ async def test_it_is_written_once_a_week_and_says_how_things_stand(told: Told) -
 
 
 async def test_an_image_that_cannot_be_installed_is_named_with_the_reason(
-    told: Told, tmp_path: Path
+    daily: DailyHistory, tmp_path: Path
 ) -> None:
-    told.day("lib")
+    daily.day("lib")
     broke = Cause("app", "unsolvable", None, None, None, 0, "distribution")
-    told.day(solvable=False, broke=broke)
-    await publish(told, forge := Forge(), 1)
+    daily.day(solvable=False, broke=broke)
+    await publish(daily, forge := Forge(), 1)
     assert (
         "(x86_64) can no longer be installed since 2026-11-03. What did it: `app`, by the"
         " distribution. The solver says: nothing provides `libx.so.1` needed by `app-2-1`"
     ) in forge.texts[0].body
     # One that could never be installed has no day and nobody who did it.
-    never = Told(tmp_path / "never")
+    never = DailyHistory(tmp_path / "never")
     never.day(solvable=False)
     await publish(never, forge, 1)
     never.close()
@@ -90,27 +92,27 @@ async def test_an_image_that_cannot_be_installed_is_named_with_the_reason(
     )
 
 
-async def test_what_moved_names_the_package_and_who_did_it(told: Told) -> None:
-    told.day("lib")
-    told.history.recorder.record_merged(
+async def test_what_moved_names_the_package_and_who_did_it(daily: DailyHistory) -> None:
+    daily.day("lib")
+    daily.history.recorder.record_merged(
         MergedChange("it", "rpms/web", 7, "t", "ann", "https://f/7", "a" * 40,
                      "2026-11-02T00:00:00Z", None, {"app": "2-1"})
     )  # fmt: skip
-    told.day("lib", "perl", app="2")
-    await publish(told, forge := Forge(), 2)
+    daily.day("lib", "perl", app="2")
+    await publish(daily, forge := Forge(), 2)
     body = forge.texts[0].body.replace("\u200b", "")
     assert "| `perl` came, by [pull request rpms/web#7](<https://f/7>) |" in body
 
 
-async def test_what_is_at_risk_says_what_it_nears_and_claims_no_day(told: Told) -> None:
-    told.objectives = [
+async def test_what_is_at_risk_says_what_it_nears_and_claims_no_day(daily: DailyHistory) -> None:
+    daily.objectives = [
         replace(
             SMALL, limits=Sizes(packages=8), target=Target(Sizes(packages=2), date(2026, 12, 1))
         )
     ]
     for day in range(6):
-        told.day(*(f"lib{number}" for number in range(day)))
-    await publish(told, forge := Forge(), 5)
+        daily.day(*(f"lib{number}" for number in range(day)))
+    await publish(daily, forge := Forge(), 5)
     body = forge.texts[0].body.replace("\N{NO-BREAK SPACE}", " ")
     assert "1 at risk" in body
     assert re.search(
@@ -118,14 +120,14 @@ async def test_what_is_at_risk_says_what_it_nears_and_claims_no_day(told: Told) 
     )
 
 
-async def test_a_maintainer_whom_no_objective_names_is_told_so(told: Told) -> None:
-    told.objectives = []
-    told.day("lib")
-    await publish(told, forge := Forge(), 1)
+async def test_a_maintainer_whom_no_objective_names_is_told_so(daily: DailyHistory) -> None:
+    daily.objectives = []
+    daily.day("lib")
+    await publish(daily, forge := Forge(), 1)
     assert "No objective names `web-sig` any more." in forge.texts[0].body
 
 
-async def test_nobody_gets_one_who_did_not_ask(told: Told) -> None:
-    told.day("lib")
-    await publish(told, forge := Forge(), 1, IssueSettings())
+async def test_nobody_gets_one_who_did_not_ask(daily: DailyHistory) -> None:
+    daily.day("lib")
+    await publish(daily, forge := Forge(), 1, IssueSettings())
     assert forge.texts == []

@@ -10,25 +10,25 @@ from aiohttp.test_utils import TestClient, TestServer
 from bot.web.application import Health, make_application
 from bot.web.intake import Intake
 from bot.web.metrics import Metrics
-from tests.objectives.told import SMALL, Told
+from tests.objectives.daily_history import SMALL, DailyHistory
 
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[TestClient]:
     """Three days, on the last of which the objective's document is called otherwise."""
-    told = Told(tmp_path / "data")
-    told.day("lib")
-    told.day("lib", "perl")
-    told.objectives = [replace(SMALL, id="web-tiny")]
-    told.day("lib", "perl")
-    store = told.history.store
+    daily = DailyHistory(tmp_path / "data")
+    daily.day("lib")
+    daily.day("lib", "perl")
+    daily.objectives = [replace(SMALL, id="web-tiny")]
+    daily.day("lib", "perl")
+    store = daily.history.store
     application = make_application(
-        forges={}, intake=Intake(store), store=store, history=told.history, logs=tmp_path,
+        forges={}, intake=Intake(store), store=store, history=daily.history, logs=tmp_path,
         metrics=Metrics(), health=Health(store, tmp_path), engine=None, webhook_bytes=1000,
     )  # fmt: skip
     async with TestClient(TestServer(application)) as client:
         yield client
-    told.close()
+    daily.close()
 
 
 @pytest.mark.parametrize("name", ["web-small", "web-tiny"])

@@ -1,4 +1,4 @@
-"""Images that break and mend, go and come back: each move is one step, laid to who made it."""
+"""Images that break and mend, go and come back: each move is one step, attributed to its cause."""
 
 from contextlib import closing
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A history told day by day: one image of an application and what it brings, one objective."""
+"""A history made day by day: one image of an application and what it brings, one objective."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def member(name: str, version: str = "1", size: int = 1_000_000, **more: Any) ->
     return Member(nevra, more.pop("source", name), "base", size, None, None, **more)
 
 
-class Told:
+class DailyHistory:
     """One run a day; `day` says what is in the image besides the application, in which version."""
 
     def __init__(self, where: Path) -> None:

@@ -115,7 +115,7 @@ def grown(world: World, history: History, sizes: list[int]) -> None:
                        [at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), run])  # fmt: skip
 
 
-def standing(history: History) -> ObjectiveStatus:
+def status(history: History) -> ObjectiveStatus:
     (found,) = objective_statuses(history, NOW)
     return found
 
@@ -138,7 +138,7 @@ def test_the_trend_tells_what_is_at_risk(world: World, sizes, text, outlook) -> 
     world.objective("small", "app", text)
     with world.history() as history:
         grown(world, history, sizes)
-        found = standing(history)
+        found = status(history)
         assert found.outlook == outlook
         assert found.state.value == sizes[-1]
         step = sizes[1] - sizes[0]
@@ -151,7 +151,7 @@ def test_the_day_on_which_the_trend_passes_the_limit_is_told(world: World) -> No
     world.objective("small", "app", "limits: {installed_size: 150}")
     with world.history() as history:
         grown(world, history, [100, 110, 120, 130])
-        found = standing(history)
+        found = status(history)
         assert found.trend_per_week is not None
         weeks = 20 / found.trend_per_week
         expected = (NOW + timedelta(weeks=weeks)).date()

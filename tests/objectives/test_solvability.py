@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.objectives.drift import drift_standings
+from bot.objectives.drift import drift_states
 from bot.objectives.issue_text import drift_issue
 from bot.objectives.jsonform import track_to_json
 from bot.store.history.history import History
@@ -178,7 +178,7 @@ def test_the_issue_about_it_names_the_pull_request_that_is_to_be_taken_back(
     number = merge(history, 7, lib="2-1")
     world.publish(Thing("lib", 2, requires=("extra",)))
     world.track(history)
-    (found,) = drift_standings(history)
+    (found,) = drift_states(history)
     change = history.merged_change(number)
     assert change is not None and found.drifted
     body = drift_issue(found, {number: change}, found.subject, None).body.replace("\u200b", "")
@@ -189,5 +189,5 @@ def test_the_issue_about_it_names_the_pull_request_that_is_to_be_taken_back(
     # Mended, nothing is left to be told.
     world.publish(Thing("lib", 2, requires=("extra",)), Thing("extra"))
     world.track(history)
-    (found,) = drift_standings(history)
+    (found,) = drift_states(history)
     assert (found.lost, found.broken, found.drifted) == ((), (), False)
