@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.check.change import ChangedSpec
+from bot.check.evidence import Evaluated, Side, evaluate_change
 from bot.check.fault import alike, essence
 from bot.model.result import CheckResult
-from bot.model.spec import SpecFailure
+from bot.model.spec import SpecEvaluation, SpecFailure
 from tests.check.tiny import TOOL, Bench
 
 BUMPED = TOOL.replace("Release: 1", "Release: 2")
@@ -155,3 +160,23 @@ def test_a_macro_unexpanded_in_a_new_spec_makes_no_package_of_its_name(bench: Be
     new = TOOL.replace("Name: tool", "Name: fresh") + more
     result = bench.check({"fresh.spec": new})
     assert (result.verdict, result.images) == ("neutral", ())
+
+
+@pytest.mark.parametrize(("base", "calls"), [("ok", 2), ("limit", 1)])
+def test_a_head_that_alone_ran_into_a_limit_is_evaluated_twice(base: str, calls: int) -> None:
+    """A busy machine ends an evaluation by its time, and not the next one."""
+    change: Any = SimpleNamespace(specs=(ChangedSpec("a.spec", "a.spec", True),))
+    good = SpecEvaluation("a.spec", "x86_64", "a", (0, "1", "1"), ())
+    late = failure("took longer than 20 s", "limit")
+    heads = iter([late, good])
+    sides: list[Side] = []
+
+    def evaluate(side: Side, path: str) -> Evaluated:
+        sides.append(side)
+        if side == "base":
+            return Evaluated({"x86_64": good if base == "ok" else late})
+        return Evaluated({"x86_64": next(heads)})
+
+    (one,) = evaluate_change(change, evaluate)
+    assert sides.count("head") == calls
+    assert one.head["x86_64"] == (good if base == "ok" else late)
