@@ -25,6 +25,17 @@ REPLACED = {
     "promises": "objectives",
     "aims": "objectives",
     "harms": "violates",
+    "standings": "statuses",
+    "drift_standings": "drift_states",
+    "standing_of": "combined_status",
+    "Stand": "CombinedStatus",
+    "KeptFile": "BranchFile",
+    "told_with": "first_reported_run",
+    "told_since": "reported_since",
+    "LedgerRecorder": "ObjectiveWriter",
+    "AcrossImages": "FleetQueries",
+    "Attention": "ObjectiveQueries",
+    "patience": "retry_policy",
 }
 REPLACED_MODULES = {
     "stage": "overlay_pool",

@@ -1,1 +1,1 @@
-"""The engine: durable runs of checks on DBOS, what starts them, and what they came to."""
+"""The engine: durable runs of checks on DBOS, their triggers and their results."""

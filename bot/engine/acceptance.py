@@ -1,4 +1,4 @@
-"""A limit that somebody accepted, brought to a check that is over: store, comment, status."""
+"""Acceptance of a limit, applied to a finished check: store, comment, status."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from bot.check.verdict import accept
 from bot.engine.engine import Engine
 from bot.engine.runs import acceptance_of, job_of
-from bot.engine.steps import told
+from bot.engine.steps import result_values
 from bot.report.jsonread import check_from_json
 from bot.store.commands import Decision
 from bot.store.store import CheckRecord, Store
@@ -18,7 +18,7 @@ from bot.store.store import CheckRecord, Store
 async def publish_acceptance(
     store: Store, engine: Engine, record: CheckRecord, decision: Decision
 ) -> None:
-    """Makes a finished check say that it was accepted; the same again changes nothing.
+    """Apply an acceptance to a finished check; the same again changes nothing.
 
     Where there is nothing of this to accept, or the check still runs, nothing happens: it takes the
     decision with it when it ends (the collector).
@@ -31,7 +31,7 @@ async def publish_acceptance(
 async def accepted_changes(
     engine: Engine, record: CheckRecord, decision: Decision
 ) -> dict[str, Any]:
-    """Starts the writing to the forge; the fields of the record that change, or nothing.
+    """Start the writing to the forge; return the changed fields of the record, or nothing.
 
     `record` has the final result. One that is not over, or narrowed, is left alone.
     """
@@ -44,10 +44,10 @@ async def accepted_changes(
     after = accept(before, acceptance)
     if after is before:
         return {}
-    values = told(after)
+    values = result_values(after)
     # One comment may say several, edited: the last of them counts.
-    said = hashlib.sha256(decision.reason.encode()).hexdigest()[:8]
-    await engine.publish(job_of(record), values, f"accept-{decision.comment}-{said}")
+    digest = hashlib.sha256(decision.reason.encode()).hexdigest()[:8]
+    await engine.publish(job_of(record), values, f"accept-{decision.comment}-{digest}")
     return {
         "verdict": values["verdict"],
         "summary": values["title"],

@@ -1,4 +1,4 @@
-"""Remarks on the lines of the specs: what each line of a change brings to which images."""
+"""Annotations on the lines of the specs: the packages that each brings to which images."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ async def changed_files(
 ) -> tuple[ForgeFile, ...]:
     """The files of `pull` from where it left its base branch to its head.
 
-    Of one that the forge will not list the commits are fetched; the errors are those of both.
+    Where the forge lists none, the commits are fetched; raises the errors of both.
     """
     try:
         return await forge.changed_files(pull.key)

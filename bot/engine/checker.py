@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class LocalChecker:
-    """Keeps pools warm between checks, and the configuration until its files change."""
+    """A checker that caches pools between checks, and the configuration until its files change."""
 
     def __init__(self, settings: Settings) -> None:
         from bot.check.pools import Pools
@@ -77,7 +77,7 @@ class LocalChecker:
     def ask(
         self, job: CheckJob, git: GitRepository, questions: Sequence[Question]
     ) -> tuple[ChatFinding, ...]:
-        """The answers to questions, on the built packages where they are kept here."""
+        """The answers to questions, on the built packages where they are cached here."""
         from bot.build.builders import builder_named
         from bot.chat.questions import find_answer
         from bot.check.run import native_arch, rebuilt_check
@@ -93,7 +93,7 @@ class LocalChecker:
             return tuple(find_answer(one, checked) for one in questions)
 
     def warm_up(self) -> None:
-        """Imports what a check needs and loads the pools that the settings' rules name.
+        """Import a check's modules and load the pools that the settings' rules name.
 
         Without it the first change after a start waits seconds longer for its comment.
         """
@@ -110,7 +110,7 @@ class LocalChecker:
                     self._pools.get(document, arch)
 
     def drop_idle(self) -> int:
-        """Lets go of pools that nobody asked for lately."""
+        """Release pools that were not used lately."""
         return self._pools.drop_idle()
 
     @contextmanager

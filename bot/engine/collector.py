@@ -1,4 +1,4 @@
-"""From runs back to the store: what the workflows told, kept on the server's machine.
+"""Copying the progress of workflows to the store on the server's machine.
 
 Workers write nothing to the store; this reads what they left in the engine. Reading it twice
 writes the same, so a crash loses nothing.
@@ -30,7 +30,7 @@ _STRAY = 120.0  # seconds after which a record without a run is one that a crash
 
 
 class Collector:
-    """Follows the open checks; `observe` is told of each one predicted, and of each one ended."""
+    """Follower of open checks; `observe` is called for each that was predicted, and that ended."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Collector:
         self._unknown_since: dict[str, float] = {}
 
     async def run(self) -> None:
-        """For ever: follows what is open."""
+        """Follow open checks, without end."""
         while True:
             try:
                 open_checks = await self.collect()
@@ -62,7 +62,7 @@ class Collector:
             await asyncio.sleep(_BUSY if open_checks else _IDLE)
 
     async def collect(self) -> int:
-        """One round; how many checks are open."""
+        """Collect once; return the number of open checks."""
         records = await asyncio.to_thread(self._store.open_checks)
         known = await self._engine.running([record.id for record in records])
         for record in records:
@@ -75,14 +75,14 @@ class Collector:
         return len(records)
 
     async def _keep(self, record: CheckRecord, running: Running) -> None:
-        told = running.progress
+        progress = running.progress
         changes: dict[str, Any] = {
-            name: told[name]
+            name: progress[name]
             for name in ("stage", "verdict", "summary", "problem", "result")
-            if name in told
+            if name in progress
         }
-        if "predicted" in told:
-            moment = datetime.fromtimestamp(told["predicted"], UTC)
+        if "predicted" in progress:
+            moment = datetime.fromtimestamp(progress["predicted"], UTC)
             changes["predicted"] = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         if running.over:
             changes |= self._ended(running, changes)
@@ -91,9 +91,9 @@ class Collector:
         if not changes or self._seen.get(record.id) == changes:
             return
         if not record.narrowed:
-            await self._keep_comment(record, told)
-        if told.get("file"):
-            content = told["file"]["content"]
+            await self._keep_comment(record, progress)
+        if progress.get("file"):
+            content = progress["file"]["content"]
             await asyncio.to_thread(self._merged_changes.keep_checked_file, record, content)
         if await self._write(record, running, changes):
             self._seen[record.id] = changes
@@ -110,17 +110,17 @@ class Collector:
         if not await asyncio.to_thread(self._store.update_open_check, record.id, **changes):
             return False
         if ended is not None:
-            # What was decided while this was kept saw an open record, and left it to us.
+            # A decision made while this was stored saw an open record, and left it to us.
             more = await self._accepted(ended)
             if more:
                 await asyncio.to_thread(lambda: self._store.update_check(record.id, **more))
             await self._last_word.ended(ended)
-            # The same for a merge that was kept meanwhile.
+            # The same for a merge that was stored meanwhile.
             await asyncio.to_thread(self._merged_changes.ended, replace(record, **changes))
         return True
 
     async def _after(self, record: CheckRecord, running: Running) -> None:
-        """Tells whoever observes; a run that broke has its commit told by us."""
+        """Call the observer; a failed run has its commit's status set here."""
         after = await asyncio.to_thread(self._store.check, record.id)
         if after is not None:
             if record.predicted is None and after.predicted is not None:
@@ -160,16 +160,16 @@ class Collector:
         return ended
 
     async def _say_it_broke(self, record: CheckRecord) -> None:
-        """A run that ended without its own last word: its commit must not stay pending, and who
-        asked for a narrowed one hears it."""
+        """Report a run that ended without a result: its commit must not stay pending, and a
+        narrowed check must have an answer."""
         LOG.error("the run %s ended without a word", record.id)
         job = await job_of_run(record.id) if record.narrowed else job_of(record)
         if job is not None:
             reason = f"The bot's log has the reason, under {record.id}."
             await self._engine.withdraw(job, "The check broke", reason)
 
-    async def _keep_comment(self, record: CheckRecord, told: dict[str, Any]) -> None:
-        comment = told.get("comment")
+    async def _keep_comment(self, record: CheckRecord, progress: dict[str, Any]) -> None:
+        comment = progress.get("comment")
         if comment:
             await asyncio.to_thread(
                 self._store.record_comment,

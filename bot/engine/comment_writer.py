@@ -1,4 +1,4 @@
-"""The last word once more: a stopped run may have had an edit of the comment on its way.
+"""Repeated writing of comments: a stopped run may have had an edit on its way.
 
 Who is stopped cannot take back what it has sent, and a slow forge may do it after the newest run's
 own edit. So a while after such a run has ended, its comment is looked at, and written again if it
@@ -26,7 +26,7 @@ _REASON = "settled"
 
 
 class CommentWriter:
-    """The ended checks whose comment is to be looked at again. Told twice, it does it once."""
+    """The ended checks whose comment is to be compared again, each once."""
 
     def __init__(
         self,
@@ -45,13 +45,13 @@ class CommentWriter:
         self._due: dict[str, float] | None = None
 
     async def ended(self, record: CheckRecord) -> None:
-        """Plans a look at the comment of an ended check, if another run was stopped for it."""
+        """Schedule the comment of an ended check, if another run was stopped for it."""
         if await asyncio.to_thread(self._was_raced, record):
             due = self._due if self._due is not None else {}
             self._due = {**due, record.id: self._clock() + self._seconds}
 
     async def write(self) -> int:
-        """Starts the looks that are due; how many."""
+        """Start the comparisons that are due; return their number."""
         if self._due is None:
             await self._find_again()
         due = [check for check, at in (self._due or {}).items() if at <= self._clock()]
@@ -65,7 +65,7 @@ class CommentWriter:
         if record is None or not record.result or await asyncio.to_thread(self._is_past, record):
             return
         result = check_from_json(record.result)
-        # Decided meanwhile: kept first, written to the comment then, and so never undone here.
+        # A decision is stored first and then written to the comment, so never undone here.
         decision = await asyncio.to_thread(
             self._commands.decision,
             "accept",

@@ -1,4 +1,4 @@
-"""From a comment to what it leads to: who may, what starts or stops, and what is answered.
+"""Handling a comment: permissions, the runs that start or stop, and the answer.
 
 Heard twice (a crash, two hooks, an edit) the same command leads to the same run, decision and
 answer: their names come from the comment and the command.
@@ -41,7 +41,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _ChatCommand:
-    """One command with what is known of whoever said it, and where."""
+    """One command with its author's role, its comment and its pull request."""
 
     question: Question
     event: CommentEvent
@@ -51,12 +51,12 @@ class _ChatCommand:
     delivery: Delivery
 
 
-# Empty: taken, and there is nothing to say but that. Else what is said.
+# Empty: the command was taken. Else the sentence of the refusal.
 _Effect = Callable[[_ChatCommand], Awaitable[str]]
 
 
 class Conversation:
-    """Hears comments; one at a time for each pull request (the dispatcher sees to it)."""
+    """Handler of comments; one at a time for each pull request (the dispatcher ensures it)."""
 
     def __init__(self, store: Store, engine: Engine, runs: Runs, settings: Settings) -> None:
         self._store = store
@@ -72,7 +72,7 @@ class Conversation:
         }
 
     async def hear(self, forge: Forge, event: CommentEvent, delivery: Delivery) -> tuple[bool, str]:
-        """Return whether a comment led to something, and to what."""
+        """Handle a comment; return whether it had an effect, and a sentence for the log."""
         if event.author_is_bot or is_ours(event.body):
             return False, "The comment is a bot's."
         if not event.author or event.author != event.sender:
@@ -132,7 +132,7 @@ class Conversation:
     ) -> tuple[Outcome, Line | None]:
         """The outcome of one command, and the line of the answer, if there is one."""
         if isinstance(parsed, NotUnderstood):
-            # What is wrong with the line itself is told with how the command is written.
+            # An error in the line itself is answered with the command's usage.
             return "unclear", Line(parsed.text, parsed.problem if parsed.beside else "")
         is_author = event.author.casefold() == pull.author.casefold()
         known: Role = "none" if isinstance(role, ForgeRefusedError) else role
@@ -223,7 +223,7 @@ class Conversation:
         result = newest.result or {}
         if result.get("builds"):
             return f"This commit was built already: {WORD} check runs everything again."
-        # A run that ends with its prediction has said so when it kept that.
+        # A run that ends with its prediction has recorded that as its stage.
         builds = newest.stage == "predicted" and result.get("stage") == "predicted"
         if newest.open and (again or builds):
             return "This commit is being built already."
@@ -271,8 +271,8 @@ class Conversation:
     async def _seen(self, heard: _ChatCommand) -> Sequence[CheckRecord]:
         """The checks of the head commit, if it was there when the comment was written.
 
-        Who pushes between a maintainer's look and their comment must not have the new commit
-        allowed or accepted: the comment names none.
+        A commit pushed between a maintainer's look and their comment must not be allowed or
+        accepted: the comment names none.
         """
         head = heard.pull.head_sha
         records = [r for r in await self._runs.of(heard.pull.key) if r.head_sha == head]
@@ -285,7 +285,7 @@ class Conversation:
 async def _role(
     forge: Forge, event: CommentEvent, parsed: Iterable[ParsedCommand]
 ) -> Role | ForgeRefusedError:
-    """The role of who wrote the comment, asked now if a command needs one; or why it is unknown."""
+    """The role of the comment's author, requested if a command needs one, or the error."""
     if not any(isinstance(one, Question) and one.command.who.role for one in parsed):
         return "none"
     try:

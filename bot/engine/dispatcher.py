@@ -1,4 +1,4 @@
-"""From deliveries to runs: each new delivery is looked at once, and starts, stops or is ignored.
+"""From deliveries to runs: each new delivery is handled once: runs start, stop, or it is ignored.
 
 Deliveries are on disk before this sees them; a crash at any point here leads to the same runs.
 """
@@ -53,7 +53,7 @@ _FRESH = 30.0  # seconds in which a forge's API may lag behind its webhook
 
 
 class Dispatcher:
-    """Looks at new deliveries; `wake` it when there is one."""
+    """Handler of new deliveries; call `wake` when there is one."""
 
     def __init__(
         self,
@@ -79,11 +79,11 @@ class Dispatcher:
         self._handling: dict[int, asyncio.Task[None]] = {}
 
     def wake(self) -> None:
-        """Says that a delivery has been kept."""
+        """Signal that a delivery has been stored."""
         self._woken.set()
 
     async def run(self) -> None:
-        """For ever: handles what is new; what a crash left is new as well."""
+        """Handle new deliveries without end; those that a crash left are new as well."""
         try:
             while True:
                 self._woken.clear()
@@ -102,7 +102,7 @@ class Dispatcher:
             await self._give_back()
 
     async def handle_new(self) -> int:
-        """Handles the deliveries that are due now, some at a time; how many there were."""
+        """Handle the deliveries that are due now, some at a time; return their number."""
         started = await self._start_new()
         await asyncio.gather(*self._handling.values())
         return started
@@ -136,13 +136,13 @@ class Dispatcher:
             self.wake()
 
     async def _give_back(self) -> None:
-        """Lets go of what is in hand: it is still new, and the next start finds it."""
+        """Cancel the deliveries in work: they are still new, and the next start finds them."""
         for task in self._handling.values():
             task.cancel()
         await asyncio.gather(*self._handling.values(), return_exceptions=True)
 
     async def _handle(self, delivery: Delivery) -> None:
-        """One delivery, to its end or its next try; nothing is lost, nothing is silent."""
+        """Handle one delivery to its end or its next try, and record the outcome."""
         try:
             done, reason = await self._decide(delivery)
             await asyncio.to_thread(
@@ -161,17 +161,17 @@ class Dispatcher:
             LOG.exception("delivery %s could not be handled", delivery.delivery)
             await self._again(delivery, "A mistake of the bot's own; its log has it.")
 
-    async def _again(self, delivery: Delivery, reason: str, asked: float = 0) -> None:
+    async def _again(self, delivery: Delivery, reason: str, wait: float = 0) -> None:
         if delivery.attempts + 1 >= _ATTEMPTS:
             LOG.error("delivery %s is given up: %s", delivery.delivery, reason)
             await asyncio.to_thread(self._store.settle_delivery, delivery.id, "failed", reason)
             return
         LOG.warning("delivery %s, again later: %s", delivery.delivery, reason)
-        pause = max(min(2.0 * 3**delivery.attempts, 900.0), min(asked, 4000.0))
+        pause = max(min(2.0 * 3**delivery.attempts, 900.0), min(wait, 4000.0))
         await asyncio.to_thread(self._store.postpone_delivery, delivery.id, reason, pause)
 
     async def _decide(self, delivery: Delivery) -> tuple[bool, str]:
-        """Return whether a delivery led to something, and to what."""
+        """Act on a delivery; return whether it had an effect, and a sentence for the log."""
         forge = self._forges.get(delivery.forge)
         if forge is None:
             return False, f"The settings no longer have a forge {delivery.forge}."
@@ -203,7 +203,7 @@ class Dispatcher:
             return await self._check(event, delivery, pull)
 
     async def _merged(self, forge: Forge, pull: PullRequest) -> tuple[bool, str]:
-        """Keeps what was merged. A check of its head goes on: it measures what was merged."""
+        """Record a merge. A check of its head goes on: it measures the merged change."""
         await self._runs.stop(pull.key, "The pull request was merged.", keep=pull.head_sha)
         files = await changed_files(forge, pull, self._settings)
         if await asyncio.to_thread(self._merged_changes.merged, pull, files):
@@ -248,7 +248,7 @@ class Dispatcher:
     async def _as_it_is_now(
         self, forge: Forge, event: PullRequestEvent, delivery: Delivery
     ) -> PullRequest:
-        """The forge's own answer, asked again if it may not know yet of what the event tells."""
+        """The forge's pull request, requested again if it may be older than the event."""
         pull = await forge.pull_request(event.key)
         for _ in range(2):
             age = time.time() - datetime.fromisoformat(delivery.received).timestamp()

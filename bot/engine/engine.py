@@ -1,4 +1,4 @@
-"""DBOS, started and stopped: queues, runs by id, and what happens to a worker's runs when it dies.
+"""DBOS: start and stop, queues, runs by id, and recovery of a dead worker's runs.
 
 Only the MIT core is used: no Conductor, no telemetry. What was learnt is beside each line.
 """
@@ -123,7 +123,7 @@ class Engine:
         return self._executor
 
     async def launch(self) -> None:
-        """Starts DBOS and goes on with this process's own runs. Call it before serving."""
+        """Start DBOS and go on with this process's own runs. Call it before serving."""
         self._lock = _hold_name(self._settings.data, self._executor)
         logging.getLogger("dbos").addFilter(_without_cancellations)
         engine = self._settings.engine
@@ -137,7 +137,7 @@ class Engine:
         await asyncio.to_thread(self._heartbeat.start)
 
     async def stop(self, seconds: int = 0) -> None:
-        """Stops; runs in flight go on after the next start. `seconds` to wait for them."""
+        """Stop; runs in flight go on after the next start. `seconds` to wait for them."""
         await asyncio.to_thread(self._heartbeat.stop)
         await asyncio.to_thread(
             DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=seconds
@@ -148,20 +148,20 @@ class Engine:
             self._lock = None
 
     async def start_check(self, job: CheckJob, priority: int) -> None:
-        """Queues a check; the same id again is the same check. A lower priority runs first."""
+        """Queue a check; the same id again is the same check. A lower priority runs first."""
         number = min(max(priority, WITHDRAW_PRIORITY + 1), _MAX_PRIORITY)
         with SetWorkflowID(job.id), SetEnqueueOptions(priority=number):
             await DBOS.enqueue_workflow_async(CHECKS, self._workflows.check, job.to_json())
 
     async def say_it_waits(self, job: CheckJob) -> None:
-        """Lets the commit know that a check was queued behind others."""
-        # Not in their queue: this is to be said while that is full.
+        """Set the commit's status: the check was queued behind others."""
+        # Not in their queue, which is full at this moment.
         options = SetEnqueueOptions(priority=WITHDRAW_PRIORITY)
         with SetWorkflowID(queued_id(job.id)), options:
             await DBOS.enqueue_workflow_async(WAITS, self._workflows.queued, job.to_json())
 
     async def cancel_check(self, check: str) -> None:
-        """Stops a check, whatever part of it runs or waits; one that is over stays as it is."""
+        """Stop a check, whatever part of it runs or waits; one that is over stays as it is."""
         waiting = await self._waits(check)
         await DBOS.cancel_workflows_async([check, wait_id(check), final_id(check)])
         if waiting is not None:
@@ -169,9 +169,9 @@ class Engine:
             await DBOS.send_async(wait_id(check), "cancelled", LOOK)
 
     async def wake(self, check: str, names: Collection[str], reason: str) -> bool:
-        """Lets a check look now, if it waits for a check of one of these names (none: of any).
+        """Wake a check that waits for a check of one of these names (none: of any).
 
-        The same `reason` wakes it once. Whether it waits for such a one.
+        The same `reason` wakes it once. Return whether it waits for such a one.
         """
         waiting = await self._waits(check)
         if waiting is None or not (not names or any(fnmatchcase(n, waiting) for n in names)):
@@ -193,7 +193,7 @@ class Engine:
         return None if glob is None else str(glob)
 
     async def withdraw(self, job: CheckJob, title: str, summary: str) -> None:
-        """Ends the status of a check that was stopped: neutral, with the reason.
+        """Conclude the status of a check that was stopped: neutral, with the reason.
 
         Again a moment later, and once more: what the run had on its way may come after it. A
         narrowed one has no status: its answer says so, once.
@@ -207,7 +207,7 @@ class Engine:
                 )
 
     async def publish(self, job: CheckJob, found: Values, reason: str) -> None:
-        """Writes a finished check's comment and status again; the same reason once."""
+        """Write a finished check's comment and status again; the same reason once."""
         with (
             SetWorkflowID(f"{job.id}-{reason}"),
             SetEnqueueOptions(priority=WITHDRAW_PRIORITY),
@@ -215,7 +215,7 @@ class Engine:
             await DBOS.enqueue_workflow_async(CHECKS, self._workflows.publish, job.to_json(), found)
 
     async def start_reply(self, reply: Reply) -> None:
-        """Queues the answer to a comment; the same id again is the same answer."""
+        """Queue the answer to a comment; the same id again is the same answer."""
         with SetWorkflowID(reply.job.id), SetEnqueueOptions(priority=_REPLY_PRIORITY):
             await DBOS.enqueue_workflow_async(CHECKS, self._workflows.reply, reply.to_json())
 
@@ -232,18 +232,18 @@ class Engine:
         for check in checks:
             progress: Values = {}
             for workflow in (check, wait_id(check), final_id(check)):
-                # What still waits has told nothing yet.
+                # One that still waits has no progress yet.
                 if statuses.get(workflow) not in (None, "ENQUEUED", "DELAYED"):
                     events = await DBOS.get_all_events_async(workflow)
                     progress |= _done_of_last(events.get(PROGRESS) or {}, progress)
             waited = statuses.get(wait_id(check))
-            # One that waited well is followed by the build, or has said its last word itself.
+            # One that waited well is followed by the build, or has concluded itself.
             final = statuses.get(final_id(check)) or (waited if waited != "SUCCESS" else None)
             known[check] = Running(statuses.get(check), final, progress)
         return known
 
     async def queue_lengths(self) -> dict[str, int]:
-        """How many runs wait in each queue."""
+        """The number of runs that wait in each queue."""
         waiting = await DBOS.list_workflows_async(
             status="ENQUEUED", load_input=False, load_output=False
         )
@@ -254,7 +254,7 @@ class Engine:
         return lengths
 
     async def requeue(self, executor: str) -> int:
-        """Queues the runs that `executor` had claimed and never finished; how many there were."""
+        """Queue the runs that `executor` had claimed and never finished; return their number."""
         if executor == self._executor:
             raise UsageError(
                 f"{executor} is this process itself.", "A restart goes on with its own runs."
@@ -269,7 +269,7 @@ class Engine:
         return len(claimed)
 
     async def requeue_silent(self) -> list[str]:
-        """Requeues the runs of every worker whose heartbeat has stopped; who they were."""
+        """Requeue the runs of every worker whose heartbeat has stopped; return the workers."""
         silent = await asyncio.to_thread(self._heartbeat.silent)
         for executor in silent:
             count = await self.requeue(executor)
@@ -278,7 +278,7 @@ class Engine:
         return silent
 
     async def forget_finished(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> int:
-        """Deletes runs that ended more than `keep_days` ago; how many. DBOS itself never does."""
+        """Delete runs that ended more than `keep_days` ago; return their number."""
         before = (now() - timedelta(days=self._settings.engine.keep_days)).isoformat()
         deleted = 0
         while True:
@@ -296,7 +296,7 @@ class Engine:
 
 
 def requeue_runs(settings: Settings, executor: str) -> int:
-    """Queues again the runs that `executor` had claimed, from outside the bot; how many."""
+    """Queue again the runs that `executor` had claimed, from outside the bot; their number."""
     url = _prepared_url(settings)
     DBOS.migrate(url)
     client = _client(url)
@@ -360,7 +360,7 @@ def _prepared_url(settings: Settings) -> str:
 
 def _register_queues(url: str, limits: Mapping[str, int], listening: Collection[str]) -> None:
     """Writes the queues' rows before DBOS starts: it looks for new ones only once a second, and
-    whoever sends the first webhook should not wait for that."""
+    the first webhook should not wait for that."""
     DBOS.migrate(url)
     client = _client(url)
     try:
@@ -385,7 +385,7 @@ def _client(url: str) -> DBOSClient:
 
 
 def _hold_name(data: Path, executor: str) -> IO[str]:
-    """Keeps a second process of the same name off this machine: both would run the same runs."""
+    """Lock the name on this machine: two processes of one name would run the same runs."""
     folder = data / "executors"
     folder.mkdir(parents=True, exist_ok=True)
     file = (folder / executor).open("a")

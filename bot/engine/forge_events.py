@@ -60,7 +60,7 @@ async def _same_pull(forge: Forge, record: CheckRecord, key: PullRequestKey) -> 
 async def wake_waiting(
     store: Store, engine: Engine, event: ChecksEvent, delivery: str
 ) -> tuple[bool, str]:
-    """Lets the runs look that wait for a check of this commit; whether any does, in words."""
+    """Wake the runs that wait for a check of this commit; return whether any does, in words."""
     records = await asyncio.to_thread(store.open_checks)
     about = (event.forge, event.repository, event.head_sha)
     woken = [
@@ -75,9 +75,9 @@ async def wake_waiting(
 
 
 async def answer_merge_group(forge: Forge, event: MergeGroupEvent, delivery: str) -> None:
-    """Sets the status of a merge queue's commit: a required one that never comes blocks it.
+    """Set the status of a merge queue's commit: a required one that never comes blocks it.
 
-    One that is asked for again is another status, for the first is there and says it already.
+    A repeated request gets another status, for the first is there already.
     """
     again = f"-{delivery}" if event.again else ""
     report = StatusReport(

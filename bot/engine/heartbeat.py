@@ -1,6 +1,6 @@
-"""Heartbeats: each process says in the engine's database that it lives, and sees who does not.
+"""Heartbeats of processes in the engine's database.
 
-A worker that never comes back leaves its claims; whoever sees its silence queues them again.
+A worker that never comes back leaves its claims; a process that sees its silence requeues them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _WORKERS = sa.Table(
 
 
 class Heartbeat:
-    """Beats in a thread of its own, so that no busy event loop stops it."""
+    """A heartbeat in a thread of its own, so that no busy event loop stops it."""
 
     def __init__(
         self, url: str, executor: str, *, beat: float = BEAT, silence: float = SILENCE
@@ -43,14 +43,14 @@ class Heartbeat:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Makes the table where it is not there, and begins."""
+        """Create the table where it is missing, and begin."""
         _METADATA.create_all(self._engine)
         self._say()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends; a process that stops properly is not missed: its own restart takes up its runs."""
+        """End without a trace: after a proper stop the restart takes up the runs."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(5)
@@ -58,7 +58,7 @@ class Heartbeat:
         self._engine.dispose()
 
     def silent(self) -> list[str]:
-        """The others that have not been heard of for `silence` seconds."""
+        """The other processes without a heartbeat for `silence` seconds."""
         query = (
             sa.select(_WORKERS.c.executor_id)
             .where(_WORKERS.c.seen < time.time() - self._silence)
@@ -69,18 +69,18 @@ class Heartbeat:
             return list(connection.execute(query).scalars())
 
     def forget(self, executor: str) -> None:
-        """No longer expects to hear of a process."""
+        """Remove a process from the table."""
         with self._engine.begin() as connection:
             connection.execute(sa.delete(_WORKERS).where(_WORKERS.c.executor_id == executor))
 
     def _say(self) -> None:
         with self._engine.begin() as connection:
-            said = connection.execute(
+            updated = connection.execute(
                 sa.update(_WORKERS)
                 .where(_WORKERS.c.executor_id == self._executor)
                 .values(seen=time.time())
             )
-            if said.rowcount == 0:
+            if updated.rowcount == 0:
                 connection.execute(
                     sa.insert(_WORKERS).values(executor_id=self._executor, seen=time.time())
                 )

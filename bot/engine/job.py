@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CheckJob:
-    """One head commit of one pull request, asked for by one delivery. All of it is plain values.
+    """One head commit of one pull request, requested by one delivery, as plain values.
 
     `base_sha` is the tip of the base branch; `documents` are the ids of the repository documents
     that the settings name for it, empty if they name none. `allowed` is who allowed to build this
     commit, "" for nobody; `acceptance` who accepted its going over a limit. `workloads` and
     `arches` narrow the check; it then answers in a comment of its own, found by the hidden marker
     `answers`, and is no answer for the commit. `tracked`: repositories are built from the base
-    branch, so its objectives are kept.
+    branch, so its objectives are tracked.
     """
 
     id: str
@@ -60,7 +60,7 @@ class CheckJob:
         return PullRequestKey(self.forge, self.repository, self.number)
 
     def to_json(self) -> dict[str, Any]:
-        """As values that any process can read back."""
+        """The job as JSON values."""
         lists = ("documents", "workloads", "arches")
         return {**asdict(self), **{name: list(getattr(self, name)) for name in lists}}
 
@@ -95,7 +95,7 @@ class PredictedCheck:
     """A prediction, and whether a rebuild could say more.
 
     `external` is the plan of a build that somebody else makes, as plain values; `why_not` says why
-    nothing is built where the settings asked for it.
+    nothing is built where the settings require it.
     """
 
     result: CheckResult
@@ -105,7 +105,7 @@ class PredictedCheck:
 
 
 class Checker(Protocol):
-    """Who evaluates, builds and solves. Called in a thread, may take long.
+    """The interface that evaluates, builds and solves. Called in a thread, may take long.
 
     Both raise SurroundingsError where another try may help, UsageError and ChangeError where it
     would not. `git` has every commit between the job's base and head.

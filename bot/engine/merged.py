@@ -29,7 +29,7 @@ _MADE_UP = "@"
 
 
 class MergedChanges:
-    """Keeps in history what landed; safe for several threads."""
+    """Recorder of merged changes in history; safe for several threads."""
 
     def __init__(self, store: Store, history: History, settings: Settings) -> None:
         self._store = store
@@ -41,10 +41,10 @@ class MergedChanges:
         self._lock = threading.Lock()
 
     def merged(self, pull: PullRequest, files: Iterable[ForgeFile]) -> bool:
-        """Keeps a merged pull request; False if it changed no package.
+        """Store a merged pull request; False if it changed no package.
 
         `files` are what it changed, for one that was never checked. What was merged into a branch
-        that no repository is built from is not kept.
+        that no repository is built from is not stored.
         """
         key = pull.key
         if not built_from(
@@ -60,16 +60,16 @@ class MergedChanges:
             return True
 
     def pushed(self, change: MergedChange) -> None:
-        """Keeps a commit that came without a pull request."""
+        """Store a commit that came without a pull request."""
         with self._lock:
             self._history.recorder.record_merged(change)
 
     def keep_file(self, file: BranchFile) -> None:
-        """Keeps what a branch's `.minimize.yaml` says now."""
+        """Store a branch's present `.minimize.yaml`."""
         self._history.recorder.record_file(file)
 
     def keep_checked_file(self, record: CheckRecord, content: str | None) -> None:
-        """The same, as a check found it at the tip of its base branch."""
+        """Store the `.minimize.yaml` that a check found at the tip of its base branch."""
         documents = self._settings.documents_for(record.forge, record.repository, record.base_ref)
         self.keep_file(
             BranchFile(
@@ -85,7 +85,7 @@ class MergedChanges:
         )
 
     def ended(self, record: CheckRecord) -> None:
-        """Keeps what a check found, if its pull request was merged with that head meanwhile."""
+        """Store a check's effects, if its pull request was merged with that head meanwhile."""
         if record.narrowed or not record.result:
             return
         with self._lock:
@@ -162,7 +162,7 @@ def sources_of(paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def _measured(change: MergedChange, check: CheckRecord) -> MergedChange:
-    """A change with what its check found."""
+    """A change with the effects that its check measured."""
     assert check.result is not None
     result = check_from_json(check.result)
     images = [i for i in result.images if not i.key.workload.startswith(_MADE_UP)]
@@ -198,7 +198,7 @@ def _effect(image: ImageResult) -> MergedEffect:
 def _accepted(
     change: MergedChange, check: CheckRecord, decision: Decision
 ) -> tuple[Acceptance, ...]:
-    """Every promise that the change broke and somebody answered for."""
+    """Every objective that the change broke and somebody accepted."""
     assert check.result is not None
     assert change.number is not None
     number = change.number

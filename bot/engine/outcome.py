@@ -25,7 +25,7 @@ T = TypeVar("T")
 class Outcome:
     """`ok` with values; or a sentence: `again` may help, `stop` and `gone` would not, `failed` is
     a mistake of ours with a number under which the log has it. `wait` is how many seconds a forge
-    asked us to wait."""
+    requires to wait."""
 
     kind: Kind
     values: Values = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Outcome:
 
 
 async def outcome_of(doing: str, call: Callable[[], Awaitable[Values]]) -> Values:
-    """Runs one step; every error becomes a value, told apart by whether another try may help."""
+    """Run one step; errors become values, divided by whether another try may help."""
     try:
         return {"kind": "ok", "values": await call()}
     except MinimizeError as error:
@@ -55,7 +55,7 @@ async def outcome_of(doing: str, call: Callable[[], Awaitable[Values]]) -> Value
         # Another try would take as long again.
         return {"kind": "stop", "what": f"The time limit ran out while {doing}."}
     except Exception:
-        # Whatever it is: the pull request is told, and the log has it.
+        # Any error is reported on the pull request and logged.
         number = secrets.token_hex(4)
         LOG.exception("error %s while %s", number, doing)
         return {
@@ -75,21 +75,21 @@ def _kind(error: MinimizeError) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a step is tried, and how long the pauses are: `first` seconds, then four times
+    """The number of tries of a step, and the pauses between them: `first` seconds, then four times
     as long each, ten minutes at most."""
 
     attempts: int = 5
     first: float = 2.0
 
-    def pause(self, attempt: int, asked: float = 0.0) -> float:
-        """Seconds to wait after the try number `attempt` (from 1), or as many as were `asked`."""
-        return max(float(min(self.first * 4 ** (attempt - 1), 600.0)), min(asked, 4000.0))
+    def pause(self, attempt: int, wait: float = 0.0) -> float:
+        """Seconds to wait after the try number `attempt` (from 1), at least the forge's `wait`."""
+        return max(float(min(self.first * 4 ** (attempt - 1), 600.0)), min(wait, 4000.0))
 
 
 async def attempt(
     name: str, doing: str, retry_policy: RetryPolicy, call: Callable[[], Awaitable[Values]]
 ) -> Outcome:
-    """A step of the running workflow, tried again while that may help.
+    """Run a step of the workflow, and again while that may help.
 
     Each try and each pause is recorded by the engine, so a restart goes on where it was.
     """
@@ -110,6 +110,6 @@ async def attempt(
 
 
 async def in_thread(seconds: float, call: Callable[[], T]) -> T:
-    """Runs blocking work off the event loop; TimeoutError after `seconds`."""
+    """Run blocking work off the event loop; TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         return await asyncio.to_thread(call)

@@ -1,7 +1,7 @@
-"""Pushes to the branches that distributions are built from: what came without a pull request.
+"""Pushes to the branches that distributions are built from: commits without a pull request.
 
-The effect of such a commit is not measured: nobody asked for a check, and there is nowhere to show
-it. That it changed a package is kept, so that a step can be laid to it.
+The effect of such a commit is not measured: no check was requested, and there is nowhere to show
+it. The changed packages are stored, so that a step can be attributed to it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bot.store.history.values import BranchFile, MergedChange
 from bot.store.store import now
 
 FILE_NAME = ".minimize.yaml"
-# Of a push with more commits than this only the last one is kept, for all of them.
+# Of a push with more commits than this only the last one is stored, for all of them.
 MOST_COMMITS = 50
 _MOST_BYTES = 200_000
 _NAME = re.compile(r"^Name:[ \t]*([A-Za-z0-9._+-]+)[ \t]*$", re.MULTILINE)
@@ -46,7 +46,7 @@ class _Pushed:
 
 
 class Pushes:
-    """Takes pushes; each may be taken again and comes to the same."""
+    """Handler of pushes; handling one again changes nothing."""
 
     def __init__(self, settings: Settings, merged_changes: MergedChanges) -> None:
         self._settings = settings
@@ -54,7 +54,7 @@ class Pushes:
         self._git_cache: Path = settings.cache / "git"
 
     async def take(self, forge: Forge, event: PushEvent, received: str) -> tuple[bool, str]:
-        """Return whether it led to something, and to what. `received` is when, RFC 3339 in UTC."""
+        """Handle a push; return whether it had an effect, and a sentence on it."""
         where = f"{event.branch} of {event.repository}"
         place = (event.forge, event.repository, event.branch)
         if not built_from(self._settings, *place, event.default_branch):
@@ -80,13 +80,16 @@ class Pushes:
         )
         if pushed.rewritten:
             return True, f"{where} was made or rewritten: its commits are not news."
-        kept = 0
+        recorded = 0
         for commit in pushed.commits:
             if await forge.commits.pull_of(event.repository, event.branch, commit.sha) is None:
                 change = _change(event, commit, documents, received)
                 await asyncio.to_thread(self._merged_changes.pushed, change)
-                kept += 1
-        return True, f"{where} moved to {event.after[:12]}: {kept} commits without a pull request."
+                recorded += 1
+        return (
+            True,
+            f"{where} moved to {event.after[:12]}: {recorded} commits without a pull request.",
+        )
 
 
 def look(mirror: GitMirror, before: str, after: str, refs: tuple[str, ...]) -> _Pushed:
@@ -128,8 +131,8 @@ def _commit(mirror: GitMirror, parent: str, sha: str) -> PushedCommit:
             if path in changed or any(name in text for name in neighbours or ()):
                 names.append(_name(text, path))
     gone = sorted(path for path in changed - set(specs) if path.endswith(".spec"))
-    told = mirror.git("log", "-1", "--format=%s%n%an", sha).decode("utf-8", "replace")
-    title, author = told.split("\n")[:2]
+    log = mirror.git("log", "-1", "--format=%s%n%an", sha).decode("utf-8", "replace")
+    title, author = log.split("\n")[:2]
     return PushedCommit(sha, title, author, tuple(dict.fromkeys((*names, *_stems(gone)))))
 
 

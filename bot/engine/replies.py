@@ -1,4 +1,4 @@
-"""Answering a comment: a reaction for what was taken, one comment for all that is to be said."""
+"""Answering a comment: a reaction for commands that were taken, one comment with the answers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Reply:
     lines: tuple[Line, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As values that any process can read back."""
+        """The reply as JSON values."""
         return {
             **{name: getattr(self, name) for name in _PLAIN},
             "job": self.job.to_json(),
@@ -72,13 +72,13 @@ _PLAIN = ("comment", "user", "url", "marker", "react")
 
 
 class ReplySteps:
-    """The steps of a reply. Each may run more than once; what writes looks first."""
+    """The steps of a reply. Each may run more than once; writing ones look first."""
 
     def __init__(self, checks: CheckSteps) -> None:
         self._checks = checks
 
     async def react(self, reply: Reply) -> Values:
-        """The reaction that says: taken."""
+        """Put the reaction for a taken command."""
         await self._checks.forge_of(reply.job).react(reply.job.key, reply.comment, "eyes")
         return {}
 
@@ -90,7 +90,7 @@ class ReplySteps:
         return {"body": body_of(reply, texts)}
 
     async def write(self, reply: Reply, body: str) -> Values:
-        """Puts the answer: edited where a crash came after it was written."""
+        """Write the answer, or edit it where a crash came after it was written."""
         forge = self._checks.forge_of(reply.job)
         await forge.put_comment(reply.job.key, reply.marker, body)
         return {}

@@ -1,4 +1,4 @@
-"""Starting and stopping runs: what a delivery and a command in a comment both lead to."""
+"""Starting and stopping runs, for deliveries and for commands in comments."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class Runs:
     async def start(
         self, pull: PullRequest, origin: str, received: str, part: Narrowing | None = None
     ) -> CheckJob:
-        """Starts a check of the head commit and stops the others of the pull request.
+        """Start a check of the head commit and stop the others of the pull request.
 
-        `origin` names what asked for it: the same again is the same run. `received` is when, RFC
+        `origin` names the request: the same again is the same run. `received` is when, RFC
         3339 in UTC. A narrowed check (`part`) runs beside the others. MinimizeError while too many
         checks wait.
         """
@@ -101,10 +101,10 @@ class Runs:
         keep: str = "",
         title: str = "Superseded",
     ) -> int:
-        """Stops the open runs of a pull request, all but one, and says so on their commits.
+        """Stop the open runs of a pull request, all but one, and set their commits' statuses.
 
         `but` and narrowed runs of the same commit go on, and those of the commit `keep`. One that
-        has said its last word is over, though the store may not know of it yet: its record and
+        has concluded is over, though the store may not know of it yet: its record and
         status stay. How many were stopped.
         """
         records = await asyncio.to_thread(
@@ -142,7 +142,7 @@ class Runs:
 
 
 def acceptance_of(decision: Decision | None) -> Acceptance | None:
-    """A decision as results carry it."""
+    """A decision in the form of a check's result."""
     if decision is None:
         return None
     return Acceptance(decision.user, decision.reason, decision.time)

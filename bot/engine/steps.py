@@ -76,7 +76,7 @@ class CheckSteps:
         *,
         only_open: bool = False,
     ) -> Values:
-        """Sets the status of the head commit; with a `result`, remarks on the specs' lines too.
+        """Set the status of the head commit; with a `result`, annotations on the specs' lines too.
 
         `only_open`: a status that is concluded stays as it is.
         A narrowed check sets none: it is no answer for the commit.
@@ -91,8 +91,8 @@ class CheckSteps:
         return {}
 
     async def fetch(self, job: CheckJob) -> Values:
-        """Gets the commits; `packaging` says whether a spec, a file beside one, or the repository's
-        `.minimize.yaml` changed."""
+        """Fetch the commits; `packaging` says whether a spec, a file beside one, or the
+        repository's `.minimize.yaml` changed."""
         git, fetch = await self.mirror(job)
 
         def look() -> Values:
@@ -104,7 +104,7 @@ class CheckSteps:
         return await in_thread(self._settings.limits.fetch_seconds, look)
 
     async def predict(self, job: CheckJob) -> Values:
-        """The prediction, as JSON; `worth_building` whether a rebuild could say more."""
+        """The prediction, as JSON; `worth_building` says whether a rebuild could tell more."""
         git, fetch = await self.mirror(job)
 
         def think() -> Values:
@@ -116,7 +116,7 @@ class CheckSteps:
                 text = None if content is None else content.decode("utf-8", "replace")
                 values["file"] = {"content": text}
             external = None if found.external is None else dict(found.external)
-            return {**_told(job, found.result), **values, "external": external}
+            return {**_accepted_values(job, found.result), **values, "external": external}
 
         return await in_thread(self._settings.limits.prediction_seconds, think)
 
@@ -126,7 +126,7 @@ class CheckSteps:
 
         def think() -> Values:
             fetch()
-            return _told(job, self._checker.finish(job, git))
+            return _accepted_values(job, self._checker.finish(job, git))
 
         return await in_thread(self._settings.limits.build_seconds, think)
 
@@ -136,13 +136,13 @@ class CheckSteps:
             self._settings.limits.prediction_seconds, lambda: self._checker.locate(plan)
         )
 
-    async def ask(self, job: CheckJob, asked: Sequence[Question]) -> tuple[ChatFinding, ...]:
+    async def ask(self, job: CheckJob, questions: Sequence[Question]) -> tuple[ChatFinding, ...]:
         """The answers to questions about the images of the head commit."""
         git, fetch = await self.mirror(job)
 
         def think() -> tuple[ChatFinding, ...]:
             fetch()
-            return self._checker.ask(job, git, asked)
+            return self._checker.ask(job, git, questions)
 
         return await in_thread(self._settings.limits.prediction_seconds, think)
 
@@ -180,7 +180,7 @@ class CheckSteps:
         return False
 
     async def comment(self, job: CheckJob, result: Values) -> Values:
-        """Writes, edits or takes back the comment; `stale` if a newer head, or another base branch,
+        """Write, edit or take back the comment; `stale` if a newer head, or another base branch,
         is there by now.
 
         No comment is made while no image changes; one from an earlier push is edited to say so.
@@ -213,7 +213,7 @@ class CheckSteps:
         return {"stale": False, "comment": {"id": comment.id, "url": comment.url}}
 
     async def _answer_narrowed(self, job: CheckJob, found: CheckResult) -> Values:
-        """The report in a comment of its own: the one comment is about all images."""
+        """Write the report in a comment of its own: the usual comment is about all images."""
         found = with_log_addresses(found, lambda number: self._links.log(job, number))
         # Its own marker is longer than the one that the renderer counts.
         limit = COMMENT_LIMIT - len(job.answers)
@@ -224,14 +224,14 @@ class CheckSteps:
         return {"stale": False, "comment": {"id": comment.id, "url": comment.url}}
 
     async def say(self, job: CheckJob, text: str) -> Values:
-        """A sentence as the answer of a narrowed check, which has no status to say it in."""
-        asked = " ".join(["/minimize check", *job.workloads, *(f"--arch {a}" for a in job.arches)])
-        body = compose([(asked, sentence(text))], marker=job.answers, user="", url="")
+        """Write a sentence as the answer of a narrowed check, which has no status."""
+        line = " ".join(["/minimize check", *job.workloads, *(f"--arch {a}" for a in job.arches)])
+        body = compose([(line, sentence(text))], marker=job.answers, user="", url="")
         await self._forges[job.forge].put_comment(job.key, job.answers, body)
         return {}
 
     async def mirror(self, job: CheckJob) -> tuple[GitMirror, Any]:
-        """The object cache with today's credential, and what fills it (quick when it is full)."""
+        """The object cache with the present credential, and the function that fetches into it."""
         source = await self._forges[job.forge].source(job.key, job.base_ref)
         mirror = open_mirror(
             self._git_cache,
@@ -271,7 +271,7 @@ def nothing_to_check(job: CheckJob, merge_base: str) -> Values:
 
 
 def concluded(found: Values, *, note: str = "", problem: str = "") -> Values:
-    """A prediction that no rebuild follows: the final word, with why.
+    """The final result from a prediction that no rebuild follows, with the reason.
 
     `note`: nobody was to build it; `problem`: the rebuild did not work, which makes a success
     neutral.
@@ -287,15 +287,15 @@ def concluded(found: Values, *, note: str = "", problem: str = "") -> Values:
             verdict="failure" if result.verdict == "failure" else "neutral",
             interrupted=True,
         )
-    return {**found, **told(result), "time": found["time"]}
+    return {**found, **result_values(result), "time": found["time"]}
 
 
-def _told(job: CheckJob, result: CheckResult) -> Values:
-    return told(accept(result, job.acceptance) if job.acceptance else result)
+def _accepted_values(job: CheckJob, result: CheckResult) -> Values:
+    return result_values(accept(result, job.acceptance) if job.acceptance else result)
 
 
-def told(result: CheckResult) -> Values:
-    """A result as values, with what a status says of it."""
+def result_values(result: CheckResult) -> Values:
+    """The values of a result: its JSON, verdict, and the status's title and summary."""
     title, summary = status_line(result)
     return {
         "result": check_to_json(result),
@@ -326,7 +326,7 @@ def _folders(paths: Iterable[str]) -> set[str]:
 
 
 def narrowed_to(workloads: Sequence[str], arches: Sequence[str], found: CheckResult) -> Phrase:
-    """`Checked alone, as asked: the workload nginx, on s390x.`; what was asked and is not touched.
+    """`Checked alone, as asked: the workload nginx, on s390x.`, with requested images not affected.
 
     `found` is the result, which has no image of a workload or architecture that the change does
     not reach.
@@ -339,15 +339,15 @@ def narrowed_to(workloads: Sequence[str], arches: Sequence[str], found: CheckRes
     if arches:
         every = "" if workloads else "every image "
         wanted.append((*plain(f"{every}on "), *listing(map(plain, arches))))
-    said = (*strong("Checked alone, as asked:"), *plain(" "), *joined(wanted, ", "), *plain("."))
+    phrase = (*strong("Checked alone, as asked:"), *plain(" "), *joined(wanted, ", "), *plain("."))
     if found.verdict == "success" and found.specs:
         # Where something went wrong, that an image is missing says nothing about the change.
         untouched = [w for w in workloads if w not in {key.workload for key in images}]
         away = [arch for arch in arches if arch not in {key.arch for key in images}]
         if untouched:
             of = listing(code(workload) for workload in untouched)
-            said = (*said, *plain(" The change touches no image of "), *of, *plain("."))
+            phrase = (*phrase, *plain(" The change touches no image of "), *of, *plain("."))
         elif away:
             on = listing(map(plain, away))
-            said = (*said, *plain(" The change touches no such image on "), *on, *plain("."))
-    return (*said, *plain(" The status of the commit is that of the whole check."))
+            phrase = (*phrase, *plain(" The change touches no such image on "), *on, *plain("."))
+    return (*phrase, *plain(" The status of the commit is that of the whole check."))

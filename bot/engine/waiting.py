@@ -1,4 +1,4 @@
-"""Waiting for a build that somebody else makes: one look at it, and what is said meanwhile."""
+"""Waiting for an external build: one look at it, and the texts of the status meanwhile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 
 from bot.engine.job import CheckJob
 from bot.engine.outcome import Outcome, Values
-from bot.engine.steps import CheckSteps, concluded, told
+from bot.engine.steps import CheckSteps, concluded, result_values
 from bot.forge.values import STATUS_NAME, CommitCheck, ForgeError, ForgeRefusedError
 from bot.model.result import BuildNote
 from bot.report.jsonread import check_from_json
@@ -27,8 +27,8 @@ _NAMED = 3  # checks that a sentence names
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
-    """How the checks that a run waits for stand together, in a sentence; `url` is a page of one."""
+class CombinedStatus:
+    """The combined status of the checks that a run waits for; `url` is a page of one."""
 
     state: Literal["waiting", "failed", "passed"]
     says: str
@@ -42,51 +42,53 @@ class WaitSteps:
         self._checks = checks
 
     async def look(self, job: CheckJob, plan: Values, until: float) -> Values:
-        """How the build stands: `state` is `waiting`, `failed`, `late` or `there`.
+        """The state of the build: `state` is `waiting`, `failed`, `late` or `there`.
 
         `until` is when waiting ends, seconds since 1970; `left` how many are left. What was not
         there in time is left out where something is (`there`). A forge that does not answer is
-        asked again at the next look.
+        tried again at the next look.
         """
-        stand = await self._stand(job, plan)
+        combined = await self._combined_status(job, plan)
         some = False
-        if stand.state == "passed":
+        if combined.state == "passed":
             found = await self._checks.locate(plan)
             some = bool(found.there)
             if not found.missing:
-                return _seen("there", stand, until)
-            stand = replace(stand, state="waiting", says=f"{stand.says}, but {found.missing[0]}")
-        if stand.state == "waiting" and time.time() >= until:
-            return _seen("there" if some else "late", stand, until)
-        return _seen(stand.state, stand, until)
+                return _seen("there", combined, until)
+            combined = replace(
+                combined, state="waiting", says=f"{combined.says}, but {found.missing[0]}"
+            )
+        if combined.state == "waiting" and time.time() >= until:
+            return _seen("there" if some else "late", combined, until)
+        return _seen(combined.state, combined, until)
 
-    async def _stand(self, job: CheckJob, plan: Values) -> Stand:
+    async def _combined_status(self, job: CheckJob, plan: Values) -> CombinedStatus:
         try:
             checks = await self._checks.forge_of(job).checks_of(job.key, job.head_sha)
         except ForgeRefusedError:
             raise
         except ForgeError as error:
-            return Stand("waiting", error.what)
-        return standing_of(checks, plan["check"])
+            return CombinedStatus("waiting", error.what)
+        return combined_status(checks, plan["check"])
 
 
-def _seen(state: str, stand: Stand, until: float) -> Values:
+def _seen(state: str, combined: CombinedStatus, until: float) -> Values:
     left = max(0.0, until - time.time())
-    return {"state": state, "says": stand.says.rstrip("."), "url": stand.url, "left": left}
+    return {"state": state, "says": combined.says.rstrip("."), "url": combined.url, "left": left}
 
 
-def standing_of(checks: Iterable[CommitCheck], pattern: str) -> Stand:
-    """All checks whose name the glob `pattern` fits, together: one failure is a failure."""
+def combined_status(checks: Iterable[CommitCheck], pattern: str) -> CombinedStatus:
+    """The combined status of checks whose name matches the glob `pattern`: one failure fails."""
     fitting = [c for c in checks if c.name != STATUS_NAME and fnmatchcase(c.name, pattern)]
     if not fitting:
-        return Stand("waiting", f"no check {pattern} is there yet")
+        return CombinedStatus("waiting", f"no check {pattern} is there yet")
     failed = [c for c in fitting if c.state == "failure"]
     pending = [c for c in fitting if c.state == "pending"]
     if failed:
-        return Stand("failed", _named(failed), failed[0].url)
+        return CombinedStatus("failed", _named(failed), failed[0].url)
     if pending:
-        return Stand("waiting", _named(pending), pending[0].url)
-    return Stand("passed", _named(fitting), fitting[0].url)
+        return CombinedStatus("waiting", _named(pending), pending[0].url)
+    return CombinedStatus("passed", _named(fitting), fitting[0].url)
 
 
 def _named(checks: Sequence[CommitCheck]) -> str:
@@ -95,13 +97,13 @@ def _named(checks: Sequence[CommitCheck]) -> str:
 
 
 def waiting_title(found: Values, plan: Values) -> str:
-    """The title of the status while a run waits; what it waits for is not what is cut."""
+    """The title of the status while a run waits; a long one keeps the name of the check."""
     waits = f"; waits for {visible(plan['check'], 60)}"
     return f"{visible(found['title'], _TITLE - len(waits))}{waits}"
 
 
 def waiting_summary(found: Values, plan: Values, seen: Values, until: float) -> str:
-    """The text below it. The names of checks are anybody's."""
+    """The summary of the status. The names of checks are foreign text."""
     text = sentence_markdown(
         f"This is predicted. It waits for the check {plan['check']}, until {clock(until)}"
         f" at the latest: {seen['says']}."
@@ -109,8 +111,8 @@ def waiting_summary(found: Values, plan: Values, seen: Values, until: float) -> 
     return f"{found['summary']}\n\n{text}"
 
 
-def standing_prediction(found: Values, seen: Outcome, until: float) -> Values:
-    """The prediction as the last word, because the build failed, came too late or is not known."""
+def unbuilt_prediction(found: Values, seen: Outcome, until: float) -> Values:
+    """The prediction as the result, because the build failed, came too late or is not known."""
     if not seen.ok:
         return concluded(found, problem=seen.sentence)
     result = check_from_json(found["result"])
@@ -130,7 +132,7 @@ def standing_prediction(found: Values, seen: Outcome, until: float) -> Values:
             f" {values['says']}."
         )
     result = replace(result, stage="final", problems=(*result.problems, problem), builds=builds)
-    return {**found, **told(result), "time": found["time"]}
+    return {**found, **result_values(result), "time": found["time"]}
 
 
 def clock(moment: float) -> str:

@@ -15,12 +15,12 @@ from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from bot.engine.job import CheckJob
 from bot.engine.outcome import Outcome, RetryPolicy, Values, attempt
 from bot.engine.replies import Reply, ReplySteps, body_of
-from bot.engine.steps import ALLOW, CheckSteps, concluded, nothing_to_check, told
+from bot.engine.steps import ALLOW, CheckSteps, concluded, nothing_to_check, result_values
 from bot.engine.waiting import (
     LONGEST_PAUSE,
     LOOK,
     WaitSteps,
-    standing_prediction,
+    unbuilt_prediction,
     waiting_summary,
     waiting_title,
 )
@@ -68,7 +68,7 @@ class Workflows:
         self._steps = steps
         self._replies = ReplySteps(steps)
         self._waits = WaitSteps(steps)
-        self._patience = retry_policy
+        self._retry_policy = retry_policy
         self.check: Workflow = DBOS.workflow(name="check")(self._make_check())
         self.wait: Workflow = DBOS.workflow(name="wait")(self._make_wait())
         self.finish: Workflow = DBOS.workflow(name="finish")(self._make_finish())
@@ -79,34 +79,34 @@ class Workflows:
 
     def _make_check(self) -> Workflow:
         async def check(raw: Values) -> Values:
-            return await _Run(self._steps, self._patience, raw).check(self.finish, self.wait)
+            return await _Run(self._steps, self._retry_policy, raw).check(self.finish, self.wait)
 
         return check
 
     def _make_wait(self) -> Workflow:
         async def wait(raw: Values, predicted: Values) -> Values:
-            run = _Run(self._steps, self._patience, raw)
+            run = _Run(self._steps, self._retry_policy, raw)
             return await run.wait(predicted, self._waits, self.finish)
 
         return wait
 
     def _make_finish(self) -> Workflow:
         async def finish(raw: Values, predicted: Values) -> Values:
-            return await _Run(self._steps, self._patience, raw).finish(predicted)
+            return await _Run(self._steps, self._retry_policy, raw).finish(predicted)
 
         return finish
 
     def _make_withdraw(self) -> Workflow:
         async def withdraw(raw: Values, title: str, summary: str) -> Values:
-            await _Run(self._steps, self._patience, raw).withdraw(title, summary)
+            await _Run(self._steps, self._retry_policy, raw).withdraw(title, summary)
             return {}
 
         return withdraw
 
     def _make_queued(self) -> Workflow:
         async def queued(raw: Values) -> Values:
-            run = _Run(self._steps, self._patience, raw)
-            # Only where nothing is said yet: an answer for this commit stands until there is news.
+            run = _Run(self._steps, self._retry_policy, raw)
+            # Only without a status: a result for this commit stays until there is a new one.
             await run.status("pending", QUEUED, only_open=True)
             return {}
 
@@ -114,7 +114,7 @@ class Workflows:
 
     def _make_publish(self) -> Workflow:
         async def publish(raw: Values, found: Values) -> Values:
-            return await _Run(self._steps, self._patience, raw).publish(found)
+            return await _Run(self._steps, self._retry_policy, raw).publish(found)
 
         return publish
 
@@ -125,11 +125,11 @@ class Workflows:
         return reply
 
     async def _reply(self, reply: Reply) -> Values:
-        """The reaction first, it is quick; then the answer, if something is to be said."""
+        """Put the reaction first, it is quick; then the answer, if there is one."""
         steps = self._replies
 
         async def do(name: str, doing: str, call: Any) -> Outcome:
-            return await attempt(name, f"{doing} on {reply.job.key}", self._patience, call)
+            return await attempt(name, f"{doing} on {reply.job.key}", self._retry_policy, call)
 
         if reply.react:
             await do("react", "reacting", lambda: steps.react(reply))
@@ -149,7 +149,7 @@ class _Run:
 
     def __init__(self, steps: CheckSteps, retry_policy: RetryPolicy, raw: Values) -> None:
         self._steps = steps
-        self._patience = retry_policy
+        self._retry_policy = retry_policy
         self._job = CheckJob.from_json(raw)
         self._raw = raw
         self._progress: Values = {}
@@ -169,9 +169,9 @@ class _Run:
         return await self._predict(finish, wait)
 
     async def _nothing(self, result: Values) -> Values:
-        """No spec changed: a success, and no comment but an earlier one taken back."""
+        """Conclude without a changed spec: a success; an earlier comment is taken back."""
         await self._publish(result)
-        title = told(check_from_json(result))["title"]
+        title = result_values(check_from_json(result))["title"]
         await self.status("success", title)
         return await self._end(stage="final", verdict="success", summary=title, result=result)
 
@@ -240,21 +240,21 @@ class _Run:
         return {"waiting": True}
 
     async def wait(self, predicted: Values, steps: WaitSteps, finish: Workflow) -> Values:
-        """Looks at the build elsewhere until it is there, has failed, or comes too late.
+        """Look at the external build until it is there, has failed, or comes too late.
 
         Between looks it sleeps, and holds nothing but its place in a queue of its own.
         """
         job, plan = self._job, predicted["external"]
         until = predicted["time"] + plan["seconds"]
         await self._tell(waiting=plan["check"])
-        said, first = "", self._patience.first * 8
+        shown, first = "", self._retry_policy.first * 8
         pause = first
         while True:
             seen = await self._do("look", "looking", lambda: steps.look(job, plan, until))
             if not seen.ok or seen.values["state"] != "waiting":
                 break
-            if seen.values["says"] != said:
-                said = seen.values["says"]
+            if seen.values["says"] != shown:
+                shown = seen.values["says"]
                 summary = waiting_summary(predicted, plan, seen.values, until)
                 await self.status("pending", waiting_title(predicted, plan), summary)
             woken = await DBOS.recv_async(LOOK, min(pause, seen.values["left"]))
@@ -263,10 +263,10 @@ class _Run:
             return await self._queue_build(finish, predicted)
         if seen.kind == "gone":
             return await self._end(stage="stopped", problem=seen.sentence)
-        return await self._conclude(standing_prediction(predicted, seen, until))
+        return await self._conclude(unbuilt_prediction(predicted, seen, until))
 
     async def publish(self, found: Values) -> Values:
-        """Writes a result that is final already once more; its status too, if `found` has one."""
+        """Write a final result once more; its status too, if `found` has one."""
         published = await self._publish(found["result"])
         if "verdict" in found and not published.values.get("stale"):
             await self.status(found["verdict"], found["title"], found["summary"], found["result"])
@@ -280,7 +280,7 @@ class _Run:
         return await self._conclude(found)
 
     async def _conclude(self, found: Values) -> Values:
-        """The last word: comment, then status."""
+        """Write the comment, then the status."""
         await self._tell(
             stage="final", verdict=found["verdict"], summary=found["title"], result=found["result"]
         )
@@ -299,7 +299,7 @@ class _Run:
         *,
         only_open: bool = False,
     ) -> Outcome:
-        """Sets the status of the head commit; `only_open`: if it is not concluded."""
+        """Set the status of the head commit; `only_open`: if it is not concluded."""
         return await self._do(
             "status",
             "setting the status",
@@ -309,13 +309,13 @@ class _Run:
         )
 
     async def withdraw(self, title: str, summary: str) -> None:
-        """That the run was stopped, in the status, or in the answer of a narrowed check."""
+        """Report that the run was stopped, in the status or in a narrowed check's answer."""
         # What the run has concluded before it was stopped stays: it was found out.
         await self.status("neutral", title, sentence_markdown(summary), only_open=True)
         await self._answer(f"{title}: {summary}")
 
     async def _answer(self, text: str) -> None:
-        """A sentence as the answer of a narrowed check; others have their status for it."""
+        """Write a sentence as the answer of a narrowed check; others have their status for it."""
         if self._job.narrowed:
             await self._do("comment", "commenting", lambda: self._steps.say(self._job, text))
 
@@ -330,7 +330,7 @@ class _Run:
         return published
 
     async def _give_up(self, outcome: Outcome) -> Values:
-        """Neutral, with the sentence; nothing is silent."""
+        """Conclude as neutral, with the sentence of the error."""
         if outcome.kind != "gone":
             await self.status("neutral", outcome.what, sentence_markdown(outcome.sentence))
             await self._answer(outcome.sentence)
@@ -345,10 +345,10 @@ class _Run:
         return await self._end(stage="stopped", problem=reason)
 
     async def _do(self, name: str, doing: str, call: Any) -> Outcome:
-        return await attempt(name, f"{doing} for {self._job.id}", self._patience, call)
+        return await attempt(name, f"{doing} for {self._job.id}", self._retry_policy, call)
 
     async def _tell(self, **news: Any) -> None:
-        """Lets the server know, which keeps it in the store: workers write nothing there."""
+        """Publish progress for the server's collector: workers write nothing to the store."""
         self._progress.update(news)
         await DBOS.set_event_async(PROGRESS, self._progress)
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
-from bot.engine.waiting import standing_of, waiting_title
+from bot.engine.waiting import combined_status, waiting_title
 from bot.forge.values import CommitCheck, ForgeError, ForgeGoneError, ForgeRefusedError
 from bot.report.jsonread import check_from_json
 from bot.store.deliveries import NewDelivery
@@ -56,7 +56,7 @@ def result(bot):
 
 def slow(bot) -> None:
     """Looks far apart: what wakes a run then is the hook."""
-    bot.engine._workflows._patience = type(bot.engine._workflows._patience)(3, 30.0)
+    bot.engine._workflows._retry_policy = type(bot.engine._workflows._retry_policy)(3, 30.0)
 
 
 async def test_the_build_is_waited_for_then_taken_in_one_comment(waiting) -> None:
@@ -273,11 +273,11 @@ def test_several_checks_stand_together(words: list[str], state: str) -> None:
         for n, w in enumerate(words)
     ]
     others = [CommitCheck("minimize", "failure", "failure"), CommitCheck("t", "failure", "failure")]
-    assert standing_of([*checks, *others], GLOB).state == state
+    assert combined_status([*checks, *others], GLOB).state == state
 
 
 def test_our_own_status_is_never_waited_for() -> None:
-    assert standing_of([CommitCheck("minimize", "success", "success")], "*").state == "waiting"
+    assert combined_status([CommitCheck("minimize", "success", "success")], "*").state == "waiting"
 
 
 async def test_names_of_checks_do_nothing_in_a_status(waiting) -> None:

@@ -1,4 +1,4 @@
-"""Merged pull requests: kept once, with what the check of their head measured, whenever it ends."""
+"""Merged pull requests: stored once, with the effects that the check of their head measured."""
 
 import threading
 from dataclasses import replace
