@@ -73,7 +73,8 @@ class SpecEvaluation:
     of the packages: with one of them the rest is a guess, and `packages` and `excluded` are none
     to solve with.
     `build_sections` are name and expanded text of what the build runs (`prep` to `check`); `macros`
-    name and value of rpm's own macros that the spec file sets, which act beside that text.
+    name and value of rpm's own macros that the spec file sets, which act beside that text;
+    `generator_tags` package, tag and value of `AutoReq` and its like.
     """
 
     path: str
@@ -89,6 +90,7 @@ class SpecEvaluation:
     unexpanded: tuple[Unexpanded, ...] = ()
     build_sections: tuple[tuple[str, str], ...] = ()
     macros: tuple[tuple[str, str], ...] = ()
+    generator_tags: tuple[tuple[str, str, str], ...] = ()
 
 
 FailureCause = Literal["invalid", "limit", "unexpanded", "surroundings"]

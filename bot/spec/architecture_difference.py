@@ -154,6 +154,8 @@ def _lines(side: SpecEvaluation) -> Iterator[tuple[str, str]]:
         yield "BuildRequires", each.dependency.capability
     for source in side.sources:
         yield source.tag.rstrip("0123456789"), source.location
+    for name, tag, value in side.generator_tags:
+        yield f"{tag} of {name}:", value
     for package in side.packages:
         yield from _package_lines(package, side.arch)
 

@@ -32,6 +32,8 @@ _TAGS: Mapping[str, DependencyKind] = {
     "buildrequires": "requires",
     "buildprereq": "requires",
 }
+# Tags that turn the generators of dependencies on and off.
+_GENERATORS = frozenset({"autoreq", "autoprov", "autoreqprov"})
 _TAG_LINE = re.compile(r"^\s*([A-Za-z]+)\s*(?:\(([^)]*)\))?\s*:\s*(.*?)\s*$")
 _HEADING = re.compile(r"^%([a-z_]+)\b(.*)$", re.IGNORECASE)
 _SCRIPTLETS = {
@@ -94,11 +96,12 @@ class _Stated:
 @dataclass(slots=True)
 class ExpandedSpec:
     """The content of expanded text: dependencies by package, kind and capability; `%files`
-    sections."""
+    sections; package, tag and value of what turns generators on and off."""
 
     stated: dict[tuple[str, DependencyKind, str], list[_Stated]] = field(default_factory=dict)
     with_files: set[str] = field(default_factory=set)
     generates_requirements: bool = False
+    generator_tags: list[tuple[str, str, str]] = field(default_factory=list)
 
     def origins(self, package: str, dependency: Dependency) -> tuple[SpecLine | None, ...]:
         """The lines that state a dependency of `package`, or one null if none can be named.
@@ -236,6 +239,8 @@ class _Reader:
 
     def _tag(self, package: str, match: re.Match[str]) -> None:
         name = match[1].lower()
+        if name in _GENERATORS:
+            self.found.generator_tags.append((package, match[1], match[3]))
         kind = _TAGS.get(name)
         if kind is None:
             return

@@ -155,6 +155,7 @@ def _evaluation(
         generates_requirements=plain.generates_requirements,
         unexpanded=_unexpanded(packages, exclusive, exclude, found, path, read),
         build_sections=build_sections(_text(found["parsed"])),
+        generator_tags=tuple(plain.generator_tags),
         macros=tuple((_text(name), _text(value)) for name, value in _list(found["macros"])),
     )
 

@@ -85,6 +85,7 @@ def at(line: str, more: str) -> str:
         at("%{_libdir}/tool", "%{_libdir}/tool-%{_arch}.so"),
         at("%package extra", "%package more\nSummary: m\n%description more\n%files more"),
         at("%description\n", "%global __requires_exclude ^lib"),
+        at("%description\n", "AutoReq: no"),
         at("%install", "case $1 in\n  new) echo new ;;\nesac"),
         SPEC.partition("%package extra")[0],
     ],
@@ -124,6 +125,11 @@ def test_a_change_that_is_the_same_on_both_has_none(tmp_path: Path, head: str) -
         (
             at("%description\n", X.format("%global __requires_exclude ^libfoo")),
             "%__requires_exclude ^libfoo only on x86_64",
+        ),
+        (at("%description\n", X.format("AutoReq: no")), "AutoReq of tool: no only on x86_64"),
+        (
+            at("%description extra", S.format("AutoReqProv: 0")),
+            "AutoReqProv of tool-extra: 0 only on s390x",
         ),
         (at("%description\n", "ExclusiveArch: x86_64"), "it is not built on s390x"),
         (
