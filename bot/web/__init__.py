@@ -1,1 +1,1 @@
-"""The aiohttp application: webhooks in, pages and JSON out; and the processes that run the bot."""
+"""The aiohttp application: webhooks, pages and JSON; and the processes that run the bot."""

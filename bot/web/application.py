@@ -17,7 +17,7 @@ from bot.forge.protocol import Forge
 from bot.store.history.history import History
 from bot.store.store import Store, StoreError
 from bot.web.assets import show_asset
-from bot.web.cache_warmer import kept_warm
+from bot.web.cache_warmer import cache_warming
 from bot.web.caching import caching
 from bot.web.check_pages import CheckPages
 from bot.web.errors import errors
@@ -38,14 +38,14 @@ _HEADERS = {
     " frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # aiohttp would tell which version of it and of Python this is.
+    # aiohttp's default names its version and Python's.
     "Server": "minimize",
 }
 
 
 @dataclass
 class Health:
-    """Return whether the bot can do its work; `tasks` are the loops that must run for ever."""
+    """The state of the bot; `tasks` are the loops that must run for ever."""
 
     store: Store
     data: Path
@@ -54,7 +54,7 @@ class Health:
     stopping: bool = False
 
     def problems(self) -> list[str]:
-        """The problems that keep it from working now; empty if there are none."""
+        """The problems that prevent it from working now; empty if there are none."""
         found = []
         if self.stopping:
             found.append("The bot is being stopped.")
@@ -85,11 +85,11 @@ def make_application(
     secure: bool = True,
     public_url: str = "",
 ) -> web.Application:
-    """The application. `forges` are those of each type; `logs` is the cache that has the builds'.
+    """The application. `forges` are by type; `logs` is the cache with the builds' logs.
 
     Without an engine no queue is counted. `link_keys` open checks of private repositories;
-    `secure`: people come by TLS. `public_url` is what others embed pictures from; without it the
-    address that a page was asked at.
+    `secure` if clients use TLS. `public_url` is the origin of embedded pictures; without it the
+    origin of the request.
     """
     templates, archive = make_templates(), Archive(store, history)
     checks = CheckPages(store, templates)
@@ -104,7 +104,7 @@ def make_application(
         ],
     )
 
-    application.cleanup_ctx.append(kept_warm(archive))
+    application.cleanup_ctx.append(cache_warming(archive))
 
     async def live(_request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})

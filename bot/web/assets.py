@@ -1,5 +1,5 @@
 """The files that pages are made with: stylesheet, icon, the charts' script and font, under names
-that change with their content, so that browsers keep them for good."""
+that change with their content, so that browsers cache them for good."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def asset_url(name: str) -> str:
 
 
 async def show_asset(request: web.Request) -> web.Response:
-    """`/static/{name}`: for good under its lasting name; under its plain one, asked for anew."""
+    """`/static/{name}`: cached for good under its lasting name, revalidated under its plain one."""
     name = request.match_info["name"]
     for plain, asset in _assets().items():
         if name in (plain, asset.lasting):

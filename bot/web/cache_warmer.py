@@ -16,21 +16,21 @@ LOG = logging.getLogger(__name__)
 _EVERY = 15.0
 
 
-def kept_warm(archive: Archive) -> Callable[[web.Application], AsyncIterator[None]]:
-    """A part of an application's life: looks for a new run every 15 seconds, and gets ready."""
+def cache_warming(archive: Archive) -> Callable[[web.Application], AsyncIterator[None]]:
+    """A cleanup context of an application that warms the cache within 15 seconds of a new run."""
 
     async def run(_application: web.Application) -> AsyncIterator[None]:
         over = asyncio.Event()
-        task = asyncio.create_task(_keep(archive, over))
+        task = asyncio.create_task(_warm_after_runs(archive, over))
         yield
-        # A thread that reads cannot be cancelled, and history is closed after this.
+        # The reading thread cannot be cancelled, and history is closed after this.
         over.set()
         await task
 
     return run
 
 
-async def _keep(archive: Archive, over: asyncio.Event) -> None:
+async def _warm_after_runs(archive: Archive, over: asyncio.Event) -> None:
     while not over.is_set():
         try:
             await asyncio.to_thread(warm, archive)
@@ -41,7 +41,7 @@ async def _keep(archive: Archive, over: asyncio.Event) -> None:
 
 
 def warm(archive: Archive) -> None:
-    """Finds what all pages ask for, unless it is known already."""
+    """Compute the values that all pages need, unless they are cached."""
     if archive.run(None) is None:
         return
     archive.evaluations()

@@ -11,27 +11,27 @@ from aiohttp.typedefs import Handler
 
 _LIVE = ("/health/", "/metrics/", "/webhook/")
 _NO_STORE = "no-store"
-# Of a 304, nothing but what may have changed (RFC 9110, 15.4.5).
+# Headers that a 304 leaves out (RFC 9110, 15.4.5).
 _OF_THE_BODY = (hdrs.CONTENT_TYPE, hdrs.CONTENT_LENGTH)
 
 
 @web.middleware
 async def caching(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Gives an answer its ETag, and 304 to whom has it already.
+    """Add the ETag of a response, and answer 304 to clients that have it.
 
-    `no-store` for errors and for what is true for a moment; what a handler says itself stays.
+    `no-store` for errors and live values; a handler's own Cache-Control stays.
     """
     answer = await handler(request)
     live = f"{request.path}/".startswith(_LIVE)
     if live or answer.status >= HTTPStatus.BAD_REQUEST:
         answer.headers.setdefault(hdrs.CACHE_CONTROL, _NO_STORE)
-    kept = answer.headers.setdefault(hdrs.CACHE_CONTROL, "no-cache")
+    cache_control = answer.headers.setdefault(hdrs.CACHE_CONTROL, "no-cache")
     body = answer.body if isinstance(answer, web.Response) else None
-    if _NO_STORE in kept or answer.status != HTTPStatus.OK or not isinstance(body, bytes):
+    if _NO_STORE in cache_control or answer.status != HTTPStatus.OK or not isinstance(body, bytes):
         return answer
     answer.etag = hashlib.sha256(body).hexdigest()[:32]
-    # A HEAD's answer has the body's length still; aiohttp leaves the body out.
-    if request.method in (hdrs.METH_GET, hdrs.METH_HEAD) and _has(request, answer):
+    # A HEAD's response keeps the body's length; aiohttp leaves the body out.
+    if request.method in (hdrs.METH_GET, hdrs.METH_HEAD) and _is_cached(request, answer):
         headers = answer.headers.copy()
         for name in _OF_THE_BODY:
             headers.popall(name, None)
@@ -39,9 +39,8 @@ async def caching(request: web.Request, handler: Handler) -> web.StreamResponse:
     return answer
 
 
-def _has(request: web.Request, answer: web.StreamResponse) -> bool:
-    """Return whether the asking side has this very answer; weak tags count, as proxies weaken
-    them."""
+def _is_cached(request: web.Request, answer: web.StreamResponse) -> bool:
+    """Return whether the client has this answer; weak tags count, as proxies weaken them."""
     given = answer.etag
     return given is not None and any(
         tag.value in ("*", given.value) for tag in request.if_none_match or ()

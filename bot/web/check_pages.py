@@ -13,7 +13,7 @@ from bot.report.html import render_check_html
 from bot.report.jsonread import check_from_json
 from bot.store.store import CheckRecord, Store
 from bot.web.logs import with_log_urls
-from bot.web.pages import asked, here, table
+from bot.web.pages import csv_response, link_maker, parameters_of
 from bot.web.private import opened
 from bot.web.responses import PageResponse
 from bot.web.responses.checks import about_check, checks_table, visible_check
@@ -37,7 +37,7 @@ _NOT_YET: dict[str, Any] = {
 
 
 class CheckPages:
-    """Pages and their JSON. A check of a private repository is shown to who has its link."""
+    """The handlers of checks. One of a private repository is shown to holders of its link."""
 
     def __init__(self, store: Store, templates: Environment) -> None:
         self._store = store
@@ -52,7 +52,7 @@ class CheckPages:
         return await self._list(request, json=True)
 
     async def _list(self, request: web.Request, *, json: bool) -> web.Response:
-        parameters = asked(request)
+        parameters = parameters_of(request)
         page, date = parameters.page(_PAGE, 500), parameters.date
         most = _ALL if page.limit is None else page.limit
         found = await asyncio.to_thread(
@@ -60,7 +60,7 @@ class CheckPages:
         )
         following = page.offset + most if len(found) > most else None
         shown = [about_check(check) for check in found[:most]]
-        given = table(PageResponse("", {}, {"checks": checks_table(shown)}), parameters)
+        given = csv_response(PageResponse("", {}, {"checks": checks_table(shown)}), parameters)
         if given is not None:
             return given
         if json:
@@ -73,7 +73,7 @@ class CheckPages:
             date=parameters.query.get("date", ""),
             seen=None,
             path=request.path,
-            here=here(request.rel_url.raw_path, parameters.query),
+            here=link_maker(request.rel_url.raw_path, parameters.query),
             api=f"/api{request.rel_url.raw_path_qs}",
         )
 
@@ -87,7 +87,7 @@ class CheckPages:
                 return template.render(
                     check=found, report=None, builds=(), graph=False, path=request.path
                 )
-            # The logs stand in a table of the page's own: a report links only whole addresses.
+            # The page lists the logs in a table: a report links absolute addresses only.
             bare = {**result, "builds": [{**b, "log": None} for b in result.get("builds", [])]}
             return template.render(
                 check=found,
@@ -108,7 +108,7 @@ class CheckPages:
         return web.json_response({**content, "run": about_check(found)})
 
     async def _visible(self, request: web.Request) -> CheckRecord:
-        """The check that the path names; a build's log is an address, never a file's path."""
+        """The check that the path names, with addresses of logs in place of their files' paths."""
         check = request.match_info["id"]
         found = await asyncio.to_thread(visible_check, self._store, check, opened(request))
         return replace(found, result=with_log_urls(found.result, found.id))

@@ -26,7 +26,7 @@ _AROUND = "Something that the bot needs did not work. Its log has what it was; t
 
 
 def errors(templates: Environment) -> Middleware:
-    """Answers in the place of handlers that raise; what only the log may know stays there."""
+    """Return error responses for handlers that raise; details go to the log alone."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -35,7 +35,7 @@ def errors(templates: Environment) -> Middleware:
         except web.HTTPException as error:
             if error.status < HTTPStatus.BAD_REQUEST:
                 raise
-            status, what = error.status, _said(error)
+            status, what = error.status, _sentence(error)
             allowed = error.headers.get("Allow")
         except SurroundingsError:
             LOG.exception("%s %s failed", request.method, request.path)
@@ -54,7 +54,7 @@ def errors(templates: Environment) -> Middleware:
     return middleware
 
 
-def _said(error: web.HTTPException) -> str:
+def _sentence(error: web.HTTPException) -> str:
     """The sentence of an error; aiohttp's own text is only its number and name."""
     if error.text and error.text != f"{error.status}: {error.reason}":
         return error.text
@@ -66,7 +66,7 @@ def _said(error: web.HTTPException) -> str:
 
 
 def _page(templates: Environment, request: web.Request, status: int, what: str) -> web.Response:
-    # Asked wrongly: the same page without what was asked is there, most likely.
+    # Malformed parameters: the same page without its query exists, most likely.
     plain = request.rel_url.raw_path if status == HTTPStatus.BAD_REQUEST else None
     text = templates.get_template("error.html.j2").render(
         status=status,

@@ -1,7 +1,7 @@
-"""The font that charts are drawn in: how wide texts are in it, the same on every machine.
+"""The font that charts are drawn in: the widths of texts in it, the same on every machine.
 
-PNG is drawn in this very font. SVG on our pages gets it from us; elsewhere (in a README) it is only
-named, and words whose place was chosen by their width are held to it, whatever font the reader has.
+PNG is drawn in this font. SVG on our pages loads it from this server; elsewhere (in a README) it is
+only named, and placed labels have a fixed `textLength`, whatever font the browser has.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fontTools.ttLib import TTFont
 
 FONT = "Roboto"
 FILE = Path(font_files[FONT])
-# Latin with its extensions, punctuation, currency, arrows and signs: what browsers get.
+# Latin with its extensions, punctuation, currency, arrows and signs: the characters for browsers.
 _FOR_BROWSERS = (*range(0x20, 0x250), *range(0x2000, 0x2300))
 
 
@@ -30,7 +30,7 @@ def for_browsers() -> bytes:
         subsetter.populate(unicodes=_FOR_BROWSERS)
         subsetter.subset(font)
         font.flavor = "woff"
-        # Else the moment it was made, and its name would change with each start.
+        # Otherwise the time of creation, which would change the file's name at each start.
         font.recalcTimestamp = False
         made = io.BytesIO()
         font.save(made)
@@ -47,13 +47,13 @@ def _widths() -> Mapping[int, float]:
 
 
 def width(text: str, size: float) -> float:
-    """How wide a text is in pixels; a character that the font lacks counts as its widest."""
+    """The width of a text in pixels; a character that the font lacks counts as its widest."""
     widths = _widths()
     return size * sum(widths.get(ord(character), 1.0) for character in text)
 
 
 def fitting(text: str, size: float, most: float) -> str:
-    """A text, cut so that it is not wider than `most` pixels."""
+    """A text, truncated to at most `most` pixels."""
     if width(text, size) <= most:
         return text
     while text and width(f"{text}\N{HORIZONTAL ELLIPSIS}", size) > most:

@@ -35,8 +35,8 @@ text { fill: light-dark(#1c2024, #e6e8ea); }
 def closure_graph(packages: Iterable[Json], wanted: str, most: int = DRAWN) -> str:
     """The ways to the packages named `wanted`, and what requires those, as SVG.
 
-    All that leads to them is drawn, nearest first, up to `most` packages; without `wanted` the
-    requested packages and what they require. A drawing that leaves some out says so.
+    Draws the nearest `most` packages that lead to them; without `wanted` the requested packages
+    and their requirements. A label has the number of packages that are left out.
     """
     known = {package["nevra"]: package for package in packages}
     nodes, of = _nodes(known, wanted, most)
@@ -44,7 +44,7 @@ def closure_graph(packages: Iterable[Json], wanted: str, most: int = DRAWN) -> s
 
 
 def drawn_of(packages: Iterable[Json], wanted: str, most: int = DRAWN) -> tuple[int, int]:
-    """How many packages `closure_graph` draws, and of how many."""
+    """The number of packages that `closure_graph` draws, and of all that it could draw."""
     nodes, of = _nodes({package["nevra"]: package for package in packages}, wanted, most)
     return len(nodes), of
 
@@ -117,8 +117,8 @@ def _graph(lines: list[str], left_out: str | None) -> str:
         ' node [shape=box, style="rounded,filled", fontname="Helvetica", fontsize=12,'
         ' height=0.3, margin="0.12,0.04"]; edge [arrowsize=0.6];'
     )
-    said = [f'label={_quoted(left_out)}; fontname="Helvetica"; fontsize=12;'] if left_out else []
-    return "\n".join(["digraph closure {", look, *said, *lines, "}"])
+    label = [f'label={_quoted(left_out)}; fontname="Helvetica"; fontsize=12;'] if left_out else []
+    return "\n".join(["digraph closure {", look, *label, *lines, "}"])
 
 
 def _node(nevra: str, classes: str) -> str:

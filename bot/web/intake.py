@@ -1,4 +1,4 @@
-"""Taking deliveries in: on the disk before they are acknowledged, many with one write."""
+"""The intake of deliveries: written to disk before they are acknowledged, many at once."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ Waiting = tuple[NewDelivery, "asyncio.Future[Receipt]"]
 class Intake:
     """Group commit: while one write is on its way to the disk, the next ones gather."""
 
-    def __init__(self, store: Store, kept: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, store: Store, on_stored: Callable[[], None] = lambda: None) -> None:
         self._store = store
-        self._kept = kept
+        self._on_stored = on_stored
         self._waiting: asyncio.Queue[Waiting] = asyncio.Queue()
 
     async def keep(self, delivery: NewDelivery) -> Receipt:
-        """Returns once the delivery is on the disk; StoreError if the disk cannot keep it."""
+        """Return once the delivery is on disk; StoreError if it cannot be written."""
         done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._waiting.put_nowait((delivery, done))
         return await done
 
     async def run(self) -> None:
-        """For ever: writes what waits. When it is cancelled, what waits still gets its answer."""
+        """Write waiting deliveries for ever; when cancelled, write the rest first."""
         try:
             while True:
                 await self._write([await self._waiting.get()])
@@ -48,14 +48,14 @@ class Intake:
             _fail(batch, error)
             return
         except Exception as error:
-            # A mistake of ours with one batch must not end the taking in of the next ones.
+            # A bug that one batch meets must not end the intake of the next ones.
             LOG.exception("%d deliveries could not be kept", len(batch))
             _fail(batch, error)
             return
         for (_, done), receipt in zip(batch, receipts, strict=True):
-            if not done.done():  # the sender may have gone
+            if not done.done():  # the sender may have disconnected
                 done.set_result(receipt)
-        self._kept()
+        self._on_stored()
 
 
 def _fail(batch: list[Waiting], error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""The addresses of the pages; every name in them is quoted, none is trusted."""
+"""The addresses of the pages; every name in them is quoted."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def key_of(row: Mapping[str, Any]) -> ImageKey:
 
 def embed(origin: str, picture: str, page: str, text: str) -> str:
     """Markdown of a picture that leads to a page, for a README or a comment."""
-    told = to_markdown(plain(visible(text)))
-    return f"[![{told}]({origin}{picture})]({origin}{page})"
+    alternative = to_markdown(plain(visible(text)))
+    return f"[![{alternative}]({origin}{picture})]({origin}{page})"
 
 
 def _query(values: Mapping[str, str | None]) -> str:

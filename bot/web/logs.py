@@ -1,4 +1,4 @@
-"""Logs of builds, by their check and their place in it; where they lie is nobody's business."""
+"""Logs of builds, by their check and their place in it; paths of files are not shown."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def with_log_urls(result: dict[str, Any] | None, check: str) -> dict[str, Any] |
 
 
 def _address(log: str | None, check: str, number: int) -> str | None:
-    """A log here at its address here; one of a build elsewhere has its own."""
+    """The address of a log: on this server, or the given one of an external build."""
     if log is None or log.startswith(("https://", "http://")):
         return log
     return log_url(check, number)
 
 
 class BuildLogs:
-    """Gives the logs that lie below `cache`, and no other file."""
+    """The handler of logs: of files below `cache`, and no others."""
 
     def __init__(self, store: Store, cache: Path) -> None:
         self._store = store
         self._roots = tuple((cache / room).resolve() for room in _ROOMS)
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """`/checks/{id}/logs/{number}`: plain text; 404 where it is not kept (any more)."""
+        """`/checks/{id}/logs/{number}`: plain text; 404 where it is not stored (any more)."""
         number = request.match_info["number"]
         check = request.match_info["id"]
         path = await asyncio.to_thread(self._find, check, number, opened(request))

@@ -1,4 +1,4 @@
-"""The metrics of objectives: their names and their values, as people say them."""
+"""The metrics of objectives: their names and their values with units."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _UNWANTED = "unwanted:"
 
 
 def metric_words(metric: str) -> str:
-    """A metric as people say it."""
+    """The name of a metric in words."""
     if metric.startswith(_UNWANTED):
         return f"unwanted {metric.removeprefix(_UNWANTED)}"
     return METRICS.get(metric, metric)

@@ -19,7 +19,7 @@ _SECONDS = (0.5, 1, 2, 3, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 
 
 class Metrics:
-    """The bot's own numbers, in a registry of their own."""
+    """The bot's metrics, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -65,7 +65,7 @@ class Metrics:
         )
 
     def observe(self, what: str, check: CheckRecord) -> None:
-        """Takes note of a check that was predicted, or that ended."""
+        """Record the durations of a check that was predicted or has ended."""
         if what == "predicted":
             self.prediction_seconds.observe(_between(check.created, check.predicted))
         elif what == "finished":
@@ -73,7 +73,7 @@ class Metrics:
             self.check_seconds.observe(_between(check.created, check.finished))
 
     def text(self) -> bytes:
-        """Prometheus' text format."""
+        """The metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI description of everything under `/api`, made from the shapes."""
+"""The OpenAPI description of everything under `/api`, made from the schemas."""
 
 from __future__ import annotations
 
@@ -197,25 +197,25 @@ def describe() -> Json:
 
 
 def _picture(picture: _Picture, media: str) -> Json:
-    told = _parameters(picture.path, picture.query)
+    parameters = _parameters(picture.path, picture.query)
     answers = {"200": {"description": "The picture.", "content": {media: {"schema": {}}}}}
     page = {"text/html": {"schema": {"type": "string"}}}
     return {
         "summary": picture.summary,
-        "parameters": told,
-        "responses": {**answers, **_refusals(picture.path, told, page)},
+        "parameters": parameters,
+        "responses": {**answers, **_refusals(picture.path, parameters, page)},
     }
 
 
 def _parameters(path: str, query: tuple[str, ...]) -> list[Json]:
     names = re.findall(r"{(\w+)}", path)
-    told = [_parameter(name, "path") for name in names]
-    return told + [_parameter(name, "query") for name in query]
+    parameters = [_parameter(name, "path") for name in names]
+    return parameters + [_parameter(name, "query") for name in query]
 
 
-def _refusals(path: str, told: list[Json], content: Json) -> Json:
+def _refusals(path: str, parameters: list[Json], content: Json) -> Json:
     answers: Json = {}
-    if any(parameter["in"] == "query" for parameter in told):
+    if any(parameter["in"] == "query" for parameter in parameters):
         meaning = "A value of the query is not what it should be."
         answers["400"] = {"description": meaning, "content": content}
     if "{" in path:
@@ -224,18 +224,20 @@ def _refusals(path: str, told: list[Json], content: Json) -> Json:
 
 
 def _get(operation: _Operation) -> Json:
-    told = _parameters(operation.path, operation.query)
+    parameters = _parameters(operation.path, operation.query)
     content = {"application/json": {"schema": _ref(operation.schema_class)}}
     if operation.tables:
-        told.append(_parameter("format", "query", {"type": "string", "enum": ["csv"]}))
-        told.append(_parameter("table", "query", {"type": "string", "enum": [*operation.tables]}))
+        parameters.append(_parameter("format", "query", {"type": "string", "enum": ["csv"]}))
+        parameters.append(
+            _parameter("table", "query", {"type": "string", "enum": [*operation.tables]})
+        )
         content["text/csv"] = {"schema": {"type": "string"}}
     wrong = {"application/json": {"schema": _ref(schemas.Problem)}}
     answers = {"200": {"description": "The answer.", "content": content}}
     return {
         "summary": operation.summary,
-        "parameters": told,
-        "responses": {**answers, **_refusals(operation.path, told, wrong)},
+        "parameters": parameters,
+        "responses": {**answers, **_refusals(operation.path, parameters, wrong)},
     }
 
 
@@ -243,8 +245,8 @@ def _parameter(name: str, place: str, schema: Json | None = None) -> Json:
     chosen = schema or _SCHEMAS.get(name) or (_NUMBER if name in _NUMBERS else _TEXT)
     if place == "path":
         chosen = {"type": "string", "minLength": 1}
-    told: Json = {"name": name, "in": place, "required": place == "path", "schema": chosen}
-    return {**told, "description": _MEANING[name]} if name in _MEANING else told
+    parameter: Json = {"name": name, "in": place, "required": place == "path", "schema": chosen}
+    return {**parameter, "description": _MEANING[name]} if name in _MEANING else parameter
 
 
 def _ref(schema_class: type[Schema]) -> Json:

@@ -51,7 +51,7 @@ PAGES = (
 
 
 def make_templates() -> Environment:
-    """The templates of all pages: what they show is escaped, what is missing is an error."""
+    """The templates of all pages: values are escaped, a missing one is an error."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -86,7 +86,7 @@ class Pages:
         self._public_url = public_url.rstrip("/")
 
     def routes(self) -> list[web.RouteDef]:
-        """Each page, and its JSON."""
+        """The routes of each page and of its JSON."""
         found = []
         for page in PAGES:
             found.append(web.get(page.path, self._html(page)))
@@ -95,19 +95,19 @@ class Pages:
 
     def _html(self, page: Page) -> Handler:
         async def show(request: web.Request) -> web.Response:
-            parameters = asked(request)
+            parameters = parameters_of(request)
             origin = self._public_url or str(request.url.origin())
 
             def render() -> web.Response:
                 answer = page.ask(self._archive, parameters)
-                given = table(answer, parameters)
+                given = csv_response(answer, parameters)
                 if given is not None:
                     return given
                 run = self._archive.run(parameters.date)
                 text = self._templates.get_template(answer.template).render(
                     data=answer.json,
                     tables=answer.tables,
-                    here=here(request.rel_url.raw_path, parameters.query),
+                    here=link_maker(request.rel_url.raw_path, parameters.query),
                     api=f"/api{request.rel_url.raw_path}{_query(parameters.query)}",
                     path=request.path,
                     date=parameters.query.get("date", ""),
@@ -123,24 +123,24 @@ class Pages:
 
     def _json(self, page: Page) -> Handler:
         async def show(request: web.Request) -> web.Response:
-            parameters = asked(request)
+            parameters = parameters_of(request)
 
             def render() -> web.Response:
                 answer = page.ask(self._archive, parameters)
-                return table(answer, parameters) or web.json_response(answer.json)
+                return csv_response(answer, parameters) or web.json_response(answer.json)
 
             return await asyncio.to_thread(render)
 
         return show
 
 
-def asked(request: web.Request) -> Parameters:
-    """The parameters of a request."""
+def parameters_of(request: web.Request) -> Parameters:
+    """The parameters in the path and query of `request`."""
     return Parameters(dict(request.match_info), dict(request.query), opened(request))
 
 
 def age_words(seconds: int | None) -> str:
-    """An age as people say it: `3 hours`."""
+    """An age in its largest whole unit: `3 hours`."""
     if seconds is None:
         return "never"
     for length, noun in ((86400, "day"), (3600, "hour"), (60, "minute")):
@@ -150,8 +150,8 @@ def age_words(seconds: int | None) -> str:
     return "less than a minute"
 
 
-def table(answer: PageResponse, parameters: Parameters) -> web.Response | None:
-    """One of the answer's tables as CSV, if that is asked for; 400 if there is no such."""
+def csv_response(answer: PageResponse, parameters: Parameters) -> web.Response | None:
+    """One of the answer's tables as CSV, null if another format is requested; 400 for no table."""
     wanted = parameters.query.get("table", next(iter(answer.tables), ""))
     if "table" in parameters.query and wanted not in answer.tables:
         raise web.HTTPBadRequest(text=f"table can be {', '.join(answer.tables)}.")
@@ -159,13 +159,13 @@ def table(answer: PageResponse, parameters: Parameters) -> web.Response | None:
         return None
     if parameters.query["format"] != "csv" or wanted not in answer.tables:
         raise web.HTTPBadRequest(text="format can be csv; JSON is under /api.")
-    answered = web.Response(text=to_csv(answer.tables[wanted]), content_type="text/csv")
-    answered.headers["Content-Disposition"] = f'inline; filename="{wanted}.csv"'
-    return answered
+    response = web.Response(text=to_csv(answer.tables[wanted]), content_type="text/csv")
+    response.headers["Content-Disposition"] = f'inline; filename="{wanted}.csv"'
+    return response
 
 
-def here(path: str, query: Mapping[str, str]) -> Callable[..., str]:
-    """Makes the address of this page with some values of its query changed."""
+def link_maker(path: str, query: Mapping[str, str]) -> Callable[..., str]:
+    """A function that gives the address of this page with changed values of its query."""
 
     def made(**changes: Any) -> str:
         values = {**query, **changes}

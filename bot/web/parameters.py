@@ -1,4 +1,4 @@
-"""The parameters of a request, checked: 400 with a sentence where one is malformed."""
+"""The validated parameters of a request: 400 with a sentence for a malformed one."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PageRange:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The path's names, the query's values, and the hidden check that may be seen, if one may."""
+    """The path's names, the query's values, and the hidden check that this request may see."""
 
     path: Mapping[str, str]
     query: Mapping[str, str] = field(default_factory=dict)
@@ -59,16 +59,16 @@ class Parameters:
 
     @property
     def date(self) -> str | None:
-        """The moment that the page is asked for; null is now."""
+        """The moment of which the page shows the state; null is now."""
         return self.moment("date")
 
     @property
     def whole(self) -> bool:
-        """Return whether all rows are asked for: a CSV is never cut into pages."""
+        """Return whether all rows are requested: a CSV has no pages."""
         return self.query.get("format") == "csv"
 
     def page(self, default: int, most: int = 5000) -> PageRange:
-        """Which part of a list is asked for: `offset` and `limit`; a CSV has all without."""
+        """The requested part of a list: `offset` and `limit`; all of it for a CSV without."""
         if self.whole and "limit" not in self.query:
             return PageRange(0, None)
         return PageRange(self.number("offset"), self.number("limit", default, most) or default)
@@ -93,7 +93,7 @@ class Parameters:
         return min(int(text), most)
 
     def text(self, name: str) -> str:
-        """A text, cut to a sane length."""
+        """A text, truncated to 200 characters."""
         return self.query.get(name, "").strip()[:200]
 
 
@@ -101,7 +101,7 @@ WINDOWS = {"month": 31, "year": 366, "all": None}
 
 
 def window(parameters: Parameters, date: str | None) -> str | None:
-    """Since when history is asked for: `since`, else the `window` before the date; null is all."""
+    """The start of the requested history: `since`, else `window` before the date; null is all."""
     since = parameters.moment("since")
     days = WINDOWS.get(parameters.text("window") or "year", WINDOWS["year"])
     if since is not None or days is None:
@@ -125,5 +125,5 @@ def _moment(text: str) -> str | None:
 
 
 def missing(what: str) -> web.HTTPNotFound:
-    """404, said in words."""
+    """A 404 with a sentence."""
     return web.HTTPNotFound(text=what)

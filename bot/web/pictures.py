@@ -22,7 +22,7 @@ from bot.web.charts.look import Look, Theme
 from bot.web.charts.treemap import treemap
 from bot.web.graphs import DRAWN, MOST, chains_graph, closure_graph
 from bot.web.measures import METRICS
-from bot.web.pages import IMAGE, asked
+from bot.web.pages import IMAGE, parameters_of
 from bot.web.parameters import Parameters, missing
 from bot.web.responses import Archive
 from bot.web.responses.checks import visible_check
@@ -36,7 +36,7 @@ _STYLED = re.compile(r' style="([^"]*)"')
 
 
 class Pictures:
-    """The handlers of everything that is drawn."""
+    """The handlers of charts, graphs and badges."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
@@ -64,7 +64,7 @@ class Pictures:
 
     def _svg(self, draw: Draw) -> Handler:
         async def show(request: web.Request) -> web.Response:
-            parameters = asked(request)
+            parameters = parameters_of(request)
             text = await asyncio.to_thread(draw, self._archive, parameters, _look(parameters))
             answer = web.Response(text=text, content_type="image/svg+xml")
             answer.headers["Content-Security-Policy"] = _policy(text)
@@ -76,7 +76,7 @@ class Pictures:
         async def show(request: web.Request) -> web.Response:
             from resvg_py import svg_to_bytes
 
-            parameters = asked(request)
+            parameters = parameters_of(request)
             theme: Theme = "dark" if parameters.text("theme") == "dark" else "light"
             look = Look(theme, parameters.text("width") == "narrow", still=True)
 
@@ -87,7 +87,7 @@ class Pictures:
                     font_files=[str(font.FILE)],
                     font_family=font.FONT,
                     sans_serif_family=font.FONT,
-                    # The machine's own fonts only for characters that ours has not.
+                    # The machine's fonts only for characters that ours lacks.
                     skip_system_fonts=font.has_all(unescape(text)),
                 )
 
@@ -167,9 +167,8 @@ def _look(parameters: Parameters) -> Look:
 
 
 def _policy(svg: str) -> str:
-    """The content security policy of a drawing: its own styles, our font and tooltips, and the
-    script that
-    sets these up. Nothing else that might have come into it."""
+    """The content security policy of a drawing: its own styles, our font, tooltips and their
+    script, and nothing else."""
     scripts = " ".join(["'self'", *_hashes(_SCRIPT.findall(svg))])
     styles = " ".join(_hashes(_STYLE.findall(svg))) or "'none'"
     attributes = " ".join(_hashes(sorted(set(_STYLED.findall(svg)))))

@@ -1,8 +1,8 @@
-"""The door to checks of private repositories: a signed link opens one of them, for a while.
+"""Access to checks of private repositories: a signed link opens one of them, for a while.
 
-Without it, they are answered as checks that are not there. A link's token comes in the query; a
-page then takes it out of the address bar and leaves it in a cookie that is good for this check's
-addresses alone, so that what the page leads to (JSON, logs, the graph) opens too.
+Without it the response is that of a check that does not exist. A link's token comes in the query; a
+page then takes it out of the address bar and stores it in a cookie that is good for this check's
+addresses alone, so that the page's JSON, logs and graph open too.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def opened(request: web.Request) -> str:
 
 
 def private_pages(keys: LinkKeys | None, *, secure: bool) -> Middleware:
-    """Opens the checks that `keys` know the token of; `secure` where cookies go by TLS only."""
+    """Open the checks whose token `keys` know; `secure` where cookies need TLS."""
 
     @web.middleware
-    async def door(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         place = _place(request)
         token = request.query.get(LINK_FIELD) or request.cookies.get(_COOKIE) or ""
         if keys is None or place is None or not token:
@@ -49,14 +49,14 @@ def private_pages(keys: LinkKeys | None, *, secure: bool) -> Middleware:
                 status=303, headers={"Location": str(request.rel_url.with_query(rest))}
             )
             path = request.rel_url.raw_path
-            _leave(answer, token, f"/api{path}", keys.seconds, secure=secure)
-            _leave(answer, token, path, keys.seconds, secure=secure)
+            _set_cookie(answer, token, f"/api{path}", keys.seconds, secure=secure)
+            _set_cookie(answer, token, path, keys.seconds, secure=secure)
         else:
             answer = await handler(request)
         answer.headers.update(_HEADERS)
         return answer
 
-    return door
+    return middleware
 
 
 def _place(request: web.Request) -> str | None:
@@ -66,10 +66,10 @@ def _place(request: web.Request) -> str | None:
     return path if path.startswith(_ROUTES) else None
 
 
-def _leave(
+def _set_cookie(
     answer: web.StreamResponse, token: str, path: str, seconds: int, *, secure: bool
 ) -> None:
-    """A cookie for one path; `Lax`, as people come from the forge's page."""
+    """Set a cookie for one path; `Lax`, as the forge's page links here."""
     answer.headers.add(
         "Set-Cookie",
         f"{_COOKIE}={token}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax"

@@ -1,4 +1,4 @@
-"""The processes: the server, one more worker, and giving a lost worker's runs to the others."""
+"""The processes: the server, a further worker, and the requeuing of a lost worker's runs."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ _GRACE = 10.0  # seconds for requests that are being answered
 
 
 class IdleChecker(Checker, Protocol):
-    """A checker that can make ready what most checks need, and let go of it."""
+    """A checker that can load in advance what most checks need, and drop it when idle."""
 
     def warm_up(self) -> None:
-        """Makes ready what it can; what cannot be had is found out again by the check itself."""
+        """Load what is available; a check that needs the rest reports its absence."""
         ...
 
     def drop_idle(self) -> int:
-        """How many it let go of."""
+        """Drop idle pools; return their number."""
         ...
 
 
@@ -58,7 +58,7 @@ class Bot:
 
     def __init__(self, settings: Settings, checker: IdleChecker | None = None) -> None:
         self._settings = settings
-        self._checker = checker or _room_checker(settings)
+        self._checker = checker or _local_checker(settings)
         self._tasks: list[asyncio.Task[None]] = []
         self._socket = _listening(settings)
         host, port = self._socket.getsockname()[:2]
@@ -83,8 +83,8 @@ class Bot:
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
-        """Starts the engine, then serves."""
-        # It recovers runs and blocks for a moment: before the first request, not beside it.
+        """Start the engine, then serve."""
+        # Before the first request: recovering runs blocks for a moment.
         await self._engine.launch()
         self._health.launched = True
         self._begin("intake", self._intake.run())
@@ -105,24 +105,24 @@ class Bot:
             engine=self._engine,
             webhook_bytes=self._settings.limits.webhook_bytes,
             link_keys=LinkKeys.of(self._settings),
-            # Browsers keep no secure cookie that came without TLS.
+            # Browsers drop a secure cookie that is set without TLS.
             secure=not (self._settings.public_url or self.url).startswith("http://"),
             public_url=self._settings.public_url or "",
         )
         self._runner = web.AppRunner(application, shutdown_timeout=_GRACE, access_log=None)
         await self._runner.setup()
-        # What is there by now stays: looking through it for garbage took longer than most pages.
+        # Objects up to here live on: scanning them for garbage took longer than most pages.
         gc.collect()
         gc.freeze()
         await web.SockSite(self._runner, self._socket).start()
         LOG.info("serving on %s", self.url)
 
     async def stop(self) -> None:
-        """Answers what was asked, keeps what was taken, and ends; runs go on after a restart."""
+        """Finish open requests, write accepted deliveries, end; runs go on after a restart."""
         self._health.stopping = True
         if self._runner is not None:
             await self._runner.cleanup()
-        # The intake last: what it took is on the disk before it ends.
+        # The intake last: its deliveries are on disk before it ends.
         for task in reversed(self._tasks):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -136,11 +136,11 @@ class Bot:
 
     def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=name)
-        task.add_done_callback(_say_if_broken)
+        task.add_done_callback(_log_if_failed)
         self._tasks.append(task)
 
     async def _upkeep(self) -> None:
-        """For ever: lost workers' runs, old runs, old bodies, idle pools. Before that, warm up."""
+        """Warm up, then for ever requeue lost runs and drop old runs, old bodies, idle pools."""
         try:
             await asyncio.to_thread(self._checker.warm_up)
         except MinimizeError as error:
@@ -151,15 +151,15 @@ class Bot:
                 await self._engine.forget_finished()
                 days = self._settings.engine.keep_days
                 await asyncio.to_thread(self._store.forget_bodies, days)
-                await asyncio.to_thread(_let_go, self._checker, self._settings)
+                await asyncio.to_thread(_drop_unused, self._checker, self._settings)
             except Exception:
-                # The next round comes, and may do better.
+                # The next round may succeed.
                 LOG.exception("the upkeep failed")
             await asyncio.sleep(_UPKEEP)
 
 
-def _let_go(checker: IdleChecker, settings: Settings) -> None:
-    """Pools that nobody asked for lately, and what the cache has grown too large for."""
+def _drop_unused(checker: IdleChecker, settings: Settings) -> None:
+    """Drop idle pools, and evict from a cache that is too large."""
     from bot.distro.cache import Cache
     from bot.distro.eviction import tidy
 
@@ -173,22 +173,22 @@ def serve_bot(
     data: Path | None = None,
     cache: Path | None = None,
 ) -> int:
-    """`minimize serve`: until SIGTERM or SIGINT. What is None is as the settings file says."""
+    """`minimize serve`, until SIGTERM or SIGINT. Arguments override the settings file's."""
     settings = load_settings(settings_file, config=config, data=data, cache=cache)
     _log_to_stderr()
     write_stacks_on_sigusr1(sys.stderr.fileno())
     sweep_temporary_directories()
     asyncio.run(_serve(settings))
-    return _leave()
+    return _exit_code()
 
 
 async def _serve(settings: Settings) -> None:
-    asked = _asked_to_stop()
+    stop = _stop_event()
     bot = Bot(settings)
     try:
         await bot.start()
         print(f"minimize serves on {bot.url}", file=sys.stderr, flush=True)
-        await asked.wait()
+        await stop.wait()
     finally:
         await bot.stop()
 
@@ -205,22 +205,22 @@ def run_worker(
     write_stacks_on_sigusr1(sys.stderr.fileno())
     sweep_temporary_directories()
     asyncio.run(_work(settings))
-    return _leave()
+    return _exit_code()
 
 
 async def _work(settings: Settings) -> None:
-    asked = _asked_to_stop()
-    checker = _room_checker(settings)
+    stop = _stop_event()
+    checker = _local_checker(settings)
     forges = open_forges(settings)
     engine = Engine(CheckSteps(forges, checker, settings), settings, "worker")
     await engine.launch()
     print(f"minimize works as {engine.executor_id}", file=sys.stderr, flush=True)
     try:
-        while not asked.is_set():
+        while not stop.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_UPKEEP):
-                    await asked.wait()
-            await asyncio.to_thread(_let_go, checker, settings)
+                    await stop.wait()
+            await asyncio.to_thread(_drop_unused, checker, settings)
     finally:
         for forge in forges.values():
             await forge.close()
@@ -234,19 +234,19 @@ def requeue_worker(
     data: Path | None = None,
     cache: Path | None = None,
 ) -> int:
-    """`minimize requeue WORKER`: its unfinished runs are queued again; how many."""
+    """`minimize requeue WORKER`: queue its unfinished runs again; return their number."""
     settings = load_settings(settings_file, config=config, data=data, cache=cache)
     return requeue_runs(settings, worker)
 
 
-def _room_checker(settings: Settings) -> IdleChecker:
+def _local_checker(settings: Settings) -> IdleChecker:
     from bot.engine.checker import LocalChecker
 
     return LocalChecker(settings)
 
 
 def _listening(settings: Settings) -> socket.socket:
-    """The socket, bound: its port is known, and taken, before anything else is started."""
+    """The bound socket, so that the port is reserved before anything else starts."""
     host, port = settings.listen.host, settings.listen.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -258,12 +258,12 @@ def _listening(settings: Settings) -> socket.socket:
         ) from error
 
 
-def _asked_to_stop() -> asyncio.Event:
-    asked = asyncio.Event()
+def _stop_event() -> asyncio.Event:
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
-    return asked
+        loop.add_signal_handler(number, stop.set)
+    return stop
 
 
 def _log_to_stderr() -> None:
@@ -277,8 +277,8 @@ def _log_to_stderr() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _leave() -> int:
-    """Ends at once if a build still runs in a thread: Python would wait for it, maybe an hour.
+def _exit_code() -> int:
+    """Return 0, or exit at once if a build still runs in a thread: Python would wait for its end.
 
     The engine runs it again after the next start; its sandbox dies with this process.
     """
@@ -290,6 +290,6 @@ def _leave() -> int:
     return 0
 
 
-def _say_if_broken(task: asyncio.Task[None]) -> None:
+def _log_if_failed(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         LOG.critical("the loop %s has ended", task.get_name(), exc_info=task.exception())

@@ -1,4 +1,4 @@
-"""Tables of a page: one description, shown as HTML and given as CSV."""
+"""Tables of a page: one description for HTML and CSV."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Kind = Literal[
     "text", "code", "size", "delta", "count", "change", "metric", "trend", "time", "state", "figure"
 ]
 _FIGURES = ("size", "delta", "count", "change", "metric", "trend", "figure")
-# What spreadsheets take for the beginning of a formula, full-width forms included (OWASP: CSV
-# Injection); blanks before it do not keep them from it.
+# Beginnings that spreadsheets take for a formula's, full-width forms included (OWASP: CSV
+# Injection), also after blanks.
 _FORMULA = tuple("=+-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
                  "\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: where its value is in a row, how it is shown, where it leads.
+    """One column: the name of its value in a row, its format, its link.
 
     `also` gives a second, quiet line. `metric` and `trend` are in the unit of the row's metric;
     `figure` is a number in words of its own.
@@ -51,12 +51,12 @@ class Column:
         return self.value(row) if self.value else row[self.name]
 
     def tone(self, row: Row) -> str:
-        """Return whether a difference is growth, or not."""
+        """The class of a difference: `grew`, `shrank`, or empty."""
         value = self.of(row)
         return "" if not value else "grew" if value > 0 else "shrank"
 
     def shown(self, row: Row) -> str:
-        """The value as people read it; empty where there is none."""
+        """The formatted value; empty where there is none."""
         value = self.of(row)
         if self.kind in ("metric", "trend"):
             return measure(row["metric"], value, delta=self.kind == "trend")
@@ -85,7 +85,7 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
 class Table:
     """Rows under a caption; the first column names a row.
 
-    `count` is how many there are in all where these are but the first; a CSV has them all.
+    `count` is the number of all rows where these are only the first; a CSV has them all.
     """
 
     caption: str
@@ -108,16 +108,16 @@ class Table:
         return tuple(c for c in self.columns if c.only != "html")
 
     def first(self, most: int | None) -> Table:
-        """The same with `most` rows, and how many there are; null is all."""
+        """The table with its first `most` rows and the number of all; null keeps it as it is."""
         if most is None or len(self.rows) <= most:
             return self
         return replace(self, rows=self.rows[:most], count=self.count or len(self.rows))
 
 
 def to_csv(table: Table) -> str:
-    """RFC 4180, with the columns' names as its first line.
+    """`table` as RFC 4180, with the columns' names as its first line.
 
-    What a spreadsheet would take for a formula is given as text.
+    Values that a spreadsheet would take for formulas are marked as text.
     """
     out = io.StringIO()
     writer = csv.writer(out)

@@ -1,4 +1,4 @@
-"""`POST /webhook/{type}`: 202 once it is on the disk, and never before."""
+"""`POST /webhook/{type}`: 202 once the delivery is on disk, and never before."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Webhooks:
         self._most = most_bytes
 
     async def receive(self, request: web.Request) -> web.Response:
-        """Verifies, keeps, answers; says in the body whether it is a repeat."""
+        """Verify and store a delivery; the response's body has whether it is a repeat."""
         kind = request.match_info["type"]
         forges = self._forges.get(kind, ())
         if not forges:
@@ -55,7 +55,7 @@ class Webhooks:
         except TimeoutError:
             answer = _answer(408, error="The body did not come.")
         except StoreError:
-            # Said in the log; the forge may send it again, an operator can have it sent again.
+            # The log has it; the forge or an operator may send the delivery again.
             answer = _answer(503, error="The delivery cannot be kept at the moment.")
             answer.headers["Retry-After"] = "60"
         repeat = str(answer.status == 202 and receipt.repeat).lower()
@@ -65,7 +65,7 @@ class Webhooks:
 
 
 def _accepted(forges: Sequence[Forge], request: web.Request, body: bytes) -> NewDelivery:
-    """The delivery as the first forge that knows its signature takes it."""
+    """The delivery as accepted by the first forge that knows its signature."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     refused: list[WebhookRefusedError] = []
     for forge in forges:
@@ -73,7 +73,7 @@ def _accepted(forges: Sequence[Forge], request: web.Request, body: bytes) -> New
             return forge.accept(headers, body)
         except WebhookRefusedError as error:
             refused.append(error)
-    # One that knew the signature, and found the body wrong, knows better than the others.
+    # The lowest status: a forge that knew the signature but rejects the body comes first.
     raise min(refused, key=lambda error: error.status)
 
 

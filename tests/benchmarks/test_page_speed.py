@@ -131,4 +131,4 @@ async def test_pages_of_five_years_are_accessible_and_fit(server, width, theme) 
     asked = (*PAGES, *(f"{path}?date=2024-03-05" for path in THEN))
     pages = {f"{number:02d}": path for number, path in enumerate(asked)}
     async with browser() as chromium:
-        await look_at(chromium, base, pages, theme, width, kept="five-years")
+        await look_at(chromium, base, pages, theme, width, screenshots="five-years")

@@ -1,4 +1,4 @@
-"""Pages as people meet them: in the Chromium of this machine, with axe-core, by keyboard."""
+"""Checks of pages in the Chromium of this machine: axe-core, keyboard."""
 
 from __future__ import annotations
 
@@ -42,39 +42,46 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 def watched(page: Page) -> set[str]:
-    """What a page asks for, from now on."""
-    asked: set[str] = set()
-    page.on("request", lambda request: asked.add(request.url))
-    return asked
+    """The addresses that a page requests from now on; the set grows."""
+    requested: set[str] = set()
+    page.on("request", lambda request: requested.add(request.url))
+    return requested
 
 
 async def look_at(
-    chromium: Browser, base: str, pages: Mapping[str, str], theme: str, width: int, *, kept: str
+    chromium: Browser,
+    base: str,
+    pages: Mapping[str, str],
+    theme: str,
+    width: int,
+    *,
+    screenshots: str,
 ) -> None:
-    """Holds each page to axe-core, to the screen's width, and to asking nothing of other hosts.
+    """Check each page: axe-core, the screen's width, no request to another host.
 
-    Keeps a screenshot of each in var/screenshots (or where MINIMIZE_SCREENSHOTS says), in `kept`.
+    Write a screenshot of each to the folder `screenshots` of var/screenshots (or of
+    MINIMIZE_SCREENSHOTS).
     """
-    folder = Path(os.environ.get("MINIMIZE_SCREENSHOTS", SCREENSHOTS)) / kept
+    folder = Path(os.environ.get("MINIMIZE_SCREENSHOTS", SCREENSHOTS)) / screenshots
     folder.mkdir(parents=True, exist_ok=True)
     # axe-core is put into the page, which the pages' own policy forbids.
     context = await chromium.new_context(
         color_scheme=theme, viewport={"width": width, "height": 900}, bypass_csp=True
     )
     page = await context.new_page()
-    asked = watched(page)
+    requested = watched(page)
     for name, path in pages.items():
         await page.goto(base + path)
         await page.screenshot(path=folder / f"{name}-{theme}-{width}.png", full_page=True)
         found = await Axe().run(page, options={"iframes": False})
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
         assert await page.evaluate(WIDER) <= 0, name
-    assert {url for url in asked if not url.startswith(f"{base}/")} == set()
+    assert {url for url in requested if not url.startswith(f"{base}/")} == set()
     await context.close()
 
 
 async def walk(chromium: Browser, base: str, pages: Mapping[str, str]) -> None:
-    """Holds each page to this: Tab alone reaches every control, in order, and shows where it is."""
+    """Check each page: Tab alone reaches every control, in order, with a visible focus."""
     page = await chromium.new_page()
     for name, path in pages.items():
         await page.goto(base + path)

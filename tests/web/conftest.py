@@ -32,7 +32,7 @@ limits: {webhook_bytes: 20000}
 
 
 class NoChecker:
-    """Never asked in these tests: the forge is away, so no run gets that far."""
+    """A checker that no test reaches: without a forge no run gets that far."""
 
     def predict(self, job: Any, git: Any) -> PredictedCheck:
         raise AssertionError
@@ -48,7 +48,7 @@ class NoChecker:
 
 
 class Client:
-    """Asks the bot; signs what it delivers."""
+    """A client of the bot that signs its deliveries."""
 
     def __init__(self, session: ClientSession, url: str) -> None:
         self._session = session

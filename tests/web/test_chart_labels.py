@@ -22,7 +22,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def crosses(a: Point, b: Point, box: Box) -> bool:
-    """Whether a straight line goes through a box: looked at in many places."""
+    """Return whether a straight line goes through a box, by sampling it."""
     steps = 500
     return any(
         box.left < a.x + (b.x - a.x) * t / steps < box.right
@@ -186,9 +186,9 @@ def test_moments_that_read_the_same_stand_below_a_chart_once() -> None:
 @pytest.mark.parametrize("arches", range(1, 7))
 @pytest.mark.parametrize("narrow", [False, True])
 def test_no_row_of_a_legend_is_cut_off(arches, narrow) -> None:
-    told = objective([60_000_000, 55_000_000], 40_000_000)
-    told["history"] = [{**s, "arch": f"a{n}"} for n in range(arches) for s in told["history"]]
-    tree = ElementTree.fromstring(objective_chart(told, "installed_size", look=Look(narrow=narrow)))
+    goal = objective([60_000_000, 55_000_000], 40_000_000)
+    goal["history"] = [{**s, "arch": f"a{n}"} for n in range(arches) for s in goal["history"]]
+    tree = ElementTree.fromstring(objective_chart(goal, "installed_size", look=Look(narrow=narrow)))
     height = float(tree.get("viewBox").split()[3])
     (legends,) = [g for g in tree.iter(f"{SVG}g") if g.get("class") == "legends"]
     down = float(re.search(r",\s*(\d+)", legends.get("transform"))[1])

@@ -1,4 +1,4 @@
-"""What browsers may keep."""
+"""Caching by browsers."""
 
 import hashlib
 import re

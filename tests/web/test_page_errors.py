@@ -1,4 +1,4 @@
-"""What people and programs are told when something cannot be answered."""
+"""The error pages of people and the error objects of programs."""
 
 import pytest
 
@@ -18,18 +18,18 @@ async def test_what_is_not_there_is_a_page_with_a_way_back(client) -> None:
     assert '<link rel="stylesheet" href="/static/minimize.' in page
 
 
-async def test_what_is_asked_wrongly_leads_to_the_same_page_without_it(client) -> None:
+async def test_malformed_parameters_link_to_the_page_without_them(client) -> None:
     status, page, _ = await client.get("/surface?date=tomorrow")
     assert status == 400
     assert "date is no date: write 2027-03-01" in page
     assert '<a href="/surface">' in page
-    status, said, _ = await client.get("/api/surface?date=tomorrow")
-    assert (status, set(said)) == (400, {"error"})
+    status, answer, _ = await client.get("/api/surface?date=tomorrow")
+    assert (status, set(answer)) == (400, {"error"})
 
 
-async def test_programs_are_told_in_json(client) -> None:
-    status, said, _ = await client.get("/api/nowhere")
-    assert (status, said) == (404, {"error": "Nothing has this address."})
+async def test_errors_under_api_are_json(client) -> None:
+    status, answer, _ = await client.get("/api/nowhere")
+    assert (status, answer) == (404, {"error": "Nothing has this address."})
 
 
 async def test_a_method_that_does_nothing_is_refused_with_those_that_do(client) -> None:
@@ -52,10 +52,10 @@ async def test_what_fails_inside_stays_in_the_log(
         raise error
 
     monkeypatch.setattr(type(bot._history), "spread", fail)
-    told, page, headers = await client.get("/surface")
-    assert (told, headers["Cache-Control"]) == (status, "no-store")
+    found_status, page, headers = await client.get("/surface")
+    assert (found_status, headers["Cache-Control"]) == (status, "no-store")
     assert title in page
-    told, said, _ = await client.get("/api/surface")
-    assert (told, set(said)) == (status, {"error"})
-    assert SECRET not in page + said["error"]
+    found_status, answer, _ = await client.get("/api/surface")
+    assert (found_status, set(answer)) == (status, {"error"})
+    assert SECRET not in page + answer["error"]
     assert SECRET in caplog.text

@@ -20,8 +20,8 @@ async def test_health_says_whether_it_lives_and_whether_it_works(client, bot, mo
     bot._tasks[1].cancel()
     while not bot._tasks[1].done():
         await client.get("/health/live")
-    status, said, _ = await client.get("/health/ready")
-    assert (status, said["problems"]) == (503, ["The loop dispatcher has ended."])
+    status, answer, _ = await client.get("/health/ready")
+    assert (status, answer["problems"]) == (503, ["The loop dispatcher has ended."])
 
 
 async def test_metrics_count_webhooks_and_checks(client, bot, payload) -> None:
@@ -41,9 +41,9 @@ async def test_checks_are_listed_newest_first_without_private_ones(client, bot) 
     for number in range(3):
         add(bot, f"c{number}", created=f"2026-01-0{number + 1}T00:00:00.000000Z")
     add(bot, "secret", private=True, repository="o/secret")
-    _, said, _ = await client.get("/api/checks?limit=2")
-    assert [c["id"] for c in said["checks"]] == ["c2", "c1"]
-    assert said["next"] == 2
+    _, answer, _ = await client.get("/api/checks?limit=2")
+    assert [c["id"] for c in answer["checks"]] == ["c2", "c1"]
+    assert answer["next"] == 2
     assert (await client.get("/api/checks?offset=2"))[1]["next"] is None
     assert "secret" not in (await client.get("/checks"))[1]
     for path in ("/checks/secret", "/api/checks/secret"):
@@ -53,14 +53,14 @@ async def test_checks_are_listed_newest_first_without_private_ones(client, bot) 
 
 async def test_a_check_as_json_is_the_contracts_object(client, bot) -> None:
     add(bot, "open", base_sha="b" * 40)
-    _, said, _ = await client.get("/api/checks/open")
-    assert (said["verdict"], said["images"], said["run"]["stage"]) == (None, [], "waiting")
+    _, answer, _ = await client.get("/api/checks/open")
+    assert (answer["verdict"], answer["images"], answer["run"]["stage"]) == (None, [], "waiting")
     add(bot, "over", stage="final", verdict="success", result=RESULT, open=False)
-    said = (await client.get("/api/checks/over"))[1]
-    assert said["verdict"] == "success"
-    assert said["specs"] == ["nginx.spec"]
-    assert said["run"]["id"] == "over"
-    assert "private" not in said["run"]
+    answer = (await client.get("/api/checks/over"))[1]
+    assert answer["verdict"] == "success"
+    assert answer["specs"] == ["nginx.spec"]
+    assert answer["run"]["id"] == "over"
+    assert "private" not in answer["run"]
 
 
 async def test_pages_escape_what_comes_from_outside(client, bot) -> None:

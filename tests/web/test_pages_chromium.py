@@ -38,7 +38,7 @@ async def test_pages_are_accessible_and_fit_and_ask_no_other_host(
     base, chromium, theme, width
 ) -> None:
     dated = {"surface-then": "/surface?date=2026-11-01", "overview-then": "/?date=2026-11-01"}
-    await look_at(chromium, base, PAGES | dated, theme, width, kept="history")
+    await look_at(chromium, base, PAGES | dated, theme, width, screenshots="history")
 
 
 async def test_every_control_of_every_page_is_reached_by_keyboard_alone(base, chromium) -> None:
@@ -107,7 +107,9 @@ async def test_without_javascript_nothing_is_missing(base, chromium) -> None:
 async def test_charts_have_tooltips_and_links(base, chromium) -> None:
     page = await chromium.new_page()
     broken: list[str] = []
-    page.on("console", lambda said: broken.append(said.text) if said.type == "error" else None)
+    page.on(
+        "console", lambda message: broken.append(message.text) if message.type == "error" else None
+    )
     await page.goto(base + NGINX, wait_until="load")
     chart = next(frame for frame in page.frames if frame.url.endswith("/size.svg"))
     await chart.wait_for_selector(".tooltip", state="attached")
@@ -137,7 +139,9 @@ async def test_charts_are_drawn_in_our_font_so_that_their_words_fit(base, chromi
 async def test_no_page_and_no_drawing_breaks_its_own_policy(base, chromium) -> None:
     page = await chromium.new_page()
     broken: list[str] = []
-    page.on("console", lambda said: broken.append(said.text) if said.type == "error" else None)
+    page.on(
+        "console", lambda message: broken.append(message.text) if message.type == "error" else None
+    )
     for name, path in PAGES.items():
         if name != "error":
             await page.goto(base + path, wait_until="load")

@@ -1,4 +1,4 @@
-"""What CONTRACT names of each JSON object is in the API, with its type."""
+"""Every field that CONTRACT names is in the API, with its type."""
 
 import pytest
 from aiohttp.test_utils import TestClient
@@ -44,21 +44,23 @@ OBJECTS = {
 }
 
 
-def misses(told, wanted, place="") -> list[str]:
-    """Where a JSON value is not of a shape; it may have more fields."""
+def shape_errors(value, wanted, place="") -> list[str]:
+    """The places where a JSON value differs from a shape; it may have more fields."""
     if isinstance(wanted, dict):
-        if not isinstance(told, dict):
+        if not isinstance(value, dict):
             return [f"{place} is no object"]
-        gone = [f"{place}.{name} is missing" for name in wanted.keys() - told.keys()]
-        there = wanted.keys() & told.keys()
-        return gone + [m for n in there for m in misses(told[n], wanted[n], f"{place}.{n}")]
+        gone = [f"{place}.{name} is missing" for name in wanted.keys() - value.keys()]
+        there = wanted.keys() & value.keys()
+        return gone + [m for n in there for m in shape_errors(value[n], wanted[n], f"{place}.{n}")]
     if isinstance(wanted, list):
-        if not isinstance(told, list):
+        if not isinstance(value, list):
             return [f"{place} is no list"]
-        return [m for i, one in enumerate(told) for m in misses(one, wanted[0], f"{place}[{i}]")]
+        return [
+            m for i, one in enumerate(value) for m in shape_errors(one, wanted[0], f"{place}[{i}]")
+        ]
     kinds = wanted if isinstance(wanted, tuple) else (wanted,)
-    fits = isinstance(told, kinds) and (bool in kinds or not isinstance(told, bool))
-    return [] if fits else [f"{place} is {told!r}"]
+    fits = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+    return [] if fits else [f"{place} is {value!r}"]
 
 
 @pytest.fixture(scope="module")
@@ -74,33 +76,33 @@ async def site(folder):
 
 @pytest.mark.parametrize(("path", "wanted"), OBJECTS.items())
 async def test_the_api_has_what_the_contract_names(site, path, wanted) -> None:
-    told = await (await site.get(f"/api{path}")).json()
+    value = await (await site.get(f"/api{path}")).json()
     if path == "/images":
         # One that cannot be installed has no totals.
-        told["images"] = [i for i in told["images"] if i["status"] == "ok"]
-    assert misses(told, wanted) == []
+        value["images"] = [i for i in value["images"] if i["status"] == "ok"]
+    assert shape_errors(value, wanted) == []
 
 
 async def test_an_image_that_cannot_be_installed_has_no_totals(site) -> None:
     listed = (await (await site.get("/api/images?status=unsolvable")).json())["images"]
     assert {image["totals"] for image in listed} == {None}
-    told = await (await site.get(f"/api{STRANGE}")).json()
-    assert (told["totals"], told["packages"]) == (None, None)
+    value = await (await site.get(f"/api{STRANGE}")).json()
+    assert (value["totals"], value["packages"]) == (None, None)
 
 
-async def test_what_would_take_a_package_out_is_said_in_each_image_and_on_the_pages(site) -> None:
-    told = await (await site.get("/api/packages/libssh")).json()
-    (drop,) = next(i for i in told["images"] if i["arch"] == "x86_64")["leaves_with"]
+async def test_requirements_that_keep_a_package_are_in_each_image_and_on_the_pages(site) -> None:
+    value = await (await site.get("/api/packages/libssh")).json()
+    (drop,) = next(i for i in value["images"] if i["arch"] == "x86_64")["leaves_with"]
     assert drop["nevra"].startswith("libcurl-0:")
     assert drop["capability"] == 'libssh >= "1" & <2'
     page = await (await site.get("/packages/libssh")).text()
     assert "libssh &gt;= &#34;1&#34; &amp; &lt;2 of libcurl" in page
     curl = "/images/reference/minimal/curl/x86_64?package=libssh"
-    told = await (await site.get(f"/api{curl}")).json()
-    assert told["highlight"]["leaves_with"] == [drop]
+    value = await (await site.get(f"/api{curl}")).json()
+    assert value["highlight"]["leaves_with"] == [drop]
     assert "It would leave without" in await (await site.get(curl)).text()
 
 
 async def test_what_is_requested_leaves_with_nothing_else(site) -> None:
-    told = await (await site.get("/api/packages/bash")).json()
-    assert all(image["requested"] and image["leaves_with"] == [] for image in told["images"])
+    value = await (await site.get("/api/packages/bash")).json()
+    assert all(image["requested"] and image["leaves_with"] == [] for image in value["images"])

@@ -47,12 +47,12 @@ async def demo() -> AsyncIterator[str]:
 
 async def _told(process: asyncio.subprocess.Process) -> str:
     assert process.stdout is not None
-    said = []
+    output = []
     async for line in process.stdout:
-        said.append(line.decode())
-        if found := re.match(r"The bot: +(http\S+)/$", said[-1].strip()):
+        output.append(line.decode())
+        if found := re.match(r"The bot: +(http\S+)/$", output[-1].strip()):
             return found[1]
-    raise AssertionError("".join(said))
+    raise AssertionError("".join(output))
 
 
 async def pages(base: str) -> dict[str, str]:
@@ -87,7 +87,7 @@ async def test_the_demos_pages_are_accessible_and_fit_in_both_themes_and_three_w
         shown = await pages(base)
         for theme in THEMES:
             for width in WIDTHS:
-                await look_at(chromium, base, shown, theme, width, kept="demo")
+                await look_at(chromium, base, shown, theme, width, screenshots="demo")
         await walk(chromium, base, shown)
         await merged_pull_request(chromium, base)
 

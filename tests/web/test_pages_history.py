@@ -165,12 +165,12 @@ async def test_what_a_page_leads_to_is_there(site, path) -> None:
 @pytest.mark.parametrize(("path", "described"), PAGES.items())
 async def test_json_is_as_openapi_describes_it(site, path, described) -> None:
     answer = await site.get(f"/api{path}")
-    told = await answer.json()
-    assert answer.status == 200, told
+    body = await answer.json()
+    assert answer.status == 200, body
     description = describe()
     operation = description["paths"][described]["get"]
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
-    jsonschema.validate(told, {**schema, "components": description["components"]})
+    jsonschema.validate(body, {**schema, "components": description["components"]})
 
 
 async def test_every_table_is_there_as_csv(site) -> None:
@@ -221,8 +221,8 @@ async def test_graphs_and_badges_are_svg_without_foreign_text_that_acts(site, pa
 
 
 async def test_a_step_names_its_pull_request_and_the_curve_shows_it(site) -> None:
-    told = await (await site.get(f"/api{NGINX}")).json()
-    step = max(told["steps"], key=lambda s: s["known_delta"])
+    body = await (await site.get(f"/api{NGINX}")).json()
+    step = max(body["steps"], key=lambda s: s["known_delta"])
     blamed = [c for c in step["steps"] if c["cause"]["pull_request"]]
     assert "perl" in {c["package"] for c in blamed}
     assert sum(c["delta"] for c in step["steps"]) == step["delta"]
@@ -250,15 +250,15 @@ async def test_a_page_of_a_date_shows_that_day(site) -> None:
 
 
 async def test_what_would_leave_with_a_package_is_counted(site) -> None:
-    told = await (await site.get(f"/api{NGINX}")).json()
-    leaves = {p["name"]: p["leaves"]["packages"] for p in told["packages"]}
+    body = await (await site.get(f"/api{NGINX}")).json()
+    leaves = {p["name"]: p["leaves"]["packages"] for p in body["packages"]}
     assert leaves["ncurses-libs"] == 2  # and ncurses-base
     assert leaves["zlib"] == 1
 
 
 async def test_an_image_that_cannot_be_installed_says_why(site) -> None:
-    told = await (await site.get(f"/api{STRANGE}")).json()
-    assert (told["status"], told["packages"], told["totals"]) == ("unsolvable", None, None)
+    body = await (await site.get(f"/api{STRANGE}")).json()
+    assert (body["status"], body["packages"], body["totals"]) == ("unsolvable", None, None)
     page = await (await site.get(STRANGE)).text()
     assert "It cannot be installed." in page
     assert "nothing provides &lt;script&gt;" in page
@@ -278,8 +278,8 @@ async def test_what_is_not_there_is_404_in_words(site) -> None:
 
 
 async def test_logs_of_builds_are_served_by_number_and_no_other_file_is(site) -> None:
-    told = await (await site.get("/api/checks/built")).json()
-    assert [build["log"] for build in told["builds"]] == [
+    body = await (await site.get("/api/checks/built")).json()
+    assert [build["log"] for build in body["builds"]] == [
         "/checks/built/logs/0",
         "/checks/built/logs/1",
     ]
@@ -295,10 +295,10 @@ async def test_logs_of_builds_are_served_by_number_and_no_other_file_is(site) ->
 
 
 async def test_openapi_describes_every_page_and_picture_there_is(site) -> None:
-    told = await (await site.get("/api/openapi.json")).json()
+    body = await (await site.get("/api/openapi.json")).json()
     served = {
         f"{resource.canonical}"
         for resource in site.server.app.router.resources()
         if resource.canonical.startswith("/api/") or resource.canonical.endswith((".svg", ".png"))
     }
-    assert served - {"/api/openapi.json"} == set(told["paths"])
+    assert served - {"/api/openapi.json"} == set(body["paths"])

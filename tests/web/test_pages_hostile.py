@@ -102,9 +102,9 @@ async def test_a_spreadsheet_takes_nothing_for_a_formula(site) -> None:
 async def test_markdown_to_copy_keeps_foreign_names_apart(site) -> None:
     _, _, markup = await site(STRANGE)
     (line,) = {t for t in Text(markup).text.splitlines() if "badge.svg" in t and "[![" in t}
-    told = line[line.index("[![") + 3 : line.index("](")]
-    assert "<" not in told
-    assert "]" not in told.replace("\\]", "")
+    label = line[line.index("[![") + 3 : line.index("](")]
+    assert "<" not in label
+    assert "]" not in label.replace("\\]", "")
     assert "\n" not in line
 
 

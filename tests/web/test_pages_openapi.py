@@ -1,6 +1,6 @@
-"""schemathesis asks everything that the description allows, and much that it does not.
+"""Requests by schemathesis, within the API's description and beyond it.
 
-Of names and dates it is told some that there are: else nearly all answers would be 404.
+It is given existing names and dates: otherwise nearly all responses would be 404.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KEY = ImageKey("w", "e", "r", "x86_64")
 
 
 def known() -> dict[str, list[str]]:
-    """What there is, by the parameter's name."""
+    """Existing values, by the parameter's name."""
     then = datetime.now(UTC) - timedelta(days=2)
     dates = [then.strftime("%Y-%m-%d"), then.strftime("%Y-%m-%dT%H:%M:%SZ"), "1999-01-01"]
     return {
@@ -53,8 +53,8 @@ def known() -> dict[str, list[str]]:
     }
 
 
-def told(of_objectives: bool) -> dict[str, Any]:
-    """The description with the names that there are; `id` is an objective's or a check's."""
+def description_of(of_objectives: bool) -> dict[str, Any]:
+    """The description with existing names; `id` is an objective's or a check's."""
     description = describe()
     values = known() | {"id": ["nginx-stays-small", "curl"] if of_objectives else ["over", "open"]}
     paths = {}
@@ -71,14 +71,14 @@ def told(of_objectives: bool) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("names", ["any", "known", "known checks"])
-async def test_no_question_breaks_the_api_or_its_description(tmp_path, names) -> None:
+async def test_no_request_breaks_the_api_or_its_description(tmp_path, names) -> None:
     async with served(tmp_path, days=DAYS) as server:
         place = str(server.make_url("/api/openapi.json"))
-        # What is generated to be wrong there is only of the wrong kind, and taken for a name.
+        # Values that are generated to be wrong are accepted as unknown names.
         checks = ["--checks=all"]
         if names != "any":
             place = str(tmp_path / "description.json")
-            description = told(names == "known")
+            description = description_of(names == "known")
             (tmp_path / "description.json").write_text(json.dumps(description))
             checks = ["--checks=not_a_server_error,status_code_conformance,"
                       "content_type_conformance,response_schema_conformance",
@@ -88,13 +88,13 @@ async def test_no_question_breaks_the_api_or_its_description(tmp_path, names) ->
             "--seed=5", "--phases=examples,coverage,fuzzing", *checks, "--no-color",
             cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        said, _ = await asking.communicate()
-    assert asking.returncode == 0, said.decode()
-    # It says so where an operation never got further than 404.
-    assert names == "any" or "missing test data" not in said.decode().lower()
+        output, _ = await asking.communicate()
+    assert asking.returncode == 0, output.decode()
+    # Its note where an operation gave nothing but 404.
+    assert names == "any" or "missing test data" not in output.decode().lower()
 
 
-def test_what_a_changed_file_would_do_is_as_it_is_described() -> None:
+def test_a_proposed_file_fits_its_schema() -> None:
     change = ConfigurationChange(
         ".minimize.yaml",
         "changed",
@@ -107,5 +107,5 @@ def test_what_a_changed_file_would_do_is_as_it_is_described() -> None:
         ("note",),
     )
     result = CheckResult("b", "a", "b", (), "success", configuration=change)
-    told = check_to_json(result)["configuration"]
-    assert ProposedFile.model_validate(told).model_dump(by_alias=True) == told
+    written = check_to_json(result)["configuration"]
+    assert ProposedFile.model_validate(written).model_dump(by_alias=True) == written

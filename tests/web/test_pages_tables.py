@@ -27,7 +27,7 @@ async def site(folder):
 
 
 def given(value) -> str:
-    """What a cell reads after a spreadsheet's parser."""
+    """The value of a cell after a spreadsheet's parser."""
     text = to_csv(Table("t", (Column("x", "X"),), [{"x": value}]))
     assert text.startswith("x\r\n")
     (row,) = list(csv.reader(io.StringIO(text, newline="")))[1:]
@@ -71,13 +71,13 @@ async def test_every_table_of_a_page_has_its_csv_with_all_its_rows(site, name) -
 
 
 async def test_all_architectures_are_compared_by_package(site) -> None:
-    told = await (await site.get(f"/api{NGINX}/architectures")).json()
+    answer = await (await site.get(f"/api{NGINX}/architectures")).json()
     arches = ["x86_64", "aarch64", "ppc64le", "s390x"]
-    assert [side["arch"] for side in told["architectures"]] == arches
-    assert all(list(row["on"]) == arches for row in told["packages"])
-    spreads = [row["spread"] for row in told["packages"]]
+    assert [side["arch"] for side in answer["architectures"]] == arches
+    assert all(list(row["on"]) == arches for row in answer["packages"])
+    spreads = [row["spread"] for row in answer["packages"]]
     assert spreads == sorted(spreads, reverse=True) and spreads[0] > 0
-    glibc = next(row for row in told["packages"] if row["name"] == "glibc")
+    glibc = next(row for row in answer["packages"] if row["name"] == "glibc")
     assert glibc["differs"]
     sizes = [there["installed_size"] for there in glibc["on"].values()]
     assert glibc["spread"] == max(sizes) - min(sizes)
@@ -88,31 +88,31 @@ async def test_all_architectures_are_compared_by_package(site) -> None:
 
 async def test_versions_compared_have_an_epoch_only_where_it_is_not_0(site) -> None:
     compared = f"{NGINX}/compare?with=s390x"
-    told = await (await site.get(f"/api{compared}")).json()
-    versions = {row["name"]: row["from"] for row in told["packages"]}
+    answer = await (await site.get(f"/api{compared}")).json()
+    versions = {row["name"]: row["from"] for row in answer["packages"]}
     assert versions["openssl-libs"].startswith("1:")
     assert not versions["glibc"].startswith("0:")
     assert "Left, x86_64" in await (await site.get(compared)).text()
 
 
-async def test_a_package_that_one_architecture_lacks_is_said_to_be_not_there(site) -> None:
+async def test_a_package_that_one_architecture_lacks_is_shown_as_not_there(site) -> None:
     odd = PAGES["unsolvable"]
-    told = await (await site.get(f"/api{odd}/architectures")).json()
-    assert {row["on"]["s390x"] for row in told["packages"]} == {None}
+    answer = await (await site.get(f"/api{odd}/architectures")).json()
+    assert {row["on"]["s390x"] for row in answer["packages"]} == {None}
     page = await (await site.get(f"{odd}/architectures")).text()
     assert "not there" in page
 
 
-@pytest.mark.parametrize("asked", ["ssl", "SSL", "libs openssl", "OpenSSL-Libs"])
-async def test_packages_are_found_by_any_part_of_their_name_in_any_case(site, asked) -> None:
-    told = await (await site.get("/api/packages", params={"q": asked})).json()
-    assert "openssl-libs" in {package["name"] for package in told["packages"]}
+@pytest.mark.parametrize("query", ["ssl", "SSL", "libs openssl", "OpenSSL-Libs"])
+async def test_packages_are_found_by_any_part_of_their_name_in_any_case(site, query) -> None:
+    answer = await (await site.get("/api/packages", params={"q": query})).json()
+    assert "openssl-libs" in {package["name"] for package in answer["packages"]}
 
 
 async def test_the_package_of_that_very_name_comes_first(site) -> None:
-    told = await (await site.get("/api/packages?q=curl")).json()
-    assert told["packages"][0]["name"] == "curl"
-    assert "libcurl" in {package["name"] for package in told["packages"]}
+    answer = await (await site.get("/api/packages?q=curl")).json()
+    assert answer["packages"][0]["name"] == "curl"
+    assert "libcurl" in {package["name"] for package in answer["packages"]}
     assert (await (await site.get("/api/packages?q=nothing")).json())["packages"] == []
 
 
@@ -130,7 +130,7 @@ async def test_a_package_that_all_its_images_hold_for_one_reason_says_so_once(si
     assert "of the 4" not in page
 
 
-async def test_a_cut_table_is_shown_whole_when_asked_for(site) -> None:
+async def test_a_truncated_table_is_shown_whole_on_request(site) -> None:
     for name in ("overview", "image", "surface"):
         page = await (await site.get(PAGES[name])).text()
         for link, table in re.findall(r'href="([^"]*limit=5000)#(table-[a-z_]+)"', page):
@@ -150,8 +150,8 @@ def test_a_package_that_is_there_for_many_reasons_tells_the_commonest() -> None:
 
 
 async def test_what_one_image_needs_alone_is_a_row_whatever_its_architectures(site) -> None:
-    told = (await (await site.get("/api/surface")).json())["only_one"]
-    sizes = [p["installed_size"] for p in told if p["nevra"].startswith("krb5-libs-")]
+    answer = (await (await site.get("/api/surface")).json())["only_one"]
+    sizes = [p["installed_size"] for p in answer if p["nevra"].startswith("krb5-libs-")]
     assert len(sizes) == 4
     text = await (await site.get("/surface?format=csv&table=only_one")).text()
     (row,) = [r for r in csv.DictReader(io.StringIO(text)) if r["name"] == "krb5-libs"]

@@ -39,15 +39,15 @@ async def test_every_page_has_a_day_says_it_and_leads_back(get) -> None:
         assert status == 200, path
         assert f"You see <strong>{day}</strong>" in text
         assert f'<a href="{path}">Back to today</a>' in text
-        status, told = await get(f"/api{path}?date={day}", json=True)
-        assert (status, told["date"]) == (200, day)
+        status, answer = await get(f"/api{path}?date={day}", json=True)
+        assert (status, answer["date"]) == (200, day)
         for wrong in ("yesterday", "2026-02-30", "2026-1-1"):
             status, text = await get(f"{path}?date={wrong}")
             assert status == 400
             assert "is no date: write 2027-03-01" in text
 
 
-async def test_a_table_as_csv_is_whole_unless_a_limit_is_asked_for(get) -> None:
+async def test_a_table_as_csv_is_whole_unless_a_limit_is_given(get) -> None:
     for path, count in (("/images", 16), ("/packages/glibc", 16), ("/packages", 32)):
         _, page = await get(f"{path}?limit=2")
         assert page.count("<tr>") <= 3 + 10  # its other tables are short
@@ -58,9 +58,9 @@ async def test_a_table_as_csv_is_whole_unless_a_limit_is_asked_for(get) -> None:
 
 
 async def test_a_package_says_what_would_leave_with_it_in_each_image(get) -> None:
-    _, told = await get("/api/packages/glibc", json=True)
-    each = [image["leaves"] for image in told["images"] if image["leaves"]]
-    assert told["leaves"]["installed_size"] == sum(leaves["installed_size"] for leaves in each)
+    _, answer = await get("/api/packages/glibc", json=True)
+    each = [image["leaves"] for image in answer["images"] if image["leaves"]]
+    assert answer["leaves"]["installed_size"] == sum(leaves["installed_size"] for leaves in each)
     assert all(leaves["packages"] == 4 for leaves in each)
 
 
@@ -86,10 +86,10 @@ def test_who_moved_an_image_adds_up_to_how_far_it_moved() -> None:
         {"known_delta": 7, "packages_delta": 1, "steps": [cause("pull request", 7)]},
         {"known_delta": -2, "packages_delta": None, "steps": [cause("distribution", -5)]},
     ]
-    told = moved(steps)
-    assert (told["known_delta"], told["packages_delta"], told["steps"]) == (5, 1, 2)
-    assert told["by"]["pull request"] == 7
-    assert sum(told["by"].values()) == 5  # what no cause explains is not known
+    answer = moved(steps)
+    assert (answer["known_delta"], answer["packages_delta"], answer["steps"]) == (5, 1, 2)
+    assert answer["by"]["pull request"] == 7
+    assert sum(answer["by"].values()) == 5  # what no cause explains is not known
 
 
 def test_what_no_eye_can_tell_apart_is_left_out_of_a_curve() -> None:

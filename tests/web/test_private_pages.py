@@ -116,12 +116,12 @@ def addresses(application) -> list[str]:
 async def test_no_route_tells_of_a_private_repository(site) -> None:
     paths = addresses(site.app)
     assert len(paths) > 2 * len(PAGES)
-    asked = [*paths, *(f"{path}?format=csv" for path in paths)]
-    for path in list(asked):
+    queries = [*paths, *(f"{path}?format=csv" for path in paths)]
+    for path in list(queries):
         if path.endswith("format=csv"):
-            asked += [f"{path}&table={t}" for t in ("causes", "steps", "accepted", "attention")]
+            queries += [f"{path}&table={t}" for t in ("causes", "steps", "accepted", "attention")]
     shown = 0
-    for path in asked:
+    for path in queries:
         async with site.get(path) as answer:
             text = (await answer.read()).decode(errors="replace")
         shown += answer.status == 200
@@ -276,7 +276,7 @@ async def test_the_server_opens_with_the_keys_of_its_settings(settings_file, mon
     token = LinkKeys((NEW,), 7).token("c")
     bot = Bot(load_settings(settings_file), NoChecker())
     await bot.start()
-    # A browser with cookies; the bot is asked without TLS here, so they are not bound to it.
+    # A browser with cookies; requests have no TLS here, so they are not bound to it.
     async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as browser:
         add(bot._store, "c", "o/r", settings_file, title="Hush", private=True)
 

@@ -1,4 +1,4 @@
-"""`POST /webhook/github`: each status, and what is on the disk when it is said."""
+"""`POST /webhook/github`: each status, and the deliveries on disk at that time."""
 
 import asyncio
 import sqlite3
@@ -12,8 +12,8 @@ from bot.store.store import StoreError, open_store
 from bot.web.intake import Intake
 
 
-def kept(settings_file: Path) -> list[tuple]:
-    """What the file itself holds, read past the bot."""
+def stored(settings_file: Path) -> list[tuple]:
+    """The deliveries in the database file, read without the bot."""
     connection = sqlite3.connect(settings_file.parent / "data" / "minimize.sqlite")
     try:
         return connection.execute("select delivery, event from deliveries order by id").fetchall()
@@ -24,9 +24,9 @@ def kept(settings_file: Path) -> list[tuple]:
 async def test_a_signed_delivery_is_on_the_disk_when_202_is_said(
     client, payload, settings_file
 ) -> None:
-    status, said = await client.post(payload())
-    assert (status, said) == (202, {"status": "accepted", "delivery": "guid-1"})
-    assert kept(settings_file) == [("guid-1", "pull_request")]
+    status, answer = await client.post(payload())
+    assert (status, answer) == (202, {"status": "accepted", "delivery": "guid-1"})
+    assert stored(settings_file) == [("guid-1", "pull_request")]
 
 
 async def test_a_repeat_is_202_and_kept_once(client, payload, settings_file) -> None:
@@ -34,19 +34,19 @@ async def test_a_repeat_is_202_and_kept_once(client, payload, settings_file) -> 
     assert (await client.post(payload()))[1]["status"] == "repeat"
     # Another hook tells of the same push under another id.
     assert (await client.post(payload(), X_GitHub_Delivery="guid-2"))[1]["status"] == "repeat"
-    status, said = await client.post(payload(head="b" * 40), X_GitHub_Delivery="guid-3")
-    assert (status, said["status"]) == (202, "accepted")
-    assert len(kept(settings_file)) == 2
+    status, answer = await client.post(payload(head="b" * 40), X_GitHub_Delivery="guid-3")
+    assert (status, answer["status"]) == (202, "accepted")
+    assert len(stored(settings_file)) == 2
 
 
 @pytest.mark.parametrize("signature", [None, "", "sha256=" + "0" * 64, "sha1=abc"])
-async def test_a_bad_or_missing_signature_is_401_and_nothing_is_kept(
+async def test_a_bad_or_missing_signature_is_401_and_nothing_is_stored(
     client, payload, settings_file, signature
 ) -> None:
-    status, said = await client.post(payload(), X_Hub_Signature_256=signature)
+    status, answer = await client.post(payload(), X_Hub_Signature_256=signature)
     assert status == 401
-    assert "ignature" in said["error"]
-    assert kept(settings_file) == []
+    assert "ignature" in answer["error"]
+    assert stored(settings_file) == []
 
 
 async def test_too_large_is_413(client, payload) -> None:
@@ -81,8 +81,8 @@ async def test_a_disk_that_cannot_keep_it_is_503(client, bot, payload, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(bot._store, "add_deliveries", full)
-        status, said = await client.post(payload())
-        assert (status, said) == (503, {"error": "The delivery cannot be kept at the moment."})
+        status, answer = await client.post(payload())
+        assert (status, answer) == (503, {"error": "The delivery cannot be kept at the moment."})
     # The forge, or a person, sends it again: it is news.
     assert (await client.post(payload()))[1]["status"] == "accepted"
 

@@ -11,7 +11,7 @@ from bot.web.links import image_url, key_of, package_url
 
 
 def architectures_chart(rows: Sequence[Json], *, look: Look = AUTO) -> str:
-    """The same image on each architecture: installed size."""
+    """The installed size of an image on each architecture."""
     chart = pygal.HorizontalBar(**options(look, 64 + 36 * len(rows)), show_legend=False)
     chart.x_labels = [row["arch"] for row in reversed(rows)]
     chart.value_formatter = size
@@ -26,7 +26,7 @@ def architectures_chart(rows: Sequence[Json], *, look: Look = AUTO) -> str:
 
 
 def versions_chart(rows: Sequence[Json], *, look: Look = AUTO) -> str:
-    """How many versions there are of the packages that have most."""
+    """The packages with most versions."""
     shown = list(reversed(rows[:15]))
     chart = pygal.HorizontalBar(**options(look, 64 + 26 * len(shown)), show_legend=False)
     chart.x_labels = [_short(row["name"], look) for row in shown]
@@ -39,7 +39,7 @@ def versions_chart(rows: Sequence[Json], *, look: Look = AUTO) -> str:
 
 
 def movers_chart(rows: Sequence[Json], *, look: Look = AUTO) -> str:
-    """How far images moved."""
+    """The images that moved furthest, by bytes."""
     shown = list(reversed(rows[:12]))
     chart = pygal.HorizontalBar(**options(look, 64 + 28 * len(shown)), show_legend=False)
     chart.x_labels = [f"{_short(row['workload'], look)} {row['arch']}" for row in shown]

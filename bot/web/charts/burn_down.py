@@ -11,7 +11,7 @@ import pygal
 
 from bot.web.charts.curves import OUTSTANDING, visible
 from bot.web.charts.look import AUTO, MARGIN, Json, Look, options, svg
-from bot.web.charts.times import seconds, ticks, words_of
+from bot.web.charts.times import axis_format, seconds, ticks
 from bot.web.links import key_of
 from bot.web.measures import measure
 
@@ -38,7 +38,7 @@ def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
     targets = [s for s in states if s["until"] is None and s["target"] is not None]
     due = seconds(targets[0]["target_by"]) if targets and targets[0]["target_by"] else None
     shown = [start, end, *([due] if due else [])]
-    chart.x_labels, chart.x_value_formatter = ticks(shown, look), words_of(shown)
+    chart.x_labels, chart.x_value_formatter = ticks(shown, look), axis_format(shown)
     whole = [s[n] for s in states for n in ("value", "limit", "target") if s[n] is not None]
     alone = len({key.workload for key in images}) == 1
     dot = 3 if len(states) <= 2 * OUTSTANDING else 1.5
@@ -54,14 +54,14 @@ def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
         chart.add(key.arch if alone else f"{key.workload} {key.arch}", line)
     limits = {s["limit"] for s in states if s["until"] is None and s["limit"] is not None}
     for limit in sorted(limits):
-        told = f"Limit {measure(metric, limit)}"
-        _straight(chart, told, (start, limit), (max(due or end, end), limit), "8, 4")
+        title = f"Limit {measure(metric, limit)}"
+        _straight(chart, title, (start, limit), (max(due or end, end), limit), "8, 4")
     for target, by in sorted({(s["target"], s["target_by"]) for s in targets}):
         until = seconds(by) if by else end
-        told = f"Target {measure(metric, target)}"
+        title = f"Target {measure(metric, target)}"
         if by and not look.narrow:
-            told += f" by {by}"
-        _straight(chart, told, (start, target), (max(until, end), target), "2, 5")
+            title += f" by {by}"
+        _straight(chart, title, (start, target), (max(until, end), target), "2, 5")
         first = max((f[0]["value"] or 0 for f in images.values()), default=0)
         if by and first > target:
             _straight(chart, "Way to the target", (start, first), (until, target), "2, 2")
@@ -70,7 +70,7 @@ def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
 
 
 def _make_room_for_legend(chart: Any, columns: int) -> None:
-    """As high as its legend needs below the plot: pygal forgets the row that is not full."""
+    """Add the height of the legend below the plot: pygal forgets the row that is not full."""
     count = len(chart.raw_series)
     rows = -(-count // columns)
     chart.height = _PLOT + _LEGEND * rows
@@ -84,7 +84,7 @@ def _straight(
 
 
 def _held(states: Sequence[Json], places: Sequence[int]) -> Iterator[Json]:
-    """The states in some places, each held until the next."""
+    """The states at `places`, each extended to the next."""
     for place, following in itertools.zip_longest(places, places[1:]):
         until = states[place]["until"] if following is None else states[following]["since"]
         yield {**states[place], "until": until}

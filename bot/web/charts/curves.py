@@ -1,4 +1,4 @@
-"""An image's figures over time, as stairs: each step says its cause and leads to it."""
+"""An image's figures over time, as stairs: each step names its cause and links to it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from bot.report.sizes import format_count_delta, format_delta
 from bot.web.charts.labelled import LabelledXY
 from bot.web.charts.look import AUTO, Json, Look, count, options, size, svg, top
-from bot.web.charts.times import seconds, ticks, words_of
+from bot.web.charts.times import axis_format, seconds, ticks
 from bot.web.links import image_url, key_of
 from bot.web.responses.causes import cause_url, in_few_words, in_words
 
 
 @dataclass(frozen=True, slots=True)
 class _Figure:
-    """A figure of an image that a curve shows: its name in a point, in a step, and its format."""
+    """A figure that a curve shows: its names in a point and in a step, and its format."""
 
     name: str
     delta: str
@@ -30,7 +30,7 @@ _PACKAGES = _Figure("packages", "packages_delta", count, format_count_delta)
 
 
 def size_chart(points: Sequence[Json], steps: Iterable[Json], *, look: Look = AUTO) -> str:
-    """Installed size over time, as stairs; each step says its cause and leads to it."""
+    """Installed size over time, as stairs; each step names its cause and links to it."""
     return _curve("Installed size", points, steps, _SIZE, look)
 
 
@@ -51,7 +51,7 @@ def _curve(
     chart = LabelledXY(
         look,
         **options(look, 320),
-        x_value_formatter=words_of(times),
+        x_value_formatter=axis_format(times),
         show_legend=False,
     )
     chart.x_labels = ticks(times, look)
@@ -81,8 +81,8 @@ def _stairs(
             moved = step[figure.delta] or 0
             shown |= {"label": in_words(step), "xlink": top(_cause_url(step))}
             if moved:
-                told = f"{figure.delta_words(moved)}: {in_few_words(step)}"
-                shown |= {"written": told, "weight": abs(moved)}
+                text = f"{figure.delta_words(moved)}: {in_few_words(step)}"
+                shown |= {"written": text, "weight": abs(moved)}
             shown["node"] = {"r": 5 if abs(moved) > large else 2}
         else:
             shown["node"] = {"r": 2}
@@ -93,20 +93,20 @@ def _stairs(
 
 
 def _cause_url(step: Json) -> str:
-    """The pull request, or what the image was then."""
+    """The address of the pull request, or of the image at that time."""
     return cause_url(step) or image_url(key_of(step), date=step["evaluated"]) + "#steps"
 
 
 _PIXELS = 500
-# Of more than twice as many, only so many stand out.
+# The steps that stand out where there are more than twice as many.
 OUTSTANDING = 30
 
 
 def visible(values: Sequence[float | None], others: Sequence[float] = ()) -> list[int]:
-    """The places of the values that a chart can show apart: those between two of them are less than
-    half a pixel away from the first. First and last are always shown.
+    """The indexes of the values that a chart can show apart: those between two of them are less
+    than half a pixel away from the first. First and last are always included.
 
-    `others` are what the chart shows besides.
+    `others` are further values on the same axis.
     """
     known = [*others, *(value for value in values if value is not None)]
     least = (max(known) - min(known)) / _PIXELS if known else 0

@@ -1,4 +1,4 @@
-"""Where words go in a chart: beside their points, never on a line, a dot or other words.
+"""The places of labels in a chart: beside their points, never on a line, a dot or a label.
 
 Pixels, from the plot's upper left corner.
 """
@@ -17,7 +17,7 @@ _SHIFTS = 9
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A place in the plot."""
+    """A position in the plot, in pixels."""
 
     x: float
     y: float
@@ -25,7 +25,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The label of a point; of labels that are in each other's way the first wins.
+    """The label of a point; of labels that overlap the first wins.
 
     `widths` are those of the text and of its shorter forms, which are tried when it has no room.
     """
@@ -37,7 +37,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Where it is written."""
+    """The rectangle of a label, in pixels."""
 
     left: float
     top: float
@@ -56,9 +56,9 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where words are written, and the straight line to them, if they are not beside their point.
+    """The box of a label, and the line that leads to it, if it is not beside its point.
 
-    `form` is which of the widths it is.
+    `form` is the index of its width in `Words.widths`.
     """
 
     box: Box
@@ -67,7 +67,7 @@ class Place:
 
 
 class Columns:
-    """Lines as what they cover of each column of pixels: quick to ask, whatever their number."""
+    """The ranges that lines cover in each column of pixels: quick to query for many lines."""
 
     def __init__(self, lines: Iterable[Sequence[Point]], width: float) -> None:
         self._covered: list[list[tuple[float, float]]] = [[] for _ in range(int(width) + 2)]
@@ -92,7 +92,7 @@ class Columns:
             known.append((top, bottom))
 
     def meet(self, box: Box) -> bool:
-        """Return whether a line goes through a box, or near by it."""
+        """Return whether a line goes through a box, or close to it."""
         first, last = int(box.left - _AIR), int(box.right + _AIR)
         top, bottom = box.top - _AIR, box.bottom + _AIR
         return any(

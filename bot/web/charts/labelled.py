@@ -1,4 +1,4 @@
-"""pygal's curve, with words at the points that weigh most, where there is room for them."""
+"""pygal's curve, with labels at the points of most weight, where they fit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot.web.font import fitting, width
 
 _HEIGHT = 15.0
 _MOST, _MOST_NARROW = 8, 3
-# The widest that words may be, and what they are cut to where that has no room.
+# The most pixels of a label, and of one that is truncated to fit.
 _WIDEST, _WIDEST_NARROW = (340.0, 180.0, 110.0), (180.0, 110.0)
 
 
@@ -59,7 +59,7 @@ class LabelledXY(pygal.XY):  # type: ignore[misc]  # pygal has no types
             start, end = found.leader
             node(parent, "line", x1=start.x, y1=start.y, x2=end.x, y2=end.y, class_="leader")
         link = node(parent, "a", **about["xlink"]) if about.get("xlink") else parent
-        # Held to its width, whatever font the reader has.
+        # Fixed to its width, whatever font the browser has.
         written = node(
             link, "text", x=box.left, y=box.bottom - 4, class_="label",
             textLength=round(box.right - box.left, 1), lengthAdjust="spacingAndGlyphs",
@@ -68,7 +68,7 @@ class LabelledXY(pygal.XY):  # type: ignore[misc]  # pygal has no types
 
 
 def _forms(text: str, *, narrow: bool) -> list[str]:
-    """A text as it is written where there is room, and cut for where there is less."""
+    """A text, and its truncated form for less room."""
     widest = _WIDEST_NARROW if narrow else _WIDEST
     return list(dict.fromkeys(fitting(text, TEXT, most) for most in widest))
 

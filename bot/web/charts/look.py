@@ -1,4 +1,4 @@
-"""How every chart looks: colours, sizes, fonts; and its rendering.
+"""The look of every chart: colours, sizes, fonts; and its rendering.
 
 Colours follow the reader's light or dark preference (`theme` auto), or one of them.
 """
@@ -24,7 +24,7 @@ QUIET = ("#5b636b", "#9aa3ab")
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a chart looks: its colours, for a narrow screen, and without tooltips and links."""
+    """The look of a chart: theme, narrow screen, still (without tooltips and links)."""
 
     theme: Theme = "auto"
     narrow: bool = False
@@ -38,7 +38,7 @@ _DARK = ("#7ab8ff", "#ffb077", "#57c46f", "#c9a6ff", "#ff9ac2", "#3ddbd9", "#e0c
 
 
 def font_face() -> str:
-    """The rule that has browsers fetch our font from us."""
+    """The CSS rule by which browsers load the font from this server."""
     return f"@font-face{{font-family:{FONT};font-display:swap;src:url({asset_url(CHART_FONT)})}}"
 
 
@@ -113,8 +113,8 @@ def options(look: Look, height: int, *, tiles: bool = False) -> dict[str, Any]:
 
 
 def svg(chart: Any) -> str:
-    """A chart, drawn."""
-    # Else a new one each time, and the same chart were never the same bytes.
+    """A chart as SVG text."""
+    # Otherwise a random id, and equal charts would differ in bytes.
     chart.uuid = "minimize"
     text = chart.render()
     return text if isinstance(text, str) else text.decode()

@@ -1,4 +1,4 @@
-"""Time along a chart: seconds since 1970, and how they are written below it."""
+"""Time along a chart: seconds since 1970, and their labels."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ def _day(value: float) -> str:
     return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d")
 
 
-def words_of(times: Sequence[float]) -> Callable[[float], str]:
-    """Days on the axis; the hour too where all lies within a few of them."""
+def axis_format(times: Sequence[float]) -> Callable[[float], str]:
+    """The format of times on the axis: days, with hours where all lie within three days."""
     if not times or max(times) - min(times) > 3 * 86400:
         return _day
     return lambda value: datetime.fromtimestamp(value, UTC).strftime("%m-%d %H:%M")
 
 
 def ticks(times: Sequence[float], look: Look) -> list[float]:
-    """A few moments from the first to the last, for the axis; no two of them read the same."""
+    """The times with a label on the axis, from the first to the last, no label twice."""
     if not times:
         return []
     first, last = min(times), max(times)
     parts = 2 if look.narrow else 5
-    told = words_of(times)
+    label = axis_format(times)
     found: dict[str, float] = {}
     for part in (0, parts, *range(1, parts)):
         moment = first + (last - first) * part / parts
-        found.setdefault(told(moment), moment)
+        found.setdefault(label(moment), moment)
     return sorted(found.values())

@@ -1,4 +1,4 @@
-"""Where the bytes are: a tile for each package, with its name where it fits."""
+"""Packages as tiles, sized by bytes, with names where they fit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LINE = 18
 
 
 def treemap(packages: Sequence[Json], *, look: Look = AUTO) -> str:
-    """Where the bytes are: a tile for each package, the packages of a source in one colour."""
+    """A tile for each package, sized by bytes; the packages of a source share a colour."""
     ordered = sorted(packages, key=lambda p: -(p["installed_size"] or 0))
     shown = [p for p in ordered[:_TILES] if p["installed_size"]]
     rest = sum(p["installed_size"] or 0 for p in ordered[len(shown) :])

@@ -52,9 +52,14 @@ def architectures(archive: Archive, parameters: Parameters) -> PageResponse:
 def _row(name: str, held: dict[str, dict[str, list[Member]]]) -> Json:
     on = {arch: _there(names.get(name)) for arch, names in held.items()}
     sizes = [there["installed_size"] or 0 if there else 0 for there in on.values()]
-    told = {(there["version"] if there else None) for there in on.values()}
+    shown_versions = {(there["version"] if there else None) for there in on.values()}
     spread = max(sizes) - min(sizes)
-    return {"name": name, "differs": len(told) > 1 or spread > 0, "spread": spread, "on": on}
+    return {
+        "name": name,
+        "differs": len(shown_versions) > 1 or spread > 0,
+        "spread": spread,
+        "on": on,
+    }
 
 
 def _there(members: Sequence[Member] | None) -> Json | None:
@@ -94,8 +99,8 @@ def _columns(arch: str) -> Iterable[Column]:
         return format_size(size(row)) if there(row) else "not there"
 
     def other_version(row: Row) -> str | None:
-        told = {found["version"] for found in row["on"].values() if found}
-        return version(row) if len(told) > 1 else None
+        shown_versions = {found["version"] for found in row["on"].values() if found}
+        return version(row) if len(shown_versions) > 1 else None
 
     return (
         Column(arch, arch, "figure", value=words, also=other_version, only="html"),

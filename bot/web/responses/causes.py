@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 def largest(step: Mapping[str, Any]) -> Json | None:
-    """The cause that did most, or null where none is known."""
+    """The cause with the largest difference, or null where none is known."""
     causes = step["steps"]
     return max(causes, key=lambda cause: abs(cause["delta"] or 0)) if causes else None
 
@@ -28,7 +28,7 @@ def largest(step: Mapping[str, Any]) -> Json | None:
 def in_words(step: Mapping[str, Any]) -> str:
     """`perl came with 5 more (pull request o/r#7), 2 more changed`.
 
-    Of packages that came or went together the first on the way to the largest is named.
+    Of packages that came or went together it names the first on the way to the largest.
     """
     cause = largest(step)
     if cause is None:
@@ -43,19 +43,19 @@ def in_words(step: Mapping[str, Any]) -> str:
 
 
 def in_few_words(step: Mapping[str, Any]) -> str:
-    """`perl and 5 more, o/r#7`: what a chart has room for; plain letters, for any font."""
+    """`perl and 5 more, o/r#7`: for a chart; plain letters, for any font."""
     cause = largest(step)
     if cause is None:
         return "cause not known"
     about, others = cause["cause"], len(step["steps"]) - 1
     after = version(about["to"]) if about["change"] == "changed" and not others else None
-    told = [_head(step, cause), *([after] if after else [])]
+    parts = [_head(step, cause), *([after] if after else [])]
     if others:
-        told.append(f"and {others} more")
+        parts.append(f"and {others} more")
     if about["change"] == "went" and not others:
-        told.append("left")
+        parts.append("left")
     who = short_blame_words(about)
-    return " ".join(told) + (f", {who}" if who else "")
+    return " ".join(parts) + (f", {who}" if who else "")
 
 
 def _cause_words(cause: Mapping[str, Any]) -> str:
@@ -65,7 +65,7 @@ def _cause_words(cause: Mapping[str, Any]) -> str:
 
 
 def _together(step: Mapping[str, Any], cause: Json) -> list[Json]:
-    """The causes that came, or went, with one."""
+    """The causes of `step` that came, or went, with `cause`."""
     change = cause["cause"]["change"]
     if change not in ("came", "went"):
         return [cause]
@@ -87,7 +87,7 @@ def _change(about: Mapping[str, Any]) -> str:
 
 
 def steps_table(steps: Sequence[Row], caption: str = "Steps and their causes") -> Table:
-    """An image's steps, each with its largest cause, linked to whom it is laid to."""
+    """An image's steps, each with its largest cause, linked to the change behind it."""
     columns = (
         Column("evaluated", "When (UTC)", "time", link=_then),
         Column("known_delta", "Bytes", "delta"),
@@ -100,13 +100,13 @@ def steps_table(steps: Sequence[Row], caption: str = "Steps and their causes") -
 
 
 def step_url(step: Row) -> str | None:
-    """The pull request or commit that a step's largest cause is laid to."""
+    """The pull request or commit that a step's largest cause is attributed to."""
     cause = largest(step)
     return blame_url(cause["cause"]) if cause else None
 
 
 def cause_url(step: Row) -> str | None:
-    """Where a step's largest cause leads: its pull request, or the package at that time."""
+    """The address for a step's largest cause: its pull request, or the package at that time."""
     cause = largest(step)
     if cause is None:
         return None
@@ -119,13 +119,13 @@ def who(step: Row) -> str | None:
     cause = largest(step)
     if cause is None:
         return None
-    blamed, way = culprit(cause["cause"]) or {}, chain_words(cause["cause"]["chain"])
-    told = [f"{blamed['title']}, by {blamed['author']}"] if blamed.get("title") else []
-    return "; ".join(told + ([way] if way else [])) or None
+    blamed, way = blamed_change(cause["cause"]) or {}, chain_words(cause["cause"]["chain"])
+    title = [f"{blamed['title']}, by {blamed['author']}"] if blamed.get("title") else []
+    return "; ".join(title + ([way] if way else [])) or None
 
 
-def culprit(about: Mapping[str, Any]) -> Json | None:
-    """The pull request or the commit that it was."""
+def blamed_change(about: Mapping[str, Any]) -> Json | None:
+    """The pull request or the commit of a cause, null if it has neither."""
     found: Json | None = about["pull_request"] or about.get("commit")
     return found
 
@@ -141,14 +141,14 @@ def _around(step: Row) -> str:
 
 
 def _package_then(row: Row) -> str:
-    """A package's page when it was there last: before the step if it went."""
+    """A package's page at a time when it was present: before the step if it went."""
     gone = row["change"] in ("went", "unsolvable")
     at = _before(row["evaluated"]) if gone else row["evaluated"]
     return package_url(row["package"], date=at)
 
 
 def _before(evaluated: str) -> str:
-    """The moment before a run."""
+    """The time one microsecond before `evaluated`."""
     then = datetime.fromisoformat(evaluated) - timedelta(microseconds=1)
     return then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
@@ -165,7 +165,7 @@ def cause_rows(steps: Iterable[Mapping[str, Any]]) -> list[Json]:
             **{n: cause["cause"][n] for n in ("change", "kind", "mover", "from", "to")},
             "by": blame_words(cause["cause"]),
             "url": blame_url(cause["cause"]),
-            "author": (culprit(cause["cause"]) or {}).get("author"),
+            "author": (blamed_change(cause["cause"]) or {}).get("author"),
             "chain": chain_words(cause["cause"]["chain"]),
         }
         for step in steps
@@ -174,7 +174,7 @@ def cause_rows(steps: Iterable[Mapping[str, Any]]) -> list[Json]:
 
 
 def causes_table(caption: str, rows: list[Json], *, with_image: bool) -> Table:
-    """Causes, each with its package, its bytes, and who it was."""
+    """Causes, each with its package, its bytes and its origin."""
     columns = (
         Column("package", "Package", link=_package_then),
         *(image_columns(link=_then) if with_image else ()),
@@ -199,7 +199,7 @@ def version(nevra: str | None) -> str | None:
 
 
 def safe_url(row: Row) -> str | None:
-    """The URL of a row, if it is one of the web."""
+    """The URL of a row if it is http(s), else null."""
     url = row["url"]
     return url if url and url.startswith(("https://", "http://")) else None
 

@@ -1,4 +1,4 @@
-"""Checks: what is for everybody's eyes, and what is told of each in a list."""
+"""Checks: those that a request may see, and their rows in a list."""
 
 from __future__ import annotations
 

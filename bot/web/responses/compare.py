@@ -11,7 +11,7 @@ from bot.objectives.jsonform import evaluation_json
 from bot.store.history.values import Member
 from bot.web.links import package_url
 from bot.web.parameters import Parameters
-from bot.web.responses.image import evaluated, in_order
+from bot.web.responses.image import evaluated, ordered_architectures
 from bot.web.responses.response import Archive, PageResponse
 from bot.web.tables import Column, Table
 
@@ -37,16 +37,18 @@ def compare(archive: Archive, parameters: Parameters) -> PageResponse:
         "packages": rows,
         "known_delta": sum(row["known_delta"] for row in rows),
     }
-    known = archive.remembered("images", archive.history.images)
-    arches = in_order({i.key.arch for i in known if replace(i.key, arch=key.arch) == key})
+    known = archive.cached("images", archive.history.images)
+    arches = ordered_architectures(
+        {i.key.arch for i in known if replace(i.key, arch=key.arch) == key}
+    )
     extra = {"key": key, "arches": arches, "dates": dates}
     tables = {"packages": _table(rows, left, right), "sides": _sides_table(left, right)}
     return PageResponse("compare.html.j2", json, tables, extra)
 
 
 def _side(archive: Archive, key: ImageKey, date: str | None) -> Json:
-    told = evaluation_json(evaluated(archive, key, date))
-    return {"arch": key.arch, "date": date, **{name: told[name] for name in _FIGURES}}
+    written = evaluation_json(evaluated(archive, key, date))
+    return {"arch": key.arch, "date": date, **{name: written[name] for name in _FIGURES}}
 
 
 def _held(archive: Archive, key: ImageKey, date: str | None) -> dict[str, list[Member]]:
@@ -57,7 +59,7 @@ def _differences(left: Mapping[str, list[Member]], right: Mapping[str, list[Memb
     rows = []
     for name in sorted(left.keys() | right.keys()):
         before, after = left.get(name, []), right.get(name, [])
-        if [_what(m) for m in before] == [_what(m) for m in after]:
+        if [_version_and_size(m) for m in before] == [_version_and_size(m) for m in after]:
             continue
         change = "changed" if before and after else "came" if after else "went"
         rows.append(
@@ -72,7 +74,7 @@ def _differences(left: Mapping[str, list[Member]], right: Mapping[str, list[Memb
     return sorted(rows, key=lambda row: (-abs(row["known_delta"]), row["name"]))
 
 
-def _what(member: Member) -> tuple[str, int | None]:
+def _version_and_size(member: Member) -> tuple[str, int | None]:
     return member.nevra.evr, member.installed_size
 
 
@@ -107,12 +109,12 @@ def _table(rows: list[Json], left: Json, right: Json) -> Table:
 
 
 def versions(members: Iterable[Member]) -> str:
-    """Their versions as people write them: an epoch only where it is not 0."""
+    """The versions of packages, with an epoch only where it is not 0."""
     return ", ".join(member.nevra.evr.removeprefix("0:") for member in members)
 
 
 def by_name(members: Iterable[Member]) -> dict[str, list[Member]]:
-    """Each name's packages; of most names there is one."""
+    """The packages of each name; most names have one."""
     found: dict[str, list[Member]] = {}
     for member in members:
         found.setdefault(member.nevra.name, []).append(member)

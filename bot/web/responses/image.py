@@ -17,7 +17,7 @@ from bot.web.parameters import WINDOWS, Parameters, missing, window
 from bot.web.responses.causes import cause_rows, causes_table, steps_table
 from bot.web.responses.leaving import requirements_json
 from bot.web.responses.movement import largest_steps, moved
-from bot.web.responses.objectives import standing_rows, standings_table
+from bot.web.responses.objectives import status_rows, status_table
 from bot.web.responses.response import Archive, PageResponse
 from bot.web.tables import Column, Row, Table
 
@@ -35,22 +35,22 @@ def image(archive: Archive, parameters: Parameters) -> PageResponse:
     evaluation = evaluated(archive, key, date)
     contents = archive.history.contents(key, date)
     graph = Graph(contents.members, contents.links)
-    told_history, told_steps = curve(archive, parameters)
-    told = evaluation_json(evaluation)
-    ok = told["status"] == "ok"
+    history, steps = curve(archive, parameters)
+    written = evaluation_json(evaluation)
+    ok = written["status"] == "ok"
     objective_statuses = archive.objective_statuses_of(date, key=key)
     wanted = parameters.text("package")
     json: Json = {
         **asdict(key),
         "date": date,
-        **{name: told[name] for name in ("status", "problems", "missing", "snapshot")},
-        "evaluated": told["evaluated"],
-        "totals": totals_json(told),
+        **{name: written[name] for name in ("status", "problems", "missing", "snapshot")},
+        "evaluated": written["evaluated"],
+        "totals": totals_json(written),
         "packages": _packages(contents, graph) if ok else None,
         "highlight": highlight(graph, wanted) if wanted else None,
-        "history": told_history,
-        "moved": moved(told_steps),
-        "steps": told_steps,
+        "history": history,
+        "moved": moved(steps),
+        "steps": steps,
         "architectures": architectures(archive, parameters),
         "objectives": [
             {"id": s.state.objective, "name": s.name, **status_json(s)} for s in objective_statuses
@@ -59,14 +59,12 @@ def image(archive: Archive, parameters: Parameters) -> PageResponse:
     shown = parameters.page(_SHOWN).limit
     tables = {
         "packages": _packages_table(json["packages"] or (), key, date),
-        "largest": steps_table(largest_steps(told_steps), "Largest steps"),
-        "steps": steps_table(told_steps).first(shown),
-        "causes": causes_table("Every cause", cause_rows(told_steps), with_image=False).first(
-            shown
-        ),
+        "largest": steps_table(largest_steps(steps), "Largest steps"),
+        "steps": steps_table(steps).first(shown),
+        "causes": causes_table("Every cause", cause_rows(steps), with_image=False).first(shown),
         "architectures": architectures_table(json["architectures"], date),
-        "objectives": standings_table(
-            "Objectives", standing_rows(objective_statuses), date, with_image=False
+        "objectives": status_table(
+            "Objectives", status_rows(objective_statuses), date, with_image=False
         ),
         "history": _history_table(json["history"], key).first(shown),
     }
@@ -94,9 +92,9 @@ _TOTALS = (
 )
 
 
-def totals_json(told: Mapping[str, Any]) -> Json | None:
+def totals_json(written: Mapping[str, Any]) -> Json | None:
     """CONTRACT's `totals` of an evaluation's JSON; null while it cannot be installed."""
-    return {name: told[name] for name in _TOTALS} if told["status"] == "ok" else None
+    return {name: written[name] for name in _TOTALS} if written["status"] == "ok" else None
 
 
 def evaluated(archive: Archive, key: ImageKey, date: str | None) -> Evaluation:
@@ -110,7 +108,7 @@ def evaluated(archive: Archive, key: ImageKey, date: str | None) -> Evaluation:
 
 
 def curve(archive: Archive, parameters: Parameters) -> tuple[list[Json], list[Json]]:
-    """An image's points in the window that is asked for, and its steps, the newest first."""
+    """An image's points in the requested window, and its steps, the newest first."""
     key, date = parameters.key, parameters.date
     evaluated(archive, key, date)
     since = window(parameters, date)
@@ -130,8 +128,8 @@ def packages(archive: Archive, parameters: Parameters) -> list[Json]:
 
 
 def highlight(graph: Graph, name: str) -> Json | None:
-    """The packages of a name with one shortest chain from each request, and what would take them
-    out, by the image's own links; null if there is none.
+    """The packages of a name with one shortest chain from each request, and the requirements that
+    would remove them, by the image's own links; null if there is none.
     """
     places = [i for i, member in enumerate(graph.members) if member.nevra.name == name]
     if not places:
@@ -186,29 +184,29 @@ def _member(member: Member) -> Json:
 
 
 def architectures(archive: Archive, parameters: Parameters) -> list[Json]:
-    """The same image on each architecture."""
+    """The figures of the image on each of its architectures."""
     key, date = parameters.key, parameters.date
     evaluated(archive, key, date)
     found = []
     known = {*archive.evaluations(date), key}
     arches = {k.arch for k in known if replace(k, arch=key.arch) == key}
-    for arch in in_order(arches):
+    for arch in ordered_architectures(arches):
         other = replace(key, arch=arch)
         evaluation = archive.history.evaluation(other, date)
         if evaluation is not None:
-            told = evaluation_json(evaluation)
+            written = evaluation_json(evaluation)
             names = ("status", "packages", "installed_size", "download_size", "layer_size")
-            found.append({**asdict(other), **{name: told[name] for name in names}})
+            found.append({**asdict(other), **{name: written[name] for name in names}})
     return found
 
 
-def in_order(arches: Iterable[str]) -> list[str]:
-    """Architectures as people list them."""
+def ordered_architectures(arches: Iterable[str]) -> list[str]:
+    """Architectures in the usual order."""
     return sorted(arches, key=architecture_order)
 
 
 def why_words(row: Mapping[str, Any]) -> str:
-    """`requested`, or who requires it first, and how many others do."""
+    """`requested`, or the first package that requires it, and the number of the others."""
     needs = sorted({need["nevra"] for need in row["required_by"]})
     others = f" and {len(needs) - 1} more" if len(needs) > 1 else ""
     by = f"required by {needs[0].rsplit('-', 2)[0]}{others}" if needs else ""

@@ -20,7 +20,7 @@ _STATES = ("ok", "unsolvable")
 
 
 def images(archive: Archive, parameters: Parameters) -> PageResponse:
-    """The images whose names hold every word of `q`, and of one `status` if that is asked for.
+    """The images whose names hold every word of `q`, and of one `status` if it is given.
 
     Each is CONTRACT's image of a closure, but for its packages, which are at its own address.
     `next` is the offset of the following ones.
@@ -53,11 +53,11 @@ def _names(key: ImageKey) -> str:
 
 
 def _figures(evaluation: Evaluation) -> Json:
-    told = evaluation_json(evaluation)
+    written = evaluation_json(evaluation)
     return {
-        **{name: told[name] for name in ("status", "problems", "missing", "snapshot")},
-        "totals": totals_json(told),
-        "evaluated": told["evaluated"],
+        **{name: written[name] for name in ("status", "problems", "missing", "snapshot")},
+        "totals": totals_json(written),
+        "evaluated": written["evaluated"],
     }
 
 

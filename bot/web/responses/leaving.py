@@ -1,4 +1,4 @@
-"""The requirements whose loss takes a package out of an image: as JSON, and in words."""
+"""The requirements whose loss removes a package from an image: as JSON and as text."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ def requirements_json(drops: Iterable[Drop]) -> list[Json]:
 
 
 def taken_out_by(row: Mapping[str, Any]) -> str:
-    """`perl of nginx-core and 1 more requirement`; empty where nothing small would do it."""
+    """`perl of nginx-core and 1 more requirement`; empty where no few requirements would do it."""
     drops = row["leaves_with"]
-    told = [f"{drop['capability']} of {drop['nevra'].rsplit('-', 2)[0]}" for drop in drops[:_NAMED]]
+    named = [
+        f"{drop['capability']} of {drop['nevra'].rsplit('-', 2)[0]}" for drop in drops[:_NAMED]
+    ]
     more = len(drops) - _NAMED
     if more > 0:
-        return f"{', '.join(told)} and {plural(more, 'more requirement')}"
-    return " and ".join(told)
+        return f"{', '.join(named)} and {plural(more, 'more requirement')}"
+    return " and ".join(named)

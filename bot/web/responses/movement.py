@@ -1,4 +1,4 @@
-"""The movement of an image in sum: how far, through whom, and its largest steps."""
+"""The movement of an image: its sum, by kind of cause, and its largest steps."""
 
 from __future__ import annotations
 

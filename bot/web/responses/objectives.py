@@ -1,4 +1,4 @@
-"""`/objectives` and `/objectives/{id}`: values, limits, targets, where the trend leads."""
+"""`/objectives` and `/objectives/{id}`: values, limits, targets and trends."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def objectives(archive: Archive, parameters: Parameters) -> PageResponse:
     shown = [s for s in found if not wanted or s.outlook == wanted]
     ids = {s.state.objective for s in shown} if wanted else names
     json: Json = {"date": date, **objectives_to_json(shown, {i: names[i] for i in ids})}
-    rows = page.of(standing_rows(shown))
+    rows = page.of(status_rows(shown))
     extra = {
         "wanted": wanted,
         "page": page,
@@ -43,12 +43,12 @@ def objectives(archive: Archive, parameters: Parameters) -> PageResponse:
         "count": len(shown),
         "counts": outlooks(found),
     }
-    tables = {"objectives": standings_table("Objectives", list(rows), date)}
+    tables = {"objectives": status_table("Objectives", list(rows), date)}
     return PageResponse("objectives.html.j2", json, tables, extra)
 
 
 def objective(archive: Archive, parameters: Parameters) -> PageResponse:
-    """One objective: its images, how it stood in a `window`, and the growth that was accepted."""
+    """One objective: its images, its values in a `window`, and the accepted growth."""
     date = parameters.date
     heading = heading_of(archive, parameters.path["id"], date)
     id_ = heading["id"]
@@ -72,7 +72,7 @@ def objective(archive: Archive, parameters: Parameters) -> PageResponse:
     }
     shown = parameters.page(_LISTED).limit
     tables = {
-        "images": standings_table("Images", standing_rows(found), date, named=False),
+        "images": status_table("Images", status_rows(found), date, named=False),
         "accepted": _accepted_table(accepted, date).first(shown),
         "history": _history_table(list(reversed(json["history"])), date).first(shown),
     }
@@ -87,8 +87,8 @@ def objective(archive: Archive, parameters: Parameters) -> PageResponse:
 
 
 def heading_of(archive: Archive, id_: str, date: str | None) -> Json:
-    """The history of an objective; one whose document was renamed has its first id, too:
-    addresses that people keep go on leading to it."""
+    """The history of an objective, by its id or by the first one of a renamed document, so that old
+    addresses stay valid."""
     headings = archive.history.objective_headings(run=archive.number(date))
     for name in ("id", "subject"):
         for heading in headings:
@@ -98,39 +98,39 @@ def heading_of(archive: Archive, id_: str, date: str | None) -> Json:
 
 
 def outlooks(found: Iterable[ObjectiveStatus]) -> Json:
-    """How many metrics of images are in each state."""
+    """The number of metrics of images in each state."""
     counts = Counter(objective_status.outlook for objective_status in found)
     return {outlook.replace(" ", "_"): counts[outlook] for outlook in OUTLOOKS}
 
 
 def worst(found: Iterable[ObjectiveStatus]) -> Outlook:
-    """The worst of some states; not known where there is none."""
+    """The worst of the given states; `unknown` where there is none."""
     there = {objective_status.outlook for objective_status in found}
     return next((outlook for outlook in OUTLOOKS if outlook in there), "unknown")
 
 
 def state_json(state: ObjectiveState) -> Json:
-    """A state for as long as it lasted."""
+    """A state with its period, as JSON."""
     fields = asdict(state)
     del fields["objective"]
     return {**fields.pop("key"), **fields}
 
 
 def _accepted_json(growth: Acceptance) -> Json:
-    """Growth that was accepted; in a private repository null where, by whom and why."""
-    told = asdict(growth)
-    image = told.pop("key")
+    """Accepted growth as JSON; place, user and reason are null in a private repository."""
+    fields = asdict(growth)
+    image = fields.pop("key")
     if growth.private:
-        told |= dict.fromkeys(_OF_THE_PULL_REQUEST)
-    return {**told, "image": image}
+        fields |= dict.fromkeys(_OF_THE_PULL_REQUEST)
+    return {**fields, "image": image}
 
 
-def standing_rows(found: Iterable[ObjectiveStatus]) -> list[Json]:
-    """Standings as rows, with the objective's id and name."""
+def status_rows(found: Iterable[ObjectiveStatus]) -> list[Json]:
+    """Statuses as rows, with the objective's id and name."""
     return [{"id": s.state.objective, "name": s.name, **status_json(s)} for s in found]
 
 
-def standings_table(
+def status_table(
     caption: str,
     rows: list[Json],
     date: str | None,

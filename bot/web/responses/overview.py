@@ -1,4 +1,4 @@
-"""`/`: how objectives stand, what moved this week, how old the data is."""
+"""`/`: the status of objectives, the movers of the week, the age of the data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot.web.parameters import Parameters
 from bot.web.responses.causes import cause_rows, cause_url, causes_table, in_words, who
 from bot.web.responses.checks import about_check, checks_table
 from bot.web.responses.movement import largest_steps
-from bot.web.responses.objectives import outlooks, standing_rows, standings_table
+from bot.web.responses.objectives import outlooks, status_rows, status_table
 from bot.web.responses.response import Archive, PageResponse
 from bot.web.tables import Column, Row, Table, image_columns
 
@@ -63,9 +63,7 @@ def overview(archive: Archive, parameters: Parameters) -> PageResponse:
     }
     causes = cause_rows(m["largest_step"] for m in movers if m["largest_step"])
     tables = {
-        "attention": standings_table("Broken or at risk", standing_rows(pressing), date).first(
-            most
-        ),
+        "attention": status_table("Broken or at risk", status_rows(pressing), date).first(most),
         "movers": _movers_table(movers, date),
         "causes": causes_table("What moved them most", causes, with_image=True).first(most),
         "checks": checks_table(json["checks"]),

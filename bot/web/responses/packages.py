@@ -1,4 +1,4 @@
-"""`/packages` and `/packages/{name}`: in which images a package is, why, and what it costs."""
+"""`/packages` and `/packages/{name}`: the images of a package, the reasons, and its bytes."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _WAYS = 10
 def packages(archive: Archive, parameters: Parameters) -> PageResponse:
     """The packages of all images whose name or source holds every word of `q`, in any case.
 
-    The name itself comes first, then what costs most. `next` is the following offset.
+    The name itself comes first, then the largest. `next` is the following offset.
     """
-    asked, date, page = parameters.text("q"), parameters.date, parameters.page(_NAMES)
-    words = asked.lower().split()
+    query, date, page = parameters.text("q"), parameters.date, parameters.page(_NAMES)
+    words = query.lower().split()
     found = [s for s in archive.spread(date) if _holds(s, words)]
-    found.sort(key=lambda s: (s.name.lower() != asked.lower(), -s.total, s.name))
+    found.sort(key=lambda s: (s.name.lower() != query.lower(), -s.total, s.name))
     shown = [asdict(s) for s in page.of(found)]
     json: Json = {
         "date": date,
@@ -40,7 +40,7 @@ def packages(archive: Archive, parameters: Parameters) -> PageResponse:
         "next": page.next(len(found)),
     }
     tables = {"packages": spread_table("Packages", shown, date)}
-    return PageResponse("packages.html.j2", json, tables, {"q": asked, "page": page})
+    return PageResponse("packages.html.j2", json, tables, {"q": query, "page": page})
 
 
 def _holds(spread: Spread, words: list[str]) -> bool:
@@ -51,9 +51,9 @@ def _holds(spread: Spread, words: list[str]) -> bool:
 def package(archive: Archive, parameters: Parameters) -> PageResponse:
     """A package: CONTRACT's `why` in each image that holds it, with its version and bytes there.
 
-    `leaves` is what would leave with it, in one image or in those of this page together, and
-    `leaves_with` what would take it out: both by the image's own links. What a solver would put in
-    their place `minimize why` tells.
+    `leaves` are the packages that would leave with it, in one image or in those of this page
+    together, `leaves_with` the requirements that would remove it: both by the image's own links,
+    without a solver's replacements, which `minimize why` has.
     """
     name, date, page = parameters.path["name"], parameters.date, parameters.page(_PAGE, 200)
     found = archive.history.usage(name, date)
@@ -111,7 +111,7 @@ def _usage(archive: Archive, usage: Usage, date: str | None) -> Json:
         leaves = {"packages": leaving.packages, "installed_size": leaving.installed_size}
         drops = requirements_json(graph.leaves_with(place))
     else:
-        # The image is unsolvable now, and other packages are those it had last.
+        # The image is unsolvable now; its packages are those of its last closure.
         chains, leaves, drops = [], None, []
     return {
         **asdict(usage.key),

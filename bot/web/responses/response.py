@@ -1,4 +1,4 @@
-"""The value every page is made of, and what they are all asked of."""
+"""The response of a page, and the archive that pages read."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from bot.web.tables import Table
 
 Json = dict[str, Any]
 _T = TypeVar("_T")
-_KEPT = 40
-_LONELY = 1_000_000
+_CACHED_VALUES = 40
+_ALL = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class PageResponse:
-    """`json` is what programs get; the template gets it as `data`, the tables, and `extra`."""
+    """A page: its `json`, which the template gets as `data`, its tables, and `extra` values."""
 
     template: str
     json: Json
@@ -34,9 +34,9 @@ class PageResponse:
 
 
 class Archive:
-    """The store and its history; remembers what is dear to compute until the next run.
+    """The store and its history; caches values that are expensive to compute until the next run.
 
-    `date` is a moment as `Question.date` has it: null is now.
+    `date` is a moment as `Parameters.date` has it: null is now.
     """
 
     def __init__(self, store: Store, history: History) -> None:
@@ -47,11 +47,11 @@ class Archive:
         self._known: OrderedDict[Hashable, Any] = OrderedDict()
 
     def run(self, date: str | None) -> Run | None:
-        """The run whose state is shown; null if there was none until then."""
+        """The last run until `date`; null if there was none."""
         return self.history.run_at(date)
 
     def number(self, date: str | None) -> int | None:
-        """That run's number, null if it is the last, 0 if there was none until the date."""
+        """The number of `run(date)`: null if it is the last of all, 0 if there was none."""
         if date is None:
             return None
         run = self.run(date)
@@ -61,13 +61,13 @@ class Archive:
         return None if run.id == newest else run.id
 
     def objective_statuses(self, date: str | None = None) -> tuple[ObjectiveStatus, ...]:
-        """How every objective stood, the worst first."""
+        """The status of every objective, the worst first."""
         number = self.number(date)
         then = self._began(date) if number is not None else None
-        found = self.remembered(
+        found = self.cached(
             ("objective_statuses", number), lambda: objective_statuses(self.history, then, number)
         )
-        # A repository may have become private since it was found out.
+        # A repository may have become private since this was cached.
         shown = {row["id"] for row in self.history.objective_headings(run=number)}
         return tuple(s for s in found if s.state.objective in shown)
 
@@ -96,38 +96,38 @@ class Archive:
     def spread(self, date: str | None = None) -> tuple[Spread, ...]:
         """Every package over all images, most versions first."""
         number = self.number(date)
-        return self.remembered(
+        return self.cached(
             ("spread", number), lambda: self.history.spread(number, self._presence(number))
         )
 
     def totals(self, date: str | None = None) -> Totals:
-        """All images together."""
+        """The totals over all images."""
         number = self.number(date)
-        return self.remembered(
+        return self.cached(
             ("totals", number), lambda: self.history.totals(number, self._presence(number))
         )
 
     def used_by_one(self, date: str | None = None) -> tuple[Usage, ...]:
         """The packages that only one image needs."""
         number = self.number(date)
-        return self.remembered(
+        return self.cached(
             ("used_by_one", number),
-            lambda: self.history.only_one_needs(_LONELY, number, self._presence(number)),
+            lambda: self.history.only_one_needs(_ALL, number, self._presence(number)),
         )
 
     def _presence(self, number: int | None) -> Presence:
-        return self.remembered(("presence", number), lambda: self.history.presence(number))
+        return self.cached(("presence", number), lambda: self.history.presence(number))
 
     def evaluations(self, date: str | None = None) -> Mapping[ImageKey, Evaluation]:
         """The last evaluation of every image that was described, by key."""
         number = self.number(date)
-        return self.remembered(
+        return self.cached(
             ("evaluations", number),
             lambda: dict(sorted(self.history.latest_evaluations(number).items())),
         )
 
-    def remembered(self, name: Hashable, find: Callable[[], _T]) -> _T:
-        """The value of `find`, computed once between two runs; the oldest of many is forgotten."""
+    def cached(self, name: Hashable, find: Callable[[], _T]) -> _T:
+        """The value of `find`, computed once between two runs; the least recently used goes."""
         runs = self.history.runs(1)
         state = (runs[0].id, runs[0].finished) if runs else None
         with self._lock:
@@ -136,17 +136,17 @@ class Archive:
             known = self._known
             if name in known:
                 known.move_to_end(name)
-                kept: _T = known[name]
-                return kept
+                value: _T = known[name]
+                return value
         found = find()
         with self._lock:
             known[name] = found
-            while len(known) > _KEPT:
+            while len(known) > _CACHED_VALUES:
                 known.popitem(last=False)
         return found
 
     def changes(self, steps: Iterable[Step]) -> dict[int, MergedChange]:
-        """The pull requests that steps are laid to, by number."""
+        """The pull requests that steps are attributed to, by number."""
         wanted = {cause.merged_change for step in steps for cause in step.causes}
         found = {n: self.history.merged_change(n) for n in wanted if n is not None}
         return {n: change for n, change in found.items() if change is not None}

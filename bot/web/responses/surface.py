@@ -1,4 +1,4 @@
-"""`/surface`: over all images, the versions of each package, what is shared, what is lonely."""
+"""`/surface`: over all images, versions of packages, shared ones, ones used by one image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.objectives.jsonform import key_json
 from bot.store.history.surface import Spread
 from bot.web.links import image_url, key_of, package_url
 from bot.web.parameters import Parameters
-from bot.web.responses.image import in_order
+from bot.web.responses.image import ordered_architectures
 from bot.web.responses.packages import spread_table
 from bot.web.responses.response import Archive, PageResponse
 from bot.web.tables import Column, Row, Table
@@ -43,13 +43,13 @@ def surface(archive: Archive, parameters: Parameters) -> PageResponse:
         "only_one_bytes": sum(u.installed_size or 0 for u in used_by_one),
         **{name: rows[:listed] for name, rows in every.items()},
     }
-    alone = alone_rows(every["only_one"])
+    rows_used_by_one = used_by_one_rows(every["only_one"])
     tables = {
         "versions": spread_table("Most versions", every["versions"], date).first(shown),
         "shared": spread_table("Most bytes beyond one copy", every["shared"], date).first(shown),
-        "only_one": _alone_table(alone, date).first(shown),
+        "only_one": _used_by_one_table(rows_used_by_one, date).first(shown),
     }
-    return PageResponse("surface.html.j2", json, tables, {"used_by_one": len(alone)})
+    return PageResponse("surface.html.j2", json, tables, {"used_by_one": len(rows_used_by_one)})
 
 
 def _spread_json(spread: Iterable[Spread]) -> list[Json]:
@@ -57,7 +57,7 @@ def _spread_json(spread: Iterable[Spread]) -> list[Json]:
     return [{name: getattr(one, name) for name in names} for one in spread]
 
 
-def alone_rows(packages: Iterable[Json]) -> list[Json]:
+def used_by_one_rows(packages: Iterable[Json]) -> list[Json]:
     """The packages of `only_one`, a row for each name: an image's architectures are one image.
 
     `installed_size` is the largest of them, and the rows are in its order.
@@ -74,7 +74,7 @@ def alone_rows(packages: Iterable[Json]) -> list[Json]:
                 (p["installed_size"] for p in found if p["installed_size"] is not None),
                 default=None,
             ),
-            "architectures": in_order({p["arch"] for p in found}),
+            "architectures": ordered_architectures({p["arch"] for p in found}),
             "requested": any(p["requested"] for p in found),
             "since": min(p["since"] for p in found),
         }
@@ -83,7 +83,7 @@ def alone_rows(packages: Iterable[Json]) -> list[Json]:
     return sorted(rows, key=lambda row: (-(row["installed_size"] or 0), row["name"]))
 
 
-def _alone_table(rows: list[Json], date: str | None) -> Table:
+def _used_by_one_table(rows: list[Json], date: str | None) -> Table:
     def image(row: Row) -> str:
         key = replace(key_of(row), arch=row["architectures"][0])
         return image_url(key, date=date)

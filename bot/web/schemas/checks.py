@@ -1,6 +1,6 @@
 """The shape of a check: CONTRACT's `check` object, and what the check was about.
 
-A check is kept as its release wrote it: fields of later ones may be absent, and others there.
+A check is stored as its release wrote it: fields of later ones may be absent, and others there.
 """
 
 from __future__ import annotations
