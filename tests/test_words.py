@@ -24,6 +24,7 @@ REPLACED = {
     "dear": "expensive",
     "promises": "objectives",
     "aims": "objectives",
+    "harm": "violates",
     "harms": "violates",
     "standings": "statuses",
     "drift_standings": "drift_states",
@@ -36,6 +37,15 @@ REPLACED = {
     "AcrossImages": "FleetQueries",
     "Attention": "ObjectiveQueries",
     "patience": "retry_policy",
+    "harmed": "violated",
+    "fold": "architecture_rows",
+    "remainder": "other_effects",
+    "told_causes": "essential_causes",
+    "kept_warm": "cache_warming",
+    "standing_rows": "status_rows",
+    "standings_table": "status_table",
+    "culprit": "blamed_change",
+    "in_order": "ordered_architectures",
 }
 REPLACED_MODULES = {
     "stage": "overlay_pool",

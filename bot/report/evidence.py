@@ -1,4 +1,4 @@
-"""The sections of a report around the change: what was not evaluated, how the rest is known."""
+"""The sections of a report on problems, unchanged images, builds and evidence."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def builds(result: CheckResult, detail: Detail) -> Section | None:
 
 
 def evidence(result: CheckResult, detail: Detail) -> Section | None:
-    """Where the figures come from, and which are not known, in a line or two."""
+    """The origin of the figures, and those that are not known, in a line or two."""
     sentences = [plain(text) for text in _evidence(result)]
     sentences += [prose(note) for note in result.notes[: detail.lines]]
     if len(result.notes) > detail.lines:

@@ -1,6 +1,6 @@
 """The effect of a change, images grouped by equal effects: figures, no words.
 
-A sentence about several images is true only if each of them has what it says. So images are grouped
+A sentence about several images is true only if it is true of each. So images are grouped
 by place, by the packages that come and go, and by the direction in which their size moves; a
 statement about a group holds for every image in it.
 """

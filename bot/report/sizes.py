@@ -1,4 +1,4 @@
-"""Sizes as people read them: bytes in powers of 1000, with a sign where it is a difference."""
+"""Sizes as text: bytes in powers of 1000, with a sign where it is a difference."""
 
 from __future__ import annotations
 

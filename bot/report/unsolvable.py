@@ -108,7 +108,7 @@ def why_broken(images: Iterable[ImageResult]) -> tuple[Breakage, ...]:
             found.setdefault(key, []).append((image, prose(problem.rstrip(".")), ()))
     breakages = []
     for key, hits in found.items():
-        # A text of several images is shown without what each architecture has of its own.
+        # The text of several images is shown without the marks of their architectures.
         shared = isinstance(key, str) and len(hits) > 1
         phrase = prose(str(key).rstrip(".")) if shared else hits[0][1]
         way = next((way for *_, way in hits if way), ())

@@ -1,4 +1,4 @@
-"""Warms the cache of values that are expensive to compute: at the start, and after each run."""
+"""The cache warmer: computes expensive values at the start, and after each run."""
 
 from __future__ import annotations
 
