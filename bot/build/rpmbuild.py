@@ -163,7 +163,7 @@ class RpmbuildBuilder:
             dict.fromkeys(
                 capability
                 for header in read_headers(listed)
-                for kind, capability, _, _ in header["dependencies"]
+                for kind, capability, *_ in header["dependencies"]
                 if kind == "requires" and capability not in stated
             )
         )

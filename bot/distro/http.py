@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urljoin
@@ -18,6 +17,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTime
 
 from bot.distro import connections
 from bot.distro.retry_policy import MANY, RetryPolicy
+from bot.distro.transfer import SmallFile
 from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
 from bot.model.access import NO_ACCESS, RepositoryAccess, origin
@@ -317,12 +317,3 @@ def _remedy(error: Exception) -> str:
         "Its certificate may be of an authority of its own (`sslcacert`), or its server wants a"
         " client's (`sslclientcert` and `sslclientkey`)."
     )
-
-
-@dataclass(frozen=True, slots=True)
-class SmallFile:
-    """A small answer; `content` null where the server says that nothing changed (304)."""
-
-    content: bytes | None
-    etag: str | None = None
-    last_modified: str | None = None

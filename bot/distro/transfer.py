@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bot.distro.cache import Cache
-from bot.distro.http import SmallFile
 from bot.distro.retry_policy import FEW, MANY, RetryPolicy
 from bot.distro.unpack import RefusedFileError, check_file
 from bot.errors import SurroundingsError
 from bot.model.access import NO_ACCESS, RepositoryAccess
+
+
+@dataclass(frozen=True, slots=True)
+class SmallFile:
+    """A small answer; `content` null where the server says that nothing changed (304)."""
+
+    content: bytes | None
+    etag: str | None = None
+    last_modified: str | None = None
 
 
 class AbsentError(SurroundingsError):

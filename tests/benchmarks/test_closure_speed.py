@@ -37,9 +37,13 @@ ARCHES = ("x86_64", "aarch64", "ppc64le", "s390x")
 EIGHT = """
 import sys
 from pathlib import Path
-from bot.closure import newest, open_pool
-from bot.distro import Cache, image_keys, image_request, load_configuration, open_snapshot
-from bot.model import Overlay
+from bot.closure.evr import newest
+from bot.closure.pool import open_pool
+from bot.distro.cache import Cache
+from bot.distro.images import image_keys, image_request
+from bot.distro.load import load_configuration
+from bot.distro.snapshot import open_snapshot
+from bot.model.package import Overlay
 configuration = load_configuration(Path(sys.argv[1]))
 cache = Cache(Path(sys.argv[2]))
 for key in image_keys(configuration, workloads=("nginx",)):

@@ -194,8 +194,9 @@ def test_sizes_from_cached_headers_of_four_architectures(reference, tmp_path):
 MEMORY = """
 import os, resource, sys
 from pathlib import Path
-from bot.distro import Cache
-from bot.image import read_lock, compose_images
+from bot.distro.cache import Cache
+from bot.image.compose import compose_images
+from bot.image.lock import read_lock
 lock = read_lock(Path(sys.argv[1]))
 made = compose_images(lock.images, Cache(Path(sys.argv[2])), Path(sys.argv[3]), Path(sys.argv[4]))
 print(made.images[0].layer.uncompressed)
@@ -208,8 +209,9 @@ LARGE = """
 import os, random, sys
 from pathlib import Path
 from tests.image.crafted import File, write_rpm
-from bot.image import ImageDescription, write_lock
-from bot.model import ImageKey, SnapshotState
+from bot.image.lock import ImageDescription, write_lock
+from bot.model.closure import SnapshotState
+from bot.model.image import ImageKey
 place = Path(sys.argv[1])
 chance = random.Random(int(sys.argv[2]))
 piece = chance.randbytes(3_000_000)

@@ -167,13 +167,13 @@ def url(name: str) -> str:
 def some_workloads(pool, count: int, seed: int) -> list[dict]:
     """Requests over everything the repositories have: one name, several, groups, capabilities."""
     chance = random.Random(seed)
-    solvables = [s for s in pool._stage.pool.solvables if s.arch != "src"]
+    solvables = [s for s in pool._overlay_pool.pool.solvables if s.arch != "src"]
     names = sorted({s.name for s in solvables})
     capabilities = sorted(
         {
             d.capability
             for s in chance.sample(solvables, 60)
-            for d in pool._stage.package(s.id).of_kind("provides")[:3]
+            for d in pool._overlay_pool.package(s.id).of_kind("provides")[:3]
         }
     )
     paths = ["/usr/bin/awk", "/bin/sh", "/usr/sbin/ip", "/usr/share/dict/words", "/etc/passwd"]
@@ -287,7 +287,7 @@ def test_overlays_have_the_paths_that_only_filelists_know_as_with_dnf(
     """`words`, the only source of BaseOS with such a path that something requires, and some whose
     paths are asked for: unchanged, and with one requirement more in all their packages."""
     pool = centos("baseos")
-    stage = pool._stage
+    stage = pool._overlay_pool
     pool.solve(asked({"requests": ["krb5-server"]}))  # reads filelists.xml
     paths = [p for p in stage.index.files if not in_primary(p)]
     sources = ["ca-certificates", "crypto-policies", "tzdata", "words"]

@@ -97,8 +97,11 @@ def test_primary_that_is_not_rpm_md_is_refused_by_name(tiny):
 ASK = """
 import sys
 from pathlib import Path
-from bot.closure import open_pool, shortest_chains
-from bot.distro import Cache, RepositoryDocument, RepoSource, open_snapshot
+from bot.closure.chains import shortest_chains
+from bot.closure.pool import open_pool
+from bot.distro.cache import Cache
+from bot.distro.documents import RepositoryDocument, RepoSource
+from bot.distro.snapshot import open_snapshot
 cache = Cache(Path(sys.argv[1]))
 sources = (RepoSource("base", "base", (sys.argv[2],)),)
 document = RepositoryDocument("d", "D", "", "", "9", ("x86_64",), sources)

@@ -80,7 +80,8 @@ def test_what_a_run_used_since_it_began_stays(tmp_path: Path) -> None:
 def test_a_killed_run_holds_nothing(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     script = (
-        "import sys, time; from pathlib import Path; from bot.distro import Cache, in_use\n"
+        "import sys, time; from pathlib import Path\n"
+        "from bot.distro.cache import Cache; from bot.distro.eviction import in_use\n"
         "with in_use(Cache(Path(sys.argv[1]))): print('in', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen(

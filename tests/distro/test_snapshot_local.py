@@ -216,7 +216,9 @@ def test_opening_a_local_snapshot_imports_nothing_heavy(repo, local, cache, make
     make_repository(repo)
     open_snapshot(local, "x86_64", cache)
     program = (
-        "import sys; from pathlib import Path; from bot.distro import *;"
+        "import sys; from pathlib import Path; from bot.distro.cache import Cache;"
+        "from bot.distro.documents import RepositoryDocument, RepoSource;"
+        "from bot.distro.snapshot import open_snapshot;"
         f"url = {local.repos[0].baseurl[0]!r};"
         "d = RepositoryDocument('d','D','','','9',('x86_64',),(RepoSource('r1','R1',(url,)),));"
         f"open_snapshot(d, 'x86_64', Cache(Path({str(cache.root)!r})));"

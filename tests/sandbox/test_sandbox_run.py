@@ -198,7 +198,8 @@ def test_sandboxes_run_side_by_side():
 def test_no_process_outlives_a_run_or_its_starter(tmp_path):
     sh("setsid sleep 76543 >/dev/null 2>&1 &")
     script = (
-        "from bot.sandbox import run_sandboxed, Limits\n"
+        "from bot.sandbox.run import run_sandboxed\n"
+        "from bot.sandbox.values import Limits\n"
         "run_sandboxed(['sleep', '76544'], limits=Limits(seconds=100))\n"
     )
     environment = dict(os.environ, PYTHONPATH=str(Path(bot.__file__).parents[1]))
