@@ -138,7 +138,7 @@ class _Seeding:
         writer, at = self.history.recorder, self.now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         writer.record_acceptance(
             Acceptance(
-                at, "github", "rpms/nginx", 7, "a" * 40, "maria", f"Needed {HOSTILE}",
+                at, "github", "rpms/nginx", 7, "a" * 40, "maria", f"Needed-for-modules {HOSTILE}",
                 "https://forge.example/rpms/nginx/pull/7", "nginx-stays-small", self.keys[0],
                 "installed_size", 58_000_000, 63_000_000, 60_000_000,
             )

@@ -33,7 +33,7 @@ KEYS = LinkKeys((NEW, OLD), 30)
 DAY = 86_400
 # rpms/nginx, number 7, is the pull request that the seeded history blames and accepts.
 SECRETS = (
-    "rpms/nginx", "Add the perl module", "forge.example", "alice", "maria", "Needed",
+    "rpms/nginx", "Add the perl module", "forge.example", "alice", "maria", "Needed-for-modules",
     "Hush", "hidden-spec", "o/later", "Not public any more",
 )  # fmt: skip
 
