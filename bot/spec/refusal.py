@@ -24,7 +24,7 @@ _SHARED = re.compile(
     r"too many levels of recursion|unclosed macro or bad line continuation|"
     r"only noarch subpackages are supported|epoch field must be an unsigned number|"
     r"script program must begin|triggers must have --|internal script must end|"
-    r"illegal char '-' \(0x2d\) in|version required: ",
+    r"illegal char '-' \(0x2d\) in|version required: |versioned file name not permitted",
     re.IGNORECASE,
 )
 # Only a newer rpm may take these: a tag, section, option or form of dependency that it added.

@@ -26,6 +26,7 @@ OLD, NEW = RpmVersion(4, 18), RpmVersion(4, 20)
         "line 3: Illegal char '-' (0x2d) in: Version: 1-2",
         "line 12: second %prep",
         "line 41: Version required: Requires:       ghc-compiler =",
+        "line 10: Versioned file name not permitted: Requires: /usr/bin/tmux >= 3",
     ],
 )
 def test_what_every_rpm_refuses_is_the_specs_fault(message):
