@@ -13,6 +13,7 @@ from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.metadata import metadata_file
 from bot.distro.refresh import State, access_of, refresh, rfc3339
 from bot.distro.repomd import Record, Repomd, parse_repomd
+from bot.distro.retry_policy import BRIEF
 from bot.distro.variables import expanded
 from bot.errors import SurroundingsError, UsageError
 from bot.model.access import NO_ACCESS, RepositoryAccess
@@ -134,7 +135,9 @@ def repository_file(repository: SnapshotRepository, type_: str) -> Path | None:
     record = repository.record(type_)
     if record is None:
         return None
-    return metadata_file(record, repository.base_urls, repository.cache, repository.access)
+    # Servers that just failed to say what is new are not waited for long either.
+    waiting = None if repository.stale is None else BRIEF
+    return metadata_file(record, repository.base_urls, repository.cache, repository.access, waiting)
 
 
 def _is_local(source: RepoSource) -> bool:

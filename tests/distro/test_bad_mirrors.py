@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bot.distro.mirrors import read_metalink, read_mirrorlist
 from bot.distro.repomd import RepomdError, parse_repomd
 from bot.distro.retry_policy import BRIEF, RetryPolicy
-from bot.distro.snapshot import open_snapshot
+from bot.distro.snapshot import open_snapshot, repository_file
 from bot.errors import SurroundingsError
 from bot.model.access import NO_ACCESS
 from tests.mutations import FOREIGN, mutated
@@ -121,6 +121,24 @@ def test_a_mirror_that_hangs_leaves_the_last_good_state(
     assert stale.id == good.id
     assert "repomd.xml could not be read" in (stale.repositories[0].stale or "")
     assert len(web.asked("repomd.xml")) == 2  # asked once more, and not again and again
+
+
+def test_file_lists_of_a_mirror_that_hangs_are_not_waited_for_long(
+    web, cache, document, make_repository, monkeypatch
+):
+    make_repository(web.root / "r")
+    released = threading.Event()
+    monkeypatch.setattr("bot.distro.refresh.BRIEF", RetryPolicy(1, 1, 0.2, 1))
+    monkeypatch.setattr("bot.distro.snapshot.BRIEF", RetryPolicy(1, 1, 0.2, 1))
+    (repository,) = open_snapshot(document(f"{web.url}/r/"), "x86_64", cache).repositories
+    name = next(record.href for record in repository.records if record.type == "filelists")
+    for path in (f"/r/{name}", "/r/repodata/repomd.xml"):
+        web.on(path, lambda _handler, _content: released.wait(30))
+    (repository,) = open_snapshot(document(f"{web.url}/r/"), "x86_64", cache).repositories
+    with pytest.raises(SurroundingsError, match="filelists"):
+        repository_file(repository, "filelists")
+    released.set()
+    assert len(web.asked("filelists")) == 1
 
 
 def test_a_mirror_that_trickles_leaves_the_last_good_state(
