@@ -153,7 +153,7 @@ def explain(
     leaves = search.smallest_sets()
     stated = _Stated(changes)
     added = tuple(
-        _with_set(a, stated, found, search)
+        _with_set(a, stated, found, search, head)
         if (found := leaves.get((a.package.nevra.name, a.package.nevra.arch)))
         else _staying(a, stated, frozenset(lines), solving)
         for a in image.added
@@ -186,7 +186,11 @@ def _saved(head: Closure, without: Closure) -> int | None:
 
 
 def _with_set(
-    added: Added, stated: _Stated, together: tuple[SpecLine, ...], search: _Search
+    added: Added,
+    stated: _Stated,
+    together: tuple[SpecLine, ...],
+    search: _Search,
+    head: Closure,
 ) -> Added:
     """A package that leaves when the lines `together` go: which of them bring it."""
     name = added.package.nevra.name, added.package.nevra.arch
@@ -203,6 +207,7 @@ def _with_set(
         leaves_with=together,
         alternatives=tuple(line for line in enough if line != spec) if spec in enough else (),
         together_with=() if spec in enough else search.needed_with(spec, name),
+        instead=search.coming_without(together, head),
     )
 
 
@@ -304,6 +309,12 @@ class _Search:
         """Return whether a package leaves when this line alone goes."""
         without = self.alone[line]
         return without.status == "ok" and not _has(without, name)
+
+    def coming_without(self, lines: Iterable[SpecLine], head: Closure) -> tuple[Nevra, ...]:
+        """The packages that are there without these lines of the change, and not in `head`."""
+        there = {(p.nevra.name, p.nevra.arch) for p in head.packages}
+        packages = self._without(frozenset(lines)).packages
+        return tuple(p.nevra for p in packages if (p.nevra.name, p.nevra.arch) not in there)
 
     def needed_with(self, line: SpecLine, name: tuple[str, str]) -> tuple[SpecLine, ...]:
         """Lines with which `line` brings a package: none of them can be left out."""

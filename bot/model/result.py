@@ -49,7 +49,7 @@ class Added:
     leave, proved by solving again. So is the rest: `alternatives` are lines of that set of which
     each brings it too, without `spec`; `together_with` those without which `spec` does not bring
     it; `stays_by` the chain by which it comes even without all lines, where `spec` alone would
-    bring it too.
+    bring it too; `instead` the packages that come when the lines `leaves_with` go.
     """
 
     package: Package
@@ -60,6 +60,7 @@ class Added:
     alternatives: tuple[SpecLine, ...] = ()
     together_with: tuple[SpecLine, ...] = ()
     stays_by: tuple[Edge, ...] = ()
+    instead: tuple[Nevra, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ Everything is sorted, so the same result gives the same bytes. Fields beyond CON
 `interrupted`, `incomplete`, `only_limits`, `accepted`, `sources`, `notes` and `builds` of a check,
 `id`, `worse`, `reason`, `target`, `target_by` and `due` of an objective, `stale` of a repository,
 `source`, `from` and the other sizes of a package, `known_size` of totals, `problems` of a what-if,
-`conflicts_with` and `conflicts_with_chain` of a cause, `alternatives`, `together_with`, `stays_by`
-of an added package, `files` of an edge, `come` of a saving.
+`conflicts_with` and `conflicts_with_chain` of a cause, `alternatives`, `together_with`, `stays_by`,
+`instead` of an added package, `files` of an edge, `come` of a saving.
 """
 
 from __future__ import annotations
@@ -267,6 +267,7 @@ def _image(image: ImageResult) -> Json:
                 "alternatives": [_line(line) for line in added.alternatives],
                 "together_with": [_line(line) for line in added.together_with],
                 "stays_by": _chain(added.stays_by),
+                "instead": [str(nevra) for nevra in added.instead],
             }
             for added in sorted(image.added, key=lambda a: a.package.nevra)
         ],

@@ -148,6 +148,7 @@ def _added(value: Json) -> Added:
         alternatives=tuple(_line(line) for line in value.get("alternatives", ())),
         together_with=tuple(_line(line) for line in value.get("together_with", ())),
         stays_by=_chain(value.get("stays_by", [])),
+        instead=tuple(parse_nevra(text) for text in value.get("instead", ())),
     )
 
 

@@ -249,10 +249,15 @@ def _without(lines: tuple[SpecLine, ...], rows: Sequence[Row]) -> Phrase:
                    f" keeps {what} in: both must go ({size_span(sizes)})."),
         )  # fmt: skip
     together = " together" if len(lines) > 1 else ""
+    come = sorted({nevra.name for a in leaving for nevra in a.instead})
+    others = () if not come else (
+        *plain("; "), *listing(truncated([code(name) for name in come], 5, "package", lead="")),
+        *plain(f" {'comes' if len(come) == 1 else 'come'} instead"),
+    )  # fmt: skip
     return (
         *plain("Without "), *listing([line_phrase(line) for line in lines]),
         *plain(f"{together}, {what} {'leaves' if what == '1 package' else 'leave'} again: "
-               f"{size_span(sizes)}."),
+               f"{size_span(sizes)}"), *others, *plain("."),
     )  # fmt: skip
 
 

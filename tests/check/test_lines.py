@@ -107,6 +107,18 @@ def test_two_lines_that_each_hold_a_package_must_go_together() -> None:
     assert found.savings == {}
 
 
+def test_what_comes_in_the_place_of_a_package_is_told() -> None:
+    """`Requires: libs-minimal` beside `Requires: libs`, which the minimal one provides."""
+    chain = (Edge(OWN, "perl-libs", LIBS, "requires"),)
+    changes = (AddedDependency(OWN, requires("perl-libs"), FIRST),)
+
+    def solve(without: frozenset[SpecLine]) -> Closure:
+        return closure(OWN, PERL) if without else closure(OWN, LIBS)
+
+    (one,) = explain(image(added(*chain)), closure(OWN, LIBS), changes, solving(solve)).image.added
+    assert (one.leaves_with, one.instead) == ((FIRST,), (PERL,))
+
+
 def test_a_line_that_needs_another_says_so() -> None:
     """`Requires: (perl if cups)` and `Requires: cups`: without either, perl is not there."""
     chain = (Edge(OWN, "(perl if cups)", PERL, "requires"),)

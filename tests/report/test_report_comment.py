@@ -121,6 +121,13 @@ def test_a_line_that_takes_nothing_out_is_told_with_what_keeps_the_package(sampl
     assert "stays without `Requires:" in text
 
 
+def test_what_comes_when_a_line_goes_is_told(samples):
+    (perl, *_) = samples.perl("x86_64")
+    swapped = replace(perl, instead=(replace(perl.package.nevra, name="microperl"),))
+    text = render_comment(samples.result(samples.image("x86_64", (swapped,))))
+    assert "; `microperl` comes instead." in text
+
+
 def test_a_multilib_package_shows_its_architecture(samples):
     (perl, *_) = samples.perl("i686")
     assert "`perl-interpreter.i686`" in render_comment(

@@ -78,6 +78,7 @@ def test_what_else_brings_a_package_and_the_files_of_a_requirement_survive_too(s
         alternatives=(samples.SPEC,),
         together_with=(samples.SPEC,),
         stays_by=(edge,),
+        instead=(edge.target,),
     )
     result = samples.result(samples.image("x86_64", (added,)))
     value = check_to_json(result)

@@ -90,6 +90,7 @@ class AddedPackage(CheckedPackage):
     alternatives: list[SpecLine] = Field(default_factory=list)
     together_with: list[SpecLine] = Field(default_factory=list)
     stays_by: list[Edge] = Field(default_factory=list)
+    instead: list[str] = Field(default_factory=list)
 
 
 class ChangedPackage(CheckedChange):
