@@ -31,12 +31,14 @@ class AddedDependency:
     """One dependency that the change adds: in which package, what, and on which line.
 
     `own` is the NEVRA that the head spec gives the package: its version-release is a placeholder
-    when capabilities are compared, since an overlay may carry the published one.
+    when capabilities are compared, since an overlay may carry the published one. `whole_line` is
+    false where the line also states what base has.
     """
 
     own: Nevra
     dependency: Dependency
     origin: SpecLine
+    whole_line: bool = True
 
 
 def added_changes(
@@ -44,7 +46,7 @@ def added_changes(
 ) -> tuple[AddedDependency, ...]:
     """The additions among `changes` that have a line; `head_packages`: the head spec's NEVRAs."""
     return tuple(
-        AddedDependency(head_packages[c.package_name], c.dependency, c.origin)
+        AddedDependency(head_packages[c.package_name], c.dependency, c.origin, c.whole_line)
         for c in changes
         if c.kind == "added" and c.origin is not None and c.package_name in head_packages
     )
@@ -117,7 +119,10 @@ def _drop(package: Package, drop: set[tuple[str, str]]) -> Package:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """An image whose added packages have their lines, and what each line alone would save."""
+    """An image whose added packages have their lines, and what each line alone would save.
+
+    `savings` has no line that states what base has, too: made weaker, it would change that as well.
+    """
 
     image: ImageResult
     savings: Mapping[SpecLine, Saving]
@@ -158,10 +163,11 @@ def explain(
         else _staying(a, stated, frozenset(lines), solving)
         for a in image.added
     )
+    mixed = {c.origin for c in changes if not c.whole_line}
     savings = {
         line: saving
         for line, closure in search.alone.items()
-        if closure.status == "ok"
+        if closure.status == "ok" and line not in mixed
         for saving in (_saving(image.key, head, closure),)
         if saving.packages > saving.come
     }

@@ -18,13 +18,15 @@ class SpecDependencyChange:
     """A dependency of a package that a change adds or removes, and the line that states it.
 
     `origin` is a line of head's spec if it is added, of base's if it is removed; null where no
-    line can be named. A dependency that several lines state comes once for each.
+    line can be named. A dependency that several lines state comes once for each. `whole_line` is
+    false where the line states dependencies, too, that the other side has.
     """
 
     package_name: str
     dependency: Dependency
     origin: SpecLine | None
     kind: Literal["added", "removed"]
+    whole_line: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +79,27 @@ def _changes(
 ) -> Iterator[SpecDependencyChange]:
     templates = templates_of((), base, head)
     before, after = packages_by_name(base), packages_by_name(head)
-    for name in dict.fromkeys((*after, *before)):
-        old = stated(base, before.get(name), templates)
-        new = stated(head, after.get(name), templates)
-        for key, each in new.items():
-            if key not in old:
-                for origin in each.origins:
-                    yield SpecDependencyChange(name, each.dependency, origin, "added")
-        for key, each in old.items():
-            if key not in new:
-                for origin in each.origins:
-                    yield SpecDependencyChange(name, each.dependency, origin, "removed")
+    sides = [
+        (
+            name,
+            stated(base, before.get(name), templates),
+            stated(head, after.get(name), templates),
+        )
+        for name in dict.fromkeys((*after, *before))
+    ]
+    unchanged = {
+        origin
+        for _, old, new in sides
+        for this, other in ((new, old), (old, new))
+        for key in this.keys() & other.keys()
+        for origin in this[key].origins
+    }
+    kinds: tuple[Literal["added", "removed"], ...] = ("added", "removed")
+    for name, old, new in sides:
+        for kind, this, other in zip(kinds, (new, old), (old, new), strict=True):
+            for key, each in this.items():
+                if key not in other:
+                    for origin in each.origins:
+                        yield SpecDependencyChange(
+                            name, each.dependency, origin, kind, origin not in unchanged
+                        )

@@ -256,6 +256,19 @@ def test_savings_are_unknown_where_a_size_is() -> None:
     assert found.savings[FIRST].installed_size is None
 
 
+def test_explain_saves_nothing_with_a_line_that_states_what_base_has_too() -> None:
+    chain = (Edge(OWN, "perl", PERL, "requires"),)
+    head = Closure(KEY, SNAPSHOT, "ok", (package(OWN), package(PERL)))
+    found = explain(
+        image(added(*chain)),
+        head,
+        (AddedDependency(OWN, requires("perl"), FIRST, whole_line=False),),
+        solving(solver({PERL: {FIRST}}, [])),
+    )
+    assert found.savings == {}
+    assert found.image.added[0].leaves_with == (FIRST,)
+
+
 def test_only_plain_requires_lines_are_suggested_to_be_weaker() -> None:
     qualified = SpecLine("web.spec", 5, "Requires(post): perl")
     spaced = SpecLine("web.spec", 6, "Requires:   %{name}-x >= 2")
