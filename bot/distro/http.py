@@ -13,7 +13,14 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 import urllib3
-from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError, SSLError
+from urllib3.exceptions import (
+    HTTPError,
+    MaxRetryError,
+    ProtocolError,
+    ProxyError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from bot.distro import connections
 from bot.distro.retry_policy import MANY, RetryPolicy
@@ -305,6 +312,9 @@ def _cause(error: Exception) -> BaseException:
 
 def _reason(error: Exception) -> str:
     cause = _cause(error)
+    if isinstance(cause, ProxyError):
+        # Its text is a tuple of a sentence and the error behind it.
+        return f"its proxy does not answer: {_reason(cause.original_error)}"
     text = str(cause)
     # urllib3 puts its own objects before the sentence: "<...HTTPConnection object at 0x..>: ...".
     return text.rpartition(">: ")[2] or text or type(cause).__name__

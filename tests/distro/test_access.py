@@ -184,8 +184,12 @@ def test_no_proxy_at_all_beats_the_environments(root, document, cache, monkeypat
     connections.close_connections()
     with serve(Served(root=root)) as served:
         everything(document, cache, served.url, RepositoryAccess(proxy=""))
-        with pytest.raises(SurroundingsError):
+        with pytest.raises(SurroundingsError) as raised:
             fetch_url(f"{served.url}/r/p.rpm")
+    assert "its proxy does not answer: " in raised.value.what
+    assert "Connection refused" in raised.value.what
+    assert "object at" not in raised.value.what
+    assert "('" not in raised.value.what
 
 
 def fetch_url(url: str) -> None:
