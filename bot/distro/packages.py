@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bot.distro.cache import Cache
-from bot.distro.retry_policy import FEW, MANY
+from bot.distro.retry_policy import FEW, MANY, RetryPolicy
 from bot.distro.transfer import local_path, obtain
 from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
@@ -76,18 +76,20 @@ def fetch_packages(
             raise
 
 
-def fetch_header(package: Package, cache: Cache) -> bytes | None:
+def fetch_header(
+    package: Package, cache: Cache, retry_policy: RetryPolicy | None = None
+) -> bytes | None:
     """Lead, signature and header of a package's file, or null where they cannot be had.
 
     `read_header` says why they cannot.
     """
     try:
-        return read_header(package, cache)
+        return read_header(package, cache, retry_policy)
     except SurroundingsError:
         return None
 
 
-def read_header(package: Package, cache: Cache) -> bytes:
+def read_header(package: Package, cache: Cache, retry_policy: RetryPolicy | None = None) -> bytes:
     """The first bytes of a package's file: lead, signature and header, nothing after them.
 
     That is all up to the end of primary.xml's `header-range`: a fraction of the file, fetched by an
@@ -108,7 +110,7 @@ def read_header(package: Package, cache: Cache) -> bytes:
     whole = _place(package, location, cache)
     if whole.exists():
         return _checked(str(whole), _first_bytes(whole, end), location)
-    content = _from_any((location.url, *location.mirrors), location)
+    content = _from_any((location.url, *location.mirrors), location, retry_policy)
     if local_path(location.url) is None:
         cache.write(place, content)
     return content
@@ -127,7 +129,7 @@ def _place(package: Package, location: Location, cache: Cache) -> Path:
     return cache.addressed("packages", location.checksum.lower(), name)
 
 
-def _from_any(urls: Sequence[str], location: Location) -> bytes:
+def _from_any(urls: Sequence[str], location: Location, retry_policy: RetryPolicy | None) -> bytes:
     problems: list[SurroundingsError] = []
     for url in urls:
         path = local_path(url)
@@ -137,7 +139,7 @@ def _from_any(urls: Sequence[str], location: Location) -> bytes:
             else:
                 from bot.distro import http
 
-                waiting = MANY if len(urls) == 1 else FEW
+                waiting = retry_policy or (MANY if len(urls) == 1 else FEW)
                 content = http.get_range(
                     url, location.header_end, access=location.access, retry_policy=waiting
                 )

@@ -10,6 +10,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from bot.distro.cache import Cache
+from bot.distro.packages import fetch_header
+from bot.distro.retry_policy import BRIEF, FEW, RetryPolicy
+from bot.image.listing import has_listing
 from bot.image.selection import installed_size_nodocs
 from bot.model.closure import Closure
 from bot.model.package import Package
@@ -35,13 +38,20 @@ def with_nodocs(closures: Sequence[Closure], cache: Cache, *, jobs: int = 8) -> 
     with ThreadPoolExecutor(jobs) as pool:
         for members in by_place.values():
             first, others = members[:PATIENCE], members[PATIENCE:]
-            found = [installed_size_nodocs(p, cache) for p in first]
+            found = list(pool.map(lambda p: _size(p, cache, BRIEF), first))
             if any(size is not None for size in found):
-                found += pool.map(lambda p: installed_size_nodocs(p, cache), others)
+                found += pool.map(lambda p: _size(p, cache, FEW), others)
             sizes.update(_known(members, found))
     return tuple(
         replace(c, packages=tuple(_filled(p, sizes) for p in c.packages)) for c in closures
     )
+
+
+def _size(package: Package, cache: Cache, retry_policy: RetryPolicy) -> int | None:
+    # Without the header, the whole file would be fetched for this one figure.
+    if not has_listing(package, cache) and fetch_header(package, cache, retry_policy) is None:
+        return None
+    return installed_size_nodocs(package, cache)
 
 
 def _known(packages: Iterable[Package], found: Iterable[int | None]) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.model.package import DependencyKind, Package
@@ -88,8 +89,9 @@ def generated_flags(
     `fetch` (by default `bot.distro.fetch_header`) gives null where the header cannot be had.
     """
     from bot.distro.packages import fetch_header
+    from bot.distro.retry_policy import FEW
 
-    get = fetch or fetch_header
+    get = fetch or partial(fetch_header, retry_policy=FEW)
     known: dict[Package, GeneratedFlags | None] = {}
 
     def flags(package: Package) -> GeneratedFlags | None:
