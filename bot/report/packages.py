@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.model.image import ImageKey
-from bot.model.result import Added, CheckResult, ImageResult, Suggestion
+from bot.model.result import CheckResult, ImageResult, Suggestion
 from bot.model.spec import SpecLine
 from bot.report.architecture_grouping import Row, architectures
 from bot.report.blocks import (
@@ -110,7 +110,7 @@ def _staying(found: Sequence[Arrival]) -> list[Phrase]:
     """The packages that a line brings but that stay without it, and the requirement why."""
     return [
         (*code(arrival.name), *plain(" stays without "), *line_phrase(arrival.spec),
-         *plain(": "), *need_phrase(arrival.added.stays_by[-1]), *plain(" too."))
+         *plain(": "), *need_phrase(arrival.added.stays_by[-1], _arch(arrival)), *plain(" too."))
         for arrival in found
         if arrival.spec is not None and arrival.added.stays_by
     ]  # fmt: skip
@@ -187,6 +187,11 @@ def chains(rows: Sequence[Row], detail: Detail) -> Section | None:
     return section("The chains", blocks, folded=not small)
 
 
+def _arch(arrival: Arrival) -> str:
+    """The architecture of the image whose package an arrival shows."""
+    return arrival.images[0].key.arch
+
+
 def _need(arrival: Arrival) -> Phrase:
     if arrival.need is None:
         return plain(
@@ -194,12 +199,12 @@ def _need(arrival: Arrival) -> Phrase:
             if arrival.added.requested
             else "the solver chose it, nothing requires it anew"
         )
-    return need_phrase(arrival.need)
+    return need_phrase(arrival.need, _arch(arrival))
 
 
 def _brought(arrival: Arrival, *, with_path: bool) -> Phrase:
     if arrival.spec is not None:
-        return (*_short_line(arrival.spec, with_path=with_path), *_beside(arrival.added, with_path))
+        return (*_short_line(arrival.spec, with_path=with_path), *_beside(arrival, with_path))
     if arrival.linked and arrival.entry is not None:
         if arrival.entry is arrival.need:
             return plain("linked by the build, no line names it")
@@ -213,18 +218,19 @@ def _short_line(line: SpecLine, *, with_path: bool) -> Phrase:
     return (*code(line.text), *plain(f" (line {line.line})"))
 
 
-def _beside(added: Added, with_path: bool) -> Phrase:
+def _beside(arrival: Arrival, with_path: bool) -> Phrase:
     """The other lines that bring a package: each by itself, or only together with its line."""
 
     def listed(lines: Sequence[SpecLine]) -> Phrase:
         return listing([_short_line(line, with_path=with_path) for line in lines])
 
+    added = arrival.added
     if added.alternatives:
         return (*plain(", and so does "), *listed(added.alternatives))
     if added.together_with:
         return (*plain(", only together with "), *listed(added.together_with))
     if added.stays_by:
-        return (*plain("; it stays without it: "), *need_phrase(added.stays_by[-1]))
+        return (*plain("; it stays without it: "), *need_phrase(added.stays_by[-1], _arch(arrival)))
     return ()
 
 

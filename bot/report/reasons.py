@@ -110,10 +110,11 @@ def line_phrase(line: SpecLine) -> Phrase:
     return (*code(line.text), *plain(" ("), *line_place(line), *plain(")"))
 
 
-def need_phrase(edge: Edge) -> Phrase:
+def need_phrase(edge: Edge, image_arch: str) -> Phrase:
     """`nginx` requires `/usr/bin/perl` for `/usr/share/nginx/tool`."""
     verb = {"requires": "requires", "recommends": "recommends", "supplements": "is supplemented by"}
-    clause = (*code(edge.source.name), *plain(f" {verb[edge.kind]} "), *code(edge.capability))
+    source = short_name(edge.source, image_arch)
+    clause = (*code(source), *plain(f" {verb[edge.kind]} "), *code(edge.capability))
     if not edge.files:
         return clause
     others = " and others" if len(edge.files) > 1 else ""
