@@ -199,8 +199,7 @@ def _end_on_sigterm() -> None:
     """SIGTERM ends the demo as Ctrl-C does: everything that it started ends too."""
     task = asyncio.current_task()
     assert task is not None
-    with contextlib.suppress(NotImplementedError):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 @asynccontextmanager
