@@ -107,8 +107,8 @@ def evaluate_change(change: Change, evaluate: Evaluate) -> tuple[EvaluatedSpec, 
             # Limits are of time, too: a busy machine must not blame the change.
             after = evaluate("head", spec.head_path)
         if spec.refused:
-            said = f"It {spec.refused} now."
-            failed = {a: SpecFailure(spec.path, a, "invalid", said) for a in before.results}
+            message = f"It {spec.refused} now."
+            failed = {a: SpecFailure(spec.path, a, "invalid", message) for a in before.results}
             after = Evaluated(failed)
         one = EvaluatedSpec(
             spec,

@@ -169,16 +169,16 @@ def external_check(
         sides: dict[str, Sides] = {}
         for place, built in own.items():
             before = target.sides[place.arch]
-            base, told = _base(builds, place, before, change.merge_base, kept_only)
+            base, base_notes = _base(builds, place, before, change.merge_base, kept_only)
             overlay = rebuilt_overlay(built, place.arch, before.head.sources)
             head = replace(overlay, evidence="external")
             sides[place.arch] = replace(before, base=base, head=head, base_spec=None)
-            notes += [*told, *_compared(place, base, head, target.specs)]
+            notes += [*base_notes, *_compared(place, base, head, target.specs)]
             made += _build_notes(place, built, target.specs)
         if own:
-            moved, said = _transferred(target, sides, next(iter(own)).arch, headers)
+            moved, transfer_notes = _transferred(target, sides, next(iter(own)).arch, headers)
             sides |= moved
-            notes += said
+            notes += transfer_notes
         targets.append(replace(target, sides={**target.sides, **sides}))
     return built_check(change, prediction, targets, made, notes, layers=layers)
 
@@ -215,8 +215,8 @@ def _base(
     try:
         built = _take(builds, place.base, place, commit, kept_only)
     except MinimizeError as error:
-        told = f"{place.arch}: the base's build was not taken from {place.base}: {error.what}"
-        return before.base, (told,)
+        note = f"{place.arch}: the base's build was not taken from {place.base}: {error.what}"
+        return before.base, (note,)
     overlay = rebuilt_overlay(built, place.arch, before.base.sources)
     return replace(overlay, evidence="external"), ()
 
@@ -278,8 +278,10 @@ def _transferred(
         return {}, notes
     base = [_with_flags(package, headers) for package in sides[native].base.packages]
     if any(package is None for package in base):
-        told = f"{', '.join(others)}: predicted, for the headers of what is published on {native}"
-        return {}, [*notes, f"{told} cannot be read."]
+        predicted = (
+            f"{', '.join(others)}: predicted, for the headers of what is published on {native}"
+        )
+        return {}, [*notes, f"{predicted} cannot be read."]
     for arch, before in others.items():
         moved = transfer(
             [package for package in base if package is not None],

@@ -79,7 +79,7 @@ def proposal(
     before, after = change.repository_file, change.head_file
     if not change.file_changed or before == after:
         return None
-    told = ConfigurationChange(
+    effect = ConfigurationChange(
         FILE_NAME, "removed" if after is None else "added" if before is None else "changed"
     )
     try:
@@ -87,18 +87,18 @@ def proposal(
         _known(file, configuration)
         plan = make_plan(options, file.file, configuration, change.branch)
     except RepositoryFileError as error:
-        return replace(told, problems=error.problems)
+        return replace(effect, problems=error.problems)
     except UsageError as error:
-        return replace(told, problems=(FileProblem(1, "", error.what),))
+        return replace(effect, problems=(FileProblem(1, "", error.what),))
     fields = tuple(_fields(written_file(before).values, file.values))
-    told = replace(
-        told,
+    effect = replace(
+        effect,
         fields=fields[:_FIELDS],
         more=tuple(sorted(set(plan.keys) - set(checked.plan.keys))),
         fewer=tuple(sorted(set(checked.plan.keys) - set(plan.keys))),
         notes=tuple(_notes(fields)),
     )
-    return _judged(told, plan, configuration, checked) if checked.sides else told
+    return _judged(effect, plan, configuration, checked) if checked.sides else effect
 
 
 def _known(file: WrittenFile, configuration: Configuration) -> None:
@@ -144,10 +144,10 @@ def _notes(fields: Iterable[FieldChange]) -> Iterator[str]:
 
 
 def _judged(
-    told: ConfigurationChange, plan: Plan, configuration: Configuration, checked: CheckFindings
+    effect: ConfigurationChange, plan: Plan, configuration: Configuration, checked: CheckFindings
 ) -> ConfigurationChange:
     """With the images of this change as head's file would have them judged."""
-    notes = list(told.notes)
+    notes = list(effect.notes)
     kept = [found for found in checked.images if _is_checked(found.result.key, plan)]
     results = [
         replace(
@@ -159,16 +159,16 @@ def _judged(
     ]
     was = {found.result.key: found.result for found in checked.images}
     otherwise = [r for r in results if _judgement(r) != _judgement(was[r.key])]
-    known = [key for key in told.more if (key.repository, key.arch) in checked.sides]
+    known = [key for key in effect.more if (key.repository, key.arch) in checked.sides]
     if len(known) > _SOLVED:
         notes.append(f"The first {_SOLVED} of the {len(known)} images more are looked at here.")
-    if len(known) < len(told.more):
+    if len(known) < len(effect.more):
         notes.append("Images on other repositories or architectures are not looked at here.")
     extra = list(_solved(known, plan, configuration, checked))
     if not any(found.held for found in kept) and not extra and checked.images:
         notes.append("No workload with the package is left: the package alone would be checked.")
     return replace(
-        told,
+        effect,
         verdict=verdict([*results, *extra], checked.unevaluated, checked.interrupted),
         images=tuple(
             JudgedImage(r.key, r.changed, r.objectives)

@@ -37,7 +37,7 @@ def _reason(published: Closure, base: Overlay, arch: str) -> str:
     names = {p.nevra.name for p in base.packages}
     older = [p for p in needed if p not in foreign and p.nevra.name in names]
     other = [p for p in needed if p not in foreign and p.nevra.name not in names]
-    said = [
+    sentences = [
         *_sentences(older, "It needs an older version of {source} that this change replaces"),
         *_sentences(
             foreign,
@@ -46,7 +46,7 @@ def _reason(published: Closure, base: Overlay, arch: str) -> str:
         ),
         *_sentences(other, "It needs packages of {source} that its spec file no longer makes"),
     ]
-    return " ".join([*said, "With the published packages alone it can be installed."])
+    return " ".join([*sentences, "With the published packages alone it can be installed."])
 
 
 def _sentences(packages: Iterable[Package], text: str) -> list[str]:

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from bot.check.compare import Thresholds
-from bot.check.duration import parse_duration
 from bot.distro.documents import ObjectiveDocument
+from bot.distro.quantities import parse_duration
 from bot.errors import UsageError
 from bot.model.configuration import REPOSITORY_FILE, FileProblem
 
@@ -81,9 +81,9 @@ class RepositoryFileError(UsageError):
 
     def __init__(self, problems: tuple[FileProblem, ...]) -> None:
         listed = problems[:_MOST]
-        told = "; ".join(map(str, listed))
+        problems_text = "; ".join(map(str, listed))
         super().__init__(
-            f"{FILE_NAME} on the base branch is not right: {told}.",
+            f"{FILE_NAME} on the base branch is not right: {problems_text}.",
             f"See the README for the fields of {FILE_NAME}.",
         )
         self.problems = listed

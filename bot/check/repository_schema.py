@@ -15,8 +15,7 @@ from pydantic import (
 )
 
 from bot.build.url_template import placeholders_in, template_problem
-from bot.check.duration import parse_duration
-from bot.distro.quantities import parse_size
+from bot.distro.quantities import parse_duration, parse_size
 from bot.model.architecture import DEFAULT_ARCHITECTURES, RPM_ARCHITECTURES
 
 # A deadline is no shorter than a look, and a run is not kept for longer than a week.

@@ -224,24 +224,24 @@ def _with_proposal(change: Change, found: Prediction) -> Prediction:
         tuple(each for target in found.targets for each in target.unevaluated),
         found.result.interrupted,
     )
-    told = proposal(change, found.options, found.rules.configuration, checked)
-    return replace(found, result=replace(found.result, configuration=told))
+    effect = proposal(change, found.options, found.rules.configuration, checked)
+    return replace(found, result=replace(found.result, configuration=effect))
 
 
 def build_problems(builds: Iterable[BuildNote]) -> list[str]:
     """A sentence for each build that gave nothing."""
-    said = {
+    sentences = {
         "base-failed": "The base does not build, so the prediction stands",
         "head-failed": "This change does not build, so the prediction stands",
         "missing-requirement": "A build requirement cannot be met, so the prediction stands",
         "not-built": "Nothing was built, so the prediction stands",
     }
     return [
-        f"{b.spec} ({b.side}, {b.arch}): {said[b.outcome]}: {b.message.splitlines()[0]}"
+        f"{b.spec} ({b.side}, {b.arch}): {sentences[b.outcome]}: {b.message.splitlines()[0]}"
         if b.message
-        else f"{b.spec} ({b.side}, {b.arch}): {said[b.outcome]}."
+        else f"{b.spec} ({b.side}, {b.arch}): {sentences[b.outcome]}."
         for b in builds
-        if b.outcome in said
+        if b.outcome in sentences
     ]
 
 
@@ -350,12 +350,12 @@ def _images(
 def _undecided(target: Target, image: CheckedImage, remarks: _Remarks) -> bool:
     arch = image.result.key.arch
     unknown = target.unknown.get(arch, ())
-    said = undecided(target.pools[arch], image.request, image.pair, target.sides[arch], unknown)
-    if said:
+    obstacle = undecided(target.pools[arch], image.request, image.pair, target.sides[arch], unknown)
+    if obstacle:
         key = image.result.key
         place = f"{key.workload} in {key.environment}, {key.repository} {key.arch}"
-        remarks.problems.append(f"{place}: {said}")
-    return bool(said)
+        remarks.problems.append(f"{place}: {obstacle}")
+    return bool(obstacle)
 
 
 def _self(target: Target, rules: Rules, held: frozenset[str]) -> Iterable[CheckedImage]:

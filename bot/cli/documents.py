@@ -36,8 +36,8 @@ def config_check(
 
     places.require_config()
     report = check_configuration(places.config)
-    asked = online and not report.errors
-    answers = _ask(places, repositories, arches) if asked else ()
+    asks_online = online and not report.errors
+    answers = _ask(places, repositories, arches) if asks_online else ()
     if form == "json":
         from bot.report.jsonform import configuration_to_json
         from bot.report.online import answers_to_json
@@ -48,7 +48,7 @@ def config_check(
         from bot.report.online import print_answers
         from bot.report.text import print_configuration
 
-        if asked:
+        if asks_online:
             print_answers(answers, console())
         print_configuration(report, console())
     causes = {answer.cause for answer in answers}

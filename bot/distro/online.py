@@ -95,25 +95,25 @@ def _answer(
     retry_policy: RetryPolicy,
     now: Callable[[], float],
 ) -> RepositoryAnswer:
-    asked = RepositoryAnswer(document.id, source.id, arch)
+    found = RepositoryAnswer(document.id, source.id, arch)
     try:
         there = expanded(source, document, arch)
         state = ask(there, retry_policy)
-        asked = _with_state(asked, there, state, now())
-        return replace(asked, packages=_packages(there, state, retry_policy))
+        found = _with_state(found, there, state, now())
+        return replace(found, packages=_packages(there, state, retry_policy))
     except MinimizeError as error:
         cause = "surroundings"
         if isinstance(error, UsageError):
             cause = "configuration" if document.default else "not asked"
-        return replace(asked, error=error.what, hint=error.hint, cause=cause)
+        return replace(found, error=error.what, hint=error.hint, cause=cause)
 
 
 def _with_state(
-    asked: RepositoryAnswer, source: RepoSource, state: State, now: float
+    found: RepositoryAnswer, source: RepoSource, state: State, now: float
 ) -> RepositoryAnswer:
     timestamp = parse_repomd(state.content).timestamp
     return replace(
-        asked,
+        found,
         url=state.base_urls[0],
         timestamp=rfc3339(timestamp) if timestamp else "",
         age=max(0, int(now - timestamp)) if timestamp else None,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot.check.duration import parse_duration
 from bot.check.repository_file import ExternalBuild, read_repository_file
+from bot.distro.quantities import parse_duration
 from bot.errors import UsageError
 
 URL = "https://copr.example.org/{owner}-{repo}-{number}/{chroot}/"
