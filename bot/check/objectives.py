@@ -9,8 +9,7 @@ from datetime import date
 from bot.distro.documents import ObjectiveDocument, Sizes
 from bot.model.image import ImageKey
 from bot.model.package import Package
-from bot.model.result import ClosurePair, ImageResult, Side
-from bot.model.verdict import ObjectiveResult
+from bot.model.result import ClosurePair, ImageResult, ObjectiveResult, Side
 
 
 def applies(objective: ObjectiveDocument, key: ImageKey) -> bool:

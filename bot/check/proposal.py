@@ -31,9 +31,8 @@ from bot.closure.pool import Pool
 from bot.distro.documents import Configuration
 from bot.distro.images import image_request
 from bot.errors import UsageError
-from bot.model.configuration import ConfigurationChange, FieldChange, FileProblem, JudgedImage
 from bot.model.image import ImageKey
-from bot.model.result import ImageResult
+from bot.model.result import ConfigurationChange, FieldChange, FileProblem, ImageResult, JudgedImage
 
 # Images of head's file that are solved only to tell about them.
 _SOLVED = 40

@@ -12,7 +12,7 @@ from bot.check.compare import Thresholds
 from bot.distro.documents import ObjectiveDocument
 from bot.distro.quantities import parse_duration
 from bot.errors import UsageError
-from bot.model.configuration import REPOSITORY_FILE, FileProblem
+from bot.model.result import REPOSITORY_FILE, FileProblem
 
 if TYPE_CHECKING:
     from bot.check.repository_schema import ExternalModel, RepositoryFileModel

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bot.check.fault import Unevaluated
-from bot.model.result import Acceptance, CheckResult, ImageResult
-from bot.model.verdict import Verdict
+from bot.model.result import Acceptance, CheckResult, ImageResult, Verdict
 
 
 def verdict(

@@ -19,7 +19,7 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 
 from bot.errors import UsageError
-from bot.model.access import Reference, RepositoryAccess
+from bot.model.package import Reference, RepositoryAccess
 
 # Connections to one host, of one process: who wants one more waits until one is free.
 CONNECTIONS = 6

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from bot.model.access import NO_ACCESS, RepositoryAccess
+from bot.model.package import NO_ACCESS, RepositoryAccess
 
 ByArch = Mapping[str, tuple[str, ...]]
 

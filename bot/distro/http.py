@@ -27,7 +27,7 @@ from bot.distro.retry_policy import MANY, RetryPolicy
 from bot.distro.transfer import SmallFile
 from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
-from bot.model.access import NO_ACCESS, RepositoryAccess, origin
+from bot.model.package import NO_ACCESS, RepositoryAccess, origin
 
 USER_AGENT = "minimize (+rpm-md client)"
 # Seconds: the first wait between tries, which doubles each time; tests make it 0.

@@ -10,7 +10,7 @@ from bot.distro.retry_policy import MANY, RetryPolicy
 from bot.distro.transfer import read_small
 from bot.distro.variables import expanded
 from bot.errors import SurroundingsError
-from bot.model.access import NO_ACCESS, RepositoryAccess
+from bot.model.package import NO_ACCESS, RepositoryAccess
 
 
 def read_keys(

@@ -11,7 +11,7 @@ from bot.distro.repomd import Record
 from bot.distro.retry_policy import RetryPolicy
 from bot.distro.transfer import obtain
 from bot.distro.unpack import MAX_PACKED, RefusedFileError, unpack
-from bot.model.access import NO_ACCESS, RepositoryAccess
+from bot.model.package import NO_ACCESS, RepositoryAccess
 
 _KIND = "metadata"
 # Mirrors that are asked for one file: who has repomd.xml mostly has what it names.

@@ -10,7 +10,7 @@ from bot.distro.repomd import CHECKSUMS, number_of
 from bot.distro.retry_policy import RetryPolicy
 from bot.distro.transfer import read_small
 from bot.errors import SurroundingsError
-from bot.model.access import RepositoryAccess
+from bot.model.package import RepositoryAccess
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -24,7 +24,7 @@ from bot.distro.documents import (
     ViewDocument,
     WorkloadDocument,
 )
-from bot.model.access import Reference, RepositoryAccess
+from bot.model.package import Reference, RepositoryAccess
 
 Plain = Mapping[str, Any]
 

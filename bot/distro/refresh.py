@@ -26,7 +26,7 @@ from bot.distro.transfer import AbsentError, local_path, read_small
 from bot.distro.unpack import RefusedFileError
 from bot.distro.variables import substituted
 from bot.errors import SurroundingsError
-from bot.model.access import RepositoryAccess
+from bot.model.package import RepositoryAccess
 
 REPOMD = "repodata/repomd.xml"
 # Without these no state is taken. File lists come when a dependency needs them.

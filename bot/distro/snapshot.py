@@ -16,8 +16,8 @@ from bot.distro.repomd import Record, Repomd, parse_repomd
 from bot.distro.retry_policy import BRIEF
 from bot.distro.variables import expanded
 from bot.errors import SurroundingsError, UsageError
-from bot.model.access import NO_ACCESS, RepositoryAccess
 from bot.model.closure import RepositoryState, SnapshotState
+from bot.model.package import NO_ACCESS, RepositoryAccess
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from bot.distro.cache import Cache
 from bot.distro.retry_policy import FEW, MANY, RetryPolicy
 from bot.distro.unpack import RefusedFileError, check_file
 from bot.errors import SurroundingsError
-from bot.model.access import NO_ACCESS, RepositoryAccess
+from bot.model.package import NO_ACCESS, RepositoryAccess
 
 
 @dataclass(frozen=True, slots=True)

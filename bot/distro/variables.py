@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.distro.documents import RepositoryDocument, RepoSource
-from bot.model.access import Reference
 from bot.model.architecture import basearch
+from bot.model.package import Reference
 
 # Set without anybody's saying so; the last two follow from `releasever`.
 BUILT_IN = ("basearch", "arch", "releasever", "releasever_major", "releasever_minor")

@@ -26,8 +26,7 @@ from bot.engine.pushes import FILE_NAME
 from bot.forge.protocol import Forge
 from bot.forge.values import ForgeRefusedError, StatusReport
 from bot.git.mirror import GitMirror, open_mirror
-from bot.model.configuration import REPOSITORY_FILE
-from bot.model.result import CheckResult
+from bot.model.result import REPOSITORY_FILE, CheckResult
 from bot.report.jsonform import check_to_json
 from bot.report.jsonread import check_from_json
 from bot.report.markdown import (

@@ -18,8 +18,7 @@ from bot.distro.packages import fetch_header, fetch_package
 from bot.distro.unpack import RefusedFileError
 from bot.image.listing import forget_listing, listing
 from bot.image.rpmheader import Header, header_bytes, read_headers, start_of_header
-from bot.model.access import RepositoryAccess
-from bot.model.package import Package
+from bot.model.package import Package, RepositoryAccess
 
 # rpm's include/rpm/rpmtag.h: signatures over the header alone.
 _OPENPGP, _RSA, _DSA = 278, 268, 267

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.model.closure import Closure, Edge, SnapshotState, UnsolvableCause
-from bot.model.configuration import ConfigurationChange
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Evidence, Package
 from bot.model.spec import SpecLine
-from bot.model.verdict import ObjectiveResult, Verdict
+
+Verdict = Literal["success", "failure", "neutral"]
+# Where a repository says how it wants to be checked.
+REPOSITORY_FILE = ".minimize.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,37 @@ class FileChange:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectiveResult:
+    """How one metric of an objective stands; null where it could not be measured.
+
+    `id` is the objective's. `metric`: `packages`, `installed_size`, `layer_size`, `growth` or
+    `unwanted:NAME`.
+    `worse` is true when this change newly breaks it, or moves it further beyond its limit.
+    `target` is wanted by the end of the day `target_by` (`2027-03-01`), both null where there is
+    none; it counts for `met` and `worse` once it is `due`: that day has passed.
+    """
+
+    name: str
+    metric: str
+    before: int | None
+    value: int | None
+    limit: int | None
+    met: bool | None
+    worse: bool = False
+    reason: str = ""
+    id: str = ""
+    target: int | None = None
+    target_by: str | None = None
+    due: bool = False
+
+    @property
+    def bound(self) -> int | None:
+        """The bound of the value today: the limit, a target that is due, or the smaller."""
+        bounds = (self.limit, self.target if self.due else None)
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
 class ImageResult:
     """The effect of the change on one image on one architecture.
 
@@ -167,6 +200,59 @@ class Acceptance:
     user: str
     reason: str
     time: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileProblem:
+    """One thing wrong in a configuration file: the line (from 1), the field, what is expected."""
+
+    line: int
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        """The file, the line, the field, and what is wrong."""
+        field = f"{self.field}: " if self.field else ""
+        return f"{REPOSITORY_FILE}:{self.line}: {field}{self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """A field as both sides write it; null where a side does not have it."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedImage:
+    """An image as the changed file would have it judged; `changed` by its thresholds."""
+
+    key: ImageKey
+    changed: bool
+    objectives: tuple[ObjectiveResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationChange:
+    """The effect of a changed file from the merge on. The check itself goes by the base's file.
+
+    With `problems` the head's file is wrong, and nothing else is known. `more` and `fewer` are
+    images that would be looked at only after the merge, or no more. `verdict` is what this change's
+    would be under the head's file, null where no spec changed; `images` are those that are then
+    judged otherwise, or only then. `notes` are sentences.
+    """
+
+    path: str
+    action: Literal["added", "changed", "removed"]
+    problems: tuple[FileProblem, ...] = ()
+    fields: tuple[FieldChange, ...] = ()
+    more: tuple[ImageKey, ...] = ()
+    fewer: tuple[ImageKey, ...] = ()
+    verdict: Verdict | None = None
+    images: tuple[JudgedImage, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

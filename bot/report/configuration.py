@@ -6,9 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bot.model.configuration import ConfigurationChange, FieldChange, FileProblem, JudgedImage
 from bot.model.image import ImageKey
-from bot.model.verdict import ObjectiveResult
+from bot.model.result import (
+    ConfigurationChange,
+    FieldChange,
+    FileProblem,
+    JudgedImage,
+    ObjectiveResult,
+)
 from bot.report.architecture_grouping import arch_order
 from bot.report.blocks import Block, Bullets, Detail, Paragraph, Section, Table, truncated
 from bot.report.phrase import Phrase, code, joined, plain, prose

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bot.model.result import CheckResult, FileChange, ImageResult
-from bot.model.verdict import ObjectiveResult
+from bot.model.result import CheckResult, FileChange, ImageResult, ObjectiveResult
 from bot.report.architecture_grouping import Row, arch_order, architectures, known_delta, size_delta
 from bot.report.blocks import (
     Bullets,

@@ -23,12 +23,12 @@ from bot.model.result import (
     FileChange,
     ImageResult,
     LayerSize,
+    ObjectiveResult,
     Saving,
     Side,
     Suggestion,
 )
 from bot.model.spec import SpecLine
-from bot.model.verdict import ObjectiveResult
 from bot.report import configuration
 
 Json = Mapping[str, Any]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from bot.model.result import CheckResult, ImageResult
-from bot.model.verdict import ObjectiveResult
+from bot.model.result import CheckResult, ImageResult, ObjectiveResult
 from bot.report.architecture_grouping import arch_order, on_architectures, place_of_image
 from bot.report.phrase import Phrase, code, joined, name, plain, prose, strong, to_plain
 from bot.report.sizes import format_delta, format_size, plural, span

@@ -14,9 +14,8 @@ from bot.build.prepare import native_architecture
 from bot.distro.cache import Cache
 from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.errors import UsageError
-from bot.model.access import Reference, RepositoryAccess
 from bot.model.nevra import Nevra
-from bot.model.package import Location, Package
+from bot.model.package import Location, Package, Reference, RepositoryAccess
 from bot.model.spec import SpecEvaluation
 
 ARCH = native_architecture()

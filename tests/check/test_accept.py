@@ -6,9 +6,8 @@ from bot.check.fault import Unevaluated
 from bot.check.verdict import accept, only_limits, verdict
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
-from bot.model.result import Acceptance, CheckResult, ImageResult, Side
+from bot.model.result import Acceptance, CheckResult, ImageResult, ObjectiveResult, Side
 from bot.model.spec import SpecFailure
-from bot.model.verdict import ObjectiveResult
 
 BY = Acceptance("maria", "worth it", "2026-11-24T00:00:00Z")
 OK = Side("ok", (), 10, 1000, 1000)

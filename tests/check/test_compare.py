@@ -14,9 +14,8 @@ from bot.model.closure import Closure, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Package
-from bot.model.result import ClosurePair
+from bot.model.result import ClosurePair, ObjectiveResult
 from bot.model.spec import SpecFailure
-from bot.model.verdict import ObjectiveResult
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")
 STATE = SnapshotState("s", ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import UsageError
-from bot.model.configuration import ConfigurationChange, FieldChange
+from bot.model.result import ConfigurationChange, FieldChange
 from tests.check.tiny import TOOL, Bench, workload
 
 NAME = ".minimize.yaml"

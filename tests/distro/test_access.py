@@ -13,9 +13,8 @@ from bot.distro import connections
 from bot.distro.packages import fetch_header, fetch_package
 from bot.distro.snapshot import open_snapshot, repository_file
 from bot.errors import SurroundingsError, UsageError
-from bot.model.access import Reference, RepositoryAccess
 from bot.model.nevra import Nevra
-from bot.model.package import Location, Package
+from bot.model.package import Location, Package, Reference, RepositoryAccess
 from tests.distro.servers import Served, make_authority, serve
 
 SECRET = "pass-word/7"

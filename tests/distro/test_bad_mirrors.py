@@ -15,7 +15,7 @@ from bot.distro.repomd import RepomdError, parse_repomd
 from bot.distro.retry_policy import BRIEF, RetryPolicy
 from bot.distro.snapshot import open_snapshot, repository_file
 from bot.errors import SurroundingsError
-from bot.model.access import NO_ACCESS
+from bot.model.package import NO_ACCESS
 from tests.mutations import FOREIGN, mutated
 
 REPOMD = (

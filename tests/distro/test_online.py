@@ -14,7 +14,7 @@ from bot.distro import connections
 from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.online import ask_repositories
 from bot.distro.retry_policy import RetryPolicy
-from bot.model.access import Reference, RepositoryAccess
+from bot.model.package import Reference, RepositoryAccess
 from tests.distro.servers import Served, make_authority, serve
 
 QUICK = RetryPolicy(1, 1, 0.5, 1)

@@ -9,7 +9,7 @@ import pytest
 from bot.distro.cache import Cache
 from bot.distro.connections import read_reference
 from bot.distro.load import check_configuration, load_configuration
-from bot.model.access import Reference
+from bot.model.package import Reference
 
 DOCUMENT = """document: feedback-pipeline-repository
 version: 2

@@ -9,7 +9,7 @@ import pytest
 from bot.distro.documents import Configuration, ObjectiveDocument
 from bot.distro.images import environment_keys, image_keys, image_request
 from bot.distro.load import check_configuration, load_configuration
-from bot.model.access import Reference
+from bot.model.package import Reference
 
 SHIPPED = Path(__file__).parents[2] / "config"
 DISTRIBUTIONS = {

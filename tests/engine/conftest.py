@@ -37,8 +37,7 @@ from bot.forge.values import (
 from bot.model.closure import SnapshotState, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
-from bot.model.result import BuildNote, CheckResult, ImageResult, Side
-from bot.model.verdict import ObjectiveResult
+from bot.model.result import BuildNote, CheckResult, ImageResult, ObjectiveResult, Side
 from bot.settings.values import Settings
 from bot.store.deliveries import NewDelivery
 from bot.store.history.history import open_history

@@ -18,12 +18,12 @@ from bot.model.result import (
     ChangedPackage,
     CheckResult,
     ImageResult,
+    ObjectiveResult,
     Saving,
     Side,
     Suggestion,
 )
 from bot.model.spec import SpecLine
-from bot.model.verdict import ObjectiveResult
 
 SPEC = SpecLine("nginx.spec", 31, "Requires:       perl")
 BASE, HEAD = "1f" * 20, "e2" * 20

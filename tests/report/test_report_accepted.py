@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from bot.model.closure import SnapshotState as State
 from bot.model.image import ImageKey
-from bot.model.result import Acceptance, CheckResult, ImageResult, Side
-from bot.model.verdict import ObjectiveResult
+from bot.model.result import Acceptance, CheckResult, ImageResult, ObjectiveResult, Side
 from bot.report.jsonform import check_to_json
 from bot.report.jsonread import check_from_json
 from bot.report.markdown import render_comment

@@ -10,10 +10,15 @@ import pytest
 from rich.console import Console
 
 from bot.engine.annotations import annotations_of
-from bot.model.configuration import ConfigurationChange, FieldChange, FileProblem, JudgedImage
 from bot.model.image import ImageKey
-from bot.model.result import CheckResult
-from bot.model.verdict import ObjectiveResult
+from bot.model.result import (
+    CheckResult,
+    ConfigurationChange,
+    FieldChange,
+    FileProblem,
+    JudgedImage,
+    ObjectiveResult,
+)
 from bot.report.html import render_check_html
 from bot.report.jsonform import check_to_json
 from bot.report.jsonread import check_from_json

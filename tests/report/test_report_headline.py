@@ -16,9 +16,8 @@ from bot.model.closure import Edge, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Package
-from bot.model.result import Added, ChangedPackage, CheckResult, ImageResult, Side
+from bot.model.result import Added, ChangedPackage, CheckResult, ImageResult, ObjectiveResult, Side
 from bot.model.spec import SpecLine
-from bot.model.verdict import ObjectiveResult
 from bot.report.architecture_grouping import essential_causes
 from bot.report.headline import headline
 from bot.report.markdown import render_comment

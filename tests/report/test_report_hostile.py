@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from bot.model.closure import Edge, RepositoryState, SnapshotState
-from bot.model.configuration import ConfigurationChange, FieldChange, FileProblem, JudgedImage
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Package
@@ -18,13 +17,17 @@ from bot.model.result import (
     BuildNote,
     ChangedPackage,
     CheckResult,
+    ConfigurationChange,
+    FieldChange,
+    FileProblem,
     ImageResult,
+    JudgedImage,
+    ObjectiveResult,
     Saving,
     Side,
     Suggestion,
 )
 from bot.model.spec import SpecLine
-from bot.model.verdict import ObjectiveResult
 from bot.report.escape import code_span, to_html, to_markdown
 from bot.report.html import render_check_html
 from bot.report.markdown import render_comment

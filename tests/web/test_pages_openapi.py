@@ -14,10 +14,15 @@ from typing import Any
 
 import pytest
 
-from bot.model.configuration import ConfigurationChange, FieldChange, FileProblem, JudgedImage
 from bot.model.image import ImageKey
-from bot.model.result import CheckResult
-from bot.model.verdict import ObjectiveResult
+from bot.model.result import (
+    CheckResult,
+    ConfigurationChange,
+    FieldChange,
+    FileProblem,
+    JudgedImage,
+    ObjectiveResult,
+)
 from bot.report.jsonform import check_to_json
 from bot.web.openapi import describe
 from bot.web.schemas.checks import ProposedFile
