@@ -34,10 +34,10 @@ def config_check(
     """Loads every document and says what is wrong, where."""
     from bot.distro.load import check_configuration
 
-    places.require_config()
-    report = check_configuration(places.config)
+    folder = places.documents_folder()
+    report = check_configuration(folder)
     asks_online = online and not report.errors
-    answers = _ask(places, repositories, arches) if asks_online else ()
+    answers = _ask(folder, repositories, arches) if asks_online else ()
     if form == "json":
         from bot.report.jsonform import configuration_to_json
         from bot.report.online import answers_to_json
@@ -56,7 +56,7 @@ def config_check(
 
 
 def _ask(
-    places: Places, repositories: tuple[str, ...], arches: tuple[str, ...]
+    folder: Path, repositories: tuple[str, ...], arches: tuple[str, ...]
 ) -> tuple[RepositoryAnswer, ...]:
     """The answers of all repositories, or of those of some documents; UsageError for unknown
     names."""
@@ -64,7 +64,7 @@ def _ask(
     from bot.distro.load import load_configuration
     from bot.distro.online import ask_repositories
 
-    configuration = load_configuration(places.config)
+    configuration = load_configuration(folder)
     image_keys(configuration, repositories=repositories, arches=arches)  # for unknown names
     documents = [configuration.repositories[id_] for id_ in repositories]
     return ask_repositories(documents or configuration.repositories.values(), arches=arches)

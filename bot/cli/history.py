@@ -79,7 +79,7 @@ def track(layers: bool, headers: bool, settings: Path | None, form: str, places:
             cache=places.chosen("cache"),
         )
         places = replace(places, config=served.config, data=served.data, cache=served.cache)
-    configuration = places.configuration()
+    configuration = places.configuration(recorded=True)
     with _history(places) as history:
         failed: list[str] = []
 
@@ -146,7 +146,7 @@ def objectives(form: str, places: Places) -> int:
     from bot.objectives.live import objectives_now
     from bot.objectives.repositories import own_objectives, with_own
 
-    configuration = places.configuration()
+    configuration = places.configuration(recorded=True)
     with _history(places) as history:
         own = own_objectives(history.repository_files(), configuration)
         configuration = with_own(configuration, own)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,26 +35,40 @@ class Places:
     cache: Path
     given: frozenset[str] = frozenset()
 
-    def configuration(self) -> Configuration:
-        """The documents in the configuration folder; UsageError if it or one of them is wrong."""
+    def configuration(self, *, recorded: bool = False) -> Configuration:
+        """The documents of `documents_folder`; UsageError if it or one of them is wrong."""
         from bot.distro.cache import Cache
         from bot.distro.load import load_configuration
 
-        self.require_config()
-        return load_configuration(self.config, cache=Cache(self.cache))
+        folder = self.documents_folder(recorded=recorded)
+        return load_configuration(folder, cache=Cache(self.cache))
+
+    def documents_folder(self, *, recorded: bool = False) -> Path:
+        """The configuration folder; where nobody chose one and there is none, the built-in one.
+
+        UsageError without a folder, also where the result is `recorded`: a history is of somebody's
+        own documents, and of no others because it ran in another place.
+        """
+        if self.config.is_dir():
+            return self.config
+        built_in = built_in_documents()
+        if recorded or "config" in self.given:
+            raise UsageError(
+                f"There is no folder of configuration documents at {self.config}.",
+                "Name one with --config, or run this where config/ is."
+                f" The documents that come with minimize are in {built_in}.",
+            )
+        click.echo(
+            f"note: There is no folder {self.config} here. The documents are those that come with"
+            " minimize; --config names others.",
+            err=True,
+        )
+        return built_in
 
     def chosen(self, name: str) -> Path | None:
         """One of the folders if somebody chose it, else None: the server's settings name theirs."""
         path: Path = getattr(self, name)
         return path if name in self.given else None
-
-    def require_config(self) -> None:
-        """UsageError if there is no configuration folder."""
-        if not self.config.is_dir():
-            raise UsageError(
-                f"There is no folder of configuration documents at {self.config}.",
-                "Name one with --config, or run this where config/ is.",
-            )
 
     def pools(self) -> Pools:
         """Pools on the cache folder."""
@@ -92,6 +107,13 @@ class Choice:
         return keys
 
 
+def built_in_documents() -> Path:
+    """The folder of the documents that come with minimize: in the wheel, or in the checkout."""
+    package = Path(str(resources.files("bot")))
+    installed = package / "config"
+    return installed if installed.is_dir() else package.parent / "config"
+
+
 def _default_cache() -> Path:
     root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(root) / "minimize"
@@ -125,7 +147,8 @@ def common(function: Command) -> Command:
             type=_FOLDER,
             default=Path("config"),
             show_default=True,
-            help="The folder of configuration documents.",
+            help="The folder of configuration documents. Where it is not there, commands that"
+            " record nothing take the documents that come with minimize.",
         ),
         click.option(
             "--data",

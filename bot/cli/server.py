@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bot.cli.options import Places, common
+from bot.errors import UsageError
 
 _SETTINGS = click.option(
     "--settings",
@@ -85,6 +86,27 @@ def send(url: str, secret: str, event: str, payload: Path, forge: str, places: P
 @common
 def demo(forge: str, keep: bool, rebuild: bool, places: Places) -> int:
     """The whole of it on this machine alone: a small distribution, a forge, a pull request."""
-    from bot.demo.run.demo import DemoOptions, run_demo
-
+    try:
+        from bot.demo.run.demo import DemoOptions, run_demo
+    except ModuleNotFoundError as error:
+        raise _demo_error(error) from error
     return run_demo(DemoOptions(forge=forge, keep=keep, rebuild=rebuild, cache=places.cache))
+
+
+def _demo_error(error: ModuleNotFoundError) -> UsageError:
+    """The error for a person: the demo is not in the wheel, and what it needs alone is an extra.
+
+    Raises `error` where another module is missing.
+    """
+    missing = error.name or ""
+    if missing == "bot.demo":
+        return UsageError(
+            "The demo does not come with the installed package.",
+            "Clone the repository of minimize and run ./deploy/demo there.",
+        )
+    if missing.partition(".")[0] == "debian":
+        return UsageError(
+            "The demo needs python-debian, which is not installed.",
+            "Run ./deploy/demo, which installs it, or pip install -e '.[demo]' in the checkout.",
+        )
+    raise error
