@@ -20,6 +20,7 @@ from bot.report.phrase import Phrase, code, joined, link, listing, name, plain, 
 from bot.report.reasons import short_name
 from bot.report.sizes import plural, size_span
 from bot.report.table_cells import image_phrase, place_of
+from bot.report.unsolvable import why_unsolvable
 
 _MOST_CHAINS = 3
 _MOST_NAMES = 12
@@ -193,7 +194,7 @@ def _saved(sizes: Sequence[int | None]) -> Phrase:
 
 
 def _what_if(answer: WhatIf) -> Phrase:
-    problem = prose(answer.problems[0].rstrip(".")) if answer.problems else ()
+    problem = why_unsolvable(answer)
     if answer.status != "ok":
         return (*plain("could not be installed then: "), *problem, *plain("."))
     if not answer.removed and not answer.added:

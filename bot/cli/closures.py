@@ -81,6 +81,7 @@ def why(package: str, choice: Choice, form: str, places: Places) -> int:
     """Why PACKAGE is in an image: every root, the shortest chain from each, what takes it out."""
     from bot.closure.why import why as explain
     from bot.distro.images import image_request
+    from bot.report.answers import unsolvable_text
 
     configuration = places.configuration()
     keys = choice.keys(configuration)
@@ -92,7 +93,7 @@ def why(package: str, choice: Choice, form: str, places: Places) -> int:
         solved = pool.solve(request)
         if solved.status == "unsolvable":
             unsolvable = True
-            click.echo(_unsolvable(solved), err=True)
+            click.echo(unsolvable_text(solved), err=True)
         answers.append(explain(pool, request, solved, package))
     if form == "json":
         from bot.report.jsonform import why_to_json
@@ -103,15 +104,6 @@ def why(package: str, choice: Choice, form: str, places: Places) -> int:
 
         print_why(answers, console())
     return 3 if unsolvable else 0
-
-
-def _unsolvable(closure: Closure) -> str:
-    key = closure.key
-    texts = closure.problems or tuple(f"nothing provides {name}" for name in closure.missing)
-    return (
-        f"{key.workload} on {key.environment}, {key.repository} {key.arch} cannot be installed: "
-        + "; ".join(texts)
-    )
 
 
 @click.command("what-if")

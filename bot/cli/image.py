@@ -127,6 +127,7 @@ def _solved(
     from bot.distro.images import image_request
     from bot.image.lock import ImageDescription
     from bot.image.selection import selection_of
+    from bot.report.answers import unsolvable_text
 
     pools = places.pools()
     found = []
@@ -134,11 +135,7 @@ def _solved(
         request = image_request(configuration, key)
         closure = pools.get(configuration.repositories[key.repository], key.arch).solve(request)
         if closure.status == "unsolvable":
-            texts = closure.problems or tuple(f"nothing provides {m}" for m in closure.missing)
-            raise ChangeError(
-                f"{key.workload} on {key.environment}, {key.repository} {key.arch} cannot be"
-                f" installed: {'; '.join(texts)}"
-            )
+            raise ChangeError(unsolvable_text(closure))
         environment = configuration.environments[key.environment]
         found.append(
             ImageDescription(

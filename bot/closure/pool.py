@@ -247,8 +247,8 @@ class Pool:
                 "unsolvable",
                 problems=tuple(dict.fromkeys(texts + answer.problems)),
                 missing=tuple(missing),
-                obstacles=answer.obstacles,
                 causes=answer.causes,
+                involved=answer.involved,
             )
         packages = {number: stage.package(number) for number in answer.installed}
         members = {number: package.nevra for number, package in packages.items()}

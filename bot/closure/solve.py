@@ -10,7 +10,8 @@ import solv
 from bot.closure.jobs import Want
 from bot.closure.overlay_pool import OverlayPool
 from bot.closure.unsolvable import causes_of
-from bot.model.closure import Obstacle, UnsolvableCause
+from bot.model.closure import UnsolvableCause
+from bot.model.package import Package
 
 # dnf's installonlypkgs: packages of which several versions may be installed side by side.
 _INSTALL_ONLY = (
@@ -25,12 +26,12 @@ _INSTALL_ONLY = (
 
 class Solution(NamedTuple):
     """The packages (by number) that would be installed, or libsolv's texts of what prevents it, the
-    packages that these are about, and the causes."""
+    causes, and the packages that these are about."""
 
     installed: tuple[int, ...]
     problems: tuple[str, ...] = ()
-    obstacles: tuple[Obstacle, ...] = ()
     causes: tuple[UnsolvableCause, ...] = ()
+    involved: tuple[Package, ...] = ()
 
 
 def run(
@@ -52,8 +53,8 @@ def run(
         solver.set_flag(solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 1)
     problems = solver.solve(_jobs(stage, wants))
     if problems or missing:
-        causes = causes_of(stage, arch, wants, problems, missing)
-        return Solution((), *_told(stage, arch, problems), causes)
+        causes, involved = causes_of(stage, arch, wants, problems, missing)
+        return Solution((), _texts(stage, arch, problems), causes, involved)
     return Solution(tuple(sorted(s.id for s in solver.transaction().newsolvables())))
 
 
@@ -73,17 +74,14 @@ def _jobs(stage: OverlayPool, wants: Iterable[Want]) -> Sequence[Any]:
     return jobs
 
 
-def _told(
-    stage: OverlayPool, arch: str, problems: Iterable[Any]
-) -> tuple[tuple[str, ...], tuple[Obstacle, ...]]:
-    """Each reason once, in libsolv's words, and the packages in them.
+def _texts(stage: OverlayPool, arch: str, problems: Iterable[Any]) -> tuple[str, ...]:
+    """Each reason once, in libsolv's words.
 
     In libsolv's order, but those about packages of foreign architectures come last: an image takes
     such a package only where its own architecture's fails too. A package that the scene hides is as
     good as not there, though libsolv, which still knows it, would say that it is disabled.
     """
     texts: dict[str, bool] = {}
-    obstacles: dict[Obstacle, bool] = {}
     for problem in problems:
         for rule in problem.findallproblemrules():
             for info in rule.allinfos():
@@ -94,22 +92,8 @@ def _told(
                         "noarch",
                     )
                     texts.setdefault(text, foreign)
-                    for obstacle in _obstacles(stage, info):
-                        obstacles.setdefault(obstacle, foreign)
     ordered = tuple(sorted(texts, key=lambda text: texts[text]))
-    return (
-        ordered or tuple(str(problem) for problem in problems),
-        tuple(sorted(obstacles, key=lambda obstacle: obstacles[obstacle])),
-    )
-
-
-def _obstacles(stage: OverlayPool, info: Any) -> Iterable[Obstacle]:
-    needs = (solv.Solver.SOLVER_RULE_PKG_REQUIRES, solv.Solver.SOLVER_RULE_PKG_NOTHING_PROVIDES_DEP)
-    capability = str(info.dep) if info.type in needs else ""
-    for solvable in (info.solvable, info.othersolvable):
-        if solvable is not None and not stage.hidden(solvable.id):
-            package = stage.package(solvable.id)
-            yield Obstacle(package.nevra, package.source, capability)
+    return ordered or tuple(str(problem) for problem in problems)
 
 
 def _text(stage: OverlayPool, info: Any) -> str | None:

@@ -19,6 +19,7 @@ from bot.closure.jobs import Want
 from bot.closure.overlay_pool import OverlayPool
 from bot.model.closure import Edge, UnsolvableCause
 from bot.model.nevra import Nevra
+from bot.model.package import Package
 
 _SOLVER = solv.Solver
 _CONFLICTS = frozenset(
@@ -50,6 +51,7 @@ class _Proof:
         self.requirements: dict[int, dict[str, tuple[int, ...]]] = {}
         self.ends: dict[_End, None] = {}
         self.unmet: dict[str, None] = {}
+        self.incompatible: dict[int, None] = {}
         for problem in problems:
             for rule in problem.findallproblemrules():
                 for info in rule.allinfos():
@@ -61,6 +63,9 @@ class _Proof:
             self.unmet[str(info.dep)] = None
         elif solvable is None or not self._overlay_pool.enabled(solvable.id):
             return
+        elif info.type == _SOLVER.SOLVER_RULE_PKG_NOT_INSTALLABLE:
+            # It is enabled, so what is wrong is its architecture (solver_problemruleinfo2str).
+            self.incompatible[solvable.id] = None
         elif info.type == _SOLVER.SOLVER_RULE_PKG_NOTHING_PROVIDES_DEP:
             self.ends[_End(solvable.id, str(info.dep))] = None
         elif info.type == _SOLVER.SOLVER_RULE_PKG_REQUIRES:
@@ -87,7 +92,7 @@ class _Proof:
         targets = {
             n for found in self.requirements.values() for each in found.values() for n in each
         }
-        return {*ends, *self.requirements, *targets}
+        return {*ends, *self.requirements, *targets, *self.incompatible}
 
 
 def causes_of(
@@ -96,22 +101,25 @@ def causes_of(
     wants: Iterable[Want],
     problems: Iterable[Any],
     missing: Sequence[str],
-) -> tuple[UnsolvableCause, ...]:
-    """The causes of libsolv's problems for an image of `arch`, the root first.
+) -> tuple[tuple[UnsolvableCause, ...], tuple[Package, ...]]:
+    """The causes of libsolv's problems for an image of `arch`, the root first; their packages.
 
     `missing` are the requests that match nothing. Root is what is nearest to the change and to the
     image: what its own architecture lacks before foreign ones, packages of an overlay before
     published ones, the newest version of a package before older ones that could stand in for it,
-    something missing before a conflict, a short way before a long one.
+    something missing before a conflict, a short way before a long one. Requests for packages of
+    architectures that the image cannot install come last.
     """
     proof = _Proof(stage, problems)
     ways = _Ways(stage, arch, proof, {number for want in wants for number in want.ids})
     found = sorted(proof.ends, key=ways.order)
     requests = dict.fromkeys((*missing, *proof.unmet))
-    return (
+    causes = (
         *(UnsolvableCause("missing", request, None) for request in requests),
         *dict.fromkeys(ways.cause(end) for end in found),
+        *ways.incompatible(proof.incompatible),
     )
+    return causes, ways.packages_of(causes)
 
 
 class _Ways:
@@ -180,6 +188,29 @@ class _Ways:
             edges.append(Edge(self._nevra(source), capability, self._nevra(number), "requires"))
             number, step = source, self._into.get(source)
         return tuple(reversed(edges))
+
+    def incompatible(self, numbers: Iterable[int]) -> Iterable[UnsolvableCause]:
+        """The requests of packages of other architectures, each name once with its newest."""
+        newest: dict[str, Nevra] = {}
+        for nevra in map(self._nevra, sorted(numbers, key=self._rank)):
+            newest.setdefault(nevra.name, nevra)
+        return (
+            UnsolvableCause("missing", name, None, incompatible=nevra)
+            for name, nevra in newest.items()
+        )
+
+    def packages_of(self, causes: Iterable[UnsolvableCause]) -> tuple[Package, ...]:
+        """The packages that causes speak of, sorted by NEVRA."""
+        named = {
+            nevra
+            for cause in causes
+            for nevra in (
+                *(cause.needed_by, cause.conflicts_with, cause.incompatible),
+                *(e.source for e in (*cause.chain, *cause.conflicts_with_chain)),
+            )
+        }
+        found = {p.nevra: p for p in self._packages.values() if p.nevra in named}
+        return tuple(found[nevra] for nevra in sorted(found))
 
     def order(self, end: _End) -> tuple[object, ...]:
         """The sort key of an end: roots first."""

@@ -29,7 +29,7 @@ def what_if(
     """
     before = pool.solve(request, overlay)
     if before.status != "ok":
-        return WhatIf(request.key, "unsolvable", problems=before.problems)
+        return WhatIf(request.key, "unsolvable", problems=before.problems, causes=before.causes)
     drops = _meant(before, capability, from_package)
     if not drops:
         where = f"{from_package} of this image" if from_package else "this image"
@@ -38,7 +38,7 @@ def what_if(
         )
     after = pool.solve(request, overlay, drop=drops)
     if after.status != "ok":
-        return WhatIf(request.key, "unsolvable", problems=after.problems)
+        return WhatIf(request.key, "unsolvable", problems=after.problems, causes=after.causes)
     old = {p.nevra: p for p in before.packages}
     new = {p.nevra: p for p in after.packages}
     removed = tuple(p for n, p in old.items() if n not in new)

@@ -50,15 +50,6 @@ class SnapshotState:
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
-    """A package that a problem is about, and its requirement where that is it (else empty)."""
-
-    nevra: Nevra
-    source: str
-    capability: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class UnsolvableCause:
     """A reason why an image cannot be installed: something at which a chain of requirements ends.
 
@@ -69,7 +60,8 @@ class UnsolvableCause:
     package to `needed_by`, `conflicts_with_chain` to `conflicts_with`; both are empty where that
     is requested itself. `spec` is the line of a change that states the requirement or one of the
     chain, null where there is none. `arch_only`: it concerns a package of a foreign architecture,
-    which an image only takes where its own fails too.
+    which an image only takes where its own fails too. `incompatible`: the package named
+    `capability` that the image requests, of an architecture that it cannot install; else null.
     """
 
     kind: Literal["missing", "conflict"]
@@ -80,6 +72,7 @@ class UnsolvableCause:
     arch_only: bool = False
     conflicts_with: Nevra | None = None
     conflicts_with_chain: tuple[Edge, ...] = ()
+    incompatible: Nevra | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +81,8 @@ class Closure:
 
     `status` is `ok`, or `absent`: the base of an image that is new with a change, which nobody
     solved; or `unsolvable`: then `problems` has libsolv's texts, `causes` the same as
-    data, the root first, `missing` the requests that nothing provides, `obstacles` the packages
-    that the problems are about, in their order, and `packages` and `edges` are empty. Packages are
+    data, the root first, `missing` the requests that nothing provides, `involved` the packages
+    that the causes speak of, and `packages` and `edges` are empty. Packages are
     sorted by NEVRA, edges too; `requested` holds those that an environment or workload request
     itself selected.
     """
@@ -102,8 +95,8 @@ class Closure:
     edges: tuple[Edge, ...] = ()
     problems: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
-    obstacles: tuple[Obstacle, ...] = ()
     causes: tuple[UnsolvableCause, ...] = ()
+    involved: tuple[Package, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +136,11 @@ class Why:
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """The packages that would leave and come without a requirement; `saved` bytes or null."""
+    """The packages that would leave and come without a requirement; `saved` bytes or null.
+
+    `causes` say as data why it is `unsolvable`; `problems` are the solver's texts, or the sentence
+    why nothing leaves.
+    """
 
     key: ImageKey
     status: Literal["ok", "unsolvable"]
@@ -151,3 +148,4 @@ class WhatIf:
     added: tuple[Package, ...] = ()
     saved: int | None = None
     problems: tuple[str, ...] = ()
+    causes: tuple[UnsolvableCause, ...] = ()

@@ -15,6 +15,7 @@ from bot.store.history.history import History
 from bot.store.history.values import (
     Acceptance,
     Cause,
+    ClosureFacts,
     Evaluation,
     MergedChange,
     ObjectiveState,
@@ -54,14 +55,13 @@ class Broken:
 class Lost:
     """An image that an objective speaks of and that cannot be installed: nothing of it is measured.
 
-    `step` made it so, at `since`; null and empty if it could never be installed. `problems` are the
-    solver's.
+    `step` made it so, at `since`; null and empty if it could never be installed. `facts` say why.
     """
 
     key: ImageKey
     since: str
     step: Step | None
-    problems: tuple[str, ...]
+    facts: ClosureFacts
 
     @property
     def cause(self) -> Cause | None:
@@ -147,16 +147,16 @@ def lost_images(
 ) -> tuple[Lost, ...]:
     """The images that cannot be installed now, by key; `latest` as history has it."""
     return tuple(
-        _lost(history, key, evaluation.facts.problems)
+        _lost(history, key, evaluation.facts)
         for key, evaluation in sorted((latest or history.latest_evaluations()).items())
         if evaluation.facts.status != "ok"
     )
 
 
-def _lost(history: History, key: ImageKey, problems: tuple[str, ...]) -> Lost:
+def _lost(history: History, key: ImageKey, facts: ClosureFacts) -> Lost:
     # While nothing can install it, an image makes no further step.
     steps = [step for step in history.steps(key, limit=1) if step.after.status != "ok"]
-    return Lost(key, steps[0].evaluated if steps else "", steps[0] if steps else None, problems)
+    return Lost(key, steps[0].evaluated if steps else "", steps[0] if steps else None, facts)
 
 
 def speaks_of(heading: Mapping[str, Any], key: ImageKey) -> bool:

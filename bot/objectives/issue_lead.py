@@ -14,6 +14,7 @@ from bot.report.objectives import metric_text, quoted
 from bot.report.phrase import Phrase, code, link, plain, prose
 from bot.report.sizes import format_delta, format_size, plural
 from bot.report.table_cells import image_phrase, place_of
+from bot.report.unsolvable import why_unsolvable
 from bot.store.history.values import Cause, MergedChange
 
 Changes = Mapping[int, MergedChange]
@@ -79,10 +80,9 @@ def lost_phrase(one: Lost, changes: Changes) -> Phrase:
         f"can no longer be installed since {one.since[:10]}" if one.since else "cannot be installed"
     )
     phrase = (*_where([one.key]), *plain(f" {can}."))
-    phrase = (*phrase, *_blame(one, changes))
-    return (
-        (*phrase, *plain(" The solver says: "), *prose(one.problems[0])) if one.problems else phrase
-    )
+    why = why_unsolvable(one.facts)
+    reason = (*plain(" The reason: "), *why, *plain(".")) if why else ()
+    return (*phrase, *_blame(one, changes), *reason)
 
 
 def _lost_lead(lost: Sequence[Lost], changes: Changes) -> Phrase:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bot.closure.evr import compare_evr
+from bot.model.closure import UnsolvableCause
 from bot.model.nevra import Nevra, parse_nevra
 from bot.model.package import Package
 from bot.objectives.attribution import may_land
@@ -113,23 +114,27 @@ def _suspects(before: Contents, after: Evaluated, published: Published) -> Itera
             yield _Suspect(request, old.source, old.nevra, _newest(published, old.source))
         else:
             yield _Suspect(request, newly_requested=request not in before.requests)
-    for obstacle in after.obstacles:
-        old = held.get(obstacle.nevra.name)
+    for nevra, capability in dict.fromkeys(_obstacles(after.facts.causes)):
+        old, source = held.get(nevra.name), after.sources.get(nevra, "")
         if old is None:
-            late.append(
-                _Suspect(
-                    obstacle.nevra.name,
-                    obstacle.source,
-                    None,
-                    obstacle.nevra,
-                    newly_requested=new_requests,
-                )
-            )
-        elif old.nevra != obstacle.nevra:
-            yield _Suspect(old.nevra.name, obstacle.source, old.nevra, obstacle.nevra)
+            late.append(_Suspect(nevra.name, source, None, nevra, newly_requested=new_requests))
+        elif old.nevra != nevra:
+            yield _Suspect(nevra.name, source, old.nevra, nevra)
         else:
-            late = [*_gone(before, old, obstacle.capability, published), *late]
+            late = [*_gone(before, old, capability, published), *late]
     yield from late
+
+
+def _obstacles(causes: Iterable[UnsolvableCause]) -> Iterator[tuple[Nevra, str]]:
+    """The packages of causes, each with the requirement that fails: from the ends of the chains to
+    what is requested."""
+    for cause in causes:
+        if cause.needed_by is not None:
+            yield cause.needed_by, cause.capability if cause.kind == "missing" else ""
+        if cause.conflicts_with is not None:
+            yield cause.conflicts_with, ""
+        for edge in (*reversed(cause.chain), *reversed(cause.conflicts_with_chain)):
+            yield edge.source, edge.capability
 
 
 def _gone(
@@ -158,11 +163,11 @@ def _menders(
     if then != member.nevra:
         yield _Suspect(named, member.source, then, member.nevra)
         return
+    failed = {
+        capability for nevra, capability in _obstacles(last.facts.causes) if nevra.name == named
+    }
     for link in after.links:
-        if link.source == number and any(
-            f" {link.capability} needed by " in text or f" requires {link.capability}," in text
-            for text in last.facts.problems
-        ):
+        if link.source == number and link.capability in failed:
             target = after.members[link.target]
             yield _Suspect(
                 target.nevra.name, target.source, held.get(target.nevra.name), target.nevra
@@ -201,6 +206,4 @@ def _came(suspect: _Suspect, head: str | None) -> bool:
 
 
 def _compare(first: Nevra, second: Nevra) -> int:
-    return compare_evr(
-        f"{first.epoch}:{first.version_release}", f"{second.epoch}:{second.version_release}"
-    )
+    return compare_evr(first.evr, second.evr)

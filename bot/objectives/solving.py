@@ -99,7 +99,7 @@ class Solver:
         known = [(self._known(p), p.nevra in closure.requested) for p in closure.packages]
         requests = requests_of(task.request)
         digest = hashlib.sha256(
-            repr((closure.status, closure.problems, closure.missing, requests, layer)).encode()
+            repr((closure.status, closure.causes, closure.missing, requests, layer)).encode()
         )
         for package, requested in known:
             digest.update(package.fingerprint + (b"+" if requested else b"-"))
@@ -131,7 +131,7 @@ class Solver:
             request.weak,
             found.members,
             links,
-            closure.obstacles,
+            {package.nevra: package.source for package in closure.involved},
         )
 
 
@@ -184,7 +184,10 @@ def requests_of(request: ImageRequest) -> tuple[str, ...]:
 def _facts(closure: Closure, found: _Weighed) -> ClosureFacts:
     if closure.status != "ok":
         return ClosureFacts(
-            "unsolvable", None, None, None, problems=closure.problems, missing=closure.missing
+            *("unsolvable", None, None, None),
+            problems=closure.problems,
+            missing=closure.missing,
+            causes=closure.causes,
         )
     sums = totals(closure)
     return ClosureFacts(

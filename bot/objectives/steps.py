@@ -71,7 +71,7 @@ class Stepping:
         if self._reader is None:
             self._reader = ImageQueries(self._path)
         step = self._step(self._reader, after, published)
-        reduced = replace(after, links=tuple(self._new_links(after)), obstacles=())
+        reduced = replace(after, links=tuple(self._new_links(after)), sources={})
         return Stepped(reduced, step.causes, tuple(sorted(step.landed)))
 
     def _step(self, reader: ImageQueries, after: Evaluated, published: Published) -> Attributed:

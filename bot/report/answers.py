@@ -15,7 +15,7 @@ from bot.model.package import Package
 from bot.report.architecture_grouping import essential_causes
 from bot.report.phrase import to_plain, visible
 from bot.report.sizes import format_size, plural
-from bot.report.unsolvable import cause_phrase
+from bot.report.unsolvable import cause_phrase, why_unsolvable
 
 # Reasons for packages that no requirement leads to.
 REQUESTED = "asked for by the workload or its environment"
@@ -86,8 +86,8 @@ def print_what_if(answers: Iterable[WhatIf], console: Console) -> None:
     for answer in sorted(answers, key=lambda a: a.key):
         if answer.status != "ok":
             show(console, Text(f"{image_text(answer.key)} could not be installed:", style="bold"))
-            for problem in answer.problems:
-                show(console, Text(f"  {visible(problem, 1000)}", style="red"))
+            for problem in _problems(answer):
+                show(console, Text(f"  {problem}", style="red"))
             continue
         if not answer.removed and not answer.added:
             show(console, Text(f"{image_text(answer.key)}: nothing would leave.", style="bold"))
@@ -108,6 +108,12 @@ def print_what_if(answers: Iterable[WhatIf], console: Console) -> None:
             )
         show(console, table)
         console.print()
+
+
+def unsolvable_text(closure: Closure) -> str:
+    """`nginx on minimal, centos-stream-9, x86_64 cannot be installed: nothing provides ...`."""
+    why = visible(to_plain(why_unsolvable(closure)), 1000)
+    return f"{image_text(closure.key)} cannot be installed: {why}."
 
 
 def image_text(key: ImageKey) -> str:
@@ -151,21 +157,17 @@ def _heading(closure: Closure) -> str:
     return f"{image}: {plural(len(sizes), 'package')}, {format_size(total)} installed{more}"
 
 
-def _problems(closure: Closure) -> Iterator[str]:
+def _problems(answer: Closure | WhatIf) -> Iterator[str]:
     """Each cause with its chain, then the number of the causes that are left out."""
-    causes = essential_causes(closure.causes)
+    causes = essential_causes(answer.causes)
     for cause in causes:
         yield visible(to_plain(cause_phrase(cause)), 1000)
         for edge in (*cause.chain, *cause.conflicts_with_chain):
             yield "  " + visible(f"{edge.source} requires {edge.capability}: {edge.target}", 1000)
-    others = len(closure.causes) - len(causes)
+    others = len(answer.causes) - len(causes)
     if others:
         yield f"and {plural(others, 'more cause')} in packages that could have stood in for these"
-    if causes:
-        return
-    for request in closure.missing:
-        yield visible(f"nothing provides the request {request}")
-    for problem in closure.problems:
+    for problem in () if causes else answer.problems:
         yield visible(problem, 1000)
 
 

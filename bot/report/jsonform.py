@@ -98,6 +98,7 @@ def what_if_to_json(answers: Iterable[WhatIf]) -> Json:
                 **_key(answer.key),
                 "status": answer.status,
                 "problems": list(answer.problems),
+                "causes": [unsolvable_cause(cause) for cause in answer.causes],
                 "removed": [_package(package) for package in answer.removed],
                 "added": [_package(package) for package in answer.added],
                 "saved": answer.saved,
@@ -149,7 +150,7 @@ def _closure(closure: Closure) -> Json:
         **_key(closure.key),
         "status": closure.status,
         "problems": list(closure.problems),
-        "causes": [_cause(cause) for cause in closure.causes],
+        "causes": [unsolvable_cause(cause) for cause in closure.causes],
         "missing": list(closure.missing),
         "snapshot": _snapshot(closure.snapshot),
     }
@@ -220,7 +221,8 @@ def _line(line: SpecLine) -> Json:
     return {"path": line.path, "line": line.line, "text": line.text}
 
 
-def _cause(cause: UnsolvableCause) -> Json:
+def unsolvable_cause(cause: UnsolvableCause) -> Json:
+    """A cause as CONTRACT writes it."""
     return {
         "kind": cause.kind,
         "capability": cause.capability,
@@ -230,6 +232,7 @@ def _cause(cause: UnsolvableCause) -> Json:
         "arch_only": cause.arch_only,
         "conflicts_with": None if cause.conflicts_with is None else str(cause.conflicts_with),
         "conflicts_with_chain": _chain(cause.conflicts_with_chain),
+        "incompatible": None if cause.incompatible is None else str(cause.incompatible),
     }
 
 
@@ -238,7 +241,7 @@ def _side(side: Side) -> Json:
     return {
         "status": side.status,
         "problems": list(side.problems),
-        "causes": [_cause(cause) for cause in side.causes],
+        "causes": [unsolvable_cause(cause) for cause in side.causes],
         "packages": side.packages,
         "installed_size": side.installed_size,
         "known_size": side.known_size,

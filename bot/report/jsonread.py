@@ -130,6 +130,7 @@ def _cause(value: Json) -> UnsolvableCause:
         arch_only=value["arch_only"],
         conflicts_with=_nevra(value["conflicts_with"]),
         conflicts_with_chain=_chain(value["conflicts_with_chain"]),
+        incompatible=_nevra(value.get("incompatible")),
     )
 
 

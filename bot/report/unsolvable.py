@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from bot.model.closure import Edge, UnsolvableCause
 from bot.model.nevra import Nevra
-from bot.model.result import ImageResult, Side
+from bot.model.result import ImageResult
 from bot.report.architecture_grouping import cause_key, essential_causes, on_any_architecture
 from bot.report.phrase import Phrase, code, joined, plain, prose
 from bot.report.reasons import line_phrase, line_place
@@ -26,6 +27,9 @@ def cause_phrase(cause: UnsolvableCause) -> Phrase:
         line = (*plain(" ("), *line_place(cause.spec), *plain(")"))
     elif cause.spec is not None:
         line = (*plain(" because of "), *line_phrase(cause.spec))
+    if cause.incompatible is not None:
+        return (*code(str(cause.incompatible)), *plain(", which the image requests, is of an"
+                " architecture that it cannot install"), *line)  # fmt: skip
     if cause.needed_by is None:
         return (*plain("nothing provides "), *code(cause.capability),
                 *plain(", which the image requests"), *line)  # fmt: skip
@@ -45,13 +49,25 @@ def cause_phrase(cause: UnsolvableCause) -> Phrase:
     return (*needed_by, *plain(" excludes "), *beside, *through, *line)
 
 
-def why_unsolvable(side: Side) -> Phrase:
-    """The reason why one side of an image cannot be installed; empty where it is not known."""
-    causes = essential_causes(side.causes)
+class UnsolvableAnswer(Protocol):
+    """An answer of the solver: causes as data, and its texts."""
+
+    @property
+    def causes(self) -> tuple[UnsolvableCause, ...]:
+        """The causes, the root first."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The solver's texts."""
+
+
+def why_unsolvable(answer: UnsolvableAnswer) -> Phrase:
+    """The reason why an image cannot be installed; empty where it is not known."""
+    causes = essential_causes(answer.causes)
     if causes:
         return causes_phrase(causes)
     # Results that an earlier release stored have the solver's texts alone.
-    return prose(side.problems[0].rstrip(".")) if side.problems else ()
+    return prose(answer.problems[0].rstrip(".")) if answer.problems else ()
 
 
 def causes_phrase(causes: Sequence[UnsolvableCause]) -> Phrase:

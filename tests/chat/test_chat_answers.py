@@ -13,7 +13,7 @@ from bot.chat.commands import COMMANDS, refusal
 from bot.chat.parser import Question, answer_marker, is_ours, parse_comment, parse_line
 from bot.chat.questions import ChatFinding
 from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
-from bot.model.closure import Edge, Leaving, WhatIf, Why
+from bot.model.closure import Edge, Leaving, UnsolvableCause, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Package
@@ -53,6 +53,7 @@ def answers(text: str) -> str:
             what_ifs=(
                 WhatIf(key, "ok", (package,), (package,), 9),
                 WhatIf(key, "unsolvable", problems=(text,)),
+                WhatIf(key, "unsolvable", causes=(UnsolvableCause("missing", text, nevra),)),
                 WhatIf(key, "ok", problems=(text,)),
             ),
             unsolvable=(key,),

@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.closure.pool import Drop
+from bot.report.phrase import to_plain
+from bot.report.unsolvable import causes_phrase
 
 
 def told(cause) -> tuple[str, str, str, str]:
@@ -130,6 +132,22 @@ def test_rich_requirements_are_named_verbatim(tiny, h):
     base = tiny.repository().package("app-0:1-1.x86_64", requires=["(x or y)"])
     (cause,) = tiny.pool(base).solve(h.request("app")).causes
     assert told(cause) == ("missing", "(x or y)", "app.x86_64", "")
+
+
+def test_a_requested_package_of_another_architecture_comes_last(tiny, h):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["libnothere"])
+    base.package("tool-0:1-1.aarch64").package("tool-0:2-1.aarch64")
+    closure = tiny.pool(base).solve(h.request("app", "tool"))
+    missing, foreign = closure.causes
+    assert missing.capability == "libnothere"
+    assert (foreign.kind, foreign.capability, foreign.arch_only) == ("missing", "tool", False)
+    assert str(foreign.incompatible) == "tool-0:2-1.aarch64"
+    assert [str(p.nevra) for p in closure.involved] == ["app-0:1-1.x86_64", "tool-0:2-1.aarch64"]
+    assert to_plain(causes_phrase(closure.causes)).endswith(
+        "; tool-0:2-1.aarch64, which the image requests,"
+        " is of an architecture that it cannot install"
+    )
 
 
 _NAMES = ("a", "b", "c", "d", "e")

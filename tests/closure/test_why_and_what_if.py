@@ -156,6 +156,7 @@ def test_an_unsolvable_image_stays_unsolvable(tiny, h, base):
     found = ask_what_if(tiny, h, base, "perl", requests=("nosuch",))
     assert (found.status, found.saved) == ("unsolvable", None)
     assert found.problems == ("nothing provides requested nosuch",)
+    assert [(c.kind, c.capability) for c in found.causes] == [("missing", "nosuch")]
 
 
 def test_dropping_changes_nothing_for_the_next_question(tiny, h, base):

@@ -145,6 +145,34 @@ def test_what_provides_the_missing_part_again_mends_it(world: World, history: Hi
     assert (mended.package, mended.kind, mended.merged_change) == ("extra", "pull request", number)
 
 
+def test_what_mends_an_image_is_found_in_the_texts_that_an_earlier_release_stored(
+    world: World, history: History
+) -> None:
+    world.workload("app", "lib")
+    world.publish(LIB)
+    world.track(history)
+    grown = Thing("lib", 2, requires=("extra",))
+    world.publish(grown)
+    world.track(history)
+    with history.store.writing() as db:
+        db.execute("update closures set causes = null")
+    world.publish(grown, Thing("extra"))
+    assert turned(world, history).package == "extra"
+
+
+def test_causes_are_stored_as_they_were_found(world: World, history: History) -> None:
+    key = world.workload("app", "top")
+    world.publish(Thing("top", requires=("lib",)), Thing("lib", requires=("(x or y)",)))
+    tracked = world.track(history)
+    (image,) = tracked.images
+    (cause,) = image.after.facts.causes
+    assert (cause.capability, str(cause.needed_by)) == ("(x or y)", "lib-0:1-1.noarch")
+    assert [str(edge.source) for edge in cause.chain] == ["top-0:1-1.noarch"]
+    (written,) = track_to_json(tracked)["images"]
+    assert written["after"]["causes"][0]["chain"][0]["to"] == "lib-0:1-1.noarch"
+    assert history.latest_evaluations()[key].facts.causes == (cause,)
+
+
 def test_the_change_that_broke_an_image_is_in_the_answer_and_stays_to_be_landed(
     world: World, history: History
 ) -> None:
@@ -185,7 +213,7 @@ def test_the_issue_about_it_names_the_pull_request_that_is_to_be_taken_back(
     link = "[pull request o/r#7](<https://x/7>)"
     assert f"What did it: `lib` (now `lib-0:2-1.noarch`), by {link}." in body
     assert f"Take back what {link} did, or part of it." in body
-    assert "The solver says: nothing provides extra needed by `lib-2-1.noarch`" in body
+    assert "The reason: nothing provides `extra`, which `lib` requires." in body
     # Mended, nothing is left to be told.
     world.publish(Thing("lib", 2, requires=("extra",)), Thing("extra"))
     world.track(history)

@@ -1,15 +1,32 @@
 """Results for a terminal, and for a pipe."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from bot.distro.load import ConfigurationReport, DocumentProblem
-from bot.model.closure import Closure, Edge, Leaving, RepositoryState, SnapshotState, WhatIf, Why
+from bot.model.closure import (
+    Closure,
+    Edge,
+    Leaving,
+    RepositoryState,
+    SnapshotState,
+    UnsolvableCause,
+    WhatIf,
+    Why,
+)
 from bot.model.package import Package
-from bot.report.answers import closures_text, print_closures, print_what_if, print_why
+from bot.report.answers import (
+    closures_text,
+    print_closures,
+    print_what_if,
+    print_why,
+    unsolvable_text,
+)
 from bot.report.causes import blame_words
+from bot.report.jsonform import what_if_to_json
 from bot.report.text import print_check, print_configuration, print_objectives, print_track
 
 
@@ -55,14 +72,32 @@ def test_an_unsolvable_closure_has_its_problems(samples, closure):
         closure.key,
         closure.snapshot,
         "unsolvable",
-        problems=("nothing provides x",),
+        problems=("nothing provides x", "nothing provides requested y"),
         missing=("y",),
     )
+    causes = (UnsolvableCause("missing", "y", None),)
     for terminal in (False, True):
         text = printed(print_closures, [broken], terminal)
         assert "cannot be installed" in text
-        assert "nothing provides the request y" in text
+        assert "nothing provides requested y" in text
         assert "nothing provides x" in text
+        text = printed(print_closures, [replace(broken, causes=causes)], terminal)
+        assert "nothing provides y, which the image requests" in text
+        assert "nothing provides x" not in text
+    assert "cannot be installed: nothing provides x." in unsolvable_text(broken)
+    why = unsolvable_text(replace(broken, causes=causes))
+    assert why.endswith("cannot be installed: nothing provides y, which the image requests.")
+
+
+def test_a_what_if_that_cannot_be_solved_has_its_causes(closure):
+    nevra = closure.packages[0].nevra
+    causes = (UnsolvableCause("missing", "libnothere", nevra),)
+    answer = WhatIf(closure.key, "unsolvable", problems=("the solver's words",), causes=causes)
+    text = printed(print_what_if, [answer], False)
+    assert f"nothing provides libnothere, which {nevra.name} requires" in text
+    assert "the solver's words" not in text
+    (image,) = what_if_to_json([answer])["images"]
+    assert [cause["needed_by"] for cause in image["causes"]] == [str(nevra)]
 
 
 @pytest.mark.parametrize("terminal", [False, True])

@@ -13,6 +13,7 @@ from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.store.history.objective_writer import Heading, ObjectiveWriter
+from bot.store.history.rows import causes_text
 from bot.store.history.values import Cause, Evaluated, Member, ObjectiveState
 from bot.store.store import now
 
@@ -243,8 +244,9 @@ class Recorder(ObjectiveWriter):
         return _id(
             db,
             "insert into closures (image, digest, status, packages, installed_size, known_size,"
-            " installed_size_nodocs, download_size, layer_size, requests, problems, missing)"
-            f" values ({', '.join('?' * 12)})",
+            " installed_size_nodocs, download_size, layer_size, requests, problems, missing,"
+            " causes)"
+            f" values ({', '.join('?' * 13)})",
             [
                 image,
                 evaluated.digest,
@@ -258,6 +260,7 @@ class Recorder(ObjectiveWriter):
                 json.dumps(list(evaluated.requests)),
                 json.dumps(list(facts.problems)) if facts.problems else None,
                 json.dumps(list(facts.missing)) if facts.missing else None,
+                causes_text(facts.causes),
             ],
         )
 

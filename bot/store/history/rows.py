@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 
-from bot.model.closure import RepositoryState, SnapshotState
+from pydantic import TypeAdapter
+
+from bot.model.closure import RepositoryState, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey
-from bot.model.nevra import Nevra
+from bot.model.nevra import Nevra, parse_nevra
 from bot.store.history.values import Cause, ClosureFacts, Member, MergedChange, Row, Run
 
 KEY = "images.workload, images.environment, images.repository, images.arch"
@@ -20,6 +24,16 @@ FACTS = (
     "layer_size",
     "problems",
     "missing",
+    "causes",
+)
+_CAUSES = TypeAdapter(tuple[UnsolvableCause, ...])
+# libsolv's words (solver_problemruleinfo2str): all that version 0.1.0 stored of causes.
+_TEXTS = (
+    re.compile(r"nothing provides (?P<capability>.+) needed by (?P<nevra>\S+-\S+-\S+\.\w+)"),
+    re.compile(
+        r"package (?P<nevra>\S+-\S+-\S+\.\w+) requires (?P<capability>.+),"
+        r" but none of the providers can be installed"
+    ),
 )
 NEVRA = (
     "{0}.name || '-' || {0}.epoch || ':' || {0}.version || '-' || {0}.release || '.' || {0}.arch"
@@ -46,7 +60,26 @@ def facts_of(row: Row, prefix: str = "") -> ClosureFacts:
     values = {name: row[prefix + name] for name in FACTS}
     values["problems"] = tuple(json.loads(values["problems"] or "[]"))
     values["missing"] = tuple(json.loads(values["missing"] or "[]"))
+    values["causes"] = (
+        _CAUSES.validate_json(values["causes"])
+        if values["causes"]
+        else _causes_in(values["problems"], values["missing"])
+    )
     return ClosureFacts(**values)
+
+
+def causes_text(causes: tuple[UnsolvableCause, ...]) -> str | None:
+    """The column of causes; null where there are none."""
+    return _CAUSES.dump_json(causes).decode() if causes else None
+
+
+def _causes_in(problems: Iterable[str], missing: Iterable[str]) -> tuple[UnsolvableCause, ...]:
+    """The causes that the texts of an earlier release name."""
+    found = [UnsolvableCause("missing", request, None) for request in missing]
+    for match in (m for text in problems for one in _TEXTS if (m := one.fullmatch(text))):
+        needed_by = parse_nevra(match["nevra"])
+        found.append(UnsolvableCause("missing", match["capability"], needed_by))
+    return tuple(found)
 
 
 def snapshot_of(row: Row) -> SnapshotState:

@@ -357,6 +357,12 @@ def h009_readable(db: Database) -> None:
     )
 
 
+@history_migrations()
+def h010_causes(db: Database) -> None:
+    """The causes why a closure cannot be solved, as data: JSON, the root first."""
+    db.execute("alter table closures add column causes text")
+
+
 def _create(db: Database, script: str) -> None:
     """Runs statements one by one: `executescript` would end the migration's transaction."""
     for statement in script.split(";"):

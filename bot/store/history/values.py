@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from bot.model.closure import Obstacle, SnapshotState
+from bot.model.closure import SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 
@@ -40,7 +40,11 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ClosureFacts:
-    """The figures of one closure; null where not known, `known_size` the sum of what is."""
+    """The figures of one closure; null where not known, `known_size` the sum of what is.
+
+    Of an unsolvable one: `problems` are the solver's texts, `causes` the same as data, the root
+    first, `missing` the requests that nothing provides.
+    """
 
     status: Status
     packages: int | None
@@ -51,6 +55,7 @@ class ClosureFacts:
     layer_size: int | None = None
     problems: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    causes: tuple[UnsolvableCause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +64,8 @@ class Evaluated:
 
     `members` are sorted, `links` speak of their places in it; `digest` names the closure.
     `requests` are those of environment and workload: requests, `@group`s, and `WEAK` where weak
-    dependencies are taken. `obstacles` are the packages that the problems of an unsolvable one are
-    about; history keeps the texts alone.
+    dependencies are taken. `sources` are the source packages of those that the causes of an
+    unsolvable one speak of; history does not store them.
     """
 
     key: ImageKey
@@ -72,7 +77,7 @@ class Evaluated:
     weak: bool
     members: tuple[Member, ...] = ()
     links: tuple[Link, ...] = ()
-    obstacles: tuple[Obstacle, ...] = ()
+    sources: Mapping[Nevra, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

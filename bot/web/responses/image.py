@@ -43,7 +43,7 @@ def image(archive: Archive, parameters: Parameters) -> PageResponse:
     json: Json = {
         **asdict(key),
         "date": date,
-        **{name: written[name] for name in ("status", "problems", "missing", "snapshot")},
+        **{name: written[name] for name in ("status", "problems", "missing", "causes", "snapshot")},
         "evaluated": written["evaluated"],
         "totals": totals_json(written),
         "packages": _packages(contents, graph) if ok else None,

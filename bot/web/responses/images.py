@@ -55,7 +55,7 @@ def _names(key: ImageKey) -> str:
 def _figures(evaluation: Evaluation) -> Json:
     written = evaluation_json(evaluation)
     return {
-        **{name: written[name] for name in ("status", "problems", "missing", "snapshot")},
+        **{name: written[name] for name in ("status", "problems", "missing", "causes", "snapshot")},
         "totals": totals_json(written),
         "evaluated": written["evaluated"],
     }

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from bot.model.package import Evidence
-from bot.web.schemas.parts import CheckAbout, Edge, Key, Schema, Snapshot, Status, Verdict
-
-
-class CheckedChange(Schema):
-    """At least these fields."""
-
-    model_config = ConfigDict(extra="allow")
+from bot.web.schemas.parts import (
+    CheckAbout,
+    CheckedChange,
+    Edge,
+    Key,
+    Snapshot,
+    SpecLine,
+    Status,
+    UnsolvableCause,
+    Verdict,
+)
 
 
 class Layer(CheckedChange):
@@ -25,33 +29,6 @@ class Layer(CheckedChange):
     uncompressed: int
     gzip: int
     zstd: int
-
-
-class SpecLine(CheckedChange):
-    """A line of a spec file."""
-
-    path: str
-    line: int
-    text: str
-
-
-class UnsolvableCause(CheckedChange):
-    """A cause of an image that cannot be installed.
-
-    `missing`: nothing provides the capability, `needed_by` (null: the image's request) needs it.
-    `conflict`: `needed_by` excludes `conflicts_with`. The chains lead there from requested
-    packages. `spec` is the line of the change, if it has one; `arch_only`: a foreign
-    architecture's package has it.
-    """
-
-    kind: Literal["missing", "conflict"]
-    capability: str
-    needed_by: str | None
-    chain: list[Edge]
-    spec: SpecLine | None
-    arch_only: bool
-    conflicts_with: str | None = None
-    conflicts_with_chain: list[Edge] = Field(default_factory=list)
 
 
 class CheckedSide(CheckedChange):

@@ -23,6 +23,7 @@ from bot.web.schemas.parts import (
     Status,
     Step,
     Totals,
+    UnsolvableCause,
 )
 
 
@@ -46,6 +47,7 @@ class ListedImage(Key):
     status: Status
     problems: list[str]
     missing: list[str]
+    causes: list[UnsolvableCause]
     snapshot: Snapshot
     totals: Totals | None
     evaluated: str
@@ -141,6 +143,7 @@ class Image(Key):
     status: Status
     problems: list[str]
     missing: list[str]
+    causes: list[UnsolvableCause]
     snapshot: Snapshot
     evaluated: str
     totals: Totals | None

@@ -66,6 +66,41 @@ class Snapshot(Schema):
     repositories: list[RepositoryState]
 
 
+class CheckedChange(Schema):
+    """At least these fields."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class SpecLine(CheckedChange):
+    """A line of a spec file."""
+
+    path: str
+    line: int
+    text: str
+
+
+class UnsolvableCause(CheckedChange):
+    """A cause of an image that cannot be installed.
+
+    `missing`: nothing provides the capability, `needed_by` (null: the image's request) needs it.
+    `conflict`: `needed_by` excludes `conflicts_with`. The chains lead there from requested
+    packages. `spec` is the line of the change, if it has one; `arch_only`: a foreign
+    architecture's package has it; `incompatible`: the requested package, of an architecture that
+    the image cannot install.
+    """
+
+    kind: Literal["missing", "conflict"]
+    capability: str
+    needed_by: str | None
+    chain: list[Edge]
+    spec: SpecLine | None
+    arch_only: bool
+    conflicts_with: str | None = None
+    conflicts_with_chain: list[Edge] = Field(default_factory=list)
+    incompatible: str | None = None
+
+
 class Totals(Schema):
     """The figures of a closure."""
 
@@ -83,6 +118,7 @@ class Side(Totals):
     status: Status
     problems: list[str]
     missing: list[str]
+    causes: list[UnsolvableCause]
 
 
 class PullRequest(Schema):
