@@ -23,7 +23,7 @@ RANKS = (
     ("image",),
     ("closure",),
     ("distro",),
-    ("store", "settings", "sandbox", "git", "webhook_sender"),
+    ("store", "settings", "sandbox", "git"),
     ("model", "errors", "stacks", "temporary", "__init__"),
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}

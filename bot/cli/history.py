@@ -121,7 +121,7 @@ def _issues(history: History, settings: Settings | None, run: int) -> Issued:
 
     if settings is None:
         return Issued(unplaced=unplaced_drift(history, IssueSettings(), run))
-    from bot.forge.registry import open_forges
+    from bot.forge.protocol import open_forges
 
     async def publish() -> Issued:
         forges = open_forges(settings)

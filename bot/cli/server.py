@@ -69,14 +69,14 @@ def webhook() -> None:
     required=True,
     help="A file with the JSON body.",
 )
-@click.option("--forge", type=click.Choice(["github", "gitlab"]), default="github")
+@click.option("--forge", default="github", show_default=True, help="Its type in the settings.")
 @common
 def send(url: str, secret: str, event: str, payload: Path, forge: str, places: Places) -> int:
     """Sends a signed fake delivery, as the forge would."""
-    from bot.webhook_sender import send_webhook
+    from bot.forge.sender import send_webhook
 
     del places  # taken like every command's, not needed
-    return send_webhook(url, secret, event, payload, "gitlab" if forge == "gitlab" else "github")
+    return send_webhook(url, secret, event, payload, forge)
 
 
 @click.command()

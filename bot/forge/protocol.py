@@ -1,8 +1,14 @@
-"""The forge interface: what the checks need of a forge, no more. A forge is one class with this."""
+"""The interface of a forge, which is all that checks need of one, and the forges of the settings.
+
+A forge is a package with two modules: `forge`, which has `open_forge(name, settings)`, and
+`signatures`, whose `signed_headers` makes fake deliveries. Its row is in `FORGE_TYPES`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
+from types import ModuleType
 from typing import Protocol
 
 from bot.forge.events import Event
@@ -18,6 +24,8 @@ from bot.forge.values import (
     Source,
     StatusReport,
 )
+from bot.settings.forges import FORGE_TYPES
+from bot.settings.values import Settings
 from bot.store.deliveries import NewDelivery
 
 
@@ -117,3 +125,19 @@ class Commits(Protocol):
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
         """The pull request into `branch` that a commit came with, merged or about to be."""
         ...
+
+
+def open_forges(settings: Settings) -> dict[str, Forge]:
+    """Open the forges of the settings, by their names there; UsageError if a secret is missing."""
+    return {
+        name: forge_module(forge.type, "forge").open_forge(name, forge)
+        for name, forge in settings.forges.items()
+    }
+
+
+def forge_module(kind: str, name: str) -> ModuleType:
+    """A module of the package of a type of forge.
+
+    Imported here, so that only an installation with such a forge loads its client library.
+    """
+    return import_module(f"{FORGE_TYPES[kind].package}.{name}")

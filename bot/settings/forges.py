@@ -14,30 +14,28 @@ from bot.settings.fields import SecretReference, Strict, Url
 class ForgeType:
     """One kind of forge.
 
-    `module` has `open_forge(name, settings)` and is imported for who has such a forge. `api_url`
-    and `web_url` are those of the public one, `api_path` where the API of another is on its host.
+    `package` has the modules that bot/forge/protocol.py names. `api_url` and `web_url` are those of
+    the public one, `api_path` where the API of another is on its host.
     `has_apps`: it takes an App's credential, and check runs.
     """
 
-    module: str
+    package: str
     api_url: str
     web_url: str
     api_path: str
     has_apps: bool = False
 
 
-# A new forge is its module and its row here.
+# A new forge is its package and its row here.
 FORGE_TYPES: dict[str, ForgeType] = {
     "github": ForgeType(
-        "bot.forge.github.forge",
+        "bot.forge.github",
         "https://api.github.com",
         "https://github.com",
         "/api/v3",
         has_apps=True,
     ),
-    "gitlab": ForgeType(
-        "bot.forge.gitlab.forge", "https://gitlab.com", "https://gitlab.com", "/api/v4"
-    ),
+    "gitlab": ForgeType("bot.forge.gitlab", "https://gitlab.com", "https://gitlab.com", "/api/v4"),
 }
 
 

@@ -25,7 +25,7 @@ from bot.engine.links import LinkKeys
 from bot.engine.merged import MergedChanges
 from bot.engine.steps import CheckSteps
 from bot.errors import MinimizeError, SurroundingsError
-from bot.forge.registry import open_forges
+from bot.forge.protocol import open_forges
 from bot.settings.reading import load_settings
 from bot.settings.values import Settings
 from bot.stacks import write_stacks_on_sigusr1

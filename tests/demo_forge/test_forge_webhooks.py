@@ -12,12 +12,9 @@ import pytest
 from gidgethub.sansio import Event
 
 from bot.errors import SurroundingsError, UsageError
-from bot.webhook_sender import (
-    github_headers,
-    gitlab_headers,
-    post_delivery,
-    send_webhook,
-)
+from bot.forge.github.signatures import signed_headers as github_headers
+from bot.forge.gitlab.signatures import signed_headers as gitlab_headers
+from bot.forge.sender import post_delivery, send_webhook
 
 
 def events(world):

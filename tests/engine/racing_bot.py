@@ -17,7 +17,7 @@ import conftest as support
 
 from bot.engine.engine import Engine
 from bot.engine.steps import CheckSteps
-from bot.forge.registry import open_forges
+from bot.forge.protocol import open_forges
 from bot.settings.reading import load_settings
 from bot.web.serve import Bot
 

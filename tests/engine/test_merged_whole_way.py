@@ -17,7 +17,7 @@ from bot.demo.forge.server import LocalForge
 from bot.demo.forge.state import Pull
 from bot.engine.dispatcher import Dispatcher
 from bot.engine.merged import MergedChanges
-from bot.forge.registry import open_forges
+from bot.forge.protocol import open_forges
 from bot.model.image import ImageKey
 from bot.report.jsonform import check_to_json
 from bot.settings.reading import load_settings

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from bot.forge.events import CommentEvent, PushEvent
-from bot.forge.gitlab.events import HookSecrets, accept, parse_event
+from bot.forge.gitlab.events import accept, parse_event
+from bot.forge.gitlab.signatures import HookSecrets
 from bot.forge.values import IgnoredEvent, PullRequestEvent
 from bot.store.deliveries import NewDelivery
 

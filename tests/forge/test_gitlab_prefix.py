@@ -17,11 +17,11 @@ from bot.demo.forge.server import LocalForge
 from bot.demo.forge.state import Pull
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.forge import GitLab
+from bot.forge.gitlab.signatures import signed_headers
 from bot.forge.values import PullRequestKey, StatusReport, WebhookRefusedError
 from bot.git.mirror import open_mirror
 from bot.report.markdown import COMMENT_MARKER as MARKER
 from bot.settings.forges import ForgeSettings
-from bot.webhook_sender import gitlab_headers
 
 PATH = "acme/tools/rpms/nginx"
 
@@ -125,7 +125,7 @@ def test_a_delivery_names_the_instance_without_its_path() -> None:
     settings = ForgeSettings.model_validate({**fields, "webhook_secrets": [{"env": "X"}]})
     gitlab = GitLab("gl", settings, token="t", secrets=("s3cret",))
     body = b'{"object_kind": "issue"}'
-    made = gitlab_headers("issue", body, "s3cret", delivery="d")
+    made = signed_headers("issue", body, "s3cret", delivery="d")
     headers = {name.lower(): value for name, value in made.items()}
     for instance in ("https://host:8443", "https://host:8443/gitlab", "https://HOST"):
         assert gitlab.accept({**headers, "x-gitlab-instance": instance}, body).event == "issue"

@@ -7,9 +7,9 @@ import pytest
 
 from bot.errors import UsageError
 from bot.forge.events import CommentEvent, PushEvent
-from bot.forge.gitlab.events import HookSecrets, accept, carried_object, parse_event
+from bot.forge.gitlab.events import accept, carried_object, parse_event
+from bot.forge.gitlab.signatures import HookSecrets, signed_headers
 from bot.forge.values import IgnoredEvent, PullRequestEvent, WebhookRefusedError
-from bot.webhook_sender import gitlab_headers
 
 WEB = "https://git.example.org/gitlab"
 NOW = 1_800_000_000.0
@@ -63,7 +63,7 @@ PIPELINE = {
 
 def headers_of(payload: dict, secret: str, event: str = "merge_request", **more) -> tuple:
     body = json.dumps(payload).encode()
-    made = gitlab_headers(event, body, secret, delivery="d1", at=NOW)
+    made = signed_headers(event, body, secret, delivery="d1", at=NOW)
     return {name.lower(): value for name, value in {**made, **more}.items()}, body
 
 

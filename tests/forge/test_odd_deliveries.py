@@ -13,6 +13,7 @@ import pytest
 
 from bot.forge.github import events as github_events
 from bot.forge.gitlab import events as gitlab_events
+from bot.forge.gitlab.signatures import HookSecrets
 from bot.forge.values import WebhookRefusedError
 from bot.store.deliveries import NewDelivery
 
@@ -111,7 +112,7 @@ def to_github(event: str, body: bytes, **more: str) -> NewDelivery:
 
 
 def to_gitlab(event: str, body: bytes, **more: str) -> NewDelivery:
-    secrets_ = gitlab_events.HookSecrets.of(("s",))
+    secrets_ = HookSecrets.of(("s",))
     headers = {"x-gitlab-token": "s", "x-gitlab-event": "System Hook", **more}
     return gitlab_events.accept("gl", secrets_, "https://x", headers, body, 0.0)
 
@@ -177,12 +178,12 @@ def test_a_signing_token_without_a_key_is_refused_for_anybody_could_sign(empty: 
     from bot.errors import UsageError
 
     with pytest.raises(UsageError, match="whsec_"):
-        gitlab_events.HookSecrets.of((empty,))
+        HookSecrets.of((empty,))
 
 
 @pytest.mark.parametrize("padded", [True, False])
 def test_a_signing_token_is_taken_with_and_without_its_padding(padded: bool) -> None:
     key = secrets.token_bytes(32)
     text = base64.b64encode(key).decode()
-    made = gitlab_events.HookSecrets.of((f"whsec_{text if padded else text.rstrip('=')}",))
+    made = HookSecrets.of((f"whsec_{text if padded else text.rstrip('=')}",))
     assert made.signing == (key,)

@@ -7,9 +7,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bot.forge.gitlab.signatures import signed_headers
 from bot.settings.reading import load_settings
 from bot.web.serve import Bot
-from bot.webhook_sender import gitlab_headers
 
 SIGNING = "whsec_" + base64.b64encode(b"k" * 32).decode()
 SETTINGS = """\
@@ -44,7 +44,7 @@ async def post(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     async with aiohttp.ClientSession() as session:
 
         async def send(body: bytes, secret: str = SIGNING, delivery: str = "d1", **more: str):
-            headers = gitlab_headers("merge_request", body, secret, delivery=delivery)
+            headers = signed_headers("merge_request", body, secret, delivery=delivery)
             given = {**headers, **{name.replace("_", "-"): text for name, text in more.items()}}
             where = f"{bot.url}/webhook/gitlab"
             async with session.post(where, data=body, headers=given) as answer:

@@ -12,7 +12,7 @@ import aiohttp
 
 from bot.demo.forge.shape_accounts import Json
 from bot.demo.forge.state import App
-from bot.webhook_sender import github_headers
+from bot.forge.github.signatures import signed_headers
 
 # GitHub ends a delivery that has no answer after ten seconds.
 ANSWER_SECONDS = 10.0
@@ -51,7 +51,7 @@ class Deliverer:
         body = json.dumps(payload, separators=(",", ":")).encode()
         identity = delivery or str(uuid.uuid4())
         headers = {
-            **github_headers(event, body, app.secret, delivery=identity),
+            **signed_headers(event, body, app.secret, delivery=identity),
             "X-GitHub-Hook-ID": str(app.hook_id),
             "X-GitHub-Hook-Installation-Target-ID": str(app.id),
             "X-GitHub-Hook-Installation-Target-Type": "integration",

@@ -1,25 +1,21 @@
 """GitLab's webhooks: verification, identity of the carried object, and the event as a value.
 
 Project, group and system hooks: https://docs.gitlab.com/user/project/integrations/webhook_events/,
-https://docs.gitlab.com/administration/system_hooks/. Signing tokens follow Standard Webhooks.
+https://docs.gitlab.com/administration/system_hooks/
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import hmac
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from bot.errors import UsageError
 from bot.forge.events import MISSHAPEN, ChecksEvent, CommentEvent, Event, PushEvent, new_delivery
+from bot.forge.gitlab.signatures import HookSecrets, verify
 from bot.forge.values import (
     IgnoredEvent,
     PullRequestEvent,
@@ -28,8 +24,6 @@ from bot.forge.values import (
 )
 from bot.store.deliveries import NewDelivery
 
-SIGNING_PREFIX = "whsec_"
-_TOLERANCE = 300.0  # seconds between a signed delivery's time and ours
 _LONGEST_NAME = 200
 _BRANCH = "refs/heads/"
 # https://docs.gitlab.com/api/projects/#project-visibility-level
@@ -50,36 +44,6 @@ OVER = ("success", "failed", "canceled", "skipped")
 _STARTED = {"open": "opened", "reopen": "reopened"}
 
 
-@dataclass(frozen=True, slots=True)
-class HookSecrets:
-    """A webhook's secrets by kind: plain tokens, and keys of signing tokens."""
-
-    plain: tuple[bytes, ...] = field(repr=False)
-    signing: tuple[bytes, ...] = field(repr=False)
-
-    @classmethod
-    def of(cls, secrets: tuple[str, ...]) -> HookSecrets:
-        """Tells the two kinds apart (`whsec_...` signs); UsageError for one that cannot be."""
-        keys = tuple(_key(s) for s in secrets if s.startswith(SIGNING_PREFIX))
-        plain = tuple(s.encode() for s in secrets if not s.startswith(SIGNING_PREFIX))
-        return cls(plain, keys)
-
-
-def _key(secret: str) -> bytes:
-    """The key of a signing token; with an empty one anybody could sign."""
-    text = secret.removeprefix(SIGNING_PREFIX).rstrip("=")
-    try:
-        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except binascii.Error:
-        key = b""
-    if not key:
-        raise UsageError(
-            "A GitLab signing token is not base64 after `whsec_`.",
-            "Copy it again from the webhook's settings.",
-        )
-    return key
-
-
 def accept(
     forge: str,
     secrets: HookSecrets,
@@ -92,7 +56,7 @@ def accept(
 
     `web_url` is the instance that the settings name, `now` seconds since 1970.
     """
-    _verify(secrets, headers, body, now)
+    verify(secrets, headers, body, now)
     _check_instance(web_url, headers)
     header = headers.get("x-gitlab-event", "")
     if not 0 < len(header) <= _LONGEST_NAME:
@@ -114,47 +78,6 @@ def accept(
     except MISSHAPEN as error:
         raise WebhookRefusedError(400, f"The body is not that of the event {kind}.") from error
     return new_delivery(forge, kind, _delivery_id(headers, body), body, carried)
-
-
-def _verify(secrets: HookSecrets, headers: Mapping[str, str], body: bytes, now: float) -> None:
-    """A signature counts where there is one and we can check it; else the plain token must fit."""
-    signature = headers.get("webhook-signature")
-    if signature is not None and secrets.signing:
-        _verify_signature(secrets.signing, signature, headers, body, now)
-        return
-    token = headers.get("x-gitlab-token")
-    if token is None:
-        missing = "webhook-signature" if secrets.signing else "X-Gitlab-Token"
-        raise WebhookRefusedError(401, f"The header {missing} is missing.")
-    given = token.encode("utf-8", "surrogateescape")
-    # All secrets are tried, whichever fits: the time taken says nothing.
-    fits = [hmac.compare_digest(given, secret) for secret in secrets.plain]
-    if not any(fits):
-        raise WebhookRefusedError(401, "The token fits none of the webhook's secrets.")
-
-
-def _verify_signature(
-    keys: tuple[bytes, ...],
-    signature: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    now: float,
-) -> None:
-    identity, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    if not identity or not stamp.isascii() or not stamp.isdecimal() or len(stamp) > 12:
-        raise WebhookRefusedError(401, "The header webhook-id or webhook-timestamp is missing.")
-    signed = b".".join((identity.encode("utf-8", "surrogateescape"), stamp.encode(), body))
-    wanted = [base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()) for key in keys]
-    given = [
-        part.removeprefix("v1,").encode("utf-8", "surrogateescape")
-        for part in signature.split(" ")[:20]
-        if part.startswith("v1,")
-    ]
-    fits = [hmac.compare_digest(one, other) for one in given for other in wanted]
-    if not any(fits):
-        raise WebhookRefusedError(401, "The signature fits none of the webhook's signing tokens.")
-    if abs(now - int(stamp)) > _TOLERANCE:
-        raise WebhookRefusedError(401, "The delivery's time is more than five minutes from now.")
 
 
 def _check_instance(web_url: str, headers: Mapping[str, str]) -> None:

@@ -21,17 +21,13 @@ from bot.forge.events import Event
 from bot.forge.gitlab.checks import checks_of_commit
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.commits import GitLabCommits
-from bot.forge.gitlab.events import (
-    HookSecrets,
-    accept,
-    parse_event,
-    project_of,
-)
+from bot.forge.gitlab.events import accept, parse_event, project_of
 from bot.forge.gitlab.forks import mark, put_in_pipeline, put_status
 from bot.forge.gitlab.issues import GitLabIssues
 from bot.forge.gitlab.members import GitLabPeople
 from bot.forge.gitlab.merge_requests import pull_request_of
 from bot.forge.gitlab.projects import GitLabProjects
+from bot.forge.gitlab.signatures import HookSecrets
 from bot.forge.gitlab.status import (
     ALONE,
     concludes,

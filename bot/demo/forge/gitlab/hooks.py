@@ -15,7 +15,7 @@ from bot.demo.forge.gitlab.rest_pipelines import Pipeline
 from bot.demo.forge.gitlab.shapes import GitLabShapes, Json, stamp
 from bot.demo.forge.gitstore import ZERO
 from bot.demo.forge.state import Comment, Pull, Repository, User
-from bot.webhook_sender import gitlab_headers
+from bot.forge.gitlab.signatures import signed_headers
 
 EVENTS = ("merge_request", "note", "push")
 
@@ -204,7 +204,7 @@ async def deliver(
     body = json.dumps(payload, separators=(",", ":")).encode()
     name = event if hook.place else "System Hook"
     headers = {
-        **gitlab_headers(name, body, hook.secret),
+        **signed_headers(name, body, hook.secret),
         "X-Gitlab-Instance": instance,
         "X-Gitlab-Webhook-UUID": hook.id,
     }

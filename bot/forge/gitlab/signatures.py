@@ -1,0 +1,144 @@
+"""Secrets and signatures of GitLab's deliveries: verified, and made for fakes.
+
+Signing tokens follow Standard Webhooks, https://docs.gitlab.com/user/project/integrations/webhooks/.
+Making a signature shares nothing with verifying it, so that a mistake in either shows.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bot.errors import UsageError
+from bot.forge.values import WebhookRefusedError
+
+SIGNING_PREFIX = "whsec_"
+_TOLERANCE = 300.0  # seconds between a signed delivery's time and ours
+_HEADERS = {
+    "merge_request": "Merge Request Hook",
+    "note": "Note Hook",
+    "push": "Push Hook",
+    "pipeline": "Pipeline Hook",
+    "emoji": "Emoji Hook",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HookSecrets:
+    """A webhook's secrets by kind: plain tokens, and keys of signing tokens."""
+
+    plain: tuple[bytes, ...] = field(repr=False)
+    signing: tuple[bytes, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, secrets: tuple[str, ...]) -> HookSecrets:
+        """Tells the two kinds apart (`whsec_...` signs); UsageError for one that cannot be."""
+        keys = tuple(_key(s) for s in secrets if s.startswith(SIGNING_PREFIX))
+        plain = tuple(s.encode() for s in secrets if not s.startswith(SIGNING_PREFIX))
+        return cls(plain, keys)
+
+
+def _key(secret: str) -> bytes:
+    """The key of a signing token; with an empty one anybody could sign."""
+    text = secret.removeprefix(SIGNING_PREFIX).rstrip("=")
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except binascii.Error:
+        key = b""
+    if not key:
+        raise UsageError(
+            "A GitLab signing token is not base64 after `whsec_`.",
+            "Copy it again from the webhook's settings.",
+        )
+    return key
+
+
+def verify(secrets: HookSecrets, headers: Mapping[str, str], body: bytes, now: float) -> None:
+    """A signature counts where there is one and we can check it; else the plain token must fit."""
+    signature = headers.get("webhook-signature")
+    if signature is not None and secrets.signing:
+        _verify_signature(secrets.signing, signature, headers, body, now)
+        return
+    token = headers.get("x-gitlab-token")
+    if token is None:
+        missing = "webhook-signature" if secrets.signing else "X-Gitlab-Token"
+        raise WebhookRefusedError(401, f"The header {missing} is missing.")
+    given = token.encode("utf-8", "surrogateescape")
+    # All secrets are tried, whichever fits: the time taken says nothing.
+    fits = [hmac.compare_digest(given, secret) for secret in secrets.plain]
+    if not any(fits):
+        raise WebhookRefusedError(401, "The token fits none of the webhook's secrets.")
+
+
+def _verify_signature(
+    keys: tuple[bytes, ...],
+    signature: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float,
+) -> None:
+    identity, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    if not identity or not stamp.isascii() or not stamp.isdecimal() or len(stamp) > 12:
+        raise WebhookRefusedError(401, "The header webhook-id or webhook-timestamp is missing.")
+    signed = b".".join((identity.encode("utf-8", "surrogateescape"), stamp.encode(), body))
+    wanted = [base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()) for key in keys]
+    given = [
+        part.removeprefix("v1,").encode("utf-8", "surrogateescape")
+        for part in signature.split(" ")[:20]
+        if part.startswith("v1,")
+    ]
+    fits = [hmac.compare_digest(one, other) for one in given for other in wanted]
+    if not any(fits):
+        raise WebhookRefusedError(401, "The signature fits none of the webhook's signing tokens.")
+    if abs(now - int(stamp)) > _TOLERANCE:
+        raise WebhookRefusedError(401, "The delivery's time is more than five minutes from now.")
+
+
+def signed_headers(
+    event: str,
+    body: bytes,
+    secret: str,
+    *,
+    delivery: str | None = None,
+    at: float | None = None,
+) -> dict[str, str]:
+    """The headers of a delivery of `body`.
+
+    A secret `whsec_...` is a signing token (its base64 part is the key of an HMAC-SHA256 over
+    id, time and body, the Standard Webhooks way); any other is sent as `X-Gitlab-Token`. `event`
+    is GitLab's own name (`Merge Request Hook`) or its short one (`merge_request`); `at` is in
+    seconds since 1970, now where it is None.
+    """
+    identity = delivery or str(uuid.uuid4())
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "GitLab/minimize",
+        "Idempotency-Key": identity,
+        "X-Gitlab-Event": _HEADERS.get(event, event),
+        "X-Gitlab-Event-UUID": str(uuid.uuid4()),
+        "X-Gitlab-Webhook-UUID": str(uuid.uuid4()),
+    }
+    if not secret.startswith(SIGNING_PREFIX):
+        return {**headers, "X-Gitlab-Token": secret}
+    try:
+        key = base64.b64decode(secret.removeprefix(SIGNING_PREFIX), validate=True)
+    except binascii.Error:
+        raise UsageError(
+            "The signing token is not base64 after `whsec_`.",
+            "Copy it again from the webhook's settings.",
+        ) from None
+    stamp = str(int(time.time() if at is None else at))
+    signed = b".".join((identity.encode(), stamp.encode(), body))
+    signature = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    return {
+        **headers,
+        "webhook-id": identity,
+        "webhook-timestamp": stamp,
+        "webhook-signature": f"v1,{signature}",
+    }

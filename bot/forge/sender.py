@@ -1,0 +1,103 @@
+"""Signed fake webhook deliveries, as a forge sends them, from a payload in a file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import TextIO
+
+from bot.errors import SurroundingsError, UsageError
+from bot.forge.protocol import forge_module
+from bot.settings.forges import FORGE_TYPES
+
+TIMEOUT_SECONDS = 30.0
+_LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The receiver's response."""
+
+    status: int
+    body: str
+
+    @property
+    def accepted(self) -> bool:
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def read_payload(path: Path) -> bytes:
+    """A payload file's bytes as they are; UsageError where it cannot be read or is no JSON."""
+    try:
+        body = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"The payload {path} cannot be read: {error.strerror}.") from None
+    try:
+        json.loads(body)
+    except ValueError as error:
+        raise UsageError(f"The payload {path} is not JSON: {error}.") from None
+    return body
+
+
+def post_delivery(
+    url: str,
+    secret: str,
+    event: str,
+    body: bytes,
+    *,
+    forge: str = "github",
+    delivery: str | None = None,
+    timeout: float = TIMEOUT_SECONDS,
+) -> Reply:
+    """Sends one signed delivery and gives the answer, whatever its status.
+
+    `forge` is a type of forge. Raises SurroundingsError where nobody answers, UsageError where
+    `url` is none or there is no such type.
+    """
+    import urllib3
+
+    if forge not in FORGE_TYPES:
+        raise UsageError(f"There is no forge {forge}.", f"There is: {', '.join(FORGE_TYPES)}.")
+    signed_headers = forge_module(forge, "signatures").signed_headers
+    headers = signed_headers(event, body, secret, delivery=delivery)
+    if urllib3.util.parse_url(url).scheme not in ("http", "https"):
+        raise UsageError(f"{url} is not an http or https address.")
+    with urllib3.PoolManager() as pool:
+        try:
+            answer = pool.request(
+                "POST", url, body=body, headers=headers,
+                timeout=timeout, retries=False, redirect=False,
+            )  # fmt: skip
+        except urllib3.exceptions.LocationValueError:
+            raise UsageError(f"{url} is not an http or https address.") from None
+        except urllib3.exceptions.HTTPError as error:
+            raise SurroundingsError(
+                f"{url} did not answer: {error}.", "Is the bot running, and is the address right?"
+            ) from None
+        return Reply(answer.status, answer.data.decode(errors="replace"))
+
+
+def send_webhook(
+    url: str,
+    secret: str,
+    event: str,
+    payload: Path,
+    forge: str = "github",
+    *,
+    out: TextIO | None = None,
+) -> int:
+    """Send a payload file as `minimize webhook send`, and print status and answer.
+
+    The exit code: 0 if the delivery was taken (2xx), 2 if it was refused (the secret, the payload
+    or the address is wrong), 1 if another try may help (5xx, too many requests). Raises UsageError
+    for a wrong payload or address, SurroundingsError where nobody answers.
+    """
+    reply = post_delivery(url, secret, event, read_payload(payload), forge=forge)
+    print(reply.status, reply.body.rstrip(), file=out or sys.stdout)
+    if reply.accepted:
+        return 0
+    again = reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in _LATER
+    return SurroundingsError.exit_code if again else UsageError.exit_code
