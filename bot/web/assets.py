@@ -1,35 +1,32 @@
-"""The files that pages are made with: stylesheet, icon, the charts' script and font, under names
-that change with their content, so that browsers cache them for good."""
+"""The files that pages are made with: stylesheet, icon and the charts' font, under names that
+change with their content, so that browsers cache them for good."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
-import pygaljs
 from aiohttp import web
+from font_roboto import font_files
+from fontTools.subset import Options, Subsetter
+from fontTools.ttLib import TTFont
 
-from bot.web import font
 from bot.web.parameters import missing
 
 _OURS = Path(__file__).parent / "static"
-_TOOLTIPS = Path(pygaljs.__file__).parent / "static" / "latest" / "pygal-tooltips.min.js"
-_FILES = (_OURS / "minimize.css", _OURS / "minimize.svg", _TOOLTIPS)
+FONT_FILE = Path(font_files["Roboto"])
 CHART_FONT = "chart-font.woff"
-_TYPES = {
-    "css": "text/css",
-    "svg": "image/svg+xml",
-    "js": "text/javascript",
-    "woff": "font/woff",
-}
+_TYPES = {"css": "text/css", "svg": "image/svg+xml", "woff": "font/woff"}
 _FOR_GOOD = "public, max-age=31536000, immutable"
+# Latin with its extensions, punctuation, currency, arrows and signs: the characters for browsers.
+_CHARACTERS = (*range(0x20, 0x250), *range(0x2000, 0x2300))
 
 
-@dataclass(frozen=True, slots=True)
-class _Asset:
+class _Asset(NamedTuple):
     body: bytes
     type: str
     lasting: str
@@ -38,13 +35,27 @@ class _Asset:
 @cache
 def _assets() -> Mapping[str, _Asset]:
     """Each file by its plain name."""
-    bodies = {path.name: path.read_bytes() for path in _FILES} | {CHART_FONT: font.for_browsers()}
+    bodies = {name: (_OURS / name).read_bytes() for name in ("minimize.css", "minimize.svg")}
     found = {}
-    for name, body in bodies.items():
+    for name, body in {**bodies, CHART_FONT: _font()}.items():
         digest = hashlib.sha256(body).hexdigest()[:12]
         start, dot, kind = name.rpartition(".")
         found[name] = _Asset(body, _TYPES[kind], f"{start}.{digest}{dot}{kind}")
     return found
+
+
+def _font() -> bytes:
+    """The charts' font as WOFF, with the letters that names and sizes are written in."""
+    with TTFont(FONT_FILE) as font:
+        subsetter = Subsetter(Options(flavor="woff", hinting=False, layout_features=[]))
+        subsetter.populate(unicodes=_CHARACTERS)
+        subsetter.subset(font)
+        font.flavor = "woff"
+        # Otherwise the time of creation, which would change the file's name at each start.
+        font.recalcTimestamp = False
+        made = io.BytesIO()
+        font.save(made)
+    return made.getvalue()
 
 
 def asset_url(name: str) -> str:

@@ -8,16 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.web import font
-from bot.web.charts.burn_down import objective_chart
-from bot.web.charts.curves import size_chart
-from bot.web.charts.label_places import Box, Place, Point, Words, place
-from bot.web.charts.look import Look
-from bot.web.charts.times import ticks
-from bot.web.charts.treemap import treemap
+from bot.web.charts.bars import tiled, treemap
+from bot.web.charts.curves import objective_chart, size_chart
+from bot.web.charts.graph import closure_graph
+from bot.web.charts.labels import Box, Place, Point, place
+from bot.web.charts.plot import ticks
+from bot.web.charts.svg import Look, fitting, has_all, width
 from bot.web.responses.causes import in_few_words
 
-AREA = Point(400, 200)
+AREA = Box(0, 0, 400, 200)
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -34,12 +33,20 @@ def crosses(a: Point, b: Point, box: Box) -> bool:
 spots = st.builds(Point, st.integers(0, 400), st.integers(0, 200))
 
 
+def stairs(points: list[Point]) -> list[Point]:
+    """Points joined by level and upright lines."""
+    ordered = sorted(points, key=lambda p: p.x)
+    between = [[a, Point(b.x, a.y)] for a, b in itertools.pairwise(ordered)]
+    return [*itertools.chain.from_iterable(between), ordered[-1]]
+
+
 @settings(deadline=None)
 @given(st.lists(spots, min_size=2, max_size=6), st.data())
-def test_words_lie_on_nothing_and_inside(line, data) -> None:
-    at = data.draw(st.lists(st.sampled_from(line), min_size=1, max_size=4, unique=True))
-    words = [Words(p, [data.draw(st.integers(20, 150)), 20], 15) for p in at]
-    found = [p for p in place(words, [line], line, AREA) if p]
+def test_labels_lie_on_nothing_and_inside(points, data) -> None:
+    line = stairs(points)
+    at = data.draw(st.lists(st.sampled_from(points), min_size=1, max_size=4, unique=True))
+    labels = [(p, [data.draw(st.integers(20, 150)), 20]) for p in at]
+    found = [p for p in place(labels, line, AREA) if p]
     boxes = [p.box for p in found]
     for one in found:
         if one.leader:
@@ -48,26 +55,25 @@ def test_words_lie_on_nothing_and_inside(line, data) -> None:
     for box in boxes:
         assert box.left >= 0 and box.right <= 400 and box.top >= 0 and box.bottom <= 200
         assert not any(crosses(a, b, box) for a, b in itertools.pairwise(line))
-        assert not any(box.left < p.x < box.right and box.top < p.y < box.bottom for p in line)
+        assert not any(box.left < p.x < box.right and box.top < p.y < box.bottom for p in at)
     assert not any(a.meets(b) for a, b in itertools.combinations(boxes, 2))
 
 
-def test_words_stand_right_beside_their_point_where_there_is_room() -> None:
+def test_labels_stand_right_beside_their_point_where_there_is_room() -> None:
     at = Point(100, 100)
     line = [Point(0, 150), Point(100, 150), at]
-    (found,) = place([Words(at, [50], 15)], [line], [at], AREA)
+    (found,) = place([(at, [50])], line, AREA)
     assert found == Place(Box(107, 92.5, 157, 107.5), None, 0)
 
 
-def test_words_without_room_are_cut() -> None:
+def test_labels_without_room_are_cut() -> None:
     at = Point(100, 100)
-    (found,) = place([Words(at, [500, 50], 15)], [], [at], AREA)
+    (found,) = place([(at, [500, 50])], [], AREA)
     assert (found.form, found.box.right) == (1, 157)
 
 
 def test_where_there_is_no_room_nothing_is_written() -> None:
-    at = Point(100, 100)
-    assert place([Words(at, [500], 15)], [], [at], AREA) == [None]
+    assert place([(Point(100, 100), [500])], [], AREA) == [None]
 
 
 def step(run: int, delta: int) -> dict:
@@ -91,7 +97,7 @@ def crowded(count: int = 300) -> tuple[list[dict], list[dict]]:
     return points, steps
 
 
-@pytest.mark.parametrize("look", [Look(), Look(narrow=True), Look(still=True)])
+@pytest.mark.parametrize("look", [Look(), Look(narrow=True), Look("dark")])
 @pytest.mark.parametrize("count", [3, 300])
 def test_the_largest_steps_are_labelled_with_their_cause_and_linked(look, count) -> None:
     points, steps = crowded(count)
@@ -99,23 +105,20 @@ def test_the_largest_steps_are_labelled_with_their_cause_and_linked(look, count)
     labels = [
         (link, text)
         for group in tree.iter(f"{SVG}g")
-        if "step-labels" in group.get("class", "")
+        if group.get("class") == "labels"
         for link in group.iter(f"{SVG}a")
         for text in link.iter(f"{SVG}text")
     ]
     assert labels
     assert all(re.fullmatch(r"\W[\d.]+ [kM]B: glibc( \d+-1|.*…)", text.text) for _, text in labels)
-    assert all(
-        link.get("{http://www.w3.org/1999/xlink}href").startswith("/packages/glibc?date=")
-        for link, _ in labels
-    )
+    assert all(link.get("href").startswith("/packages/glibc?date=") for link, _ in labels)
     boxes = [
         Box(float(t.get("x")), float(t.get("y")) - 11, float(t.get("x")) + w, float(t.get("y")) + 4)
         for _, t in labels
         for w in [float(t.get("textLength"))]
     ]
     assert not any(a.meets(b) for a, b in itertools.combinations(boxes, 2))
-    (line,) = [p for p in tree.iter(f"{SVG}path") if "line reactive" in p.get("class", "")]
+    (line,) = [p for p in tree.iter(f"{SVG}path") if p.get("class", "").startswith("line")]
     numbers = [float(n) for n in re.findall(r"[\d.]+", line.get("d"))]
     corners = [Point(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True)]
     for box in boxes:
@@ -138,10 +141,10 @@ def test_a_cause_in_few_words_names_the_pull_request() -> None:
 
 
 def test_texts_are_as_wide_on_every_machine() -> None:
-    assert font.width("nginx 1.26", 12) == pytest.approx(55.24, abs=0.01)
-    assert font.fitting("nginx stays small", 12, 60) == "nginx sta…"
-    assert font.has_all("nginx \N{MINUS SIGN} 1.26…")
-    assert not font.has_all("\N{RIGHTWARDS ARROW}")
+    assert width("nginx 1.26") == pytest.approx(55.24, abs=0.01)
+    assert fitting("nginx stays small", 60) == "nginx sta…"
+    assert has_all("nginx \N{MINUS SIGN} 1.26…")
+    assert not has_all("\N{RIGHTWARDS ARROW}")
 
 
 def objective(values: list[int], target: int) -> dict:
@@ -179,8 +182,9 @@ def test_tiles_have_their_names_and_sizes_where_there_is_room() -> None:
 
 def test_moments_that_read_the_same_stand_below_a_chart_once() -> None:
     when = 1_800_000_000.0
-    assert len(ticks([when, when + 50], Look())) < 3
-    assert len(ticks([when, when + 90 * 86400], Look())) == 6
+    assert len(ticks([when, when + 50])) < 3
+    assert len(ticks([when, when + 90 * 86400])) == 6
+    assert len(ticks([when, when + 90 * 86400], narrow=True)) == 3
 
 
 @pytest.mark.parametrize("arches", range(1, 7))
@@ -190,8 +194,55 @@ def test_no_row_of_a_legend_is_cut_off(arches, narrow) -> None:
     goal["history"] = [{**s, "arch": f"a{n}"} for n in range(arches) for s in goal["history"]]
     tree = ElementTree.fromstring(objective_chart(goal, "installed_size", look=Look(narrow=narrow)))
     height = float(tree.get("viewBox").split()[3])
-    (legends,) = [g for g in tree.iter(f"{SVG}g") if g.get("class") == "legends"]
-    down = float(re.search(r",\s*(\d+)", legends.get("transform"))[1])
-    rows = [float(rect.get("y")) + float(rect.get("height")) for rect in legends.iter(f"{SVG}rect")]
+    legends = [g for g in tree.iter(f"{SVG}g") if g.get("class", "").startswith("legend")]
+    rows = [float(text.get("y")) for group in legends for text in group.iter(f"{SVG}text")]
     assert len(rows) == arches + 3
-    assert down + max(rows) <= height
+    assert max(rows) + 4 <= height
+
+
+@given(st.lists(st.integers(1, 10**9), min_size=1, max_size=40))
+def test_tiles_fill_their_area_and_have_their_share_of_it(sizes) -> None:
+    sizes.sort(reverse=True)
+    boxes = tiled(sizes, Box(10, 20, 410, 320))
+    for size, box in zip(sizes, boxes, strict=True):
+        assert box.left >= 10 - 1e-6 and box.right <= 410 + 1e-6
+        assert box.top >= 20 - 1e-6 and box.bottom <= 320 + 1e-6
+        area = (box.right - box.left) * (box.bottom - box.top)
+        assert area == pytest.approx(size / sum(sizes) * 120_000, abs=1e-3)
+
+
+def needs(*edges: str) -> list[dict]:
+    """Packages of a closure, of edges such as `a>b`: a requires b."""
+    names = sorted({name for edge in edges for name in edge.split(">")})
+    return [
+        {"nevra": f"{n}-0:1-1.x86_64", "name": n, "requested": n == "a", "required_by": [
+            {"nevra": f"{e.split('>')[0]}-0:1-1.x86_64", "capability": f"cap({n})"}
+            for e in edges if e.endswith(f">{n}")]}
+        for n in names
+    ]  # fmt: skip
+
+
+def columns(drawn: str) -> dict[str, float]:
+    """The horizontal place of each package in a graph."""
+    links = ElementTree.fromstring(drawn).iter(f"{SVG}a")
+    return {a.find(f"{SVG}text").text: float(a.find(f"{SVG}rect").get("x")) for a in links}
+
+
+def test_a_graph_has_each_package_to_the_right_of_those_that_require_it() -> None:
+    places = columns(closure_graph(needs("a>b", "b>c", "a>c", "c>d"), ""))
+    assert places["a"] < places["b"] < places["c"] < places["d"]
+
+
+def test_a_graph_of_a_circle_is_drawn_with_all_its_edges() -> None:
+    drawn = closure_graph(needs("a>b", "b>c", "c>b"), "")
+    assert set(columns(drawn)) == {"a", "b", "c"}
+    for title in ("a requires cap(b)", "b requires cap(c)", "c requires cap(b)"):
+        assert title in drawn
+
+
+def test_a_graph_of_the_ways_to_a_package_leaves_the_others_out() -> None:
+    closure = needs("a>b", "b>c", "a>x", "c>y")
+    assert set(columns(closure_graph(closure, "c"))) == {"a", "b", "c"}
+    cut = closure_graph(closure, "", most=2)
+    assert len(columns(cut)) == 2
+    assert "The nearest 2 of 5 packages are drawn." in cut

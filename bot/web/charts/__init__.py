@@ -1,1 +1,1 @@
-"""Charts, drawn by pygal as SVG: readable without JavaScript, with tooltips and links with it."""
+"""Charts and graphs as SVG: elements of their own, without a script; tooltips are titles."""

@@ -1,18 +1,41 @@
-"""An image's figures over time, as stairs: each step names its cause and links to it."""
+"""Figures over time, as stairs: an image's, with the cause of each step, and an objective's."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from bot.report.sizes import format_count_delta, format_delta
-from bot.web.charts.labelled import LabelledXY
-from bot.web.charts.look import AUTO, Json, Look, count, options, size, svg, top
-from bot.web.charts.times import axis_format, seconds, ticks
+from bot.web.charts.labels import Box, Place, Point, place
+from bot.web.charts.plot import Plot, Words, seconds
+from bot.web.charts.svg import (
+    AUTO,
+    SERIES,
+    Json,
+    Look,
+    add,
+    count_words,
+    fitting,
+    group,
+    size_words,
+    svg,
+    width,
+)
 from bot.web.links import image_url, key_of
+from bot.web.measures import measure
 from bot.web.responses.causes import cause_url, in_few_words, in_words
+
+# The steps that stand out where there are more than twice as many.
+_OUTSTANDING = 30
+_DOTS = 500  # the most changes of an objective whose dots can be told apart
+_LABELS, _LABELS_NARROW = 8, 3
+# The most pixels of a label, and of one that is truncated to fit.
+_WIDEST, _WIDEST_NARROW = (340.0, 180.0, 110.0), (180.0, 110.0)
+_LEGEND = 22  # pixels of a row of the legend
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,75 +44,93 @@ class _Figure:
 
     name: str
     delta: str
-    words: Callable[[float | None], str]
+    words: Words
     delta_words: Callable[[int], str]
-
-
-_SIZE = _Figure("installed_size", "known_delta", size, format_delta)
-_PACKAGES = _Figure("packages", "packages_delta", count, format_count_delta)
 
 
 def size_chart(points: Sequence[Json], steps: Iterable[Json], *, look: Look = AUTO) -> str:
     """Installed size over time, as stairs; each step names its cause and links to it."""
-    return _curve("Installed size", points, steps, _SIZE, look)
+    figure = _Figure("installed_size", "known_delta", size_words, format_delta)
+    return _curve(points, steps, figure, look)
 
 
 def packages_chart(points: Sequence[Json], steps: Iterable[Json], *, look: Look = AUTO) -> str:
     """The number of packages over time, as `size_chart`."""
-    return _curve("Packages", points, steps, _PACKAGES, look)
+    figure = _Figure("packages", "packages_delta", count_words, format_count_delta)
+    return _curve(points, steps, figure, look)
 
 
-def _curve(
-    title: str,
-    points: Sequence[Json],
-    steps: Iterable[Json],
-    figure: _Figure,
-    look: Look,
-) -> str:
-    causes = {step["run"]: step for step in steps}
-    times = [seconds(p["evaluated"]) for p in points]
-    chart = LabelledXY(
-        look,
-        **options(look, 320),
-        x_value_formatter=axis_format(times),
-        show_legend=False,
-    )
-    chart.x_labels = ticks(times, look)
-    chart.value_formatter = figure.words
-    values = [(p, p[figure.name]) for p in points]
-    if look.still:
-        seen = set(visible([value for _, value in values]))
-        values = [pair for index, pair in enumerate(values) if index in seen]
-    chart.add(title, _stairs(values, causes, figure))
-    return svg(chart)
-
-
-def _stairs(
-    values: Sequence[tuple[Json, int | None]], causes: Mapping[int, Json], figure: _Figure
-) -> list[Any]:
-    """Points at each change, held until the next; null where it is not known.
+def _curve(points: Sequence[Json], steps: Iterable[Json], figure: _Figure, look: Look) -> str:
+    """Points at each change, held until the next; none where the figure is not known.
 
     Of many steps the largest stand out; the others keep their words and links.
     """
-    line: list[Any] = []
+    causes = {step["run"]: step for step in steps}
+    times = [seconds(p["evaluated"]) for p in points]
+    values = [p[figure.name] for p in points]
+    known = [value for value in values if value is not None]
+    plot = Plot(look, 320, times, known, figure.words, whole=figure.name == "packages")
+    corners: list[Point] = []
+    for at, following, value in itertools.zip_longest(times, times[1:], values):
+        if value is not None:
+            corners.append(Point(plot.x(at), plot.y(value)))
+            corners.append(Point(plot.x(at if following is None else following), plot.y(value)))
+    add(plot.root, "path", d=_path(corners), class_="line s0")
     moves = sorted((abs(step[figure.delta] or 0) for step in causes.values()), reverse=True)
-    large = moves[OUTSTANDING] if len(moves) > 2 * OUTSTANDING else 0
-    for (point, value), following in itertools.zip_longest(values, values[1:]):
-        step = causes.get(point["run"])
-        shown: dict[str, Any] = {"value": (seconds(point["evaluated"]), value)}
-        if step is not None:
-            moved = step[figure.delta] or 0
-            shown |= {"label": in_words(step), "xlink": top(_cause_url(step))}
-            if moved:
-                text = f"{figure.delta_words(moved)}: {in_few_words(step)}"
-                shown |= {"written": text, "weight": abs(moved)}
-            shown["node"] = {"r": 5 if abs(moved) > large else 2}
-        else:
-            shown["node"] = {"r": 2}
-        line.append(shown)
-        if following is not None:
-            line.append({"value": (seconds(following[0]["evaluated"]), value), "node": {"r": 0}})
-    return [p for p in line if p["value"][1] is not None]
+    large = moves[_OUTSTANDING] if len(moves) > 2 * _OUTSTANDING else 0
+    # Below the dots, which can then be reached.
+    labels = add(plot.root, "g", class_="labels")
+    moved = []
+    for point, at, value in zip(points, times, values, strict=True):
+        if value is None:
+            continue
+        step, there = causes.get(point["run"]), Point(plot.x(at), plot.y(value))
+        delta = (step[figure.delta] or 0) if step else 0
+        title = f"{point['evaluated'][:10]}: {figure.words(value)}"
+        title += f", {in_words(step)}" if step else ""
+        parent = group(plot.root, title, _cause_url(step) if step else None)
+        radius = 5 if abs(delta) > large else 2
+        add(parent, "circle", cx=there.x, cy=there.y, r=radius, class_="dot s0")
+        if step and delta:
+            moved.append((there, step, delta))
+    moved.sort(key=lambda one: -abs(one[2]))
+    most = _LABELS_NARROW if look.narrow else _LABELS
+    _write_labels(labels, plot, corners, moved[:most], figure)
+    return svg(plot.root)
+
+
+def _write_labels(
+    parent: Element,
+    plot: Plot,
+    corners: Sequence[Point],
+    moved: Sequence[tuple[Point, Json, int]],
+    figure: _Figure,
+) -> None:
+    """Name the causes of steps beside their points, where there is room."""
+    widest = _WIDEST_NARROW if plot.look.narrow else _WIDEST
+    forms = []
+    for _, step, delta in moved:
+        text = f"{figure.delta_words(delta)}: {in_few_words(step)}"
+        forms.append(list(dict.fromkeys(fitting(text, most) for most in widest)))
+    labels = [
+        (at, [width(text) for text in texts])
+        for (at, _, _), texts in zip(moved, forms, strict=True)
+    ]
+    places = place(labels, corners, Box(plot.left, plot.top, plot.right, plot.bottom))
+    for (_, step, _), texts, found in zip(moved, forms, places, strict=True):
+        if found is not None:
+            _write_label(parent, found, texts[found.form], step)
+
+
+def _write_label(parent: Element, found: Place, text: str, step: Json) -> None:
+    box = found.box
+    if found.leader:
+        start, end = found.leader
+        add(parent, "path", d=_path((start, end)), class_="leader")
+    link = group(parent, in_words(step), _cause_url(step))
+    # Fixed to its width, whatever font the browser has.
+    add(link, "text", text, x=box.left, y=box.bottom - 4, class_="label",
+        textLength=box.right - box.left, lengthAdjust="spacingAndGlyphs")  # fmt: skip
 
 
 def _cause_url(step: Json) -> str:
@@ -97,23 +138,89 @@ def _cause_url(step: Json) -> str:
     return cause_url(step) or image_url(key_of(step), date=step["evaluated"]) + "#steps"
 
 
-_PIXELS = 500
-# The steps that stand out where there are more than twice as many.
-OUTSTANDING = 30
+def _path(points: Sequence[Point]) -> str:
+    return "M" + "L".join(f"{p.x:.1f} {p.y:.1f}" for p in points) if points else "M0 0"
 
 
-def visible(values: Sequence[float | None], others: Sequence[float] = ()) -> list[int]:
-    """The indexes of the values that a chart can show apart: those between two of them are less
-    than half a pixel away from the first. First and last are always included.
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of the burn-down: its name, its corners (seconds, value), its dashes."""
 
-    `others` are further values on the same axis.
-    """
-    known = [*others, *(value for value in values if value is not None)]
-    least = (max(known) - min(known)) / _PIXELS if known else 0
-    places: list[int] = []
-    for place, value in enumerate(values):
-        before = values[places[-1]] if places else None
-        near = value is not None and before is not None and abs(value - before) < least
-        if not near or place == len(values) - 1:
-            places.append(place)
-    return places
+    name: str
+    corners: Sequence[tuple[float, float]]
+    dashes: str = ""
+
+
+def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
+    """The burn-down of one metric: values over time, the limit, and the way to the target."""
+    states = [s for s in objective["history"] if s["metric"] == metric]
+    now = objective["date"] or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    images = _image_lines(states, now)
+    lines = [*images, *_goal_lines(states, images, now, metric, narrow=look.narrow)]
+    columns = 2 if look.narrow else 3
+    corners = [corner for line in lines for corner in line.corners]
+    plot = Plot(
+        look, 340, [at for at, _ in corners], [value for _, value in corners],
+        lambda value: measure(metric, value), whole=metric == "packages",
+        below=_LEGEND * -(-len(lines) // columns) + 6,
+    )  # fmt: skip
+    radius = 3 if len(states) <= 2 * _OUTSTANDING else 1.5
+    for number, line in enumerate(lines):
+        colour = SERIES[number % len(SERIES)]
+        drawn = [Point(plot.x(at), plot.y(value)) for at, value in line.corners]
+        parent = group(plot.root, line.name)
+        extra = {"stroke_dasharray": line.dashes} if line.dashes else {}
+        add(parent, "path", d=_path(drawn), class_=f"line {colour}", **extra)
+        if not line.dashes and len(states) <= _DOTS:
+            for (at, value), point in list(zip(line.corners, drawn, strict=True))[::2]:
+                day = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+                dot = group(plot.root, f"{line.name}, {day}: {measure(metric, value)}")
+                add(dot, "circle", cx=point.x, cy=point.y, r=radius, class_=f"dot {colour}")
+        row, column = divmod(number, columns)
+        left = plot.left + column * (plot.right - plot.left) / columns
+        legend = add(plot.root, "g", class_=f"legend {colour}")
+        add(legend, "path", d=f"M{left:.0f} {346 + row * _LEGEND}h20", class_="line", **extra)
+        room = (plot.right - plot.left) / columns - 30
+        add(legend, "text", fitting(line.name, room), x=left + 26, y=350 + row * _LEGEND)
+    return svg(plot.root)
+
+
+def _image_lines(states: Sequence[Json], now: str) -> list[_Line]:
+    """The values of at most eight images, each held until the next."""
+    images: dict[Any, list[Json]] = {}
+    for state in states:
+        images.setdefault(key_of(state), []).append(state)
+    alone = len({key.workload for key in images}) == 1
+    lines = []
+    for key, found in list(images.items())[:8]:
+        corners = [
+            (seconds(at), state["value"])
+            for state in found
+            if state["value"] is not None
+            for at in (state["since"], state["until"] or now)
+        ]
+        lines.append(_Line(key.arch if alone else f"{key.workload} {key.arch}", corners))
+    return lines
+
+
+def _goal_lines(
+    states: Sequence[Json], images: Sequence[_Line], now: str, metric: str, *, narrow: bool
+) -> list[_Line]:
+    """The limits and the targets that hold, and the way to a target that has a date."""
+    held = [s for s in states if s["until"] is None]
+    targets = sorted({(s["target"], s["target_by"]) for s in held if s["target"] is not None})
+    start, end = min((seconds(s["since"]) for s in states), default=0.0), seconds(now)
+    last = max([end, *(seconds(by) for _, by in targets if by)])
+    lines = [
+        _Line(f"Limit {measure(metric, limit)}", ((start, limit), (last, limit)), "8,4")
+        for limit in sorted({s["limit"] for s in held if s["limit"] is not None})
+    ]
+    first = max((line.corners[0][1] for line in images if line.corners), default=0)
+    for target, by in targets:
+        until = seconds(by) if by else end
+        name = f"Target {measure(metric, target)}"
+        name += f" by {by}" if by and not narrow else ""
+        lines.append(_Line(name, ((start, target), (max(until, end), target)), "2,5"))
+        if by and first > target:
+            lines.append(_Line("Way to the target", ((start, first), (until, target)), "2,2"))
+    return lines

@@ -11,7 +11,7 @@ from bot.model.image import ImageKey
 from bot.objectives.graph import Graph
 from bot.objectives.jsonform import evaluation_json, status_json, step_json
 from bot.store.history.values import Contents, Evaluation, Member
-from bot.web.graphs import DRAWN, MOST, drawn_of
+from bot.web.charts.graph import DRAWN, MOST, drawn_of
 from bot.web.links import image_url, key_of, package_url
 from bot.web.parameters import WINDOWS, Parameters, missing, window
 from bot.web.responses.causes import cause_rows, causes_table, steps_table

@@ -1,0 +1,170 @@
+"""Graphs of packages: who requires whom, in columns, each package to the right of those that
+require it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from bot.web.charts.svg import AUTO, Json, add, drawing, group, svg, width
+from bot.web.links import package_url
+
+DRAWN = 60
+MOST = 300
+_ROW, _BOX, _GAP = 30, 22, 70  # pixels: a row, the box in it, between two columns
+_SWEEPS = 4
+Needs = Mapping[tuple[str, str], Sequence[str]]
+
+
+def closure_graph(packages: Iterable[Json], wanted: str, most: int = DRAWN) -> str:
+    """The ways to the packages named `wanted`, and what requires those, as SVG.
+
+    Draws the nearest `most` packages that lead to them; without `wanted` the requested packages
+    and their requirements. A line has the number of packages that are left out.
+    """
+    known = {package["nevra"]: package for package in packages}
+    near = _nearest(known, wanted)
+    drawn = dict.fromkeys(near[: max(most, 1)])
+    needs: dict[tuple[str, str], list[str]] = {}
+    for nevra in drawn:
+        for need in known[nevra]["required_by"]:
+            if need["nevra"] in drawn and need["nevra"] != nevra:
+                needs.setdefault((need["nevra"], nevra), []).append(need["capability"])
+    classes = {
+        nevra: " requested" * known[nevra]["requested"]
+        + " wanted" * (known[nevra]["name"] == wanted)
+        for nevra in drawn
+    }
+    return _draw(classes, needs, len(near))
+
+
+def drawn_of(packages: Iterable[Json], wanted: str, most: int = DRAWN) -> tuple[int, int]:
+    """The number of packages that `closure_graph` draws, and of all that it could draw."""
+    near = _nearest({package["nevra"]: package for package in packages}, wanted)
+    return min(len(near), max(most, 1)), len(near)
+
+
+def chains_graph(chains: Iterable[Iterable[Json]], wanted: Iterable[str]) -> str:
+    """Chains (of one image or of several) merged into one graph by the packages' names.
+
+    `wanted` are the NEVRAs to be marked.
+    """
+    edges = [(_name(e["from"]), _name(e["to"]), e["capability"]) for c in chains for e in c]
+    marked = {_name(nevra) for nevra in wanted}
+    every = list(dict.fromkeys(name for edge in edges for name in edge[:2]))
+    classes = {name: " wanted" if name in marked else "" for name in every[:DRAWN]}
+    needs: dict[tuple[str, str], dict[str, None]] = {}
+    for source, target, need in edges:
+        if source in classes and target in classes and source != target:
+            needs.setdefault((source, target), {})[need] = None
+    return _draw(classes, {edge: list(found) for edge, found in needs.items()}, len(every))
+
+
+def _nearest(known: Mapping[str, Json], wanted: str) -> list[str]:
+    """The packages that lead to `wanted`, or that the requested ones require, nearest first."""
+    near: dict[str, list[str]] = {nevra: [] for nevra in known}
+    for nevra, package in known.items():
+        for need in package["required_by"]:
+            if wanted:
+                near[nevra].append(need["nevra"])
+            elif need["nevra"] in near:
+                near[need["nevra"]].append(nevra)
+    level = [n for n, p in known.items() if (p["name"] == wanted if wanted else p["requested"])]
+    found = dict.fromkeys(level)
+    while level:
+        level = list(
+            dict.fromkeys(m for n in level for m in near[n] if m in known and m not in found)
+        )
+        found |= dict.fromkeys(level)
+    return list(found)
+
+
+def _draw(classes: Mapping[str, str], needs: Needs, of: int) -> str:
+    columns = _columns(list(classes), needs)
+    sizes = [max(width(_name(node)) for node in column) + 20 for column in columns]
+    rows = max(map(len, columns), default=0)
+    below = 24 if len(classes) < of else 0
+    across = max(sum(sizes) + _GAP * (len(columns) - 1) + 8, 300)
+    root = drawing(AUTO, rows * _ROW + 12 + below, across)
+    lines = add(root, "g")
+    places: dict[str, tuple[float, float, float]] = {}
+    left = 4.0
+    for column, size in zip(columns, sizes, strict=True):
+        first = 6 + (rows - len(column)) * _ROW / 2
+        for number, node in enumerate(column):
+            middle = first + number * _ROW + _ROW / 2
+            places[node] = left, middle, size
+            link = group(root, node, package_url(_name(node)))
+            add(link, "rect", x=left, y=middle - _BOX / 2, width=size, height=_BOX, rx=5,
+                class_=f"node{classes[node]}")  # fmt: skip
+            add(link, "text", _name(node), x=left + size / 2, y=middle + 4, class_="middle")
+        left += size + _GAP
+    for (source, target), capabilities in needs.items():
+        (a, y, size), (b, z, _) = places[source], places[target]
+        start, turn = a + size, min(_GAP / 2, 40)
+        line = group(lines, f"{_name(source)} requires {', '.join(capabilities)}")
+        add(line, "path", class_="need", d=f"M{start:.1f} {y:.1f}C{start + turn:.1f} {y:.1f} "
+            f"{b - turn:.1f} {z:.1f} {b - 5:.1f} {z:.1f}")  # fmt: skip
+        add(line, "path", class_="tip", d=f"M{b:.1f} {z:.1f}l-7 -3.5v7z")
+    if below:
+        text = f"The nearest {len(classes)} of {of} packages are drawn."
+        add(root, "text", text, class_="middle", x=across / 2, y=rows * _ROW + 24)
+    return svg(root)
+
+
+def _columns(nodes: Sequence[str], needs: Needs) -> list[list[str]]:
+    """The nodes in columns: each right of those that require it, circles apart, and in the order
+    in which few lines cross."""
+    after: dict[str, list[str]] = {node: [] for node in nodes}
+    before: dict[str, list[str]] = {node: [] for node in nodes}
+    for source, target in needs:
+        after[source].append(target)
+        before[target].append(source)
+    order = _topological(nodes, after, before)
+    place = {node: number for number, node in enumerate(order)}
+    depth = dict.fromkeys(order, 0)
+    for node in order:
+        for target in after[node]:
+            if place[target] > place[node]:
+                depth[target] = max(depth[target], depth[node] + 1)
+    columns: list[list[str]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
+    for node in nodes:
+        columns[depth[node]].append(node)
+    for sweep in range(_SWEEPS):
+        near = before if sweep % 2 == 0 else after
+        rows = {
+            node: row - len(column) / 2 for column in columns for row, node in enumerate(column)
+        }
+        for column in columns if sweep % 2 == 0 else columns[::-1]:
+            column.sort(key=lambda node: _mean([rows[n] for n in near[node]], rows[node]))
+            rows |= {node: row - len(column) / 2 for row, node in enumerate(column)}
+    return columns
+
+
+def _topological(
+    nodes: Sequence[str], after: Mapping[str, list[str]], before: Mapping[str, list[str]]
+) -> list[str]:
+    """The nodes in an order in which each comes before those that it requires, but for circles."""
+    done: dict[str, None] = {}
+    seen: set[str] = set()
+    for start in sorted(nodes, key=lambda node: bool(before[node])):
+        way = [(start, iter(after[start]))] if start not in seen else []
+        seen.add(start)
+        while way:
+            node, following = way[-1]
+            target = next((n for n in following if n not in seen), None)
+            if target is None:
+                done[node] = None
+                way.pop()
+            else:
+                seen.add(target)
+                way.append((target, iter(after[target])))
+    return list(done)[::-1]
+
+
+def _mean(values: Sequence[float], default: float) -> float:
+    return sum(values) / len(values) if values else default
+
+
+def _name(nevra: str) -> str:
+    """The name in a NEVRA; a name alone is itself."""
+    return nevra.rsplit("-", 2)[0] if ":" in nevra else nevra
