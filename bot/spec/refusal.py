@@ -9,6 +9,7 @@ messages were compared over the branches 4.14, 4.16, 4.18, 4.19, 4.20, 6.0 and 6
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 
 from bot.spec.inside.markers import logical_lines
 from bot.spec.rpm_version import RpmVersion
@@ -35,6 +36,18 @@ _UNKNOWN = re.compile(
     r"append and prepend specified|not allowed after (the )?build",
     re.IGNORECASE,
 )
+_UNKNOWN_TAG = re.compile(r"unknown tag: ([a-z]\w*?)\d*[\s:(]", re.IGNORECASE)
+# Of every version (build/parsePreamble.c). What is almost one of them is one, misspelled.
+_TAGS = (
+    "name version release epoch summary license sourcelicense group url distribution disturl "
+    "disttag vendor packager bugurl translationurl upstreamreleases modularitylabel vcs source "
+    "patch nosource nopatch icon exclusivearch excludearch exclusiveos excludeos buildarch "
+    "buildarchitectures buildrequires buildprereq buildconflicts buildroot buildsystem "
+    "buildoption requires prereq provides conflicts obsoletes recommends suggests supplements "
+    "enhances orderwithrequires prefix prefixes docdir autoreq autoprov autoreqprov "
+    "removepathpostfixes"
+).split()
+_MISSPELLED = 0.84  # SequenceMatcher's ratio; `Licence` and `License` have 0.86
 # The lines of %prep that unpack and patch: each version of rpm has more of their options.
 _UNPACKING = re.compile(r"^\s*%\{?\??(setup|autosetup|autopatch|patch\d*)\b")
 _PATCH_OBSOLETE = RpmVersion(4, 20)
@@ -51,7 +64,22 @@ def may_be_taken(message: str, host: RpmVersion | None, distribution: RpmVersion
     sure = (_SHARED,) if distribution > host else (_SHARED, _UNKNOWN)
     # Lines without a letter point at a place in the line before.
     lines = [line for line in message.splitlines() if re.search(r"[A-Za-z]", line)]
-    return not lines or not all(any(one.search(line) for one in sure) for line in lines)
+    return not lines or not all(
+        any(one.search(line) for one in sure) or _is_misspelled(line) for line in lines
+    )
+
+
+def _is_misspelled(message: str) -> bool:
+    """Return whether rpm does not know a tag, and it is almost one that some version has.
+
+    >>> _is_misspelled("line 6: Unknown tag: Requiers: x")
+    True
+    >>> _is_misspelled("line 6: Unknown tag: BuildSystem: autotools")
+    False
+    """
+    found = _UNKNOWN_TAG.search(message)
+    tag = found[1].lower() if found else ""
+    return tag not in _TAGS and bool(get_close_matches(tag, _TAGS, 1, _MISSPELLED))
 
 
 def host_refuses(message: str, host: RpmVersion, distribution: RpmVersion, problem: str) -> str:

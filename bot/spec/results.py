@@ -95,13 +95,14 @@ def _failure(
     message = "\n".join(errors or lines)[:_MOST_MESSAGE] or "rpm refuses this spec file."
     macros = in_message(message, build_architectures)
     cause: FailureCause = "unexpanded" if macros else "invalid"
-    if macros and not all(macro in message for macro in macros):
-        message = f"{message.rstrip('.')}: {', '.join(macros)}"
-    named = _LINE.search(message)
-    if named is None:
-        return SpecFailure(path, arch, cause, message)
-    number = _exact_line(int(named[1]), message, read(path) or "")
-    message = message[: named.start(1)] + str(number) + message[named.end(1) :]
+    number: int | None = None
+    if (named := _LINE.search(message)) is not None:
+        number = _exact_line(int(named[1]), message, read(path) or "")
+        message = message[: named.start(1)] + str(number) + message[named.end(1) :]
+    if macros:
+        first, *more = message.split("\n")
+        undefined = f"nothing that was found defines {', '.join(macros)}"
+        message = "\n".join((f"{first.rstrip('.')}: {undefined}", *more))
     return SpecFailure(path, arch, cause, message, number)
 
 

@@ -127,6 +127,14 @@ def test_a_failure_on_one_architecture_leaves_the_other_evaluated(bench: Bench) 
     assert (result.verdict, [i.key.arch for i in result.images]) == ("failure", ["x86_64"])
 
 
+def test_a_misspelled_tag_fails_and_an_undefined_macro_in_its_place_does_not(bench: Bench) -> None:
+    result = bench.check({"tool.spec": edited(TOOL, "Requiers: perl")})
+    assert result.verdict == "failure"
+    result = bench.check({"tool.spec": edited(TOOL, "%no_such_requires perl")})
+    assert (result.verdict, result.incomplete) == ("neutral", True)
+    assert "nothing that was found defines %no_such_requires." in result.problems[0]
+
+
 UNEXPANDED = [
     "ExclusiveArch: %{no_such_arches}",
     "ExcludeArch: %{no_such_arches}",

@@ -62,8 +62,11 @@ def test_packages_that_cannot_be_installed_are_not_tried_again(
     assert first.notes == again.notes != ()
 
 
-def test_what_every_rpm_refuses_fails_all_the_same(bench: Bench, repositories: Path) -> None:
-    head = {"tool.spec": TOOL.replace("%description", "%if 1\n%description", 1)}
+@pytest.mark.parametrize("line", ["%if 1", "Requiers: perl"])
+def test_what_every_rpm_refuses_fails_all_the_same(
+    bench: Bench, repositories: Path, line: str
+) -> None:
+    head = {"tool.spec": TOOL.replace("%description", f"{line}\n%description", 1)}
     result = newer(bench, repositories).check(head)
     assert (result.verdict, exit_code(result)) == ("failure", 3)
 

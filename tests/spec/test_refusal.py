@@ -27,6 +27,10 @@ OLD, NEW = RpmVersion(4, 18), RpmVersion(4, 20)
         "line 12: second %prep",
         "line 41: Version required: Requires:       ghc-compiler =",
         "line 10: Versioned file name not permitted: Requires: /usr/bin/tmux >= 3",
+        "line 6: Unknown tag: Requiers: x",
+        "line 6: Unknown tag: Licence: MIT",
+        "line 6: Unknown tag: Requiers(post): x",
+        "line 6: Unknown tag: Sorce0: x",
     ],
 )
 def test_what_every_rpm_refuses_is_the_specs_fault(message):
@@ -38,6 +42,8 @@ def test_what_every_rpm_refuses_is_the_specs_fault(message):
     "message",
     [
         "line 6: Unknown tag: BuildSystem: autotools",
+        "line 6: Unknown tag: BuildOption(conf): --with-x",
+        "line 6: Unknown tag: Attestation: x",
         "line 6: Unknown option N in patch()",
         "line 6: Dependency tokens must begin with alpha-numeric, '_' or '/': Requires: (a ~ b)",
         "line 6: Bad Requires: qualifiers: Requires(meta): x",
