@@ -11,6 +11,8 @@ from bot.distro.documents import Configuration, ObjectiveDocument, RepositoryDoc
 from bot.distro.images import chosen_documents, image_keys
 from bot.errors import UsageError
 from bot.model.image import ImageKey
+from bot.sandbox.values import Limits
+from bot.spec.evaluate import SPEC_LIMITS
 
 
 def _today() -> date:
@@ -23,6 +25,7 @@ class CheckOptions:
 
     `documents`: ids of repository documents that stand for the branch where neither the request
     nor `.minimize.yaml` names any (the server's rules). `today` (UTC): which targets are due.
+    `limits` are those of the evaluation of one side's spec file.
     """
 
     workloads: tuple[str, ...] = ()
@@ -30,6 +33,7 @@ class CheckOptions:
     repositories: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
     today: date = field(default_factory=_today)
+    limits: Limits = SPEC_LIMITS
 
 
 @dataclass(frozen=True, slots=True)

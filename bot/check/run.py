@@ -36,6 +36,7 @@ from bot.distro.documents import Configuration, RepositoryDocument
 from bot.distro.images import environment_keys
 from bot.errors import SurroundingsError
 from bot.model.result import BuildNote, CheckResult
+from bot.sandbox.values import Limits
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.headers import generated_flags
 from bot.spec.release import release_definitions
@@ -83,6 +84,16 @@ class Prediction:
         return any(t.sides and any(one.head for one in t.specs) for t in self.targets)
 
 
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """The change, and by what its spec files are evaluated; `limits` are those of one side."""
+
+    change: Change
+    file: RepositoryFile
+    pools: Pools
+    limits: Limits
+
+
 @dataclass(slots=True)
 class _Remarks:
     """Sentences collected on the way."""
@@ -104,11 +115,12 @@ def predict_check(
     plan = make_plan(options, file, configuration, change.branch)
     rules = Rules(configuration, plan.thresholds, plan.objectives, plan.today)
     remarks = _Remarks(problems=list(change.problems))
+    inputs = _Inputs(change, file, pools, options.limits)
     targets = tuple(
         target
         for document, arches in plan.targets
         if change.specs
-        for target in [_target(change, file, document, arches, pools, remarks)]
+        for target in [_target(inputs, document, arches, remarks)]
         if target is not None
     )
     images = _images(targets, plan, rules, remarks)
@@ -250,30 +262,25 @@ def _provider(target: Target) -> Callable[[str], Callable[[str], bool]]:
 
 
 def _target(
-    change: Change,
-    file: RepositoryFile,
-    document: RepositoryDocument,
-    arches: tuple[str, ...],
-    pools: Pools,
-    remarks: _Remarks,
+    inputs: _Inputs, document: RepositoryDocument, arches: tuple[str, ...], remarks: _Remarks
 ) -> Target | None:
     loaded: dict[str, Pool] = {}
     for arch in arches:
         try:
-            loaded[arch] = pools.get(document, arch)
+            loaded[arch] = inputs.pools.get(document, arch)
         except SurroundingsError as error:
             remarks.problems.append(f"{document.id} {arch}: not evaluated: {error}")
             remarks.interrupted = True
     if not loaded:
         return None
     try:
-        setting, specs = _evaluated(change, file, document, loaded, pools)
+        setting, specs = _evaluated(inputs, document, loaded)
     except SurroundingsError as error:
         remarks.problems.append(f"{document.id}: not evaluated: {error}")
         remarks.interrupted = True
         return None
     remarks.notes.extend(n for n in setting.notes if n not in remarks.notes)
-    flags = generated_flags(pools.cache)
+    flags = generated_flags(inputs.pools.cache)
     sides: dict[str, Sides] = {}
     failed: list[Unevaluated] = []
     unknown: dict[str, tuple[UnevaluatedPackages, ...]] = {}
@@ -284,7 +291,7 @@ def _target(
             continue
         sides[arch] = predicted_sides(pool, arch, evaluated, flags)
         unknown[arch] = tuple(
-            unevaluated_packages(pool, one.spec.path, one.sources(arch), _texts(change, one))
+            unevaluated_packages(pool, one.spec.path, one.sources(arch), _texts(inputs.change, one))
             for one in specs
             if one not in evaluated
         )
@@ -303,13 +310,10 @@ def _texts(change: Change, one: EvaluatedSpec) -> Iterable[str]:
 
 
 def _evaluated(
-    change: Change,
-    file: RepositoryFile,
-    document: RepositoryDocument,
-    loaded: Mapping[str, Pool],
-    pools: Pools,
+    inputs: _Inputs, document: RepositoryDocument, loaded: Mapping[str, Pool]
 ) -> tuple[SpecSetting, tuple[EvaluatedSpec, ...]]:
     """The specs of the change on both sides, and what they were evaluated with."""
+    change, file, pools = inputs.change, inputs.file, inputs.pools
 
     def opened(arch: str) -> Pool:
         return pools.get(document, arch)
@@ -323,7 +327,9 @@ def _evaluated(
             tree = change.base_tree if side == "base" else change.head_tree
             commit = change.merge_base if side == "base" else change.head
             own = release_definitions(change.git, commit, path)
-            results = evaluate_spec(tree, path, tuple(loaded), setting=setting, definitions=own)
+            results = evaluate_spec(
+                tree, path, tuple(loaded), setting=setting, definitions=own, limits=inputs.limits
+            )
             return Evaluated(results, own)
 
         return setting, evaluate_change(change, evaluate)

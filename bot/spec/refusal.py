@@ -39,14 +39,15 @@ _UNKNOWN = re.compile(
 _UNKNOWN_TAG = re.compile(r"unknown tag: ([a-z]\w*?)\d*[\s:(]", re.IGNORECASE)
 # Of every version (build/parsePreamble.c). What is almost one of them is one, misspelled.
 _TAGS = (
-    "name version release epoch summary license sourcelicense group url distribution disturl "
-    "disttag vendor packager bugurl translationurl upstreamreleases modularitylabel vcs source "
-    "patch nosource nopatch icon exclusivearch excludearch exclusiveos excludeos buildarch "
-    "buildarchitectures buildrequires buildprereq buildconflicts buildroot buildsystem "
-    "buildoption requires prereq provides conflicts obsoletes recommends suggests supplements "
-    "enhances orderwithrequires prefix prefixes docdir autoreq autoprov autoreqprov "
-    "removepathpostfixes"
-).split()
+    "name", "version", "release", "epoch", "summary", "license", "sourcelicense", "group", "url",
+    "distribution", "disturl", "disttag", "vendor", "packager", "bugurl", "translationurl",
+    "upstreamreleases", "modularitylabel", "vcs", "source", "patch", "nosource", "nopatch",
+    "icon", "exclusivearch", "excludearch", "exclusiveos", "excludeos", "buildarch",
+    "buildarchitectures", "buildrequires", "buildprereq", "buildconflicts", "buildroot",
+    "buildsystem", "buildoption", "requires", "prereq", "provides", "conflicts", "obsoletes",
+    "recommends", "suggests", "supplements", "enhances", "orderwithrequires", "prefix",
+    "prefixes", "docdir", "autoreq", "autoprov", "autoreqprov", "removepathpostfixes",
+)  # fmt: skip
 _MISSPELLED = 0.84  # SequenceMatcher's ratio; `Licence` and `License` have 0.86
 # The lines of %prep that unpack and patch: each version of rpm has more of their options.
 _UNPACKING = re.compile(r"^\s*%\{?\??(setup|autosetup|autopatch|patch\d*)\b")

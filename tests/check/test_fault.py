@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +15,10 @@ from bot.check.evidence import Evaluated, Side, evaluate_change
 from bot.check.fault import alike, essence
 from bot.model.result import CheckResult
 from bot.model.spec import SpecEvaluation, SpecFailure
+from bot.spec.evaluate import SPEC_LIMITS
 from tests.check.tiny import TOOL, Bench
 
+SHORT = replace(SPEC_LIMITS, seconds=4.0)
 BUMPED = TOOL.replace("Release: 1", "Release: 2")
 
 
@@ -76,7 +79,7 @@ def test_the_essence_is_free_of_numbers_and_keeps_words(
 )
 def test_what_base_fails_at_in_the_same_way_is_neutral(bench: Bench, line: str) -> None:
     bench.commit({"tool.spec": edited(TOOL, line)})
-    result = bench.check({"tool.spec": edited("# moved\n" + BUMPED, line)})
+    result = bench.check({"tool.spec": edited("# moved\n" + BUMPED, line)}, limits=SHORT)
     assert result.verdict == "neutral"
     assert not result.interrupted
     assert result.incomplete
@@ -97,7 +100,7 @@ def test_what_base_fails_at_in_the_same_way_is_neutral(bench: Bench, line: str) 
 def test_what_base_does_not_fail_at_so_is_a_failure(bench: Bench, before: str, after: str) -> None:
     if before:
         bench.commit({"tool.spec": edited(TOOL, before)})
-    result = bench.check({"tool.spec": edited(TOOL, after)})
+    result = bench.check({"tool.spec": edited(TOOL, after)}, limits=SHORT)
     assert result.verdict == "failure"
     assert "(head)" in result.problems[0]
 
