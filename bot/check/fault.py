@@ -1,7 +1,7 @@
 """Where it lies that a spec file says nothing: with the change, base, a macro, or around us.
 
 Only what the change does is its failure. What base does in the same way, what a macro that nothing
-defined leaves open, and what fails around us make a check neutral.
+defined or a file that is not there leaves open, and what fails around us make a check neutral.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bot.model.architecture import all_architectures, architecture_order
 from bot.model.spec import SpecEvaluation, SpecFailure
 from bot.spec.unexpanded import unexpanded_sentence
 
-Fault = Literal["change", "unexpanded", "base", "surroundings"]
+Fault = Literal["change", "unexpanded", "unread", "base", "surroundings"]
 # A version or release, alone or at the end of a name; a line's number too.
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.])\d[\w.~^+]*(?:-\d[\w.~^+]*)*")
 # Whatever has a slash, and a file's name with its suffix.
@@ -62,12 +62,12 @@ def unevaluated(one: EvaluatedSpec, arch: str) -> tuple[Unevaluated, ...]:
     return tuple(sorted(found, key=lambda each: _ORDER.index(each.fault)))
 
 
-_ORDER: tuple[Fault, ...] = ("change", "unexpanded", "base", "surroundings")
+_ORDER: tuple[Fault, ...] = ("change", "unexpanded", "unread", "base", "surroundings")
 
 
 def _fault(failure: SpecFailure, side: Side) -> Fault:
-    if failure.cause == "unexpanded":
-        return "unexpanded"
+    if failure.cause in ("unexpanded", "unread"):
+        return failure.cause
     if failure.cause in ("invalid", "limit"):
         return "change" if side == "head" else "base"
     return "surroundings"

@@ -409,7 +409,7 @@ def _result(
         builds=builds,
         stage=stage,
         interrupted=remarks.interrupted,
-        incomplete=any(each.fault in ("base", "unexpanded") for each in failed),
+        incomplete=any(each.fault in ("base", "unexpanded", "unread") for each in failed),
         only_limits=only_limits(results, failed, remarks.interrupted),
         sources=raised_sources(one for t in targets for one in t.specs),
     )

@@ -93,7 +93,7 @@ class SpecEvaluation:
     generator_tags: tuple[tuple[str, str, str], ...] = ()
 
 
-FailureCause = Literal["invalid", "limit", "unexpanded", "surroundings"]
+FailureCause = Literal["invalid", "limit", "unexpanded", "unread", "surroundings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,7 @@ class SpecFailure:
 
     `cause`: `invalid`, rpm refuses it; `limit`, it ran into its sandbox's limits (time, memory,
     processes, output); `unexpanded`, a macro that nothing defines stands in the way;
+    `unread`, a file that it reads is not there, and decides its packages or dependencies;
     `surroundings`, the sandbox itself could not work. `line` is the spec's, where rpm names one.
     """
 

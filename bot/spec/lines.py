@@ -19,7 +19,7 @@ from bot.spec.inside.markers import END, MARK, SECTION, logical_lines
 # The package name under which BuildRequires are found: no package can be called so.
 SOURCE = ""
 
-_TAGS: Mapping[str, DependencyKind] = {
+DEPENDENCY_TAGS: Mapping[str, DependencyKind] = {
     "requires": "requires",
     "prereq": "requires",
     "provides": "provides",
@@ -47,7 +47,8 @@ _SCRIPTLETS = {
     "postuntrans": "postuntrans",
     "verifyscript": "verify",
 }
-_SECTIONS = frozenset(
+# Sections that make no package and state no dependency.
+PLAIN_SECTIONS = frozenset(
     {
         "description",
         "prep",
@@ -197,7 +198,7 @@ class _Reader:
             self._package = None
             if (name := self._named(rest)) is not None:
                 self.found.with_files.add(name)
-        elif word in _SECTIONS:
+        elif word in PLAIN_SECTIONS:
             self._package = None
             self.found.generates_requirements |= word == "generate_buildrequires"
         elif word in _SCRIPTLETS or "trigger" in word:
@@ -241,7 +242,7 @@ class _Reader:
         name = match[1].lower()
         if name in _GENERATORS:
             self.found.generator_tags.append((package, match[1], match[3]))
-        kind = _TAGS.get(name)
+        kind = DEPENDENCY_TAGS.get(name)
         if kind is None:
             return
         wanted = tuple(sorted(part.strip() for part in (match[2] or "").lower().split(",") if part))

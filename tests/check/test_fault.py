@@ -165,6 +165,21 @@ def test_what_stays_unexpanded_is_neutral_with_the_macro_named(bench: Bench, lin
     is_neutral_and_names(bench.check({"tool.spec": TOOL}), "base")
 
 
+def test_a_file_that_is_not_there_and_decides_a_dependency_is_neutral(bench: Bench) -> None:
+    reads = edited(TOOL, "Requires: x%(cat nothere)")
+    result = bench.check({"tool.spec": reads})
+    assert (result.verdict, result.images, result.incomplete) == ("neutral", (), True)
+    assert result.problems[0].startswith("tool.spec:6 (head): nothere is neither in the repository")
+    result = bench.check({"tool.spec": edited(reads, "Requires: perl")})
+    assert (result.verdict, result.incomplete) == ("neutral", True)
+    assert "(base and head): nothere is neither" in result.problems[0]
+    only_built = f"{TOOL}%build\nmake %(cat nothere)\n"
+    result = bench.check({"tool.spec": only_built, "nothere": "all\n"})
+    result = bench.check({"nothere": None, "tool.spec": edited(only_built, "Requires: perl")})
+    assert (result.verdict, {len(i.added) for i in result.images}) == ("success", {2})
+    assert any("nothere is neither" in note for note in result.notes)
+
+
 def test_a_macro_unexpanded_in_a_new_spec_makes_no_package_of_its_name(bench: Bench) -> None:
     name = "python%{no_such_version}-x"
     more = f"%package -n {name}\nSummary: x\n%description -n {name}\n%files -n {name}\n"

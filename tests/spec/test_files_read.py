@@ -133,12 +133,60 @@ def test_a_file_that_evaluation_does_not_fetch_is_no_fault_of_the_spec(tmp_path)
 
 
 @needs_sandbox
-def test_what_was_read_in_vain_is_noted_where_rpm_goes_on(tmp_path):
-    write(tmp_path, "app.spec", "Requires: x%(cat nothere)\n")
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("Requires: x%(cat nothere)\n", 6),
+        ("%global api %(cat nothere)\n%global more a%{?api}\nProvides: x(%{more})\n", 8),
+        ("Source1: nothere\nRequires: x%(cat %{SOURCE1})\n", 7),
+        ("Source: a\nSource: nothere\n%global api %(cat %{S:1})\nRequires: x%{?api}\n", 9),
+        ("%global file noth%{?none}ere\nRequires: x%(cat %{file})\n", 7),
+        ('%if "%(cat nothere)" == ""\nRequires: x\n%endif\n', 7),
+        ('%bcond x %[ "%(cat nothere)" == "" ]\n%if %{with x}\nRequires: x\n%endif\n', 8),
+        ("%(cat nothere)\n", 6),
+        ("%package p%(cat nothere)q\nSummary: p\n%description pq\n", 6),
+        ("%post -p /bin/x%(cat nothere)\n", 6),
+    ],
+)
+def test_a_file_that_decides_dependencies_leaves_them_unread(tmp_path, body, line):
+    write(tmp_path, "app.spec", body)
+    found = evaluated(tmp_path, "app.spec")
+    assert isinstance(found, SpecFailure)
+    assert (found.cause, found.line) == ("unread", line)
+    assert found.message.startswith("nothere is neither in the repository nor in its lookaside")
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    "body",
+    [
+        "%global flags %(cat nothere)\n%description\n%build\nmake %{flags}\n",
+        "Summary: a%(cat nothere)\n",
+        "License: MIT%(cat nothere)\n",
+        "Source1: nothere\nBuildRequires: x%(cat %{SOURCE1})\nRequires: nothere\n",
+        "# Requires: %(cat nothere)\n",
+    ],
+)
+def test_a_file_that_only_a_build_needs_is_noted(tmp_path, body):
+    write(tmp_path, "app.spec", body)
     found = evaluated(tmp_path, "app.spec")
     assert isinstance(found, SpecEvaluation)
     (note,) = found.notes
     assert "nothere is neither in the repository" in note
+
+
+@needs_sandbox
+def test_a_file_in_the_lookaside_cache_that_decides_dependencies_is_named(tmp_path):
+    body = "Source1: far.inc\nRequires: x%(cat %{SOURCE1})\n"
+    write(tmp_path, "app.spec", body, sources=f"SHA256 (far.inc) = {'0' * 64}\n")
+    found = evaluated(tmp_path, "app.spec")
+    assert isinstance(found, SpecFailure)
+    assert found.cause == "unread"
+    assert "far.inc is in the lookaside cache" in found.message
+
+
+@needs_sandbox
+def test_programs_and_files_outside_the_repository_are_not_missing(tmp_path):
     write(tmp_path, "app.spec", "Requires: x%(cat /etc/nothere; test -f none; nosuchprogram)\n")
     found = evaluated(tmp_path, "app.spec")
     assert isinstance(found, SpecEvaluation)
