@@ -51,6 +51,13 @@ class EvaluatedSpec:
     head: Mapping[str, Evaluation]
     definitions: Mapping[Side, Mapping[str, str]] = field(default_factory=dict)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The notes of both sides' evaluations, each once."""
+        sides = (*self.head.values(), *self.base.values())
+        found = (n for side in sides if isinstance(side, SpecEvaluation) for n in side.notes)
+        return tuple(dict.fromkeys(found))
+
     def sources(self, arch: str) -> frozenset[str]:
         """The source packages of the sides that could be evaluated for an architecture."""
         sides = (self.base.get(arch), self.head.get(arch))

@@ -279,7 +279,7 @@ def _target(
         remarks.problems.append(f"{document.id}: not evaluated: {error}")
         remarks.interrupted = True
         return None
-    remarks.notes.extend(n for n in setting.notes if n not in remarks.notes)
+    remarks.notes.extend((*setting.notes, *(note for one in specs for note in one.notes)))
     flags = generated_flags(inputs.pools.cache)
     sides: dict[str, Sides] = {}
     failed: list[Unevaluated] = []
@@ -295,7 +295,7 @@ def _target(
             for one in specs
             if one not in evaluated
         )
-        remarks.notes.extend(n for n in sides[arch].notes if n not in remarks.notes)
+        remarks.notes.extend(sides[arch].notes)
     remarks.interrupted |= any(each.fault == "surroundings" for each in failed)
     remarks.problems.extend(sentences(specs))
     return Target(document, loaded, setting, specs, sides, tuple(failed), unknown)

@@ -23,7 +23,7 @@ from bot.sandbox.values import Bind, Finished, Limit, Limits, SandboxError
 from bot.spec.capability import known_part
 from bot.spec.inside import markers
 from bot.spec.macros import MacroSource
-from bot.spec.missing import with_missing
+from bot.spec.missing import reads_in_vain, with_missing
 from bot.spec.refusal import (
     host_refuses,
     may_be_taken,
@@ -245,6 +245,9 @@ def _run(subject: _Subject, root: Path | None, arches: Sequence[str]) -> dict[st
     limit = finished.limit or ("processes" if _CANNOT_FORK.search(finished.stderr) else None)
     if limit is not None:
         return _all(arches, path, "limit", _limit_message(limit, subject.limits))
+    if len(arches) > 1 and reads_in_vain([_text(finished)], path, subject.tree):
+        # What several architectures' programs write at once is mixed up, and is of any of them.
+        return {arch: _run(subject, root, [arch])[arch] for arch in arches}
     answer = _answer(finished.result)
     return {arch: _read(subject, arch, answer.get(arch), finished) for arch in arches}
 
@@ -254,7 +257,7 @@ def _read(subject: _Subject, arch: str, found: object, finished: Finished) -> _E
     if not isinstance(found, dict):
         cause, message = _silent(finished)
         return _Evaluated(SpecFailure(path, arch, cause, message))
-    texts = (str(found.get("error", "")), finished.stderr.decode(errors="replace"))
+    texts = (str(found.get("error", "")), _text(finished))
     result = with_missing(
         evaluation_of(found, path, arch, subject.tree.read), texts, subject.tree, locations(found)
     )
@@ -374,14 +377,18 @@ def _mebibytes(size: int) -> str:
 
 def _silent(finished: Finished) -> tuple[Literal["invalid", "surroundings"], str]:
     """The message where the evaluator left nothing: it never started, or the spec ended it."""
-    said = finished.stderr.decode(errors="replace").strip().splitlines()
-    if "No module named 'rpm'" in (said[-1] if said else ""):
+    lines = _text(finished).strip().splitlines()
+    if "No module named 'rpm'" in (lines[-1] if lines else ""):
         return (
             "surroundings",
             f"{HOST_PYTHON} has no rpm module: install python3-rpm (apt-get or dnf).",
         )
-    last = f": {said[-1][:300]}" if said else ""
+    last = f": {lines[-1][:300]}" if lines else ""
     return "invalid", f"Evaluating the spec file ended without a result{last}."
+
+
+def _text(finished: Finished) -> str:
+    return finished.stderr.decode(errors="replace")
 
 
 def _answer(result: bytes) -> dict[str, Any]:

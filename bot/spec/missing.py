@@ -83,6 +83,11 @@ def with_missing(
     return dataclasses.replace(result, cause=cause, message=message)
 
 
+def reads_in_vain(texts: Iterable[str], spec: str, tree: SpecTree) -> bool:
+    """Return whether messages name files of the checkout that are not in the copy `tree`."""
+    return bool(_missing(named_files(texts), Path(spec), tree, ()).paths)
+
+
 def named_files(texts: Iterable[str]) -> tuple[str, ...]:
     """The files that messages say are not there, as they name them.
 

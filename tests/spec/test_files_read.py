@@ -176,6 +176,19 @@ def test_a_file_that_only_a_build_needs_is_noted(tmp_path, body):
 
 
 @needs_sandbox
+def test_each_architecture_has_the_files_that_it_reads_in_vain(tmp_path):
+    arches = ["x86_64", "aarch64", "ppc64le", "s390x"]
+    one = f"%ifarch {arches[0]}\nRequires: x%(cat nothere)\n%endif\n"
+    write(tmp_path, "app.spec", one)
+    found = evaluate_spec(tmp_path, "app.spec", arches)
+    failed = {arch for arch, each in found.items() if isinstance(each, SpecFailure)}
+    assert failed == {arches[0]}
+    write(tmp_path, "app.spec", "Requires: y%(cat nothere)\n")
+    messages = {each.message for each in evaluate_spec(tmp_path, "app.spec", arches).values()}
+    assert len(messages) == 1
+
+
+@needs_sandbox
 def test_a_file_in_the_lookaside_cache_that_decides_dependencies_is_named(tmp_path):
     body = "Source1: far.inc\nRequires: x%(cat %{SOURCE1})\n"
     write(tmp_path, "app.spec", body, sources=f"SHA256 (far.inc) = {'0' * 64}\n")
