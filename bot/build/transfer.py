@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bot.build.architectures import can_map, map_capability, map_path
+from bot.model.capability import split_capability
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, DependencyKind, Overlay, Package
 
 # Stands for a package's own [epoch:]version-release while two versions are compared.
 _OWN = "\x00"
-_NAME = re.compile(r"^[^\s<>=]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,17 +217,14 @@ def _unprovided(
     """The (package, requirement) pairs that neither the overlay itself nor the pool provides."""
     ours = {path for package in packages for path in package.files}
     for package in packages:
-        ours |= {_named(dependency.capability) for dependency in package.of_kind("provides")}
+        ours |= {
+            split_capability(dependency.capability).name
+            for dependency in package.of_kind("provides")
+        }
     return sorted(
         {
             (name, capability)
             for name, capability in came
-            if _named(capability) not in ours and not provides(capability)
+            if split_capability(capability).name not in ours and not provides(capability)
         }
     )
-
-
-def _named(capability: str) -> str:
-    """The capability without its version; a rich one as it is."""
-    match = None if capability.startswith("(") else _NAME.match(capability)
-    return match[0] if match else capability

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from bot.check.evidence import Sides
-from bot.closure.capability import names_in
 from bot.closure.pool import Drop, Pool
+from bot.model.capability import names_in
 from bot.model.closure import Closure, UnsolvableCause
 from bot.model.image import ImageRequest
 from bot.model.result import ClosurePair

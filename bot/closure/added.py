@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from bot.closure.capability import is_rich
 from bot.closure.chains import Chain, ChainFinder
 from bot.closure.pool import Pool
+from bot.model.capability import is_rich
 from bot.model.closure import Closure, Edge
 from bot.model.image import ImageRequest
 from bot.model.nevra import Nevra

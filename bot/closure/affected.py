@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from bot.closure.capability import names_in, split_capability
 from bot.closure.pool import Pool
+from bot.model.capability import names_in, split_capability
 from bot.model.closure import Closure
 from bot.model.image import ImageRequest
 from bot.model.nevra import Nevra
@@ -72,7 +72,7 @@ def _short(nevra: Nevra) -> str:
 
 def _offered(package: Package) -> set[str]:
     """The names that a package has, provides and owns."""
-    provided = (split_capability(d.capability)[0] for d in package.of_kind("provides"))
+    provided = (split_capability(d.capability).name for d in package.of_kind("provides"))
     return {package.nevra.name, *provided, *package.files}
 
 

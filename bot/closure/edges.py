@@ -8,8 +8,8 @@ from typing import Any
 
 import solv
 
-from bot.closure.capability import Node, Rich, is_rich, parse_rich, split_capability
 from bot.closure.requests import dependency_id
+from bot.model.capability import Node, Rich, is_rich, parse_rich, split_capability
 from bot.model.closure import Edge, EdgeKind
 from bot.model.nevra import Nevra
 
@@ -123,7 +123,7 @@ class EdgeFinder:
         name, relation, _ = split_capability(capability)
         number = self._pool.str2id(name, False)
         found = {n for n in self._providers(number) if n in members} if number else set()
-        if relation is None:
+        if not relation:
             return found
         return {n for n in found if self._has(n, name, capability)}
 
@@ -131,7 +131,7 @@ class EdgeFinder:
         provided = self._pool.id2solvable(number).lookup_idarray(solv.SOLVABLE_PROVIDES, _BOTH)
         texts = (self._pool.dep2str(dependency) for dependency in provided)
         return any(
-            satisfies(text, capability) for text in texts if split_capability(text)[0] == name
+            satisfies(text, capability) for text in texts if split_capability(text).name == name
         )
 
     def _conditional(

@@ -14,8 +14,8 @@ from typing import Any
 
 import solv
 
-from bot.closure.capability import names_in, split_capability
 from bot.closure.filelists import in_primary
+from bot.model.capability import names_in, split_capability
 
 DEPENDENCY_KEYS = (
     solv.SOLVABLE_REQUIRES,

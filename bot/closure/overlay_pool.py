@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import solv
 
-from bot.closure.capability import names_in
 from bot.closure.files import FileOwners
 from bot.closure.packages import (
     add_package,
@@ -25,6 +24,7 @@ from bot.closure.packages import (
     published_package,
 )
 from bot.closure.solvcache import Loaded
+from bot.model.capability import names_in
 from bot.model.package import Package
 
 if TYPE_CHECKING:

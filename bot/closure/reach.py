@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import solv
 
-from bot.closure.capability import names_in
 from bot.closure.overlay_pool import OverlayPool
+from bot.model.capability import names_in
 
 
 def reaches(stage: OverlayPool, start: Iterable[int]) -> bool:

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import solv
 
-from bot.closure.capability import RELATIONS, is_rich
 from bot.closure.evr import compare_evr, split_evr
 from bot.closure.filelists import normal_path
+from bot.model.capability import RELATIONS, is_rich
 
 _NAME = r"(?P<n>[^:(/=<> ]+)"
 _PART = r"[^-:(/=<> ]+"
@@ -34,6 +34,13 @@ _FORMS = tuple(
     )
 )
 _RELDEP = re.compile(r"(\S*)\s*(<=|>=|<|>|==|=)?\s*(\S*)\Z")
+_FLAGS = {
+    "<": solv.REL_LT,
+    "<=": solv.REL_LT | solv.REL_EQ,
+    "=": solv.REL_EQ,
+    ">=": solv.REL_GT | solv.REL_EQ,
+    ">": solv.REL_GT,
+}
 _GLOB = re.compile(r"[*?\[]")
 _SOURCE = ("src", "nosrc")
 
@@ -129,7 +136,7 @@ def dependency_id(pool: Any, capability: str) -> int:
         return int(pool.str2id(capability if version else name))
     if not version:
         return 0
-    return int(pool.rel2id(pool.str2id(name), pool.str2id(version), RELATIONS[relation]))
+    return int(pool.rel2id(pool.str2id(name), pool.str2id(version), _FLAGS[RELATIONS[relation]]))
 
 
 def latest_by_arch(view: View, ids: Iterable[int]) -> list[int]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.closure.capability import names_in
 from bot.closure.minimum_cut import requirement_of
 from bot.closure.pool import Drop, Pool
 from bot.closure.why import members
+from bot.model.capability import names_in
 from bot.model.closure import Closure, WhatIf
 from bot.model.image import ImageRequest
 from bot.model.package import Overlay, Package

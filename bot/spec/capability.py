@@ -1,8 +1,10 @@
-"""Capabilities as text: how rpm prints them, how two of them are compared."""
+"""Capabilities of rpm's headers as text, and how two of them are compared."""
 
 from __future__ import annotations
 
 import re
+
+from bot.model.capability import split_capability
 
 # rpmds.h
 LESS, GREATER, EQUAL = 1 << 1, 1 << 2, 1 << 3
@@ -30,8 +32,6 @@ _QUALIFIERS = {
     28: "config",
     29: "meta",
 }
-_TOKEN = re.compile(r"[^\s,]+")
-_OPERATOR_TEXTS = frozenset({"<", ">", "=", "==", "<=", ">=", "=<", "=>"})
 _ZERO_EPOCH = re.compile(r"(?<=[=<>] )0+:(?=\S)")
 
 
@@ -51,15 +51,6 @@ def capability_key(capability: str) -> str:
     return _ZERO_EPOCH.sub("", " ".join(capability.split()))
 
 
-def split_capability(capability: str) -> tuple[str, str, str]:
-    """Name, operator and version; the last two empty where there are none."""
-    if not capability.startswith("("):
-        parts = capability.split(" ")
-        if len(parts) == 3 and parts[1] in _OPERATOR_TEXTS:
-            return parts[0], parts[1], parts[2]
-    return capability, "", ""
-
-
 def known_part(capability: str) -> str | None:
     """Return a capability without its version where that holds an undefined macro.
 
@@ -70,34 +61,3 @@ def known_part(capability: str) -> str | None:
     if "%" in name:
         return None
     return name if "%" in version else capability
-
-
-def capabilities_in(text: str) -> list[str]:
-    """The capabilities that the value of a dependency tag lists, in rpm's notation."""
-    found: list[str] = []
-    position = 0
-    while (match := _TOKEN.search(text, position)) is not None:
-        if match.group().startswith("("):
-            end = _closing(text, match.start())
-            found.append(" ".join(text[match.start() : end].split()))
-            position = end
-            continue
-        position = match.end()
-        name = match.group()
-        operator = re.compile(r"\s+([<>=]+)\s+([^\s,]+)").match(text, position)
-        if operator is None or operator[1] not in _OPERATOR_TEXTS:
-            found.append(name)
-            continue
-        written = {"==": "=", "=<": "<=", "=>": ">="}.get(operator[1], operator[1])
-        found.append(f"{name} {written} {operator[2]}")
-        position = operator.end()
-    return found
-
-
-def _closing(text: str, start: int) -> int:
-    depth = 0
-    for index in range(start, len(text)):
-        depth += {"(": 1, ")": -1}.get(text[index], 0)
-        if depth == 0:
-            return index + 1
-    return len(text)

@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bot.model.capability import capabilities_in, split_capability
 from bot.model.package import Dependency, DependencyKind
 from bot.model.spec import SpecLine
-from bot.spec.capability import capabilities_in, capability_key
+from bot.spec.capability import capability_key
 from bot.spec.inside.markers import END, MARK, SECTION, logical_lines
 
 # The package name under which BuildRequires are found: no package can be called so.
@@ -251,8 +252,7 @@ class _Reader:
             origin = None
             if self._place is not None:
                 file, index = self._place
-                needle = capability if capability.startswith("(") else capability.split(" ")[0]
-                origin = file.origin(index, name, needle)
+                origin = file.origin(index, name, split_capability(capability).name)
             self._state(where, kind, capability, wanted, origin)
 
     def _state(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 import tempfile
 from collections import deque
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bot.errors import SurroundingsError
+from bot.model.capability import Rich, is_rich, parse_rich
 from bot.model.closure import Closure
 from bot.model.nevra import Nevra
 from bot.model.package import Package
@@ -41,8 +41,6 @@ _ABSENT = "nothing provides it"
 _MOST_GAPS = 5
 _JOBS = 8
 _MOST_WALKED = 500
-# As Fedora's packages for developers require the macros of their language.
-_IN_BUILDROOTS = re.compile(r"^\((\S+(?: [<>=]+ \S+)?) if rpm-build\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,12 +361,21 @@ def required_by(pool: MacroPool, request: str) -> tuple[Package, ...]:
             if package.nevra not in found:
                 found[package.nevra] = package
                 for dependency in package.dependencies:
-                    capability = _IN_BUILDROOTS.sub(r"\1", dependency.capability)
+                    capability = _in_buildroots(dependency.capability)
                     follow = dependency.kind == "requires" and capability not in seen
                     if follow and not capability.startswith(("/", "(", "rpmlib(")):
                         seen.add(capability)
                         todo.append(capability)
     return tuple(found.values())
+
+
+def _in_buildroots(capability: str) -> str:
+    """`x` of `(x if rpm-build)`, as Fedora's packages for developers require the macros of their
+    language; any other capability as it is."""
+    match parse_rich(capability) if is_rich(capability) else None:
+        case Rich("if", str(wanted), "rpm-build", None):
+            return wanted
+    return capability
 
 
 def _united(found: Mapping[str, _Found]) -> dict[str, str]:

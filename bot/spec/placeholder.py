@@ -14,10 +14,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bot.model.capability import split_capability
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Package
 from bot.model.spec import SpecEvaluation, SpecPackage
-from bot.spec.capability import capability_key, split_capability
+from bot.spec.capability import capability_key
 
 Evr = tuple[int, str, str]
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 
 from bot.closure.evr import compare_evr
 from bot.model.architecture import isa, native_arches
+from bot.model.capability import split_capability
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Overlay, Package
 from bot.model.spec import SpecEvaluation, SpecLine, SpecPackage
-from bot.spec.capability import capability_key, split_capability
+from bot.spec.capability import capability_key
 from bot.spec.difference import Key, Stated, packages_by_name, stated
 from bot.spec.file_lines import owned_files
 from bot.spec.headers import GeneratedFlags, Headers
@@ -300,7 +301,7 @@ class _Predictor:
 def _looks_generated(dependency: Dependency) -> bool:
     """Return whether generators write such capabilities: sonames, `name(...)`, interpreters'
     paths."""
-    name = split_capability(dependency.capability)[0]
+    name = split_capability(dependency.capability).name
     return name.startswith("/") or (name.endswith(")") and not name.startswith("("))
 
 

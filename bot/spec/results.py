@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from bot.model.architecture import isa
+from bot.model.capability import capabilities_in
 from bot.model.nevra import Nevra
 from bot.model.package import DEPENDENCY_KINDS, Dependency, DependencyKind
 from bot.model.spec import (
@@ -21,7 +22,6 @@ from bot.model.spec import (
     Unexpanded,
 )
 from bot.spec.capability import (
-    capabilities_in,
     capability_key,
     capability_text,
     known_part,

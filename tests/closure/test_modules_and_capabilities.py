@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import pytest
-import solv
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bot.closure.affected import could_enter
-from bot.closure.capability import Rich, names_in, parse_rich, split_capability
 from bot.closure.evr import compare_evr, newest
 from bot.model.nevra import parse_nevra
 from bot.model.package import Package
@@ -154,67 +150,6 @@ def test_included_packages_as_with_dnf(tiny, h, dnf_answers, include, exclude):
         closure = pool.solve(h.request(request))
         ok = closure.status == "ok"
         assert (sorted(str(p.nevra) for p in closure.packages) if ok else None) == answer, request
-
-
-# -- capabilities -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("a", ("a", None, None)),
-        ("a >= 1:2-3", ("a", ">=", "1:2-3")),
-        ("libz.so.1()(64bit)", ("libz.so.1()(64bit)", None, None)),
-        ("/usr/share/hello world", ("/usr/share/hello world", None, None)),
-    ],
-)
-def test_plain_capabilities(text, parts):
-    assert split_capability(text) == parts
-
-
-@pytest.mark.parametrize(
-    ("text", "tree"),
-    [
-        ("(a or b or c)", Rich("or", "a", Rich("or", "b", "c"))),
-        ("(a if b else c)", Rich("if", "a", "b", "c")),
-        ("((a and b) unless c >= 1)", Rich("unless", Rich("and", "a", "b"), "c >= 1")),
-        ("(l.so()(64bit) with p(q))", Rich("with", "l.so()(64bit)", "p(q)")),
-        ("(foo >= 1 with foo < 2)", Rich("with", "foo >= 1", "foo < 2")),
-        ("(a and b or c)", None),
-        ("(a or", None),
-        ("(a or b))", None),
-        ("(or)", None),
-    ],
-)
-def test_rich_capabilities(text, tree):
-    assert parse_rich(text) == tree
-
-
-def test_the_names_in_a_capability():
-    assert names_in("(a >= 1 or (b(c) if d else e))") == {"a", "b(c)", "d", "e"}
-    assert names_in("a = 1") == {"a"}
-
-
-NAMES = st.sampled_from(["a", "lib.so()(64bit)", "b(c)", "d >= 1:2-3", "/usr/bin/e"])
-TREES = st.recursive(
-    NAMES,
-    lambda inner: st.one_of(
-        st.tuples(st.sampled_from([" and ", " or "]), st.lists(inner, min_size=2, max_size=3)).map(
-            lambda pair: f"({pair[0].join(pair[1])})"
-        ),
-        st.tuples(inner, st.sampled_from([" if ", " unless "]), inner).map(
-            lambda parts: f"({''.join(parts)})"
-        ),
-    ),
-    max_leaves=6,
-)
-
-
-@given(TREES)
-def test_what_libsolv_reads_as_rich_is_read_here_too(text):
-    pool = solv.Pool()
-    understood = text.startswith("(") and pool.parserpmrichdep(text) is not None
-    assert (parse_rich(text) is not None) == (understood or not text.startswith("("))
 
 
 # -- versions -----------------------------------------------------------------------------------

@@ -1,24 +1,38 @@
 """Capabilities as text: `name`, `name >= 1:2-3`, and rich dependencies such as `(a if b)`.
 
-The syntax is rpm's (docs/manual/dependencies.md and boolean_dependencies.md in rpm's sources).
+The syntax is rpm's (docs/manual/dependencies.md and boolean_dependencies.md in rpm's sources). A
+namespace, as in `perl(strict)` or `libz.so.1()(64bit)`, is a part of the name.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import solv
-
+# Every way to write a relation, and how rpm prints it (ReqComparisons in rpm's lib/rpmds.c).
 RELATIONS = {
-    "<": solv.REL_LT,
-    "<=": solv.REL_LT | solv.REL_EQ,
-    "=": solv.REL_EQ,
-    "==": solv.REL_EQ,
-    ">=": solv.REL_GT | solv.REL_EQ,
-    ">": solv.REL_GT,
+    "<": "<",
+    "<=": "<=",
+    "=<": "<=",
+    "=": "=",
+    "==": "=",
+    ">=": ">=",
+    "=>": ">=",
+    ">": ">",
 }
 _OPERATORS = ("and", "or", "if", "unless", "with", "without")
+_WORD = re.compile(r"[^\s,]+")
+_VERSION = re.compile(r"\s+([<>=]+)\s+([^\s,]+)")
+
+
+class Capability(NamedTuple):
+    """A plain capability; relation and version are empty where it has none."""
+
+    name: str
+    relation: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +53,22 @@ def is_rich(capability: str) -> bool:
     return capability.startswith("(")
 
 
-def split_capability(capability: str) -> tuple[str, str | None, str | None]:
-    """Name, relation and version of a plain capability; the last two null where there are none."""
+def split_capability(capability: str) -> Capability:
+    """The parts of a plain capability; a rich dependency is its own name."""
     parts = capability.split()
-    if len(parts) == 3 and parts[1] in RELATIONS:
-        return parts[0], parts[1], parts[2]
-    return capability, None, None
+    if len(parts) == 3 and parts[1] in RELATIONS and not is_rich(capability):
+        return Capability(*parts)
+    return Capability(capability)
 
 
 def names_in(capability: str) -> frozenset[str]:
     """The names that a capability speaks of: one, or for a rich dependency all of them."""
     if not is_rich(capability):
-        return frozenset((split_capability(capability)[0],))
+        return frozenset((split_capability(capability).name,))
     tree = parse_rich(capability)
     if tree is None:
         return frozenset((capability,))
-    return frozenset(split_capability(leaf)[0] for leaf in leaves(tree))
+    return frozenset(split_capability(leaf).name for leaf in leaves(tree))
 
 
 def leaves(tree: Node) -> Iterator[str]:
@@ -80,15 +94,41 @@ def parse_rich(capability: str) -> Node | None:
     return tree if not rest else None
 
 
+def capabilities_in(text: str) -> list[str]:
+    """The capabilities that the value of a dependency tag lists, in rpm's notation."""
+    found: list[str] = []
+    position = 0
+    while (match := _WORD.search(text, position)) is not None:
+        if is_rich(match.group()):
+            end = _closing(text, match.start())
+            found.append(" ".join(text[match.start() : end].split()))
+            position = end
+            continue
+        position = match.end()
+        version = _VERSION.match(text, position)
+        if version is None or version[1] not in RELATIONS:
+            found.append(match.group())
+            continue
+        found.append(f"{match.group()} {RELATIONS[version[1]]} {version[2]}")
+        position = version.end()
+    return found
+
+
+def _closing(text: str, start: int) -> int:
+    depth = 0
+    for index in range(start, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[index], 0)
+        if depth == 0:
+            return index + 1
+    return len(text)
+
+
 def _tokens(text: str) -> list[str]:
     """Words; brackets that group are words of their own, those inside a name are not."""
     tokens: list[str] = []
     for word in text.split():
-        start = 0
-        while start < len(word) and word[start] == "(":
-            tokens.append("(")
-            start += 1
-        body = word[start:]
+        body = word.lstrip("(")
+        tokens.extend("(" * (len(word) - len(body)))
         closing = 0
         # A name may end in `()(64bit)`: only brackets beyond the balanced ones close a group.
         while body.endswith(")") and body.count(")") > body.count("("):
