@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from bot.build.headers import is_debug
+from bot.model.nevra import parse_nevra
 
 
 def collect_rpms(source: Path, target: Path) -> list[Path]:
@@ -34,8 +35,11 @@ def collect_rpms(source: Path, target: Path) -> list[Path]:
 
 def is_wanted(rpm: Path) -> bool:
     """Return whether an RPM file is a binary package that an overlay can hold."""
-    name = rpm.name.rsplit("-", 2)[0]
-    return not is_debug(name) and not rpm.name.endswith((".src.rpm", ".nosrc.rpm"))
+    try:
+        nevra = parse_nevra(rpm.name.removesuffix(".rpm"))
+    except ValueError:
+        return True  # Its header is read, and says that it is none.
+    return not is_debug(nevra.name) and nevra.arch not in ("src", "nosrc")
 
 
 def _mode(path: Path) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from bot.build.builder import Built
 from bot.errors import ChangeError
 from bot.model.architecture import native_arches
-from bot.model.nevra import Nevra
+from bot.model.nevra import Nevra, source_name
 from bot.model.package import Dependency, Location, Overlay, Package
 from bot.sandbox.run import run_sandboxed
 from bot.sandbox.values import Bind, Limits
@@ -66,17 +66,11 @@ def packages_of(rpms: Iterable[Path], source: str, *, foreign: bool = False) -> 
     if foreign:
         for header in headers:
             said = str(header.get("source_rpm") or "")
-            if source_of(said) != source:
+            if source_name(said) != source:
                 name = str(header.get("name"))
                 raise HeaderError(f"A package {name} of {source} is one of {said or 'no source'}.")
     packages = [_package(header, path, source) for header, path in zip(headers, files, strict=True)]
     return tuple(sorted(packages, key=lambda package: package.nevra))
-
-
-def source_of(source_rpm: str) -> str:
-    """The name of a source package by its file's, `nginx-1.26-2.src.rpm`; empty if it is none."""
-    stem = source_rpm.removesuffix(".rpm").removesuffix(".src").removesuffix(".nosrc")
-    return stem.rsplit("-", 2)[0] if stem.count("-") >= 2 and stem != source_rpm else ""
 
 
 def _package(header: dict[str, Any], path: Path, source: str) -> Package:

@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.parsers import expat
 
-from bot.build.headers import is_debug, source_of
+from bot.build.headers import is_debug
 from bot.closure.evr import compare_evr
 from bot.model.architecture import native_arches
-from bot.model.nevra import Nevra
+from bot.model.nevra import Nevra, source_name
 
 # No source has so many binary packages: kernel and texlive's collections stay below.
 MOST_PACKAGES = 3000
@@ -146,7 +146,7 @@ class _Reader:
     def _keep(self) -> None:
         fields = self._fields
         source_rpm, name = fields.get("sourcerpm", ""), fields.get("name", "")
-        source = source_of(source_rpm)
+        source = source_name(source_rpm)
         if source not in self._sources or fields.get("arch") not in self._arches or is_debug(name):
             return
         if len(self.found) == MOST_PACKAGES:

@@ -208,7 +208,7 @@ def _without_own(capability: str, own: Nevra) -> str:
 
 
 def _with_own(capability: str, own: Nevra) -> str:
-    return capability.replace(_OWN, own.evr if own.epoch else own.version_release)
+    return capability.replace(_OWN, own.rpm_evr)
 
 
 def _unprovided(

@@ -8,7 +8,6 @@ from bot.closure.pool import Pool
 from bot.model.capability import names_in, split_capability
 from bot.model.closure import Closure
 from bot.model.image import ImageRequest
-from bot.model.nevra import Nevra
 from bot.model.package import DependencyKind, Overlay, Package
 
 _AFTER_A_NAME = "-.<=> "
@@ -55,7 +54,7 @@ def could_concern(pool: Pool, request: ImageRequest, overlay: Overlay) -> bool:
     """
     packages = [p for source in sorted(overlay.sources) for p in pool.published(source)]
     offered = {name for p in (*packages, *overlay.packages) for name in _offered(p)}
-    texts = {*offered, *(_short(p.nevra) for p in packages)}
+    texts = {*offered, *(p.nevra.nvra for p in packages)}
     for wanted in request.requests:
         if any(c in wanted for c in "*?["):
             if any(fnmatchcase(text, wanted) for text in texts):
@@ -63,11 +62,6 @@ def could_concern(pool: Pool, request: ImageRequest, overlay: Overlay) -> bool:
         elif not wanted.startswith("@") and _could_mean(wanted, offered):
             return True
     return pool.may_need(request, overlay, offered)
-
-
-def _short(nevra: Nevra) -> str:
-    """A NEVRA as a request's glob is compared with it: without the epoch."""
-    return f"{nevra.name}-{nevra.version_release}.{nevra.arch}"
 
 
 def _offered(package: Package) -> set[str]:

@@ -34,21 +34,6 @@ def compare_evr(first: str, second: str) -> int:
     return (order > 0) - (order < 0)
 
 
-def split_evr(text: str) -> tuple[int, str, str]:
-    """Epoch, version and release of libsolv's `[epoch:]version[-release]`, whatever metadata says.
-
-    An epoch that rpm cannot have (no number, or one of more than 32 bits) counts as 0.
-    """
-    epoch, colon, rest = text.partition(":")
-    if not colon:
-        epoch, rest = "", text
-    number = int(epoch) if epoch.isascii() and epoch.isdigit() and len(epoch) <= 10 else 0
-    version, dash, release = rest.rpartition("-")
-    if not dash:
-        version, release = release, ""
-    return (number if number < 2**32 else 0), version, release
-
-
 def newest(packages: Iterable[Package], arch: str | None = None) -> tuple[Package, ...]:
     """The newest package of each name, sorted by NEVRA; with `arch`, among its own and noarch only.
 

@@ -10,6 +10,7 @@ import solv
 from bot.closure.modules import ModuleState, active_modules, demodularized, read_modules
 from bot.closure.primary import MetadataFile
 from bot.closure.requests import View, best_solution
+from bot.model.nevra import parse_nevra
 
 if TYPE_CHECKING:
     from bot.closure.modules import ModuleStream
@@ -139,13 +140,9 @@ def _artifacts(
 
 
 def _identity(artifact: str) -> _Identity | None:
-    """Name, EVR as libsolv writes it (no epoch 0) and architecture of `n-e:v-r.a`."""
-    front, dot, arch = artifact.rpartition(".")
-    parts = front.rsplit("-", 2)
-    if not dot or len(parts) != 3:
+    """Name, EVR as libsolv writes it and architecture of `n-e:v-r.a`; null of anything else."""
+    try:
+        nevra = parse_nevra(artifact)
+    except ValueError:
         return None
-    name, version, release = parts
-    epoch, colon, plain = version.partition(":")
-    if colon and not epoch.strip("0"):
-        version = plain
-    return name, f"{version}-{release}", arch
+    return nevra.name, nevra.rpm_evr, nevra.arch

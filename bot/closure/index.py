@@ -16,6 +16,7 @@ import solv
 
 from bot.closure.filelists import in_primary
 from bot.model.capability import names_in, split_capability
+from bot.model.nevra import source_name
 
 DEPENDENCY_KEYS = (
     solv.SOLVABLE_REQUIRES,
@@ -110,7 +111,7 @@ def _survey(
     seeks: dict[int, bool] = {}
     for solvable in pool.solvables:
         number = solvable.id
-        sources.append((source_name(solvable), number))
+        sources.append((source_of(solvable), number))
         for dependency in solvable.lookup_idarray(solv.SOLVABLE_OBSOLETES):
             for name in names_in(pool.dep2str(dependency)):
                 obsoletes.setdefault(name, []).append(number)
@@ -134,9 +135,6 @@ def _crowded(pool: Any) -> dict[str, int]:
     return {v: n for v, n in sorted(versions.items()) if n > CROWD}
 
 
-def source_name(solvable: Any) -> str:
+def source_of(solvable: Any) -> str:
     """The name of a package's source package; its own where the metadata has none."""
-    source = solvable.lookup_sourcepkg()
-    if not source or source.count("-") < 2:
-        return str(solvable.name)
-    return str(source).rsplit("-", 2)[0]
+    return source_name(str(solvable.lookup_sourcepkg() or "")) or str(solvable.name)

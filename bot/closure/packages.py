@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import solv
 
-from bot.closure.evr import split_evr
 from bot.closure.filelists import normal_path
-from bot.closure.index import source_name
+from bot.closure.index import source_of
 from bot.closure.requests import dependency_id
 from bot.model.closure import Closure, Totals
-from bot.model.nevra import Nevra
+from bot.model.nevra import Nevra, parse_evr
 from bot.model.package import DEPENDENCY_KINDS, Dependency, DependencyKind, Location, Package
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ HEADER_START = "minimize:headerstart"
 
 def nevra_of(solvable: Any) -> Nevra:
     """The NEVRA of a solvable."""
-    return Nevra(solvable.name, *split_evr(solvable.evr), solvable.arch)
+    return Nevra(solvable.name, *parse_evr(solvable.evr), solvable.arch)
 
 
 def dependencies_of(pool: Any, solvable: Any) -> tuple[Dependency, ...]:
@@ -61,7 +60,7 @@ def published_package(pool: Any, solvable: Any, repository: SnapshotRepository) 
     """A package of a snapshot with everything its metadata says, but its files."""
     return Package(
         nevra=nevra_of(solvable),
-        source=source_name(solvable),
+        source=source_of(solvable),
         repository=repository.id,
         dependencies=dependencies_of(pool, solvable),
         installed_size=_number(solvable, solv.SOLVABLE_INSTALLSIZE),
@@ -82,9 +81,8 @@ def add_package(pool: Any, repo: Any, package: Package) -> Any:
     """A new solvable for a package that is not of a snapshot. Its files are not provided yet."""
     nevra = package.nevra
     solvable = repo.add_solvable()
-    evr = f"{nevra.version}-{nevra.release}"
     solvable.name = nevra.name
-    solvable.evr = f"{nevra.epoch}:{evr}" if nevra.epoch else evr
+    solvable.evr = nevra.rpm_evr
     solvable.arch = nevra.arch
     own = pool.rel2id(solvable.nameid, solvable.evrid, solv.REL_EQ)
     for dependency in package.dependencies:

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 import solv
 
-from bot.closure.evr import compare_evr, split_evr
+from bot.closure.evr import compare_evr
 from bot.closure.filelists import normal_path
 from bot.model.capability import RELATIONS, is_rich
+from bot.model.nevra import parse_evr
 
 _NAME = r"(?P<n>[^:(/=<> ]+)"
 _PART = r"[^-:(/=<> ]+"
@@ -213,7 +214,7 @@ def _fits(solvable: Any, pattern: _Pattern) -> bool:
         return False
     if pattern.epoch is None and not pattern.version:
         return True
-    epoch, version, release = split_evr(solvable.evr)
+    epoch, version, release = parse_evr(solvable.evr)
     if pattern.epoch is not None and pattern.epoch != epoch:
         return False
     return _fits_part(version, pattern.version) and _fits_part(release, pattern.release)

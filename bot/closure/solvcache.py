@@ -49,7 +49,7 @@ class Loaded:
             body = self._sources[:-_SEAL_SIZE]
             if self._sources != _sealed(body):
                 survey = (
-                    (indexes.source_name(s), s.id) for r in self.repositories for s in r.solvables
+                    (indexes.source_of(s), s.id) for r in self.repositories for s in r.solvables
                 )
                 self._sources = _written(survey)
         # Looked for, not parsed: a command asks for one or two of tens of thousands.

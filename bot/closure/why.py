@@ -49,8 +49,7 @@ def members(closure: Closure, name: str) -> list[Nevra]:
     found = []
     for package in closure.packages:
         n = package.nevra
-        short = f"{n.name}-{n.version_release}.{n.arch}"
-        if name in (n.name, f"{n.name}.{n.arch}", str(n), short):
+        if name in (n.name, f"{n.name}.{n.arch}", str(n), n.nvra):
             found.append(n)
     return sorted(found)
 

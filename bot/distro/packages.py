@@ -125,7 +125,7 @@ def _location(package: Package) -> Location:
 def _place(package: Package, location: Location, cache: Cache) -> Path:
     n = package.nevra
     # For people who look; the checksum tells files apart, and no file system takes longer names.
-    name = f"{n.name}-{n.version_release}.{n.arch}"[:_NAME].replace("/", "_") + ".rpm"
+    name = n.nvra[:_NAME].replace("/", "_") + ".rpm"
     return cache.addressed("packages", location.checksum.lower(), name)
 
 

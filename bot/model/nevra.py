@@ -1,14 +1,19 @@
-"""NEVRA: the name by which everything here calls a binary package."""
+"""NEVRA: name, epoch, version, release and architecture, by which a binary package is called.
+
+rpm's rules: an epoch is the digits before the first colon (parseEVR in rpmio/rpmver.c), at most 32
+bits; version and release hold no dash, a name and a release may hold dots (build/parsePreamble.c).
+`~`, `^`, `+` and `_` are parts of versions, which bot.closure.evr compares. Metadata may hold what
+rpm would not build: empty versions and releases, and colons in them.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-# name-epoch:version-release.arch; name and release may hold dots, version and release no dash.
-# Metadata may hold what rpm would not build: empty ones, and colons in them.
+# name-epoch:version-release.arch
 _NEVRA = re.compile(r"^(?P<n>.+)-(?:(?P<e>\d+):)?(?P<v>[^-]*)-(?P<r>[^-]*)\.(?P<a>[^.-]+)$")
-_EVR = re.compile(r"^(?:(?P<e>\d+):)?(?P<v>[^-]+)(?:-(?P<r>[^-]+))?$")
+_SOURCE_RPM = re.compile(r"(?P<n>.+)-[^-]*-[^-]*\.(?:no)?src(?:\.rpm)?")
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -37,6 +42,16 @@ class Nevra:
         """`version-release`, without the epoch."""
         return f"{self.version}-{self.release}"
 
+    @property
+    def rpm_evr(self) -> str:
+        """`[epoch:]version-release`, the epoch only where it is not 0: rpm's `%{EVR}`."""
+        return self.evr if self.epoch else self.version_release
+
+    @property
+    def nvra(self) -> str:
+        """`name-version-release.arch`, without the epoch: rpm's `%{NVRA}`."""
+        return f"{self.name}-{self.version}-{self.release}.{self.arch}"
+
 
 def parse_nevra(text: str) -> Nevra:
     """The NEVRA `name-[epoch:]version-release.arch` in `text`; ValueError if it is none."""
@@ -47,8 +62,21 @@ def parse_nevra(text: str) -> Nevra:
 
 
 def parse_evr(text: str) -> tuple[int, str, str]:
-    """Epoch, version and release of `[epoch:]version[-release]`; ValueError if it is none."""
-    match = _EVR.match(text)
-    if match is None:
-        raise ValueError(f"not an epoch:version-release: {text!r}")
-    return int(match["e"] or 0), match["v"], match["r"] or ""
+    """Epoch, version and release of `[epoch:]version[-release]`, whatever metadata says.
+
+    An epoch that rpm cannot have (no number, or one of more than 32 bits) counts as 0.
+    """
+    epoch, colon, rest = text.partition(":")
+    if not colon:
+        epoch, rest = "", text
+    number = int(epoch) if epoch.isascii() and epoch.isdigit() and len(epoch) <= 10 else 0
+    version, dash, release = rest.rpartition("-")
+    if not dash:
+        version, release = release, ""
+    return (number if number < 2**32 else 0), version, release
+
+
+def source_name(source_rpm: str) -> str:
+    """The name of a source package by its file's, `nginx-1.26-2.src.rpm`; empty if it is none."""
+    match = _SOURCE_RPM.fullmatch(source_rpm)
+    return match["n"] if match else ""

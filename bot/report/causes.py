@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bot.model.nevra import parse_nevra
+
 Json = Mapping[str, Any]
 _CHANGES = {
     "came": "came",
@@ -67,7 +69,7 @@ def chain_words(chain: Iterable[Mapping[str, str]]) -> str:
     if not edges:
         return ""
     names = [edges[0]["from"], *(edge["to"] for edge in edges)]
-    return " \N{RIGHTWARDS ARROW} ".join(name.rsplit("-", 2)[0] for name in names)
+    return " \N{RIGHTWARDS ARROW} ".join(parse_nevra(name).name for name in names)
 
 
 def cause_words(cause: Json) -> str:

@@ -334,13 +334,9 @@ def _main_evr(
     return counted.most_common(1)[0][0] if counted else None
 
 
-def _evr_text(nevra: Nevra) -> str:
-    return nevra.evr if nevra.epoch else nevra.version_release
-
-
 def _own_provides(nevra: Nevra) -> list[Dependency]:
     """The provides that rpm adds to every package: its name, and its name for its architecture."""
-    evr = _evr_text(nevra)
+    evr = nevra.rpm_evr
     names = [nevra.name]
     if isa(nevra.arch):
         names.append(f"{nevra.name}({isa(nevra.arch)})")
@@ -367,7 +363,7 @@ def _moved(
     if operator == "=" and name in (before.name, for_arch, f"config({before.name})"):
         if evr_of(before) == evr_of(after):
             return dependency
-        capability = f"{name} = {_evr_text(after)}"
+        capability = f"{name} = {after.rpm_evr}"
     if capability == known.fill(template):
         return dependency
     return dataclasses.replace(dependency, capability=capability)

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from bot.closure.evr import split_evr
-from bot.model.nevra import Nevra, parse_nevra
 from tests.objectives.worlds import World
 
 SIZE = '<size package="5" installed="10" archive="1"/>'
@@ -105,17 +103,3 @@ def test_a_version_that_rpm_would_not_build_stops_no_run(tmp_path: Path, version
             assert [image.after.facts.status for image in world.track(history).images] == ["ok"]
         assert [m.nevra.name for m in history.contents(key).members] == ["lib"]
         assert sum(step.known_delta for step in history.steps(key)) == 8 - 10
-
-
-def test_an_epoch_is_what_rpm_may_have() -> None:
-    assert split_evr("3:1.2-4") == (3, "1.2", "4")
-    assert split_evr("1.2-4") == (0, "1.2", "4")
-    assert split_evr("7") == (0, "7", "")
-    assert split_evr("4294967296:1-1") == split_evr("x:1-1") == (0, "1", "1")
-
-
-@pytest.mark.parametrize(
-    "nevra", [Nevra("a-b", 0, "1:2", "3", "noarch"), Nevra("a", 1, "", "", "x86_64")]
-)
-def test_an_odd_nevra_is_read_as_it_was_written(nevra: Nevra) -> None:
-    assert parse_nevra(str(nevra)) == nevra

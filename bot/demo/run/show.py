@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from bot.model.nevra import parse_nevra
 from bot.report.objectives import limits_text, metric_text
 
 Json = Mapping[str, Any]
@@ -44,7 +45,7 @@ def without_html(body: str) -> str:
 def added_names(result: Json, arch: str, workload: str) -> dict[str, int | None]:
     """The packages that a check's result adds to an image: name to installed size in bytes."""
     return {
-        added["nevra"].rsplit("-", 2)[0]: added["installed_size"]
+        parse_nevra(added["nevra"]).name: added["installed_size"]
         for image in result["images"]
         if image["arch"] == arch and image["workload"] == workload
         for added in image["added"]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from bot.model.nevra import parse_nevra
 from bot.report.causes import (
     blame_url,
     blame_words,
@@ -75,7 +76,7 @@ def _together(step: Mapping[str, Any], cause: Json) -> list[Json]:
 def _head(step: Mapping[str, Any], cause: Json) -> str:
     """The first package on a cause's way that came, or went, in the same step."""
     names = {one["package"] for one in _together(step, cause)}
-    way = (edge["to"].rsplit("-", 2)[0] for edge in cause["cause"]["chain"])
+    way = (parse_nevra(edge["to"]).name for edge in cause["cause"]["chain"])
     return next((name for name in way if name in names), str(cause["package"]))
 
 
@@ -194,8 +195,7 @@ def version(nevra: str | None) -> str | None:
     """`1.26-2.el9` of a NEVRA, with its epoch where that is not 0."""
     if nevra is None:
         return None
-    evr, release = nevra.rsplit("-", 2)[1:]
-    return f"{evr.removeprefix('0:')}-{release.rsplit('.', 1)[0]}"
+    return parse_nevra(nevra).rpm_evr
 
 
 def safe_url(row: Row) -> str | None:

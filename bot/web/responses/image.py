@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.model.architecture import architecture_order
 from bot.model.image import ImageKey
+from bot.model.nevra import parse_nevra
 from bot.objectives.graph import Graph
 from bot.objectives.jsonform import evaluation_json, status_json, step_json
 from bot.store.history.values import Contents, Evaluation, Member
@@ -209,7 +210,7 @@ def why_words(row: Mapping[str, Any]) -> str:
     """`requested`, or the first package that requires it, and the number of the others."""
     needs = sorted({need["nevra"] for need in row["required_by"]})
     others = f" and {len(needs) - 1} more" if len(needs) > 1 else ""
-    by = f"required by {needs[0].rsplit('-', 2)[0]}{others}" if needs else ""
+    by = f"required by {parse_nevra(needs[0]).name}{others}" if needs else ""
     if row["requested"]:
         return f"requested; {by}" if by else "requested"
     return by or "not known"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bot.closure.pool import Drop
+from bot.model.nevra import parse_nevra
 from bot.report.sizes import plural
 
 Json = dict[str, Any]
@@ -21,7 +22,7 @@ def taken_out_by(row: Mapping[str, Any]) -> str:
     """`perl of nginx-core and 1 more requirement`; empty where no few requirements would do it."""
     drops = row["leaves_with"]
     named = [
-        f"{drop['capability']} of {drop['nevra'].rsplit('-', 2)[0]}" for drop in drops[:_NAMED]
+        f"{drop['capability']} of {parse_nevra(drop['nevra']).name}" for drop in drops[:_NAMED]
     ]
     more = len(drops) - _NAMED
     if more > 0:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
+from bot.model.nevra import parse_nevra
 from bot.objectives.jsonform import key_json
 from bot.store.history.surface import Spread
 from bot.web.links import image_url, key_of, package_url
@@ -113,4 +114,4 @@ def _used_by_one_table(rows: list[Json], date: str | None) -> Table:
 
 
 def _name(nevra: str) -> str:
-    return nevra.rsplit("-", 2)[0]
+    return parse_nevra(nevra).name
