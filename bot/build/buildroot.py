@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.build.cache_lock import held
 from bot.errors import ChangeError, SurroundingsError
+from bot.locks import BUILD_LIMIT, free_lock, locked
 from bot.model.package import Package
 from bot.sandbox.run import run_sandboxed
 from bot.sandbox.values import Bind, Limits
@@ -187,18 +187,18 @@ class Buildroots:
         key = root_key(packages, self._files)
         directory = self._cache.directory(self._kind) / key
         while True:
-            with held(self._lock(key), alone=False):
+            with locked(self._lock(key), shared=True, seconds=BUILD_LIMIT):
                 if directory.is_dir():
                     os.utime(directory)
                     yield directory / "root"
                     return
-            with held(self._lock(key), alone=True):
+            with locked(self._lock(key), seconds=BUILD_LIMIT):
                 if not directory.is_dir():
                     self._make(packages, directory)
             self._remove_oldest(directory)
 
     def _lock(self, key: str) -> Path:
-        return self._cache.directory("locks") / f"{self._kind}-{key[:40]}.lock"
+        return self._cache.lock_file(f"{self._kind}-{key[:40]}")
 
     def _make(self, packages: Sequence[Package], directory: Path) -> None:
         started = time.monotonic()
@@ -268,7 +268,7 @@ class Buildroots:
         for _, path in sorted(found):
             if excess <= 0:
                 return
-            with held(self._lock(path.name), alone=True, wait=False) as ours:
+            with free_lock(self._lock(path.name)) as ours:
                 if ours:
                     remove_tree(path)
                     excess -= 1

@@ -22,6 +22,7 @@ from bot.build.mock_config import mock_config
 from bot.build.prepare import Prepared, answered, built_from, prepare
 from bot.build.scratch import scratch_directory
 from bot.errors import SurroundingsError
+from bot.locks import BUILD_LIMIT
 from bot.sandbox.values import Limits
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class MockBuilder:
         )
         if self._kept_only and self._kept.get(key) is None:
             return BuildFailed("surroundings", NOT_KEPT)
-        with self._cache.lock(f"build-{key[:40]}"):
+        with self._cache.lock(f"build-{key[:40]}", BUILD_LIMIT):
             kept = None if self._rebuild else self._kept.get(key)
             if isinstance(kept, KeptBuild):
                 return built_from(kept, from_cache=True)

@@ -30,6 +30,7 @@ from bot.build.invocation import (
 from bot.build.prepare import Prepared, answered, built_from, preface, prepare
 from bot.build.scratch import scratch_directory
 from bot.distro.keys import key_urls
+from bot.locks import BUILD_LIMIT
 from bot.model.package import Package
 from bot.sandbox.run import run_sandboxed
 from bot.sandbox.values import Bind, Finished, Limits
@@ -97,7 +98,7 @@ class RpmbuildBuilder:
             if self._kept_only and self._kept.get(key) is None:
                 # Not even waiting for a build of it that runs.
                 return BuildFailed("surroundings", NOT_KEPT)
-            with self._cache.lock(f"build-{key[:40]}"):
+            with self._cache.lock(f"build-{key[:40]}", BUILD_LIMIT):
                 kept = None if self._rebuild else self._kept.get(key)
                 if isinstance(kept, KeptBuild):
                     return built_from(kept, from_cache=True)

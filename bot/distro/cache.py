@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from bot import locks
 from bot.errors import SurroundingsError
 
 
@@ -15,8 +15,6 @@ class Cache:
     """A cache below `root`, which is created when something is first written.
 
     Files appear whole or not at all: they are written beside their place and renamed into it.
-    Locks are advisory (flock), hold between processes and between threads, and end with the
-    process that has them.
     """
 
     def __init__(self, root: Path) -> None:
@@ -35,18 +33,22 @@ class Cache:
         return path
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Waits until nobody else holds the lock `name` (a file name), and holds it."""
-        path = self.directory("locks") / f"{name}.lock"
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise self._unusable(path, error) from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    def lock(self, name: str, seconds: float = locks.LIMIT) -> Iterator[None]:
+        """Hold the lock `name` (a file name), once nobody else does.
+
+        Raises LockedError where another holds it for `seconds` and more.
+        """
+        path = self.lock_file(name)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locks.locked(path, seconds=seconds))
+            except OSError as error:
+                raise self._unusable(path, error) from error
             yield
-        finally:
-            os.close(handle)
+
+    def lock_file(self, name: str) -> Path:
+        """The file of the lock `name`; its directory is made."""
+        return self.directory("locks") / f"{name}.lock"
 
     def write(self, path: Path, content: bytes) -> None:
         """Puts `content` at `path` below the root, at once."""

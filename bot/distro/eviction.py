@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.distro.cache import Cache
 from bot.errors import UsageError
+from bot.locks import free_lock, locked
 
 DEFAULT_LIMIT = 20_000_000_000
 LIMIT_VARIABLE = "MINIMIZE_CACHE_LIMIT"
@@ -30,15 +30,12 @@ def in_use(cache: Cache) -> Iterator[None]:
 
     What is used must be touched (`os.utime`) when it is; packages and fragments are.
     """
-    with cache.lock(_LOCK):  # not while somebody evicts
-        path = cache.temporary(cache.directory(_RUNS) / "run")
-        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    try:
+    with ExitStack() as run:
+        with cache.lock(_LOCK):  # not while somebody evicts
+            path = cache.temporary(cache.directory(_RUNS) / "run")
+            run.enter_context(locked(path))
+        run.callback(path.unlink, missing_ok=True)
         yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(handle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +110,11 @@ def _oldest_run(cache: Cache) -> float:
     """When the oldest run that still goes on began; those that were killed are forgotten."""
     oldest = float("inf")
     for path in cache.directory(_RUNS).iterdir():
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            oldest = min(oldest, os.fstat(handle).st_mtime)
-        else:
-            path.unlink(missing_ok=True)
-        finally:
-            os.close(handle)
+        with suppress(OSError), free_lock(path) as ended:
+            if ended:
+                path.unlink(missing_ok=True)
+            else:
+                oldest = min(oldest, path.stat().st_mtime)
     return oldest
 
 

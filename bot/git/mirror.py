@@ -8,7 +8,6 @@ the files that are written out come in one request.
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import os
 import re
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 from bot.errors import ChangeError
 from bot.git.command import GitError, git_environment, run_git
 from bot.git.repository import MAX_BYTES, ChangedFile, GitRepository, Materialized
+from bot.locks import locked
 
 _SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
 _REF = re.compile(r"^refs/[A-Za-z0-9._/-]+$")
@@ -165,8 +165,7 @@ class GitMirror(GitRepository):
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """One fetch at a time for each repository, over threads and processes."""
-        with (self.path / _OWN_LOCK).open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locked(self.path / _OWN_LOCK):
             _clear_leftovers(self.path)
             yield
 

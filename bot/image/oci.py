@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ from typing import Any, Self
 
 from bot.errors import SurroundingsError, UsageError
 from bot.image.layer import Blob, Compression, Layer, write_blob
+from bot.locks import locked
 from bot.model.architecture import native_arches
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -92,6 +92,7 @@ class Layout:
         self._directory = directory
         self._blobs = directory / "blobs" / "sha256"
         self._written: set[str] = set()
+        self._lock = contextlib.ExitStack()
         layout = directory / "oci-layout"
         try:
             if directory.exists() and any(directory.iterdir()) and not layout.exists():
@@ -100,8 +101,8 @@ class Layout:
                     "Name another directory with --output.",
                 )
             self._blobs.mkdir(parents=True, exist_ok=True)
-            self._handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            fcntl.flock(self._handle, fcntl.LOCK_EX)
+            # Its time says since when: nothing else changes it.
+            self._lock.enter_context(locked(self._blobs.parent))
             for leftover in self._blobs.glob(".new-*"):
                 leftover.unlink(missing_ok=True)
             _replace(layout, _json(_LAYOUT))
@@ -112,7 +113,7 @@ class Layout:
         return self
 
     def __exit__(self, *error: object) -> None:
-        os.close(self._handle)
+        self._lock.close()
 
     def add(self, media_type: str, content: bytes) -> Descriptor:
         """A blob of these bytes."""

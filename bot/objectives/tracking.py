@@ -11,6 +11,7 @@ from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
 from bot.distro.images import image_keys
 from bot.errors import SurroundingsError
+from bot.locks import free_lock, holder
 from bot.model.image import ImageKey
 from bot.objectives.evaluation import Failed, Known, Measures, evaluate
 from bot.objectives.renaming import renamed
@@ -222,15 +223,11 @@ def _silent(done: int, total: int) -> None:
 @contextmanager
 def _alone(history: History) -> Iterator[None]:
     """Lock out other runs; the store's own lock is free between its transactions."""
-    import fcntl
-
     path = history.store.path.with_name("track.lock")
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+    with free_lock(path) as ours:
+        if not ours:
             raise SurroundingsError(
-                f"Another `minimize track` writes to {history.store.path} at this moment.",
+                f"Another `minimize track` writes to {history.store.path}: {holder(path)}.",
                 "Wait until it is done.",
-            ) from error
+            )
         yield

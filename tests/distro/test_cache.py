@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from bot.distro.cache import Cache
@@ -23,26 +21,6 @@ def test_a_file_that_fails_half_way_does_not_appear(cache):
 def test_content_has_an_address(cache):
     assert cache.addressed("k", "abcd") == cache.root / "k" / "ab" / "abcd"
     assert cache.addressed("k", "abcd", "x.rpm").name == "abcd-x.rpm"
-
-
-def test_a_lock_is_held_by_one_at_a_time(cache):
-    inside, most = [0], [0]
-
-    def work():
-        for _ in range(20):
-            with cache.lock("one"):
-                inside[0] += 1
-                most[0] = max(most[0], inside[0])
-                inside[0] -= 1
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    with cache.lock("one"), cache.lock("another"):
-        pass
-    for thread in threads:
-        thread.join()
-    assert most == [1]
 
 
 def test_a_place_that_cannot_be_written_says_what_to_do(tmp_path):

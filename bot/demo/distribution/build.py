@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -39,6 +38,7 @@ from bot.demo.distribution.repository import write_repository
 from bot.demo.distribution.selection import roots, select
 from bot.demo.distribution.spec_text import Recipe
 from bot.errors import SurroundingsError
+from bot.locks import locked
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -48,6 +48,8 @@ TOOLS = {
     "rpmbuild": "rpm (Debian, Ubuntu) or rpm-build (Fedora, CentOS)",
 }
 SOURCES = ("nginx",)
+# Seconds that another process may take to make it.
+_LONGEST_MAKING = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +98,11 @@ def build_reference_distribution(
 def _alone(cache: Path, progress: Progress) -> Iterator[None]:
     lock = place(cache).with_suffix(".lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress.say("Waiting for another process that makes the reference distribution")
-            fcntl.flock(file, fcntl.LOCK_EX)
+
+    def waiting(holder: str) -> None:
+        progress.say(f"Waiting for {holder}, which makes the reference distribution")
+
+    with locked(lock, seconds=_LONGEST_MAKING, waiting=waiting):
         yield
 
 

@@ -1,0 +1,127 @@
+"""Advisory locks on files and directories (flock): a limit on waiting, and who holds one.
+
+A lock holds between threads and between processes, and ends with the process that has it. Who
+takes one sets the file's time, so that who waits in vain can say since when it is held.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bot.errors import SurroundingsError
+
+# Seconds: longer than what any holder does, builds aside, and shorter than people's patience.
+LIMIT = 900.0
+# A build holds its lock for as long as it may take (an hour, unless the settings say otherwise).
+BUILD_LIMIT = 7200.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.2
+
+
+class LockedError(SurroundingsError):
+    """A lock was not free in time; the text says who holds it."""
+
+
+@contextmanager
+def locked(
+    path: Path,
+    *,
+    shared: bool = False,
+    seconds: float = LIMIT,
+    waiting: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """Hold the lock on `path`, a directory or a file that is made where it is missing.
+
+    `shared` locks exclude only those that are not. LockedError once `seconds` of waiting are over;
+    `waiting` is called once, with who holds the lock, where it is not free at once. OSError where
+    `path` cannot be opened.
+    """
+    handle = _opened(path)
+    try:
+        _take(path, handle, shared, seconds, waiting)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def free_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
+    """Hold the lock on `path` if it is free at this moment; yields false where it is not."""
+    handle = _opened(path)
+    try:
+        yield _try(handle, shared)
+    finally:
+        os.close(handle)
+
+
+def holder(path: Path) -> str:
+    """A phrase that names the processes with a lock on `path`: id, command, since when."""
+    with suppress(OSError):
+        state = path.stat()
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(state.st_mtime))
+        names = " and ".join(_command(pid) for pid in _holders(state.st_ino))
+        return f"{names or 'a process that is not visible from here'} since {since}"
+    return "an unknown process"
+
+
+def _opened(path: Path) -> int:
+    kind = os.O_RDONLY | os.O_DIRECTORY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    return os.open(path, kind | os.O_CLOEXEC, 0o644)
+
+
+def _take(
+    path: Path,
+    handle: int,
+    shared: bool,
+    seconds: float,
+    waiting: Callable[[str], None] | None,
+) -> None:
+    end, pause = time.monotonic() + seconds, _FIRST_PAUSE
+    while not _try(handle, shared):
+        if waiting is not None:
+            waiting(holder(path))
+            waiting = None
+        left = end - time.monotonic()
+        if left <= 0:
+            raise LockedError(
+                f"{path} is locked by {holder(path)}; waited {seconds:.0f} s for it.",
+                "Wait until that process ends, or end it if it hangs, then try again.",
+            )
+        # flock itself cannot wait for a limited time outside the main thread.
+        time.sleep(min(pause, left))
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _try(handle: int, shared: bool) -> bool:
+    """True once the lock is ours."""
+    try:
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    with suppress(PermissionError):  # another user's file: its time stays
+        os.utime(handle)
+    return True
+
+
+def _holders(inode: int) -> list[int]:
+    """The ids of the processes that hold a flock on a file (proc_locks(5)); 0 of other spaces."""
+    fields = (line.split() for line in Path("/proc/locks").read_text("ascii").splitlines())
+    found = {
+        int(pid)
+        for _, kind, _, _, pid, file, *_ in (line for line in fields if "->" not in line)
+        if kind == "FLOCK" and file.endswith(f":{inode}")
+    }
+    return sorted(found - {0})
+
+
+def _command(pid: int) -> str:
+    try:
+        content = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return f"a child of process {pid}, which has ended,"
+    words = content.decode("utf-8", "replace").replace("\0", " ").strip()
+    return f"process {pid} (`{words[:120]}`)"
