@@ -16,8 +16,8 @@ from bot.build.headers import HeaderError, packages_of
 from bot.build.listing import Listed, ListingError, newest_build, read_listing
 from bot.build.restricted_download import download_within
 from bot.build.scratch import scratch_directory
+from bot.distro.failover import AbsentError
 from bot.distro.repomd import MAX_REPOMD, Record, RepomdError, parse_repomd
-from bot.distro.transfer import AbsentError
 from bot.distro.unpack import RefusedFileError, check_file, unpack
 from bot.model.package import Package
 

@@ -16,7 +16,8 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from bot.build.url_template import is_inside
-from bot.distro.transfer import AbsentError, local_path
+from bot.distro.failover import AbsentError
+from bot.distro.transfer import local_path
 from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
 

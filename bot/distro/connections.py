@@ -18,6 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
+from bot.distro.failover import forget_avoided
 from bot.errors import UsageError
 from bot.model.package import Reference, RepositoryAccess
 
@@ -160,7 +161,8 @@ def _new_pool(proxy: str, proxy_authorization: str, files: _Files | None) -> url
 
 
 def close_connections() -> None:
-    """Closes all of them, and forgets what the environment said of proxies."""
+    """Close all of them, and forget what the environment said of proxies and who hung."""
+    forget_avoided()
     with _GUARD:
         for manager in _POOLS.values():
             manager.clear()

@@ -23,32 +23,20 @@ from urllib3.exceptions import (
 )
 
 from bot.distro import connections
-from bot.distro.retry_policy import MANY, RetryPolicy
+from bot.distro.failover import MANY, PASSING, FetchError, RetryPolicy
 from bot.distro.transfer import SmallFile
 from bot.distro.unpack import RefusedFileError
-from bot.errors import SurroundingsError
 from bot.model.package import NO_ACCESS, RepositoryAccess, origin
 
 USER_AGENT = "minimize (+rpm-md client)"
 # Seconds: the first wait between tries, which doubles each time; tests make it 0.
 BACKOFF = 0.5
 _RETRY_AFTER_MAX = 30
-_RETRIED = (429, 500, 502, 503, 504)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _CHUNK = 1 << 18
 # A mirror that is slower than this for longer than patience has it is as good as dead.
 _SLOWEST = 20_000  # bytes a second
-
-
-class FetchError(SurroundingsError):
-    """A URL that could not be had; `status` is HTTP's, null where there was no answer."""
-
-    def __init__(self, url: str, why: str, status: int | None = None, hint: str = "") -> None:
-        super().__init__(f"{url} could not be read: {why}.", hint)
-        self.url = url
-        self.why = why
-        self.status = status
 
 
 class _Retry(urllib3.Retry):
@@ -223,7 +211,7 @@ def _ask(
         other=0,
         backoff_factor=BACKOFF,
         backoff_max=8,
-        status_forcelist=_RETRIED,
+        status_forcelist=PASSING,
         raise_on_status=False,
         redirect=False,
     )

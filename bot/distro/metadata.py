@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bot.distro.cache import Cache
+from bot.distro.failover import RetryPolicy
 from bot.distro.repomd import Record
-from bot.distro.retry_policy import RetryPolicy
 from bot.distro.transfer import obtain
 from bot.distro.unpack import MAX_PACKED, RefusedFileError, unpack
 from bot.model.package import NO_ACCESS, RepositoryAccess

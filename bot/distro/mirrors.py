@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.distro.failover import RetryPolicy
 from bot.distro.repomd import CHECKSUMS, number_of
-from bot.distro.retry_policy import RetryPolicy
 from bot.distro.transfer import read_small
 from bot.errors import SurroundingsError
 from bot.model.package import RepositoryAccess

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bot.distro.cache import Cache
-from bot.distro.retry_policy import FEW, MANY, RetryPolicy
+from bot.distro.failover import RetryPolicy, first_of, rounds
 from bot.distro.transfer import local_path, obtain
 from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
@@ -130,23 +130,19 @@ def _place(package: Package, location: Location, cache: Cache) -> Path:
 
 
 def _from_any(urls: Sequence[str], location: Location, retry_policy: RetryPolicy | None) -> bytes:
-    problems: list[SurroundingsError] = []
-    for url in urls:
+    def get(url: str, policy: RetryPolicy) -> bytes:
         path = local_path(url)
-        try:
-            if path is not None:
-                content = _first_bytes(path, location.header_end)
-            else:
-                from bot.distro import http
+        if path is not None:
+            content = _first_bytes(path, location.header_end)
+        else:
+            from bot.distro import http
 
-                waiting = retry_policy or (MANY if len(urls) == 1 else FEW)
-                content = http.get_range(
-                    url, location.header_end, access=location.access, retry_policy=waiting
-                )
-            return _checked(url, content, location)
-        except SurroundingsError as error:
-            problems.append(error)
-    raise problems[0]
+            content = http.get_range(
+                url, location.header_end, access=location.access, retry_policy=policy
+            )
+        return _checked(url, content, location)
+
+    return first_of(urls, get, rounds(len(urls), retry_policy))
 
 
 def _first_bytes(path: Path, end: int) -> bytes:

@@ -14,15 +14,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bot.distro import transfer
 from bot.distro.cache import Cache
 from bot.distro.documents import RepoSource
+from bot.distro.failover import (
+    BRIEF,
+    BUDGET,
+    AbsentError,
+    RetryPolicy,
+    first_of,
+    rounds,
+)
 from bot.distro.keys import read_keys
 from bot.distro.metadata import forget, metadata_file
 from bot.distro.mirrors import Hashes, Mirrors, read_metalink, read_mirrorlist
 from bot.distro.repomd import MAX_REPOMD, Repomd, RepomdError, parse_repomd
-from bot.distro.retry_policy import BRIEF, BUDGET, FEW, MANY, RetryPolicy
-from bot.distro.transfer import AbsentError, local_path, read_small
+from bot.distro.transfer import local_path, read_small
 from bot.distro.unpack import RefusedFileError
 from bot.distro.variables import substituted
 from bot.errors import SurroundingsError
@@ -192,69 +198,69 @@ def _newest(
     A mirror that is behind (what the metalink calls an alternate, or older than what we know) is
     taken only where no other is better. Beside a known state nobody is waited for long.
     """
-    waiting = None if known is None else BRIEF.within(BUDGET)
-    mirrors = _mirrors(source, waiting or MANY)
-    waiting = waiting or (FEW if len(mirrors.base_urls) > 1 else MANY)
+    most = None if known is None else BRIEF.within(BUDGET)
+    mirrors = _mirrors(source, most)
+    access = access_of(source, mirrors.base_urls)
     if known is not None and mirrors.current and _is(known.content, mirrors.current):
         return replace(known, checked=now(), base_urls=mirrors.base_urls)
-    behind: State | None = None
-    problems: list[SurroundingsError] = []
-    for base in mirrors.base_urls:
-        if waiting.is_over:
-            break
-        try:
-            found = _ask(base, mirrors, known, now(), access_of(source, mirrors.base_urls), waiting)
-            if _is_behind(found, known, mirrors):
-                behind = behind or found
-            elif known is not None and found.content == known.content:
-                return replace(found, signed=known.signed, older=known.older)
-            else:
-                return _adopt(source, found, cache, waiting)
-        except SurroundingsError as error:
-            problems.append(error)
-    if behind is not None:
-        return _adopt(source, behind, cache, waiting)
-    if not problems:
-        raise SurroundingsError(
-            f"The mirrors of `{source.id}` were not asked: its list of them took {BUDGET:.0f} s."
-        )
-    raise transfer.worst(problems)
+    behind: list[State] = []
+
+    def newest_of(base: str, retry_policy: RetryPolicy) -> State:
+        found = _ask(base, mirrors, known, now(), access, retry_policy)
+        if _is_behind(found, known, mirrors):
+            behind.append(found)
+            raise RefusedFileError(found.origin, "it is older than what other mirrors have")
+        if known is not None and found.content == known.content:
+            return replace(found, signed=known.signed, older=known.older)
+        return _adopt(source, found, cache, retry_policy, most)
+
+    policies = rounds(len(mirrors.base_urls), most)
+    try:
+        return first_of(mirrors.base_urls, newest_of, policies)
+    except SurroundingsError:
+        if not behind:
+            raise
+        return _adopt(source, behind[0], cache, policies[-1], most)
 
 
-def ask(source: RepoSource, retry_policy: RetryPolicy) -> State:
+def ask(source: RepoSource, most: RetryPolicy) -> State:
     """The repomd.xml and signature of the first mirror that answers well; nothing is stored.
 
-    Raises SurroundingsError where none does.
+    Nobody is waited for longer than `most` has it. Raises SurroundingsError where none does.
     """
-    mirrors = _mirrors(source, retry_policy)
+    mirrors = _mirrors(source, most)
     access = access_of(source, mirrors.base_urls)
-    problems: list[SurroundingsError] = []
-    for base in mirrors.base_urls:
-        try:
-            found = _ask(base, mirrors, None, 0.0, access, retry_policy)
-            _parse(found)
-            return replace(found, signed=_signed(source, found, access, retry_policy))
-        except SurroundingsError as error:
-            problems.append(error)
-    raise transfer.worst(problems)
+
+    def state_of(base: str, retry_policy: RetryPolicy) -> State:
+        found = _ask(base, mirrors, None, 0.0, access, retry_policy)
+        _parse(found)
+        return replace(found, signed=_signed(source, found, access, retry_policy, most))
+
+    return first_of(mirrors.base_urls, state_of, rounds(len(mirrors.base_urls), most))
 
 
-def _mirrors(source: RepoSource, retry_policy: RetryPolicy) -> Mirrors:
+def _mirrors(source: RepoSource, most: RetryPolicy | None) -> Mirrors:
     """Where `source` is; a metalink or mirror list that fails gives way to what else is said."""
-    problems: list[SurroundingsError] = []
+    own = Mirrors(tuple(f"{url.rstrip('/')}/" for url in source.baseurl))
+    lists = [url for url in (source.metalink, source.mirrorlist) if url is not None]
     access = access_of(source)
-    for url, read in ((source.metalink, read_metalink), (source.mirrorlist, read_mirrorlist)):
-        if url is not None:
-            try:
-                found = read(url, access, retry_policy)
-                # AlmaLinux's list has `$basearch` in it (librepo's LRO_VARSUB).
-                urls = (substituted(base, source.variables) for base in found.base_urls)
-                return replace(found, base_urls=tuple(urls))
-            except SurroundingsError as error:
-                problems.append(error)
-    if source.baseurl:
-        return Mirrors(tuple(f"{url.rstrip('/')}/" for url in source.baseurl))
-    raise transfer.worst(problems)
+
+    def read(url: str, retry_policy: RetryPolicy) -> Mirrors:
+        reader = read_metalink if url == source.metalink else read_mirrorlist
+        found = reader(url, access, retry_policy)
+        # AlmaLinux's list has `$basearch` in it (librepo's LRO_VARSUB).
+        urls = (substituted(base, source.variables) for base in found.base_urls)
+        return replace(found, base_urls=tuple(urls))
+
+    if not lists:
+        return own
+    places = len(lists) + bool(source.baseurl)
+    try:
+        return first_of(lists, read, rounds(places, most)[: 1 if source.baseurl else None])
+    except SurroundingsError:
+        if not source.baseurl:
+            raise
+        return own
 
 
 def _ask(
@@ -326,21 +332,35 @@ def _parse(state: State) -> Repomd:
         raise RefusedFileError(state.origin, str(error)) from error
 
 
-def _adopt(source: RepoSource, state: State, cache: Cache, retry_policy: RetryPolicy) -> State:
-    """`state`, once all that it must have is there and right."""
+def _adopt(
+    source: RepoSource,
+    state: State,
+    cache: Cache,
+    retry_policy: RetryPolicy,
+    most: RetryPolicy | None,
+) -> State:
+    """`state`, once all that it must have is there and right.
+
+    Its mirror is waited for as `retry_policy` has it, what others have too as `most` has it.
+    """
     repomd = _parse(state)
     access = access_of(source, state.base_urls)
-    signed = _signed(source, state, access, retry_policy)
+    signed = _signed(source, state, access, retry_policy, most)
+    # Nothing is begun anew once time is over, but what comes may take its time.
+    unlimited = None if most is None else replace(most, until=None)
     for type_ in _ESSENTIAL:
         record = repomd.record(type_)
         if record is not None:
-            # Nothing is begun anew once time is over, but what comes may take its time.
-            metadata_file(record, state.base_urls, cache, access, replace(retry_policy, until=None))
+            metadata_file(record, state.base_urls, cache, access, unlimited)
     return replace(state, signed=signed)
 
 
 def _signed(
-    source: RepoSource, state: State, access: RepositoryAccess, retry_policy: RetryPolicy
+    source: RepoSource,
+    state: State,
+    access: RepositoryAccess,
+    retry_policy: RetryPolicy,
+    most: RetryPolicy | None,
 ) -> bool:
     """Return whether a configured key signed repomd.xml; SurroundingsError where it must and did
     not."""
@@ -358,6 +378,6 @@ def _signed(
             why = "it has no signature, and `repo_gpgcheck` asks for one"
             raise RefusedFileError(state.origin, why) from error
         return False
-    keys = read_keys(source.gpgkey, access, retry_policy)
+    keys = read_keys(source.gpgkey, access, most)
     gpg.verify_detached(state.origin, state.content, signature or b"", keys)
     return True

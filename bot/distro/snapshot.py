@@ -10,10 +10,10 @@ from pathlib import Path
 
 from bot.distro.cache import Cache
 from bot.distro.documents import RepositoryDocument, RepoSource
+from bot.distro.failover import BRIEF
 from bot.distro.metadata import metadata_file
 from bot.distro.refresh import State, access_of, refresh, rfc3339
 from bot.distro.repomd import Record, Repomd, parse_repomd
-from bot.distro.retry_policy import BRIEF
 from bot.distro.variables import expanded
 from bot.errors import SurroundingsError, UsageError
 from bot.model.closure import RepositoryState, SnapshotState

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.distro.cache import Cache
-from bot.distro.retry_policy import FEW, MANY, RetryPolicy
+from bot.distro.failover import MANY, AbsentError, FetchError, RetryPolicy, first_of, rounds
 from bot.distro.unpack import RefusedFileError, check_file
 from bot.errors import SurroundingsError
 from bot.model.package import NO_ACCESS, RepositoryAccess
@@ -20,10 +20,6 @@ class SmallFile:
     content: bytes | None
     etag: str | None = None
     last_modified: str | None = None
-
-
-class AbsentError(SurroundingsError):
-    """There is no such file: nobody failed."""
 
 
 def local_path(url: str) -> Path | None:
@@ -65,10 +61,8 @@ def read_small(
             access=access,
             retry_policy=retry_policy,
         )
-    except http.FetchError as error:
-        if error.status in (404, 410):
-            raise AbsentError(error.what, error.hint) from error
-        raise
+    except FetchError as error:
+        raise _absent_or(error) from error
 
 
 def read_local(url: str, path: Path, limit: int) -> bytes:
@@ -99,89 +93,62 @@ def obtain(
 ) -> Path:
     """The file that all `urls` should have, checked: a local one where it is, else at `place`.
 
-    Each URL is tried until one has it: what a broken transfer left is used for the next one, what
-    does not match is thrown away. Other processes that want the same file wait and find it.
-    `access` says how their servers are spoken to. Raises AbsentError where no URL has it,
-    RefusedFileError or SurroundingsError otherwise.
+    Each URL is tried until one has it, local ones first: what a broken transfer left is used for
+    the next one, what does not match is thrown away. Other processes that want the same file wait
+    and find it. `access` says how their servers are spoken to. Raises AbsentError where no URL has
+    it, RefusedFileError or SurroundingsError otherwise.
     """
-    problems: list[SurroundingsError] = []
-    remote: list[str] = []
-    for url in urls:
+
+    def get(url: str, policy: RetryPolicy) -> Path:
         path = local_path(url)
-        if path is None:
-            remote.append(url)
-            continue
-        try:
-            if not path.is_file():
-                raise AbsentError(f"{url} is not there.")
-            check_file(path, url, size, checksum_type, checksum)
-        except SurroundingsError as error:
-            problems.append(error)
-        except OSError as error:
-            problems.append(SurroundingsError(f"{url} cannot be read: {error.strerror}."))
-        else:
+        if path is not None:
+            _check_local(path, url)
             return path
-    if remote and place.exists():
-        return place
-    if remote:
-        with cache.lock(f"file-{checksum[:3]}"):
-            if place.exists():
-                return place
-            said = (checksum_type, checksum, size)
-            waiting = retry_policy or (MANY if len(remote) == 1 else FEW)
-            found = _download(remote, cache, place, said, limit, access, waiting)
-            if found is None:
-                return place
-            problems += found
-    raise worst(problems)
-
-
-def _download(
-    urls: Sequence[str],
-    cache: Cache,
-    place: Path,
-    said: tuple[str, str, int | None],
-    limit: int,
-    access: RepositoryAccess,
-    retry_policy: RetryPolicy,
-) -> list[SurroundingsError] | None:
-    """Null once `place` is there, else what each URL had to say."""
-    from bot.distro import http
-
-    checksum_type, checksum, size = said
-    part = cache.directory("partial") / f"{checksum_type}-{checksum}"
-    problems: list[SurroundingsError] = []
-    for url in urls:
+        part = cache.directory("partial") / f"{checksum_type}-{checksum}"
         try:
             most = limit if size is None else min(size, limit)
-            http.download(url, part, most, access=access, retry_policy=retry_policy)
+            _download(url, part, most, access, policy)
             check_file(part, url, size, checksum_type, checksum)
             place.parent.mkdir(parents=True, exist_ok=True)
-            part.replace(place)
-        except http.FetchError as error:
-            gone = error.status in (404, 410)
-            problems.append(AbsentError(error.what, error.hint) if gone else error)
-        except RefusedFileError as error:
+            return part.replace(place)
+        except RefusedFileError:
             part.unlink(missing_ok=True)
-            problems.append(error)
+            raise
         except OSError as error:
             raise SurroundingsError(
                 f"{part} cannot be written: {error.strerror}.",
                 "Free some space, or name another directory with --cache.",
             ) from error
-        else:
-            return None
-    return problems
+
+    def _check_local(path: Path, url: str) -> None:
+        try:
+            if not path.is_file():
+                raise AbsentError(f"{url} is not there.")
+            check_file(path, url, size, checksum_type, checksum)
+        except OSError as error:
+            raise SurroundingsError(f"{url} cannot be read: {error.strerror}.") from error
+
+    local_first = sorted(urls, key=lambda url: local_path(url) is None)
+    policies = rounds(len(urls), retry_policy)
+    if local_path(local_first[-1]) is not None:
+        return first_of(local_first, get, policies)
+    if place.exists():
+        return place
+    with cache.lock(f"file-{checksum[:3]}"):
+        return place if place.exists() else first_of(local_first, get, policies)
 
 
-def worst(problems: Sequence[SurroundingsError]) -> SurroundingsError:
-    """The error to raise: a refusal before a failure before an absence; how many mirrors, if
-    many."""
-    ranked = sorted(
-        problems,
-        key=lambda p: 2 if isinstance(p, AbsentError) else isinstance(p, RefusedFileError) ^ 1,
-    )
-    first = ranked[0]
-    if len(problems) > 1 and not isinstance(first, AbsentError | RefusedFileError):
-        return SurroundingsError(f"{first.what} {len(problems)} places were tried.", first.hint)
-    return first
+def _download(
+    url: str, part: Path, limit: int, access: RepositoryAccess, retry_policy: RetryPolicy
+) -> None:
+    from bot.distro import http
+
+    try:
+        http.download(url, part, limit, access=access, retry_policy=retry_policy)
+    except FetchError as error:
+        raise _absent_or(error) from error
+
+
+def _absent_or(error: FetchError) -> SurroundingsError:
+    gone = error.status in (404, 410)
+    return AbsentError(error.what, error.hint) if gone else error

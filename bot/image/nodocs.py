@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from bot.distro.cache import Cache
+from bot.distro.failover import BRIEF, FEW, RetryPolicy
 from bot.distro.packages import fetch_header
-from bot.distro.retry_policy import BRIEF, FEW, RetryPolicy
 from bot.image.listing import has_listing
 from bot.image.selection import installed_size_nodocs
 from bot.model.closure import Closure

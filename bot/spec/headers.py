@@ -88,8 +88,8 @@ def generated_flags(
 
     `fetch` (by default `bot.distro.fetch_header`) gives null where the header cannot be had.
     """
+    from bot.distro.failover import FEW
     from bot.distro.packages import fetch_header
-    from bot.distro.retry_policy import FEW
 
     get = fetch or partial(fetch_header, retry_policy=FEW)
     known: dict[Package, GeneratedFlags | None] = {}

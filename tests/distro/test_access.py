@@ -192,7 +192,7 @@ def test_no_proxy_at_all_beats_the_environments(root, document, cache, monkeypat
 
 
 def fetch_url(url: str) -> None:
-    from bot.distro.retry_policy import BRIEF
+    from bot.distro.failover import BRIEF
     from bot.distro.transfer import read_small
 
     read_small(url, 1000, retry_policy=BRIEF)

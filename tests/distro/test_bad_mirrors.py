@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.distro.failover import BRIEF, RetryPolicy
 from bot.distro.mirrors import read_metalink, read_mirrorlist
 from bot.distro.repomd import RepomdError, parse_repomd
-from bot.distro.retry_policy import BRIEF, RetryPolicy
 from bot.distro.snapshot import open_snapshot, repository_file
 from bot.errors import SurroundingsError
 from bot.model.package import NO_ACCESS

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from bot.cli import cli
 from bot.distro import connections
 from bot.distro.documents import RepositoryDocument, RepoSource
+from bot.distro.failover import RetryPolicy
 from bot.distro.online import ask_repositories
-from bot.distro.retry_policy import RetryPolicy
 from bot.model.package import Reference, RepositoryAccess
 from tests.distro.servers import Served, make_authority, serve
 

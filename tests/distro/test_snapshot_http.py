@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.distro.cache import Cache
-from bot.distro.retry_policy import RetryPolicy
+from bot.distro.failover import RetryPolicy
 from bot.distro.snapshot import open_snapshot, repository_file
 from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
@@ -138,7 +138,7 @@ def test_a_wrong_file_is_refused_by_name(web, repo, cache, misbehave, what, mess
 
 
 def test_a_server_that_trickles_is_given_up(web, repo, cache, monkeypatch):
-    monkeypatch.setattr("bot.distro.refresh.MANY", RetryPolicy(4, 10, 30, -1.0))
+    monkeypatch.setattr("bot.distro.failover.MANY", RetryPolicy(4, 10, 30, -1.0))
     monkeypatch.setattr("bot.distro.http._SLOWEST", 10**12)
     with pytest.raises(SurroundingsError, match=r"repomd\.xml could not be read: it is too slow"):
         open_snapshot(repo, "x86_64", cache)

@@ -1,0 +1,145 @@
+"""Which of several servers is asked next, and how long each is waited for.
+
+Where several have the same file, each is first asked briefly: one that hangs costs seconds. Those
+that failed for the moment are asked again, with more time, only if none had it. A server that did
+not answer comes last for a while, whatever is asked of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from bot.distro.unpack import RefusedFileError
+from bot.errors import SurroundingsError
+from bot.model.package import origin
+
+_T = TypeVar("_T")
+# HTTP statuses that another try may change.
+PASSING = (429, 500, 502, 503, 504)
+# Seconds for which a server that did not answer is asked after all others.
+_AVOIDED_FOR = 600.0
+
+
+class FetchError(SurroundingsError):
+    """A URL that could not be read; `status` is HTTP's, null where there was no answer."""
+
+    def __init__(self, url: str, why: str, status: int | None = None, hint: str = "") -> None:
+        super().__init__(f"{url} could not be read: {why}.", hint)
+        self.url = url
+        self.why = why
+        self.status = status
+
+    @property
+    def is_passing(self) -> bool:
+        """True where another try may do better."""
+        return self.status is None or self.status in PASSING
+
+
+class AbsentError(SurroundingsError):
+    """There is no such file: nobody failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often a place is asked, and seconds: for a connection, for each next piece of an answer,
+    for a transfer that is too slow. Nothing new is begun after `until` (monotonic seconds).
+    """
+
+    tries: int
+    connect: float
+    read: float
+    slow: float
+    until: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """True once `until` has passed."""
+        return self.until is not None and time.monotonic() >= self.until
+
+    def within(self, seconds: float) -> RetryPolicy:
+        """The same, with nothing new begun after so many seconds from now."""
+        return replace(self, until=time.monotonic() + seconds)
+
+
+# The only place that has something, one of several, and one that others can stand in for.
+MANY = RetryPolicy(tries=4, connect=10, read=30, slow=60)
+FEW = RetryPolicy(tries=2, connect=5, read=15, slow=30)
+BRIEF = RetryPolicy(tries=1, connect=3, read=5, slow=10)
+# Seconds for all mirrors of a repository whose last good state is there.
+BUDGET = 15.0
+
+
+def rounds(places: int, most: RetryPolicy | None = None) -> tuple[RetryPolicy, ...]:
+    """How so many places of one file are asked, one policy a round; `most` is the last one's."""
+    last = most or (MANY if places == 1 else FEW)
+    if places == 1 or last.tries <= BRIEF.tries:
+        return (last,)
+    return replace(BRIEF, until=last.until), last
+
+
+def first_of(
+    urls: Sequence[str],
+    request: Callable[[str, RetryPolicy], _T],
+    policies: Iterable[RetryPolicy],
+) -> _T:
+    """The first answer that `request` gets, of the URLs in their order.
+
+    A later round asks those alone that may do better then. Raises the worst of the errors where
+    none has an answer.
+    """
+    errors: dict[str, SurroundingsError] = {}
+    left = list(urls)
+    for retry_policy in policies:
+        for url in sorted(left, key=_is_avoided):
+            if retry_policy.is_over:
+                break
+            try:
+                found = request(url, retry_policy)
+            except SurroundingsError as error:
+                errors[url] = error
+                _note(url, error)
+            else:
+                _AVOIDED.pop(origin(url), None)
+                return found
+        left = [url for url in left if _may_do_better(errors.get(url))]
+    if not errors:
+        raise SurroundingsError(f"{urls[0]} was not read: the time for it was over before.")
+    raise worst([errors[url] for url in urls if url in errors])
+
+
+def worst(problems: Sequence[SurroundingsError]) -> SurroundingsError:
+    """The error to raise: a refusal before a failure before an absence; how many mirrors, if
+    many."""
+    ranked = sorted(
+        problems,
+        key=lambda p: 2 if isinstance(p, AbsentError) else isinstance(p, RefusedFileError) ^ 1,
+    )
+    first = ranked[0]
+    if len(problems) > 1 and not isinstance(first, AbsentError | RefusedFileError):
+        return SurroundingsError(f"{first.what} {len(problems)} places were tried.", first.hint)
+    return first
+
+
+# Servers that did not answer: until when (monotonic seconds) the others are asked before them.
+_AVOIDED: dict[str, float] = {}
+
+
+def forget_avoided() -> None:
+    """Ask every server in its turn again."""
+    _AVOIDED.clear()
+
+
+def _is_avoided(url: str) -> bool:
+    return time.monotonic() < _AVOIDED.get(origin(url), 0.0)
+
+
+def _note(url: str, error: SurroundingsError) -> None:
+    if isinstance(error, FetchError) and error.status is None:
+        _AVOIDED[origin(url)] = time.monotonic() + _AVOIDED_FOR
+
+
+def _may_do_better(error: SurroundingsError | None) -> bool:
+    return error is None or (isinstance(error, FetchError) and error.is_passing)
