@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from bot.check.evidence import Sides
-from bot.closure.pool import Drop, Pool
+from bot.closure.pool import Pool
 from bot.model.capability import names_in
-from bot.model.closure import Closure, UnsolvableCause
+from bot.model.closure import Closure, Requirement, UnsolvableCause
 from bot.model.image import ImageRequest
 from bot.model.result import ClosurePair
 
@@ -153,14 +153,14 @@ def undecided(
     unevaluated = tuple(unevaluated)
     if pair.head.status != "unsolvable" or pair.base.status == "unsolvable":
         return ""
-    head, ignored = pair.head, frozenset[Drop]()
+    head, ignored = pair.head, frozenset[Requirement]()
     first: tuple[UnevaluatedPackages, UnsolvableCause] | None = None
     for _ in range(_MOST_ROUNDS):
         causes = _native(head)
         concerned = [(one, c) for c in causes for one in unevaluated if one.concerns(c)]
         first = first or next(iter(concerned), None)
         found = {
-            Drop(c.needed_by, c.capability)
+            Requirement(c.needed_by, c.capability)
             for _, c in concerned
             if c.kind == "missing" and c.needed_by is not None
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from bot.closure.chains import Chain, ChainFinder
+from bot.closure.graph import closure_graph
 from bot.closure.pool import Pool
 from bot.model.capability import is_rich
 from bot.model.closure import Closure, Edge
@@ -17,7 +17,7 @@ def added_chains(
     pool: Pool,
     before: tuple[ImageRequest, Closure, Overlay | None],
     after: tuple[ImageRequest, Closure, Overlay | None],
-) -> Mapping[Nevra, tuple[Chain, ...]]:
+) -> Mapping[Nevra, tuple[tuple[Edge, ...], ...]]:
     """The chains to each package that `after` has and `before` has not, by name and architecture.
 
     Each side is a request, its closure and the overlay that it was solved with. A chain goes from a
@@ -49,9 +49,10 @@ def added_chains(
     ]
     spare = _spare(pool, after, added, fresh)
     alone = [e for e in fresh if (e.capability, e.target) not in spare]
-    finders = [ChainFinder(after[1], edges) for edges in (alone, fresh)]
+    graphs = [closure_graph(after[1], edges) for edges in (alone, fresh)]
     return {
-        nevra: next((found for f in finders if (found := f.chains(nevra))), ()) for nevra in added
+        nevra: next((found for graph in graphs if (found := graph.chains(nevra))), ())
+        for nevra in added
     }
 
 

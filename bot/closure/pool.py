@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from bot.closure.requests import View, best_solution, dependency_id
 from bot.closure.solvcache import SnapshotCache
 from bot.closure.solve import run
 from bot.model.architecture import native_arches
-from bot.model.closure import Closure, SnapshotState
+from bot.model.closure import Closure, Requirement, SnapshotState
 from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Overlay, Package
@@ -34,14 +34,6 @@ if TYPE_CHECKING:
 
 _DROPPED_KEYS = (solv.SOLVABLE_REQUIRES, solv.SOLVABLE_RECOMMENDS, solv.SOLVABLE_SUPPLEMENTS)
 _DEBUG = ("-debuginfo", "-debugsource")
-
-
-@dataclass(frozen=True, order=True, slots=True)
-class Drop:
-    """A requirement that is to be ignored: the package that has it, and its capability verbatim."""
-
-    nevra: Nevra
-    capability: str
 
 
 def open_pool(snapshot: Snapshot, cache: Cache, *, file_of: MetadataFile | None = None) -> Pool:
@@ -79,7 +71,7 @@ class Pool:
         request: ImageRequest,
         overlay: Overlay | None = None,
         *,
-        drop: Collection[Drop] = (),
+        drop: Collection[Requirement] = (),
         settled: Callable[[Closure], bool] | None = None,
     ) -> Closure:
         """The closure of an image: what dnf would install, with the edges between its packages.
@@ -296,7 +288,7 @@ class Pool:
         self,
         overlay: Overlay | None,
         placeholders: Sequence[PlaceholderPackage],
-        drop: Collection[Drop],
+        drop: Collection[Requirement],
     ) -> Iterator[None]:
         layers = []
         if overlay is not None:
@@ -341,7 +333,7 @@ class Pool:
         )
         return LayerSpec(("placeholders", placeholders), packages, hides)
 
-    def _ignore(self, drop: Collection[Drop]) -> list[tuple[Any, int, list[int]]]:
+    def _ignore(self, drop: Collection[Requirement]) -> list[tuple[Any, int, list[int]]]:
         """Takes requirements from packages; what to put back, and where."""
         pool, undo = self._overlay_pool.pool, []
         by_package: dict[Nevra, set[str]] = {}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.closure.minimum_cut import requirement_of
-from bot.closure.pool import Drop, Pool
+from bot.closure.graph import holder
+from bot.closure.pool import Pool
 from bot.closure.why import members
 from bot.model.capability import names_in
-from bot.model.closure import Closure, WhatIf
+from bot.model.closure import Closure, Requirement, WhatIf
 from bot.model.image import ImageRequest
 from bot.model.package import Overlay, Package
 
@@ -46,10 +46,10 @@ def what_if(
     return WhatIf(request.key, "ok", removed, added, _saved(removed, added))
 
 
-def _meant(closure: Closure, capability: str, from_package: str | None) -> frozenset[Drop]:
+def _meant(closure: Closure, capability: str, from_package: str | None) -> frozenset[Requirement]:
     holders = None if from_package is None else set(members(closure, from_package))
     stated = frozenset(
-        Drop(package.nevra, dependency.capability)
+        Requirement(package.nevra, dependency.capability)
         for package in closure.packages
         if holders is None or package.nevra in holders
         for kind in ("requires", "recommends", "supplements")
@@ -59,7 +59,11 @@ def _meant(closure: Closure, capability: str, from_package: str | None) -> froze
     if stated:
         return stated
     targets = set(members(closure, capability))
-    satisfied = (requirement_of(edge) for edge in closure.edges if edge.target in targets)
+    satisfied = (
+        Requirement(holder(edge), edge.capability)
+        for edge in closure.edges
+        if edge.target in targets
+    )
     return frozenset(drop for drop in satisfied if holders is None or drop.nevra in holders)
 
 

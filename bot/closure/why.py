@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from bot.closure.chains import ChainFinder
-from bot.closure.minimum_cut import minimum_cut
-from bot.closure.pool import Drop, Pool
-from bot.model.closure import Closure, Edge, Leaving, Why
+from bot.closure.graph import PackageGraph, closure_graph
+from bot.closure.pool import Pool
+from bot.model.closure import Closure, Edge, Requirement, Why
 from bot.model.image import ImageRequest
 from bot.model.nevra import Nevra
 from bot.model.package import Overlay
@@ -33,14 +32,13 @@ def why(
     if not found:
         return Why(request.key, None)
     nevra = found[0]
-    finder = ChainFinder(closure)
-    drops = leaves_with(pool, request, closure, nevra, overlay)
+    graph = closure_graph(closure)
     return Why(
         request.key,
         nevra,
-        roots=finder.roots(nevra),
-        chains=finder.chains(nevra),
-        leaves_with=tuple(Leaving(drop.nevra, drop.capability) for drop in drops),
+        roots=graph.roots_of(nevra),
+        chains=graph.chains(nevra),
+        leaves_with=leaves_with(pool, request, closure, nevra, overlay),
     )
 
 
@@ -60,7 +58,7 @@ def leaves_with(
     closure: Closure,
     nevra: Nevra,
     overlay: Overlay | None = None,
-) -> tuple[Drop, ...]:
+) -> tuple[Requirement, ...]:
     """The smallest set of requirements without which `nevra` is not in the closure, or nothing.
 
     The graph of the closure gives a candidate; solving without it proves it, or shows another way
@@ -72,16 +70,17 @@ def leaves_with(
     roots = set(closure.requested)
     solves = 0
 
-    def stays(drop: Collection[Drop]) -> Closure | None:
+    def stays(drop: Collection[Requirement]) -> Closure | None:
         nonlocal solves
         solves += 1
         other = pool.solve(request, overlay, drop=drop)
         return other if other.status != "ok" or _holds(other, nevra) else None
 
     while solves < MOST_SOLVES:
-        drops = minimum_cut(edges, roots, nevra, MOST_REQUIREMENTS)
-        if not drops:
+        cut = PackageGraph(roots, edges).cut(nevra, roots, MOST_REQUIREMENTS)
+        if not cut:
             return ()
+        drops = [Requirement(*stated) for stated in cut]
         other = stays(drops)
         if other is None:
             break

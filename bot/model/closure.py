@@ -28,6 +28,14 @@ class Edge:
     files: tuple[str, ...] = field(default=(), compare=False)
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class Requirement:
+    """A requirement: the package that states it, and its capability verbatim."""
+
+    nevra: Nevra
+    capability: str
+
+
 @dataclass(frozen=True, slots=True)
 class RepositoryState:
     """One repository of a snapshot: its `revision`, and the newest timestamp in its repomd.xml.
@@ -111,14 +119,6 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
-    """One requirement whose loss (maybe with others) makes a package leave."""
-
-    nevra: Nevra
-    capability: str
-
-
-@dataclass(frozen=True, slots=True)
 class Why:
     """Why a package is in a closure; `nevra` null and all else empty when it is not.
 
@@ -131,7 +131,7 @@ class Why:
     nevra: Nevra | None
     roots: tuple[Nevra, ...] = ()
     chains: tuple[tuple[Edge, ...], ...] = ()
-    leaves_with: tuple[Leaving, ...] = ()
+    leaves_with: tuple[Requirement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from bot.closure.evr import compare_evr
 from bot.model.image import ImageKey
-from bot.objectives.graph import Chain, Graph
+from bot.objectives.graph import Graph, edges_of, graph_of, shortest_chains
 from bot.store.history.values import WEAK, Cause, Contents, Evaluated, Link, Member, MergedChange
 
 Name = tuple[str, str]
+Chain = tuple[Link, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,7 @@ class _Pair:
 class _Comparison:
     """Both sides of a step."""
 
-    before: Sequence[Member]
-    after: Sequence[Member]
+    members: tuple[Sequence[Member], Sequence[Member]]
     graphs: tuple[Graph, Graph]
     requests: tuple[frozenset[str], frozenset[str]]
     same_metadata: bool
@@ -45,7 +45,7 @@ class _Comparison:
     partner: tuple[dict[int, int], dict[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.names = (_names(self.before), _names(self.after))
+        self.names = (_names(self.members[0]), _names(self.members[1]))
         both = [(p.before, p.after) for p in self.pairs]
         forth = {b: a for b, a in both if b is not None and a is not None}
         self.partner = (forth, {a: b for b, a in forth.items()})
@@ -69,9 +69,8 @@ def attribute(
     changes = tuple(c for c in changes if may_land(c, after.key))
     landed = [c for c in changes if _has_landed(c, before.members, after.members, pairs)]
     comparison = _Comparison(
-        before.members,
-        after.members,
-        (Graph(before.members, before.links), Graph(after.members, after.links)),
+        (before.members, after.members),
+        (graph_of(before), graph_of(after)),
         (frozenset(before.requests), frozenset(after.requests)),
         same_metadata,
         pairs,
@@ -80,8 +79,12 @@ def attribute(
          for c in landed},
     )  # fmt: skip
     causes = [_cause(comparison, pair) for pair in pairs if _differs(comparison, pair)]
-    causes.sort(key=lambda c: (-abs(c.known_delta), c.package, c.before or "", c.after or ""))
+    causes.sort(key=_order)
     return Attributed(tuple(causes), frozenset(change.id for change in landed))
+
+
+def _order(cause: Cause) -> tuple[int, str, str, str]:
+    return -abs(cause.known_delta), cause.package, str(cause.before or ""), str(cause.after or "")
 
 
 def may_land(change: MergedChange, key: ImageKey) -> bool:
@@ -121,7 +124,7 @@ def _pairs(before: Sequence[Member], after: Sequence[Member]) -> list[_Pair]:
 def _differs(comparison: _Comparison, pair: _Pair) -> bool:
     if pair.before is None or pair.after is None:
         return True
-    before, after = comparison.before[pair.before], comparison.after[pair.after]
+    before, after = comparison.members[0][pair.before], comparison.members[1][pair.after]
     if before.nevra != after.nevra or before.installed_size != after.installed_size:
         return True
     # The same name for another file: its layer may weigh something else. What was not known
@@ -152,16 +155,16 @@ def _has_landed(
 
 
 def _cause(comparison: _Comparison, pair: _Pair) -> Cause:
-    old = comparison.before[pair.before] if pair.before is not None else None
-    new = comparison.after[pair.after] if pair.after is not None else None
+    old = comparison.members[0][pair.before] if pair.before is not None else None
+    new = comparison.members[1][pair.after] if pair.after is not None else None
     sizes = [m.installed_size for m in (old, new) if m is not None]
     known = (new.installed_size or 0 if new else 0) - (old.installed_size or 0 if old else 0)
     nevra = (new or old).nevra  # type: ignore[union-attr]  # a pair has one side at least
     change = "changed" if old and new else "came" if new else "went"
     side, index = (1, pair.after) if pair.after is not None else (0, pair.before)
     assert index is not None
-    chains = comparison.graphs[side].chains(index)
-    chain: Chain | None = chains[0] if chains else ()
+    chains = shortest_chains(comparison.graphs[side], index)
+    chain: Chain = chains[0] if chains else ()
     mover: Member | None = None
     kind = "distribution"
     if old is None or new is None:
@@ -176,14 +179,14 @@ def _cause(comparison: _Comparison, pair: _Pair) -> Cause:
     return Cause(
         package=nevra.name,
         change=change,  # type: ignore[arg-type]  # one of the three
-        before=str(old.nevra) if old else None,
-        after=str(new.nevra) if new else None,
+        before=old.nevra if old else None,
+        after=new.nevra if new else None,
         delta=None if None in sizes else known,
         known_delta=known,
         kind=kind,  # type: ignore[arg-type]  # one of CauseKind
-        mover=str(mover.nevra) if mover else None,
+        mover=mover.nevra if mover else None,
         merged_change=merged.id if merged is not None else None,
-        chain=comparison.graphs[side].edges(chain or ()),
+        chain=edges_of(comparison.members[side], chain),
     )
 
 
@@ -195,7 +198,7 @@ def _brought(
     On the way from what is requested the first package that the other side lacks stands at a link
     whose source the other side has: that source brought it (or let it go), if it changed itself.
     """
-    graph, members = comparison.graphs[side], comparison.graphs[side].members
+    members = comparison.members[side]
     other = comparison.names[1 - side]
     requests_differ = comparison.requests[side] != comparison.requests[1 - side]
     if members[index].requested:
@@ -214,7 +217,7 @@ def _brought(
         mover = _mover(comparison, side, chain, other)
         if mover is not None:
             return chain, mover, "distribution"
-    root = graph.members[chains[0][0].source]
+    root = members[chains[0][0].source]
     absent = (root.nevra.name, root.nevra.arch) not in other
     return chains[0], root if absent else None, "distribution"
 
@@ -222,7 +225,7 @@ def _brought(
 def _mover(
     comparison: _Comparison, side: int, chain: Sequence[Link], other: frozenset[Name]
 ) -> Member | None:
-    members = comparison.graphs[side].members
+    members = comparison.members[side]
     for link in chain:
         target = members[link.target]
         if (target.nevra.name, target.nevra.arch) in other:
@@ -230,7 +233,7 @@ def _mover(
         partner = comparison.partner[side].get(link.source)
         if partner is None:
             return None
-        ours, theirs = members[link.source], comparison.graphs[1 - side].members[partner]
+        ours, theirs = members[link.source], comparison.members[1 - side][partner]
         if ours.nevra == theirs.nevra:
             return _other_provider(comparison, side, link, partner)
         return ours if side == 1 else theirs
@@ -240,16 +243,16 @@ def _mover(
 def _other_provider(comparison: _Comparison, side: int, link: Link, partner: int) -> Member | None:
     """The changed package that satisfies an unchanged one on the other side: what
     took the place of a package that went, or gave its own to one that came."""
-    other = comparison.graphs[1 - side]
-    for place in other.met_by(partner, link.capability):
+    other = comparison.members[1 - side]
+    for place in comparison.graphs[1 - side].met_by(partner, link.capability):
         back = comparison.partner[1 - side].get(place)
         if back == link.target:
             continue
         if back is None:
             # Only there: it came for what went, or it went and cannot have brought anything.
-            return other.members[place] if side == 0 else None
-        if other.members[place].nevra != comparison.graphs[side].members[back].nevra:
-            return other.members[place] if side == 0 else comparison.graphs[side].members[back]
+            return other[place] if side == 0 else None
+        if other[place].nevra != comparison.members[side][back].nevra:
+            return other[place] if side == 0 else comparison.members[side][back]
     return None
 
 

@@ -103,7 +103,7 @@ def _blame(one: Lost, changes: Changes) -> Phrase:
     cause = one.cause
     if cause is None or cause.package == one.key.workload:
         return ()
-    now = (*plain(" (now "), *code(cause.mover), *plain(")")) if cause.mover else ()
+    now = (*plain(" (now "), *code(str(cause.mover)), *plain(")")) if cause.mover else ()
     by = _by(cause, changes)
     return (*plain(" What did it: "), *code(cause.package), *now, *by, *plain("."))
 
@@ -235,11 +235,11 @@ def _way_out(key: ImageKey, cause: Cause, changes: Changes) -> Iterable[Phrase]:
         yield (*code(why), *plain(" shows every way on which it comes."))
         edge = cause.chain[-1] if cause.chain else None
         if edge is not None:
-            drop = f"minimize what-if drop {_word(edge['capability'])} --workload {workload}"
+            drop = f"minimize what-if drop {_word(edge.capability)} --workload {workload}"
             yield (*code(drop), *plain(" measures what would leave without it."))
     elif cause.change == "changed" and cause.kind == "distribution":
         yield (
-            *plain("Look at what grew in "), *code(cause.after or cause.package),
+            *plain("Look at what grew in "), *code(str(cause.after or cause.package)),
             *plain(", and ask its maintainers for a smaller one."),
         )  # fmt: skip
     elif cause.change == "unsolvable" and cause.kind == "distribution":

@@ -14,7 +14,7 @@ from typing import Any
 from bot.model.image import ImageKey
 from bot.objectives.status import ObjectiveStatus
 from bot.objectives.tracking import Tracked
-from bot.report.jsonform import unsolvable_cause
+from bot.report.jsonform import chain_json, unsolvable_cause
 from bot.store.history.values import Cause, ClosureFacts, Evaluation, MergedChange, Step
 
 Json = dict[str, Any]
@@ -123,10 +123,10 @@ def cause_json(cause: Cause, changes: Mapping[int, MergedChange]) -> Json:
         "cause": {
             "kind": cause.kind,
             "change": cause.change,
-            "from": cause.before,
-            "to": cause.after,
-            "mover": cause.mover,
-            "chain": [dict(edge) for edge in cause.chain or ()],
+            "from": None if cause.before is None else str(cause.before),
+            "to": None if cause.after is None else str(cause.after),
+            "mover": None if cause.mover is None else str(cause.mover),
+            "chain": chain_json(cause.chain),
             "pull_request": _pull_request_json(change),
             "commit": _commit_json(change),
         },

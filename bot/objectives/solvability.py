@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bot.closure.evr import compare_evr
 from bot.model.closure import UnsolvableCause
-from bot.model.nevra import Nevra, parse_nevra
+from bot.model.nevra import Nevra
 from bot.model.package import Package
 from bot.objectives.attribution import may_land
 from bot.store.history.values import (
@@ -93,12 +93,12 @@ def _cause(
     return Cause(
         suspect.name,
         change,
-        str(suspect.old) if suspect.old else None,
+        suspect.old,
         None,
         None if change == "unsolvable" else 0,
         0,
         kind,
-        mover=str(suspect.new) if suspect.new else None,
+        mover=suspect.new,
         merged_change=merged.id if merged is not None else None,
     )
 
@@ -159,7 +159,7 @@ def _menders(
         return
     number = places[named]
     member = after.members[number]
-    then = parse_nevra(broke.mover) if broke is not None and broke.mover else held.get(named)
+    then = broke.mover if broke is not None and broke.mover else held.get(named)
     if then != member.nevra:
         yield _Suspect(named, member.source, then, member.nevra)
         return

@@ -79,7 +79,7 @@ def why_to_json(whys: Iterable[Why]) -> Json:
                 **_key(why.key),
                 "nevra": None if why.nevra is None else str(why.nevra),
                 "roots": [str(root) for root in why.roots],
-                "chains": [_chain(chain) for chain in why.chains],
+                "chains": [chain_json(chain) for chain in why.chains],
                 "leaves_with": [
                     {"nevra": str(leaving.nevra), "capability": leaving.capability}
                     for leaving in why.leaves_with
@@ -204,7 +204,8 @@ def _package(package: Package) -> Json:
     }
 
 
-def _chain(chain: Iterable[Edge]) -> list[Json]:
+def chain_json(chain: Iterable[Edge]) -> list[Json]:
+    """A chain as CONTRACT writes it."""
     return [
         {
             "from": str(edge.source),
@@ -227,11 +228,11 @@ def unsolvable_cause(cause: UnsolvableCause) -> Json:
         "kind": cause.kind,
         "capability": cause.capability,
         "needed_by": None if cause.needed_by is None else str(cause.needed_by),
-        "chain": _chain(cause.chain),
+        "chain": chain_json(cause.chain),
         "spec": None if cause.spec is None else _line(cause.spec),
         "arch_only": cause.arch_only,
         "conflicts_with": None if cause.conflicts_with is None else str(cause.conflicts_with),
-        "conflicts_with_chain": _chain(cause.conflicts_with_chain),
+        "conflicts_with_chain": chain_json(cause.conflicts_with_chain),
         "incompatible": None if cause.incompatible is None else str(cause.incompatible),
     }
 
@@ -264,12 +265,12 @@ def _image(image: ImageResult) -> Json:
             {
                 **_package(added.package),
                 "requested": added.requested,
-                "chains": [_chain(chain) for chain in added.chains],
+                "chains": [chain_json(chain) for chain in added.chains],
                 "spec": None if added.spec is None else _line(added.spec),
                 "leaves_with": [_line(line) for line in added.leaves_with],
                 "alternatives": [_line(line) for line in added.alternatives],
                 "together_with": [_line(line) for line in added.together_with],
-                "stays_by": _chain(added.stays_by),
+                "stays_by": chain_json(added.stays_by),
                 "instead": [str(nevra) for nevra in added.instead],
             }
             for added in sorted(image.added, key=lambda a: a.package.nevra)

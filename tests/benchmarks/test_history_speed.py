@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.model.image import ImageKey
-from bot.objectives.graph import Graph
+from bot.objectives.graph import graph_of, leaving
 from bot.objectives.status import objective_statuses
 from bot.store.history.history import History
 from tests.benchmarks.five_years import LAST, seed_five_years
@@ -22,7 +22,7 @@ KEY = ImageKey("workload-007", "minimal", "big", "x86_64")
 def questions(history: History) -> dict[str, Callable[[], object]]:
     def graph() -> object:
         contents = history.contents(KEY)
-        return Graph(contents.members, contents.links).leaving()
+        return leaving(graph_of(contents), contents.members)
 
     return {
         "images": history.images,

@@ -13,7 +13,7 @@ from bot.chat.commands import COMMANDS, refusal
 from bot.chat.parser import Question, answer_marker, is_ours, parse_comment, parse_line
 from bot.chat.questions import ChatFinding
 from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
-from bot.model.closure import Edge, Leaving, UnsolvableCause, WhatIf, Why
+from bot.model.closure import Edge, Requirement, UnsolvableCause, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Package
@@ -47,7 +47,7 @@ def answers(text: str) -> str:
             said,
             result,
             whys=(
-                Why(key, nevra, (nevra,), ((edge,),), (Leaving(nevra, text),)),
+                Why(key, nevra, (nevra,), ((edge,),), (Requirement(nevra, text),)),
                 Why(key, None),
             ),
             what_ifs=(

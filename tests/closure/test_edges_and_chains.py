@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.closure.chains import shortest_chains
+from bot.closure.graph import closure_graph
 from bot.closure.packages import totals
 from bot.model.closure import Closure
 from bot.model.nevra import parse_nevra
@@ -73,7 +73,7 @@ def diamond(tiny, h):
 
 
 def test_one_shortest_chain_from_each_requested_package_that_leads_there(diamond):
-    found = shortest_chains(diamond, parse_nevra("d-0:1-1.noarch"))
+    found = closure_graph(diamond).chains(parse_nevra("d-0:1-1.noarch"))
     assert [[(e.source.name, e.target.name) for e in chain] for chain in found] == [
         [("a", "b"), ("b", "d")],
         [("z", "c"), ("c", "d")],
@@ -81,8 +81,8 @@ def test_one_shortest_chain_from_each_requested_package_that_leads_there(diamond
 
 
 def test_no_chain_leads_to_what_is_asked_for_alone_or_not_there(diamond):
-    assert shortest_chains(diamond, parse_nevra("z-0:1-1.noarch")) == ()
-    assert shortest_chains(diamond, parse_nevra("q-0:1-1.noarch")) == ()
+    assert closure_graph(diamond).chains(parse_nevra("z-0:1-1.noarch")) == ()
+    assert closure_graph(diamond).chains(parse_nevra("q-0:1-1.noarch")) == ()
 
 
 def test_a_sum_with_an_unknown_part_is_not_known(diamond):

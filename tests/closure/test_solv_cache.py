@@ -97,7 +97,7 @@ def test_primary_that_is_not_rpm_md_is_refused_by_name(tiny):
 ASK = """
 import sys
 from pathlib import Path
-from bot.closure.chains import shortest_chains
+from bot.closure.graph import closure_graph
 from bot.closure.pool import open_pool
 from bot.distro.cache import Cache
 from bot.distro.documents import RepositoryDocument, RepoSource
@@ -108,7 +108,7 @@ document = RepositoryDocument("d", "D", "", "", "9", ("x86_64",), sources)
 pool = open_pool(open_snapshot(document, "x86_64", cache), cache)
 for closure in (pool.solve_names(sys.argv[3:], weak=True), pool.solve_names(["nosuch", "app"])):
     print(closure.packages, closure.edges, sorted(closure.requested), closure.problems)
-    print([shortest_chains(closure, p.nevra) for p in closure.packages])
+    print([closure_graph(closure).chains(p.nevra) for p in closure.packages])
 """
 
 

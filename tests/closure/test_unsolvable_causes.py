@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.closure.pool import Drop
+from bot.model.closure import Requirement
 from bot.report.phrase import to_plain
 from bot.report.unsolvable import causes_phrase
 
@@ -171,7 +171,7 @@ def test_without_every_missing_cause_the_image_can_be_installed(tmp_path_factory
     pool = tiny.pool(base)
     closure = pool.solve(request(*requests))
     assert (closure.status == "unsolvable") == bool(closure.causes)
-    dropped: set[Drop] = set()
+    dropped: set[Requirement] = set()
     # A proof stops at the first cause that it finds; what is behind it is found without it.
     for _ in range(2 * len(_NAMES)):
         if closure.status == "ok":
@@ -184,7 +184,7 @@ def test_without_every_missing_cause_the_image_can_be_installed(tmp_path_factory
             assert [e.target for e in edges] == [*(e.source for e in edges[1:]), cause.needed_by][
                 : len(edges)
             ]
-        new = {Drop(c.needed_by, c.capability) for c in closure.causes}
+        new = {Requirement(c.needed_by, c.capability) for c in closure.causes}
         assert not new <= dropped
         dropped |= new
         closure = pool.solve(request(*requests), drop=dropped)

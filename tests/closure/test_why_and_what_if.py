@@ -6,7 +6,7 @@ import pytest
 
 from bot.closure.what_if import what_if
 from bot.closure.why import why
-from bot.model.closure import Leaving
+from bot.model.closure import Requirement
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_what_takes_a_package_out_is_proved_on_the_overlay(tiny, h, base):
     closure = pool.solve(asked, overlay)
     found = why(pool, asked, closure, "crypt", overlay)
     (web,) = closure.requested
-    assert found.leaves_with == (Leaving(web, "crypt-tool"),)
+    assert found.leaves_with == (Requirement(web, "crypt-tool"),)
 
 
 def ask_what_if(tiny, h, base, *arguments, requests=("web", "tool"), **options):
@@ -175,7 +175,7 @@ def test_a_question_is_about_its_own_overlay_whatever_others_were_asked(tiny, h,
     for overlay in (*others, *others):
         closure = pool.solve(asked, overlay)
         assert why(pool, asked, closure, "crypt", overlay).leaves_with == (
-            Leaving(next(iter(closure.requested)), "crypt-tool"),
+            Requirement(next(iter(closure.requested)), "crypt-tool"),
         )
         found = what_if(pool, asked, "crypt-tool", None, overlay)
         assert "crypt" in left(found)

@@ -17,6 +17,7 @@ from bot.forge.github.app import AppAuth
 from bot.forge.github.forge import GitHub
 from bot.forge.gitlab.forge import GitLab
 from bot.forge.protocol import Forge
+from bot.model.nevra import parse_nevra
 from bot.objectives.drift import drift_states
 from bot.objectives.issue_writer import publish_issues, unplaced_drift
 from bot.settings.forges import ForgeSettings
@@ -238,8 +239,8 @@ async def test_an_objective_that_is_withdrawn_or_placed_elsewhere_closes_its_iss
 
 def lost_by(**fields: Any) -> Cause:
     """What made the image one that nothing can install."""
-    cause = Cause("app", "unsolvable", "app-0:1-1.x86_64", None, None, 0, "distribution",
-                  mover="app-0:2-1.x86_64")  # fmt: skip
+    old, new = parse_nevra("app-0:1-1.x86_64"), parse_nevra("app-0:2-1.x86_64")
+    cause = Cause("app", "unsolvable", old, None, None, 0, "distribution", mover=new)
     return replace(cause, **fields)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.closure.graph import Leaving
 from bot.model.nevra import Nevra
-from bot.objectives.graph import Graph, Leaving
-from bot.store.history.values import Link, Member
+from bot.objectives.graph import edges_of, graph_of, leaves_with, leaving, shortest_chains
+from bot.store.history.values import Contents, Link, Member
 
 KINDS = ("requires", "recommends", "supplements")
 
@@ -57,19 +58,19 @@ def held(members: list[Member], links: list[Link]) -> set[int]:
 def test_what_leaves_with_a_package_is_what_nothing_else_holds(made) -> None:
     members, links = made
     roots = held(members, links)
-    for number, leaving in enumerate(Graph(members, links).leaving()):
+    for number, gone_with in enumerate(leaving(graph_of(Contents(members, links)), members)):
         gone = set(range(len(members))) - reached(roots, links, without=number)
         size = sum(members[n].installed_size or 0 for n in gone)
-        assert leaving == Leaving(len(gone), size)
+        assert gone_with == Leaving(len(gone), size)
 
 
 @given(graphs())
 def test_without_the_requirements_it_leaves_with_nothing_leads_to_a_package(made) -> None:
     members, links = made
     roots = held(members, links)
-    graph = Graph(members, links)
+    graph = graph_of(Contents(members, links))
     for target in range(len(members)):
-        drops = {(drop.nevra, drop.capability) for drop in graph.leaves_with(target)}
+        drops = {(drop.nevra, drop.capability) for drop in leaves_with(graph, members, target)}
         assert bool(drops) == (target not in roots)
 
         def left(without: Iterable) -> list[Link]:
@@ -86,9 +87,9 @@ def test_without_the_requirements_it_leaves_with_nothing_leads_to_a_package(made
 @given(graphs())
 def test_chains_are_the_shortest_way_from_each_requested_package(made) -> None:
     members, links = made
-    graph = Graph(members, links)
+    graph = graph_of(Contents(members, links))
     for target in range(len(members)):
-        chains = graph.chains(target)
+        chains = shortest_chains(graph, target)
         distances = {}
         for root in (n for n, m in enumerate(members) if m.requested and n != target):
             ring, steps = {root}, 0
@@ -105,7 +106,7 @@ def test_chains_are_the_shortest_way_from_each_requested_package(made) -> None:
             assert chain[-1].target == target
             assert all(a.target == b.source for a, b in itertools.pairwise(chain))
             assert set(chain) <= set(links)
-            assert [edge["from"] for edge in graph.edges(chain)] == [
+            assert [str(edge.source) for edge in edges_of(members, chain)] == [
                 str(members[x.source].nevra) for x in chain
             ]
 
@@ -113,7 +114,7 @@ def test_chains_are_the_shortest_way_from_each_requested_package(made) -> None:
 def test_of_equally_short_ways_the_first_by_name_is_told() -> None:
     members = [member(0, requested=True), member(1), member(2), member(3)]
     links = [link(0, 2), link(2, 3), link(0, 1, "z"), link(0, 1, "b"), link(1, 3)]
-    ((first, second),) = Graph(members, links).chains(3)
+    ((first, second),) = graph_of(Contents(members, links)).chains(3)
     assert (first.target, first.capability, second.source) == (1, "b", 1)
 
 
@@ -121,7 +122,7 @@ def test_a_package_that_two_need_leaves_with_neither_but_with_whom_both_hang_on(
     #   0 -> 1 -> 3, 0 -> 2 -> 3 -> 4
     members = [member(n, requested=n == 0, size=10**n) for n in range(5)]
     links = [link(0, 1), link(0, 2), link(1, 3), link(2, 3), link(3, 4)]
-    assert Graph(members, links).leaving() == (
+    assert leaving(graph_of(Contents(members, links)), members) == (
         Leaving(5, 11111),
         Leaving(1, 10),
         Leaving(1, 100),
@@ -131,4 +132,4 @@ def test_a_package_that_two_need_leaves_with_neither_but_with_whom_both_hang_on(
 
 
 def test_an_empty_image_has_no_graph() -> None:
-    assert Graph([], []).leaving() == ()
+    assert leaving(graph_of(Contents()), ()) == ()

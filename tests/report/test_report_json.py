@@ -11,8 +11,8 @@ from bot.distro.load import ConfigurationReport, DocumentProblem
 from bot.model.closure import (
     Closure,
     Edge,
-    Leaving,
     RepositoryState,
+    Requirement,
     SnapshotState,
     UnsolvableCause,
     WhatIf,
@@ -278,9 +278,9 @@ def test_an_unsolvable_closure_has_problems_and_no_packages(samples):
 def test_why_and_what_if_have_the_fields_of_the_contract(samples):
     key, nginx = samples.key("x86_64"), samples.nevra("nginx", "x86_64")
     edge = samples.edge("nginx", "perl", "perl", "x86_64")
-    (why,) = why_to_json([Why(key, edge.target, (nginx,), ((edge,),), (Leaving(nginx, "perl"),))])[
-        "images"
-    ]
+    (why,) = why_to_json(
+        [Why(key, edge.target, (nginx,), ((edge,),), (Requirement(nginx, "perl"),))]
+    )["images"]
     assert why["roots"] == ["nginx-0:1.0-2.x86_64"]
     assert why["chains"][0][0]["to"] == "perl-0:1.0-2.x86_64"
     assert why["leaves_with"] == [{"nevra": "nginx-0:1.0-2.x86_64", "capability": "perl"}]

@@ -10,8 +10,8 @@ from bot.distro.load import ConfigurationReport, DocumentProblem
 from bot.model.closure import (
     Closure,
     Edge,
-    Leaving,
     RepositoryState,
+    Requirement,
     SnapshotState,
     UnsolvableCause,
     WhatIf,
@@ -124,7 +124,7 @@ def test_why_is_a_tree_with_the_way_out(samples):
         samples.edge("perl", "libperl.so", "perl-libs", "x86_64"),
     )
     why = Why(
-        samples.key("x86_64"), chain[-1].target, (nginx,), (chain,), (Leaving(nginx, "perl"),)
+        samples.key("x86_64"), chain[-1].target, (nginx,), (chain,), (Requirement(nginx, "perl"),)
     )
     lines = printed(print_why, [why]).splitlines()
     assert lines[0] == "perl-libs-0:1.0-2.x86_64 is in nginx on minimal, centos-stream-9, x86_64"

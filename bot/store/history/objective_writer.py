@@ -10,6 +10,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
 from bot.store.history.rows import key_values
 from bot.store.history.values import (
     Acceptance,
@@ -40,7 +41,7 @@ class ObjectiveWriter:
         self._images: dict[ImageKey, int] = {}
         self._snapshots: dict[str, int] = {}
         self._packages: dict[tuple[Any, ...], int] = {}
-        self._nevras: dict[str, int] = {}
+        self._nevras: dict[Nevra, int] = {}
         self._texts: dict[str, int] = {}
         self._known_links: set[tuple[int, int, int, str]] = set()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from sqlite_utils import Database
@@ -13,7 +13,7 @@ from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.store.history.objective_writer import Heading, ObjectiveWriter
-from bot.store.history.rows import causes_text
+from bot.store.history.rows import causes_text, chain_text
 from bot.store.history.values import Cause, Evaluated, Member, ObjectiveState
 from bot.store.store import now
 
@@ -206,8 +206,7 @@ class Recorder(ObjectiveWriter):
         rows = []
         for position, cause in enumerate(causes):
             # The way to a package that stays is read from the links of that day.
-            lasting = cause.change in ("came", "went") and cause.chain
-            chain = json.dumps(list(cause.chain or ())) if lasting else None
+            chain = cause.chain if cause.change in ("came", "went") else ()
             rows.append(
                 (
                     image,
@@ -220,9 +219,9 @@ class Recorder(ObjectiveWriter):
                     cause.delta,
                     cause.known_delta,
                     cause.kind,
-                    cause.mover,
+                    None if cause.mover is None else str(cause.mover),
                     cause.merged_change,
-                    chain,
+                    chain_text(chain),
                 )
             )
         db.conn.executemany(
@@ -316,22 +315,19 @@ class Recorder(ObjectiveWriter):
                     values,
                 )
             self._packages[values] = number
-        self._nevras[str(nevra)] = number
+        self._nevras[nevra] = number
         return number
 
-    def _known_package(self, db: Database, nevra: str | None) -> int | None:
+    def _known_package(self, db: Database, nevra: Nevra | None) -> int | None:
         """The newest row of a NEVRA; causes name packages that were recorded at some time."""
         if nevra is None:
             return None
         if nevra not in self._nevras:
-            from bot.model.nevra import parse_nevra
-
-            parsed: Nevra = parse_nevra(nevra)
             found = _one(
                 db,
                 "select max(id) from packages where name = ? and epoch = ? and version = ?"
                 " and release = ? and arch = ?",
-                [parsed.name, parsed.epoch, parsed.version, parsed.release, parsed.arch],
+                astuple(nevra),
             )
             if found is None:
                 return None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pydantic import TypeAdapter
 
-from bot.model.closure import RepositoryState, SnapshotState, UnsolvableCause
+from bot.model.closure import Edge, RepositoryState, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra, parse_nevra
 from bot.store.history.values import Cause, ClosureFacts, Member, MergedChange, Row, Run
@@ -124,15 +125,33 @@ def cause_of(row: Row) -> Cause:
     return Cause(
         package=row["package"],
         change=row["change"],
-        before=row["before"],
-        after=row["after"],
+        before=_nevra(row["before"]),
+        after=_nevra(row["after"]),
         delta=row["delta"],
         known_delta=row["known_delta"],
         kind=row["kind"],
-        mover=row["mover"],
+        mover=_nevra(row["mover"]),
         merged_change=row["merged_change"],
-        chain=tuple(json.loads(row["chain"])) if row["chain"] else None,
+        chain=tuple(_edge(written) for written in json.loads(row["chain"] or "[]")),
     )
+
+
+def _nevra(text: str | None) -> Nevra | None:
+    return None if text is None else parse_nevra(text)
+
+
+def _edge(written: Mapping[str, Any]) -> Edge:
+    source, target = parse_nevra(written["from"]), parse_nevra(written["to"])
+    return Edge(source, written["capability"], target, written["kind"])
+
+
+def chain_text(chain: Iterable[Edge]) -> str | None:
+    """The column of a chain; null where there is none."""
+    written = [
+        {"from": str(e.source), "capability": e.capability, "to": str(e.target), "kind": e.kind}
+        for e in chain
+    ]
+    return json.dumps(written) if written else None
 
 
 def merged_of(row: Row) -> MergedChange:

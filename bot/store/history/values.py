@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from bot.model.closure import SnapshotState, UnsolvableCause
+from bot.model.closure import Edge, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 
@@ -173,20 +173,20 @@ class Cause:
 
     `known_delta` counts a size that is not known as nothing, `delta` is null then; the known
     deltas of a step's causes add up to the step. `mover` is the package whose change brought or
-    took this one (its NEVRA after the step, before it if it went), `chain` the way from a requested
-    package to it (CONTRACT's edges), before the step if it went.
+    took this one (as after the step, as before it if it went), `chain` the way from a requested
+    package to it, before the step if it went.
     """
 
     package: str
     change: Change
-    before: str | None
-    after: str | None
+    before: Nevra | None
+    after: Nevra | None
     delta: int | None
     known_delta: int
     kind: CauseKind
-    mover: str | None = None
+    mover: Nevra | None = None
     merged_change: int | None = None
-    chain: tuple[Mapping[str, str], ...] | None = None
+    chain: tuple[Edge, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

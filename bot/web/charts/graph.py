@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from bot.model.nevra import parse_nevra
 from bot.web.charts.svg import AUTO, Json, add, drawing, group, svg, width
 from bot.web.links import package_url
 
@@ -167,4 +168,4 @@ def _mean(values: Sequence[float], default: float) -> float:
 
 def _name(nevra: str) -> str:
     """The name in a NEVRA; a name alone is itself."""
-    return nevra.rsplit("-", 2)[0] if ":" in nevra else nevra
+    return parse_nevra(nevra).name if ":" in nevra else nevra

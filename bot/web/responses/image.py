@@ -9,8 +9,9 @@ from typing import Any
 from bot.model.architecture import architecture_order
 from bot.model.image import ImageKey
 from bot.model.nevra import parse_nevra
-from bot.objectives.graph import Graph
+from bot.objectives.graph import Graph, edges_of, graph_of, leaves_with, leaving, shortest_chains
 from bot.objectives.jsonform import evaluation_json, status_json, step_json
+from bot.report.jsonform import chain_json
 from bot.store.history.values import Contents, Evaluation, Member
 from bot.web.charts.graph import DRAWN, MOST, drawn_of
 from bot.web.links import image_url, key_of, package_url
@@ -35,7 +36,7 @@ def image(archive: Archive, parameters: Parameters) -> PageResponse:
     key, date = parameters.key, parameters.date
     evaluation = evaluated(archive, key, date)
     contents = archive.history.contents(key, date)
-    graph = Graph(contents.members, contents.links)
+    graph = graph_of(contents)
     history, steps = curve(archive, parameters)
     written = evaluation_json(evaluation)
     ok = written["status"] == "ok"
@@ -48,7 +49,7 @@ def image(archive: Archive, parameters: Parameters) -> PageResponse:
         "evaluated": written["evaluated"],
         "totals": totals_json(written),
         "packages": _packages(contents, graph) if ok else None,
-        "highlight": highlight(graph, wanted) if wanted else None,
+        "highlight": highlight(contents, graph, wanted) if wanted else None,
         "history": history,
         "moved": moved(steps),
         "steps": steps,
@@ -125,25 +126,26 @@ def packages(archive: Archive, parameters: Parameters) -> list[Json]:
     if evaluated(archive, key, date).facts.status != "ok":
         return []
     contents = archive.history.contents(key, date)
-    return _packages(contents, Graph(contents.members, contents.links))
+    return _packages(contents, graph_of(contents))
 
 
-def highlight(graph: Graph, name: str) -> Json | None:
+def highlight(contents: Contents, graph: Graph, name: str) -> Json | None:
     """The packages of a name with one shortest chain from each request, and the requirements that
     would remove them, by the image's own links; null if there is none.
     """
-    places = [i for i, member in enumerate(graph.members) if member.nevra.name == name]
+    members = contents.members
+    places = [i for i, member in enumerate(members) if member.nevra.name == name]
     if not places:
         return None
-    drops = [drop for place in places for drop in graph.leaves_with(place)]
+    drops = [drop for place in places for drop in leaves_with(graph, members, place)]
     return {
         "name": name,
-        "nevras": [str(graph.members[place].nevra) for place in places],
-        "requested": any(graph.members[place].requested for place in places),
+        "nevras": [str(members[place].nevra) for place in places],
+        "requested": any(members[place].requested for place in places),
         "chains": [
-            [dict(edge) for edge in graph.edges(chain)]
+            chain_json(edges_of(members, chain))
             for place in places
-            for chain in graph.chains(place)
+            for chain in shortest_chains(graph, place)
         ],
         "leaves_with": requirements_json(dict.fromkeys(drops)),
     }
@@ -159,14 +161,14 @@ def _packages(contents: Contents, graph: Graph) -> list[Json]:
                 "kind": link.kind,
             }
         )
-    leaving = graph.leaving() if contents.members else ()
+    left = leaving(graph, contents.members)
     return [
         {
             **_member(member),
             "required_by": needs,
             "leaves": {"packages": leaves.packages, "installed_size": leaves.installed_size},
         }
-        for member, needs, leaves in zip(contents.members, required_by, leaving, strict=True)
+        for member, needs, leaves in zip(contents.members, required_by, left, strict=True)
     ]
 
 

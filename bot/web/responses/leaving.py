@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bot.closure.pool import Drop
+from bot.model.closure import Requirement
 from bot.model.nevra import parse_nevra
 from bot.report.sizes import plural
 
@@ -13,7 +13,7 @@ Json = dict[str, Any]
 _NAMED = 2
 
 
-def requirements_json(drops: Iterable[Drop]) -> list[Json]:
+def requirements_json(drops: Iterable[Requirement]) -> list[Json]:
     """CONTRACT's `leaves_with` of `why`."""
     return [{"nevra": str(drop.nevra), "capability": drop.capability} for drop in drops]
 

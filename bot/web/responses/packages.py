@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from bot.objectives.graph import Graph
+from bot.objectives.graph import edges_of, graph_of, leaves_with, leaving, shortest_chains
 from bot.report.causes import chain_words
+from bot.report.jsonform import chain_json
 from bot.report.sizes import format_size
 from bot.store.history.surface import Spread, Usage
 from bot.web.links import image_url, key_of, package_url
@@ -102,14 +103,13 @@ def spread_table(caption: str, rows: list[Json], date: str | None) -> Table:
 
 def _usage(archive: Archive, usage: Usage, date: str | None) -> Json:
     contents = archive.history.contents(usage.key, date)
-    graph = Graph(contents.members, contents.links)
-    nevras = [str(member.nevra) for member in contents.members]
+    graph, members = graph_of(contents), contents.members
+    nevras = [str(member.nevra) for member in members]
     if usage.nevra in nevras:
         place = nevras.index(usage.nevra)
-        chains = [[dict(e) for e in graph.edges(chain)] for chain in graph.chains(place)]
-        leaving = graph.leaving()[place]
-        leaves = {"packages": leaving.packages, "installed_size": leaving.installed_size}
-        drops = requirements_json(graph.leaves_with(place))
+        chains = [chain_json(edges_of(members, c)) for c in shortest_chains(graph, place)]
+        leaves = leaving(graph, members)[place]._asdict()
+        drops = requirements_json(leaves_with(graph, members, place))
     else:
         # The image is unsolvable now; its packages are those of its last closure.
         chains, leaves, drops = [], None, []
