@@ -13,14 +13,14 @@ from bot.chat.questions import ChatFinding
 from bot.model.closure import Edge, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.report.answers import CHOSEN, REQUESTED
-from bot.report.architecture_grouping import arch_order, architectures
+from bot.report.architecture_grouping import arch_order, architectures, place_of
 from bot.report.blocks import Block, Bullets, Paragraph, Table
-from bot.report.markdown import render_answer
-from bot.report.phrase import Phrase, code, joined, link, listing, name, plain, prose, strong
+from bot.report.causes import why_unsolvable
+from bot.report.phrase import Phrase, code, joined, link, listing, message, name, plain, strong
 from bot.report.reasons import short_name
+from bot.report.render import render_answer
 from bot.report.sizes import plural, size_span
-from bot.report.table_cells import image_phrase, place_of
-from bot.report.unsolvable import why_unsolvable
+from bot.report.template import image_phrase
 
 _MOST_CHAINS = 3
 _MOST_NAMES = 12
@@ -69,7 +69,7 @@ def help_answer() -> ChatAnswer:
 
 def not_understood(unclear: NotUnderstood) -> ChatAnswer:
     """The problem of a line that is no command, with the usage of the command it names."""
-    problem = prose(unclear.problem)
+    problem = message(unclear.problem)
     if unclear.command is None:
         see = (*plain(" "), *code(f"{WORD} help"), *plain(" lists the commands."))
         return ChatAnswer((Paragraph((*problem, *see)),))
@@ -77,8 +77,8 @@ def not_understood(unclear: NotUnderstood) -> ChatAnswer:
 
 
 def sentence(text: str) -> ChatAnswer:
-    """An answer of one sentence; code spans in `text` are escaped (`prose`)."""
-    return ChatAnswer((Paragraph(prose(text)),))
+    """An answer of one sentence; code spans in `text` are escaped (`message`)."""
+    return ChatAnswer((Paragraph(message(text)),))
 
 
 def found_answer(found: ChatFinding) -> ChatAnswer:
@@ -113,7 +113,7 @@ def _no_images(found: ChatFinding) -> Phrase:
         return plain("This change touches no image.")
     at_fault = found.result.verdict == "failure"
     start = "This change cannot be evaluated: " if at_fault else "Not evaluated: "
-    return (*plain(start), *prose(found.result.problems[0].rstrip(".")), *plain("."))
+    return (*plain(start), *message(found.result.problems[0].rstrip(".")), *plain("."))
 
 
 def _unknown_workloads(unknown: Sequence[str], found: ChatFinding) -> Phrase:

@@ -163,7 +163,7 @@ def may(command: Command, role: Role, *, is_author: bool) -> bool:
 
 
 def refusal(command: Command, user: str, role: Role) -> str:
-    """The refusal of a command, with the role that is missing; for `prose`."""
+    """The refusal of a command, with the role that is missing; for `message`."""
     has = "no role" if role == "none" else f"the role {role}"
     needed = f"{command.name} needs the role {command.who.role} or above"
     author = ", or to be the author of this pull request" if command.who.author else ""

@@ -98,7 +98,7 @@ def check(
 
         print_json(check_to_json(result))
     elif form == "markdown":
-        from bot.report.markdown import render_comment
+        from bot.report.render import render_comment
 
         click.echo(render_comment(result))
     else:

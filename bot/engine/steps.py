@@ -27,16 +27,16 @@ from bot.forge.protocol import Forge
 from bot.forge.values import ForgeRefusedError, StatusReport
 from bot.git.mirror import GitMirror, open_mirror
 from bot.model.result import REPOSITORY_FILE, CheckResult
+from bot.report.document import comment_needed, status_line
 from bot.report.jsonform import check_to_json
 from bot.report.jsonread import check_from_json
-from bot.report.markdown import (
+from bot.report.phrase import Phrase, code, joined, listing, plain, strong
+from bot.report.render import (
     COMMENT_LIMIT,
     COMMENT_MARKER,
     render_comment,
     render_nothing_any_more,
 )
-from bot.report.phrase import Phrase, code, joined, listing, plain, strong
-from bot.report.verdict import comment_needed, status_line
 from bot.settings.values import Settings
 
 LOG = logging.getLogger(__name__)

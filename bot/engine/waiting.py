@@ -14,9 +14,9 @@ from bot.engine.outcome import Outcome, Values
 from bot.engine.steps import CheckSteps, concluded, result_values
 from bot.forge.values import STATUS_NAME, CommitCheck, ForgeError, ForgeRefusedError
 from bot.model.result import BuildNote
+from bot.report.document import sentence_markdown
 from bot.report.jsonread import check_from_json
 from bot.report.phrase import visible
-from bot.report.verdict import sentence_markdown
 
 # What a waiting run is sent when it may look before its time.
 LOOK = "look"

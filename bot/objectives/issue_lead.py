@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from bot.model.image import ImageKey
 from bot.objectives.drift import Broken, DriftState, Lost
 from bot.objectives.jsonform import cause_json
-from bot.report.architecture_grouping import arch_order
-from bot.report.causes import blame_url, blame_words, chain_words
-from bot.report.objectives import metric_text, quoted
-from bot.report.phrase import Phrase, code, link, plain, prose
+from bot.report.architecture_grouping import arch_order, place_of
+from bot.report.causes import blame_url, blame_words, chain_words, why_unsolvable
+from bot.report.objectives import metric_text
+from bot.report.phrase import Phrase, code, link, message, plain, prose
 from bot.report.sizes import format_delta, format_size, plural
-from bot.report.table_cells import image_phrase, place_of
-from bot.report.unsolvable import why_unsolvable
+from bot.report.template import image_phrase, quoted
 from bot.store.history.values import Cause, MergedChange
 
 Changes = Mapping[int, MergedChange]
@@ -71,7 +70,7 @@ def who_phrase(cause: Cause, changes: Changes) -> Phrase:
     """The author of a cause, with a link to its change."""
     about = cause_json(cause, changes)["cause"]
     words, url = blame_words(about), blame_url(about)
-    return link(words, url) if url else prose(words)
+    return link(words, url) if url else message(words)
 
 
 def lost_phrase(one: Lost, changes: Changes) -> Phrase:

@@ -14,14 +14,25 @@ from bot.model.image import ImageKey
 from bot.objectives.drift import Broken, DriftState, Lost
 from bot.objectives.issue_lead import drift_lead, excess, lost_phrase, remedies, who_phrase
 from bot.objectives.jsonform import cause_json
-from bot.report.architecture_grouping import arch_order
+from bot.report.architecture_grouping import arch_order, place_of
 from bot.report.blocks import Block, Bullets, Paragraph, Table
 from bot.report.causes import blame_words, chain_words, change_words
-from bot.report.markdown import render_answer
-from bot.report.objectives import metric_text, quoted
-from bot.report.phrase import Phrase, code, link, name, plain, prose, strong, visible
+from bot.report.objectives import limits_phrase, metric_text, metric_value
+from bot.report.phrase import (
+    Phrase,
+    code,
+    figure,
+    link,
+    message,
+    name,
+    plain,
+    prose,
+    strong,
+    visible,
+)
+from bot.report.render import render_answer
 from bot.report.sizes import format_delta, plural
-from bot.report.table_cells import image_phrase, place_of
+from bot.report.template import image_phrase, quoted
 from bot.store.history.values import Acceptance, MergedChange
 
 _ROWS = 25
@@ -138,9 +149,9 @@ def _status_blocks(broken: Iterable[Broken]) -> list[Block]:
                 image_phrase(place_of(first.state.key), emphasis=True),
                 plain(_arches(one.state.key for one in group)),
                 _metric(metric),
-                plain(_span(metric, [one.before for one in group])),
-                plain(_span(metric, [one.state.value for one in group])),
-                plain(_aim(first)),
+                figure(_span(metric, [one.before for one in group])),
+                figure(_span(metric, [one.state.value for one in group])),
+                _aim(first),
                 plain(f"{_day(min(one.since for one in group))}{_WHY[first.why]}"),
             )
         )
@@ -151,11 +162,11 @@ def _status_blocks(broken: Iterable[Broken]) -> list[Block]:
     return blocks
 
 
-def _aim(one: Broken) -> str:
+def _aim(one: Broken) -> Phrase:
     state = one.state
     if state.limit is not None and (state.value or 0) > state.limit:
-        return metric_text(state.metric, state.limit)
-    return f"{metric_text(state.metric, state.target)} by {state.target_by}"
+        return metric_value(state.metric, state.limit)
+    return limits_phrase(state.metric, None, state.target, state.target_by)
 
 
 def _metric(metric: str) -> Phrase:
@@ -223,7 +234,7 @@ def _cause_blocks(broken: Iterable[Broken], changes: Mapping[int, MergedChange])
                 plain(_day(row.evaluated)),
                 code(row.package),
                 plain(row.change),
-                plain(_deltas(row.deltas)),
+                figure(_deltas(row.deltas)),
                 row.who,
                 code(row.way) if row.way else plain(""),
                 plain(_arches(row.keys)),
@@ -258,7 +269,7 @@ def _accepted_blocks(accepted: Sequence[Acceptance]) -> tuple[Block, ...]:
         phrases[who] = (
             *name(one.accepted_by),
             *plain(f" accepted {metric_text(one.metric, one.value)} on {_day(one.accepted)} in "),
-            *(link(where, one.url) if one.url else prose(where)),
+            *(link(where, one.url) if one.url else message(where)),
             *plain(": "),
             *quoted(one.reason),
         )

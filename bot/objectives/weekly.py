@@ -12,13 +12,14 @@ from bot.objectives.issue_lead import lost_phrase, who_phrase
 from bot.objectives.issue_text import issue_title, marker
 from bot.objectives.jsonform import cause_json
 from bot.objectives.status import ObjectiveStatus, objective_statuses
+from bot.report.architecture_grouping import place_of
 from bot.report.blocks import Block, Bullets, Paragraph, Table
 from bot.report.causes import change_words
-from bot.report.markdown import render_answer
-from bot.report.objectives import limits_text, metric_text, quoted
-from bot.report.phrase import Phrase, code, link, plain, strong
+from bot.report.objectives import limits_phrase, metric_value
+from bot.report.phrase import Phrase, code, figure, link, plain, strong
+from bot.report.render import render_answer
 from bot.report.sizes import format_count_delta, format_delta, plural
-from bot.report.table_cells import image_phrase, place_of
+from bot.report.template import image_phrase, quoted
 from bot.store.history.history import History
 
 _MOST = 15
@@ -79,9 +80,9 @@ def _status_blocks(found: Sequence[ObjectiveStatus]) -> tuple[Block, ...]:
             quoted(one.name),
             (*image_phrase(place_of(one.state.key)), *plain(f", {one.state.key.arch}")),
             code(one.state.metric),
-            plain(metric_text(one.state.metric, one.state.value)),
-            plain(_aim(one)),
-            plain(_trend(one)),
+            metric_value(one.state.metric, one.state.value),
+            _aim(one),
+            figure(_trend(one)),
         )
         for one in found[:_MOST]
     )
@@ -89,11 +90,12 @@ def _status_blocks(found: Sequence[ObjectiveStatus]) -> tuple[Block, ...]:
     return (Table(head, rows, frozenset({3, 4, 5})), *_more(len(found), "measure"))
 
 
-def _aim(one: ObjectiveStatus) -> str:
+def _aim(one: ObjectiveStatus) -> Phrase:
     state = one.state
-    targets = limits_text(state.metric, state.limit, state.target, state.target_by)
+    targets = limits_phrase(state.metric, state.limit, state.target, state.target_by)
     # What a trend says of a day is no more than that.
-    return f"{targets}; over the limit about {one.crosses}" if _nears(one) else targets
+    nears = plain(f"; over the limit about {one.crosses}") if _nears(one) else ()
+    return (*targets, *nears)
 
 
 def _nears(one: ObjectiveStatus) -> bool:
@@ -114,7 +116,7 @@ def _movers(history: History, workloads: set[str], now: datetime) -> tuple[Block
     rows = tuple(
         (
             (*image_phrase(place_of(m.key)), *plain(f", {m.key.arch}")),
-            plain(format_delta(m.known_delta)),
+            figure(format_delta(m.known_delta)),
             plain(format_count_delta(m.packages_delta)),
             _largest(history, m.key, since, until),
         )

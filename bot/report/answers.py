@@ -13,9 +13,9 @@ from bot.model.closure import Closure, Edge, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.package import Package
 from bot.report.architecture_grouping import essential_causes
+from bot.report.causes import cause_phrase, why_unsolvable
 from bot.report.phrase import to_plain, visible
 from bot.report.sizes import format_size, plural
-from bot.report.unsolvable import cause_phrase, why_unsolvable
 
 # Reasons for packages that no requirement leads to.
 REQUESTED = "asked for by the workload or its environment"

@@ -9,9 +9,14 @@ from functools import cached_property
 
 from bot.model.architecture import all_architectures, architecture_order
 from bot.model.closure import UnsolvableCause
+from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.result import Added, ImageResult, Side
 from bot.model.spec import SpecLine
+from bot.report import sentences as say
+from bot.report.blocks import truncated
+from bot.report.phrase import Phrase, joined, plain
+from bot.report.template import Place, image_phrase, workload_name
 
 CauseKey = tuple[str, str, str, str, SpecLine | None]
 
@@ -28,10 +33,8 @@ class Row:
     checked: tuple[str, ...]
 
     @property
-    def place(self) -> tuple[str, str, str]:
-        """Workload, environment, repository."""
-        key = self.images[0].key
-        return key.workload, key.environment, key.repository
+    def place(self) -> Place:
+        return place_of_image(self.first)
 
     @property
     def arches(self) -> tuple[str, ...]:
@@ -93,7 +96,7 @@ def arch_order(arch: str) -> tuple[int, str]:
 def architecture_rows(images: Iterable[ImageResult]) -> tuple[Row, ...]:
     """Rows of images with the same effect, sorted by image and then by architecture."""
     listed = sorted(images, key=lambda i: (place_of_image(i), arch_order(i.key.arch)))
-    checked: dict[tuple[str, str, str], list[str]] = {}
+    checked: dict[Place, list[str]] = {}
     groups: dict[object, list[ImageResult]] = {}
     for image in listed:
         place = place_of_image(image)
@@ -118,9 +121,53 @@ def on_architectures(arches: Iterable[str], checked: Iterable[str]) -> str:
     return "on " + " and ".join(text.rsplit(", ", 1))
 
 
-def place_of_image(image: ImageResult) -> tuple[str, str, str]:
+def place_of(key: ImageKey) -> Place:
     """Workload, environment, repository."""
-    return image.key.workload, image.key.environment, image.key.repository
+    return key.workload, key.environment, key.repository
+
+
+def place_of_image(image: ImageResult) -> Place:
+    """Workload, environment, repository."""
+    return place_of(image.key)
+
+
+def arch_names(keys: Iterable[ImageKey]) -> str:
+    """The architectures of images: `x86_64, aarch64`."""
+    return ", ".join(sorted({key.arch for key in keys}, key=arch_order))
+
+
+def image_on(place: Place, arches: str, *, emphasis: bool = False) -> Phrase:
+    """`nginx on minimal, centos-stream-9 (x86_64, aarch64)`."""
+    return say.IMAGE_ON(image=image_phrase(place, emphasis=emphasis), arches=arches)
+
+
+def row_phrase(row: Row, *, emphasis: bool = False) -> Phrase:
+    """`nginx on minimal, centos-stream-9 (all four)`."""
+    return image_on(row.place, row_arches(row), emphasis=emphasis)
+
+
+def row_arches(row: Row) -> str:
+    """`all four`, or the names of the architectures of a row."""
+    return architectures(row.arches, row.checked)
+
+
+def where_phrase(images_: Sequence[ImageResult], in_all: set[ImageKey]) -> Phrase:
+    """The images of a package: `everywhere`, or architectures, or images."""
+    keys = {image.key for image in images_}
+    if keys >= in_all:
+        return say.EVERYWHERE()
+    if len({place_of(key) for key in in_all}) == 1:
+        return plain(arch_names(keys))
+    places: dict[Place, list[str]] = {}
+    for image in images_:
+        places.setdefault(place_of(image.key), []).append(image.key.arch)
+    phrases = []
+    for place, arches in places.items():
+        everywhere = {key.arch for key in in_all if place_of(key) == place}
+        some = "" if set(arches) == everywhere else ", ".join(arches)
+        workload = workload_name(place[0])
+        phrases.append(say.WHERE(workload=workload, environment=place[1], arches=some))
+    return joined(truncated(phrases, 3, "image"), "; ")
 
 
 def on_any_architecture(problem: str, arch: str) -> str:

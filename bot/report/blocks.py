@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.report.phrase import Phrase, plain
+from bot.report.phrase import Phrase, listing, plain
 from bot.report.sizes import plural
+
+MORE = "\N{HORIZONTAL ELLIPSIS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +84,54 @@ def section(title: str, blocks: Iterable[Block], *, folded: bool = False) -> Sec
     return Section(title, listed, folded) if listed else None
 
 
-def truncated(
-    items: Sequence[Phrase], most: int, noun: str, lead: str = "\u2026 and "
-) -> tuple[Phrase, ...]:
-    """At most `most` items, then the number of the others; `lead` is "" inside a sentence."""
-    if len(items) <= most:
-        return tuple(items)
-    return (*items[:most], plain(lead + plural(len(items) - most, f"more {noun}")))
+def truncated(items: Sequence[Phrase], most: int, noun: str) -> tuple[Phrase, ...]:
+    """At most `most` items, then the number of the others: `… and 3 more images`."""
+    others = len(items) - most
+    return tuple(items) if others <= 0 else (*items[:most], _more(others, noun))
+
+
+def truncated_listing(items: Sequence[Phrase], most: int, noun: str) -> Phrase:
+    """At most `most` items in a sentence: `a, b and 3 more packages`."""
+    others = len(items) - most
+    last = [plain(plural(others, f"more {noun}"))] if others > 0 else []
+    return listing([*items[:most], *last])
+
+
+def table(
+    head: Sequence[str],
+    rows: Sequence[tuple[Phrase, ...]],
+    right: Iterable[int],
+    most: int,
+    noun: str,
+    tail: str = "",
+) -> list[Block]:
+    """A table of at most `most` rows, and below it the number of the others."""
+    if not rows:
+        return []
+    blocks: list[Block] = [Table(tuple(head), tuple(rows[:most]), frozenset(right))]
+    if len(rows) > most:
+        blocks.append(Paragraph((*_more(len(rows) - most, noun), *plain(tail))))
+    return blocks
+
+
+def bullets(items: Sequence[Phrase], most: int, noun: str) -> list[Block]:
+    """A list of at most `most` items and the number of the others; nothing where there is none."""
+    return [Bullets(truncated(items, most, noun))] if items else []
+
+
+def rest_section(
+    title: str,
+    head: Sequence[str],
+    rows: Sequence[tuple[Phrase, ...]],
+    right: Iterable[int],
+    detail: Detail,
+    most: int,
+) -> Section | None:
+    """The rows after those that `detail` shows openly, up to `most` in all, folded."""
+    others = rows[detail.shown :]
+    blocks = table(head, others, right, most - detail.shown, "row")
+    return section(f"{title} ({len(others)})", blocks, folded=True)
+
+
+def _more(count: int, noun: str) -> Phrase:
+    return plain(f"{MORE} and {plural(count, f'more {noun}')}")

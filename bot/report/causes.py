@@ -1,16 +1,26 @@
-"""The cause of a step in words, from its JSON, for terminal, page and issue.
+"""Causes in words: why an image cannot be installed, and who moved one.
 
-Texts are plain and foreign: the caller escapes them.
+The words about a step (from its JSON, for terminal, page and issue) are plain and foreign: the
+caller escapes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from bot.model.nevra import parse_nevra
+from bot.model.closure import Edge, UnsolvableCause
+from bot.model.nevra import Nevra, parse_nevra
+from bot.model.result import ImageResult
+from bot.report import sentences as say
+from bot.report.architecture_grouping import cause_key, essential_causes, on_any_architecture
+from bot.report.phrase import Phrase, code, joined, message
+from bot.report.template import line_place
 
 Json = Mapping[str, Any]
+# The causes that one sentence names; more are counted.
+MOST_CAUSES = 3
 _CHANGES = {
     "came": "came",
     "went": "left",
@@ -23,6 +33,116 @@ _KINDS = {
     "configuration": "the configuration",
     "unknown": "not known",
 }
+
+
+def cause_phrase(cause: UnsolvableCause) -> Phrase:
+    """`nothing provides libnothere >= 3, which openssl requires (openssl.spec line 31)`: a clause.
+
+    The line of the change is quoted where its text differs from the capability.
+    """
+    clause = _clause(cause)
+    if cause.spec is None:
+        return clause
+    if cause.capability in cause.spec.text:
+        return say.CAUSE_AT(cause=clause, place=line_place(cause.spec))
+    return say.CAUSE_BY(cause=clause, line=cause.spec)
+
+
+def _clause(cause: UnsolvableCause) -> Phrase:
+    if cause.incompatible is not None:
+        return say.INCOMPATIBLE(package=str(cause.incompatible))
+    if cause.needed_by is None:
+        return say.NOTHING_PROVIDES_REQUEST(capability=cause.capability)
+    package = _short(cause.needed_by, cause)
+    if cause.kind == "missing":
+        return say.NOTHING_PROVIDES(capability=cause.capability, package=package)
+    other = cause.conflicts_with
+    if other is None or other == cause.needed_by:
+        return say.CONFLICTS(package=package, capability=cause.capability)
+    if (other.name, cause.capability) == (cause.needed_by.name,) * 2:
+        return say.NOT_BESIDE(package=str(cause.needed_by), other=str(other))
+    through = "" if other.name == cause.capability else cause.capability
+    return say.EXCLUDES(package=package, other=_short(other, cause), capability=through)
+
+
+class UnsolvableAnswer(Protocol):
+    """An answer of the solver: causes as data, and its texts."""
+
+    @property
+    def causes(self) -> tuple[UnsolvableCause, ...]:
+        """The causes, the root first."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The solver's texts."""
+
+
+def why_unsolvable(answer: UnsolvableAnswer) -> Phrase:
+    """The reason why an image cannot be installed; empty where it is not known."""
+    causes = essential_causes(answer.causes)
+    if causes:
+        return causes_phrase(causes)
+    # Results that an earlier release stored have the solver's texts alone.
+    return message(answer.problems[0].rstrip(".")) if answer.problems else ()
+
+
+def causes_phrase(causes: Sequence[UnsolvableCause]) -> Phrase:
+    """The first causes as clauses, and the number of the others."""
+    clauses = joined([cause_phrase(cause) for cause in causes[:MOST_CAUSES]], "; ")
+    return say.CAUSES(causes=clauses, others=len(causes) - MOST_CAUSES)
+
+
+def way_phrase(cause: UnsolvableCause) -> Phrase:
+    """`openssh-server → pam → openssl`; empty where a requested package has the cause itself."""
+    names = _names(cause.chain)
+    return joined([code(name) for name in names], " \N{RIGHTWARDS ARROW} ") if names else ()
+
+
+def _names(chain: Iterable[Edge]) -> list[str]:
+    edges = list(chain)
+    return [edges[0].source.name, *(edge.target.name for edge in edges)] if edges else []
+
+
+def _short(nevra: Nevra, cause: UnsolvableCause) -> str:
+    """A package's name, with its architecture where a foreign one is meant."""
+    return f"{nevra.name}.{nevra.arch}" if cause.arch_only else nevra.name
+
+
+@dataclass(frozen=True, slots=True)
+class Breakage:
+    """A reason why images can no longer be installed, and these images, in their order.
+
+    `way` is the chain from a requested package to the one that fails, empty if they are the same.
+    """
+
+    phrase: Phrase
+    way: Phrase
+    images: tuple[ImageResult, ...]
+
+
+def why_broken(images: Iterable[ImageResult]) -> tuple[Breakage, ...]:
+    """The causes at which the heads of `images` fail, that of most images first.
+
+    An image counts for each of its causes.
+    """
+    found: dict[object, list[tuple[ImageResult, Phrase, Phrase]]] = {}
+    for image in images:
+        causes = essential_causes(image.head.causes)
+        for cause in causes:
+            key: object = cause_key(cause, image.key.arch)
+            found.setdefault(key, []).append((image, cause_phrase(cause), way_phrase(cause)))
+        # Results that an earlier release stored have the solver's texts alone.
+        for problem in () if causes else image.head.problems:
+            key = on_any_architecture(problem, image.key.arch)
+            found.setdefault(key, []).append((image, message(problem.rstrip(".")), ()))
+    breakages = []
+    for key, hits in found.items():
+        # The text of several images is shown without the marks of their architectures.
+        shared = isinstance(key, str) and len(hits) > 1
+        phrase = message(str(key).rstrip(".")) if shared else hits[0][1]
+        way = next((way for *_, way in hits if way), ())
+        breakages.append(Breakage(phrase, way, tuple(image for image, *_ in hits)))
+    return tuple(sorted(breakages, key=lambda b: -len(b.images)))
 
 
 def change_words(about: Json) -> str:

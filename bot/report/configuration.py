@@ -16,9 +16,9 @@ from bot.model.result import (
 )
 from bot.report.architecture_grouping import arch_order
 from bot.report.blocks import Block, Bullets, Detail, Paragraph, Section, Table, truncated
-from bot.report.phrase import Phrase, code, joined, plain, prose
+from bot.report.phrase import Phrase, code, joined, message, plain
 from bot.report.sizes import plural
-from bot.report.table_cells import image_phrase
+from bot.report.template import image_phrase
 
 Json = dict[str, Any]
 _TITLE = "Once the change to the configuration is merged"
@@ -45,7 +45,7 @@ def configuration(change: ConfigurationChange | None, detail: Detail) -> Section
         if more > 0:
             blocks.append(Paragraph(plain(f"\u2026 and {plural(more, 'more field')}")))
     remarks = [*_scope(change, detail), *_judgement(change)]
-    remarks += [prose(note) for note in change.notes]
+    remarks += [message(note) for note in change.notes]
     if remarks:
         blocks.append(Bullets(truncated(remarks, detail.lines, "line")))
     return Section(_TITLE, tuple(blocks))
@@ -78,7 +78,7 @@ _DONE = {"added": "is added", "changed": "changes", "removed": "is removed"}
 def _problem(path: str, problem: FileProblem) -> Phrase:
     field = (*plain(", "), *code(problem.field)) if problem.field else ()
     return (*code(path), *plain(f" line {problem.line}"), *field, *plain(": "),
-            *prose(problem.message))  # fmt: skip
+            *message(problem.message))  # fmt: skip
 
 
 def _field(field: FieldChange) -> tuple[Phrase, ...]:

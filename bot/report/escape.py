@@ -24,8 +24,6 @@ _SPECIAL = re.compile(
     re.IGNORECASE,
 )
 _ENTITIES = {"\\": "&#92;", "|": "&#124;", "&": "&amp;", "<": "&lt;", ">": "&gt;"}
-# A figure and its unit stay on one line in narrow columns.
-_UNIT = re.compile(r"(?<=\d) (?=(?:[kMGT]?B|%)(?!\w))")
 _LINE_START = re.compile(r"^(?:([-+=/])|(\d+)([.)]))")
 
 
@@ -70,9 +68,10 @@ def _piece_markdown(piece: Piece, cell: bool) -> str:
     if piece.style == "strong-code":
         return f"**{code_span(piece.text, cell=cell)}**"
     text = _escaped(piece.text)
-    if cell:
-        text = _UNIT.sub("\N{NO-BREAK SPACE}", text)
-    if piece.style == "strong":
+    if cell and piece.style.endswith("figure"):
+        # A figure and its unit stay on one line in narrow columns.
+        text = "\N{NO-BREAK SPACE}".join(text.rsplit(" ", 1))
+    if piece.style.startswith("strong"):
         return f"**{text}**"
     if piece.style == "link":
         return f"[{text}](<{piece.url}>)"
@@ -98,10 +97,10 @@ def _piece_html(piece: Piece) -> Markup:
     text = escape(piece.text)
     if piece.style == "code":
         return Markup("<code>{}</code>").format(text)
-    if piece.style == "strong":
-        return Markup("<strong>{}</strong>").format(text)
     if piece.style == "strong-code":
         return Markup("<strong><code>{}</code></strong>").format(text)
+    if piece.style.startswith("strong"):
+        return Markup("<strong>{}</strong>").format(text)
     if piece.style == "link":
         return Markup('<a href="{}">{}</a>').format(piece.url, text)
     return text

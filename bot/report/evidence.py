@@ -3,135 +3,100 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from bot.model.architecture import RPM_ARCHITECTURES
 from bot.model.closure import RepositoryState
 from bot.model.result import BuildNote, CheckResult
-from bot.report.architecture_grouping import arch_order, architecture_rows, architectures
-from bot.report.blocks import Block, Bullets, Detail, Paragraph, Section, Table, section, truncated
-from bot.report.phrase import Phrase, code, joined, link, listing, name, plain, prose
+from bot.report import sentences as say
+from bot.report.architecture_grouping import arch_order, architecture_rows, row_phrase
+from bot.report.blocks import (
+    Bullets,
+    Detail,
+    Paragraph,
+    Section,
+    Table,
+    bullets,
+    section,
+    truncated,
+    truncated_listing,
+)
+from bot.report.causes import why_unsolvable
+from bot.report.phrase import Phrase, code, joined, link, listing, message, plain
 from bot.report.sizes import plural
-from bot.report.table_cells import image_phrase
-from bot.report.unsolvable import why_unsolvable
-
-_OUTCOMES = {
-    "built": "built",
-    "cached": "from the cache",
-    "base-failed": "the base does not build",
-    "head-failed": "the change does not build",
-    "missing-requirement": "a build requirement is missing",
-    "not-built": "not built",
-}
+from bot.report.template import sentences
 
 
 def not_evaluated(result: CheckResult, detail: Detail) -> Section | None:
     """Problems, and images that could not be installed before the change either."""
-    items = [prose(problem) for problem in result.problems]
+    items = [message(problem) for problem in result.problems]
     if len(items) == 1 and not any(image.changed for image in result.images):
         items = []  # the headline has it
     for row in architecture_rows(image for image in result.images if not image.changed):
         if row.first.base.status != "ok":
-            own = prose(row.first.reason.rstrip("."))
-            why = own if row.first.reason else why_unsolvable(row.first.base)
-            reason = (*plain(": "), *why) if why else ()
-            arches = architectures(row.arches, row.checked)
-            items.append(
-                (*image_phrase(row.place),
-                 *plain(f" ({arches}) could not be installed before this change either"), *reason)
-            )  # fmt: skip
+            own = row.first.reason.rstrip(".")
+            why = message(own) if own else why_unsolvable(row.first.base)
+            items.append(say.NOT_BEFORE_EITHER(image=row_phrase(row), reason=why))
     if result.interrupted:
-        items.append(plain("Something around the check failed, not the change: try again."))
-    blocks = [Bullets(truncated(items, detail.lines, "problem"))] if items else []
-    return section("Not evaluated", blocks)
+        items.append(say.INTERRUPTED())
+    return section("Not evaluated", bullets(items, detail.lines, "problem"))
 
 
 def unchanged(result: CheckResult, detail: Detail) -> Section | None:
     """The images that were checked and stay as they are."""
-    rows = [
-        row
-        for row in architecture_rows(image for image in result.images if not image.changed)
-        if row.first.base.status == "ok"
-    ]
-    items = [
-        (*image_phrase(row.place), *plain(f" ({architectures(row.arches, row.checked)})"))
-        for row in rows
-    ]
-    blocks = [Bullets(truncated(items, detail.rows, "image"))] if items else []
-    return section(f"Checked and not changed ({plural(len(items), 'image')})", blocks, folded=True)
+    rows = architecture_rows(image for image in result.images if not image.changed)
+    items = [row_phrase(row) for row in rows if row.first.base.status == "ok"]
+    title = f"Checked and not changed ({plural(len(items), 'image')})"
+    return section(title, bullets(items, detail.rows, "image"), folded=True)
 
 
 def builds(result: CheckResult, detail: Detail) -> Section | None:
     """The outcome of each side's build, with its log."""
-    if not result.builds:
-        return None
     ordered = sorted(result.builds, key=lambda b: (b.spec, arch_order(b.arch), b.side))
-    table = tuple(
-        (
-            code(build.spec),
-            plain(build.side),
-            _arch(build.arch),
-            _outcome(build),
-            _log(build),
-        )
+    if not ordered:
+        return None
+    rows = tuple(
+        (code(build.spec), plain(build.side), _arch(build.arch), _outcome(build), _log(build))
         for build in ordered[: detail.rows]
     )
     head = ("Spec", "Side", "Architecture", "Outcome", "Log")
-    blocks: list[Block] = [Table(head, table)]
-    return section("Builds", blocks, folded=all(b.outcome in ("built", "cached") for b in ordered))
+    done = all(build.outcome in ("built", "cached") for build in ordered)
+    return section("Builds", [Table(head, rows)], folded=done)
 
 
 def evidence(result: CheckResult, detail: Detail) -> Section | None:
     """The origin of the figures, and those that are not known, in a line or two."""
-    sentences = [plain(text) for text in _evidence(result)]
-    sentences += [prose(note) for note in result.notes[: detail.lines]]
-    if len(result.notes) > detail.lines:
-        more = plural(len(result.notes) - detail.lines, "more note")
-        sentences.append(plain(f"\u2026 and {more}."))
-    if len(sentences) > 2:
-        return section("How this is known", [Bullets(tuple(sentences))], folded=True)
-    return section("", [Paragraph(joined(sentences, " "))] if sentences else [])
+    found = _evidence(result)
+    found += truncated([message(note) for note in result.notes], detail.lines, "note")
+    if len(found) > 2:
+        return section("How this is known", [Bullets(tuple(found))], folded=True)
+    return section("", [Paragraph(joined(found, " "))] if found else [])
 
 
 def footer(result: CheckResult) -> tuple[Phrase, ...]:
     """The commits, and the age of the repositories' metadata."""
-    lines = [
-        (*plain("Compared: "), *_commit(result.merge_base), *plain(" (merge base) with "),
-         *_commit(result.head), *plain(" (head)."))
-    ]  # fmt: skip
+    compared = say.COMPARED(base=result.merge_base, head=result.head)
     snapshots = _snapshots(result)
-    return (*lines, snapshots) if snapshots else tuple(lines)
+    return (compared, snapshots) if snapshots else (compared,)
 
 
-def _evidence(result: CheckResult) -> list[str]:
+def _evidence(result: CheckResult) -> list[Phrase]:
     kinds: dict[str, set[str]] = {}
     for image in result.images:
         kinds.setdefault(image.evidence, set()).add(image.key.arch)
     if not kinds:
         return []
-    arches = {kind: _and(sorted(found, key=arch_order)) for kind, found in kinds.items()}
     if set(kinds) == {"predicted"}:
-        follows = "; the real build follows and edits this comment" * (result.stage == "predicted")
-        return [
-            "Predicted from the spec: the change's dependency lines, applied to the published "
-            f"packages. What only a build finds is not in it{follows}."
-        ]
-    texts = []
-    if "rebuilt" in kinds:
-        texts.append(f"both sides rebuilt on {arches['rebuilt']}")
-    if "external" in kinds:
-        texts.append(f"built elsewhere for {arches['external']}")
-    if "transferred" in kinds:
-        texts.append(f"the difference transferred to {arches['transferred']}")
-    if "predicted" in kinds:
-        texts.append(f"predicted from the spec for {arches['predicted']}")
-    sentence = ", ".join(texts)
-    return [f"{sentence[0].upper()}{sentence[1:]}."]
-
-
-def _and(words: Sequence[str]) -> str:
-    return " and ".join(", ".join(words).rsplit(", ", 1))
+        return [say.ALL_PREDICTED(follows=say.BUILD_FOLLOWS * (result.stage == "predicted"))]
+    clauses = [
+        clause(arches=listing(map(plain, sorted(kinds[kind], key=arch_order))))
+        for kind, clause in say.EVIDENCE.items()
+        if kind in kinds
+    ]
+    first, *others = joined(clauses, ", ")
+    capital = replace(first, text=first.text[0].upper() + first.text[1:])
+    return [(capital, *others, *plain("."))]
 
 
 def _arch(arch: str) -> Phrase:
@@ -139,11 +104,12 @@ def _arch(arch: str) -> Phrase:
 
 
 def _outcome(build: BuildNote) -> Phrase:
-    took = (
-        "" if build.seconds is None or build.outcome == "cached" else f" in {build.seconds:.0f} s"
+    took = build.seconds is not None and build.outcome != "cached"
+    return say.OUTCOME(
+        outcome=say.OUTCOMES[build.outcome],
+        seconds=f"{build.seconds:.0f} s" if took else "",
+        message=build.message,
     )
-    text = plain(f"{_OUTCOMES[build.outcome]}{took}")
-    return (*text, *plain(": "), *prose(build.message)) if build.message else text
 
 
 def _log(build: BuildNote) -> Phrase:
@@ -151,13 +117,6 @@ def _log(build: BuildNote) -> Phrase:
         return ()
     linked = link("log", build.log)
     return linked if linked[0].style == "link" else code(build.log)
-
-
-def _commit(revision: str) -> Phrase:
-    """A commit id without markup: both forges shorten it and link it."""
-    if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision):
-        return plain(revision)
-    return name(revision) if revision.isalpha() else code(revision)
 
 
 def _snapshots(result: CheckResult) -> Phrase:
@@ -172,22 +131,15 @@ def _snapshots(result: CheckResult) -> Phrase:
     if not dates:
         return ()
     entries = [
-        (*name(repository), *plain(f" {' to '.join(sorted({min(found), max(found)}))}"))
-        for (_, repository), found in sorted(dates.items())
+        say.METADATA_OF(repository=repository, days=" to ".join(sorted({min(days), max(days)})))
+        for (_, repository), days in sorted(dates.items())
     ]
     old = [
-        (
-            *plain(" "),
-            *name(repository),
-            *plain(" is stale: "),
-            *prose(text.rstrip(".")),
-            *plain("."),
-        )
-        for repository, text in sorted(stale.items())
+        say.STALE(repository=repository, reason=reason.rstrip("."))
+        for repository, reason in sorted(stale.items())
     ]
-    shown = listing(truncated(entries, 8, "repository", lead=""))
-    return (*plain("Both sides on the repositories' metadata of "), *shown, *plain("."),
-            *joined(old, ""))  # fmt: skip
+    metadata = say.METADATA(repositories=truncated_listing(entries, 8, "repository"))
+    return sentences(metadata, *old)
 
 
 def _date(repository: RepositoryState) -> str:

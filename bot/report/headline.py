@@ -9,30 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.model.result import CheckResult, ImageResult
+from bot.report import sentences as say
 from bot.report.architecture_grouping import (
     Row,
     architecture_rows,
     on_architectures,
     place_of_image,
 )
+from bot.report.causes import why_broken
 from bot.report.grouping import STATUS_KINDS, Effect, effects, together
 from bot.report.objectives import newly_broken, violation_title
-from bot.report.other_effects import other_effects, turn
-from bot.report.phrase import Phrase, plain, prose, to_plain, visible
+from bot.report.phrase import Phrase, joined, plain, to_plain, visible
 from bot.report.reasons import Arrival, arrivals, behind
-from bot.report.sizes import (
-    MINUS,
-    count_span,
-    delta_span,
-    format_size,
-    plural,
-    size_span,
-)
-from bot.report.table_cells import short_image
-from bot.report.unsolvable import why_broken
-
-NOTHING_ANY_MORE = "No image changes any more."
-NO_SPEC = "No spec file changed."
+from bot.report.sizes import MINUS, count_span, delta_span, format_size, plural, size_span
+from bot.report.template import Place, sentences, short_image
 
 
 def changed_rows(result: CheckResult) -> tuple[Row, ...]:
@@ -43,30 +33,34 @@ def changed_rows(result: CheckResult) -> tuple[Row, ...]:
 
 def headline(result: CheckResult) -> Phrase:
     """The headline: the effect, the images, the line that causes it; a few short sentences."""
+    never = {row.place for row in _never_installable(result)}
+    more = say.MORE_NEVER_INSTALLABLE(images=len(never)) if never else ()
     found = effects(result.images)
     if not found:
-        sentence = _nothing_sentence(result)
-        if sentence == _never_sentence(result):
-            return sentence
-        return (*sentence, *_never_counted(result))
+        sentence = _nothing(result)
+        return sentence if sentence == _never(result) else sentences(sentence, more)
     lead, described = _lead(found)
-    rest = other_effects(lead, [effect for effect in found if effect not in described], described)
-    return (*_lead_sentence(lead, described, result), *rest, *_never_counted(result))
+    others = [effect for effect in found if effect not in described]
+    return sentences(
+        _lead_sentence(lead, described, result), *_other_effects(lead, others, described), more
+    )
 
 
 def title(result: CheckResult, longest: int = 140) -> str:
     """The headline in at most `longest` characters without markup, for a commit status."""
-    text = _title(result)
+    phrase = _title(result)
     proposed = result.configuration
-    if proposed is not None and (proposed.problems or not result.specs):
-        state = "is not valid" if proposed.problems else "changes"
-        text = f"{proposed.path} {state}. {text}"
+    if proposed is not None and proposed.problems:
+        phrase = say.TITLE_CONFIGURATION_WRONG(path=proposed.path, title=phrase)
+    elif proposed is not None and not result.specs:
+        phrase = say.TITLE_CONFIGURATION(path=proposed.path, title=phrase)
     if result.accepted is not None:
-        text = f"Accepted by {visible(result.accepted.user, 40)}: {text}"
+        phrase = say.TITLE_ACCEPTED(user=visible(result.accepted.user, 40), title=phrase)
     if result.stage == "predicted" and result.verdict != "neutral":
-        text = f"{text} (predicted)"
+        phrase = say.TITLE_PREDICTED(title=phrase)
     if result.verdict == "neutral" and any(image.changed for image in result.images):
-        text = f"Not all evaluated. {text}"
+        phrase = say.TITLE_NOT_ALL(title=phrase)
+    text = to_plain(phrase)
     return text if len(text) <= longest else text[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -85,21 +79,20 @@ def _lead_sentence(lead: Effect, described: Sequence[Effect], result: CheckResul
     return _moved_sentence(lead, result)
 
 
-def _nothing_sentence(result: CheckResult) -> Phrase:
+def _nothing(result: CheckResult) -> Phrase:
     at_fault = result.verdict == "failure"
     if (at_fault or result.accepted is not None) and newly_broken(result):
-        return plain("No image changes by much, but an objective is harmed.")
+        return say.LITTLE_BUT_HARMED()
     if result.problems and result.verdict != "success":
-        start = "This change cannot be evaluated: " if at_fault else "Not evaluated: "
-        return (*plain(start), *prose(result.problems[0]))
-    if result.verdict == "neutral" and (never := _never_sentence(result)):
+        not_evaluated = say.CANNOT_BE_EVALUATED if at_fault else say.NOT_EVALUATED
+        return not_evaluated(problem=result.problems[0])
+    if result.verdict == "neutral" and (never := _never(result)):
         return never
-    if not result.specs and result.configuration is None:
-        return plain(NO_SPEC)
-    return plain("No image changes.")
+    nothing_to_check = not result.specs and result.configuration is None
+    return say.NO_SPEC() if nothing_to_check else say.NO_IMAGE()
 
 
-def _never(result: CheckResult) -> list[Row]:
+def _never_installable(result: CheckResult) -> list[Row]:
     """The rows of images that neither side can install; empty if the verdict is a success."""
     if result.verdict == "success":
         return []
@@ -107,55 +100,55 @@ def _never(result: CheckResult) -> list[Row]:
     return [row for row in unchanged if row.first.base.status == "unsolvable"]
 
 
-def _never_sentence(result: CheckResult) -> Phrase:
+def _never(result: CheckResult) -> Phrase:
     """`Not evaluated: web on x86_64 and 2 more images could not be installed before either.`"""
-    rows = _never(result)
+    rows = _never_installable(result)
     if not rows:
         return ()
-    others = len({row.place for row in rows}) - 1
-    more = f" and {plural(others, 'more image')}" if others else ""
-    return (
-        *plain("Not evaluated: "), *_name(rows[0].place, result),
-        *plain(f" {on_architectures(rows[0].arches, rows[0].checked)}{more}"
-               " could not be installed before this change either."),
-    )  # fmt: skip
-
-
-def _never_counted(result: CheckResult) -> Phrase:
-    """The number of the images of `_never`, as a sentence beside another."""
-    count = len({row.place for row in _never(result)})
-    if not count:
-        return ()
-    return plain(f" {plural(count, 'image')} could not be installed before this change either.")
+    return say.NEVER_INSTALLABLE(
+        image=_name(rows[0].place, result),
+        where=on_architectures(rows[0].arches, rows[0].checked),
+        others=len({row.place for row in rows}) - 1,
+    )
 
 
 def _status_sentence(lead: Effect, described: Sequence[Effect], result: CheckResult) -> Phrase:
     """`nginx on s390x can no longer be installed: why.`; others of its kind are counted."""
-    places: dict[tuple[str, str, str], list[str]] = {}
+    places: dict[Place, list[str]] = {}
     for effect in described:
         places.setdefault(effect.place, []).extend(image.key.arch for image in effect.images)
     checked = {effect.place: effect.checked[effect.place] for effect in described}
     where = {place: on_architectures(a, checked[place]) for place, a in places.items()}
-    subject, others = _name(lead.place, result), len(places) - 1
-    what = turn(lead.kind, len(places))
-    more = f" and {plural(others, 'more image')}" if others else ""
-    if len(set(where.values())) == 1:
-        predicate = plain(f"{more} {what} {where[lead.place]}" if more else
-                     f" {where[lead.place]} {what}")  # fmt: skip
-    else:
-        predicate = plain(f" {where[lead.place]}{more} {what}")
     images = [image for effect in described for image in effect.images]
-    reason = _figures(images) if lead.kind == "new" else _reason(images)
-    return (*subject, *predicate, *reason, *plain("."))
+    others = len(places) - 1
+    turned = say.TURNED_ALIKE if others and len(set(where.values())) == 1 else say.TURNED
+    return turned(
+        image=_name(lead.place, result),
+        others=others,
+        turn=_turn(lead.kind, len(places)),
+        where=where[lead.place],
+        reason=_figures(images) if lead.kind == "new" else _reason(images),
+    )
+
+
+def _turn(kind: str, images: int) -> Phrase:
+    """The verb of an effect on this many images that at most one side can install."""
+    if kind == "broken":
+        return say.BROKEN()
+    if kind == "repaired":
+        return say.REPAIRED()
+    return (say.NEW if kind == "new" else say.UNINSTALLABLE)(images=images)
 
 
 def _figures(images: Sequence[ImageResult]) -> Phrase:
     """The package counts and known sizes of new images."""
-    count = _counts([image.head.packages or 0 for image in images])
-    least = "" if all(image.head.installed_size is not None for image in images) else "at least "
+    packages = _counts([image.head.packages or 0 for image in images])
     known = [image.head.known_size for image in images]
-    size = f"{least}{size_span(known)}" if all(known) else "their size is known once it is built"
-    return plain(f": {count}, {size}")
+    if not all(known):
+        return say.NEW_SIZE_UNKNOWN(packages=packages)
+    complete = all(image.head.installed_size is not None for image in images)
+    new = say.NEW_SIZE if complete else say.NEW_SIZE_AT_LEAST
+    return new(packages=packages, size=size_span(known))
 
 
 def _reason(images: Sequence[ImageResult]) -> Phrase:
@@ -165,52 +158,61 @@ def _reason(images: Sequence[ImageResult]) -> Phrase:
         return ()
     first, *others = why
     count = len({place_of_image(image) for image in first.images})
-    of = "" if len(first.images) == len(images) else f" ({plural(count, 'image')})"
-    more = f", and {plural(len(others), 'more cause')}" if others else ""
-    return (*plain(": "), *first.phrase, *plain(f"{of}{more}"))
+    return say.FIRST_CAUSE(
+        cause=first.phrase,
+        images=0 if len(first.images) == len(images) else count,
+        others=len(others),
+    )
 
 
 def _moved_sentence(lead: Effect, result: CheckResult) -> Phrase:
     """The packages that come and go and the change in size, of images that can be installed."""
     one = len(lead.places) == 1
-    subject = _name(lead.place, result) if one else plain(f"each of {len(lead.places)} images")
-    on = plain(f" {lead.where}")
-    in_all = plain(f"; in all {'it' if one else 'each'} {_moves(lead)}{_known(lead)}")
+    subject = _name(lead.place, result) if one else say.EACH_OF(images=len(lead.places))
+    images = say.ON(image=subject, where=lead.where)
+    in_all = say.IN_ALL(each="it" if one else "each", moves=_moves(lead), known=_known(lead))
     removed = _counts([len(image.removed) for image in lead.images])
     if any(image.added for image in lead.images):
-        words = _adds(lead, (*subject, *on), removed, in_all)
-    elif removed and lead.kind == "smaller" and lead.sure:
-        shrink = plain(f" shrink by {_amount(lead)} and {removed}")
-        words = (*plain("This change lets "), *subject, *shrink, *on)
-    elif removed:
-        words = (*plain(f"This change takes {removed} out of "), *subject, *on, *in_all)
-    elif lead.kind != "same":
-        larger = plain(f" {_amount(lead)} {lead.kind}")
-        same = plain(f", with the same packages{_known(lead)}")
-        words = (*plain("This change makes "), *subject, *larger, *on, *same)
-    else:
-        words = (*plain("This change changes packages of "), *subject, *on, *in_all)
-    return (*words, *plain("."))
+        return _adds(lead, images, removed, in_all)
+    if removed and lead.kind == "smaller" and lead.sure:
+        return say.SHRINKS(subject=subject, size=_amount(lead), packages=removed, where=lead.where)
+    if removed:
+        return say.TAKES_OUT(packages=removed, images=images, in_all=in_all)
+    if lead.kind == "same":
+        return say.CHANGES_PACKAGES(images=images, in_all=in_all)
+    return say.RESIZES(
+        subject=subject,
+        size=_amount(lead),
+        direction=lead.kind,
+        where=lead.where,
+        known=_known(lead),
+    )
 
 
-def _adds(lead: Effect, to: Phrase, removed: str, in_all: Phrase) -> Phrase:
-    """`This change adds 5 packages and 31 MB to nginx on x86_64, because of a line`.
+def _adds(lead: Effect, images: Phrase, removed: str, in_all: Phrase) -> Phrase:
+    """`This change adds 5 packages and 31 MB to nginx on x86_64, because of a line.`
 
     The size of what is added stands for that of the image only where nothing else moves it.
     """
     added = _counts([len(image.added) for image in lead.images])
     because = _because(lead)
-    clause = (*plain(", "), *because) if because else ()
     if not removed and lead.kind == "larger" and lead.explained:
-        start = plain(f"This change adds {added} and {_amount(lead)} to ")
-        return (*start, *to, *plain(_known(lead)), *clause)
+        return say.ADDS(
+            packages=added, size=_amount(lead), images=images, known=_known(lead), because=because
+        )
     sizes = [a.package.installed_size for image in lead.images for a in image.added]
     if not removed and lead.kind == "same" and not lead.sure and not any(sizes):
-        return (*plain(f"This change adds {added} of unknown size to "), *to, *clause)
+        return say.ADDS_UNKNOWN(packages=added, images=images, because=because)
     brought = [sum(a.package.installed_size or 0 for a in i.added) for i in lead.images]
-    size = "" if None in sizes else f" ({size_span(brought)})"
-    gone = f"{',' if because else ''} and removes {removed}" if removed else ""
-    return (*plain(f"This change adds {added}{size} to "), *to, *clause, *plain(gone), *in_all)
+    removes = say.AND_REMOVES_AFTER_REASON if because else say.AND_REMOVES
+    return say.ADDS_AND_MOVES(
+        packages=added,
+        size="" if None in sizes else size_span(brought),
+        images=images,
+        because=because,
+        removes=removes(packages=removed) if removed else (),
+        in_all=in_all,
+    )
 
 
 def _because(lead: Effect) -> Phrase:
@@ -221,71 +223,151 @@ def _because(lead: Effect) -> Phrase:
     if not clause or len(named) == len(found):
         return clause
     counts = [sum(image in arrival.images for arrival in named) for image in lead.images]
-    return (*plain(f"{count_span(counts)} of them "), *clause)
+    return say.SOME_BECAUSE(packages=count_span(counts), because=clause)
 
 
 def _is_named(arrival: Arrival) -> bool:
     return arrival.spec is not None or (arrival.linked and arrival.entry is not None)
 
 
-def _moves(lead: Effect) -> str:
+def _moves(lead: Effect) -> Phrase:
     """`is 3 MB larger`; `keeps its size`."""
     if lead.kind in ("larger", "smaller"):
-        return f"is {_amount(lead)} {lead.kind}"
-    return "keeps its size" if lead.sure else "moves by a size that is not known"
+        return say.IS_RESIZED(size=_amount(lead), direction=lead.kind)
+    return say.KEEP_SIZE(images=1) if lead.sure else say.MOVE_UNKNOWN(images=1)
 
 
 def _amount(lead: Effect) -> str:
     """The bytes by which the images grow or shrink, without a sign."""
     sizes = sorted(map(abs, lead.deltas))
-    return f"at least {format_size(sizes[0])}" if _is_least(lead) else size_span(sizes)
+    return say.AT_LEAST.format(format_size(sizes[0])) if _is_least(lead) else size_span(sizes)
 
 
 def _known(lead: Effect) -> str:
-    if lead.complete or _is_least(lead) or lead.kind == "same":
-        return ""
-    return ", as far as is known"
+    whole = lead.complete or _is_least(lead) or lead.kind == "same"
+    return "" if whole else say.AS_FAR_AS_KNOWN
 
 
 def _is_least(lead: Effect) -> bool:
     return lead.sure and not lead.complete
 
 
-def _title(result: CheckResult) -> str:
+def _other_effects(
+    lead: Effect, others: Sequence[Effect], described: Sequence[Effect]
+) -> list[Phrase]:
+    """Sentences about `others`, after one about `lead` and the effects `described` with it."""
+    phrases = []
+    own = [effect for effect in others if effect.place in lead.places]
+    if own:
+        arches = [image.key.arch for effect in own for image in effect.images]
+        verb = "differs" if lead.kind not in STATUS_KINDS else "changes"
+        phrases.append(say.ITSELF_DIFFERS(verb=verb, where=on_architectures(arches, ())))
+    elsewhere: dict[Place, list[Effect]] = {}
+    for effect in others:
+        if effect.place not in lead.places:
+            elsewhere.setdefault(effect.place, []).append(effect)
+    if elsewhere:
+        more = {effect.place for effect in described}.isdisjoint(elsewhere)
+        counted = say.MORE_IMAGES if more else say.BESIDES
+        phrases.append(_elsewhere(counted(images=len(elsewhere)), list(elsewhere.values())))
+    return phrases
+
+
+def _elsewhere(images: Phrase, found: Sequence[list[Effect]]) -> Phrase:
+    """`3 more images change: 2 grow by up to 3 MB, 1 shrinks by 1 MB.`"""
+    kinds: dict[str, list[list[Effect]]] = {}
+    for effects_ in found:
+        kinds.setdefault(_kind(effects_), []).append(effects_)
+    if len(kinds) == 1:
+        return say.OTHERS(images=images, does=_does(*kinds.popitem()))
+    counted = [
+        say.ONE_KIND(images=len(places), does=_does(kind, places))
+        for kind, places in sorted(kinds.items(), key=lambda kind: _ORDER.index(kind[0]))
+    ]
+    return say.OTHER_KINDS(images=images, count=len(found), kinds=joined(counted, ", "))
+
+
+_ORDER = (*STATUS_KINDS, "larger", "smaller", "moved", "same", "unknown")
+_VERBS = {"larger": ("grows", "grow"), "smaller": ("shrinks", "shrink"), "moved": ("moves", "move")}
+
+
+def _kind(found: Sequence[Effect]) -> str:
+    """The kind of a place's effects: the worst, or `moved` where its architectures differ."""
+    kinds = {effect.kind for effect in found}
+    for kind in STATUS_KINDS:
+        if kind in kinds:
+            return kind
+    if len(kinds) > 1:
+        return "moved"
+    return "unknown" if kinds == {"same"} and not all(e.sure for e in found) else kinds.pop()
+
+
+def _does(kind: str, places: Sequence[Sequence[Effect]]) -> Phrase:
+    """`grow by up to 3 MB`, for as many images as there are `places`."""
+    count = len(places)
+    every = [effect for found in places for effect in found]
+    if kind in STATUS_KINDS:
+        whole = all(_everywhere(found, kind) for found in places)
+        turned = _turn(kind, count)
+        return turned if whole else say.ON_SOME(turn=turned)
+    if kind in ("same", "unknown"):
+        return (say.KEEP_SIZE if kind == "same" else say.MOVE_UNKNOWN)(images=count)
+    deltas = sorted(delta for effect in every for delta in effect.deltas)
+    sizes = sorted(map(abs, deltas))
+    most, each = format_size(sizes[-1]), ""
+    if kind == "moved":
+        size = delta_span(deltas)
+    elif count == 1:
+        size = size_span(sizes)
+    elif format_size(sizes[0]) == most:
+        size, each = most, "each"
+    else:
+        size = say.UP_TO.format(most)
+    return say.MOVE_BY(
+        verb=_VERBS[kind][count > 1],
+        size=size,
+        each=each,
+        known="" if all(effect.complete for effect in every) else say.AS_FAR_AS_KNOWN,
+    )
+
+
+def _everywhere(found: Sequence[Effect], kind: str) -> bool:
+    arches = {image.key.arch for effect in found for image in effect.images if effect.kind == kind}
+    return arches == set(found[0].checked[found[0].place])
+
+
+def _title(result: CheckResult) -> Phrase:
     found = effects(result.images)
-    broken = newly_broken(result)
     lead, described = _lead(found) if found else (None, ())
-    if broken and not (lead is not None and lead.kind in ("broken", "uninstallable")):
+    if newly_broken(result) and not (lead and lead.kind in ("broken", "uninstallable")):
         return violation_title(result)
-    if lead is None:
-        return to_plain(_nothing_sentence(result)).removesuffix(".")
-    if lead.kind in STATUS_KINDS:
-        return to_plain(_lead_sentence(lead, described, result)).removesuffix(".")
+    if lead is None or lead.kind in STATUS_KINDS:
+        sentence = _nothing(result) if lead is None else _lead_sentence(lead, described, result)
+        return plain(to_plain(sentence).removesuffix("."))
     added = _counts([len(image.added) for image in lead.images])
     removed = _counts([len(image.removed) for image in lead.images])
-    parts = [f"+{added}"] if added else []
-    parts += [f"{MINUS}{removed}"] if removed else []
+    moves = [f"+{added}"] * bool(added) + [f"{MINUS}{removed}"] * bool(removed)
     if lead.complete:
-        parts.append(delta_span(lead.deltas))
+        moves.append(delta_span(lead.deltas))
     else:
-        parts.append(f"{delta_span(lead.deltas)} known" if any(lead.deltas) else "size not known")
-    places = {place_of_image(image) for image in result.images if image.changed}
+        moves.append(f"{delta_span(lead.deltas)} known" if any(lead.deltas) else "size not known")
+    images = len({place_of_image(image) for image in result.images if image.changed})
     one = len(lead.places) == 1
-    subject = to_plain(_name(lead.place, result)) if one else f"each of {len(places)} images"
-    more = f"; {len(places)} images changed" if one and len(places) > 1 else ""
-    return f"{subject}: {', '.join(parts)} {lead.where}{more}"
+    return say.TITLE_MOVES(
+        subject=_name(lead.place, result) if one else say.EACH_OF(images=images),
+        moves=", ".join(moves),
+        where=lead.where,
+        images=images if one and images > 1 else 0,
+    )
 
 
-def _name(place: tuple[str, str, str], result: CheckResult) -> Phrase:
-    return short_image(place, map(place_of_image, result.images), strong=True)
+def _name(place: Place, result: CheckResult) -> Phrase:
+    return short_image(place, map(place_of_image, result.images), emphasis=True)
 
 
 def _counts(counts: Sequence[int]) -> str:
     """`5 packages`, `4 to 5 packages`; empty for none."""
     if not max(counts):
         return ""
-    return (
-        plural(counts[0], "package")
-        if len(set(counts)) == 1
-        else (f"{count_span(counts)} packages")
-    )
+    one = len(set(counts)) == 1
+    return plural(counts[0], "package") if one else f"{count_span(counts)} packages"

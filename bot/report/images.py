@@ -5,27 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bot.model.result import CheckResult, FileChange, ImageResult, ObjectiveResult
-from bot.report.architecture_grouping import Row, arch_order, architectures, known_delta, size_delta
-from bot.report.blocks import (
-    Bullets,
-    Detail,
-    Section,
-    section,
-    truncated,
+from bot.report import sentences as say
+from bot.report.architecture_grouping import (
+    Row,
+    arch_order,
+    architectures,
+    image_on,
+    known_delta,
+    place_of,
+    row_arches,
+    row_phrase,
+    size_delta,
 )
-from bot.report.objectives import limits_text, metric_phrase, metric_text, was_broken, way_text
-from bot.report.phrase import Phrase, code, joined, plain, prose, strong
+from bot.report.blocks import Detail, Section, bullets, rest_section, section, table, truncated
+from bot.report.causes import Breakage, why_broken
+from bot.report.objectives import (
+    limits_phrase,
+    metric_phrase,
+    metric_text,
+    was_broken,
+    way_to_target,
+)
+from bot.report.phrase import Phrase, code, figure, joined, plain, prose
 from bot.report.sizes import (
     count_span,
     format_count_delta,
     format_delta,
     format_percent,
-    format_size,
     size_span,
     span,
 )
-from bot.report.table_cells import ARROW, image_phrase, place_of, rest_section, row_arches, table
-from bot.report.unsolvable import Breakage, why_broken
+from bot.report.template import Template, image_phrase
 
 # The images that are named with one cause; more are counted.
 _HIT = 3
@@ -38,13 +48,13 @@ def broken(rows: Sequence[Row], detail: Detail) -> Section | None:
     if len(lost) == 1 and len(why) == 1:
         return None  # the headline has it all
     items = [_breakage(breakage, lost) for breakage in why]
-    unexplained = [row for row in lost if not (row.first.head.causes or row.first.head.problems)]
     items += [
-        (*_lost(row), *plain(": the solver gives no reason")) for row in unexplained
-    ]  # fmt: skip
-    blocks = [Bullets(truncated(items, detail.lines, "cause"))] if items else []
+        say.NO_REASON(image=row_phrase(row, emphasis=True))
+        for row in lost
+        if not (row.first.head.causes or row.first.head.problems)
+    ]
     title = "Cannot be installed" if any(row.new for row in lost) else "Can no longer be installed"
-    return section(title, blocks)
+    return section(title, bullets(items, detail.lines, "cause"))
 
 
 def _breakage(breakage: Breakage, lost: Sequence[Row]) -> Phrase:
@@ -53,13 +63,9 @@ def _breakage(breakage: Breakage, lost: Sequence[Row]) -> Phrase:
     rows = [
         Row(tuple(image for image in row.images if image.key in hit), row.checked) for row in lost
     ]
-    named = [_lost(row) for row in rows if row.images]
-    way = (*plain(" ("), *breakage.way, *plain(")")) if breakage.way else ()
-    return (*breakage.phrase, *plain(": "), *joined(truncated(named, _HIT, "image"), "; "), *way)
-
-
-def _lost(row: Row) -> Phrase:
-    return (*image_phrase(row.place, emphasis=True), *plain(f" ({row_arches(row)})"))
+    hits = [row_phrase(row, emphasis=True) for row in rows if row.images]
+    hits_text = joined(truncated(hits, _HIT, "image"), "; ")
+    return say.BREAKAGE(cause=breakage.phrase, images=hits_text, chain=breakage.way)
 
 
 def images(rows: Sequence[Row], detail: Detail, *, rest: bool = False) -> Section | None:
@@ -72,36 +78,44 @@ def images(rows: Sequence[Row], detail: Detail, *, rest: bool = False) -> Sectio
         (
             image_phrase(row.place, emphasis=True),
             plain(row_arches(row)),
-            _packages(row),
-            _sizes(row),
-            _change(row),
-            *((_layers(row),) if weighed else ()),
+            *_figures(row, weighed),
             plain(_evidence(row.images)),
         )
         for row in rows
     ]
-    head = ("Image", "Architectures", *_figures(weighed), "Evidence")
+    head, right = _head("Architectures", weighed)
     if rest:
-        return rest_section("More images", head, lines, _right(weighed), detail, detail.rows)
-    return section("", table(head, lines, _right(weighed), detail.shown, "image"))
+        return rest_section("More images", head, lines, right, detail, detail.rows)
+    return section("", table(head, lines, right, detail.shown, "image"))
 
 
 def each_architecture(rows: Sequence[Row], detail: Detail) -> Section | None:
     """The exact figures where a row above stands for several architectures."""
     weighed = _weighed(rows)
-    lines = []
-    for row in rows:
-        if len(set(row.deltas)) < 2:
-            continue
-        for image in row.images:
-            one = Row((image,), row.checked)
-            lines.append(
-                (image_phrase(row.place), plain(image.key.arch), _packages(one), _sizes(one),
-                 _change(one), *((_layers(one),) if weighed else ()), plain(image.evidence))
-            )  # fmt: skip
-    head = ("Image", "Architecture", *_figures(weighed), "Evidence")
-    blocks = table(head, lines, _right(weighed), detail.rows, "image")
+    lines = [
+        (
+            image_phrase(row.place),
+            plain(image.key.arch),
+            *_figures(Row((image,), row.checked), weighed),
+            plain(image.evidence),
+        )
+        for row in rows
+        if len(set(row.deltas)) > 1
+        for image in row.images
+    ]
+    head, right = _head("Architecture", weighed)
+    blocks = table(head, lines, right, detail.rows, "image")
     return section("Each architecture", blocks, folded=True)
+
+
+def _head(architectures_: str, weighed: bool) -> tuple[tuple[str, ...], set[int]]:
+    """The columns of the tables of images, and which of them have figures."""
+    figures = ("Packages", "Installed size", "Change", *(("To pull (gzip)",) if weighed else ()))
+    return ("Image", architectures_, *figures, "Evidence"), set(range(2, 2 + len(figures)))
+
+
+def _figures(row: Row, weighed: bool) -> tuple[Phrase, ...]:
+    return (_packages(row), _sizes(row), _change(row), *((_layers(row),) if weighed else ()))
 
 
 def objectives(result: CheckResult, detail: Detail) -> Section | None:
@@ -116,20 +130,24 @@ def objectives(result: CheckResult, detail: Detail) -> Section | None:
         members.sort(key=lambda m: arch_order(m[0].key.arch))
         (image, objective), place = members[0], place_of(members[0][0].key)
         checked = [i.key.arch for i in result.images if place_of(i.key) == place]
-        way = way_text([o for _, o in members])
+        limits = limits_phrase(
+            objective.metric, objective.limit, objective.target, objective.target_by
+        )
         lines.append(
             (
                 prose(objective.name),
-                (*image_phrase(place),
-                 *plain(f" ({architectures([i.key.arch for i, _ in members], checked)})")),
+                image_on(place, architectures([i.key.arch for i, _ in members], checked)),
                 metric_phrase(str(metric)),
-                plain(f"{_values(members, lambda o: o.before)}{ARROW}"
-                      f"{_values(members, lambda o: o.value)}"),
-                plain(limits_text(objective.metric, objective.limit, objective.target,
-                                objective.target_by)),
-                (*_state(objective), *plain(f"; {way}" if way else "")),
+                say.BEFORE_AND_AFTER(
+                    before=_values(members, lambda o: o.before),
+                    after=_values(members, lambda o: o.value),
+                ),
+                limits,
+                _state(objective)(
+                    reason=objective.reason, way=way_to_target([o for _, o in members])
+                ),
             )
-        )  # fmt: skip
+        )
     violated = any(o.worse for image in result.images for o in image.objectives)
     head = ("Objective", "Image", "Metric", "Before and after", "Limit, target", "State")
     return section(
@@ -158,38 +176,28 @@ def moved_files(rows: Sequence[Row], detail: Detail) -> Section | None:
         image = next((image for image in row.images if image.files), None)
         if image is None:
             continue
-        for file in image.files:
-            lines.append(
-                (code(file.path), code(file.package), plain(_file_size(file)),
-                 plain(format_delta(file.delta)),
-                 (*image_phrase(row.place), *plain(f" ({image.key.arch})")))
-            )  # fmt: skip
+        on = image_on(row.place, image.key.arch)
+        lines += [
+            (code(file.path), code(file.package), _file_size(file),
+             figure(format_delta(file.delta)), on)
+            for file in image.files
+        ]  # fmt: skip
     head = ("File", "Package", "Size", "Change", "Image")
     blocks = table(head, lines, {2, 3}, detail.rows, "file")
     return section("Largest files that move", blocks, folded=True)
 
 
-def _file_size(file: FileChange) -> str:
-    """`new, 31 MB`, `gone, was 31 MB`, `30 MB → 31 MB`."""
+def _file_size(file: FileChange) -> Phrase:
     if file.before is None:
-        return f"new, {format_size(file.after)}"
+        return say.FILE_NEW(after=file.after)
     if file.after is None:
-        return f"gone, was {format_size(file.before)}"
-    return f"{format_size(file.before)}{ARROW}{format_size(file.after)}"
+        return say.FILE_GONE(before=file.before)
+    return say.FILE_RESIZED(before=file.before, after=file.after)
 
 
 def _weighed(rows: Sequence[Row]) -> bool:
     """Return whether any layer was composed."""
     return any(side.layer for row in rows for i in row.images for side in (i.base, i.head))
-
-
-def _figures(weighed: bool) -> tuple[str, ...]:
-    figures = ("Packages", "Installed size", "Change")
-    return (*figures, "To pull (gzip)") if weighed else figures
-
-
-def _right(weighed: bool) -> set[int]:
-    return {2, 3, 4, 5} if weighed else {2, 3, 4}
 
 
 def _layers(row: Row) -> Phrase:
@@ -199,33 +207,34 @@ def _layers(row: Row) -> Phrase:
         for chosen in ([i.base for i in row.images], [i.head for i in row.images])
         if all(side.layer is not None for side in chosen)
     ]
-    return plain(ARROW.join(sides) if len(sides) == 2 else "")
+    if len(sides) < 2:
+        return ()
+    return say.BEFORE_AND_AFTER(before=sides[0], after=sides[1])
 
 
 def _packages(row: Row) -> Phrase:
     if row.new and row.broken:
-        return plain("")
+        return ()
     if not row.comparable:
         there = [image.base if row.broken else image.head for image in row.images]
         return plain(count_span(side.packages for side in there))
-    before_text = count_span(image.base.packages for image in row.images)
-    after_text = count_span(image.head.packages for image in row.images)
+    before = count_span(image.base.packages for image in row.images)
+    after = count_span(image.head.packages for image in row.images)
     deltas = sorted({(i.head.packages or 0) - (i.base.packages or 0) for i in row.images})
     if deltas == [0]:
-        return plain(before_text)
+        return plain(before)
     change = span(format_count_delta(delta) for delta in deltas)
-    return plain(f"{before_text}{ARROW}{after_text} ({change})")
+    return say.COUNTS(before=before, after=after, change=change)
 
 
 def _sizes(row: Row) -> Phrase:
     if row.broken:
-        return plain("cannot be installed")
-    if row.repaired or row.new:
-        sizes = [(i.head.installed_size, i.head.known_size) for i in row.images]
-        return plain(_side_size(sizes))
-    before = _side_size([(i.base.installed_size, i.base.known_size) for i in row.images])
+        return say.CANNOT_BE_INSTALLED()
     after = _side_size([(i.head.installed_size, i.head.known_size) for i in row.images])
-    return plain(before if before == after else f"{before}{ARROW}{after}")
+    if row.repaired or row.new:
+        return figure(after)
+    before = _side_size([(i.base.installed_size, i.base.known_size) for i in row.images])
+    return figure(before) if before == after else say.BEFORE_AND_AFTER(before=before, after=after)
 
 
 def _side_size(sizes: Sequence[tuple[int | None, int | None]]) -> str:
@@ -236,26 +245,25 @@ def _side_size(sizes: Sequence[tuple[int | None, int | None]]) -> str:
 
 def _change(row: Row) -> Phrase:
     if row.new:
-        return strong("new")
+        return say.IS_NEW()
     if row.broken:
-        return strong("broken")
+        return say.IS_BROKEN()
     if row.repaired:
-        return strong("works again")
+        return say.WORKS_AGAIN()
     ordered = sorted(row.images, key=known_delta)
-    complete = all(size_delta(image) is not None for image in ordered)
-    text = span(format_delta(known_delta(image)) for image in ordered)
-    if not complete:
-        return (*strong(text), *plain(" known"))
-    percents = [
+    change = figure(span(format_delta(known_delta(image)) for image in ordered), strong=True)
+    if any(size_delta(image) is None for image in ordered):
+        return say.CHANGE_KNOWN(change=change)
+    percents = sorted(
         100 * known_delta(image) / image.base.installed_size
         for image in ordered
         if image.base.installed_size
-    ]
+    )
     if not percents or max(map(abs, percents)) < 1:
-        return strong(text)
-    shown = sorted(percents)[len(percents) // 2]
-    about = "about " if max(percents) - min(percents) >= 1 else ""
-    return (*strong(text), *plain(f" ({about}{format_percent(shown)})"))
+        return change
+    middle = format_percent(percents[len(percents) // 2])
+    about = "about " if percents[-1] - percents[0] >= 1 else ""
+    return say.CHANGE(change=change, percent=about + middle)
 
 
 def _values(
@@ -271,13 +279,11 @@ def _values(
     return span(metric_text(metric, value) for value, metric in ordered)
 
 
-def _state(objective: ObjectiveResult) -> Phrase:
+def _state(objective: ObjectiveResult) -> Template:
     if objective.met is None:
-        state = plain("not measured")
-    elif objective.met:
-        state = plain("met")
-    elif objective.worse:
-        state = strong("further from it" if was_broken(objective) else "broken by this change")
-    else:
-        state = plain("broken before, no worse" if was_broken(objective) else "broken")
-    return (*state, *plain(": "), *prose(objective.reason)) if objective.reason else state
+        return say.NOT_MEASURED
+    if objective.met:
+        return say.MET
+    if objective.worse:
+        return say.FURTHER_FROM_IT if was_broken(objective) else say.BROKEN_BY_THIS
+    return say.BROKEN_BEFORE if was_broken(objective) else say.BROKEN_NOW

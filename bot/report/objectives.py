@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from bot.model.result import CheckResult, ImageResult, ObjectiveResult
+from bot.report import sentences as say
 from bot.report.architecture_grouping import arch_order, on_architectures, place_of_image
-from bot.report.phrase import Phrase, code, joined, name, plain, prose, strong, to_plain
+from bot.report.phrase import Phrase, figure, joined, plain, prose
 from bot.report.sizes import format_delta, format_size, plural, span
-from bot.report.table_cells import short_image
+from bot.report.template import short_image
 
 # The values that one objective's sentence names; the table has all.
 _MOST_VALUES = 6
@@ -25,16 +26,12 @@ def newly_broken(result: CheckResult) -> tuple[tuple[ImageResult, ObjectiveResul
 def verdict_sentences(result: CheckResult) -> tuple[Phrase, ...]:
     """A sentence for each objective that the change breaks or moves further off; then who accepted
     that, and why."""
-    sentences = [
-        _violation_sentence(violations, result)
-        for violations in _by_objective(newly_broken(result))
-    ]
+    found = [_violation(one, result) for one in _by_objective(newly_broken(result))]
     accepted = result.accepted
     if accepted is not None:
-        who = (*strong("Accepted"), *plain(" for this commit by "), *name(accepted.user))
-        day = plain(f" on {accepted.time[:10]}: ")
-        sentences.append((*who, *day, *prose(accepted.reason, 2000)))
-    return tuple(sentences)
+        reason = prose(accepted.reason, 2000)
+        found.append(say.ACCEPTED(user=accepted.user, time=accepted.time, reason=reason))
+    return tuple(found)
 
 
 def was_broken(objective: ObjectiveResult) -> bool:
@@ -55,17 +52,16 @@ def metric_text(metric: str, value: int | None) -> str:
     return format_delta(value) if metric == "growth" else format_size(value)
 
 
+def metric_value(metric: str, value: int | None) -> Phrase:
+    """The same, for a cell of a table: a size and its unit stay on one line."""
+    text = metric_text(metric, value)
+    return plain(text) if metric.startswith(("packages", "unwanted")) else figure(text)
+
+
 def metric_phrase(metric: str) -> Phrase:
     """The name of a metric: `installed size`, unwanted `perl`."""
-    if metric.startswith("unwanted:"):
-        return (*plain("unwanted "), *code(metric.removeprefix("unwanted:")))
-    return plain(metric.replace("_", " "))
-
-
-def quoted(text: str) -> Phrase:
-    """A foreign title in quotation marks."""
-    left, right = "\N{LEFT DOUBLE QUOTATION MARK}", "\N{RIGHT DOUBLE QUOTATION MARK}"
-    return (*plain(left), *prose(text), *plain(right))
+    kind, _, package = metric.partition(":")
+    return say.UNWANTED(package=package) if kind == "unwanted" else plain(metric.replace("_", " "))
 
 
 def objective_value(objectives: Sequence[ObjectiveResult]) -> Phrase:
@@ -75,26 +71,25 @@ def objective_value(objectives: Sequence[ObjectiveResult]) -> Phrase:
     its name and the reason.
     """
     first = objectives[0]
-    reason = (*plain(" ("), *prose(first.reason), *plain(")")) if first.reason else ()
-    if first.metric.startswith("unwanted:"):
-        unwanted = first.metric.removeprefix("unwanted:")
-        state = " is present" if first.value else " is absent"
-        return (*code(unwanted), *plain(state), *reason)
+    kind, _, package = first.metric.partition(":")
+    if kind == "unwanted":
+        presence = "present" if first.value else "absent"
+        return say.UNWANTED_IS(package=package, presence=presence, reason=first.reason)
     listed = sorted(objectives, key=lambda o: (o.value is not None, o.value or 0))
     value = span(metric_text(o.metric, o.value) for o in listed)
-    if first.bound is not None:
-        limit = metric_text(first.metric, first.bound)
-        over = [(o.value or 0) - first.bound for o in listed]
-        # Where value and limit round to the same text, the difference is shown.
-        value = (
-            f"{span(metric_text(first.metric, size) for size in over)} over the"
-            f" {_bound_words(first)} of {limit}"
-            if value == limit and over[0] > 0
-            else f"{value}, the {_bound_words(first)} is {limit}"
-        )
     # `28 packages` names its metric already.
-    named = () if first.metric == "packages" else (*metric_phrase(first.metric), *plain(" "))
-    return (*named, *plain(value), *reason)
+    metric = () if first.metric == "packages" else metric_phrase(first.metric)
+    if first.bound is None:
+        return say.VALUE(metric=metric, value=value, bound="", limit="", reason=first.reason)
+    limit, bound = metric_text(first.metric, first.bound), _bound_words(first)
+    over = [(o.value or 0) - first.bound for o in listed]
+    if value == limit and over[0] > 0:
+        # Where value and limit round to the same text, the difference is shown.
+        over_text = span(metric_text(first.metric, size) for size in over)
+        return say.VALUE_OVER(
+            metric=metric, over=over_text, bound=bound, limit=limit, reason=first.reason
+        )
+    return say.VALUE(metric=metric, value=value, bound=bound, limit=limit, reason=first.reason)
 
 
 def _bound_words(objective: ObjectiveResult) -> str:
@@ -103,42 +98,44 @@ def _bound_words(objective: ObjectiveResult) -> str:
     return f"target by {objective.target_by}"
 
 
-def violation_title(result: CheckResult) -> str:
+def violation_title(result: CheckResult) -> Phrase:
     """The first limit that the change violates, for a title, and the number of the others."""
     metric, *others = [m for one in _by_objective(newly_broken(result)) for m in _by_metric(one)]
-    about = (*_subject(metric, result), *plain(": "), *objective_value([o for _, o in metric]))
-    more = f" and {len(others)} more" if others else ""
-    return f"{to_plain(about)} ({metric[0][1].name}){more}"
+    return say.VIOLATION_TITLE(
+        subject=_subject(metric, result),
+        value=objective_value([objective for _, objective in metric]),
+        objective=metric[0][1].name,
+        others=len(others),
+    )
 
 
 _Violations = Sequence[tuple[ImageResult, ObjectiveResult]]
 
 
-def _violation_sentence(violations: _Violations, result: CheckResult) -> Phrase:
+def _violation(violations: _Violations, result: CheckResult) -> Phrase:
     """One objective's sentence: each image and metric, architectures together."""
     first = violations[0][1]
-    verb = "moves further from" if was_broken(first) else "breaks"
     values_by_subject: dict[Phrase, list[Phrase]] = {}
     metrics = _by_metric(violations)
     for metric in metrics[:_MOST_VALUES]:
-        subject = (*plain("for "), *_subject(metric, result, strong=True))
+        subject = _subject(metric, result, emphasis=True)
         values_by_subject.setdefault(subject, []).append(objective_value([o for _, o in metric]))
-    clauses = [
-        (*subject, *plain(": "), *joined(values, "; "))
+    values = [
+        say.VALUES(subject=subject, values=joined(values, "; "))
         for subject, values in values_by_subject.items()
     ]
-    more = len(metrics) - _MOST_VALUES
-    others = plain(f"; and {plural(more, 'more value')}") if more > 0 else ()
-    return (*plain(f"This {verb} the objective "), *quoted(first.name), *plain(" "),
-            *joined(clauses, "; "), *others, *plain("."))  # fmt: skip
+    violates = say.MOVES_FURTHER if was_broken(first) else say.BREAKS
+    return violates(
+        objective=first.name, values=joined(values, "; "), others=len(metrics) - _MOST_VALUES
+    )
 
 
-def _subject(metric: _Violations, result: CheckResult, *, strong: bool = False) -> Phrase:
+def _subject(metric: _Violations, result: CheckResult, *, emphasis: bool = False) -> Phrase:
     place = place_of_image(metric[0][0])
     everywhere = [i for i in result.images if place_of_image(i) == place]
     where = on_architectures((i.key.arch for i, _ in metric), (i.key.arch for i in everywhere))
-    named = short_image(place, map(place_of_image, result.images), strong=strong)
-    return (*named, *plain(f" {where}"))
+    image = short_image(place, map(place_of_image, result.images), emphasis=emphasis)
+    return say.ON(image=image, where=where)
 
 
 def _by_objective(violations: _Violations) -> list[_Violations]:
@@ -162,15 +159,15 @@ def _grouped(
     return list(found.values())
 
 
-def limits_text(metric: str, limit: int | None, target: int | None, by: str | None) -> str:
+def limits_phrase(metric: str, limit: int | None, target: int | None, by: str | None) -> Phrase:
     """`60 MB`; `60 MB, 45 MB by 2027-03-01`; empty for neither."""
-    targets = [] if limit is None else [metric_text(metric, limit)]
-    if target is not None:
-        targets.append(f"{metric_text(metric, target)} by {by}")
-    return ", ".join(targets)
+    limit_value = () if limit is None else metric_value(metric, limit)
+    if target is None:
+        return limit_value
+    return say.LIMIT_AND_TARGET(limit=limit_value, target=metric_value(metric, target), by=str(by))
 
 
-def way_text(held: Sequence[ObjectiveResult]) -> str:
+def way_to_target(held: Sequence[ObjectiveResult]) -> Phrase:
     """The distance of several images from one target, and how the change moves it.
 
     `6 MB to go to the target, 1 MB more than before`; empty without a target, or where a value
@@ -179,19 +176,16 @@ def way_text(held: Sequence[ObjectiveResult]) -> str:
     ways = [(o.before, o.value, o.target) for o in held]
     left = [value - target for _, value, target in ways if None not in (value, target)]  # type: ignore[operator]  # both are there
     if not ways or len(left) < len(ways):
-        return ""
-    metric = held[0].metric
-    to_go = _amounts(metric, (max(one, 0) for one in left))
-    distance = f"{to_go} to go to the target" if max(left) > 0 else "the target is reached"
+        return ()
     moved = [value - before for before, value, _ in ways if None not in (before, value)]  # type: ignore[operator]  # both are there
-    if len(moved) < len(ways) or not any(moved):
-        return distance
-    if min(moved) >= 0:
-        return f"{distance}, {_amounts(metric, moved)} more than before"
-    if max(moved) <= 0:
-        return f"{distance}, {_amounts(metric, (-one for one in moved))} less than before"
-    return distance
+    more = less = ""
+    if len(moved) == len(ways) and any(moved):
+        more = _amounts(held, moved) if min(moved) >= 0 else ""
+        less = _amounts(held, [-one for one in moved]) if max(moved) <= 0 else ""
+    if max(left) <= 0:
+        return say.TARGET_REACHED(more=more, less=less)
+    return say.TO_GO(amount=_amounts(held, [max(one, 0) for one in left]), more=more, less=less)
 
 
-def _amounts(metric: str, values: Iterable[int]) -> str:
-    return span(metric_text(metric, value) for value in sorted(values))
+def _amounts(held: Sequence[ObjectiveResult], values: Iterable[int]) -> str:
+    return span(metric_text(held[0].metric, value) for value in sorted(values))

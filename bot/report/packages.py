@@ -7,38 +7,31 @@ from collections.abc import Sequence
 from bot.model.image import ImageKey
 from bot.model.result import CheckResult, ImageResult, Suggestion
 from bot.model.spec import SpecLine
-from bot.report.architecture_grouping import Row, architectures
+from bot.report import sentences as say
+from bot.report.architecture_grouping import (
+    Row,
+    architectures,
+    place_of,
+    row_phrase,
+    where_phrase,
+)
 from bot.report.blocks import (
     Block,
-    Bullets,
     Detail,
     Graph,
     Paragraph,
     Section,
+    bullets,
+    rest_section,
     section,
-    truncated,
+    table,
+    truncated_listing,
 )
 from bot.report.mermaid import chains_graph
-from bot.report.phrase import Phrase, code, listing, plain
-from bot.report.reasons import Arrival, arrivals, line_phrase, need_phrase, short_name
-from bot.report.sizes import (
-    count_span,
-    delta_span,
-    format_size,
-    plural,
-    size_span,
-)
-from bot.report.table_cells import (
-    ARROW,
-    MORE,
-    image_phrase,
-    place_of,
-    rest_section,
-    row_arches,
-    table,
-    where_phrase,
-    workload_name,
-)
+from bot.report.phrase import Phrase, code, figure, listing
+from bot.report.reasons import Arrival, arrivals, need_phrase, short_name
+from bot.report.sizes import count_span, delta_span, format_size, plural, size_span
+from bot.report.template import line_phrase, workload_name
 
 # The most lines of Mermaid of a graph that is not folded.
 _SMALL_GRAPH = 30
@@ -61,7 +54,7 @@ def came_in(
     for arrival in found:
         cells = [
             code(arrival.name + (f".{arrival.arch}" if arrival.arch else "")),
-            plain(size_span(arrival.sizes)),
+            figure(size_span(arrival.sizes)),
             _need(arrival),
             _brought(arrival, with_path=with_path),
         ]
@@ -78,42 +71,39 @@ def came_in(
 
 def way_out(rows: Sequence[Row], result: CheckResult, detail: Detail) -> Section | None:
     """The measured ways to remove the added packages: lines to drop or to weaken."""
-    items: list[Phrase] = []
     sets = {added.leaves_with for row in rows for i in row.images for added in i.added}
-    for lines in sorted(sets - {()}, key=lambda lines: (len(lines), lines)):
-        items.append(_without(lines, rows))
-    for suggestion in result.suggestions:
-        if suggestion.saves:
-            packages = count_span(s.packages for s in suggestion.saves)
-            saved = size_span(s.installed_size for s in suggestion.saves)
-            items.append(
-                (*code(suggestion.replace_with), *plain(" instead of "),
-                 *line_phrase(suggestion.spec),
-                 *plain(f" keeps out {_nouned(packages)}{_instead(suggestion)}, {saved}, "),
-                 *_keys([saving.key for saving in suggestion.saves], rows), *plain("."))
-            )  # fmt: skip
-    items += _staying(arrivals(image for row in rows for image in row.images))
-    linked = [a for a in arrivals(i for row in rows for i in row.images) if a.linked]
-    if linked:
-        items.append(
-            (*listing(truncated([code(a.name) for a in linked], 5, "package", lead="")),
-             *plain(" leaves only when the build no longer links what needs it: no line of the spec"
-                    " names it." if len(linked) == 1 else
-                    " leave only when the build no longer links what needs them: no line of the"
-                    " spec names them."))
-        )  # fmt: skip
-    blocks = [Bullets(truncated(items, detail.lines, "way"))] if items else []
-    return section("What would take it out again", blocks)
-
-
-def _staying(found: Sequence[Arrival]) -> list[Phrase]:
-    """The packages that a line brings but that stay without it, and the requirement why."""
-    return [
-        (*code(arrival.name), *plain(" stays without "), *line_phrase(arrival.spec),
-         *plain(": "), *need_phrase(arrival.added.stays_by[-1], _arch(arrival)), *plain(" too."))
+    ordered = sorted(sets - {()}, key=lambda lines: (len(lines), lines))
+    items = [_without(lines, rows) for lines in ordered]
+    items += [_weaker(one, rows) for one in result.suggestions if one.saves]
+    found = arrivals(image for row in rows for image in row.images)
+    items += [
+        say.STAYS(
+            package=arrival.name,
+            line=arrival.spec,
+            need=need_phrase(arrival.added.stays_by[-1], _arch(arrival)),
+        )
         for arrival in found
         if arrival.spec is not None and arrival.added.stays_by
-    ]  # fmt: skip
+    ]
+    linked = [code(arrival.name) for arrival in found if arrival.linked]
+    if linked:
+        packages = truncated_listing(linked, 5, "package")
+        items.append(say.LEAVES_WHEN_UNLINKED(packages=packages, count=len(linked)))
+    return section("What would take it out again", bullets(items, detail.lines, "way"))
+
+
+def _weaker(suggestion: Suggestion, rows: Sequence[Row]) -> Phrase:
+    """The measured effect of a weaker line."""
+    come = [saving.come for saving in suggestion.saves]
+    comes = say.COMES if set(come) == {1} else say.COME
+    return say.INSTEAD_OF_LINE(
+        replacement=suggestion.replace_with,
+        line=suggestion.spec,
+        packages=_nouned(count_span(saving.packages for saving in suggestion.saves)),
+        come=comes.format(count_span(come)) if any(come) else "",
+        size=size_span(saving.installed_size for saving in suggestion.saves),
+        images=_keys([saving.key for saving in suggestion.saves], rows),
+    )
 
 
 def left(rows: Sequence[Row], detail: Detail) -> Section | None:
@@ -128,7 +118,7 @@ def left(rows: Sequence[Row], detail: Detail) -> Section | None:
     lines = [
         (
             code(text),
-            plain(size_span(s for _, s in found)),
+            figure(size_span(s for _, s in found)),
             where_phrase([i for i, _ in found], in_all),
         )
         for text, found in sorted(gone.items(), key=lambda g: (-max(s or 0 for _, s in g[1]), g[0]))
@@ -151,8 +141,8 @@ def changed_packages(rows: Sequence[Row], detail: Detail) -> Section | None:
     lines = [
         (
             code(text),
-            code(before) if before == after else (*code(before), *plain(ARROW), *code(after)),
-            plain(delta_span(delta for _, delta in found)),
+            code(before) if before == after else say.VERSIONS(before=before, after=after),
+            figure(delta_span(delta for _, delta in found)),
             where_phrase([image for image, _ in found], in_all),
         )
         for (text, before, after), found in sorted(
@@ -179,10 +169,10 @@ def chains(rows: Sequence[Row], detail: Detail) -> Section | None:
     blocks: list[Block] = []
     for graph, row in list(drawn.items())[:3]:
         if len(drawn) > 1:
-            blocks.append(Paragraph((*image_phrase(row.place), *plain(f" ({row_arches(row)})"))))
+            blocks.append(Paragraph(row_phrase(row)))
         blocks.append(Graph(graph))
     if len(drawn) > 3:
-        blocks.append(Paragraph(plain(f"{MORE} and {len(drawn) - 3} more graphs")))
+        blocks.append(Paragraph(say.MORE_GRAPHS(graphs=len(drawn) - 3)))
     small = len(drawn) == 1 and next(iter(drawn)).count("\n") <= _SMALL_GRAPH
     return section("The chains", blocks, folded=not small)
 
@@ -193,45 +183,34 @@ def _arch(arrival: Arrival) -> str:
 
 
 def _need(arrival: Arrival) -> Phrase:
-    if arrival.need is None:
-        return plain(
-            "asked for by the workload or its environment"
-            if arrival.added.requested
-            else "the solver chose it, nothing requires it anew"
-        )
-    return need_phrase(arrival.need, _arch(arrival))
+    if arrival.need is not None:
+        return need_phrase(arrival.need, _arch(arrival))
+    return say.REQUESTED() if arrival.added.requested else say.CHOSEN_ANEW()
 
 
 def _brought(arrival: Arrival, *, with_path: bool) -> Phrase:
-    if arrival.spec is not None:
-        return (*_short_line(arrival.spec, with_path=with_path), *_beside(arrival, with_path))
-    if arrival.linked and arrival.entry is not None:
-        if arrival.entry is arrival.need:
-            return plain("linked by the build, no line names it")
-        return (*plain("linked by the build ("), *code(arrival.entry.capability), *plain(")"))
-    return plain("no line can be named")
+    """The line behind a package, and others that bring it: by themselves or only together."""
 
-
-def _short_line(line: SpecLine, *, with_path: bool) -> Phrase:
-    if with_path:
-        return line_phrase(line)
-    return (*code(line.text), *plain(f" (line {line.line})"))
-
-
-def _beside(arrival: Arrival, with_path: bool) -> Phrase:
-    """The other lines that bring a package: each by itself, or only together with its line."""
-
-    def listed(lines: Sequence[SpecLine]) -> Phrase:
-        return listing([_short_line(line, with_path=with_path) for line in lines])
+    def short(line: SpecLine) -> Phrase:
+        if with_path:
+            return line_phrase(line)
+        return say.SHORT_LINE(text=line.text, line=line.line)
 
     added = arrival.added
-    if added.alternatives:
-        return (*plain(", and so does "), *listed(added.alternatives))
-    if added.together_with:
-        return (*plain(", only together with "), *listed(added.together_with))
-    if added.stays_by:
-        return (*plain("; it stays without it: "), *need_phrase(added.stays_by[-1], _arch(arrival)))
-    return ()
+    if arrival.spec is not None:
+        line = short(arrival.spec)
+        alternatives = listing(map(short, added.alternatives))
+        together = () if alternatives else listing(map(short, added.together_with))
+        if added.stays_by and not (alternatives or together):
+            return say.BROUGHT_STAYS(
+                line=line, need=need_phrase(added.stays_by[-1], _arch(arrival))
+            )
+        return say.BROUGHT(line=line, alternatives=alternatives, others=together)
+    if arrival.linked and arrival.entry is not None:
+        if arrival.entry is arrival.need:
+            return say.LINKED_NO_LINE()
+        return say.LINKED(library=arrival.entry.capability)
+    return say.NO_LINE()
 
 
 def _without(lines: tuple[SpecLine, ...], rows: Sequence[Row]) -> Phrase:
@@ -244,35 +223,22 @@ def _without(lines: tuple[SpecLine, ...], rows: Sequence[Row]) -> Phrase:
                 known = [a.package.installed_size for a in gone]
                 counts.append(len(gone))
                 sizes.append(None if None in known else sum(size or 0 for size in known))
-    what = _nouned(count_span(counts))
+    packages, size = _nouned(count_span(counts)), size_span(sizes)
+    listed = listing([line_phrase(line) for line in lines])
     leaving = {a for row in rows for i in row.images for a in i.added if a.leaves_with == lines}
     if len(lines) > 1 and all({a.spec, *a.alternatives} >= set(lines) for a in leaving):
-        which = "Either" if len(lines) == 2 else "Each"
-        return (
-            *plain(f"{which} of "), *listing([line_phrase(line) for line in lines]),
-            *plain(f" keeps {what} in: all of them must go ({size_span(sizes)})."
-                   if len(lines) > 2 else
-                   f" keeps {what} in: both must go ({size_span(sizes)})."),
-        )  # fmt: skip
-    together = " together" if len(lines) > 1 else ""
-    come = sorted({nevra.name for a in leaving for nevra in a.instead})
-    others = () if not come else (
-        *plain("; "), *listing(truncated([code(name) for name in come], 5, "package", lead="")),
-        *plain(f" {'comes' if len(come) == 1 else 'come'} instead"),
-    )  # fmt: skip
-    return (
-        *plain("Without "), *listing([line_phrase(line) for line in lines]),
-        *plain(f"{together}, {what} {'leaves' if what == '1 package' else 'leave'} again: "
-               f"{size_span(sizes)}"), *others, *plain("."),
-    )  # fmt: skip
-
-
-def _instead(suggestion: Suggestion) -> str:
-    """` (1 comes instead)`; empty where none does."""
-    counts = [saving.come for saving in suggestion.saves]
-    if not any(counts):
-        return ""
-    return f" ({count_span(counts)} {'comes' if set(counts) == {1} else 'come'} instead)"
+        keeps = say.EITHER_KEEPS if len(lines) == 2 else say.EACH_KEEPS
+        return keeps(lines=listed, packages=packages, size=size)
+    come = [code(name) for name in sorted({nevra.name for a in leaving for nevra in a.instead})]
+    return say.WITHOUT_LINES(
+        lines=listed,
+        together=" together" if len(lines) > 1 else "",
+        packages=packages,
+        leave="leaves" if packages == "1 package" else "leave",
+        size=size,
+        others=truncated_listing(come, 5, "package"),
+        come=len(come),
+    )
 
 
 def _nouned(counts: str) -> str:
@@ -283,8 +249,8 @@ def _keys(keys: Sequence[ImageKey], rows: Sequence[Row]) -> Phrase:
     """The number of images, or the one with its architectures."""
     places = {place_of(key) for key in keys}
     if len(places) > 1:
-        return plain(f"in {len(places)} images")
+        return say.IN_IMAGES(images=len(places))
     place = next(iter(places))
     checked = next((row.checked for row in rows if row.place == place), ())
     arches = architectures([key.arch for key in keys], checked)
-    return (*plain("in "), *workload_name(place[0]), *plain(f" ({arches})"))
+    return say.IN_IMAGE(workload=workload_name(place[0]), arches=arches)

@@ -1,42 +1,50 @@
-"""Sentences with foreign parts in them, written once and rendered for Markdown, HTML and terminals.
+"""Phrases: text with foreign parts in it, rendered for Markdown, HTML and terminals.
 
-A phrase is a tuple of pieces. Only text in our own source is `plain`; text from a change,
-a repository or a document is `code`, `name` or `prose`, so that no renderer has to guess what may
-be trusted. The renderers escape every piece all the same.
+A phrase is a tuple of pieces. Only text of our own is `plain`; text from a change, a repository or
+a document is `code`, `name`, `prose` or `message`, so that no renderer has to guess what may be
+trusted. The renderers escape every piece all the same. Sentences are templates
+(bot.report.template).
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 # Characters; longer texts are truncated with an ellipsis.
 _LONGEST = 240
-# Words that no forge and no Markdown gives a meaning: letters, with ordinary punctuation around.
-_WORD = re.compile(
-    r"[(\"'\u201c]?[A-Za-z]+(?:['\u2019-][A-Za-z]+)*(?:[.,;!?]?[)\"'\u201d]?[.,;:!?]?)"
-)
-_NUMBER = re.compile(r"\(?\d{1,6}[)]?[.,;:]?")
-_COMPARISON = frozenset({"<", "<=", "=", ">=", ">"})
 # Names that read best without quotes: `minimal`, `nginx`, `python3`, `centos-stream-9`.
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 # Forges link seven and more hexadecimal digits to a commit, and `GH-1` to an issue: also where a
 # bracket, a quotation mark or a dash stands beside them.
 _REFERENCE = re.compile(r"(?i)(?<![0-9a-z])[0-9a-f]{7,}(?![0-9a-z])|(?<![0-9a-z])gh-\d")
-# Verbatim parts of our own sentences, in backticks, and quotation marks around such.
+# Verbatim parts in backticks, and the marks around such.
 _SPAN = re.compile(r"(?<![^\s(\"'])`([^`]+)`(?=[\s.,;:!?)\"']|$)")
 _CLOSING = re.compile(r"[.,;:!?)\"']+(?= |$)")
 _OPENING = re.compile(r"(?:^|(?<= ))[(\"']+$")
+# Words of a program: letters and small numbers, with ordinary punctuation around.
+_WORD = re.compile(
+    r"[(\"'\u201c]?[A-Za-z]+(?:['\u2019-][A-Za-z]+)*(?:[.,;!?]?[)\"'\u201d]?[.,;:!?]?)"
+)
+_NUMBER = re.compile(r"\(?\d{1,6}(?:\.\d{1,3})?[)]?[.,;:]?")
+_COMPARISON = frozenset({"<", "<=", "=", ">=", ">"})
+# Words of people: letters and digits of any script, and marks that mean nothing to a forge where
+# they stand: no address, no emoji, no `%milestone`, no key of an issue tracker.
+_MARKS = frozenset(".,;:!?()'\"-+%/\u2013\u2014\u2018\u2019\u201c\u201d\u2026")
+_ACTIVE = re.compile(r"[:%!](?=[^\s.,;:!?)\"'])|^/|(?i:www\.)|(?<![0-9A-Za-z])[A-Z][A-Z0-9]+-\d")
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a phrase; `url` is there for a `link` only, absolute http(s)."""
+    """A part of a phrase; `url` is there for a `link` only, absolute http(s).
 
-    style: Literal["plain", "code", "strong", "strong-code", "link"]
+    A `figure` is a number and its unit, which stay on one line.
+    """
+
+    style: Literal["plain", "figure", "code", "strong", "strong-figure", "strong-code", "link"]
     text: str
     url: str = ""
 
@@ -61,6 +69,11 @@ def visible(text: str, longest: int = _LONGEST) -> str:
 def plain(text: str) -> Phrase:
     """Our own words."""
     return (Piece("plain", text),)
+
+
+def figure(text: str, *, strong: bool = False) -> Phrase:
+    """A number with its unit, or a range of such, as bot.report.sizes writes them."""
+    return (Piece("strong-figure" if strong else "figure", text),)
 
 
 def code(text: str) -> Phrase:
@@ -88,14 +101,26 @@ def link(text: str, url: str) -> Phrase:
 
 
 def prose(text: str, longest: int = 1000) -> Phrase:
-    """A sentence with foreign parts (a solver's, rpm's or our own): words stay words.
+    """A text that a person wrote: a reason, a title. It stays as it is.
 
-    Whatever is not an ordinary word or a small number becomes code, neighbours together, so no
-    mention, reference, address or markup in it has an effect. Text between backticks becomes code
-    without them.
+    What a forge could act upon (mentions, references, addresses, markup) becomes code, neighbours
+    together. Text between backticks becomes code without them.
     """
+    return _spans(visible(text, longest), _is_prose)
+
+
+def message(text: str, longest: int = 1000) -> Phrase:
+    """A sentence of a program (a solver, rpm, a host, our own errors): words stay words.
+
+    Whatever is not an ordinary word or a small number becomes code, neighbours together. Text
+    between backticks becomes code without them.
+    """
+    return _spans(visible(text, longest), _is_word)
+
+
+def _spans(text: str, is_word: Callable[[str], bool]) -> Phrase:
     together: list[Piece] = []
-    for index, part in enumerate(_SPAN.split(visible(text, longest))):
+    for index, part in enumerate(_SPAN.split(text)):
         if index % 2:
             together.append(Piece("code", part))
             continue
@@ -103,23 +128,21 @@ def prose(text: str, longest: int = 1000) -> Phrase:
         start = closing.end() if closing else 0
         opening = _OPENING.search(part, start)
         end = opening.start() if opening else len(part)
-        around = part[:start], part[end:]
-        together += [Piece("plain", around[0])] if around[0] else []
-        together += _words(part[start:end])
-        together += [Piece("plain", around[1])] if around[1] else []
-    return tuple(together)
+        before, after = Piece("plain", part[:start]), Piece("plain", part[end:])
+        together += [before, *_words(part[start:end], is_word), after]
+    return tuple(piece for piece in together if piece.text)
 
 
-def _words(text: str) -> list[Piece]:
+def _words(text: str, is_word: Callable[[str], bool]) -> list[Piece]:
     """The pieces of a text without code spans."""
     pieces: list[Piece] = []
     tokens = text.split(" ")
     for index, token in enumerate(tokens):
         neighbours = tokens[max(index - 1, 0) : index + 2]
-        # A number with a mark after it would start a list.
-        number = _NUMBER.fullmatch(token) is not None and (index > 0 or token.isdigit())
         compared = any(neighbour in _COMPARISON for neighbour in neighbours)
-        ordinary = (number or _is_word(token)) and not compared
+        # A number with a mark after it would start a list.
+        listed = index == 0 and not token.isdigit() and _NUMBER.fullmatch(token) is not None
+        ordinary = is_word(token) and not compared and not listed
         before, core, after = (token, "", "") if ordinary else _core(token)
         _append(pieces, Piece("plain", (" " if index else "") + before))
         _append(pieces, Piece("code", core))
@@ -177,4 +200,13 @@ def _append(pieces: list[Piece], piece: Piece) -> None:
 
 
 def _is_word(text: str) -> bool:
-    return text == "%" or (_WORD.fullmatch(text) is not None and _REFERENCE.search(text) is None)
+    """Return whether a token of a program's sentence is an ordinary word or a small number."""
+    if text == "%" or _NUMBER.fullmatch(text):
+        return True
+    return _WORD.fullmatch(text) is not None and _REFERENCE.search(text) is None
+
+
+def _is_prose(token: str) -> bool:
+    """Return whether no forge gives a token of a person's text a meaning."""
+    ordinary = all(c.isalnum() or c in _MARKS for c in token)
+    return ordinary and not _ACTIVE.search(token) and not _REFERENCE.search(token)

@@ -10,13 +10,16 @@ from bot.model.closure import Edge
 from bot.model.nevra import Nevra
 from bot.model.result import Added, ImageResult
 from bot.model.spec import SpecLine
+from bot.report import sentences as say
 from bot.report.architecture_grouping import arch_order
-from bot.report.phrase import Phrase, code, joined, plain
+from bot.report.phrase import Phrase, joined
+from bot.report.template import line_phrase
 
 # The requirement that rpm's generator writes for a linked library.
 _SONAME = re.compile(r"lib[^\s(]*\.so(\.[^\s(]+)*\(.*\)(\(64bit\))?|lib[^\s(]*\.so(\.[^\s(]+)*")
 
-_CAUSES = {"line": ("line", "lines"), "library": ("library", "libraries")}
+# The verbs of dependencies.
+VERBS = {"requires": "requires", "recommends": "recommends", "supplements": "is supplemented by"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +103,15 @@ def is_library(capability: str) -> bool:
     return _SONAME.fullmatch(capability) is not None
 
 
-def line_place(line: SpecLine) -> Phrase:
-    """`nginx.spec` line 31."""
-    return (*code(line.path), *plain(f" line {line.line}"))
-
-
-def line_phrase(line: SpecLine) -> Phrase:
-    """`Requires: perl` (`nginx.spec` line 31)."""
-    return (*code(line.text), *plain(" ("), *line_place(line), *plain(")"))
-
-
 def need_phrase(edge: Edge, image_arch: str) -> Phrase:
     """`nginx` requires `/usr/bin/perl` for `/usr/share/nginx/tool`."""
-    verb = {"requires": "requires", "recommends": "recommends", "supplements": "is supplemented by"}
-    source = short_name(edge.source, image_arch)
-    clause = (*code(source), *plain(f" {verb[edge.kind]} "), *code(edge.capability))
-    if not edge.files:
-        return clause
-    others = " and others" if len(edge.files) > 1 else ""
-    return (*clause, *plain(" for "), *code(edge.files[0]), *plain(others))
+    return say.NEED(
+        source=short_name(edge.source, image_arch),
+        verb=VERBS[edge.kind],
+        capability=edge.capability,
+        file=edge.files[0] if edge.files else "",
+        others=say.AND_OTHERS if len(edge.files) > 1 else "",
+    )
 
 
 def behind(found: Iterable[Arrival], most: int = 2) -> Phrase:
@@ -134,30 +127,20 @@ def behind(found: Iterable[Arrival], most: int = 2) -> Phrase:
             texts[cause] = line_phrase(arrival.spec)
         elif arrival.linked and arrival.entry is not None:
             cause = ("library", _stem(arrival.entry.capability))
-            texts.setdefault(
-                cause, (*plain("the build now links "), *code(arrival.entry.capability))
-            )
+            texts.setdefault(cause, say.NOW_LINKS(library=arrival.entry.capability))
         else:
             continue
         weights[cause] = weights.get(cause, 0) + arrival.largest
     causes = sorted(weights, key=lambda cause: (-weights[cause], str(cause)))
+    if not causes:
+        return ()
     lines = [texts[cause] for cause in causes[:most] if cause[0] == "line"]
     libraries = [texts[cause] for cause in causes[:most] if cause[0] == "library"]
-    clauses = []
-    if lines:
-        clauses.append((*plain("because of "), *joined(lines, " and ")))
-    if libraries:
-        clauses.append((*plain("because "), *joined(libraries, " and ")))
-    if not clauses:
-        return ()
-    return (*joined(clauses, " and "), *_more_causes([kind for kind, _ in causes[most:]]))
-
-
-def _more_causes(kinds: list[str]) -> Phrase:
-    if not kinds:
-        return ()
-    one, several = _CAUSES.get(kinds[0] if len(set(kinds)) == 1 else "", ("cause", "causes"))
-    return plain(f" and {len(kinds)} more {one if len(kinds) == 1 else several}")
+    clauses = [say.BECAUSE_OF_LINES(lines=joined(lines, " and "))] if lines else []
+    clauses += [say.BECAUSE_LINKED(links=joined(libraries, " and "))] if libraries else []
+    others = {kind for kind, _ in causes[most:]}
+    more = say.MORE_REASONS[others.pop() if len(others) == 1 else "cause"]
+    return (*joined(clauses, " and "), *more(others=len(causes) - most))
 
 
 def short_name(nevra: Nevra, image_arch: str) -> str:

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from bot.distro.load import ConfigurationReport
 
 _TONES = {"success": "bold green", "failure": "bold red", "neutral": "bold yellow"}
-_STYLES = {"plain": "", "code": "cyan", "strong": "bold", "strong-code": "bold cyan", "link": ""}
+_STYLES = {
+    "code": "cyan",
+    "strong": "bold",
+    "strong-code": "bold cyan",
+    "strong-figure": "bold",
+}
 # Graphs are for browsers; a terminal has room for everything else.
 _DETAIL = Detail(graph_nodes=0, changed=40, shown=40)
 
@@ -175,7 +180,7 @@ def _text(phrase: Phrase, *, dim: bool = False) -> Text:
     text = Text(style="dim" if dim else "")
     for piece in phrase:
         link = f" link {piece.url}" if piece.style == "link" else ""
-        text.append(piece.text, style=f"{_STYLES[piece.style]}{link}".strip())
+        text.append(piece.text, style=f"{_STYLES.get(piece.style, '')}{link}".strip())
     return text
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from aiohttp import web
 from jinja2 import Environment
 
-from bot.report.html import render_check_html
 from bot.report.jsonread import check_from_json
+from bot.report.render import render_check_html
 from bot.store.store import CheckRecord, Store
 from bot.web.logs import with_log_urls
 from bot.web.pages import csv_response, link_maker, parameters_of

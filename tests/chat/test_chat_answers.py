@@ -18,7 +18,7 @@ from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Package
 from bot.model.result import CheckResult
-from bot.report.markdown import COMMENT_LIMIT, COMMENT_MARKER, render_comment
+from bot.report.render import COMMENT_LIMIT, COMMENT_MARKER, render_comment
 from tests.report.test_report_hostile import ATTACKS, READER, REFERENCE, hostile
 
 NEVRA = Nevra("perl", 0, "1", "1", "x86_64")

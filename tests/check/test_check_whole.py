@@ -8,8 +8,8 @@ import pytest
 from bot.errors import UsageError
 from bot.model.result import CheckResult, ImageResult
 from bot.model.spec import SpecLine
-from bot.report.markdown import render_comment
-from bot.report.verdict import status_line
+from bot.report.document import status_line
+from bot.report.render import render_comment
 from tests.check.tiny import TOOL, Bench, workload
 
 ImageOf = Callable[..., ImageResult]

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.model.closure import Requirement
+from bot.report.causes import causes_phrase
 from bot.report.phrase import to_plain
-from bot.report.unsolvable import causes_phrase
 
 
 def told(cause) -> tuple[str, str, str, str]:

@@ -9,7 +9,7 @@ from bot.engine.job import CheckJob
 from bot.engine.workflows import QUEUED
 from bot.errors import ChangeError, SurroundingsError
 from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
-from bot.report.markdown import COMMENT_MARKER
+from bot.report.render import COMMENT_MARKER
 from bot.store.store import CheckRecord
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}

@@ -12,7 +12,7 @@ import pytest
 from bot.engine import steps
 from bot.errors import SurroundingsError, UsageError
 from bot.forge.values import ForgeGoneError, ForgeRefusedError
-from bot.report.markdown import COMMENT_LIMIT, COMMENT_MARKER
+from bot.report.render import COMMENT_LIMIT, COMMENT_MARKER
 from bot.store.commands import Commands
 from bot.store.deliveries import NewDelivery
 from bot.store.store import now

@@ -19,7 +19,7 @@ import yaml
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.state import CheckRun, Comment, CommitStatus, Pull
 from bot.demo.run.bot_process import free_port
-from bot.report.markdown import COMMENT_MARKER
+from bot.report.render import COMMENT_MARKER
 
 SCRIPT = Path(__file__).parent / "racing_bot.py"
 PUSHES = 20

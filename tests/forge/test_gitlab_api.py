@@ -18,7 +18,7 @@ from bot.forge.values import (
     PullRequestKey,
     StatusReport,
 )
-from bot.report.markdown import COMMENT_MARKER as MARKER
+from bot.report.render import COMMENT_MARKER as MARKER
 from tests.forge.gitlab_world import PATH, World, gitlab_world, settings_of
 
 

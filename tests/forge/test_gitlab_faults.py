@@ -12,7 +12,7 @@ import requests
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.projects import GitLabProjects
 from bot.forge.values import ForgeError, ForgeRefusedError, PullRequestKey, StatusReport
-from bot.report.markdown import COMMENT_MARKER as MARKER
+from bot.report.render import COMMENT_MARKER as MARKER
 from tests.forge.gitlab_world import PATH, World, gitlab_world
 
 

@@ -14,7 +14,7 @@ from bot.demo.forge.state import Pull, Repository
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.forge import GitLab
 from bot.forge.values import ForgeError, PullRequestKey, StatusReport
-from bot.report.markdown import COMMENT_MARKER as MARKER
+from bot.report.render import COMMENT_MARKER as MARKER
 from bot.settings.forges import ForgeSettings
 
 PENDING = StatusReport("c", "pending", "Working")

@@ -20,7 +20,7 @@ from bot.forge.gitlab.forge import GitLab
 from bot.forge.gitlab.signatures import signed_headers
 from bot.forge.values import PullRequestKey, StatusReport, WebhookRefusedError
 from bot.git.mirror import open_mirror
-from bot.report.markdown import COMMENT_MARKER as MARKER
+from bot.report.render import COMMENT_MARKER as MARKER
 from bot.settings.forges import ForgeSettings
 
 PATH = "acme/tools/rpms/nginx"

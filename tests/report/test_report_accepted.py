@@ -5,10 +5,10 @@ from dataclasses import replace
 from bot.model.closure import SnapshotState as State
 from bot.model.image import ImageKey
 from bot.model.result import Acceptance, CheckResult, ImageResult, ObjectiveResult, Side
+from bot.report.document import status_line
 from bot.report.jsonform import check_to_json
 from bot.report.jsonread import check_from_json
-from bot.report.markdown import render_comment
-from bot.report.verdict import status_line
+from bot.report.render import render_comment
 
 OVER = CheckResult(
     base="a" * 40,

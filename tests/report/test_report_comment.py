@@ -9,8 +9,8 @@ from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
 from bot.model.closure import RepositoryState, SnapshotState
 from bot.model.result import BuildNote, ObjectiveResult, Side
 from bot.model.spec import SpecLine
-from bot.report.markdown import COMMENT_MARKER, render_comment, render_nothing_any_more
-from bot.report.verdict import comment_needed, status_line
+from bot.report.document import comment_needed, status_line
+from bot.report.render import COMMENT_MARKER, render_comment, render_nothing_any_more
 
 
 def headline(result):

@@ -19,12 +19,11 @@ from bot.model.result import (
     JudgedImage,
     ObjectiveResult,
 )
-from bot.report.html import render_check_html
+from bot.report.document import comment_needed, status_line
 from bot.report.jsonform import check_to_json
 from bot.report.jsonread import check_from_json
-from bot.report.markdown import render_comment
+from bot.report.render import render_check_html, render_comment
 from bot.report.text import print_check
-from bot.report.verdict import comment_needed, status_line
 
 
 def key(arch: str, workload: str = "httpd") -> ImageKey:

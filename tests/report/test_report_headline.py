@@ -19,12 +19,12 @@ from bot.model.package import Package
 from bot.model.result import Added, ChangedPackage, CheckResult, ImageResult, ObjectiveResult, Side
 from bot.model.spec import SpecLine
 from bot.report.architecture_grouping import essential_causes
+from bot.report.causes import cause_phrase
+from bot.report.document import status_line
 from bot.report.headline import headline
-from bot.report.markdown import render_comment
 from bot.report.phrase import to_plain
+from bot.report.render import render_comment
 from bot.report.sizes import count_span, format_size, plural, size_span
-from bot.report.unsolvable import cause_phrase
-from bot.report.verdict import status_line
 
 LINE = SpecLine("a.spec", 7, "Requires: perl")
 OTHER = SpecLine("a.spec", 8, "Requires: tcl")

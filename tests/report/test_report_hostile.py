@@ -28,12 +28,11 @@ from bot.model.result import (
     Suggestion,
 )
 from bot.model.spec import SpecLine
+from bot.report.document import status_line
 from bot.report.escape import code_span, to_html, to_markdown
-from bot.report.html import render_check_html
-from bot.report.markdown import render_comment
 from bot.report.mermaid import chains_graph
-from bot.report.phrase import code, link, name, plain, prose, visible
-from bot.report.verdict import status_line
+from bot.report.phrase import code, link, message, name, plain, prose, visible
+from bot.report.render import render_check_html, render_comment
 from tests.report.forge_links import forge_link
 
 ATTACKS = [
@@ -231,7 +230,10 @@ def test_a_code_span_stays_in_its_cell(text):
 @settings(max_examples=300, deadline=None)
 @given(foreign)
 def test_phrases_are_harmless_in_markdown_and_html(text):
-    for phrase in (prose(text), code(text), name(text), name(text, strong=True), plain(text)):
+    for phrase in (
+        *(prose(text), message(text), code(text), plain(text)),
+        *(name(text), name(text, strong=True)),
+    ):
         if phrase == plain(text) and ("\n" in text or "\r" in text):
             continue  # our own words have no line ends
         children = READER.parseInline(to_markdown(phrase))[0].children
@@ -282,12 +284,27 @@ def test_only_plain_http_addresses_become_links(text):
         ("(x86_64, aarch64).", "(`x86_64`, `aarch64`)."),
         ("needs libz.so.1()(64bit).", "needs `libz.so.1()(64bit)`."),
         ("30 MB for one script", "30 MB for one script"),
+        ("it takes 3.5 MB", "it takes 3.5 MB"),
         ("1. first", "`1`. first"),
         ("ask @octocat", "ask `@octocat`"),
         ("a  b\nc", "a b c"),
     ],
 )
-def test_prose_keeps_words_and_quotes_the_rest(text, markdown):
+def test_a_message_keeps_words_and_quotes_the_rest(text, markdown):
+    assert to_markdown(message(text)) == markdown
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown"),
+    [
+        ("worth 3.5 MB in C++, 100 % sure", "worth 3.5 MB in C++, 100 % sure"),
+        ("größer, TCP/IP (x86) no?", "größer, TCP/IP (x86) no?"),
+        ("ask @octocat about `x y`: 50%", "ask `@octocat` about `x y`: 50%"),
+        ("RHEL-1234 fixes #1, /usr/bin/perl", "`RHEL-1234` fixes `#1`, `/usr/bin/perl`"),
+        ("see :smile: !2 %3 deadbeef", "see `:smile`: `!2 %3 deadbeef`"),
+    ],
+)
+def test_prose_stays_but_for_what_a_forge_acts_upon(text, markdown):
     assert to_markdown(prose(text)) == markdown
 
 

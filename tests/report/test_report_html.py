@@ -1,6 +1,6 @@
 """The page's part about a check."""
 
-from bot.report.html import render_check_html
+from bot.report.render import render_check_html
 
 
 def test_the_page_has_everything_the_comment_folds_or_cuts(samples):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from bot.model.result import CheckResult, FileChange, LayerSize
 from bot.report.jsonform import check_to_json
 from bot.report.jsonread import check_from_json
-from bot.report.markdown import render_comment
+from bot.report.render import render_comment
 
 
 def comment_of(result: CheckResult) -> str:

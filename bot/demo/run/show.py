@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.model.nevra import parse_nevra
-from bot.report.objectives import limits_text, metric_text
+from bot.report.objectives import limits_phrase, metric_text
+from bot.report.phrase import to_plain
 
 Json = Mapping[str, Any]
 
@@ -92,7 +93,7 @@ def objectives_table(result: Json, arch: str, workload: str) -> Table | None:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich's literals
     for row in rows:
         metric = row["metric"]
-        targets = limits_text(metric, row["limit"], row["target"], row["target_by"])
+        targets = to_plain(limits_phrase(metric, row["limit"], row["target"], row["target_by"]))
         table.add_row(
             row["name"],
             metric.replace("_", " ").replace(":", ": "),

@@ -50,7 +50,7 @@ from bot.forge.values import (
     remember,
 )
 from bot.git.mirror import GitCredential
-from bot.report.markdown import COMMENT_MARKER
+from bot.report.render import COMMENT_MARKER
 from bot.settings.forges import ForgeSettings
 from bot.store.deliveries import NewDelivery
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.forge.values import StatusReport
-from bot.report.markdown import COMMENT_MARKER
+from bot.report.render import COMMENT_MARKER
 
 _DESCRIPTION = 255  # characters that GitLab takes
 _STATES = {"pending": "pending", "success": "success", "failure": "failed", "neutral": "success"}

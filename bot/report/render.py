@@ -1,23 +1,25 @@
-"""The comment in a pull request: Markdown for GitHub and GitLab, within their limits."""
+"""A check's report as a comment in Markdown, within the forges' limits, and as HTML for a page."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from bot.model.result import CheckResult
+from bot.report import sentences as say
 from bot.report.blocks import Block, Document, Paragraph, Section
-from bot.report.document import STEPS, document
-from bot.report.escape import Markdown, code_span, to_markdown
+from bot.report.document import EVERYTHING, STEPS, document
+from bot.report.escape import Markdown, code_span, to_html, to_markdown
 from bot.report.evidence import footer as evidence_footer
-from bot.report.headline import NOTHING_ANY_MORE
-from bot.report.phrase import Phrase, code, link, plain
+from bot.report.phrase import Phrase
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
 
 # The comment's first line, by which and by the author the bot finds it.
 COMMENT_MARKER = "<!-- minimize:comment -->"
@@ -47,7 +49,7 @@ def render_comment(
             return text
     # Foreign texts are truncated already: only a limit below our own words leads here.
     return _render(
-        Document(plain("This report is too long for a comment."), (), (), (), result.verdict),
+        Document(say.TOO_LONG(), (), (), (), result.verdict),
         _footer(page_url, chat=chat, short=True),
         about=about,
     )
@@ -57,9 +59,13 @@ def render_nothing_any_more(
     result: CheckResult, *, page_url: str | None = None, chat: bool = False
 ) -> str:
     """The text that replaces a comment when a later push takes the change back."""
-    footer = evidence_footer(result)
-    report = Document(plain(NOTHING_ANY_MORE), (), (), footer, result.verdict)
+    report = Document(say.NOTHING_ANY_MORE(), (), (), evidence_footer(result), result.verdict)
     return _render(report, _footer(page_url, chat=chat, short=False))
+
+
+def render_check_html(result: CheckResult) -> Markup:
+    """`result` as an `<article>`: untruncated and safe to embed in a page."""
+    return Markup(_html_template().render(document=document(result, EVERYTHING)))
 
 
 def render_answer(
@@ -75,13 +81,10 @@ def render_answer(
     not fit only the heading stays, with a note.
     """
     whole = [Section("", (Paragraph(heading), *blocks)) for heading, blocks in parts]
-    named = [
-        Section("", (Paragraph((*heading, *plain(": the answer is too long for a comment."))),))
-        for heading, _ in parts
-    ]
+    headings = [Section("", (Paragraph(say.ANSWER_TOO_LONG(command=h)),)) for h, _ in parts]
     text = ""
     for fitting in range(len(parts), -1, -1):
-        sections = (*whole[:fitting], *named[fitting:])
+        sections = (*whole[:fitting], *headings[fitting:])
         text = _render(
             Document((), (lead,) if lead else (), sections, (), "neutral"), [], marker=marker
         )
@@ -91,14 +94,12 @@ def render_answer(
 
 
 def _footer(page_url: str | None, *, chat: bool, short: bool) -> list[Phrase]:
-    lines: list[Phrase] = []
+    lines = []
     if page_url is not None:
-        lines.append((*link("The full report", page_url), *plain(" leaves nothing out.")))
+        lines.append(say.FULL_REPORT(page_url=page_url))
     elif short:
-        lines.append(plain("Parts of this report are left out: they do not fit in a comment."))
-    if chat:
-        lines.append((*plain("Comment "), *code("/minimize help"), *plain(" for what to ask.")))
-    return lines
+        lines.append(say.PARTS_LEFT_OUT())
+    return [*lines, say.CHAT_HELP()] if chat else lines
 
 
 def _length(text: str) -> int:
@@ -126,19 +127,30 @@ def _finalize(value: Any) -> str:
 
 @cache
 def _template() -> Template:
+    # HTML's escaping is not Markdown's: `_finalize` stands in its place.
+    environment = _environment(autoescape=False, finalize=_finalize)
+    environment.filters["md"] = to_markdown
+    environment.filters["cell"] = partial(to_markdown, cell=True)
+    environment.filters["own"] = Markdown
+    return environment.get_template("comment.md.j2")
+
+
+@cache
+def _html_template() -> Template:
+    environment = _environment(autoescape=True)
+    environment.filters["html"] = to_html
+    return environment.get_template("check.html.j2")
+
+
+def _environment(**options: Any) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    # HTML's escaping is not Markdown's: `_finalize` stands in its place.
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=False,
-        finalize=_finalize,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        **options,
     )
-    environment.filters["md"] = to_markdown
-    environment.filters["cell"] = lambda phrase: to_markdown(phrase, cell=True)
-    environment.filters["own"] = Markdown
     environment.filters["kind"] = lambda block: type(block).__name__
-    return environment.get_template("comment.md.j2")
+    return environment

@@ -1,0 +1,231 @@
+"""Sentences with slots: `This change adds {added:# package} to {image:image}`.
+
+A template is text of our own. `{name}` stands for a phrase, `{name:kind}` for a value of one of
+KINDS, which is checked, written and escaped as its kind says. Besides these:
+
+- `{n:# package}`: a number with its noun, `1 package`, `3 packages`; `{n:#}`: the number alone;
+- `{n:is|are}`: the word that fits the number;
+- `{url:link The full report}`: a link with these words;
+- `[ of {size:size}]`: a part that is left out where one of its slots is empty: no phrase, no text,
+  or a number below 1 of `#`;
+- `**words**` and `` `words` ``: our own words, strong or as code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from string import Formatter
+from typing import Any
+
+from bot.model.spec import SpecLine
+from bot.report.phrase import (
+    Phrase,
+    code,
+    figure,
+    joined,
+    link,
+    listing,
+    message,
+    name,
+    plain,
+    prose,
+    strong,
+)
+from bot.report.sizes import format_delta, format_size, plural
+
+# Workload, environment, repository.
+Place = tuple[str, str, str]
+_OPTIONAL = re.compile(r"\[([^]]*)\]")
+_MARKED = re.compile(r"\*\*([^*]+)\*\*|`([^`]+)`")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A type of values in sentences: how it is written, and an example of it."""
+
+    types: tuple[type, ...]
+    write: Callable[[Any], Phrase]
+    example: object
+
+
+def workload_name(workload: str, *, emphasis: bool = False) -> Phrase:
+    """A workload; `@self` and `@self:NAME` are packages that no workload holds."""
+    itself, _, package = workload.partition(":")
+    if itself != "@self":
+        return name(workload, strong=emphasis)
+    if not package:
+        return plain("the package itself")
+    return (*name(package, strong=emphasis), *plain(" itself"))
+
+
+def image_phrase(place: Place, *, emphasis: bool = False) -> Phrase:
+    """nginx on minimal, centos-stream-9."""
+    workload, environment, repository = place
+    return IMAGE(workload=workload_name(workload, emphasis=emphasis),
+                 environment=environment, repository=repository)  # fmt: skip
+
+
+def short_image(place: Place, others: Iterable[Place], *, emphasis: bool = False) -> Phrase:
+    """An image by its workload, and by what else tells it from the `others` of that workload."""
+    alike = [other for other in others if other[0] == place[0]]
+    more = [name(place[n]) for n in (1, 2) if any(other[n] != place[n] for other in alike)]
+    return SHORT_IMAGE(workload=workload_name(place[0], emphasis=emphasis), others=listing(more))
+
+
+def commit(revision: str) -> Phrase:
+    """A commit id without markup: both forges shorten it and link it."""
+    if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision):
+        return plain(revision)
+    return name(revision) if revision.isalpha() else code(revision)
+
+
+def line_place(line: SpecLine) -> Phrase:
+    """`nginx.spec` line 31."""
+    return LINE_PLACE(path=line.path, line=line.line)
+
+
+def line_phrase(line: SpecLine) -> Phrase:
+    """`Requires: perl` (`nginx.spec` line 31)."""
+    return LINE(text=line.text, place=line_place(line))
+
+
+def _phrase(value: Phrase) -> Phrase:
+    return value
+
+
+def quoted(text: str) -> Phrase:
+    """A foreign title in quotation marks."""
+    return QUOTED(text=text)
+
+
+_TEXT = (str,)
+_SIZE = (int, type(None))
+KINDS = {
+    "": Kind((tuple,), _phrase, None),
+    # Of our own vocabulary: a verb, an architecture, a span of counts.
+    "words": Kind(_TEXT, plain, ""),
+    "package": Kind(_TEXT, code, "perl-libs"),
+    "capability": Kind(_TEXT, code, "libperl.so.5.36()(64bit)"),
+    "path": Kind(_TEXT, code, "nginx.spec"),
+    "file": Kind(_TEXT, code, "/usr/share/nginx/tool"),
+    "code": Kind(_TEXT, code, "Recommends: perl"),
+    "name": Kind(_TEXT, name, "minimal"),
+    "user": Kind(_TEXT, name, "maria"),
+    "prose": Kind(_TEXT, prose, "worth 3.5 MB in C++"),
+    "message": Kind(_TEXT, message, "nothing provides perl >= 5 needed by nginx"),
+    "title": Kind(_TEXT, quoted, "nginx stays small"),
+    "commit": Kind(_TEXT, commit, "e2" * 20),
+    "day": Kind(_TEXT, lambda text: plain(text[:10]), "2026-11-27T00:00:00Z"),
+    "number": Kind((int,), lambda number: plain(str(number)), 3),
+    "size": Kind(_SIZE, lambda size: figure(format_size(size)), 31_400_000),
+    "delta": Kind(_SIZE, lambda size: figure(format_delta(size)), 31_400_000),
+    # One size or several, as text: `30.7 to 31.4 MB`.
+    "figure": Kind(_TEXT, figure, "30.7 to 31.4 MB"),
+    "line": Kind((SpecLine,), line_phrase, SpecLine("nginx.spec", 31, "Requires: perl")),
+    "image": Kind(
+        (tuple,),
+        lambda place: image_phrase(place, emphasis=True),
+        ("nginx", "minimal", "centos-stream-9"),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place in a template. `counts` says that a number below 1 leaves its part out."""
+
+    name: str
+    kind: Kind
+    counts: bool = False
+
+    def show(self, value: object) -> Phrase:
+        """Write `value`; TypeError if it is of another kind."""
+        if not isinstance(value, self.kind.types) or isinstance(value, bool):
+            raise TypeError(f"{self.name} is {value!r}, not of {self.kind.types}")
+        return self.kind.write(value)
+
+    def is_empty(self, value: object) -> bool:
+        return value in ((), "") or (self.counts and isinstance(value, int) and value < 1)
+
+
+class Template:
+    """A sentence, or a part of one, with slots. Calling it with their values gives a phrase.
+
+    ValueError for a kind that there is not; TypeError when called with other slots than it has, or
+    with a value that is not of the slot's kind.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        parts = _OPTIONAL.split(text)
+        self._parts = [(bool(n % 2), _nodes(part)) for n, part in enumerate(parts) if part]
+        self.slots = {
+            node.name: node
+            for _, nodes in reversed(self._parts)
+            for node in reversed(nodes)
+            if isinstance(node, Slot)
+        }
+
+    def __call__(self, **values: object) -> Phrase:
+        if values.keys() != self.slots.keys():
+            raise TypeError(f"{self.text!r} has the slots {[*self.slots]}, not {[*values]}")
+        phrase: Phrase = ()
+        for optional, nodes in self._parts:
+            slots = [node for node in nodes if isinstance(node, Slot)]
+            if optional and any(slot.is_empty(values[slot.name]) for slot in slots):
+                continue
+            for node in nodes:
+                phrase += node.show(values[node.name]) if isinstance(node, Slot) else node
+        return phrase
+
+
+def sentences(*phrases: Phrase) -> Phrase:
+    """Sentences one after the other, without those that are empty."""
+    return joined([phrase for phrase in phrases if phrase], " ")
+
+
+def _nodes(text: str) -> list[Phrase | Slot]:
+    nodes: list[Phrase | Slot] = []
+    for own, field, spec, _ in Formatter().parse(text):
+        if own:
+            nodes.append(_own(own))
+        if field is not None:
+            nodes.append(_slot(field, spec or ""))
+    return nodes
+
+
+def _own(text: str) -> Phrase:
+    """Our own words, with the marks for strong ones and code."""
+    phrase: Phrase = ()
+    for n, part in enumerate(_MARKED.split(text)):
+        if part:
+            phrase += (plain, strong, code)[n % 3](part)
+    return phrase
+
+
+def _slot(field: str, spec: str) -> Slot:
+    if spec.startswith("#"):
+        noun = spec[1:].strip()
+        return Slot(field, Kind((int,), lambda n: plain(_counted(n, noun)), 3), counts=True)
+    if "|" in spec:
+        one, several = spec.split("|")
+        return Slot(field, Kind((int,), lambda n: plain(one if n == 1 else several), 3))
+    if spec.startswith("link "):
+        words = spec[5:]
+        return Slot(field, Kind(_TEXT, lambda url: link(words, url), "https://minimize.example/1"))
+    if not field.isidentifier() or spec not in KINDS:
+        raise ValueError(f"a slot {{{field}:{spec}}} is of no kind that there is: {sorted(KINDS)}")
+    return Slot(field, KINDS[spec])
+
+
+def _counted(count: int, noun: str) -> str:
+    return plural(count, noun) if noun else str(count)
+
+
+IMAGE = Template("{workload} on {environment:name}, {repository:name}")
+SHORT_IMAGE = Template("{workload}[ ({others})]")
+LINE_PLACE = Template("{path:path} line {line:number}")
+LINE = Template("{text:code} ({place})")
+QUOTED = Template("\N{LEFT DOUBLE QUOTATION MARK}{text:prose}\N{RIGHT DOUBLE QUOTATION MARK}")

@@ -1,0 +1,217 @@
+"""The sentences of reports: each is written with examples, and every call has the right slots."""
+
+from __future__ import annotations
+
+import ast
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from bot.model.spec import SpecLine
+from bot.report.escape import to_html, to_markdown
+from bot.report.phrase import Phrase, plain, to_plain
+from bot.report.template import KINDS, Slot, Template
+
+ROOT = Path(__file__).parents[2]
+BOT = ROOT / "bot"
+# The modules in which sentences stand; others have none.
+MODULES = {"bot.report.sentences": "say"}
+# A name that does what can be done in a comment.
+HOSTILE = "@all #1 <b> `x` | [a](https://evil.example) All good. Approved by security"
+
+
+def templates(module: str) -> dict[str, Template]:
+    """The templates of a module by their names."""
+    found: dict[str, Template] = {}
+    for name, value in vars(import_module(module)).items():
+        several = value if isinstance(value, dict) else {"": value}
+        for key, template in several.items():
+            if isinstance(template, Template):
+                found[f"{name}[{key}]" if key else name] = template
+    return found
+
+
+ALL = {f"{m}.{n}": t for m in MODULES for n, t in templates(m).items()}
+each = pytest.mark.parametrize("template", ALL.values(), ids=ALL)
+
+
+# What stands in slots for phrases, and for words and figures of ours, by their names.
+EXAMPLES = {
+    "alternatives": "`Requires: perl-libs` (line 32)",
+    "amount": "6 MB",
+    "arches": "x86_64 and aarch64",
+    "because": "because of `Requires: perl` (`nginx.spec` line 31)",
+    "bound": "limit",
+    "cause": "nothing provides `perl`, which `nginx` requires",
+    "causes": "nothing provides `perl`, which `nginx` requires",
+    "chain": "`nginx` \N{RIGHTWARDS ARROW} `perl`",
+    "change": "**+31.4 MB**",
+    "come": "2 come",
+    "days": "2026-11-27",
+    "does": "grow by 3 MB",
+    "direction": "larger",
+    "each": "each",
+    "image": "**nginx**",
+    "images": "**nginx** on all four architectures",
+    "in_all": "; in all it is 3 MB larger",
+    "kinds": "2 grow by 3 MB, 1 shrinks by 1 MB",
+    "known": ", as far as is known",
+    "leave": "leave",
+    "less": "1 MB",
+    "lines": "`Requires: perl` (`nginx.spec` line 31)",
+    "links": "the build now links `libxslt.so.1()(64bit)`",
+    "metric": "installed size",
+    "more": "1 MB",
+    "moves": "is 3 MB larger",
+    "need": "`nginx` requires `perl`",
+    "others": "`perl-tiny`",
+    "packages": "5 packages",
+    "place": "`nginx.spec` line 31",
+    "presence": "present",
+    "reason": "nothing provides `perl`, which `nginx` requires",
+    "removes": " and removes 2 packages",
+    "seconds": "31 s",
+    "subject": "**nginx**",
+    "title": "nginx: +5 packages, +31.4 MB",
+    "together": " together",
+    "turn": "can no longer be installed",
+    "value": "91.3 MB",
+    "values": "installed size 91.3 MB, the limit is 60 MB",
+    "verb": "requires",
+    "way": "6 MB to go to the target",
+    "where": "on all four architectures",
+    "workload": "**nginx**",
+}
+
+
+def example(slot: Slot) -> object:
+    """A value for a slot: that of its name, else its kind's, else the name."""
+    if slot.kind not in (KINDS[""], KINDS["words"], KINDS["figure"]):
+        return slot.kind.example
+    text = EXAMPLES.get(slot.name, slot.kind.example or f"({slot.name})")
+    return Template(str(text))() if slot.kind is KINDS[""] else text
+
+
+def filled(template: Template) -> Phrase:
+    return template(**{name: example(slot) for name, slot in template.slots.items()})
+
+
+def test_all_sentences_are_written_for_reading() -> None:
+    """`var/sentences.md` has each as a forge shows it, in the order of the source."""
+    lines = [f"- `{name}`: {to_markdown(filled(t), cell=True).strip()}" for name, t in ALL.items()]
+    (ROOT / "var").mkdir(exist_ok=True)
+    (ROOT / "var/sentences.md").write_text("\n".join(lines) + "\n")
+    assert len(lines) > 50
+
+
+@each
+def test_a_sentence_reads_well(template: Template) -> None:
+    text = to_plain(filled(template))
+    assert "  " not in text
+    assert not re.search(r" [.,;:]|\.\.|,,|\[|\]", text), text
+
+
+@each
+def test_nothing_in_a_slot_is_active(template: Template) -> None:
+    """A name from outside stays code, in Markdown and HTML; so nobody speaks in our voice."""
+    values: dict[str, object] = {}
+    for name, slot in template.slots.items():
+        value = example(slot)
+        foreign = isinstance(value, str) and slot.kind not in (KINDS["words"], KINDS["figure"])
+        line = SpecLine(HOSTILE, 3, HOSTILE)
+        values[name] = HOSTILE if foreign else line if isinstance(value, SpecLine) else value
+    phrase = template(**values)
+    for token in (
+        MarkdownIt("gfm-like", {"html": True, "linkify": False})
+        .parseInline(to_markdown(phrase))[0]
+        .children
+        or ()
+    ):
+        assert token.type not in ("image", "html_inline"), token
+        if token.type == "text" and "All good" in token.content:
+            people = {KINDS["prose"], KINDS["message"], KINDS["title"]}
+            assert any(slot.kind in people for slot in template.slots.values()), token.content
+    assert "<b>" not in str(to_html(phrase))
+
+
+def calls() -> list[tuple[str, str, str, set[str]]]:
+    """Each call of a template in `bot`: place, module of sentences, name, keywords."""
+    found = []
+    for path in sorted(BOT.rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        module = next((m for m, alias in MODULES.items() if _imports(tree, m, alias)), None)
+        if module is None:
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                value, name = node.func.value, node.func.attr
+                if isinstance(value, ast.Name) and value.id == MODULES[module] and name.isupper():
+                    place = f"{path.relative_to(ROOT)}:{node.lineno}"
+                    found.append((place, module, name, {k.arg or "**" for k in node.keywords}))
+    return found
+
+
+def _imports(tree: ast.Module, module: str, alias: str) -> bool:
+    package, _, name = module.rpartition(".")
+    return any(
+        isinstance(node, ast.ImportFrom)
+        and node.module == package
+        and any((a.name, a.asname) == (name, alias) for a in node.names)
+        for node in tree.body
+    )
+
+
+def test_every_call_fills_the_slots_that_its_sentence_has() -> None:
+    found = calls()
+    assert len(found) > 60
+    for place, module, name, keywords in found:
+        template = getattr(import_module(module), name)
+        assert keywords == template.slots.keys(), f"{place}: {name}"
+
+
+def test_every_sentence_is_used() -> None:
+    source = "\n".join(path.read_text() for path in sorted(BOT.rglob("*.py")))
+    for name in ALL:
+        module, short = name.split("[")[0].rsplit(".", 1)
+        assert f"{MODULES[module]}.{short}" in source, f"nothing says {name}"
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "shown"),
+    [
+        ("{n:# image} {n:is|are} new", {"n": 1}, "1 image is new"),
+        ("{n:# image} {n:is|are} new", {"n": 3}, "3 images are new"),
+        ("a[ and {n:# more image}]", {"n": 0}, "a"),
+        ("a[ and {n:#} more]", {"n": 2}, "a and 2 more"),
+        ("{p:package}[ ({why:prose})]", {"p": "perl", "why": ""}, "`perl`"),
+        ("{p:package}[ ({why})]", {"p": "perl", "why": plain("old")}, "`perl` (old)"),
+        ("{s:size}, {d:delta}", {"s": None, "d": 2_000_000}, "not known, +2 MB"),
+        ("**New**: `/x help`", {}, "**New**: `/x help`"),
+        ("{u:link The page}.", {"u": "https://bot/1"}, "[The page](<https://bot/1>)."),
+        ("{u:link The page}.", {"u": "javascript:x"}, "The page."),
+    ],
+)
+def test_a_template_writes_its_values(text: str, values: dict[str, object], shown: str) -> None:
+    assert to_markdown(Template(text)(**values)) == shown
+
+
+def test_a_template_refuses_other_slots_and_other_values() -> None:
+    template = Template("{package:package} takes {size:size}")
+    with pytest.raises(TypeError, match="has the slots"):
+        template(package="perl")
+    with pytest.raises(TypeError, match="has the slots"):
+        template(package="perl", size=1, more=2)
+    with pytest.raises(TypeError, match="size is"):
+        template(package="perl", size="1 MB")
+    with pytest.raises(TypeError, match="package is"):
+        template(package=plain("perl"), size=1)
+    with pytest.raises(ValueError, match="of no kind"):
+        Template("{package:pakcage}")
+
+
+def test_a_figure_and_its_unit_stay_on_one_line_of_a_cell() -> None:
+    (phrase,) = (Template("{a:size} of {b:package}")(a=30_000_000, b="30 MB"),)
+    assert to_markdown(phrase, cell=True) == "30\N{NO-BREAK SPACE}MB of `30 MB`"
