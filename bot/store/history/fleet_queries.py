@@ -1,16 +1,17 @@
-"""Queries over all images: largest moves, steps, and the images that hold a package."""
+"""Queries over all images: moves, steps, who holds a package, versions, and what images share."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from bot.model.image import ImageKey
-from bot.store.history.image_queries import _STEPS, moment
-from bot.store.history.intervals import described, held_at
-from bot.store.history.rows import KEY, key_of
-from bot.store.history.surface import USAGE, Surface, Usage, usage_of
-from bot.store.history.values import Step
+from bot.store.history.image_queries import ImageQueries, last_evaluation, steps_sql
+from bot.store.history.intervals import described, held_at, holding, moment
+from bot.store.history.rows import KEY, NEVRA, key_of
+from bot.store.history.values import Row, Step
+from bot.store.store import now
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,73 @@ class Mover:
     last_run: int
 
 
-class FleetQueries(Surface):
-    """Queries over all described images."""
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A package in an image. `since` is when this version came there."""
+
+    key: ImageKey
+    nevra: str
+    source: str
+    installed_size: int | None
+    requested: bool
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A package name over all images.
+
+    `versions` counts distinct epoch:version-release, `images` the images that hold any; `size` is
+    the largest version's bytes, `total` the bytes of it in all images together, and `shared` those
+    beyond one copy for each version and architecture: what sharing layers could save.
+    """
+
+    name: str
+    source: str
+    versions: int
+    images: int
+    size: int | None
+    total: int
+    shared: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """All images together: their number, bytes, and the bytes that several of them hold."""
+
+    images: int
+    unsolvable: int
+    packages: int
+    versions: int
+    total: int
+    distinct: int
+
+
+Presence = tuple[tuple[int, int], ...]
+
+
+_PRESENT = (
+    "with present as materialized (select value ->> 0 as package, value ->> 1 as images"
+    " from json_each(?))"
+)
+_USAGE = (
+    f"{KEY}, {NEVRA.format('packages')} as nevra, packages.source, packages.installed_size,"
+    " image_packages.requested, runs.started as since"
+)
+
+
+class FleetQueries(ImageQueries):
+    """Queries over all images that some document describes.
+
+    `run` numbers the run whose state is queried; null is now. Queries with the same `presence`
+    share its computation.
+    """
 
     def movers(
         self, days: int = 7, *, until: str | None = None, limit: int = 20
     ) -> tuple[Mover, ...]:
         """The images that moved furthest in the `days` before a time, furthest first."""
-        end = moment(until) if until else _now()
+        end = moment(until) if until else now()
         rows = self.rows(
             f"select {KEY}, sum(steps.known_delta) as known_delta,"
             " sum(coalesce(steps.packages_delta, 0)) as packages_delta, count(*) as steps,"
@@ -58,17 +118,19 @@ class FleetQueries(Surface):
     ) -> tuple[Step, ...]:
         """Steps of all images with their causes: the newest first, or the largest; all of them if
         `limit` is below 0."""
+        # Some runs' steps among those of years: found by the runs, not by all steps.
+        source = "runs cross join steps on steps.run = runs.id"
         order = "abs(steps.known_delta) desc" if largest else "steps.run desc"
         rows = self.rows(
-            f"{_RECENT} where runs.started >= ? and runs.started <= ? and images.gone_run is null"
-            f" order by {order}, abs(steps.known_delta) desc limit ?",
-            [since or "", moment(until) if until else "~", limit],
+            f"{steps_sql(source)} where runs.started >= ? and runs.started <= ?"
+            f" and images.gone_run is null order by {order}, abs(steps.known_delta) desc limit ?",
+            [since or "", moment(until), limit],
         )
         return self.steps_of(rows)
 
     def steps_of_run(self, run: int) -> tuple[Step, ...]:
         """All steps of one run with their causes, by image."""
-        rows = self.rows(f"{_STEPS} where steps.run = ?", [run])
+        rows = self.rows(f"{steps_sql()} where steps.run = ?", [run])
         return tuple(sorted(self.steps_of(rows), key=lambda step: step.key))
 
     def first_reported_run(self, run: int) -> int:
@@ -81,16 +143,6 @@ class FleetQueries(Surface):
         )
         return int(rows[0]["id"])
 
-    def package_names(self, starts_with: str = "", limit: int = 1000) -> tuple[str, ...]:
-        """The names of packages that some image holds now, sorted."""
-        rows = self.rows(
-            "select distinct packages.name from packages where packages.name glob ? and exists"
-            " (select 1 from image_packages where image_packages.package = packages.id"
-            " and until_run is null) order by packages.name limit ?",
-            [_glob(starts_with), limit],
-        )
-        return tuple(row["name"] for row in rows)
-
     def usage(self, name: str, at: str | None = None) -> tuple[Usage, ...]:
         """The images that hold a package, with its version and since when; by image."""
         run = self.run_at(at) if at is not None else None
@@ -98,24 +150,99 @@ class FleetQueries(Surface):
             return ()
         number = None if run is None else run.id
         rows = self.rows(
-            f"select {USAGE} from packages"
+            f"select {_USAGE} from packages"
             " cross join image_packages on image_packages.package = packages.id"
             " join images on images.id = image_packages.image"
             " join runs on runs.id = image_packages.from_run"
             f" where packages.name = ? and {held_at(number)} and {described(number)}",
             [name],
         )
-        return tuple(sorted(map(usage_of, rows), key=lambda usage: (usage.key, usage.nevra)))
+        return tuple(sorted(map(_usage_of, rows), key=lambda usage: (usage.key, usage.nevra)))
 
+    def presence(self, run: int | None = None) -> Presence:
+        """Each package that is in an image, by number, and how many images hold it."""
+        hidden = self.tuples(f"select id from images where not ({described(run)})")
+        # To ask it of each of a hundred thousand rows would take as long as all the rest.
+        where = "where image not in (select value ->> 0 from json_each(?))" if hidden else ""
+        found = self.tuples(
+            f"select package, count(*) from ({holding('image_packages', 'package, image', run)})"
+            f" {where} group by package",
+            [json.dumps(hidden)] if hidden else [],
+        )
+        return tuple((package, images) for package, images in found)
 
-# Some runs' steps among those of years: found by the runs, not by all steps.
-_RECENT = _STEPS.replace("from steps", "from runs cross join steps on steps.run = runs.id").replace(
-    "join runs on runs.id = steps.run\n", ""
-)
+    def spread(
+        self, run: int | None = None, presence: Presence | None = None
+    ) -> tuple[Spread, ...]:
+        """Every package name over all images: versions, images, bytes; most versions first."""
+        rows = self.rows(
+            f"{_PRESENT} select packages.name, min(packages.source) as source,"
+            " count(distinct packages.epoch || ':' || packages.version || '-' ||"
+            " packages.release) as versions, sum(images) as images,"
+            " max(packages.installed_size) as size,"
+            " sum(coalesce(packages.installed_size, 0) * images) as total,"
+            " sum(coalesce(packages.installed_size, 0) * (images - 1)) as shared"
+            " from present join packages on packages.id = present.package"
+            " group by packages.name order by versions desc, images desc, packages.name",
+            [self._given(run, presence)],
+        )
+        return tuple(Spread(**row) for row in rows)
 
+    def only_one_needs(
+        self, limit: int = 500, run: int | None = None, presence: Presence | None = None
+    ) -> tuple[Usage, ...]:
+        """The packages that a single image holds, of any version or architecture; largest first.
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        The four architectures of an image count as one.
+        """
+        rows = self.rows(
+            f"{_PRESENT}, few as materialized (select packages.name from present"
+            " join packages on packages.id = present.package group by packages.name"
+            " having max(images) <= (select max(count) from (select count(*) as count from images"
+            f" where {described(run)} group by workload, environment, repository)))"
+            f" select packages.name, {_USAGE} from few"
+            " cross join packages on packages.name = few.name"
+            " cross join image_packages on image_packages.package = packages.id"
+            f" and {held_at(run)}"
+            f" cross join images on images.id = image_packages.image and {described(run)}"
+            " cross join runs on runs.id = image_packages.from_run"
+            " order by packages.installed_size desc, packages.name, images.arch",
+            [self._given(run, presence)],
+        )
+        found = [(row["name"], _usage_of(row)) for row in rows]
+        holders: dict[str, set[tuple[str, str, str]]] = {}
+        for name, usage in found:
+            image = (usage.key.workload, usage.key.environment, usage.key.repository)
+            holders.setdefault(name, set()).add(image)
+        return tuple(usage for name, usage in found if len(holders[name]) == 1)[:limit]
+
+    def totals(self, run: int | None = None, presence: Presence | None = None) -> Totals:
+        """All images together."""
+        (row,) = self.rows(
+            f"{_PRESENT} select count(distinct packages.name) as packages,"
+            " count(*) as versions, sum(coalesce(packages.installed_size, 0) * images) as total,"
+            " sum(coalesce(packages.installed_size, 0)) as distinct_"
+            " from present join packages on packages.id = present.package",
+            [self._given(run, presence)],
+        )
+        (counts,) = self.rows(
+            "select count(*) as images, coalesce(sum(closures.status != 'ok'), 0) as unsolvable"
+            f" from images cross join evaluations on {last_evaluation(run)}"
+            " cross join closures on closures.id = evaluations.closure"
+            f" where {described(run)}"
+        )
+        return Totals(
+            counts["images"],
+            counts["unsolvable"],
+            row["packages"],
+            row["versions"],
+            row["total"] or 0,
+            row["distinct_"] or 0,
+        )
+
+    def _given(self, run: int | None, presence: Presence | None) -> str:
+        """The value of _PRESENT."""
+        return json.dumps(self.presence(run) if presence is None else presence)
 
 
 def _before(end: str, days: int) -> str:
@@ -123,6 +250,7 @@ def _before(end: str, days: int) -> str:
     return then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _glob(start: str) -> str:
-    """The GLOB pattern of texts that start with this one, its special characters escaped."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in start) + "*"
+def _usage_of(row: Row) -> Usage:
+    """A package in an image from a row with _USAGE."""
+    fields = {name: row[name] for name in ("nevra", "source", "installed_size", "since")}
+    return Usage(key_of(row), **fields, requested=bool(row["requested"]))

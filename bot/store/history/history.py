@@ -1,19 +1,31 @@
-"""The open history: one connection for reading, the store's one writer for writing."""
+"""The open history, with the figures that trends are computed from.
+
+One connection reads, and the store's one writer writes.
+"""
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 
+from bot.model.image import ImageKey
 from bot.store.history.fleet_queries import FleetQueries
 from bot.store.history.objective_queries import ObjectiveQueries
 from bot.store.history.recording import Recorder
+from bot.store.history.rows import KEY, key_of
 from bot.store.history.schema import HISTORY_MIGRATIONS, history_migrations
-from bot.store.history.trends import Trends
+from bot.store.history.values import Curve, Figures, Moves, Row
 from bot.store.store import Store, StoreError, open_store
 
+_SECONDS = "(julianday(runs.started) - 2440587.5) * 86400.0"
+# The figures whose deltas are stored with the steps, and their columns.
+_DELTAS = {"packages": "packages_delta", "installed_size": "delta"}
+_FIGURES = "closures.packages, closures.installed_size, closures.layer_size"
 
-class History(FleetQueries, ObjectiveQueries, Trends):
+
+class History(FleetQueries, ObjectiveQueries):
     """Queries on history; `open_history` makes one. Safe for several threads.
 
     Every query is one statement or a few, on a connection of its own: no page waits for
@@ -24,6 +36,102 @@ class History(FleetQueries, ObjectiveQueries, Trends):
         super().__init__(store.path)
         self.store = store
         self.recorder = Recorder(store)
+
+    def moves(
+        self, keys: Iterable[ImageKey], since: str, run: int | None = None
+    ) -> dict[tuple[ImageKey, str], Moves]:
+        """The moves of `packages` and `installed_size` of some images since a time.
+
+        With a run nothing after it counts. A figure that was not known for a while, or whose steps
+        do not lead from what it was to what it is, is left out: `curves` has what there is of it.
+        """
+        places = self._places(keys, run)
+        sums = ", ".join(
+            f"count(*) = count({delta}), sum({delta}), sum({delta} * at), sum({delta} * at * at)"
+            for delta in _DELTAS.values()
+        )
+        # SQLite takes a bare column from the row that has the min().
+        rows = self.tuples(
+            f"with moments as materialized (select runs.id as run, {_SECONDS} -"
+            f" (julianday(?) - 2440587.5) * 86400.0 as at from runs where started >= ?"
+            f"{_until(run, 'id')})"
+            f" select steps.image, min(steps.run), before_closure, {sums} from moments"
+            " cross join steps on steps.run = moments.run"
+            " and steps.image in (select value from json_each(?)) group by steps.image",
+            [since, since, json.dumps(list(places))],
+        )
+        first = self._figures_of(row[2] for row in rows)
+        now = self._figures_of(place["closure"] for place in places.values())
+        found: dict[tuple[ImageKey, str], Moves] = {}
+        still = set(places) - {row[0] for row in rows}
+        for number, row in places.items():
+            if number in still:
+                for metric in _DELTAS:
+                    if getattr(now[row["closure"]], metric) is not None:
+                        found[key_of(row), metric] = Moves(row["first"], 0, 0.0, 0.0)
+        for image, _, closure, *figures in rows:
+            place = places[image]
+            for index, metric in enumerate(_DELTAS):
+                whole, total, moment, square = figures[4 * index : 4 * index + 4]
+                was = getattr(first[closure], metric)
+                if (
+                    whole
+                    and was is not None
+                    and was + total == getattr(now[place["closure"]], metric)
+                ):
+                    found[key_of(place), metric] = Moves(place["first"], total, moment, square)
+        return found
+
+    def curves(
+        self, keys: Iterable[ImageKey], since: str, run: int | None = None
+    ) -> dict[ImageKey, Curve]:
+        """The figures of some images since a time; images without history are left out.
+
+        With a run nothing after it counts.
+        """
+        places = self._places(keys, run)
+        now = self._figures_of(place["closure"] for place in places.values())
+        runs = {
+            row["id"]: row["at"]
+            for row in self.rows(
+                f"select id, {_SECONDS} as at from runs where started >= ?{_until(run, 'id')}"
+                " order by id",
+                [since],
+            )
+        }
+        steps: dict[int, list[tuple[float, Figures]]] = {number: [] for number in places}
+        for image, at, *before in self.tuples(
+            f"select steps.image, steps.run, {_FIGURES} from json_each(?) as wanted"
+            " cross join steps on steps.run = wanted.value"
+            " and steps.image in (select value from json_each(?))"
+            " cross join closures on closures.id = steps.before_closure",
+            [json.dumps(list(runs)), json.dumps(list(places))],
+        ):
+            steps[image].append((runs[at], Figures._make(before)))
+        return {
+            key_of(row): Curve(row["first"], tuple(steps[number]), now[row["closure"]])
+            for number, row in places.items()
+        }
+
+    def _places(self, keys: Iterable[ImageKey], run: int | None) -> dict[int, Row]:
+        """By number those images that have a history: KEY, `first` in seconds, last `closure`."""
+        wanted = set(keys)
+        until = _until(run, "run")
+        rows = self.rows(
+            f"select {KEY}, images.id, {_SECONDS} as first,"
+            f" (select closure from evaluations where image = images.id{until}"
+            " order by run desc limit 1) as closure from images cross join runs on runs.id ="
+            f" (select min(run) from evaluations where image = images.id{until})"
+        )
+        return {row["id"]: row for row in rows if key_of(row) in wanted}
+
+    def _figures_of(self, closures: Iterable[int]) -> dict[int, Figures]:
+        rows = self.tuples(
+            f"select closures.id, {_FIGURES} from closures"
+            " where id in (select value from json_each(?))",
+            [json.dumps(sorted(set(closures)))],
+        )
+        return {number: Figures._make(figures) for number, *figures in rows}
 
 
 def open_history(store: Store | Path) -> History:
@@ -47,3 +155,7 @@ def open_history(store: Store | Path) -> History:
         return History(store)
     except sqlite3.Error as error:
         raise StoreError(f"The store {store.path} cannot be used: {error}.") from error
+
+
+def _until(run: int | None, column: str) -> str:
+    return "" if run is None else f" and {column} <= {int(run)}"

@@ -7,19 +7,22 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bot.model.image import ImageKey
-from bot.store.history.intervals import described
-from bot.store.history.reading import Reading
+from bot.model.nevra import Nevra
+from bot.store.history.intervals import described, moment
 from bot.store.history.rows import (
-    CAUSES,
+    IMAGE,
+    IS_KEY,
     KEY,
+    Reading,
     cause_of,
+    causes_sql,
+    evaluation_of,
+    evaluations_sql,
     facts_columns,
     facts_of,
     key_of,
     key_values,
-    member_of,
     run_of,
-    snapshot_of,
 )
 from bot.store.history.values import (
     Cause,
@@ -34,23 +37,32 @@ from bot.store.history.values import (
     Step,
 )
 
-_STEPS = f"""
-    select {KEY}, steps.image, steps.run, runs.started, steps.delta, steps.known_delta,
-        steps.packages_delta, {facts_columns("old", "old_")}, {facts_columns("new", "new_")}
-    from steps
-    join images on images.id = steps.image
-    join runs on runs.id = steps.run
-    join closures as old on old.id = steps.before_closure
-    join closures as new on new.id = steps.after_closure
-"""
-
 # A merged change may name an image before the first run that evaluates it.
 _EVALUATED = "exists (select 1 from evaluations where evaluations.image = images.id)"
+_THERE = (
+    "image_packages.image = ? and image_packages.from_run <= ?"
+    " and (image_packages.until_run is null or image_packages.until_run > ?)"
+)
 
 
-def moment(at: str) -> str:
-    """An RFC 3339 time as it is stored; a date alone is the end of that day."""
-    return f"{at}T23:59:59.999999Z" if len(at) == len("2027-03-01") else at
+def steps_sql(source: str = "steps join runs on runs.id = steps.run") -> str:
+    """A select for `steps_of` from a source that has `steps` and their `runs`."""
+    return (
+        f"select {KEY}, steps.image, steps.run, runs.started, steps.delta, steps.known_delta,"
+        f" steps.packages_delta, {facts_columns('old', 'old_')}, {facts_columns('new', 'new_')}"
+        f" from {source} join images on images.id = steps.image"
+        " join closures as old on old.id = steps.before_closure"
+        " join closures as new on new.id = steps.after_closure"
+    )
+
+
+def last_evaluation(run: int | None = None) -> str:
+    """A condition on `evaluations`: the last one of `images.id`; as of a run, if one is named."""
+    until = "" if run is None else f" and run <= {int(run)}"
+    return (
+        "evaluations.image = images.id and evaluations.run ="
+        f" (select max(run) from evaluations as e where e.image = images.id{until})"
+    )
 
 
 class ImageQueries(Reading):
@@ -65,11 +77,7 @@ class ImageQueries(Reading):
 
     def image(self, key: ImageKey) -> HistoryImage | None:
         """One image, or null if no run evaluated it."""
-        rows = self.rows(
-            "select * from images where workload = ? and environment = ? and repository = ?"
-            f" and arch = ? and {_EVALUATED}",
-            key_values(key),
-        )
+        rows = self.rows(f"select * from images where {IS_KEY} and {_EVALUATED}", key_values(key))
         return HistoryImage(rows[0]["id"], key, rows[0]["gone_run"] is not None) if rows else None
 
     def runs(self, limit: int = 50) -> tuple[Run, ...]:
@@ -103,47 +111,24 @@ class ImageQueries(Reading):
             "select images.id, max(evaluations.run) as run from images"
             " join evaluations on evaluations.image = images.id"
             " join closures on closures.id = evaluations.closure and closures.status = 'ok'"
-            f" where {_IS_KEY} group by images.id",
+            f" where {IS_KEY} group by images.id",
             key_values(key),
         )
         return self._evaluation(rows[0]["id"], rows[0]["run"]) if rows else None
 
     def _evaluation(self, image: int, run: int) -> Evaluation:
         rows = self.rows(
-            f"select evaluations.run, runs.started, evaluations.closure,"
-            f" snapshots.digest as snapshot_digest, snapshots.repositories,"
-            f" {facts_columns('closures')} from evaluations"
-            " join runs on runs.id = evaluations.run"
-            " join snapshots on snapshots.id = evaluations.snapshot"
-            " join closures on closures.id = evaluations.closure"
-            " where evaluations.image = ? and evaluations.run = ?",
+            f"{evaluations_sql('images join evaluations on evaluations.image = images.id')}"
+            " where images.id = ? and evaluations.run = ?",
             [image, run],
         )
-        row = rows[0]
-        return Evaluation(
-            row["run"], row["started"], snapshot_of(row), row["closure"], facts_of(row)
-        )
+        return evaluation_of(rows[0])
 
     def latest_evaluations(self, run: int | None = None) -> dict[ImageKey, Evaluation]:
         """The last evaluation of every image that is described; as of a run, if one is named."""
-        until = "" if run is None else f" and run <= {int(run)}"
-        rows = self.rows(
-            f"select {KEY}, evaluations.run, runs.started, evaluations.closure,"
-            f" snapshots.digest as snapshot_digest, snapshots.repositories,"
-            f" {facts_columns('closures')} from images"
-            " cross join evaluations on evaluations.image = images.id and evaluations.run ="
-            f" (select max(run) from evaluations as e where e.image = images.id{until})"
-            " join runs on runs.id = evaluations.run"
-            " join snapshots on snapshots.id = evaluations.snapshot"
-            " join closures on closures.id = evaluations.closure"
-            f" where {described(run)}"
-        )
-        return {
-            key_of(row): Evaluation(
-                row["run"], row["started"], snapshot_of(row), row["closure"], facts_of(row)
-            )
-            for row in rows
-        }
+        source = f"images cross join evaluations on {last_evaluation(run)}"
+        rows = self.rows(f"{evaluations_sql(source)} where {described(run)}")
+        return {key_of(row): evaluation_of(row) for row in rows}
 
     def history(
         self,
@@ -161,9 +146,9 @@ class ImageQueries(Reading):
             f"select evaluations.run, runs.started as evaluated, evaluations.closure from images"
             f" cross join evaluations on evaluations.image = images.id"
             f" join runs on runs.id = evaluations.run"
-            f" where {_IS_KEY} and runs.started >= ? and runs.started <= ?"
+            f" where {IS_KEY} and runs.started >= ? and runs.started <= ?"
             " order by evaluations.run",
-            [*key_values(key), since or "", moment(until) if until else "~"],
+            [*key_values(key), since or "", moment(until)],
         )
         last = len(rows) - 1
         shown = [
@@ -192,17 +177,16 @@ class ImageQueries(Reading):
     ) -> tuple[Step, ...]:
         """An image's steps with their causes, newest first."""
         rows = self.rows(
-            f"{_STEPS} where steps.image = (select id from images where {_IS_KEY})"
+            f"{steps_sql()} where steps.image = {IMAGE}"
             " and runs.started >= ? and runs.started <= ? order by steps.run desc limit ?",
-            [*key_values(key), since or "", moment(until) if until else "~", limit],
+            [*key_values(key), since or "", moment(until), limit],
         )
         return self.steps_of(rows)
 
     def step(self, key: ImageKey, run: int) -> Step | None:
         """The step of an image at a run, or null if it did not move then."""
         rows = self.rows(
-            f"{_STEPS} where steps.image = (select id from images where {_IS_KEY})"
-            " and steps.run = ?",
+            f"{steps_sql()} where steps.image = {IMAGE} and steps.run = ?",
             [*key_values(key), run],
         )
         return self.steps_of(rows)[0] if rows else None
@@ -211,7 +195,7 @@ class ImageQueries(Reading):
         """The cause that last made an image unsolvable, or null if it never was after it had been
         solved."""
         rows = self.rows(
-            f"{CAUSES} where causes.image = (select id from images where {_IS_KEY})"
+            f"{causes_sql()} where causes.image = {IMAGE}"
             " and causes.change = 'unsolvable' order by causes.run desc limit 1",
             key_values(key),
         )
@@ -221,9 +205,13 @@ class ImageQueries(Reading):
         """Steps with their causes, from rows of steps."""
         places = json.dumps([[row["image"], row["run"]] for row in rows])
         causes: dict[tuple[int, int], list[Cause]] = {}
+        source = (
+            "places cross join causes on causes.image = places.image and causes.run = places.run"
+        )
         for row in self.rows(
-            f"with places as materialized (select value ->> 0 as image, value ->> 1 as run"
-            f" from json_each(?)) {_CAUSES_AT}",
+            "with places as materialized (select value ->> 0 as image, value ->> 1 as run"
+            f" from json_each(?)) {causes_sql(source)}"
+            " order by causes.image, causes.run, causes.position",
             [places],
         ):
             causes.setdefault((row["image"], row["run"]), []).append(cause_of(row))
@@ -250,19 +238,18 @@ class ImageQueries(Reading):
         found = self._placed(key, at)
         if found is None:
             return Contents()
-        return self.contents_at(*found, links=links)
-
-    def contents_at(self, image: int, run: int, *, links: bool = True) -> Contents:
-        """As `contents`, by numbers."""
-        rows = self.rows(
-            "select packages.*, image_packages.requested from image_packages"
-            " join packages on packages.id = image_packages.package"
-            f" where {_THERE}",
+        image, run = found
+        rows = self.tuples(
+            "select name, epoch, version, release, arch, id, source, repository, installed_size,"
+            " installed_size_nodocs, download_size, requested from image_packages"
+            f" join packages on packages.id = image_packages.package where {_THERE}",
             [image, run, run],
         )
-        rows.sort(key=_order)
-        found = [(member_of(row), row["id"]) for row in rows]
-        members = tuple(member for member, _ in found)
+        rows.sort(key=lambda row: row[:6])
+        members = tuple(
+            Member(Nevra(*row[:5]), row[6], row[7], row[8], row[9], row[10], bool(row[11]))
+            for row in rows
+        )
         latest = self.rows(
             "select closures.requests from evaluations join closures on closures.id = closure"
             " where evaluations.image = ? and run <= ? order by run desc limit 1",
@@ -271,7 +258,7 @@ class ImageQueries(Reading):
         requests = tuple(json.loads(latest[0]["requests"])) if latest else ()
         if not links:
             return Contents(members, (), requests)
-        places = {number: index for index, (_, number) in enumerate(found)}
+        places = {row[5]: index for index, row in enumerate(rows)}
         return Contents(members, self._links(image, run, members, places), requests)
 
     def _links(
@@ -311,8 +298,7 @@ class ImageQueries(Reading):
         """The digest of each image's last closure."""
         rows = self.rows(
             f"select {KEY}, closures.digest from images"
-            " cross join evaluations on evaluations.image = images.id and evaluations.run ="
-            " (select max(run) from evaluations as e where e.image = images.id)"
+            f" cross join evaluations on {last_evaluation()}"
             " join closures on closures.id = evaluations.closure"
         )
         return {key_of(row): row["digest"] for row in rows}
@@ -326,27 +312,9 @@ class ImageQueries(Reading):
             until += " order by started desc limit 1), 0)"
         rows = self.rows(
             f"select images.id, (select max(run) from evaluations"
-            f" where image = images.id {until}) as run from images where {_IS_KEY}",
+            f" where image = images.id {until}) as run from images where {IS_KEY}",
             [moment(at), *values] if at is not None else values,
         )
         if not rows or rows[0]["run"] is None:
             return None
         return rows[0]["id"], rows[0]["run"]
-
-
-def _order(row: Row) -> tuple[Any, ...]:
-    """The sort key of a member: its NEVRA."""
-    return row["name"], row["epoch"], row["version"], row["release"], row["arch"], row["id"]
-
-
-_IS_KEY = (
-    "images.workload = ? and images.environment = ? and images.repository = ? and images.arch = ?"
-)
-_THERE = (
-    "image_packages.image = ? and image_packages.from_run <= ?"
-    " and (image_packages.until_run is null or image_packages.until_run > ?)"
-)
-_CAUSES_AT = CAUSES.replace(
-    "from causes",
-    "from places cross join causes on causes.image = places.image and causes.run = places.run",
-) + (" order by causes.image, causes.run, causes.position")

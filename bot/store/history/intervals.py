@@ -1,4 +1,4 @@
-"""Queries for the rows that hold at a run, without reading all that ever held.
+"""Times in queries: rows that hold at a run, without reading all that ever held.
 
 A row holds from `from_run` until just before `until_run`. Its fork is the number within that time
 that is divisible by the highest power of two: one node of a binary tree over all runs. Every row
@@ -54,3 +54,10 @@ def described(run: int | None) -> str:
     if run is None:
         return "images.gone_run is null"
     return f"(images.gone_run is null or images.gone_run > {int(run)})"
+
+
+def moment(at: str | None) -> str:
+    """An RFC 3339 time as it is stored; a date alone is the end of that day, null is after all."""
+    if at is None:
+        return "~"
+    return f"{at}T23:59:59.999999Z" if len(at) == len("2027-03-01") else at

@@ -8,10 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from bot.model.image import ImageKey
-from bot.store.history.image_queries import moment
-from bot.store.history.intervals import held_at, holding
-from bot.store.history.reading import Reading
-from bot.store.history.rows import KEY, key_of, key_values, merged_of
+from bot.store.history.intervals import held_at, holding, moment
+from bot.store.history.rows import IMAGE, KEY, Reading, key_of, key_values, merged_of
 from bot.store.history.values import (
     Acceptance,
     BranchFile,
@@ -24,14 +22,16 @@ from bot.store.history.values import (
 )
 from bot.store.privacy import pull_request_is_hidden, repository_is_hidden
 
-_VALUES = f"""
-    select {KEY}, objective, metric, value, "limit", target, target_by, met, reason,
-        first.started as since, last.started as until
-    from objective_values
-    join images on images.id = objective_values.image
-    join runs as first on first.id = objective_values.from_run
-    left join runs as last on last.id = objective_values.until_run
-"""
+
+def _states_sql(source: str = "objective_values") -> str:
+    """A select of states from a source that has `objective_values`."""
+    return (
+        f'select {KEY}, objective, metric, value, "limit", target, target_by, met, reason,'
+        f" first.started as since, last.started as until from {source}"
+        " join images on images.id = objective_values.image"
+        " join runs as first on first.id = objective_values.from_run"
+        " left join runs as last on last.id = objective_values.until_run"
+    )
 
 
 class ObjectiveQueries(Reading):
@@ -66,12 +66,10 @@ class ObjectiveQueries(Reading):
 
         Those of private repositories too: whoever shows them asks `objective_headings` which.
         """
-        values: list[Any] = []
         if objective is not None:
-            where, values = f"objective = ? and {held_at(run)}", [objective]
-            return self._states(where, values)
+            return self._states(f"objective = ? and {held_at(run)}", [objective])
         table = f"({holding('objective_values', '*', run)}) as objective_values"
-        return self._states("true", values, _VALUES.replace("objective_values\n", f"{table}\n", 1))
+        return self._states("true", [], table)
 
     def objective_history(
         self,
@@ -87,10 +85,7 @@ class ObjectiveQueries(Reading):
         """
         where, values = "objective = ?", [objective]
         if key is not None:
-            where += (
-                " and objective_values.image = (select id from images where workload = ?"
-                " and environment = ? and repository = ? and arch = ?)"
-            )
+            where += f" and objective_values.image = {IMAGE}"
             values += key_values(key)
         if metric is not None:
             where, values = f"{where} and metric = ?", [*values, metric]
@@ -103,41 +98,22 @@ class ObjectiveQueries(Reading):
         found = self._states(f"{where} and first.started <= ?", [*values, end])
         return tuple(replace(s, until=None) if (s.until or "") > end else s for s in found)
 
-    def recent_objective_states(self, since: str) -> tuple[ObjectiveState, ...]:
-        """All states that held at or after a time: what trends are made of."""
-        return self._states(
-            "(objective_values.until_run is null or objective_values.until_run >= coalesce("
-            "(select id from runs where started >= ? order by started limit 1), 0))",
-            [since],
-        )
-
     def _states(
-        self, where: str, values: Sequence[Any], select: str = _VALUES
+        self, where: str, values: Sequence[Any], source: str = "objective_values"
     ) -> tuple[ObjectiveState, ...]:
-        rows = self.rows(f"{select} where {where}", values)
-        found = [
-            ObjectiveState(
-                objective=r["objective"],
-                key=key_of(r),
-                metric=r["metric"],
-                value=r["value"],
-                limit=r["limit"],
-                target=r["target"],
-                target_by=r["target_by"],
-                met=None if r["met"] is None else bool(r["met"]),
-                reason=r["reason"] or "",
-                since=r["since"],
-                until=r["until"],
-            )
-            for r in rows
-        ]
+        found = []
+        for row in self.rows(f"{_states_sql(source)} where {where}", values):
+            key = key_of(row)
+            fields = {name: row[name] for name in ObjectiveState.__slots__ if name in row}
+            fields["met"] = None if row["met"] is None else bool(row["met"])
+            found.append(ObjectiveState(**{**fields, "key": key, "reason": row["reason"] or ""}))
         return tuple(sorted(found, key=lambda s: (s.objective, s.key, s.metric, s.since or "")))
 
     def acceptances(
         self, objective: str | None = None, limit: int = 200, until: str | None = None
     ) -> tuple[Acceptance, ...]:
         """Accepted growth until a time, newest first."""
-        where, values = "where accepted <= ?", [moment(until) if until else "~"]
+        where, values = "where accepted <= ?", [moment(until)]
         if objective is not None:
             where, values = f"{where} and objective = ?", [*values, objective]
         rows = self.rows(
@@ -148,13 +124,9 @@ class ObjectiveQueries(Reading):
         for row in rows:
             del row["id"]
             row["private"] = bool(row["private"])
-            key = ImageKey(
-                row.pop("workload"),
-                row.pop("environment"),
-                row.pop("image_repository"),
-                row.pop("arch"),
-            )
-            found.append(self._told_acceptance(Acceptance(**row, key=key)))
+            names = ("workload", "environment", "image_repository", "arch")
+            key = ImageKey(*(row.pop(name) for name in names))
+            found.append(self._visible_acceptance(Acceptance(**row, key=key)))
         return tuple(found)
 
     def merged_changes(
@@ -179,16 +151,10 @@ class ObjectiveQueries(Reading):
             " join images on images.id = merged_effects.image where change = ?",
             [number],
         )
+        figures = [name for name in MergedEffect.__slots__ if name not in ("key", "names")]
         found = [
             MergedEffect(
-                key_of(row),
-                row["evidence"],
-                row["packages_before"],
-                row["packages_after"],
-                row["size_before"],
-                row["size_after"],
-                json.loads(row["names"]),
-                row["landed_run"],
+                key_of(row), **{n: row[n] for n in figures}, names=json.loads(row["names"])
             )
             for row in effects
         ]
@@ -206,16 +172,10 @@ class ObjectiveQueries(Reading):
     def repository_files(self) -> tuple[BranchFile, ...]:
         """The `.minimize.yaml` of every repository and branch, as last read."""
         rows = self.rows("select * from repository_files order by forge, repository, branch")
-        return tuple(
-            BranchFile(
-                **{
-                    **row,
-                    "private": bool(row["private"]),
-                    "documents": tuple(json.loads(row["documents"])),
-                }
-            )
-            for row in rows
-        )
+        for row in rows:
+            row["private"] = bool(row["private"])
+            row["documents"] = tuple(json.loads(row["documents"]))
+        return tuple(BranchFile(**row) for row in rows)
 
     def waiting_changes(self, since: str) -> tuple[MergedChange, ...]:
         """Pull requests merged at or after a time, oldest first, with their effects: those that a
@@ -239,16 +199,12 @@ class ObjectiveQueries(Reading):
 
         At a time: those opened until then, and not closed before; `state` does not count.
         """
+        where, values = "state = ?", [state]
         if at is not None:
-            rows = self.rows(
-                "select * from drift_issues where opened <= ? and (state = 'open' or changed > ?)"
-                " order by subject, forge, repository",
-                [moment(at), moment(at)],
-            )
-            return tuple(_issue(row) for row in rows)
+            where = "opened <= ? and (state = 'open' or changed > ?)"
+            values = [moment(at), moment(at)]
         rows = self.rows(
-            "select * from drift_issues where state = ? order by subject, forge, repository",
-            [state],
+            f"select * from drift_issues where {where} order by subject, forge, repository", values
         )
         return tuple(_issue(row) for row in rows)
 
@@ -262,35 +218,20 @@ class ObjectiveQueries(Reading):
         """The change without its texts if it is private now: no page can forget to hide them."""
         if not self._hides(change):
             return change
-        return replace(
-            change,
-            forge="",
-            repository="",
-            number=None if change.number is None else 0,
-            title="",
-            author="",
-            url="",
-            head_sha="",
-            commit_sha="",
-            branch="",
-            check_id=None,
-            private=True,
+        number = None if change.number is None else 0
+        texts: dict[str, Any] = dict.fromkeys(
+            ("forge", "repository", "title", "author", "url", "head_sha", "commit_sha", "branch"),
+            "",
         )
+        return replace(change, **texts, number=number, check_id=None, private=True)
 
-    def _told_acceptance(self, growth: Acceptance) -> Acceptance:
+    def _visible_acceptance(self, growth: Acceptance) -> Acceptance:
         if not self._hides(growth):
             return growth
-        return replace(
-            growth,
-            forge="",
-            repository="",
-            number=0,
-            head_sha="",
-            accepted_by="",
-            reason="",
-            url="",
-            private=True,
+        texts: dict[str, Any] = dict.fromkeys(
+            ("forge", "repository", "head_sha", "accepted_by", "reason", "url"), ""
         )
+        return replace(growth, **texts, number=0, private=True)
 
     def _hides(self, one: MergedChange | Acceptance) -> bool:
         return one.private or pull_request_is_hidden(

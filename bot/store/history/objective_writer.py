@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
+from sqlite3 import Cursor
 from typing import Any
 
 from sqlite_utils import Database
@@ -79,53 +80,25 @@ class ObjectiveWriter:
             if change.number is None
             else "(forge, repository, number)"
         )
-        row = db.execute(
-            "insert into merged_changes (forge, repository, number, title, author, url, head_sha,"
-            " merged, check_id, sources, commit_sha, branch, documents, private)"
-            f" values ({', '.join('?' * 14)}) on conflict {same} do update set"
-            " title = excluded.title, check_id = excluded.check_id, sources = excluded.sources,"
-            " commit_sha = excluded.commit_sha, documents = excluded.documents,"
-            " private = excluded.private returning id, landed_run",
-            [
-                change.forge,
-                change.repository,
-                change.number,
-                change.title,
-                change.author,
-                change.url,
-                change.head_sha,
-                change.merged,
-                change.check_id,
-                json.dumps(dict(change.sources)),
-                change.commit_sha,
-                change.branch,
-                json.dumps(list(change.documents)),
-                int(change.private),
-            ],
-        ).fetchone()
+        fields = {name: getattr(change, name) for name in _MERGED}
+        fields["sources"] = json.dumps(dict(change.sources))
+        fields["documents"] = json.dumps(list(change.documents))
+        row = write(
+            db, "merged_changes", fields,
+            f"on conflict {same} do update set {_excluded(_AGAIN)} returning id, landed_run",
+        ).fetchone()  # fmt: skip
         if row[1] is None:
             db.execute("delete from merged_effects where change = ?", [row[0]])
         for effect in change.effects:
-            db.execute(
-                "insert into merged_effects (change, image, evidence, packages_before,"
-                " packages_after, size_before, size_after, names) values (?, ?, ?, ?, ?, ?, ?, ?)"
-                " on conflict (change, image) do update set evidence = excluded.evidence,"
-                " packages_before = excluded.packages_before,"
-                " packages_after = excluded.packages_after, size_before = excluded.size_before,"
-                " size_after = excluded.size_after, names = excluded.names"
+            figures = {name: getattr(effect, name) for name in _MEASURED}
+            figures["names"] = json.dumps(dict(effect.names))
+            write(
+                db, "merged_effects",
+                {"change": row[0], "image": self._image(db, effect.key), **figures},
                 # Figures that a check measured before the arrival stay.
+                f"on conflict (change, image) do update set {_excluded(figures)}"
                 " where merged_effects.evidence = 'landed'",
-                [
-                    row[0],
-                    self._image(db, effect.key),
-                    effect.evidence,
-                    effect.packages_before,
-                    effect.packages_after,
-                    effect.size_before,
-                    effect.size_after,
-                    json.dumps(dict(effect.names)),
-                ],
-            )
+            )  # fmt: skip
         return int(row[0])
 
     def record_landed(self, run: int, landed: Collection[tuple[int, ImageKey]]) -> None:
@@ -188,40 +161,27 @@ class ObjectiveWriter:
                 [run, *place, row["from_run"]],
             )
         for place, state in wanted.items():
-            db.execute(
-                "insert or replace into objective_values (objective, image, metric, from_run,"
-                ' value, "limit", target, target_by, met, reason)'
-                " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [*place, run, *_values(state)],
-            )
+            fields = dict(zip(("objective", "image", "metric"), place, strict=True))
+            values = dict(zip(_COLUMNS, _values(state), strict=True))
+            write(db, "objective_values", {**fields, "from_run": run, **values}, verb=REPLACE)
 
     def _headings(self, db: Database, run: int, headings: Mapping[str, Heading]) -> None:
+        texts = ("name", "description", "maintainer", "workload", "document")
         for id_, heading in headings.items():
-            db.execute(
-                "insert into objectives (id, name, description, maintainer, workload, document,"
-                " first_run, place, private, subject)"
-                " values (?, ?, ?, ?, ?, ?, ?, ?, ?, case when exists"
-                # One that was renamed since keeps the subject of its issue.
-                " (select 1 from objectives where subject = ? and id <> ?)"
-                " then ? || '#' || ? else ? end)"
-                " on conflict (id) do update set"
-                " name = excluded.name, description = excluded.description,"
-                " maintainer = excluded.maintainer, workload = excluded.workload,"
-                " document = excluded.document, place = excluded.place,"
-                " private = excluded.private, gone_run = null",
-                [
-                    id_,
-                    heading["name"],
-                    heading["description"],
-                    heading["maintainer"],
-                    heading["workload"],
-                    heading["document"],
-                    run,
-                    heading.get("place"),
-                    int(bool(heading.get("private"))),
-                    *(id_, id_, id_, run, id_),
-                ],
-            )
+            # One that was renamed since keeps the subject of its issue.
+            taken = db.execute(
+                "select 1 from objectives where subject = ? and id <> ?", [id_, id_]
+            ).fetchone()
+            fields = {
+                **{name: heading[name] for name in texts},
+                "place": heading.get("place"),
+                "private": int(bool(heading.get("private"))),
+            }
+            subject = id_ if taken is None else f"{id_}#{run}"
+            write(
+                db, "objectives", {"id": id_, **fields, "first_run": run, "subject": subject},
+                f"on conflict (id) do update set {_excluded(fields)}, gone_run = null",
+            )  # fmt: skip
         for (id_,) in list(db.execute("select id from objectives where gone_run is null")):
             if id_ not in headings:
                 db.execute("update objectives set gone_run = ? where id = ?", [run, id_])
@@ -229,13 +189,9 @@ class ObjectiveWriter:
     def record_acceptance(self, acceptance: Acceptance) -> None:
         """Store accepted growth; the same objective of the same head commit counts once, the last
         reason stays."""
-        row = asdict(acceptance)
-        key: ImageKey = acceptance.key
-        # Its visibility is decided when it is read.
-        del row["key"], row["private"]
-        row["workload"], row["environment"] = key.workload, key.environment
-        row["image_repository"], row["arch"] = key.repository, key.arch
-        row["private"] = int(acceptance.private)
+        row = {**asdict(acceptance), "private": int(acceptance.private)}
+        key = row.pop("key")
+        row |= {**key, "image_repository": key["repository"], "repository": acceptance.repository}
         with self._store.writing() as db:
             # A check may have known the objective by the name that its document had then.
             named = db.execute(
@@ -243,21 +199,8 @@ class ObjectiveWriter:
                 [acceptance.objective] * 3,
             ).fetchone()
             row["objective"] = named[0] if named is not None else acceptance.objective
-            db.execute(
-                "delete from accepted_growth where forge = ? and repository = ? and number = ?"
-                " and head_sha = ? and objective = ? and workload = ? and environment = ?"
-                " and image_repository = ? and arch = ? and metric = ?",
-                [
-                    acceptance.forge,
-                    acceptance.repository,
-                    acceptance.number,
-                    acceptance.head_sha,
-                    row["objective"],
-                    *key_values(key),
-                    acceptance.metric,
-                ],
-            )
-            db.table("accepted_growth").insert(row)
+            # Without an id to replace: its unique columns are those of the head commit.
+            write(db, "accepted_growth", row, verb=REPLACE)
 
     def record_file(self, file: BranchFile) -> None:
         """Store a repository's `.minimize.yaml` on a branch, in place of the one before."""
@@ -268,23 +211,25 @@ class ObjectiveWriter:
 
     def record_issue(self, issue: DriftIssue) -> None:
         """Store the address and text of the issue about a subject."""
+        row = {**asdict(issue), **asdict(issue.place), "private": int(issue.private)}
+        del row["place"]
         with self._store.writing() as db:
-            db.execute(
-                "insert or replace into drift_issues (subject, forge, repository, issue, url,"
-                " state, opened, changed, body, private) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    issue.subject,
-                    issue.place.forge,
-                    issue.place.repository,
-                    issue.issue,
-                    issue.url,
-                    issue.state,
-                    issue.opened,
-                    issue.changed,
-                    issue.body,
-                    int(issue.private),
-                ],
-            )
+            write(db, "drift_issues", row, verb=REPLACE)
+
+
+def write(
+    db: Database, table: str, row: Mapping[str, Any], conflict: str = "", *, verb: str = "insert"
+) -> Cursor:
+    """Insert a row, given by its columns; `conflict` is what follows the values."""
+    columns = ", ".join(f'"{name}"' for name in row)
+    marks = ", ".join("?" * len(row))
+    return db.execute(
+        f"{verb} into {table} ({columns}) values ({marks}) {conflict}", [*row.values()]
+    )
+
+
+def _excluded(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{name}" = excluded."{name}"' for name in columns)
 
 
 def _rename(db: Database, old: str, new: str) -> None:
@@ -295,6 +240,16 @@ def _rename(db: Database, old: str, new: str) -> None:
         db.execute("update accepted_growth set objective = ? where objective = ?", [new, old])
 
 
+REPLACE = "insert or replace"
+_MERGED = (
+    "forge", "repository", "number", "title", "author", "url", "head_sha", "merged", "check_id",
+    "sources", "commit_sha", "branch", "documents", "private",
+)  # fmt: skip
+# What a later check of the same head tells anew.
+_AGAIN = ("title", "check_id", "sources", "commit_sha", "documents", "private")
+_MEASURED = (
+    "evidence", "packages_before", "packages_after", "size_before", "size_after", "names",
+)  # fmt: skip
 _COLUMNS = ("value", "limit", "target", "target_by", "met", "reason")
 
 

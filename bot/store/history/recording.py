@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
+from sqlite3 import Cursor
 from typing import Any
 
 from sqlite_utils import Database
@@ -12,10 +13,16 @@ from sqlite_utils import Database
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
-from bot.store.history.objective_writer import Heading, ObjectiveWriter
-from bot.store.history.rows import causes_text, chain_text
+from bot.store.history.objective_writer import REPLACE, Heading, ObjectiveWriter, write
+from bot.store.history.rows import FACTS, causes_text, chain_text
 from bot.store.history.values import Cause, Evaluated, Member, ObjectiveState
 from bot.store.store import now
+
+_CAUSE = ("package", "change", "delta", "known_delta", "kind", "merged_change")
+_PACKAGE = (
+    "name", "epoch", "version", "release", "arch", "source", "repository", "installed_size",
+    "installed_size_nodocs", "download_size",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,7 @@ class Recorder(ObjectiveWriter):
     def begin_run(self, started: str | None = None) -> int:
         """A new run, and its number."""
         with self._store.writing() as db:
-            return _id(db, "insert into runs (started) values (?)", [started or now()])
+            return _number(write(db, "runs", {"started": started or now()}))
 
     def finish_run(
         self, run: int, *, images: int, solved: int, moved: int, failed: Sequence[str] = ()
@@ -191,43 +198,28 @@ class Recorder(ObjectiveWriter):
         deltas = [delta for delta in known if delta is not None]
         complete = steady and len(deltas) == len(known)
         counts = {"came": 1, "went": -1}
-        db.execute(
-            "insert or replace into steps (image, run, before_closure, after_closure, delta,"
-            " known_delta, packages_delta) values (?, ?, ?, ?, ?, ?, ?)",
-            [
-                image,
-                run,
-                *closures,
-                sum(deltas) if complete else None,
-                sum(cause.known_delta for cause in causes),
-                sum(counts.get(cause.change, 0) for cause in causes) if steady else None,
-            ],
-        )
-        rows = []
+        step = {
+            "image": image,
+            "run": run,
+            "before_closure": closures[0],
+            "after_closure": closures[1],
+            "delta": sum(deltas) if complete else None,
+            "known_delta": sum(cause.known_delta for cause in causes),
+            "packages_delta": sum(counts.get(c.change, 0) for c in causes) if steady else None,
+        }
+        write(db, "steps", step, verb=REPLACE)
         for position, cause in enumerate(causes):
             # The way to a package that stays is read from the links of that day.
             chain = cause.chain if cause.change in ("came", "went") else ()
-            rows.append(
-                (
-                    image,
-                    run,
-                    position,
-                    cause.package,
-                    cause.change,
-                    self._known_package(db, cause.before),
-                    self._known_package(db, cause.after),
-                    cause.delta,
-                    cause.known_delta,
-                    cause.kind,
-                    None if cause.mover is None else str(cause.mover),
-                    cause.merged_change,
-                    chain_text(chain),
-                )
-            )
-        db.conn.executemany(
-            f"insert or replace into causes values ({', '.join('?' * 13)})",
-            rows,
-        )
+            row = {
+                **{"image": image, "run": run, "position": position},
+                **{name: getattr(cause, name) for name in _CAUSE},
+                "before_package": self._known_package(db, cause.before),
+                "after_package": self._known_package(db, cause.after),
+                "mover": None if cause.mover is None else str(cause.mover),
+                "chain": chain_text(chain),
+            }
+            write(db, "causes", row, verb=REPLACE)
 
     # -- numbers --------------------------------------------------------------------------------
 
@@ -240,44 +232,30 @@ class Recorder(ObjectiveWriter):
         if known is not None:
             return known
         facts = evaluated.facts
-        return _id(
-            db,
-            "insert into closures (image, digest, status, packages, installed_size, known_size,"
-            " installed_size_nodocs, download_size, layer_size, requests, problems, missing,"
-            " causes)"
-            f" values ({', '.join('?' * 13)})",
-            [
-                image,
-                evaluated.digest,
-                facts.status,
-                facts.packages,
-                facts.installed_size,
-                facts.known_size,
-                facts.installed_size_nodocs,
-                facts.download_size,
-                facts.layer_size,
-                json.dumps(list(evaluated.requests)),
-                json.dumps(list(facts.problems)) if facts.problems else None,
-                json.dumps(list(facts.missing)) if facts.missing else None,
-                causes_text(facts.causes),
-            ],
-        )
+        figures = {name: getattr(facts, name) for name in FACTS}
+        row = {
+            "image": image,
+            "digest": evaluated.digest,
+            **figures,
+            "requests": json.dumps(list(evaluated.requests)),
+            "problems": json.dumps(list(facts.problems)) if facts.problems else None,
+            "missing": json.dumps(list(facts.missing)) if facts.missing else None,
+            "causes": causes_text(facts.causes),
+        }
+        return _number(write(db, "closures", row))
 
     def _snapshot(self, db: Database, run: int, key: ImageKey, state: SnapshotState) -> int:
         if state.id not in self._snapshots:
-            states = [
-                {"id": r.id, "revision": r.revision, "timestamp": r.timestamp, "stale": r.stale}
-                for r in state.repositories
-            ]
-            db.execute(
-                "insert into snapshots (digest, repository_document, arch, repositories, first_run)"
-                " values (?, ?, ?, ?, ?)"
-                " on conflict (digest) do update set repositories = excluded.repositories",
-                [state.id, key.repository, key.arch, json.dumps(states), run],
-            )
-            found = _one(db, "select id from snapshots where digest = ?", [state.id])
-            assert found is not None
-            self._snapshots[state.id] = found
+            row = {
+                "digest": state.id,
+                "repository_document": key.repository,
+                "arch": key.arch,
+                "repositories": json.dumps([asdict(r) for r in state.repositories]),
+                "first_run": run,
+            }
+            again = "do update set repositories = excluded.repositories returning id"
+            found = write(db, "snapshots", row, f"on conflict (digest) {again}").fetchone()
+            self._snapshots[state.id] = int(found[0])
         return self._snapshots[state.id]
 
     def _inputs(self, db: Database, image: int, digest: str) -> None:
@@ -286,34 +264,20 @@ class Recorder(ObjectiveWriter):
     def _package(self, db: Database, member: Member) -> int:
         nevra = member.nevra
         values = (
-            nevra.name,
-            nevra.epoch,
-            nevra.version,
-            nevra.release,
-            nevra.arch,
-            member.source,
-            member.repository,
-            member.installed_size,
-            member.installed_size_nodocs,
-            member.download_size,
+            *(nevra.name, nevra.epoch, nevra.version, nevra.release, nevra.arch),
+            *(member.source, member.repository, member.installed_size),
+            *(member.installed_size_nodocs, member.download_size),
         )
         number = self._packages.get(values)
         if number is None:
             number = _one(
                 db,
-                "select id from packages where name = ? and epoch = ? and version = ?"
-                " and release = ? and arch = ? and source = ? and repository = ?"
-                " and installed_size is ? and installed_size_nodocs is ? and download_size is ?",
+                f"select id from packages where {' and '.join(f'{n} is ?' for n in _PACKAGE)}",
                 values,
             )
             if number is None:
-                number = _id(
-                    db,
-                    "insert into packages (name, epoch, version, release, arch, source,"
-                    " repository, installed_size, installed_size_nodocs, download_size)"
-                    f" values ({', '.join('?' * 10)})",
-                    values,
-                )
+                row = dict(zip(_PACKAGE, values, strict=True))
+                number = _number(write(db, "packages", row))
             self._packages[values] = number
         self._nevras[nevra] = number
         return number
@@ -339,7 +303,7 @@ class Recorder(ObjectiveWriter):
         if number is None:
             number = _one(db, "select id from capabilities where text = ?", [text])
             if number is None:
-                number = _id(db, "insert into capabilities (text) values (?)", [text])
+                number = _number(write(db, "capabilities", {"text": text}))
             self._texts[text] = number
         return number
 
@@ -349,7 +313,7 @@ def _one(db: Database, sql: str, values: Sequence[Any]) -> int | None:
     return None if row is None or row[0] is None else int(row[0])
 
 
-def _id(db: Database, sql: str, values: Sequence[Any]) -> int:
-    number = db.execute(sql, values).lastrowid
-    assert number is not None
-    return int(number)
+def _number(written: Cursor) -> int:
+    """The number of the row that was written."""
+    assert written.lastrowid is not None
+    return written.lastrowid

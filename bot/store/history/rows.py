@@ -1,20 +1,30 @@
-"""Conversion between rows and values."""
+"""The reading connection, beside the writer's, and the conversion of its rows into values."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
+from sqlite_utils import Database
 
 from bot.model.closure import Edge, RepositoryState, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra, parse_nevra
-from bot.store.history.values import Cause, ClosureFacts, Member, MergedChange, Row, Run
+from bot.store.history.values import Cause, ClosureFacts, Evaluation, MergedChange, Row, Run
+from bot.store.store import StoreError
 
 KEY = "images.workload, images.environment, images.repository, images.arch"
+# An image's number by `key_values`.
+IS_KEY = (
+    "images.workload = ? and images.environment = ? and images.repository = ? and images.arch = ?"
+)
+IMAGE = f"(select id from images where {IS_KEY})"
 FACTS = (
     "status",
     "packages",
@@ -39,6 +49,42 @@ _TEXTS = (
 NEVRA = (
     "{0}.name || '-' || {0}.epoch || ':' || {0}.version || '-' || {0}.release || '.' || {0}.arch"
 )
+
+
+class Reading:
+    """A connection that only reads; several threads may share it, one works at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=30
+        )
+        connection.execute("PRAGMA mmap_size=2147418112")
+        connection.execute("PRAGMA cache_size=-32000")
+        self._reader = Database(connection)
+        self._lock = threading.Lock()
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows of one query; StoreError if the file cannot be read."""
+        with self._lock:
+            try:
+                return list(self._reader.query(sql, values))
+            except sqlite3.Error as error:
+                raise StoreError(f"The store {self._path} cannot be read: {error}.") from error
+
+    def tuples(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """As `rows`, without the columns' names: for tens of thousands of rows."""
+        with self._lock:
+            try:
+                found: list[tuple[Any, ...]] = self._reader.execute(sql, values).fetchall()
+            except sqlite3.Error as error:
+                raise StoreError(f"The store {self._path} cannot be read: {error}.") from error
+            return found
+
+    def close(self) -> None:
+        """Closes the connection; the store stays open."""
+        with self._lock:
+            self._reader.close()
 
 
 def key_of(row: Row) -> ImageKey:
@@ -83,10 +129,23 @@ def _causes_in(problems: Iterable[str], missing: Iterable[str]) -> tuple[Unsolva
     return tuple(found)
 
 
-def snapshot_of(row: Row) -> SnapshotState:
-    """A snapshot from its row (`snapshot_digest`, `repositories`)."""
-    states = json.loads(row["repositories"])
-    return SnapshotState(row["snapshot_digest"], tuple(RepositoryState(**s) for s in states))
+def evaluations_sql(source: str) -> str:
+    """A select for `evaluation_of` from a source that has `images` and `evaluations`."""
+    return (
+        f"select {KEY}, evaluations.run, runs.started, evaluations.closure,"
+        f" snapshots.digest as snapshot_digest, snapshots.repositories,"
+        f" {facts_columns('closures')} from {source}"
+        " join runs on runs.id = evaluations.run"
+        " join snapshots on snapshots.id = evaluations.snapshot"
+        " join closures on closures.id = evaluations.closure"
+    )
+
+
+def evaluation_of(row: Row) -> Evaluation:
+    """An image at one run from a row of `evaluations_sql`."""
+    states = tuple(RepositoryState(**state) for state in json.loads(row["repositories"]))
+    snapshot = SnapshotState(row["snapshot_digest"], states)
+    return Evaluation(row["run"], row["started"], snapshot, row["closure"], facts_of(row))
 
 
 def run_of(row: Row) -> Run:
@@ -96,44 +155,23 @@ def run_of(row: Row) -> Run:
     return Run(**{**fields, "failed": failed})
 
 
-def member_of(row: Row) -> Member:
-    """A package of an image from its row."""
-    nevra = Nevra(row["name"], row["epoch"], row["version"], row["release"], row["arch"])
-    return Member(
-        nevra,
-        row["source"],
-        row["repository"],
-        row["installed_size"],
-        row["installed_size_nodocs"],
-        row["download_size"],
-        bool(row["requested"]),
+def causes_sql(source: str = "causes") -> str:
+    """A select for `cause_of` from a source that has `causes`."""
+    return (
+        "select causes.image, causes.run, causes.package, causes.change, causes.delta,"
+        " causes.known_delta, causes.kind, causes.mover, causes.merged_change, causes.chain,"
+        f" {NEVRA.format('old')} as before, {NEVRA.format('new')} as after from {source}"
+        " left join packages as old on old.id = causes.before_package"
+        " left join packages as new on new.id = causes.after_package"
     )
-
-
-CAUSES = f"""
-    select causes.image, causes.run, causes.package, causes.change, causes.delta,
-        causes.known_delta, causes.kind, causes.mover, causes.merged_change, causes.chain,
-        {NEVRA.format("old")} as before, {NEVRA.format("new")} as after
-    from causes
-    left join packages as old on old.id = causes.before_package
-    left join packages as new on new.id = causes.after_package
-"""
 
 
 def cause_of(row: Row) -> Cause:
-    """A cause from a row of CAUSES."""
-    return Cause(
-        package=row["package"],
-        change=row["change"],
-        before=_nevra(row["before"]),
-        after=_nevra(row["after"]),
-        delta=row["delta"],
-        known_delta=row["known_delta"],
-        kind=row["kind"],
-        mover=_nevra(row["mover"]),
-        merged_change=row["merged_change"],
-        chain=tuple(_edge(written) for written in json.loads(row["chain"] or "[]")),
-    )
+    """A cause from a row of `causes_sql`."""
+    fields = {name: row[name] for name in Cause.__slots__}
+    nevras = {name: _nevra(row[name]) for name in ("before", "after", "mover")}
+    chain = tuple(_edge(written) for written in json.loads(row["chain"] or "[]"))
+    return Cause(**{**fields, **nevras, "chain": chain})
 
 
 def _nevra(text: str | None) -> Nevra | None:

@@ -181,21 +181,8 @@ def h004_objectives(db: Database) -> None:
 
 @history_migrations()
 def h005_views(db: Database) -> None:
-    """The same for people who open the file: names instead of numbers."""
-    db.create_view(
-        "image_history",
-        """
-        select images.workload, images.environment, images.repository, images.arch,
-            runs.started as evaluated, closures.status, closures.packages,
-            closures.installed_size, closures.known_size, closures.download_size,
-            closures.layer_size, snapshots.digest as snapshot, closures.id as closure
-        from evaluations
-        join images on images.id = evaluations.image
-        join runs on runs.id = evaluations.run
-        join closures on closures.id = evaluations.closure
-        join snapshots on snapshots.id = evaluations.snapshot
-        """,
-    )
+    """The same for people who open the file: names instead of numbers. Those of later migrations
+    are made there."""
     db.create_view(
         "image_contents",
         """
@@ -208,20 +195,6 @@ def h005_views(db: Database) -> None:
         join packages on packages.id = image_packages.package
         join runs as first on first.id = image_packages.from_run
         left join runs as last on last.id = image_packages.until_run
-        """,
-    )
-    db.create_view(
-        "step_causes",
-        """
-        select images.workload, images.environment, images.repository, images.arch,
-            runs.started as evaluated, steps.known_delta as step, causes.package, causes.change,
-            causes.known_delta as delta, causes.kind, causes.mover,
-            merged_changes.url as pull_request, causes.chain
-        from causes
-        join steps on steps.image = causes.image and steps.run = causes.run
-        join images on images.id = causes.image
-        join runs on runs.id = causes.run
-        left join merged_changes on merged_changes.id = causes.merged_change
         """,
     )
 
@@ -253,7 +226,7 @@ def h007_landed(db: Database) -> None:
     _create(
         db,
         """
-        drop view step_causes;
+        drop view if exists step_causes;
         create table landed_changes (
             id integer primary key, forge text not null, repository text not null,
             number integer, title text not null, author text not null,
@@ -313,7 +286,7 @@ def h008_labels(db: Database) -> None:
             (case when status <> 'ok' then status when installed_size is null
             then packages || ' packages' else packages || ' packages, ' ||
             round(installed_size / 1e6, 1) || ' MB' end) virtual;
-        drop view image_history;
+        drop view if exists image_history;
         create view image_history as
         select images.workload, images.environment, images.repository, images.arch,
             runs.started as evaluated, closures.status, closures.packages,

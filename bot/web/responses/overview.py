@@ -10,7 +10,7 @@ from typing import Any
 from bot.model.image import ImageKey
 from bot.objectives.jsonform import status_json, step_json
 from bot.store.history.fleet_queries import Mover
-from bot.store.history.image_queries import moment
+from bot.store.history.intervals import moment
 from bot.store.history.values import MergedChange, Run, Step
 from bot.web.links import image_url, key_of
 from bot.web.parameters import Parameters

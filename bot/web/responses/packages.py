@@ -10,7 +10,7 @@ from bot.objectives.graph import edges_of, graph_of, leaves_with, leaving, short
 from bot.report.causes import chain_words
 from bot.report.jsonform import chain_json
 from bot.report.sizes import format_size
-from bot.store.history.surface import Spread, Usage
+from bot.store.history.fleet_queries import Spread, Usage
 from bot.web.links import image_url, key_of, package_url
 from bot.web.parameters import Parameters, missing
 from bot.web.responses.causes import version

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from bot.model.image import ImageKey
 from bot.objectives.status import ObjectiveStatus, objective_statuses
+from bot.store.history.fleet_queries import Presence, Spread, Totals, Usage
 from bot.store.history.history import History
-from bot.store.history.surface import Presence, Spread, Totals, Usage
 from bot.store.history.values import Evaluation, MergedChange, Run, Step
 from bot.store.store import Store
 from bot.web.tables import Table

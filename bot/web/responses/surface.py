@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.model.nevra import parse_nevra
 from bot.objectives.jsonform import key_json
-from bot.store.history.surface import Spread
+from bot.store.history.fleet_queries import Spread
 from bot.web.links import image_url, key_of, package_url
 from bot.web.parameters import Parameters
 from bot.web.responses.image import ordered_architectures
