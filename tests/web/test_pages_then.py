@@ -9,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiohttp import ClientSession
 
-from bot.web.charts.curves import visible
-from bot.web.graphs import closure_graph, drawn_of
+from bot.web.charts.graph import closure_graph, drawn_of
 from bot.web.responses.movement import moved
 from tests.web.sites import NGINX, served
 
@@ -90,11 +89,3 @@ def test_who_moved_an_image_adds_up_to_how_far_it_moved() -> None:
     assert (answer["known_delta"], answer["packages_delta"], answer["steps"]) == (5, 1, 2)
     assert answer["by"]["pull request"] == 7
     assert sum(answer["by"].values()) == 5  # what no cause explains is not known
-
-
-def test_what_no_eye_can_tell_apart_is_left_out_of_a_curve() -> None:
-    values = [0, 1, 1, 2, 10_000, 10_001, None, 5]
-    places = visible(values)
-    assert places[0] == 0
-    assert places[-1] == 7
-    assert [values[p] for p in places] == [0, 10_000, None, 5]
