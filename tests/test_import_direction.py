@@ -24,8 +24,8 @@ RANKS = (
     ("closure",),
     ("distro",),
     ("store", "settings", "sandbox", "git"),
-    ("locks",),
-    ("model", "errors", "stacks", "temporary", "__init__"),
+    ("locks", "model"),
+    ("errors", "stacks", "temporary", "__init__"),
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 

@@ -86,7 +86,7 @@ def compare(
         added=added,
         removed=removed,
         changed_packages=changed,
-        reason=pair.reason,
+        reason=pair.reason or None,
     )
 
 

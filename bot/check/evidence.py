@@ -233,7 +233,7 @@ def _joined(overlays: list[Overlay], before: Mapping[Nevra, Package]) -> Overlay
     )
 
 
-def raised_sources(specs: Iterable[EvaluatedSpec]) -> tuple[tuple[str, str | None], ...]:
+def raised_sources(specs: Iterable[EvaluatedSpec]) -> dict[str, str | None]:
     """Each source package of the heads with its version-release, or null where that is not higher
     than the base's: then it cannot tell a build with the change from one without.
 
@@ -246,7 +246,7 @@ def raised_sources(specs: Iterable[EvaluatedSpec]) -> tuple[tuple[str, str | Non
             base = before.get(source)
             raised = base is None or compare_evr(head, base) > 0
             found.setdefault(source, []).append(head if raised else None)
-    return tuple((source, _lowest(found[source])) for source in sorted(found))
+    return {source: _lowest(found[source]) for source in sorted(found)}
 
 
 def _lowest(versions: Iterable[str | None]) -> str | None:

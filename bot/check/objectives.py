@@ -71,12 +71,12 @@ def _size(
         return None
     by = objective.target.by if objective.target is not None and target is not None else None
     result = ObjectiveResult(
-        objective.name,
-        metric,
-        before,
-        value,
-        limit,
-        None,
+        name=objective.name,
+        metric=metric,
+        before=before,
+        value=value,
+        limit=limit,
+        met=None,
         target=target,
         target_by=by.isoformat() if by is not None else None,
         due=by is not None and today > by,
@@ -96,14 +96,28 @@ def _growth(objective: ObjectiveDocument, image: ImageResult) -> ObjectiveResult
     assert growth is not None
     before, after = image.base.installed_size, image.head.installed_size
     if before is None or after is None:
-        return ObjectiveResult(objective.name, "growth", None, None, growth.bytes, None)
+        return ObjectiveResult(
+            name=objective.name,
+            metric="growth",
+            before=None,
+            value=None,
+            limit=growth.bytes,
+            met=None,
+        )
     grown = after - before
     # Both must be passed to count; a part that is not given is always passed.
     over_bytes = growth.bytes is None or grown > growth.bytes
     over_percent = growth.percent is None or grown * 100 > growth.percent * before
     met = not (grown > 0 and over_bytes and over_percent)
     return ObjectiveResult(
-        objective.name, "growth", 0, grown, growth.bytes, met, not met, _growth_text(objective)
+        name=objective.name,
+        metric="growth",
+        before=0,
+        value=grown,
+        limit=growth.bytes,
+        met=met,
+        worse=not met,
+        reason=_growth_text(objective),
     )
 
 
@@ -123,7 +137,14 @@ def _unwanted(objective: ObjectiveDocument, pair: ClosurePair) -> list[Objective
         worse = _is_worse(before, value, met)
         results.append(
             ObjectiveResult(
-                objective.name, f"unwanted:{name}", before, value, 0, met, worse, reason or ""
+                name=objective.name,
+                metric=f"unwanted:{name}",
+                before=before,
+                value=value,
+                limit=0,
+                met=met,
+                worse=worse,
+                reason=reason or "",
             )
         )
     return results

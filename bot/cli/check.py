@@ -94,7 +94,7 @@ def check(
             # Nothing follows this prediction: it is the answer.
             result = replace(result, stage="final")
     if form == "json":
-        from bot.report.jsonform import check_to_json
+        from bot.model.result import check_to_json
 
         print_json(check_to_json(result))
     elif form == "markdown":

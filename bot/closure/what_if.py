@@ -43,7 +43,7 @@ def what_if(
     new = {p.nevra: p for p in after.packages}
     removed = tuple(p for n, p in old.items() if n not in new)
     added = tuple(p for n, p in new.items() if n not in old)
-    return WhatIf(request.key, "ok", removed, added, _saved(removed, added))
+    return WhatIf(request.key, "ok", removed=removed, added=added, saved=_saved(removed, added))
 
 
 def _meant(closure: Closure, capability: str, from_package: str | None) -> frozenset[Requirement]:

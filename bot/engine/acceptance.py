@@ -10,7 +10,7 @@ from bot.check.verdict import accept
 from bot.engine.engine import Engine
 from bot.engine.runs import acceptance_of, job_of
 from bot.engine.steps import result_values
-from bot.report.jsonread import check_from_json
+from bot.model.result import check_from_json
 from bot.store.commands import Decision
 from bot.store.store import CheckRecord, Store
 

@@ -15,8 +15,7 @@ from datetime import UTC, datetime, timedelta
 from bot.check.verdict import accept
 from bot.engine.engine import Engine
 from bot.engine.runs import acceptance_of, job_of
-from bot.report.jsonform import check_to_json
-from bot.report.jsonread import check_from_json
+from bot.model.result import check_from_json, check_to_json
 from bot.store.commands import Commands
 from bot.store.store import CheckRecord, Store
 

@@ -14,9 +14,8 @@ from typing import Any
 
 from bot.forge.values import ForgeFile, PullRequest
 from bot.model.image import ImageKey
-from bot.model.result import ImageResult
+from bot.model.result import ImageResult, check_from_json
 from bot.objectives.repositories import objective_id
-from bot.report.jsonread import check_from_json
 from bot.settings.values import Settings
 from bot.store.commands import Commands, Decision
 from bot.store.history.history import History

@@ -26,10 +26,8 @@ from bot.engine.pushes import FILE_NAME
 from bot.forge.protocol import Forge
 from bot.forge.values import ForgeRefusedError, StatusReport
 from bot.git.mirror import GitMirror, open_mirror
-from bot.model.result import REPOSITORY_FILE, CheckResult
+from bot.model.result import REPOSITORY_FILE, CheckResult, check_from_json, check_to_json
 from bot.report.document import comment_needed, status_line
-from bot.report.jsonform import check_to_json
-from bot.report.jsonread import check_from_json
 from bot.report.phrase import Phrase, code, joined, listing, plain, strong
 from bot.report.render import (
     COMMENT_LIMIT,

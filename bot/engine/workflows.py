@@ -24,8 +24,8 @@ from bot.engine.waiting import (
     waiting_summary,
     waiting_title,
 )
+from bot.model.result import check_from_json
 from bot.report.document import sentence_markdown
-from bot.report.jsonread import check_from_json
 
 WORKFLOW_VERSION = "1"
 CHECKS = "checks"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
+from operator import not_
 from typing import Literal
 
-from bot.model.image import ImageKey
-from bot.model.nevra import Nevra
+from bot.model.image import ImageKey, inline
+from bot.model.nevra import JSON, Nevra
 from bot.model.package import Package
 from bot.model.spec import SpecLine
 
@@ -21,11 +22,12 @@ class Edge:
     (a script's interpreter, a library that a binary is linked with); empty where none is known.
     """
 
-    source: Nevra
+    __pydantic_config__ = JSON
+    source: Nevra = field(metadata={"alias": "from"})
     capability: str
-    target: Nevra
+    target: Nevra = field(metadata={"alias": "to"})
     kind: EdgeKind
-    files: tuple[str, ...] = field(default=(), compare=False)
+    files: tuple[str, ...] = field(default=(), compare=False, metadata={"exclude_if": not_})
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -118,6 +120,7 @@ class Totals:
     download_size: int | None
 
 
+@inline("key")
 @dataclass(frozen=True, slots=True)
 class Why:
     """Why a package is in a closure; `nevra` null and all else empty when it is not.
@@ -134,6 +137,7 @@ class Why:
     leaves_with: tuple[Requirement, ...] = ()
 
 
+@inline("key")
 @dataclass(frozen=True, slots=True)
 class WhatIf:
     """The packages that would leave and come without a requirement; `saved` bytes or null.
@@ -144,8 +148,9 @@ class WhatIf:
 
     key: ImageKey
     status: Literal["ok", "unsolvable"]
+    problems: tuple[str, ...] = ()
+    causes: tuple[UnsolvableCause, ...] = ()
+    _: KW_ONLY
     removed: tuple[Package, ...] = ()
     added: tuple[Package, ...] = ()
     saved: int | None = None
-    problems: tuple[str, ...] = ()
-    causes: tuple[UnsolvableCause, ...] = ()

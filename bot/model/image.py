@@ -1,8 +1,18 @@
-"""An image's key, and its request to the solver."""
+"""An image's key, how values that have one stand in JSON, and an image's request to the solver."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -13,6 +23,45 @@ class ImageKey:
     environment: str
     repository: str
     arch: str
+
+
+def inline(part: str) -> Callable[[type[T]], type[T]]:
+    """A decorator of a dataclass whose first field is `part`: in JSON its fields stand for it.
+
+    They become properties, too. pydantic is imported by what makes a TypeAdapter, not by this: a
+    command that prints text is faster without it.
+    """
+
+    def core_schema(cls: type[T], source: type[T], handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema as core
+
+        schema: dict[str, Any] = {**handler(source)}
+        reference = schema.pop("ref")
+        first, *others = schema["schema"]["fields"]
+        inner: Any = handler.resolve_ref_schema(first["schema"])
+        own = [f for f in inner["schema"]["fields"] if not f.get("serialization_exclude")]
+        for field in own:
+            setattr(cls, field["name"], property(attrgetter(f"{part}.{field['name']}")))
+        fields = [*own, *others]
+        flat: Any = {
+            **schema,
+            "schema": {**schema["schema"], "fields": fields},
+            "fields": [field["name"] for field in fields],
+        }
+        # A part is read from the whole value: it ignores the fields that it does not have.
+        nested = core.no_info_before_validator_function(lambda v: {**v, part: v}, schema)
+        # pydantic reads by the lax one and writes by the strict one.
+        return core.lax_or_strict_schema(nested, flat, ref=reference)
+
+    def json_schema(_: type[T], core: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(core["strict_schema"])
+
+    def decorate(cls: type[T]) -> type[T]:
+        for name, method in (("core", core_schema), ("json", json_schema)):
+            setattr(cls, f"__get_pydantic_{name}_schema__", classmethod(method))
+        return cls
+
+    return decorate
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from pydantic import ConfigDict
+    from pydantic_core import CoreSchema
+
+# Of values with fields whose JSON has another name for them.
+JSON: ConfigDict = {"serialize_by_alias": True}
 # name-epoch:version-release.arch
 _NEVRA = re.compile(r"^(?P<n>.+)-(?:(?P<e>\d+):)?(?P<v>[^-]*)-(?P<r>[^-]*)\.(?P<a>[^.-]+)$")
 _SOURCE_RPM = re.compile(r"(?P<n>.+)-[^-]*-[^-]*\.(?:no)?src(?:\.rpm)?")
@@ -31,6 +39,15 @@ class Nevra:
 
     def __str__(self) -> str:
         return f"{self.name}-{self.epoch}:{self.version}-{self.release}.{self.arch}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: object) -> CoreSchema:
+        """A text in JSON: `str()` writes it, `parse_nevra` reads it."""
+        from pydantic_core import core_schema as core
+
+        return core.no_info_after_validator_function(
+            _known_nevra, core.str_schema(), serialization=core.to_string_ser_schema()
+        )
 
     @property
     def evr(self) -> str:
@@ -59,6 +76,10 @@ def parse_nevra(text: str) -> Nevra:
     if match is None:
         raise ValueError(f"not a NEVRA: {text!r}")
     return Nevra(match["n"], int(match["e"] or 0), match["v"], match["r"], match["a"])
+
+
+# A result names the same packages many times over: on each architecture, in each chain.
+_known_nevra = lru_cache(1 << 12)(parse_nevra)
 
 
 def parse_evr(text: str) -> tuple[int, str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from bot.model.nevra import Nevra
+from bot.model.nevra import JSON, Nevra
 
 DependencyKind = Literal[
     "requires",
@@ -21,6 +21,7 @@ DependencyKind = Literal[
     "supplements",
     "enhances",
 ]
+_NOT_IN_JSON = {"exclude": True}
 DEPENDENCY_KINDS: tuple[DependencyKind, ...] = get_args(DependencyKind)
 
 
@@ -136,15 +137,16 @@ class Package:
     those that its spec file names.
     """
 
+    __pydantic_config__ = JSON
     nevra: Nevra
     source: str
-    repository: str
-    dependencies: tuple[Dependency, ...] = ()
-    files: tuple[str, ...] = ()
+    repository: str = field(metadata={"alias": "from"})
+    dependencies: tuple[Dependency, ...] = field(default=(), metadata=_NOT_IN_JSON)
+    files: tuple[str, ...] = field(default=(), metadata=_NOT_IN_JSON)
     installed_size: int | None = None
     installed_size_nodocs: int | None = None
     download_size: int | None = None
-    location: Location | None = field(default=None, compare=False)
+    location: Location | None = field(default=None, compare=False, metadata=_NOT_IN_JSON)
 
     def of_kind(self, kind: DependencyKind) -> tuple[Dependency, ...]:
         """The dependencies of one kind, in the package's own order."""

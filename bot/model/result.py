@@ -1,16 +1,28 @@
-"""The result of a check: one report object, rendered as JSON, Markdown and text."""
+"""The result of a check: its values, and their one form in JSON.
+
+The fields are CONTRACT's, in its order; `alias` is a field's name in JSON where that is another.
+`check_to_json` and `check_from_json` follow them, so does the OpenAPI description. Lists are sorted
+when a value is made, so the same result gives the same bytes.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
+from bot.errors import MinimizeError
 from bot.model.closure import Closure, Edge, SnapshotState, UnsolvableCause
-from bot.model.image import ImageKey
-from bot.model.nevra import Nevra
+from bot.model.image import ImageKey, inline
+from bot.model.nevra import JSON, Nevra
 from bot.model.package import Evidence, Package
 from bot.model.spec import SpecLine
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+Json = dict[str, Any]
 Verdict = Literal["success", "failure", "neutral"]
 # Where a repository says how it wants to be checked.
 REPOSITORY_FILE = ".minimize.yaml"
@@ -34,13 +46,15 @@ class Side:
 
     status: Literal["ok", "unsolvable", "absent"]
     problems: tuple[str, ...] = ()
+    causes: tuple[UnsolvableCause, ...] = ()
+    _: KW_ONLY
     packages: int | None = None
     installed_size: int | None = None
     known_size: int | None = None
     layer: LayerSize | None = None
-    causes: tuple[UnsolvableCause, ...] = ()
 
 
+@inline("package")
 @dataclass(frozen=True, slots=True)
 class Added:
     """A package that the change adds to an image.
@@ -54,6 +68,7 @@ class Added:
     bring it too; `instead` the packages that come when the lines `leaves_with` go.
     """
 
+    __pydantic_config__ = JSON
     package: Package
     requested: bool
     chains: tuple[tuple[Edge, ...], ...] = ()
@@ -72,11 +87,12 @@ class ChangedPackage:
     `delta` is bytes of installed size, null where a side is not known.
     """
 
+    __pydantic_config__ = JSON
     name: str
     arch: str
-    before: Nevra
-    after: Nevra
-    delta: int | None
+    before: Nevra = field(metadata={"alias": "from"})
+    after: Nevra = field(metadata={"alias": "to"})
+    delta: int | None = field(metadata={"alias": "installed_size_delta"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +114,7 @@ class FileChange:
         return (self.after or 0) - (self.before or 0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveResult:
     """How one metric of an objective stands; null where it could not be measured.
 
@@ -110,6 +126,7 @@ class ObjectiveResult:
     """
 
     name: str
+    id: str = ""
     metric: str
     before: int | None
     value: int | None
@@ -117,7 +134,6 @@ class ObjectiveResult:
     met: bool | None
     worse: bool = False
     reason: str = ""
-    id: str = ""
     target: int | None = None
     target_by: str | None = None
     due: bool = False
@@ -129,28 +145,36 @@ class ObjectiveResult:
         return min((bound for bound in bounds if bound is not None), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@inline("key")
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageResult:
     """The effect of the change on one image on one architecture.
 
     `files` are those that move most bytes, at most ten, known once the layers are composed.
-    `reason` says why neither side can be installed where the published packages can; else empty.
+    `reason` says why neither side can be installed where the published packages can; else null.
     """
 
     key: ImageKey
-    snapshot: SnapshotState
     changed: bool
     evidence: Evidence
+    snapshot: SnapshotState
     base: Side
     head: Side
+    reason: str | None = None
     added: tuple[Added, ...] = ()
     removed: tuple[Package, ...] = ()
     changed_packages: tuple[ChangedPackage, ...] = ()
     objectives: tuple[ObjectiveResult, ...] = ()
     files: tuple[FileChange, ...] = ()
-    reason: str = ""
+
+    def __post_init__(self) -> None:
+        _sort(self, "added", lambda added: added.package.nevra)
+        _sort(self, "removed", lambda package: package.nevra)
+        _sort(self, "changed_packages", lambda pair: (pair.name, pair.arch, pair.after))
+        _sort(self, "objectives", lambda objective: (objective.name, objective.metric))
 
 
+@inline("key")
 @dataclass(frozen=True, slots=True)
 class Saving:
     """The saving of a suggestion in one image: the packages that leave, and those that come
@@ -172,6 +196,9 @@ class Suggestion:
     spec: SpecLine
     replace_with: str
     saves: tuple[Saving, ...]
+
+    def __post_init__(self) -> None:
+        _sort(self, "saves", lambda saving: saving.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +252,7 @@ class FieldChange:
     after: str | None
 
 
+@inline("key")
 @dataclass(frozen=True, slots=True)
 class JudgedImage:
     """An image as the changed file would have it judged; `changed` by its thresholds."""
@@ -244,18 +272,19 @@ class ConfigurationChange:
     judged otherwise, or only then. `notes` are sentences.
     """
 
+    __pydantic_config__ = JSON
     path: str
     action: Literal["added", "changed", "removed"]
     problems: tuple[FileProblem, ...] = ()
     fields: tuple[FieldChange, ...] = ()
-    more: tuple[ImageKey, ...] = ()
-    fewer: tuple[ImageKey, ...] = ()
+    more: tuple[ImageKey, ...] = field(default=(), metadata={"alias": "images_more"})
+    fewer: tuple[ImageKey, ...] = field(default=(), metadata={"alias": "images_fewer"})
     verdict: Verdict | None = None
     images: tuple[JudgedImage, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """Everything a check found. `problems` are sentences: what was not evaluated, and why.
 
@@ -274,19 +303,22 @@ class CheckResult:
     head: str
     merge_base: str
     specs: tuple[str, ...]
+    sources: dict[str, str | None] = field(default_factory=dict, hash=False)
     verdict: Verdict
-    images: tuple[ImageResult, ...] = ()
-    suggestions: tuple[Suggestion, ...] = ()
-    problems: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    builds: tuple[BuildNote, ...] = ()
     stage: Literal["predicted", "final"] = "final"
     interrupted: bool = False
     incomplete: bool = False
     only_limits: bool = False
     accepted: Acceptance | None = None
-    sources: tuple[tuple[str, str | None], ...] = ()
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    images: tuple[ImageResult, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+    builds: tuple[BuildNote, ...] = ()
     configuration: ConfigurationChange | None = None
+
+    def __post_init__(self) -> None:
+        _sort(self, "images", lambda image: image.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,3 +332,66 @@ class ClosurePair:
     head: Closure
     evidence: Evidence
     reason: str = ""
+
+
+# The version of stored results. A field that is added has a default and needs no new one. Any other
+# change does, and a step here that makes the next version of a value, by the version before.
+# 1 is without number: what releases before 0.2 stored.
+VERSION = 2
+
+
+def _objective_ids(value: Json) -> Json:
+    """2 has the ids of the objectives in `configuration` too."""
+    change = value.get("configuration")
+    if change is None:
+        return value
+    ids = {o["name"]: o.get("id", "") for i in value["images"] for o in i["objectives"]}
+    images = [
+        {**i, "objectives": [{"id": ids.get(o["name"], ""), **o} for o in i["objectives"]]}
+        for i in change["images"]
+    ]
+    return {**value, "configuration": {**change, "images": images}}
+
+
+_UPGRADES: Mapping[int, Callable[[Json], Json]] = {1: _objective_ids}
+
+
+def check_to_json(result: CheckResult) -> Json:
+    """CONTRACT's `check` object.
+
+    Packages have their names, origins and sizes there, not their dependencies and files.
+    """
+    written: Json = _check_adapter().dump_python(result, mode="json")
+    return written
+
+
+def check_to_store(result: CheckResult) -> Json:
+    """CONTRACT's `check` object with its `version`: what `check_from_json` can always read."""
+    return {"version": VERSION, **check_to_json(result)}
+
+
+def check_from_json(value: Mapping[str, Any]) -> CheckResult:
+    """The result that a release up to this one wrote as `value`; MinimizeError if a later one."""
+    version = value.get("version", 1)
+    if version > VERSION:
+        raise MinimizeError(
+            f"The result of a check has version {version}, and this minimize reads {VERSION} at"
+            " most. Run the release that wrote it, or a later one."
+        )
+    current = dict(value)
+    for step in range(version, VERSION):
+        current = _UPGRADES[step](current)
+    return _check_adapter().validate_python(current)
+
+
+@cache
+def _check_adapter() -> TypeAdapter[CheckResult]:
+    # Here, because a command that prints text is faster without it.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(CheckResult)
+
+
+def _sort(value: object, name: str, key: Callable[[Any], Any]) -> None:
+    """Sort a tuple of a frozen value that is being made."""
+    object.__setattr__(value, name, tuple(sorted(getattr(value, name), key=key)))

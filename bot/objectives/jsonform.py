@@ -14,7 +14,7 @@ from typing import Any
 from bot.model.image import ImageKey
 from bot.objectives.status import ObjectiveStatus
 from bot.objectives.tracking import Tracked
-from bot.report.jsonform import chain_json, unsolvable_cause
+from bot.report.jsonform import causes_json, chain_json
 from bot.store.history.values import Cause, ClosureFacts, Evaluation, MergedChange, Step
 
 Json = dict[str, Any]
@@ -97,7 +97,7 @@ def facts_json(facts: ClosureFacts) -> Json:
         "layer_size": facts.layer_size,
         "problems": list(facts.problems),
         "missing": list(facts.missing),
-        "causes": [unsolvable_cause(cause) for cause in facts.causes],
+        "causes": causes_json(facts.causes),
     }
 
 

@@ -214,7 +214,7 @@ def _effect(image: ImageResult) -> object:
         frozenset(package.nevra.name for package in image.removed),
         _why(image.base, image.key.arch),
         _why(image.head, image.key.arch),
-        on_any_architecture(image.reason, image.key.arch),
+        on_any_architecture(image.reason or "", image.key.arch),
         frozenset((o.name, o.metric, o.met, o.worse) for o in image.objectives),
     )
 

@@ -3,7 +3,7 @@ foreign."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from bot.model.image import ImageKey
@@ -11,8 +11,6 @@ from bot.model.result import (
     ConfigurationChange,
     FieldChange,
     FileProblem,
-    JudgedImage,
-    ObjectiveResult,
 )
 from bot.report.architecture_grouping import arch_order
 from bot.report.blocks import Block, Bullets, Detail, Paragraph, Section, Table, truncated
@@ -122,66 +120,3 @@ def _judgement(change: ConfigurationChange) -> Iterable[Phrase]:
     for name, metric in broken[:5]:
         yield (*plain("It would break the objective "), *code(name), *plain(" ("), *code(metric),
                *plain(")."))  # fmt: skip
-
-
-def to_json(change: ConfigurationChange | None) -> Json | None:
-    """The object `configuration` of a check."""
-    if change is None:
-        return None
-    return {
-        "path": change.path,
-        "action": change.action,
-        "problems": [
-            {"line": p.line, "field": p.field, "message": p.message} for p in change.problems
-        ],
-        "fields": [{"field": f.field, "before": f.before, "after": f.after} for f in change.fields],
-        "images_more": [_key(key) for key in change.more],
-        "images_fewer": [_key(key) for key in change.fewer],
-        "verdict": change.verdict,
-        "images": [
-            {
-                **_key(image.key),
-                "changed": image.changed,
-                "objectives": [
-                    {name: getattr(o, name) for name in _OBJECTIVE} for o in image.objectives
-                ],
-            }
-            for image in change.images
-        ],
-        "notes": list(change.notes),
-    }
-
-
-def from_json(value: Mapping[str, Any] | None) -> ConfigurationChange | None:
-    """Read the value that `to_json` wrote."""
-    if value is None:
-        return None
-    return ConfigurationChange(
-        path=value["path"],
-        action=value["action"],
-        problems=tuple(FileProblem(**problem) for problem in value["problems"]),
-        fields=tuple(FieldChange(**field) for field in value["fields"]),
-        more=tuple(ImageKey(**key) for key in value["images_more"]),
-        fewer=tuple(ImageKey(**key) for key in value["images_fewer"]),
-        verdict=value["verdict"],
-        images=tuple(
-            JudgedImage(
-                ImageKey(**{name: image[name] for name in _KEY}),
-                image["changed"],
-                tuple(ObjectiveResult(**objective) for objective in image["objectives"]),
-            )
-            for image in value["images"]
-        ),
-        notes=tuple(value["notes"]),
-    )
-
-
-_KEY = ("workload", "environment", "repository", "arch")
-_OBJECTIVE = (
-    *("name", "metric", "before", "value", "limit", "met", "worse", "reason"),
-    *("target", "target_by", "due"),
-)
-
-
-def _key(key: ImageKey) -> Json:
-    return {name: getattr(key, name) for name in _KEY}

@@ -35,8 +35,8 @@ def not_evaluated(result: CheckResult, detail: Detail) -> Section | None:
         items = []  # the headline has it
     for row in architecture_rows(image for image in result.images if not image.changed):
         if row.first.base.status != "ok":
-            own = row.first.reason.rstrip(".")
-            why = message(own) if own else why_unsolvable(row.first.base)
+            own = row.first.reason
+            why = message(own.rstrip(".")) if own else why_unsolvable(row.first.base)
             items.append(say.NOT_BEFORE_EITHER(image=row_phrase(row), reason=why))
     if result.interrupted:
         items.append(say.INTERRUPTED())

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 from jinja2 import Environment
 
-from bot.report.jsonread import check_from_json
+from bot.model.result import check_from_json
 from bot.report.render import render_check_html
 from bot.store.store import CheckRecord, Store
 from bot.web.logs import with_log_urls

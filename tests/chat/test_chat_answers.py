@@ -28,7 +28,8 @@ MARKER = answer_marker("41", ["ab"])
 def answers(text: str) -> str:
     """A comment in which every foreign text is `text`."""
     result = hostile(text)
-    key, nevra = result.images[0].key, result.images[0].added[0].package.nevra
+    image = next(image for image in result.images if image.added)
+    key, nevra = image.key, image.added[0].package.nevra
     edge = Edge(Nevra(text or "x", 0, "1", "1", "x86_64"), text, nevra, "requires")
     package = Package(nevra, text, text, installed_size=9)
     lines = [
@@ -51,7 +52,7 @@ def answers(text: str) -> str:
                 Why(key, None),
             ),
             what_ifs=(
-                WhatIf(key, "ok", (package,), (package,), 9),
+                WhatIf(key, "ok", removed=(package,), added=(package,), saved=9),
                 WhatIf(key, "unsolvable", problems=(text,)),
                 WhatIf(key, "unsolvable", causes=(UnsolvableCause("missing", text, nevra),)),
                 WhatIf(key, "ok", problems=(text,)),
@@ -221,7 +222,9 @@ def test_how_it_is_known_is_said_of_the_images_that_were_asked_about() -> None:
 def test_what_would_be_larger_is_not_called_saved() -> None:
     result = some_images(1)
     package = Package(NEVRA, "perl", "r", installed_size=9)
-    answer = WhatIf(result.images[0].key, "ok", (package,), (package,), -3_000_000)
+    answer = WhatIf(
+        result.images[0].key, "ok", removed=(package,), added=(package,), saved=-3_000_000
+    )
     said = found("/minimize what-if drop perl", result=result, what_ifs=(answer,))
     assert "Larger by: **3 MB**." in said
     assert "Saved" not in said

@@ -10,16 +10,27 @@ from bot.model.result import Acceptance, CheckResult, ImageResult, ObjectiveResu
 from bot.model.spec import SpecFailure
 
 BY = Acceptance("maria", "worth it", "2026-11-24T00:00:00Z")
-OK = Side("ok", (), 10, 1000, 1000)
+OK = Side("ok", (), packages=10, installed_size=1000, known_size=1000)
 LOST = Side("unsolvable", ("nothing provides x",))
 INVALID = SpecFailure("nginx.spec", "s390x", "invalid", "no Name", 1)
-OVER = ObjectiveResult("small", "packages", 10, 12, 11, False, True)
+OVER = ObjectiveResult(
+    name="small", metric="packages", before=10, value=12, limit=11, met=False, worse=True
+)
 
 
 def image(base: Side = OK, head: Side = OK, *objectives: ObjectiveResult) -> ImageResult:
     key = ImageKey("nginx", "minimal", "demo", "x86_64")
     return ImageResult(
-        key, SnapshotState("s", ()), True, "rebuilt", base, head, (), (), (), objectives
+        key=key,
+        snapshot=SnapshotState("s", ()),
+        changed=True,
+        evidence="rebuilt",
+        base=base,
+        head=head,
+        added=(),
+        removed=(),
+        changed_packages=(),
+        objectives=objectives,
     )
 
 

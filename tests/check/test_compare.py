@@ -136,7 +136,17 @@ def test_a_limit_newly_broken_is_worse_and_one_already_broken_but_not_moved_is_n
     limit = objective(limits=Sizes(packages=1))
     broken = evaluated(limit, ok(package("a")), ok(package("a"), package("b")))
     assert broken == (
-        ObjectiveResult("web stays small", "packages", 1, 2, 1, False, True, "", "o"),
+        ObjectiveResult(
+            name="web stays small",
+            metric="packages",
+            before=1,
+            value=2,
+            limit=1,
+            met=False,
+            worse=True,
+            reason="",
+            id="o",
+        ),
     )
     two = ok(package("a"), package("b"))
     assert [(o.met, o.worse) for o in evaluated(limit, two, two)] == [(False, False)]

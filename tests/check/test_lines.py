@@ -44,7 +44,15 @@ def added(*chain: Edge) -> Added:
 
 
 def image(*packages: Added) -> ImageResult:
-    return ImageResult(KEY, SNAPSHOT, True, "predicted", Side("ok"), Side("ok"), added=packages)
+    return ImageResult(
+        key=KEY,
+        snapshot=SNAPSHOT,
+        changed=True,
+        evidence="predicted",
+        base=Side("ok"),
+        head=Side("ok"),
+        added=packages,
+    )
 
 
 def closure(*nevras: Nevra) -> Closure:

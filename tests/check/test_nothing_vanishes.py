@@ -10,8 +10,7 @@ import pytest
 from rich.console import Console
 
 from bot.demo.distribution.repository import write_repository
-from bot.model.result import CheckResult, ImageResult
-from bot.report.jsonform import check_to_json
+from bot.model.result import CheckResult, ImageResult, check_to_json
 from bot.report.render import render_comment
 from bot.report.text import print_check
 from tests.check.tiny import ARCHES, DOCUMENTS, Bench, build, workload

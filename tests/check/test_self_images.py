@@ -6,10 +6,8 @@ from itertools import permutations
 
 import pytest
 
-from bot.model.result import CheckResult, Side
+from bot.model.result import CheckResult, Side, check_from_json, check_to_json
 from bot.report.headline import headline, title
-from bot.report.jsonform import check_to_json
-from bot.report.jsonread import check_from_json
 from bot.report.phrase import to_plain
 from tests.check.tiny import TOOL, Bench, workload
 

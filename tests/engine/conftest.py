@@ -236,14 +236,26 @@ class FakeChecker:
 
 
 def result_of(job: Any, stage: Any, changed: bool, *, over: bool = False) -> CheckResult:
-    limit = ObjectiveResult("small", "packages", 10, 11, 10, False, True, "", "small")
+    limit = ObjectiveResult(
+        name="small",
+        metric="packages",
+        before=10,
+        value=11,
+        limit=10,
+        met=False,
+        worse=True,
+        reason="",
+        id="small",
+    )
     image = ImageResult(
         key=ImageKey("nginx", "minimal", "demo", "x86_64"),
         snapshot=SnapshotState("s", ()),
         changed=changed,
         evidence="predicted" if stage == "predicted" else "rebuilt",
-        base=Side("ok", (), 10, 1000, 1000),
-        head=Side("ok", (), 11, 900_000, 900_000) if changed else Side("ok", (), 10, 1000, 1000),
+        base=Side("ok", (), packages=10, installed_size=1000, known_size=1000),
+        head=Side("ok", (), packages=11, installed_size=900_000, known_size=900_000)
+        if changed
+        else Side("ok", (), packages=10, installed_size=1000, known_size=1000),
         objectives=(limit,) if over else (),
     )
     return CheckResult(
@@ -251,7 +263,7 @@ def result_of(job: Any, stage: Any, changed: bool, *, over: bool = False) -> Che
         head=job.head_sha,
         merge_base=job.base_sha,
         specs=("nginx/nginx.spec",),
-        sources=(("nginx", "1-2"),),
+        sources={"nginx": "1-2"},
         verdict="failure" if over else "success",
         only_limits=over,
         images=(image,),

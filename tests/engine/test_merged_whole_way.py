@@ -19,7 +19,7 @@ from bot.engine.dispatcher import Dispatcher
 from bot.engine.merged import MergedChanges
 from bot.forge.protocol import open_forges
 from bot.model.image import ImageKey
-from bot.report.jsonform import check_to_json
+from bot.model.result import check_to_json
 from bot.settings.reading import load_settings
 from bot.store.commands import Commands, Decision
 from bot.store.deliveries import NewDelivery
@@ -164,7 +164,7 @@ async def test_a_merged_pull_request_is_named_for_the_step_it_caused(
         first = await track(settings)
         assert (first.return_value, "1 first seen." in first.stdout) == (0, True)
         result = await asyncio.to_thread(bench.check, {"tool.spec": WITH_PERL})
-        assert result.sources == (("tool", "1-2"),)
+        assert result.sources == {"tool": "1-2"}
         await merge(local, pull, settings, result)
         # Merged, and not built yet: nothing is laid to it.
         assert "1 did not." in (await track(settings)).stdout

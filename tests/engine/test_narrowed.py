@@ -10,23 +10,25 @@ from bot.model.image import ImageKey
 from bot.model.result import CheckResult, ImageResult, Side
 from bot.report.phrase import to_plain
 
-SIDE = Side("ok", (), 1, 1, 1)
+SIDE = Side("ok", (), packages=1, installed_size=1, known_size=1)
 WHOLE = " The status of the commit is that of the whole check."
 
 
 def result(*places: tuple[str, str], verdict: str = "success") -> CheckResult:
     images = tuple(
         ImageResult(
-            ImageKey(workload, "minimal", "demo", arch),
-            SnapshotState("s", ()),
-            False,
-            "predicted",
-            SIDE,
-            SIDE,
+            key=ImageKey(workload, "minimal", "demo", arch),
+            snapshot=SnapshotState("s", ()),
+            changed=False,
+            evidence="predicted",
+            base=SIDE,
+            head=SIDE,
         )
         for workload, arch in places
     )
-    return CheckResult("a", "b", "a", ("a.spec",), verdict, images)  # type: ignore[arg-type]
+    return CheckResult(
+        base="a", head="b", merge_base="a", specs=("a.spec",), verdict=verdict, images=images
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ from bot.engine.steps import CheckSteps
 from bot.forge.values import Comment, PullRequest, PullRequestKey
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
-from bot.model.result import BuildNote, CheckResult, ImageResult, Side
-from bot.report.jsonform import check_to_json
+from bot.model.result import BuildNote, CheckResult, ImageResult, Side, check_to_json
 from bot.settings.values import Settings
 
 KEYS = LinkKeys(("k" * 40,), 30)
@@ -56,13 +55,23 @@ def settings(tmp_path: Path, *, signed: bool) -> Settings:
 
 def result() -> dict[str, Any]:
     image = ImageResult(
-        ImageKey("nginx", "minimal", "demo", "x86_64"), SnapshotState("s", ()), True, "rebuilt",
-        Side("ok", (), 10, 1000, 1000), Side("ok", (), 11, 900_000, 900_000),
-    )  # fmt: skip
+        key=ImageKey("nginx", "minimal", "demo", "x86_64"),
+        snapshot=SnapshotState("s", ()),
+        changed=True,
+        evidence="rebuilt",
+        base=Side("ok", (), packages=10, installed_size=1000, known_size=1000),
+        head=Side("ok", (), packages=11, installed_size=900_000, known_size=900_000),
+    )
     builds = (BuildNote("head", "a.spec", "x86_64", "built", "", "/var/cache/log", 1.0),)
     return check_to_json(
         CheckResult(
-            "b" * 40, "a" * 40, "b" * 40, ("a.spec",), "success", images=(image,), builds=builds
+            base="b" * 40,
+            head="a" * 40,
+            merge_base="b" * 40,
+            specs=("a.spec",),
+            verdict="success",
+            images=(image,),
+            builds=builds,
         )
     )
 

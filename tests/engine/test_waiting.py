@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 
 from bot.engine.waiting import combined_status, waiting_title
 from bot.forge.values import CommitCheck, ForgeError, ForgeGoneError, ForgeRefusedError
-from bot.report.jsonread import check_from_json
+from bot.model.result import check_from_json
 from bot.store.deliveries import NewDelivery
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}

@@ -45,7 +45,9 @@ def package(name: str, arch: str, size: int | None, version: str = "1.0") -> Pac
 
 
 def side(packages: int, size: int, known: bool = True) -> Side:
-    return Side("ok", (), packages, size if known else None, size)
+    return Side(
+        "ok", (), packages=packages, installed_size=size if known else None, known_size=size
+    )
 
 
 def edge(source: str, capability: str, target: str, arch: str) -> Edge:
@@ -148,22 +150,29 @@ def rebuilt() -> CheckResult:
                 one,
                 objectives=(
                     ObjectiveResult(
-                        "nginx stays small",
-                        "installed_size",
-                        one.base.installed_size,
-                        size,
-                        60_000_000,
-                        False,
+                        name="nginx stays small",
+                        metric="installed_size",
+                        before=one.base.installed_size,
+                        value=size,
+                        limit=60_000_000,
+                        met=False,
                         worse=True,
                     ),
-                    ObjectiveResult("nginx stays small", "packages", 85, 92, 100, True),
                     ObjectiveResult(
-                        "nginx stays small",
-                        "unwanted:perl-interpreter",
-                        0,
-                        1,
-                        0,
-                        False,
+                        name="nginx stays small",
+                        metric="packages",
+                        before=85,
+                        value=92,
+                        limit=100,
+                        met=True,
+                    ),
+                    ObjectiveResult(
+                        name="nginx stays small",
+                        metric="unwanted:perl-interpreter",
+                        before=0,
+                        value=1,
+                        limit=0,
+                        met=False,
                         worse=True,
                         reason="30 MB for one script",
                     ),

@@ -4,10 +4,16 @@ from dataclasses import replace
 
 from bot.model.closure import SnapshotState as State
 from bot.model.image import ImageKey
-from bot.model.result import Acceptance, CheckResult, ImageResult, ObjectiveResult, Side
+from bot.model.result import (
+    Acceptance,
+    CheckResult,
+    ImageResult,
+    ObjectiveResult,
+    Side,
+    check_from_json,
+    check_to_json,
+)
 from bot.report.document import status_line
-from bot.report.jsonform import check_to_json
-from bot.report.jsonread import check_from_json
 from bot.report.render import render_comment
 
 OVER = CheckResult(
@@ -23,10 +29,18 @@ OVER = CheckResult(
             snapshot=State("s", ()),
             changed=True,
             evidence="rebuilt",
-            base=Side("ok", (), 10, 50_000_000, 50_000_000),
-            head=Side("ok", (), 11, 91_000_000, 91_000_000),
+            base=Side("ok", (), packages=10, installed_size=50_000_000, known_size=50_000_000),
+            head=Side("ok", (), packages=11, installed_size=91_000_000, known_size=91_000_000),
             objectives=(
-                ObjectiveResult("small", "installed_size", 50, 91_000_000, 60_000_000, False, True),
+                ObjectiveResult(
+                    name="small",
+                    metric="installed_size",
+                    before=50,
+                    value=91_000_000,
+                    limit=60_000_000,
+                    met=False,
+                    worse=True,
+                ),
             ),
         ),
     ),

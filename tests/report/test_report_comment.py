@@ -165,7 +165,13 @@ def test_a_broken_objective_is_said_below_the_headline_and_in_the_open(samples):
 
 def small_growth(samples, **others):
     objective = ObjectiveResult(
-        "stays small", "installed_size", 59_990_000, 60_010_000, 60_000_000, False, worse=True
+        name="stays small",
+        metric="installed_size",
+        before=59_990_000,
+        value=60_010_000,
+        limit=60_000_000,
+        met=False,
+        worse=True,
     )
     image = samples.image("x86_64", (), changed=False, objectives=(replace(objective, **others),))
     return samples.result(image, verdict="failure")

@@ -18,10 +18,10 @@ from bot.model.result import (
     FileProblem,
     JudgedImage,
     ObjectiveResult,
+    check_from_json,
+    check_to_json,
 )
 from bot.report.document import comment_needed, status_line
-from bot.report.jsonform import check_to_json
-from bot.report.jsonread import check_from_json
 from bot.report.render import render_check_html, render_comment
 from bot.report.text import print_check
 
@@ -42,7 +42,19 @@ LOOSER = ConfigurationChange(
     verdict="failure",
     images=(
         JudgedImage(
-            key("x86_64"), True, (ObjectiveResult("small", "packages", 20, 41, 40, False, True),)
+            key("x86_64"),
+            True,
+            (
+                ObjectiveResult(
+                    name="small",
+                    metric="packages",
+                    before=20,
+                    value=41,
+                    limit=40,
+                    met=False,
+                    worse=True,
+                ),
+            ),
         ),
     ),
     notes=("dist counts from the merge on: here the base's are used.",),
@@ -55,7 +67,9 @@ WRONG = ConfigurationChange(
 
 
 def with_file(change: ConfigurationChange, result: CheckResult | None = None) -> CheckResult:
-    alone = CheckResult("b" * 40, "a" * 40, "b" * 40, (), "success")
+    alone = CheckResult(
+        base="b" * 40, head="a" * 40, merge_base="b" * 40, specs=(), verdict="success"
+    )
     return replace(result or alone, configuration=change)
 
 

@@ -55,10 +55,22 @@ def image(
     after = 50_000_000 + moved + sum(s or 0 for _, s, _ in came) - sum(s for _, s in went)
     complete = known and all(size is not None for _, size, _ in came)
     sides = {
-        "ok": Side("ok", (), 10, 50_000_000 if known else None, 50_000_000),
+        "ok": Side(
+            "ok",
+            (),
+            packages=10,
+            installed_size=50_000_000 if known else None,
+            known_size=50_000_000,
+        ),
         "unsolvable": replace(GONE, problems=(GONE.problems[0].format(arch=arch),)),
     }
-    new = Side("ok", (), 10 + len(came) - len(went), after if complete else None, after)
+    new = Side(
+        "ok",
+        (),
+        packages=10 + len(came) - len(went),
+        installed_size=after if complete else None,
+        known_size=after,
+    )
     both = base == head == "ok"
     return ImageResult(
         key=ImageKey(workload, environment, "demo", arch),
@@ -375,7 +387,16 @@ def test_an_environment_is_named_where_the_workload_is_in_several() -> None:
 
 
 def violated(name: str, id_: str, limit: int, value: int) -> ObjectiveResult:
-    return ObjectiveResult(name, "installed_size", 1, value, limit, False, worse=True, id=id_)
+    return ObjectiveResult(
+        name=name,
+        metric="installed_size",
+        before=1,
+        value=value,
+        limit=limit,
+        met=False,
+        worse=True,
+        id=id_,
+    )
 
 
 @pytest.mark.parametrize("ids", [("a", "b"), ("", "")])

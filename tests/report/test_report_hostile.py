@@ -91,16 +91,27 @@ def hostile(text):
     line, package = SpecLine(text, 3, text), Package(nevra, text, text, installed_size=9)
     edge = Edge(other, text, nevra, "requires")
     image = ImageResult(
-        key,
-        SnapshotState(text, (RepositoryState(text, text, text, text),)),
-        True,
-        "rebuilt",
-        Side("ok", (text,), 1, 10_000_000, 10_000_000),
-        Side("ok", (text,), 2, 30_000_000, 30_000_000),
-        (Added(package, False, ((edge,),), line, (line,)),),
-        (package,),
-        (ChangedPackage(text, text, nevra, other, 5),),
-        (ObjectiveResult(text, f"unwanted:{text}", 0, 1, 0, False, True, text),),
+        key=key,
+        snapshot=SnapshotState(text, (RepositoryState(text, text, text, text),)),
+        changed=True,
+        evidence="rebuilt",
+        base=Side("ok", (text,), packages=1, installed_size=10_000_000, known_size=10_000_000),
+        head=Side("ok", (text,), packages=2, installed_size=30_000_000, known_size=30_000_000),
+        added=(Added(package, False, ((edge,),), line, (line,)),),
+        removed=(package,),
+        changed_packages=(ChangedPackage(text, text, nevra, other, 5),),
+        objectives=(
+            ObjectiveResult(
+                name=text,
+                metric=f"unwanted:{text}",
+                before=0,
+                value=1,
+                limit=0,
+                met=False,
+                worse=True,
+                reason=text,
+            ),
+        ),
     )
     broken = replace(
         image,
@@ -111,16 +122,16 @@ def hostile(text):
     # A commit id is linked on purpose.
     commit = f"{text} x" if re.fullmatch("[0-9a-f]{40}", text) else text
     return CheckResult(
-        commit,
-        commit,
-        commit,
-        (text, "other.spec"),
-        "failure",
-        (image, broken),
-        (Suggestion(line, text, (Saving(key, 1, 5),)),),
-        (text,),
-        (text, text, text),
-        (BuildNote("head", text, text, "head-failed", text, text, 1.0),),
+        base=commit,
+        head=commit,
+        merge_base=commit,
+        specs=(text, "other.spec"),
+        verdict="failure",
+        images=(image, broken),
+        suggestions=(Suggestion(line, text, (Saving(key, 1, 5),)),),
+        problems=(text,),
+        notes=(text, text, text),
+        builds=(BuildNote("head", text, text, "head-failed", text, text, 1.0),),
         configuration=ConfigurationChange(
             text,
             "changed",

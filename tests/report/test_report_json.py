@@ -19,16 +19,14 @@ from bot.model.closure import (
     Why,
 )
 from bot.model.package import Dependency, Package
-from bot.model.result import LayerSize, Side
+from bot.model.result import LayerSize, Side, check_from_json, check_to_json
 from bot.report.jsonform import (
-    check_to_json,
     closures_to_json,
     configuration_to_json,
     json_text,
     what_if_to_json,
     why_to_json,
 )
-from bot.report.jsonread import check_from_json
 
 NAMES = (
     "predicted", "rebuilt", "one_differs", "unsolvable", "shrinks", "many_images",
@@ -286,7 +284,7 @@ def test_why_and_what_if_have_the_fields_of_the_contract(samples):
     assert why["leaves_with"] == [{"nevra": "nginx-0:1.0-2.x86_64", "capability": "perl"}]
     assert why_to_json([Why(key, None)])["images"][0]["nevra"] is None
     gone = samples.package("perl", "x86_64", 5)
-    (what_if,) = what_if_to_json([WhatIf(key, "ok", (gone,), (), 5)])["images"]
+    (what_if,) = what_if_to_json([WhatIf(key, "ok", removed=(gone,), added=(), saved=5)])["images"]
     assert what_if["saved"] == 5
     assert what_if["removed"][0]["installed_size"] == 5
     assert what_if["added"] == []

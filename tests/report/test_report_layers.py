@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 
-from bot.model.result import CheckResult, FileChange, LayerSize
-from bot.report.jsonform import check_to_json
-from bot.report.jsonread import check_from_json
+from bot.model.result import CheckResult, FileChange, LayerSize, check_from_json, check_to_json
 from bot.report.render import render_comment
 
 

@@ -141,7 +141,8 @@ def test_why_of_what_is_not_there(samples):
 def test_what_if_says_what_leaves_and_what_it_saves(samples):
     gone, new = samples.package("perl", "x86_64", 31_000_000), samples.package("awk", "x86_64", 5)
     text = printed(
-        print_what_if, [WhatIf(samples.key("x86_64"), "ok", (gone,), (new,), 30_999_995)]
+        print_what_if,
+        [WhatIf(samples.key("x86_64"), "ok", removed=(gone,), added=(new,), saved=30_999_995)],
     )
     assert "1 package would leave, saving 31 MB" in text
     assert "comes instead" in text
@@ -258,6 +259,8 @@ def test_a_terminal_is_not_steered_by_foreign_text(samples):
     wild = samples.package("a\x1b[31m[red]b[/red]:smile:", "x86_64", 5)
     for terminal in (False, True):
         text = printed(
-            print_what_if, [WhatIf(samples.key("x86_64"), "ok", (wild,), (), 5)], terminal
+            print_what_if,
+            [WhatIf(samples.key("x86_64"), "ok", removed=(wild,), added=(), saved=5)],
+            terminal,
         )
         assert "a\ufffd[31m[red]b[/red]:smile:" in text

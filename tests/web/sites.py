@@ -11,7 +11,7 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot.report.jsonform import check_to_json
+from bot.model.result import check_to_json
 from bot.store.history.history import History, open_history
 from bot.store.store import CheckRecord, Store
 from bot.web.application import Health, make_application

@@ -1,11 +1,17 @@
 """Pages, JSON, health and metrics."""
 
-from bot.model.result import CheckResult
-from bot.report.jsonform import check_to_json
+from bot.model.result import CheckResult, check_to_json
 from bot.store.store import CheckRecord
 
 RESULT = check_to_json(
-    CheckResult("b" * 40, "a" * 40, "b" * 40, ("nginx.spec",), "success", problems=("<i>odd</i>",))
+    CheckResult(
+        base="b" * 40,
+        head="a" * 40,
+        merge_base="b" * 40,
+        specs=("nginx.spec",),
+        verdict="success",
+        problems=("<i>odd</i>",),
+    )
 )
 
 

@@ -15,8 +15,7 @@ import jsonschema
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from bot.model.result import BuildNote, CheckResult
-from bot.report.jsonform import check_to_json
+from bot.model.result import BuildNote, CheckResult, check_to_json
 from bot.store.history.history import open_history
 from bot.store.store import CheckRecord, open_store
 from bot.web.application import Health, make_application
@@ -113,7 +112,14 @@ async def site(data, tmp_path):
         BuildNote("base", "nginx.spec", "x86_64", "built", "", str(log), 3.0),
         BuildNote("head", "nginx.spec", "x86_64", "head-failed", "no", "/etc/passwd", 3.0),
     )
-    result = CheckResult("b" * 40, "a" * 40, "b" * 40, ("nginx.spec",), "success", builds=builds)
+    result = CheckResult(
+        base="b" * 40,
+        head="a" * 40,
+        merge_base="b" * 40,
+        specs=("nginx.spec",),
+        verdict="success",
+        builds=builds,
+    )
     for name, private in (("built", False), ("secret", True)):
         record = CheckRecord(
             id=name, forge="github", repository=f"o/{name}", number=7, head_sha="a" * 40,

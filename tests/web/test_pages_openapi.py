@@ -22,8 +22,8 @@ from bot.model.result import (
     FileProblem,
     JudgedImage,
     ObjectiveResult,
+    check_to_json,
 )
-from bot.report.jsonform import check_to_json
 from bot.web.openapi import describe
 from bot.web.schemas.checks import ProposedFile
 from tests.web.seeded import HOSTILE, NAMES
@@ -108,9 +108,21 @@ def test_a_proposed_file_fits_its_schema() -> None:
         (KEY,),
         (KEY,),
         "success",
-        (JudgedImage(KEY, True, (ObjectiveResult("o", "packages", 1, 2, 3, True),)),),
+        (
+            JudgedImage(
+                KEY,
+                True,
+                (
+                    ObjectiveResult(
+                        name="o", metric="packages", before=1, value=2, limit=3, met=True
+                    ),
+                ),
+            ),
+        ),
         ("note",),
     )
-    result = CheckResult("b", "a", "b", (), "success", configuration=change)
+    result = CheckResult(
+        base="b", head="a", merge_base="b", specs=(), verdict="success", configuration=change
+    )
     written = check_to_json(result)["configuration"]
     assert ProposedFile.model_validate(written).model_dump(by_alias=True) == written

@@ -15,8 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from bot.engine.links import LinkKeys
 from bot.errors import UsageError
 from bot.model.image import ImageKey
-from bot.model.result import BuildNote, CheckResult
-from bot.report.jsonform import check_to_json
+from bot.model.result import BuildNote, CheckResult, check_to_json
 from bot.settings.reading import load_settings
 from bot.store.history.history import open_history
 from bot.store.store import CheckRecord, open_store
@@ -62,7 +61,12 @@ def data(tmp_path_factory) -> Path:
 def add(store, name: str, repository: str, log: Path, **fields) -> None:
     build = BuildNote("head", "hidden-spec.spec", "x86_64", "built", "", str(log), 1.0)
     result = CheckResult(
-        "b" * 40, "a" * 40, "b" * 40, ("hidden-spec.spec",), "success", builds=(build,)
+        base="b" * 40,
+        head="a" * 40,
+        merge_base="b" * 40,
+        specs=("hidden-spec.spec",),
+        verdict="success",
+        builds=(build,),
     )
     record = CheckRecord(
         id=name, forge="github", repository=repository, number=7, head_sha="a" * 40,
