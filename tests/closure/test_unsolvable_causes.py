@@ -189,3 +189,42 @@ def test_without_every_missing_cause_the_image_can_be_installed(tmp_path_factory
         dropped |= new
         closure = pool.solve(request(*requests), drop=dropped)
     assert closure.status == "ok"
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.lists(st.sampled_from(_NAMES), max_size=2), min_size=5, max_size=5),
+    st.lists(st.lists(st.sampled_from(_NAMES), max_size=2), min_size=5, max_size=5),
+    st.lists(st.sampled_from(_NAMES), min_size=1, max_size=3, unique=True),
+)
+def test_without_every_conflict_that_is_named_the_image_can_be_installed(
+    tmp_path_factory, needs, conflicts, requests
+):
+    """Each by itself: the packages exclude each other, and without it another is named, or none."""
+    from tests.closure.conftest import Tiny, request
+
+    stated = {
+        name: (sorted(set(required)), {c for c in conflicting if c != name})
+        for name, required, conflicting in zip(_NAMES, needs, conflicts, strict=True)
+    }
+
+    def pool():
+        tiny = Tiny(tmp_path_factory.mktemp("conflicts"))
+        base = tiny.repository()
+        for name, (required, conflicting) in stated.items():
+            base.package(f"{name}-0:1-1.x86_64", requires=required, conflicts=sorted(conflicting))
+        return tiny.pool(base)
+
+    seen = set()
+    while (closure := (solver := pool()).solve(request(*requests))).status != "ok":
+        root = closure.causes[0]
+        for cause in closure.causes:
+            assert cause.kind == "conflict"
+            pair = (cause.needed_by.name, cause.conflicts_with.name)
+            assert cause.capability in pair
+            assert solver.solve(request(*pair)).status == "unsolvable"
+            for chain, end in zip((cause.chain, cause.conflicts_with_chain), pair, strict=True):
+                assert (chain[0].source.name if chain else end) in requests
+        assert (root.needed_by, root.capability) not in seen
+        seen.add((root.needed_by, root.capability))
+        stated[root.needed_by.name][1].discard(root.capability)
