@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from gidgethub.aiohttp import GitHubAPI
 
 from bot.demo.forge.server import LocalForge
-from bot.demo.forge.state import App, Installation, Pull, Repository
+from bot.demo.forge.values import App, Installation, Pull, Repository
 
 SPEC = "Name: nginx\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\n"
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -91,7 +91,7 @@ async def test_a_fork_s_pull_request_is_in_the_base_repository(world):
         world.repository, "mine", user="bob", title="Patch", head_repository=fork
     )
     assert world.repository.git.resolve("refs/pull/2/head") == pull.head_sha
-    shape = world.forge.shapes.pull(pull)
+    shape = world.forge.github.shapes.pull(pull)
     assert shape["head"]["label"] == "bob:mine"
     assert shape["head"]["repo"]["fork"] is True
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from bot.demo.forge.server import LocalForge
-from bot.demo.forge.state import Comment, Pull
+from bot.demo.forge.values import Comment, Pull
 from bot.demo.run.bot_process import free_port
 from tests.engine.test_two_workers import processes
 

@@ -18,9 +18,8 @@ import pytest
 import yaml
 
 from bot.demo.distribution.repository import write_repository
-from bot.demo.forge.foreign_checks import report_check_run, report_gitlab_status
 from bot.demo.forge.server import LocalForge
-from bot.demo.forge.state import App, Pull
+from bot.demo.forge.values import App, Pull
 from bot.demo.run.bot_process import (
     BotPlaces,
     BotProcess,
@@ -30,6 +29,7 @@ from bot.demo.run.bot_process import (
     serve_command,
 )
 from tests.check.tiny import DOCUMENTS, TOOL, build, make_repositories, workload
+from tests.demo_forge.foreign_checks import report_check_run, report_gitlab_status
 
 NAME = "rpm-build:fedora-x86_64"
 HEAVY = TOOL.replace("Version: 1", "Version: 2").replace(

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from bot.cli import cli
 from bot.demo.distribution.repository import write_repository
 from bot.demo.forge.server import LocalForge
-from bot.demo.forge.state import Pull
+from bot.demo.forge.values import Pull
 from bot.engine.dispatcher import Dispatcher
 from bot.engine.merged import MergedChanges
 from bot.forge.protocol import open_forges
@@ -112,10 +112,11 @@ async def merge(local: LocalForge, pull: Pull, settings_file: Path, result: Any)
     user = local.state.user("maria")
     if settings.forges["it"].type == "github":
         kind, installation = "pull_request", local.state.installations[0]
-        payload = local.payloads.pull_request(pull, "closed", user, installation, None)
+        common = local.github.common(pull.repository, user, installation)
+        payload = {**local.github.pull_request(pull, "closed"), **common}
     else:
         kind = "merge_request"
-        payload = local.gitlab.payloads.merge_request(pull, "merge", user, oldrev=None, changes={})
+        payload = local.gitlab.merge_request(pull, "closed", user)
     engine: Any = None  # no check runs
     merged_changes = MergedChanges(store, history, settings)
     dispatcher = Dispatcher(store, forges, engine, settings, merged_changes)
@@ -175,7 +176,7 @@ async def test_a_merged_pull_request_is_named_for_the_step_it_caused(
         grown = image["after"]["installed_size"] - image["before"]["installed_size"]
         assert sum(one["delta"] for one in image["steps"]) == grown == 5300
         page = (
-            local.shapes.pull(pull)["html_url"]
+            local.github.shapes.pull(pull)["html_url"]
             if kind == "github"
             else (local.gitlab.shapes.merge_url(pull))
         )
@@ -188,12 +189,12 @@ async def test_a_merged_pull_request_is_named_for_the_step_it_caused(
             )  # fmt: skip
         assert (step["base"]["delta"], step["base"]["cause"]["kind"]) == (300, "distribution")
         assert [e["capability"] for e in step["perl"]["cause"]["chain"]] == ["perl"]
-        (issue,) = local.issues
+        (issue,) = local.state.issues
         for words in ("web stays small", "5 packages", f"(<{page}>)", "maria accepted 5 packages"):
             assert words in issue.body
         text = (await track(settings)).stderr
         assert "issues" not in text
-        assert len(local.issues) == 1
+        assert len(local.state.issues) == 1
 
 
 class Killing(list[Any]):
@@ -212,7 +213,7 @@ async def test_track_killed_while_the_issue_is_written_leads_to_no_second_one(
 ) -> None:
     bench = published(tmp_path)
     local = LocalForge(tmp_path / "forge")
-    local.issues = killing = Killing()
+    local.state.issues = killing = Killing()
     async with local:
         repository = local.add_repository("rpms/tool")
         local.commit(repository, "main", {"tool.spec": TOOL}, "Start")
@@ -223,10 +224,10 @@ async def test_track_killed_while_the_issue_is_written_leads_to_no_second_one(
         killing.process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
         assert await killing.process.wait() == -signal.SIGKILL
         killing.process = None
-        assert len(local.issues) == 1
+        assert len(local.state.issues) == 1
         for _ in range(2):
             assert (await track(settings)).return_value == 0
-        (issue,) = local.issues
+        (issue,) = local.state.issues
         assert (issue.state, "5 packages" in issue.body) == ("open", True)
     history = open_history(tmp_path / "data")
     (known,) = history.issues()

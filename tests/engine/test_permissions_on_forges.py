@@ -17,7 +17,7 @@ import pytest
 from bot.chat.commands import COMMANDS
 from bot.demo.forge.gitlab import shapes
 from bot.demo.forge.server import LocalForge
-from bot.demo.forge.state import Pull, Repository
+from bot.demo.forge.values import Pull, Repository
 from bot.engine.dispatcher import Dispatcher
 from bot.engine.merged import MergedChanges
 from bot.forge.github.app import AppAuth

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from bot.demo.forge.server import LocalForge
-from bot.demo.forge.state import CheckRun, Comment, CommitStatus, Pull
+from bot.demo.forge.values import CheckRun, Comment, CommitStatus, Pull
 from bot.demo.run.bot_process import free_port
 from bot.report.render import COMMENT_MARKER
 

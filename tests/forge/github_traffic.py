@@ -18,7 +18,7 @@ import pytest
 from aiohttp import web
 
 from bot.demo.forge import server
-from bot.demo.forge.middleware import API_PREFIX, api_middleware
+from bot.demo.forge.github.api import API_PREFIX, api_middleware
 from bot.forge.github.client import GitHubClient
 from tests.forge.github_description import Description
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.demo.forge.server import LocalForge
-from bot.demo.forge.state import Pull, Repository
+from bot.demo.forge.values import Pull, Repository
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.forge import GitLab
 from bot.forge.values import PullRequestKey

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.forge.foreign_checks import report_gitlab_status
 from bot.demo.forge.server import LocalForge
-from bot.demo.forge.state import CommitStatus, Pull
+from bot.demo.forge.values import CommitStatus, Pull
 from bot.forge.events import ChecksEvent
 from bot.forge.github.events import parse_event as of_github
 from bot.forge.gitlab.events import parse_event as of_gitlab
 from bot.forge.gitlab.forge import GitLab
 from bot.forge.values import CommitCheck, ForgeGoneError, IgnoredEvent, PullRequestKey
 from bot.settings.forges import ForgeSettings
+from tests.demo_forge.foreign_checks import report_gitlab_status
 
 KEY = PullRequestKey("gh", "o/r", 7)
 SHA = "a" * 40

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.forge.state import Pull, Repository
+from bot.demo.forge.values import Pull, Repository
 from bot.forge.gitlab.client import GitLabClient, requested_wait
 from bot.forge.gitlab.forge import GitLab
 from bot.forge.values import (

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.forge.gitlab.rest_pipelines import Pipeline
 from bot.demo.forge.server import LocalForge
-from bot.demo.forge.state import Pull, Repository
+from bot.demo.forge.values import Pipeline, Pull, Repository
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.forge import GitLab
 from bot.forge.values import ForgeError, PullRequestKey, StatusReport
@@ -53,7 +52,7 @@ class World:
         made = Pipeline(
             next(self.local.state.ids), repository, sha or self.pull.head_sha, ref, "success", "u"
         )
-        self.local.gitlab.pipelines.append(made)
+        self.local.state.pipelines.append(made)
 
     def asked(self, method: str, part: str) -> list[str]:
         return [path for m, path, _ in self.local.requests if m == method and part in path]

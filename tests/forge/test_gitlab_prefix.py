@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from bot.demo.forge.server import LocalForge
-from bot.demo.forge.state import Pull
+from bot.demo.forge.values import Pull
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.forge import GitLab
 from bot.forge.gitlab.signatures import signed_headers

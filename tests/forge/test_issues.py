@@ -71,7 +71,7 @@ async def test_an_issue_is_written_once_and_then_edited_closed_and_reopened(plac
         assert (put.id, put.title, put.body, put.state) == (
             made.id, text.title, text.body, text.state,
         )  # fmt: skip
-    assert len(local.issues) == 1
+    assert len(local.state.issues) == 1
     assert made.url.startswith(local.url)
 
 
@@ -79,7 +79,7 @@ async def test_a_state_of_none_is_peoples(places: Any) -> None:
     local, (forge, _) = places
     text = replace(TEXT, state=None)
     await forge.issues.put(REPOSITORY, MARKER, text)
-    (issue,) = local.issues
+    (issue,) = local.state.issues
     issue.change(issue.title, issue.body, "closed")
     edited = replace(text, title="other")
     assert (await forge.issues.put(REPOSITORY, MARKER, edited)).state == "closed"
@@ -91,12 +91,12 @@ async def test_it_is_found_behind_many_others_and_other_peoples_are_never_ours(
 ) -> None:
     local, (forge, _) = places
     made = await forge.issues.put(REPOSITORY, MARKER, TEXT)
-    ours = local.issues[0]
+    ours = local.state.issues[0]
     for number in range(250):
         mine = replace(ours, number=1000 + number, versions=[(f"{number}", "other", "open")])
-        local.issues.append(mine)
+        local.state.issues.append(mine)
     theirs = replace(ours, number=0, user=local.add_user("mallory"))
-    local.issues.insert(0, theirs)
+    local.state.issues.insert(0, theirs)
     ours.number = 5000
     found = await forge.issues.find(REPOSITORY, MARKER)
     assert found == replace(made, id="5000", url=made.url.rsplit("/", 1)[0] + "/5000")
@@ -110,18 +110,19 @@ async def test_two_that_write_at_once_leave_one_open(places: Any) -> None:
     assert all(isinstance(one, Issue) for one in put)
     # Whoever comes next closes what came twice.
     await forges[0].issues.put(REPOSITORY, MARKER, TEXT)
-    still = [one for one in local.issues if one.state == "open"]
+    still = [one for one in local.state.issues if one.state == "open"]
     assert [one.body for one in still] == [TEXT.body]
-    assert all(MARKER not in one.body for one in local.issues if one not in still)
+    assert all(MARKER not in one.body for one in local.state.issues if one not in still)
 
 
 async def test_one_that_came_twice_is_closed_and_named(places: Any) -> None:
     local, (forge, _) = places
     made = await forge.issues.put(REPOSITORY, MARKER, TEXT)
-    first = local.issues[0]
-    local.issues.append(replace(first, number=first.number + 1, versions=list(first.versions)))
+    first = local.state.issues[0]
+    again = replace(first, number=first.number + 1, versions=list(first.versions))
+    local.state.issues.append(again)
     assert await forge.issues.put(REPOSITORY, MARKER, TEXT) == made
-    second = local.issues[1]
+    second = local.state.issues[1]
     assert (second.state, MARKER in second.body) == ("closed", False)
     assert f"#{made.id}" in second.body
 
@@ -137,4 +138,4 @@ async def test_what_the_forge_refuses_is_one_of_our_errors(places: Any) -> None:
     local.fail_next("/issues", 403, method="POST", message="Issues has been disabled")
     with pytest.raises(ForgeError, match="writing the issue in rpms/nginx"):
         await forge.issues.put(REPOSITORY, MARKER, TEXT)
-    assert local.issues == []
+    assert local.state.issues == []

@@ -128,11 +128,11 @@ async def test_one_issue_is_opened_edited_closed_and_opened_again(
     local, forge = placed
     daily.day("lib")
     assert await publish(daily, forge, 1) == await publish(daily, forge, 1)
-    assert (local.issues, local.requests) == ([], [])
+    assert (local.state.issues, local.requests) == ([], [])
     run = daily.day("lib", "perl", app="2")
     issued = await publish(daily, forge, run)
     assert (len(issued.written), issued.failed, issued.unplaced) == (1, (), ())
-    (issue,) = local.issues
+    (issue,) = local.state.issues
     assert issue.title == "Objective broken: web stays small"
     for words in ("3 packages", "2 packages", "`perl`", "came", "the distribution", "app → perl"):
         assert words in issue.body
@@ -146,7 +146,7 @@ async def test_one_issue_is_opened_edited_closed_and_opened_again(
     assert (issue.state, "is met again" in issue.body) == ("closed", True)
     await publish(daily, forge, daily.day("lib", "perl", app="3"))
     assert (issue.state, "3 packages" in issue.body) == ("open", True)
-    assert len(local.issues) == 1
+    assert len(local.state.issues) == 1
 
 
 async def test_what_somebody_closed_stays_closed_until_it_is_broken_anew(
@@ -155,7 +155,7 @@ async def test_what_somebody_closed_stays_closed_until_it_is_broken_anew(
     local, forge = placed
     daily.day("lib")
     await publish(daily, forge, daily.day("lib", "perl"))
-    (issue,) = local.issues
+    (issue,) = local.state.issues
     issue.change(issue.title, issue.body, "closed")
     await publish(daily, forge, daily.day("lib", "perl", "more"))
     assert (issue.state, "4 packages" in issue.body) == ("closed", True)
@@ -180,11 +180,11 @@ async def test_killed_between_writing_and_keeping_leads_to_no_second_issue(
     monkeypatch.setattr(daily.history.recorder, "record_issue", killed)
     with pytest.raises(KeyboardInterrupt):
         await publish(daily, forge, run)
-    assert len(local.issues) == 1
+    assert len(local.state.issues) == 1
     monkeypatch.setattr(daily.history.recorder, "record_issue", keep)
     # The next run meets it again: what was never kept is found and closed all the same.
     await publish(daily, forge, daily.day("lib"))
-    (issue,) = local.issues
+    (issue,) = local.state.issues
     assert issue.state == "closed"
 
 
@@ -197,7 +197,7 @@ async def test_a_forge_that_is_away_is_tried_again_by_the_next_run(
     issued = await publish(daily, forge, daily.day("lib", "perl"))
     assert len(issued.failed) == 1
     assert (await publish(daily, forge, daily.day("lib", "perl"))).failed == ()
-    assert len(local.issues) == 1
+    assert len(local.state.issues) == 1
 
 
 async def test_the_merged_change_that_was_accepted_knowingly_is_named(
@@ -215,7 +215,7 @@ async def test_the_merged_change_that_was_accepted_knowingly_is_named(
                    url, SMALL.id, KEY, "packages", 2, 3, 2)
     )  # fmt: skip
     await publish(daily, forge, daily.day("lib", "perl", app="2"))
-    (issue,) = local.issues
+    (issue,) = local.state.issues
     assert f"[pull request rpms/web#\u200b7](<{url}>)" in issue.body
     assert "maria accepted 3 packages on 2026-11-02" in issue.body
     assert "`@all`" in issue.body
@@ -227,7 +227,7 @@ async def test_an_objective_that_is_withdrawn_or_placed_elsewhere_closes_its_iss
     local, forge = placed
     daily.day("lib")
     await publish(daily, forge, daily.day("lib", "perl"))
-    (issue,) = local.issues
+    (issue,) = local.state.issues
     await publish(daily, forge, daily.day("lib", "perl"), NOWHERE)
     assert (issue.state, "no longer described" in issue.body) == ("closed", True)
     await publish(daily, forge, daily.day("lib", "perl"))
@@ -253,7 +253,7 @@ async def test_an_image_that_drift_makes_uninstallable_has_an_issue_until_it_can
     (sentence,) = unplaced_drift(daily.history, NOWHERE, run)
     assert "has 1 image that can no longer be installed, and the settings" in sentence
     await publish(daily, forge, run)
-    (issue,) = local.issues
+    (issue,) = local.state.issues
     said = to_text(issue.body)
     assert (
         "The objective “web stays small” cannot be kept since 2026-11-03: web on minimal, fedora"
@@ -269,7 +269,7 @@ async def test_an_image_that_drift_makes_uninstallable_has_an_issue_until_it_can
     assert "can no longer be installed" not in issue.body
     await publish(daily, forge, daily.day("lib"))
     assert (issue.state, "is met again" in issue.body) == ("closed", True)
-    assert len(local.issues) == 1
+    assert len(local.state.issues) == 1
 
 
 @pytest.mark.parametrize("kind", ["configuration", None])
@@ -282,7 +282,7 @@ async def test_an_image_that_a_document_breaks_or_that_never_was_is_no_drift(
     run = daily.day(solvable=False, broke=lost_by(kind=kind) if kind is not None else None)
     assert unplaced_drift(daily.history, NOWHERE, run) == ()
     await publish(daily, forge, run)
-    assert local.issues == []
+    assert local.state.issues == []
 
 
 async def test_an_objective_on_growth_alone_is_told_of_an_image_that_is_lost(
@@ -292,9 +292,9 @@ async def test_an_objective_on_growth_alone_is_told_of_an_image_that_is_lost(
     daily.objectives = [replace(SMALL, limits=Sizes(), growth=Growth(1, 1.0))]
     daily.day("lib")
     await publish(daily, forge, daily.day(solvable=False, broke=lost_by()))
-    assert [issue.state for issue in local.issues] == ["open"]
+    assert [issue.state for issue in local.state.issues] == ["open"]
     await publish(daily, forge, daily.day("lib"))
-    assert [issue.state for issue in local.issues] == ["closed"]
+    assert [issue.state for issue in local.state.issues] == ["closed"]
 
 
 async def test_the_issue_says_what_moved_it_through_what_by_whom_and_what_to_do(
@@ -303,7 +303,7 @@ async def test_the_issue_says_what_moved_it_through_what_by_whom_and_what_to_do(
     local, forge = placed
     daily.day("lib")
     await publish(daily, forge, daily.day("lib", "perl", app="2"))
-    (issue,) = local.issues
+    (issue,) = local.state.issues
     said = to_text(issue.body)
     assert (
         "The objective “web stays small” is not met since 2026-11-03: web on minimal, fedora"
@@ -327,7 +327,7 @@ async def test_a_date_that_passes_is_not_attributed_to_packages(
     daily.objectives = [replace(SMALL, limits=Sizes(), target=target)]
     daily.day("lib")
     await publish(daily, forge, daily.day("lib"))
-    (issue,) = local.issues
+    (issue,) = local.state.issues
     said = to_text(issue.body)
     assert "has 2 packages, the target by 2026-11-02 is 1 package." in said
     assert "No package did it: the target's day has passed." in said
@@ -341,7 +341,7 @@ async def test_the_measure_that_is_furthest_off_leads_whatever_its_unit(
     daily.objectives = [replace(SMALL, limits=Sizes(packages=2, installed_size=9_000_000))]
     daily.day("lib")
     await publish(daily, forge, daily.day("lib", "perl", "more", app="2"))
-    (issue,) = local.issues
+    (issue,) = local.state.issues
     assert "has 4 packages, the limit is 2 packages" in to_text(issue.body).partition(".")[0]
 
 
@@ -352,7 +352,7 @@ async def test_an_unwanted_package_is_named_with_the_reason(
     daily.objectives = [replace(SMALL, limits=Sizes(), unwanted={"perl": "30 MB for one script"})]
     daily.day("lib")
     await publish(daily, forge, daily.day("lib", "perl", "other", app="2"))
-    (issue,) = local.issues
+    (issue,) = local.state.issues
     said = to_text(issue.body)
     assert "has the unwanted perl: 30 MB for one script. perl came (+3 MB) through" in said
 
@@ -367,7 +367,7 @@ async def test_a_merged_change_is_what_is_to_be_taken_back(
                      "2026-11-02T00:00:00Z", None, {"app": "2-1"})
     )  # fmt: skip
     await publish(daily, forge, daily.day("lib", "perl", app="2"))
-    (issue,) = local.issues
+    (issue,) = local.state.issues
     assert "Take back what pull request rpms/web#7 did, or part of it." in to_text(issue.body)
 
 
@@ -385,7 +385,7 @@ async def test_what_cannot_be_measured_keeps_the_issue_open_and_says_so(
     daily.objectives = [replace(SMALL, limits=Sizes(installed_size=2_000_000))]
     daily.day()
     await publish(daily, forge, daily.day("lib"))
-    (issue,) = local.issues
+    (issue,) = local.state.issues
     assert "takes 4 MB installed, the limit is 2 MB" in to_text(issue.body)
     await publish(daily, forge, daily.day("lib", app="2", known=False))
     said = to_text(issue.body)
@@ -403,7 +403,7 @@ async def test_an_objective_that_speaks_of_no_image_any_more_is_not_said_to_be_m
     await publish(daily, forge, daily.day("lib", "perl"))
     daily.objectives = [replace(SMALL, workload="elsewhere")]
     await publish(daily, forge, daily.day("lib", "perl"))
-    (issue,) = local.issues
+    (issue,) = local.state.issues
     assert (issue.state, "is met again" in issue.body) == ("closed", False)
     assert "speaks of no image" in issue.body
 
@@ -414,7 +414,7 @@ async def test_a_renamed_document_keeps_its_issue(daily: DailyHistory, placed: A
     await publish(daily, forge, daily.day("lib", "perl"))
     daily.objectives = [replace(SMALL, id="web-tiny", name="web stays tiny")]
     await publish(daily, forge, daily.day("lib", "perl"))
-    (issue,) = local.issues
+    (issue,) = local.state.issues
     assert (issue.state, issue.title) == ("open", "Objective broken: web stays tiny")
     assert "/objectives/web-tiny" in issue.body
     await publish(daily, forge, daily.day("lib"))
@@ -430,7 +430,7 @@ async def test_hostile_names_are_text_and_the_length_is_bounded(
     daily.day("lib")
     brought = [f"@evil|`{number}</a>" for number in range(400)]
     await publish(daily, forge, daily.day("lib", *brought, app="2"))
-    (issue,) = local.issues
+    (issue,) = local.state.issues
     assert len(issue.body) < 65_000
     assert "smaller moves" in issue.body
     html = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(issue.body)

@@ -1,8 +1,4 @@
-"""Who calls, and what that caller may do: tokens, App JWTs, roles and App permissions.
-
-The refusals are GitHub's: 401 for credentials that do not work, 404 for what the caller may not
-know of, 403 for what it may not do.
-"""
+"""Who calls, and what that caller may do: tokens, App JWTs, roles and App permissions."""
 
 from __future__ import annotations
 
@@ -15,13 +11,14 @@ from typing import Any
 import jwt
 from aiohttp import web
 
-from bot.demo.forge.state import ROLES, App, Installation, Repository, State, Token, User, now
+from bot.demo.forge.state import State
+from bot.demo.forge.values import ROLES, App, Installation, Repository, Token, User, now
 
 STATE: web.AppKey[State] = web.AppKey("state", State)
 
 
 class ApiError(Exception):
-    """A refusal, in the shape of GitHub's error bodies."""
+    """A refusal; each API has its own shape of it."""
 
     def __init__(
         self, status: int, message: str, errors: list[Any] | None = None,
@@ -32,26 +29,6 @@ class ApiError(Exception):
         self.message = message
         self.errors = errors
         self.headers = headers or {}
-
-    def response(self) -> web.Response:
-        body: dict[str, Any] = {"message": self.message}
-        if self.errors is not None:
-            body["errors"] = self.errors
-        body["documentation_url"] = "https://docs.github.com/rest"
-        body["status"] = str(self.status)
-        return web.json_response(body, status=self.status, headers=self.headers)
-
-
-def not_found() -> ApiError:
-    return ApiError(HTTPStatus.NOT_FOUND, "Not Found")
-
-
-def invalid(resource: str, field: str, code: str, message: str | None = None) -> ApiError:
-    """422 as GitHub says it: which field of which resource, and a code (`missing_field`, ...)."""
-    error = {"resource": resource, "field": field, "code": code}
-    if message is not None:
-        error["message"] = message
-    return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "Validation Failed", [error])
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,66 +110,3 @@ def may(caller: Caller, repository: Repository, role: str, permission: str) -> b
         given = token.permissions.get(name)
         return name == "metadata" or given == "write" or (given == "read" and level == "read")
     return ROLES.index(repository.role(caller.user)) >= ROLES.index(role)
-
-
-def repository_for(
-    request: web.Request,
-    role: str = "read",
-    permission: str = "metadata:read",
-    *,
-    signed_in: bool = False,
-) -> tuple[Repository, Caller]:
-    """The request's repository, once the caller may do there what it wants; else ApiError."""
-    state = request.app[STATE]
-    caller = caller_of(request)
-    match = request.match_info
-    repository = state.repository(f"{match['owner']}/{match['repo']}")
-    if repository is None or not may(caller, repository, "read", "metadata:read"):
-        raise not_found()
-    if caller.app is not None:
-        raise ApiError(
-            HTTPStatus.UNAUTHORIZED,
-            "A JSON web token cannot be used here; ask for an installation access token",
-        )
-    if signed_in and caller.user is None:
-        raise ApiError(HTTPStatus.UNAUTHORIZED, "Requires authentication")
-    if not may(caller, repository, role, permission):
-        if caller.installation is not None:
-            raise ApiError(HTTPStatus.FORBIDDEN, "Resource not accessible by integration")
-        raise ApiError(HTTPStatus.FORBIDDEN, "Must have admin rights to Repository.")
-    return repository, caller
-
-
-def acting_user(caller: Caller) -> User:
-    """The account in whose name something is written."""
-    if caller.user is None:
-        raise ApiError(HTTPStatus.UNAUTHORIZED, "Requires authentication")
-    return caller.user
-
-
-async def json_body(request: web.Request) -> dict[str, Any]:
-    """The request's JSON object ({} for an empty body); 400 where it is none."""
-    raw = await request.read()
-    if not raw:
-        return {}
-    try:
-        body = await request.json()
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise ApiError(HTTPStatus.BAD_REQUEST, "Problems parsing JSON")
-    return body
-
-
-def text_field(body: dict[str, Any], field: str, resource: str, *, limit: int | None = None) -> str:
-    """A needed text of a body; 422 where it is missing, no text, or longer than `limit`."""
-    value = body.get(field)
-    if value is None:
-        raise invalid(resource, field, "missing_field")
-    if not isinstance(value, str):
-        raise invalid(resource, field, "invalid")
-    if limit is not None and len(value) > limit:
-        raise invalid(
-            resource, field, "unprocessable", f"{field} is too long (maximum is {limit} characters)"
-        )
-    return value

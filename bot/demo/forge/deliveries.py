@@ -1,18 +1,12 @@
-"""Signed webhook deliveries to an App, each kept with the answer it got."""
+"""Webhook deliveries, each with the answer it got."""
 
 from __future__ import annotations
 
-import json
 import time
-import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import aiohttp
-
-from bot.demo.forge.shape_accounts import Json
-from bot.demo.forge.state import App
-from bot.forge.github.signatures import signed_headers
 
 # GitHub ends a delivery that has no answer after ten seconds.
 ANSWER_SECONDS = 10.0
@@ -40,30 +34,15 @@ class Delivery:
 
 @dataclass(slots=True)
 class Deliverer:
-    """Sends deliveries and keeps them, oldest first."""
+    """Sends deliveries and has them, oldest first."""
 
     deliveries: list[Delivery] = field(default_factory=list)
-
-    async def deliver(
-        self, app: App, event: str, payload: Json, *, delivery: str | None = None
-    ) -> Delivery:
-        """Sends a payload to the App's address; the delivery says what came of it."""
-        body = json.dumps(payload, separators=(",", ":")).encode()
-        identity = delivery or str(uuid.uuid4())
-        headers = {
-            **signed_headers(event, body, app.secret, delivery=identity),
-            "X-GitHub-Hook-ID": str(app.hook_id),
-            "X-GitHub-Hook-Installation-Target-ID": str(app.id),
-            "X-GitHub-Hook-Installation-Target-Type": "integration",
-        }
-        action = payload.get("action")
-        return await self.send(app.hook_url, identity, event, action, body, headers)
 
     async def send(
         self, url: str | None, identity: str, event: str, action: str | None, body: bytes,
         headers: dict[str, str],
     ) -> Delivery:  # fmt: skip
-        """Sends a body with its headers to an address and keeps the delivery."""
+        """Sends a body with its headers to an address."""
         made = Delivery(identity, event, action, body, headers, datetime.now(UTC), url=url)
         self.deliveries.append(made)
         await self._send(made)

@@ -14,7 +14,7 @@ from aiohttp import ClientError, web
 
 from bot.demo.forge.access import STATE, ApiError, Caller, caller_of, may
 from bot.demo.forge.gitstore import git_environment
-from bot.demo.forge.state import Repository
+from bot.demo.forge.values import Repository
 
 CHUNK = 64 * 1024  # bytes
 PushListener = Callable[[Repository, Caller, dict[str, str]], Awaitable[None]]

@@ -22,8 +22,8 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
 
-from bot.demo.forge.rest_repositories import SHAPES
-from bot.demo.forge.state import Pull, Repository
+from bot.demo.forge.access import STATE
+from bot.demo.forge.values import Pull, Repository
 
 routes = web.RouteTableDef()
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -79,14 +79,14 @@ def _plain(text: str) -> web.Response:
 def _repository(request: web.Request) -> Repository:
     match = request.match_info
     path = match.get("path") if "repo" not in match else f"{match['owner']}/{match['repo']}"
-    found = request.app[SHAPES].state.repository(path or "")
+    found = request.app[STATE].repository(path or "")
     if found is None or found.private:
         raise web.HTTPNotFound
     return found
 
 
 def _pull(request: web.Request) -> Pull:
-    found = request.app[SHAPES].state.pull(_repository(request), int(request.match_info["number"]))
+    found = request.app[STATE].pull(_repository(request), int(request.match_info["number"]))
     if found is None:
         raise web.HTTPNotFound
     return found
@@ -100,7 +100,7 @@ def _diff(pull: Pull) -> str:
 
 @routes.get("/")
 async def front(request: web.Request) -> web.Response:
-    state = request.app[SHAPES].state
+    state = request.app[STATE]
     shown = [one for one in state.repositories.values() if not one.private]
     pulls = {one.full_name: [p for p in state.pulls if p.repository is one] for one in shown}
     return _page("front.html", repositories=shown, pulls=pulls)
@@ -109,7 +109,7 @@ async def front(request: web.Request) -> web.Response:
 @routes.get("/{owner}/{repo}")
 async def repository(request: web.Request) -> web.Response:
     found = _repository(request)
-    pulls = [p for p in request.app[SHAPES].state.pulls if p.repository is found]
+    pulls = [p for p in request.app[STATE].pulls if p.repository is found]
     return _page("front.html", repositories=[found], pulls={found.full_name: pulls})
 
 
@@ -118,7 +118,7 @@ async def repository(request: web.Request) -> web.Response:
 async def pull(request: web.Request) -> web.Response:
     """The pull request: description, checks, comments with their earlier versions, the diff."""
     found = _pull(request)
-    state = request.app[SHAPES].state
+    state = request.app[STATE]
     runs = state.runs_of(found.repository, found.head_sha)
     made = state.statuses.get(found.repository.id, [])
     statuses = {one.context: one for one in made if one.sha == found.head_sha}
@@ -141,7 +141,7 @@ async def diff(request: web.Request) -> web.Response:
 @routes.get("/{owner}/{repo}/runs/{id:[0-9]+}")
 async def run(request: web.Request) -> web.Response:
     found = _repository(request)
-    for one in request.app[SHAPES].state.check_runs:
+    for one in request.app[STATE].check_runs:
         if one.repository is found and one.id == int(request.match_info["id"]):
             return _page("run.html", run=one, repository=found)
     raise web.HTTPNotFound

@@ -17,34 +17,35 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
-from bot.demo.forge import (
-    http_git,
-    issues,
-    making,
-    pages,
-    rest_apps,
-    rest_checks,
-    rest_pulls,
-    rest_repositories,
-)
+from bot.demo.forge import http_git, pages
 from bot.demo.forge.access import STATE, Caller
 from bot.demo.forge.deliveries import Deliverer, Delivery
-from bot.demo.forge.gitlab.side import API_PREFIX as GITLAB_PREFIX
-from bot.demo.forge.gitlab.side import GitLabSide
+from bot.demo.forge.github import checks as github_checks
+from bot.demo.forge.github import rest as github_rest
+from bot.demo.forge.github.api import API_PREFIX as GITHUB_PREFIX
+from bot.demo.forge.github.api import SHAPES as GITHUB_SHAPES
+from bot.demo.forge.github.api import api_middleware
+from bot.demo.forge.github.hooks import GitHubHooks
+from bot.demo.forge.github.shapes import Shapes
+from bot.demo.forge.gitlab import rest as gitlab_rest
+from bot.demo.forge.gitlab.api import API_PREFIX as GITLAB_PREFIX
+from bot.demo.forge.gitlab.api import SHAPES as GITLAB_SHAPES
+from bot.demo.forge.gitlab.api import gitlab_middleware
+from bot.demo.forge.gitlab.hooks import GitLabHooks
+from bot.demo.forge.gitlab.shapes import GitLabShapes
 from bot.demo.forge.gitstore import ZERO
-from bot.demo.forge.middleware import API_PREFIX, TRAFFIC, Fault, Traffic, api_middleware
-from bot.demo.forge.payloads import Payloads
-from bot.demo.forge.shape_accounts import Json
-from bot.demo.forge.shapes import Shapes
-from bot.demo.forge.state import (
+from bot.demo.forge.state import State
+from bot.demo.forge.traffic import LARGEST_REQUEST, TRAFFIC, Fault, Traffic
+from bot.demo.forge.values import (
     ROLES,
     App,
     Change,
@@ -52,10 +53,8 @@ from bot.demo.forge.state import (
     Installation,
     Pull,
     Repository,
-    State,
     User,
     UserKind,
-    Version,
     now,
 )
 
@@ -67,7 +66,6 @@ PERMISSIONS = {
     "pull_requests": "write",
     "statuses": "write",
 }
-LARGEST_REQUEST = 512 * 1024 * 1024  # bytes: a push of a source archive
 
 
 class LocalForge:
@@ -81,11 +79,9 @@ class LocalForge:
         self.deliverer = Deliverer()
         self._socket = socket.create_server((host, port))
         self.url = f"http://{host}:{self._socket.getsockname()[1]}"
-        self.api_url = f"{self.url}{API_PREFIX}"
-        self.shapes = Shapes(self.state, self.url, self.api_url)
-        self.payloads = Payloads(self.shapes)
-        self.issues: list[issues.LocalIssue] = []
-        self.gitlab = GitLabSide(self.state, self.deliverer, self.url, self.issues)
+        self.api_url = f"{self.url}{GITHUB_PREFIX}"
+        self.github = GitHubHooks(Shapes(self.state, self.url, self.api_url), self.deliverer)
+        self.gitlab = GitLabHooks(GitLabShapes(self.state, self.url), self.deliverer)
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[object]] = set()
 
@@ -93,26 +89,29 @@ class LocalForge:
 
     async def start(self) -> None:
         """Begins to answer."""
-        api = web.Application(client_max_size=LARGEST_REQUEST)
-        application = web.Application(middlewares=[api_middleware], client_max_size=LARGEST_REQUEST)
-        for one in (api, application):
-            one[STATE] = self.state
-            one[TRAFFIC] = self.traffic
-            one[rest_repositories.SHAPES] = self.shapes
-        for module in (rest_repositories, rest_pulls, rest_checks, rest_apps, issues):
-            api.router.add_routes(module.routes)
-        api[issues.ISSUE_LIST] = self.issues
+        application = self._application(middlewares=[api_middleware])
         application[http_git.ON_PUSH] = self._pushed
-        application.add_subapp(API_PREFIX, api)
-        application.add_subapp(
-            GITLAB_PREFIX, self.gitlab.application(self.traffic, LARGEST_REQUEST)
-        )
+        github = self._application(github_rest.routes, github_checks.routes)
+        github[GITHUB_SHAPES] = self.github.shapes
+        gitlab = self._application(gitlab_rest.routes, middlewares=[gitlab_middleware])
+        gitlab[GITLAB_SHAPES] = self.gitlab.shapes
+        application.add_subapp(GITHUB_PREFIX, github)
+        application.add_subapp(GITLAB_PREFIX, gitlab)
         application.router.add_routes(http_git.routes)
         application.router.add_routes(pages.routes)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.SockSite(self._runner, self._socket).start()
-        self.state.listeners.append(self._heard)
+        self.state.listeners.append(self._on_change)
+
+    def _application(
+        self, *routes: web.RouteTableDef, middlewares: Sequence[Middleware] = ()
+    ) -> web.Application:
+        made = web.Application(middlewares=middlewares, client_max_size=LARGEST_REQUEST)
+        made[STATE], made[TRAFFIC] = self.state, self.traffic
+        for table in routes:
+            made.router.add_routes(table)
+        return made
 
     async def stop(self) -> None:
         """Ends deliveries under way and stops answering."""
@@ -167,17 +166,10 @@ class LocalForge:
         owner_kind: UserKind = "Organization",
     ) -> Repository:
         """Makes an empty repository, or with `parent` a fork that has its branches."""
-        made = making.repository(
-            self.state,
-            self.root,
-            full_name,
-            private=private,
-            default_branch=default_branch,
-            parent=parent,
+        return self.state.add_repository(
+            self.root, full_name, private=private, default_branch=default_branch, parent=parent,
             owner_kind=owner_kind,
-        )
-        self.state.repositories[made.full_name] = made
-        return made
+        )  # fmt: skip
 
     def set_role(self, repository: Repository, login: str, role: str) -> None:
         """Gives a user a role: `read`, `triage`, `write`, `maintain`, `admin` or `none`."""
@@ -194,11 +186,8 @@ class LocalForge:
         permissions: Mapping[str, str] | None = None,
     ) -> App:
         """Registers an App: `private_key` (PEM) signs its JWTs, `secret` its deliveries."""
-        made = making.app(
-            self.state, slug, hook_url, secret, PERMISSIONS if permissions is None else permissions
-        )
-        self.state.apps.append(made)
-        return made
+        granted = PERMISSIONS if permissions is None else permissions
+        return self.state.add_app(slug, hook_url, secret, granted)
 
     def install(self, app: App, account: str) -> Installation:
         """Installs an App on an account, for all its repositories."""
@@ -219,7 +208,7 @@ class LocalForge:
         at: datetime | None = None,
         start: str | None = None,
     ) -> str:
-        """Commits without telling anybody (see `push`); gives the commit's id."""
+        """Commits without a delivery (see `push`); gives the commit's id."""
         return repository.git.commit(branch, files, message, author=author, at=at, start=start)
 
     async def push(
@@ -271,7 +260,7 @@ class LocalForge:
         )  # fmt: skip
         self.state.pulls.append(pull)
         self._publish_head(pull)
-        self.state.tell("pull.opened", pull)
+        self.state.announce("pull.opened", pull)
         await self._pull_event(pull, "opened", pull.user)
         return pull
 
@@ -296,15 +285,12 @@ class LocalForge:
 
     async def comment(self, pull: Pull, body: str, *, user: str) -> Comment:
         """Comments as a user and delivers `issue_comment`, as the forge's page would."""
-        author = self.state.user(user)
-        made = Comment(next(self.state.ids), pull, author, [Version(body, now(), author)])
-        self.state.comments.append(made)
-        self.state.tell("comment.created", made)
+        made = self.state.add_comment(pull, self.state.user(user), body)
         await self.settled()
         return made
 
     async def ping(self, app: App) -> Delivery:
-        return await self.deliverer.deliver(app, "ping", self.payloads.ping(app))
+        return await self.github.ping(app)
 
     async def redeliver(self, app: App, delivery: Delivery) -> Delivery:
         """Sends a delivery again, byte for byte and with its id."""
@@ -335,7 +321,7 @@ class LocalForge:
     # What follows from what
 
     def _publish_head(self, pull: Pull) -> None:
-        """Keeps the head's refs of both forges in the base repository, from a fork too."""
+        """Sets the head's refs of both forges in the base repository, from a fork too."""
         git = pull.repository.git
         target = f"refs/pull/{pull.number}/head"
         if pull.head_repository is not None and pull.head_repository is not pull.repository:
@@ -347,10 +333,8 @@ class LocalForge:
     async def _branch_moved(
         self, repository: Repository, branch: str, before: str, after: str, user: User
     ) -> None:
-        for app, installation in self._installed(repository, "push"):
-            payload = self.payloads.push(repository, branch, before, after, user, installation)
-            await self.deliverer.deliver(app, "push", payload)
-        await self.gitlab.pushed(repository, branch, before, after, user)
+        for hooks in (self.github, self.gitlab):
+            await hooks.pushed(repository, branch, before, after, user)
         if after == ZERO:
             return
         for pull in self.state.pulls:
@@ -361,37 +345,25 @@ class LocalForge:
             pull.base_sha = pull.repository.git.branch(pull.base_branch) or pull.base_sha
             pull.updated_at = now()
             self._publish_head(pull)
-            extra: Json = {"before": before, "after": after}
-            self.state.tell("pull.synchronize", pull)
-            await self._pull_event(pull, "synchronize", user, extra)
+            self.state.announce("pull.synchronize", pull)
+            await self._pull_event(pull, "synchronize", user, before)
 
     async def _pull_event(
-        self, pull: Pull, action: str, sender: User, extra: Json | None = None
+        self, pull: Pull, action: str, sender: User, before: str | None = None
     ) -> list[Delivery]:
-        made = []
-        for app, installation in self._installed(pull.repository, "pull_request"):
-            payload = self.payloads.pull_request(pull, action, sender, installation, extra)
-            made.append(await self.deliverer.deliver(app, "pull_request", payload))
-        before = (extra or {}).get("before")
-        return made + await self.gitlab.pull_event(pull, action, sender, before)
-
-    def _installed(self, repository: Repository, event: str) -> list[tuple[App, Installation]]:
         return [
-            (one.app, one)
-            for one in self.state.installations
-            if one.account is repository.owner and event in one.app.events and one.app.hook_url
+            delivery
+            for hooks in (self.github, self.gitlab)
+            for delivery in await hooks.pull_event(pull, action, sender, before)
         ]
 
-    def _heard(self, change: Change) -> None:
+    def _on_change(self, change: Change) -> None:
         """Delivers comments, the App's own as well, behind the request that made them."""
         if not isinstance(change.subject, Comment):
             return
         comment, action = change.subject, change.kind.removeprefix("comment.")
-        sender = comment.versions[-1].by
-        for app, installation in self._installed(comment.pull.repository, "issue_comment"):
-            payload = self.payloads.issue_comment(comment, action, sender, installation)
-            self._later(self.deliverer.deliver(app, "issue_comment", payload))
-        self._later(self.gitlab.commented(comment, action))
+        for hooks in (self.github, self.gitlab):
+            self._later(hooks.commented(comment, action))
 
     def _later(self, work: Coroutine[object, object, object]) -> None:
         task: asyncio.Task[object] = asyncio.ensure_future(work)

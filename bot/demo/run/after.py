@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
-from bot.demo.forge.state import Pull
+from bot.demo.forge.values import Pull
 from bot.demo.run import show
 from bot.demo.run.bot_process import BotPlaces, minimize_command
 from bot.demo.run.setup import FULL_NAME, MAINTAINER, DemoSetup

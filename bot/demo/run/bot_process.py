@@ -19,7 +19,7 @@ import aiohttp
 import yaml
 
 from bot.demo.forge.server import LocalForge
-from bot.demo.forge.state import App
+from bot.demo.forge.values import App
 from bot.errors import SurroundingsError
 
 READY_SECONDS = 60.0

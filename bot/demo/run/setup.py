@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bot.demo.forge.deliveries import Delivery
 from bot.demo.forge.gitlab.hooks import WebHook
 from bot.demo.forge.server import LocalForge
-from bot.demo.forge.state import App, Pull, Repository
+from bot.demo.forge.values import App, Pull, Repository
 
 if TYPE_CHECKING:
     from bot.demo.distribution.nginx_repository import RepositoryFiles

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.demo.forge.server import LocalForge
-from bot.demo.forge.state import Change, CheckRun, Comment, CommitStatus, Pull
+from bot.demo.forge.values import Change, CheckRun, Comment, CommitStatus, Pull
 from bot.demo.run.bot_process import BotProcess
 from bot.errors import SurroundingsError
 

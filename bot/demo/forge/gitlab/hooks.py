@@ -1,4 +1,4 @@
-"""GitLab's webhooks: whom they go to, what they say, and how they are signed.
+"""GitLab's webhooks: whom they go to, what they are sent, and how they are signed.
 
 Fields as https://docs.gitlab.com/user/project/integrations/webhook_events/ documents them.
 """
@@ -6,15 +6,16 @@ Fields as https://docs.gitlab.com/user/project/integrations/webhook_events/ docu
 from __future__ import annotations
 
 import json
+import secrets
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.demo.forge.deliveries import Deliverer, Delivery
-from bot.demo.forge.gitlab.rest_pipelines import Pipeline
-from bot.demo.forge.gitlab.shapes import GitLabShapes, Json, stamp
+from bot.demo.forge.gitlab.shapes import GitLabShapes, stamp
 from bot.demo.forge.gitstore import ZERO
-from bot.demo.forge.state import Comment, Pull, Repository, User
+from bot.demo.forge.values import Comment, Json, Pipeline, Pull, Repository, User
 from bot.forge.gitlab.signatures import signed_headers
 
 EVENTS = ("merge_request", "note", "push")
@@ -40,11 +41,91 @@ class WebHook:
         return inside and event in self.events
 
 
+# GitHub's actions of a pull request, in GitLab's words.
+_ACTIONS = {
+    "opened": "open",
+    "reopened": "reopen",
+    "closed": "close",
+    "synchronize": "update",
+    "ready_for_review": "update",
+    "edited": "update",
+}
+
+
 @dataclass(frozen=True, slots=True)
-class HookPayloads:
-    """Makes what hooks are sent."""
+class GitLabHooks:
+    """Delivers events to the hooks of projects, groups and the instance."""
 
     shapes: GitLabShapes
+    deliverer: Deliverer
+    hooks: list[WebHook] = field(default_factory=list)
+
+    def add_hook(
+        self,
+        url: str,
+        secret: str | None = None,
+        *,
+        place: str = "",
+        events: Sequence[str] = EVENTS,
+    ) -> WebHook:
+        """A hook of a project or group (`place` is its path), or of the instance (no place)."""
+        hook = WebHook(url, secret or secrets.token_hex(20), place, tuple(events))
+        self.hooks.append(hook)
+        return hook
+
+    async def pull_event(
+        self, pull: Pull, action: str, user: User, before: str | None = None
+    ) -> list[Delivery]:
+        """Delivers what GitHub calls `action`; others than those of `_ACTIONS` as they are."""
+        payload = self.merge_request(pull, action, user, before)
+        return await self._deliver(pull.repository, "merge_request", payload)
+
+    def merge_request(self, pull: Pull, action: str, user: User, before: str | None = None) -> Json:
+        changes: Json = {}
+        if action == "ready_for_review":
+            changes["draft"] = {"previous": True, "current": False}
+        word = "merge" if pull.merged and action == "closed" else _ACTIONS.get(action, action)
+        about = {**self._merge(pull), "action": word}
+        if before is not None:
+            about["oldrev"] = before
+        common = self._common("merge_request", user, pull.repository)
+        return {**common, "object_attributes": about, "labels": [], "changes": changes}
+
+    async def pushed(
+        self, repository: Repository, branch: str, before: str, after: str, user: User
+    ) -> list[Delivery]:
+        payload = self._push(repository, branch, before, after, user)
+        return await self._deliver(repository, "push", payload)
+
+    async def commented(self, comment: Comment, action: str) -> list[Delivery]:
+        """GitLab has hooks of new and edited notes, not of deleted ones."""
+        word = {"created": "create", "edited": "update"}.get(action)
+        if word is None:
+            return []
+        payload = self._note(comment, word, comment.versions[-1].by)
+        return await self._deliver(comment.pull.repository, "note", payload)
+
+    async def pipeline_moved(self, pipeline: Pipeline, user: User) -> list[Delivery]:
+        """Delivers that a pipeline began or is over."""
+        payload = self._pipeline(pipeline, user)
+        return await self._deliver(pipeline.repository, "pipeline", payload)
+
+    async def _deliver(self, repository: Repository, event: str, payload: Json) -> list[Delivery]:
+        """Sends a payload to the hooks; a system hook says so in the event's name."""
+        body = json.dumps(payload, separators=(",", ":")).encode()
+        action = payload.get("object_attributes", {}).get("action")
+        made = []
+        for hook in self.hooks:
+            if not hook.hears(repository, event):
+                continue
+            headers = {
+                **signed_headers(event if hook.place else "System Hook", body, hook.secret),
+                "X-Gitlab-Instance": self.shapes.web,
+                "X-Gitlab-Webhook-UUID": hook.id,
+            }
+            identity = headers["Idempotency-Key"]
+            made.append(await self.deliverer.send(hook.url, identity, event, action, body, headers))
+        return made
 
     def _common(self, kind: str, user: User, repository: Repository) -> Json:
         project = self.shapes.project(repository)
@@ -114,16 +195,7 @@ class HookPayloads:
             },
         }
 
-    def merge_request(
-        self, pull: Pull, action: str, user: User, *, oldrev: str | None, changes: Json
-    ) -> Json:
-        about = {**self._merge(pull), "action": action}
-        if oldrev is not None:
-            about["oldrev"] = oldrev
-        common = self._common("merge_request", user, pull.repository)
-        return {**common, "object_attributes": about, "labels": [], "changes": changes}
-
-    def note(self, comment: Comment, action: str, user: User) -> Json:
+    def _note(self, comment: Comment, action: str, user: User) -> Json:
         pull = comment.pull
         return {
             **self._common("note", user, pull.repository),
@@ -145,7 +217,7 @@ class HookPayloads:
             "merge_request": self._merge(pull),
         }
 
-    def pipeline(self, pipeline: Pipeline, user: User) -> Json:
+    def _pipeline(self, pipeline: Pipeline, user: User) -> Json:
         return {
             **self._common("pipeline", user, pipeline.repository),
             "object_attributes": {
@@ -171,7 +243,7 @@ class HookPayloads:
             "builds": [],
         }
 
-    def push(
+    def _push(
         self, repository: Repository, branch: str, before: str, after: str, user: User
     ) -> Json:
         project = self.shapes.project(repository)
@@ -195,18 +267,3 @@ class HookPayloads:
 
 def _hook_time(at: datetime) -> str:
     return (stamp(at) or "").replace("T", " ").replace(".000Z", " UTC")
-
-
-async def deliver(
-    deliverer: Deliverer, hook: WebHook, event: str, payload: Json, instance: str
-) -> Delivery:
-    """Sends a payload to a hook; a system hook says so in the event's name."""
-    body = json.dumps(payload, separators=(",", ":")).encode()
-    name = event if hook.place else "System Hook"
-    headers = {
-        **signed_headers(name, body, hook.secret),
-        "X-Gitlab-Instance": instance,
-        "X-Gitlab-Webhook-UUID": hook.id,
-    }
-    action = payload.get("object_attributes", {}).get("action")
-    return await deliverer.send(hook.url, headers["Idempotency-Key"], event, action, body, headers)

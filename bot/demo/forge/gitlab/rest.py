@@ -1,172 +1,55 @@
-"""GitLab's REST API v4 on the local forge: users, projects, members, merge requests, statuses.
+"""GitLab's REST API v4 on the local forge: users, projects, merge requests, notes, issues, checks.
 
-https://docs.gitlab.com/api/rest/. Parameters that the documentation does not know are refused,
-where GitLab would pass over them: a mistake shall show.
+https://docs.gitlab.com/api/api_resources/
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
 
-from bot.demo.forge.access import STATE, ApiError, Caller, caller_of
-from bot.demo.forge.gitlab.shapes import LEVELS, GitLabShapes, Json
-from bot.demo.forge.middleware import TRAFFIC
-from bot.demo.forge.state import CommitStatus, Pull, Repository, User
-
-SHAPES: web.AppKey[GitLabShapes] = web.AppKey("gitlab-shapes", GitLabShapes)
-# The pipelines there are now: project, commit and id of each.
-PIPELINE_IDS: web.AppKey[Callable[[], set[tuple[int, str, int]]]] = web.AppKey(
-    "gitlab-pipeline-ids"
+from bot.demo.forge.access import STATE, ApiError
+from bot.demo.forge.gitlab.api import (
+    SHAPES,
+    Call,
+    bad_request,
+    caller_user,
+    endpoint,
+    forbidden,
+    not_found,
+    page_of,
+    refuse_unknown,
+    unauthorized,
 )
+from bot.demo.forge.gitlab.shapes import EMOJI
+from bot.demo.forge.values import Comment, IssueState, Json, Pull, User
+
 routes = web.RouteTableDef()
-PROJECT = "/projects/{project}"
-MERGE = PROJECT + "/merge_requests/{iid:[0-9]+}"
-PER_PAGE, MOST_PER_PAGE = 20, 100
+MERGE = "/merge_requests/{iid:[0-9]+}"
+NOTE = MERGE + "/notes/{note:[0-9]+}"
+LONGEST_NOTE = 1_000_000  # characters
 STATES = ("pending", "running", "success", "failed", "canceled", "skipped")
 _UNDER_WAY = ("pending", "running")
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_ISSUE_STATES: dict[str, IssueState] = {
+    "opened": "open",
+    "close": "closed",
+    "closed": "closed",
+    "reopen": "open",
+}
 
 
-def refused(status: int, message: object) -> ApiError:
-    """A refusal; GitLab's bodies have the text under `message`."""
-    return ApiError(status, str(message))
+def _created(shape: Json) -> web.Response:
+    return web.json_response(shape, status=HTTPStatus.CREATED)
 
 
-@web.middleware
-async def gitlab_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors in GitLab's shape, faults for tests, rate limit headers, and the record."""
-    traffic = request.app[TRAFFIC]
-    response: web.StreamResponse
-    try:
-        traffic.meet_fault(request)
-        response = await handler(request)
-    except ApiError as error:
-        body = {"message": error.message}
-        response = web.json_response(body, status=error.status, headers=error.headers)
-    except web.HTTPMovedPermanently as error:
-        response = web.Response(status=error.status, headers={"Location": str(error.location)})
-    except web.HTTPException as error:
-        response = web.json_response(
-            {"error": f"{error.status} {error.reason}"}, status=error.status
-        )
-    response.headers.setdefault("RateLimit-Limit", "2000")
-    response.headers.setdefault("RateLimit-Remaining", "1999")
-    traffic.requests.append((request.method, request.path_qs, response.status))
-    return response
-
-
-def parameters(request: web.Request, *known: str) -> None:
-    """Refuses query parameters that the documentation of this route does not list."""
-    strange = set(request.query) - {*known, "page", "per_page"}
-    if strange:
-        raise refused(HTTPStatus.BAD_REQUEST, f"unknown parameters: {sorted(strange)}")
-
-
-async def body_of(request: web.Request, *known: str) -> Json:
-    """The JSON body of a write; fields that the documentation does not list are refused."""
-    try:
-        body = await request.json()
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise refused(HTTPStatus.BAD_REQUEST, "the body is no JSON object")
-    strange = body.keys() - set(known)
-    if strange:
-        raise refused(HTTPStatus.BAD_REQUEST, f"unknown parameters: {sorted(strange)}")
-    return body
-
-
-def caller_user(request: web.Request, *, needed: bool = True) -> User | None:
-    """Who calls, by `Authorization: Bearer` or `PRIVATE-TOKEN`."""
-    state = request.app[STATE]
-    private = request.headers.get("PRIVATE-TOKEN")
-    try:
-        if private is None:
-            caller = caller_of(request)
-        else:
-            token = state.tokens.get(private)
-            caller = Caller(user=token.user) if token else Caller()
-    except ApiError:
-        raise refused(HTTPStatus.UNAUTHORIZED, "401 Unauthorized") from None
-    if caller.user is None and (needed or private is not None):
-        raise refused(HTTPStatus.UNAUTHORIZED, "401 Unauthorized")
-    return caller.user
-
-
-def project_of(request: web.Request, least: str = "read") -> tuple[Repository, User | None]:
-    """The project that the path names by id or path, if the caller has the role there."""
-    state = request.app[STATE]
-    name = unquote(request.match_info["project"])
-    user = caller_user(request, needed=least != "read")
-    found = next((r for r in state.repositories.values() if str(r.id) == name), None)
-    if found is None and not name.isdecimal():
-        found = state.repository(name)
-        if found is not None and found.path_with_namespace.casefold() != name.casefold():
-            path = request.rel_url.raw_path.replace(
-                f"/projects/{request.rel_url.raw_path.split('/projects/')[1].split('/')[0]}",
-                f"/projects/{found.id}",
-            )
-            raise web.HTTPMovedPermanently(f"{path}?{request.query_string}".rstrip("?"))
-    if found is None or found.role(user) == "none":
-        raise refused(HTTPStatus.NOT_FOUND, "404 Project Not Found")
-    if LEVELS[found.role(user)] < LEVELS[least]:
-        raise refused(HTTPStatus.FORBIDDEN, "403 Forbidden")
-    if found.archived and request.method != "GET":
-        raise refused(HTTPStatus.FORBIDDEN, "403 Forbidden")
-    return found, user
-
-
-def merge_of(request: web.Request, repository: Repository) -> Pull:
-    found = request.app[STATE].pull(repository, int(request.match_info["iid"]))
-    if found is None:
-        raise refused(HTTPStatus.NOT_FOUND, "404 Not found")
-    return found
-
-
-def page_of(
-    request: web.Request, items: Sequence[Any], shape: Callable[[Any], Json]
-) -> web.Response:
-    """One page, with GitLab's X- headers and its Link header."""
-    per_page = min(_positive(request, "per_page", PER_PAGE), MOST_PER_PAGE)
-    page = _positive(request, "page", 1)
-    last = max(1, -(-len(items) // per_page))
-    shown = [shape(item) for item in items[(page - 1) * per_page : page * per_page]]
-    targets = {"first": 1, "last": last}
-    if page > 1:
-        targets["prev"] = page - 1
-    if page < last:
-        targets["next"] = page + 1
-    links = [
-        f'<{request.url.update_query(page=str(number), per_page=str(per_page))}>; rel="{name}"'
-        for name, number in targets.items()
-    ]
-    headers = {
-        "Link": ", ".join(links),
-        "X-Page": str(page),
-        "X-Per-Page": str(per_page),
-        "X-Total": str(len(items)),
-        "X-Total-Pages": str(last),
-        "X-Next-Page": str(targets.get("next", "")),
-        "X-Prev-Page": str(targets.get("prev", "")),
-    }
-    return web.json_response(shown, headers=headers)
-
-
-def _positive(request: web.Request, name: str, otherwise: int) -> int:
-    text = request.query.get(name, str(otherwise))
-    if not text.isdecimal() or int(text) < 1:
-        raise refused(HTTPStatus.BAD_REQUEST, f"{name} is invalid")
-    return int(text)
+# Users and projects
 
 
 @routes.get("/user")
 async def own_user(request: web.Request) -> web.Response:
-    parameters(request)
+    refuse_unknown(request.query, ())
     user = caller_user(request)
     assert user is not None
     return web.json_response(request.app[SHAPES].whole_user(user))
@@ -174,7 +57,7 @@ async def own_user(request: web.Request) -> web.Response:
 
 @routes.get("/users")
 async def users(request: web.Request) -> web.Response:
-    parameters(request, "username", "search", "active")
+    refuse_unknown(request.query, ("username", "search", "active", "page", "per_page"))
     caller_user(request, needed=False)
     wanted = request.query.get("username", "").casefold()
     found = [u for u in request.app[STATE].users.values() if u.login.casefold() == wanted]
@@ -183,7 +66,7 @@ async def users(request: web.Request) -> web.Response:
 
 @routes.get("/users/{id:[0-9]+}")
 async def one_user(request: web.Request) -> web.Response:
-    parameters(request)
+    refuse_unknown(request.query, ())
     caller_user(request, needed=False)
     return web.json_response(request.app[SHAPES].whole_user(_user(request)))
 
@@ -193,118 +76,249 @@ def _user(request: web.Request) -> User:
     for user in request.app[STATE].users.values():
         if user.id == wanted:
             return user
-    raise refused(HTTPStatus.NOT_FOUND, "404 User Not Found")
+    raise not_found("User Not Found")
 
 
-@routes.get(PROJECT)
-async def project(request: web.Request) -> web.Response:
-    parameters(request, "statistics", "license", "with_custom_attributes")
-    found, _ = project_of(request)
-    return web.json_response(request.app[SHAPES].project(found))
+@endpoint(routes, "GET", "", "statistics", "license", "with_custom_attributes")
+async def project(call: Call) -> web.Response:
+    return web.json_response(call.shapes.project(call.project))
 
 
-@routes.get(PROJECT + "/members/all/{id:[0-9]+}")
-async def member(request: web.Request) -> web.Response:
-    parameters(request)
-    found, _ = project_of(request, "read")
-    shape = request.app[SHAPES].member(found, _user(request))
+@endpoint(routes, "GET", "/members/all/{id:[0-9]+}")
+async def member(call: Call) -> web.Response:
+    shape = call.shapes.member(call.project, _user(call.request))
     if shape is None:
-        raise refused(HTTPStatus.NOT_FOUND, "404 Not found")
+        raise not_found()
     return web.json_response(shape)
 
 
-@routes.get(PROJECT + "/repository/branches/{branch}")
-async def branch(request: web.Request) -> web.Response:
-    parameters(request)
-    found, _ = project_of(request)
-    shape = request.app[SHAPES].branch(found, unquote(request.match_info["branch"]))
+@endpoint(routes, "GET", "/repository/branches/{branch}")
+async def branch(call: Call) -> web.Response:
+    shape = call.shapes.branch(call.project, unquote(call.request.match_info["branch"]))
     if shape is None:
-        raise refused(HTTPStatus.NOT_FOUND, "404 Branch Not Found")
+        raise not_found("Branch Not Found")
     return web.json_response(shape)
 
 
-@routes.get(MERGE)
-async def merge_request(request: web.Request) -> web.Response:
-    known = ("render_html", "include_diverged_commits_count", "include_rebase_in_progress")
-    parameters(request, *known)
-    found, _ = project_of(request)
-    return web.json_response(request.app[SHAPES].merge_request(merge_of(request, found)))
+# Merge requests
 
 
-@routes.get(MERGE + "/diffs")
-async def diffs(request: web.Request) -> web.Response:
-    parameters(request, "unidiff")
-    found, _ = project_of(request)
-    wanted = merge_of(request, found)
-    base = found.git.merge_base(wanted.base_sha, wanted.head_sha)
-    changes = found.git.changes(base, wanted.head_sha) if base else ()
-    return page_of(request, changes, request.app[SHAPES].diff)
+@endpoint(
+    routes, "GET", MERGE,
+    "render_html", "include_diverged_commits_count", "include_rebase_in_progress",
+)  # fmt: skip
+async def merge_request(call: Call) -> web.Response:
+    return web.json_response(call.shapes.merge_request(call.merge))
 
 
-@routes.get(PROJECT + "/repository/commits/{sha}/merge_requests")
-async def merges_of_commit(request: web.Request) -> web.Response:
-    """The merge requests that a commit came with, merged or not."""
-    parameters(request, "state")
-    found, _ = project_of(request)
-    sha = found.git.resolve(request.match_info["sha"])
-    if sha is None:
-        raise refused(HTTPStatus.NOT_FOUND, "404 Commit Not Found")
-    holding = [
-        pull
-        for pull in request.app[STATE].pulls
-        if pull.repository is found
-        and sha in {one.sha for one in found.git.commits(pull.base_sha, pull.head_sha)}
+@endpoint(routes, "GET", MERGE + "/diffs", "unidiff")
+async def diffs(call: Call) -> web.Response:
+    wanted, git = call.merge, call.project.git
+    base = git.merge_base(wanted.base_sha, wanted.head_sha)
+    return call.page(git.changes(base, wanted.head_sha) if base else (), call.shapes.diff)
+
+
+@endpoint(routes, "GET", MERGE + "/pipelines")
+async def pipelines(call: Call) -> web.Response:
+    """Newest first: those of the commits that the merge request has or had as its head."""
+    pull = call.merge
+    projects = (pull.repository, pull.head_repository)
+    refs = (pull.head_branch, f"refs/merge-requests/{pull.number}/head")
+    made = [
+        p
+        for p in call.state.pipelines
+        if any(p.repository is one for one in projects) and p.ref in refs
     ]
-    return page_of(request, holding, request.app[SHAPES].merge_request)
+    return call.page(made[::-1], call.shapes.pipeline)
 
 
-@routes.get(PROJECT + "/repository/commits/{sha}/statuses")
-async def statuses(request: web.Request) -> web.Response:
+@endpoint(routes, "GET", "/repository/commits/{sha}/merge_requests", "state")
+async def merges_of_commit(call: Call) -> web.Response:
+    """The merge requests that a commit came with, merged or not."""
+    return call.page(call.state.pulls_with(call.project, call.commit), call.shapes.merge_request)
+
+
+# Notes, https://docs.gitlab.com/api/notes/: whoever reads may write them, if signed in.
+
+
+@endpoint(routes, "GET", MERGE + "/notes", "sort", "order_by", "activity_filter")
+async def notes(call: Call) -> web.Response:
+    """Newest first, unless the query says otherwise."""
+    query = call.request.query
+    order, sort = query.get("order_by", "created_at"), query.get("sort", "desc")
+    if order not in ("created_at", "updated_at") or sort not in ("asc", "desc"):
+        raise bad_request("order_by or sort does not have a valid value")
+    listed = sorted(
+        call.state.comments_of(call.merge),
+        key=lambda one: (one.updated_at if order == "updated_at" else one.created_at, one.id),
+        reverse=sort == "desc",
+    )
+    return call.page(listed, call.shapes.note)
+
+
+@endpoint(routes, "POST", MERGE + "/notes", "body", "created_at", "internal")
+async def create_note(call: Call) -> web.Response:
+    user, merge = call.user, call.merge
+    return _created(call.shapes.note(call.state.add_comment(merge, user, _text(call.body))))
+
+
+@endpoint(routes, "PUT", NOTE, "body")
+async def edit_note(call: Call) -> web.Response:
+    wanted = _own_note(call)
+    call.state.edit_comment(wanted, call.user, _text(call.body))
+    return web.json_response(call.shapes.note(wanted))
+
+
+@endpoint(routes, "DELETE", NOTE)
+async def delete_note(call: Call) -> web.Response:
+    call.state.delete_comment(_own_note(call))
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _own_note(call: Call) -> Comment:
+    user, note = call.user, call.note
+    if note.user is user or call.has("maintain"):
+        return note
+    raise forbidden()
+
+
+def _text(body: Json) -> str:
+    text = body.get("body")
+    if not isinstance(text, str) or not text.strip():
+        raise bad_request("body is missing")
+    if len(text) > LONGEST_NOTE:
+        raise bad_request("body is too long (maximum is 1000000 characters)")
+    return text
+
+
+# Emoji on merge requests and notes, https://docs.gitlab.com/api/emoji_reactions/
+
+
+def _awardable(call: Call) -> Comment | Pull:
+    return call.note if "note" in call.request.match_info else call.merge
+
+
+@endpoint(routes, "GET", MERGE + "/award_emoji")
+@endpoint(routes, "GET", NOTE + "/award_emoji")
+async def awards(call: Call) -> web.Response:
+    on = _awardable(call)
+    return call.page(call.state.reactions_of(on), lambda one: call.shapes.award(one, on))
+
+
+@endpoint(routes, "POST", MERGE + "/award_emoji", "name")
+@endpoint(routes, "POST", NOTE + "/award_emoji", "name")
+async def award(call: Call) -> web.Response:
+    """One of a name for each user: a second is refused, as GitLab does it."""
+    user, on = call.user, _awardable(call)
+    name = EMOJI.get(str(call.body.get("name")))
+    if name is None:
+        raise bad_request("name is invalid")
+    made, new = call.state.react(on, user, name)
+    if not new:
+        raise not_found("Award Emoji Name has already been taken Not Found")
+    return _created(call.shapes.award(made, on))
+
+
+@endpoint(routes, "DELETE", MERGE + "/award_emoji/{award:[0-9]+}")
+async def take_back(call: Call) -> web.Response:
+    """One's own only."""
+    made = call.state.reactions_of(call.merge)
+    wanted = int(call.request.match_info["award"])
+    found = next((one for one in made if one.id == wanted), None)
+    if found is None:
+        raise not_found("Award Emoji Not Found")
+    if found.user is not call.caller:
+        raise unauthorized()
+    made.remove(found)
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+# Issues, https://docs.gitlab.com/api/issues/
+
+
+@endpoint(routes, "GET", "/issues", "author_username", "scope", "state", "order_by", "sort")
+async def issues(call: Call) -> web.Response:
+    """All states, unless the query has one, newest first."""
+    query = call.request.query
+    state = _ISSUE_STATES.get(query.get("state", ""), query.get("state"))
+    author, rising = query.get("author_username"), query.get("sort") == "asc"
+    found = call.state.issues_of(call.project, state, author, rising=rising)
+    return call.page(found, call.shapes.issue)
+
+
+@endpoint(routes, "POST", "/issues", "title", "description")
+async def create_issue(call: Call) -> web.Response:
+    user, title = call.user, str(call.body.get("title") or "")
+    if not title.strip():
+        raise bad_request("title is missing")
+    text = str(call.body.get("description") or "")
+    return _created(call.shapes.issue(call.state.add_issue(call.project, user, title, text)))
+
+
+@endpoint(routes, "PUT", "/issues/{iid:[0-9]+}", "title", "description", "state_event")
+async def edit_issue(call: Call) -> web.Response:
+    """The author may, and whoever has the role Planner or above."""
+    issue = call.state.issue(call.project, int(call.request.match_info["iid"]))
+    if issue is None:
+        raise not_found()
+    if call.caller is None or (call.caller is not issue.user and not call.has("triage")):
+        raise forbidden()
+    issue.change(
+        str(call.body.get("title", issue.title)),
+        str(call.body.get("description", issue.body)),
+        _ISSUE_STATES.get(str(call.body.get("state_event")), issue.state),
+    )
+    return web.json_response(call.shapes.issue(issue))
+
+
+# Commit statuses, https://docs.gitlab.com/api/commits/#commit-status
+
+
+@endpoint(
+    routes, "GET", "/repository/commits/{sha}/statuses",
+    "ref", "stage", "name", "pipeline_id", "order_by", "sort", "all",
+)  # fmt: skip
+async def statuses(call: Call) -> web.Response:
     """Newest last; `all` shows those that a later one of the same name replaced."""
-    parameters(request, "ref", "stage", "name", "pipeline_id", "order_by", "sort", "all")
-    found, _ = project_of(request)
-    sha = found.git.resolve(request.match_info["sha"])
-    made = [s for s in request.app[STATE].statuses.get(found.id, []) if s.sha == sha]
-    if "name" in request.query:
-        made = [s for s in made if s.context == request.query["name"]]
-    if request.query.get("all") not in ("true", "True", "1"):
+    query = call.request.query
+    sha = call.project.git.resolve(call.request.match_info["sha"])
+    made = call.state.statuses_of(call.project, sha) if sha else []
+    if "name" in query:
+        made = [s for s in made if s.context == query["name"]]
+    if query.get("all") not in ("true", "True", "1"):
         made = list({s.context: s for s in made}.values())
-    return page_of(request, made, request.app[SHAPES].status)
+    return call.page(made, call.shapes.status)
 
 
-@routes.post(PROJECT + "/statuses/{sha}")
-async def create_status(request: web.Request) -> web.Response:
+@endpoint(
+    routes, "POST", "/statuses/{sha}",
+    "state", "ref", "name", "context", "target_url", "description", "coverage", "pipeline_id",
+    role="write",
+)  # fmt: skip
+async def create_status(call: Call) -> web.Response:
     """Developer and above. One under way is moved on; to where it is already is refused."""
-    found, user = project_of(request, "write")
-    fields = ("state", "ref", "name", "context", "target_url", "description", "coverage")
-    body = await body_of(request, *fields, "pipeline_id")
-    sha = found.git.resolve(request.match_info["sha"])
-    if sha is None:
-        raise refused(HTTPStatus.NOT_FOUND, "404 Commit Not Found")
+    body, found, sha = call.body, call.project, call.commit
     word, name = body.get("state"), str(body.get("name") or body.get("context") or "default")
     if word not in STATES:
-        raise refused(HTTPStatus.BAD_REQUEST, "state does not have a valid value")
+        raise bad_request("state does not have a valid value")
     if len(str(body.get("description") or "")) > 255:
-        raise refused(HTTPStatus.BAD_REQUEST, "description is too long (maximum is 255 characters)")
-    ref = body.get("ref")
-    if ref is not None and found.git.branch(str(ref)) is None:
-        raise refused(HTTPStatus.NOT_FOUND, "404 References for commit Not Found")
-    pipeline = body.get("pipeline_id")
-    if pipeline is not None and (found.id, sha, pipeline) not in request.app[PIPELINE_IDS]():
-        raise refused(HTTPStatus.NOT_FOUND, "404 References for commit Not Found")
-    state = request.app[STATE]
-    assert user is not None
-    made = state.statuses.setdefault(found.id, [])
-    running = [s for s in made if (s.sha, s.context) == (sha, name) and s.state in _UNDER_WAY]
-    if running and running[-1].state == word:
-        reason = f"Cannot transition status via :run from :{word}"
-        raise refused(HTTPStatus.BAD_REQUEST, reason)
+        raise bad_request("description is too long (maximum is 255 characters)")
+    ref, pipeline = body.get("ref"), body.get("pipeline_id")
+    known = {p.id for p in call.state.pipelines if (p.repository, p.sha) == (found, sha)}
+    no_branch = ref is not None and found.git.branch(str(ref)) is None
+    if no_branch or (pipeline is not None and pipeline not in known):
+        raise not_found("References for commit Not Found")
     description, target = body.get("description"), body.get("target_url")
+    same = [s for s in call.state.statuses_of(found, sha) if s.context == name]
+    running = [s for s in same if s.state in _UNDER_WAY]
+    if running and running[-1].state == word:
+        raise ApiError(HTTPStatus.BAD_REQUEST, f"Cannot transition status via :run from :{word}")
     if running:
         status = running[-1]
         status.state, status.description, status.target_url = word, description, target
     else:
-        status = CommitStatus(next(state.ids), sha, word, name, description, target, user)
-        made.append(status)
-    state.tell("status.created", status)
-    return web.json_response(request.app[SHAPES].status(status), status=HTTPStatus.CREATED)
+        status = call.state.add_status(
+            found, sha, word, name, call.user, description=description, target_url=target
+        )
+    call.state.announce("status.created", status)
+    return _created(call.shapes.status(status))

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from bot.demo.forge.gitstore import FileChange
-from bot.demo.forge.state import Comment, CommitStatus, Pull, Reaction, Repository, State, User
+from bot.demo.forge.state import State
+from bot.demo.forge.values import (
+    Comment,
+    CommitStatus,
+    Issue,
+    Json,
+    Pipeline,
+    Pull,
+    Reaction,
+    Repository,
+    User,
+)
 
-Json = dict[str, Any]
 LEVELS = {"none": 0, "read": 10, "triage": 20, "write": 30, "maintain": 40, "admin": 50}
-# The forge keeps reactions by GitHub's names.
+# The forge's state has GitHub's names.
 EMOJI = {
     "thumbsup": "+1",
     "thumbsdown": "-1",
@@ -165,7 +174,7 @@ class GitLabShapes:
 
     def award(self, reaction: Reaction, on: Comment | Pull) -> Json:
         """An emoji on a note or on a merge request."""
-        names = {kept: name for name, kept in EMOJI.items()}
+        names = {content: name for name, content in EMOJI.items()}
         return {
             "id": reaction.id,
             "name": names.get(reaction.content, reaction.content),
@@ -191,4 +200,37 @@ class GitLabShapes:
             "allow_failure": False,
             "coverage": None,
             "author": self.user(status.creator),
+        }
+
+    def issue(self, issue: Issue) -> Json:
+        path = issue.repository.path_with_namespace
+        return {
+            "id": issue.id,
+            "iid": issue.number,
+            "project_id": issue.repository.id,
+            "title": issue.title,
+            "description": issue.body,
+            "state": "opened" if issue.state == "open" else "closed",
+            "author": self.user(issue.user),
+            "created_at": stamp(issue.created_at),
+            "updated_at": stamp(issue.updated_at),
+            "closed_at": stamp(issue.updated_at) if issue.state == "closed" else None,
+            "labels": [],
+            "confidential": False,
+            "web_url": f"{self.web}/{path}/-/issues/{issue.number}",
+        }
+
+    def pipeline(self, pipeline: Pipeline) -> Json:
+        return {
+            "id": pipeline.id,
+            "iid": 1,
+            "project_id": pipeline.repository.id,
+            "sha": pipeline.sha,
+            "ref": pipeline.ref,
+            "status": pipeline.status,
+            "source": "external",
+            "name": pipeline.name,
+            "created_at": stamp(pipeline.at),
+            "updated_at": stamp(pipeline.at),
+            "web_url": pipeline.url,
         }

@@ -1,26 +1,29 @@
-"""The JSON objects of GitHub's REST API: pull requests, comments, reactions, statuses, checks."""
+"""The JSON objects of GitHub's REST API: pull requests, issues, comments, statuses, check runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.demo.forge.shape_accounts import Json, stamp
-from bot.demo.forge.shape_repositories import RepositoryShapes
-from bot.demo.forge.state import (
+from bot.demo.forge.github.account_shapes import AccountShapes, node_id, stamp, urls
+from bot.demo.forge.values import (
     CheckRun,
     Comment,
     CommitStatus,
+    Issue,
+    Json,
     Pull,
     Reaction,
     Repository,
     User,
-    node_id,
 )
 
 REACTIONS = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
+# Fields that are the same for every object here.
+_NOBODY: Json = {"assignee": None, "assignees": [], "labels": [], "milestone": None}
+_UNLOCKED = {**_NOBODY, "locked": False, "active_lock_reason": None}
 
 
-class Shapes(RepositoryShapes):
+class Shapes(AccountShapes):
     """Makes every object of the API."""
 
     __slots__ = ()
@@ -28,66 +31,42 @@ class Shapes(RepositoryShapes):
     def pull(self, pull: Pull, *, whole: bool = True) -> Json:
         """A pull request; `whole` adds what a list of them leaves out (counts, mergeable)."""
         repository = pull.repository
-        url = f"{self.repository_url(repository)}/pulls/{pull.number}"
-        issue = f"{self.repository_url(repository)}/issues/{pull.number}"
-        html = f"{self.web}/{repository.full_name}/pull/{pull.number}"
-        statuses = f"{self.repository_url(repository)}/statuses/{pull.head_sha}"
+        where = self.repository_url(repository)
+        url, issue = f"{where}/pulls/{pull.number}", f"{where}/issues/{pull.number}"
         links = {
-            "self": url,
-            "html": html,
-            "issue": issue,
             "comments": f"{issue}/comments",
             "review_comments": f"{url}/comments",
-            "review_comment": f"{self.repository_url(repository)}/pulls/comments{{/number}}",
+            "review_comment": f"{where}/pulls/comments{{/number}}",
             "commits": f"{url}/commits",
-            "statuses": statuses,
+            "statuses": f"{where}/statuses/{pull.head_sha}",
         }
+        own = {"self": url, "html": self._pull_page(pull), "issue": issue, **links}
         shape: Json = {
             "url": url,
-            "id": pull.id,
-            "node_id": node_id("PR", pull.id),
-            "html_url": html,
-            "diff_url": f"{html}.diff",
-            "patch_url": f"{html}.patch",
+            **self._common(pull, "PR"),
+            **self._addresses(pull),
             "issue_url": issue,
-            "number": pull.number,
-            "state": pull.state,
-            "locked": False,
-            "title": pull.title,
             "user": self.user(pull.user),
-            "body": pull.body,
-            "created_at": stamp(pull.created_at),
-            "updated_at": stamp(pull.updated_at),
             "closed_at": stamp(pull.closed_at),
-            "merged_at": stamp(pull.closed_at) if pull.merged else None,
             "merge_commit_sha": pull.head_sha if pull.merged else None,
-            "assignee": None,
-            "assignees": [],
             "requested_reviewers": [],
             "requested_teams": [],
-            "labels": [],
-            "milestone": None,
             "draft": pull.draft,
-            "commits_url": links["commits"],
-            "review_comments_url": links["review_comments"],
-            "review_comment_url": links["review_comment"],
-            "comments_url": links["comments"],
-            "statuses_url": statuses,
+            **{f"{name}_url": link for name, link in links.items()},
             "head": self._end(pull.head_repository, pull.head_branch, pull.head_sha, pull.user),
             "base": self._end(repository, pull.base_branch, pull.base_sha, repository.owner),
-            "_links": {name: {"href": href} for name, href in links.items()},
-            "author_association": association(repository, pull.user),
+            "_links": {name: {"href": href} for name, href in own.items()},
             "auto_merge": None,
-            "active_lock_reason": None,
         }
         if whole:
             base = repository.git.merge_base(pull.base_sha, pull.head_sha)
             changes = repository.git.changes(base, pull.head_sha) if base else ()
+            mergeable = None if pull.state == "closed" else True
             shape |= {
                 "merged": pull.merged,
-                "mergeable": None if pull.state == "closed" else True,
-                "rebaseable": None if pull.state == "closed" else True,
-                "mergeable_state": "unknown" if pull.state == "closed" else "clean",
+                "mergeable": mergeable,
+                "rebaseable": mergeable,
+                "mergeable_state": "clean" if mergeable else "unknown",
                 "merged_by": None,
                 "comments": len(self.state.comments_of(pull)),
                 "review_comments": 0,
@@ -99,6 +78,35 @@ class Shapes(RepositoryShapes):
             }
         return shape
 
+    def _pull_page(self, pull: Pull) -> str:
+        return f"{self.web}/{pull.repository.full_name}/pull/{pull.number}"
+
+    def _addresses(self, pull: Pull) -> Json:
+        """What a pull request and the `pull_request` of its issue have in common."""
+        html = self._pull_page(pull)
+        return {
+            "html_url": html,
+            "diff_url": f"{html}.diff",
+            "patch_url": f"{html}.patch",
+            "merged_at": stamp(pull.closed_at) if pull.merged else None,
+        }
+
+    def _common(self, one: Pull | Issue, prefix: str) -> Json:
+        """The fields that pull requests and issues share."""
+        return {
+            **_UNLOCKED,
+            "id": one.id,
+            "node_id": node_id(prefix, one.id),
+            "number": one.number,
+            "title": one.title,
+            "body": one.body,
+            "state": one.state,
+            "user": self.user(one.user),
+            "created_at": stamp(one.created_at),
+            "updated_at": stamp(one.updated_at),
+            "author_association": association(one.repository, one.user),
+        }
+
     def _end(self, repository: Repository | None, branch: str, sha: str, user: User) -> Json:
         owner = repository.owner if repository else user
         return {
@@ -109,67 +117,50 @@ class Shapes(RepositoryShapes):
             "repo": self.repository(repository) if repository else None,
         }
 
-    def issue(self, pull: Pull) -> Json:
-        """The issue that a pull request also is, as `issue_comment` carries it."""
-        repository = pull.repository
-        url = f"{self.repository_url(repository)}/issues/{pull.number}"
-        html = f"{self.web}/{repository.full_name}/pull/{pull.number}"
-        return {
+    def issue(self, one: Pull | Issue) -> Json:
+        """An issue, or the one that a pull request also is, as `issue_comment` carries it."""
+        where = self.repository_url(one.repository)
+        url = f"{where}/issues/{one.number}"
+        shape: Json = {
+            **self._common(one, "I" if isinstance(one, Issue) else "PR"),
             "url": url,
-            "repository_url": self.repository_url(repository),
-            "labels_url": f"{url}/labels{{/name}}",
-            "comments_url": f"{url}/comments",
-            "events_url": f"{url}/events",
-            "html_url": html,
-            "id": pull.id,
-            "node_id": node_id("PR", pull.id),
-            "number": pull.number,
-            "title": pull.title,
-            "user": self.user(pull.user),
-            "labels": [],
-            "state": pull.state,
-            "locked": False,
-            "assignee": None,
-            "assignees": [],
-            "milestone": None,
-            "comments": len(self.state.comments_of(pull)),
-            "created_at": stamp(pull.created_at),
-            "updated_at": stamp(pull.updated_at),
-            "closed_at": stamp(pull.closed_at),
-            "author_association": association(repository, pull.user),
-            "active_lock_reason": None,
-            "draft": pull.draft,
-            "pull_request": {
-                "url": f"{self.repository_url(repository)}/pulls/{pull.number}",
-                "html_url": html,
-                "diff_url": f"{html}.diff",
-                "patch_url": f"{html}.patch",
-                "merged_at": stamp(pull.closed_at) if pull.merged else None,
-            },
-            "body": pull.body,
-            "reactions": self.rollup(url, self.state.pull_reactions.get(pull.id, [])),
-            "timeline_url": f"{url}/timeline",
+            "repository_url": where,
+            **urls(url, "labels{/name} comments events timeline"),
             "performed_via_github_app": None,
+        }
+        if isinstance(one, Issue):
+            html = f"{self.web}/{one.repository.full_name}/issues/{one.number}"
+            closed = stamp(one.updated_at) if one.state == "closed" else None
+            more = {"html_url": html, "comments": 0, "state_reason": one.reason}
+            return {**shape, **more, "closed_at": closed, "reactions": self._rollup(url, [])}
+        addresses = self._addresses(one)
+        return {
+            **shape,
+            "html_url": addresses["html_url"],
+            "comments": len(self.state.comments_of(one)),
+            "closed_at": stamp(one.closed_at),
+            "draft": one.draft,
+            "pull_request": {"url": f"{where}/pulls/{one.number}", **addresses},
+            "reactions": self._rollup(url, self.state.reactions_of(one)),
             "state_reason": None,
         }
 
     def comment(self, comment: Comment) -> Json:
-        repository = comment.pull.repository
-        url = f"{self.repository_url(repository)}/issues/comments/{comment.id}"
-        issue = f"{self.repository_url(repository)}/issues/{comment.pull.number}"
-        html = f"{self.web}/{repository.full_name}/pull/{comment.pull.number}"
+        pull = comment.pull
+        where = self.repository_url(pull.repository)
+        url = f"{where}/issues/comments/{comment.id}"
         return {
             "url": url,
-            "html_url": f"{html}#issuecomment-{comment.id}",
-            "issue_url": issue,
+            "html_url": f"{self._pull_page(pull)}#issuecomment-{comment.id}",
+            "issue_url": f"{where}/issues/{pull.number}",
             "id": comment.id,
             "node_id": node_id("IC", comment.id),
             "user": self.user(comment.user),
             "created_at": stamp(comment.created_at),
             "updated_at": stamp(comment.updated_at),
-            "author_association": association(repository, comment.user),
+            "author_association": association(pull.repository, comment.user),
             "body": comment.body,
-            "reactions": self.rollup(url, comment.reactions),
+            "reactions": self._rollup(url, comment.reactions),
             "performed_via_github_app": self.app(comment.app) if comment.app else None,
         }
 
@@ -182,12 +173,13 @@ class Shapes(RepositoryShapes):
             "created_at": stamp(reaction.at),
         }
 
-    def rollup(self, url: str, reactions: Sequence[Reaction]) -> Json:
+    def _rollup(self, url: str, reactions: Sequence[Reaction]) -> Json:
         """How many reactions of each kind an object has."""
-        counts = dict.fromkeys(REACTIONS, 0)
-        for reaction in reactions:
-            counts[reaction.content] += 1
-        return {"url": f"{url}/reactions", "total_count": len(reactions), **counts}
+        kinds = [reaction.content for reaction in reactions]
+        counts = {kind: kinds.count(kind) for kind in REACTIONS}
+        return {"url": f"{url}/reactions", "total_count": len(kinds), **counts}
+
+    # Checks
 
     def status(self, status: CommitStatus, repository: Repository) -> Json:
         return {
@@ -208,11 +200,6 @@ class Shapes(RepositoryShapes):
         url = f"{self.repository_url(run.repository)}/check-runs/{run.id}"
         html = f"{self.web}/{run.repository.full_name}/runs/{run.id}"
         output = run.fields.get("output") or {}
-        pulls = [
-            p
-            for p in self.state.pulls
-            if p.repository is run.repository and p.head_sha == run.head_sha
-        ]
         return {
             "id": run.id,
             "node_id": node_id("CR", run.id),
@@ -226,19 +213,21 @@ class Shapes(RepositoryShapes):
             "started_at": stamp(run.started_at),
             "completed_at": stamp(run.completed_at),
             "output": {
-                "title": output.get("title"),
-                "summary": output.get("summary"),
-                "text": output.get("text"),
+                **{name: output.get(name) for name in ("title", "summary", "text")},
                 "annotations_count": len(output.get("annotations") or ()),
                 "annotations_url": f"{url}/annotations",
             },
             "name": run.name,
             "check_suite": {"id": run.id + 1},
             "app": self.app(run.app),
-            "pull_requests": [self._pull_of_run(pull) for pull in pulls],
+            "pull_requests": [
+                self._brief_pull(pull)
+                for pull in self.state.pulls
+                if pull.repository is run.repository and pull.head_sha == run.head_sha
+            ],
         }
 
-    def _pull_of_run(self, pull: Pull) -> Json:
+    def _brief_pull(self, pull: Pull) -> Json:
         def end(ref: str, sha: str, repository: Repository) -> Json:
             url = self.repository_url(repository)
             brief = {"id": repository.id, "url": url, "name": repository.name}

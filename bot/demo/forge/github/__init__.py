@@ -1,0 +1,1 @@
+"""The local forge as a GitHub: its REST API, its JSON objects, its webhooks."""

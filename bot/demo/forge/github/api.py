@@ -1,0 +1,234 @@
+"""The common parts of GitHub's API: a call and its access, bodies, pages, errors, rate limits.
+
+The refusals are GitHub's: 401 for credentials that do not work, 404 for what the caller may not
+know of, 403 for what it may not do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+from bot.demo.forge.access import STATE, ApiError, Caller, caller_of, may
+from bot.demo.forge.github.shapes import Shapes
+from bot.demo.forge.state import State
+from bot.demo.forge.traffic import TRAFFIC, Handler, link_header, slice_of
+from bot.demo.forge.values import App, Comment, Json, Pull, Repository, User
+
+API_PREFIX = "/api/v3"
+SHAPES: web.AppKey[Shapes] = web.AppKey("shapes", Shapes)
+REPO = "/repos/{owner}/{repo}"
+PER_PAGE = 30
+_LIMITS = {"Limit": "5000", "Remaining": "4999", "Used": "1", "Resource": "core"}
+
+
+@web.middleware
+async def api_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Knows the caller, answers errors in GitHub's shape, adds rate limit headers."""
+    if not request.path.startswith(f"{API_PREFIX}/"):
+        return await handler(request)
+    traffic = request.app[TRAFFIC]
+    response: web.StreamResponse
+    try:
+        traffic.meet_fault(request)
+        caller_of(request)  # refuses bad credentials everywhere
+        response = await handler(request)
+    except ApiError as error:
+        response = _error(error)
+    except web.HTTPException as error:
+        response = _error(ApiError(error.status, error.reason))
+    response.headers.setdefault("X-GitHub-Media-Type", "github.v3; format=json")
+    reset = {"Reset": str(int(time.time()) + 3600)}
+    for name, value in {**_LIMITS, **reset}.items():
+        response.headers.setdefault(f"X-RateLimit-{name}", value)
+    traffic.requests.append((request.method, request.path_qs, response.status))
+    return response
+
+
+def _error(error: ApiError) -> web.Response:
+    body: Json = {"message": error.message}
+    if error.errors is not None:
+        body["errors"] = error.errors
+    body |= {"documentation_url": "https://docs.github.com/rest", "status": str(error.status)}
+    return web.json_response(body, status=error.status, headers=error.headers)
+
+
+def not_found() -> ApiError:
+    return ApiError(HTTPStatus.NOT_FOUND, "Not Found")
+
+
+def invalid(resource: str, field: str, code: str, message: str | None = None) -> ApiError:
+    """422 as GitHub says it: which field of which resource, and a code (`missing_field`, ...)."""
+    error = {"resource": resource, "field": field, "code": code}
+    if message is not None:
+        error["message"] = message
+    return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "Validation Failed", [error])
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request about a repository, by a caller who may do there what it wants."""
+
+    request: web.Request
+    repository: Repository
+    caller: Caller
+    body: Json
+
+    @property
+    def state(self) -> State:
+        return self.request.app[STATE]
+
+    @property
+    def shapes(self) -> Shapes:
+        return self.request.app[SHAPES]
+
+    @property
+    def user(self) -> User:
+        """The account in whose name something is written; ApiError 401 where nobody is."""
+        if self.caller.user is None:
+            raise ApiError(HTTPStatus.UNAUTHORIZED, "Requires authentication")
+        return self.caller.user
+
+    @property
+    def app(self) -> App | None:
+        """The App that calls."""
+        return self.caller.installation.app if self.caller.installation else None
+
+    @property
+    def pull(self) -> Pull:
+        """The pull request that the path names; ApiError 404."""
+        pull = self.state.pull(self.repository, int(self.request.match_info["number"]))
+        if pull is None:
+            raise not_found()
+        return pull
+
+    @property
+    def comment(self) -> Comment:
+        """The comment that the path names; ApiError 404."""
+        wanted = int(self.request.match_info["id"])
+        for one in self.state.comments:
+            if one.id == wanted and not one.deleted and one.pull.repository is self.repository:
+                return one
+        raise not_found()
+
+    @property
+    def commit(self) -> str:
+        """The commit id of the branch, tag or id that the path names; ApiError 404."""
+        git, name = self.repository.git, self.request.match_info["ref"]
+        found = git.branch(name) or git.resolve(name)
+        if found is None:
+            raise not_found()
+        return found
+
+    def may(self, role: str, permission: str) -> bool:
+        """Return whether the caller has this role, or its App the permission."""
+        return may(self.caller, self.repository, role, permission)
+
+    def page(
+        self, items: Sequence[Any], shape: Callable[[Any], Any], key: str | None = None
+    ) -> web.Response:
+        """One page of a list (`per_page`, `page`), with the Link header to the others.
+
+        `key` is the field that holds the list where GitHub wraps it beside a `total_count`.
+        """
+        page = _positive(self.request, "page", 1)
+        shown, last = slice_of(items, page, _positive(self.request, "per_page", PER_PAGE))
+        before = {"prev": page - 1, "first": 1} if page > 1 else {}
+        after = {"next": page + 1, "last": last} if page < last else {}
+        links = link_header(self.request, {**before, **after})
+        listed = [shape(item) for item in shown]
+        body = listed if key is None else {"total_count": len(items), key: listed}
+        return web.json_response(body, headers={"Link": links} if links else {})
+
+
+def _positive(request: web.Request, name: str, otherwise: int) -> int:
+    text = request.query.get(name, "")
+    return int(text) if text.isdecimal() and int(text) > 0 else otherwise
+
+
+Endpoint = Callable[[Call], Awaitable[web.Response]]
+
+
+def endpoint(
+    routes: web.RouteTableDef,
+    method: str,
+    path: str,
+    permission: str = "metadata:read",
+    *,
+    role: str = "read",
+    signed_in: bool | None = None,
+) -> Callable[[Endpoint], Endpoint]:
+    """Serves a call below a repository's path: for users with the role, Apps with the permission.
+
+    Whoever writes is signed in, unless `signed_in` says otherwise.
+    """
+
+    def decorate(function: Endpoint) -> Endpoint:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            writes = request.method != "GET"
+            needed = writes if signed_in is None else signed_in
+            repository, caller = _repository_for(request, role, permission, signed_in=needed)
+            body = await json_body(request) if writes else {}
+            return await function(Call(request, repository, caller, body))
+
+        routes.route(method, REPO + path)(handle)
+        return function
+
+    return decorate
+
+
+def _repository_for(
+    request: web.Request, role: str, permission: str, *, signed_in: bool
+) -> tuple[Repository, Caller]:
+    """The request's repository, once the caller may do there what it wants; else ApiError."""
+    state = request.app[STATE]
+    caller = caller_of(request)
+    match = request.match_info
+    repository = state.repository(f"{match['owner']}/{match['repo']}")
+    if repository is None or not may(caller, repository, "read", "metadata:read"):
+        raise not_found()
+    if caller.app is not None:
+        raise ApiError(
+            HTTPStatus.UNAUTHORIZED,
+            "A JSON web token cannot be used here; ask for an installation access token",
+        )
+    if signed_in and caller.user is None:
+        raise ApiError(HTTPStatus.UNAUTHORIZED, "Requires authentication")
+    if not may(caller, repository, role, permission):
+        if caller.installation is not None:
+            raise ApiError(HTTPStatus.FORBIDDEN, "Resource not accessible by integration")
+        raise ApiError(HTTPStatus.FORBIDDEN, "Must have admin rights to Repository.")
+    return repository, caller
+
+
+async def json_body(request: web.Request) -> dict[str, Any]:
+    """The request's JSON object ({} for an empty body); 400 where it is none."""
+    raw = await request.read()
+    if not raw:
+        return {}
+    try:
+        body = await request.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise ApiError(HTTPStatus.BAD_REQUEST, "Problems parsing JSON")
+    return body
+
+
+def text_field(body: dict[str, Any], field: str, resource: str, *, limit: int | None = None) -> str:
+    """A needed text of a body; 422 where it is missing, no text, or longer than `limit`."""
+    value = body.get(field)
+    if value is None:
+        raise invalid(resource, field, "missing_field")
+    if not isinstance(value, str):
+        raise invalid(resource, field, "invalid")
+    if limit is not None and len(value) > limit:
+        raise invalid(
+            resource, field, "unprocessable", f"{field} is too long (maximum is {limit} characters)"
+        )
+    return value

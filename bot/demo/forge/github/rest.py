@@ -1,0 +1,250 @@
+"""GitHub's REST API on the local forge: repositories, pull requests, comments, issues, Apps."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from aiohttp import web
+
+from bot.demo.forge.access import STATE, ApiError, caller_of
+from bot.demo.forge.github.api import (
+    REPO,
+    SHAPES,
+    Call,
+    endpoint,
+    invalid,
+    json_body,
+    not_found,
+    text_field,
+)
+from bot.demo.forge.github.shapes import REACTIONS
+from bot.demo.forge.values import App, Installation, IssueState, Json
+
+LONGEST_BODY = 65_536  # characters, of a comment
+routes = web.RouteTableDef()
+PULL, ISSUE = "/pulls/{number:[0-9]+}", "/issues/{number:[0-9]+}"
+COMMENT = "/issues/comments/{id:[0-9]+}"
+_REASONS = ("completed", "not_planned", "duplicate", "reopened", None)
+
+
+# Repositories and pull requests
+
+
+@endpoint(routes, "GET", "")
+async def repository(call: Call) -> web.Response:
+    shape = call.shapes.repository(call.repository, call.caller.user)
+    return web.json_response({**shape, "network_count": 0, "subscribers_count": 0})
+
+
+@endpoint(routes, "GET", "/collaborators/{login}/permission", signed_in=True)
+async def permission(call: Call) -> web.Response:
+    """The role of a user; `permission` folds triage into read and maintain into write."""
+    found = call.repository
+    if call.app is None and found.role(call.caller.user) in ("none", "read"):
+        message = "Must have push access to view collaborator permission."
+        raise ApiError(HTTPStatus.FORBIDDEN, message)
+    login = call.request.match_info["login"]
+    user = call.state.users.get(login)
+    if user is None:
+        raise ApiError(HTTPStatus.NOT_FOUND, f"{login} is not a user")
+    role = found.role(user)
+    folded = {"triage": "read", "maintain": "write"}.get(role, role)
+    account = {**call.shapes.user(user), "role_name": role}
+    return web.json_response({"permission": folded, "role_name": role, "user": account})
+
+
+@endpoint(routes, "GET", PULL, "pull_requests:read")
+async def pull(call: Call) -> web.Response:
+    return web.json_response(call.shapes.pull(call.pull))
+
+
+@endpoint(routes, "GET", PULL + "/files", "pull_requests:read")
+async def files(call: Call) -> web.Response:
+    found, wanted = call.repository, call.pull
+    base = found.git.merge_base(wanted.base_sha, wanted.head_sha)
+    changes = found.git.changes(base, wanted.head_sha) if base else ()
+    return call.page(changes, lambda one: call.shapes.file(found, one, wanted.head_sha))
+
+
+@endpoint(routes, "GET", "/commits/{ref}/pulls", "pull_requests:read")
+async def pulls_of_commit(call: Call) -> web.Response:
+    found = call.state.pulls_with(call.repository, call.commit)
+    return call.page(found, lambda one: call.shapes.pull(one, whole=False))
+
+
+# Comments and reactions
+
+
+@endpoint(routes, "GET", ISSUE + "/comments", "pull_requests:read")
+async def comments(call: Call) -> web.Response:
+    """The comments, oldest first."""
+    return call.page(call.state.comments_of(call.pull), call.shapes.comment)
+
+
+@endpoint(routes, "POST", ISSUE + "/comments", "pull_requests:write")
+async def create_comment(call: Call) -> web.Response:
+    wanted, body = call.pull, _text(call)
+    shape = call.shapes.comment(call.state.add_comment(wanted, call.user, body, call.app))
+    return _created(shape)
+
+
+def _created(shape: Json) -> web.Response:
+    return web.json_response(shape, status=HTTPStatus.CREATED, headers={"Location": shape["url"]})
+
+
+def _text(call: Call) -> str:
+    text = text_field(call.body, "body", "IssueComment", limit=LONGEST_BODY)
+    if not text.strip():
+        raise invalid("IssueComment", "body", "missing_field", "Body cannot be blank")
+    return text
+
+
+@endpoint(routes, "PATCH", COMMENT, "pull_requests:write")
+async def edit_comment(call: Call) -> web.Response:
+    wanted = call.comment
+    _own_or_write(call)
+    call.state.edit_comment(wanted, call.user, _text(call))
+    return web.json_response(call.shapes.comment(wanted))
+
+
+@endpoint(routes, "DELETE", COMMENT, "pull_requests:write")
+async def delete_comment(call: Call) -> web.Response:
+    wanted = call.comment
+    _own_or_write(call)
+    call.state.delete_comment(wanted)
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _own_or_write(call: Call) -> None:
+    if call.comment.user is not call.caller.user and not call.may("write", "pull_requests:write"):
+        raise ApiError(HTTPStatus.FORBIDDEN, "Must have admin rights to Repository.")
+
+
+@endpoint(routes, "POST", COMMENT + "/reactions", "pull_requests:write")
+async def react(call: Call) -> web.Response:
+    """Adds a reaction: 201, or 200 where this caller had already reacted so."""
+    wanted = call.comment
+    content = text_field(call.body, "content", "Reaction")
+    if content not in REACTIONS:
+        raise invalid("Reaction", "content", "invalid")
+    made, new = call.state.react(wanted, call.user, content)
+    status = HTTPStatus.CREATED if new else HTTPStatus.OK
+    return web.json_response(call.shapes.reaction(made), status=status)
+
+
+# Issues
+
+
+@endpoint(routes, "GET", "/issues", "issues:read")
+async def issues(call: Call) -> web.Response:
+    """Open ones, unless the query has a state, newest first."""
+    query = call.request.query
+    found = call.state.issues_of(
+        call.repository, query.get("state", "open"), query.get("creator"),
+        rising=query.get("direction") == "asc",
+    )  # fmt: skip
+    return call.page(found, call.shapes.issue)
+
+
+@endpoint(routes, "POST", "/issues", "issues:write")
+async def create_issue(call: Call) -> web.Response:
+    title, body, _ = _issue_fields(call.body, ("", "", "open"))
+    if not title.strip():
+        raise invalid("Issue", "title", "missing_field")
+    made = call.state.add_issue(call.repository, call.user, title, body, call.app)
+    return _created(call.shapes.issue(made))
+
+
+@endpoint(routes, "PATCH", ISSUE, "issues:write", role="triage")
+async def edit_issue(call: Call) -> web.Response:
+    issue = call.state.issue(call.repository, int(call.request.match_info["number"]))
+    if issue is None:
+        raise not_found()
+    if call.body.get("state_reason") not in _REASONS:
+        raise invalid("Issue", "state_reason", "invalid")
+    issue.change(*_issue_fields(call.body, issue.versions[-1]))
+    issue.reason = call.body.get("state_reason", issue.reason)
+    return web.json_response(call.shapes.issue(issue))
+
+
+def _issue_fields(given: Json, before: tuple[str, str, IssueState]) -> tuple[str, str, IssueState]:
+    title, body = given.get("title", before[0]), given.get("body", before[1]) or ""
+    state: IssueState = given.get("state", before[2])
+    if not isinstance(title, str) or not isinstance(body, str) or len(body) > LONGEST_BODY:
+        raise invalid("Issue", "body", "invalid")
+    if state not in ("open", "closed"):
+        raise invalid("Issue", "state", "invalid")
+    return title, body, state
+
+
+# Apps, their installations, the caller's own account
+
+
+def _calling_app(request: web.Request) -> App:
+    caller = caller_of(request)
+    if caller.app is None:
+        raise ApiError(HTTPStatus.UNAUTHORIZED, "A JSON web token could not be decoded")
+    return caller.app
+
+
+@routes.get("/app")
+async def app(request: web.Request) -> web.Response:
+    wanted = _calling_app(request)
+    installed = sum(one.app is wanted for one in request.app[STATE].installations)
+    shape = request.app[SHAPES].app(wanted)
+    return web.json_response({**shape, "installations_count": installed})
+
+
+@routes.post("/app/installations/{id:[0-9]+}/access_tokens")
+async def access_token(request: web.Request) -> web.Response:
+    """A new token for an installation, for the repositories and permissions of the body."""
+    wanted = _installation(request, id=int(request.match_info["id"]))
+    body, state = await json_body(request), request.app[STATE]
+    repositories = None
+    names, numbers = body.get("repositories"), body.get("repository_ids")
+    if names is not None or numbers is not None:
+        own = [r for r in state.repositories.values() if r.owner is wanted.account]
+        named = {name.casefold() for name in names or ()}
+        repositories = tuple(
+            one for one in own if one.name.casefold() in named or one.id in (numbers or ())
+        )
+        if len(repositories) < len({*named, *(numbers or ())}):
+            message = "There is at least one repository that does not exist or is not accessible"
+            raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, message)
+    permissions = body.get("permissions")
+    for name, level in (permissions or {}).items():
+        granted = wanted.app.permissions.get(name)
+        if granted is None or (granted == "read" and level != "read"):
+            message = "The permissions requested are not granted to this installation."
+            raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, message)
+    token = state.installation_token(wanted, repositories, permissions)
+    return web.json_response(request.app[SHAPES].access_token(token), status=HTTPStatus.CREATED)
+
+
+@routes.get(REPO + "/installation")
+async def installation_of_repository(request: web.Request) -> web.Response:
+    match = request.match_info
+    repository = request.app[STATE].repository(f"{match['owner']}/{match['repo']}")
+    account = repository.owner if repository else None
+    return web.json_response(
+        request.app[SHAPES].installation(_installation(request, account=account))
+    )
+
+
+def _installation(request: web.Request, **fields: object) -> Installation:
+    """The installation of the calling App with these fields; ApiError 404."""
+    wanted = _calling_app(request)
+    for one in request.app[STATE].installations:
+        if one.app is wanted and all(getattr(one, n) == v for n, v in fields.items()):
+            return one
+    raise not_found()
+
+
+@routes.get("/user")
+async def user(request: web.Request) -> web.Response:
+    caller = caller_of(request)
+    if caller.installation is not None:
+        raise ApiError(HTTPStatus.FORBIDDEN, "Resource not accessible by integration")
+    if caller.user is None:
+        raise ApiError(HTTPStatus.UNAUTHORIZED, "Requires authentication")
+    return web.json_response(request.app[SHAPES].whole_user(caller.user))

@@ -1,0 +1,232 @@
+"""The common parts of GitLab's API v4: a call and its access, parameters, pages, errors.
+
+https://docs.gitlab.com/api/rest/. Parameters that the documentation does not know are refused,
+where GitLab would pass over them: a mistake shall show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from bot.demo.forge.access import STATE, ApiError, Caller, caller_of
+from bot.demo.forge.gitlab.shapes import LEVELS, GitLabShapes
+from bot.demo.forge.state import State
+from bot.demo.forge.traffic import MOST_PER_PAGE, TRAFFIC, Handler, link_header, slice_of
+from bot.demo.forge.values import Comment, Json, Pull, Repository, User
+
+API_PREFIX = "/api/v4"
+SHAPES: web.AppKey[GitLabShapes] = web.AppKey("gitlab-shapes", GitLabShapes)
+PROJECT = "/projects/{project}"
+PER_PAGE = 20
+
+
+@web.middleware
+async def gitlab_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors in GitLab's shape, faults for tests, rate limit headers, and the record."""
+    traffic = request.app[TRAFFIC]
+    response: web.StreamResponse
+    try:
+        traffic.meet_fault(request)
+        response = await handler(request)
+    except ApiError as error:
+        body = {"message": error.message}
+        response = web.json_response(body, status=error.status, headers=error.headers)
+    except web.HTTPMovedPermanently as error:
+        response = web.Response(status=error.status, headers={"Location": str(error.location)})
+    except web.HTTPException as error:
+        text = f"{error.status} {error.reason}"
+        response = web.json_response({"error": text}, status=error.status)
+    response.headers.setdefault("RateLimit-Limit", "2000")
+    response.headers.setdefault("RateLimit-Remaining", "1999")
+    traffic.requests.append((request.method, request.path_qs, response.status))
+    return response
+
+
+def bad_request(message: object) -> ApiError:
+    return ApiError(HTTPStatus.BAD_REQUEST, str(message))
+
+
+def not_found(what: str = "Not found") -> ApiError:
+    return ApiError(HTTPStatus.NOT_FOUND, f"404 {what}")
+
+
+def forbidden() -> ApiError:
+    return ApiError(HTTPStatus.FORBIDDEN, "403 Forbidden")
+
+
+def unauthorized() -> ApiError:
+    return ApiError(HTTPStatus.UNAUTHORIZED, "401 Unauthorized")
+
+
+def refuse_unknown(given: object, known: Sequence[str]) -> None:
+    """Refuses query parameters or fields that the documentation of a route does not list."""
+    strange = set(given) - set(known)  # type: ignore[call-overload]  # a mapping's names
+    if strange:
+        raise bad_request(f"unknown parameters: {sorted(strange)}")
+
+
+def caller_user(request: web.Request, *, needed: bool = True) -> User | None:
+    """The user who calls, by `Authorization: Bearer` or `PRIVATE-TOKEN`."""
+    private = request.headers.get("PRIVATE-TOKEN")
+    try:
+        if private is None:
+            caller = caller_of(request)
+        else:
+            token = request.app[STATE].tokens.get(private)
+            caller = Caller(user=token.user) if token else Caller()
+    except ApiError:
+        raise unauthorized() from None
+    if caller.user is None and (needed or private is not None):
+        raise unauthorized()
+    return caller.user
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request about a project, by a caller who may do there what it wants."""
+
+    request: web.Request
+    project: Repository
+    caller: User | None
+    body: Json
+
+    @property
+    def state(self) -> State:
+        return self.request.app[STATE]
+
+    @property
+    def shapes(self) -> GitLabShapes:
+        return self.request.app[SHAPES]
+
+    @property
+    def user(self) -> User:
+        """The user in whose name something is written; ApiError 401 where nobody is."""
+        if self.caller is None:
+            raise unauthorized()
+        return self.caller
+
+    @property
+    def merge(self) -> Pull:
+        """The merge request that the path names; ApiError 404."""
+        found = self.state.pull(self.project, int(self.request.match_info["iid"]))
+        if found is None:
+            raise not_found()
+        return found
+
+    @property
+    def note(self) -> Comment:
+        """The note that the path names; ApiError 404."""
+        wanted = int(self.request.match_info["note"])
+        for one in self.state.comments_of(self.merge):
+            if one.id == wanted:
+                return one
+        raise not_found()
+
+    @property
+    def commit(self) -> str:
+        """The commit that the path names; ApiError 404."""
+        found = self.project.git.resolve(self.request.match_info["sha"])
+        if found is None:
+            raise not_found("Commit Not Found")
+        return found
+
+    def has(self, role: str) -> bool:
+        """Return whether the caller has the role, or one above it."""
+        return LEVELS[self.project.role(self.caller)] >= LEVELS[role]
+
+    def page(self, items: Sequence[Any], shape: Callable[[Any], Json]) -> web.Response:
+        return page_of(self.request, items, shape)
+
+
+def page_of(
+    request: web.Request, items: Sequence[Any], shape: Callable[[Any], Json]
+) -> web.Response:
+    """One page, with GitLab's X- headers and its Link header."""
+    per_page = min(_positive(request, "per_page", PER_PAGE), MOST_PER_PAGE)
+    page = _positive(request, "page", 1)
+    shown, last = slice_of(items, page, per_page)
+    before = {"prev": page - 1} if page > 1 else {}
+    after = {"next": page + 1} if page < last else {}
+    targets = {"first": 1, "last": last, **before, **after}
+    headers = {
+        "Link": link_header(request, targets, per_page=str(per_page)),
+        "X-Page": str(page),
+        "X-Per-Page": str(per_page),
+        "X-Total": str(len(items)),
+        "X-Total-Pages": str(last),
+        "X-Next-Page": str(targets.get("next", "")),
+        "X-Prev-Page": str(targets.get("prev", "")),
+    }
+    return web.json_response([shape(item) for item in shown], headers=headers)
+
+
+def _positive(request: web.Request, name: str, otherwise: int) -> int:
+    text = request.query.get(name, str(otherwise))
+    if not text.isdecimal() or int(text) < 1:
+        raise bad_request(f"{name} is invalid")
+    return int(text)
+
+
+Endpoint = Callable[[Call], Awaitable[web.Response]]
+
+
+def endpoint(
+    routes: web.RouteTableDef, method: str, path: str, *known: str, role: str = "read"
+) -> Callable[[Endpoint], Endpoint]:
+    """Serves a call below a project's path, for who has the role.
+
+    `known` are the parameters of a GET, or the fields of a body, that the documentation lists.
+    """
+
+    def decorate(function: Endpoint) -> Endpoint:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            body: Json = {}
+            if method == "GET":
+                refuse_unknown(request.query, (*known, "page", "per_page"))
+            project, user = _project_of(request, role)
+            if method in ("POST", "PUT"):
+                body = await _body_of(request)
+                refuse_unknown(body, known)
+            return await function(Call(request, project, user, body))
+
+        routes.route(method, PROJECT + path)(handle)
+        return function
+
+    return decorate
+
+
+async def _body_of(request: web.Request) -> Json:
+    try:
+        body = await request.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise bad_request("the body is no JSON object")
+    return body
+
+
+def _project_of(request: web.Request, least: str) -> tuple[Repository, User | None]:
+    """The project that the path names by id or path, if the caller has the role there."""
+    state = request.app[STATE]
+    name = unquote(request.match_info["project"])
+    user = caller_user(request, needed=least != "read")
+    found = next((r for r in state.repositories.values() if str(r.id) == name), None)
+    if found is None and not name.isdecimal():
+        found = state.repository(name)
+        if found is not None and found.path_with_namespace.casefold() != name.casefold():
+            old = request.rel_url.raw_path.split("/projects/")[1].split("/")[0]
+            path = request.rel_url.raw_path.replace(f"/projects/{old}", f"/projects/{found.id}")
+            raise web.HTTPMovedPermanently(f"{path}?{request.query_string}".rstrip("?"))
+    if found is None or found.role(user) == "none":
+        raise not_found("Project Not Found")
+    if LEVELS[found.role(user)] < LEVELS[least]:
+        raise forbidden()
+    if found.archived and request.method != "GET":
+        raise forbidden()
+    return found, user
