@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from bot.demo.distribution.conflicts import PackageSet, conflicts, obsoletes
-from bot.demo.distribution.relations import provides, requires, weak
+from bot.demo.distribution.relations import (
+    PackageSet,
+    conflicts,
+    obsoletes,
+    provides,
+    requires,
+    weak,
+)
 
 DIST = ".deb12"
 

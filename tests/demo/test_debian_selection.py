@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bot.demo.distribution.index import PackageIndex
-from bot.demo.distribution.selection import select
+from bot.demo.distribution.selection import PackageIndex, select
 
 INDEX = PackageIndex(
     """\

@@ -13,9 +13,9 @@ import pytest
 
 from bot.demo.distribution import build, fetch, reference
 from bot.demo.distribution.debian import SUITES, Suite
-from bot.demo.distribution.documents import write_documents
 from bot.demo.distribution.fetch import MirrorError
 from bot.demo.distribution.progress import Lines, Progress, Silent, progress
+from bot.demo.distribution.reference import write_documents
 from bot.errors import SurroundingsError
 
 BOOKWORM, TRIXIE = SUITES

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bot.demo.distribution import own_packages, tweaks
+from bot.demo.distribution.convert import ElfDependencies, elf_providers, linked_packages
 from bot.demo.distribution.debian import SUITES
-from bot.demo.distribution.elf import ElfDependencies, elf_providers, linked_packages
 from bot.demo.distribution.nginx_repository import _changed, _next_release, nginx_repository_files
 from bot.demo.distribution.reference import ReferenceDistribution
 from bot.demo.distribution.unpack import Unpacked

@@ -11,7 +11,7 @@ packages are not touched. On Debian and Ubuntu they are in `apt`, `dpkg`, `rpm` 
 missing is said by name. Environment: MINIMIZE_CACHE (where), MINIMIZE_DEBIAN_MIRROR (whose mirror;
 Debian's signature is asked of any).
 
-Where it differs from Debian, the modules say why: `relations`, `conflicts` (dependencies), `tweaks`
+Where it differs from Debian, the modules say why: `relations` (dependencies), `tweaks`
 (what maintainer scripts would have made), `unpack` (merged /usr), `own_packages` (`filesystem` and
 the macros to build with).
 """

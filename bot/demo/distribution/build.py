@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from bot.demo.distribution import own_packages
-from bot.demo.distribution.conflicts import PackageSet
-from bot.demo.distribution.convert import Scanned, open_rpm, recipe, scan, write_rpm
+from bot.demo.distribution.convert import (
+    Scanned,
+    elf_providers,
+    linked_packages,
+    open_rpm,
+    recipe,
+    scan,
+    write_rpm,
+)
 from bot.demo.distribution.debian import DEBIAN_ARCH, SUITES, Suite
-from bot.demo.distribution.documents import write_documents
-from bot.demo.distribution.elf import elf_providers, linked_packages
 from bot.demo.distribution.fetch import (
     Apt,
     MirrorError,
@@ -26,16 +31,17 @@ from bot.demo.distribution.fetch import (
     open_apt,
     update,
 )
-from bot.demo.distribution.index import PackageIndex
 from bot.demo.distribution.progress import Progress, Silent
 from bot.demo.distribution.reference import (
     ReferenceDistribution,
     find_reference_distribution,
     place,
+    write_documents,
     write_record,
 )
+from bot.demo.distribution.relations import PackageSet
 from bot.demo.distribution.repository import write_repository
-from bot.demo.distribution.selection import roots, select
+from bot.demo.distribution.selection import PackageIndex, roots, select
 from bot.demo.distribution.spec_text import Recipe
 from bot.errors import SurroundingsError
 from bot.locks import locked

@@ -49,33 +49,33 @@ _DIRECTORIES = {
     "var/tmp": 0o1777,
 }
 # Debian's fixed users and groups (base-passwd), those that files of packages may belong to.
-_USERS = {
-    "root": (0, 0, "/root", "/bin/sh"),
-    "daemon": (1, 1, "/usr/sbin", "/usr/sbin/nologin"),
-    "bin": (2, 2, "/bin", "/usr/sbin/nologin"),
-    "sys": (3, 3, "/dev", "/usr/sbin/nologin"),
-    "man": (6, 12, "/var/cache/man", "/usr/sbin/nologin"),
-    "mail": (8, 8, "/var/mail", "/usr/sbin/nologin"),
-    "www-data": (33, 33, "/var/www", "/usr/sbin/nologin"),
-    "nobody": (65534, 65534, "/nonexistent", "/usr/sbin/nologin"),
-}
-_GROUPS = {
-    "root": 0,
-    "daemon": 1,
-    "bin": 2,
-    "sys": 3,
-    "adm": 4,
-    "tty": 5,
-    "disk": 6,
-    "mail": 8,
-    "man": 12,
-    "shadow": 42,
-    "utmp": 43,
-    "www-data": 33,
-    "staff": 50,
-    "users": 100,
-    "nogroup": 65534,
-}
+_USERS = """\
+root:x:0:0:root:/root:/bin/sh
+daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
+bin:x:2:2:bin:/bin:/usr/sbin/nologin
+sys:x:3:3:sys:/dev:/usr/sbin/nologin
+man:x:6:12:man:/var/cache/man:/usr/sbin/nologin
+mail:x:8:8:mail:/var/mail:/usr/sbin/nologin
+www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+"""
+_GROUPS = """\
+root:x:0:
+daemon:x:1:
+bin:x:2:
+sys:x:3:
+adm:x:4:
+tty:x:5:
+disk:x:6:
+mail:x:8:
+man:x:12:
+shadow:x:42:
+utmp:x:43:
+www-data:x:33:
+staff:x:50:
+users:x:100:
+nogroup:x:65534:
+"""
 FILESYSTEM_DIRECTORIES = frozenset(f"/{path}" for path in _DIRECTORIES)
 
 MACROS_PACKAGE = "reference-rpm-config"
@@ -119,14 +119,9 @@ def filesystem_recipe(tree: Path, suite: Suite) -> Recipe:
     for path, target in LINKS.items():
         (tree / path).symlink_to(target)
         entries.append(Entry(f"/{path}", "link", 0o777))
-    passwd = "".join(
-        f"{name}:x:{uid}:{gid}:{name}:{home}:{shell}\n"
-        for name, (uid, gid, home, shell) in _USERS.items()
-    )
-    group = "".join(f"{name}:x:{gid}:\n" for name, gid in _GROUPS.items())
     for path, text in (
-        ("etc/passwd", passwd),
-        ("etc/group", group),
+        ("etc/passwd", _USERS),
+        ("etc/group", _GROUPS),
         ("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
         ("etc/shells", "/bin/sh\n/bin/bash\n/usr/bin/bash\n/usr/bin/sh\n"),
     ):
@@ -139,8 +134,8 @@ def filesystem_recipe(tree: Path, suite: Suite) -> Recipe:
         summary="The directories, links, users and groups that everything else stands on",
         config_files=frozenset({"/etc/passwd", "/etc/group", "/etc/hosts", "/etc/shells"}),
         provides=(
-            *(f"user({name})" for name in _USERS),
-            *(f"group({name})" for name in _GROUPS),
+            *(f"user({line.partition(':')[0]})" for line in _USERS.splitlines()),
+            *(f"group({line.partition(':')[0]})" for line in _GROUPS.splitlines()),
         ),
     )
 

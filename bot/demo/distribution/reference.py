@@ -1,4 +1,4 @@
-"""The reference distribution as a value, and finding it in the cache."""
+"""The reference distribution as a value, its documents, and finding it in the cache."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from typing import Any
 
-from bot.demo.distribution import documents
 from bot.demo.distribution.debian import DEBIAN_ARCH, SUITES, Suite, package_evr
+from bot.demo.distribution.own_packages import MACROS_PACKAGE
+from bot.demo.distribution.selection import BUILD_PACKAGES
 
 # Raised with every change of what is made: another number is another distribution.
 FORMAT = 4
+# The same of its documents, which are then written anew beside the same packages.
+DOCUMENTS_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +75,30 @@ def find_reference_distribution(cache: Path) -> ReferenceDistribution | None:
     except FileNotFoundError:
         return None
     suite = next(suite for suite in SUITES if suite.codename == made["suite"])
-    if made["root"] != str(root) or made.get("documents") != documents.FORMAT:
-        documents.write_documents(root / "config", root / "repositories", suite)
+    if made["root"] != str(root) or made.get("documents") != DOCUMENTS_FORMAT:
+        write_documents(root / "config", root / "repositories", suite)
         write_record(root, root, suite, made["versions"])
     return _value(root, suite, made["versions"])
+
+
+def write_documents(directory: Path, repositories: Path, suite: Suite) -> None:
+    """Writes the configuration documents, in Content Resolver's format, into `directory`.
+
+    `repositories` is the directory with one repository for each architecture, as it will be called
+    when it is used.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    values = {
+        "number": suite.number,
+        "dist": suite.dist,
+        "repositories": repositories.as_uri(),
+        "architectures": json.dumps(list(DEBIAN_ARCH)),
+        "build_packages": json.dumps([*BUILD_PACKAGES, MACROS_PACKAGE]),
+    }
+    for template in (Path(__file__).parent / "documents").glob("*.yaml"):
+        draft = directory / f"{template.name}.{os.getpid()}"
+        draft.write_text(Template(template.read_text()).substitute(values), encoding="utf-8")
+        draft.replace(directory / template.name)  # others may be reading it
 
 
 def write_record(directory: Path, root: Path, suite: Suite, versions: Mapping[str, str]) -> None:
@@ -83,7 +107,7 @@ def write_record(directory: Path, root: Path, suite: Suite, versions: Mapping[st
         "suite": suite.codename,
         "root": str(root),
         "versions": dict(versions),
-        "documents": documents.FORMAT,
+        "documents": DOCUMENTS_FORMAT,
     }
     draft = directory / f"distribution.json.{os.getpid()}"
     draft.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")

@@ -17,8 +17,7 @@ from rich.console import Console
 from bot.demo.forge.values import Pull
 from bot.demo.run import show
 from bot.demo.run.bot_process import BotPlaces, minimize_command
-from bot.demo.run.setup import FULL_NAME, MAINTAINER, DemoSetup
-from bot.demo.run.updates import DOCUMENT, Updates
+from bot.demo.run.setup import DOCUMENT, FULL_NAME, MAINTAINER, DemoSetup, Updates
 from bot.demo.run.watch import Watched
 from bot.errors import SurroundingsError
 from bot.model.image import ImageKey

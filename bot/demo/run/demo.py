@@ -37,10 +37,8 @@ from bot.demo.run.bot_process import (
     serve_command,
     write_settings,
 )
-from bot.demo.run.judge import problems_of
-from bot.demo.run.setup import BOT, FULL_NAME, DemoSetup, set_stage
-from bot.demo.run.updates import begin_updates
-from bot.demo.run.watch import Watch, Watched
+from bot.demo.run.setup import BOT, FULL_NAME, DemoSetup, begin_updates, set_stage
+from bot.demo.run.watch import Watch, Watched, problems_of
 from bot.demo.time_limit import TimeLimit
 from bot.errors import MinimizeError, SurroundingsError, UsageError
 

@@ -1,13 +1,20 @@
-"""The demo's stage: a repository with nginx's spec file, its people, the App, a pull request."""
+"""The demo's set-up: nginx's git repository, its people, the App, the repository of updates."""
 
 from __future__ import annotations
 
 import base64
 import secrets
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
+
+from bot.demo.distribution.reference import ReferenceDistribution
+from bot.demo.distribution.repository import write_repository
 from bot.demo.forge.deliveries import Delivery
 from bot.demo.forge.gitlab.hooks import WebHook
 from bot.demo.forge.server import LocalForge
@@ -90,3 +97,43 @@ def set_stage(
     app = forge.add_app("minimize", hook_url=f"{bot_url}/webhook/github")
     forge.install(app, OWNER)
     return DemoSetup(forge, repository, app, None, files)
+
+
+DOCUMENT = "reference"
+# 2023-06-12, after the reference distribution's own time.
+_REVISION = 1_686_580_000
+
+
+@dataclass(slots=True)
+class Updates:
+    """`config` has the distribution's documents with this repository added, empty at first."""
+
+    config: Path
+    root: Path
+    published: int = 0
+
+    def publish(self, packages: Iterable[Path], arch: str) -> None:
+        """Adds RPM files to the repository of one architecture."""
+        home = self.root / arch
+        for path in packages:
+            shutil.copy(path, home / path.name)
+        self.published += 1
+        write_repository(home, home.glob("*.rpm"), _REVISION + self.published)
+
+
+def begin_updates(distribution: ReferenceDistribution, home: Path) -> Updates:
+    """Writes documents and empty repositories below `home`."""
+    made = Updates(home / "config", home / "updates")
+    shutil.copytree(distribution.config_dir, made.config)
+    path = made.config / f"{DOCUMENT}.yaml"
+    document = yaml.safe_load(path.read_text())
+    source = document["data"]["source"]
+    source["repos"]["updates"] = {
+        "name": "Updates",
+        "baseurl": f"{made.root.as_uri()}/$basearch",
+    }
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    for arch in source["architectures"]:
+        (made.root / arch).mkdir(parents=True)
+        write_repository(made.root / arch, (), _REVISION)
+    return made
