@@ -9,31 +9,17 @@ from typing import Any
 from aiohttp import web
 from jinja2 import Environment
 
-from bot.model.result import check_from_json
+from bot.model.result import CheckResult, check_from_json
 from bot.report.render import render_check_html
 from bot.store.store import CheckRecord, Store
 from bot.web.logs import with_log_urls
 from bot.web.pages import csv_response, link_maker, parameters_of
 from bot.web.private import opened
 from bot.web.responses import PageResponse
-from bot.web.responses.checks import about_check, checks_table, visible_check
+from bot.web.responses.checks import about_check, check_json, checks_table, visible_check
 
 _PAGE = 50
 _ALL = 1_000_000
-_NOT_YET: dict[str, Any] = {
-    "merge_base": None,
-    "stage": None,
-    "interrupted": False,
-    "incomplete": False,
-    "only_limits": False,
-    "accepted": None,
-    "specs": [],
-    "problems": [],
-    "notes": [],
-    "images": [],
-    "suggestions": [],
-    "builds": [],
-}
 
 
 class CheckPages:
@@ -79,21 +65,21 @@ class CheckPages:
 
     async def one_html(self, request: web.Request) -> web.Response:
         """`/checks/{id}`: everything about one check."""
-        found = await self._visible(request)
+        found, result = await self._visible(request)
 
         def render() -> str:
-            template, result = self._templates.get_template("check.html.j2"), found.result
+            template = self._templates.get_template("check.html.j2")
             if result is None:
                 return template.render(
                     check=found, report=None, builds=(), graph=False, path=request.path
                 )
             # The page lists the logs in a table: a report links absolute addresses only.
-            bare = {**result, "builds": [{**b, "log": None} for b in result.get("builds", [])]}
+            bare = replace(result, builds=tuple(replace(b, log=None) for b in result.builds))
             return template.render(
                 check=found,
-                report=render_check_html(check_from_json(bare)),
-                builds=result.get("builds", ()),
-                graph=any(image["added"] for image in result["images"]),
+                report=render_check_html(bare),
+                builds=result.builds,
+                graph=any(image.added for image in result.images),
                 api=f"/api{request.rel_url.raw_path}",
                 path=request.path,
             )
@@ -102,16 +88,19 @@ class CheckPages:
 
     async def one_json(self, request: web.Request) -> web.Response:
         """`/api/checks/{id}`: CONTRACT's `check` object, and `run`: what it was about."""
-        found = await self._visible(request)
-        missing = {"base": found.base_sha, "head": found.head_sha, "verdict": found.verdict}
-        content = found.result or {**missing, **_NOT_YET}
-        return web.json_response({**content, "run": about_check(found)})
+        found, result = await self._visible(request)
+        return web.json_response(check_json(found, result))
 
-    async def _visible(self, request: web.Request) -> CheckRecord:
-        """The check that the path names, with addresses of logs in place of their files' paths."""
-        check = request.match_info["id"]
-        found = await asyncio.to_thread(visible_check, self._store, check, opened(request))
-        return replace(found, result=with_log_urls(found.result, found.id))
+    async def _visible(self, request: web.Request) -> tuple[CheckRecord, CheckResult | None]:
+        """The check that the path names; its result has the logs' addresses, not their paths."""
+
+        def read() -> tuple[CheckRecord, CheckResult | None]:
+            found = visible_check(self._store, request.match_info["id"], opened(request))
+            if found.result is None:
+                return found, None
+            return found, with_log_urls(check_from_json(found.result), found.id)
+
+        return await asyncio.to_thread(read)
 
     def _page(self, template: str, **values: Any) -> web.Response:
         return _html(self._templates.get_template(template).render(**values))

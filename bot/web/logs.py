@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
+from bot.model.result import CheckResult
 from bot.store.store import Store
 from bot.web.links import check_url
 from bot.web.parameters import missing
@@ -22,15 +23,13 @@ def log_url(check: str, number: int) -> str:
     return f"{check_url(check)}/logs/{number}"
 
 
-def with_log_urls(result: dict[str, Any] | None, check: str) -> dict[str, Any] | None:
+def with_log_urls(result: CheckResult, check: str) -> CheckResult:
     """A stored result with addresses in the place of the logs' paths."""
-    if result is None or "builds" not in result:
-        return result
-    builds = [
-        {**build, "log": _address(build.get("log"), check, number)}
-        for number, build in enumerate(result["builds"])
-    ]
-    return {**result, "builds": builds}
+    builds = enumerate(result.builds)
+    return replace(
+        result,
+        builds=tuple(replace(build, log=_address(build.log, check, n)) for n, build in builds),
+    )
 
 
 def _address(log: str | None, check: str, number: int) -> str | None:

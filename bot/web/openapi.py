@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
 
 from bot.web import schemas
-from bot.web.schemas import Schema
+from bot.web.responses.checks import Check
 
 Json = dict[str, Any]
 _IMAGE = "/api/images/{repository}/{environment}/{workload}/{arch}"
@@ -51,7 +54,7 @@ _MEANING = {
 
 class _Operation(NamedTuple):
     path: str
-    schema_class: type[Schema]
+    schema_class: type
     summary: str
     query: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
@@ -135,7 +138,7 @@ _OPERATIONS = (
         ("date", "offset", "limit"),
         ("checks",),
     ),
-    _Operation("/api/checks/{id}", schemas.Check, "One check, in full.", ("key",)),
+    _Operation("/api/checks/{id}", Check, "One check, in full.", ("key",)),
 )
 
 
@@ -167,14 +170,26 @@ _PICTURES = (
 )
 
 
+class _Written(GenerateJsonSchema):
+    """Fields of a result are in its JSON whether they have a default or not."""
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        """Return whether the JSON always has a field."""
+        written = field["type"] == "dataclass-field" and "serialization_exclude_if" not in field
+        return written or super().field_is_required(field, total)
+
+
 def describe() -> Json:
     """OpenAPI 3.1 as a JSON object."""
-    used: list[type[Schema]] = [schemas.Problem, *(o.schema_class for o in _OPERATIONS)]
-    _, made = models_json_schema(
-        [(schema_class, "serialization") for schema_class in used],
-        by_alias=True,
+    used = [schemas.Problem, *(o.schema_class for o in _OPERATIONS)]
+    _, made = TypeAdapter.json_schemas(
+        [(each, "serialization", TypeAdapter(each)) for each in used],
         ref_template="#/components/schemas/{model}",
+        schema_generator=_Written,
     )
+    check = made["$defs"]["Check"]["properties"]
+    for name in ("merge_base", "verdict", "stage"):
+        check[name] = {"anyOf": [check[name], {"type": "null"}]}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -192,8 +207,19 @@ def describe() -> Json:
                 if picture.png or kind == "svg"
             },
         },
-        "components": {"schemas": made["$defs"]},
+        "components": {"schemas": _referenced(made["$defs"], (each.__name__ for each in used))},
     }
+
+
+def _referenced(described: Json, names: Iterable[str]) -> Json:
+    """The schemas of `names`, and those that they refer to."""
+    wanted, found = list(names), {}
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found[name] = described[name]
+            wanted += re.findall(r'"#/components/schemas/(\w+)"', json.dumps(found[name]))
+    return dict(sorted(found.items()))
 
 
 def _picture(picture: _Picture, media: str) -> Json:
@@ -249,5 +275,5 @@ def _parameter(name: str, place: str, schema: Json | None = None) -> Json:
     return {**parameter, "description": _MEANING[name]} if name in _MEANING else parameter
 
 
-def _ref(schema_class: type[Schema]) -> Json:
+def _ref(schema_class: type) -> Json:
     return {"$ref": f"#/components/schemas/{schema_class.__name__}"}

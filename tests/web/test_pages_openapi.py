@@ -13,24 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from jsonschema import Draft202012Validator
 
-from bot.model.image import ImageKey
-from bot.model.result import (
-    CheckResult,
-    ConfigurationChange,
-    FieldChange,
-    FileProblem,
-    JudgedImage,
-    ObjectiveResult,
-    check_to_json,
-)
+from bot.model.result import CheckResult, check_from_json
+from bot.store.store import CheckRecord
 from bot.web.openapi import describe
-from bot.web.schemas.checks import ProposedFile
+from bot.web.responses.checks import check_json
+from tests.model.test_result import RESULTS, STORED
 from tests.web.seeded import HOSTILE, NAMES
 from tests.web.sites import served
 
 DAYS = 6
-KEY = ImageKey("w", "e", "r", "x86_64")
+CHECK = CheckRecord("one", "github", "rpms/nginx", 1, "a" * 40)
 
 
 def known() -> dict[str, list[str]]:
@@ -99,30 +94,30 @@ async def test_no_request_breaks_the_api_or_its_description(tmp_path, names) -> 
     assert names == "any" or "missing test data" not in output.decode().lower()
 
 
-def test_a_proposed_file_fits_its_schema() -> None:
-    change = ConfigurationChange(
-        ".minimize.yaml",
-        "changed",
-        (FileProblem(1, "dist", "wrong"),),
-        (FieldChange("dist", None, ".x"),),
-        (KEY,),
-        (KEY,),
-        "success",
-        (
-            JudgedImage(
-                KEY,
-                True,
-                (
-                    ObjectiveResult(
-                        name="o", metric="packages", before=1, value=2, limit=3, met=True
-                    ),
-                ),
-            ),
-        ),
-        ("note",),
-    )
-    result = CheckResult(
-        base="b", head="a", merge_base="b", specs=(), verdict="success", configuration=change
-    )
-    written = check_to_json(result)["configuration"]
-    assert ProposedFile.model_validate(written).model_dump(by_alias=True) == written
+def check_errors(record: CheckRecord, result: CheckResult | None) -> list[str]:
+    """The places where a check's JSON is not as the API's description says."""
+    components = describe()["components"]
+    schema = {"$ref": "#/components/schemas/Check", "components": components}
+    written = json.loads(json.dumps(check_json(record, result)))
+    return [error.json_path for error in Draft202012Validator(schema).iter_errors(written)]
+
+
+@settings(max_examples=10, deadline=None)
+@given(RESULTS)
+def test_any_check_is_as_described(result: CheckResult) -> None:
+    assert check_errors(CHECK, result) == []
+
+
+def test_a_check_without_a_result_is_as_described() -> None:
+    assert check_errors(CHECK, None) == []
+
+
+@pytest.mark.parametrize("stored", sorted(STORED.iterdir()), ids=lambda path: path.stem)
+def test_a_check_that_an_older_release_stored_is_as_described(stored: Path) -> None:
+    assert check_errors(CHECK, check_from_json(json.loads(stored.read_text()))) == []
+
+
+def test_the_description_has_no_schema_that_nothing_uses() -> None:
+    described = describe()["components"]["schemas"]
+    assert {"Check", "ImageResult", "Edge"} <= described.keys()
+    assert not {"Dependency", "Location", "RepositoryAccess"} & described.keys()

@@ -1,9 +1,8 @@
-"""The shapes of the JSON under `/api`, for its OpenAPI description: names, types, units.
+"""The schemas of the JSON under `/api`, for its OpenAPI description: names, types, units.
 
 Sizes are bytes, times RFC 3339 in UTC; null is not known. The tests hold every answer to them.
 """
 
-from bot.web.schemas.checks import Check
 from bot.web.schemas.pages import (
     Architectures,
     Checks,
@@ -21,7 +20,6 @@ from bot.web.schemas.parts import Problem, Schema
 
 __all__ = [
     "Architectures",
-    "Check",
     "Checks",
     "Comparison",
     "Image",

@@ -6,10 +6,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from bot.model.closure import Edge, SnapshotState, UnsolvableCause
+from bot.store.history.values import Status
 from bot.web.schemas.parts import (
     AllImages,
     CheckAbout,
-    Edge,
     Issue,
     Key,
     Movement,
@@ -19,11 +20,8 @@ from bot.web.schemas.parts import (
     Outlooks,
     Run,
     Schema,
-    Snapshot,
-    Status,
     Step,
     Totals,
-    UnsolvableCause,
 )
 
 
@@ -48,7 +46,7 @@ class ListedImage(Key):
     problems: list[str]
     missing: list[str]
     causes: list[UnsolvableCause]
-    snapshot: Snapshot
+    snapshot: SnapshotState
     totals: Totals | None
     evaluated: str
 
@@ -144,7 +142,7 @@ class Image(Key):
     problems: list[str]
     missing: list[str]
     causes: list[UnsolvableCause]
-    snapshot: Snapshot
+    snapshot: SnapshotState
     evaluated: str
     totals: Totals | None
     packages: list[ImagePackage] | None

@@ -9,11 +9,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.model.closure import Edge, UnsolvableCause
+from bot.model.result import Verdict
+from bot.store.history.values import CauseKind, Change, Status
+
 Outlook = Literal["met", "at risk", "broken", "unknown"]
-Status = Literal["ok", "unsolvable"]
-Verdict = Literal["success", "failure", "neutral"]
-Change = Literal["came", "went", "changed", "unsolvable", "solvable"]
-CauseKind = Literal["pull request", "commit", "distribution", "configuration", "unknown"]
 
 
 class Schema(BaseModel):
@@ -37,70 +37,6 @@ class Problem(Schema):
     error: str
 
 
-class Edge(Schema):
-    """A requirement, and the package that satisfies it; `from` and `to` are NEVRAs.
-
-    `files` are the first files of a built package for which it was generated.
-    """
-
-    from_: str = Field(alias="from")
-    capability: str
-    to: str
-    kind: str
-    files: list[str] = Field(default_factory=list)
-
-
-class RepositoryState(Schema):
-    """A repository's metadata."""
-
-    id: str
-    revision: str
-    timestamp: str
-    stale: str | None
-
-
-class Snapshot(Schema):
-    """The frozen metadata of a set of repositories."""
-
-    id: str
-    repositories: list[RepositoryState]
-
-
-class CheckedChange(Schema):
-    """At least these fields."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-class SpecLine(CheckedChange):
-    """A line of a spec file."""
-
-    path: str
-    line: int
-    text: str
-
-
-class UnsolvableCause(CheckedChange):
-    """A cause of an image that cannot be installed.
-
-    `missing`: nothing provides the capability, `needed_by` (null: the image's request) needs it.
-    `conflict`: `needed_by` excludes `conflicts_with`. The chains lead there from requested
-    packages. `spec` is the line of the change, if it has one; `arch_only`: a foreign
-    architecture's package has it; `incompatible`: the requested package, of an architecture that
-    the image cannot install.
-    """
-
-    kind: Literal["missing", "conflict"]
-    capability: str
-    needed_by: str | None
-    chain: list[Edge]
-    spec: SpecLine | None
-    arch_only: bool
-    conflicts_with: str | None = None
-    conflicts_with_chain: list[Edge] = Field(default_factory=list)
-    incompatible: str | None = None
-
-
 class Totals(Schema):
     """The figures of a closure."""
 
@@ -112,7 +48,7 @@ class Totals(Schema):
     layer_size: int | None
 
 
-class Side(Totals):
+class EvaluatedSide(Totals):
     """A closure's figures, with its status."""
 
     status: Status
@@ -173,8 +109,8 @@ class Step(Key):
 
     run: int
     evaluated: str
-    before: Side
-    after: Side
+    before: EvaluatedSide
+    after: EvaluatedSide
     delta: int | None
     known_delta: int
     packages_delta: int | None
