@@ -10,8 +10,7 @@ from typing import TypeVar
 from bot.chat.parser import Question
 from bot.check.run import Prediction
 from bot.closure.pool import Pool
-from bot.closure.what_if import what_if
-from bot.closure.why import why
+from bot.closure.why import what_if, why
 from bot.model.closure import WhatIf, Why
 from bot.model.image import ImageKey, ImageRequest
 from bot.model.package import Overlay

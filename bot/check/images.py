@@ -18,9 +18,9 @@ from bot.check.lines import (
 from bot.check.objectives import evaluate_objectives
 from bot.check.replaced import with_reason
 from bot.check.unsolvable_head import with_base_of_spec
-from bot.closure.added import added_chains
 from bot.closure.affected import could_concern, could_enter
 from bot.closure.pool import Pool
+from bot.closure.why import added_chains
 from bot.distro.documents import Configuration, ObjectiveDocument
 from bot.distro.images import image_request, self_request
 from bot.model.closure import Closure, Edge

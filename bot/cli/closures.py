@@ -58,7 +58,7 @@ def _with_nodocs(closures: list[Closure], places: Places) -> Sequence[Closure]:
     if not any(_may_be_there(location.url) for location in located):
         return closures
     from bot.distro.cache import Cache
-    from bot.image.nodocs import with_nodocs
+    from bot.image.measure import with_nodocs
 
     return with_nodocs(closures, Cache(places.cache))
 
@@ -122,7 +122,7 @@ def what_if(
     places: Places,
 ) -> int:
     """List the packages that would leave if CAPABILITY were no longer required."""
-    from bot.closure.what_if import what_if as solve_without
+    from bot.closure.why import what_if as solve_without
     from bot.distro.images import image_request
 
     assert action == "drop"  # the only one there is; click refuses others

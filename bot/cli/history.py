@@ -143,8 +143,8 @@ def objectives(form: str, places: Places) -> int:
     """Each objective: value, limit, target, trend."""
     from bot.distro.cache import Cache
     from bot.objectives.jsonform import objectives_to_json
-    from bot.objectives.live import objectives_now
     from bot.objectives.repositories import own_objectives, with_own
+    from bot.objectives.status import objectives_now
 
     configuration = places.configuration(recorded=True)
     with _history(places) as history:

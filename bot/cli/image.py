@@ -79,7 +79,7 @@ def image(
             images, cache, layout, beside, keys=signers, expected=lock, jobs=jobs, progress=progress
         )
     if push is not None:
-        from bot.image.push import push_layout
+        from bot.image.oci import push_layout
 
         push_layout(composed.layout, push)
     if form == "json":

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import solv
 
 from bot.closure.modules import ModuleState, active_modules, demodularized, read_modules
-from bot.closure.primary import MetadataFile
 from bot.closure.requests import View, best_solution
+from bot.closure.solvcache import MetadataFile
 from bot.model.nevra import parse_nevra
 
 if TYPE_CHECKING:

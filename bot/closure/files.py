@@ -13,8 +13,7 @@ import solv
 from bot.closure import filelists
 from bot.closure.index import Index
 from bot.closure.packages import files_in_primary
-from bot.closure.primary import MetadataFile
-from bot.closure.solvcache import Loaded, SnapshotCache
+from bot.closure.solvcache import Loaded, MetadataFile, SnapshotCache
 
 if TYPE_CHECKING:
     from bot.distro.snapshot import SnapshotRepository

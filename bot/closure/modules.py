@@ -13,7 +13,7 @@ from typing import Any
 
 import solv
 
-from bot.closure.primary import new_pool
+from bot.closure.solvcache import new_pool
 from bot.distro.repomd import number_of
 from bot.errors import SurroundingsError
 

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import solv
 
+from bot.closure.affected import reaches, reaches_hidden
 from bot.closure.edges import EdgeFinder
 from bot.closure.evr import newest
 from bot.closure.filelists import in_primary
 from bot.closure.files import FileOwners
-from bot.closure.jobs import Want, wants_of
 from bot.closure.overlay_pool import LayerSpec, OverlayPool
-from bot.closure.primary import MetadataFile
-from bot.closure.reach import reaches, reaches_hidden
-from bot.closure.requests import View, best_solution, dependency_id
-from bot.closure.solvcache import SnapshotCache
+from bot.closure.requests import View, Want, best_solution, dependency_id, wants_of
+from bot.closure.solvcache import MetadataFile, SnapshotCache
 from bot.closure.solve import run
 from bot.model.architecture import native_arches
 from bot.model.closure import Closure, Requirement, SnapshotState

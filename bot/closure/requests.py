@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import solv
 
@@ -19,6 +19,9 @@ from bot.closure.evr import compare_evr
 from bot.closure.filelists import normal_path
 from bot.model.capability import RELATIONS, is_rich
 from bot.model.nevra import parse_evr
+
+if TYPE_CHECKING:
+    from bot.closure.comps import Comps
 
 _NAME = r"(?P<n>[^:(/=<> ]+)"
 _PART = r"[^-:(/=<> ]+"
@@ -263,3 +266,54 @@ def _by_provides(view: View, request: str) -> list[int]:
 
 def _glob(pattern: str) -> Callable[[str], bool]:
     return lambda text: fnmatchcase(text, pattern)
+
+
+class Want(NamedTuple):
+    """One of `ids` must be installed; or, where `dependency` is not 0, that must be satisfied."""
+
+    ids: tuple[int, ...]
+    dependency: int = 0
+
+
+def wants_of(
+    view: View,
+    requests: Iterable[str],
+    groups: Iterable[str],
+    comps: Callable[[], Comps],
+    arch: str,
+) -> tuple[list[Want], list[str]]:
+    """The solver's job, and the requests that match nothing (groups as `@id`).
+
+    Group members that no package has are passed over, as dnf does; a request `@id` is a group.
+    """
+    wants: list[Want] = []
+    missing: list[str] = []
+    names = [name for name in requests if not name.startswith("@")]
+    ids = [*groups, *(name[1:] for name in requests if name.startswith("@"))]
+    for name in dict.fromkeys(names):
+        jobs = select(view, name)
+        if not jobs:
+            missing.append(name)
+        wants += [Want(job) for job in jobs]
+    for group in dict.fromkeys(ids):
+        packages = comps().packages(group)
+        if packages is None:
+            missing.append(f"@{group}")
+            continue
+        for package in packages:
+            found = tuple(
+                s.id
+                for s in named(view.pool, package.name)
+                if view.enabled(s.id)
+                and s.arch not in ("src", "nosrc")
+                and (not package.base_arch or s.arch == arch)
+            )
+            if not found:
+                continue
+            if package.requires:
+                text = f"({package.name} if {package.requires})"
+                wants.append(Want(found, dependency_id(view.pool, text)))
+            else:
+                more = view.obsoleters(latest_by_arch(view, found))
+                wants.append(Want(tuple(sorted({*found, *more}))))
+    return wants, missing

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
+import tempfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +22,7 @@ import solv
 
 from bot.closure import index as indexes
 from bot.closure.index import Index
-from bot.closure.primary import MetadataFile, new_pool
+from bot.closure.packages import HEADER_START
 from bot.errors import SurroundingsError
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from bot.distro.snapshot import Snapshot, SnapshotRepository
 
 FORMAT = 4
+MetadataFile = Callable[["SnapshotRepository", str], Path | None]
+"""Fetches a file by type, verified and decompressed; null where the repository has none."""
 
 
 @dataclass(slots=True)
@@ -176,7 +181,7 @@ class SnapshotCache:
 
     def _parse(self, snapshot: Snapshot, repository: SnapshotRepository) -> None:
         """Writes the .solv of a repository from its primary.xml."""
-        from bot.closure.primary import read_primary
+        from bot.closure.solvcache import read_primary
 
         path = self._solv_path(repository)
         primary = self._file_of(repository, "primary")
@@ -257,3 +262,73 @@ def _libsolv() -> str:
     for path in sorted(site.glob("solv-*.dist-info")):
         return path.name.removeprefix("solv-").removesuffix(".dist-info")
     return "unknown"
+
+
+# The text of an element has no `<`: XML forbids it.
+_UNUSED = re.compile(
+    rb"<(?:summary|description|packager|url|rpm:(?:license|vendor|group|buildhost))"
+    rb"(?:/>| [^>]*/>|>[^<]*</[^>]*>)|<time [^>]*/>"
+)
+_HEADER_RANGE = re.compile(rb'<rpm:header-range start="(\d+)"')
+_CHUNK = 4 << 20
+
+
+def read_primary(primary: Path, pool: Any, repo: Any) -> bool:
+    """Reads a decompressed primary.xml into `repo`; false where it is not rpm-md."""
+    with tempfile.TemporaryFile() as stripped:
+        starts = _strip(primary, stripped)
+        stripped.seek(0)
+        file = solv.xfopen_fd("primary.xml", os.dup(stripped.fileno()))
+        try:
+            parsed = repo.add_rpmmd(file, None, 0)
+        finally:
+            file.close()
+    if parsed:
+        _note_header_starts(pool, repo, starts)
+    return bool(parsed)
+
+
+def _strip(primary: Path, stripped: Any) -> list[int]:
+    """Copies primary.xml without what is not used; the start of each package's header."""
+    starts: list[int] = []
+    rest = b""
+    with primary.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            data = rest + chunk
+            end = data.rfind(b"</package>")
+            if end < 0:
+                rest = data
+                continue
+            whole, rest = data[:end], data[end:]
+            # What no file counts to would not go into libsolv's numbers either.
+            found = _HEADER_RANGE.findall(whole)
+            starts.extend(int(start) if len(start) < 19 else 0 for start in found)
+            stripped.write(_UNUSED.sub(b"", whole))
+    stripped.write(rest)
+    stripped.flush()
+    return starts
+
+
+def _note_header_starts(pool: Any, repo: Any, starts: list[int]) -> None:
+    if len(starts) != repo.nsolvables:
+        return  # Some package has none: better not known than another package's.
+    key = pool.str2id(HEADER_START)
+    data = repo.first_repodata()
+    for solvable, start in zip(repo.solvables, starts, strict=True):
+        data.set_num(solvable.id, key, start)
+    repo.internalize()
+
+
+def new_pool(arch: str) -> Any:
+    """An empty pool, set up as libdnf does it (dnf_sack_init, dnf_sack_set_arch)."""
+    pool = solv.Pool()
+    pool.setdisttype(solv.Pool.DISTTYPE_RPM)
+    pool.setarch(arch)
+    # Excluded packages stay in the provides, so that excluding needs no new index of them.
+    pool.set_flag(solv.Pool.POOL_FLAG_WHATPROVIDESWITHDISABLED, 1)
+    # libsolv's default on Fedora: i686 packages may stand beside their x86_64 ones.
+    pool.set_flag(solv.Pool.POOL_FLAG_IMPLICITOBSOLETEUSESCOLORS, 1)
+    pool.installed = pool.add_repo("@System")
+    # Nothing to add yet: it tells libsolv that whoever owns a path will be said, not searched for.
+    pool.addfileprovides()
+    return pool

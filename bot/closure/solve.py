@@ -1,16 +1,24 @@
-"""One run of libsolv, set up as dnf sets it up (libdnf's Goal)."""
+"""One run of libsolv, set up as dnf sets it up (libdnf's Goal), and why it has no solution.
+
+A problem of libsolv is a proof: the rules that cannot all hold (solver_findallproblemrules in
+libsolv's problems.c). Among them are requirements that lead from package to package, and the rules
+at which these ways end: nothing provides a capability, or two packages exclude each other.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import cmp_to_key
 from typing import Any, NamedTuple
 
 import solv
 
-from bot.closure.jobs import Want
+from bot.closure.evr import compare_evr
 from bot.closure.overlay_pool import OverlayPool
-from bot.closure.unsolvable import causes_of
-from bot.model.closure import UnsolvableCause
+from bot.closure.requests import Want
+from bot.model.closure import Edge, UnsolvableCause
+from bot.model.nevra import Nevra
 from bot.model.package import Package
 
 # dnf's installonlypkgs: packages of which several versions may be installed side by side.
@@ -105,3 +113,221 @@ def _text(stage: OverlayPool, info: Any) -> str | None:
     ):
         return f"nothing provides {info.dep} needed by {info.solvable}"
     return str(info.problemstr())
+
+
+_SOLVER = solv.Solver
+_CONFLICTS = frozenset(
+    {
+        _SOLVER.SOLVER_RULE_PKG_CONFLICTS,
+        _SOLVER.SOLVER_RULE_PKG_SELF_CONFLICT,
+        _SOLVER.SOLVER_RULE_PKG_OBSOLETES,
+        _SOLVER.SOLVER_RULE_PKG_IMPLICIT_OBSOLETES,
+        _SOLVER.SOLVER_RULE_PKG_INSTALLED_OBSOLETES,
+        _SOLVER.SOLVER_RULE_PKG_SAME_NAME,
+        _SOLVER.SOLVER_RULE_INFARCH,
+    }
+)
+
+
+class _End(NamedTuple):
+    """Where a way ends: the package, and the one that it excludes (0 if something is missing)."""
+
+    number: int
+    capability: str
+    other: int = 0
+
+
+class _Proof:
+    """The rules of problems, by the packages that they are about."""
+
+    def __init__(self, stage: OverlayPool, problems: Iterable[Any]) -> None:
+        self._overlay_pool = stage
+        self.requirements: dict[int, dict[str, tuple[int, ...]]] = {}
+        self.ends: dict[_End, None] = {}
+        self.unmet: dict[str, None] = {}
+        self.incompatible: dict[int, None] = {}
+        for problem in problems:
+            for rule in problem.findallproblemrules():
+                for info in rule.allinfos():
+                    self._take(info)
+
+    def _take(self, info: Any) -> None:
+        solvable, other = info.solvable, info.othersolvable
+        if info.type == _SOLVER.SOLVER_RULE_JOB_NOTHING_PROVIDES_DEP:
+            self.unmet[str(info.dep)] = None
+        elif solvable is None or not self._overlay_pool.enabled(solvable.id):
+            return
+        elif info.type == _SOLVER.SOLVER_RULE_PKG_NOT_INSTALLABLE:
+            # It is enabled, so what is wrong is its architecture (solver_problemruleinfo2str).
+            self.incompatible[solvable.id] = None
+        elif info.type == _SOLVER.SOLVER_RULE_PKG_NOTHING_PROVIDES_DEP:
+            self.ends[_End(solvable.id, str(info.dep))] = None
+        elif info.type == _SOLVER.SOLVER_RULE_PKG_REQUIRES:
+            self._require(solvable.id, info)
+        elif info.type in _CONFLICTS and (other is None or self._overlay_pool.enabled(other.id)):
+            capability = str(info.dep) if info.dep_id else solvable.name
+            self.ends[_End(solvable.id, capability, solvable.id if other is None else other.id)] = (
+                None
+            )
+
+    def _require(self, number: int, info: Any) -> None:
+        """A requirement whose providers are all hidden or excluded is met by nothing."""
+        providers = tuple(
+            filter(self._overlay_pool.enabled, self._overlay_pool.providers(info.dep_id))
+        )
+        if providers:
+            self.requirements.setdefault(number, {})[str(info.dep)] = providers
+        else:
+            self.ends[_End(number, str(info.dep))] = None
+
+    def numbers(self) -> set[int]:
+        """The packages that the rules are about."""
+        ends = {number for end in self.ends for number in (end.number, end.other) if number}
+        targets = {
+            n for found in self.requirements.values() for each in found.values() for n in each
+        }
+        return {*ends, *self.requirements, *targets, *self.incompatible}
+
+
+def causes_of(
+    stage: OverlayPool,
+    arch: str,
+    wants: Iterable[Want],
+    problems: Iterable[Any],
+    missing: Sequence[str],
+) -> tuple[tuple[UnsolvableCause, ...], tuple[Package, ...]]:
+    """The causes of libsolv's problems for an image of `arch`, the root first; their packages.
+
+    `missing` are the requests that match nothing. Root is what is nearest to the change and to the
+    image: what its own architecture lacks before foreign ones, packages of an overlay before
+    published ones, the newest version of a package before older ones that could stand in for it,
+    something missing before a conflict, a short way before a long one. Requests for packages of
+    architectures that the image cannot install come last.
+    """
+    proof = _Proof(stage, problems)
+    ways = _Ways(stage, arch, proof, {number for want in wants for number in want.ids})
+    found = sorted(proof.ends, key=ways.order)
+    requests = dict.fromkeys((*missing, *proof.unmet))
+    causes = (
+        *(UnsolvableCause("missing", request, None) for request in requests),
+        *dict.fromkeys(ways.cause(end) for end in found),
+        *ways.incompatible(proof.incompatible),
+    )
+    return causes, ways.packages_of(causes)
+
+
+class _Ways:
+    """The shortest ways from requested packages to the packages of a proof."""
+
+    def __init__(self, stage: OverlayPool, arch: str, proof: _Proof, requested: set[int]) -> None:
+        numbers = proof.numbers()
+        self._packages = {number: stage.package(number) for number in numbers}
+        self._own = (arch, "noarch")
+        self._older = self._superseded()
+        ranked = sorted(numbers, key=self._rank)
+        self._places = {number: place for place, number in enumerate(ranked)}
+        self._into: dict[int, tuple[int, str] | None] = {}
+        self._length: dict[int, int] = {}
+        native = {n for n in numbers if not self._foreign(n)}
+        starts = [number for number in ranked if number in requested]
+        # A way through foreign packages is one only where there is no other.
+        self._walk(proof, starts, native)
+        self._walk(proof, [*self._into, *starts], numbers)
+
+    def _superseded(self) -> set[int]:
+        """The packages of which a newer version is there too."""
+        versions: dict[tuple[str, str], list[int]] = {}
+        for number, package in self._packages.items():
+            versions.setdefault((package.nevra.name, package.nevra.arch), []).append(number)
+        older: set[int] = set()
+        for found in versions.values():
+            newest = max((self._nevra(n).evr for n in found), key=cmp_to_key(compare_evr))
+            older.update(n for n in found if self._nevra(n).evr != newest)
+        return older
+
+    def _nevra(self, number: int) -> Nevra:
+        return self._packages[number].nevra
+
+    def _foreign(self, number: int) -> bool:
+        return self._nevra(number).arch not in self._own
+
+    def _rank(self, number: int) -> tuple[object, ...]:
+        return self._foreign(number), number in self._older, self._nevra(number)
+
+    def _walk(self, proof: _Proof, starts: Iterable[int], among: set[int]) -> None:
+        todo = deque(dict.fromkeys(number for number in starts if number in among))
+        for number in todo:
+            self._into.setdefault(number, None)
+            self._length.setdefault(number, 0)
+        while todo:
+            number = todo.popleft()
+            found = sorted(
+                (self._places[target], target, capability)
+                for capability, targets in proof.requirements.get(number, {}).items()
+                for target in targets
+                if target in among and target not in self._into
+            )
+            for _, target, capability in found:
+                if target not in self._into:
+                    self._into[target] = number, capability
+                    self._length[target] = self._length[number] + 1
+                    todo.append(target)
+
+    def chain(self, number: int) -> tuple[Edge, ...]:
+        """The way from a requested package to one; empty if that is requested itself."""
+        edges: list[Edge] = []
+        step = self._into.get(number)
+        while step is not None:
+            source, capability = step
+            edges.append(Edge(self._nevra(source), capability, self._nevra(number), "requires"))
+            number, step = source, self._into.get(source)
+        return tuple(reversed(edges))
+
+    def incompatible(self, numbers: Iterable[int]) -> Iterable[UnsolvableCause]:
+        """The requests of packages of other architectures, each name once with its newest."""
+        newest: dict[str, Nevra] = {}
+        for nevra in map(self._nevra, sorted(numbers, key=self._rank)):
+            newest.setdefault(nevra.name, nevra)
+        return (
+            UnsolvableCause("missing", name, None, incompatible=nevra)
+            for name, nevra in newest.items()
+        )
+
+    def packages_of(self, causes: Iterable[UnsolvableCause]) -> tuple[Package, ...]:
+        """The packages that causes speak of, sorted by NEVRA."""
+        named = {
+            nevra
+            for cause in causes
+            for nevra in (
+                *(cause.needed_by, cause.conflicts_with, cause.incompatible),
+                *(e.source for e in (*cause.chain, *cause.conflicts_with_chain)),
+            )
+        }
+        found = {p.nevra: p for p in self._packages.values() if p.nevra in named}
+        return tuple(found[nevra] for nevra in sorted(found))
+
+    def order(self, end: _End) -> tuple[object, ...]:
+        """The sort key of an end: roots first."""
+        packages = [n for n in (end.number, end.other) if n]
+        return (
+            any(map(self._foreign, packages)),
+            not any(self._packages[n].repository == "overlay" for n in packages),
+            any(n in self._older for n in packages),
+            end.other != 0,
+            max(self._length.get(n, len(self._places)) for n in packages),
+            [self._nevra(n) for n in packages],
+            end.capability,
+        )
+
+    def cause(self, end: _End) -> UnsolvableCause:
+        """An end as a cause."""
+        needed_by, other = self._nevra(end.number), end.other
+        return UnsolvableCause(
+            "conflict" if other else "missing",
+            end.capability,
+            needed_by,
+            self.chain(end.number),
+            arch_only=any(self._foreign(n) for n in (end.number, other) if n),
+            conflicts_with=self._nevra(other) if other else None,
+            conflicts_with_chain=self.chain(other) if other else (),
+        )

@@ -1,15 +1,16 @@
-"""Why a package is in an image, and what would take it out."""
+"""Why a package is in an image or came with a change, and what would take it out."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 
-from bot.closure.graph import PackageGraph, closure_graph
+from bot.closure.graph import PackageGraph, closure_graph, holder
 from bot.closure.pool import Pool
-from bot.model.closure import Closure, Edge, Requirement, Why
+from bot.model.capability import is_rich, names_in
+from bot.model.closure import Closure, Edge, Requirement, WhatIf, Why
 from bot.model.image import ImageRequest
 from bot.model.nevra import Nevra
-from bot.model.package import Overlay
+from bot.model.package import Overlay, Package
 
 # Beyond this many requirements nobody takes a package out by hand.
 MOST_REQUIREMENTS = 24
@@ -101,3 +102,133 @@ def leaves_with(
 def _holds(closure: Closure, nevra: Nevra) -> bool:
     """Return whether a closure has the package, in whatever version."""
     return any((p.nevra.name, p.nevra.arch) == (nevra.name, nevra.arch) for p in closure.packages)
+
+
+def added_chains(
+    pool: Pool,
+    before: tuple[ImageRequest, Closure, Overlay | None],
+    after: tuple[ImageRequest, Closure, Overlay | None],
+) -> Mapping[Nevra, tuple[tuple[Edge, ...], ...]]:
+    """The chains to each package that `after` has and `before` has not, by name and architecture.
+
+    Each side is a request, its closure and the overlay that it was solved with. A chain goes from a
+    requested package over packages that both sides have, by whatever requirement, and then over
+    added ones, each reached by a *new* requirement. New is what the packages of `before` do not
+    satisfy: not whatever else they require, and not what an added package requires that one of them
+    provides all along (`rtld(GNU_HASH)` of glibc.x86_64 brings no glibc.i686). What the packages
+    that both sides have satisfy on the side `after` is not new either.
+
+    A requirement that other added packages satisfy too is passed over where a chain goes without:
+    what meets it already needs no second one. A package to which no such chain leads has none: the
+    solver chose it, be it in the place of one that left, or it is requested itself. A supplement is
+    always new.
+    """
+    old = {(p.nevra.name, p.nevra.arch) for p in before[1].packages}
+    kept = [p.nevra for p in after[1].packages if (p.nevra.name, p.nevra.arch) in old]
+    added = {p.nevra for p in after[1].packages} - set(kept)
+    entering = {e.capability for e in after[1].edges if e.target in added}
+    if not added or not before[1].status == after[1].status == "ok":
+        return {}
+    met_by_kept = pool.met(after[0], after[2], kept, entering)
+    unmet = entering - met_by_kept
+    met_before = pool.met(before[0], before[2], [p.nevra for p in before[1].packages], unmet)
+    new = unmet - met_before
+    fresh = [
+        edge
+        for edge in after[1].edges
+        if edge.target not in added or edge.kind == "supplements" or edge.capability in new
+    ]
+    spare = _spare(pool, after, added, fresh)
+    alone = [e for e in fresh if (e.capability, e.target) not in spare]
+    graphs = [closure_graph(after[1], edges) for edges in (alone, fresh)]
+    return {
+        nevra: next((found for graph in graphs if (found := graph.chains(nevra))), ())
+        for nevra in added
+    }
+
+
+def _spare(
+    pool: Pool,
+    after: tuple[ImageRequest, Closure, Overlay | None],
+    added: Collection[Nevra],
+    edges: Iterable[Edge],
+) -> set[tuple[str, Nevra]]:
+    """The capabilities, each with an added package, that are satisfied without that package too."""
+    targets: dict[str, set[Nevra]] = {}
+    for edge in edges:
+        if edge.target in added and edge.kind != "supplements":
+            targets.setdefault(edge.capability, set()).add(edge.target)
+    found: set[tuple[str, Nevra]] = set()
+    for capability, several in targets.items():
+        if len(several) > 1 and not is_rich(capability):
+            found.update((capability, target) for target in several)
+        # A rich one may need more than one of them: `(a and b)`.
+        for target in several if len(several) > 1 and is_rich(capability) else ():
+            others = [p.nevra for p in after[1].packages if p.nevra != target]
+            if pool.met(after[0], after[2], others, [capability]):
+                found.add((capability, target))
+    return found
+
+
+def what_if(
+    pool: Pool,
+    request: ImageRequest,
+    capability: str,
+    from_package: str | None = None,
+    overlay: Overlay | None = None,
+) -> WhatIf:
+    """Solves the image again without the requirements that `capability` means.
+
+    Those are: the requirements with exactly this text, or of this name (`perl` means `perl >= 5`
+    too, and a rich dependency that speaks of perl); where there is none, and a package of the image
+    has this name, all requirements that this package satisfies. With `from_package` (a name,
+    `name.arch` or NEVRA) only those of that package. `saved` is bytes of installed size.
+    """
+    before = pool.solve(request, overlay)
+    if before.status != "ok":
+        return WhatIf(request.key, "unsolvable", problems=before.problems, causes=before.causes)
+    drops = _meant(before, capability, from_package)
+    if not drops:
+        where = f"{from_package} of this image" if from_package else "this image"
+        return WhatIf(
+            request.key, "ok", saved=0, problems=(f"nothing in {where} requires {capability}",)
+        )
+    after = pool.solve(request, overlay, drop=drops)
+    if after.status != "ok":
+        return WhatIf(request.key, "unsolvable", problems=after.problems, causes=after.causes)
+    old = {p.nevra: p for p in before.packages}
+    new = {p.nevra: p for p in after.packages}
+    removed = tuple(p for n, p in old.items() if n not in new)
+    added = tuple(p for n, p in new.items() if n not in old)
+    return WhatIf(request.key, "ok", removed=removed, added=added, saved=_saved(removed, added))
+
+
+def _meant(closure: Closure, capability: str, from_package: str | None) -> frozenset[Requirement]:
+    holders = None if from_package is None else set(members(closure, from_package))
+    stated = frozenset(
+        Requirement(package.nevra, dependency.capability)
+        for package in closure.packages
+        if holders is None or package.nevra in holders
+        for kind in ("requires", "recommends", "supplements")
+        for dependency in package.of_kind(kind)
+        if dependency.capability == capability or capability in names_in(dependency.capability)
+    )
+    if stated:
+        return stated
+    targets = set(members(closure, capability))
+    satisfied = (
+        Requirement(holder(edge), edge.capability)
+        for edge in closure.edges
+        if edge.target in targets
+    )
+    return frozenset(drop for drop in satisfied if holders is None or drop.nevra in holders)
+
+
+def _saved(removed: Iterable[Package], added: Iterable[Package]) -> int | None:
+    saved = 0
+    for sign, packages in ((1, removed), (-1, added)):
+        for package in packages:
+            if package.installed_size is None:
+                return None
+            saved += sign * package.installed_size
+    return saved

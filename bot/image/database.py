@@ -15,10 +15,9 @@ from bot.distro.cache import Cache
 from bot.distro.packages import fetch_header, fetch_package
 from bot.errors import ChangeError, SurroundingsError
 from bot.image.listing import Listing
-from bot.image.parts import Part, PartStore, PartWriter, key_of
 from bot.image.rpmheader import header_bytes
 from bot.image.selection import Selection
-from bot.image.tarformat import TarEntry, entry_header, padding
+from bot.image.tarformat import Part, PartStore, PartWriter, TarEntry, entry_header, key_of, padding
 from bot.model.package import Package
 from bot.sandbox.run import run_sandboxed
 from bot.sandbox.values import Bind, Limits

@@ -17,10 +17,20 @@ from bot.distro.packages import fetch_packages
 from bot.image.database import make_database
 from bot.image.fragment import fragment_size, make_fragment, make_shared
 from bot.image.listing import has_listing
-from bot.image.parts import Part, PartSize, PartStore, SmallPart, small_part
 from bot.image.plan import LayerPlan, plan_layer
 from bot.image.selection import Selection
-from bot.image.tarformat import END, entry_header, entry_size, padding, without_content
+from bot.image.tarformat import (
+    END,
+    Part,
+    PartSize,
+    PartStore,
+    SmallPart,
+    entry_header,
+    entry_size,
+    padding,
+    small_part,
+    without_content,
+)
 from bot.model.package import Package
 from bot.model.result import LayerSize
 

@@ -11,8 +11,8 @@ from typing import Any
 from bot.errors import SurroundingsError, UsageError
 from bot.image.database import rpm_version
 from bot.image.layer import Compression
-from bot.image.parts import FORMAT
 from bot.image.selection import Selection
+from bot.image.tarformat import FORMAT
 from bot.model.architecture import RPM_ARCHITECTURES
 from bot.model.closure import RepositoryState, SnapshotState
 from bot.model.image import ImageKey

@@ -1,10 +1,24 @@
-"""Entries of a tar archive, POSIX pax format: their bytes, and their size without the bytes."""
+"""Tar archives, POSIX pax format: the bytes of entries, and cached parts, compressed once."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import stat
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import deflate
+import zstandard
+
+from bot.distro.cache import Cache
+from bot.model.result import LayerSize
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
@@ -149,3 +163,183 @@ def _block(
 def without_content(entries: Iterable[TarEntry]) -> bytes:
     """Entries that have no content (directories, links), one after the other."""
     return b"".join(entry_header(entry) for entry in entries)
+
+
+# Changes with anything that changes the bytes of a part.
+FORMAT = "1"
+_GZIP_LEVEL, _ZSTD_LEVEL = 6, 3
+# deflate looks back 32 KiB: members of this size cost 0.1 %, and bound the memory.
+_MEMBER = 4 << 20
+_KIND = "fragments"
+
+
+@dataclass(frozen=True, slots=True)
+class PartSize:
+    """Bytes of a part: as it is in the archive, and compressed."""
+
+    uncompressed: int = 0
+    gzip: int = 0
+    zstd: int = 0
+
+    def __add__(self, other: PartSize) -> PartSize:
+        return PartSize(
+            self.uncompressed + other.uncompressed,
+            self.gzip + other.gzip,
+            self.zstd + other.zstd,
+        )
+
+    @property
+    def layer(self) -> LayerSize:
+        """The same as results have it."""
+        return LayerSize(self.uncompressed, self.gzip, self.zstd)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part in the cache: `gzip_file` and `zstd_file` have the same bytes of the archive."""
+
+    size: PartSize
+    gzip_file: Path
+    zstd_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SmallPart:
+    """A part that is made anew each time."""
+
+    size: PartSize
+    gzip_bytes: bytes
+    zstd_bytes: bytes
+
+
+def small_part(content: bytes) -> SmallPart:
+    """A part of what fits into memory."""
+    gzip_bytes = b"".join(
+        bytes(deflate.gzip_compress(content[start : start + _MEMBER], _GZIP_LEVEL))
+        for start in range(0, len(content), _MEMBER)
+    )
+    zstd_bytes = _compressor().compress(content) if content else b""
+    return SmallPart(
+        PartSize(len(content), len(gzip_bytes), len(zstd_bytes)), gzip_bytes, zstd_bytes
+    )
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
+
+
+class PartStore:
+    """The parts below a cache, by a key of everything that their bytes depend on."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+
+    def get(self, key: str) -> Part | None:
+        """The part `key`, null where it is not there whole; it counts as used now."""
+        record, gzip_file, zstd_file = self._places(key)
+        try:
+            size = PartSize(**json.loads(record.read_bytes()))
+            whole = (gzip_file.stat().st_size, zstd_file.stat().st_size) == (size.gzip, size.zstd)
+        except (OSError, ValueError, TypeError):
+            return None
+        if not whole:
+            return None
+        with suppress(OSError):  # somebody else's cache, or gone this moment: read on or make anew
+            os.utime(record)
+        return Part(size, gzip_file, zstd_file)
+
+    def make(self, key: str, fill: Callable[[PartWriter], None]) -> Part:
+        """The part `key`: kept, or made of what `fill` writes. Never half there.
+
+        The record is written last: a part without one does not exist.
+        """
+        found = self.get(key)
+        if found is not None:
+            return found
+        record, gzip_file, zstd_file = self._places(key)
+        with (
+            self._cache.replacing(gzip_file) as gzip_new,
+            self._cache.replacing(zstd_file) as zstd_new,
+        ):
+            with PartWriter(gzip_new, zstd_new) as writer:
+                fill(writer)
+            size = writer.size
+        self._cache.write(record, json.dumps(asdict(size)).encode())
+        return Part(size, gzip_file, zstd_file)
+
+    def _places(self, key: str) -> tuple[Path, Path, Path]:
+        place = self._cache.addressed
+        return place(_KIND, key, "json"), place(_KIND, key, "gz"), place(_KIND, key, "zst")
+
+
+class PartWriter:
+    """Writes a part's two files while its bytes come."""
+
+    def __init__(self, gzip_file: Path, zstd_file: Path) -> None:
+        self._gzip: BinaryIO = gzip_file.open("wb")
+        self._zstd: BinaryIO = zstd_file.open("wb")
+        self._frame = _compressor().compressobj()
+        self._waiting = bytearray()
+        # libdeflate works on a member while the archive goes on: two at once are all that wait.
+        self._worker = ThreadPoolExecutor(1)
+        self._member: Future[None] | None = None
+        self._uncompressed = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                if self._waiting:
+                    self._hand_over(bytes(self._waiting))
+                self._finish_member()
+                if self._uncompressed:
+                    self._zstd.write(self._frame.flush())
+        finally:
+            self._worker.shutdown()
+            self._gzip.close()
+            self._zstd.close()
+        if kind is None:
+            self.size = PartSize(
+                self._uncompressed,
+                Path(self._gzip.name).stat().st_size,
+                Path(self._zstd.name).stat().st_size,
+            )
+
+    def write(self, content: bytes) -> None:
+        """Appends bytes of the archive."""
+        self._uncompressed += len(content)
+        self._waiting += content
+        if len(self._waiting) >= _MEMBER:
+            self._compress()
+
+    def _compress(self) -> None:
+        """Compresses what waits, cut where a member is full, whatever pieces it came in."""
+        while len(self._waiting) >= _MEMBER:
+            self._hand_over(bytes(self._waiting[:_MEMBER]))
+            del self._waiting[:_MEMBER]
+
+    def _hand_over(self, member: bytes) -> None:
+        self._finish_member()
+        self._member = self._worker.submit(self._write_member, member)
+        self._zstd.write(self._frame.compress(member))
+
+    def _write_member(self, member: bytes) -> None:
+        self._gzip.write(deflate.gzip_compress(member, _GZIP_LEVEL))
+
+    def _finish_member(self) -> None:
+        if self._member is not None:
+            self._member.result()
+            self._member = None
+
+
+def key_of(*parts: object) -> str:
+    """A part's key: SHA-256 over our format and everything the part depends on."""
+    text = json.dumps([FORMAT, *parts], separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

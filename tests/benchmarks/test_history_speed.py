@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.model.image import ImageKey
-from bot.objectives.graph import graph_of, leaving
+from bot.objectives.attribution import graph_of, leaving
 from bot.objectives.status import objective_statuses
 from bot.store.history.history import History
 from tests.benchmarks.five_years import LAST, seed_five_years

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.closure.what_if import what_if
-from bot.closure.why import why
+from bot.closure.why import what_if, why
 from bot.model.closure import Requirement
 
 

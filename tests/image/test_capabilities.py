@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.image.capabilities import capability_attribute
+from bot.image.fragment import capability_attribute
 
 TEXTS = [
     "cap_net_raw=ep",

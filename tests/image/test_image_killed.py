@@ -14,7 +14,7 @@ import pytest
 
 from bot.demo.distribution.reference import ReferenceDistribution
 from bot.distro.cache import Cache
-from bot.image.parts import PartStore, PartWriter, key_of
+from bot.image.tarformat import PartStore, PartWriter, key_of
 from tests.image.test_image_same_digest import composed, files_of
 
 

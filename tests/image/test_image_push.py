@@ -17,7 +17,7 @@ from bot.distro.cache import Cache
 from bot.errors import SurroundingsError, UsageError
 from bot.image.compose import Composed, compose_images
 from bot.image.lock import ImageDescription
-from bot.image.push import push_layout
+from bot.image.oci import push_layout
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
 from tests.image.crafted import File, write_rpm

@@ -10,7 +10,7 @@ import pytest
 
 from bot.distro.cache import Cache
 from bot.distro.images import image_keys, image_request
-from bot.image.nodocs import with_nodocs
+from bot.image.measure import with_nodocs
 from bot.model.closure import Closure
 from tests.check.tiny import DOCUMENTS, Bench, make_repositories, workload
 from tests.distro.servers import Served, serve

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.closure.primary import new_pool
+from bot.closure.solvcache import new_pool
 from bot.model.architecture import (
     RPM_ARCHITECTURES,
     all_architectures,

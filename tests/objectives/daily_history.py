@@ -12,8 +12,8 @@ from bot.model.closure import RepositoryState, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.objectives.attribution import attribute
-from bot.objectives.renaming import renamed
 from bot.objectives.status import headings, states
+from bot.objectives.tracking import renamed
 from bot.store.history.history import History, open_history
 from bot.store.history.recording import Moved
 from bot.store.history.values import Cause, ClosureFacts, Evaluated, Link, Member

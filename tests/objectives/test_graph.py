@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.closure.graph import Leaving
 from bot.model.nevra import Nevra
-from bot.objectives.graph import edges_of, graph_of, leaves_with, leaving, shortest_chains
+from bot.objectives.attribution import edges_of, graph_of, leaves_with, leaving, shortest_chains
 from bot.store.history.values import Contents, Link, Member
 
 KINDS = ("requires", "recommends", "supplements")

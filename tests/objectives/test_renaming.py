@@ -8,8 +8,8 @@ import pytest
 
 from bot.distro.documents import Sizes
 from bot.objectives.drift import drift_states
-from bot.objectives.renaming import renamed
 from bot.objectives.status import headings
+from bot.objectives.tracking import renamed
 from bot.store.history.values import Acceptance
 from tests.objectives.daily_history import KEY, SMALL, DailyHistory
 

@@ -13,7 +13,7 @@ from bot.image.measure import layer_size
 from bot.model.closure import Closure
 from bot.model.image import ImageKey
 from bot.objectives.evaluation import Measures
-from bot.objectives.live import objectives_now
+from bot.objectives.status import objectives_now
 from bot.objectives.tracking import Tracked, track
 from bot.store.history.history import History, open_history
 from tests.check.tiny import DOCUMENTS, Bench, make_repositories, workload

@@ -13,8 +13,7 @@ from bot.errors import UsageError
 from bot.model.image import ImageKey
 from bot.objectives.importing import import_content_resolver
 from bot.objectives.jsonform import track_to_json
-from bot.objectives.live import objectives_now
-from bot.objectives.status import objective_statuses
+from bot.objectives.status import objective_statuses, objectives_now
 from bot.objectives.tracking import track
 from bot.store.history.history import History, open_history
 from tests.benchmarks.content_resolver_tree import Tree, write_packages, write_tree

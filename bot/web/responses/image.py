@@ -9,7 +9,14 @@ from typing import Any
 from bot.model.architecture import architecture_order
 from bot.model.image import ImageKey
 from bot.model.nevra import parse_nevra
-from bot.objectives.graph import Graph, edges_of, graph_of, leaves_with, leaving, shortest_chains
+from bot.objectives.attribution import (
+    Graph,
+    edges_of,
+    graph_of,
+    leaves_with,
+    leaving,
+    shortest_chains,
+)
 from bot.objectives.jsonform import evaluation_json, status_json, step_json
 from bot.report.jsonform import chain_json
 from bot.store.history.values import Contents, Evaluation, Member

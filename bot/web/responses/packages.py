@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from bot.objectives.graph import edges_of, graph_of, leaves_with, leaving, shortest_chains
+from bot.objectives.attribution import edges_of, graph_of, leaves_with, leaving, shortest_chains
 from bot.report.causes import chain_words
 from bot.report.jsonform import chain_json
 from bot.report.sizes import format_size
