@@ -1,27 +1,29 @@
-"""Answers as Markdown: every foreign word in them is a code span or escaped (bot.report.phrase)."""
+"""Answers as Markdown: their sentences stand in sentences.toml, beside this module."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
-from bot.chat.commands import COMMANDS, WORD
+from bot.chat.commands import COMMANDS
 from bot.chat.parser import NotUnderstood
 from bot.chat.questions import ChatFinding
 from bot.model.closure import Edge, WhatIf, Why
 from bot.model.image import ImageKey
-from bot.report.answers import CHOSEN, REQUESTED
-from bot.report.architecture_grouping import arch_order, architectures, place_of
-from bot.report.blocks import Block, Bullets, Paragraph, Table
+from bot.model.package import Package
+from bot.report.architecture_grouping import arch_order, architectures, image_on, place_of
+from bot.report.blocks import Block, Bullets, Detail, Paragraph, Table
 from bot.report.causes import why_unsolvable
-from bot.report.phrase import Phrase, code, joined, link, listing, message, name, plain, strong
-from bot.report.reasons import short_name
+from bot.report.images import objectives
+from bot.report.phrase import Phrase, code, joined, listing, message, plain
+from bot.report.reasons import VERBS, short_name
 from bot.report.render import render_answer
-from bot.report.sizes import plural, size_span
-from bot.report.template import image_phrase
+from bot.report.sizes import size_span
+from bot.report.template import Sentences
 
+say = Sentences(Path(__file__).with_name("sentences.toml"))
 _MOST_CHAINS = 3
 _MOST_NAMES = 12
 _MOST_ROWS = 20
@@ -40,10 +42,7 @@ def compose(answers: Iterable[tuple[str, ChatAnswer]], *, marker: str, user: str
 
     `answers` are pairs of a command line and its answer.
     """
-    lead: Phrase = ()
-    if user:
-        where = link("this comment", url)
-        lead = (*plain("In answer to "), *where, *plain(" of "), *name(user), *plain(":"))
+    lead = say.in_answer(url=url, user=user) if user else ()
     parts = [(code(line), answer.blocks) for line, answer in answers]
     return render_answer(marker, lead, parts)
 
@@ -54,40 +53,37 @@ def help_answer() -> ChatAnswer:
         (code(command.usage), plain(command.who.text), plain(command.what))
         for command in COMMANDS.values()
     )
-    return ChatAnswer(
-        (
-            Table(("Command", "Who", "What"), rows),
-            Paragraph(
-                plain(
-                    "Each on a line of its own; in quotes, code, tables and HTML comments they do"
-                    " nothing."
-                )
-            ),
-        )
-    )
+    table = Table(("Command", "Who", "What"), rows)
+    return ChatAnswer((table, Paragraph(say.help_note())))
 
 
 def not_understood(unclear: NotUnderstood) -> ChatAnswer:
     """The problem of a line that is no command, with the usage of the command it names."""
-    problem = message(unclear.problem)
     if unclear.command is None:
-        see = (*plain(" "), *code(f"{WORD} help"), *plain(" lists the commands."))
-        return ChatAnswer((Paragraph((*problem, *see)),))
-    return ChatAnswer((Paragraph((*problem, *plain(" Usage: "), *code(unclear.command.usage))),))
+        return _answer(say.see_help(problem=unclear.problem))
+    return _answer(say.see_usage(problem=unclear.problem, usage=unclear.command.usage))
 
 
 def sentence(text: str) -> ChatAnswer:
     """An answer of one sentence; code spans in `text` are escaped (`message`)."""
-    return ChatAnswer((Paragraph(message(text)),))
+    return _answer(message(text))
+
+
+def _answer(phrase: Phrase, *blocks: Block) -> ChatAnswer:
+    return ChatAnswer((*blocks, Paragraph(phrase)))
 
 
 def found_answer(found: ChatFinding) -> ChatAnswer:
     """The answer to a question, with workloads and images that could not be answered for."""
     if not found.result.images:
-        return ChatAnswer((Paragraph(_no_images(found)),))
+        return _answer(_no_images(found))
     wanted = tuple(dict.fromkeys(found.question.values.get("--workload", ())))
     unknown = [w for w in wanted if w not in found.workloads]
-    lead = [Paragraph(_unknown_workloads(unknown, found))] if unknown else []
+    lead = []
+    if unknown:
+        lead = [Paragraph(say.no_images_of(
+            count=len(unknown), unknown=_listing(unknown), workloads=_listing(found.workloads)
+        ))]  # fmt: skip
     if unknown and len(unknown) == len(wanted):
         return ChatAnswer(tuple(lead))
     if found.question.name == "why":
@@ -97,137 +93,111 @@ def found_answer(found: ChatFinding) -> ChatAnswer:
     else:
         return _objectives(found)
     if found.unsolvable:
-        items.append((*_images(found.unsolvable, found), *plain(": cannot be installed.")))
+        items.append(say.cannot_be_installed(images=_images(found.unsolvable, found)))
     if found.left_out:
-        items.append(plain(f"\u2026 and {plural(found.left_out, 'more image')}, not looked at"))
+        items.append(say.left_out(images=found.left_out))
     if found.near:
-        meant = joined([code(text) for text in found.near], ", ", " or ")
-        items.append((*plain("Did you mean "), *meant, *plain("?")))
+        items.append(say.did_you_mean(names=joined(map(code, found.near), ", ", " or ")))
     keys = [*(why.key for why in found.whys), *(answer.key for answer in found.what_ifs)]
-    return ChatAnswer((*lead, Bullets(tuple(items)), Paragraph(_evidence(found, keys))))
+    return _answer(_evidence(found, keys), *lead, Bullets(tuple(items)))
 
 
 def _no_images(found: ChatFinding) -> Phrase:
     """The reason why a check has no images: none is affected, or it was not evaluated."""
     if not found.result.problems:
-        return plain("This change touches no image.")
+        return say.no_images()
     at_fault = found.result.verdict == "failure"
-    start = "This change cannot be evaluated: " if at_fault else "Not evaluated: "
-    return (*plain(start), *message(found.result.problems[0].rstrip(".")), *plain("."))
+    not_evaluated = say.cannot_be_evaluated if at_fault else say.not_evaluated
+    return not_evaluated(problem=found.result.problems[0].rstrip("."))
 
 
-def _unknown_workloads(unknown: Sequence[str], found: ChatFinding) -> Phrase:
-    there = listing([code(workload) for workload in found.workloads])
-    noun = "the workload" if len(unknown) == 1 else "the workloads"
-    return (
-        *plain(f"This change touches no image of {noun} "),
-        *listing([code(workload) for workload in unknown]),
-        *plain(". It touches those of "), *there, *plain("."),
-    )  # fmt: skip
+def _listing(names: Iterable[str]) -> Phrase:
+    return listing(map(code, names))
 
 
 def _why_items(found: ChatFinding) -> list[Phrase]:
     there = [why for why in found.whys if why.nevra is not None]
     items = [
-        (*_images([why.key for why in group], found), *plain(": "), *phrase)
+        say.about(images=_images([why.key for why in group], found), finding=phrase)
         for phrase, group in _grouped(there, _why)
     ]
     absent = [why.key for why in found.whys if why.nevra is None]
     if absent:
-        package = code(found.question.one("PACKAGE") or "")
-        items.append((*package, *plain(" is not in "), *_images(absent, found), *plain(".")))
+        package = found.question.one("PACKAGE") or ""
+        items.append(say.not_in(package=package, images=_images(absent, found)))
     return items
 
 
 def _why(why: Why) -> Phrase:
     """The chains to a package and the minimum cut, without the architecture in names."""
-    assert why.nevra is not None
     if not why.chains:
-        return plain(f"{REQUESTED if why.nevra in why.roots else CHOSEN}.")
-    shown = [_chain(chain, why.key.arch) for chain in why.chains[:_MOST_CHAINS]]
-    more = len(why.chains) - len(shown)
-    others = plain(f"; and {plural(more, 'more chain')}") if more else ()
-    phrase = (*joined(shown, "; "), *others, *plain("."))
+        return say.requested() if why.nevra in why.roots else say.chosen()
+    shown = joined((_chain(chain, why.key.arch) for chain in why.chains[:_MOST_CHAINS]), "; ")
+    others = len(why.chains) - _MOST_CHAINS
     if not why.leaves_with:
-        return (*phrase, *plain(" No small set of requirements less would make it leave."))
-    needs = [
-        (*code(short_name(leaving.nevra, why.key.arch)), *plain(" requires "),
-         *code(leaving.capability))
+        return say.chains(chains=shown, others=others)
+    requirements = listing(
+        say.requires(package=short_name(leaving.nevra, why.key.arch), capability=leaving.capability)
         for leaving in why.leaves_with
-    ]  # fmt: skip
-    return (*phrase, *plain(" It would leave without: "), *listing(needs), *plain("."))
+    )
+    return say.chains_and_cut(chains=shown, others=others, requirements=requirements)
 
 
 def _chain(chain: Sequence[Edge], arch: str) -> Phrase:
     """A chain as `nginx requires perl -> perl-interpreter requires libperl.so -> perl-libs`."""
-    verbs = {
-        "requires": "requires",
-        "recommends": "recommends",
-        "supplements": "is supplemented by",
-    }
-    pieces: Phrase = code(short_name(chain[0].source, arch))
+    steps = [code(short_name(chain[0].source, arch))]
     for edge in chain:
-        pieces = (*pieces, *plain(f" {verbs[edge.kind]} "), *code(edge.capability))
         target = short_name(edge.target, arch)
-        if target != edge.capability:
-            pieces = (*pieces, *plain(" \N{RIGHTWARDS ARROW} "), *code(target))
-    return pieces
+        package = "" if target == edge.capability else target
+        step = say.step(verb=VERBS[edge.kind], capability=edge.capability, package=package)
+        steps.append(step)
+    return joined(steps, " ")
 
 
 def _what_if_items(found: ChatFinding) -> list[Phrase]:
     items = []
     for phrase, group in _grouped(found.what_ifs, _what_if):
-        saved: Phrase = ()
+        finding = phrase
         if any(answer.removed or answer.added for answer in group):
-            saved = _saved([answer.saved for answer in group])
-        items.append((*_images([a.key for a in group], found), *plain(": "), *phrase, *saved))
+            finding = _saved(phrase, [answer.saved for answer in group])
+        images = _images([answer.key for answer in group], found)
+        items.append(say.about(images=images, finding=finding))
     return items
 
 
-def _saved(sizes: Sequence[int | None]) -> Phrase:
+def _saved(what: Phrase, sizes: Sequence[int | None]) -> Phrase:
     known = [size for size in sizes if size is not None]
     if known and len(known) == len(sizes) and max(known) < 0:
         # What comes instead is larger than what leaves.
-        more = size_span(-size for size in known)
-        return (*plain(" Larger by: "), *strong(more), *plain("."))
-    return (*plain(" Saved: "), *strong(size_span(sizes)), *plain("."))
+        return say.larger(what=what, size=size_span(-size for size in known))
+    return say.saved(what=what, size=size_span(sizes))
 
 
 def _what_if(answer: WhatIf) -> Phrase:
-    problem = why_unsolvable(answer)
     if answer.status != "ok":
-        return (*plain("could not be installed then: "), *problem, *plain("."))
+        return say.would_be_unsolvable(why=why_unsolvable(answer))
     if not answer.removed and not answer.added:
-        reason = (*plain(": "), *problem) if problem else ()
-        return (*plain("nothing would leave"), *reason, *plain("."))
-    leave = plural(len(answer.removed), "package")
-    phrase = (*plain(f"{leave} would leave: "), *_names(answer, removed=True))
-    if answer.added:
-        phrase = (*phrase, *plain("; instead would come "), *_names(answer, removed=False))
-    return (*phrase, *plain("."))
+        return say.nothing_would_leave(why=why_unsolvable(answer))
+    return say.would_leave(
+        packages=len(answer.removed),
+        names=_names(answer.removed, answer.key.arch),
+        instead=_names(answer.added, answer.key.arch),
+    )
 
 
-def _names(answer: WhatIf, *, removed: bool) -> Phrase:
-    packages = answer.removed if removed else answer.added
+def _names(packages: Sequence[Package], arch: str) -> Phrase:
     ordered = sorted(packages, key=lambda p: (-(p.installed_size or 0), p.nevra))
     # By name where they are grouped: sizes differ between architectures.
-    shown = [short_name(p.nevra, answer.key.arch) for p in ordered]
-    cut = sorted(shown[:_MOST_NAMES])
-    more = len(shown) - len(cut)
-    others = plain(f" and {more} more") if more else ()
-    return (*listing([code(text) for text in cut]), *others)
+    shown = sorted(short_name(package.nevra, arch) for package in ordered[:_MOST_NAMES])
+    return say.names(names=_listing(shown), others=len(packages) - _MOST_NAMES)
 
 
 def _objectives(found: ChatFinding) -> ChatAnswer:
-    from bot.report.blocks import Detail
-    from bot.report.images import objectives
-
     section = objectives(found.result, Detail(rows=_MOST_ROWS * 2))
     if section is None:
-        phrase = plain("No objective speaks of the images that this change touches.")
-        return ChatAnswer((Paragraph(phrase),))
+        return _answer(say.no_objective())
     keys = [image.key for image in found.result.images]
-    return ChatAnswer((*section.blocks, Paragraph(_evidence(found, keys))))
+    return _answer(_evidence(found, keys), *section.blocks)
 
 
 def _grouped(items: Iterable[K], phrase_of: Callable[[K], Phrase]) -> list[tuple[Phrase, list[K]]]:
@@ -247,12 +217,10 @@ def _images(keys: Sequence[ImageKey], found: ChatFinding) -> Phrase:
     for key in keys:
         places.setdefault(place_of(key), []).append(key.arch)
     phrases = [
-        (*image_phrase(place, emphasis=True),
-         *plain(f" ({architectures(sorted(arches, key=arch_order), checked[place])})"))
+        image_on(place, architectures(arches, checked[place]), emphasis=True)
         for place, arches in list(places.items())[:_MOST_NAMES]
-    ]  # fmt: skip
-    more = len(places) - len(phrases)
-    return (*joined(phrases, "; "), *plain(f" and {plural(more, 'more image')}" if more else ""))
+    ]
+    return say.images(images=joined(phrases, "; "), others=len(places) - _MOST_NAMES)
 
 
 def _evidence(found: ChatFinding, keys: Sequence[ImageKey]) -> Phrase:
@@ -262,12 +230,11 @@ def _evidence(found: ChatFinding, keys: Sequence[ImageKey]) -> Phrase:
     for image in found.result.images:
         if image.key in wanted:
             arches.setdefault(image.evidence == "predicted", set()).add(image.key.arch)
-    built, predicted = (sorted(arches.get(p, ()), key=arch_order) for p in (False, True))
-    how = "its packages as they were built" if built else "the spec file alone (predicted)"
-    if built and predicted:
-        how += f" for {', '.join(built)}, by the spec file alone (predicted) for"
-        how += f" {', '.join(predicted)}"
+    built, predicted = (
+        ", ".join(sorted(arches.get(is_predicted, ()), key=arch_order))
+        for is_predicted in (False, True)
+    )
     head = found.result.head
-    # A whole commit id stays bare: forges shorten it and link it.
-    commit = plain(head) if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", head) else code(head)
-    return (*plain("At "), *commit, *plain(f", by {how}."))
+    if built and predicted:
+        return say.as_built_and_predicted(head=head, built=built, predicted=predicted)
+    return say.as_built(head=head) if built else say.as_predicted(head=head)

@@ -4,66 +4,55 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from bot.model.image import ImageKey
 from bot.objectives.drift import Broken, DriftState, Lost
 from bot.objectives.jsonform import cause_json
-from bot.report.architecture_grouping import arch_order, place_of
+from bot.report.architecture_grouping import arch_names, image_on, place_of
 from bot.report.causes import blame_url, blame_words, chain_words, why_unsolvable
 from bot.report.objectives import metric_text
-from bot.report.phrase import Phrase, code, link, message, plain, prose
-from bot.report.sizes import format_delta, format_size, plural
-from bot.report.template import image_phrase, quoted
+from bot.report.phrase import Phrase, link, message
+from bot.report.template import Sentences, sentences
 from bot.store.history.values import Cause, MergedChange
 
 Changes = Mapping[int, MergedChange]
+say = Sentences(Path(__file__).with_name("sentences.toml"))
 
 
 def drift_lead(found: DriftState, changes: Changes) -> Phrase:
     """The sentence on a broken objective: its worst image, by how much, since when, and why."""
-    objective = (*plain("The objective "), *quoted(found.heading["name"]))
     if not found.broken:
-        return (*objective, *_lost_lead(found.lost, changes))
+        return _lost_lead(found, changes)
     group = _worst(found.broken)
-    first = group[0]
-    places = {place_of(one.state.key) for one in found.broken}
-    phrase = (
-        *objective,
-        *plain(f" is not met since {min(one.since for one in group)[:10]}: "),
-        *_where([one.state.key for one in group]),
-        *_value(group),
-        *plain("."),
+    others = len({place_of(one.state.key) for one in found.broken}) - 1
+    lost = len({place_of(one.key) for one in found.lost})
+    return sentences(
+        say.not_met(
+            objective=found.heading["name"],
+            since=min(one.since for one in group),
+            image=_where([one.state.key for one in group]),
+            state=_value(group),
+        ),
+        say.nor_is_it(images=others) if others else (),
+        say.also_lost(images=lost) if lost else (),
+        _why(group[0], changes),
     )
-    if len(places) > 1:
-        phrase = (*phrase, *plain(f" Nor is it in {plural(len(places) - 1, 'more image')}."))
-    if found.lost:
-        count = plural(len({place_of(one.key) for one in found.lost}), "image")
-        phrase = (*phrase, *plain(f" Besides, {count} can no longer be installed."))
-    return (*phrase, *_why(first, changes))
 
 
 def remedies(found: DriftState, changes: Changes) -> tuple[Phrase, ...]:
     """The remedies, one sentence or two for each."""
-    sentences: list[Phrase] = []
+    phrases: list[Phrase] = []
     for key, cause in _chiefs(found):
-        sentences += _way_out(key, cause, changes)
+        phrases += _way_out(key, cause, changes)
     for one in found.lost[:1]:
         command = f"minimize closure {_word(one.key.workload)} --arch {_word(one.key.arch)}"
-        sentences.append(
-            (*code(command), *plain(" says what keeps the image from being installed."))
-        )
-    place = found.heading.get("place")
-    where = plain("the repository's ") if place else plain("the document ")
-    named = code(".minimize.yaml" if place else f"{found.id}.yaml")
-    if found.broken:
-        sentences.append(
-            (*plain("If it shall stay as it is, change the objective in "), *where, *named,
-             *plain("."))
-        )  # fmt: skip
-    sentences.append(
-        plain("Closed by hand, this issue stays closed until the objective is met and broken anew.")
-    )
-    return tuple(dict.fromkeys(sentences))
+        phrases.append(say.says_why(command=command))
+    if found.broken and found.heading.get("place"):
+        phrases.append(say.change_own())
+    elif found.broken:
+        phrases.append(say.change_document(file=f"{found.id}.yaml"))
+    return tuple(dict.fromkeys([*phrases, say.closed_by_hand()]))
 
 
 def who_phrase(cause: Cause, changes: Changes) -> Phrase:
@@ -75,42 +64,40 @@ def who_phrase(cause: Cause, changes: Changes) -> Phrase:
 
 def lost_phrase(one: Lost, changes: Changes) -> Phrase:
     """The sentence on an image that cannot be installed: since when, by whom, and why."""
-    can = (
-        f"can no longer be installed since {one.since[:10]}" if one.since else "cannot be installed"
-    )
-    phrase = (*_where([one.key]), *plain(f" {can}."))
+    image = _where([one.key])
     why = why_unsolvable(one.facts)
-    reason = (*plain(" The reason: "), *why, *plain(".")) if why else ()
-    return (*phrase, *_blame(one, changes), *reason)
-
-
-def _lost_lead(lost: Sequence[Lost], changes: Changes) -> Phrase:
-    first = lost[0]
-    own = [one for one in lost if place_of(one.key) == place_of(first.key)]
-    since = f" since {first.since[:10]}" if first.since else ""
-    phrase = (
-        *plain(f" cannot be kept{since}: "),
-        *_where([one.key for one in own]),
-        *plain(" can no longer be installed."),
+    return sentences(
+        say.lost_since(image=image, since=one.since)
+        if one.since
+        else say.not_installable(image=image),
+        _blame(one, changes),
+        say.the_reason(why=why) if why else (),
     )
-    others = len({place_of(one.key) for one in lost}) - 1
-    more = plain(f" Nor can {plural(others, 'more image')}.") if others else ()
-    return (*phrase, *more, *_blame(first, changes))
+
+
+def _lost_lead(found: DriftState, changes: Changes) -> Phrase:
+    first = found.lost[0]
+    others = len({place_of(one.key) for one in found.lost}) - 1
+    own = [one.key for one in found.lost if place_of(one.key) == place_of(first.key)]
+    return sentences(
+        say.cannot_be_met(
+            objective=found.heading["name"], since=first.since or "", image=_where(own)
+        ),
+        say.nor_can(images=others) if others else (),
+        _blame(first, changes),
+    )
 
 
 def _blame(one: Lost, changes: Changes) -> Phrase:
     cause = one.cause
     if cause is None or cause.package == one.key.workload:
         return ()
-    now = (*plain(" (now "), *code(str(cause.mover)), *plain(")")) if cause.mover else ()
-    by = _by(cause, changes)
-    return (*plain(" What did it: "), *code(cause.package), *now, *by, *plain("."))
+    now = str(cause.mover) if cause.mover else ""
+    return say.what_did_it(package=cause.package, now=now, who=_by(cause, changes))
 
 
 def _by(cause: Cause, changes: Changes) -> Phrase:
-    if cause.kind == "unknown":
-        return ()
-    return (*plain(", by "), *who_phrase(cause, changes))
+    return () if cause.kind == "unknown" else who_phrase(cause, changes)
 
 
 def _worst(broken: Sequence[Broken]) -> list[Broken]:
@@ -139,59 +126,43 @@ def _aim(one: Broken) -> int:
 
 
 def _where(keys: Sequence[ImageKey]) -> Phrase:
-    arches = ", ".join(sorted({key.arch for key in keys}, key=arch_order))
-    return (*image_phrase(place_of(keys[0]), emphasis=True), *plain(f" ({arches})"))
+    return image_on(place_of(keys[0]), arch_names(keys), emphasis=True)
 
 
 def _value(group: Sequence[Broken]) -> Phrase:
     state = group[0].state
     kind, _, package = state.metric.partition(":")
     if kind == "unwanted":
-        reason = (*plain(": "), *prose(state.reason)) if state.reason else ()
-        return (*plain(" has the unwanted "), *code(package), *reason)
-    value = metric_text(state.metric, state.value)
-    words = {"packages": "has {}", "installed_size": "takes {} installed"}
-    has = words.get(kind, "takes {} to pull").format(value)
-    up = "up to " if len({one.state.value for one in group}) > 1 else ""
-    return plain(f" {has.replace(value, up + value)}, the {aim_words(group[0])}")
+        return say.has_unwanted(package=package, reason=state.reason or "")
+    several = len({one.state.value for one in group}) > 1
+    up_to, bound = "up to " if several else "", _bound(group[0])
+    if kind == "packages":
+        return say.has_packages(up_to=up_to, packages=state.value, bound=bound)
+    takes = say.takes_installed if kind == "installed_size" else say.takes_to_pull
+    return takes(up_to=up_to, size=state.value, bound=bound)
 
 
-def aim_words(one: Broken) -> str:
-    """`limit is 60 MB`; `target by 2027-03-01 is 45 MB`."""
+def _bound(one: Broken) -> Phrase:
     state = one.state
     if state.limit is not None and (state.value or 0) > state.limit:
-        return f"limit is {metric_text(state.metric, state.limit)}"
-    return f"target by {state.target_by} is {metric_text(state.metric, state.target)}"
+        return say.limit_is(limit=metric_text(state.metric, state.limit))
+    target = metric_text(state.metric, state.target)
+    return say.target_is(by=str(state.target_by), target=target)
 
 
 def _why(first: Broken, changes: Changes) -> Phrase:
+    if first.why in ("date", "promise", "first seen") and not first.worse:
+        return say[f"not_drifted_{first.why.replace(' ', '_')}"]()
     cause = _chief(first)
-    if first.why == "date" and not first.worse:
-        return plain(" No package did it: the target's day has passed.")
-    if first.why == "promise" and not first.worse:
-        return plain(" The objective was changed.")
-    if first.why == "first seen" and not first.worse:
-        return plain(" It was so when it was first looked at.")
     if cause is None:
         return ()
-    about = cause_json(cause, changes)["cause"]
-    way = chain_words(about["chain"]) if cause.change == "came" else ""
-    through = (*plain(" through "), *code(way)) if way else ()
-    did = (
-        f" came ({format_delta(cause.known_delta)})"
-        if cause.change == "came"
-        else f" grew by {format_size(cause.known_delta)}"
-        if cause.known_delta
-        else " was built anew"
-    )
-    return (
-        *plain(" "),
-        *code(cause.package),
-        *plain(did),
-        *through,
-        *_by(cause, changes),
-        *plain("."),
-    )
+    package, who = cause.package, _by(cause, changes)
+    if cause.change == "came":
+        chain = chain_words(cause_json(cause, changes)["cause"]["chain"])
+        return say.came(package=package, delta=cause.known_delta, chain=chain, who=who)
+    if cause.known_delta:
+        return say.grew(package=package, size=cause.known_delta, who=who)
+    return say.rebuilt(package=package, who=who)
 
 
 def _chief(one: Broken) -> Cause | None:
@@ -223,26 +194,17 @@ def _chiefs(found: DriftState) -> Iterator[tuple[ImageKey, Cause]]:
 
 def _way_out(key: ImageKey, cause: Cause, changes: Changes) -> Iterable[Phrase]:
     if cause.merged_change is not None and cause.kind in ("pull request", "commit"):
-        yield (
-            *plain("Take back what "),
-            *who_phrase(cause, changes),
-            *plain(" did, or part of it."),
-        )
+        yield say.take_back(who=who_phrase(cause, changes))
     workload = _word(key.workload)
     if cause.change == "came":
-        why = f"minimize why {_word(cause.package)} --workload {workload}"
-        yield (*code(why), *plain(" shows every way on which it comes."))
-        edge = cause.chain[-1] if cause.chain else None
-        if edge is not None:
-            drop = f"minimize what-if drop {_word(edge.capability)} --workload {workload}"
-            yield (*code(drop), *plain(" measures what would leave without it."))
+        yield say.shows_ways(command=f"minimize why {_word(cause.package)} --workload {workload}")
+        if cause.chain:
+            capability = _word(cause.chain[-1].capability)
+            yield say.measures(command=f"minimize what-if drop {capability} --workload {workload}")
     elif cause.change == "changed" and cause.kind == "distribution":
-        yield (
-            *plain("Look at what grew in "), *code(str(cause.after or cause.package)),
-            *plain(", and ask its maintainers for a smaller one."),
-        )  # fmt: skip
+        yield say.look_at(package=str(cause.after or cause.package))
     elif cause.change == "unsolvable" and cause.kind == "distribution":
-        yield (*plain("Ask the maintainers of "), *code(cause.package), *plain(" to repair it."))
+        yield say.ask_to_repair(package=cause.package)
 
 
 def _word(text: str) -> str:

@@ -7,32 +7,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.forge.issues import IssueText
 from bot.model.image import ImageKey
-from bot.objectives.drift import Broken, DriftState, Lost
-from bot.objectives.issue_lead import drift_lead, excess, lost_phrase, remedies, who_phrase
-from bot.objectives.jsonform import cause_json
-from bot.report.architecture_grouping import arch_order, place_of
-from bot.report.blocks import Block, Bullets, Paragraph, Table
-from bot.report.causes import blame_words, chain_words, change_words
-from bot.report.objectives import limits_phrase, metric_text, metric_value
-from bot.report.phrase import (
-    Phrase,
-    code,
-    figure,
-    link,
-    message,
-    name,
-    plain,
-    prose,
-    strong,
-    visible,
+from bot.objectives.drift import Broken, DriftState
+from bot.objectives.issue_lead import (
+    drift_lead,
+    excess,
+    lost_phrase,
+    remedies,
+    say,
+    who_phrase,
 )
+from bot.objectives.jsonform import cause_json
+from bot.report.architecture_grouping import arch_names, place_of
+from bot.report.blocks import Block, Bullets, Paragraph, bullets, table
+from bot.report.causes import blame_words, chain_words, change_words
+from bot.report.objectives import limits_phrase, metric_phrase, metric_text, metric_value
+from bot.report.phrase import Phrase, code, figure, link, message, plain, prose, visible
 from bot.report.render import render_answer
-from bot.report.sizes import format_delta, plural
-from bot.report.template import image_phrase, quoted
+from bot.report.sizes import format_delta
+from bot.report.template import image_phrase
 from bot.store.history.values import Acceptance, MergedChange
 
 _ROWS = 25
@@ -42,16 +38,6 @@ _TITLE = 120
 # Issue titles and bodies that both forges take.
 _LIMIT = 60_000
 _ZERO_WIDTH = "\N{ZERO WIDTH SPACE}"
-_WHY = {
-    "drift": "",
-    "date": ", when its target's date passed",
-    "promise": ", when the objective changed",
-    "first seen": ", when it was first looked at",
-}
-_WITHDRAWN = plain(
-    "Its document is gone, promises something else, speaks of no image, or has its issue elsewhere:"
-    " this one is not kept up to date any more."
-)
 
 
 def marker(subject: str) -> str:
@@ -73,65 +59,56 @@ def drift_issue(
     parts: list[tuple[Phrase, tuple[Block, ...]]] = []
     if found.broken:
         parts = [
-            (strong("Where it stands"), tuple(_status_blocks(found.broken))),
-            (strong("What moved it"), tuple(_cause_blocks(found.broken, changes))),
+            (say.where_it_stands(), tuple(_status_blocks(found.broken))),
+            (say.what_moved_it(), tuple(_cause_blocks(found.broken, changes))),
         ]
     if found.lost:
-        parts.append((strong("What cannot be installed"), _lost_blocks(found.lost, changes)))
-    parts.append((strong("What to do"), (Bullets(remedies(found, changes)),)))
+        lost = [lost_phrase(one, changes) for one in found.lost]
+        parts.append((say.what_is_lost(), tuple(bullets(lost, _ROWS, "image"))))
+    parts.append((say.what_to_do(), (Bullets(remedies(found, changes)),)))
     accepted = _accepted_blocks(found.accepted)
     if accepted:
-        parts.append((strong("What was accepted knowingly"), accepted))
+        parts.append((say.what_was_accepted(), accepted))
     description = heading.get("description")
     if description:
-        parts.append((strong("What it is for"), (Paragraph(prose(description)),)))
-    parts.append((_footer(page_url), ()))
-    title = issue_title("Objective broken", heading["name"])
+        parts.append((say.what_it_is_for(), (Paragraph(prose(description)),)))
     lead = drift_lead(found, changes)
-    return IssueText(title, render_answer(marker(subject), lead, parts, limit=_LIMIT), "open")
-
-
-def _lost_blocks(lost: Sequence[Lost], changes: Mapping[int, MergedChange]) -> tuple[Block, ...]:
-    items = Bullets(tuple(lost_phrase(one, changes) for one in lost[:_ROWS]))
-    if len(lost) <= _ROWS:
-        return (items,)
-    return (items, Paragraph(plain(f"… and {plural(len(lost) - _ROWS, 'more image')}.")))
+    return _issue("Objective broken", heading["name"], subject, lead, _footer(page_url), parts)
 
 
 def unmeasured_issue(found: DriftState, subject: str, page_url: str | None) -> IssueText:
     """The issue about an objective of which some metric could not be measured."""
-    lead = (
-        *plain("The objective "),
-        *quoted(found.heading["name"]),
-        *plain(" was not met when it was last measured. Now it is met as far as can be told:"),
-        *plain(f" {plural(found.unknown, 'measure')} could not be taken."),
-    )
-    body = render_answer(marker(subject), lead, [(_footer(page_url), ())], limit=_LIMIT)
-    return IssueText(issue_title("Objective not measured", found.heading["name"]), body, "open")
+    name = found.heading["name"]
+    lead = say.not_measured(objective=name, count=found.unknown)
+    return _issue("Objective not measured", name, subject, lead, _footer(page_url))
 
 
 def met_issue(
     heading: Mapping[str, str] | None, named: str, subject: str, page_url: str | None
 ) -> IssueText:
     """The issue about an objective that is met again, or no longer described (no heading)."""
-    ending = " is met again." if heading is not None else " is no longer described here."
-    lead = (*plain("The objective "), *quoted(named), *plain(ending))
-    footer = _footer(page_url) if heading is not None else _WITHDRAWN
-    body = render_answer(marker(subject), lead, [(footer, ())], limit=_LIMIT)
-    word = "Objective met again" if heading is not None else "Objective withdrawn"
-    return IssueText(issue_title(word, named), body, "closed")
+    if heading is None:
+        lead, footer, title = say.withdrawn, say.withdrawn_note(), "Objective withdrawn"
+    else:
+        lead, footer, title = say.met_again, _footer(page_url), "Objective met again"
+    text = _issue(title, named, subject, lead(objective=named), footer)
+    return replace(text, state="closed")
+
+
+def _issue(
+    words: str,
+    objective: str,
+    subject: str,
+    lead: Phrase,
+    footer: Phrase,
+    parts: Sequence[tuple[Phrase, tuple[Block, ...]]] = (),
+) -> IssueText:
+    body = render_answer(marker(subject), lead, [*parts, (footer, ())], limit=_LIMIT)
+    return IssueText(issue_title(words, objective), body, "open")
 
 
 def _footer(page_url: str | None) -> Phrase:
-    notice = plain("This issue is kept up to date, and closed when the objective is met.")
-    if page_url is None:
-        return notice
-    return (
-        *notice,
-        *plain(" "),
-        *link("The objective's page", page_url),
-        *plain(" has its history."),
-    )
+    return say.up_to_date() if page_url is None else say.with_history(url=page_url)
 
 
 def _status_blocks(broken: Iterable[Broken]) -> list[Block]:
@@ -147,19 +124,16 @@ def _status_blocks(broken: Iterable[Broken]) -> list[Block]:
         rows.append(
             (
                 image_phrase(place_of(first.state.key), emphasis=True),
-                plain(_arches(one.state.key for one in group)),
+                plain(arch_names(one.state.key for one in group)),
                 _metric(metric),
                 figure(_span(metric, [one.before for one in group])),
                 figure(_span(metric, [one.state.value for one in group])),
                 _aim(first),
-                plain(f"{_day(min(one.since for one in group))}{_WHY[first.why]}"),
+                say[f"since_{first.why.replace(' ', '_')}"](since=min(one.since for one in group)),
             )
         )
     head = ("Image", "Architectures", "What", "Before", "Now", "Limit, target", "Since")
-    blocks: list[Block] = [Table(head, tuple(rows[:_ROWS]), frozenset({3, 4, 5}))]
-    if len(rows) > _ROWS:
-        blocks.append(Paragraph(plain(f"… and {plural(len(rows) - _ROWS, 'more row')}.")))
-    return blocks
+    return table(head, rows, {3, 4, 5}, _ROWS, "row")
 
 
 def _aim(one: Broken) -> Phrase:
@@ -170,9 +144,8 @@ def _aim(one: Broken) -> Phrase:
 
 
 def _metric(metric: str) -> Phrase:
-    kind, _, package = metric.partition(":")
-    if kind == "unwanted":
-        return (*plain("unwanted "), *code(package))
+    if metric.startswith("unwanted:"):
+        return metric_phrase(metric)
     words = {"packages": "packages", "installed_size": "installed", "layer_size": "to pull (gzip)"}
     return plain(words.get(metric, metric))
 
@@ -183,14 +156,6 @@ def _span(metric: str, values: Sequence[int | None]) -> str:
         return "not known"
     texts = list(dict.fromkeys((metric_text(metric, known[0]), metric_text(metric, known[-1]))))
     return " to ".join(texts)
-
-
-def _arches(keys: Iterable[ImageKey]) -> str:
-    return ", ".join(sorted({key.arch for key in keys}, key=arch_order))
-
-
-def _day(at: str) -> str:
-    return at[:10]
 
 
 @dataclass(slots=True)
@@ -223,31 +188,26 @@ def _cause_blocks(broken: Iterable[Broken], changes: Mapping[int, MergedChange])
                 row.deltas.append(cause.known_delta)
                 row.keys.add(step.key)
     if not rows:
-        return [Paragraph(plain("No package moved: a date or a document did it."))]
+        return [Paragraph(say.nothing_moved())]
     largest = sorted(
         rows.values(), key=lambda r: (-max(map(abs, r.deltas)), r.package, r.evaluated)
     )
-    table = Table(
-        ("When", "Package", "What", "Change", "Who", "Through", "Architectures"),
-        tuple(
-            (
-                plain(_day(row.evaluated)),
-                code(row.package),
-                plain(row.change),
-                figure(_deltas(row.deltas)),
-                row.who,
-                code(row.way) if row.way else plain(""),
-                plain(_arches(row.keys)),
-            )
-            for row in largest[:_CAUSES]
-        ),
-        frozenset({3}),
-    )
-    blocks: list[Block] = [table]
-    if len(largest) > _CAUSES:
-        more = plural(len(largest) - _CAUSES, "smaller move")
-        blocks.append(Paragraph(plain(f"… and {more}.")))
-    return blocks
+    lines = [
+        (
+            plain(row.evaluated[:10]),
+            code(row.package),
+            plain(row.change),
+            figure(_deltas(row.deltas)),
+            row.who,
+            code(row.way) if row.way else (),
+            plain(arch_names(row.keys)),
+        )
+        for row in largest
+    ]
+    head = ("When", "Package", "What", "Change", "Who", "Through", "Architectures")
+    blocks = table(head, lines[:_CAUSES], {3}, _CAUSES, "move")
+    others = len(lines) - _CAUSES
+    return [*blocks, Paragraph(say.smaller_moves(moves=others))] if others > 0 else blocks
 
 
 def _deltas(deltas: Sequence[int]) -> str:
@@ -263,15 +223,15 @@ def _accepted_blocks(accepted: Sequence[Acceptance]) -> tuple[Block, ...]:
         if who in phrases:
             continue
         if one.private:
-            phrases[who] = plain("In a private pull request.")
+            phrases[who] = say.accepted_privately()
             continue
         where = f"{one.repository}#{one.number}"
-        phrases[who] = (
-            *name(one.accepted_by),
-            *plain(f" accepted {metric_text(one.metric, one.value)} on {_day(one.accepted)} in "),
-            *(link(where, one.url) if one.url else message(where)),
-            *plain(": "),
-            *quoted(one.reason),
+        phrases[who] = say.accepted(
+            user=one.accepted_by,
+            value=metric_text(one.metric, one.value),
+            accepted=one.accepted,
+            where=link(where, one.url) if one.url else message(where),
+            reason=one.reason,
         )
     listed = list(phrases.values())
     return (Bullets(tuple(listed[:_ACCEPTED])),) if listed else ()

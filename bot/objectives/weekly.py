@@ -8,17 +8,17 @@ from datetime import datetime, timedelta
 from bot.forge.issues import IssueText
 from bot.model.image import ImageKey
 from bot.objectives.drift import lost_images, merged_in
-from bot.objectives.issue_lead import lost_phrase, who_phrase
+from bot.objectives.issue_lead import lost_phrase, say, who_phrase
 from bot.objectives.issue_text import issue_title, marker
 from bot.objectives.jsonform import cause_json
 from bot.objectives.status import ObjectiveStatus, objective_statuses
 from bot.report.architecture_grouping import place_of
-from bot.report.blocks import Block, Bullets, Paragraph, Table
+from bot.report.blocks import Block, Paragraph, bullets, table
 from bot.report.causes import change_words
 from bot.report.objectives import limits_phrase, metric_value
-from bot.report.phrase import Phrase, code, figure, link, plain, strong
+from bot.report.phrase import Phrase, code, figure, plain
 from bot.report.render import render_answer
-from bot.report.sizes import format_count_delta, format_delta, plural
+from bot.report.sizes import format_count_delta, format_delta
 from bot.report.template import image_phrase, quoted
 from bot.store.history.history import History
 
@@ -47,59 +47,53 @@ def weekly_issue(
     workloads = {str(h["workload"]) for h in headings.values()}
     week = week_of(now)
     counts = [f"{sum(s.outlook == o for s in found)} {o}" for o in _OUTLOOKS]
-    lead = plain(f"Week {week}. ")
+    lead = say.week_without(week=week, maintainer=maintainer)
     if headings:
-        lead = (
-            *lead,
-            *plain(f"{plural(len(headings), 'objective')}, {plural(len(found), 'measure')}: "),
-            *plain(", ".join(counts) + "."),
+        statuses = ", ".join(counts)
+        lead = say.week(week=week, objectives=len(headings), count=len(found), statuses=statuses)
+    parts: list[tuple[Phrase, tuple[Block, ...]]] = [
+        (title, tuple(blocks))
+        for title, blocks in (
+            (say.broken_title(), _status_blocks([s for s in found if s.outlook == "broken"])),
+            (say.at_risk_title(), _status_blocks([s for s in found if s.outlook == "at risk"])),
+            (say.movers_title(), _movers(history, workloads, now)),
+            (say.lost_title(), _unsolvable(history, workloads)),
         )
-    else:
-        lead = (*lead, *plain("No objective names "), *code(maintainer), *plain(" any more."))
-    parts: list[tuple[Phrase, tuple[Block, ...]]] = []
-    for title, blocks in (
-        ("Broken", _status_blocks([s for s in found if s.outlook == "broken"])),
-        ("At risk by their trend", _status_blocks([s for s in found if s.outlook == "at risk"])),
-        ("What moved most in seven days", _movers(history, workloads, now)),
-        ("Cannot be installed", _unsolvable(history, workloads)),
-    ):
-        if blocks:
-            parts.append((strong(title), blocks))
+        if blocks
+    ]
     if page_url is not None:
-        parts.append(((*link("All objectives", page_url), *plain(" with their history.")), ()))
-    parts.append((plain("This issue is written anew each week."), ()))
+        parts.append((say.all_objectives(url=page_url), ()))
+    parts.append((say.weekly(), ()))
     body = render_answer(f"{marker(subject)}\n{week_mark(week)}", lead, parts, limit=_LIMIT)
     return IssueText(issue_title("Minimal images, this week", maintainer), body, None)
 
 
-def _status_blocks(found: Sequence[ObjectiveStatus]) -> tuple[Block, ...]:
-    if not found:
-        return ()
-    rows = tuple(
+def _status_blocks(found: Sequence[ObjectiveStatus]) -> list[Block]:
+    rows = [
         (
             quoted(one.name),
-            (*image_phrase(place_of(one.state.key)), *plain(f", {one.state.key.arch}")),
+            _image(one.state.key),
             code(one.state.metric),
             metric_value(one.state.metric, one.state.value),
             _aim(one),
             figure(_trend(one)),
         )
-        for one in found[:_MOST]
-    )
+        for one in found
+    ]
     head = ("Objective", "Image", "What", "Now", "Limit, target", "In a week")
-    return (Table(head, rows, frozenset({3, 4, 5})), *_more(len(found), "measure"))
+    return table(head, rows, {3, 4, 5}, _MOST, "measure")
+
+
+def _image(key: ImageKey) -> Phrase:
+    return say.image_arch(image=image_phrase(place_of(key)), arch=key.arch)
 
 
 def _aim(one: ObjectiveStatus) -> Phrase:
     state = one.state
     targets = limits_phrase(state.metric, state.limit, state.target, state.target_by)
     # What a trend says of a day is no more than that.
-    nears = plain(f"; over the limit about {one.crosses}") if _nears(one) else ()
-    return (*targets, *nears)
-
-
-def _nears(one: ObjectiveStatus) -> bool:
-    return one.outlook == "at risk" and one.crosses is not None
+    nears = one.outlook == "at risk" and one.crosses is not None
+    return say.aim(limits=targets, day=str(one.crosses) if nears else "")
 
 
 def _trend(one: ObjectiveStatus) -> str:
@@ -109,23 +103,22 @@ def _trend(one: ObjectiveStatus) -> str:
     return format_count_delta(change) if one.state.metric == "packages" else format_delta(change)
 
 
-def _movers(history: History, workloads: set[str], now: datetime) -> tuple[Block, ...]:
+def _movers(history: History, workloads: set[str], now: datetime) -> list[Block]:
     until = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     found = [m for m in history.movers(7, until=until, limit=1000) if m.key.workload in workloads]
     since = (now - timedelta(days=7)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    rows = tuple(
+    rows = [
         (
-            (*image_phrase(place_of(m.key)), *plain(f", {m.key.arch}")),
+            _image(m.key),
             figure(format_delta(m.known_delta)),
             plain(format_count_delta(m.packages_delta)),
             _largest(history, m.key, since, until),
         )
         for m in found[:_MOST]
-    )
-    if not rows:
-        return ()
-    table = Table(("Image", "Size", "Packages", "Most of it"), rows, frozenset({1, 2}))
-    return (table, *_more(len(found), "image"))
+    ]
+    blocks = table(("Image", "Size", "Packages", "Most of it"), rows, {1, 2}, _MOST, "image")
+    others = len(found) - len(rows)
+    return [*blocks, Paragraph(say.more_images(images=others))] if others else blocks
 
 
 def _largest(history: History, key: ImageKey, since: str, until: str) -> Phrase:
@@ -136,18 +129,11 @@ def _largest(history: History, key: ImageKey, since: str, until: str) -> Phrase:
     cause = max(causes, key=lambda one: abs(one.known_delta))
     changes = merged_in(history, [cause])
     words = change_words(cause_json(cause, changes)["cause"])
-    by = () if cause.kind == "unknown" else (*plain(", by "), *who_phrase(cause, changes))
-    return (*code(cause.package), *plain(f" {words}"), *by)
+    who = () if cause.kind == "unknown" else who_phrase(cause, changes)
+    return say.largest(package=cause.package, change=words, who=who)
 
 
-def _unsolvable(history: History, workloads: set[str]) -> tuple[Block, ...]:
+def _unsolvable(history: History, workloads: set[str]) -> list[Block]:
     bad = [one for one in lost_images(history) if one.key.workload in workloads]
-    if not bad:
-        return ()
-    changes = merged_in(history, (one.cause for one in bad[:_MOST] if one.cause is not None))
-    items = tuple(lost_phrase(one, changes) for one in bad[:_MOST])
-    return (Bullets(items), *_more(len(bad), "image"))
-
-
-def _more(count: int, noun: str) -> tuple[Block, ...]:
-    return (Paragraph(plain(f"… and {plural(count - _MOST, f'more {noun}')}.")),) * (count > _MOST)
+    changes = merged_in(history, (one.cause for one in bad if one.cause is not None))
+    return bullets([lost_phrase(one, changes) for one in bad], _MOST, "image")

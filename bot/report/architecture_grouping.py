@@ -13,10 +13,9 @@ from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.result import Added, ImageResult, Side
 from bot.model.spec import SpecLine
-from bot.report import sentences as say
 from bot.report.blocks import truncated
 from bot.report.phrase import Phrase, joined, plain
-from bot.report.template import Place, image_phrase, workload_name
+from bot.report.template import Place, image_phrase, say, workload_name
 
 CauseKey = tuple[str, str, str, str, SpecLine | None]
 
@@ -138,7 +137,7 @@ def arch_names(keys: Iterable[ImageKey]) -> str:
 
 def image_on(place: Place, arches: str, *, emphasis: bool = False) -> Phrase:
     """`nginx on minimal, centos-stream-9 (x86_64, aarch64)`."""
-    return say.IMAGE_ON(image=image_phrase(place, emphasis=emphasis), arches=arches)
+    return say.image_on(image=image_phrase(place, emphasis=emphasis), arches=arches)
 
 
 def row_phrase(row: Row, *, emphasis: bool = False) -> Phrase:
@@ -155,7 +154,7 @@ def where_phrase(images_: Sequence[ImageResult], in_all: set[ImageKey]) -> Phras
     """The images of a package: `everywhere`, or architectures, or images."""
     keys = {image.key for image in images_}
     if keys >= in_all:
-        return say.EVERYWHERE()
+        return say.everywhere()
     if len({place_of(key) for key in in_all}) == 1:
         return plain(arch_names(keys))
     places: dict[Place, list[str]] = {}
@@ -166,7 +165,7 @@ def where_phrase(images_: Sequence[ImageResult], in_all: set[ImageKey]) -> Phras
         everywhere = {key.arch for key in in_all if place_of(key) == place}
         some = "" if set(arches) == everywhere else ", ".join(arches)
         workload = workload_name(place[0])
-        phrases.append(say.WHERE(workload=workload, environment=place[1], arches=some))
+        phrases.append(say.where(workload=workload, environment=place[1], arches=some))
     return joined(truncated(phrases, 3, "image"), "; ")
 
 

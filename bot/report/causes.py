@@ -13,10 +13,9 @@ from typing import Any, Protocol
 from bot.model.closure import Edge, UnsolvableCause
 from bot.model.nevra import Nevra, parse_nevra
 from bot.model.result import ImageResult
-from bot.report import sentences as say
 from bot.report.architecture_grouping import cause_key, essential_causes, on_any_architecture
 from bot.report.phrase import Phrase, code, joined, message
-from bot.report.template import line_place
+from bot.report.template import line_place, say
 
 Json = Mapping[str, Any]
 # The causes that one sentence names; more are counted.
@@ -44,25 +43,25 @@ def cause_phrase(cause: UnsolvableCause) -> Phrase:
     if cause.spec is None:
         return clause
     if cause.capability in cause.spec.text:
-        return say.CAUSE_AT(cause=clause, place=line_place(cause.spec))
-    return say.CAUSE_BY(cause=clause, line=cause.spec)
+        return say.cause_at(cause=clause, place=line_place(cause.spec))
+    return say.cause_by(cause=clause, line=cause.spec)
 
 
 def _clause(cause: UnsolvableCause) -> Phrase:
     if cause.incompatible is not None:
-        return say.INCOMPATIBLE(package=str(cause.incompatible))
+        return say.incompatible(package=str(cause.incompatible))
     if cause.needed_by is None:
-        return say.NOTHING_PROVIDES_REQUEST(capability=cause.capability)
+        return say.nothing_provides_request(capability=cause.capability)
     package = _short(cause.needed_by, cause)
     if cause.kind == "missing":
-        return say.NOTHING_PROVIDES(capability=cause.capability, package=package)
+        return say.nothing_provides(capability=cause.capability, package=package)
     other = cause.conflicts_with
     if other is None or other == cause.needed_by:
-        return say.CONFLICTS(package=package, capability=cause.capability)
+        return say.conflicts(package=package, capability=cause.capability)
     if (other.name, cause.capability) == (cause.needed_by.name,) * 2:
-        return say.NOT_BESIDE(package=str(cause.needed_by), other=str(other))
+        return say.not_beside(package=str(cause.needed_by), other=str(other))
     through = "" if other.name == cause.capability else cause.capability
-    return say.EXCLUDES(package=package, other=_short(other, cause), capability=through)
+    return say.excludes(package=package, other=_short(other, cause), capability=through)
 
 
 class UnsolvableAnswer(Protocol):
@@ -89,7 +88,7 @@ def why_unsolvable(answer: UnsolvableAnswer) -> Phrase:
 def causes_phrase(causes: Sequence[UnsolvableCause]) -> Phrase:
     """The first causes as clauses, and the number of the others."""
     clauses = joined([cause_phrase(cause) for cause in causes[:MOST_CAUSES]], "; ")
-    return say.CAUSES(causes=clauses, others=len(causes) - MOST_CAUSES)
+    return say.causes(causes=clauses, others=len(causes) - MOST_CAUSES)
 
 
 def way_phrase(cause: UnsolvableCause) -> Phrase:

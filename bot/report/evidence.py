@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from bot.model.architecture import RPM_ARCHITECTURES
 from bot.model.closure import RepositoryState
 from bot.model.result import BuildNote, CheckResult
-from bot.report import sentences as say
 from bot.report.architecture_grouping import arch_order, architecture_rows, row_phrase
 from bot.report.blocks import (
     Bullets,
@@ -25,7 +24,7 @@ from bot.report.blocks import (
 from bot.report.causes import why_unsolvable
 from bot.report.phrase import Phrase, code, joined, link, listing, message, plain
 from bot.report.sizes import plural
-from bot.report.template import sentences
+from bot.report.template import say, sentences
 
 
 def not_evaluated(result: CheckResult, detail: Detail) -> Section | None:
@@ -37,9 +36,9 @@ def not_evaluated(result: CheckResult, detail: Detail) -> Section | None:
         if row.first.base.status != "ok":
             own = row.first.reason
             why = message(own.rstrip(".")) if own else why_unsolvable(row.first.base)
-            items.append(say.NOT_BEFORE_EITHER(image=row_phrase(row), reason=why))
+            items.append(say.not_before_either(image=row_phrase(row), reason=why))
     if result.interrupted:
-        items.append(say.INTERRUPTED())
+        items.append(say.interrupted())
     return section("Not evaluated", bullets(items, detail.lines, "problem"))
 
 
@@ -76,7 +75,7 @@ def evidence(result: CheckResult, detail: Detail) -> Section | None:
 
 def footer(result: CheckResult) -> tuple[Phrase, ...]:
     """The commits, and the age of the repositories' metadata."""
-    compared = say.COMPARED(base=result.merge_base, head=result.head)
+    compared = say.compared(base=result.merge_base, head=result.head)
     snapshots = _snapshots(result)
     return (compared, snapshots) if snapshots else (compared,)
 
@@ -88,10 +87,10 @@ def _evidence(result: CheckResult) -> list[Phrase]:
     if not kinds:
         return []
     if set(kinds) == {"predicted"}:
-        return [say.ALL_PREDICTED(follows=say.BUILD_FOLLOWS * (result.stage == "predicted"))]
+        return [say.all_predicted_yet() if result.stage == "predicted" else say.all_predicted()]
     clauses = [
-        clause(arches=listing(map(plain, sorted(kinds[kind], key=arch_order))))
-        for kind, clause in say.EVIDENCE.items()
+        say[f"evidence_{kind}"](arches=listing(map(plain, sorted(kinds[kind], key=arch_order))))
+        for kind in ("rebuilt", "external", "transferred", "predicted")
         if kind in kinds
     ]
     first, *others = joined(clauses, ", ")
@@ -105,8 +104,8 @@ def _arch(arch: str) -> Phrase:
 
 def _outcome(build: BuildNote) -> Phrase:
     took = build.seconds is not None and build.outcome != "cached"
-    return say.OUTCOME(
-        outcome=say.OUTCOMES[build.outcome],
+    return say.outcome(
+        outcome=say[f"outcome_{build.outcome.replace('-', '_')}"](),
         seconds=f"{build.seconds:.0f} s" if took else "",
         message=build.message,
     )
@@ -131,14 +130,14 @@ def _snapshots(result: CheckResult) -> Phrase:
     if not dates:
         return ()
     entries = [
-        say.METADATA_OF(repository=repository, days=" to ".join(sorted({min(days), max(days)})))
+        say.metadata_of(repository=repository, days=" to ".join(sorted({min(days), max(days)})))
         for (_, repository), days in sorted(dates.items())
     ]
     old = [
-        say.STALE(repository=repository, reason=reason.rstrip("."))
+        say.stale(repository=repository, reason=reason.rstrip("."))
         for repository, reason in sorted(stale.items())
     ]
-    metadata = say.METADATA(repositories=truncated_listing(entries, 8, "repository"))
+    metadata = say.metadata(repositories=truncated_listing(entries, 8, "repository"))
     return sentences(metadata, *old)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.model.result import CheckResult, ImageResult
-from bot.report import sentences as say
 from bot.report.architecture_grouping import (
     Row,
     architecture_rows,
@@ -19,10 +18,10 @@ from bot.report.architecture_grouping import (
 from bot.report.causes import why_broken
 from bot.report.grouping import STATUS_KINDS, Effect, effects, together
 from bot.report.objectives import newly_broken, violation_title
-from bot.report.phrase import Phrase, joined, plain, to_plain, visible
+from bot.report.phrase import Phrase, figure, joined, plain, to_plain, visible
 from bot.report.reasons import Arrival, arrivals, behind
 from bot.report.sizes import MINUS, count_span, delta_span, format_size, plural, size_span
-from bot.report.template import Place, sentences, short_image
+from bot.report.template import Place, say, sentences, short_image
 
 
 def changed_rows(result: CheckResult) -> tuple[Row, ...]:
@@ -34,7 +33,7 @@ def changed_rows(result: CheckResult) -> tuple[Row, ...]:
 def headline(result: CheckResult) -> Phrase:
     """The headline: the effect, the images, the line that causes it; a few short sentences."""
     never = {row.place for row in _never_installable(result)}
-    more = say.MORE_NEVER_INSTALLABLE(images=len(never)) if never else ()
+    more = say.more_never_installable(images=len(never)) if never else ()
     found = effects(result.images)
     if not found:
         sentence = _nothing(result)
@@ -51,15 +50,15 @@ def title(result: CheckResult, longest: int = 140) -> str:
     phrase = _title(result)
     proposed = result.configuration
     if proposed is not None and proposed.problems:
-        phrase = say.TITLE_CONFIGURATION_WRONG(path=proposed.path, title=phrase)
+        phrase = say.title_configuration_wrong(path=proposed.path, title=phrase)
     elif proposed is not None and not result.specs:
-        phrase = say.TITLE_CONFIGURATION(path=proposed.path, title=phrase)
+        phrase = say.title_configuration(path=proposed.path, title=phrase)
     if result.accepted is not None:
-        phrase = say.TITLE_ACCEPTED(user=visible(result.accepted.user, 40), title=phrase)
+        phrase = say.title_accepted(user=visible(result.accepted.user, 40), title=phrase)
     if result.stage == "predicted" and result.verdict != "neutral":
-        phrase = say.TITLE_PREDICTED(title=phrase)
+        phrase = say.title_predicted(title=phrase)
     if result.verdict == "neutral" and any(image.changed for image in result.images):
-        phrase = say.TITLE_NOT_ALL(title=phrase)
+        phrase = say.title_not_all(title=phrase)
     text = to_plain(phrase)
     return text if len(text) <= longest else text[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
@@ -82,14 +81,14 @@ def _lead_sentence(lead: Effect, described: Sequence[Effect], result: CheckResul
 def _nothing(result: CheckResult) -> Phrase:
     at_fault = result.verdict == "failure"
     if (at_fault or result.accepted is not None) and newly_broken(result):
-        return say.LITTLE_BUT_HARMED()
+        return say.little_but_harmed()
     if result.problems and result.verdict != "success":
-        not_evaluated = say.CANNOT_BE_EVALUATED if at_fault else say.NOT_EVALUATED
+        not_evaluated = say.cannot_be_evaluated if at_fault else say.not_evaluated
         return not_evaluated(problem=result.problems[0])
     if result.verdict == "neutral" and (never := _never(result)):
         return never
     nothing_to_check = not result.specs and result.configuration is None
-    return say.NO_SPEC() if nothing_to_check else say.NO_IMAGE()
+    return say.no_spec() if nothing_to_check else say.no_image()
 
 
 def _never_installable(result: CheckResult) -> list[Row]:
@@ -105,7 +104,7 @@ def _never(result: CheckResult) -> Phrase:
     rows = _never_installable(result)
     if not rows:
         return ()
-    return say.NEVER_INSTALLABLE(
+    return say.never_installable(
         image=_name(rows[0].place, result),
         where=on_architectures(rows[0].arches, rows[0].checked),
         others=len({row.place for row in rows}) - 1,
@@ -121,7 +120,7 @@ def _status_sentence(lead: Effect, described: Sequence[Effect], result: CheckRes
     where = {place: on_architectures(a, checked[place]) for place, a in places.items()}
     images = [image for effect in described for image in effect.images]
     others = len(places) - 1
-    turned = say.TURNED_ALIKE if others and len(set(where.values())) == 1 else say.TURNED
+    turned = say.turned_alike if others and len(set(where.values())) == 1 else say.turned
     return turned(
         image=_name(lead.place, result),
         others=others,
@@ -134,10 +133,10 @@ def _status_sentence(lead: Effect, described: Sequence[Effect], result: CheckRes
 def _turn(kind: str, images: int) -> Phrase:
     """The verb of an effect on this many images that at most one side can install."""
     if kind == "broken":
-        return say.BROKEN()
+        return say.broken()
     if kind == "repaired":
-        return say.REPAIRED()
-    return (say.NEW if kind == "new" else say.UNINSTALLABLE)(images=images)
+        return say.repaired()
+    return (say.new if kind == "new" else say.uninstallable)(images=images)
 
 
 def _figures(images: Sequence[ImageResult]) -> Phrase:
@@ -145,9 +144,9 @@ def _figures(images: Sequence[ImageResult]) -> Phrase:
     packages = _counts([image.head.packages or 0 for image in images])
     known = [image.head.known_size for image in images]
     if not all(known):
-        return say.NEW_SIZE_UNKNOWN(packages=packages)
+        return say.new_size_unknown(packages=packages)
     complete = all(image.head.installed_size is not None for image in images)
-    new = say.NEW_SIZE if complete else say.NEW_SIZE_AT_LEAST
+    new = say.new_size if complete else say.new_size_at_least
     return new(packages=packages, size=size_span(known))
 
 
@@ -158,7 +157,7 @@ def _reason(images: Sequence[ImageResult]) -> Phrase:
         return ()
     first, *others = why
     count = len({place_of_image(image) for image in first.images})
-    return say.FIRST_CAUSE(
+    return say.first_cause(
         cause=first.phrase,
         images=0 if len(first.images) == len(images) else count,
         others=len(others),
@@ -168,19 +167,19 @@ def _reason(images: Sequence[ImageResult]) -> Phrase:
 def _moved_sentence(lead: Effect, result: CheckResult) -> Phrase:
     """The packages that come and go and the change in size, of images that can be installed."""
     one = len(lead.places) == 1
-    subject = _name(lead.place, result) if one else say.EACH_OF(images=len(lead.places))
-    images = say.ON(image=subject, where=lead.where)
-    in_all = say.IN_ALL(each="it" if one else "each", moves=_moves(lead), known=_known(lead))
+    subject = _name(lead.place, result) if one else say.each_of(images=len(lead.places))
+    images = say.on(image=subject, where=lead.where)
+    in_all = say.in_all(each="it" if one else "each", moves=_moves(lead), known=_known(lead))
     removed = _counts([len(image.removed) for image in lead.images])
     if any(image.added for image in lead.images):
         return _adds(lead, images, removed, in_all)
     if removed and lead.kind == "smaller" and lead.sure:
-        return say.SHRINKS(subject=subject, size=_amount(lead), packages=removed, where=lead.where)
+        return say.shrinks(subject=subject, size=_amount(lead), packages=removed, where=lead.where)
     if removed:
-        return say.TAKES_OUT(packages=removed, images=images, in_all=in_all)
+        return say.takes_out(packages=removed, images=images, in_all=in_all)
     if lead.kind == "same":
-        return say.CHANGES_PACKAGES(images=images, in_all=in_all)
-    return say.RESIZES(
+        return say.changes_packages(images=images, in_all=in_all)
+    return say.resizes(
         subject=subject,
         size=_amount(lead),
         direction=lead.kind,
@@ -197,15 +196,15 @@ def _adds(lead: Effect, images: Phrase, removed: str, in_all: Phrase) -> Phrase:
     added = _counts([len(image.added) for image in lead.images])
     because = _because(lead)
     if not removed and lead.kind == "larger" and lead.explained:
-        return say.ADDS(
+        return say.adds(
             packages=added, size=_amount(lead), images=images, known=_known(lead), because=because
         )
     sizes = [a.package.installed_size for image in lead.images for a in image.added]
     if not removed and lead.kind == "same" and not lead.sure and not any(sizes):
-        return say.ADDS_UNKNOWN(packages=added, images=images, because=because)
+        return say.adds_unknown(packages=added, images=images, because=because)
     brought = [sum(a.package.installed_size or 0 for a in i.added) for i in lead.images]
-    removes = say.AND_REMOVES_AFTER_REASON if because else say.AND_REMOVES
-    return say.ADDS_AND_MOVES(
+    removes = say.and_removes_after_reason if because else say.and_removes
+    return say.adds_and_moves(
         packages=added,
         size="" if None in sizes else size_span(brought),
         images=images,
@@ -223,7 +222,7 @@ def _because(lead: Effect) -> Phrase:
     if not clause or len(named) == len(found):
         return clause
     counts = [sum(image in arrival.images for arrival in named) for image in lead.images]
-    return say.SOME_BECAUSE(packages=count_span(counts), because=clause)
+    return say.some_because(packages=count_span(counts), because=clause)
 
 
 def _is_named(arrival: Arrival) -> bool:
@@ -233,19 +232,19 @@ def _is_named(arrival: Arrival) -> bool:
 def _moves(lead: Effect) -> Phrase:
     """`is 3 MB larger`; `keeps its size`."""
     if lead.kind in ("larger", "smaller"):
-        return say.IS_RESIZED(size=_amount(lead), direction=lead.kind)
-    return say.KEEP_SIZE(images=1) if lead.sure else say.MOVE_UNKNOWN(images=1)
+        return say.is_resized(size=_amount(lead), direction=lead.kind)
+    return say.keep_size(images=1) if lead.sure else say.move_unknown(images=1)
 
 
-def _amount(lead: Effect) -> str:
+def _amount(lead: Effect) -> Phrase:
     """The bytes by which the images grow or shrink, without a sign."""
     sizes = sorted(map(abs, lead.deltas))
-    return say.AT_LEAST.format(format_size(sizes[0])) if _is_least(lead) else size_span(sizes)
+    return say.at_least(size=sizes[0]) if _is_least(lead) else figure(size_span(sizes))
 
 
-def _known(lead: Effect) -> str:
+def _known(lead: Effect) -> Phrase:
     whole = lead.complete or _is_least(lead) or lead.kind == "same"
-    return "" if whole else say.AS_FAR_AS_KNOWN
+    return () if whole else say.as_far_as_known()
 
 
 def _is_least(lead: Effect) -> bool:
@@ -261,14 +260,14 @@ def _other_effects(
     if own:
         arches = [image.key.arch for effect in own for image in effect.images]
         verb = "differs" if lead.kind not in STATUS_KINDS else "changes"
-        phrases.append(say.ITSELF_DIFFERS(verb=verb, where=on_architectures(arches, ())))
+        phrases.append(say.itself_differs(verb=verb, where=on_architectures(arches, ())))
     elsewhere: dict[Place, list[Effect]] = {}
     for effect in others:
         if effect.place not in lead.places:
             elsewhere.setdefault(effect.place, []).append(effect)
     if elsewhere:
         more = {effect.place for effect in described}.isdisjoint(elsewhere)
-        counted = say.MORE_IMAGES if more else say.BESIDES
+        counted = say.more_images if more else say.besides
         phrases.append(_elsewhere(counted(images=len(elsewhere)), list(elsewhere.values())))
     return phrases
 
@@ -279,12 +278,12 @@ def _elsewhere(images: Phrase, found: Sequence[list[Effect]]) -> Phrase:
     for effects_ in found:
         kinds.setdefault(_kind(effects_), []).append(effects_)
     if len(kinds) == 1:
-        return say.OTHERS(images=images, does=_does(*kinds.popitem()))
+        return say.others(images=images, does=_does(*kinds.popitem()))
     counted = [
-        say.ONE_KIND(images=len(places), does=_does(kind, places))
+        say.one_kind(images=len(places), does=_does(kind, places))
         for kind, places in sorted(kinds.items(), key=lambda kind: _ORDER.index(kind[0]))
     ]
-    return say.OTHER_KINDS(images=images, count=len(found), kinds=joined(counted, ", "))
+    return say.other_kinds(images=images, count=len(found), kinds=joined(counted, ", "))
 
 
 _ORDER = (*STATUS_KINDS, "larger", "smaller", "moved", "same", "unknown")
@@ -309,25 +308,25 @@ def _does(kind: str, places: Sequence[Sequence[Effect]]) -> Phrase:
     if kind in STATUS_KINDS:
         whole = all(_everywhere(found, kind) for found in places)
         turned = _turn(kind, count)
-        return turned if whole else say.ON_SOME(turn=turned)
+        return turned if whole else say.on_some(turn=turned)
     if kind in ("same", "unknown"):
-        return (say.KEEP_SIZE if kind == "same" else say.MOVE_UNKNOWN)(images=count)
+        return (say.keep_size if kind == "same" else say.move_unknown)(images=count)
     deltas = sorted(delta for effect in every for delta in effect.deltas)
     sizes = sorted(map(abs, deltas))
-    most, each = format_size(sizes[-1]), ""
+    most, each = figure(format_size(sizes[-1])), ""
     if kind == "moved":
-        size = delta_span(deltas)
+        size = figure(delta_span(deltas))
     elif count == 1:
-        size = size_span(sizes)
-    elif format_size(sizes[0]) == most:
+        size = figure(size_span(sizes))
+    elif figure(format_size(sizes[0])) == most:
         size, each = most, "each"
     else:
-        size = say.UP_TO.format(most)
-    return say.MOVE_BY(
+        size = say.up_to(size=most)
+    return say.move_by(
         verb=_VERBS[kind][count > 1],
         size=size,
         each=each,
-        known="" if all(effect.complete for effect in every) else say.AS_FAR_AS_KNOWN,
+        known=() if all(effect.complete for effect in every) else say.as_far_as_known(),
     )
 
 
@@ -353,8 +352,8 @@ def _title(result: CheckResult) -> Phrase:
         moves.append(f"{delta_span(lead.deltas)} known" if any(lead.deltas) else "size not known")
     images = len({place_of_image(image) for image in result.images if image.changed})
     one = len(lead.places) == 1
-    return say.TITLE_MOVES(
-        subject=_name(lead.place, result) if one else say.EACH_OF(images=images),
+    return say.title_moves(
+        subject=_name(lead.place, result) if one else say.each_of(images=images),
         moves=", ".join(moves),
         where=lead.where,
         images=images if one and images > 1 else 0,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bot.model.result import CheckResult, FileChange, ImageResult, ObjectiveResult
-from bot.report import sentences as say
 from bot.report.architecture_grouping import (
     Row,
     arch_order,
@@ -35,7 +34,7 @@ from bot.report.sizes import (
     size_span,
     span,
 )
-from bot.report.template import Template, image_phrase
+from bot.report.template import Template, image_phrase, say
 
 # The images that are named with one cause; more are counted.
 _HIT = 3
@@ -49,7 +48,7 @@ def broken(rows: Sequence[Row], detail: Detail) -> Section | None:
         return None  # the headline has it all
     items = [_breakage(breakage, lost) for breakage in why]
     items += [
-        say.NO_REASON(image=row_phrase(row, emphasis=True))
+        say.no_reason(image=row_phrase(row, emphasis=True))
         for row in lost
         if not (row.first.head.causes or row.first.head.problems)
     ]
@@ -65,7 +64,7 @@ def _breakage(breakage: Breakage, lost: Sequence[Row]) -> Phrase:
     ]
     hits = [row_phrase(row, emphasis=True) for row in rows if row.images]
     hits_text = joined(truncated(hits, _HIT, "image"), "; ")
-    return say.BREAKAGE(cause=breakage.phrase, images=hits_text, chain=breakage.way)
+    return say.breakage(cause=breakage.phrase, images=hits_text, chain=breakage.way)
 
 
 def images(rows: Sequence[Row], detail: Detail, *, rest: bool = False) -> Section | None:
@@ -138,7 +137,7 @@ def objectives(result: CheckResult, detail: Detail) -> Section | None:
                 prose(objective.name),
                 image_on(place, architectures([i.key.arch for i, _ in members], checked)),
                 metric_phrase(str(metric)),
-                say.BEFORE_AND_AFTER(
+                say.before_and_after(
                     before=_values(members, lambda o: o.before),
                     after=_values(members, lambda o: o.value),
                 ),
@@ -189,10 +188,10 @@ def moved_files(rows: Sequence[Row], detail: Detail) -> Section | None:
 
 def _file_size(file: FileChange) -> Phrase:
     if file.before is None:
-        return say.FILE_NEW(after=file.after)
+        return say.file_new(after=file.after)
     if file.after is None:
-        return say.FILE_GONE(before=file.before)
-    return say.FILE_RESIZED(before=file.before, after=file.after)
+        return say.file_gone(before=file.before)
+    return say.file_resized(before=file.before, after=file.after)
 
 
 def _weighed(rows: Sequence[Row]) -> bool:
@@ -209,7 +208,7 @@ def _layers(row: Row) -> Phrase:
     ]
     if len(sides) < 2:
         return ()
-    return say.BEFORE_AND_AFTER(before=sides[0], after=sides[1])
+    return say.before_and_after(before=sides[0], after=sides[1])
 
 
 def _packages(row: Row) -> Phrase:
@@ -224,17 +223,17 @@ def _packages(row: Row) -> Phrase:
     if deltas == [0]:
         return plain(before)
     change = span(format_count_delta(delta) for delta in deltas)
-    return say.COUNTS(before=before, after=after, change=change)
+    return say.counts(before=before, after=after, change=change)
 
 
 def _sizes(row: Row) -> Phrase:
     if row.broken:
-        return say.CANNOT_BE_INSTALLED()
+        return say.cannot_be_installed()
     after = _side_size([(i.head.installed_size, i.head.known_size) for i in row.images])
     if row.repaired or row.new:
         return figure(after)
     before = _side_size([(i.base.installed_size, i.base.known_size) for i in row.images])
-    return figure(before) if before == after else say.BEFORE_AND_AFTER(before=before, after=after)
+    return figure(before) if before == after else say.before_and_after(before=before, after=after)
 
 
 def _side_size(sizes: Sequence[tuple[int | None, int | None]]) -> str:
@@ -245,15 +244,15 @@ def _side_size(sizes: Sequence[tuple[int | None, int | None]]) -> str:
 
 def _change(row: Row) -> Phrase:
     if row.new:
-        return say.IS_NEW()
+        return say.is_new()
     if row.broken:
-        return say.IS_BROKEN()
+        return say.is_broken()
     if row.repaired:
-        return say.WORKS_AGAIN()
+        return say.works_again()
     ordered = sorted(row.images, key=known_delta)
     change = figure(span(format_delta(known_delta(image)) for image in ordered), strong=True)
     if any(size_delta(image) is None for image in ordered):
-        return say.CHANGE_KNOWN(change=change)
+        return say.change_known(change=change)
     percents = sorted(
         100 * known_delta(image) / image.base.installed_size
         for image in ordered
@@ -263,7 +262,7 @@ def _change(row: Row) -> Phrase:
         return change
     middle = format_percent(percents[len(percents) // 2])
     about = "about " if percents[-1] - percents[0] >= 1 else ""
-    return say.CHANGE(change=change, percent=about + middle)
+    return say.change(change=change, percent=about + middle)
 
 
 def _values(
@@ -281,9 +280,9 @@ def _values(
 
 def _state(objective: ObjectiveResult) -> Template:
     if objective.met is None:
-        return say.NOT_MEASURED
+        return say.not_measured
     if objective.met:
-        return say.MET
+        return say.met
     if objective.worse:
-        return say.FURTHER_FROM_IT if was_broken(objective) else say.BROKEN_BY_THIS
-    return say.BROKEN_BEFORE if was_broken(objective) else say.BROKEN_NOW
+        return say.further_from_it if was_broken(objective) else say.broken_by_this
+    return say.broken_before if was_broken(objective) else say.broken_now

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from bot.model.result import CheckResult, ImageResult, ObjectiveResult
-from bot.report import sentences as say
 from bot.report.architecture_grouping import arch_order, on_architectures, place_of_image
 from bot.report.phrase import Phrase, figure, joined, plain, prose
 from bot.report.sizes import format_delta, format_size, plural, span
-from bot.report.template import short_image
+from bot.report.template import say, short_image
 
 # The values that one objective's sentence names; the table has all.
 _MOST_VALUES = 6
@@ -30,7 +29,7 @@ def verdict_sentences(result: CheckResult) -> tuple[Phrase, ...]:
     accepted = result.accepted
     if accepted is not None:
         reason = prose(accepted.reason, 2000)
-        found.append(say.ACCEPTED(user=accepted.user, time=accepted.time, reason=reason))
+        found.append(say.accepted(user=accepted.user, time=accepted.time, reason=reason))
     return tuple(found)
 
 
@@ -61,7 +60,7 @@ def metric_value(metric: str, value: int | None) -> Phrase:
 def metric_phrase(metric: str) -> Phrase:
     """The name of a metric: `installed size`, unwanted `perl`."""
     kind, _, package = metric.partition(":")
-    return say.UNWANTED(package=package) if kind == "unwanted" else plain(metric.replace("_", " "))
+    return say.unwanted(package=package) if kind == "unwanted" else plain(metric.replace("_", " "))
 
 
 def objective_value(objectives: Sequence[ObjectiveResult]) -> Phrase:
@@ -74,22 +73,22 @@ def objective_value(objectives: Sequence[ObjectiveResult]) -> Phrase:
     kind, _, package = first.metric.partition(":")
     if kind == "unwanted":
         presence = "present" if first.value else "absent"
-        return say.UNWANTED_IS(package=package, presence=presence, reason=first.reason)
+        return say.unwanted_is(package=package, presence=presence, reason=first.reason)
     listed = sorted(objectives, key=lambda o: (o.value is not None, o.value or 0))
     value = span(metric_text(o.metric, o.value) for o in listed)
     # `28 packages` names its metric already.
     metric = () if first.metric == "packages" else metric_phrase(first.metric)
     if first.bound is None:
-        return say.VALUE(metric=metric, value=value, bound="", limit="", reason=first.reason)
+        return say.value(metric=metric, value=value, bound="", limit="", reason=first.reason)
     limit, bound = metric_text(first.metric, first.bound), _bound_words(first)
     over = [(o.value or 0) - first.bound for o in listed]
     if value == limit and over[0] > 0:
         # Where value and limit round to the same text, the difference is shown.
         over_text = span(metric_text(first.metric, size) for size in over)
-        return say.VALUE_OVER(
+        return say.value_over(
             metric=metric, over=over_text, bound=bound, limit=limit, reason=first.reason
         )
-    return say.VALUE(metric=metric, value=value, bound=bound, limit=limit, reason=first.reason)
+    return say.value(metric=metric, value=value, bound=bound, limit=limit, reason=first.reason)
 
 
 def _bound_words(objective: ObjectiveResult) -> str:
@@ -101,7 +100,7 @@ def _bound_words(objective: ObjectiveResult) -> str:
 def violation_title(result: CheckResult) -> Phrase:
     """The first limit that the change violates, for a title, and the number of the others."""
     metric, *others = [m for one in _by_objective(newly_broken(result)) for m in _by_metric(one)]
-    return say.VIOLATION_TITLE(
+    return say.violation_title(
         subject=_subject(metric, result),
         value=objective_value([objective for _, objective in metric]),
         objective=metric[0][1].name,
@@ -121,10 +120,10 @@ def _violation(violations: _Violations, result: CheckResult) -> Phrase:
         subject = _subject(metric, result, emphasis=True)
         values_by_subject.setdefault(subject, []).append(objective_value([o for _, o in metric]))
     values = [
-        say.VALUES(subject=subject, values=joined(values, "; "))
+        say.values(subject=subject, values=joined(values, "; "))
         for subject, values in values_by_subject.items()
     ]
-    violates = say.MOVES_FURTHER if was_broken(first) else say.BREAKS
+    violates = say.moves_further if was_broken(first) else say.breaks
     return violates(
         objective=first.name, values=joined(values, "; "), others=len(metrics) - _MOST_VALUES
     )
@@ -135,7 +134,7 @@ def _subject(metric: _Violations, result: CheckResult, *, emphasis: bool = False
     everywhere = [i for i in result.images if place_of_image(i) == place]
     where = on_architectures((i.key.arch for i, _ in metric), (i.key.arch for i in everywhere))
     image = short_image(place, map(place_of_image, result.images), emphasis=emphasis)
-    return say.ON(image=image, where=where)
+    return say.on(image=image, where=where)
 
 
 def _by_objective(violations: _Violations) -> list[_Violations]:
@@ -164,7 +163,7 @@ def limits_phrase(metric: str, limit: int | None, target: int | None, by: str | 
     limit_value = () if limit is None else metric_value(metric, limit)
     if target is None:
         return limit_value
-    return say.LIMIT_AND_TARGET(limit=limit_value, target=metric_value(metric, target), by=str(by))
+    return say.limit_and_target(limit=limit_value, target=metric_value(metric, target), by=str(by))
 
 
 def way_to_target(held: Sequence[ObjectiveResult]) -> Phrase:
@@ -183,8 +182,8 @@ def way_to_target(held: Sequence[ObjectiveResult]) -> Phrase:
         more = _amounts(held, moved) if min(moved) >= 0 else ""
         less = _amounts(held, [-one for one in moved]) if max(moved) <= 0 else ""
     if max(left) <= 0:
-        return say.TARGET_REACHED(more=more, less=less)
-    return say.TO_GO(amount=_amounts(held, [max(one, 0) for one in left]), more=more, less=less)
+        return say.target_reached(more=more, less=less)
+    return say.to_go(amount=_amounts(held, [max(one, 0) for one in left]), more=more, less=less)
 
 
 def _amounts(held: Sequence[ObjectiveResult], values: Iterable[int]) -> str:

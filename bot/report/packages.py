@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from bot.model.image import ImageKey
 from bot.model.result import CheckResult, ImageResult, Suggestion
 from bot.model.spec import SpecLine
-from bot.report import sentences as say
 from bot.report.architecture_grouping import (
     Row,
     architectures,
@@ -31,7 +30,7 @@ from bot.report.mermaid import chains_graph
 from bot.report.phrase import Phrase, code, figure, listing
 from bot.report.reasons import Arrival, arrivals, need_phrase, short_name
 from bot.report.sizes import count_span, delta_span, format_size, plural, size_span
-from bot.report.template import line_phrase, workload_name
+from bot.report.template import line_phrase, say, workload_name
 
 # The most lines of Mermaid of a graph that is not folded.
 _SMALL_GRAPH = 30
@@ -77,7 +76,7 @@ def way_out(rows: Sequence[Row], result: CheckResult, detail: Detail) -> Section
     items += [_weaker(one, rows) for one in result.suggestions if one.saves]
     found = arrivals(image for row in rows for image in row.images)
     items += [
-        say.STAYS(
+        say.stays(
             package=arrival.name,
             line=arrival.spec,
             need=need_phrase(arrival.added.stays_by[-1], _arch(arrival)),
@@ -88,19 +87,19 @@ def way_out(rows: Sequence[Row], result: CheckResult, detail: Detail) -> Section
     linked = [code(arrival.name) for arrival in found if arrival.linked]
     if linked:
         packages = truncated_listing(linked, 5, "package")
-        items.append(say.LEAVES_WHEN_UNLINKED(packages=packages, count=len(linked)))
+        items.append(say.leaves_when_unlinked(packages=packages, count=len(linked)))
     return section("What would take it out again", bullets(items, detail.lines, "way"))
 
 
 def _weaker(suggestion: Suggestion, rows: Sequence[Row]) -> Phrase:
     """The measured effect of a weaker line."""
     come = [saving.come for saving in suggestion.saves]
-    comes = say.COMES if set(come) == {1} else say.COME
-    return say.INSTEAD_OF_LINE(
+    return say.instead_of_line(
         replacement=suggestion.replace_with,
         line=suggestion.spec,
         packages=_nouned(count_span(saving.packages for saving in suggestion.saves)),
-        come=comes.format(count_span(come)) if any(come) else "",
+        counts=count_span(come) if any(come) else "",
+        come=1 if set(come) == {1} else 2,
         size=size_span(saving.installed_size for saving in suggestion.saves),
         images=_keys([saving.key for saving in suggestion.saves], rows),
     )
@@ -141,7 +140,7 @@ def changed_packages(rows: Sequence[Row], detail: Detail) -> Section | None:
     lines = [
         (
             code(text),
-            code(before) if before == after else say.VERSIONS(before=before, after=after),
+            code(before) if before == after else say.versions(before=before, after=after),
             figure(delta_span(delta for _, delta in found)),
             where_phrase([image for image, _ in found], in_all),
         )
@@ -172,7 +171,7 @@ def chains(rows: Sequence[Row], detail: Detail) -> Section | None:
             blocks.append(Paragraph(row_phrase(row)))
         blocks.append(Graph(graph))
     if len(drawn) > 3:
-        blocks.append(Paragraph(say.MORE_GRAPHS(graphs=len(drawn) - 3)))
+        blocks.append(Paragraph(say.more_graphs(graphs=len(drawn) - 3)))
     small = len(drawn) == 1 and next(iter(drawn)).count("\n") <= _SMALL_GRAPH
     return section("The chains", blocks, folded=not small)
 
@@ -185,7 +184,7 @@ def _arch(arrival: Arrival) -> str:
 def _need(arrival: Arrival) -> Phrase:
     if arrival.need is not None:
         return need_phrase(arrival.need, _arch(arrival))
-    return say.REQUESTED() if arrival.added.requested else say.CHOSEN_ANEW()
+    return say.requested() if arrival.added.requested else say.chosen_anew()
 
 
 def _brought(arrival: Arrival, *, with_path: bool) -> Phrase:
@@ -194,7 +193,7 @@ def _brought(arrival: Arrival, *, with_path: bool) -> Phrase:
     def short(line: SpecLine) -> Phrase:
         if with_path:
             return line_phrase(line)
-        return say.SHORT_LINE(text=line.text, line=line.line)
+        return say.short_line(text=line.text, line=line.line)
 
     added = arrival.added
     if arrival.spec is not None:
@@ -202,15 +201,15 @@ def _brought(arrival: Arrival, *, with_path: bool) -> Phrase:
         alternatives = listing(map(short, added.alternatives))
         together = () if alternatives else listing(map(short, added.together_with))
         if added.stays_by and not (alternatives or together):
-            return say.BROUGHT_STAYS(
+            return say.brought_stays(
                 line=line, need=need_phrase(added.stays_by[-1], _arch(arrival))
             )
-        return say.BROUGHT(line=line, alternatives=alternatives, others=together)
+        return say.brought(line=line, alternatives=alternatives, others=together)
     if arrival.linked and arrival.entry is not None:
         if arrival.entry is arrival.need:
-            return say.LINKED_NO_LINE()
-        return say.LINKED(library=arrival.entry.capability)
-    return say.NO_LINE()
+            return say.linked_no_line()
+        return say.linked(library=arrival.entry.capability)
+    return say.no_line()
 
 
 def _without(lines: tuple[SpecLine, ...], rows: Sequence[Row]) -> Phrase:
@@ -227,10 +226,10 @@ def _without(lines: tuple[SpecLine, ...], rows: Sequence[Row]) -> Phrase:
     listed = listing([line_phrase(line) for line in lines])
     leaving = {a for row in rows for i in row.images for a in i.added if a.leaves_with == lines}
     if len(lines) > 1 and all({a.spec, *a.alternatives} >= set(lines) for a in leaving):
-        keeps = say.EITHER_KEEPS if len(lines) == 2 else say.EACH_KEEPS
+        keeps = say.either_keeps if len(lines) == 2 else say.each_keeps
         return keeps(lines=listed, packages=packages, size=size)
     come = [code(name) for name in sorted({nevra.name for a in leaving for nevra in a.instead})]
-    return say.WITHOUT_LINES(
+    return say.without_lines(
         lines=listed,
         together=" together" if len(lines) > 1 else "",
         packages=packages,
@@ -249,8 +248,8 @@ def _keys(keys: Sequence[ImageKey], rows: Sequence[Row]) -> Phrase:
     """The number of images, or the one with its architectures."""
     places = {place_of(key) for key in keys}
     if len(places) > 1:
-        return say.IN_IMAGES(images=len(places))
+        return say.in_images(images=len(places))
     place = next(iter(places))
     checked = next((row.checked for row in rows if row.place == place), ())
     arches = architectures([key.arch for key in keys], checked)
-    return say.IN_IMAGE(workload=workload_name(place[0]), arches=arches)
+    return say.in_image(workload=workload_name(place[0]), arches=arches)

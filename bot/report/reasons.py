@@ -10,10 +10,9 @@ from bot.model.closure import Edge
 from bot.model.nevra import Nevra
 from bot.model.result import Added, ImageResult
 from bot.model.spec import SpecLine
-from bot.report import sentences as say
 from bot.report.architecture_grouping import arch_order
 from bot.report.phrase import Phrase, joined
-from bot.report.template import line_phrase
+from bot.report.template import line_phrase, say
 
 # The requirement that rpm's generator writes for a linked library.
 _SONAME = re.compile(r"lib[^\s(]*\.so(\.[^\s(]+)*\(.*\)(\(64bit\))?|lib[^\s(]*\.so(\.[^\s(]+)*")
@@ -105,12 +104,12 @@ def is_library(capability: str) -> bool:
 
 def need_phrase(edge: Edge, image_arch: str) -> Phrase:
     """`nginx` requires `/usr/bin/perl` for `/usr/share/nginx/tool`."""
-    return say.NEED(
+    return say.need(
         source=short_name(edge.source, image_arch),
         verb=VERBS[edge.kind],
         capability=edge.capability,
         file=edge.files[0] if edge.files else "",
-        others=say.AND_OTHERS if len(edge.files) > 1 else "",
+        others="others" if len(edge.files) > 1 else "",
     )
 
 
@@ -127,7 +126,7 @@ def behind(found: Iterable[Arrival], most: int = 2) -> Phrase:
             texts[cause] = line_phrase(arrival.spec)
         elif arrival.linked and arrival.entry is not None:
             cause = ("library", _stem(arrival.entry.capability))
-            texts.setdefault(cause, say.NOW_LINKS(library=arrival.entry.capability))
+            texts.setdefault(cause, say.now_links(library=arrival.entry.capability))
         else:
             continue
         weights[cause] = weights.get(cause, 0) + arrival.largest
@@ -136,10 +135,10 @@ def behind(found: Iterable[Arrival], most: int = 2) -> Phrase:
         return ()
     lines = [texts[cause] for cause in causes[:most] if cause[0] == "line"]
     libraries = [texts[cause] for cause in causes[:most] if cause[0] == "library"]
-    clauses = [say.BECAUSE_OF_LINES(lines=joined(lines, " and "))] if lines else []
-    clauses += [say.BECAUSE_LINKED(links=joined(libraries, " and "))] if libraries else []
+    clauses = [say.because_of_lines(lines=joined(lines, " and "))] if lines else []
+    clauses += [say.because_linked(links=joined(libraries, " and "))] if libraries else []
     others = {kind for kind, _ in causes[most:]}
-    more = say.MORE_REASONS[others.pop() if len(others) == 1 else "cause"]
+    more = say[f"more_{others.pop() if len(others) == 1 else 'cause'}"]
     return (*joined(clauses, " and "), *more(others=len(causes) - most))
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from bot.model.result import CheckResult
-from bot.report import sentences as say
 from bot.report.blocks import Block, Document, Paragraph, Section
 from bot.report.document import EVERYTHING, STEPS, document
 from bot.report.escape import Markdown, code_span, to_html, to_markdown
 from bot.report.evidence import footer as evidence_footer
 from bot.report.phrase import Phrase
+from bot.report.template import say
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -49,7 +49,7 @@ def render_comment(
             return text
     # Foreign texts are truncated already: only a limit below our own words leads here.
     return _render(
-        Document(say.TOO_LONG(), (), (), (), result.verdict),
+        Document(say.too_long(), (), (), (), result.verdict),
         _footer(page_url, chat=chat, short=True),
         about=about,
     )
@@ -59,7 +59,7 @@ def render_nothing_any_more(
     result: CheckResult, *, page_url: str | None = None, chat: bool = False
 ) -> str:
     """The text that replaces a comment when a later push takes the change back."""
-    report = Document(say.NOTHING_ANY_MORE(), (), (), evidence_footer(result), result.verdict)
+    report = Document(say.nothing_any_more(), (), (), evidence_footer(result), result.verdict)
     return _render(report, _footer(page_url, chat=chat, short=False))
 
 
@@ -81,7 +81,7 @@ def render_answer(
     not fit only the heading stays, with a note.
     """
     whole = [Section("", (Paragraph(heading), *blocks)) for heading, blocks in parts]
-    headings = [Section("", (Paragraph(say.ANSWER_TOO_LONG(command=h)),)) for h, _ in parts]
+    headings = [Section("", (Paragraph(say.answer_too_long(command=h)),)) for h, _ in parts]
     text = ""
     for fitting in range(len(parts), -1, -1):
         sections = (*whole[:fitting], *headings[fitting:])
@@ -96,10 +96,10 @@ def render_answer(
 def _footer(page_url: str | None, *, chat: bool, short: bool) -> list[Phrase]:
     lines = []
     if page_url is not None:
-        lines.append(say.FULL_REPORT(page_url=page_url))
+        lines.append(say.full_report(page_url=page_url))
     elif short:
-        lines.append(say.PARTS_LEFT_OUT())
-    return [*lines, say.CHAT_HELP()] if chat else lines
+        lines.append(say.parts_left_out())
+    return [*lines, say.chat_help()] if chat else lines
 
 
 def _length(text: str) -> int:

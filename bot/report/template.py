@@ -14,8 +14,11 @@ KINDS, which is checked, written and escaped as its kind says. Besides these:
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from string import Formatter
 from typing import Any
 
@@ -56,14 +59,14 @@ def workload_name(workload: str, *, emphasis: bool = False) -> Phrase:
     if itself != "@self":
         return name(workload, strong=emphasis)
     if not package:
-        return plain("the package itself")
-    return (*name(package, strong=emphasis), *plain(" itself"))
+        return say.package_itself()
+    return say.itself(package=name(package, strong=emphasis))
 
 
 def image_phrase(place: Place, *, emphasis: bool = False) -> Phrase:
     """nginx on minimal, centos-stream-9."""
     workload, environment, repository = place
-    return IMAGE(workload=workload_name(workload, emphasis=emphasis),
+    return say.image(workload=workload_name(workload, emphasis=emphasis),
                  environment=environment, repository=repository)  # fmt: skip
 
 
@@ -71,7 +74,9 @@ def short_image(place: Place, others: Iterable[Place], *, emphasis: bool = False
     """An image by its workload, and by what else tells it from the `others` of that workload."""
     alike = [other for other in others if other[0] == place[0]]
     more = [name(place[n]) for n in (1, 2) if any(other[n] != place[n] for other in alike)]
-    return SHORT_IMAGE(workload=workload_name(place[0], emphasis=emphasis), others=listing(more))
+    return say.short_image(
+        workload=workload_name(place[0], emphasis=emphasis), others=listing(more)
+    )
 
 
 def commit(revision: str) -> Phrase:
@@ -83,12 +88,12 @@ def commit(revision: str) -> Phrase:
 
 def line_place(line: SpecLine) -> Phrase:
     """`nginx.spec` line 31."""
-    return LINE_PLACE(path=line.path, line=line.line)
+    return say.line_place(path=line.path, line=line.line)
 
 
 def line_phrase(line: SpecLine) -> Phrase:
     """`Requires: perl` (`nginx.spec` line 31)."""
-    return LINE(text=line.text, place=line_place(line))
+    return say.line(text=line.text, place=line_place(line))
 
 
 def _phrase(value: Phrase) -> Phrase:
@@ -97,7 +102,7 @@ def _phrase(value: Phrase) -> Phrase:
 
 def quoted(text: str) -> Phrase:
     """A foreign title in quotation marks."""
-    return QUOTED(text=text)
+    return say.quoted(text=text)
 
 
 _TEXT = (str,)
@@ -123,6 +128,7 @@ KINDS = {
     "delta": Kind(_SIZE, lambda size: figure(format_delta(size)), 31_400_000),
     # One size or several, as text: `30.7 to 31.4 MB`.
     "figure": Kind(_TEXT, figure, "30.7 to 31.4 MB"),
+    "strong figure": Kind(_TEXT, lambda text: figure(text, strong=True), "30.7 to 31.4 MB"),
     "line": Kind((SpecLine,), line_phrase, SpecLine("nginx.spec", 31, "Requires: perl")),
     "image": Kind(
         (tuple,),
@@ -224,8 +230,25 @@ def _counted(count: int, noun: str) -> str:
     return plural(count, noun) if noun else str(count)
 
 
-IMAGE = Template("{workload} on {environment:name}, {repository:name}")
-SHORT_IMAGE = Template("{workload}[ ({others})]")
-LINE_PLACE = Template("{path:path} line {line:number}")
-LINE = Template("{text:code} ({place})")
-QUOTED = Template("\N{LEFT DOUBLE QUOTATION MARK}{text:prose}\N{RIGHT DOUBLE QUOTATION MARK}")
+class Sentences:
+    """The sentences of a TOML file, each a template under its name; read when first needed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def templates(self) -> dict[str, Template]:
+        """All templates by their names."""
+        texts = tomllib.loads(self.path.read_text(encoding="utf-8"))
+        return {name: Template(text) for name, text in texts.items()}
+
+    def __getitem__(self, name: str) -> Template:
+        return self.templates[name]
+
+    def __getattr__(self, name: str) -> Template:
+        if name not in self.templates:
+            raise AttributeError(f"{self.path.name} has no sentence {name}")
+        return self.templates[name]
+
+
+say = Sentences(Path(__file__).with_name("sentences.toml"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,31 +12,21 @@ from markdown_it import MarkdownIt
 from bot.model.spec import SpecLine
 from bot.report.escape import to_html, to_markdown
 from bot.report.phrase import Phrase, plain, to_plain
-from bot.report.template import KINDS, Slot, Template
+from bot.report.template import KINDS, Sentences, Slot, Template
 
 ROOT = Path(__file__).parents[2]
 BOT = ROOT / "bot"
-# The modules in which sentences stand; others have none.
-MODULES = {"bot.report.sentences": "say"}
+SOURCES = sorted(BOT.rglob("*.py"))
 # A name that does what can be done in a comment.
 HOSTILE = "@all #1 <b> `x` | [a](https://evil.example) All good. Approved by security"
-
-
-def templates(module: str) -> dict[str, Template]:
-    """The templates of a module by their names."""
-    found: dict[str, Template] = {}
-    for name, value in vars(import_module(module)).items():
-        several = value if isinstance(value, dict) else {"": value}
-        for key, template in several.items():
-            if isinstance(template, Template):
-                found[f"{name}[{key}]" if key else name] = template
-    return found
-
-
-ALL = {f"{m}.{n}": t for m in MODULES for n, t in templates(m).items()}
+ALL = {
+    f"{path.parent.name}.{name}": template
+    for path in sorted(BOT.rglob("sentences.toml"))
+    for name, template in Sentences(path).templates.items()
+}
 each = pytest.mark.parametrize("template", ALL.values(), ids=ALL)
 
-
+OWN = (KINDS["words"], KINDS["figure"], KINDS["strong figure"])
 # What stands in slots for phrases, and for words and figures of ours, by their names.
 EXAMPLES = {
     "alternatives": "`Requires: perl-libs` (line 32)",
@@ -81,6 +70,19 @@ EXAMPLES = {
     "value": "91.3 MB",
     "values": "installed size 91.3 MB, the limit is 60 MB",
     "verb": "requires",
+    "finding": "1 package would leave: `perl`.",
+    "what": "1 package would leave: `perl`.",
+    "why": "nothing provides `perl`, which `nginx` requires",
+    "names": "`perl` and `perl-libs`",
+    "instead": "`perl-tiny`",
+    "unknown": "`webb`",
+    "workloads": "`web` and `nginx`",
+    "chains": "`nginx` requires `perl`",
+    "requirements": "`nginx` requires `perl`",
+    "built": "x86_64",
+    "predicted": "aarch64",
+    "counts": "2",
+    "size": "31.4 MB",
     "way": "6 MB to go to the target",
     "where": "on all four architectures",
     "workload": "**nginx**",
@@ -89,7 +91,7 @@ EXAMPLES = {
 
 def example(slot: Slot) -> object:
     """A value for a slot: that of its name, else its kind's, else the name."""
-    if slot.kind not in (KINDS[""], KINDS["words"], KINDS["figure"]):
+    if slot.kind not in (KINDS[""], *OWN):
         return slot.kind.example
     text = EXAMPLES.get(slot.name, slot.kind.example or f"({slot.name})")
     return Template(str(text))() if slot.kind is KINDS[""] else text
@@ -111,7 +113,7 @@ def test_all_sentences_are_written_for_reading() -> None:
 def test_a_sentence_reads_well(template: Template) -> None:
     text = to_plain(filled(template))
     assert "  " not in text
-    assert not re.search(r" [.,;:]|\.\.|,,|\[|\]", text), text
+    assert not re.search(r" [,;:]| \.(?!\w)|\.\.|,,|\[|\]", text), text
 
 
 @each
@@ -120,7 +122,7 @@ def test_nothing_in_a_slot_is_active(template: Template) -> None:
     values: dict[str, object] = {}
     for name, slot in template.slots.items():
         value = example(slot)
-        foreign = isinstance(value, str) and slot.kind not in (KINDS["words"], KINDS["figure"])
+        foreign = isinstance(value, str) and slot.kind not in OWN
         line = SpecLine(HOSTILE, 3, HOSTILE)
         values[name] = HOSTILE if foreign else line if isinstance(value, SpecLine) else value
     phrase = template(**values)
@@ -137,46 +139,40 @@ def test_nothing_in_a_slot_is_active(template: Template) -> None:
     assert "<b>" not in str(to_html(phrase))
 
 
-def calls() -> list[tuple[str, str, str, set[str]]]:
-    """Each call of a template in `bot`: place, module of sentences, name, keywords."""
+def uses() -> list[tuple[str, str, set[str] | None]]:
+    """Each `say.name` in `bot`: place, name with its folder, keywords where it is called there."""
     found = []
-    for path in sorted(BOT.rglob("*.py")):
-        tree = ast.parse(path.read_text())
-        module = next((m for m, alias in MODULES.items() if _imports(tree, m, alias)), None)
-        if module is None:
+    for path in SOURCES:
+        source = path.read_text()
+        if "say" not in source:
             continue
+        tree = ast.parse(source)
+        folder = path.parent.name if path.parent.name in ("chat", "objectives") else "report"
+        called = {n.func: n for n in ast.walk(tree) if isinstance(n, ast.Call)}
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                value, name = node.func.value, node.func.attr
-                if isinstance(value, ast.Name) and value.id == MODULES[module] and name.isupper():
-                    place = f"{path.relative_to(ROOT)}:{node.lineno}"
-                    found.append((place, module, name, {k.arg or "**" for k in node.keywords}))
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "say":
+                call = called.get(node)
+                keywords = {k.arg or "**" for k in call.keywords} if call else None
+                place = f"{path.relative_to(ROOT)}:{node.lineno}"
+                found.append((place, f"{folder}.{node.attr}", keywords))
     return found
 
 
-def _imports(tree: ast.Module, module: str, alias: str) -> bool:
-    package, _, name = module.rpartition(".")
-    return any(
-        isinstance(node, ast.ImportFrom)
-        and node.module == package
-        and any((a.name, a.asname) == (name, alias) for a in node.names)
-        for node in tree.body
-    )
-
-
 def test_every_call_fills_the_slots_that_its_sentence_has() -> None:
-    found = calls()
-    assert len(found) > 60
-    for place, module, name, keywords in found:
-        template = getattr(import_module(module), name)
-        assert keywords == template.slots.keys(), f"{place}: {name}"
+    found = uses()
+    assert len(found) > 100
+    for place, name, keywords in found:
+        assert name in ALL, f"{place}: there is no sentence {name}"
+        if keywords is not None:
+            assert keywords == ALL[name].slots.keys(), f"{place}: {name}"
 
 
 def test_every_sentence_is_used() -> None:
-    source = "\n".join(path.read_text() for path in sorted(BOT.rglob("*.py")))
-    for name in ALL:
-        module, short = name.split("[")[0].rsplit(".", 1)
-        assert f"{MODULES[module]}.{short}" in source, f"nothing says {name}"
+    used = {name for _, name, _ in uses()}
+    # Found by a value: `say[f"outcome_{...}"]`.
+    by_value = ("report.outcome_", "report.evidence_", "report.more_", "objectives.since_",
+                "objectives.not_drifted_")  # fmt: skip
+    assert {name for name in ALL.keys() - used if not name.startswith(by_value)} == set()
 
 
 @pytest.mark.parametrize(
