@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from bot.closure.packages import totals
-from bot.model.closure import Closure, Edge
+from bot.model.closure import Closure, ClosurePair, Edge
 from bot.model.nevra import Nevra
 from bot.model.package import Package
-from bot.model.result import Added, ChangedPackage, ClosurePair, ImageResult, Side
+from bot.model.result import Added, ChangedPackage, ImageResult, Side
 
 Chain = tuple[Edge, ...]
 _NONE: Mapping[Nevra, tuple[Chain, ...]] = MappingProxyType({})

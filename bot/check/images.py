@@ -23,11 +23,11 @@ from bot.closure.pool import Pool
 from bot.closure.why import added_chains
 from bot.distro.documents import Configuration, ObjectiveDocument
 from bot.distro.images import image_request, self_request
-from bot.model.closure import Closure, Edge
+from bot.model.closure import Closure, ClosurePair, Edge
 from bot.model.image import ImageKey, ImageRequest
 from bot.model.nevra import Nevra
 from bot.model.package import Overlay
-from bot.model.result import ClosurePair, ImageResult, Saving
+from bot.model.result import ImageResult, Saving
 from bot.model.spec import SpecLine
 
 SELF = "@self"

@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import date
 
 from bot.distro.documents import ObjectiveDocument, Sizes
+from bot.model.closure import ClosurePair
 from bot.model.image import ImageKey
 from bot.model.package import Package
-from bot.model.result import ClosurePair, ImageResult, ObjectiveResult, Side
+from bot.model.result import ImageResult, ObjectiveResult, Side
 
 
 def applies(objective: ObjectiveDocument, key: ImageKey) -> bool:

@@ -12,10 +12,9 @@ from dataclasses import replace
 
 from bot.closure.pool import Pool
 from bot.model.architecture import native_arches
-from bot.model.closure import Closure
+from bot.model.closure import Closure, ClosurePair
 from bot.model.image import ImageRequest
 from bot.model.package import Overlay, Package
-from bot.model.result import ClosurePair
 
 
 def with_reason(pool: Pool, request: ImageRequest, pair: ClosurePair, base: Overlay) -> ClosurePair:

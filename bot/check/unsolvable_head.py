@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from bot.check.evidence import Sides
 from bot.closure.pool import Pool
 from bot.model.capability import names_in
-from bot.model.closure import Closure, Requirement, UnsolvableCause
+from bot.model.closure import Closure, ClosurePair, Requirement, UnsolvableCause
 from bot.model.image import ImageRequest
-from bot.model.result import ClosurePair
 
 # Each time requirements are ignored, others may come to light.
 _MOST_ROUNDS = 5

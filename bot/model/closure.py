@@ -8,7 +8,7 @@ from typing import Literal
 
 from bot.model.image import ImageKey, inline
 from bot.model.nevra import JSON, Nevra
-from bot.model.package import Package
+from bot.model.package import Evidence, Package
 from bot.model.spec import SpecLine
 
 EdgeKind = Literal["requires", "recommends", "supplements"]
@@ -107,6 +107,19 @@ class Closure:
     missing: tuple[str, ...] = ()
     causes: tuple[UnsolvableCause, ...] = ()
     involved: tuple[Package, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClosurePair:
+    """The closures of both sides of one image: what a comparison is made of.
+
+    `reason` is a sentence where neither can be installed for a reason of its own, else empty.
+    """
+
+    base: Closure
+    head: Closure
+    evidence: Evidence
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

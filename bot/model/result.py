@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from bot.errors import MinimizeError
-from bot.model.closure import Closure, Edge, SnapshotState, UnsolvableCause
+from bot.model.closure import Edge, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey, inline
 from bot.model.nevra import JSON, Nevra
 from bot.model.package import Evidence, Package
@@ -173,6 +173,20 @@ class ImageResult:
         _sort(self, "changed_packages", lambda pair: (pair.name, pair.arch, pair.after))
         _sort(self, "objectives", lambda objective: (objective.name, objective.metric))
 
+    @property
+    def size_delta(self) -> int | None:
+        """Head's installed size less base's, in bytes; null where a side is not wholly known."""
+        if self.base.installed_size is None or self.head.installed_size is None:
+            return None
+        return self.head.installed_size - self.base.installed_size
+
+    @property
+    def known_delta(self) -> int:
+        """The difference of the known sizes, in bytes; 0 where a side cannot be installed."""
+        if self.base.status != "ok" or self.head.status != "ok":
+            return 0
+        return (self.head.known_size or 0) - (self.base.known_size or 0)
+
 
 @inline("key")
 @dataclass(frozen=True, slots=True)
@@ -321,22 +335,8 @@ class CheckResult:
         _sort(self, "images", lambda image: image.key)
 
 
-@dataclass(frozen=True, slots=True)
-class ClosurePair:
-    """The closures of both sides of one image: what a comparison is made of.
-
-    `reason` is a sentence where neither can be installed for a reason of its own, else empty.
-    """
-
-    base: Closure
-    head: Closure
-    evidence: Evidence
-    reason: str = ""
-
-
-# The version of stored results. A field that is added has a default and needs no new one. Any other
-# change does, and a step here that makes the next version of a value, by the version before.
-# 1 is without number: what releases before 0.2 stored.
+# The version of stored results. A field that is added has a default and needs no new one; any other
+# change does, and a step below from the version before. 1 is without number: that of 0.1.0.
 VERSION = 2
 
 
@@ -375,8 +375,8 @@ def check_from_json(value: Mapping[str, Any]) -> CheckResult:
     version = value.get("version", 1)
     if version > VERSION:
         raise MinimizeError(
-            f"The result of a check has version {version}, and this minimize reads {VERSION} at"
-            " most. Run the release that wrote it, or a later one."
+            f"A check's result has version {version}, and this minimize reads {VERSION} at most.",
+            "Run the release that wrote it, or a later one.",
         )
     current = dict(value)
     for step in range(version, VERSION):

@@ -65,26 +65,12 @@ class Row:
     @cached_property
     def deltas(self) -> tuple[int | None, ...]:
         """The change of installed size for each image, in bytes; null where not known."""
-        return tuple(size_delta(image) for image in self.images)
+        return tuple(image.size_delta for image in self.images)
 
     @cached_property
     def largest(self) -> int:
         """The largest of the known differences of size, 0 if there is none."""
-        return max((known_delta(image) for image in self.images), default=0)
-
-
-def size_delta(image: ImageResult) -> int | None:
-    """Head's installed size less base's, in bytes; null where a side is not wholly known."""
-    if image.base.installed_size is None or image.head.installed_size is None:
-        return None
-    return image.head.installed_size - image.base.installed_size
-
-
-def known_delta(image: ImageResult) -> int:
-    """The difference of the known sizes, in bytes; 0 where a side cannot be installed."""
-    if image.base.status != "ok" or image.head.status != "ok":
-        return 0
-    return (image.head.known_size or 0) - (image.base.known_size or 0)
+        return max((image.known_delta for image in self.images), default=0)
 
 
 def arch_order(arch: str) -> tuple[int, str]:

@@ -15,10 +15,8 @@ from typing import Literal
 from bot.model.result import Added, ImageResult
 from bot.report.architecture_grouping import (
     arch_order,
-    known_delta,
     on_architectures,
     place_of_image,
-    size_delta,
 )
 
 Kind = Literal["broken", "uninstallable", "repaired", "new", "larger", "smaller", "same"]
@@ -62,12 +60,12 @@ class Effect:
     @property
     def complete(self) -> bool:
         """Return whether every size on both sides is known."""
-        return all(size_delta(image) is not None for image in self.images)
+        return all(image.size_delta is not None for image in self.images)
 
     @cached_property
     def deltas(self) -> tuple[int, ...]:
         """The differences of the known sizes in bytes, rising."""
-        return tuple(sorted(known_delta(image) for image in self.images))
+        return tuple(sorted(image.known_delta for image in self.images))
 
     @property
     def weight(self) -> tuple[int, int]:
@@ -80,7 +78,7 @@ class Effect:
         """Return whether the added packages explain the growth of every image, up to noise."""
         for image in self.images:
             brought = sum(added.package.installed_size or 0 for added in image.added)
-            grown = known_delta(image)
+            grown = image.known_delta
             if abs(grown - brought) > max(_NOISE, _PART * abs(grown)):
                 return False
         return True
@@ -135,17 +133,17 @@ def _kind(image: ImageResult) -> tuple[Kind, bool]:
         return "new", True
     if image.base.status != "ok":
         return "repaired", True
-    grown = known_delta(image)
+    grown = image.known_delta
     kind: Kind = "larger" if grown > 0 else "smaller" if grown < 0 else "same"
     # A size that only the head lacks can only make the head larger still.
     proved = grown > 0 and image.base.installed_size is not None
-    return kind, size_delta(image) is not None or proved
+    return kind, image.size_delta is not None or proved
 
 
 def _alike(image: ImageResult) -> tuple[object, ...]:
     return (
         *_kind(image),
-        size_delta(image) is None,
+        image.size_delta is None,
         frozenset(_came(added) for added in image.added),
         frozenset(package.nevra.name for package in image.removed),
     )

@@ -10,11 +10,9 @@ from bot.report.architecture_grouping import (
     arch_order,
     architectures,
     image_on,
-    known_delta,
     place_of,
     row_arches,
     row_phrase,
-    size_delta,
 )
 from bot.report.blocks import Detail, Section, bullets, rest_section, section, table, truncated
 from bot.report.causes import Breakage, why_broken
@@ -249,12 +247,12 @@ def _change(row: Row) -> Phrase:
         return say.is_broken()
     if row.repaired:
         return say.works_again()
-    ordered = sorted(row.images, key=known_delta)
-    change = figure(span(format_delta(known_delta(image)) for image in ordered), strong=True)
-    if any(size_delta(image) is None for image in ordered):
+    ordered = sorted(row.images, key=lambda image: image.known_delta)
+    change = figure(span(format_delta(image.known_delta) for image in ordered), strong=True)
+    if any(image.size_delta is None for image in ordered):
         return say.change_known(change=change)
     percents = sorted(
-        100 * known_delta(image) / image.base.installed_size
+        100 * image.known_delta / image.base.installed_size
         for image in ordered
         if image.base.installed_size
     )

@@ -10,11 +10,11 @@ from bot.check.fault import Unevaluated
 from bot.check.objectives import evaluate_objectives
 from bot.check.verdict import verdict
 from bot.distro.documents import Growth, ObjectiveDocument, Sizes, Target
-from bot.model.closure import Closure, SnapshotState
+from bot.model.closure import Closure, ClosurePair, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Package
-from bot.model.result import ClosurePair, ObjectiveResult
+from bot.model.result import ObjectiveResult
 from bot.model.spec import SpecFailure
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from bot.check.compare import Thresholds, compare
 from bot.check.lines import AddedDependency, Solving, explain, overlay_with, overlay_without
 from bot.closure.why import added_chains
+from bot.model.closure import ClosurePair
 from bot.model.package import Dependency
-from bot.model.result import ClosurePair
 from bot.model.spec import SpecLine
 from tests.closure.conftest import Tiny, overlay, package, request
 
