@@ -40,6 +40,7 @@ from bot.sandbox.values import Limits
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.headers import generated_flags
 from bot.spec.release import release_definitions
+from bot.spec.rpm_version import host_rpm
 from bot.spec.setting import SpecSetting, setting_of
 
 
@@ -412,4 +413,11 @@ def _result(
         incomplete=any(each.fault in ("base", "unexpanded", "unread") for each in failed),
         only_limits=only_limits(results, failed, remarks.interrupted),
         sources=raised_sources(one for t in targets for one in t.specs),
+        rpm_versions={target.document.id: evaluating_rpm(target.setting) for target in targets},
     )
+
+
+def evaluating_rpm(setting: SpecSetting) -> str | None:
+    """The version of the rpm that evaluates: the distribution's if it is there, else the host's."""
+    version = host_rpm() if setting.rpm.root is None else setting.rpm.version
+    return None if version is None else str(version)

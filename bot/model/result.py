@@ -304,11 +304,13 @@ class CheckResult:
 
     `base`, `head` and `merge_base` are commit ids (`head` is the text `working tree` where it is
     that); `specs` paths of the changed specs; `sources` the source packages that they make, each
-    with the version-release that this change raises it to, or null where it raises none; `notes`
-    facts about the evidence for the reader. `interrupted` is true when something around us failed:
-    another try may say more; `incomplete` when a spec was not evaluated, the change not at fault.
-    `only_limits`: the failure is nothing but objectives, so it may be
-    accepted; `accepted` says that it was, and the verdict is then what it would be without them.
+    with the version-release that this change raises it to, or null where it raises none;
+    `rpm_versions` the version (`4.20`) of the rpm that evaluated the specs, by the repository
+    document, null where it could not be had; `notes` facts about the evidence for the reader.
+    `interrupted` is true when something around us failed: another try may say more; `incomplete`
+    when a spec was not evaluated, the change not at fault. `only_limits`: the failure is nothing
+    but objectives, so it may be accepted; `accepted` says that it was, and the verdict is then what
+    it would be without them.
     `configuration` is what a change to `.minimize.yaml` would do after the merge; it changes
     nothing of this.
     """
@@ -318,6 +320,7 @@ class CheckResult:
     merge_base: str
     specs: tuple[str, ...]
     sources: dict[str, str | None] = field(default_factory=dict, hash=False)
+    rpm_versions: dict[str, str | None] = field(default_factory=dict, hash=False)
     verdict: Verdict
     stage: Literal["predicted", "final"] = "final"
     interrupted: bool = False

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from bot.build.buildroot import Buildroots
+from bot.check.run import evaluating_rpm
 from bot.cli.check import exit_code
 from bot.demo.distribution.repository import write_repository
 from bot.sandbox.available import sandbox_available
-from bot.spec.rpm_version import host_rpm
+from bot.spec.rpm_version import DistributionRpm, RpmVersion, host_rpm
+from bot.spec.setting import SpecSetting
 from tests.check.tiny import ARCHES, DOCUMENTS, TOOL, Bench
 
 pytestmark = pytest.mark.skipif(sandbox_available() is not None, reason="no sandbox here")
@@ -51,6 +53,7 @@ def test_what_the_hosts_rpm_alone_refuses_is_neutral_and_worth_another_try(
     assert problem.startswith("tool.spec:9 (head): This host's rpm ")
     assert f"rpm {host_rpm()} refuses" in problem and "distribution's rpm 99.0" in problem
     assert any("rpm 99.0" in note and "cannot be installed" in note for note in result.notes)
+    assert result.rpm_versions == {"repo": str(host_rpm())}
 
 
 def test_packages_that_cannot_be_installed_are_not_tried_again(
@@ -81,3 +84,8 @@ def test_an_rpm_that_nobody_signed_is_not_run_where_its_repository_has_keys(
     result = newer(bench, repositories, document).check({"tool.spec": TOOL + "\n"})
     assert any("rpm 99.0" in note and "is not signed" in note for note in result.notes)
     assert not list((bench.root / "cache").glob("rpm-roots/*"))
+
+
+def test_the_rpm_that_evaluates_is_the_distributions_where_it_is_there(tmp_path: Path) -> None:
+    own = DistributionRpm(RpmVersion(99, 0), tmp_path)
+    assert evaluating_rpm(SpecSetting(rpm=own)) == "99.0"
