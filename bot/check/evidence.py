@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from bot.check.change import Change, ChangedSpec
-from bot.check.lines import AddedDependency as AddedLine
-from bot.check.lines import added_changes
+from bot.check.stated_lines import AddedDependency as AddedLine
+from bot.check.stated_lines import added_changes, removed_provides, with_changed_lines
 from bot.closure.evr import compare_evr
 from bot.closure.pool import Pool
 from bot.model.nevra import Nevra
@@ -43,13 +43,15 @@ Evaluate = Callable[[Side, str], Evaluated]
 class EvaluatedSpec:
     """One changed spec, evaluated on both sides, by architecture; a side may be empty.
 
-    `definitions` are the macros that a side's evaluation and build have of their own.
+    `definitions` are the macros that a side's evaluation and build have of their own, `texts` the
+    spec file's text on the sides that have it.
     """
 
     spec: ChangedSpec
     base: Mapping[str, Evaluation]
     head: Mapping[str, Evaluation]
     definitions: Mapping[Side, Mapping[str, str]] = field(default_factory=dict)
+    texts: Mapping[Side, str] = field(default_factory=dict)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -68,6 +70,7 @@ class EvaluatedSpec:
 class Sides:
     """Both overlays of one architecture, and the change's added lines with their dependencies.
 
+    `removed` are base's lines that provided what head does not, with what they provided.
     `base_spec` is the predicted base with all that its own spec files state; null after a build.
     """
 
@@ -76,6 +79,7 @@ class Sides:
     lines: tuple[AddedLine, ...]
     notes: tuple[str, ...] = ()
     base_spec: Overlay | None = None
+    removed: tuple[AddedLine, ...] = ()
 
     @property
     def sources(self) -> frozenset[str]:
@@ -92,9 +96,12 @@ class Sides:
         """Return the names of the packages that a source's `@self` images are made of, sorted.
 
         A source's main package has its name; where it builds none, each package that is not for
-        developers or documentation stands for it, and where it builds only such, each.
+        developers or documentation stands for it, and where it builds only such, each. They are
+        head's, or base's where head has none.
         """
         own = {p.nevra.name for p in self.head.packages if p.source == source}
+        # What head makes none of leaves the architecture.
+        own = own or {p.nevra.name for p in self.base.packages if p.source == source}
         if source in own:
             return (source,)
         return tuple(sorted({n for n in own if not n.endswith(_NOT_MAIN)} or own))
@@ -122,8 +129,9 @@ def evaluate_change(change: Change, evaluate: Evaluate) -> tuple[EvaluatedSpec, 
             before.results,
             after.results,
             {"base": before.definitions, "head": after.definitions},
+            dict(_texts(change, spec)),
         )
-        if spec.itself or _names_a_file(one, frozenset(spec.beside)) or _reads(change, spec):
+        if spec.itself or _names_a_file(one, frozenset(spec.beside)) or _reads(one):
             found.append(one)
     return tuple(found)
 
@@ -144,15 +152,19 @@ def _names_a_file(evaluated: EvaluatedSpec, files: frozenset[str]) -> bool:
     return False
 
 
-def _reads(change: Change, spec: ChangedSpec) -> bool:
+def _reads(one: EvaluatedSpec) -> bool:
     """True where either side's text includes or loads a changed file, or runs a program on it."""
-    sides = ((change.base_tree, spec.base_path), (change.head_tree, spec.head_path))
-    texts = [
-        (tree / path).read_text(encoding="utf-8", errors="replace")
-        for tree, path in sides
-        if path is not None and (tree / path).is_file()
-    ]
-    return any(is_read(name, text) for text in texts for name in spec.beside)
+    return any(is_read(name, text) for text in one.texts.values() for name in one.spec.beside)
+
+
+def _texts(change: Change, spec: ChangedSpec) -> Iterator[tuple[Side, str]]:
+    sides: tuple[tuple[Side, Path, str | None], ...] = (
+        ("base", change.base_tree, spec.base_path),
+        ("head", change.head_tree, spec.head_path),
+    )
+    for side, tree, path in sides:
+        if path is not None and (tree / path).is_file():
+            yield side, (tree / path).read_text(encoding="utf-8", errors="replace")
 
 
 def predicted_sides(
@@ -170,6 +182,7 @@ def predicted_sides(
     head: list[Overlay] = []
     base_spec: list[Overlay] = []
     lines: list[AddedLine] = []
+    removed: list[AddedLine] = []
     notes: list[str] = []
     for one in specs:
         before, after = one.base.get(arch), one.head.get(arch)
@@ -186,14 +199,17 @@ def predicted_sides(
         head.append(prediction.head)
         base_spec.append(prediction.base_spec)
         notes.extend(prediction.notes)
+        changes = changed_lines(before, after)
         if after is not None:
             own = {p.nevra.name: p.nevra for p in after.packages}
-            lines.extend(added_changes(changed_lines(before, after), own))
+            lines.extend(with_changed_lines(added_changes(changes, own), before, one.texts))
+        if before is not None:
+            removed.extend(removed_provides(changes, before, after))
     notes.extend(_made_twice(specs, head))
     before_change = {p.nevra: p for overlay in base for p in overlay.packages}
     return Sides(
         _joined(base, before_change), _joined(head, before_change), tuple(lines),
-        tuple(dict.fromkeys(notes)), _joined(base_spec, {}),
+        tuple(dict.fromkeys(notes)), _joined(base_spec, {}), tuple(removed),
     )  # fmt: skip
 
 

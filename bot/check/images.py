@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
 from bot.check.compare import Thresholds, compare
 from bot.check.evidence import Sides
-from bot.check.lines import (
-    Solving,
-    explain,
-    overlay_with,
-    overlay_without,
-    with_cause_lines,
-)
+from bot.check.fault import where_so
+from bot.check.lines import Solving, explain
 from bot.check.objectives import evaluate_objectives
 from bot.check.replaced import with_reason
+from bot.check.stated_lines import overlay_with, overlay_without, with_cause_lines
 from bot.check.unsolvable_head import with_base_of_spec
 from bot.closure.affected import could_concern, could_enter
 from bot.closure.pool import Pool
@@ -83,15 +79,17 @@ def self_images(
 
     `workloads` has the image's workload for each package. The base of a package that base does not
     have is `absent`, or unsolvable where the environment alone is: that is nothing of the change's.
+    Of a package that head does not have the environment alone is left.
     """
-    names = sorted({p.nevra.name for p in sides.head.packages} & workloads.keys())
     before = {p.nevra.name for p in sides.base.packages}
+    after = {p.nevra.name for p in sides.head.packages}
+    names = sorted((before | after) & workloads.keys())
     found = []
     for key in keys:
         for name in names:
             workload = workloads[name]
             where = (rules.configuration, key.environment, key.repository, key.arch)
-            request = self_request(*where, [name], workload=workload)
+            request = self_request(*where, [name] if name in after else [], workload=workload)
             base_names = [name] if name in before else []
             base_request = self_request(*where, base_names, workload=workload)
             base = pool.solve(base_request, sides.base)
@@ -100,6 +98,18 @@ def self_images(
             pair = ClosurePair(base, pool.solve(request, sides.head), sides.head.evidence)
             found.append(_found(pool, (base_request, request), pair, sides, rules))
     return tuple(found)
+
+
+def lost_sources(sides: Mapping[str, Sides]) -> Iterator[str]:
+    """A sentence for each source of which head makes no package where base made some; `sides` are
+    by architecture."""
+    lost: dict[str, list[str]] = {}
+    for arch, both in sides.items():
+        left = {p.source for p in both.base.packages} - {p.source for p in both.head.packages}
+        for source in sorted(left):
+            lost.setdefault(source, []).append(arch)
+    for source, arches in lost.items():
+        yield f"This change makes no package of {source} any more. {where_so(arches, sides)}"
 
 
 def _found(
@@ -128,7 +138,7 @@ def _found(
     pair = with_base_of_spec(pool, base_request, pair, sides)
     chains = _with_files(added_chains(pool, before, (request, pair.head, sides.head)), pair.head)
     image = compare(pair, rules.thresholds, chains)
-    image = replace(image, head=with_cause_lines(image.head, sides.lines))
+    image = replace(image, head=with_cause_lines(image.head, sides.lines, sides.removed))
     explained = explain(image, pair.head, sides.lines, Solving(without, only, ways))
     image = explained.image
     held = evaluate_objectives(rules.objectives, image, pair, rules.today)

@@ -10,111 +10,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from bot.check.compare import own_version
-from bot.model.closure import Closure, Edge, UnsolvableCause
+from bot.check.stated_lines import AddedDependency, Stated
+from bot.model.closure import Closure, Edge
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
-from bot.model.package import Dependency, Overlay, Package
-from bot.model.result import Added, ImageResult, Saving, Side, Suggestion
+from bot.model.result import Added, ImageResult, Saving, Suggestion
 from bot.model.spec import SpecLine
-from bot.spec.difference import SpecDependencyChange
 
 # A solve costs some milliseconds; beyond this many for one image a set of lines that cannot be
 # made smaller stands for the smallest.
 MOST_SOLVES = 200
 
 _PLAIN_REQUIRES = re.compile(r"^\s*Requires\s*:(?P<rest>.+)$", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class AddedDependency:
-    """One dependency that the change adds: in which package, what, and on which line.
-
-    `own` is the NEVRA that the head spec gives the package: its version-release is a placeholder
-    when capabilities are compared, since an overlay may carry the published one. `whole_line` is
-    false where the line also states what base has.
-    """
-
-    own: Nevra
-    dependency: Dependency
-    origin: SpecLine
-    whole_line: bool = True
-
-
-def added_changes(
-    changes: Iterable[SpecDependencyChange], head_packages: Mapping[str, Nevra]
-) -> tuple[AddedDependency, ...]:
-    """The additions among `changes` that have a line; `head_packages`: the head spec's NEVRAs."""
-    return tuple(
-        AddedDependency(head_packages[c.package_name], c.dependency, c.origin, c.whole_line)
-        for c in changes
-        if c.kind == "added" and c.origin is not None and c.package_name in head_packages
-    )
-
-
-def overlay_without(
-    overlay: Overlay, changes: Iterable[AddedDependency], lines: frozenset[SpecLine]
-) -> Overlay:
-    """The overlay as it would be without these lines of the change.
-
-    A dependency stays if a line that stays states it too, or an automatic generator made it.
-    """
-    gone: dict[str, set[tuple[str, str]]] = {}
-    kept: dict[str, set[tuple[str, str]]] = {}
-    for change in changes:
-        side = gone if change.origin in lines else kept
-        side.setdefault(change.own.name, set()).add(_plain(change.own, change.dependency))
-    packages = []
-    for package in overlay.packages:
-        drop = gone.get(package.nevra.name, set()) - kept.get(package.nevra.name, set())
-        packages.append(_drop(package, drop) if drop else package)
-    return replace(overlay, packages=tuple(packages))
-
-
-def overlay_with(overlay: Overlay, changes: Iterable[AddedDependency], line: SpecLine) -> Overlay:
-    """The overlay as it would be with one line of the change more, in the packages that it has."""
-    more: dict[str, list[AddedDependency]] = {}
-    for change in changes:
-        if change.origin == line:
-            more.setdefault(change.own.name, []).append(change)
-    return replace(
-        overlay,
-        packages=tuple(
-            replace(
-                p,
-                dependencies=(
-                    *p.dependencies,
-                    *(_moved(each, p.nevra) for each in more.get(p.nevra.name, ())),
-                ),
-            )
-            for p in overlay.packages
-        ),
-    )
-
-
-def _moved(change: AddedDependency, to: Nevra) -> Dependency:
-    """The dependency with the version-release of another package instead of the change's own."""
-
-    def own(match: re.Match[str]) -> str:
-        return to.evr if ":" in match[0] else to.version_release
-
-    text = own_version(change.own).sub(own, change.dependency.capability)
-    return replace(change.dependency, capability=text)
-
-
-def _plain(own: Nevra, dependency: Dependency) -> tuple[str, str]:
-    return dependency.kind, own_version(own).sub("VR", dependency.capability)
-
-
-def _drop(package: Package, drop: set[tuple[str, str]]) -> Package:
-    return replace(
-        package,
-        dependencies=tuple(
-            d
-            for d in package.dependencies
-            if d.generated is True or _plain(package.nevra, d) not in drop
-        ),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +63,7 @@ def explain(
     names = {(a.package.nevra.name, a.package.nevra.arch) for a in image.added}
     search = _Search(lines, names, solving.without)
     leaves = search.smallest_sets()
-    stated = _Stated(changes)
+    stated = Stated(changes)
     added = tuple(
         _with_set(a, stated, found, search, head)
         if (found := leaves.get((a.package.nevra.name, a.package.nevra.arch)))
@@ -193,7 +100,7 @@ def _saved(head: Closure, without: Closure) -> int | None:
 
 def _with_set(
     added: Added,
-    stated: _Stated,
+    stated: Stated,
     together: tuple[SpecLine, ...],
     search: _Search,
     head: Closure,
@@ -217,7 +124,7 @@ def _with_set(
     )
 
 
-def _staying(added: Added, stated: _Stated, lines: frozenset[SpecLine], solving: Solving) -> Added:
+def _staying(added: Added, stated: Stated, lines: frozenset[SpecLine], solving: Solving) -> Added:
     """A package that no set of lines takes out: the line that would bring it, and why it stays."""
     nevra = added.package.nevra
     for line in stated.lines_of(added.chains):
@@ -229,50 +136,6 @@ def _staying(added: Added, stated: _Stated, lines: frozenset[SpecLine], solving:
 
 def _has(closure: Closure, name: tuple[str, str]) -> bool:
     return any((p.nevra.name, p.nevra.arch) == name for p in closure.packages)
-
-
-class _Stated:
-    """The lines of a change, by what they state; of several that state the same, the first."""
-
-    def __init__(self, changes: Iterable[AddedDependency]) -> None:
-        self._lines: dict[tuple[str, str, str], SpecLine] = {}
-        for change in sorted(changes, key=lambda c: c.origin):
-            kind, capability = _plain(change.own, change.dependency)
-            self._lines.setdefault((change.own.name, kind, capability), change.origin)
-
-    def line(self, holder: Nevra, kind: str, capability: str) -> SpecLine | None:
-        """The line by which `holder` has a dependency, if this change states it."""
-        plain = own_version(holder).sub("VR", capability)
-        return self._lines.get((holder.name, kind, plain))
-
-    def line_of_edge(self, edge: Edge) -> SpecLine | None:
-        """The line that states the requirement of an edge; a supplement is its target's."""
-        holder = edge.target if edge.kind == "supplements" else edge.source
-        return self.line(holder, edge.kind, edge.capability)
-
-    def lines_of(self, chains: Iterable[tuple[Edge, ...]]) -> tuple[SpecLine, ...]:
-        """The lines that state requirements of chains, the nearest to each chain's end first."""
-        found = [self.line_of_edge(edge) for chain in chains for edge in reversed(chain)]
-        return tuple(dict.fromkeys(line for line in found if line is not None))
-
-
-def with_cause_lines(side: Side, changes: Iterable[AddedDependency]) -> Side:
-    """An unsolvable head with the line of the change in each cause that has one.
-
-    That is the line that states what cannot be met or what conflicts, else the last on the chain.
-    """
-    stated = _Stated(changes)
-    return replace(side, causes=tuple(_with_line(cause, stated) for cause in side.causes))
-
-
-def _with_line(cause: UnsolvableCause, stated: _Stated) -> UnsolvableCause:
-    kinds = ("requires",) if cause.kind == "missing" else ("conflicts", "obsoletes")
-    if cause.needed_by is None:
-        return cause
-    own = [stated.line(cause.needed_by, kind, cause.capability) for kind in kinds]
-    chains = (*reversed(cause.chain), *reversed(cause.conflicts_with_chain))
-    lines = [*own, *map(stated.line_of_edge, chains)]
-    return replace(cause, spec=next((line for line in lines if line is not None), None))
 
 
 class _Search:

@@ -20,7 +20,7 @@ from bot.check.evidence import (
     raised_sources,
 )
 from bot.check.fault import Unevaluated, sentences, unevaluated
-from bot.check.images import SELF, CheckedImage, Rules, affected_images, self_images
+from bot.check.images import SELF, CheckedImage, Rules, affected_images, lost_sources, self_images
 from bot.check.lines import suggestions
 from bot.check.measure import measure
 from bot.check.plan import CheckOptions, Plan, make_plan
@@ -292,22 +292,15 @@ def _target(
             continue
         sides[arch] = predicted_sides(pool, arch, evaluated, flags)
         unknown[arch] = tuple(
-            unevaluated_packages(pool, one.spec.path, one.sources(arch), _texts(inputs.change, one))
+            unevaluated_packages(pool, one.spec.path, one.sources(arch), one.texts.values())
             for one in specs
             if one not in evaluated
         )
         remarks.notes.extend(sides[arch].notes)
+    remarks.notes.extend(lost_sources(sides))
     remarks.interrupted |= any(each.fault == "surroundings" for each in failed)
     remarks.problems.extend(sentences(specs))
     return Target(document, loaded, setting, specs, sides, tuple(failed), unknown)
-
-
-def _texts(change: Change, one: EvaluatedSpec) -> Iterable[str]:
-    """The text of a spec on each side that has it."""
-    sides = ((change.base_tree, one.spec.base_path), (change.head_tree, one.spec.head_path))
-    for tree, path in sides:
-        if path is not None and (tree / path).is_file():
-            yield (tree / path).read_text(encoding="utf-8", errors="replace")
 
 
 def _evaluated(

@@ -69,7 +69,8 @@ class UnsolvableCause:
     because both are versions of the package named `capability`. `chain` leads from a requested
     package to `needed_by`, `conflicts_with_chain` to `conflicts_with`; both are empty where that
     is requested itself. `spec` is the line of a change that states the requirement or one of the
-    chain, null where there is none. `arch_only`: it concerns a package of a foreign architecture,
+    chain, null where there is none; `removed` base's line that it takes away and that provided
+    `capability`. `arch_only`: it concerns a package of a foreign architecture,
     which an image only takes where its own fails too. `incompatible`: the package named
     `capability` that the image requests, of an architecture that it cannot install; else null.
     """
@@ -83,6 +84,7 @@ class UnsolvableCause:
     conflicts_with: Nevra | None = None
     conflicts_with_chain: tuple[Edge, ...] = ()
     incompatible: Nevra | None = None
+    removed: SpecLine | None = None
 
 
 @dataclass(frozen=True, slots=True)

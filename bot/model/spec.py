@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import not_
 from typing import Literal
 
 from bot.model.nevra import Nevra
@@ -11,11 +12,16 @@ from bot.model.package import Dependency
 
 @dataclass(frozen=True, order=True, slots=True)
 class SpecLine:
-    """A line of a spec file: path in the git repository, number from 1, text without its end."""
+    """A line of a spec file: path in the git repository, number from 1, text without its end.
+
+    `feeds` are the unchanged lines that state a dependency of the change where this one, a macro's
+    definition or a condition, decides what they say.
+    """
 
     path: str
     line: int
     text: str
+    feeds: tuple[SpecLine, ...] = field(default=(), compare=False, metadata={"exclude_if": not_})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +36,15 @@ class SpecDependency:
 class SpecPackage:
     """A binary package that a spec file describes. `built` is false where it has no `%files`.
 
-    `files` are the lines of `%files`, expanded; the lists that `-f` names are not in them.
+    `files` are the lines of `%files`, expanded; the lists that `-f` names are not in them. `origin`
+    is the `%package` line; null for the main package.
     """
 
     nevra: Nevra
     dependencies: tuple[SpecDependency, ...]
     built: bool = True
     files: tuple[str, ...] = ()
+    origin: SpecLine | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

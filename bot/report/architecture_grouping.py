@@ -17,7 +17,7 @@ from bot.report.blocks import truncated
 from bot.report.phrase import Phrase, joined, plain
 from bot.report.template import Place, image_phrase, say, workload_name
 
-CauseKey = tuple[str, str, str, str, SpecLine | None]
+CauseKey = tuple[str, str, str, str, SpecLine | None, SpecLine | None]
 
 
 @dataclass(frozen=True)
@@ -186,6 +186,7 @@ def cause_key(cause: UnsolvableCause, arch: str) -> CauseKey:
         cause.needed_by.name if cause.needed_by is not None else "",
         other.name if other is not None else "",
         cause.spec,
+        cause.removed,
     )
 
 

@@ -37,11 +37,13 @@ _KINDS = {
 def cause_phrase(cause: UnsolvableCause) -> Phrase:
     """`nothing provides libnothere >= 3, which openssl requires (openssl.spec line 31)`: a clause.
 
-    The line of the change is quoted where its text differs from the capability.
+    The line of the change is quoted where its text differs from the capability; base's line that
+    the change takes away always is.
     """
     clause = _clause(cause)
     if cause.spec is None:
-        return clause
+        removed = cause.removed
+        return say.cause_removed(cause=clause, line=removed) if removed is not None else clause
     if cause.capability in cause.spec.text:
         return say.cause_at(cause=clause, place=line_place(cause.spec))
     return say.cause_by(cause=clause, line=cause.spec)

@@ -30,7 +30,7 @@ from bot.report.mermaid import chains_graph
 from bot.report.phrase import Phrase, code, figure, listing
 from bot.report.reasons import Arrival, arrivals, need_phrase, short_name
 from bot.report.sizes import count_span, delta_span, format_size, plural, size_span
-from bot.report.template import line_phrase, say, workload_name
+from bot.report.template import feeds_phrase, line_phrase, say, workload_name
 
 # The most lines of Mermaid of a graph that is not folded.
 _SMALL_GRAPH = 30
@@ -193,7 +193,7 @@ def _brought(arrival: Arrival, *, with_path: bool) -> Phrase:
     def short(line: SpecLine) -> Phrase:
         if with_path:
             return line_phrase(line)
-        return say.short_line(text=line.text, line=line.line)
+        return say.short_line(text=line.text, line=line.line, feeds=feeds_phrase(line))
 
     added = arrival.added
     if arrival.spec is not None:

@@ -92,8 +92,16 @@ def line_place(line: SpecLine) -> Phrase:
 
 
 def line_phrase(line: SpecLine) -> Phrase:
-    """`Requires: perl` (`nginx.spec` line 31)."""
-    return say.line(text=line.text, place=line_place(line))
+    """`Requires: perl` (`nginx.spec` line 31); a macro's with the line whose text it decides."""
+    return say.line(text=line.text, place=line_place(line), feeds=feeds_phrase(line))
+
+
+def feeds_phrase(line: SpecLine) -> Phrase:
+    """`, which decides Requires: %{need} (line 31)`; empty for a line that states it itself."""
+    if not line.feeds:
+        return ()
+    first, *others = line.feeds
+    return say.feeds(text=first.text, line=first.line, others=len(others))
 
 
 def _phrase(value: Phrase) -> Phrase:

@@ -98,10 +98,12 @@ class _Stated:
 @dataclass(slots=True)
 class ExpandedSpec:
     """The content of expanded text: dependencies by package, kind and capability; `%files`
-    sections; package, tag and value of what turns generators on and off."""
+    sections; `%package` lines by package; package, tag and value of what turns generators on and
+    off."""
 
     stated: dict[tuple[str, DependencyKind, str], list[_Stated]] = field(default_factory=dict)
     with_files: set[str] = field(default_factory=set)
+    headings: dict[str, SpecLine] = field(default_factory=dict)
     generates_requirements: bool = False
     generator_tags: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -156,12 +158,13 @@ class _File:
             and not self.lines[index].lstrip().startswith(("#", "--"))
         ]
         if len(naming) == 1:
-            return self._line(naming[0])
+            return self.line(naming[0])
         if naming or any("%" in self.lines[index] for index in group):
-            return self._line(first)
+            return self.line(first)
         return None
 
-    def _line(self, index: int) -> SpecLine:
+    def line(self, index: int) -> SpecLine:
+        """A line by its index from 0."""
         text = self.lines[index].rstrip("\r")
         clean = text.encode(errors="surrogateescape").decode(errors="replace")
         return SpecLine(self.path, index + 1, clean)
@@ -195,6 +198,9 @@ class _Reader:
         word, rest = match[1].lower(), match[2]
         if word == "package":
             self._package = self._named(rest)
+            if self._package is not None and self._place is not None:
+                file, index = self._place
+                self.found.headings[self._package] = file.line(index)
         elif word == "files":
             self._package = None
             if (name := self._named(rest)) is not None:

@@ -198,7 +198,7 @@ def _package(entry: Mapping[str, Any], plain: ExpandedSpec, expanded: ExpandedSp
     ]
     files = tuple(line for line in _text(entry["files"]).split("\n") if line.strip())
     built = name in plain.with_files or bool(files)
-    return SpecPackage(nevra, tuple(dependencies), built, files)
+    return SpecPackage(nevra, tuple(dependencies), built, files, expanded.headings.get(name))
 
 
 def _dependency(

@@ -2,14 +2,8 @@
 
 from collections.abc import Callable
 
-from bot.check.lines import (
-    AddedDependency,
-    Solving,
-    explain,
-    overlay_with,
-    overlay_without,
-    suggestions,
-)
+from bot.check.lines import Solving, explain, suggestions
+from bot.check.stated_lines import AddedDependency, overlay_with, overlay_without
 from bot.model.closure import Closure, Edge, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra

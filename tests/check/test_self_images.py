@@ -179,3 +179,36 @@ def test_a_source_of_packages_for_developers_alone_is_checked(bench: Bench) -> N
     bench.commit({"only.spec": devel})
     result = bench.check({"only.spec": devel.replace("Summary: d", "Summary: d\nRequires: perl")})
     assert workloads(result) == {"@self": ["perl", "perl-libs"]}
+
+
+@pytest.mark.parametrize(
+    ("head", "lost"),
+    [
+        (TOOL.replace("Source0:", "ExclusiveArch: x86_64\nSource0:"), {"aarch64"}),
+        (TOOL.replace("Source0:", "ExcludeArch: x86_64\nSource0:"), {"x86_64"}),
+        (None, {"x86_64", "aarch64"}),
+    ],
+)
+def test_a_package_that_leaves_an_architecture_is_listed(
+    bench: Bench, head: str | None, lost: set[str]
+) -> None:
+    asked = bench.check({"tool.spec": head})
+    broken = {i.key.arch for i in asked.images if i.head.status == "unsolvable"}
+    assert (asked.verdict, broken) == ("failure", lost)
+    assert "can no longer be installed" in to_plain(headline(asked))
+    bench.git("reset", "--quiet", "--hard", "HEAD~1")
+    bench.document("web", workload("base"))
+    result = bench.check({"tool.spec": head})
+    changed = {i.key.arch: [p.nevra.name for p in i.removed] for i in result.images if i.changed}
+    assert (result.verdict, changed) == ("success", {key: ["tool", "tool-libs"] for key in lost})
+    assert statuses(result) == {("ok", "ok")}
+    (note,) = [n for n in result.notes if "no package of tool any more" in n]
+    assert all(arch in note for arch in lost)
+
+
+def test_an_architecture_that_was_left_out_before_is_not_lost(bench: Bench) -> None:
+    other = spec("other", "ExclusiveArch: x86_64")
+    bench.commit({"other.spec": other})
+    result = bench.check({"other.spec": other.replace("Release: 1", "Release: 2")})
+    assert [i.key.arch for i in result.images] == ["x86_64"]
+    assert not any("any more" in note for note in result.notes)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bot.model.result import CheckResult
+from bot.model.result import CheckResult, check_from_json, check_to_json
+from bot.model.spec import SpecLine
+from bot.report.headline import headline
+from bot.report.phrase import to_plain
 from tests.check.tiny import TOOL, Bench, workload
 
 # Nothing defines the macro, on neither side.
@@ -117,3 +120,49 @@ def test_what_base_requires_elsewhere_is_still_a_failure(bench: Bench, more: str
     head = libs_need("libnothere", libs_need(more, stated) if more else stated)
     result = bench.check({"tool.spec": head})
     assert (result.verdict, statuses(result)) == ("failure", {("ok", "unsolvable")})
+
+
+PROVIDES = """\
+%global api tool-api
+Name: api
+Version: 1
+Release: 1
+Summary: a
+License: MIT
+Provides: %{api} = 2
+%description
+%files
+"""
+NEEDS_API = """\
+Name: user
+Version: 1
+Release: 1
+Summary: u
+License: MIT
+Requires: (tool-api >= 2 or nothing-else)
+%description
+%files
+"""
+
+
+def test_base_s_line_that_provided_what_is_missing_is_named(bench: Bench) -> None:
+    bench.document("web", workload("user"))
+    bench.commit({"api.spec": PROVIDES, "user.spec": NEEDS_API})
+    head = PROVIDES.replace("Provides: %{api} = 2\n", "Provides: %{api} = 1\n")
+    result = bench.check({"api.spec": head, "user.spec": touched(NEEDS_API)})
+    assert (result.verdict, statuses(result)) == ("failure", {("ok", "unsolvable")})
+    (cause,) = result.images[0].head.causes
+    assert (cause.spec, cause.removed) == (None, SpecLine("api.spec", 7, "Provides: %{api} = 2"))
+    written = check_to_json(result)
+    assert check_to_json(check_from_json(written)) == written
+    line = "because Provides: %{api} = 2 (api.spec line 7) is removed"
+    assert line in to_plain(headline(result))
+
+
+def test_base_s_subpackage_that_is_missing_is_named_by_its_line(bench: Bench) -> None:
+    bench.document("web", workload("addon"))
+    head = TOOL[: TOOL.index("%package extra")]
+    result = bench.check({"tool.spec": head})
+    assert (result.verdict, statuses(result)) == ("failure", {("ok", "unsolvable")})
+    (cause,) = result.images[0].head.causes
+    assert cause.removed == SpecLine("tool.spec", 15, "%package extra")

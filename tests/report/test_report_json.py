@@ -110,6 +110,7 @@ def test_the_causes_of_an_unsolvable_side_survive_too(samples):
         "conflicts_with": None,
         "conflicts_with_chain": [],
         "incompatible": None,
+        "removed": None,
     }
     assert (request["needed_by"], request["spec"]) == (None, None)
     assert (conflict["conflicts_with"], conflict["arch_only"]) == ("old-0:1.0-2.x86_64", True)

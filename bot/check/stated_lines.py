@@ -1,0 +1,243 @@
+"""The lines of a change: which dependency each states, adds or takes away.
+
+A line that base has too states something new where a macro or a condition of it changed: then the
+line that changed counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Literal
+
+from bot.check.compare import own_version
+from bot.closure.edges import satisfies
+from bot.model.capability import leaves, names_in, parse_rich
+from bot.model.closure import Edge, UnsolvableCause
+from bot.model.nevra import Nevra
+from bot.model.package import Dependency, Overlay, Package
+from bot.model.result import Side
+from bot.model.spec import SpecEvaluation, SpecLine
+from bot.spec.difference import SpecDependencyChange
+from bot.spec.macro_uses import MacroUses
+
+
+@dataclass(frozen=True, slots=True)
+class AddedDependency:
+    """One dependency that the change adds: in which package, what, and on which line.
+
+    `own` is the NEVRA that the head spec gives the package: its version-release is a placeholder
+    when capabilities are compared, since an overlay may carry the published one. `whole_line` is
+    false where the line also states what base has.
+    """
+
+    own: Nevra
+    dependency: Dependency
+    origin: SpecLine
+    whole_line: bool = True
+
+
+def added_changes(
+    changes: Iterable[SpecDependencyChange], head_packages: Mapping[str, Nevra]
+) -> tuple[AddedDependency, ...]:
+    """The additions among `changes` that have a line; `head_packages`: the head spec's NEVRAs."""
+    return tuple(
+        AddedDependency(head_packages[c.package_name], c.dependency, c.origin, c.whole_line)
+        for c in changes
+        if c.kind == "added" and c.origin is not None and c.package_name in head_packages
+    )
+
+
+def with_changed_lines(
+    added: Iterable[AddedDependency],
+    base: SpecEvaluation | None,
+    texts: Mapping[Literal["base", "head"], str],
+) -> tuple[AddedDependency, ...]:
+    """The additions, those that base's spec has a line of with the one that decides what it says.
+
+    That is the first line new with the change among the conditions that the line stands in and the
+    definitions of its macros; `feeds` then has the unchanged lines. `texts` are the spec's on both
+    sides.
+    """
+    added = tuple(added)
+    if base is None or not {"base", "head"} <= texts.keys():
+        return added
+    known = {line.strip() for line in texts["base"].split("\n")}
+    uses: MacroUses | None = None
+    deciding: dict[SpecLine, SpecLine] = {}
+    fed: dict[SpecLine, dict[SpecLine, None]] = {}
+    for one in added:
+        line = one.origin
+        if line.text.strip() in known and not _is_moved(one, base):
+            uses = uses or MacroUses(texts["head"])
+            if (found := _deciding(one, uses, known)) is not None:
+                deciding[line] = found
+                fed.setdefault(found, {})[line] = None
+    final = {line: replace(found, feeds=tuple(fed[found])) for line, found in deciding.items()}
+    return tuple(replace(one, origin=final.get(one.origin, one.origin)) for one in added)
+
+
+def _is_moved(one: AddedDependency, base: SpecEvaluation) -> bool:
+    """Return whether base's line states a dependency of other packages alone."""
+    holders = {
+        package.nevra.name
+        for package in base.packages
+        for each in package.dependencies
+        if each.origin is not None and each.origin.text.strip() == one.origin.text.strip()
+    }
+    return bool(holders) and one.own.name not in holders
+
+
+def _deciding(one: AddedDependency, uses: MacroUses, known: Collection[str]) -> SpecLine | None:
+    names = names_in(one.dependency.capability)
+    for numbers in islice(uses.deciding(one.origin.line), 1, None):
+        new = [n for n in numbers if (text := uses.line(n).strip()) and text not in known]
+        if new:
+            number = next((n for n in new if any(x in uses.line(n) for x in names)), new[0])
+            return SpecLine(one.origin.path, number, uses.line(number).rstrip("\r"))
+    return None
+
+
+def removed_provides(
+    changes: Iterable[SpecDependencyChange], base: SpecEvaluation, head: SpecEvaluation | None
+) -> Iterator[AddedDependency]:
+    """The `Provides` among `changes` that head lacks, and the packages, with base's lines."""
+    before = {p.nevra.name: p for p in base.packages}
+    for change in changes:
+        if change.kind == "removed" and change.dependency.kind == "provides" and change.origin:
+            own = before[change.package_name].nevra
+            yield AddedDependency(own, change.dependency, change.origin, change.whole_line)
+    after = {p.nevra.name for p in head.packages} if head is not None else set()
+    for name, package in before.items():
+        if name not in after and package.origin is not None:
+            provided = Dependency("provides", f"{name} = {package.nevra.evr}")
+            yield AddedDependency(package.nevra, provided, package.origin)
+
+
+def overlay_without(
+    overlay: Overlay, changes: Iterable[AddedDependency], lines: frozenset[SpecLine]
+) -> Overlay:
+    """The overlay as it would be without these lines of the change.
+
+    A dependency stays if a line that stays states it too, or an automatic generator made it.
+    """
+    gone: dict[str, set[tuple[str, str]]] = {}
+    kept: dict[str, set[tuple[str, str]]] = {}
+    for change in changes:
+        side = gone if change.origin in lines else kept
+        side.setdefault(change.own.name, set()).add(plain_capability(change.own, change.dependency))
+    packages = []
+    for package in overlay.packages:
+        drop = gone.get(package.nevra.name, set()) - kept.get(package.nevra.name, set())
+        packages.append(_drop(package, drop) if drop else package)
+    return replace(overlay, packages=tuple(packages))
+
+
+def overlay_with(overlay: Overlay, changes: Iterable[AddedDependency], line: SpecLine) -> Overlay:
+    """The overlay as it would be with one line of the change more, in the packages that it has."""
+    more: dict[str, list[AddedDependency]] = {}
+    for change in changes:
+        if change.origin == line:
+            more.setdefault(change.own.name, []).append(change)
+    return replace(
+        overlay,
+        packages=tuple(
+            replace(
+                p,
+                dependencies=(
+                    *p.dependencies,
+                    *(_moved(each, p.nevra) for each in more.get(p.nevra.name, ())),
+                ),
+            )
+            for p in overlay.packages
+        ),
+    )
+
+
+def _moved(change: AddedDependency, to: Nevra) -> Dependency:
+    """The dependency with the version-release of another package instead of the change's own."""
+
+    def own(match: re.Match[str]) -> str:
+        return to.evr if ":" in match[0] else to.version_release
+
+    text = own_version(change.own).sub(own, change.dependency.capability)
+    return replace(change.dependency, capability=text)
+
+
+def plain_capability(own: Nevra, dependency: Dependency) -> tuple[str, str]:
+    """Kind and capability of a dependency, the package's own version-release as a placeholder."""
+    return dependency.kind, own_version(own).sub("VR", dependency.capability)
+
+
+def _drop(package: Package, drop: set[tuple[str, str]]) -> Package:
+    return replace(
+        package,
+        dependencies=tuple(
+            d
+            for d in package.dependencies
+            if d.generated is True or plain_capability(package.nevra, d) not in drop
+        ),
+    )
+
+
+class Stated:
+    """The lines of a change, by what they state; of several that state the same, the first."""
+
+    def __init__(self, changes: Iterable[AddedDependency]) -> None:
+        self._lines: dict[tuple[str, str, str], SpecLine] = {}
+        for change in sorted(changes, key=lambda c: c.origin):
+            kind, capability = plain_capability(change.own, change.dependency)
+            self._lines.setdefault((change.own.name, kind, capability), change.origin)
+
+    def line(self, holder: Nevra, kind: str, capability: str) -> SpecLine | None:
+        """The line by which `holder` has a dependency, if this change states it."""
+        plain = own_version(holder).sub("VR", capability)
+        return self._lines.get((holder.name, kind, plain))
+
+    def line_of_edge(self, edge: Edge) -> SpecLine | None:
+        """The line that states the requirement of an edge; a supplement is its target's."""
+        holder = edge.target if edge.kind == "supplements" else edge.source
+        return self.line(holder, edge.kind, edge.capability)
+
+    def lines_of(self, chains: Iterable[tuple[Edge, ...]]) -> tuple[SpecLine, ...]:
+        """The lines that state requirements of chains, the nearest to each chain's end first."""
+        found = [self.line_of_edge(edge) for chain in chains for edge in reversed(chain)]
+        return tuple(dict.fromkeys(line for line in found if line is not None))
+
+
+def with_cause_lines(
+    side: Side, changes: Iterable[AddedDependency], removed: Sequence[AddedDependency]
+) -> Side:
+    """An unsolvable head with the line of the change in each cause that has one.
+
+    That is the line that states what cannot be met or what conflicts, else the last on the chain;
+    and of what is missing base's line that provided it, among `removed`.
+    """
+    stated = Stated(changes)
+    causes = (_with_line(cause, stated) for cause in side.causes)
+    return replace(
+        side, causes=tuple(replace(c, removed=_removed_line(c, removed)) for c in causes)
+    )
+
+
+def _removed_line(cause: UnsolvableCause, removed: Sequence[AddedDependency]) -> SpecLine | None:
+    if cause.kind != "missing":
+        return None
+    tree = parse_rich(cause.capability) if cause.capability.startswith("(") else None
+    wanted = [cause.capability] if tree is None else list(leaves(tree))
+    for one in removed:
+        if any(satisfies(one.dependency.capability, each) for each in wanted):
+            return one.origin
+    return None
+
+
+def _with_line(cause: UnsolvableCause, stated: Stated) -> UnsolvableCause:
+    kinds = ("requires",) if cause.kind == "missing" else ("conflicts", "obsoletes")
+    if cause.needed_by is None:
+        return cause
+    own = [stated.line(cause.needed_by, kind, cause.capability) for kind in kinds]
+    chains = (*reversed(cause.chain), *reversed(cause.conflicts_with_chain))
+    lines = [*own, *map(stated.line_of_edge, chains)]
+    return replace(cause, spec=next((line for line in lines if line is not None), None))
