@@ -63,7 +63,7 @@ class Pushes:
         if not event.after.strip("0"):
             await asyncio.to_thread(self._merged_changes.keep_file, _file(event, documents, None))
             return True, f"{where} was deleted."
-        source = await forge.commits.source(event.repository, event.branch)
+        source = await forge.branch_source(event.repository, event.branch)
         limit = self._settings.limits.fetch_seconds
         mirror = open_mirror(self._git_cache, source.url, source.credential, fetch_timeout=limit)
         try:
@@ -82,7 +82,7 @@ class Pushes:
             return True, f"{where} was made or rewritten: its commits are not news."
         recorded = 0
         for commit in pushed.commits:
-            if await forge.commits.pull_of(event.repository, event.branch, commit.sha) is None:
+            if await forge.pull_of(event.repository, event.branch, commit.sha) is None:
                 change = _change(event, commit, documents, received)
                 await asyncio.to_thread(self._merged_changes.pushed, change)
                 recorded += 1

@@ -42,11 +42,6 @@ class Forge(Protocol):
         ...
 
     @property
-    def commits(self) -> Commits:
-        """The branches and commits of repositories."""
-        ...
-
-    @property
     def issues(self) -> Issues:
         """The issues that the bot keeps."""
         ...
@@ -110,20 +105,16 @@ class Forge(Protocol):
         """The git source of the commits, with a short-lived credential."""
         ...
 
-    async def close(self) -> None:
-        """Close the connections of every event loop."""
-        ...
-
-
-class Commits(Protocol):
-    """A forge's branches and commits; the errors are those of every forge."""
-
-    async def source(self, repository: str, branch: str) -> Source:
+    async def branch_source(self, repository: str, branch: str) -> Source:
         """The git source of a branch, with a short-lived credential."""
         ...
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
         """The pull request into `branch` that a commit came with, merged or about to be."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections of every event loop."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Literal, TypeVar
 
 from bot.errors import MinimizeError, SurroundingsError
@@ -39,6 +40,22 @@ class ForgeTooLargeError(ForgeError):
 
 class ForgeGoneError(MinimizeError):
     """A repository or pull request that does not exist, or is not visible to us."""
+
+
+def error_of_status(
+    forge: str, doing: str, status: int, answer: str, hint: str
+) -> ForgeError | ForgeGoneError:
+    """The error of an HTTP status above 399; `hint` is what to do where the forge refuses."""
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        return ForgeGoneError(f"{forge} does not have what was asked for ({doing}): {answer}.")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
+        return ForgeError(f"{forge} failed ({doing}): {answer}.")
+    return ForgeRefusedError(f"{forge} refused ({doing}): {answer}.", hint)
+
+
+def senseless(forge: str, doing: str, what: str) -> ForgeError:
+    """The error of an answer that is not what the forge's API says."""
+    return ForgeError(f"{forge} gave an answer that makes no sense ({doing}): {what}.")
 
 
 class WebhookRefusedError(Exception):

@@ -159,5 +159,5 @@ async def test_a_commit_that_the_api_does_not_know_yet_is_another_trys(forge, ti
     said = {"message": f"No commit found for SHA: {'a' * 40}"}
     tiny.answer("GET", f"/repos/o/r/commits/{'a' * 40}/pulls", (422, {}, said))
     with pytest.raises(ForgeError, match="does not know aaaaaaaaaaaa yet") as caught:
-        await forge.commits.pull_of("o/r", "main", "a" * 40)
+        await forge.pull_of("o/r", "main", "a" * 40)
     assert not isinstance(caught.value, ForgeRefusedError)

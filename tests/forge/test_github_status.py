@@ -63,7 +63,7 @@ def github(tiny: Any) -> Runs:
 @pytest.fixture
 def anew(forge: Any):
     """Another process of ours each time it is called: nothing is remembered."""
-    return lambda: GitHubStatus(forge._client, forge._own_login, "1", pause=0)
+    return lambda: GitHubStatus(forge._api, forge._own_login, "1", pause=0)
 
 
 def pending(check: str = "c1") -> StatusReport:

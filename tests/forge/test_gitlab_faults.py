@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from bot.forge.gitlab.client import GitLabClient
-from bot.forge.gitlab.projects import GitLabProjects
+from bot.forge.gitlab.client import GitLabClient, GitLabProjects
 from bot.forge.values import ForgeError, ForgeRefusedError, PullRequestKey, StatusReport
 from bot.report.render import COMMENT_MARKER as MARKER
 from tests.forge.gitlab_world import PATH, World, gitlab_world

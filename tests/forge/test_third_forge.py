@@ -66,7 +66,7 @@ class Toy:
 
     def __init__(self, name: str, settings: ForgeSettings) -> None:
         self.name, self.settings = name, settings
-        self.commits = self.issues = self
+        self.issues = self
         self.repository: Repository | None = None
         self.head = ""
         self.comments: list[Comment] = []
@@ -122,6 +122,8 @@ class Toy:
     async def source(self, key: Any, base_ref: str) -> Source:
         assert self.repository is not None
         return Source(f"file://{self.repository.path}", None, ())
+
+    branch_source = source
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
         return None

@@ -12,7 +12,10 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -20,7 +23,7 @@ import gidgethub
 from gidgethub.abc import GitHubAPI
 from yarl import URL
 
-from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
+from bot.forge.values import ForgeError, error_of_status, senseless
 
 LOG = logging.getLogger(__name__)
 USER_AGENT = "minimize"
@@ -124,6 +127,47 @@ class GitHubClient(GitHubAPI):
         return True
 
 
+def quoted(segment: str) -> str:
+    """One path segment; braces and slashes of a hostile name cannot become another path."""
+    return quote(segment, safe="")
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryApi:
+    """The API below a repository's path, with a token for it; paths begin with a slash."""
+
+    client: GitHubClient
+    token: str = field(repr=False)
+    repository: str
+
+    def path(self, rest: str) -> str:
+        """The whole path."""
+        owner, _, name = self.repository.partition("/")
+        return f"/repos/{quoted(owner)}/{quoted(name)}{rest}"
+
+    async def get(self, rest: str) -> Any:
+        return await self.client.getitem(self.path(rest), oauth_token=self.token)
+
+    async def post(self, rest: str, data: Mapping[str, Any]) -> Any:
+        return await self.client.post(self.path(rest), data=data, oauth_token=self.token)
+
+    async def patch(self, rest: str, data: Mapping[str, Any]) -> Any:
+        return await self.client.patch(self.path(rest), data=data, oauth_token=self.token)
+
+    async def delete(self, rest: str) -> None:
+        await self.client.delete(self.path(rest), oauth_token=self.token)
+
+    def pages(self, rest: str, key: str = "items") -> AsyncIterator[Any]:
+        """The items of a list over all pages; `key` is the field that holds it, where one does."""
+        return self.client.getiter(self.path(rest), oauth_token=self.token, iterable_key=key)
+
+
+class OpenApi(Protocol):
+    """Gives the API of a repository (owner/name), with a token of now."""
+
+    async def __call__(self, repository: str, *, attempts: int = 4) -> RepositoryApi: ...
+
+
 def _requested_wait(exception: gidgethub.HTTPException) -> float | None:
     """Seconds to wait by a rate-limit answer; None if it is none."""
     if exception.status_code not in _TOO_MANY:
@@ -159,24 +203,12 @@ async def errors_as_ours(doing: str) -> AsyncIterator[None]:
                 f"It asks to wait {wait:.0f} s.",
                 wait,
             ) from error
-        if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-            raise ForgeGoneError(
-                f"GitHub does not have what was asked for ({doing}): {answer}."
-            ) from error
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise ForgeError(f"GitHub failed ({doing}): {answer}.") from error
-        raise ForgeRefusedError(
-            f"GitHub refused ({doing}): {answer}.",
-            "See that the App or token may read the repository and write comments and statuses.",
-        ) from error
+        hint = "See that the App or token may read the repository and write comments and statuses."
+        raise error_of_status("GitHub", doing, status, answer, hint) from error
     except gidgethub.GitHubException as error:
-        raise ForgeError(
-            f"GitHub gave an answer that makes no sense ({doing}): {error}."
-        ) from error
+        raise senseless("GitHub", doing, str(error)) from error
     except (LookupError, TypeError, ValueError) as error:
-        raise ForgeError(
-            f"GitHub gave an answer that makes no sense ({doing}): {error!r}."
-        ) from error
+        raise senseless("GitHub", doing, repr(error)) from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise ForgeError(
             f"GitHub cannot be reached ({doing}): {type(error).__name__} {error}".rstrip() + "."

@@ -6,26 +6,29 @@ https://docs.github.com/en/rest
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any
-from urllib.parse import quote
 
 import gidgethub
 
 from bot.forge.events import Event
 from bot.forge.github.app import AppAuth, Auth, TokenAuth
-from bot.forge.github.checks import checks_of_commit
-from bot.forge.github.client import GitHubClient, Sessions, errors_as_ours
-from bot.forge.github.commits import GitHubCommits
+from bot.forge.github.client import (
+    GitHubClient,
+    RepositoryApi,
+    Sessions,
+    errors_as_ours,
+    quoted,
+)
+from bot.forge.github.comments import GitHubComments
 from bot.forge.github.events import accept, installation_of, parse_event
-from bot.forge.github.hidden_comments import show_again
 from bot.forge.github.issues import GitHubIssues
-from bot.forge.github.status import GitHubStatus
+from bot.forge.github.status import GitHubStatus, checks_of_commit
 from bot.forge.values import (
     ROLES,
     Comment,
     CommitCheck,
+    ForgeError,
     ForgeFile,
     ForgeTooLargeError,
     PullRequest,
@@ -70,9 +73,9 @@ class GitHub:
         self._app = app
         self._secrets = secrets
         self._sessions = Sessions()
-        self.commits = GitHubCommits(self._client, settings.clone_url)
-        self.issues = GitHubIssues(self._client, self._own_login)
-        self._status = GitHubStatus(self._client, self._own_login, app[0] if app else None)
+        self.issues = GitHubIssues(self._api, self._own_login)
+        self._comments = GitHubComments(self._api, self._own_login, settings.api_url)
+        self._status = GitHubStatus(self._api, self._own_login, app[0] if app else None)
 
     @classmethod
     def from_settings(cls, name: str, settings: ForgeSettings) -> GitHub:
@@ -107,7 +110,7 @@ class GitHub:
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
         """The pull request as it is now."""
         async with errors_as_ours(f"reading {key}"):
-            pull = await self._get(key, f"/pulls/{key.number}")
+            pull = await (await self._api(key.repository)).get(f"/pulls/{key.number}")
             head_repository = (pull["head"].get("repo") or {}).get("full_name")
             user = pull.get("user") or {}
             return PullRequest(
@@ -134,12 +137,12 @@ class GitHub:
         doing = f"listing the files of {key}"
         async with errors_as_ours(doing):
             try:
+                api = await self._api(key.repository)
+                items = api.pages(f"/pulls/{key.number}/files?per_page=100")
                 return tuple(
                     [
                         ForgeFile(str(item["filename"]), item.get("previous_filename"))
-                        async for item in self._pages(
-                            key, f"/pulls/{key.number}/files?per_page=100"
-                        )
+                        async for item in items
                     ]
                 )
             except gidgethub.HTTPException as error:
@@ -150,28 +153,11 @@ class GitHub:
 
     async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
         """Our oldest comment with `marker`; other people's are never ours, whatever they hold."""
-        async with errors_as_ours(f"looking for the comment on {key}"):
-            found = await self._own_comments(key, marker, first=True)
-            return found[0] if found else None
+        return await self._comments.find(key, marker)
 
     async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
         """Edits our comment, or writes it where there is none; one that came twice goes again."""
-        if marker not in body:
-            raise ValueError("the comment does not hold its own marker")
-        async with errors_as_ours(f"commenting on {key}"):
-            own = await self._own_comments(key, marker)
-            if not own:
-                client, token = await self._client(key.repository)
-                made = await client.post(
-                    self._path(key, f"/issues/{key.number}/comments"),
-                    data={"body": body},
-                    oauth_token=token,
-                )
-                # Two runs may have looked at the same moment: the oldest comment stays.
-                own = await self._own_comments(key, marker) or [_comment(made)]
-            for surplus in own[1:]:
-                await self._delete(key, surplus)
-            return await self._edit(key, own[0], body)
+        return await self._comments.put(key, marker, body)
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """A check run, or a commit status where check runs are not ours to make."""
@@ -186,15 +172,14 @@ class GitHub:
     async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
         """Check runs of Apps and commit statuses; an App needs Statuses (read) for the latter."""
         async with errors_as_ours(f"listing the checks of {sha[:12]} on {key}"):
-            client, token = await self._client(key.repository)
-            commit = self._path(key, f"/commits/{_quoted(sha)}")
-            return tuple(await checks_of_commit(client, token, commit))
+            return tuple(await checks_of_commit(await self._api(key.repository), sha))
 
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
         """GitHub's `role_name`; a custom role counts as the role it is built on."""
         async with errors_as_ours(f"asking for the role of {user} in {key.repository}"):
             try:
-                answer = await self._get(key, f"/collaborators/{_quoted(user)}/permission")
+                api = await self._api(key.repository)
+                answer = await api.get(f"/collaborators/{quoted(user)}/permission")
             except gidgethub.HTTPException as error:
                 if error.status_code != HTTPStatus.NOT_FOUND:
                     raise
@@ -214,11 +199,11 @@ class GitHub:
         """Return whether `user` is in the team `organisation/team`; an App needs Members (read) for
         it."""
         organisation, _, team = group.partition("/")
-        path = f"/orgs/{_quoted(organisation)}/teams/{_quoted(team)}/memberships/{_quoted(user)}"
+        path = f"/orgs/{quoted(organisation)}/teams/{quoted(team)}/memberships/{quoted(user)}"
         async with errors_as_ours(f"asking whether {user} is in {group}"):
-            client, token = await self._client(key.repository)
+            api = await self._api(key.repository)
             try:
-                answer = await client.getitem(path, oauth_token=token)
+                answer = await api.client.getitem(path, oauth_token=api.token)
             except gidgethub.HTTPException as error:
                 if error.status_code != HTTPStatus.NOT_FOUND:
                     raise
@@ -233,30 +218,44 @@ class GitHub:
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
         """Put a reaction on a comment."""
         async with errors_as_ours(f"reacting on {key}"):
-            client, token = await self._client(key.repository)
-            await client.post(
-                self._path(key, f"/issues/comments/{int(comment)}/reactions"),
-                data={"content": reaction},
-                oauth_token=token,
-            )
+            api = await self._api(key.repository)
+            await api.post(f"/issues/comments/{int(comment)}/reactions", {"content": reaction})
 
     async def source(self, key: PullRequestKey, base_ref: str) -> Source:
         """The base repository, which has the head's commits too, of forks as well (refs/pull)."""
-        async with errors_as_ours(f"getting a token for {key.repository}"):
-            _, token = await self._client(key.repository)
-        return Source(
-            f"{self._settings.clone_url}/{key.repository}.git",
-            GitCredential("x-access-token", token),
-            (f"refs/pull/{key.number}/head", f"refs/heads/{base_ref}"),
-        )
+        refs = (f"refs/pull/{key.number}/head", f"refs/heads/{base_ref}")
+        return await self._source(key.repository, *refs)
+
+    async def branch_source(self, repository: str, branch: str) -> Source:
+        """The repository itself."""
+        return await self._source(repository, f"refs/heads/{branch}")
+
+    async def _source(self, repository: str, *refs: str) -> Source:
+        async with errors_as_ours(f"getting a token for {repository}"):
+            credential = GitCredential("x-access-token", (await self._api(repository)).token)
+        return Source(f"{self._settings.clone_url}/{repository}.git", credential, refs)
+
+    async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
+        """The pull request of a commit, an open one too: it is `merged` only after the push."""
+        async with errors_as_ours(f"asking whose commit {sha[:12]} of {repository} is"):
+            api = await self._api(repository)
+            try:
+                async for pull in api.pages(f"/commits/{sha}/pulls?per_page=100"):
+                    came = pull.get("merged_at") or pull["state"] == "open"
+                    if came and pull["base"]["ref"] == branch:
+                        return int(pull["number"])
+            except gidgethub.HTTPException as error:
+                if error.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:
+                    raise
+                # "No commit found": git has it from there already, the API lags.
+                raise ForgeError(f"GitHub does not know {sha[:12]} yet: {error}.") from error
+        return None
 
     async def close(self) -> None:
         """Closes the connections."""
         await self._sessions.close()
 
-    async def _client(
-        self, repository: str, *, attempts: int = _ATTEMPTS
-    ) -> tuple[GitHubClient, str]:
+    async def _api(self, repository: str, *, attempts: int = _ATTEMPTS) -> RepositoryApi:
         plain = self._plain_client()
 
         async def renew() -> str:
@@ -264,7 +263,8 @@ class GitHub:
             return await self._auth.token(plain, repository)
 
         token = await self._auth.token(plain, repository)
-        return self._plain_client(renew if self._auth.is_app else None, attempts), token
+        client = self._plain_client(renew if self._auth.is_app else None, attempts)
+        return RepositoryApi(client, token, repository)
 
     def _plain_client(
         self, renew: Callable[[], Awaitable[str]] | None = None, attempts: int = _ATTEMPTS
@@ -281,64 +281,6 @@ class GitHub:
 
     async def _own_login(self) -> str:
         return await self._auth.login(self._plain_client())
-
-    def _path(self, key: PullRequestKey, rest: str) -> str:
-        owner, _, name = key.repository.partition("/")
-        return f"/repos/{_quoted(owner)}/{_quoted(name)}{rest}"
-
-    async def _get(self, key: PullRequestKey, rest: str) -> Any:
-        client, token = await self._client(key.repository)
-        return await client.getitem(self._path(key, rest), oauth_token=token)
-
-    async def _pages(self, key: PullRequestKey, rest: str) -> AsyncIterator[Any]:
-        client, token = await self._client(key.repository)
-        async for item in client.getiter(self._path(key, rest), oauth_token=token):
-            yield item
-
-    async def _own_comments(
-        self, key: PullRequestKey, marker: str, *, first: bool = False
-    ) -> list[Comment]:
-        login = (await self._own_login()).lower()
-        found: list[Comment] = []
-        async for item in self._pages(key, f"/issues/{key.number}/comments?per_page=100"):
-            author = str((item.get("user") or {}).get("login") or "")
-            if author.lower() == login and marker in str(item.get("body") or ""):
-                found.append(_comment(item))
-                if first:
-                    break
-        return sorted(found, key=lambda c: int(c.id))
-
-    async def _edit(self, key: PullRequestKey, comment: Comment, body: str) -> Comment:
-        if comment.body == body:
-            return comment
-        # No second try here: whoever waited must look at the head again before writing its text.
-        client, token = await self._client(key.repository, attempts=1)
-        edited = await client.patch(
-            self._path(key, f"/issues/comments/{comment.id}"),
-            data={"body": body},
-            oauth_token=token,
-        )
-        await show_again(client, token, self._settings.api_url, edited)
-        return _comment(edited)
-
-    async def _delete(self, key: PullRequestKey, comment: Comment) -> None:
-        client, token = await self._client(key.repository)
-        try:
-            await client.delete(
-                self._path(key, f"/issues/comments/{comment.id}"), oauth_token=token
-            )
-        except gidgethub.HTTPException as error:
-            if error.status_code != HTTPStatus.NOT_FOUND:  # the other run was quicker
-                raise
-
-
-def _comment(item: Any) -> Comment:
-    return Comment(str(item["id"]), str(item.get("html_url") or ""), str(item.get("body") or ""))
-
-
-def _quoted(segment: str) -> str:
-    """One path segment; braces and slashes of a hostile name cannot become another path."""
-    return quote(segment, safe="")
 
 
 open_forge = GitHub.from_settings

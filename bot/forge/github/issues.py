@@ -4,85 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import quote
 
-from bot.forge.github.client import GitHubClient, errors_as_ours
-from bot.forge.issues import WRITTEN_TWICE, Issue, IssueText, writes
+from bot.forge.github.client import OpenApi, errors_as_ours, quoted
+from bot.forge.issues import Issue, Issues, IssueText
 
 
-class GitHubIssues:
-    """`client` gives a client with a token for a repository, `login` our own account's name."""
+class GitHubIssues(Issues):
+    """`api` gives the API of a repository, `login` our own account's name."""
 
-    def __init__(
-        self,
-        client: Callable[[str], Awaitable[tuple[GitHubClient, str]]],
-        login: Callable[[], Awaitable[str]],
-    ) -> None:
-        self._client = client
+    def __init__(self, api: OpenApi, login: Callable[[], Awaitable[str]]) -> None:
+        self._api = api
         self._login = login
 
-    async def find(self, repository: str, marker: str) -> Issue | None:
-        """The oldest of ours that holds `marker`."""
+    async def own(self, repository: str, marker: str) -> list[Issue]:
+        """Our issues, without the list's pull requests."""
         async with errors_as_ours(f"looking for the issue in {repository}"):
-            found = await self._own(repository, marker)
-            return found[0] if found else None
+            login = await self._login()
+            api = await self._api(repository)
+            order = "sort=created&direction=asc&per_page=100"
+            found = []
+            async for item in api.pages(f"/issues?state=all&creator={quoted(login)}&{order}"):
+                author = str((item.get("user") or {}).get("login") or "")
+                ours = author.lower() == login.lower() and not item.get("pull_request")
+                if ours and marker in str(item.get("body") or ""):
+                    found.append(_issue(item))
+            return sorted(found, key=lambda issue: int(issue.id))
 
-    async def put(self, repository: str, marker: str, text: IssueText) -> Issue | None:
-        """Edit our issue, or create it where there is none; of two the older stays."""
-        if marker not in text.body:
-            raise ValueError("the issue does not hold its own marker")
+    async def create(self, repository: str, text: IssueText) -> Issue:
         async with errors_as_ours(f"writing the issue in {repository}"):
-            own = await self._own(repository, marker)
-            if not own:
-                if text.state == "closed":
-                    return None
-                made = await self._send(
-                    repository, "", {"title": text.title, "body": text.body}, create=True
-                )
-                # Two runs may have looked at the same moment: the oldest stays.
-                own = await self._own(repository, marker) or [made]
-            first = own[0]
-            for surplus in own[1:]:
-                body = WRITTEN_TWICE.format(number=first.id)
-                fields = {"body": body, "state": "closed", "state_reason": "not_planned"}
-                await self._send(repository, surplus.id, fields)
-            if not writes(first, text):
-                return first
-            fields = {"title": text.title, "body": text.body}
-            if text.state is not None and text.state != first.state:
-                reason = "completed" if text.state == "closed" else "reopened"
-                fields |= {"state": text.state, "state_reason": reason}
-            return await self._send(repository, first.id, fields)
+            api = await self._api(repository)
+            return _issue(await api.post("/issues", {"title": text.title, "body": text.body}))
 
-    async def _own(self, repository: str, marker: str) -> list[Issue]:
-        """Our issues of all pages, oldest first, without the list's pull requests."""
-        login = await self._login()
-        client, token = await self._client(repository)
-        path = (
-            f"{_path(repository)}?state=all&creator={quote(login, safe='')}"
-            "&sort=created&direction=asc&per_page=100"
-        )
-        found = []
-        async for item in client.getiter(path, oauth_token=token):
-            author = str((item.get("user") or {}).get("login") or "")
-            ours = author.lower() == login.lower() and not item.get("pull_request")
-            if ours and marker in str(item.get("body") or ""):
-                found.append(_issue(item))
-        return sorted(found, key=lambda issue: int(issue.id))
-
-    async def _send(
-        self, repository: str, number: str, fields: dict[str, Any], *, create: bool = False
+    async def edit(
+        self, repository: str, issue: Issue, text: IssueText, *, surplus: bool = False
     ) -> Issue:
-        client, token = await self._client(repository)
-        path = _path(repository)
-        if create:
-            return _issue(await client.post(path, data=fields, oauth_token=token))
-        return _issue(await client.patch(f"{path}/{int(number)}", data=fields, oauth_token=token))
-
-
-def _path(repository: str) -> str:
-    owner, _, name = repository.partition("/")
-    return f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}/issues"
+        fields = {"title": text.title, "body": text.body}
+        if text.state is not None and text.state != issue.state:
+            reason = "completed" if text.state == "closed" else "reopened"
+            reason = "not_planned" if surplus else reason
+            fields |= {"state": text.state, "state_reason": reason}
+        async with errors_as_ours(f"writing the issue in {repository}"):
+            api = await self._api(repository)
+            return _issue(await api.patch(f"/issues/{int(issue.id)}", fields))
 
 
 def _issue(item: Any) -> Issue:

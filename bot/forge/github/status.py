@@ -1,6 +1,6 @@
-"""The status of a commit on GitHub: our check run, or a commit status where we may make none.
+"""The checks of a commit on GitHub, and our own: a check run, or a commit status.
 
-One commit has one of the two. https://docs.github.com/en/rest/checks/runs,
+A commit status where we may make no check run; one commit has one of the two. https://docs.github.com/en/rest/checks/runs,
 https://docs.github.com/en/rest/commits/statuses
 """
 
@@ -12,12 +12,13 @@ import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, TypeVar
-from urllib.parse import quote
 
-from bot.forge.github.client import GitHubClient, errors_as_ours
+from bot.forge.github.client import OpenApi, RepositoryApi, errors_as_ours, quoted
 from bot.forge.values import (
     STATUS_NAME,
     Annotation,
+    CheckState,
+    CommitCheck,
     ForgeGoneError,
     ForgeRefusedError,
     PullRequestKey,
@@ -36,6 +37,8 @@ _NOT_ALLOWED = re.compile(
     r"403 .*(resource not accessible|must authenticate via a github app)", re.IGNORECASE
 )
 StatusKind = Literal["run", "status"]
+# A run that waits for somebody's click may still come to something.
+_WAITING = ("action_required",)
 
 
 class GitHubStatus:
@@ -43,15 +46,15 @@ class GitHubStatus:
 
     def __init__(
         self,
-        client: Callable[[str], Awaitable[tuple[GitHubClient, str]]],
+        api: OpenApi,
         login: Callable[[], Awaitable[str]],
         app_id: str | None,
         *,
         pause: float = _PAUSE,
     ) -> None:
-        """`client` gives the client and token for a repository, `login` our own name; `pause` is
-        the seconds before a refused request is repeated."""
-        self._client = client
+        """`api` gives the API of a repository, `login` our own name; `pause` is the seconds before
+        a refused request is repeated."""
+        self._api = api
         self._login = login
         self._app_id = app_id
         self._pause = pause
@@ -92,7 +95,7 @@ class GitHubStatus:
         }
         if report.url:
             data["target_url"] = report.url
-        client, token = await self._client(key.repository)
+        api = await self._api(key.repository)
         # The same again would only be another entry of at most a thousand.
         newest = await self._commit_status(key, sha)
         if newest is not None:
@@ -100,7 +103,7 @@ class GitHubStatus:
                 return
             if report.only_open and newest.get("state") != "pending":
                 return
-        await client.post(_path(key, f"/statuses/{sha}"), data=data, oauth_token=token)
+        await api.post(f"/statuses/{sha}", data)
 
     async def _set_check_run(
         self, key: PullRequestKey, sha: str, report: StatusReport, *, fall_back: bool
@@ -164,12 +167,9 @@ class GitHubStatus:
         """The new check run, and whether its annotations were taken."""
 
         async def send(first: bool) -> tuple[Any, bool]:
-            client, token = await self._client(key.repository)
-            made = await client.post(
-                _path(key, "/check-runs"),
-                data={**data, "head_sha": sha, "output": _output(data, notes if first else [])},
-                oauth_token=token,
-            )
+            output = _output(data, notes if first else [])
+            api = await self._api(key.repository)
+            made = await api.post("/check-runs", {**data, "head_sha": sha, "output": output})
             return made, first or not notes
 
         return await self._write(f"making the check run of {sha[:12]} on {key}", send)
@@ -180,12 +180,9 @@ class GitHubStatus:
         """Return whether its annotations were taken."""
 
         async def send(first: bool) -> bool:
-            client, token = await self._client(key.repository)
-            await client.patch(
-                _path(key, f"/check-runs/{run['id']}"),
-                data={**data, "output": _output(data, notes if first else [])},
-                oauth_token=token,
-            )
+            output = _output(data, notes if first else [])
+            api = await self._api(key.repository)
+            await api.patch(f"/check-runs/{run['id']}", {**data, "output": output})
             return first or not notes
 
         return await self._write(f"editing the check run {run['id']} of {key}", send)
@@ -210,16 +207,15 @@ class GitHubStatus:
 
     async def _check_runs(self, key: PullRequestKey, sha: str) -> list[Any]:
         """Our check runs on a commit, oldest first: one for each check, if nothing went wrong."""
-        client, token = await self._client(key.repository)
+        api = await self._api(key.repository)
         # By itself GitHub lists only the newest of a name: a run of an earlier check of this commit
         # (of another pull request with it, or before Re-run) would be made a second time.
         query = f"check_name={STATUS_NAME}&filter=all&per_page=100"
         if self._app_id is not None:
             query += f"&app_id={self._app_id}"
-        path = _path(key, f"/commits/{sha}/check-runs?{query}")
         found = [
             run
-            async for run in client.getiter(path, oauth_token=token, iterable_key="check_runs")
+            async for run in api.pages(f"/commits/{sha}/check-runs?{query}", "check_runs")
             if run.get("name") == STATUS_NAME and self._is_ours(run)
         ]
         return sorted(found, key=lambda run: int(run["id"]))
@@ -242,20 +238,14 @@ class GitHubStatus:
 
     async def _commit_status(self, key: PullRequestKey, sha: str) -> Any:
         """The newest commit status of our name, or None."""
-        client, token = await self._client(key.repository)
-        path = _path(key, f"/commits/{sha}/statuses?per_page=100")
-        async for status in client.getiter(path, oauth_token=token):  # newest first
+        api = await self._api(key.repository)
+        async for status in api.pages(f"/commits/{sha}/statuses?per_page=100"):  # newest first
             if status.get("context") == STATUS_NAME:
                 return status
         return None
 
     def _remember(self, key: PullRequestKey, sha: str, kind: StatusKind) -> None:
         remember(self._kinds, (key.repository, sha), kind)
-
-
-def _path(key: PullRequestKey, rest: str) -> str:
-    owner, _, name = key.repository.partition("/")
-    return f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}{rest}"
 
 
 def _output(data: Mapping[str, Any], notes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -278,3 +268,31 @@ def _says(run: Any, data: Mapping[str, Any]) -> bool:
     output = run.get("output") or {}
     same = all(run.get(name) == data.get(name) for name in ("status", "conclusion", "details_url"))
     return same and all(output.get(name) == text for name, text in data["output"].items())
+
+
+async def checks_of_commit(api: RepositoryApi, sha: str) -> list[CommitCheck]:
+    """The newest check run of each App and name, then the newest status of each context."""
+    commit = f"/commits/{quoted(sha)}"
+    runs = api.pages(f"{commit}/check-runs?filter=latest&per_page=100", "check_runs")
+    found = [_of_run(run) async for run in runs]
+    statuses = api.pages(f"{commit}/status?per_page=100", "statuses")
+    return found + [_of_status(status) async for status in statuses]
+
+
+def _of_run(run: Mapping[str, Any]) -> CommitCheck:
+    word = str(run.get("conclusion") or run["status"])
+    state: CheckState = "failure"
+    if run["status"] != "completed" or word in _WAITING:
+        state = "pending"
+    elif word == "success":
+        state = "success"
+    url = run.get("details_url") or run.get("html_url") or ""
+    return CommitCheck(str(run["name"]), state, word, str(url))
+
+
+def _of_status(status: Mapping[str, Any]) -> CommitCheck:
+    word = str(status["state"])
+    state: CheckState = "failure"
+    if word in ("pending", "success"):
+        state = "pending" if word == "pending" else "success"
+    return CommitCheck(str(status["context"]), state, word, str(status.get("target_url") or ""))

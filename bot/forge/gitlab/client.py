@@ -10,6 +10,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -21,7 +22,14 @@ import requests
 from gitlab.exceptions import GitlabError, RedirectError
 
 from bot.errors import MinimizeError
-from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
+from bot.forge.values import (
+    ForgeError,
+    ForgeGoneError,
+    ForgeRefusedError,
+    error_of_status,
+    remember,
+    senseless,
+)
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -33,13 +41,51 @@ _ATTEMPTS = 4
 _LONGEST_WAIT = 30.0
 _LIMITED_WAIT = 60.0
 _BUSY_WAIT = 1.0
+# How long a path is remembered: a worker hears of no hook that says that it is another project's.
+_PROJECT_SECONDS = 600.0
 
 
-class _Patientless(gitlab.Gitlab):
+class _WithoutWaiting(gitlab.Gitlab):
     """python-gitlab without its own waiting for 429, which would hold a thread for an hour."""
 
     def http_request(self, *args: Any, **kwargs: Any) -> requests.Response:
         return super().http_request(*args, **{**kwargs, "obey_rate_limit": False})
+
+
+class GitLabProjects:
+    """Paths and numbers, those of the newest ones remembered for ten minutes.
+
+    A project has its number also when it is renamed or moved, and its old path leads to it for
+    reading until another takes that path:
+    https://docs.gitlab.com/user/project/repository/#repository-path-changes
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def learn(self, path: str, number: int) -> None:
+        """Remember a project's present path, from a hook or an answer."""
+        remember(self._known, path, (number, self._clock()))
+
+    def forget(self) -> bool:
+        """Forget all projects; return whether any was remembered."""
+        known = bool(self._known)
+        self._known.clear()
+        return known
+
+    def number(self, client: gitlab.Gitlab, path: str) -> int:
+        """The number of the project at `path`, requested where it is not known."""
+        known = self._known.get(path)
+        if known is not None and self._clock() - known[1] < _PROJECT_SECONDS:
+            return known[0]
+        found = int(client.projects.get(path).id)
+        self.learn(path, found)
+        return found
+
+    def project(self, client: gitlab.Gitlab, path: str, *, lazy: bool = False) -> Any:
+        """The project; `lazy`: as a handle, without a request for the project itself."""
+        return client.projects.get(self.number(client, path), lazy=lazy)
 
 
 class GitLabClient:
@@ -54,6 +100,7 @@ class GitLabClient:
         self._url = url
         self._token = token
         self._sleep = sleep
+        self.projects = GitLabProjects()
         self._own = threading.local()
         self._threads = ThreadPoolExecutor(_THREADS, "gitlab")
 
@@ -69,8 +116,19 @@ class GitLabClient:
 
         `again`: whether asking once more is safe though the first time may have been done. What
         was refused for being too much (429), or while another wrote (409), was not done, so that is
-        repeated always, up to `attempts` times in all.
+        repeated always, up to `attempts` times in all. What is not there was not done either: it is
+        looked for once more where a remembered path may be another project's by now.
         """
+        try:
+            return await self._attempts(doing, call, again, attempts)
+        except ForgeGoneError:
+            if attempts == 1 or not self.projects.forget():
+                raise
+            return await self._attempts(doing, call, again, attempts)
+
+    async def _attempts(
+        self, doing: str, call: Callable[[gitlab.Gitlab], T], again: bool, attempts: int
+    ) -> T:
         loop = asyncio.get_running_loop()
         for attempt in range(1, attempts + 1):
             try:
@@ -109,9 +167,7 @@ class GitLabClient:
                 f"GitLab cannot be reached ({doing}): {type(error).__name__}."
             ) from error
         except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise ForgeError(
-                f"GitLab gave an answer that makes no sense ({doing}): {error!r}."
-            ) from error
+            raise senseless("GitLab", doing, repr(error)) from error
 
     def _client(self) -> gitlab.Gitlab:
         client: gitlab.Gitlab | None = getattr(self._own, "client", None)
@@ -120,7 +176,7 @@ class GitLabClient:
             session.hooks["response"] += [self._note_headers, _refuse_in_the_clear]
             # Links to further pages are moved to the address that the settings name: the token
             # goes nowhere else, and an instance behind an inner address can be paged through.
-            client = self._own.client = _Patientless(
+            client = self._own.client = _WithoutWaiting(
                 self._url,
                 # Every kind of token goes as a bearer too, and requests takes that header off
                 # where a redirect leads to another host; PRIVATE-TOKEN it would hand on.
@@ -153,9 +209,9 @@ def _refuse_in_the_clear(response: requests.Response, *_: Any, **__: Any) -> Non
 
 def _as_ours(error: GitlabError, headers: Mapping[str, str], doing: str) -> MinimizeError:
     status = error.response_code
-    if status is None:
-        return ForgeError(f"GitLab gave an answer that makes no sense ({doing}): {error}.")
     answer = str(error)
+    if status is None or status < HTTPStatus.BAD_REQUEST:
+        return senseless("GitLab", doing, answer)
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.CONFLICT):
         # 409: two wrote at one thing, and ours was turned away undone.
         busy = status == HTTPStatus.CONFLICT
@@ -166,14 +222,11 @@ def _as_ours(error: GitlabError, headers: Mapping[str, str], doing: str) -> Mini
             f"It asks to wait {wait:.0f} s.",
             wait,
         )
-    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-        return ForgeGoneError(f"GitLab does not have what was asked for ({doing}): {answer}.")
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
-        return ForgeError(f"GitLab failed ({doing}): {answer}.")
-    if status < HTTPStatus.BAD_REQUEST:
-        return ForgeError(f"GitLab gave an answer that makes no sense ({doing}): {answer}.")
-    return ForgeRefusedError(
-        f"GitLab refused ({doing}): {answer}.",
+    return error_of_status(
+        "GitLab",
+        doing,
+        status,
+        answer,
         "See that the token is valid, has the scope api, and its user the role Developer there;"
         " an archived project takes nothing.",
     )

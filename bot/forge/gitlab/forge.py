@@ -9,53 +9,45 @@ import json
 import logging
 import re
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 import gitlab
 from gitlab.exceptions import GitlabCreateError, GitlabGetError, GitlabHttpError
 
 from bot.errors import UsageError
 from bot.forge.events import Event
-from bot.forge.gitlab.checks import checks_of_commit
 from bot.forge.gitlab.client import GitLabClient
-from bot.forge.gitlab.commits import GitLabCommits
-from bot.forge.gitlab.events import accept, parse_event, project_of
-from bot.forge.gitlab.forks import mark, put_in_pipeline, put_status
+from bot.forge.gitlab.comments import GitLabComments
+from bot.forge.gitlab.events import accept, parse_event, project_of, rfc3339
 from bot.forge.gitlab.issues import GitLabIssues
 from bot.forge.gitlab.members import GitLabPeople
-from bot.forge.gitlab.merge_requests import pull_request_of
-from bot.forge.gitlab.projects import GitLabProjects
 from bot.forge.gitlab.signatures import HookSecrets
 from bot.forge.gitlab.status import (
-    ALONE,
-    concludes,
-    of_comment,
+    checks_of_commit,
+    mark,
+    put_in_pipeline,
+    put_status,
     status_fields,
-    with_status,
 )
 from bot.forge.values import (
     STATUS_NAME,
     Comment,
     CommitCheck,
+    ForgeError,
     ForgeFile,
-    ForgeGoneError,
     PullRequest,
     PullRequestKey,
     Reaction,
     Role,
     Source,
     StatusReport,
-    remember,
 )
 from bot.git.mirror import GitCredential
-from bot.report.render import COMMENT_MARKER
 from bot.settings.forges import ForgeSettings
 from bot.store.deliveries import NewDelivery
 
 LOG = logging.getLogger(__name__)
-T = TypeVar("T")
 _EMOJI: Mapping[Reaction, str] = {
     "eyes": "eyes",
     "+1": "thumbsup",
@@ -64,7 +56,8 @@ _EMOJI: Mapping[Reaction, str] = {
 }
 # What a commit that is not ours to mark answers: not there for us, or not for us to write.
 _NO_STATUS = (401, 403, 404)
-_NOT_FOUND = 404
+# What a project that is not for us to see answers.
+_NOT_FOR_US = (401, 403, 404)
 # A status that changes nothing, because the commit has it already, is refused in these words.
 _SAME_STATE = re.compile(r"cannot transition status", re.IGNORECASE)
 
@@ -89,12 +82,8 @@ class GitLab:
         self._web_url = settings.web_url or api
         self._client = client or GitLabClient(api, token)
         self._people = GitLabPeople()
-        self._projects = GitLabProjects()
-        number = self._projects.number
-        self.commits = GitLabCommits(self._ask, number, settings.clone_url, token)
-        self.issues = GitLabIssues(self._ask, number, self._people.own_login)
-        # Statuses that a fork's commit could not take, for the comment that is still to come.
-        self._untaken: OrderedDict[PullRequestKey, tuple[str, StatusReport]] = OrderedDict()
+        self.issues = GitLabIssues(self._client, self._people.own_login)
+        self._comments = GitLabComments(self._client, self._people.own_login, self._web_url)
 
     @classmethod
     def from_settings(cls, name: str, settings: ForgeSettings) -> GitLab:
@@ -120,7 +109,7 @@ class GitLab:
         data = json.loads(body)
         named = project_of(data)
         if named is not None:
-            self._projects.learn(*named)
+            self._client.projects.learn(*named)
         return parse_event(self._name, event, data)
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
@@ -132,13 +121,13 @@ class GitLab:
             is_bot = self._people.is_bots(client, merge.author)
             return pull_request_of(client, project, merge, key, is_bot)
 
-        return await self._ask(f"reading {key}", read)
+        return await self._client.ask(f"reading {key}", read)
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
         """The files it changes, over all pages; GitLab leaves some out of very large ones."""
 
         def read(client: gitlab.Gitlab) -> tuple[ForgeFile, ...]:
-            number = self._projects.number(client, key.repository)
+            number = self._client.projects.number(client, key.repository)
             path = f"/projects/{number}/merge_requests/{key.number}/diffs"
             return tuple(
                 ForgeFile(
@@ -148,50 +137,19 @@ class GitLab:
                 for item in client.http_list(path, iterator=True, per_page=100)
             )
 
-        return await self._ask(f"listing the files of {key}", read)
+        return await self._client.ask(f"listing the files of {key}", read)
 
     async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
         """Our oldest note with `marker`; other people's are never ours, whatever they hold."""
-
-        def read(client: gitlab.Gitlab) -> Comment | None:
-            found = self._own_notes(client, key, marker)
-            return _comment(found[0], key, self._web_url) if found else None
-
-        return await self._ask(f"looking for the comment on {key}", read)
+        return await self._comments.find(key, marker)
 
     async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Comment:
         """Edits our note, or writes it where there is none; one that came twice goes again."""
-        if marker not in body:
-            raise ValueError("the comment does not hold its own marker")
-
-        def look(client: gitlab.Gitlab) -> list[Any]:
-            return self._own_notes(client, key, marker)
-
-        def create(client: gitlab.Gitlab) -> None:
-            notes = self._notes(client, key)
-            notes.create({"body": with_status(body, self._untaken.get(key), None)})
-
-        def settle(client: gitlab.Gitlab) -> Comment:
-            # Two runs may have looked at the same moment: the oldest note stays, with this text.
-            first, *surplus = self._own_notes(client, key, marker)
-            for note in surplus:
-                _delete(note)
-            wanted = with_status(body, self._untaken.get(key), of_comment(first.body))
-            if first.body != wanted:
-                first.body = wanted
-                first.save()
-            return _comment(first, key, self._web_url)
-
-        doing = f"commenting on {key}"
-        if not await self._ask(doing, look):
-            # It may have been written although the answer was lost: not again without looking.
-            await self._ask(doing, create, again=False)
-        # No second try here: whoever waited must look at the head again before writing its text.
-        return await self._client.ask(doing, settle, attempts=1)
+        return await self._comments.put(key, marker, body)
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """A commit status; where the commit (a fork's) takes none, the merge request's own pipeline
-        in the target project, else an emoji on it and a line of the comment (`gitlab_forks`)."""
+        in the target project, else an emoji on it and a line of the comment."""
 
         def write(client: gitlab.Gitlab) -> str:
             project = self._project(client, key, lazy=True)
@@ -214,20 +172,19 @@ class GitLab:
                 return "old"  # nobody needs to read of it in the comment
             only_open = report.only_open
             taken = taken or put_in_pipeline(client, merge, sha, fields, only_open=only_open)
-            if not taken and only_open and self._is_concluded_in_comment(client, key, sha):
+            if not taken and only_open and self._comments.is_concluded(client, key, sha):
                 return "old"
-            if not taken or key in self._untaken:
+            if not taken or self._comments.has_status(key):
                 mark(merge, self._people.own_login(client), None if taken else report.state)
             return "set" if taken else "untaken"
 
         doing = f"setting the status of {sha[:12]} on {key}"
-        came = await self._ask(doing, write)
+        came = await self._client.ask(doing, write)
         if came == "set":
-            self._untaken.pop(key, None)
+            self._comments.drop_status(key)
         elif came == "untaken":
             LOG.info("%s: the fork takes no status from us; it goes elsewhere.", key)
-            remember(self._untaken, key, (sha, report))
-            await self._status_into_comment(key, sha, report)
+            await self._comments.put_status(key, sha, report)
 
     async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
         """Commit statuses, jobs and pipelines, a fork's too."""
@@ -235,11 +192,11 @@ class GitLab:
         def read(client: gitlab.Gitlab) -> tuple[CommitCheck, ...]:
             return tuple(
                 checks_of_commit(
-                    client, self._projects.number(client, key.repository), key.number, sha
+                    client, self._client.projects.number(client, key.repository), key.number, sha
                 )
             )
 
-        return await self._ask(f"listing the checks of {sha[:12]} on {key}", read)
+        return await self._client.ask(f"listing the checks of {sha[:12]} on {key}", read)
 
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
         """The role by access level, inherited memberships and invited groups included."""
@@ -247,7 +204,7 @@ class GitLab:
         def read(client: gitlab.Gitlab) -> Role:
             return self._people.role(client, self._project(client, key), user)
 
-        return await self._ask(f"asking for the role of {user} in {key.repository}", read)
+        return await self._client.ask(f"asking for the role of {user} in {key.repository}", read)
 
     async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
         """Return whether `user` is in the group of this path, by itself or by one above it."""
@@ -256,7 +213,7 @@ class GitLab:
         def read(client: gitlab.Gitlab) -> bool:
             return self._people.is_member(client, group, user)
 
-        return await self._ask(f"asking whether {user} is in {group}", read)
+        return await self._client.ask(f"asking whether {user} is in {group}", read)
 
     async def is_bot(self, key: PullRequestKey, user: str) -> bool:
         """Also a service account with a name of its own, of which a note's hook does not say it."""
@@ -265,7 +222,7 @@ class GitLab:
         def read(client: gitlab.Gitlab) -> bool:
             return self._people.is_bot(client, user)
 
-        return await self._ask(f"asking whether {user} is a bot", read)
+        return await self._client.ask(f"asking whether {user} is a bot", read)
 
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
         """An emoji on a note; GitLab refuses a second of the same, so it is looked for first."""
@@ -273,104 +230,105 @@ class GitLab:
         def write(client: gitlab.Gitlab) -> None:
             login = self._people.own_login(client)
             name = _EMOJI[reaction]
-            note = self._notes(client, key).get(int(comment), lazy=True)
+            note = self._comments.notes(client, key).get(int(comment), lazy=True)
             for award in note.awardemojis.list(iterator=True):
                 if award.name == name and award.user["username"] == login:
                     return
             note.awardemojis.create({"name": name})
 
-        await self._ask(f"reacting on {key}", write)
+        await self._client.ask(f"reacting on {key}", write)
 
     async def source(self, key: PullRequestKey, base_ref: str) -> Source:
         """The target project, which has forks' head commits too (refs/merge-requests)."""
+        refs = (f"refs/merge-requests/{key.number}/head", f"refs/heads/{base_ref}")
+        return await self._source(key.repository, *refs)
+
+    async def branch_source(self, repository: str, branch: str) -> Source:
+        """The project itself."""
+        return await self._source(repository, f"refs/heads/{branch}")
+
+    async def _source(self, repository: str, *refs: str) -> Source:
+        """The project by its present path."""
 
         def read(client: gitlab.Gitlab) -> str:
-            return str(self._project(client, key).path_with_namespace)
+            return str(self._client.projects.project(client, repository).path_with_namespace)
 
-        path = await self._ask(f"asking where {key.repository} is", read)
-        return Source(
-            f"{self._settings.clone_url}/{path}.git",
-            GitCredential("oauth2", self._token),
-            (f"refs/merge-requests/{key.number}/head", f"refs/heads/{base_ref}"),
-        )
+        path = await self._client.ask(f"asking where {repository} is", read)
+        url = f"{self._settings.clone_url}/{path}.git"
+        return Source(url, GitCredential("oauth2", self._token), refs)
+
+    async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
+        """The merge request of a commit, an open one too: it is `merged` only after the push."""
+
+        def read(client: gitlab.Gitlab) -> int | None:
+            project = self._client.projects.project(client, repository, lazy=True)
+            for merge in project.commits.get(sha, lazy=True).merge_requests():
+                if merge["state"] != "closed" and merge["target_branch"] == branch:
+                    return int(merge["iid"])
+            return None
+
+        return await self._client.ask(f"asking whose commit {sha[:12]} of {repository} is", read)
 
     async def close(self) -> None:
         """Ends the threads and connections."""
         await self._client.close()
 
-    async def _ask(
-        self, doing: str, call: Callable[[gitlab.Gitlab], T], *, again: bool = True
-    ) -> T:
-        try:
-            return await self._client.ask(doing, call, again=again)
-        except ForgeGoneError:
-            # Another project may have the path by now; what is not there was not done.
-            if not self._projects.forget():
-                raise
-            return await self._client.ask(doing, call, again=again)
-
     def _project(self, client: gitlab.Gitlab, key: PullRequestKey, *, lazy: bool = False) -> Any:
-        return self._projects.project(client, key.repository, lazy=lazy)
-
-    def _notes(self, client: gitlab.Gitlab, key: PullRequestKey) -> Any:
-        project = self._project(client, key, lazy=True)
-        return project.mergerequests.get(key.number, lazy=True).notes
-
-    def _own_notes(self, client: gitlab.Gitlab, key: PullRequestKey, marker: str) -> list[Any]:
-        """Our notes of all pages, oldest first."""
-        login = self._people.own_login(client).casefold()
-        listed = self._notes(client, key).list(
-            iterator=True, order_by="created_at", sort="asc", activity_filter="only_comments"
-        )
-        found = [
-            note
-            for note in listed
-            if str((note.author or {}).get("username") or "").casefold() == login
-            and marker in str(note.body or "")
-        ]
-        return sorted(found, key=lambda note: int(note.id))
-
-    def _is_concluded_in_comment(
-        self, client: gitlab.Gitlab, key: PullRequestKey, sha: str
-    ) -> bool:
-        notes = self._own_notes(client, key, COMMENT_MARKER)
-        return bool(notes) and concludes(notes[0].body, sha)
-
-    async def _status_into_comment(
-        self, key: PullRequestKey, sha: str, report: StatusReport
-    ) -> None:
-        """Put the status into our comment; without one, comment only on what needs attention."""
-
-        def write(client: gitlab.Gitlab) -> bool:
-            notes = self._own_notes(client, key, COMMENT_MARKER)
-            if not notes:
-                return False
-            first = notes[0]
-            wanted = with_status(first.body, (sha, report), None)
-            if first.body != wanted:
-                first.body = wanted
-                first.save()
-            return True
-
-        doing = f"setting the status of {sha[:12]} on {key}"
-        if await self._ask(doing, write) or report.state in ("pending", "success"):
-            return
-        await self.put_comment(key, COMMENT_MARKER, ALONE)
+        return self._client.projects.project(client, key.repository, lazy=lazy)
 
 
-def _delete(note: Any) -> None:
-    from gitlab.exceptions import GitlabDeleteError
+def pull_request_of(
+    client: gitlab.Gitlab, project: Any, merge: Any, key: PullRequestKey, author_is_bot: bool
+) -> PullRequest:
+    """The merge request `merge` of `project`; asks for its target branch and source project."""
+    if not merge.sha:
+        raise ForgeError(f"GitLab does not know the head of {key} yet.", "", 2.0)
+    branch = project.branches.get(merge.target_branch)
+    return PullRequest(
+        key=key,
+        title=str(merge.title or ""),
+        author=str((merge.author or {}).get("username") or "ghost"),
+        author_is_bot=author_is_bot,
+        open=merge.state in ("opened", "locked"),
+        draft=bool(getattr(merge, "draft", False)),
+        private=project.visibility != "public",
+        base_ref=str(merge.target_branch),
+        base_sha=str(branch.commit["id"]),
+        head_sha=str(merge.sha),
+        head_repository=_path_of(client, merge.source_project_id, project, key),
+        url=str(merge.web_url or ""),
+        default_branch=str(getattr(project, "default_branch", None) or ""),
+        merged=_merged(merge),
+        merge_sha=_merge_commit(merge),
+    )
 
+
+def _merged(merge: Any) -> str:
+    merged = merge.state == "merged"
+    return rfc3339(str(getattr(merge, "merged_at", None) or "")) if merged else ""
+
+
+def _merge_commit(merge: Any) -> str:
+    """A squash is a commit of its own; where there is neither (fast forward) it is the head."""
+    if merge.state != "merged":
+        return ""
+    names = ("merge_commit_sha", "squash_commit_sha", "sha")
+    commits = (str(getattr(merge, name, None) or "") for name in names)
+    return next((commit for commit in commits if commit), "")
+
+
+def _path_of(client: gitlab.Gitlab, source: Any, project: Any, key: PullRequestKey) -> str | None:
+    """The path of the source project: null where it is gone, or private to its owner."""
+    if source is None:
+        return None
+    if int(source) == int(project.id):
+        return key.repository
     try:
-        note.delete()
-    except GitlabDeleteError as error:
-        if error.response_code != _NOT_FOUND:  # the other run was quicker
+        return str(client.projects.get(int(source)).path_with_namespace)
+    except GitlabGetError as error:
+        if error.response_code not in _NOT_FOR_US:
             raise
-
-
-def _comment(note: Any, key: PullRequestKey, web_url: str) -> Comment:
-    url = f"{web_url}/{key.repository}/-/merge_requests/{key.number}#note_{note.id}"
-    return Comment(str(note.id), url, str(note.body or ""))
+        return None
 
 
 open_forge = GitLab.from_settings

@@ -2,112 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import gitlab
 
-from bot.forge.issues import WRITTEN_TWICE, Issue, IssueText, writes
-
-T = TypeVar("T")
-
-
-class Ask(Protocol):
-    """Runs `call` in a thread of the client's; `again`: whether a second try is safe."""
-
-    async def __call__(
-        self, doing: str, call: Callable[[gitlab.Gitlab], T], *, again: bool = True
-    ) -> T: ...
+from bot.forge.gitlab.client import GitLabClient
+from bot.forge.issues import Issue, Issues, IssueText
 
 
-class GitLabIssues:
-    """`project` gives the number of a project, `login` our own account's name."""
+class GitLabIssues(Issues):
+    """`login` gives our own account's name."""
 
-    def __init__(
-        self,
-        ask: Ask,
-        project: Callable[[gitlab.Gitlab, str], int],
-        login: Callable[[gitlab.Gitlab], str],
-    ) -> None:
-        self._ask = ask
-        self._project = project
+    def __init__(self, client: GitLabClient, login: Callable[[gitlab.Gitlab], str]) -> None:
+        self._client = client
         self._login = login
 
-    async def find(self, repository: str, marker: str) -> Issue | None:
-        """The oldest of ours that holds `marker`."""
+    async def own(self, repository: str, marker: str) -> list[Issue]:
+        def read(client: gitlab.Gitlab) -> list[Issue]:
+            login = self._login(client)
+            listed = self._issues(client, repository).list(
+                iterator=True,
+                author_username=login,
+                scope="all",
+                order_by="created_at",
+                sort="asc",
+            )
+            found = [
+                _issue(issue.attributes)
+                for issue in listed
+                if str((issue.author or {}).get("username") or "").casefold() == login.casefold()
+                and marker in str(issue.description or "")
+            ]
+            return sorted(found, key=lambda issue: int(issue.id))
 
-        def read(client: gitlab.Gitlab) -> Issue | None:
-            found = self._own(client, repository, marker)
-            return _issue(found[0]) if found else None
+        return await self._client.ask(f"looking for the issue in {repository}", read)
 
-        return await self._ask(f"looking for the issue in {repository}", read)
-
-    async def put(self, repository: str, marker: str, text: IssueText) -> Issue | None:
-        """Edit our issue, or create it where there is none; of two the older stays."""
-        if marker not in text.body:
-            raise ValueError("the issue does not hold its own marker")
-        doing = f"writing the issue in {repository}"
-        found = await self.find(repository, marker)
-        if found is None and text.state == "closed":
-            return None
-
-        def create(client: gitlab.Gitlab) -> None:
+    async def create(self, repository: str, text: IssueText) -> Issue:
+        def write(client: gitlab.Gitlab) -> Issue:
             fields = {"title": text.title, "description": text.body}
-            self._issues(client, repository).create(fields)
+            return _issue(self._issues(client, repository).create(fields).attributes)
 
-        def settle(client: gitlab.Gitlab) -> Issue:
-            # Two runs may have looked at the same moment: the oldest stays.
-            first, *surplus = self._own(client, repository, marker)
-            for other in surplus:
-                body = WRITTEN_TWICE.format(number=first.iid)
-                _save(other, {"description": body, "state_event": "close"})
-            known = _issue(first)
-            if not writes(known, text):
-                return known
-            fields = {"title": text.title, "description": text.body}
-            if text.state is not None and text.state != known.state:
-                fields["state_event"] = "close" if text.state == "closed" else "reopen"
-            return _issue(_save(first, fields))
+        # It may have been written although the answer was lost: not again without looking.
+        return await self._client.ask(f"writing the issue in {repository}", write, again=False)
 
-        if found is None:
-            # It may have been written although the answer was lost: not again without looking.
-            await self._ask(doing, create, again=False)
-        return await self._ask(doing, settle)
+    async def edit(
+        self, repository: str, issue: Issue, text: IssueText, *, surplus: bool = False
+    ) -> Issue:
+        del surplus  # GitLab knows no reason of a closed issue
+        fields = {"title": text.title, "description": text.body}
+        if text.state is not None and text.state != issue.state:
+            fields["state_event"] = "close" if text.state == "closed" else "reopen"
+
+        def write(client: gitlab.Gitlab) -> Issue:
+            return _issue(self._issues(client, repository).update(int(issue.id), fields))
+
+        return await self._client.ask(f"writing the issue in {repository}", write)
 
     def _issues(self, client: gitlab.Gitlab, repository: str) -> Any:
-        return client.projects.get(self._project(client, repository), lazy=True).issues
-
-    def _own(self, client: gitlab.Gitlab, repository: str, marker: str) -> list[Any]:
-        """Our issues of all pages, oldest first."""
-        login = self._login(client)
-        listed = self._issues(client, repository).list(
-            iterator=True,
-            author_username=login,
-            scope="all",
-            order_by="created_at",
-            sort="asc",
-        )
-        found = [
-            issue
-            for issue in listed
-            if str((issue.author or {}).get("username") or "").casefold() == login.casefold()
-            and marker in str(issue.description or "")
-        ]
-        return sorted(found, key=lambda issue: int(issue.iid))
+        return self._client.projects.project(client, repository, lazy=True).issues
 
 
-def _save(issue: Any, fields: dict[str, str]) -> Any:
-    for name, value in fields.items():
-        setattr(issue, name, value)
-    issue.save()
-    return issue
-
-
-def _issue(issue: Any) -> Issue:
+def _issue(fields: Mapping[str, Any]) -> Issue:
     return Issue(
-        id=str(int(issue.iid)),
-        url=str(issue.web_url or ""),
-        title=str(issue.title or ""),
-        body=str(issue.description or ""),
-        state="closed" if issue.state == "closed" else "open",
+        id=str(int(fields["iid"])),
+        url=str(fields.get("web_url") or ""),
+        title=str(fields.get("title") or ""),
+        body=str(fields.get("description") or ""),
+        state="closed" if fields["state"] == "closed" else "open",
     )

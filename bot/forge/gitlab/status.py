@@ -1,32 +1,50 @@
-"""The text of a commit status on GitLab, and the same as a line of the comment.
+"""The checks of a commit on GitLab, and our own: a commit status.
 
-The line stands between two hidden marks and belongs to one commit: a later text of the comment
-keeps it while it is about that commit.
+Statuses are listed with a pipeline's jobs, pipelines by merge request:
+https://docs.gitlab.com/api/commits/#list-the-statuses-of-a-commit,
+https://docs.gitlab.com/api/merge_requests/#list-merge-request-pipelines
+
+GitLab keeps statuses in pipelines, and the pipeline of a fork's commit is the fork's: only its
+members write there. Where it takes none from us, two
+places are left, and neither notifies anybody:
+
+- A merge request pipeline that a member of the target project ran there takes a status by its
+  `pipeline_id` (https://docs.gitlab.com/api/commits/#set-commit-status), and the merge request
+  shows it. Without one, a status in the target project would make a pipeline that belongs to no
+  merge request, which nobody sees (gitlab-org/gitlab#374133): none is made.
+- An emoji on the merge request itself (https://docs.gitlab.com/api/emoji_reactions/): looked at, or
+  looked at and well. What somebody must read, a failure or why nothing was evaluated, is words: the
+  comment has them, and no emoji says otherwise.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bot.forge.values import StatusReport
-from bot.report.render import COMMENT_MARKER
+import gitlab
+from gitlab.exceptions import GitlabError, GitlabGetError, GitlabHttpError, GitlabListError
 
-_DESCRIPTION = 255  # characters that GitLab takes
-_STATES = {"pending": "pending", "success": "success", "failure": "failed", "neutral": "success"}
-_WORDS = {
-    "pending": "is running",
-    "success": "succeeded",
-    "failure": "failed",
-    "neutral": "did not evaluate it",
-}
-_BLOCK = re.compile(
-    r"<!-- minimize-status (?P<sha>[0-9a-f]{40,64}) -->\n(?P<line>[^\n]*)\n"
-    r"<!-- /minimize-status -->\n\n"
+from bot.forge.gitlab.events import OVER
+from bot.forge.values import (
+    STATUS_NAME,
+    CheckState,
+    CommitCheck,
+    StatusReport,
+    StatusState,
 )
-# What the comment says where nothing but the status of a fork's commit calls for one.
-ALONE = f"{COMMENT_MARKER}\nThis fork takes no commit status from the bot, so it stands here.\n"
+
+LOG = logging.getLogger(__name__)
+DESCRIPTION = 255  # characters that GitLab takes
+_STATES = {"pending": "pending", "success": "success", "failure": "failed", "neutral": "success"}
+# The name that a pipeline as a whole goes by; one with a name of its own is `pipeline: NAME`.
+PIPELINE = "pipeline"
+_NOT_FOR_US = (401, 403, 404)
+MARKS: Mapping[StatusState, str] = {"pending": "eyes", "success": "white_check_mark"}
+# Not there for us, not for us to write, or (404 as well) there already.
+_REFUSED = (400, 401, 403, 404)
+_OPEN = ("pending", "running")
 
 
 def status_fields(report: StatusReport, name: str) -> dict[str, Any]:
@@ -35,7 +53,7 @@ def status_fields(report: StatusReport, name: str) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "state": _STATES[report.state],
         "name": name,
-        "description": _cut(title, _DESCRIPTION),
+        "description": shortened(title, DESCRIPTION),
     }
     if report.url:
         fields["target_url"] = report.url
@@ -57,50 +75,118 @@ def next_status(
     return None if same_text and newest["status"] == fields["state"] else dict(fields)
 
 
-def status_line(sha: str, report: StatusReport) -> str:
-    """One line of Markdown. The title is code: no mention, reference or markup in it acts."""
-    title = _cut(" ".join(report.title.split()), _DESCRIPTION).replace("`", "'")
-    link = f" ([details]({report.url}))" if report.url and _plain(report.url) else ""
-    word = _WORDS[report.state]
-    return f"{_line_start(sha)} {word}: `{title}`{link}"
-
-
-def _line_start(sha: str) -> str:
-    return f"**Status `minimize`** of `{sha[:12]}`"
-
-
-def of_comment(body: str) -> str | None:
-    """The status block that a comment holds, with its marks; null if there is none."""
-    found = _BLOCK.search(body)
-    return found.group(0) if found else None
-
-
-def concludes(body: str, sha: str) -> bool:
-    """Return whether a comment holds the status of this commit, and it is no longer running."""
-    found = _BLOCK.search(body)
-    if found is None or found["sha"] != sha:
-        return False
-    return not found["line"].startswith(f"{_line_start(sha)} {_WORDS['pending']}:")
-
-
-def with_status(body: str, untaken: tuple[str, StatusReport] | None, before: str | None) -> str:
-    """`body` with the status of `untaken` (commit, report) before it, or with the block `before`.
-
-    Without either, `body` as it is; a block that it held is replaced.
-    """
-    block = before
-    if untaken is not None:
-        sha, report = untaken
-        line = status_line(sha, report)
-        block = f"<!-- minimize-status {sha} -->\n{line}\n<!-- /minimize-status -->\n\n"
-    if block is None:
-        return body
-    return block + _BLOCK.sub("", body)
-
-
-def _cut(text: str, most: int) -> str:
+def shortened(text: str, most: int) -> str:
+    """The text, its end cut off where it has more characters."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _plain(url: str) -> bool:
-    return re.fullmatch(r"https?://[A-Za-z0-9._~:/%-]+(\?[A-Za-z0-9._~=%-]+)?", url) is not None
+def put_status(commit: Any, fields: Mapping[str, Any], *, only_open: bool = False) -> None:
+    """Makes the newest status of ours on a commit say `fields`; nothing if it does already.
+
+    `only_open`: nothing either where it is concluded.
+    """
+    listed = commit.statuses.list(
+        iterator=True, query_parameters={"name": STATUS_NAME, "all": "true"}
+    )
+    newest = max(listed, key=lambda status: int(status.id), default=None)
+    if only_open and newest is not None and newest.status not in _OPEN:
+        return
+    wanted = next_status(None if newest is None else dict(newest.attributes), fields)
+    if wanted is not None:
+        commit.statuses.create(wanted)
+
+
+def put_in_pipeline(
+    client: gitlab.Gitlab, merge: Any, sha: str, fields: Mapping[str, Any], *, only_open: bool
+) -> bool:
+    """The status in the merge request's own pipeline; False where the target project ran none."""
+    target = int(merge.target_project_id)
+    found = next(
+        (
+            pipeline.id
+            for pipeline in merge.pipelines.list(iterator=True)
+            if pipeline.sha == sha
+            and int(getattr(pipeline, "project_id", None) or 0) == target
+            and str(pipeline.ref).startswith("refs/merge-requests/")
+        ),
+        None,
+    )
+    if found is None:
+        return False
+    rest = {name: value for name, value in fields.items() if name != "ref"}
+    commit = client.projects.get(target, lazy=True).commits.get(sha, lazy=True)
+    try:
+        put_status(commit, {**rest, "pipeline_id": found}, only_open=only_open)
+    except GitlabError as error:
+        if error.response_code not in _REFUSED:
+            raise
+        LOG.info("the merge request's pipeline takes no status: %s", error)
+        return False
+    return True
+
+
+def mark(merge: Any, login: str, state: StatusState | None) -> None:
+    """Makes our emoji on the merge request say `state`; null takes them away.
+
+    Where emoji are switched off, that is logged, and nothing else is to be done.
+    """
+    wanted = MARKS.get(state) if state is not None else None
+    try:
+        ours = [
+            award
+            for award in merge.awardemojis.list(iterator=True)
+            if award.name in MARKS.values()
+            and str(award.user["username"]).casefold() == login.casefold()
+        ]
+        for award in ours:
+            if award.name != wanted:
+                award.delete()
+        if wanted is not None and all(award.name != wanted for award in ours):
+            merge.awardemojis.create({"name": wanted})
+    except GitlabError as error:
+        if error.response_code not in _REFUSED:
+            raise
+        LOG.info("the merge request takes no emoji: %s", error)
+
+
+def checks_of_commit(
+    client: gitlab.Gitlab, project: int, number: int, sha: str
+) -> list[CommitCheck]:
+    """The newest status of each name on the commit, then the merge request's pipelines for it.
+
+    Of a fork's commit those in the fork too, where they are for us to see.
+    """
+    own = client.projects.get(project, lazy=True)
+    merge = own.mergerequests.get(number)
+    found = list(_statuses(client, project, sha))
+    source = merge.source_project_id
+    if source is not None and int(source) != project:
+        try:
+            found += _statuses(client, int(source), sha)
+        except (GitlabGetError, GitlabListError, GitlabHttpError) as error:
+            if error.response_code not in _NOT_FOR_US:
+                raise
+    for pipeline in merge.pipelines.list(iterator=True):
+        if pipeline.sha == sha:
+            named = getattr(pipeline, "name", None)
+            name = f"{PIPELINE}: {named}" if named else PIPELINE
+            found.append(_check(name, pipeline.status, pipeline.web_url))
+    return found
+
+
+def _statuses(client: gitlab.Gitlab, project: int, sha: str) -> Iterator[CommitCheck]:
+    commit = client.projects.get(project, lazy=True).commits.get(sha, lazy=True)
+    newest: dict[str, Any] = {}
+    for status in commit.statuses.list(iterator=True):
+        known = newest.get(str(status.name))
+        if known is None or int(status.id) > int(known.id):
+            newest[str(status.name)] = status
+    for name, status in newest.items():
+        yield _check(name, status.status, status.target_url)
+
+
+def _check(name: str, word: Any, url: Any) -> CommitCheck:
+    state: CheckState = "pending"
+    if word in OVER:
+        state = "success" if word == "success" else "failure"
+    return CommitCheck(name, state, str(word), str(url or ""))

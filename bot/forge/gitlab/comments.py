@@ -1,0 +1,196 @@
+"""Our comment on a merge request on GitLab, and the status in it that a fork's commit takes not.
+
+https://docs.gitlab.com/api/notes/. The status is one line between two hidden marks and belongs to
+one commit: a later text of the comment has it too while it is about that commit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import gitlab
+from gitlab.exceptions import GitlabDeleteError
+
+from bot.forge.gitlab.client import GitLabClient
+from bot.forge.gitlab.status import DESCRIPTION, shortened
+from bot.forge.values import Comment, PullRequestKey, StatusReport, remember
+from bot.report.render import COMMENT_MARKER
+
+_NOT_FOUND = 404
+_WORDS = {
+    "pending": "is running",
+    "success": "succeeded",
+    "failure": "failed",
+    "neutral": "did not evaluate it",
+}
+_BLOCK = re.compile(
+    r"<!-- minimize-status (?P<sha>[0-9a-f]{40,64}) -->\n(?P<line>[^\n]*)\n"
+    r"<!-- /minimize-status -->\n\n"
+)
+# What the comment says where nothing but the status of a fork's commit calls for one.
+ALONE = f"{COMMENT_MARKER}\nThis fork takes no commit status from the bot, so it stands here.\n"
+
+
+class GitLabComments:
+    """`login` gives our own account's name, `web_url` is the instance's."""
+
+    def __init__(
+        self, client: GitLabClient, login: Callable[[gitlab.Gitlab], str], web_url: str
+    ) -> None:
+        self._client = client
+        self._login = login
+        self._web_url = web_url
+        # Statuses that a fork's commit could not take, for the comment that is still to come.
+        self._untaken: OrderedDict[PullRequestKey, tuple[str, StatusReport]] = OrderedDict()
+
+    def has_status(self, key: PullRequestKey) -> bool:
+        """Return whether a status of this merge request stands in the comment."""
+        return key in self._untaken
+
+    def drop_status(self, key: PullRequestKey) -> None:
+        """The commit has taken its status: the next text needs none."""
+        self._untaken.pop(key, None)
+
+    def notes(self, client: gitlab.Gitlab, key: PullRequestKey) -> Any:
+        """The merge request's notes."""
+        project = self._client.projects.project(client, key.repository, lazy=True)
+        return project.mergerequests.get(key.number, lazy=True).notes
+
+    async def find(self, key: PullRequestKey, marker: str) -> Comment | None:
+        """Our oldest note with `marker`; other people's are never ours, whatever they hold."""
+
+        def read(client: gitlab.Gitlab) -> Comment | None:
+            found = self._own(client, key, marker)
+            return _comment(found[0], key, self._web_url) if found else None
+
+        return await self._client.ask(f"looking for the comment on {key}", read)
+
+    async def put(self, key: PullRequestKey, marker: str, body: str) -> Comment:
+        """Edits our note, or writes it where there is none; one that came twice goes again."""
+        if marker not in body:
+            raise ValueError("the comment does not hold its own marker")
+
+        def look(client: gitlab.Gitlab) -> list[Any]:
+            return self._own(client, key, marker)
+
+        def create(client: gitlab.Gitlab) -> None:
+            notes = self.notes(client, key)
+            notes.create({"body": with_status(body, self._untaken.get(key), None)})
+
+        def settle(client: gitlab.Gitlab) -> Comment:
+            # Two runs may have looked at the same moment: the oldest note stays, with this text.
+            first, *surplus = self._own(client, key, marker)
+            for note in surplus:
+                _delete(note)
+            wanted = with_status(body, self._untaken.get(key), of_comment(first.body))
+            if first.body != wanted:
+                first.body = wanted
+                first.save()
+            return _comment(first, key, self._web_url)
+
+        doing = f"commenting on {key}"
+        if not await self._client.ask(doing, look):
+            # It may have been written although the answer was lost: not again without looking.
+            await self._client.ask(doing, create, again=False)
+        # No second try here: whoever waited must look at the head again before writing its text.
+        return await self._client.ask(doing, settle, attempts=1)
+
+    def _own(self, client: gitlab.Gitlab, key: PullRequestKey, marker: str) -> list[Any]:
+        """Our notes of all pages, oldest first."""
+        login = self._login(client).casefold()
+        listed = self.notes(client, key).list(
+            iterator=True, order_by="created_at", sort="asc", activity_filter="only_comments"
+        )
+        found = [
+            note
+            for note in listed
+            if str((note.author or {}).get("username") or "").casefold() == login
+            and marker in str(note.body or "")
+        ]
+        return sorted(found, key=lambda note: int(note.id))
+
+    def is_concluded(self, client: gitlab.Gitlab, key: PullRequestKey, sha: str) -> bool:
+        """Return whether our note has the status of this commit, and it is no longer running."""
+        notes = self._own(client, key, COMMENT_MARKER)
+        return bool(notes) and concludes(notes[0].body, sha)
+
+    async def put_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
+        """Put the status into our comment; without one, comment only on what needs attention."""
+        remember(self._untaken, key, (sha, report))
+
+        def write(client: gitlab.Gitlab) -> bool:
+            notes = self._own(client, key, COMMENT_MARKER)
+            if not notes:
+                return False
+            first = notes[0]
+            wanted = with_status(first.body, (sha, report), None)
+            if first.body != wanted:
+                first.body = wanted
+                first.save()
+            return True
+
+        doing = f"setting the status of {sha[:12]} on {key}"
+        if await self._client.ask(doing, write) or report.state in ("pending", "success"):
+            return
+        await self.put(key, COMMENT_MARKER, ALONE)
+
+
+def _delete(note: Any) -> None:
+    try:
+        note.delete()
+    except GitlabDeleteError as error:
+        if error.response_code != _NOT_FOUND:  # the other run was quicker
+            raise
+
+
+def _comment(note: Any, key: PullRequestKey, web_url: str) -> Comment:
+    url = f"{web_url}/{key.repository}/-/merge_requests/{key.number}#note_{note.id}"
+    return Comment(str(note.id), url, str(note.body or ""))
+
+
+def status_line(sha: str, report: StatusReport) -> str:
+    """One line of Markdown. The title is code: no mention, reference or markup in it acts."""
+    title = shortened(" ".join(report.title.split()), DESCRIPTION).replace("`", "'")
+    link = f" ([details]({report.url}))" if report.url and _plain(report.url) else ""
+    word = _WORDS[report.state]
+    return f"{_line_start(sha)} {word}: `{title}`{link}"
+
+
+def _line_start(sha: str) -> str:
+    return f"**Status `minimize`** of `{sha[:12]}`"
+
+
+def of_comment(body: str) -> str | None:
+    """The status block that a comment holds, with its marks; null if there is none."""
+    found = _BLOCK.search(body)
+    return found.group(0) if found else None
+
+
+def concludes(body: str, sha: str) -> bool:
+    """Return whether a comment holds the status of this commit, and it is no longer running."""
+    found = _BLOCK.search(body)
+    if found is None or found["sha"] != sha:
+        return False
+    return not found["line"].startswith(f"{_line_start(sha)} {_WORDS['pending']}:")
+
+
+def with_status(body: str, untaken: tuple[str, StatusReport] | None, before: str | None) -> str:
+    """`body` with the status of `untaken` (commit, report) before it, or with the block `before`.
+
+    Without either, `body` as it is; a block that it held is replaced.
+    """
+    block = before
+    if untaken is not None:
+        sha, report = untaken
+        line = status_line(sha, report)
+        block = f"<!-- minimize-status {sha} -->\n{line}\n<!-- /minimize-status -->\n\n"
+    if block is None:
+        return body
+    return block + _BLOCK.sub("", body)
+
+
+def _plain(url: str) -> bool:
+    return re.fullmatch(r"https?://[A-Za-z0-9._~:/%-]+(\?[A-Za-z0-9._~=%-]+)?", url) is not None
