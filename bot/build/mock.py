@@ -110,7 +110,7 @@ class MockBuilder:
             mock_config(
                 name=f"minimize-{request.document.id}-{request.arch}",
                 snapshot=request.pool.snapshot,
-                packages=base_packages(request.pool, request.document.buildroot_packages),
+                packages=base_packages(request.pool, request.document.base_buildroot_override),
                 definitions=prepared.definitions,
                 environment=build_environment(os.cpu_count() or 1),
             )

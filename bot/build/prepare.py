@@ -66,7 +66,7 @@ def prepare(request: BuildRequest, sources: SourceStore) -> Prepared:
         request.spec_text,
     )
     requirements = (
-        *base_packages(request.pool, request.document.buildroot_packages),
+        *base_packages(request.pool, request.document.base_buildroot_override),
         *(one.dependency.capability for one in evaluation.build_requires),
     )
     # %autorelease as the evaluation had it, also where the caller had no history to count by.

@@ -17,8 +17,9 @@ from bot.check.unsolvable_head import with_base_of_spec
 from bot.closure.affected import could_concern, could_enter
 from bot.closure.pool import Pool
 from bot.closure.why import added_chains
-from bot.distro.documents import Configuration, ObjectiveDocument
+from bot.distro.documents import Configuration
 from bot.distro.images import image_request, self_request
+from bot.distro.objectives import ObjectiveDocument
 from bot.model.closure import Closure, ClosurePair, Edge
 from bot.model.image import ImageKey, ImageRequest
 from bot.model.nevra import Nevra

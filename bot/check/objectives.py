@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 
-from bot.distro.documents import ObjectiveDocument, Sizes
+from bot.distro.objectives import ObjectiveDocument, Sizes
 from bot.model.closure import ClosurePair
 from bot.model.image import ImageKey
 from bot.model.package import Package

@@ -7,8 +7,9 @@ from datetime import UTC, date, datetime
 
 from bot.check.compare import Thresholds
 from bot.check.repository_file import RepositoryFile
-from bot.distro.documents import Configuration, ObjectiveDocument, RepositoryDocument
+from bot.distro.documents import Configuration, RepositoryDocument
 from bot.distro.images import chosen_documents, image_keys
+from bot.distro.objectives import ObjectiveDocument
 from bot.errors import UsageError
 from bot.model.image import ImageKey
 from bot.sandbox.values import Limits

@@ -111,7 +111,7 @@ def _known(file: WrittenFile, configuration: Configuration) -> None:
         for number, id_ in enumerate(file.file.workloads)
         if id_ not in configuration.workloads
     ]
-    for branch, ids in file.file.repositories:
+    for branch, ids in file.file.repository:
         problems += [
             FileProblem(
                 file.line_of("repository", branch),

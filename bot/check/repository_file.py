@@ -1,28 +1,87 @@
-"""`.minimize.yaml`: what a repository says of its own checks, read from the base branch."""
+"""`.minimize.yaml`: the settings of a repository's own checks, read from the base branch."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from bot.build.url_template import placeholders_in, template_problem
 from bot.check.compare import Thresholds
-from bot.distro.documents import ObjectiveDocument
-from bot.distro.quantities import parse_duration
+from bot.distro.fields import (
+    EXACT,
+    After,
+    Before,
+    Names,
+    OneOrMany,
+    Percent,
+    Size,
+    matching,
+    no_mapping_is_empty,
+    parse_duration,
+)
+from bot.distro.objectives import ObjectiveDocument
+from bot.distro.validation import InvalidDataError, Place, dotted, validated
 from bot.errors import UsageError
+from bot.model.architecture import DEFAULT_ARCHITECTURES, RPM_ARCHITECTURES
 from bot.model.result import REPOSITORY_FILE, FileProblem
 
 if TYPE_CHECKING:
-    from bot.check.repository_schema import ExternalModel, RepositoryFileModel
     from bot.distro.yamltext import YamlText
 
 FILE_NAME = REPOSITORY_FILE
-_BRANCH = re.compile(r"^(str|dict|list|[a-z-]+\[.*\])$")
 # Beyond that it is no configuration; anybody may write one into a pull request.
 _MAX_BYTES = 100_000
 _MOST = 100
+# Seconds: a deadline is no shorter than a look, and a run does not wait for longer than a week.
+_SHORTEST, _LONGEST = 60.0, 7 * 86400.0
+
+
+def _arch(value: str) -> str:
+    if value not in RPM_ARCHITECTURES:
+        common = ", ".join(DEFAULT_ARCHITECTURES)
+        raise ValueError(f"expected an architecture by rpm's name, such as {common}")
+    return value
+
+
+def _template(value: str) -> str:
+    problem = template_problem(value)
+    if problem is not None:
+        raise ValueError(problem)
+    return value
+
+
+def _names_the_change(value: str) -> str:
+    if not placeholders_in(value) & {"number", "sha"}:
+        raise ValueError("without {number} or {sha} it is the same for every change")
+    return value
+
+
+def _names_no_change(value: str) -> str:
+    if "number" in placeholders_in(value):
+        raise ValueError("{number} names the change, not its base")
+    return value
+
+
+def _deadline(value: str) -> float:
+    seconds = parse_duration(value)
+    if not _SHORTEST <= seconds <= _LONGEST:
+        raise ValueError("expected something between `1 min` and `7 d`")
+    return seconds
+
+
+def _below_documents(value: Any) -> Any:
+    """Chroots by repository document; those that stand for every one are below ``."""
+    is_flat = isinstance(value, dict) and not any(isinstance(v, dict) for v in value.values())
+    return {"": value} if value and is_flat else no_mapping_is_empty(value)
+
+
+Arch = Annotated[str, After(_arch)]
+Template = Annotated[str, After(_template)]
+Chroot = Annotated[
+    str, matching(r"[A-Za-z0-9._+-]{1,100}", "expected a name such as `fedora-rawhide-x86_64`")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,42 +94,103 @@ class ExternalBuild:
     for all); empty where no URL has it.
     """
 
-    check: str
-    repository: str
-    deadline: float
-    base: str | None = None
-    chroots: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    __pydantic_config__: ClassVar = EXACT
+
+    check: Annotated[str, matching(r"(?s).{1,200}", "expected 1 to 200 characters")]
+    repository: Annotated[Template, After(_names_the_change)]
+    deadline: Annotated[float, After(_deadline, str)] = 7200.0
+    base: Annotated[Template, After(_names_no_change)] | None = None
+    chroots: Annotated[Mapping[str, Mapping[Arch, Chroot]], Before(_below_documents)] = field(
+        default_factory=dict
+    )
 
     def chroot_of(self, document: str, arch: str) -> str | None:
         """The value of `{chroot}`; null where nothing is built there."""
         return (self.chroots.get(document) or self.chroots.get("") or {}).get(arch)
 
 
+def _chroots_fit(external: ExternalBuild) -> ExternalBuild:
+    named = "chroot" in placeholders_in(f"{external.repository}{external.base or ''}")
+    if named and not external.chroots:
+        raise ValueError("{chroot} stands in the URL, and `chroots` says of none")
+    if external.chroots and not named:
+        raise ValueError("`chroots` is there, and {chroot} stands in no URL")
+    return external
+
+
+@dataclass(frozen=True, slots=True)
+class _ThresholdFields:
+    """From where on a moved size counts; both must be passed."""
+
+    __pydantic_config__: ClassVar = EXACT
+
+    bytes: Size | None = None
+    percent: Percent | None = None
+
+
+def _thresholds(found: _ThresholdFields) -> Thresholds:
+    default = Thresholds()
+    return Thresholds(
+        size=default.size if found.bytes is None else found.bytes,
+        percent=default.percent if found.percent is None else found.percent,
+    )
+
+
+def _of_every_branch(value: Any) -> Any:
+    return value if value is None or isinstance(value, dict) else {"": value}
+
+
+def _branches(
+    found: Mapping[str, tuple[str, ...]] | None,
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((glob or "*", ids) for glob, ids in (found or {}).items())
+
+
+def _with_maintainer(value: Any) -> Any:
+    """An objective's keys; the repository itself has a description and a maintainer."""
+    if not isinstance(value, dict):
+        return value
+    return {"description": "", "maintainer": "", **value, "id": ""}
+
+
+def _numbered(found: tuple[ObjectiveDocument, ...]) -> tuple[ObjectiveDocument, ...]:
+    return tuple(replace(one, id=f"{FILE_NAME}#{n}") for n, one in enumerate(found, 1))
+
+
 @dataclass(frozen=True, slots=True)
 class RepositoryFile:
     """The repository's own settings; every field may be left out.
 
-    `repositories`: branch globs and the ids of repository documents that such branches stand for,
+    `repository`: branch globs and the ids of repository documents that such branches stand for,
     first match wins; empty: all documents. `workloads` and `architectures` narrow the images.
     `builder`: its name, `none` for no build, or null for the default; `external`: what the builder
     of that name needs. `definitions`: further macros for evaluation and build. `lookaside`: URL
     template of the dist-git lookaside cache.
     """
 
-    repositories: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    workloads: tuple[str, ...] = ()
-    architectures: tuple[str, ...] = ()
-    builder: str | None = None
+    __pydantic_config__: ClassVar = EXACT
+
+    repository: Annotated[
+        tuple[tuple[str, tuple[str, ...]], ...],
+        After(_branches, dict[str, OneOrMany] | None),
+        Before(_of_every_branch),
+    ] = ()
+    workloads: Names = ()
+    architectures: tuple[Arch, ...] = ()
+    builder: Literal["rpmbuild", "mock", "external", "none"] | None = None
+    external: Annotated[ExternalBuild, After(_chroots_fit)] | None = None
     dist: str | None = None
     definitions: Mapping[str, str] = field(default_factory=dict)
     lookaside: str | None = None
-    thresholds: Thresholds | None = None
-    objectives: tuple[ObjectiveDocument, ...] = ()
-    external: ExternalBuild | None = None
+    thresholds: Annotated[Thresholds, After(_thresholds, _ThresholdFields)] | None = None
+    objectives: Annotated[
+        tuple[ObjectiveDocument, ...],
+        After(_numbered, tuple[Annotated[ObjectiveDocument, Before(_with_maintainer)], ...]),
+    ] = ()
 
     def repositories_of(self, branch: str) -> tuple[str, ...]:
         """Ids of the repository documents that `branch` stands for; empty for all."""
-        for pattern, ids in self.repositories:
+        for pattern, ids in self.repository:
             if fnmatchcase(branch, pattern):
                 return ids
         return ()
@@ -81,9 +201,9 @@ class RepositoryFileError(UsageError):
 
     def __init__(self, problems: tuple[FileProblem, ...]) -> None:
         listed = problems[:_MOST]
-        problems_text = "; ".join(map(str, listed))
+        text = "; ".join(map(str, listed))
         super().__init__(
-            f"{FILE_NAME} on the base branch is not right: {problems_text}.",
+            f"{FILE_NAME} on the base branch is not right: {text}{'' if text[-1:] == '?' else '.'}",
             f"See the README for the fields of {FILE_NAME}.",
         )
         self.problems = listed
@@ -130,110 +250,34 @@ def written_file(content: bytes | None) -> WrittenFile:
         problem = FileProblem(1, "", f"not YAML: {type(error).__name__}")
         raise RepositoryFileError((problem,)) from error
     data = {} if text.data is None else text.data
-    model = _model(text, data)
-    values = dict(_written(data, ""))
-    return WrittenFile(_file(model), values, text)
+    return WrittenFile(_validated(text, data), dict(_written(data, "")), text)
 
 
-def _model(text: YamlText, data: Any) -> RepositoryFileModel:
-    from pydantic import ValidationError
-
-    from bot.check.repository_schema import RepositoryFileModel
-
+def _validated(text: YamlText, data: Any) -> RepositoryFile:
     problems = [FileProblem(line, key, "stands twice") for key, line in text.repeated]
     try:
-        model = RepositoryFileModel.model_validate(data)
-    except ValidationError as error:
-        for item in error.errors(include_url=False, include_input=False, include_context=False):
-            place = tuple(item["loc"])
-            message = item["msg"].removeprefix("Value error, ")
-            if item["type"] == "extra_forbidden":
-                known = ", ".join(RepositoryFileModel.model_fields)
-                message = f"no such field; there is {known}" if len(place) == 1 else "no such field"
-            problems.append(_problem(text, place, message))
-        raise RepositoryFileError(tuple(dict.fromkeys(problems))) from error
-    problems += _objective_problems(text, model)
+        file = validated(RepositoryFile, data, FILE_NAME, _in_yaml)
+        for message in _contradictions(file):
+            problems.append(FileProblem(1, "", message))
+    except InvalidDataError as error:
+        problems += [
+            FileProblem(text.line_of(p.place), dotted(p.place), p.message) for p in error.problems
+        ]
     if problems:
         raise RepositoryFileError(tuple(problems))
-    return model
+    return file
 
 
-def _problem(text: YamlText, place: tuple[str | int, ...], message: str) -> FileProblem:
-    # pydantic names the branches of a union in a place; the file has no such fields.
-    steps = tuple(s for s in place if not (isinstance(s, str) and _BRANCH.search(s)))
-    return FileProblem(text.line_of(steps), ".".join(map(str, steps)), message)
+def _in_yaml(place: Place) -> Place:
+    """A field's place in the file, which need not say what is true of all branches or documents."""
+    return tuple(step for step in place if step != "")
 
 
-def _objective_problems(text: YamlText, model: RepositoryFileModel) -> Iterator[FileProblem]:
-    from bot.distro.check import check_data
-
-    for number, data in enumerate(model.objectives):
-        _, errors = check_data("objective", {"description": "", "maintainer": "", **data})
-        for place, message in errors:
-            yield _problem(text, ("objectives", number, *place), message)
-
-
-def _file(model: RepositoryFileModel) -> RepositoryFile:
-    from bot.distro.objectives import objective_from_data
-    from bot.distro.quantities import parse_size
-
-    thresholds = None
-    if model.thresholds is not None:
-        default = Thresholds()
-        size = model.thresholds.bytes
-        thresholds = Thresholds(
-            size=default.size if size is None else parse_size(size),
-            percent=default.percent
-            if model.thresholds.percent is None
-            else model.thresholds.percent,
-        )
-    return RepositoryFile(
-        repositories=_branches(model.repository),
-        workloads=tuple(model.workloads),
-        architectures=tuple(model.architectures),
-        builder=model.builder,
-        external=_external(model.external),
-        dist=model.dist,
-        definitions=dict(model.definitions),
-        lookaside=model.lookaside,
-        thresholds=thresholds,
-        objectives=tuple(
-            objective_from_data(f"{FILE_NAME}#{number}", item)
-            for number, item in enumerate(model.objectives, 1)
-        ),
-    )
-
-
-def _branches(
-    value: str | list[str] | dict[str, str | list[str]] | None,
-) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    if value is None:
-        return ()
-    if isinstance(value, dict):
-        return tuple((glob, _ids(ids)) for glob, ids in value.items())
-    return (("*", _ids(value)),)
-
-
-def _ids(value: str | list[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
-
-
-def _external(model: ExternalModel | None) -> ExternalBuild | None:
-    if model is None:
-        return None
-    chroots: dict[str, dict[str, str]] = {}
-    for name, value in model.chroots.items():
-        if isinstance(value, dict):
-            chroots[name] = {str(arch): chroot for arch, chroot in value.items()}
-        else:
-            chroots.setdefault("", {})[name] = value
-    return ExternalBuild(
-        check=model.check,
-        repository=model.repository,
-        deadline=parse_duration(model.deadline),
-        base=model.base,
-        chroots=chroots,
-    )
+def _contradictions(file: RepositoryFile) -> Iterator[str]:
+    if file.builder == "external" and file.external is None:
+        yield "`builder: external` needs `external` with `check` and `repository`"
+    if file.external is not None and file.builder != "external":
+        yield "`external` is there, and `builder` is not `external`"
 
 
 def _written(value: Any, place: str) -> Iterator[tuple[str, str]]:

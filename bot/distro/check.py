@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
-
-from bot.distro import schema
+from bot.distro.documents import (
+    KINDS,
+    OPTIONS,
+    Document,
+    EnvironmentDocument,
+    RepositoryDocument,
+    ViewDocument,
+    WorkloadDocument,
+)
 from bot.distro.repofiles import with_repofiles
+from bot.distro.validation import (
+    InvalidDataError,
+    Place,
+    Problem,
+    dotted,
+    inner_types,
+    keys_of,
+    near,
+    shown,
+    validated,
+)
 from bot.distro.variables import BUILT_IN, variables_in
 from bot.distro.yamltext import YamlError, YamlText, parse_yaml
-from bot.model.architecture import RPM_ARCHITECTURES
+from bot.model.architecture import DEFAULT_ARCHITECTURES, RPM_ARCHITECTURES
 
-Place = tuple[str | int, ...]
 _PREFIXES = ("feedback-pipeline-", "content-resolver-")
 _ALIASES = {"compose-view": "view"}
 _OURS = "minimize-objective"
@@ -34,19 +48,19 @@ class Finding:
     @property
     def field(self) -> str:
         """The place as people write it: `data.source.repos.baseos.baseurl`."""
-        return ".".join(str(step) for step in self.place)
+        return dotted(self.place)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedDocument:
-    """A document's `kind` and `plain` data, null where it is refused; then `errors` say why.
+    """A document and its `kind`; the document is null where it is refused: `errors` say why.
 
     `unused` tells what is accepted and changes nothing. `read` are other files that it was made of:
     the sha256 of each, by its path.
     """
 
     kind: str | None
-    plain: dict[str, Any] | None
+    document: Document | None
     errors: tuple[Finding, ...] = ()
     unused: tuple[Finding, ...] = ()
     text: YamlText | None = field(default=None, repr=False)
@@ -57,7 +71,7 @@ class CheckedDocument:
         return self.text.line_of(place) if self.text else 1
 
 
-def check_text(content: bytes, folder: Path | None = None) -> CheckedDocument:
+def check_text(content: bytes, id_: str, folder: Path | None = None) -> CheckedDocument:
     """Reads and checks the YAML text of one document, and the `.repo` files that it names.
 
     Relative paths of these begin at `folder`.
@@ -70,43 +84,77 @@ def check_text(content: bytes, folder: Path | None = None) -> CheckedDocument:
     if kind is None or wrong is not None:
         return CheckedDocument(kind, None, (wrong,) if wrong else (), (), text)
     data = text.data.get("data")
-    if data is None:
-        return CheckedDocument(
-            kind, None, (_finding(text, ("data",), "expected a mapping here"),), (), text
-        )
     read: Mapping[str, str] = {}
+    errors: list[Finding] = []
+    document = None
+    if data is None:
+        errors.append(_finding(text, ("data",), "expected a mapping here"))
     if kind == "repository":
         data, read, unread = with_repofiles(data, folder or Path())
-        if unread:
-            return CheckedDocument(
-                kind, None, tuple(_finding(text, *found) for found in unread), (), text
-            )
-    plain, wrongs = check_data(kind, data)
-    if plain is None:
-        errors = tuple(_finding(text, ("data", *place), message) for place, message in wrongs)
-        return CheckedDocument(kind, None, errors, (), text)
-    unused = tuple(_unused(kind, text))
-    if kind == "repository":
-        unused += tuple(_finding(text, *found) for found in _unknown_variables(plain))
-    if kind in schema.OPTIONS:
-        plain["options"] = [o for o in plain["options"] if o in schema.OPTIONS[kind]]
-    return CheckedDocument(kind, plain, (), unused, text, read)
+        errors += [_finding(text, *found) for found in unread]
+    if not errors:
+        try:
+            document = check_data(kind, id_, data)
+        except InvalidDataError as error:
+            errors += [_finding(text, ("data", *p.place), p.message) for p in error.problems]
+    if document is None:
+        return CheckedDocument(kind, None, tuple(errors), (), text)
+    unused = tuple(_unused(kind, document, text))
+    return CheckedDocument(kind, document, (), unused, text, read)
 
 
-def check_data(kind: str, data: Any) -> tuple[dict[str, Any] | None, tuple[tuple[Place, str], ...]]:
-    """The checked `data` of a document of `kind`; or null, and the places at fault."""
+def check_data(kind: str, id_: str, data: Any) -> Document:
+    """The document of `kind` that has `data`. Raises InvalidDataError with the places at fault."""
+    if not isinstance(data, dict):
+        raise InvalidDataError((Problem((), f"expected a mapping, not {shown(data)}"),))
+    source: Any = data.get("source")
+    if kind == "repository" and not isinstance(source, dict):
+        return _without_source(id_, data)
+    given = _from_source(data, source) if kind == "repository" else data
+    type_, _ = KINDS[kind]
+    checked = validated(type_, {**given, "id": id_}, kind, lambda place: _in_yaml(place, data))
+    if isinstance(checked, ViewDocument) and kind == "view-addon" and checked.base_view_id is None:
+        message = "`base_view_id` is missing, and every view-addon must say it"
+        raise InvalidDataError((Problem(("base_view_id",), message),))
+    if isinstance(checked, EnvironmentDocument | WorkloadDocument):
+        return replace(checked, options=tuple(o for o in checked.options if o in OPTIONS[kind]))
+    return checked
+
+
+def _without_source(id_: str, data: Mapping[str, Any]) -> NoReturn:
+    """Raises InvalidDataError with what is wrong in a repository document beside its `source`."""
+    message = "`source` is missing, and every repository must say it"
+    if "source" in data:
+        message = f"expected a mapping, not {shown(data['source'])}"
     try:
-        model = schema.MODELS[kind].model_validate(data)
-    except ValidationError as failure:
-        details = failure.errors(include_url=False)
-        return None, tuple((_place(detail), _message(kind, detail)) for detail in details)
-    return model.model_dump(mode="json"), ()
+        check_data("repository", id_, {**data, "source": {}})
+    except InvalidDataError as error:
+        others = tuple(p for p in error.problems if p.place[:1] != ("source",))
+    raise InvalidDataError((*others, Problem(("source",), message)))
 
 
-def near(word: str, known: Iterable[str]) -> str:
-    """`; did you mean `x`?` where `known` has something like `word`, else nothing."""
-    found = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean `{found[0]}`?" if found else ""
+def _from_source(data: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
+    """A repository document's data with what `source` has in one mapping with the rest."""
+    own = {k: v for k, v in data.items() if _is_beside(k, source)}
+    there = {k: source[k] for k in RepositoryDocument.in_source if k in source}
+    return {"architectures": DEFAULT_ARCHITECTURES, **there, **own}
+
+
+def _is_beside(key: str, source: Mapping[str, Any]) -> bool:
+    """True for a key beside `source` that counts: one that has no place in it, or none there."""
+    if key in RepositoryDocument.beside_source:
+        return not source.get(key)
+    return key not in RepositoryDocument.in_source
+
+
+def _in_yaml(place: Place, data: Mapping[str, Any]) -> Place:
+    """Where in a repository document's YAML a field is; others have their fields in place."""
+    if "source" not in data or not place or place[0] not in RepositoryDocument.in_source:
+        return place
+    if place[0] == "repos" and place[2:3] == ("access",):
+        place = (*place[:2], *place[3:])
+    key = str(place[0])
+    return place if key in data and _is_beside(key, data["source"]) else ("source", *place)
 
 
 def _finding(text: YamlText, place: Place, message: str) -> Finding:
@@ -119,7 +167,7 @@ def _kind(text: YamlText) -> tuple[str | None, Finding | None]:
     if not isinstance(head, dict):
         return None, _finding(text, (), "expected a mapping with `document`, `version` and `data`")
     name = head.get("document")
-    known = [p + k for p in _PREFIXES for k in (*schema.MODELS, *_ALIASES) if k != "objective"]
+    known = [p + k for p in _PREFIXES for k in (*KINDS, *_ALIASES) if k != "objective"]
     known.append(_OURS)
     if not isinstance(name, str):
         return None, _finding(
@@ -150,91 +198,7 @@ def _version(kind: str) -> str:
     return "2" if kind == "repository" else "1"
 
 
-def _place(detail: ErrorDetails) -> Place:
-    return tuple(step for step in detail["loc"] if step != "[key]")
-
-
-_SAID = 200
-_EXPECTED = {
-    "string_type": "expected text",
-    "list_type": "expected a list",
-    "dict_type": "expected a mapping",
-    "model_type": "expected a mapping",
-    "model_attributes_type": "expected a mapping",
-    "int_parsing": "expected a whole number",
-    "int_type": "expected a whole number",
-    "int_from_float": "expected a whole number",
-    "float_parsing": "expected a number",
-    "float_type": "expected a number",
-    "finite_number": "expected a number",
-    "too_short": "expected at least one",
-    "int_parsing_size": "expected a whole number that a computer counts to",
-    "less_than_equal": "expected at most {le}",
-    "greater_than_equal": "expected {ge} or more",
-    "bool_parsing": "expected true or false",
-    "bool_type": "expected true or false",
-    "date_from_datetime_parsing": "expected a date such as 2027-03-01",
-    "date_parsing": "expected a date such as 2027-03-01",
-    "date_type": "expected a date such as 2027-03-01",
-}
-_PATTERNS = {
-    "modules": "expected `name:stream`",
-    "module_platform": "expected `platform:` and its stream, such as `platform:el9`",
-    "dist": "expected a dot and a suffix, such as `.el9`",
-    "releasever": "expected a release such as `10` or `rawhide`",
-}
-
-
-def _message(kind: str, detail: ErrorDetails) -> str:
-    place, type_, value = _place(detail), detail["type"], detail["input"]
-    last = next((str(step) for step in reversed(place) if isinstance(step, str)), "")
-    context = detail.get("ctx") or {}
-    if type_ == "missing":
-        return f"`{last}` is missing, and every {kind} must say it"
-    if type_ == "extra_forbidden":
-        known = [name for name, _ in _fields(schema.MODELS[kind], place)]
-        return f"unknown key `{last}`; expected one of {', '.join(known)}{near(last, known)}"
-    if type_ == "value_error":
-        return str(context.get("error", detail["msg"]))
-    if type_ == "string_pattern_mismatch":
-        return f"{_PATTERNS.get(last, detail['msg'])}, not `{value}`"
-    expected = _EXPECTED.get(type_)
-    if expected is None:
-        return str(detail["msg"])
-    bounds = {name: f"{bound:g}" if isinstance(bound, float) else bound
-              for name, bound in detail.get("ctx", {}).items()}  # fmt: skip
-    return f"{expected.format(**bounds)}, not {_said(value)}"
-
-
-def _said(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, dict | list):
-        kind = "mapping" if isinstance(value, dict) else "list"
-        return f"a {kind}" if value else f"an empty {kind}"
-    text = str(value)
-    return f"`{text}`" if len(text) <= _SAID else f"`{text[:_SAID]}\N{HORIZONTAL ELLIPSIS}`"
-
-
-def _fields(model: type[BaseModel], place: Place) -> Iterator[tuple[str, Any]]:
-    """The fields of the model that holds the last step of `place`: top, or one level below."""
-    if len(place) > 1:
-        inner = model.model_fields.get(str(place[0]))
-        for part in _models_of(inner.annotation if inner else None):
-            yield from part.model_fields.items()
-            return
-    yield from model.model_fields.items()
-
-
-def _models_of(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models that a field's annotation names, through lists, mappings and unions."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in getattr(annotation, "__args__", ()):
-        yield from _models_of(part)
-
-
-def _unused(kind: str, text: YamlText) -> Iterator[Finding]:
+def _unused(kind: str, document: Document, text: YamlText) -> Iterator[Finding]:
     """The fields of an accepted document that nothing uses."""
     data = text.data["data"]
     if text.data["version"] != _version(kind):
@@ -243,37 +207,42 @@ def _unused(kind: str, text: YamlText) -> Iterator[Finding]:
         yield _finding(text, ("version",), message)
     for name, line in text.repeated:
         yield Finding((name,), line, f"`{name}` stands twice; the last one counts")
-    yield from _unknown_keys(text, ("data",), data, schema.MODELS[kind])
+    keys = keys_of(type(document))
+    if isinstance(document, RepositoryDocument):
+        below = {key: keys[key] for key in (*document.in_source, *document.more_keys)}
+        yield from _unknown_keys(text, ("data", "source"), data["source"], below)
+        beside = {k: v for k, v in keys.items() if k not in below or k in document.beside_source}
+        keys = beside | {"source": Any}
+    yield from _unknown_keys(text, ("data",), data, keys)
     yield from _unknown_arches(text, ("data",), data)
-    for index, option in enumerate(data.get("options") or [] if kind in schema.OPTIONS else []):
-        if option not in schema.OPTIONS[kind]:
-            message = f"option `{option}` is not known{near(option, schema.OPTIONS[kind])}"
+    for index, option in enumerate(data.get("options") or [] if kind in OPTIONS else []):
+        if option not in OPTIONS[kind]:
+            message = f"option `{option}` is not known{near(option, OPTIONS[kind])}"
             yield _finding(text, ("data", "options", index), message)
     if kind == "workload":
         yield from _placeholders(text, data.get("package_placeholders", []))
+    if isinstance(document, RepositoryDocument):
+        yield from (_finding(text, *found) for found in _unknown_variables(document))
 
 
 def _unknown_keys(
-    text: YamlText, place: Place, data: Any, model: type[BaseModel]
+    text: YamlText, place: Place, data: Any, keys: Mapping[str, Any]
 ) -> Iterator[Finding]:
     if isinstance(data, list):
         for index, item in enumerate(data):
-            yield from _unknown_keys(text, (*place, index), item, model)
+            yield from _unknown_keys(text, (*place, index), item, keys)
         return
-    if not isinstance(data, dict):
-        return
-    for key, value in data.items():
-        known = model.model_fields.get(key)
-        if known is None:
-            message = f"`{key}` is not known here{near(key, model.model_fields)}"
+    for key, value in data.items() if isinstance(data, dict) else ():
+        if key not in keys:
+            message = f"`{key}` is not known here{near(key, keys)}"
             yield _finding(text, (*place, key), message)
             continue
-        for inner in _models_of(known.annotation):
-            if "dict[" in str(known.annotation) and isinstance(value, dict):
+        for is_mapping, inner in inner_types(keys[key]):
+            if is_mapping and isinstance(value, dict):
                 for id_, item in value.items():
-                    yield from _unknown_keys(text, (*place, key, id_), item, inner)
+                    yield from _unknown_keys(text, (*place, key, id_), item, keys_of(inner))
             else:
-                yield from _unknown_keys(text, (*place, key), value, inner)
+                yield from _unknown_keys(text, (*place, key), value, keys_of(inner))
 
 
 def _unknown_arches(text: YamlText, place: Place, data: Any) -> Iterator[Finding]:
@@ -298,19 +267,18 @@ def _unknown_arches(text: YamlText, place: Place, data: Any) -> Iterator[Finding
                 yield _finding(text, (*place, key, step), message)
 
 
-def _unknown_variables(plain: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    source = plain["source"]
-    known = {*BUILT_IN, *source["variables"]}
-    for id_, repo in source["repos"].items():
+def _unknown_variables(document: RepositoryDocument) -> Iterator[tuple[Place, str]]:
+    known = {*BUILT_IN, *document.variables}
+    for repo in document.repos:
         for name in ("baseurl", "metalink", "mirrorlist", "gpgkey"):
-            values = repo[name]
+            values = getattr(repo, name)
             texts = [values] if isinstance(values, str) else values or []
             for variable in sorted({v for t in texts for v in variables_in(t)} - known):
                 message = (
-                    f"`${variable}` in `{name}` of `{id_}` has no value, and stays as it is:"
+                    f"`${variable}` in `{name}` of `{repo.id}` has no value, and stays as it is:"
                     " give it one in `source.variables`"
                 )
-                yield ("data", "source", "repos", id_, name), message
+                yield ("data", "source", "repos", repo.id, name), message
 
 
 def _placeholders(text: YamlText, data: Any) -> Iterator[Finding]:

@@ -1,21 +1,66 @@
 """The configuration documents: Content Resolver's, and our `minimize-objective`.
 
-The fields and their meaning are Content Resolver's; the id of a document is its file name without
-`.yaml`. A mapping here is never changed after it was made.
+Each class is the one definition of its document: the fields below `data`, their names (Content
+Resolver's), types and defaults. `bot.distro.validation` reads YAML by it, `bot.distro.load` stores
+and finds checked documents by it. The id of a document is its file name without `.yaml`. A mapping
+here is never changed after it was made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar, Literal, TypedDict
 
+from bot.distro.fields import (
+    EXACT,
+    TOLERANT,
+    After,
+    Arches,
+    Before,
+    ByArch,
+    Dist,
+    Module,
+    Names,
+    Paragraph,
+    PemFile,
+    Platform,
+    Priority,
+    Proxy,
+    Release,
+    Secret,
+    SomeArches,
+    Texts,
+    Url,
+    Urls,
+    Variable,
+    Words,
+    no_mapping_is_empty,
+    without_repeats,
+)
+from bot.distro.objectives import ObjectiveDocument
 from bot.model.package import NO_ACCESS, RepositoryAccess
-
-ByArch = Mapping[str, tuple[str, ...]]
 
 # What is larger is no document of a configuration.
 MAX_BYTES = 4_000_000
+
+
+class AccessFields(TypedDict, total=False):
+    """The keys of a repository that say how its servers are spoken to, as dnf.conf(5) has them."""
+
+    sslverify: bool
+    sslcacert: PemFile | None
+    sslclientcert: PemFile | None
+    sslclientkey: PemFile | None
+    username: Secret | None
+    password: Secret | None
+    proxy: Proxy | None
+    proxy_username: Secret | None
+    proxy_password: Secret | None
+
+
+def _access(found: AccessFields) -> RepositoryAccess:
+    return RepositoryAccess(**found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +78,65 @@ class RepoSource:
     the values of dnf's, once they are known: lists of mirrors name them too.
     """
 
+    __pydantic_config__: ClassVar = TOLERANT
+    no_keys: ClassVar = ("id", "access", "variables")
+    more_keys: ClassVar = ("koji_api_url", "koji_files_url", *AccessFields.__annotations__)
+
     id: str
-    name: str
-    baseurl: tuple[str, ...] = ()
-    metalink: str | None = None
-    mirrorlist: str | None = None
-    gpgkey: tuple[str, ...] = ()
+    name: Words
+    baseurl: Urls = ()
+    metalink: Url | None = None
+    mirrorlist: Url | None = None
+    gpgkey: Urls = ()
     repo_gpgcheck: bool = False
-    priority: int = 100
-    exclude: tuple[str, ...] = ()
-    limit_arches: tuple[str, ...] = ()
+    priority: Priority = 100
+    exclude: Texts = ()
+    limit_arches: Texts = ()
     module_hotfixes: bool = False
-    include: tuple[str, ...] = ()
+    include: Texts = ()
     skip_if_unavailable: bool = False
-    access: RepositoryAccess = NO_ACCESS
+    access: Annotated[RepositoryAccess, After(_access, AccessFields)] = NO_ACCESS
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+def _grouped(value: Any) -> Any:
+    """A repository's keys as the fields of `RepoSource`: those of the access are one field."""
+    if not isinstance(value, dict):
+        return value
+    access = AccessFields.__annotations__
+    return {
+        "id": "",
+        "name": "",
+        **{k: v for k, v in value.items() if k not in (*access, *RepoSource.no_keys)},
+        "access": {k: v for k, v in value.items() if k in access},
+    }
+
+
+def _complete(source: RepoSource) -> RepoSource:
+    access = source.access
+    if not (source.baseurl or source.metalink or source.mirrorlist):
+        raise ValueError("expected `baseurl`, `metalink` or `mirrorlist`")
+    if source.repo_gpgcheck and not source.gpgkey:
+        raise ValueError("`repo_gpgcheck` needs a `gpgkey`")
+    if access.password is not None and access.username is None:
+        raise ValueError("`password` needs a `username`")
+    if access.proxy_username is not None and not access.proxy:
+        raise ValueError("`proxy_username` needs a `proxy`")
+    if access.sslclientkey is not None and access.sslclientcert is None:
+        raise ValueError("`sslclientkey` needs an `sslclientcert`")
+    return source
+
+
+def _sources(found: Mapping[str, RepoSource]) -> tuple[RepoSource, ...]:
+    if not found:
+        raise ValueError("expected at least one, not an empty mapping")
+    return tuple(replace(s, id=id_, name=s.name or id_) for id_, s in found.items())
+
+
+Sources = Annotated[
+    tuple[RepoSource, ...],
+    After(_sources, dict[str, Annotated[RepoSource, After(_complete), Before(_grouped)]]),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +145,35 @@ class RepositoryDocument:
 
     `modules` are the enabled streams (`name:stream`), `module_platform` the platform that modules
     require (`platform:el9`), `dist` rpm's `%dist` (`.el9`); null where nobody says.
-    `buildroot_packages` (`base_buildroot_override`) are what every build root holds; empty where
+    `base_buildroot_override` are the packages that every build root holds; empty where
     the document does not say. `variables` are dnf's, beside those that it sets by itself.
     One that is no `default` is used only where somebody names it.
     """
 
+    __pydantic_config__: ClassVar = TOLERANT
+    # Fields below `data.source`, and those of them (ours) that may stand beside it too.
+    beside_source: ClassVar = ("modules", "module_platform", "dist")
+    in_source: ClassVar = (
+        *("releasever", "architectures", "repos", "base_buildroot_override", "variables"),
+        *beside_source,
+    )
+    # `.repo` files are read into `repos` before.
+    more_keys: ClassVar = ("composeinfo", "repofile", "enablerepo", "disablerepo")
+
     id: str
     name: str
-    description: str
-    maintainer: str
-    releasever: str
-    architectures: tuple[str, ...]
-    repos: tuple[RepoSource, ...]
-    modules: tuple[str, ...] = ()
-    module_platform: str | None = None
-    dist: str | None = None
-    buildroot_packages: tuple[str, ...] = ()
-    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
+    description: Paragraph
+    maintainer: Words
+    releasever: Release
+    architectures: SomeArches
+    repos: Sources
+    modules: Annotated[tuple[str, ...], After(without_repeats, tuple[Module, ...])] = ()
+    module_platform: Platform | None = None
+    dist: Dist | None = None
+    base_buildroot_override: Texts = ()
+    variables: Annotated[
+        Mapping[str, str], After(dict, dict[Variable, str]), Before(no_mapping_is_empty)
+    ] = field(default_factory=dict, hash=False)
     default: bool = True
 
 
@@ -83,37 +184,59 @@ class EnvironmentDocument:
     `rpmdb` is `drop` where images shall not carry rpm's database, else `keep`.
     """
 
+    __pydantic_config__: ClassVar = TOLERANT
+
     id: str
     name: str
-    description: str
-    maintainer: str
-    repositories: tuple[str, ...]
-    labels: tuple[str, ...]
-    packages: tuple[str, ...] = ()
+    description: Paragraph
+    maintainer: Words
+    repositories: Names
+    labels: Names
+    packages: Texts
     arch_packages: ByArch = field(default_factory=dict, hash=False)
-    groups: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    rpmdb: str = "keep"
+    groups: Texts = ()
+    options: Texts = ()
+    rpmdb: Literal["keep", "drop"] = "keep"
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceholderRpm:
     """A binary package that does not exist yet; an empty `limit_arches` is every architecture."""
 
-    name: str
-    description: str
-    dependencies: tuple[str, ...] = ()
-    limit_arches: tuple[str, ...] = ()
+    __pydantic_config__: ClassVar = TOLERANT
+    more_keys: ClassVar = ("build_dependencies",)
+
+    rpm_name: Words = ""
+    description: Words = ""
+    dependencies: Texts = ()
+    limit_arches: Texts = ()
+
+
+def _lists_only(value: Any) -> Any:
+    return value if isinstance(value, list) else []
+
+
+def _named_rpms(found: list[PlaceholderRpm]) -> tuple[PlaceholderRpm, ...]:
+    missing = "Description not provided."
+    return tuple(replace(r, description=r.description or missing) for r in found if r.rpm_name)
 
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
     """A source package that does not exist yet, and its binary packages."""
 
-    srpm_name: str
-    rpms: tuple[PlaceholderRpm, ...] = ()
-    build_dependencies: tuple[str, ...] = ()
-    limit_arches: tuple[str, ...] = ()
+    __pydantic_config__: ClassVar = TOLERANT
+
+    srpm_name: Words
+    rpms: Annotated[
+        tuple[PlaceholderRpm, ...], After(_named_rpms, list[PlaceholderRpm]), Before(_lists_only)
+    ] = ()
+    build_dependencies: Texts = ()
+    limit_arches: Texts = ()
+
+
+def _named_srpms(found: list[Placeholder]) -> tuple[Placeholder, ...]:
+    return tuple(srpm for srpm in found if srpm.srpm_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,116 +246,84 @@ class WorkloadDocument:
     `options` are `include-docs`, `include-weak-deps` and `strict`, which changes nothing here.
     """
 
+    __pydantic_config__: ClassVar = EXACT
+
     id: str
     name: str
-    description: str
-    maintainer: str
-    labels: tuple[str, ...]
-    packages: tuple[str, ...] = ()
+    description: Paragraph
+    maintainer: Words
+    labels: Names
+    packages: Texts = ()
     arch_packages: ByArch = field(default_factory=dict, hash=False)
-    groups: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    placeholders: tuple[Placeholder, ...] = ()
+    groups: Texts = ()
+    options: Texts = ()
+    package_placeholders: Annotated[
+        tuple[Placeholder, ...], After(_named_srpms, list[Placeholder]), Before(_lists_only)
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class UnwantedDocument:
     """Packages to flag wherever an image with one of the labels holds them."""
 
+    __pydantic_config__: ClassVar = EXACT
+
     id: str
     name: str
-    description: str
-    maintainer: str
-    labels: tuple[str, ...]
-    packages: tuple[str, ...] = ()
-    arch_packages: ByArch = field(default_factory=dict, hash=False)
-    source_packages: tuple[str, ...] = ()
-    arch_source_packages: ByArch = field(default_factory=dict, hash=False)
+    description: Paragraph
+    maintainer: Words
+    labels: Names
+    unwanted_packages: Texts = ()
+    unwanted_arch_packages: ByArch = field(default_factory=dict, hash=False)
+    unwanted_source_packages: Texts = ()
+    unwanted_arch_source_packages: ByArch = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelDocument:
     """The description of a label."""
 
+    __pydantic_config__: ClassVar = TOLERANT
+
     id: str
     name: str
-    description: str
-    maintainer: str
+    description: Paragraph
+    maintainer: Words
 
 
 @dataclass(frozen=True, slots=True)
 class ViewDocument:
     """Content Resolver's view, accepted as it is: nothing here is computed from it.
 
-    `base_view` is set for an add-on view only.
+    `base_view_id` is set for an add-on view only.
     """
+
+    __pydantic_config__: ClassVar = TOLERANT
+    more_keys: ClassVar = (
+        "unwanted_packages", "unwanted_arch_packages", "unwanted_source_packages",
+    )  # fmt: skip
 
     id: str
     name: str
-    description: str
-    maintainer: str
-    labels: tuple[str, ...]
+    description: Paragraph
+    maintainer: Words
+    labels: Names
     repository: str
     buildroot_strategy: str = "none"
-    architectures: tuple[str, ...] = ()
-    base_view: str | None = None
+    architectures: Arches = ()
+    base_view_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BuildrootDocument:
     """Content Resolver's legacy build root document: accepted, and not used."""
 
-    id: str
-    maintainer: str
-    view: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """A value for each metric that an objective may limit; sizes in bytes, null where not said."""
-
-    packages: int | None = None
-    installed_size: int | None = None
-    layer_size: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """The growth that one change may add; a change is too large when it passes all stated
-    limits."""
-
-    bytes: int | None = None
-    percent: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where an objective wants to be, and by when."""
-
-    sizes: Sizes
-    by: date
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectiveDocument:
-    """A maintainer's limits and targets for images.
-
-    `environment` and `repository` null mean every one that the workload meets; an empty
-    `architectures` every architecture. `unwanted` maps package names to a reason or null.
-    """
+    __pydantic_config__: ClassVar = TOLERANT
+    more_keys: ClassVar = ("base_buildroot", "source_packages")
 
     id: str
-    name: str
-    description: str
-    maintainer: str
-    workload: str
-    environment: str | None = None
-    repository: str | None = None
-    architectures: tuple[str, ...] = ()
-    limits: Sizes = field(default_factory=Sizes)
-    growth: Growth | None = None
-    unwanted: Mapping[str, str | None] = field(default_factory=dict, hash=False)
-    target: Target | None = None
+    maintainer: Words
+    view_id: str
 
 
 Document = (
@@ -245,6 +336,25 @@ Document = (
     | BuildrootDocument
     | ObjectiveDocument
 )
+
+
+# The class of each kind of document, and the field of `Configuration` that has those.
+KINDS: Mapping[str, tuple[type[Document], str]] = {
+    "repository": (RepositoryDocument, "repositories"),
+    "environment": (EnvironmentDocument, "environments"),
+    "workload": (WorkloadDocument, "workloads"),
+    "unwanted": (UnwantedDocument, "unwanted"),
+    "label": (LabelDocument, "labels"),
+    "view": (ViewDocument, "views"),
+    "view-addon": (ViewDocument, "views"),
+    "buildroot": (BuildrootDocument, "buildroots"),
+    "objective": (ObjectiveDocument, "objectives"),
+}
+# Content Resolver's options; others are dropped, and reported.
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "workload": ("include-docs", "include-weak-deps", "strict"),
+    "environment": ("include-docs", "include-weak-deps"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def limit_wanted() -> int:
     text = os.environ.get(LIMIT_VARIABLE)
     if not text:
         return DEFAULT_LIMIT
-    from bot.distro.quantities import parse_size
+    from bot.distro.fields import parse_size
 
     try:
         return int(text) if text.isdigit() else parse_size(text)

@@ -138,10 +138,12 @@ def _placeholders(workload: WorkloadDocument, arch: str) -> tuple[PlaceholderPac
     Content Resolver has one binary package for a name: the last one that says it.
     """
     found: dict[str, PlaceholderPackage] = {}
-    for srpm in workload.placeholders:
+    for srpm in workload.package_placeholders:
         for rpm in srpm.rpms:
             if _allows(srpm, arch) and (not rpm.limit_arches or arch in rpm.limit_arches):
-                found[rpm.name] = PlaceholderPackage(rpm.name, srpm.srpm_name, rpm.dependencies)
+                found[rpm.rpm_name] = PlaceholderPackage(
+                    rpm.rpm_name, srpm.srpm_name, rpm.dependencies
+                )
     return tuple(found.values())
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import date
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
-from bot.distro.documents import MAX_BYTES, Configuration
-from bot.distro.plain import document_from
+from bot.distro.documents import KINDS, MAX_BYTES, Configuration, Document
 from bot.distro.repofiles import checksum_of
 from bot.errors import UsageError
 
@@ -20,26 +21,10 @@ if TYPE_CHECKING:
 
 # The server's settings live in the same folder; they are no document.
 SETTINGS_FILE = "bot.yaml"
-_FIELDS = {
-    "repository": "repositories",
-    "environment": "environments",
-    "workload": "workloads",
-    "unwanted": "unwanted",
-    "label": "labels",
-    "view": "views",
-    "view-addon": "views",
-    "buildroot": "buildroots",
-    "objective": "objectives",
-}
 _NO_NAME = "its file name is not UTF-8, and is the document's id: rename it"
 _MISNAMED = (
     ("*.yml", "not read: a document's file name ends in `.yaml`"),
     ("*.yaml", "not read: it is no file"),
-)
-# A configuration that these files accepted is accepted until one of them changes.
-_CHECKERS = (
-    *("check.py", "load.py", "plain.py", "references.py", "repofile.py", "repofiles.py"),
-    *("schema.py", "variables.py", "yamltext.py"),
 )
 
 
@@ -97,18 +82,25 @@ def load_configuration(directory: Path, *, cache: Cache | None = None) -> Config
     if remembered is not None:
         try:
             known = json.loads(remembered.read_bytes())
-            if all(checksum_of(Path(path)) == said for path, said in known["read"].items()):
-                return _configuration(known["documents"])
+            if all(checksum_of(Path(path)) == checksum for path, checksum in known["read"].items()):
+                return _configuration(
+                    {
+                        i: (k, from_json(KINDS[k][0], plain))
+                        for i, (k, plain) in known["documents"].items()
+                    }
+                )
         except (OSError, ValueError, KeyError, TypeError):
             pass  # not there yet, or damaged: both are mended by reading the documents
     checked, report = _check(directory, contents)
     if report.errors:
         raise ConfigurationError(directory, report.errors)
-    plain = [[c.kind, id_, c.plain] for id_, c in checked.items()]
+    good = _good(checked)
     if cache is not None and remembered is not None:
-        read = {path: said for c in checked.values() for path, said in c.read.items()}
-        cache.write(remembered, json.dumps({"read": read, "documents": plain}).encode())
-    return _configuration(plain)
+        read = {path: checksum for c in checked.values() for path, checksum in c.read.items()}
+        documents = {id_: (kind, asdict(document)) for id_, (kind, document) in good.items()}
+        content = {"read": read, "documents": documents}
+        cache.write(remembered, json.dumps(content, default=_plain).encode())
+    return _configuration(good)
 
 
 def check_configuration(directory: Path) -> ConfigurationReport:
@@ -159,20 +151,63 @@ def _content(path: Path) -> bytes:
 
 def _key(contents: Mapping[str, bytes]) -> str:
     digest = hashlib.sha256()
-    for name in _CHECKERS:
-        status = (Path(__file__).parent / name).stat()
-        digest.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    # A configuration that this code accepted is accepted until the code changes.
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        status = path.stat()
+        digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
     for name, content in contents.items():
         digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
     return digest.hexdigest()
 
 
-def _configuration(
-    plain: Iterable[tuple[str, str, Mapping[str, Any]] | list[Any]],
-) -> Configuration:
-    documents: dict[str, dict[str, Any]] = {field: {} for field in _FIELDS.values()}
-    for kind, id_, data in plain:
-        documents[_FIELDS[kind]][id_] = document_from(kind, id_, data)
+def _plain(value: Any) -> Any:
+    """A value that JSON lacks: a date, or a set."""
+    return value.isoformat() if isinstance(value, date) else sorted(value)
+
+
+def from_json(type_: Any, data: Any) -> Any:
+    """The value of a dataclass that became `data` in JSON; without checks, and without pydantic.
+
+    Raises KeyError, TypeError or ValueError for data of another class.
+    """
+    if data is None:
+        return None
+    if is_dataclass(type_):
+        cls: Any = type_
+        hints = _hints(cls)
+        return cls(**{name: from_json(hints[name], part) for name, part in data.items()})
+    if type_ is date:
+        return date.fromisoformat(data)
+    origin, inner = get_origin(type_), get_args(type_)
+    if origin in (tuple, frozenset):
+        return origin(from_json(inner[0], part) for part in data)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return {key: from_json(inner[1], part) for key, part in data.items()}
+    dataclasses = [part for part in inner if is_dataclass(part)]
+    return from_json(dataclasses[0], data) if dataclasses and isinstance(data, dict) else data
+
+
+@lru_cache(maxsize=64)
+def _hints(type_: Any) -> dict[str, Any]:
+    return get_type_hints(type_)
+
+
+Good = Mapping[str, tuple[str, Document]]
+
+
+def _good(checked: Mapping[str, CheckedDocument]) -> Good:
+    """The documents that are not refused, by id, with their kinds."""
+    return {
+        id_: (c.kind, c.document)
+        for id_, c in checked.items()
+        if c.document is not None and c.kind is not None
+    }
+
+
+def _configuration(good: Good) -> Configuration:
+    documents: dict[str, dict[str, Any]] = {field: {} for _, field in KINDS.values()}
+    for id_, (kind, document) in good.items():
+        documents[KINDS[kind][1]][id_] = document
     return Configuration(**documents)
 
 
@@ -184,11 +219,10 @@ def _check(
 
     places = elsewhere or {}
     checked = {
-        name.removesuffix(".yaml"): check_text(text, places.get(name, directory))
+        (id_ := name.removesuffix(".yaml")): check_text(text, id_, places.get(name, directory))
         for name, text in contents.items()
     }
-    good = [[c.kind, id_, c.plain] for id_, c in checked.items() if c.plain is not None]
-    more_errors, more_unused = cross_check(checked, _configuration(good))
+    more_errors, more_unused = cross_check(checked, _configuration(_good(checked)))
     errors = [(id_, finding) for id_, c in checked.items() for finding in c.errors]
     errors += [(id_, Finding((), 1, _NO_NAME)) for id_ in checked if not _is_text(id_)]
     unused = [(id_, finding) for id_, c in checked.items() for finding in c.unused]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bot.distro.check import CheckedDocument, Finding, Place, near
-from bot.distro.documents import Configuration, ObjectiveDocument, ViewDocument
+from bot.distro.check import CheckedDocument, Finding
+from bot.distro.documents import Configuration, ViewDocument
+from bot.distro.objectives import ObjectiveDocument
+from bot.distro.validation import Place, near
 
 Found = tuple[str, Finding]
 
@@ -101,10 +103,10 @@ def _view(good: Configuration, view: ViewDocument) -> tuple[Place, str] | None:
     """Why a view is not used, and where it says so."""
     if view.repository not in good.repositories:
         return ("data", "repository"), f"no repository document `{view.repository}`: not used"
-    if view.base_view is not None:
-        base = good.views.get(view.base_view)
-        if base is None or base.base_view is not None:
-            return ("data", "base_view_id"), f"no view to add to is called `{view.base_view}`"
+    if view.base_view_id is not None:
+        base = good.views.get(view.base_view_id)
+        if base is None or base.base_view_id is not None:
+            return ("data", "base_view_id"), f"no view to add to is called `{view.base_view_id}`"
         if base.buildroot_strategy != "none":
             return ("data", "base_view_id"), f"`{base.id}` needs a build root: not used"
         return None

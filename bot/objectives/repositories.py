@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from bot.distro.documents import Configuration, ObjectiveDocument
+from bot.distro.documents import Configuration
 from bot.distro.images import chosen_documents
+from bot.distro.objectives import ObjectiveDocument
 from bot.errors import UsageError
 from bot.store.history.values import BranchFile, Place
 

@@ -10,8 +10,9 @@ from typing import Literal
 
 from bot.check.objectives import applies
 from bot.distro.cache import Cache
-from bot.distro.documents import Configuration, ObjectiveDocument, Sizes
+from bot.distro.documents import Configuration
 from bot.distro.images import image_keys
+from bot.distro.objectives import ObjectiveDocument, Sizes
 from bot.model.image import ImageKey
 from bot.objectives.evaluation import Failed, Known, evaluate, itself
 from bot.objectives.solving import Noted, Unchanged

@@ -92,7 +92,7 @@ def setting_of(
         pools,
         cache,
         VerifiedFiles(cache, _keys(document, pools)),
-        buildroot=document.buildroot_packages,
+        buildroot=document.base_buildroot_override,
         name=document.id,
     )
     macros = finder.build_root()

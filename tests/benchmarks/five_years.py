@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.distro.documents import ObjectiveDocument
+from bot.distro.objectives import ObjectiveDocument
 from bot.objectives.status import headings
 from bot.store.history.history import History, open_history
 

@@ -68,7 +68,7 @@ def build(tmp_path, *, arch=None, sources=(), requires=(), missing=()):
     evaluation = SpecEvaluation(
         "a.spec", "x", "a", (0, "1", "1"), (), build_requires=requires, sources=sources
     )
-    document = SimpleNamespace(id="d", buildroot_packages=("rpm-build",))
+    document = SimpleNamespace(id="d", base_buildroot_override=("rpm-build",))
     request = BuildRequest(
         tmp_path, "a.spec", arch or native_architecture(), document, pool, evaluation, {}, "head"
     )

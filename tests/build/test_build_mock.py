@@ -98,7 +98,7 @@ def request_(tmp_path, monkeypatch):
         ),
         modules=("nodejs:20",),
         module_platform="platform:el9",
-        buildroot_packages=("rpm-build", "gcc"),
+        base_buildroot_override=("rpm-build", "gcc"),
     )
     repository = SimpleNamespace(
         id="baseos",

@@ -9,7 +9,7 @@ from bot.check.compare import Thresholds, compare
 from bot.check.fault import Unevaluated
 from bot.check.objectives import evaluate_objectives
 from bot.check.verdict import verdict
-from bot.distro.documents import Growth, ObjectiveDocument, Sizes, Target
+from bot.distro.objectives import Growth, ObjectiveDocument, Sizes, Target
 from bot.model.closure import Closure, ClosurePair, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra

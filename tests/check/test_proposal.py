@@ -89,7 +89,7 @@ def test_a_file_that_goes_means_the_defaults(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "field", "message"),
     [
-        ("dist: .x\nworkload: web\n", 2, "workload", "no such field; there is repository"),
+        ("dist: .x\nworkload: web\n", 2, "workload", "unknown key `workload`; expected one of"),
         ("\narchitectures: [x86_64, pdp-11]\n", 2, "architectures.1", "x86_64"),
         ("thresholds:\n  bytes: many\n", 2, "thresholds.bytes", "expected a size"),
         ("builder: docker\n", 1, "builder", "rpmbuild"),
@@ -100,7 +100,7 @@ def test_a_file_that_goes_means_the_defaults(bench: Bench) -> None:
         ("objectives:\n- name: x\n  workload: web\n  limits: {packages: few}\n", 4,
          "objectives.0.limits.packages", "number"),
         ("a: [\n", 2, "", "not YAML"),
-        ("- a\n", 1, "", "dictionary"),
+        ("- a\n", 1, "", "mapping"),
         ("x: &x [*x]\n", 1, "", "not YAML"),
         ("a: " + "[" * 5000, 1, "", "not YAML"),
         ("a: " + "x" * 100_000, 1, "", "larger than"),
@@ -150,6 +150,8 @@ def test_who_repairs_the_base_s_file_hears_whether_they_did(
     bench: Bench, head: str, said: str
 ) -> None:
     bench.commit({NAME: "workload: web\n"})
-    with pytest.raises(UsageError, match=r".minimize.yaml:1: workload: no such field") as caught:
+    with pytest.raises(
+        UsageError, match=r".minimize.yaml:1: workload: unknown key `workload`"
+    ) as caught:
         bench.check({NAME: head})
     assert said in str(caught.value)

@@ -1,9 +1,12 @@
 """`.minimize.yaml`: what the external builder needs, and where a mistake is."""
 
+from datetime import date
+
 import pytest
 
 from bot.check.repository_file import ExternalBuild, read_repository_file
-from bot.distro.quantities import parse_duration
+from bot.distro.fields import parse_duration
+from bot.distro.objectives import Sizes, Target
 from bot.errors import UsageError
 
 URL = "https://copr.example.org/{owner}-{repo}-{number}/{chroot}/"
@@ -44,7 +47,7 @@ def test_chroots_for_each_repository_document() -> None:
     ("fields", "place"),
     [
         ({"check": "''"}, ":3: external.check:"),
-        ({"check": None}, ":2: external.check: Field required"),
+        ({"check": None}, ":2: external.check: `check` is missing"),
         ({"repository": "'https://h/{sha}/{who}'"}, ":4: external.repository: `{who}`"),
         ({"repository": "'https://h/{owner}/{repo}/'"}, "it is the same for every change"),
         ({"repository": "'http://h/../{sha}'"}, ":4: external.repository: its path"),
@@ -56,7 +59,7 @@ def test_chroots_for_each_repository_document() -> None:
         ({"deadline": "soon"}, ":6: external.deadline: expected a duration such as"),
         ({"deadline": "5 s"}, "between `1 min` and `7 d`"),
         ({"deadline": "8 d"}, "between `1 min` and `7 d`"),
-        ({"wait": "yes"}, ":6: external.wait: no such field"),
+        ({"wait": "yes"}, ":6: external.wait: unknown key `wait`; expected one of check"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(fields: dict, place: str) -> None:
@@ -67,6 +70,30 @@ def test_the_builder_and_what_it_needs_go_together() -> None:
     whole = external(chroots="{x86_64: f-x86_64}")
     assert "needs `external`" in said("builder: external\n")
     assert "is not `external`" in said(whole.replace("builder: external", "builder: mock"))
+
+
+def test_objectives_need_neither_description_nor_maintainer() -> None:
+    text = "objectives:\n- name: n\n  workload: w\n  limits: {packages: 4}\n"
+    text += "  target: {packages: 3, by: 2027-03-01}\n- {name: o, workload: w}\n"
+    first, second = read_repository_file(text.encode()).objectives
+    assert (first.id, second.id) == (".minimize.yaml#1", ".minimize.yaml#2")
+    assert first.target == Target(Sizes(packages=3), date(2027, 3, 1))
+    assert (first.limits.packages, first.maintainer) == (4, "")
+    assert ":4: objectives.0.limits.size: unknown key" in said(
+        text.replace("packages: 4", "size: 1")
+    )
+    assert ":2: objectives.0: expected a mapping, not `x`" in said("objectives:\n- x\n")
+
+
+def test_repositories_by_branch_or_for_every_one() -> None:
+    every = read_repository_file(b"repository: [a, b]\n")
+    assert every.repositories_of("main") == ("a", "b")
+    by_branch = read_repository_file(b"repository: {c9s: a, 'c*': [b, c]}\n")
+    assert by_branch.repositories_of("c9s") == ("a",)
+    assert by_branch.repositories_of("c10s") == ("b", "c")
+    assert by_branch.repositories_of("main") == ()
+    assert ":1: repository.c9s.0: expected text, not a list" in said("repository: {c9s: [[a]]}")
+    assert ":1: repository.0: expected text, not a list" in said("repository: [[a]]")
 
 
 def test_other_mistakes_have_their_lines_too() -> None:

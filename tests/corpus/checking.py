@@ -76,7 +76,7 @@ class Corpus:
         """The repository document that all checks use."""
         return RepositoryDocument(
             DOCUMENT, "Corpus", "", "", self.releasever, self.arches, self.sources,
-            module_platform=self.platform, buildroot_packages=self.buildroot,
+            module_platform=self.platform, base_buildroot_override=self.buildroot,
         )  # fmt: skip
 
     def configuration(self, requests: tuple[str, ...]) -> Configuration:

@@ -20,7 +20,8 @@ import zstandard
 from bot.distro import connections
 from bot.distro import http as distro_http
 from bot.distro.cache import Cache
-from bot.distro.documents import RepositoryDocument, RepoSource
+from bot.distro.documents import Configuration, RepositoryDocument, RepoSource
+from bot.distro.load import load_configuration
 
 PACK = {
     "": lambda content: content,
@@ -245,3 +246,9 @@ def folder(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path
 
     return write
+
+
+@pytest.fixture
+def load(folder: Callable[..., Path]) -> Callable[..., Configuration]:
+    """The configuration of documents that are given by id."""
+    return lambda **documents: load_configuration(folder(**documents))

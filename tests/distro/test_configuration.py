@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,11 +13,29 @@ import pytest
 from bot.distro import load
 from bot.distro.load import ConfigurationError, check_configuration, load_configuration
 from bot.errors import UsageError
+from tests.distro.documents import ENVIRONMENT, REPOSITORY, WORKLOAD
 
 GOOD = """\
 document: feedback-pipeline-workload
 version: 1
 data: {name: Web, description: A, maintainer: B, labels: [web]}
+"""
+PLACEHOLDER = "  package_placeholders: [{srpm_name: s, rpms: [{rpm_name: r}]}]\n"
+ACCESS = """\
+    variables: {stream: 9-stream}
+    repos:
+      base:
+        baseurl: https://example.org/$stream/
+        sslclientcert: {env: CERTIFICATE}
+        sslcacert: /etc/ca.pem
+        username: {file: /run/user}
+"""
+OBJECTIVE = """\
+document: minimize-objective
+version: 1
+data:
+  {name: n, description: d, maintainer: m, workload: web, limits: {packages: 4},
+   growth: {bytes: 5 kB}, unwanted: [perl], target: {layer_size: 1 MB, by: 2027-03-01}}
 """
 BOMB = "a: &a0 [x]\n" + "".join(f"b{n}: &a{n + 1} [{f'*a{n},' * 10}]\n" for n in range(8))
 
@@ -127,6 +149,34 @@ def test_a_checked_configuration_is_remembered_by_its_content(folder, cache, mon
         assert load_configuration(directory, cache=cache) == first
     folder(web=GOOD.replace("Web", "Net"))
     assert load_configuration(directory, cache=cache).workloads["web"].name == "Net"
+
+
+def test_every_kind_of_document_is_found_again_as_it_was(folder, cache):
+    """And without pydantic and YAML: that is what a cold command does."""
+    directory = folder(
+        web=WORKLOAD + PLACEHOLDER, minimal=ENVIRONMENT, distro=REPOSITORY + ACCESS, o=OBJECTIVE
+    )
+    for path in (Path(__file__).parents[2] / "config").glob("*.yaml"):
+        shutil.copy(path, directory)
+    (directory / "bot.yaml").unlink(missing_ok=True)
+    first = load_configuration(directory, cache=cache)
+    program = (
+        "import pickle, sys; from pathlib import Path; from bot.distro.cache import Cache;"
+        "from bot.distro.load import load_configuration;"
+        f"c = load_configuration(Path({str(directory)!r}), cache=Cache(Path({str(cache.root)!r})));"
+        "print({'pydantic', 'yaml'} & {m.partition('.')[0] for m in sys.modules}, file=sys.stderr);"
+        "sys.stdout.buffer.write(pickle.dumps(c))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert pickle.loads(run.stdout) == first
+    assert run.stderr.decode().strip() == "set()"
+    assert first.objectives["o"].target is not None
+    assert first.repositories["distro"].repos[0].access.username is not None
 
 
 def test_a_damaged_memory_is_no_matter(folder, cache):

@@ -6,46 +6,7 @@ import pytest
 
 from bot.distro.documents import Placeholder, PlaceholderRpm
 from bot.distro.load import ConfigurationError, check_configuration, load_configuration
-
-WORKLOAD = """\
-document: feedback-pipeline-workload
-version: 1
-data:
-  name: Web
-  description: A web server
-  maintainer: web-sig
-  labels: [web]
-"""
-ENVIRONMENT = """\
-document: feedback-pipeline-environment
-version: 1
-data:
-  name: Minimal
-  description: Little
-  maintainer: web-sig
-  repositories: [distro]
-  packages: [glibc-minimal-langpack]
-  labels: [web]
-"""
-REPOSITORY = """\
-document: feedback-pipeline-repository
-version: 2
-data:
-  name: Distro
-  description: Some
-  maintainer: web-sig
-  source:
-    repos:
-      base:
-        baseurl: https://example.org/$basearch/
-    releasever: 9
-    architectures: [x86_64, aarch64]
-"""
-
-
-@pytest.fixture
-def load(folder):
-    return lambda **documents: load_configuration(folder(**documents))
+from tests.distro.documents import ENVIRONMENT, REPOSITORY, WORKLOAD
 
 
 @pytest.fixture
@@ -146,7 +107,7 @@ def test_placeholders(load):
     rpms:
 """
     )
-    assert load(web=text).workloads["web"].placeholders == (
+    assert load(web=text).workloads["web"].package_placeholders == (
         Placeholder(
             "new",
             (
@@ -163,7 +124,7 @@ def test_placeholders(load):
 @pytest.mark.parametrize("value", ["{srpm_name: x}", "text", "{}", "~"])
 def test_placeholders_that_are_no_list_are_ignored(load, value):
     text = WORKLOAD + f"  package_placeholders: {value}\n"
-    assert load(web=text).workloads["web"].placeholders == ()
+    assert load(web=text).workloads["web"].package_placeholders == ()
 
 
 def test_placeholders_that_are_ignored_or_skipped_are_reported(unused):
@@ -278,7 +239,7 @@ data:
     assert document.releasever == "3.10"
     assert document.modules == ("nodejs:20",)
     assert (document.module_platform, document.dist) == ("platform:el9", ".el9")
-    assert document.buildroot_packages == ("rpm-build", "gcc")
+    assert document.base_buildroot_override == ("rpm-build", "gcc")
 
 
 def test_our_fields_may_stand_beside_source(load):
@@ -359,7 +320,7 @@ data:
         ("more.yaml", 8, "`all` needs a build root: not used"),
     ]
     views = load_configuration(folder()).views
-    assert views["more"].base_view == "all"
+    assert views["more"].base_view_id == "all"
 
 
 def test_unwanted_lists(load, refused):
@@ -377,9 +338,9 @@ data:
   unwanted_arch_source_packages: {s390x: [s390utils]}
 """
     unwanted = load(no=text).unwanted["no"]
-    assert unwanted.packages == unwanted.source_packages == ("perl",)
-    assert unwanted.arch_packages == {"x86_64": ("grub2",)}
-    assert unwanted.arch_source_packages == {"s390x": ("s390utils",)}
+    assert unwanted.unwanted_packages == unwanted.unwanted_source_packages == ("perl",)
+    assert unwanted.unwanted_arch_packages == {"x86_64": ("grub2",)}
+    assert unwanted.unwanted_arch_source_packages == {"s390x": ("s390utils",)}
     assert (12, "data.packages") in [found[:2] for found in refused(text + "  packages: []\n")]
 
 
@@ -408,7 +369,7 @@ data:
     directory = folder(web=label, lonely=label, root=buildroot, app=WORKLOAD)
     configuration = load_configuration(directory)
     assert set(configuration.labels) == {"lonely", "web"}
-    assert configuration.buildroots["root"].view == "all"
+    assert configuration.buildroots["root"].view_id == "all"
     messages = [u.message for u in check_configuration(directory).unused]
     assert "nothing has the label `lonely`" in messages
     assert "nothing has the label `web`" not in messages

@@ -31,8 +31,8 @@ def repository(id_, *arches):
     return RepositoryDocument(id_, id_, "", "", "9", arches, (RepoSource("r", "r", ("file:///",)),))
 
 
-def environment(id_, repositories, labels, **fields):
-    return EnvironmentDocument(id_, id_, "", "", repositories, labels, **fields)
+def environment(id_, repositories, labels, packages=(), **fields):
+    return EnvironmentDocument(id_, id_, "", "", repositories, labels, packages, **fields)
 
 
 def workload(id_, labels, **fields):
@@ -133,7 +133,9 @@ def test_weak_dependencies_come_if_either_says_so():
 )
 def test_placeholders_are_limited_by_source_and_package(of_source, of_package, arches):
     rpm = PlaceholderRpm("new-libs", "", ("glibc",), of_package)
-    document = workload("new", ("web",), placeholders=(Placeholder("new", (rpm,), (), of_source),))
+    document = workload(
+        "new", ("web",), package_placeholders=(Placeholder("new", (rpm,), (), of_source),)
+    )
     configuration = replace(CONFIGURATION, workloads=by_id(document))
     expected = (PlaceholderPackage("new-libs", "new", ("glibc",)),)
     for arch in ("x86_64", "s390x"):

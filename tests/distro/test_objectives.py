@@ -6,46 +6,11 @@ from datetime import date
 
 import pytest
 
-from bot.distro.documents import Growth, Sizes, Target
-from bot.distro.load import check_configuration, load_configuration
-from bot.distro.objectives import objective_from_data
-from bot.distro.quantities import parse_size
-from bot.errors import UsageError
+from bot.distro.fields import parse_size
+from bot.distro.load import check_configuration
+from bot.distro.objectives import Growth, Sizes, Target
+from tests.distro.documents import ENVIRONMENT, REPOSITORY, WORKLOAD
 
-WORKLOAD = """\
-document: feedback-pipeline-workload
-version: 1
-data:
-  name: Web
-  description: A web server
-  maintainer: web-sig
-  labels: [web]
-"""
-ENVIRONMENT = """\
-document: feedback-pipeline-environment
-version: 1
-data:
-  name: Minimal
-  description: Little
-  maintainer: web-sig
-  repositories: [distro]
-  packages: [glibc-minimal-langpack]
-  labels: [web]
-"""
-REPOSITORY = """\
-document: feedback-pipeline-repository
-version: 2
-data:
-  name: Distro
-  description: Some
-  maintainer: web-sig
-  source:
-    repos:
-      base:
-        baseurl: https://example.org/$basearch/
-    releasever: 9
-    architectures: [x86_64, aarch64]
-"""
 OBJECTIVE = """\
 document: minimize-objective
 version: 1
@@ -55,11 +20,6 @@ data:
   maintainer: web-sig
   workload: nginx
 """
-
-
-@pytest.fixture
-def load(folder):
-    return lambda **documents: load_configuration(folder(**documents))
 
 
 def test_an_objective_with_everything(load):
@@ -118,18 +78,6 @@ def test_a_wrong_objective_is_refused_with_its_place(folder, text, place, messag
     assert problem.field == f"data.{place}"
     assert problem.line == (7 if "workload" in text else 8)
     assert message in problem.message
-
-
-def test_an_objective_elsewhere_is_checked_the_same_way():
-    data = {"name": "n", "workload": "w", "limits": {"packages": 4}, "target": {
-        "packages": 3, "by": date(2027, 3, 1)}}  # fmt: skip
-    objective = objective_from_data("file#1", data)
-    assert (objective.id, objective.limits.packages) == ("file#1", 4)
-    assert objective.target == Target(Sizes(packages=3), date(2027, 3, 1))
-    with pytest.raises(UsageError, match=r"file#1 is not right: limits\.size: unknown key"):
-        objective_from_data("file#1", {"name": "n", "workload": "w", "limits": {"size": 1}})
-    with pytest.raises(UsageError, match="expected a mapping"):
-        objective_from_data("file#1", ["x"])
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro.documents import Configuration, ObjectiveDocument
+from bot.distro.documents import Configuration
 from bot.distro.images import environment_keys, image_keys, image_request
 from bot.distro.load import check_configuration, load_configuration
+from bot.distro.objectives import ObjectiveDocument
 from bot.model.package import Reference
 
 SHIPPED = Path(__file__).parents[2] / "config"
@@ -41,7 +42,7 @@ def test_the_distributions_are_there_with_what_building_needs(configuration):
     for document in configuration.repositories.values():
         # openSUSE has no %dist, ELN's has a number that grows.
         assert bool(document.dist) == (document.id not in OPENSUSE | {"eln"})
-        assert "rpm-build" in document.buildroot_packages
+        assert "rpm-build" in document.base_buildroot_override
         for repo in document.repos:
             assert repo.gpgkey
             for url in (*repo.baseurl, repo.metalink):

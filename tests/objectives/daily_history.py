@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.distro.documents import ObjectiveDocument, Sizes
+from bot.distro.objectives import ObjectiveDocument, Sizes
 from bot.model.closure import RepositoryState, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra

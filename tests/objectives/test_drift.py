@@ -12,7 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from bot.demo.forge.server import LocalForge
-from bot.distro.documents import Growth, Sizes, Target
+from bot.distro.objectives import Growth, Sizes, Target
 from bot.forge.github.app import AppAuth
 from bot.forge.github.forge import GitHub
 from bot.forge.gitlab.forge import GitLab

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro.documents import Sizes
+from bot.distro.objectives import Sizes
 from bot.objectives.drift import drift_states
 from bot.objectives.status import headings
 from bot.objectives.tracking import renamed

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.distro.documents import Sizes, Target
+from bot.distro.objectives import Sizes, Target
 from bot.forge.issues import Issue, IssueText
 from bot.objectives.issue_writer import publish_issues
 from bot.settings.values import IssueSettings

@@ -100,7 +100,7 @@ def test_a_build_root_is_what_the_document_says_then_a_group_then_rpm_build(tmp_
     ]
     assert names(setting_for(tmp_path, cache, packages)) == ["rpm-build", "system"]
     document = write_distribution(
-        tmp_path / "stated", packages, buildroot_packages=("stated", "absent")
+        tmp_path / "stated", packages, base_buildroot_override=("stated", "absent")
     )
     setting = setting_of(document, pools_of(document, cache), cache)
     assert names(setting) == ["stated"]
@@ -125,7 +125,7 @@ def test_what_cannot_be_installed_is_named_and_the_rest_is_solved(tmp_path, cach
         MacroPackage("first", {f"{D}first": "%first 1\n"}),
     ]
     buildroot = ("first", "rpm-build", "system")
-    setting = setting_for(tmp_path, cache, packages, buildroot_packages=buildroot)
+    setting = setting_for(tmp_path, cache, packages, base_buildroot_override=buildroot)
     assert names(setting) == ["first", "rpm-build", "system"]
     (note,) = setting.notes
     assert "rpm-build" in note and "not-there" in note

@@ -7,7 +7,7 @@ import random
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
-from bot.distro.documents import ObjectiveDocument, Sizes, Target
+from bot.distro.objectives import ObjectiveDocument, Sizes, Target
 from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
 from bot.model.closure import RepositoryState, SnapshotState
 from bot.model.image import ImageKey
