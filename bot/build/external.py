@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,10 @@ from bot.build.build_cache import KeptBuild, KeptBuilds
 from bot.build.builder import Built
 from bot.build.headers import HeaderError, packages_of
 from bot.build.listing import Listed, ListingError, newest_build, read_listing
-from bot.build.restricted_download import download_within
 from bot.build.scratch import scratch_directory
-from bot.distro.failover import AbsentError
+from bot.distro.failover import AbsentError, FetchError, RetryPolicy
 from bot.distro.repomd import MAX_REPOMD, Record, RepomdError, parse_repomd
+from bot.distro.transfer import local_path, read_local
 from bot.distro.unpack import RefusedFileError, check_file, unpack
 from bot.model.package import Package
 
@@ -30,6 +31,7 @@ _MOST_PACKED = 30_000_000
 _MOST_PRIMARY = 120_000_000
 # Of all packages of one architecture.
 _MOST_BYTES = 4_000_000_000
+_POLICY = RetryPolicy(tries=2, connect=10, read=30, slow=60)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -136,6 +138,30 @@ class ExternalBuilds:
         download_within(place, target, one.size, self._places)
         check_file(target, place, one.size, one.checksum_type, one.checksum)
         return target
+
+
+def download_within(url: str, target: Path, limit: int, places: Sequence[str]) -> None:
+    """Writes what is at `url`, at most `limit` bytes, to `target`.
+
+    Raises AbsentError where there is nothing, RefusedFileError where it is too large or leads out
+    of `places`, other SurroundingsErrors where it cannot be had; another try may help.
+    """
+    from bot.distro import http
+    from bot.distro.addresses import Reach
+
+    reach = Reach(places=tuple(places))
+    path = local_path(url)
+    if path is not None:
+        reach.check(url)
+        target.write_bytes(read_local(url, path, limit))
+        return
+    try:
+        http.download(url, target, limit, retry_policy=_POLICY, reach=reach, resume=False)
+    except FetchError as error:
+        # Object stores say 403 of what is not there.
+        if error.is_absent or error.status == HTTPStatus.FORBIDDEN:
+            raise AbsentError(error.what) from error
+        raise
 
 
 def _refuse_strange(url: str, record: Record) -> None:

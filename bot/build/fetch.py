@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 from bot.build.builder import NOT_KEPT
 from bot.build.sources import WantedSource, lookaside_url
 from bot.distro.cache import Cache
+from bot.distro.failover import FetchError
+from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
 from bot.spec.lookaside import Listed, SourcesError
 
@@ -158,9 +160,26 @@ class SourceStore:
             )
 
     def _over_http(self, url: str, target: Path, limit: int) -> None:
-        from bot.build.download import download_source
-
         download_source(url, target, limit, public_only=self._policy.public_only)
+
+
+def download_source(url: str, target: Path, limit: int, *, public_only: bool) -> None:
+    """Writes what is at the http(s) `url` to `target`.
+
+    SourcesError where there is nothing, where it has more than `limit` bytes or is at an address
+    that is not public; SurroundingsError where another try may help.
+    """
+    from bot.distro import http
+    from bot.distro.addresses import PrivateAddressError, Reach
+
+    try:
+        http.download(url, target, limit, reach=Reach(public_only), resume=False)
+    except (PrivateAddressError, RefusedFileError) as error:
+        raise SourcesError(error.what, error.hint) from error
+    except FetchError as error:
+        if error.is_absent:
+            raise SourcesError(error.what) from error
+        raise
 
 
 def _urls(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from bot.errors import UsageError
 
@@ -88,18 +88,6 @@ def expand(template: str, values: Mapping[str, str], places: Iterable[str]) -> s
     if _has_steps(url) or not any(url.startswith(place) for place in places):
         raise UsageError(f"The URL {url} leaves the place that {template} begins with.")
     return url
-
-
-def is_inside(url: str, places: Iterable[str]) -> bool:
-    """Return whether a URL that a server sent us on to is within one of the allowed `places`."""
-    try:
-        parts = urlsplit(url)
-        decoded = parts.path.lower().replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\")
-    except ValueError:
-        return False
-    if "\\" in decoded or any(s in (".", "..") for s in decoded.split("/")):
-        return False
-    return any(url.startswith(place) for place in places)
 
 
 def _has_steps(url: str) -> bool:

@@ -18,6 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
+from bot.distro.addresses import PUBLIC_POOLS
 from bot.distro.failover import forget_avoided
 from bot.errors import UsageError
 from bot.model.package import Reference, RepositoryAccess
@@ -38,9 +39,10 @@ class _Files:
     times: tuple[int, ...]
 
 
-def pool(url: str, access: RepositoryAccess) -> urllib3.PoolManager:
+def pool(url: str, access: RepositoryAccess, *, public_only: bool = False) -> urllib3.PoolManager:
     """The connections for a URL: through `access`'s proxy, else the one that the environment names.
 
+    With `public_only` there are none to an address that is not public, unless a proxy makes them.
     UsageError where a file or a secret that `access` names is not there.
     """
     parts = urlsplit(url)
@@ -51,7 +53,7 @@ def pool(url: str, access: RepositoryAccess) -> urllib3.PoolManager:
     proxies = _environment()
     if parts.scheme in proxies and not proxy_bypass(parts.netloc):
         return _pool(proxies[parts.scheme], "", files)
-    return _pool("", "", files)
+    return _pool("", "", files, public_only)
 
 
 def authorization(access: RepositoryAccess) -> dict[str, str]:
@@ -131,19 +133,23 @@ def _environment() -> dict[str, str]:
     return {s: proxy for s, proxy in getproxies().items() if s in ("http", "https")}
 
 
-_POOLS: dict[tuple[str, str, _Files | None], urllib3.PoolManager] = {}
+_POOLS: dict[tuple[str, str, _Files | None, bool], urllib3.PoolManager] = {}
 _GUARD = Lock()
 
 
-def _pool(proxy: str, proxy_authorization: str, files: _Files | None) -> urllib3.PoolManager:
-    key = (proxy, proxy_authorization, files)
+def _pool(
+    proxy: str, proxy_authorization: str, files: _Files | None, public_only: bool = False
+) -> urllib3.PoolManager:
+    key = (proxy, proxy_authorization, files, public_only)
     with _GUARD:
         if key not in _POOLS:
             _POOLS[key] = _new_pool(*key)
         return _POOLS[key]
 
 
-def _new_pool(proxy: str, proxy_authorization: str, files: _Files | None) -> urllib3.PoolManager:
+def _new_pool(
+    proxy: str, proxy_authorization: str, files: _Files | None, public_only: bool
+) -> urllib3.PoolManager:
     options = dict(_BOUNDED)
     if files is not None:
         options |= {
@@ -155,7 +161,10 @@ def _new_pool(proxy: str, proxy_authorization: str, files: _Files | None) -> url
         if not files.verify:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     if not proxy:
-        return urllib3.PoolManager(**options)
+        manager = urllib3.PoolManager(**options)
+        if public_only:
+            manager.pool_classes_by_scheme = PUBLIC_POOLS
+        return manager
     headers = {"Proxy-Authorization": proxy_authorization} if proxy_authorization else None
     return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
 

@@ -33,6 +33,11 @@ class FetchError(SurroundingsError):
         self.status = status
 
     @property
+    def is_absent(self) -> bool:
+        """True where the server says that there is no such file."""
+        return self.status in (404, 410)
+
+    @property
     def is_passing(self) -> bool:
         """True where another try may do better."""
         return self.status is None or self.status in PASSING

@@ -23,6 +23,7 @@ from urllib3.exceptions import (
 )
 
 from bot.distro import connections
+from bot.distro.addresses import ANYWHERE, Reach
 from bot.distro.failover import MANY, PASSING, FetchError, RetryPolicy
 from bot.distro.transfer import SmallFile
 from bot.distro.unpack import RefusedFileError
@@ -110,17 +111,20 @@ def download(
     *,
     access: RepositoryAccess = NO_ACCESS,
     retry_policy: RetryPolicy = MANY,
+    reach: Reach = ANYWHERE,
+    resume: bool = True,
 ) -> None:
-    """Writes the file at `url` to `target`, going on where `target` ends.
+    """Writes the file at `url` to `target`, with `resume` going on where `target` ends.
 
-    Raises FetchError, and leaves what came so far for the next try; a file that would pass `limit`
-    bytes is refused (RefusedFileError) before it does.
+    Raises FetchError (AbsentError where there is nothing), and leaves what came so far for the
+    next try; a file that would pass `limit` bytes is refused (RefusedFileError) before it does.
+    What would leave `reach` is refused as well (RefusedFileError, PrivateAddressError).
     """
     for last in _tries(retry_policy):
-        start = target.stat().st_size if target.exists() else 0
+        start = target.stat().st_size if resume and target.exists() else 0
         headers = {"Range": f"bytes={start}-"} if start else {}
         try:
-            with _response(url, headers, access, retry_policy) as response:
+            with _response(url, headers, access, retry_policy, reach) as response:
                 if response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
                     target.unlink()  # what is there is no beginning of this file
                     if last:
@@ -153,14 +157,18 @@ def _tries(retry_policy: RetryPolicy) -> Iterator[bool]:
 
 @contextmanager
 def _response(
-    url: str, headers: Mapping[str, str], access: RepositoryAccess, retry_policy: RetryPolicy
+    url: str,
+    headers: Mapping[str, str],
+    access: RepositoryAccess,
+    retry_policy: RetryPolicy,
+    reach: Reach = ANYWHERE,
 ) -> Iterator[urllib3.BaseHTTPResponse]:
     """An answer whose body is not read yet. Refused and unanswered requests are tried again.
 
     Redirects are followed here and not by urllib3, which would show a client certificate to
     whoever they lead to.
     """
-    response = _request(url, headers, access, retry_policy)
+    response = _request(url, headers, access, retry_policy, reach)
     done = False
     try:
         yield response
@@ -175,11 +183,16 @@ def _response(
 
 
 def _request(
-    url: str, headers: Mapping[str, str], access: RepositoryAccess, retry_policy: RetryPolicy
+    url: str,
+    headers: Mapping[str, str],
+    access: RepositoryAccess,
+    retry_policy: RetryPolicy,
+    reach: Reach,
 ) -> urllib3.BaseHTTPResponse:
     place, allowed = url, access.at(url)
     for _ in range(_MOST_REDIRECTS + 1):
-        response = _ask(url, place, headers, allowed, retry_policy)
+        reach.check(place)
+        response = _ask(url, place, headers, allowed, retry_policy, reach)
         target = response.headers.get("Location")
         if response.status not in _REDIRECTS or not target:
             return response
@@ -200,6 +213,7 @@ def _ask(
     headers: Mapping[str, str],
     access: RepositoryAccess,
     retry_policy: RetryPolicy,
+    reach: Reach,
 ) -> urllib3.BaseHTTPResponse:
     """The answer at `place`, where a request for `url` has come to."""
     again = retry_policy.tries - 1
@@ -216,7 +230,7 @@ def _ask(
         redirect=False,
     )
     try:
-        return connections.pool(place, access).request(
+        return connections.pool(place, access, public_only=reach.public_only).request(
             "GET",
             place,
             # A mirror's transparent compression would change the sizes that are checked.

@@ -150,5 +150,4 @@ def _download(
 
 
 def _absent_or(error: FetchError) -> SurroundingsError:
-    gone = error.status in (404, 410)
-    return AbsentError(error.what, error.hint) if gone else error
+    return AbsentError(error.what, error.hint) if error.is_absent else error

@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.build.external import ExternalBuilds
+from bot.build.external import ExternalBuilds, download_within
 from bot.build.headers import HeaderError
 from bot.build.listing import Listed, ListingError, newest_build, read_listing
-from bot.build.restricted_download import download_within
 from bot.demo.distribution.repository import createrepo, write_metadata, write_repository
 from bot.distro.cache import Cache
 from bot.distro.failover import AbsentError

@@ -6,8 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from bot.build import download
-from bot.build.fetch import SourcePolicy, SourceStore
+from bot.build.fetch import SourcePolicy, SourceStore, download_source
 from bot.build.mock import MockBuilder
 from bot.build.rpmbuild import RpmbuildBuilder
 from bot.build.sources import WantedSource
@@ -105,7 +104,7 @@ def test_local_files_are_read_only_where_that_is_allowed(cache, tmp_path):
 def server(monkeypatch):
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(download, "_BACKOFF", 0.0)
+    monkeypatch.setattr("bot.distro.http.BACKOFF", 0.0)
     seen = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -138,20 +137,20 @@ def server(monkeypatch):
 def test_a_host_that_is_not_public_is_refused_before_anything_is_asked(server, tmp_path):
     base, seen = server
     with pytest.raises(SourcesError, match=r"127\.0\.0\.1, which is not public"):
-        download.download_source(f"{base}/a", tmp_path / "a", 100, public_only=True)
+        download_source(f"{base}/a", tmp_path / "a", 100, public_only=True)
     assert seen == []
 
 
 def test_downloads_are_tried_again_and_limited(server, tmp_path):
     base, seen = server
     target = tmp_path / "a"
-    download.download_source(f"{base}/flaky", target, 100, public_only=False)
+    download_source(f"{base}/flaky", target, 100, public_only=False)
     assert target.read_bytes() == CONTENT
     assert seen == ["/flaky", "/flaky"]
-    with pytest.raises(SourcesError, match="larger than the 4 bytes"):
-        download.download_source(f"{base}/a", target, 4, public_only=False)
+    with pytest.raises(SourcesError, match="more than the 4 allowed"):
+        download_source(f"{base}/a", target, 4, public_only=False)
     with pytest.raises(SourcesError, match="404"):
-        download.download_source(f"{base}/gone", target, 100, public_only=False)
+        download_source(f"{base}/gone", target, 100, public_only=False)
 
 
 @pytest.mark.parametrize("wanted", [LISTED, BARE])

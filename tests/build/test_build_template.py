@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.build.url_template import allowed_place, expand, is_inside, template_problem
+from bot.build.url_template import allowed_place, expand, template_problem
+from bot.distro.addresses import is_inside
 from bot.errors import UsageError
 
 PLACE = "https://copr.example.org/results/packit/"
