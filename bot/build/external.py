@@ -16,10 +16,10 @@ from bot.build.builder import Built
 from bot.build.headers import HeaderError, packages_of
 from bot.build.listing import Listed, ListingError, newest_build, read_listing
 from bot.build.scratch import scratch_directory
-from bot.distro.failover import AbsentError, FetchError, RetryPolicy
+from bot.distro.failover import AbsentError, FetchError, RefusedFileError, RetryPolicy
+from bot.distro.metadata import unpack
 from bot.distro.repomd import MAX_REPOMD, Record, RepomdError, parse_repomd
-from bot.distro.transfer import local_path, read_local
-from bot.distro.unpack import RefusedFileError, check_file, unpack
+from bot.distro.transfer import check_file, local_path, read_local
 from bot.model.package import Package
 
 if TYPE_CHECKING:

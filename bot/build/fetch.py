@@ -13,8 +13,7 @@ from urllib.parse import unquote, urlsplit
 from bot.build.builder import NOT_KEPT
 from bot.build.sources import WantedSource, lookaside_url
 from bot.distro.cache import Cache
-from bot.distro.failover import FetchError
-from bot.distro.unpack import RefusedFileError
+from bot.distro.failover import FetchError, RefusedFileError
 from bot.errors import SurroundingsError
 from bot.spec.lookaside import Listed, SourcesError
 

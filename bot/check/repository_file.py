@@ -28,7 +28,7 @@ from bot.model.architecture import DEFAULT_ARCHITECTURES, RPM_ARCHITECTURES
 from bot.model.result import REPOSITORY_FILE, FileProblem
 
 if TYPE_CHECKING:
-    from bot.distro.yamltext import YamlText
+    from bot.yamltext import YamlText
 
 FILE_NAME = REPOSITORY_FILE
 # Beyond that it is no configuration; anybody may write one into a pull request.
@@ -237,7 +237,7 @@ def written_file(content: bytes | None) -> WrittenFile:
     """The same, with the fields as they are written; safe to ask for a stranger's file."""
     if content is None:
         return WrittenFile(RepositoryFile(), {}, None)
-    from bot.distro.yamltext import YamlError, parse_yaml
+    from bot.yamltext import YamlError, parse_yaml
 
     if len(content) > _MAX_BYTES:
         problem = FileProblem(1, "", f"larger than {_MAX_BYTES} bytes")

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from bot.distro.unpack import RefusedFileError
+from bot.distro.failover import RefusedFileError
 from bot.errors import SurroundingsError
 
 

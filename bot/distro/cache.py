@@ -1,14 +1,29 @@
-"""The cache directory: content-addressed, shared by processes, safe to delete at any time."""
+"""The cache directory: content-addressed, shared by processes, safe to delete at any time.
+
+Below a size: what was not used for longest goes first, never what a run is using.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from bot import locks
-from bot.errors import SurroundingsError
+from bot.errors import SurroundingsError, UsageError
+from bot.locks import LIMIT, free_lock, locked
+
+DEFAULT_LIMIT = 20_000_000_000
+LIMIT_VARIABLE = "MINIMIZE_CACHE_LIMIT"
+# What grows with every package and can be had again: downloaded files and pieces of layers.
+KINDS = ("packages", "headers", "fragments", "listings", "partial")
+# Who does not say that it runs (another release, a build) may still need what it used just now.
+_GRACE = 3600.0
+_LOCK = "eviction"
+_RUNS = "runs"
+_OFTEN = 3600.0
 
 
 class Cache:
@@ -33,7 +48,7 @@ class Cache:
         return path
 
     @contextmanager
-    def lock(self, name: str, seconds: float = locks.LIMIT) -> Iterator[None]:
+    def lock(self, name: str, seconds: float = LIMIT) -> Iterator[None]:
         """Hold the lock `name` (a file name), once nobody else does.
 
         Raises LockedError where another holds it for `seconds` and more.
@@ -41,7 +56,7 @@ class Cache:
         path = self.lock_file(name)
         with ExitStack() as stack:
             try:
-                stack.enter_context(locks.locked(path, seconds=seconds))
+                stack.enter_context(locked(path, seconds=seconds))
             except OSError as error:
                 raise self._unusable(path, error) from error
             yield
@@ -91,3 +106,128 @@ class Cache:
             f"The cache cannot be written: {path}: {error.strerror or error}.",
             "Free some space, or name another directory with --cache.",
         )
+
+
+@contextmanager
+def in_use(cache: Cache) -> Iterator[None]:
+    """While this is entered, nothing that is used from now on leaves the cache.
+
+    What is used must be touched (`os.utime`) when it is; packages and fragments are.
+    """
+    with ExitStack() as run:
+        with cache.lock(_LOCK):  # not while somebody evicts
+            path = cache.temporary(cache.directory(_RUNS) / "run")
+            run.enter_context(locked(path))
+        run.callback(path.unlink, missing_ok=True)
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Evicted:
+    """The bytes removed, and the bytes left."""
+
+    taken: int
+    left: int
+
+
+def evict(
+    cache: Cache,
+    limit: int,
+    *,
+    kinds: Sequence[str] = KINDS,
+    grace: float = _GRACE,
+    now: Callable[[], float] = time.time,
+) -> Evicted:
+    """Removes the longest unused until the `kinds` of content take at most `limit` bytes together.
+
+    What was used since the oldest run that still goes on began, or within `grace` seconds, stays,
+    even if that is more than the limit.
+    """
+    with cache.lock(_LOCK):
+        before = min(_oldest_run(cache), now() - grace)
+        contents = sorted(_contents(cache, kinds))
+        total = sum(one.size for one in contents)
+        taken = 0
+        for one in contents:
+            if total - taken <= limit or one.used >= before:
+                break
+            for path in one.paths:
+                path.unlink(missing_ok=True)
+            taken += one.size
+    return Evicted(taken, total - taken)
+
+
+def tidy(cache: Cache) -> None:
+    """`evict` at most once an hour, to the limit that MINIMIZE_CACHE_LIMIT says (`20 GB`)."""
+    stamp = cache.directory("locks") / "tidied"
+    with suppress(OSError):
+        if time.time() - stamp.stat().st_mtime < _OFTEN:
+            return
+    limit = limit_wanted()
+    stamp.touch()
+    evict(cache, limit)
+
+
+def limit_wanted() -> int:
+    """The size that the cache may have, in bytes; UsageError where the variable is no size."""
+    text = os.environ.get(LIMIT_VARIABLE)
+    if not text:
+        return DEFAULT_LIMIT
+    from bot.distro.fields import parse_size
+
+    try:
+        return int(text) if text.isdigit() else parse_size(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{LIMIT_VARIABLE}={text} is no size: {error}.", "Say it as `20 GB`."
+        ) from error
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Content:
+    used: float
+    paths: tuple[Path, ...]
+    size: int
+
+
+def _oldest_run(cache: Cache) -> float:
+    """When the oldest run that still goes on began; those that were killed are forgotten."""
+    oldest = float("inf")
+    for path in cache.directory(_RUNS).iterdir():
+        with suppress(OSError), free_lock(path) as ended:
+            if ended:
+                path.unlink(missing_ok=True)
+            else:
+                oldest = min(oldest, path.stat().st_mtime)
+    return oldest
+
+
+def _contents(cache: Cache, kinds: Sequence[str]) -> Iterator[_Content]:
+    """Entries that may be removed; files of one content go together, they share the checksum."""
+    for kind in kinds:
+        together: dict[str, list[os.DirEntry[str]]] = {}
+        for directory in _directories(cache.root / kind):
+            with suppress(OSError), os.scandir(directory) as entries:
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        name = entry.name
+                        # A temporary file is one by itself: `.CHECKSUM....RANDOM`.
+                        key = name if name.startswith(".") else name.partition("-")[0]
+                        together.setdefault(key, []).append(entry)
+        for group in together.values():
+            with suppress(OSError):
+                states = [entry.stat(follow_symlinks=False) for entry in group]
+                # The record goes first: without it the others are nothing.
+                paths = sorted((Path(entry.path) for entry in group), key=_record_first)
+                used = max(state.st_mtime for state in states)
+                yield _Content(used, tuple(paths), sum(state.st_size for state in states))
+
+
+def _record_first(path: Path) -> tuple[bool, str]:
+    return not path.name.endswith("json"), path.name
+
+
+def _directories(root: Path) -> Iterator[Path]:
+    with suppress(OSError), os.scandir(root) as entries:
+        yield root
+        yield from (Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))

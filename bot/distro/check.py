@@ -16,7 +16,7 @@ from bot.distro.documents import (
     ViewDocument,
     WorkloadDocument,
 )
-from bot.distro.repofiles import with_repofiles
+from bot.distro.repofile import with_repofiles
 from bot.distro.validation import (
     InvalidDataError,
     Place,
@@ -29,8 +29,8 @@ from bot.distro.validation import (
     validated,
 )
 from bot.distro.variables import BUILT_IN, variables_in
-from bot.distro.yamltext import YamlError, YamlText, parse_yaml
 from bot.model.architecture import DEFAULT_ARCHITECTURES, RPM_ARCHITECTURES
+from bot.yamltext import YamlError, YamlText, parse_yaml
 
 _PREFIXES = ("feedback-pipeline-", "content-resolver-")
 _ALIASES = {"compose-view": "view"}

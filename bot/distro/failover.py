@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
 from bot.model.package import origin
 
@@ -41,6 +40,18 @@ class FetchError(SurroundingsError):
     def is_passing(self) -> bool:
         """True where another try may do better."""
         return self.status is None or self.status in PASSING
+
+
+class RefusedFileError(SurroundingsError):
+    """A file is not what was said of it: truncated, corrupt, too large or another one."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            f"{name} is refused: {why}.",
+            "The mirror may be out of step or damaged: try again, or name another one.",
+        )
+        self.name = name
+        self.why = why
 
 
 class AbsentError(SurroundingsError):

@@ -24,9 +24,8 @@ from urllib3.exceptions import (
 
 from bot.distro import connections
 from bot.distro.addresses import ANYWHERE, Reach
-from bot.distro.failover import MANY, PASSING, FetchError, RetryPolicy
+from bot.distro.failover import MANY, PASSING, FetchError, RefusedFileError, RetryPolicy
 from bot.distro.transfer import SmallFile
-from bot.distro.unpack import RefusedFileError
 from bot.model.package import NO_ACCESS, RepositoryAccess, origin
 
 USER_AGENT = "minimize (+rpm-md client)"

@@ -1,16 +1,32 @@
-"""OpenPGP keys of repositories, from where their documents say they are."""
+"""OpenPGP keys of repositories, and detached signatures of repomd.xml, checked with Sequoia."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from bot.distro.documents import RepositoryDocument
-from bot.distro.failover import FetchError, RetryPolicy, first_of, rounds, worst
+from bot.distro.failover import (
+    FetchError,
+    RefusedFileError,
+    RetryPolicy,
+    first_of,
+    rounds,
+    worst,
+)
 from bot.distro.transfer import read_small
 from bot.distro.variables import expanded
 from bot.errors import SurroundingsError
 from bot.model.package import NO_ACCESS, RepositoryAccess
+
+if TYPE_CHECKING:
+    import pysequoia
+
+MAX_KEY = 1_000_000
+MAX_SIGNATURE = 100_000
+# The binding raises anyhow's errors as plain Exception, with a stack trace of Rust below.
+_SEQUOIA_ERRORS = Exception
 
 
 def read_keys(
@@ -21,10 +37,9 @@ def read_keys(
     A server that does not answer is waited for no longer than `most` has it, and not at all where
     others had keys.
     """
-    from bot.distro import gpg
 
     def read(url: str, retry_policy: RetryPolicy) -> bytes:
-        return read_small(url, gpg.MAX_KEY, access=access, retry_policy=retry_policy).content or b""
+        return read_small(url, MAX_KEY, access=access, retry_policy=retry_policy).content or b""
 
     first, *more = rounds(len(urls), most)
     keys: dict[str, bytes] = {}
@@ -53,3 +68,47 @@ def key_urls(document: RepositoryDocument, arch: str) -> Mapping[str, tuple[str,
     return {
         repo.id: expanded(repo, document, arch).gpgkey for repo in document.repos if repo.gpgkey
     }
+
+
+def verify_detached(
+    name: str, content: bytes, signature: bytes, keys: Sequence[tuple[str, bytes]]
+) -> None:
+    """Raises RefusedFileError, naming `name`, unless one of `keys` signed `content`.
+
+    `keys` are where each key file comes from and its content, armored or not, with one key or many.
+    Of several signatures one good one is enough, as rpm and gpgv have it.
+    """
+    import pysequoia
+    from pysequoia.packet import PacketPile
+
+    certificates = [certificate for url, key in keys for certificate in _certificates(url, key)]
+    why = "it is no signature"
+    try:
+        packets = list(PacketPile.from_bytes(signature))
+    except _SEQUOIA_ERRORS as error:
+        packets, why = [], _first_line(error)
+    for packet in packets:
+        try:
+            pysequoia.verify(
+                bytes=content,
+                store=lambda _ids: certificates,
+                signature=pysequoia.Sig.from_bytes(bytes(packet)),
+            )
+        except _SEQUOIA_ERRORS as error:
+            why = _first_line(error)
+        else:
+            return
+    raise RefusedFileError(name, f"its signature is not one of the keys configured ({why})")
+
+
+def _certificates(url: str, key: bytes) -> list[pysequoia.Cert]:
+    import pysequoia
+
+    try:
+        return pysequoia.Cert.split_bytes(key)
+    except _SEQUOIA_ERRORS as error:
+        raise SurroundingsError(f"{url} is no OpenPGP key: {_first_line(error)}.") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from bot.distro.documents import KINDS, MAX_BYTES, Configuration, Document
-from bot.distro.repofiles import checksum_of
+from bot.distro.repofile import checksum_of
 from bot.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.distro.failover import RetryPolicy
-from bot.distro.repomd import CHECKSUMS, number_of
+from bot.distro.repomd import CHECKSUMS, RepomdError, local_name, number_of, parse_xml
 from bot.distro.transfer import read_small
 from bot.errors import SurroundingsError
 from bot.model.package import RepositoryAccess
@@ -60,14 +60,9 @@ def read_mirrorlist(url: str, access: RepositoryAccess, retry_policy: RetryPolic
 
 
 def _parse_metalink(url: str, content: bytes) -> Mirrors:
-    from xml.etree import ElementTree
-
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-        raise SurroundingsError(f"{url} is refused: it declares a document type.")
     try:
-        root = ElementTree.fromstring(content)  # no declarations, and expat limits growth
-    # An encoding that Python does not know, or that expat cannot take, is no ParseError.
-    except (ElementTree.ParseError, LookupError, ValueError) as error:
+        root = parse_xml(content)
+    except RepomdError as error:
         raise SurroundingsError(f"{url} is no metalink: {error}.") from error
     file = next((f for f in root.iter() if _is(f, "file") and f.get("name") == "repomd.xml"), None)
     if file is None:
@@ -88,7 +83,7 @@ def _parse_metalink(url: str, content: bytes) -> Mirrors:
 
 
 def _is(element: Element, name: str) -> bool:
-    return element.tag.rpartition("}")[2] == name
+    return local_name(element.tag) == name
 
 
 def _hashes(children: Iterable[Element]) -> Hashes | None:

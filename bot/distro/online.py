@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.distro.documents import RepositoryDocument, RepoSource
-from bot.distro.failover import FEW, RetryPolicy
+from bot.distro.failover import FEW, RefusedFileError, RetryPolicy
+from bot.distro.metadata import opened
 from bot.distro.refresh import State, access_of, ask, rfc3339
 from bot.distro.repomd import Record, number_of, parse_repomd
 from bot.distro.transfer import local_path
-from bot.distro.unpack import RefusedFileError, opened
 from bot.distro.variables import expanded
 from bot.errors import MinimizeError, SurroundingsError, UsageError
 

@@ -8,9 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from bot.distro.cache import Cache
-from bot.distro.failover import RetryPolicy, first_of, rounds
+from bot.distro.failover import RefusedFileError, RetryPolicy, first_of, rounds
 from bot.distro.transfer import local_path, obtain
-from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
 from bot.model.package import Location, Package
 

@@ -20,16 +20,16 @@ from bot.distro.failover import (
     BRIEF,
     BUDGET,
     AbsentError,
+    RefusedFileError,
     RetryPolicy,
     first_of,
     rounds,
 )
-from bot.distro.keys import read_keys
+from bot.distro.keys import MAX_SIGNATURE, read_keys, verify_detached
 from bot.distro.metadata import forget, metadata_file
 from bot.distro.mirrors import Hashes, Mirrors, read_metalink, read_mirrorlist
 from bot.distro.repomd import MAX_REPOMD, Repomd, RepomdError, parse_repomd
 from bot.distro.transfer import local_path, read_small
-from bot.distro.unpack import RefusedFileError
 from bot.distro.variables import substituted
 from bot.errors import SurroundingsError
 from bot.model.package import RepositoryAccess
@@ -366,18 +366,14 @@ def _signed(
     not."""
     if not source.gpgkey:
         return False
-    from bot.distro import gpg
-
     url = f"{state.origin}.asc"
     try:
-        signature = read_small(
-            url, gpg.MAX_SIGNATURE, access=access, retry_policy=retry_policy
-        ).content
+        signature = read_small(url, MAX_SIGNATURE, access=access, retry_policy=retry_policy).content
     except AbsentError as error:
         if source.repo_gpgcheck:
             why = "it has no signature, and `repo_gpgcheck` asks for one"
             raise RefusedFileError(state.origin, why) from error
         return False
     keys = read_keys(source.gpgkey, access, most)
-    gpg.verify_detached(state.origin, state.content, signature or b"", keys)
+    verify_detached(state.origin, state.content, signature or b"", keys)
     return True

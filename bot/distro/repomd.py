@@ -6,8 +6,10 @@ The format is createrepo_c's (http://linux.duke.edu/metadata/repo).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-from xml.parsers import expat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 # Nobody's repomd.xml comes near.
 MAX_REPOMD = 2_000_000
@@ -19,9 +21,9 @@ _VARIANTS = {
     "group": ("group_zst", "group_xz", "group_gz", "group"),
     "modules": ("modules", "modules_gz"),
 }
-# md5 and sha1 say nothing about who made a file.
 # The last second of the year 9999, after which no calendar goes on.
 _LATEST = 253_402_300_799
+# md5 and sha1 say nothing about who made a file.
 CHECKSUMS = ("sha256", "sha512", "sha384", "sha224")
 
 
@@ -66,63 +68,46 @@ class Repomd:
         return None
 
 
+def parse_xml(content: bytes) -> Element:
+    """The root of a small XML document without a document type. Raises RepomdError."""
+    from xml.etree import ElementTree
+
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+        raise RepomdError("it declares a document type, which no such file does")
+    try:
+        return ElementTree.fromstring(content)  # expat limits what entities may grow to
+    # An encoding that Python does not know, or that expat cannot take, is no ParseError.
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
+        raise RepomdError(f"it is not XML: {error}") from error
+
+
+def local_name(tag: str) -> str:
+    """An element's or attribute's name without its namespace."""
+    return tag.rpartition("}")[2]
+
+
 def parse_repomd(content: bytes) -> Repomd:
     """Parse `content`. Raises RepomdError."""
-    reader = _Reader()
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.text
-    parser.StartDoctypeDeclHandler = reader.doctype
-    parser.buffer_text = True
-    try:
-        parser.Parse(content, True)
-    except RepomdError:
-        raise
-    # An encoding that Python does not know, or that expat cannot take, is no ExpatError.
-    except (expat.ExpatError, LookupError, ValueError) as error:
-        raise RepomdError(f"it is not XML: {error}") from error
-    if not reader.is_repomd:
-        raise RepomdError("it is not a repomd.xml")
-    records = tuple(_record(fields) for fields in reader.records)
+    root = parse_xml(content)
+    if local_name(root.tag) != "repomd":
+        raise RepomdError(f"it is not a repomd.xml: its root is `{local_name(root.tag)[:80]}`")
+    data = [child for child in root if local_name(child.tag) == "data"]
+    records = tuple(_record(_fields(element)) for element in data)
     if not any(record.type == "primary" for record in records):
         raise RepomdError("it lists no primary metadata that can be read")
     timestamp = max((record.timestamp for record in records), default=0)
-    return Repomd(reader.revision.strip(), timestamp, records)
+    revisions = [child.text or "" for child in root if local_name(child.tag) == "revision"]
+    return Repomd("".join(revisions).strip(), timestamp, records)
 
 
-class _Reader:
-    def __init__(self) -> None:
-        self.is_repomd = False
-        self.revision = ""
-        self.records: list[dict[str, str]] = []
-        self._path: list[str] = []
-
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
-        name = tag.rpartition(" ")[2]
-        self._path.append(name)
-        if len(self._path) == 1:
-            self.is_repomd = name == "repomd"
-            if not self.is_repomd:
-                raise RepomdError(f"it is not a repomd.xml: its root is `{name[:80]}`")
-        elif self._path == ["repomd", "data"]:
-            self.records.append({"data": attributes.get("type", "")})
-        elif len(self._path) == 3 and self._path[1] == "data":
-            for key, value in attributes.items():
-                self.records[-1][f"{name}@{key.rpartition(' ')[2]}"] = value
-
-    def end(self, _tag: str) -> None:
-        self._path.pop()
-
-    def text(self, text: str) -> None:
-        if self._path == ["repomd", "revision"]:
-            self.revision += text
-        elif len(self._path) == 3 and self._path[1] == "data":
-            fields = self.records[-1]
-            fields[self._path[2]] = fields.get(self._path[2], "") + text
-
-    def doctype(self, *_declaration: Any) -> None:
-        raise RepomdError("it declares a document type, which no repomd.xml does")
+def _fields(data: Element) -> dict[str, str]:
+    """The texts of one record by their elements, and its attributes: `checksum@type`."""
+    fields = {"data": data.get("type", "")}
+    for element in data:
+        name = local_name(element.tag)
+        fields[name] = element.text or ""
+        fields |= {f"{name}@{local_name(key)}": value for key, value in element.items()}
+    return fields
 
 
 def _record(fields: dict[str, str]) -> Record:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.distro.cache import Cache
-from bot.distro.failover import MANY, AbsentError, FetchError, RetryPolicy, first_of, rounds
-from bot.distro.unpack import RefusedFileError, check_file
+from bot.distro.failover import (
+    MANY,
+    AbsentError,
+    FetchError,
+    RefusedFileError,
+    RetryPolicy,
+    first_of,
+    rounds,
+)
+from bot.distro.repomd import CHECKSUMS
 from bot.errors import SurroundingsError
 from bot.model.package import NO_ACCESS, RepositoryAccess
+
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,27 @@ def read_local(url: str, path: Path, limit: int) -> bytes:
     if len(content) > limit:
         raise RefusedFileError(url, f"it is larger than the {limit} bytes allowed")
     return content
+
+
+def check_file(path: Path, name: str, size: int | None, checksum_type: str, checksum: str) -> None:
+    """Raises RefusedFileError, naming `name`, unless `path` has this size and checksum."""
+    actual = path.stat().st_size
+    if size is not None and actual != size:
+        raise RefusedFileError(name, f"it has {actual} bytes, {size} were said")
+    digest = new_digest(checksum_type, name)
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    if digest.hexdigest() != checksum:
+        raise RefusedFileError(name, f"its {checksum_type} checksum is another than was said")
+
+
+def new_digest(checksum_type: str, name: str) -> hashlib._Hash:
+    """A digest of a type that is still worth something; RefusedFileError for others."""
+    if checksum_type not in CHECKSUMS:
+        known = ", ".join(CHECKSUMS)
+        raise RefusedFileError(name, f"its checksum is of type `{checksum_type}`, not {known}")
+    return hashlib.new(checksum_type)
 
 
 def obtain(

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.distro.cache import Cache
-from bot.distro.eviction import in_use, tidy
+from bot.distro.cache import Cache, in_use, tidy
 from bot.errors import SurroundingsError
 from bot.image.layer import compose_layer, fetch_unread
 from bot.image.lock import ImageDescription, Lock, write_lock

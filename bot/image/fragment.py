@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.distro.cache import Cache
+from bot.distro.failover import RefusedFileError
 from bot.distro.packages import fetch_package
-from bot.distro.unpack import RefusedFileError
 from bot.image.layout import landing
 from bot.image.listing import FileEntry, Listing, forget_listing
 from bot.image.owners import Owners

@@ -10,8 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from bot.distro.cache import Cache
-from bot.distro.eviction import in_use
+from bot.distro.cache import Cache, in_use
 from bot.distro.failover import BRIEF, FEW, RetryPolicy
 from bot.distro.packages import fetch_header
 from bot.image.layer import compose_layer, fetch_unread

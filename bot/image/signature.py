@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from bot.distro.cache import Cache
-from bot.distro.keys import read_keys
+from bot.distro.failover import RefusedFileError
+from bot.distro.keys import read_keys, verify_detached
 from bot.distro.packages import fetch_header, fetch_package
-from bot.distro.unpack import RefusedFileError
 from bot.image.listing import forget_listing, listing
 from bot.image.rpmheader import Header, header_bytes, read_headers, start_of_header
 from bot.model.package import Package, RepositoryAccess
@@ -70,8 +70,6 @@ def verify_header(url: str, name: str, content: bytes, keys: Sequence[tuple[str,
     `content` is the beginning of an RPM file, up to the end of its header; `url` and `name` are
     for errors.
     """
-    from bot.distro import gpg
-
     signature, _, end = read_headers(name, content)
     signed = content[start_of_header(name, content) : end]
     signatures = list(_signatures(signature))
@@ -79,11 +77,11 @@ def verify_header(url: str, name: str, content: bytes, keys: Sequence[tuple[str,
         raise RefusedFileError(url, "it is not signed, and its repository has keys")
     for one in signatures[:-1]:
         try:
-            gpg.verify_detached(url, signed, one, keys)
+            verify_detached(url, signed, one, keys)
         except RefusedFileError:
             continue
         return
-    gpg.verify_detached(url, signed, signatures[-1], keys)
+    verify_detached(url, signed, signatures[-1], keys)
 
 
 def _signatures(signature: Header) -> Iterable[bytes]:

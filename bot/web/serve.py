@@ -160,8 +160,7 @@ class Bot:
 
 def _drop_unused(checker: IdleChecker, settings: Settings) -> None:
     """Drop idle pools, and evict from a cache that is too large."""
-    from bot.distro.cache import Cache
-    from bot.distro.eviction import tidy
+    from bot.distro.cache import Cache, tidy
 
     checker.drop_idle()
     tidy(Cache(settings.cache))

@@ -18,8 +18,7 @@ from bot.build.headers import HeaderError
 from bot.build.listing import Listed, ListingError, newest_build, read_listing
 from bot.demo.distribution.repository import createrepo, write_metadata, write_repository
 from bot.distro.cache import Cache
-from bot.distro.failover import AbsentError
-from bot.distro.unpack import RefusedFileError
+from bot.distro.failover import AbsentError, RefusedFileError
 from bot.errors import SurroundingsError
 from bot.model.nevra import Nevra
 

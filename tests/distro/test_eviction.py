@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.distro.cache import Cache
-from bot.distro.eviction import evict, in_use, limit_wanted
+from bot.distro.cache import Cache, evict, in_use, limit_wanted
 from bot.errors import UsageError
 
 NOW = 1_000_000.0
@@ -81,7 +80,7 @@ def test_a_killed_run_holds_nothing(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     script = (
         "import sys, time; from pathlib import Path\n"
-        "from bot.distro.cache import Cache; from bot.distro.eviction import in_use\n"
+        "from bot.distro.cache import Cache; from bot.distro.cache import in_use\n"
         "with in_use(Cache(Path(sys.argv[1]))): print('in', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen(

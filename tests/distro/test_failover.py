@@ -16,6 +16,7 @@ from bot.distro.failover import (
     MANY,
     AbsentError,
     FetchError,
+    RefusedFileError,
     RetryPolicy,
     first_of,
     forget_avoided,
@@ -25,7 +26,6 @@ from bot.distro.keys import read_keys
 from bot.distro.online import ask_repositories
 from bot.distro.packages import fetch_package
 from bot.distro.snapshot import open_snapshot, repository_file
-from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
 from bot.model.nevra import Nevra
 from bot.model.package import Location, Package

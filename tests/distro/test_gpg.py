@@ -5,8 +5,8 @@ from __future__ import annotations
 import pysequoia
 import pytest
 
+from bot.distro.failover import RefusedFileError
 from bot.distro.snapshot import open_snapshot
-from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
 
 

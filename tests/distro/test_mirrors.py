@@ -6,8 +6,8 @@ import hashlib
 
 import pytest
 
+from bot.distro.failover import RefusedFileError
 from bot.distro.snapshot import open_snapshot
-from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
 
 DEAD = "http://127.0.0.1:9/r/"

@@ -6,9 +6,8 @@ import hashlib
 
 import pytest
 
-from bot.distro.failover import AbsentError
+from bot.distro.failover import AbsentError, RefusedFileError
 from bot.distro.packages import fetch_header, fetch_package, fetch_packages, read_header
-from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
 from bot.model.nevra import Nevra
 from bot.model.package import Location, Package

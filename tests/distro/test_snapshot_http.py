@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from bot.distro.cache import Cache
-from bot.distro.failover import RetryPolicy
+from bot.distro.failover import RefusedFileError, RetryPolicy
 from bot.distro.snapshot import open_snapshot, repository_file
-from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError
 
 NOW = 1_790_000_000.0

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bot.distro.cache import Cache
+from bot.distro.failover import RefusedFileError
 from bot.distro.snapshot import open_snapshot, repository_file
-from bot.distro.unpack import RefusedFileError
 from bot.errors import SurroundingsError, UsageError
 
 

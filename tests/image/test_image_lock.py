@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.distro.cache import Cache
-from bot.distro.unpack import RefusedFileError
+from bot.distro.failover import RefusedFileError
 from bot.errors import SurroundingsError, UsageError
 from bot.image.compose import compose_images
 from bot.image.lock import ImageDescription, read_lock

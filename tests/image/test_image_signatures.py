@@ -13,7 +13,7 @@ import pysequoia
 import pytest
 
 from bot.distro.cache import Cache
-from bot.distro.unpack import RefusedFileError
+from bot.distro.failover import RefusedFileError
 from bot.image.compose import compose_images
 from bot.image.lock import ImageDescription
 from bot.image.signature import check_signatures
