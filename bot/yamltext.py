@@ -1,7 +1,8 @@
 """YAML with places: plain values, and the line of each of them.
 
-Scalars stay the text that was written (null aside), so that a release `3.10` is not the number
-3.1, a label `no` not false and a date not an object; the schema makes numbers where it wants them.
+Scalars of documents stay the text that was written (null aside), so that a release `3.10` is not
+the number 3.1, a label `no` not false and a date not an object: fields make numbers where they
+want them.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from bot.distro.documents import MAX_BYTES
-
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# What is larger is no document of a configuration.
+MAX_BYTES = 4_000_000
 # Aliases could make much more of a document than its bytes.
 MAX_NODES = 1_000_000
 MAX_DEPTH = 100
@@ -41,7 +42,11 @@ class YamlError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class YamlText:
-    """A parsed document: `data` of dicts, lists, texts and None."""
+    """A parsed document: `data` of dicts, lists, texts and None.
+
+    `repeated` names keys that stand twice in one mapping, each with its second line: YAML keeps
+    the last one.
+    """
 
     data: Any
     repeated: tuple[tuple[str, int], ...]
@@ -68,16 +73,17 @@ class YamlText:
         return line
 
 
-def parse_yaml(content: bytes) -> YamlText:
-    """The one YAML document in `content`; YamlError with its line if it is none.
+def parse_yaml(content: bytes, *, most: int = MAX_BYTES, typed: bool = False) -> YamlText:
+    """The one YAML document in `content`, of at most `most` bytes.
 
-    `repeated` names keys that stand twice in one mapping: YAML keeps the last one.
+    `typed` scalars are numbers, dates and so on where they look like it. Raises YamlError with the
+    line of what is wrong.
     """
-    if len(content) > MAX_BYTES:
-        raise YamlError(f"larger than {MAX_BYTES} bytes", 1)
+    if len(content) > most:
+        raise YamlError(f"larger than {most} bytes", 1)
     try:
         _refuse_depth(content)
-        loader = _TextLoader(content)
+        loader = _Base(content) if typed else _TextLoader(content)
         try:
             node = loader.get_single_node()
             if _weight(node, {}) > MAX_NODES:

@@ -24,7 +24,7 @@ RANKS = (
     ("closure",),
     ("distro",),
     ("store", "settings", "sandbox", "git"),
-    ("locks", "model"),
+    ("locks", "yamltext", "model"),
     ("errors", "stacks", "temporary", "__init__"),
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}

@@ -41,9 +41,6 @@ from bot.distro.fields import (
 from bot.distro.objectives import ObjectiveDocument
 from bot.model.package import NO_ACCESS, RepositoryAccess
 
-# What is larger is no document of a configuration.
-MAX_BYTES = 4_000_000
-
 
 class AccessFields(TypedDict, total=False):
     """The keys of a repository that say how its servers are spoken to, as dnf.conf(5) has them."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from bot.errors import UsageError
 from bot.settings.values import Settings
+from bot.yamltext import YamlError, YamlText, parse_yaml
 
 _MAX_BYTES = 1_000_000
 
@@ -43,26 +42,20 @@ def load_settings(
             f"The settings file {path} cannot be read: {error.strerror}.",
             "Name one with --settings; config/bot.yaml is an example.",
         ) from error
-    if len(content) > _MAX_BYTES:
-        raise SettingsError(path, (f"{path}: larger than {_MAX_BYTES} bytes",))
     try:
-        node = yaml.compose(content, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(content)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        message = getattr(error, "problem", None) or "no YAML"
-        raise SettingsError(path, (f"{path}:{line}: {message}",)) from error
-    if not isinstance(document, dict):
+        text = parse_yaml(content, most=_MAX_BYTES, typed=True)
+    except YamlError as error:
+        raise SettingsError(path, (f"{path}:{error.line}: {error}",)) from error
+    if not isinstance(text.data, dict):
         raise SettingsError(path, (f"{path}:1: expected fields such as forges",))
-    repeated = tuple(f"{path}:{line}: {key}: stands twice" for key, line in _repeated(node))
-    if repeated:
-        raise SettingsError(path, repeated)
+    if text.repeated:
+        twice = tuple(f"{path}:{line}: {key}: stands twice" for key, line in text.repeated)
+        raise SettingsError(path, twice)
     base = path.resolve().parent
     try:
-        settings = Settings.model_validate(document, context={"base": base})
+        settings = Settings.model_validate(text.data, context={"base": base})
     except ValidationError as error:
-        raise SettingsError(path, tuple(_places(path, node, error))) from None
+        raise SettingsError(path, tuple(_places(path, text, error))) from None
     places = {
         name: (given.resolve() if given is not None else base / getattr(settings, name))
         for name, given in (("config", config), ("data", data), ("cache", cache))
@@ -70,7 +63,11 @@ def load_settings(
     return settings.model_copy(update=places)
 
 
-def _places(path: Path, node: Any, error: ValidationError) -> list[str]:
+# pydantic names the branches of a union in an error's place; the file has no such fields.
+_UNION_BRANCHES = {"path", "SecretReference", "function-before[_never_the_secret_itself()]"}
+
+
+def _places(path: Path, text: YamlText, error: ValidationError) -> list[str]:
     """One line for each problem; never the value, which may be a secret written by mistake."""
     lines: dict[str, None] = {}
     for item in error.errors(include_input=False, include_url=False, include_context=False):
@@ -79,39 +76,5 @@ def _places(path: Path, node: Any, error: ValidationError) -> list[str]:
         if item["type"] == "extra_forbidden":
             message = "unknown field"
         field = ".".join(str(s) for s in steps) or "the file"
-        lines[f"{path}:{_line_of(node, steps)}: {field}: {message}"] = None
+        lines[f"{path}:{text.line_of(tuple(steps))}: {field}: {message}"] = None
     return list(lines)
-
-
-# pydantic names the branches of a union in an error's place; the file has no such fields.
-_UNION_BRANCHES = {"path", "SecretReference", "function-before[_never_the_secret_itself()]"}
-
-
-def _line_of(node: Any, steps: list[Any]) -> int:
-    line: int = node.start_mark.line + 1
-    for step in steps:
-        if isinstance(node, yaml.MappingNode):
-            found = [(k, v) for k, v in node.value if k.value == str(step)]
-            if not found:
-                break
-            line, node = found[-1][0].start_mark.line + 1, found[-1][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-            node = node.value[step]
-            line = node.start_mark.line + 1
-    return line
-
-
-def _repeated(node: Any) -> list[tuple[str, int]]:
-    """Keys that stand twice in one mapping: YAML would silently keep the last."""
-    found: list[tuple[str, int]] = []
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                found.append((key.value, key.start_mark.line + 1))
-            seen.add(key.value)
-            found += _repeated(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            found += _repeated(value)
-    return found
