@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar
 
 from bot.chat.parser import Question
 from bot.check.run import Prediction
@@ -42,8 +42,7 @@ class ChatFinding:
     near: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Image:
+class _Image(NamedTuple):
     request: ImageRequest
     pool: Pool
     overlay: Overlay
@@ -55,42 +54,46 @@ def find_answer(question: Question, checked: Prediction) -> ChatFinding:
     The images are those that the change could touch, as its head has them.
     """
     workloads = tuple(sorted({found.result.key.workload for found in checked.images}))
+    finding = ChatFinding(question, checked.result, workloads=workloads)
     if question.name == "why":
-        package = question.one("PACKAGE") or ""
-        names: set[str] = set()
+        return _find_why(finding, checked)
+    return _find_what_if(finding, checked) if question.name == "what-if" else finding
 
-        def ask_why(image: _Image) -> Why:
+
+def _find_why(finding: ChatFinding, checked: Prediction) -> ChatFinding:
+    package = finding.question.one("PACKAGE") or ""
+    names: set[str] = set()
+
+    def ask(image: _Image) -> Why:
+        closure = image.pool.solve(image.request, image.overlay)
+        names.update(found.nevra.name for found in closure.packages)
+        return why(image.pool, image.request, closure, package, image.overlay)
+
+    whys, unsolvable, left_out = _each(finding.question, checked, ask)
+    near = () if any(one.nevra for one in whys) else _near(package, names)
+    return replace(finding, whys=whys, unsolvable=unsolvable, left_out=left_out, near=near)
+
+
+def _find_what_if(finding: ChatFinding, checked: Prediction) -> ChatFinding:
+    question = finding.question
+    capability, holder = question.one("CAPABILITY") or "", question.one("PACKAGE")
+    required: set[str] = set()
+    holders: set[str] = set()
+
+    def ask(image: _Image) -> WhatIf:
+        answer = what_if(image.pool, image.request, capability, holder, image.overlay)
+        if answer.problems:
             closure = image.pool.solve(image.request, image.overlay)
-            names.update(found.nevra.name for found in closure.packages)
-            return why(image.pool, image.request, closure, package, image.overlay)
+            required.update(e.capability for e in closure.edges if e.kind == "requires")
+            holders.update(found.nevra.name for found in closure.packages)
+        return answer
 
-        whys, unsolvable, left_out = _each(question, checked, ask_why)
-        near = () if any(one.nevra for one in whys) else _near(package, names)
-        return ChatFinding(
-            question, checked.result, whys, (), unsolvable, left_out, workloads, near
-        )
-    if question.name == "what-if":
-        capability, holder = question.one("CAPABILITY") or "", question.one("PACKAGE")
-        required: set[str] = set()
-        holders: set[str] = set()
-
-        def ask_what_if(image: _Image) -> WhatIf:
-            answer = what_if(image.pool, image.request, capability, holder, image.overlay)
-            if answer.problems:
-                closure = image.pool.solve(image.request, image.overlay)
-                required.update(e.capability for e in closure.edges if e.kind == "requires")
-                holders.update(found.nevra.name for found in closure.packages)
-            return answer
-
-        what_ifs, unsolvable, left_out = _each(question, checked, ask_what_if)
-        near = ()
-        if all(one.problems for one in what_ifs):
-            strange = holder is not None and holder not in holders
-            near = _near(holder or "", holders) if strange else _near(capability, required)
-        return ChatFinding(
-            question, checked.result, (), what_ifs, unsolvable, left_out, workloads, near
-        )
-    return ChatFinding(question, checked.result, workloads=workloads)
+    what_ifs, unsolvable, left_out = _each(question, checked, ask)
+    near: tuple[str, ...] = ()
+    if all(one.problems for one in what_ifs):
+        strange = holder is not None and holder not in holders
+        near = _near(holder or "", holders) if strange else _near(capability, required)
+    return replace(finding, what_ifs=what_ifs, unsolvable=unsolvable, left_out=left_out, near=near)
 
 
 def _near(text: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -109,23 +112,17 @@ def _each(
     answers: list[T] = []
     unsolvable: list[ImageKey] = []
     left_out = 0
-    for key, solvable, image in _images(checked):
+    targets = {target.document.id: target for target in checked.targets}
+    for found in checked.images:
+        key = found.result.key
         if wanted and key.workload not in wanted:
             continue
-        if not solvable:
+        if found.pair.head.status != "ok":
             unsolvable.append(key)
         elif len(answers) == MOST_IMAGES:
             left_out += 1
         else:
-            answers.append(ask(image))
+            target = targets[key.repository]
+            overlay = target.sides[key.arch].head
+            answers.append(ask(_Image(found.request, target.pools[key.arch], overlay)))
     return tuple(answers), tuple(unsolvable), left_out
-
-
-def _images(checked: Prediction) -> Iterator[tuple[ImageKey, bool, _Image]]:
-    targets = {target.document.id: target for target in checked.targets}
-    for found in checked.images:
-        key = found.result.key
-        target = targets[key.repository]
-        overlay = target.sides[key.arch].head
-        image = _Image(found.request, target.pools[key.arch], overlay)
-        yield key, found.pair.head.status == "ok", image

@@ -39,17 +39,15 @@ def config_check(
     asks_online = online and not report.errors
     answers = _ask(folder, repositories, arches) if asks_online else ()
     if form == "json":
-        from bot.report.jsonform import configuration_to_json
-        from bot.report.online import answers_to_json
+        from bot.report.jsonform import configuration_to_json, repositories_to_json
 
-        more = {"repositories": answers_to_json(answers)} if online else {}
+        more = {"repositories": repositories_to_json(answers)} if online else {}
         print_json({**configuration_to_json(report), **more})
     else:
-        from bot.report.online import print_answers
-        from bot.report.text import print_configuration
+        from bot.report.text import print_configuration, print_repositories
 
         if asks_online:
-            print_answers(answers, console())
+            print_repositories(answers, console())
         print_configuration(report, console())
     causes = {answer.cause for answer in answers}
     return 2 if report.errors or "configuration" in causes else int("surroundings" in causes)

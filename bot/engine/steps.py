@@ -27,13 +27,14 @@ from bot.forge.protocol import Forge
 from bot.forge.values import ForgeRefusedError, StatusReport
 from bot.git.mirror import GitMirror, open_mirror
 from bot.model.result import REPOSITORY_FILE, CheckResult, check_from_json, check_to_json
-from bot.report.document import comment_needed, status_line
 from bot.report.phrase import Phrase, code, joined, listing, plain, strong
 from bot.report.render import (
     COMMENT_LIMIT,
     COMMENT_MARKER,
+    comment_needed,
     render_comment,
     render_nothing_any_more,
+    status_line,
 )
 from bot.settings.values import Settings
 

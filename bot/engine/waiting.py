@@ -14,8 +14,8 @@ from bot.engine.outcome import Outcome, Values
 from bot.engine.steps import CheckSteps, concluded, result_values
 from bot.forge.values import STATUS_NAME, CommitCheck, ForgeError, ForgeRefusedError
 from bot.model.result import BuildNote, check_from_json
-from bot.report.document import sentence_markdown
 from bot.report.phrase import visible
+from bot.report.render import sentence_markdown
 
 # What a waiting run is sent when it may look before its time.
 LOOK = "look"

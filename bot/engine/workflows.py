@@ -25,7 +25,7 @@ from bot.engine.waiting import (
     waiting_title,
 )
 from bot.model.result import check_from_json
-from bot.report.document import sentence_markdown
+from bot.report.render import sentence_markdown
 
 WORKFLOW_VERSION = "1"
 CHECKS = "checks"

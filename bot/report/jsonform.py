@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from bot.distro.load import ConfigurationReport
+    from bot.distro.online import RepositoryAnswer
 
 Json = dict[str, Any]
 
@@ -63,6 +64,19 @@ def configuration_to_json(report: ConfigurationReport) -> Json:
         "errors": [asdict(error) for error in report.errors],
         "unused": [asdict(unused) for unused in report.unused],
     }
+
+
+def repositories_to_json(answers: Sequence[RepositoryAnswer]) -> list[Json]:
+    """CONTRACT's `repositories` of `config check --online`."""
+    return [
+        {
+            **asdict(answer),
+            "reachable": answer.reachable,
+            "url": answer.url or None,
+            "timestamp": answer.timestamp or None,
+        }
+        for answer in answers
+    ]
 
 
 def _written(of: Any, values: Iterable[Any]) -> list[Json]:

@@ -26,9 +26,8 @@ from bot.report.blocks import (
     table,
     truncated_listing,
 )
-from bot.report.mermaid import chains_graph
 from bot.report.phrase import Phrase, code, figure, listing
-from bot.report.reasons import Arrival, arrivals, need_phrase, short_name
+from bot.report.reasons import Arrival, arrivals, chains_graph, need_phrase, short_name
 from bot.report.sizes import count_span, delta_span, format_size, plural, size_span
 from bot.report.template import feeds_phrase, line_phrase, say, workload_name
 

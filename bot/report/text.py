@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -13,16 +13,19 @@ from bot.model.result import CheckResult
 from bot.report.answers import fitted, show
 from bot.report.blocks import Block, Bullets, Detail, Graph, Paragraph, Table
 from bot.report.causes import blame_url, blame_words, chain_words, change_words
-from bot.report.document import document
 from bot.report.objectives import metric_text
 from bot.report.phrase import Phrase, visible
+from bot.report.render import document
 from bot.report.sizes import format_count, format_delta, format_size, plural
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from bot.distro.load import ConfigurationReport
+    from bot.distro.online import RepositoryAnswer
 
+_HOUR, _DAY = 3600, 86400
+_SIGNED = {True: "signed", False: "not signed", None: "no key"}
 _TONES = {"success": "bold green", "failure": "bold red", "neutral": "bold yellow"}
 _STYLES = {
     "code": "cyan",
@@ -201,3 +204,37 @@ def _met(met: bool | None) -> Text:
     if met is None:
         return Text("not measured", style="dim")
     return Text("met", style="green") if met else Text("broken", style="red")
+
+
+def print_repositories(answers: Sequence[RepositoryAnswer], console: Console) -> None:
+    """Print a line for each repository and architecture, and how many cannot be had."""
+    console = fitted(console)
+    for answer in answers:
+        place = Text(visible(f"{answer.document} {answer.repository} {answer.arch}"), style="bold")
+        if answer.error is None:
+            show(console, place + Text(f": {_state(answer)}"))
+        else:
+            style = "yellow" if answer.cause == "not asked" else "red"
+            words = "not asked: " if answer.cause == "not asked" else ""
+            text = visible(f"{words}{answer.error} {answer.hint}".strip(), 1000)
+            show(console, place + ": " + Text(text, style=style))
+    bad = sum(not answer.reachable and answer.cause != "not asked" for answer in answers)
+    count = "1 repository" if len(answers) == 1 else f"{len(answers)} repositories"
+    show(
+        console,
+        Text(f"{count} asked, {bad} cannot be used", style="bold red" if bad else "bold green"),
+    )
+
+
+def _state(answer: RepositoryAnswer) -> str:
+    known = "an unknown number of packages"
+    count = known if answer.packages is None else plural(answer.packages, "package")
+    return f"{_age(answer.age)}, {_SIGNED[answer.signed]}, {count}"
+
+
+def _age(seconds: int | None) -> str:
+    if seconds is None:
+        return "of unknown age"
+    if seconds < 2 * _DAY:
+        return f"{seconds // _HOUR} h old"
+    return f"{seconds // _DAY} days old"

@@ -7,8 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from bot.model.image import ImageKey
-from bot.report.escape import to_markdown
-from bot.report.phrase import plain, visible
+from bot.report.phrase import plain, to_markdown, visible
 
 
 def image_url(key: ImageKey, part: str = "", **query: str | None) -> str:

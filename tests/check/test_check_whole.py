@@ -8,8 +8,7 @@ import pytest
 from bot.errors import UsageError
 from bot.model.result import CheckResult, ImageResult
 from bot.model.spec import SpecLine
-from bot.report.document import status_line
-from bot.report.render import render_comment
+from bot.report.render import render_comment, status_line
 from tests.check.tiny import TOOL, Bench, workload
 
 ImageOf = Callable[..., ImageResult]

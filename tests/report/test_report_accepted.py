@@ -13,8 +13,7 @@ from bot.model.result import (
     check_from_json,
     check_to_json,
 )
-from bot.report.document import status_line
-from bot.report.render import render_comment
+from bot.report.render import render_comment, status_line
 
 OVER = CheckResult(
     base="a" * 40,

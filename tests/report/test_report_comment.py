@@ -9,8 +9,13 @@ from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
 from bot.model.closure import RepositoryState, SnapshotState
 from bot.model.result import BuildNote, ObjectiveResult, Side
 from bot.model.spec import SpecLine
-from bot.report.document import comment_needed, status_line
-from bot.report.render import COMMENT_MARKER, render_comment, render_nothing_any_more
+from bot.report.render import (
+    COMMENT_MARKER,
+    comment_needed,
+    render_comment,
+    render_nothing_any_more,
+    status_line,
+)
 
 
 def headline(result):

@@ -21,8 +21,7 @@ from bot.model.result import (
     check_from_json,
     check_to_json,
 )
-from bot.report.document import comment_needed, status_line
-from bot.report.render import render_check_html, render_comment
+from bot.report.render import comment_needed, render_check_html, render_comment, status_line
 from bot.report.text import print_check
 
 

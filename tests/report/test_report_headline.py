@@ -20,10 +20,9 @@ from bot.model.result import Added, ChangedPackage, CheckResult, ImageResult, Ob
 from bot.model.spec import SpecLine
 from bot.report.architecture_grouping import essential_causes
 from bot.report.causes import cause_phrase
-from bot.report.document import status_line
 from bot.report.headline import headline
 from bot.report.phrase import to_plain
-from bot.report.render import render_comment
+from bot.report.render import render_comment, status_line
 from bot.report.sizes import count_span, format_size, plural, size_span
 
 LINE = SpecLine("a.spec", 7, "Requires: perl")

@@ -28,11 +28,20 @@ from bot.model.result import (
     Suggestion,
 )
 from bot.model.spec import SpecLine
-from bot.report.document import status_line
-from bot.report.escape import code_span, to_html, to_markdown
-from bot.report.mermaid import chains_graph
-from bot.report.phrase import code, link, message, name, plain, prose, visible
-from bot.report.render import render_check_html, render_comment
+from bot.report.phrase import (
+    code,
+    code_span,
+    link,
+    message,
+    name,
+    plain,
+    prose,
+    to_html,
+    to_markdown,
+    visible,
+)
+from bot.report.reasons import chains_graph
+from bot.report.render import render_check_html, render_comment, status_line
 from tests.report.forge_links import forge_link
 
 ATTACKS = [

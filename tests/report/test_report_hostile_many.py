@@ -30,12 +30,13 @@ from bot.forge.gitlab.status import with_status
 from bot.forge.values import StatusReport
 from bot.model.result import Acceptance, BuildNote, CheckResult
 from bot.model.spec import SpecLine
-from bot.report.document import sentence_markdown, status_line
 from bot.report.render import (
     COMMENT_LIMIT,
     COMMENT_MARKER,
     render_comment,
     render_nothing_any_more,
+    sentence_markdown,
+    status_line,
 )
 from tests.chat.test_chat_answers import MARKER, answers
 from tests.chat.test_chat_answers import inert as answer_is_inert

@@ -1,7 +1,7 @@
 """Chains as a graph."""
 
 from bot.model.result import Added
-from bot.report.mermaid import chains_graph, label
+from bot.report.reasons import chains_graph, label
 
 
 def test_chains_of_an_image_are_merged(samples):

@@ -10,8 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from bot.model.spec import SpecLine
-from bot.report.escape import to_html, to_markdown
-from bot.report.phrase import Phrase, plain, to_plain
+from bot.report.phrase import Phrase, plain, to_html, to_markdown, to_plain
 from bot.report.template import KINDS, Sentences, Slot, Template
 
 ROOT = Path(__file__).parents[2]
