@@ -6,7 +6,7 @@ import json
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ FACTS = (
     "causes",
 )
 _CAUSES = TypeAdapter(tuple[UnsolvableCause, ...])
+_CHAIN = TypeAdapter(tuple[Edge, ...])
 # libsolv's words (solver_problemruleinfo2str): all that version 0.1.0 stored of causes.
 _TEXTS = (
     re.compile(r"nothing provides (?P<capability>.+) needed by (?P<nevra>\S+-\S+-\S+\.\w+)"),
@@ -170,26 +171,16 @@ def cause_of(row: Row) -> Cause:
     """A cause from a row of `causes_sql`."""
     fields = {name: row[name] for name in Cause.__slots__}
     nevras = {name: _nevra(row[name]) for name in ("before", "after", "mover")}
-    chain = tuple(_edge(written) for written in json.loads(row["chain"] or "[]"))
-    return Cause(**{**fields, **nevras, "chain": chain})
+    return Cause(**{**fields, **nevras, "chain": _CHAIN.validate_json(row["chain"] or "[]")})
 
 
 def _nevra(text: str | None) -> Nevra | None:
     return None if text is None else parse_nevra(text)
 
 
-def _edge(written: Mapping[str, Any]) -> Edge:
-    source, target = parse_nevra(written["from"]), parse_nevra(written["to"])
-    return Edge(source, written["capability"], target, written["kind"])
-
-
-def chain_text(chain: Iterable[Edge]) -> str | None:
+def chain_text(chain: tuple[Edge, ...]) -> str | None:
     """The column of a chain; null where there is none."""
-    written = [
-        {"from": str(e.source), "capability": e.capability, "to": str(e.target), "kind": e.kind}
-        for e in chain
-    ]
-    return json.dumps(written) if written else None
+    return _CHAIN.dump_json(chain).decode() if chain else None
 
 
 def merged_of(row: Row) -> MergedChange:
