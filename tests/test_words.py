@@ -102,6 +102,17 @@ def test_modules_have_the_fields_nouns() -> None:
     assert {p: word for p, word in found.items() if p not in ALLOWED_MODULES} == {}
 
 
+@pytest.mark.parametrize("room", ["engine", "store"])
+def test_names_of_values_are_no_verbs(room: str) -> None:
+    found = {
+        f"{path.name}: {name}"
+        for path in (BOT / room).glob("*.py")
+        for name in names(path)
+        if name.strip("_") in {"told", "said", "asked", "kept", "tell", "say", "news"}
+    }
+    assert found == set()
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(BOT)))
 def test_docstrings_begin_with_a_verb_or_a_noun(path: Path) -> None:
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bot.build.build_cache import KeptBuild, KeptBuilds
 from bot.build.builder import Built
@@ -46,16 +46,6 @@ class ExternalPlace:
     url: str
     sources: tuple[str, ...]
     base: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain values."""
-        plain = {"document": self.document, "arch": self.arch, "url": self.url, "base": self.base}
-        return {**plain, "sources": list(self.sources)}
-
-    @classmethod
-    def from_json(cls, value: Any) -> ExternalPlace:
-        """Read the value that `to_json` wrote."""
-        return cls(**{**value, "sources": tuple(value["sources"])})
 
 
 class ExternalBuilds:

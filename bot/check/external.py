@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bot.build.builder import Built
 from bot.build.external import ExternalBuilds, ExternalPlace
@@ -40,17 +39,6 @@ class ExternalPlan:
     check: str
     seconds: float
     places: tuple[ExternalPlace, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain values, that any process can read back."""
-        places = [place.to_json() for place in self.places]
-        return {"check": self.check, "seconds": self.seconds, "places": places}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> ExternalPlan:
-        """Read the value that `to_json` wrote."""
-        places = tuple(map(ExternalPlace.from_json, value["places"]))
-        return cls(value["check"], value["seconds"], places)
 
 
 @dataclass(frozen=True, slots=True)

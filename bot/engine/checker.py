@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bot.chat.parser import Question
 from bot.chat.questions import ChatFinding
@@ -47,7 +47,7 @@ class LocalChecker:
                 plan = self._plan(job, prediction)
             except UsageError as error:
                 return PredictedCheck(prediction.result, False, why_not=str(error))
-            return PredictedCheck(prediction.result, True, plan.to_json())
+            return PredictedCheck(prediction.result, True, plan)
 
     def finish(self, job: CheckJob, git: GitRepository) -> CheckResult:
         """The answer from the rebuilt packages. What the prediction found is found again: the
@@ -68,11 +68,11 @@ class LocalChecker:
             builder = builder_named(name, self._pools.cache, limits=limits)
             return build_check(change, prediction, builder, native_arch())
 
-    def locate(self, plan: Mapping[str, Any]) -> ExternalProgress:
+    def locate(self, plan: ExternalPlan) -> ExternalProgress:
         """Which packages of a build elsewhere are there by now."""
-        from bot.check.external import ExternalPlan, look_for
+        from bot.check.external import look_for
 
-        return look_for(ExternalPlan.from_json(plan).places, self._elsewhere())
+        return look_for(plan.places, self._elsewhere())
 
     def ask(
         self, job: CheckJob, git: GitRepository, questions: Sequence[Question]
@@ -86,7 +86,7 @@ class LocalChecker:
             name = self._builder(prediction)
             checked = prediction
             if name == "external" and prediction.worth_building:
-                checked = self._kept_elsewhere(job, change, prediction)
+                checked = self._built_elsewhere(job, change, prediction)
             elif name != "none" and prediction.worth_building:
                 builder = builder_named(name, self._pools.cache, kept_only=True)
                 checked = rebuilt_check(change, prediction, builder, native_arch())
@@ -139,7 +139,7 @@ class LocalChecker:
         allowed = self._settings.build.external
         return plan_external(prediction, prediction.file.external, names, allowed)
 
-    def _kept_elsewhere(self, job: CheckJob, change: Change, prediction: Prediction) -> Prediction:
+    def _built_elsewhere(self, job: CheckJob, change: Change, prediction: Prediction) -> Prediction:
         """On the packages that were taken for this commit; the prediction where there are none.
 
         What the repository has now may be of another push: only the check tells.

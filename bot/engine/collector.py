@@ -7,6 +7,7 @@ writes the same, so a crash loses nothing.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -14,14 +15,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.engine.acceptance import accepted_changes
-from bot.engine.comment_writer import CommentWriter
+from bot.engine.comment_writer import CommentWriter, accepted_changes
 from bot.engine.engine import Engine, Running
-from bot.engine.job import job_of_run
 from bot.engine.merged import MergedChanges
 from bot.engine.runs import job_of
+from bot.engine.values import CommentAddress, Progress
 from bot.store.commands import Commands
-from bot.store.store import CheckRecord, CommentRecord, Store, now
+from bot.store.records import CheckRecord, CommentRecord
+from bot.store.store import Store, now, utc_text
 
 LOG = logging.getLogger(__name__)
 _BUSY = 0.3
@@ -39,14 +40,14 @@ class Collector:
         merged_changes: MergedChanges,
         observe: Callable[[str, CheckRecord], None] = lambda _what, _check: None,
         *,
-        last_word: CommentWriter | None = None,
+        comment_writer: CommentWriter | None = None,
     ) -> None:
         self._store = store
         self._engine = engine
         self._merged_changes = merged_changes
         self._commands = Commands(store)
         self._observe = observe
-        self._last_word = last_word or CommentWriter(store, engine)
+        self._comment_writer = comment_writer or CommentWriter(store, engine)
         self._seen: dict[str, dict[str, Any]] = {}
         self._unknown_since: dict[str, float] = {}
 
@@ -57,7 +58,7 @@ class Collector:
                 open_checks = await self.collect()
             except Exception:
                 # The next round may do better, and must come.
-                LOG.exception("the engine's news could not be kept")
+                LOG.exception("the progress of runs could not be stored")
                 open_checks = 0
             await asyncio.sleep(_BUSY if open_checks else _IDLE)
 
@@ -66,24 +67,16 @@ class Collector:
         records = await asyncio.to_thread(self._store.open_checks)
         known = await self._engine.running([record.id for record in records])
         for record in records:
-            await self._keep(record, known[record.id])
+            await self._collect_check(record, known[record.id])
         still_open = {record.id for record in records}
-        self._seen = {check: news for check, news in self._seen.items() if check in still_open}
+        self._seen = {c: changes for c, changes in self._seen.items() if c in still_open}
         for check in set(self._unknown_since) - still_open:
             del self._unknown_since[check]
-        await self._last_word.write()
+        await self._comment_writer.write()
         return len(records)
 
-    async def _keep(self, record: CheckRecord, running: Running) -> None:
-        progress = running.progress
-        changes: dict[str, Any] = {
-            name: progress[name]
-            for name in ("stage", "verdict", "summary", "problem", "result")
-            if name in progress
-        }
-        if "predicted" in progress:
-            moment = datetime.fromtimestamp(progress["predicted"], UTC)
-            changes["predicted"] = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    async def _collect_check(self, record: CheckRecord, running: Running) -> None:
+        changes = _reported(running.progress)
         if running.over:
             changes |= self._ended(running, changes)
         elif running.status is None and self._strays(record.id):
@@ -91,22 +84,29 @@ class Collector:
         if not changes or self._seen.get(record.id) == changes:
             return
         if not record.narrowed:
-            await self._keep_comment(record, progress)
-        if progress.get("file"):
-            content = progress["file"]["content"]
-            await asyncio.to_thread(self._merged_changes.keep_checked_file, record, content)
+            await self._store_comment(record, running.progress.comment)
+        file, result = running.progress.file, running.progress.result
+        if file is not None:
+            await asyncio.to_thread(self._merged_changes.store_checked_file, record, file.content)
+        if result is not None:
+            await asyncio.to_thread(self._engine.results.bring, self._store, record.id, result)
         if await self._write(record, running, changes):
             self._seen[record.id] = changes
             await self._after(record, running)
 
     async def _write(self, record: CheckRecord, running: Running, changes: dict[str, Any]) -> bool:
-        """Keeps the changes of an open check, with what was accepted of one that ended; False if
-        it was stopped meanwhile."""
-        ended = replace(record, **changes) if running.over else None
+        """Store the changes of an open check, with an acceptance of one that ended; False if it was
+        stopped meanwhile."""
+        ended = None
+        if running.over:
+            result = changes.get("result_id")
+            body = None if result is None else await asyncio.to_thread(self._store.result, result)
+            known = None if body is None else json.loads(body)
+            ended = replace(record, result=known, **changes)
         if ended is not None:
             # Before the record is closed, or a crash here would lose it.
             changes = {**changes, **await self._accepted(ended)}
-            await asyncio.to_thread(self._merged_changes.ended, replace(record, **changes))
+            await asyncio.to_thread(self._merged_changes.ended, ended)
         if not await asyncio.to_thread(self._store.update_open_check, record.id, **changes):
             return False
         if ended is not None:
@@ -114,9 +114,9 @@ class Collector:
             more = await self._accepted(ended)
             if more:
                 await asyncio.to_thread(lambda: self._store.update_check(record.id, **more))
-            await self._last_word.ended(ended)
+            await self._comment_writer.ended(ended)
             # The same for a merge that was stored meanwhile.
-            await asyncio.to_thread(self._merged_changes.ended, replace(record, **changes))
+            await asyncio.to_thread(self._merged_changes.ended, ended)
         return True
 
     async def _after(self, record: CheckRecord, running: Running) -> None:
@@ -127,20 +127,13 @@ class Collector:
                 self._observe("predicted", after)
             if not after.open:
                 self._observe("finished", after)
-        done = running.progress.get("done") or running.status == "CANCELLED"
+        done = running.progress.done or running.status == "CANCELLED"
         if running.over and not done:
-            await self._say_it_broke(record)
+            await self._conclude_broken(record)
 
     async def _accepted(self, record: CheckRecord) -> dict[str, Any]:
         """The changes to an ended check whose broken limit somebody accepted."""
-        decision = await asyncio.to_thread(
-            self._commands.decision,
-            "accept",
-            record.forge,
-            record.repository,
-            record.number,
-            record.head_sha,
-        )
+        decision = await asyncio.to_thread(self._commands.decision_on, "accept", record)
         return {} if decision is None else await accepted_changes(self._engine, record, decision)
 
     def _strays(self, check: str) -> bool:
@@ -151,7 +144,7 @@ class Collector:
 
     def _ended(self, running: Running, changes: dict[str, Any]) -> dict[str, Any]:
         ended: dict[str, Any] = {"open": False, "finished": now()}
-        if not running.progress.get("done"):
+        if not running.progress.done:
             ended["stage"] = "stopped"
             if running.status == "CANCELLED" or running.final == "CANCELLED":
                 ended["problem"] = changes.get("problem") or "The run was cancelled."
@@ -159,27 +152,40 @@ class Collector:
                 ended["problem"] = "The run broke; the bot's log has the reason."
         return ended
 
-    async def _say_it_broke(self, record: CheckRecord) -> None:
+    async def _conclude_broken(self, record: CheckRecord) -> None:
         """Report a run that ended without a result: its commit must not stay pending, and a
         narrowed check must have an answer."""
-        LOG.error("the run %s ended without a word", record.id)
-        job = await job_of_run(record.id) if record.narrowed else job_of(record)
+        LOG.error("the run %s ended without a result", record.id)
+        job = await self._engine.job_of(record.id) if record.narrowed else job_of(record)
         if job is not None:
             reason = f"The bot's log has the reason, under {record.id}."
             await self._engine.withdraw(job, "The check broke", reason)
 
-    async def _keep_comment(self, record: CheckRecord, progress: dict[str, Any]) -> None:
-        comment = progress.get("comment")
-        if comment:
+    async def _store_comment(self, record: CheckRecord, comment: CommentAddress | None) -> None:
+        if comment is not None:
             await asyncio.to_thread(
                 self._store.record_comment,
                 CommentRecord(
                     record.forge,
                     record.repository,
                     record.number,
-                    comment["id"],
-                    comment["url"],
+                    comment.id,
+                    comment.url,
                     record.id,
                     now(),
                 ),
             )
+
+
+def _reported(progress: Progress) -> dict[str, Any]:
+    """The fields of a check's record that a run has reported."""
+    if progress == Progress():
+        return {}
+    names = ("stage", "verdict", "summary")
+    known = {n: value for n in names if (value := getattr(progress, n)) is not None}
+    known["problem"] = progress.problem
+    if progress.result is not None:
+        known["result_id"] = progress.result
+    if progress.predicted is not None:
+        known["predicted"] = utc_text(datetime.fromtimestamp(progress.predicted, UTC))
+    return known

@@ -1,6 +1,6 @@
 """Handling a comment: permissions, the runs that start or stop, and the answer.
 
-Heard twice (a crash, two hooks, an edit) the same command leads to the same run, decision and
+Handled twice (a crash, two hooks, an edit) the same command leads to the same run, decision and
 answer: their names come from the comment and the command.
 """
 
@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.chat.commands import WORD, may, refusal
@@ -23,18 +23,17 @@ from bot.chat.parser import (
     is_ours,
     parse_comment,
 )
-from bot.engine.acceptance import publish_acceptance
+from bot.engine.comment_writer import publish_acceptance
 from bot.engine.engine import Engine
-from bot.engine.job import CheckJob
-from bot.engine.replies import Line, Reply
+from bot.engine.job import Line, Reply, job_of_head
 from bot.engine.runs import Narrowing, Runs
 from bot.forge.events import CommentEvent
 from bot.forge.protocol import Forge
 from bot.forge.values import ForgeRefusedError, PullRequest, Role
 from bot.settings.values import Settings
-from bot.store.commands import Commands, Decision, DecisionKind, HeardCommand, Outcome
-from bot.store.deliveries import Delivery
-from bot.store.store import CheckRecord, Store
+from bot.store.commands import Commands, Decision, DecisionKind, HandledCommand, Outcome
+from bot.store.records import CheckRecord, Delivery
+from bot.store.store import Store
 
 LOG = logging.getLogger(__name__)
 
@@ -71,7 +70,9 @@ class Conversation:
             "cancel": self._cancel,
         }
 
-    async def hear(self, forge: Forge, event: CommentEvent, delivery: Delivery) -> tuple[bool, str]:
+    async def handle(
+        self, forge: Forge, event: CommentEvent, delivery: Delivery
+    ) -> tuple[bool, str]:
         """Handle a comment; return whether it had an effect, and a sentence for the log."""
         if event.author_is_bot or is_ours(event.body):
             return False, "The comment is a bot's."
@@ -80,23 +81,21 @@ class Conversation:
             return False, "The comment was edited by somebody else than its author."
         new = await self._new(event)
         if not new:
-            return False, "The comment says no command that was not heard."
+            return False, "The comment has no new command."
         if await forge.is_bot(event.key, event.author):
             return False, f"{event.author} is a bot."
         pull = await forge.pull_request(event.key)
         role = await _role(forge, event, new.values())
         outcomes = {
-            key: await self._obey(parsed, event, pull, role, delivery)
+            key: await self._execute(parsed, event, pull, role, delivery)
             for key, parsed in new.items()
         }
         await self._reply(event, pull, new, outcomes)
         await asyncio.to_thread(
-            self._commands.keep,
+            self._commands.add,
             [
-                HeardCommand(
-                    event.key.forge,
-                    event.key.repository,
-                    event.key.number,
+                HandledCommand(
+                    *event.key.parts,
                     event.comment,
                     key,
                     parsed.text,
@@ -108,21 +107,21 @@ class Conversation:
             ],
         )
         names = ", ".join(f"{parsed.text} ({outcomes[key][0]})" for key, parsed in new.items())
-        return True, f"{event.author} said {names}."
+        return True, f"Commands of {event.author}: {names}."
 
     async def _new(self, event: CommentEvent) -> dict[str, ParsedCommand]:
-        """The commands of the comment that were not heard before, by their names."""
+        """The commands of the comment that were not handled before, by their names."""
         # A long comment takes a while to parse.
         parsed = await asyncio.to_thread(parse_comment, event.body)
         if not parsed:
             return {}
         known = await asyncio.to_thread(
-            self._commands.heard, event.key.forge, event.key.repository, event.comment
+            self._commands.handled, event.key.forge, event.key.repository, event.comment
         )
         named = {command_key(event.comment, one): one for one in parsed}
         return {key: one for key, one in named.items() if key not in known}
 
-    async def _obey(
+    async def _execute(
         self,
         parsed: ParsedCommand,
         event: CommentEvent,
@@ -159,19 +158,10 @@ class Conversation:
         marker = answer_marker(event.comment, list(new))
         key = event.key
         exact = hashlib.sha256(f"{key}\0{marker}".encode()).hexdigest()[:24]
+        run = f"reply-{key.number}-{event.comment[:40]}-{exact}"
+        documents = self._settings.documents_for(key.forge, key.repository, pull.base_ref)
+        job = replace(job_of_head(run, key, pull), documents=documents)
         reply = Reply(
-            job=CheckJob(
-                id=f"reply-{key.number}-{event.comment[:40]}-{exact}",
-                forge=key.forge,
-                repository=key.repository,
-                number=key.number,
-                base_ref=pull.base_ref,
-                base_sha=pull.base_sha,
-                head_sha=pull.head_sha,
-                author=pull.author,
-                private=pull.private,
-                documents=self._settings.documents_for(key.forge, key.repository, pull.base_ref),
-            ),
             comment=event.comment,
             user=event.author,
             url=event.url,
@@ -179,47 +169,47 @@ class Conversation:
             react=any(outcome == "taken" for outcome, _ in outcomes.values()),
             lines=tuple(line for _, line in outcomes.values() if line is not None),
         )
-        await self._engine.start_reply(reply)
+        await self._engine.start_reply(job, reply)
 
-    async def _check(self, heard: _ChatCommand) -> str:
-        question, pull = heard.question, heard.pull
+    async def _check(self, command: _ChatCommand) -> str:
+        question, pull = command.question, command.pull
         workloads = question.values.get("WORKLOAD", ())
         arches = question.values.get("--arch", ())
         if workloads or arches:
-            marker = answer_marker(heard.event.comment, [heard.origin, "check"])
+            marker = answer_marker(command.event.comment, [command.origin, "check"])
             narrowing = Narrowing(workloads, arches, marker)
-            await self._runs.start(pull, heard.origin, heard.delivery.received, narrowing)
+            await self._runs.start(pull, command.origin, command.delivery.received, narrowing)
             return ""
         for record in await self._runs.of(pull.key):
             same = (record.head_sha, record.base_ref) == (pull.head_sha, pull.base_ref)
             if record.open and same:
                 return ""  # it runs already
-        await self._runs.start(pull, heard.origin, heard.delivery.received)
+        await self._runs.start(pull, command.origin, command.delivery.received)
         return ""
 
-    async def _cancel(self, heard: _ChatCommand) -> str:
-        reason = f"{heard.event.author} cancelled it."
-        if await self._runs.stop(heard.pull.key, reason, title="Cancelled"):
+    async def _cancel(self, command: _ChatCommand) -> str:
+        reason = f"{command.event.author} cancelled it."
+        if await self._runs.stop(command.pull.key, reason, title="Cancelled"):
             return ""
-        # A crash after it was stopped, and the comment is heard again.
+        # A crash after it was stopped, and the comment is handled again.
         stopped = any(
-            record.problem == reason and (record.finished or "") >= heard.delivery.received
-            for record in await self._runs.of(heard.pull.key)
+            record.problem == reason and (record.finished or "") >= command.delivery.received
+            for record in await self._runs.of(command.pull.key)
         )
         return "" if stopped else "Nothing runs for this pull request."
 
-    async def _allow(self, heard: _ChatCommand) -> str:
+    async def _allow(self, command: _ChatCommand) -> str:
         if not self._settings.build.enabled:
             return "Building is switched off on this server."
-        records = await self._seen(heard)
+        records = await self._seen(command)
         if not records:
             return _NEWER
-        earlier = await self._runs.decision("allow", heard.pull)
-        again = earlier is not None and earlier.comment != heard.event.comment
-        await self._decide("allow", heard)
+        earlier = await self._runs.decision("allow", command.pull)
+        again = earlier is not None and earlier.comment != command.event.comment
+        await self._decide("allow", command)
         newest = await asyncio.to_thread(self._store.check, records[-1].id)
-        if newest is None or newest.delivery == heard.origin:
-            return ""  # a crash, and the comment is heard again
+        if newest is None or newest.delivery == command.origin:
+            return ""  # a crash, and the comment is handled again
         result = newest.result or {}
         if result.get("builds"):
             return f"This commit was built already: {WORD} check runs everything again."
@@ -227,11 +217,11 @@ class Conversation:
         builds = newest.stage == "predicted" and result.get("stage") == "predicted"
         if newest.open and (again or builds):
             return "This commit is being built already."
-        await self._runs.start(heard.pull, heard.origin, heard.delivery.received)
+        await self._runs.start(command.pull, command.origin, command.delivery.received)
         return ""
 
-    async def _accept(self, heard: _ChatCommand) -> str:
-        records = await self._seen(heard)
+    async def _accept(self, command: _ChatCommand) -> str:
+        records = await self._seen(command)
         if not records:
             return _NEWER
         newest = await asyncio.to_thread(self._store.check, records[-1].id)
@@ -245,40 +235,37 @@ class Conversation:
                     "This commit fails for more than a limit, and that cannot be accepted:"
                     f" {newest.summary}."
                 )
-        decision = await self._decide("accept", heard)
+        decision = await self._decide("accept", command)
         if newest is not None:
             await publish_acceptance(self._store, self._engine, newest, decision)
         return ""
 
-    async def _decide(self, kind: DecisionKind, heard: _ChatCommand) -> Decision:
-        key = heard.pull.key
+    async def _decide(self, kind: DecisionKind, command: _ChatCommand) -> Decision:
         decision = Decision(
-            forge=key.forge,
-            repository=key.repository,
-            number=key.number,
-            head_sha=heard.pull.head_sha,
+            *command.pull.key.parts,
+            head_sha=command.pull.head_sha,
             kind=kind,
-            user=heard.event.author,
-            role=heard.role,
-            reason=heard.question.one("REASON") or "",
-            time=heard.delivery.received,
-            comment=heard.event.comment,
-            url=heard.event.url,
+            user=command.event.author,
+            role=command.role,
+            reason=command.question.one("REASON") or "",
+            time=command.delivery.received,
+            comment=command.event.comment,
+            url=command.event.url,
         )
         await asyncio.to_thread(self._commands.decide, decision)
         return decision
 
-    async def _seen(self, heard: _ChatCommand) -> Sequence[CheckRecord]:
+    async def _seen(self, command: _ChatCommand) -> Sequence[CheckRecord]:
         """The checks of the head commit, if it was there when the comment was written.
 
         A commit pushed between a maintainer's look and their comment must not be allowed or
         accepted: the comment names none.
         """
-        head = heard.pull.head_sha
-        records = [r for r in await self._runs.of(heard.pull.key) if r.head_sha == head]
+        head = command.pull.head_sha
+        records = [r for r in await self._runs.of(command.pull.key) if r.head_sha == head]
         # Whichever clock says earlier; a forge's times have whole seconds, cut off.
-        received = _seconds(heard.delivery.received)
-        written = min(_seconds(heard.event.updated) or received, received)
+        received = _seconds(command.delivery.received)
+        written = min(_seconds(command.event.updated) or received, received)
         return records if any(_seconds(r.created) < written for r in records) else ()
 
 

@@ -10,20 +10,18 @@ import contextlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 
-from bot.engine.changed import changed_files
 from bot.engine.conversation import Conversation
 from bot.engine.engine import Engine
-from bot.engine.forge_events import answer_merge_group, rerun_of, wake_waiting
 from bot.engine.job import run_id
-from bot.engine.merged import MergedChanges
-from bot.engine.pushes import Pushes
+from bot.engine.merged import MergedChanges, Pushes, mirror_of
 from bot.engine.runs import Runs
 from bot.errors import MinimizeError
 from bot.forge.events import (
+    MERGE_GROUP_CHECK,
     ChecksEvent,
     CommentEvent,
     Event,
@@ -34,15 +32,18 @@ from bot.forge.events import (
 from bot.forge.protocol import Forge
 from bot.forge.values import (
     ForgeError,
+    ForgeFile,
     ForgeGoneError,
     ForgeRefusedError,
+    ForgeTooLargeError,
     IgnoredEvent,
     PullRequest,
     PullRequestEvent,
     PullRequestKey,
+    StatusReport,
 )
 from bot.settings.values import Settings
-from bot.store.deliveries import Delivery
+from bot.store.records import CheckRecord, Delivery
 from bot.store.store import Store
 
 LOG = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ class Dispatcher:
 
     def _over(self, delivery: int, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
-            # The store could not say what became of it; again, and not at once.
+            # The store does not have its outcome: again, and not at once.
             LOG.error("delivery %d could not be settled", delivery, exc_info=task.exception())
             asyncio.get_running_loop().call_later(_IDLE, self._handling.pop, delivery, None)
             return
@@ -207,7 +208,7 @@ class Dispatcher:
         await self._runs.stop(pull.key, "The pull request was merged.", keep=pull.head_sha)
         files = await changed_files(forge, pull, self._settings)
         if await asyncio.to_thread(self._merged_changes.merged, pull, files):
-            return True, f"{pull.key} was merged: kept as {pull.merge_sha[:12]}."
+            return True, f"{pull.key} was merged: recorded as {pull.merge_sha[:12]}."
         return False, f"{pull.key} was merged, and changed no package."
 
     async def _about_other(
@@ -227,7 +228,7 @@ class Dispatcher:
             return await self._pushes.take(forge, event, delivery.received)
         assert isinstance(event, CommentEvent)
         async with self._locks[event.key]:
-            return await self._conversation.hear(forge, event, delivery)
+            return await self._conversation.handle(forge, event, delivery)
 
     async def _check(
         self, event: PullRequestEvent, delivery: Delivery, pull: PullRequest
@@ -258,3 +259,98 @@ class Dispatcher:
             await asyncio.sleep(self._lag)
             pull = await forge.pull_request(event.key)
         return pull
+
+
+async def changed_files(
+    forge: Forge, pull: PullRequest, settings: Settings
+) -> tuple[ForgeFile, ...]:
+    """The files of `pull` from where it left its base branch to its head.
+
+    Where the forge lists none, the commits are fetched; raises the errors of both.
+    """
+    try:
+        return await forge.changed_files(pull.key)
+    except ForgeTooLargeError as error:
+        LOG.info("%s Git lists them.", error)
+    source = await forge.source(pull.key, pull.base_ref)
+    mirror = mirror_of(source, settings)
+
+    def look() -> Iterable[ForgeFile]:
+        base = mirror.fetch(pull.head_sha, pull.base_sha, refs=source.refs)
+        for file in mirror.changed_files(base, pull.head_sha):
+            yield ForgeFile(file.path, file.old_path)
+
+    return await asyncio.to_thread(lambda: tuple(look()))
+
+
+# The queue's commit is several pull requests, each checked by itself.
+MERGE_GROUP_TITLE = "Checked on its pull requests"
+
+
+async def rerun_of(store: Store, forge: Forge, event: RerunEvent) -> PullRequestEvent | None:
+    """The pull request whose check shall run again, or None if the check is not one of ours.
+
+    By the id that our status carries: the forge names no pull request for a fork's commit. A check
+    of another repository is never found, whatever id somebody else's App wrote; but one that was
+    made while the repository had another name is.
+    """
+    record = await asyncio.to_thread(_record, store, event)
+    if record is None:
+        return None
+    key = PullRequestKey(event.forge, event.repository, record.number)
+    if record.repository != event.repository and not await _same_pull(forge, record, key):
+        return None
+    return PullRequestEvent(key, "check", event.head_sha, "rerequested")
+
+
+def _record(store: Store, event: RerunEvent) -> CheckRecord | None:
+    if event.check is None:
+        about = (event.forge, event.repository, event.head_sha)
+        return store.newest_check_of_commit(*about) or store.newest_check_of_commit(
+            event.forge, None, event.head_sha
+        )
+    found = store.check(event.check)
+    same = found is not None and (found.forge, found.head_sha) == (event.forge, event.head_sha)
+    return found if same else None
+
+
+async def _same_pull(forge: Forge, record: CheckRecord, key: PullRequestKey) -> bool:
+    """Return whether the forge leads from the name of then to this very pull request."""
+    then = PullRequestKey(record.forge, record.repository, record.number)
+    try:
+        was, now = await forge.pull_request(then), await forge.pull_request(key)
+    except (ForgeGoneError, ForgeRefusedError):
+        return False  # not there, or not for us: it tells nothing
+    return bool(was.url) and was.url == now.url
+
+
+async def wake_waiting(
+    store: Store, engine: Engine, event: ChecksEvent, delivery: str
+) -> tuple[bool, str]:
+    """Wake the runs that wait for a check of this commit; return whether any does, in words."""
+    records = await asyncio.to_thread(store.open_checks)
+    about = (event.forge, event.repository, event.head_sha)
+    woken = [
+        record.id
+        for record in records
+        if (record.forge, record.repository, record.head_sha) == about
+        and await engine.wake(record.id, event.names, delivery)
+    ]
+    if not woken:
+        return False, f"No run waits for such a check of {event.head_sha[:12]}."
+    return True, f"{', '.join(woken)} looks at the check."
+
+
+async def answer_merge_group(forge: Forge, event: MergeGroupEvent, delivery: str) -> None:
+    """Set the status of a merge queue's commit: a required one that never comes blocks it.
+
+    A repeated request gets another status, for the first is there already.
+    """
+    again = f"-{delivery}" if event.again else ""
+    report = StatusReport(
+        check=f"{MERGE_GROUP_CHECK}{event.head_sha}{again}",
+        state="success",
+        title=MERGE_GROUP_TITLE,
+        summary="Each pull request of the queue has its own check; the merged commit has no other.",
+    )
+    await forge.set_status(event.key, event.head_sha, report)

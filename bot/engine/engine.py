@@ -6,30 +6,27 @@ Only the MIT core is used: no Conductor, no telemetry. What was learnt is beside
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import sqlite3
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import IO, Any, Literal
 
 from dbos import (
     DBOS,
     DBOSClient,
     DBOSConfig,
-    DBOSPortableJSONSerializer,
     SetEnqueueOptions,
     SetWorkflowID,
 )
 
-from bot.engine.heartbeat import Heartbeat
-from bot.engine.job import CheckJob
-from bot.engine.outcome import RetryPolicy, Values
-from bot.engine.replies import Reply
+from bot.engine.database import Heartbeat, lock_name, prepared_url
+from bot.engine.job import CheckJob, Reply
+from bot.engine.older import older_job, older_progress, older_runs
+from bot.engine.outcome import RetryPolicy
 from bot.engine.steps import CheckSteps
+from bot.engine.values import Progress, StoredResult, ValueSerializer
 from bot.engine.waiting import LOOK
 from bot.engine.workflows import (
     BUILDS,
@@ -38,19 +35,20 @@ from bot.engine.workflows import (
     WAITS,
     WITHDRAW_PRIORITY,
     WORKFLOW_VERSION,
+    Part,
     Workflows,
-    final_id,
-    queued_id,
-    wait_id,
-    withdraw_id,
+    part_id,
 )
-from bot.errors import SurroundingsError, UsageError
+from bot.errors import UsageError
+from bot.model.result import CheckResult
 from bot.settings.values import Settings
 
 LOG = logging.getLogger(__name__)
 Role = Literal["server", "worker"]
 _NAME = "minimize"
 _POLL = 0.1
+# The workflows of a check beside its first, in their order.
+_PARTS: tuple[Part, ...] = ("wait", "final")
 _MAX_PRIORITY = 1_000_000
 # Beside a pull request's first check: who comments a lot must not hold up the checks.
 _REPLY_PRIORITY = 10
@@ -77,14 +75,14 @@ class Running:
 
     status: str | None
     final: str | None
-    progress: Values
+    progress: Progress
 
     @property
     def over(self) -> bool:
         """Return whether nothing more will come of it."""
         if self.status not in _OVER:
             return False
-        return bool(self.progress.get("done")) or self.final in _OVER or self.status != "SUCCESS"
+        return self.progress.done or self.final in _OVER or self.status != "SUCCESS"
 
 
 class Engine:
@@ -97,23 +95,23 @@ class Engine:
         self._role = role
         self._executor = settings.executor_id(role)
         self._lock: IO[str] | None = None
-        self._url = _prepared_url(settings)
+        self._url = prepared_url(settings)
         config: DBOSConfig = {
             "name": _NAME,
             "system_database_url": self._url,
             # Unique and stable: a restart finds its own runs by it.
             "executor_id": self._executor,
             # Pinned, or changed code would strand the runs in flight.
-            "application_version": settings.engine.application_version or WORKFLOW_VERSION,
+            "application_version": _version(settings),
             "log_level": "WARNING",
             "enable_otlp": False,
             # How long stopping waits for DBOS's listener, and a waiting run for its hook. On SQLite
             # each waiting run is a query at each turn: at 0.2 s, 100 runs took 9 % of a core.
             "notification_listener_polling_interval_sec": 0.5,
-            # JSON, not pickle: a shared database must not be able to run code here.
-            "serializer": DBOSPortableJSONSerializer(),
+            "serializer": ValueSerializer(),
         }
         DBOS(config=config)
+        self.results = steps.results
         self._workflows = Workflows(steps, RetryPolicy(settings.engine.attempts, pause))
         self._heartbeat = Heartbeat(self._url, self._executor)
 
@@ -124,7 +122,7 @@ class Engine:
 
     async def launch(self) -> None:
         """Start DBOS and go on with this process's own runs. Call it before serving."""
-        self._lock = _hold_name(self._settings.data, self._executor)
+        self._lock = lock_name(self._settings.data, self._executor)
         logging.getLogger("dbos").addFilter(_without_cancellations)
         engine = self._settings.engine
         waits = _MOST_WAITING if engine.predictions else 0
@@ -134,6 +132,8 @@ class Engine:
         await asyncio.to_thread(_register_queues, self._url, wanted, listening)
         # It blocks for up to a third of a second, so not on the event loop.
         await asyncio.to_thread(DBOS.launch)
+        if self._role == "server":
+            await self._restart_older()
         await asyncio.to_thread(self._heartbeat.start)
 
     async def stop(self, seconds: int = 0) -> None:
@@ -150,23 +150,28 @@ class Engine:
     async def start_check(self, job: CheckJob, priority: int) -> None:
         """Queue a check; the same id again is the same check. A lower priority runs first."""
         number = min(max(priority, WITHDRAW_PRIORITY + 1), _MAX_PRIORITY)
-        with SetWorkflowID(job.id), SetEnqueueOptions(priority=number):
-            await DBOS.enqueue_workflow_async(CHECKS, self._workflows.check, job.to_json())
+        await self._enqueue("check", job.id, number, job)
 
-    async def say_it_waits(self, job: CheckJob) -> None:
+    async def report_queued(self, job: CheckJob) -> None:
         """Set the commit's status: the check was queued behind others."""
         # Not in their queue, which is full at this moment.
-        options = SetEnqueueOptions(priority=WITHDRAW_PRIORITY)
-        with SetWorkflowID(queued_id(job.id)), options:
-            await DBOS.enqueue_workflow_async(WAITS, self._workflows.queued, job.to_json())
+        await self._enqueue("queued", part_id(job.id, "queued"), WITHDRAW_PRIORITY, job)
+
+    async def _enqueue(
+        self, name: str, run: str, priority: int, *args: object, delay: float | None = None
+    ) -> None:
+        options = SetEnqueueOptions(priority=priority, delay_seconds=delay)
+        with SetWorkflowID(run), options:
+            workflow = self._workflows.named[name]
+            await DBOS.enqueue_workflow_async(_QUEUE_OF[name], workflow, *args)
 
     async def cancel_check(self, check: str) -> None:
         """Stop a check, whatever part of it runs or waits; one that is over stays as it is."""
         waiting = await self._waits(check)
-        await DBOS.cancel_workflows_async([check, wait_id(check), final_id(check)])
+        await DBOS.cancel_workflows_async([check, part_id(check, "wait"), part_id(check, "final")])
         if waiting is not None:
             # It sleeps, and sees that it was cancelled when it wakes.
-            await DBOS.send_async(wait_id(check), "cancelled", LOOK)
+            await DBOS.send_async(part_id(check, "wait"), "cancelled", LOOK)
 
     async def wake(self, check: str, names: Collection[str], reason: str) -> bool:
         """Wake a check that waits for a check of one of these names (none: of any).
@@ -176,21 +181,19 @@ class Engine:
         waiting = await self._waits(check)
         if waiting is None or not (not names or any(fnmatchcase(n, waiting) for n in names)):
             return False
-        destination = wait_id(check)
+        destination = part_id(check, "wait")
         await DBOS.send_async(destination, reason, LOOK, idempotency_key=f"{destination}-{reason}")
         return True
 
     async def _waits(self, check: str) -> str | None:
         """The glob on the checks that a check's run waits for; null if it does not."""
-        destination = wait_id(check)
+        destination = part_id(check, "wait")
         found = await DBOS.list_workflows_async(
             workflow_ids=[destination], status="PENDING", load_input=False, load_output=False
         )
         if not found:
             return None
-        events = await DBOS.get_all_events_async(destination)
-        glob = (events.get(PROGRESS) or {}).get("waiting")
-        return None if glob is None else str(glob)
+        return (await self._progress(check, destination)).waiting
 
     async def withdraw(self, job: CheckJob, title: str, summary: str) -> None:
         """Conclude the status of a check that was stopped: neutral, with the reason.
@@ -198,49 +201,63 @@ class Engine:
         Again a moment later, and once more: what the run had on its way may come after it. A
         narrowed one has no status: its answer says so, once.
         """
-        for number, seconds in enumerate((None, *(() if job.narrowed else _ON_ITS_WAY))):
-            id_ = withdraw_id(job.id) + (f"-{number}" if number else "")
-            options = SetEnqueueOptions(priority=WITHDRAW_PRIORITY, delay_seconds=seconds)
-            with SetWorkflowID(id_), options:
-                await DBOS.enqueue_workflow_async(
-                    CHECKS, self._workflows.withdraw, job.to_json(), title, summary
-                )
+        for number, delay in enumerate((None, *(() if job.narrowed else _ON_ITS_WAY))):
+            run = part_id(job.id, "withdraw") + (f"-{number}" if number else "")
+            args = (job, title, summary)
+            await self._enqueue("withdraw", run, WITHDRAW_PRIORITY, *args, delay=delay)
 
-    async def publish(self, job: CheckJob, found: Values, reason: str) -> None:
-        """Write a finished check's comment and status again; the same reason once."""
-        with (
-            SetWorkflowID(f"{job.id}-{reason}"),
-            SetEnqueueOptions(priority=WITHDRAW_PRIORITY),
-        ):
-            await DBOS.enqueue_workflow_async(CHECKS, self._workflows.publish, job.to_json(), found)
+    async def publish(
+        self, job: CheckJob, result: CheckResult, reason: str, *, with_status: bool
+    ) -> StoredResult:
+        """Write a finished check's comment again, and its status where that is wanted; the same
+        reason once. Return the stored result."""
+        stored = await asyncio.to_thread(self.results.add, job.id, result)
+        args = (job, stored, with_status)
+        await self._enqueue("publish", f"{job.id}-{reason}", WITHDRAW_PRIORITY, *args)
+        return stored
 
-    async def start_reply(self, reply: Reply) -> None:
-        """Queue the answer to a comment; the same id again is the same answer."""
-        with SetWorkflowID(reply.job.id), SetEnqueueOptions(priority=_REPLY_PRIORITY):
-            await DBOS.enqueue_workflow_async(CHECKS, self._workflows.reply, reply.to_json())
+    async def start_reply(self, job: CheckJob, reply: Reply) -> None:
+        """Queue the answer to a comment; the same id of the job again is the same answer."""
+        await self._enqueue("reply", job.id, _REPLY_PRIORITY, job, reply)
+
+    async def job_of(self, run: str) -> CheckJob | None:
+        """The job of a run, null if the engine does not know it (any more)."""
+        found = await DBOS.list_workflows_async(workflow_ids=[run], load_output=False)
+        if not found or found[0].input is None:
+            return None
+        job = found[0].input["args"][0]
+        return job if isinstance(job, CheckJob) else older_job(job)
 
     async def running(self, checks: Collection[str]) -> dict[str, Running]:
         """The state of these checks in the engine."""
         if not checks:
             return {}
-        ids = [*checks, *map(wait_id, checks), *map(final_id, checks)]
+        ids = [*checks, *(part_id(c, p) for c in checks for p in _PARTS)]
         found = await DBOS.list_workflows_async(
             workflow_ids=ids, load_input=False, load_output=False
         )
         statuses = {status.workflow_id: str(status.status) for status in found}
         known: dict[str, Running] = {}
         for check in checks:
-            progress: Values = {}
-            for workflow in (check, wait_id(check), final_id(check)):
+            progress = Progress()
+            for workflow in (check, *(part_id(check, part) for part in _PARTS)):
                 # One that still waits has no progress yet.
                 if statuses.get(workflow) not in (None, "ENQUEUED", "DELAYED"):
-                    events = await DBOS.get_all_events_async(workflow)
-                    progress |= _done_of_last(events.get(PROGRESS) or {}, progress)
-            waited = statuses.get(wait_id(check))
+                    progress = progress.then(await self._progress(check, workflow))
+            waited = statuses.get(part_id(check, "wait"))
             # One that waited well is followed by the build, or has concluded itself.
-            final = statuses.get(final_id(check)) or (waited if waited != "SUCCESS" else None)
+            final = statuses.get(part_id(check, "final")) or (
+                waited if waited != "SUCCESS" else None
+            )
             known[check] = Running(statuses.get(check), final, progress)
         return known
+
+    async def _progress(self, check: str, workflow: str) -> Progress:
+        events = await DBOS.get_all_events_async(workflow)
+        found = events.get(PROGRESS, Progress())
+        if isinstance(found, Progress):
+            return found
+        return await asyncio.to_thread(older_progress, found, check, self.results)
 
     async def queue_lengths(self) -> dict[str, int]:
         """The number of runs that wait in each queue."""
@@ -259,23 +276,25 @@ class Engine:
             raise UsageError(
                 f"{executor} is this process itself.", "A restart goes on with its own runs."
             )
-        claimed = await DBOS.list_workflows_async(
-            status="PENDING", executor_id=executor, load_input=False, load_output=False
-        )
-        for name, queue in _QUEUE_OF.items():
-            ids = [status.workflow_id for status in claimed if status.name == name]
-            if ids:
-                await DBOS.resume_workflows_async(ids, queue_name=queue)
-        return len(claimed)
+        return await asyncio.to_thread(requeue_runs, self._settings, executor)
 
     async def requeue_silent(self) -> list[str]:
         """Requeue the runs of every worker whose heartbeat has stopped; return the workers."""
         silent = await asyncio.to_thread(self._heartbeat.silent)
         for executor in silent:
             count = await self.requeue(executor)
-            LOG.warning("%s has not been heard of: %d runs are queued again", executor, count)
+            LOG.warning("%s has sent no heartbeat: %d runs are queued again", executor, count)
             await asyncio.to_thread(self._heartbeat.forget, executor)
+        if silent:
+            await self._restart_older()
         return silent
+
+    async def _restart_older(self) -> None:
+        """Begin again the runs of a release whose values and order of steps were others."""
+        for older in await older_runs(self._executor, self.results):
+            LOG.info("%s of an older release begins again", older.run)
+            await DBOS.delete_workflows_async(list(older.parts))
+            await self._enqueue(older.name, older.run, _REPLY_PRIORITY, older.job, *older.args)
 
     async def forget_finished(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> int:
         """Delete runs that ended more than `keep_days` ago; return their number."""
@@ -290,14 +309,16 @@ class Engine:
                 load_output=False,
             )
             if not old:
-                return deleted
+                break
             await DBOS.delete_workflows_async([status.workflow_id for status in old])
             deleted += len(old)
+        await asyncio.to_thread(self.results.forget, self._settings.engine.keep_days)
+        return deleted
 
 
 def requeue_runs(settings: Settings, executor: str) -> int:
     """Queue again the runs that `executor` had claimed, from outside the bot; their number."""
-    url = _prepared_url(settings)
+    url = prepared_url(settings)
     DBOS.migrate(url)
     client = _client(url)
     try:
@@ -313,9 +334,10 @@ def requeue_runs(settings: Settings, executor: str) -> int:
         client.destroy()
 
 
-def _done_of_last(news: Values, before: Values) -> Values:
-    """The second workflow's progress over the first's: its problem too, if it has none."""
-    return {**news, "problem": news.get("problem")} if before else news
+def _version(settings: Settings) -> str:
+    """The version of the order of steps, and the settings' own."""
+    own = settings.engine.application_version
+    return f"{WORKFLOW_VERSION}-{own}" if own else WORKFLOW_VERSION
 
 
 def _without_cancellations(record: logging.LogRecord) -> bool:
@@ -324,38 +346,6 @@ def _without_cancellations(record: logging.LogRecord) -> bool:
         return False
     error: Any = record.exc_info[1] if record.exc_info else None
     return type(error).__name__ != "DBOSAwaitedWorkflowCancelledError"
-
-
-def _prepared_url(settings: Settings) -> str:
-    """The database's URL; an SQLite file is made and put in WAL, which it then stays in."""
-    database = settings.engine_database()
-    if isinstance(database, str):
-        if not database.startswith(("postgresql://", "postgresql+psycopg://", "postgres://")):
-            raise UsageError(
-                "The engine's database URL does not begin with postgresql://.",
-                "Leave engine.database out for SQLite.",
-            )
-        return database
-    try:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(database, timeout=30)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            # SQLite's own default, which DBOS leaves alone; a build of SQLite may differ.
-            (level,) = connection.execute("PRAGMA synchronous").fetchone()
-        finally:
-            connection.close()
-    except (OSError, sqlite3.Error) as error:
-        raise SurroundingsError(
-            f"The engine's database {database} cannot be opened: {error}.",
-            "See that its folder is there and may be written.",
-        ) from error
-    if level < 2:
-        raise SurroundingsError(
-            f"This SQLite does not wait for the disk (synchronous is {level}): runs could be lost.",
-            "Use another build of SQLite, or Postgres.",
-        )
-    return f"sqlite:///{database}"
 
 
 def _register_queues(url: str, limits: Mapping[str, int], listening: Collection[str]) -> None:
@@ -379,22 +369,4 @@ def _register_queues(url: str, limits: Mapping[str, int], listening: Collection[
 
 def _client(url: str) -> DBOSClient:
     """The engine from outside: its tables, without running anything."""
-    return DBOSClient(
-        system_database_url=url, serializer=DBOSPortableJSONSerializer(), application_name=_NAME
-    )
-
-
-def _hold_name(data: Path, executor: str) -> IO[str]:
-    """Lock the name on this machine: two processes of one name would run the same runs."""
-    folder = data / "executors"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / executor).open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise UsageError(
-            f"Another process runs as {executor} with the data folder {data}.",
-            "Stop it, or give this one its own engine.executor_id.",
-        ) from error
-    return file
+    return DBOSClient(system_database_url=url, serializer=ValueSerializer(), application_name=_NAME)

@@ -1,28 +1,27 @@
-"""The subject of a run, and the interface of the checker that computes its result."""
+"""The subjects of runs, and the interface of the checker that computes results."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-from dbos import DBOS
-
-from bot.chat.parser import Question
+from bot.chat.parser import Question, parse_line
 from bot.chat.questions import ChatFinding
-from bot.forge.values import PullRequestKey
+from bot.forge.values import PullRequest, PullRequestKey
 from bot.git.repository import GitRepository
 from bot.model.result import Acceptance, CheckResult
+from bot.store.records import CheckRecord
 
 if TYPE_CHECKING:
-    from bot.check.external import ExternalProgress
+    from bot.check.external import ExternalPlan, ExternalProgress
 
 
 @dataclass(frozen=True, slots=True)
 class CheckJob:
-    """One head commit of one pull request, requested by one delivery, as plain values.
+    """One head commit of one pull request, requested by one delivery.
 
     `base_sha` is the tip of the base branch; `documents` are the ids of the repository documents
     that the settings name for it, empty if they name none. `allowed` is who allowed to build this
@@ -59,24 +58,47 @@ class CheckJob:
         """The pull request."""
         return PullRequestKey(self.forge, self.repository, self.number)
 
-    def to_json(self) -> dict[str, Any]:
-        """The job as JSON values."""
-        lists = ("documents", "workloads", "arches")
-        return {**asdict(self), **{name: list(getattr(self, name)) for name in lists}}
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> CheckJob:
-        """Read the value that `to_json` wrote."""
-        lists = ("documents", "workloads", "arches")
-        acceptance = value.get("acceptance")
-        return cls(
-            **{
-                **value,
-                # Runs in flight over an update lack what is new.
-                **{name: tuple(value.get(name, ())) for name in lists},
-                "acceptance": None if acceptance is None else Acceptance(**acceptance),
-            }
-        )
+def job_of_head(run: str, key: PullRequestKey, head: PullRequest | CheckRecord) -> CheckJob:
+    """The job `run` about the head commit that a pull request has, or that a check was about."""
+    return CheckJob(
+        run,
+        *key.parts,
+        head.base_ref,
+        head.base_sha,
+        head.head_sha,
+        head.author,
+        head.private,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A command line with its `answer`; an empty one is computed from the line."""
+
+    text: str
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to the comment with the id `comment`, of `user`, at `url`.
+
+    `marker` finds the answer again; `react`: a command was taken.
+    """
+
+    comment: str
+    user: str
+    url: str
+    marker: str
+    react: bool
+    lines: tuple[Line, ...]
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """The lines that need the images to be answered."""
+        parsed = [parse_line(line.text) for line in self.lines if not line.answer]
+        return tuple(q for q in parsed if isinstance(q, Question) and q.name != "help")
 
 
 def run_id(key: PullRequestKey, head_sha: str, delivery: str) -> str:
@@ -94,13 +116,13 @@ def run_id(key: PullRequestKey, head_sha: str, delivery: str) -> str:
 class PredictedCheck:
     """A prediction, and whether a rebuild could say more.
 
-    `external` is the plan of a build that somebody else makes, as plain values; `why_not` says why
-    nothing is built where the settings require it.
+    `external` is the plan of a build that somebody else makes; `why_not` says why nothing is built
+    where the settings require it.
     """
 
     result: CheckResult
     worth_building: bool = True
-    external: Mapping[str, Any] | None = None
+    external: ExternalPlan | None = None
     why_not: str = ""
 
 
@@ -119,7 +141,7 @@ class Checker(Protocol):
         """The result from the rebuilt packages, `stage` final."""
         ...
 
-    def locate(self, plan: Mapping[str, Any]) -> ExternalProgress:
+    def locate(self, plan: ExternalPlan) -> ExternalProgress:
         """Which packages of a build elsewhere are there by now."""
         ...
 
@@ -128,11 +150,3 @@ class Checker(Protocol):
     ) -> tuple[ChatFinding, ...]:
         """The answers to questions about the images, each in its turn; builds nothing."""
         ...
-
-
-async def job_of_run(check: str) -> CheckJob | None:
-    """The job of a check's run, null if the engine does not know it (any more)."""
-    found = await DBOS.list_workflows_async(workflow_ids=[check], load_output=False)
-    if not found or found[0].input is None:
-        return None
-    return CheckJob.from_json(found[0].input["args"][0])

@@ -7,20 +7,27 @@ a check that ends after the merge all lead to the same record.
 
 from __future__ import annotations
 
+import asyncio
+import re
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any
 
-from bot.forge.values import ForgeFile, PullRequest
-from bot.model.image import ImageKey
+from bot.engine.outcome import in_thread
+from bot.errors import SurroundingsError
+from bot.forge.events import PushEvent
+from bot.forge.protocol import Forge
+from bot.forge.values import ForgeFile, PullRequest, Source
+from bot.git.mirror import GitMirror, open_mirror
 from bot.model.result import ImageResult, check_from_json
 from bot.objectives.repositories import objective_id
 from bot.settings.values import Settings
 from bot.store.commands import Commands, Decision
 from bot.store.history.history import History
 from bot.store.history.values import Acceptance, BranchFile, MergedChange, MergedEffect
-from bot.store.store import CheckRecord, Store, now
+from bot.store.records import CheckRecord
+from bot.store.store import Store, now
 
 _SPEC = ".spec"
 # Images that a check makes up where no workload holds the package; nobody tracks them.
@@ -35,7 +42,7 @@ class MergedChanges:
         self._history = history
         self._settings = settings
         self._commands = Commands(store)
-        # Reading the check's result and keeping it is one thing: the older never replaces the
+        # Reading the check's result and storing it is one thing: the older never replaces the
         # newer.
         self._lock = threading.Lock()
 
@@ -45,17 +52,15 @@ class MergedChanges:
         `files` are what it changed, for one that was never checked. What was merged into a branch
         that no repository is built from is not stored.
         """
-        key = pull.key
-        if not built_from(
-            self._settings, key.forge, key.repository, pull.base_ref, pull.default_branch
-        ):
+        branch = (pull.key.forge, pull.key.repository, pull.base_ref)
+        if not built_from(self._settings, *branch, pull.default_branch):
             return False
         with self._lock:
             check = self._newest_check(pull)
             found = self._change(pull, check, tuple(files))
             if not found.sources:
                 return False
-            self._keep(found, check)
+            self._record(found, check)
             return True
 
     def pushed(self, change: MergedChange) -> None:
@@ -63,24 +68,16 @@ class MergedChanges:
         with self._lock:
             self._history.recorder.record_merged(change)
 
-    def keep_file(self, file: BranchFile) -> None:
+    def store_file(self, file: BranchFile) -> None:
         """Store a branch's present `.minimize.yaml`."""
         self._history.recorder.record_file(file)
 
-    def keep_checked_file(self, record: CheckRecord, content: str | None) -> None:
+    def store_checked_file(self, record: CheckRecord, content: str | None) -> None:
         """Store the `.minimize.yaml` that a check found at the tip of its base branch."""
-        documents = self._settings.documents_for(record.forge, record.repository, record.base_ref)
-        self.keep_file(
-            BranchFile(
-                record.forge,
-                record.repository,
-                record.base_ref,
-                record.base_sha,
-                record.private,
-                documents,
-                content,
-                now(),
-            )
+        branch = (record.forge, record.repository, record.base_ref)
+        documents = self._settings.documents_for(*branch)
+        self.store_file(
+            BranchFile(*branch, record.base_sha, record.private, documents, content, now())
         )
 
     def ended(self, record: CheckRecord) -> None:
@@ -91,9 +88,9 @@ class MergedChanges:
             known = self._history.merged_pull(record.forge, record.repository, record.number)
             if known is None or known.head_sha != record.head_sha:
                 return
-            self._keep(_measured(known, record), record)
+            self._record(_measured(known, record), record)
 
-    def _keep(self, change: MergedChange, check: CheckRecord | None) -> None:
+    def _record(self, change: MergedChange, check: CheckRecord | None) -> None:
         self._history.recorder.record_merged(change)
         decision = self._decision(change)
         if check is not None and decision is not None:
@@ -108,8 +105,7 @@ class MergedChanges:
 
     def _newest_check(self, pull: PullRequest) -> CheckRecord | None:
         """The newest final result of the head's check, else the newest predicted one."""
-        key = pull.key
-        records = self._store.checks_of(key.forge, key.repository, key.number)
+        records = self._store.checks_of(*pull.key.parts)
         whole = (
             self._store.check(record.id)
             for record in reversed(records)
@@ -122,11 +118,9 @@ class MergedChanges:
     def _change(
         self, pull: PullRequest, check: CheckRecord | None, files: tuple[ForgeFile, ...]
     ) -> MergedChange:
-        key = pull.key
+        branch = (pull.key.forge, pull.key.repository, pull.base_ref)
         bare = MergedChange(
-            forge=key.forge,
-            repository=key.repository,
-            number=key.number,
+            *pull.key.parts,
             title=pull.title,
             author=pull.author,
             url=pull.url,
@@ -136,7 +130,7 @@ class MergedChanges:
             sources=dict.fromkeys(sources_of(file.path for file in files)),
             commit_sha=pull.merge_sha,
             branch=pull.base_ref,
-            documents=self._settings.documents_for(key.forge, key.repository, pull.base_ref),
+            documents=self._settings.documents_for(*branch),
             private=pull.private,
         )
         return bare if check is None else _measured(bare, check)
@@ -165,16 +159,16 @@ def _measured(change: MergedChange, check: CheckRecord) -> MergedChange:
     assert check.result is not None
     result = check_from_json(check.result)
     images = [i for i in result.images if not i.key.workload.startswith(_MADE_UP)]
-    fields: dict[str, Any] = {
-        name: getattr(change, name) for name in MergedChange.__slots__ if name != "id"
-    }
-    fields["check_id"] = check.id
-    fields["sources"] = dict(result.sources) or dict.fromkeys(sources_of(result.specs))
-    fields["effects"] = tuple(_effect(image) for image in images)
     # A repository's own file goes before the settings: the check knows which documents it meant.
-    documents = dict.fromkeys(image.key.repository for image in images)
-    fields["documents"] = tuple(documents) or change.documents
-    return MergedChange(**fields)
+    documents = tuple(dict.fromkeys(image.key.repository for image in images))
+    return replace(
+        change,
+        id=0,
+        check_id=check.id,
+        sources=dict(result.sources) or dict.fromkeys(sources_of(result.specs)),
+        effects=tuple(map(_effect, images)),
+        documents=documents or change.documents,
+    )
 
 
 def _effect(image: ImageResult) -> MergedEffect:
@@ -200,32 +194,188 @@ def _accepted(
     """Every objective that the change broke and somebody accepted."""
     assert check.result is not None
     assert change.number is not None
-    number = change.number
-
-    def acceptance(key: ImageKey, objective: Any) -> Acceptance:
-        return Acceptance(
+    place = (change.forge, change.repository, change.branch)
+    return tuple(
+        Acceptance(
             accepted=decision.time,
             forge=change.forge,
             repository=change.repository,
-            number=number,
+            number=change.number,
             head_sha=change.head_sha,
             accepted_by=decision.user,
             reason=decision.reason,
             url=decision.url or change.url,
-            objective=objective_id(
-                objective.id, change.forge, change.repository, change.branch, objective.name
-            ),
-            key=key,
-            metric=objective.metric,
-            before=objective.before,
-            value=objective.value,
-            limit=objective.bound,
+            objective=objective_id(one.id, *place, one.name),
+            key=image.key,
+            metric=one.metric,
+            before=one.before,
+            value=one.value,
+            limit=one.bound,
             private=change.private,
         )
-
-    return tuple(
-        acceptance(image.key, one)
         for image in check_from_json(check.result).images
         for one in image.objectives
         if one.worse and one.met is False
+    )
+
+
+FILE_NAME = ".minimize.yaml"
+# Of a push with more commits than this only the last one is stored, for all of them.
+MOST_COMMITS = 50
+_MOST_BYTES = 200_000
+_NAME = re.compile(r"^Name:[ \t]*([A-Za-z0-9._+-]+)[ \t]*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class PushedCommit:
+    """A commit that changes packages: `sources` are their names."""
+
+    sha: str
+    title: str
+    author: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pushed:
+    commits: tuple[PushedCommit, ...]
+    content: str | None
+    rewritten: bool
+
+
+class Pushes:
+    """Handler of pushes; handling one again changes nothing."""
+
+    def __init__(self, settings: Settings, merged_changes: MergedChanges) -> None:
+        self._settings = settings
+        self._merged_changes = merged_changes
+
+    async def take(self, forge: Forge, event: PushEvent, received: str) -> tuple[bool, str]:
+        """Handle a push; return whether it had an effect, and a sentence on it."""
+        where = f"{event.branch} of {event.repository}"
+        place = (event.forge, event.repository, event.branch)
+        if not built_from(self._settings, *place, event.default_branch):
+            return False, f"{where} moved: no repository document stands for it."
+        documents = self._settings.documents_for(*place)
+        if not event.after.strip("0"):
+            await asyncio.to_thread(self._merged_changes.store_file, _file(event, documents, None))
+            return True, f"{where} was deleted."
+        source = await forge.branch_source(event.repository, event.branch)
+        mirror, limit = mirror_of(source, self._settings), self._settings.limits.fetch_seconds
+        try:
+            pushed = await in_thread(
+                limit, lambda: look(mirror, event.before, event.after, source.refs)
+            )
+        except TimeoutError as error:
+            raise SurroundingsError(
+                f"What was pushed to {where} could not be fetched within {limit:.0f} s."
+            ) from error
+        await asyncio.to_thread(
+            self._merged_changes.store_file, _file(event, documents, pushed.content)
+        )
+        if pushed.rewritten:
+            return True, f"{where} was made or rewritten: its commits are not new."
+        recorded = 0
+        for commit in pushed.commits:
+            if await forge.pull_of(event.repository, event.branch, commit.sha) is None:
+                change = _change(event, commit, documents, received)
+                await asyncio.to_thread(self._merged_changes.pushed, change)
+                recorded += 1
+        return (
+            True,
+            f"{where} moved to {event.after[:12]}: {recorded} commits without a pull request.",
+        )
+
+
+def mirror_of(source: Source, settings: Settings) -> GitMirror:
+    """The cache of a repository's git objects, with the forge's credential for fetching."""
+    return open_mirror(
+        settings.cache / "git",
+        source.url,
+        source.credential,
+        fetch_timeout=settings.limits.fetch_seconds,
+    )
+
+
+def look(mirror: GitMirror, before: str, after: str, refs: tuple[str, ...]) -> _Pushed:
+    """The commits of a push, and the branch's `.minimize.yaml` after it.
+
+    A branch that is new, or whose history was rewritten, brings no commits.
+    """
+    new = not before.strip("0")
+    base = mirror.fetch(after, after if new else before, refs=refs)
+    content = mirror.read(after, FILE_NAME)
+    text = None
+    if content is not None and len(content) <= _MOST_BYTES:
+        text = content.decode("utf-8", "replace")
+    if new or base != before:
+        return _Pushed((), text, rewritten=True)
+    listed = mirror.git("rev-list", "--first-parent", "--reverse", f"{before}..{after}")
+    shas = listed.decode().split()
+    if len(shas) > MOST_COMMITS:
+        pairs = [(before, after)]
+    else:
+        pairs = list(zip([before, *shas], shas, strict=False))
+    commits = (_commit(mirror, parent, sha) for parent, sha in pairs)
+    return _Pushed(tuple(c for c in commits if c.sources), text, rewritten=False)
+
+
+def _commit(mirror: GitMirror, parent: str, sha: str) -> PushedCommit:
+    files = mirror.changed_files(parent, sha)
+    changed = {path for file in files for path in (file.path, file.old_path) if path}
+    beside: dict[str, set[str]] = {}
+    for path in changed:
+        beside.setdefault(_folder(path), set()).add(PurePosixPath(path).name)
+    names: list[str] = []
+    specs = [e.path for e in mirror.tree(sha) if e.path.endswith(".spec") and not e.is_link]
+    for path in specs:
+        neighbours = beside.get(_folder(path))
+        if path in changed or neighbours:
+            text = (mirror.read(sha, path) or b"")[:_MOST_BYTES].decode("utf-8", "replace")
+            # A patch beside a spec that names it changes its package as well.
+            if path in changed or any(name in text for name in neighbours or ()):
+                names.append(_name(text, path))
+    gone = sorted(path for path in changed - set(specs) if path.endswith(".spec"))
+    log = mirror.git("log", "-1", "--format=%s%n%an", sha).decode("utf-8", "replace")
+    title, author = log.split("\n")[:2]
+    return PushedCommit(sha, title, author, tuple(dict.fromkeys((*names, *_stems(gone)))))
+
+
+def _folder(path: str) -> str:
+    return str(PurePosixPath(path).parent)
+
+
+def _name(text: str, path: str) -> str:
+    """The spec's Name where it is written plainly, else the file's: nothing is evaluated here."""
+    found = _NAME.search(text)
+    return found[1] if found else PurePosixPath(path).stem
+
+
+def _stems(paths: Iterable[str]) -> list[str]:
+    return [PurePosixPath(path).stem for path in paths]
+
+
+def _file(event: PushEvent, documents: tuple[str, ...], content: str | None) -> BranchFile:
+    branch = (event.forge, event.repository, event.branch)
+    return BranchFile(*branch, event.after, event.private, documents, content, now())
+
+
+def _change(
+    event: PushEvent, commit: PushedCommit, documents: tuple[str, ...], received: str
+) -> MergedChange:
+    return MergedChange(
+        forge=event.forge,
+        repository=event.repository,
+        number=None,
+        title=commit.title,
+        author=commit.author,
+        url=f"{event.commits_url}/{commit.sha}" if event.commits_url else "",
+        head_sha=commit.sha,
+        merged=received,
+        check_id=None,
+        sources=dict.fromkeys(commit.sources),
+        commit_sha=commit.sha,
+        branch=event.branch,
+        documents=documents,
+        private=event.private,
     )

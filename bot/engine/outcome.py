@@ -1,4 +1,4 @@
-"""The outcome of a step. Steps never raise: a restart finds their return value recorded."""
+"""Running a step: steps never raise, for a restart finds their outcome recorded."""
 
 from __future__ import annotations
 
@@ -6,66 +6,41 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
-from dbos import DBOS
+from dbos import DBOS, StepOptions
 
+from bot.engine.values import Outcome, OutcomeKind
 from bot.errors import MinimizeError, SurroundingsError
 from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
 
 LOG = logging.getLogger(__name__)
-
-Kind = Literal["ok", "again", "stop", "gone", "failed"]
-Values = dict[str, Any]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """`ok` with values; or a sentence: `again` may help, `stop` and `gone` would not, `failed` is
-    a mistake of ours with a number under which the log has it. `wait` is how many seconds a forge
-    requires to wait."""
-
-    kind: Kind
-    values: Values = field(default_factory=dict)
-    what: str = ""
-    hint: str = ""
-    wait: float = 0.0
-
-    @property
-    def ok(self) -> bool:
-        """Return whether the step did what it is for."""
-        return self.kind == "ok"
-
-    @property
-    def sentence(self) -> str:
-        """The error, and what to do about it."""
-        return f"{self.what} {self.hint}".strip()
-
-
-async def outcome_of(doing: str, call: Callable[[], Awaitable[Values]]) -> Values:
-    """Run one step; errors become values, divided by whether another try may help."""
+async def outcome_of(doing: str, call: Callable[[], Awaitable[T]]) -> Outcome[T]:
+    """Run one step; errors become outcomes, divided by whether another try may help."""
     try:
-        return {"kind": "ok", "values": await call()}
+        return Outcome("ok", await call())
     except MinimizeError as error:
         wait = error.wait if isinstance(error, ForgeError) else 0.0
-        return {"kind": _kind(error), "what": error.what, "hint": error.hint, "wait": wait}
+        return Outcome(_kind(error), what=error.what, hint=error.hint, wait=wait)
     except TimeoutError:
         # Another try would take as long again.
-        return {"kind": "stop", "what": f"The time limit ran out while {doing}."}
+        return Outcome("stop", what=f"The time limit ran out while {doing}.")
     except Exception:
         # Any error is reported on the pull request and logged.
         number = secrets.token_hex(4)
         LOG.exception("error %s while %s", number, doing)
-        return {
-            "kind": "failed",
-            "what": f"Something in the bot itself went wrong while {doing} (error {number}).",
-            "hint": "The bot's log has it under this number.",
-        }
+        return Outcome(
+            "failed",
+            what=f"Something in the bot itself went wrong while {doing} (error {number}).",
+            hint="The bot's log has it under this number.",
+        )
 
 
-def _kind(error: MinimizeError) -> Kind:
+def _kind(error: MinimizeError) -> OutcomeKind:
     if isinstance(error, ForgeGoneError):
         return "gone"
     if isinstance(error, ForgeRefusedError) or not isinstance(error, SurroundingsError):
@@ -87,23 +62,20 @@ class RetryPolicy:
 
 
 async def attempt(
-    name: str, doing: str, retry_policy: RetryPolicy, call: Callable[[], Awaitable[Values]]
-) -> Outcome:
+    name: str, doing: str, retry_policy: RetryPolicy, call: Callable[[], Awaitable[T]]
+) -> Outcome[T]:
     """Run a step of the workflow, and again while that may help.
 
     Each try and each pause is recorded by the engine, so a restart goes on where it was.
     """
-    recorded: Values = {}
     for number in range(1, retry_policy.attempts + 1):
-        recorded = await DBOS.run_step_async(
-            {"name": name, "preemptible": True}, outcome_of, doing, call
-        )
-        if recorded["kind"] != "again":
+        options: StepOptions = {"name": name, "preemptible": True}
+        outcome: Outcome[T] = await DBOS.run_step_async(options, outcome_of, doing, call)
+        if outcome.kind != "again":
             break
-        LOG.info("%s: try %d: %s", doing, number, recorded["what"])
+        LOG.info("%s: try %d: %s", doing, number, outcome.what)
         if number < retry_policy.attempts:
-            await DBOS.sleep_async(retry_policy.pause(number, recorded.get("wait", 0.0)))
-    outcome = Outcome(**recorded)
+            await DBOS.sleep_async(retry_policy.pause(number, outcome.wait))
     if outcome.kind not in ("ok", "failed"):  # the log has a mistake of ours already
         LOG.warning("%s: given up at try %d: %s", doing, number, outcome.sentence)
     return outcome

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.engine.engine import Engine
-from bot.engine.job import CheckJob, job_of_run, run_id
+from bot.engine.job import CheckJob, job_of_head, run_id
 from bot.engine.merged import built_from
 from bot.errors import MinimizeError
 from bot.forge.values import PullRequest, PullRequestKey
 from bot.model.result import Acceptance
 from bot.settings.values import Settings
 from bot.store.commands import Commands, Decision, DecisionKind
-from bot.store.store import CheckRecord, Store, now
+from bot.store.records import CheckRecord
+from bot.store.store import Store, now
 
 # A pull request's own run first; who waits with many others waits behind who waits alone.
 _PRIORITY = 10
@@ -60,32 +61,22 @@ class Runs:
             raise MinimizeError(f"{len(open_checks)} checks wait already.")
         allowed = await self.decision("allow", pull)
         accepted = await self.decision("accept", pull)
-        job = CheckJob(
-            id=run_id(key, pull.head_sha, origin),
-            forge=key.forge,
-            repository=key.repository,
-            number=key.number,
-            base_ref=pull.base_ref,
-            base_sha=pull.base_sha,
-            head_sha=pull.head_sha,
-            author=pull.author,
-            private=pull.private,
-            documents=self._settings.documents_for(key.forge, key.repository, pull.base_ref),
+        branch = (key.forge, key.repository, pull.base_ref)
+        job = replace(
+            job_of_head(run_id(key, pull.head_sha, origin), key, pull),
+            documents=self._settings.documents_for(*branch),
             allowed=allowed.user if allowed is not None else "",
             acceptance=acceptance_of(accepted),
             workloads=part.workloads if part else (),
             arches=part.arches if part else (),
             answers=part.answers if part else "",
-            tracked=part is None
-            and built_from(
-                self._settings, key.forge, key.repository, pull.base_ref, pull.default_branch
-            ),
+            tracked=part is None and built_from(self._settings, *branch, pull.default_branch),
         )
         # The record first: an engine's run without one would never be seen to end.
         await asyncio.to_thread(self._store.add_check, _record(job, pull, origin, received))
         unpredicted = [check for check in open_checks if check.predicted is None]
         if part is None and len(unpredicted) >= max(self._settings.engine.predictions, 1):
-            await self._engine.say_it_waits(job)
+            await self._engine.report_queued(job)
         crowd = sum(c.forge == key.forge and c.repository == key.repository for c in open_checks)
         await self._engine.start_check(job, _PRIORITY + crowd)
         if part is None:
@@ -115,10 +106,10 @@ class Runs:
         for record in stopping:
             await self._engine.cancel_check(record.id)
             # Looked at when nothing more can come: who follows the runs closes the record.
-            if (await self._engine.running([record.id]))[record.id].progress.get("done"):
+            if (await self._engine.running([record.id]))[record.id].progress.done:
                 continue
             stopped += 1
-            job = await job_of_run(record.id) if record.narrowed else job_of(record)
+            job = await self._engine.job_of(record.id) if record.narrowed else job_of(record)
             # The status of a commit that has a newer run is that run's.
             theirs = not record.narrowed and but is not None and record.head_sha == but.head_sha
             if job is not None and not theirs:
@@ -135,9 +126,8 @@ class Runs:
 
     async def decision(self, kind: DecisionKind, pull: PullRequest) -> Decision | None:
         """The decision for the head commit."""
-        key = pull.key
         return await asyncio.to_thread(
-            self._commands.decision, kind, key.forge, key.repository, key.number, pull.head_sha
+            self._commands.decision, kind, *pull.key.parts, pull.head_sha
         )
 
 
@@ -150,17 +140,8 @@ def acceptance_of(decision: Decision | None) -> Acceptance | None:
 
 def job_of(record: CheckRecord) -> CheckJob:
     """The job of a record, as far as writing to the forge needs it."""
-    return CheckJob(
-        id=record.id,
-        forge=record.forge,
-        repository=record.repository,
-        number=record.number,
-        base_ref=record.base_ref,
-        base_sha=record.base_sha,
-        head_sha=record.head_sha,
-        author=record.author,
-        private=record.private,
-    )
+    key = PullRequestKey(record.forge, record.repository, record.number)
+    return job_of_head(record.id, key, record)
 
 
 def _goes_on(record: CheckRecord, but: CheckJob | None) -> bool:
@@ -171,18 +152,16 @@ def _goes_on(record: CheckRecord, but: CheckJob | None) -> bool:
 
 def _record(job: CheckJob, pull: PullRequest, origin: str, received: str) -> CheckRecord:
     return CheckRecord(
-        id=job.id,
-        forge=job.forge,
-        repository=job.repository,
-        number=job.number,
-        head_sha=job.head_sha,
-        title=pull.title,
-        author=pull.author,
-        url=pull.url,
-        base_ref=pull.base_ref,
-        base_sha=pull.base_sha,
+        job.id,
+        *job.key.parts,
+        job.head_sha,
+        pull.title,
+        job.author,
+        pull.url,
+        job.base_ref,
+        job.base_sha,
         delivery=origin,
-        private=pull.private,
+        private=job.private,
         created=received,
         narrowed=job.narrowed,
     )

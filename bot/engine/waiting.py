@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from bot.check.external import ExternalPlan
 from bot.engine.job import CheckJob
-from bot.engine.outcome import Outcome, Values
-from bot.engine.steps import CheckSteps, concluded, result_values
+from bot.engine.steps import CheckSteps
+from bot.engine.values import Look, WaitState
 from bot.forge.values import STATUS_NAME, CommitCheck, ForgeError, ForgeRefusedError
-from bot.model.result import BuildNote, check_from_json
+from bot.model.result import BuildNote, CheckResult
 from bot.report.phrase import visible
 from bot.report.render import sentence_markdown
 
@@ -30,7 +31,7 @@ class CombinedStatus:
     """The combined status of the checks that a run waits for; `url` is a page of one."""
 
     state: Literal["waiting", "failed", "passed"]
-    says: str
+    text: str
     url: str = ""
 
 
@@ -40,12 +41,12 @@ class WaitSteps:
     def __init__(self, checks: CheckSteps) -> None:
         self._checks = checks
 
-    async def look(self, job: CheckJob, plan: Values, until: float) -> Values:
-        """The state of the build: `state` is `waiting`, `failed`, `late` or `there`.
+    async def look(self, job: CheckJob, plan: ExternalPlan, until: float) -> Look:
+        """The state of the build elsewhere.
 
-        `until` is when waiting ends, seconds since 1970; `left` how many are left. What was not
-        there in time is left out where something is (`there`). A forge that does not answer is
-        tried again at the next look.
+        `until` is when waiting ends, seconds since 1970. Places that are not there in time are left
+        out where something is (`there`). A forge that does not answer is tried again at the next
+        look.
         """
         combined = await self._combined_status(job, plan)
         some = False
@@ -53,27 +54,28 @@ class WaitSteps:
             found = await self._checks.locate(plan)
             some = bool(found.there)
             if not found.missing:
-                return _seen("there", combined, until)
-            combined = replace(
-                combined, state="waiting", says=f"{combined.says}, but {found.missing[0]}"
-            )
-        if combined.state == "waiting" and time.time() >= until:
-            return _seen("there" if some else "late", combined, until)
-        return _seen(combined.state, combined, until)
+                return _look("there", combined, until)
+            text = f"{combined.text}, but {found.missing[0]}"
+            combined = replace(combined, state="waiting", text=text)
+        if combined.state == "failed":
+            return _look("failed", combined, until)
+        if time.time() >= until:
+            return _look("there" if some else "late", combined, until)
+        return _look("waiting", combined, until)
 
-    async def _combined_status(self, job: CheckJob, plan: Values) -> CombinedStatus:
+    async def _combined_status(self, job: CheckJob, plan: ExternalPlan) -> CombinedStatus:
         try:
             checks = await self._checks.forge_of(job).checks_of(job.key, job.head_sha)
         except ForgeRefusedError:
             raise
         except ForgeError as error:
             return CombinedStatus("waiting", error.what)
-        return combined_status(checks, plan["check"])
+        return combined_status(checks, plan.check)
 
 
-def _seen(state: str, combined: CombinedStatus, until: float) -> Values:
+def _look(state: WaitState, combined: CombinedStatus, until: float) -> Look:
     left = max(0.0, until - time.time())
-    return {"state": state, "says": combined.says.rstrip("."), "url": combined.url, "left": left}
+    return Look(state, combined.text.rstrip("."), combined.url, left)
 
 
 def combined_status(checks: Iterable[CommitCheck], pattern: str) -> CombinedStatus:
@@ -95,43 +97,41 @@ def _named(checks: Sequence[CommitCheck]) -> str:
     return f"{named} and {len(checks) - _NAMED} more" if len(checks) > _NAMED else named
 
 
-def waiting_title(found: Values, plan: Values) -> str:
+def waiting_title(title: str, plan: ExternalPlan) -> str:
     """The title of the status while a run waits; a long one keeps the name of the check."""
-    waits = f"; waits for {visible(plan['check'], 60)}"
-    return f"{visible(found['title'], _TITLE - len(waits))}{waits}"
+    waits = f"; waits for {visible(plan.check, 60)}"
+    return f"{visible(title, _TITLE - len(waits))}{waits}"
 
 
-def waiting_summary(found: Values, plan: Values, seen: Values, until: float) -> str:
+def waiting_summary(summary: str, plan: ExternalPlan, look: Look, until: float) -> str:
     """The summary of the status. The names of checks are foreign text."""
     text = sentence_markdown(
-        f"This is predicted. It waits for the check {plan['check']}, until {clock(until)}"
-        f" at the latest: {seen['says']}."
+        f"This is predicted. It waits for the check {plan.check}, until {clock(until)}"
+        f" at the latest: {look.text}."
     )
-    return f"{found['summary']}\n\n{text}"
+    return f"{summary}\n\n{text}"
 
 
-def unbuilt_prediction(found: Values, seen: Outcome, until: float) -> Values:
-    """The prediction as the result, because the build failed, came too late or is not known."""
-    if not seen.ok:
-        return concluded(found, problem=seen.sentence)
-    result = check_from_json(found["result"])
-    values = seen.values
+def build_missing(
+    predicted: CheckResult, plan: ExternalPlan, look: Look, until: float
+) -> CheckResult:
+    """The prediction as the final result, because the build elsewhere failed or came too late."""
     builds: tuple[BuildNote, ...] = ()
-    if values["state"] == "failed":
-        problem = f"The build elsewhere failed, so the prediction stands: {values['says']}."
-        arches = sorted({place["arch"] for place in found["external"]["places"]})
+    if look.state == "failed":
+        problem = f"The build elsewhere failed, so the prediction stands: {look.text}."
+        arches = sorted({place.arch for place in plan.places})
         builds = tuple(
-            BuildNote("head", spec, arch, "head-failed", values["says"], values["url"] or None)
-            for spec in result.specs
+            BuildNote("head", spec, arch, "head-failed", look.text, look.url or None)
+            for spec in predicted.specs
             for arch in arches
         )
     else:
         problem = (
             f"The build elsewhere was not there by {clock(until)}, so the prediction stands:"
-            f" {values['says']}."
+            f" {look.text}."
         )
-    result = replace(result, stage="final", problems=(*result.problems, problem), builds=builds)
-    return {**found, **result_values(result), "time": found["time"]}
+    problems = (*predicted.problems, problem)
+    return replace(predicted, stage="final", problems=problems, builds=builds)
 
 
 def clock(moment: float) -> str:

@@ -7,27 +7,29 @@ in flight: raise WORKFLOW_VERSION with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+from typing import Any, Literal, TypeVar
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
-from bot.engine.job import CheckJob
-from bot.engine.outcome import Outcome, RetryPolicy, Values, attempt
-from bot.engine.replies import Reply, ReplySteps, body_of
-from bot.engine.steps import ALLOW, CheckSteps, concluded, nothing_to_check, result_values
+from bot.engine.job import CheckJob, Reply
+from bot.engine.outcome import RetryPolicy, attempt
+from bot.engine.steps import ALLOW, CheckSteps, body_of, not_rebuilt, rebuild_failed
+from bot.engine.values import Outcome, Predicted, Progress, Published, StoredResult
 from bot.engine.waiting import (
     LONGEST_PAUSE,
     LOOK,
     WaitSteps,
-    unbuilt_prediction,
+    build_missing,
     waiting_summary,
     waiting_title,
 )
-from bot.model.result import check_from_json
+from bot.forge.values import StatusState
+from bot.model.result import CheckResult
 from bot.report.render import sentence_markdown
 
-WORKFLOW_VERSION = "1"
+WORKFLOW_VERSION = "2"
 CHECKS = "checks"
 BUILDS = "builds"
 # Its runs mostly sleep, so as many as there may be.
@@ -38,320 +40,286 @@ BUILD_PRIORITY = 10
 PROGRESS = "progress"
 QUEUED = "Waits for its turn: other checks are before it"
 
-Workflow = Callable[..., Coroutine[Any, Any, Values]]
+Part = Literal["final", "wait", "queued", "withdraw"]
+Workflow = Callable[..., Coroutine[Any, Any, None]]
+T = TypeVar("T")
 
 
-def final_id(check: str) -> str:
-    """The id of the workflow that rebuilds and finishes a check."""
-    return f"{check}-final"
-
-
-def wait_id(check: str) -> str:
-    """The id of the workflow that waits for a check's build elsewhere."""
-    return f"{check}-wait"
-
-
-def queued_id(check: str) -> str:
-    """The id of the workflow that says that a check waits for its turn."""
-    return f"{check}-queued"
-
-
-def withdraw_id(check: str) -> str:
-    """The id of the workflow that ends the status of a check that was stopped."""
-    return f"{check}-withdraw"
+def part_id(check: str, part: Part) -> str:
+    """The id of another workflow of a check: that which rebuilds and finishes it, which waits for
+    its build elsewhere, which reports that it waits for its turn, or that it was stopped."""
+    return f"{check}-{part}"
 
 
 class Workflows:
     """The workflows, registered with DBOS when made: once for each launch."""
 
     def __init__(self, steps: CheckSteps, retry_policy: RetryPolicy) -> None:
-        self._steps = steps
-        self._replies = ReplySteps(steps)
-        self._waits = WaitSteps(steps)
-        self._retry_policy = retry_policy
-        self.check: Workflow = DBOS.workflow(name="check")(self._make_check())
-        self.wait: Workflow = DBOS.workflow(name="wait")(self._make_wait())
-        self.finish: Workflow = DBOS.workflow(name="finish")(self._make_finish())
-        self.withdraw: Workflow = DBOS.workflow(name="withdraw")(self._make_withdraw())
-        self.queued: Workflow = DBOS.workflow(name="queued")(self._make_queued())
-        self.publish: Workflow = DBOS.workflow(name="publish")(self._make_publish())
-        self.reply: Workflow = DBOS.workflow(name="reply")(self._make_reply())
+        self.steps = steps
+        self.waits = WaitSteps(steps)
+        self.retry_policy = retry_policy
+        runs: dict[str, Callable[..., Awaitable[None]]] = {
+            "check": _Run.check,
+            "wait": _Run.wait,
+            "finish": _Run.finish,
+            "withdraw": _Run.withdraw,
+            "queued": _Run.queued,
+            "publish": _Run.publish,
+            "reply": _Run.reply,
+        }
+        self.named = {name: self._registered(name, run) for name, run in runs.items()}
 
-    def _make_check(self) -> Workflow:
-        async def check(raw: Values) -> Values:
-            return await _Run(self._steps, self._retry_policy, raw).check(self.finish, self.wait)
+    def _registered(self, name: str, run: Callable[..., Awaitable[None]]) -> Workflow:
+        async def workflow(job: CheckJob, *args: object) -> None:
+            await run(_Run(self, job), *args)
 
-        return check
-
-    def _make_wait(self) -> Workflow:
-        async def wait(raw: Values, predicted: Values) -> Values:
-            run = _Run(self._steps, self._retry_policy, raw)
-            return await run.wait(predicted, self._waits, self.finish)
-
-        return wait
-
-    def _make_finish(self) -> Workflow:
-        async def finish(raw: Values, predicted: Values) -> Values:
-            return await _Run(self._steps, self._retry_policy, raw).finish(predicted)
-
-        return finish
-
-    def _make_withdraw(self) -> Workflow:
-        async def withdraw(raw: Values, title: str, summary: str) -> Values:
-            await _Run(self._steps, self._retry_policy, raw).withdraw(title, summary)
-            return {}
-
-        return withdraw
-
-    def _make_queued(self) -> Workflow:
-        async def queued(raw: Values) -> Values:
-            run = _Run(self._steps, self._retry_policy, raw)
-            # Only without a status: a result for this commit stays until there is a new one.
-            await run.status("pending", QUEUED, only_open=True)
-            return {}
-
-        return queued
-
-    def _make_publish(self) -> Workflow:
-        async def publish(raw: Values, found: Values) -> Values:
-            return await _Run(self._steps, self._retry_policy, raw).publish(found)
-
-        return publish
-
-    def _make_reply(self) -> Workflow:
-        async def reply(raw: Values) -> Values:
-            return await self._reply(Reply.from_json(raw))
-
-        return reply
-
-    async def _reply(self, reply: Reply) -> Values:
-        """Put the reaction first, it is quick; then the answer, if there is one."""
-        steps = self._replies
-
-        async def do(name: str, doing: str, call: Any) -> Outcome:
-            return await attempt(name, f"{doing} on {reply.job.key}", self._retry_policy, call)
-
-        if reply.react:
-            await do("react", "reacting", lambda: steps.react(reply))
-        if not reply.lines:
-            return {}
-        body = ""
-        if reply.questions:
-            found = await do("answer", "finding the answer", lambda: steps.answer(reply))
-            body = found.values["body"] if found.ok else body_of(reply, {}, found.sentence)
-        body = body or body_of(reply, {})
-        await do("write", "answering", lambda: steps.write(reply, body))
-        return {}
+        return DBOS.workflow(name=name)(workflow)
 
 
 class _Run:
     """One workflow in progress."""
 
-    def __init__(self, steps: CheckSteps, retry_policy: RetryPolicy, raw: Values) -> None:
-        self._steps = steps
-        self._retry_policy = retry_policy
-        self._job = CheckJob.from_json(raw)
-        self._raw = raw
-        self._progress: Values = {}
+    def __init__(self, workflows: Workflows, job: CheckJob) -> None:
+        self._workflows = workflows
+        self._steps = workflows.steps
+        self._job = job
+        self._progress = Progress()
 
-    async def check(self, finish: Workflow, wait: Workflow) -> Values:
+    async def check(self) -> None:
         """Pending, fetch, predict, publish; then the build is queued or waited for, or this was
         all."""
         steps, job = self._steps, self._job
-        begun = await self.status("pending", "Predicting what this change adds")
+        begun = await self._status("pending", "Predicting what this change adds")
         if begun.kind == "gone":
             return await self._end(stage="stopped", problem=begun.sentence)
         fetched = await self._do("fetch", "fetching the commits", lambda: steps.fetch(job))
         if not fetched.ok:
             return await self._give_up(fetched)
-        if not fetched.values["packaging"]:
-            return await self._nothing(nothing_to_check(job, fetched.values["merge_base"]))
-        return await self._predict(finish, wait)
-
-    async def _nothing(self, result: Values) -> Values:
-        """Conclude without a changed spec: a success; an earlier comment is taken back."""
-        await self._publish(result)
-        title = result_values(check_from_json(result))["title"]
-        await self.status("success", title)
-        return await self._end(stage="final", verdict="success", summary=title, result=result)
-
-    async def _predict(self, finish: Workflow, wait: Workflow) -> Values:
-        steps, job = self._steps, self._job
+        if fetched.value is not None:
+            return await self._without_packages(fetched.value)
         predicted = await self._do("predict", "predicting", lambda: steps.predict(job))
         if not predicted.ok:
             return await self._give_up(predicted)
-        allowed = await self._do(
-            "may build", "asking who the author is", self._may_build(predicted)
+        return await self._predicted(predicted.returned)
+
+    async def _without_packages(self, result: StoredResult) -> None:
+        """Conclude without a changed spec: a success; an earlier comment is taken back."""
+        await self._publish(result)
+        await self._status("success", result.title)
+        await self._end(stage="final", verdict="success", summary=result.title, result=result.id)
+
+    async def _predicted(self, predicted: Predicted) -> None:
+        steps, job, result = self._steps, self._job, predicted.result
+        decided = await self._do(
+            "may build", "asking who the author is", lambda: steps.decide(job, predicted)
         )
-        building = bool(allowed.values.get("build"))
-        found = predicted.values
+        building = decided.ok and decided.returned.build
         if not building:
             # Nothing follows, so the prediction is the answer, and says why.
-            found = concluded(found, note=allowed.values.get("why", allowed.sentence))
-        await self._tell(
+            note = decided.returned.why if decided.ok else decided.sentence
+            concluded = await self._conclude_prediction(result, lambda r: not_rebuilt(r, note))
+            if not concluded.ok:
+                return await self._give_up(concluded)
+            result = concluded.returned
+        await self._report(
             stage="predicted",
-            verdict=found["verdict"],
-            summary=found["title"],
-            result=found["result"],
-            predicted=predicted.values["time"],
-            **{name: found[name] for name in ("file",) if name in found},
+            verdict=result.verdict,
+            summary=result.title,
+            result=result.id,
+            predicted=predicted.time,
+            file=predicted.file,
         )
-        published = await self._publish(found["result"])
-        if published.values.get("stale"):
+        published = await self._publish(result)
+        if published.ok and published.returned.stale:
             return await self._superseded()
-        if building and found.get("external"):
-            return await self._queue_wait(wait, found)
         if building:
-            return await self._queue_build(finish, found)
-        title, summary = found["title"], found["summary"]
-        if allowed.values.get("ask") or not allowed.ok:
-            if any(image["changed"] for image in found["result"]["images"]):
+            await self._report()
+        if building and predicted.external is not None:
+            return await self._queue(WAITS, part_id(job.id, "wait"), "wait", predicted)
+        if building:
+            return await self._queue_build(result)
+        title, summary = result.title, result.summary
+        if not decided.ok or decided.returned.allowable:
+            if predicted.changed:
                 title = f"Not built, needs {ALLOW}: {title}"
             summary = f"{summary}\n\nPredicted, not built: this author's changes are built when"
             summary += f" somebody with the role write or above says `{ALLOW}`."
-        await self.status(found["verdict"], title, summary, found["result"])
-        return await self._end(stage="final")
+        await self._status(result.verdict, title, summary, result.id)
+        await self._end(stage="final")
 
-    def _may_build(self, predicted: Outcome) -> Any:
-        async def decide() -> Values:
-            values = predicted.values
-            if not values["worth_building"]:
-                return {"build": False, "why": values.get("why_not", "")}
-            if values.get("external"):
-                # It is not us who build: whose change it is does not matter.
-                return {"build": True}
-            return await self._steps.may_build(self._job)
+    async def _queue_build(self, result: StoredResult) -> None:
+        summary = f"{result.summary}\n\nThis is predicted; the rebuild has its turn next or runs."
+        await self._status("pending", result.title, summary)
+        await self._queue(BUILDS, part_id(self._job.id, "final"), "finish", result)
 
-        return decide
+    async def _queue(
+        self, queue: str, run: str, name: str, argument: Predicted | StoredResult
+    ) -> None:
+        with SetWorkflowID(run), SetEnqueueOptions(priority=BUILD_PRIORITY):
+            workflow = self._workflows.named[name]
+            await DBOS.enqueue_workflow_async(queue, workflow, self._job, argument)
 
-    async def _queue_build(self, finish: Workflow, found: Values) -> Values:
-        summary = f"{found['summary']}\n\nThis is predicted; the rebuild has its turn next or runs."
-        await self.status("pending", found["title"], summary)
-        with (
-            SetWorkflowID(final_id(self._job.id)),
-            SetEnqueueOptions(priority=BUILD_PRIORITY),
-        ):
-            await DBOS.enqueue_workflow_async(BUILDS, finish, self._raw, found)
-        return {"building": True}
-
-    async def _queue_wait(self, wait: Workflow, found: Values) -> Values:
-        with SetWorkflowID(wait_id(self._job.id)), SetEnqueueOptions(priority=BUILD_PRIORITY):
-            await DBOS.enqueue_workflow_async(WAITS, wait, self._raw, found)
-        return {"waiting": True}
-
-    async def wait(self, predicted: Values, steps: WaitSteps, finish: Workflow) -> Values:
+    async def wait(self, predicted: Predicted) -> None:
         """Look at the external build until it is there, has failed, or comes too late.
 
         Between looks it sleeps, and holds nothing but its place in a queue of its own.
         """
-        job, plan = self._job, predicted["external"]
-        until = predicted["time"] + plan["seconds"]
-        await self._tell(waiting=plan["check"])
-        shown, first = "", self._retry_policy.first * 8
+        job, plan, result = self._job, predicted.external, predicted.result
+        assert plan is not None
+        until = predicted.time + plan.seconds
+        await self._report(waiting=plan.check)
+        shown, first = "", self._workflows.retry_policy.first * 8
         pause = first
+        waits = self._workflows.waits
         while True:
-            seen = await self._do("look", "looking", lambda: steps.look(job, plan, until))
-            if not seen.ok or seen.values["state"] != "waiting":
+            seen = await self._do("look", "looking", lambda: waits.look(job, plan, until))
+            if not seen.ok or seen.returned.state != "waiting":
                 break
-            if seen.values["says"] != shown:
-                shown = seen.values["says"]
-                summary = waiting_summary(predicted, plan, seen.values, until)
-                await self.status("pending", waiting_title(predicted, plan), summary)
-            woken = await DBOS.recv_async(LOOK, min(pause, seen.values["left"]))
+            look = seen.returned
+            if look.text != shown:
+                shown = look.text
+                summary = waiting_summary(result.summary, plan, look, until)
+                await self._status("pending", waiting_title(result.title, plan), summary)
+            woken = await DBOS.recv_async(LOOK, min(pause, look.left))
             pause = first if woken else min(pause * 2, LONGEST_PAUSE)
-        if seen.ok and seen.values["state"] == "there":
-            return await self._queue_build(finish, predicted)
         if seen.kind == "gone":
             return await self._end(stage="stopped", problem=seen.sentence)
-        return await self._conclude(unbuilt_prediction(predicted, seen, until))
+        if not seen.ok:
+            return await self._conclude_failed(result, seen)
+        look = seen.returned
+        if look.state == "there":
+            return await self._queue_build(result)
+        await self._conclude(
+            await self._conclude_prediction(result, lambda r: build_missing(r, plan, look, until))
+        )
 
-    async def publish(self, found: Values) -> Values:
-        """Write a final result once more; its status too, if `found` has one."""
-        published = await self._publish(found["result"])
-        if "verdict" in found and not published.values.get("stale"):
-            await self.status(found["verdict"], found["title"], found["summary"], found["result"])
-        return {}
+    async def publish(self, result: StoredResult, with_status: bool) -> None:
+        """Write a final result once more, its status too where that is wanted."""
+        published = await self._publish(result)
+        stale = published.ok and published.returned.stale
+        if with_status and not stale:
+            await self._status(result.verdict, result.title, result.summary, result.id)
 
-    async def finish(self, predicted: Values) -> Values:
+    async def finish(self, predicted: StoredResult) -> None:
         """Rebuild, publish again, conclude. Where it fails, the prediction stands and says so."""
         steps, job = self._steps, self._job
         built = await self._do("build", "rebuilding", lambda: steps.finish(job))
-        found = built.values if built.ok else concluded(predicted, problem=built.sentence)
-        return await self._conclude(found)
+        if not built.ok:
+            return await self._conclude_failed(predicted, built)
+        await self._conclude(built)
 
-    async def _conclude(self, found: Values) -> Values:
-        """Write the comment, then the status."""
-        await self._tell(
-            stage="final", verdict=found["verdict"], summary=found["title"], result=found["result"]
+    async def _conclude_failed(self, predicted: StoredResult, failed: Outcome[Any]) -> None:
+        """Conclude with the prediction, because the rebuild failed."""
+        await self._conclude(
+            await self._conclude_prediction(predicted, lambda r: rebuild_failed(r, failed.sentence))
         )
-        published = await self._publish(found["result"])
-        if published.values.get("stale"):
-            return await self._superseded()
-        await self.status(found["verdict"], found["title"], found["summary"], found["result"])
-        return await self._end()
 
-    async def status(
+    async def _conclude_prediction(
+        self, predicted: StoredResult, change: Callable[[CheckResult], CheckResult]
+    ) -> Outcome[StoredResult]:
+        return await self._do(
+            "conclude",
+            "concluding",
+            lambda: self._steps.conclude(self._job, predicted.id, change),
+        )
+
+    async def _conclude(self, concluded: Outcome[StoredResult]) -> None:
+        """Write the comment, then the status."""
+        if not concluded.ok:
+            return await self._give_up(concluded)
+        result = concluded.returned
+        await self._report(
+            stage="final", verdict=result.verdict, summary=result.title, result=result.id
+        )
+        published = await self._publish(result)
+        if published.ok and published.returned.stale:
+            return await self._superseded()
+        await self._status(result.verdict, result.title, result.summary, result.id)
+        await self._end()
+
+    async def _status(
         self,
-        state: str,
+        state: StatusState,
         title: str,
         summary: str = "",
-        result: Values | None = None,
+        result: str | None = None,
         *,
         only_open: bool = False,
-    ) -> Outcome:
+    ) -> Outcome[None]:
         """Set the status of the head commit; `only_open`: if it is not concluded."""
+        steps, job = self._steps, self._job
         return await self._do(
             "status",
             "setting the status",
-            lambda: self._steps.status(
-                self._job, state, title, summary, result, only_open=only_open
-            ),
+            lambda: steps.status(job, state, title, summary, result, only_open=only_open),
         )
+
+    async def queued(self) -> None:
+        """Report that the run waits for its turn, in the status."""
+        # Only without a status: a result for this commit stays until there is a new one.
+        await self._status("pending", QUEUED, only_open=True)
 
     async def withdraw(self, title: str, summary: str) -> None:
         """Report that the run was stopped, in the status or in a narrowed check's answer."""
-        # What the run has concluded before it was stopped stays: it was found out.
-        await self.status("neutral", title, sentence_markdown(summary), only_open=True)
+        # A result that the run had before it was stopped stays.
+        await self._status("neutral", title, sentence_markdown(summary), only_open=True)
         await self._answer(f"{title}: {summary}")
+
+    async def reply(self, reply: Reply) -> None:
+        """Put the reaction first, it is quick; then the answer, if there is one."""
+        steps, job = self._steps, self._job
+        if reply.react:
+            await self._do("react", "reacting", lambda: steps.react(job, reply))
+        if not reply.lines:
+            return
+        if reply.questions:
+            found = await self._do(
+                "answer", "finding the answer", lambda: steps.find_answers(job, reply)
+            )
+            body = found.returned if found.ok else body_of(reply, {}, found.sentence)
+        else:
+            body = body_of(reply, {})
+        await self._do("write", "answering", lambda: steps.write_reply(job, reply, body))
 
     async def _answer(self, text: str) -> None:
         """Write a sentence as the answer of a narrowed check; others have their status for it."""
-        if self._job.narrowed:
-            await self._do("comment", "commenting", lambda: self._steps.say(self._job, text))
+        steps, job = self._steps, self._job
+        if job.narrowed:
+            await self._do("comment", "commenting", lambda: steps.answer(job, text))
 
-    async def _publish(self, result: Values) -> Outcome:
-        published = await self._do(
-            "comment", "commenting", lambda: self._steps.comment(self._job, result)
-        )
-        if published.values.get("comment"):
-            await self._tell(comment=published.values["comment"])
-        elif not published.ok:
-            await self._tell(problem=published.sentence)
+    async def _publish(self, result: StoredResult) -> Outcome[Published]:
+        steps, job = self._steps, self._job
+        published = await self._do("comment", "commenting", lambda: steps.comment(job, result.id))
+        # Reported with what follows: the build that is queued, or the end.
+        if not published.ok:
+            self._progress = replace(self._progress, problem=published.sentence)
+        elif published.returned.comment is not None:
+            self._progress = replace(self._progress, comment=published.returned.comment)
         return published
 
-    async def _give_up(self, outcome: Outcome) -> Values:
+    async def _give_up(self, outcome: Outcome[Any]) -> None:
         """Conclude as neutral, with the sentence of the error."""
         if outcome.kind != "gone":
-            await self.status("neutral", outcome.what, sentence_markdown(outcome.sentence))
+            await self._status("neutral", outcome.what, sentence_markdown(outcome.sentence))
             await self._answer(outcome.sentence)
-        return await self._end(
+        await self._end(
             stage="final", verdict="neutral", summary=outcome.what, problem=outcome.sentence
         )
 
-    async def _superseded(self) -> Values:
+    async def _superseded(self) -> None:
         reason = "A newer commit is there, or the pull request is closed."
-        await self.status("neutral", "Superseded", reason)
+        await self._status("neutral", "Superseded", reason)
         await self._answer(f"Superseded: {reason}")
-        return await self._end(stage="stopped", problem=reason)
+        await self._end(stage="stopped", problem=reason)
 
-    async def _do(self, name: str, doing: str, call: Any) -> Outcome:
-        return await attempt(name, f"{doing} for {self._job.id}", self._retry_policy, call)
+    async def _do(self, name: str, doing: str, call: Callable[[], Awaitable[T]]) -> Outcome[T]:
+        retry_policy = self._workflows.retry_policy
+        return await attempt(name, f"{doing} for {self._job.id}", retry_policy, call)
 
-    async def _tell(self, **news: Any) -> None:
-        """Publish progress for the server's collector: workers write nothing to the store."""
-        self._progress.update(news)
+    async def _report(self, **changes: Any) -> None:
+        """Publish progress for the server's collector, which writes it to the store."""
+        self._progress = replace(self._progress, **changes)
         await DBOS.set_event_async(PROGRESS, self._progress)
 
-    async def _end(self, **news: Any) -> Values:
-        await self._tell(**news, done=True)
-        return {}
+    async def _end(self, **changes: Any) -> None:
+        await self._report(**changes, done=True)

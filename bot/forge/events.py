@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.forge.values import IgnoredEvent, PullRequestEvent, PullRequestKey, WebhookRefusedError
-from bot.store.deliveries import NewDelivery
+from bot.store.records import NewDelivery
 
 # What the id that our status carries begins with, on a merge queue's commit.
 MERGE_GROUP_CHECK = "merge-group-"

@@ -26,7 +26,7 @@ from bot.forge.values import (
 )
 from bot.settings.forges import FORGE_TYPES
 from bot.settings.values import Settings
-from bot.store.deliveries import NewDelivery
+from bot.store.records import NewDelivery
 
 
 class Forge(Protocol):

@@ -74,6 +74,11 @@ class PullRequestKey:
     repository: str
     number: int
 
+    @property
+    def parts(self) -> tuple[str, str, int]:
+        """The forge, the repository and the number, as the store's columns have them."""
+        return self.forge, self.repository, self.number
+
     def __str__(self) -> str:
         return f"{self.forge}:{self.repository}#{self.number}"
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from bot.store.records import CheckRecord
 from bot.store.store import Store
 
 DecisionKind = Literal["accept", "allow"]
@@ -13,7 +14,7 @@ Outcome = Literal["taken", "refused", "unclear"]
 
 
 @dataclass(frozen=True, slots=True)
-class HeardCommand:
+class HandledCommand:
     """One command of one comment; `command` is its id (bot.chat.parser.command_key)."""
 
     forge: str
@@ -53,15 +54,15 @@ class Commands:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def heard(self, forge: str, repository: str, comment: str) -> frozenset[str]:
-        """The names of the commands of a comment that were answered or obeyed."""
+    def handled(self, forge: str, repository: str, comment: str) -> frozenset[str]:
+        """The ids of the commands of a comment that were answered or executed."""
         rows = self._store.rows(
             "select command from commands where forge = ? and repository = ? and comment = ?",
             [forge, repository, comment],
         )
         return frozenset(row["command"] for row in rows)
 
-    def keep(self, commands: Collection[HeardCommand]) -> None:
+    def add(self, commands: Collection[HandledCommand]) -> None:
         """Store commands as handled; known ones stay as they are."""
         with self._store.writing() as db:
             db.table("commands").insert_all([asdict(one) for one in commands], ignore=True)
@@ -82,3 +83,7 @@ class Commands:
             [forge, repository, number, head_sha, kind],
         )
         return Decision(**rows[0]) if rows else None
+
+    def decision_on(self, kind: DecisionKind, check: CheckRecord) -> Decision | None:
+        """The newest decision of a kind for the head commit of a check."""
+        return self.decision(kind, check.forge, check.repository, check.number, check.head_sha)

@@ -10,6 +10,11 @@ from sqlite_utils import Database, Migrations
 migrations = Migrations("minimize")
 
 
+def _columns(names: str, **types: type) -> dict[str, type]:
+    """Columns by name, in order; text where `types` has no other."""
+    return {name: types.get(name, str) for name in names.split()}
+
+
 @migrations()
 def m001_deliveries(db: Database) -> None:
     """Webhook deliveries, written before they are acknowledged.
@@ -19,20 +24,13 @@ def m001_deliveries(db: Database) -> None:
     """
     table = db.table("deliveries")
     table.create(
-        {
-            "id": int,
-            "forge": str,
-            "event": str,
-            "delivery": str,
-            "object": str,
-            "received": str,
-            "body": bytes,
-            "state": str,
-            "reason": str,
-            "attempts": int,
-            "due": float,
-            "handled": str,
-        },
+        _columns(
+            "id forge event delivery object received body state reason attempts due handled",
+            id=int,
+            body=bytes,
+            attempts=int,
+            due=float,
+        ),
         pk="id",
         not_null={"forge", "event", "delivery", "received", "state"},
         defaults={"attempts": 0, "due": 0.0},
@@ -51,29 +49,13 @@ def m002_checks(db: Database) -> None:
     """
     table = db.table("checks")
     table.create(
-        {
-            "id": str,
-            "forge": str,
-            "repository": str,
-            "number": int,
-            "title": str,
-            "author": str,
-            "url": str,
-            "base_ref": str,
-            "base_sha": str,
-            "head_sha": str,
-            "delivery": str,
-            "private": int,
-            "stage": str,
-            "verdict": str,
-            "summary": str,
-            "problem": str,
-            "result": str,
-            "created": str,
-            "predicted": str,
-            "finished": str,
-            "open": int,
-        },
+        _columns(
+            "id forge repository number title author url base_ref base_sha head_sha delivery"
+            " private stage verdict summary problem result created predicted finished open",
+            number=int,
+            private=int,
+            open=int,
+        ),
         pk="id",
         not_null={"forge", "repository", "number", "head_sha", "stage", "created", "open"},
     )
@@ -86,15 +68,7 @@ def m002_checks(db: Database) -> None:
 def m003_comments(db: Database) -> None:
     """The comment of each pull request, as last written: what an upsert looks for first."""
     db.table("comments").create(
-        {
-            "forge": str,
-            "repository": str,
-            "number": int,
-            "comment": str,
-            "url": str,
-            "check_id": str,
-            "written": str,
-        },
+        _columns("forge repository number comment url check_id written", number=int),
         pk=("forge", "repository", "number"),
         not_null={"comment", "written"},
     )
@@ -109,36 +83,17 @@ def m004_commands(db: Database) -> None:
     `checks.narrowed` is 1 for a run of some images alone, which is no answer for the commit.
     """
     db.table("commands").create(
-        {
-            "forge": str,
-            "repository": str,
-            "number": int,
-            "comment": str,
-            "command": str,
-            "text": str,
-            "user": str,
-            "outcome": str,
-            "heard": str,
-        },
+        _columns("forge repository number comment command text user outcome heard", number=int),
         pk=("forge", "repository", "comment", "command"),
         not_null={"number", "text", "user", "outcome", "heard"},
     )
     decisions = db.table("decisions")
     decisions.create(
-        {
-            "id": int,
-            "forge": str,
-            "repository": str,
-            "number": int,
-            "head_sha": str,
-            "kind": str,
-            "user": str,
-            "role": str,
-            "reason": str,
-            "time": str,
-            "comment": str,
-            "url": str,
-        },
+        _columns(
+            "id forge repository number head_sha kind user role reason time comment url",
+            id=int,
+            number=int,
+        ),
         pk="id",
         not_null={"forge", "repository", "number", "head_sha", "kind", "user", "time", "comment"},
     )
@@ -153,6 +108,28 @@ def m004_commands(db: Database) -> None:
 def m005_newest_checks(db: Database) -> None:
     """The newest check of a repository says whether the repository is private now."""
     db.table("checks").create_index(["forge", "repository", "created"])
+
+
+@migrations()
+def m006_results(db: Database) -> None:
+    """The results of checks, each stored once and never changed; a check names its newest.
+
+    `body` is CONTRACT's `check` object as JSON. Those that checks had themselves move here.
+    """
+    results = db.table("results")
+    results.create(
+        _columns("id check_id stored body"),
+        pk="id",
+        not_null={"check_id", "stored", "body"},
+    )
+    results.create_index(["check_id"])
+    db.table("checks").add_column("result_id", str)
+    db.execute(
+        "insert into results (id, check_id, stored, body)"
+        " select id, id, created, result from checks where result is not null"
+    )
+    db.execute("update checks set result_id = id where result is not null")
+    db.execute("alter table checks drop column result")
 
 
 def _names() -> tuple[str, ...]:

@@ -5,74 +5,37 @@ Every public method is one transaction and may be called from any thread. Times 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sqlite_utils import Database
 
 from bot.errors import SurroundingsError
-from bot.store.deliveries import Delivery, DeliveryState, NewDelivery, Receipt
-from bot.store.privacy import HIDDEN
+from bot.store.records import (
+    HIDDEN,
+    CheckRecord,
+    CommentRecord,
+    Delivery,
+    DeliveryState,
+    NewDelivery,
+    Receipt,
+)
 from bot.store.schema import MIGRATION_NAMES, migrations
 
-CheckStage = Literal["waiting", "predicted", "final", "stopped"]
 _BUSY_MS = 30_000
 
 
 class StoreError(SurroundingsError):
     """The store cannot be read or written: a full disk, a broken file, no permission."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckRecord:
-    """One run. `result` is CONTRACT's `check` object, or None until there is one.
-
-    `narrowed`: of some images alone, as requested; it is no result for the commit.
-    """
-
-    id: str
-    forge: str
-    repository: str
-    number: int
-    head_sha: str
-    title: str = ""
-    author: str = ""
-    url: str = ""
-    base_ref: str = ""
-    base_sha: str = ""
-    delivery: str = ""
-    private: bool = False
-    stage: CheckStage = "waiting"
-    verdict: str | None = None
-    summary: str | None = None
-    problem: str | None = None
-    result: dict[str, Any] | None = None
-    created: str = ""
-    predicted: str | None = None
-    finished: str | None = None
-    open: bool = True
-    narrowed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CommentRecord:
-    """The comment of a pull request, as last written."""
-
-    forge: str
-    repository: str
-    number: int
-    comment: str
-    url: str
-    check_id: str
-    written: str
 
 
 class Store:
@@ -188,8 +151,11 @@ class Store:
 
     def add_check(self, check: CheckRecord) -> bool:
         """Store a new check; False (and nothing changed) if its id is known."""
-        row = _row(replace(check, created=check.created or now()))
         with self.writing() as db:
+            if check.result is not None:
+                result_id = _add_result(db, check.id, _json(check.result))
+                check = replace(check, result_id=result_id)
+            row = _row(replace(check, created=check.created or now()))
             names = ", ".join(f'"{name}"' for name in row)
             marks = ", ".join("?" for _ in row)
             cursor = db.execute(
@@ -204,8 +170,9 @@ class Store:
             self._update(db, check, changes)
 
     def _update(self, db: Database, check: str, changes: dict[str, Any]) -> None:
-        if changes.get("result") is not None:
-            changes = {**changes, "result": json.dumps(changes["result"], separators=(",", ":"))}
+        if "result" in changes:
+            result_id = _add_result(db, check, _json(changes["result"]))
+            changes = {n: v for n, v in changes.items() if n != "result"} | {"result_id": result_id}
         db.table("checks").update(check, changes)
 
     def update_open_check(self, check: str, **changes: Any) -> bool:
@@ -218,8 +185,12 @@ class Store:
             return True
 
     def check(self, check: str) -> CheckRecord | None:
-        """One check by its id."""
-        rows = self.rows("select * from checks where id = ?", [check])
+        """One check by its id, with its result."""
+        rows = self.rows(
+            "select checks.*, results.body as result from checks"
+            " left join results on results.id = checks.result_id where checks.id = ?",
+            [check],
+        )
         return _check(rows[0]) if rows else None
 
     def open_checks(self) -> list[CheckRecord]:
@@ -276,6 +247,34 @@ class Store:
         rows = self.rows("select stage, count(*) as n from checks group by stage")
         return {row["stage"]: row["n"] for row in rows}
 
+    # Results
+
+    def add_result(self, check: str, body: str) -> str:
+        """Store a result of a check, CONTRACT's `check` object as JSON; return its id.
+
+        The same result of the same check has the same id, and is stored once.
+        """
+        with self.writing() as db:
+            return _add_result(db, check, body)
+
+    def result(self, result_id: str) -> str | None:
+        """The JSON of a stored result."""
+        rows = self.rows("select body from results where id = ?", [result_id])
+        return str(rows[0]["body"]) if rows else None
+
+    def has_result(self, result_id: str) -> bool:
+        """Return whether a result is stored."""
+        return bool(self.rows("select 1 from results where id = ?", [result_id]))
+
+    def forget_results(self, days: int) -> None:
+        """Delete the results older than `days` that no check names."""
+        with self.writing() as db:
+            db.execute(
+                "delete from results where stored < ? and id not in"
+                " (select result_id from checks where result_id is not null)",
+                [_before(days)],
+            )
+
     # Comments
 
     def record_comment(self, comment: CommentRecord) -> None:
@@ -291,38 +290,58 @@ class Store:
         )
         return CommentRecord(**rows[0]) if rows else None
 
-    # Keeping it small
+    # Retention
 
     def forget_bodies(self, days: int) -> int:
         """Delete the bodies of handled deliveries older than `days`; their ids stay."""
-        before = (datetime.now(UTC) - timedelta(days=days)).strftime(_FORMAT)
         with self.writing() as db:
             return int(
                 db.execute(
                     "update deliveries set body = x'' where state != 'new' and received < ?"
                     " and length(body) > 0",
-                    [before],
+                    [_before(days)],
                 ).rowcount
             )
 
 
 _FIELDS = [name for name in CheckRecord.__slots__ if name != "result"]
 _WITHOUT_RESULT = "select " + ", ".join(f'"{name}"' for name in _FIELDS) + " from checks"
-_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def utc_text(moment: datetime) -> str:
+    """A moment in UTC as the store has it: RFC 3339 with microseconds, so that it sorts."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def now() -> str:
-    """This moment, RFC 3339 in UTC with microseconds, so that it sorts."""
-    return datetime.now(UTC).strftime(_FORMAT)
+    """This moment as the store has it."""
+    return utc_text(datetime.now(UTC))
+
+
+def _before(days: int) -> str:
+    return utc_text(datetime.now(UTC) - timedelta(days=days))
+
+
+def result_id_of(check: str, body: str) -> str:
+    """The id of a result: its check's, and a digest of its JSON."""
+    return f"{check}-{hashlib.sha256(body.encode()).hexdigest()[:16]}"
+
+
+def _add_result(db: Database, check: str, body: str) -> str:
+    result_id = result_id_of(check, body)
+    db.execute(
+        "insert or ignore into results (id, check_id, stored, body) values (?, ?, ?, ?)",
+        [result_id, check, now(), body],
+    )
+    return result_id
+
+
+def _json(result: dict[str, Any]) -> str:
+    return json.dumps(result, separators=(",", ":"))
 
 
 def _row(check: CheckRecord) -> dict[str, Any]:
-    row = asdict(check)
-    row["private"], row["open"] = int(check.private), int(check.open)
-    row["narrowed"] = int(check.narrowed)
-    if check.result is not None:
-        row["result"] = json.dumps(check.result, separators=(",", ":"))
-    return row
+    return {name: getattr(check, name) for name in _FIELDS}
 
 
 def _check(row: dict[str, Any]) -> CheckRecord:

@@ -11,7 +11,8 @@ from jinja2 import Environment
 
 from bot.model.result import CheckResult, check_from_json
 from bot.report.render import render_check_html
-from bot.store.store import CheckRecord, Store
+from bot.store.records import CheckRecord
+from bot.store.store import Store
 from bot.web.logs import with_log_urls
 from bot.web.pages import csv_response, link_maker, parameters_of
 from bot.web.private import opened

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from bot.store.deliveries import NewDelivery, Receipt
+from bot.store.records import NewDelivery, Receipt
 from bot.store.store import Store, StoreError
 
 LOG = logging.getLogger(__name__)

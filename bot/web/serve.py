@@ -23,6 +23,7 @@ from bot.engine.engine import Engine, requeue_runs
 from bot.engine.job import Checker
 from bot.engine.links import LinkKeys
 from bot.engine.merged import MergedChanges
+from bot.engine.results import open_results
 from bot.engine.steps import CheckSteps
 from bot.errors import MinimizeError, SurroundingsError
 from bot.forge.protocol import open_forges
@@ -69,7 +70,11 @@ class Bot:
         self._health = Health(self._store, settings.data, self._tasks)
         self._metrics = Metrics()
         steps = CheckSteps(
-            self._forges, self._checker, settings, public_url=settings.public_url or self.url
+            self._forges,
+            self._checker,
+            settings,
+            open_results(settings, self._store),
+            public_url=settings.public_url or self.url,
         )
         self._engine = Engine(steps, settings, "server")
         merged_changes = MergedChanges(self._store, self._history, settings)
@@ -211,7 +216,8 @@ async def _work(settings: Settings) -> None:
     stop = _stop_event()
     checker = _local_checker(settings)
     forges = open_forges(settings)
-    engine = Engine(CheckSteps(forges, checker, settings), settings, "worker")
+    steps = CheckSteps(forges, checker, settings, open_results(settings))
+    engine = Engine(steps, settings, "worker")
     await engine.launch()
     print(f"minimize works as {engine.executor_id}", file=sys.stderr, flush=True)
     try:

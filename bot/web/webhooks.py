@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bot.forge.protocol import Forge
 from bot.forge.values import WebhookRefusedError
-from bot.store.deliveries import NewDelivery
+from bot.store.records import NewDelivery
 from bot.store.store import StoreError
 from bot.web.intake import Intake
 from bot.web.metrics import Metrics

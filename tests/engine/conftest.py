@@ -21,6 +21,7 @@ from bot.engine.dispatcher import Dispatcher
 from bot.engine.engine import Engine
 from bot.engine.job import Checker, PredictedCheck
 from bot.engine.merged import MergedChanges
+from bot.engine.results import open_results
 from bot.engine.steps import CheckSteps
 from bot.forge.events import ChecksEvent, CommentEvent
 from bot.forge.values import (
@@ -39,8 +40,8 @@ from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.result import BuildNote, CheckResult, ImageResult, ObjectiveResult, Side
 from bot.settings.values import Settings
-from bot.store.deliveries import NewDelivery
 from bot.store.history.history import open_history
+from bot.store.records import NewDelivery
 from bot.store.store import Store, now, open_store
 
 KEY = PullRequestKey("gh", "o/r", 7)
@@ -183,7 +184,7 @@ class FakeChecker:
     building: list[Exception] = field(default_factory=list)
     asking: list[Exception] = field(default_factory=list)
     over: bool = False
-    external: dict[str, Any] | None = None
+    external: ExternalPlan | None = None
     there: list[bool] = field(default_factory=list)
     calls: list[tuple[str, str]] = field(default_factory=list)
     hold: dict[str, threading.Event] = field(default_factory=dict)
@@ -199,9 +200,9 @@ class FakeChecker:
 
     def locate(self, plan: Any) -> ExternalProgress:
         """What `there` says in turn, the last for ever, of each place."""
-        self.calls.append(("locate", plan["check"]))
+        self.calls.append(("locate", plan.check))
         there = self.there.pop(0) if len(self.there) > 1 else self.there[0]
-        places = ExternalPlan.from_json(plan).places
+        places = plan.places
         return (
             ExternalProgress(places, ())
             if there
@@ -301,7 +302,13 @@ class Bot:
     def make(self) -> None:
         forges: Any = {"gh": self.forge}
         checker: Checker = self.checker
-        steps = CheckSteps(forges, checker, self.settings, public_url="https://min.example")
+        steps = CheckSteps(
+            forges,
+            checker,
+            self.settings,
+            open_results(self.settings, self.store),
+            public_url="https://min.example",
+        )
         self.engine = Engine(steps, self.settings, "server", pause=0.01)
         merged_changes = MergedChanges(self.store, self.history, self.settings)
         self.dispatcher = Dispatcher(
@@ -390,9 +397,15 @@ def settings_in(where: Path, engine: dict[str, Any] | None = None) -> Settings:
 
 
 @pytest.fixture
-async def bot(tmp_path: Path):
+async def bot(stopped_bot: Bot):
+    await stopped_bot.engine.launch()
+    return stopped_bot
+
+
+@pytest.fixture
+async def stopped_bot(tmp_path: Path):
+    """A bot whose engine is launched by the test."""
     made = Bot(tmp_path)
-    await made.engine.launch()
     yield made
     for held in made.checker.hold.values():
         held.set()

@@ -14,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import conftest as support
 
+from bot.build.external import ExternalPlace
+
 
 class Journal(support.FakeForge):
     async def set_status(self, key, sha, report):
@@ -45,8 +47,8 @@ class Checker(support.FakeChecker):
 
 FOLDER, HEAD, HOW = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 HANG = HOW == "hang"
-PLACE = {"document": "d", "arch": "x86_64", "url": "https://b/", "base": None, "sources": ["nginx"]}
-PLAN = {"check": "koji", "seconds": 600.0, "places": [PLACE]}
+PLACE = ExternalPlace("d", "x86_64", "https://b/", ("nginx",))
+PLAN = support.ExternalPlan("koji", 600.0, (PLACE,))
 
 
 def note(what: str) -> None:
@@ -74,7 +76,7 @@ async def main() -> None:
     settings = support.settings_in(FOLDER)
     store = support.open_store(FOLDER)
     checker = Checker(external=PLAN if HOW in ("wait", "built") else None, there=[True])
-    steps = support.CheckSteps(forges, checker, settings)
+    steps = support.CheckSteps(forges, checker, settings, support.open_results(settings, store))
     engine = support.Engine(steps, settings, "server", pause=0.01)
     await engine.launch()
     merged_changes = support.MergedChanges(store, support.open_history(store), settings)

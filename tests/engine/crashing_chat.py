@@ -76,9 +76,9 @@ class HangingCommands(Commands):
         note("decided")
         here("after the decision was kept")
 
-    def keep(self, commands):
+    def add(self, commands):
         here("before the commands are kept")
-        super().keep(commands)
+        super().add(commands)
 
 
 class HangingChecker(support.FakeChecker):
@@ -113,7 +113,7 @@ async def main() -> None:
     settings = support.settings_in(FOLDER)
     store = support.open_store(FOLDER)
     checker = HangingChecker(over=True)
-    steps = support.CheckSteps(forges, checker, settings)
+    steps = support.CheckSteps(forges, checker, settings, support.open_results(settings, store))
     engine = support.Engine(steps, settings, "server", pause=0.01)
     await engine.launch()
     merged_changes = support.MergedChanges(store, support.open_history(store), settings)
@@ -122,9 +122,9 @@ async def main() -> None:
     conversation._commands = HangingCommands(store)
     publish = engine.publish
 
-    async def publishing(job, found, reason):
+    async def publishing(job, result, reason, *, with_status):
         here("before the acceptance is told")
-        await publish(job, found, reason)
+        return await publish(job, result, reason, with_status=with_status)
 
     engine.publish = publishing
     collector = support.Collector(store, engine, merged_changes)

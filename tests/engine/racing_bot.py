@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import conftest as support
 
 from bot.engine.engine import Engine
+from bot.engine.results import open_results
 from bot.engine.steps import CheckSteps
 from bot.forge.protocol import open_forges
 from bot.settings.reading import load_settings
@@ -45,7 +46,7 @@ async def main() -> None:
         bot = Bot(settings, Checker())
         await bot.start()
     else:
-        steps = CheckSteps(open_forges(settings), Checker(), settings)
+        steps = CheckSteps(open_forges(settings), Checker(), settings, open_results(settings))
         await Engine(steps, settings, "worker").launch()
     (file.parent / f"{role}-ready").touch()
     await asyncio.Event().wait()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bot.store.commands import Commands
-from bot.store.deliveries import NewDelivery
+from bot.store.records import NewDelivery
 from bot.store.store import open_store
 
 SCRIPT = Path(__file__).parent / "crashing_chat.py"

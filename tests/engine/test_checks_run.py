@@ -10,7 +10,7 @@ from bot.engine.workflows import QUEUED
 from bot.errors import ChangeError, SurroundingsError
 from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
 from bot.report.render import COMMENT_MARKER
-from bot.store.store import CheckRecord
+from bot.store.records import CheckRecord
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 
@@ -302,7 +302,7 @@ async def test_a_check_that_waits_for_its_turn_says_so_until_it_has_it(bot) -> N
     await bot.until(lambda: QUEUED in [r.title for _, r in bot.forge.statuses])
     bot.checker.hold[head].set()
     await bot.until(lambda: bot.forge.states(head)[-1] == "success")
-    await bot.engine.say_it_waits(CheckJob("late", "gh", "o/r", 7, "main", "b" * 40, head, "ann"))
+    await bot.engine.report_queued(CheckJob("late", "gh", "o/r", 7, "main", "b" * 40, head, "ann"))
     await asyncio.sleep(0.3)
     assert bot.forge.states(head)[-1] == "success"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from dbos import DBOS
 
-from bot.engine.workflows import withdraw_id
+from bot.engine.workflows import part_id
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 OTHER = {"nginx/nginx.spec": "Name: nginx\nRequires: python3\n"}
@@ -23,7 +23,7 @@ async def without_the_collector(true: Callable[[], Any]) -> None:
 
 
 async def withdrawn(check: str) -> bool:
-    found = await DBOS.list_workflows_async(workflow_ids=[withdraw_id(check)])
+    found = await DBOS.list_workflows_async(workflow_ids=[part_id(check, "withdraw")])
     return bool(found) and found[0].status == "SUCCESS"
 
 
@@ -34,7 +34,7 @@ async def test_a_push_before_the_store_knows_of_the_end(bot) -> None:
     (check,) = bot.checks()
 
     async def done() -> bool:
-        return bool((await bot.engine.running([check.id]))[check.id].progress.get("done"))
+        return (await bot.engine.running([check.id]))[check.id].progress.done
 
     await without_the_collector(done)
     newer = bot.push(OTHER)
@@ -44,7 +44,7 @@ async def test_a_push_before_the_store_knows_of_the_end(bot) -> None:
     assert (first.stage, first.verdict, first.problem) == ("final", "failure", None)
     assert (second.stage, second.head_sha) == ("final", newer)
     assert bot.forge.states(head)[-1] == "failure"
-    assert await DBOS.list_workflows_async(workflow_ids=[withdraw_id(check.id)]) == []
+    assert await DBOS.list_workflows_async(workflow_ids=[part_id(check.id, "withdraw")]) == []
 
 
 async def test_a_push_between_the_last_status_and_the_runs_own_end(bot) -> None:

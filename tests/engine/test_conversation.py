@@ -31,7 +31,7 @@ async def test_help_is_taken_and_answered_once_for_the_same_comment(bot) -> None
     assert "`/minimize what-if drop CAPABILITY [from PACKAGE]`" in text
     assert bot.forge.reactions == [("41", "eyes")]
     state, reason = await bot.comment("/minimize help\n\nand thanks", action="edited")
-    assert (state, reason) == ("ignored", "The comment says no command that was not heard.")
+    assert (state, reason) == ("ignored", "The comment has no new command.")
     assert len(bot.forge.answers()) == 1
 
 
@@ -104,7 +104,7 @@ async def test_a_narrowed_check_answers_by_itself_and_leaves_status_and_comment(
     await bot.settled()
     text = await answered(bot)
     first = text.split("\n")[1]
-    assert first.startswith("**Checked alone, as asked:** the workload `nginx`, on s390x.")
+    assert first.startswith("**Checked alone, as requested:** the workload `nginx`, on s390x.")
     assert "The change touches no such image on s390x." in first  # what is checked has x86\_64
     assert "The status of the commit is that of the whole check." in first
     assert bot.forge.statuses == states
@@ -356,23 +356,23 @@ async def test_a_member_of_a_trusted_team_is_built(bot) -> None:
     assert ("finish", head) in bot.checker.calls
 
 
-async def test_a_crash_before_the_command_is_kept_leads_to_the_same_once(bot) -> None:
+async def test_a_crash_before_the_command_is_stored_leads_to_the_same_once(bot) -> None:
     await checked(bot)
-    keep = Commands.keep
+    add = Commands.add
     crashes = iter([True])
 
     def crashing(self, commands):
         if next(crashes, False):
             raise SurroundingsError("The power is gone.")
-        keep(self, commands)
+        add(self, commands)
 
-    Commands.keep = crashing
+    Commands.add = crashing
     try:
         await bot.comment("/minimize check\n/minimize help", "ann")
         bot.store.rows("update deliveries set due = 0 where state = 'new' returning id")
         await bot.dispatcher.handle_new()
     finally:
-        Commands.keep = keep
+        Commands.add = add
     await bot.settled()
     await answered(bot)
     assert len(bot.checks()) == 2

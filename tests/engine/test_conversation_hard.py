@@ -14,7 +14,7 @@ from bot.errors import SurroundingsError, UsageError
 from bot.forge.values import ForgeGoneError, ForgeRefusedError
 from bot.report.render import COMMENT_LIMIT, COMMENT_MARKER
 from bot.store.commands import Commands
-from bot.store.deliveries import NewDelivery
+from bot.store.records import NewDelivery
 from bot.store.store import now
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
@@ -175,10 +175,10 @@ async def test_a_cancel_that_is_heard_again_after_a_crash_is_still_taken(bot) ->
     start = bot.engine.start_reply
     crashes = iter([True])
 
-    async def crashing(reply: Any) -> None:
+    async def crashing(job: Any, reply: Any) -> None:
         if next(crashes, False):
             raise SurroundingsError("The power is gone.")
-        await start(reply)
+        await start(job, reply)
 
     bot.engine.start_reply = crashing
     await bot.comment("/minimize cancel", "ann")

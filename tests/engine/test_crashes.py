@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from bot.engine.database import Heartbeat
 from bot.engine.engine import requeue_runs
-from bot.engine.heartbeat import Heartbeat
 from bot.errors import UsageError
-from bot.store.deliveries import NewDelivery
+from bot.store.records import NewDelivery
 from bot.store.store import open_store
 
 SCRIPT = Path(__file__).parent / "crashing_bot.py"
@@ -134,10 +134,10 @@ def test_a_run_that_waits_for_a_build_goes_on_waiting_after_kill_9(
 
 
 async def test_two_processes_cannot_have_one_name(bot) -> None:
-    from bot.engine.engine import _hold_name
+    from bot.engine.database import lock_name
 
     with pytest.raises(UsageError, match="Another process runs as tester"):
-        _hold_name(bot.settings.data, "tester")
+        lock_name(bot.settings.data, "tester")
 
 
 async def test_the_runs_of_a_worker_that_never_came_back_are_queued_again(bot) -> None:
@@ -167,7 +167,7 @@ async def test_the_runs_of_a_worker_that_never_came_back_are_queued_again(bot) -
 
 async def test_a_silent_worker_is_found_by_itself(bot) -> None:
     lost = Heartbeat(f"sqlite:///{bot.settings.data / 'engine.sqlite'}", "lost")
-    lost._say()
+    lost._beat_once()
     assert await bot.engine.requeue_silent() == []
     bot.engine._heartbeat._silence = -1
     assert await bot.engine.requeue_silent() == ["lost"]

@@ -12,7 +12,7 @@ import pytest
 from bot.engine import dispatcher as module
 from bot.engine.dispatcher import Dispatcher
 from bot.forge.values import IgnoredEvent
-from bot.store.deliveries import NewDelivery
+from bot.store.records import NewDelivery
 from bot.store.store import Store, StoreError, open_store
 from tests.engine.conftest import settings_in
 from tests.engine.test_permission_table import Recorder

@@ -7,7 +7,7 @@ import pytest
 
 from bot.forge.events import MergeGroupEvent, PushEvent, RerunEvent
 from bot.forge.values import ForgeGoneError, PullRequestKey
-from bot.store.deliveries import NewDelivery
+from bot.store.records import NewDelivery
 
 KEY = PullRequestKey("gh", "o/r", 7)
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}

@@ -48,8 +48,8 @@ class Clock:
 def with_clock(bot: Any) -> Clock:
     clock = Clock()
     merged_changes = MergedChanges(bot.store, bot.history, bot.settings)
-    last_word = CommentWriter(bot.store, bot.engine, clock=clock)
-    bot.collector = Collector(bot.store, bot.engine, merged_changes, last_word=last_word)
+    comment_writer = CommentWriter(bot.store, bot.engine, clock=clock)
+    bot.collector = Collector(bot.store, bot.engine, merged_changes, comment_writer=comment_writer)
     return clock
 
 
@@ -84,9 +84,9 @@ async def test_where_nothing_came_late_nothing_is_written(bot) -> None:
     looks: list[str] = []
     plain = bot.engine.publish
 
-    async def publish(job: Any, found: Any, reason: str) -> None:
+    async def publish(job: Any, result: Any, reason: str, *, with_status: bool) -> None:
         looks.append(reason)
-        await plain(job, found, reason)
+        await plain(job, result, reason, with_status=with_status)
 
     bot.engine.publish = publish
     clock.time = LATEST + 1
@@ -115,7 +115,7 @@ async def test_who_ran_alone_is_not_looked_at_again(bot) -> None:
     await bot.deliver()
     await bot.settled()
     clock.time = LATEST + 1
-    assert await bot.collector._last_word.write() == 0
+    assert await bot.collector._comment_writer.write() == 0
 
 
 async def test_what_was_accepted_meanwhile_stays_accepted(bot) -> None:
@@ -141,7 +141,7 @@ async def test_a_check_that_came_later_has_the_word(bot, again: str) -> None:
     await bot.deliver(action="reopened")
     published: list[str] = []
 
-    async def publish(job: Any, found: Any, reason: str) -> None:
+    async def publish(job: Any, result: Any, reason: str, *, with_status: bool) -> None:
         published.append(reason)
 
     bot.engine.publish = publish

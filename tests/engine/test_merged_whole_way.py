@@ -22,9 +22,9 @@ from bot.model.image import ImageKey
 from bot.model.result import check_to_json
 from bot.settings.reading import load_settings
 from bot.store.commands import Commands, Decision
-from bot.store.deliveries import NewDelivery
 from bot.store.history.history import open_history
-from bot.store.store import CheckRecord, now, open_store
+from bot.store.records import CheckRecord, NewDelivery
+from bot.store.store import now, open_store
 from tests.check.tiny import DOCUMENTS, TOOL, WORLD, Bench, build, workload
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.engine.steps import narrowed_to
+from bot.engine.rendering import narrowed_to
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
 from bot.model.result import CheckResult, ImageResult, Side
@@ -54,4 +54,4 @@ def test_what_was_asked_and_what_the_change_does_not_reach(
     workloads: list[str], arches: list[str], found: CheckResult, said: str
 ) -> None:
     text = to_plain(narrowed_to(workloads, arches, found))
-    assert text == f"Checked alone, as asked: {said}{WHOLE}"
+    assert text == f"Checked alone, as requested: {said}{WHOLE}"

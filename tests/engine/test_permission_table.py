@@ -12,12 +12,13 @@ import pytest
 from bot.chat.commands import COMMANDS
 from bot.engine.dispatcher import Dispatcher
 from bot.engine.engine import Running
-from bot.engine.replies import body_of
+from bot.engine.steps import body_of
+from bot.engine.values import Progress, StoredResult
 from bot.forge.events import CommentEvent
 from bot.forge.values import ROLES, PullRequest, PullRequestKey
 from bot.store.commands import Commands
-from bot.store.deliveries import NewDelivery
-from bot.store.store import CheckRecord, open_store
+from bot.store.records import CheckRecord, NewDelivery
+from bot.store.store import open_store
 from tests.engine.conftest import settings_in
 
 KEY = PullRequestKey("gh", "o/r", 7)
@@ -60,15 +61,18 @@ class Recorder:
         self.asked.append("cancel")
 
     async def running(self, checks: Any) -> dict[str, Running]:
-        return {check: Running("PENDING", None, {}) for check in checks}
+        return {check: Running("PENDING", None, Progress()) for check in checks}
 
     async def withdraw(self, job: Any, title: str, summary: str) -> None:
         self.asked.append("withdraw")
 
-    async def publish(self, job: Any, found: Any, reason: str) -> None:
+    async def publish(
+        self, job: Any, result: Any, reason: str, *, with_status: bool
+    ) -> StoredResult:
         self.asked.append("publish")
+        return StoredResult("r", result.verdict, "t")
 
-    async def start_reply(self, reply: Any) -> None:
+    async def start_reply(self, job: Any, reply: Any) -> None:
         self.replies.append(reply)
 
 

@@ -26,7 +26,8 @@ from bot.forge.gitlab.forge import GitLab
 from bot.forge.values import ROLES, PullRequestKey
 from bot.settings.forges import ForgeSettings
 from bot.store.history.history import open_history
-from bot.store.store import CheckRecord, Store, open_store
+from bot.store.records import CheckRecord
+from bot.store.store import Store, open_store
 from tests.engine.conftest import settings_in
 from tests.engine.test_permission_table import LINES, LOWEST, Recorder
 

@@ -10,11 +10,12 @@ import pytest
 
 from bot.engine.job import CheckJob
 from bot.engine.links import CheckLinks, LinkKeys
+from bot.engine.results import open_results
 from bot.engine.steps import CheckSteps
 from bot.forge.values import Comment, PullRequest, PullRequestKey
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
-from bot.model.result import BuildNote, CheckResult, ImageResult, Side, check_to_json
+from bot.model.result import BuildNote, CheckResult, ImageResult, Side
 from bot.settings.values import Settings
 
 KEYS = LinkKeys(("k" * 40,), 30)
@@ -50,10 +51,10 @@ def settings(tmp_path: Path, *, signed: bool) -> Settings:
     forge = {"type": "github", "token": {"env": "T"}, "webhook_secrets": [{"env": "S"}]}
     more = {"private_pages": {"keys": [{"env": "LINK_KEY"}]}} if signed else {}
     made = Settings.model_validate({"forges": {"gh": forge}, **more})
-    return made.model_copy(update={"cache": tmp_path})
+    return made.model_copy(update={"cache": tmp_path, "data": tmp_path})
 
 
-def result() -> dict[str, Any]:
+def result() -> CheckResult:
     image = ImageResult(
         key=ImageKey("nginx", "minimal", "demo", "x86_64"),
         snapshot=SnapshotState("s", ()),
@@ -63,16 +64,14 @@ def result() -> dict[str, Any]:
         head=Side("ok", (), packages=11, installed_size=900_000, known_size=900_000),
     )
     builds = (BuildNote("head", "a.spec", "x86_64", "built", "", "/var/cache/log", 1.0),)
-    return check_to_json(
-        CheckResult(
-            base="b" * 40,
-            head="a" * 40,
-            merge_base="b" * 40,
-            specs=("a.spec",),
-            verdict="success",
-            images=(image,),
-            builds=builds,
-        )
+    return CheckResult(
+        base="b" * 40,
+        head="a" * 40,
+        merge_base="b" * 40,
+        specs=("a.spec",),
+        verdict="success",
+        images=(image,),
+        builds=builds,
     )
 
 
@@ -81,8 +80,9 @@ async def told(tmp_path: Path, *, private: bool, signed: bool) -> tuple[str, Any
     forge: Any = Forge(job)
     nobody: Any = None
     own = settings(tmp_path, signed=signed)
-    steps = CheckSteps({"gh": forge}, nobody, own, public_url=URL)
-    await steps.comment(job, result())
+    results = open_results(own)
+    steps = CheckSteps({"gh": forge}, nobody, own, results, public_url=URL)
+    await steps.comment(job, results.add(job.id, result()).id)
     await steps.status(job, "success", "t")
     return forge.body, forge.url
 

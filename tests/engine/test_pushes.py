@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from bot.demo.forge.server import LocalForge
-from bot.engine.merged import MergedChanges
-from bot.engine.pushes import MOST_COMMITS, Pushes
+from bot.engine.merged import MOST_COMMITS, MergedChanges, Pushes
 from bot.forge.events import PushEvent
 from bot.forge.github.app import AppAuth
 from bot.forge.github.forge import GitHub

@@ -7,19 +7,22 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
+from bot.build.external import ExternalPlace
+from bot.check.external import ExternalPlan, ExternalProgress
+from bot.engine.outcome import RetryPolicy
 from bot.engine.waiting import combined_status, waiting_title
 from bot.forge.values import CommitCheck, ForgeError, ForgeGoneError, ForgeRefusedError
 from bot.model.result import check_from_json
-from bot.store.deliveries import NewDelivery
+from bot.store.records import NewDelivery
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 GLOB = "rpm-build:*x86_64"
 NAME = "rpm-build:fedora-x86_64"
 
 
-def plan(seconds: float = 600.0) -> dict:
-    place = {"document": "d", "arch": "x86_64", "url": "https://b/", "base": None}
-    return {"check": GLOB, "seconds": seconds, "places": [{**place, "sources": ["nginx"]}]}
+def plan(seconds: float = 600.0) -> ExternalPlan:
+    place = ExternalPlace("d", "x86_64", "https://b/", ("nginx",))
+    return ExternalPlan(GLOB, seconds, (place,))
 
 
 def is_now(bot, word: str, name: str = NAME) -> None:
@@ -56,7 +59,7 @@ def result(bot):
 
 def slow(bot) -> None:
     """Looks far apart: what wakes a run then is the hook."""
-    bot.engine._workflows._retry_policy = type(bot.engine._workflows._retry_policy)(3, 30.0)
+    bot.engine._workflows.retry_policy = RetryPolicy(3, 30.0)
 
 
 async def test_the_build_is_waited_for_then_taken_in_one_comment(waiting) -> None:
@@ -163,10 +166,8 @@ async def test_a_green_check_whose_repository_is_not_written_yet_is_waited_for(w
 
 
 async def test_what_is_there_in_part_is_taken_at_the_deadline(waiting, monkeypatch) -> None:
-    from bot.check.external import ExternalPlan, ExternalProgress
-
-    def half(wanted: dict) -> ExternalProgress:
-        return ExternalProgress(ExternalPlan.from_json(wanted).places, ("aarch64 is missing.",))
+    def half(wanted: ExternalPlan) -> ExternalProgress:
+        return ExternalProgress(wanted.places, ("aarch64 is missing.",))
 
     monkeypatch.setattr(waiting.checker, "locate", half)
     waiting.checker.external = plan(seconds=0.3)
@@ -245,7 +246,7 @@ async def test_who_waits_holds_no_build_slot(tmp_path) -> None:
 
 async def start_other(bot) -> None:
     from bot.engine.job import CheckJob
-    from bot.store.store import CheckRecord
+    from bot.store.records import CheckRecord
 
     pull = bot.forge.pull
     common = {"forge": "gh", "repository": "o/r", "number": 8, "head_sha": pull.head_sha}

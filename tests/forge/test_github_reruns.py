@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.forge.server import LocalForge
-from bot.engine.forge_events import answer_merge_group
+from bot.engine.dispatcher import answer_merge_group
 from bot.forge.events import MergeGroupEvent, RerunEvent
 from bot.forge.github.app import AppAuth
 from bot.forge.github.events import parse_event

@@ -16,7 +16,7 @@ from bot.forge.events import CommentEvent, PushEvent
 from bot.forge.gitlab.events import accept, parse_event
 from bot.forge.gitlab.signatures import HookSecrets
 from bot.forge.values import IgnoredEvent, PullRequestEvent
-from bot.store.deliveries import NewDelivery
+from bot.store.records import NewDelivery
 
 WEB = "https://git.example.org/gitlab"
 PATH = "acme/tools/rpms/nginx"

@@ -15,7 +15,7 @@ from bot.forge.github import events as github_events
 from bot.forge.gitlab import events as gitlab_events
 from bot.forge.gitlab.signatures import HookSecrets
 from bot.forge.values import WebhookRefusedError
-from bot.store.deliveries import NewDelivery
+from bot.store.records import NewDelivery
 
 REPOSITORY = {"id": 1, "full_name": "o/r", "html_url": "https://x", "default_branch": "main"}
 PROJECT = {"id": 1, "path_with_namespace": "o/r", "web_url": "https://x", "visibility_level": 20}

@@ -37,7 +37,7 @@ from bot.forge.values import (
 )
 from bot.settings.forges import FORGE_TYPES, ForgeSettings, ForgeType
 from bot.settings.reading import SettingsError, load_settings
-from bot.store.deliveries import NewDelivery
+from bot.store.records import NewDelivery
 from bot.web.serve import Bot
 from tests.engine.conftest import FakeChecker, Repository
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from bot.engine.annotations import annotations_of
+from bot.engine.rendering import annotations_of
 from bot.model.image import ImageKey
 from bot.model.result import (
     CheckResult,

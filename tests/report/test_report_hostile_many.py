@@ -25,7 +25,7 @@ from hostile_texts import HOSTILE
 from bot.chat.answers import compose, sentence
 from bot.chat.commands import COMMANDS, refusal
 from bot.chat.parser import parse_comment
-from bot.engine.steps import with_log_addresses
+from bot.engine.rendering import with_log_addresses
 from bot.forge.gitlab.status import with_status
 from bot.forge.values import StatusReport
 from bot.model.result import Acceptance, BuildNote, CheckResult

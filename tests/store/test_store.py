@@ -7,9 +7,15 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from bot.store.deliveries import NewDelivery
-from bot.store.privacy import check_is_hidden, pull_request_is_hidden, repository_is_hidden
-from bot.store.store import CheckRecord, CommentRecord, Store, StoreError, open_store
+from bot.store.records import (
+    CheckRecord,
+    CommentRecord,
+    NewDelivery,
+    check_is_hidden,
+    pull_request_is_hidden,
+    repository_is_hidden,
+)
+from bot.store.store import Store, StoreError, open_store
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from bot.store.commands import Commands, Decision, HeardCommand
-from bot.store.store import CheckRecord, open_store
+from bot.store.commands import Commands, Decision, HandledCommand
+from bot.store.records import CheckRecord
+from bot.store.store import open_store
 
-HEARD = HeardCommand("gh", "o/r", 7, "41", "k1", "/minimize check", "ann", "taken", "2026")
+HANDLED = HandledCommand("gh", "o/r", 7, "41", "k1", "/minimize check", "ann", "taken", "2026")
 ACCEPT = Decision(
     "gh", "o/r", 7, "a" * 40, "accept", "maria", "write", "worth it", "2026-11-24", "41"
 )
@@ -15,11 +16,11 @@ ACCEPT = Decision(
 def test_a_command_is_heard_once_and_stays_as_it_was(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     commands = Commands(store)
-    commands.keep([HEARD, replace(HEARD, command="k2")])
-    commands.keep([replace(HEARD, outcome="refused")])
-    assert commands.heard("gh", "o/r", "41") == {"k1", "k2"}
-    assert commands.heard("gh", "o/r", "42") == frozenset()
-    assert commands.heard("gl", "o/r", "41") == frozenset()
+    commands.add([HANDLED, replace(HANDLED, command="k2")])
+    commands.add([replace(HANDLED, outcome="refused")])
+    assert commands.handled("gh", "o/r", "41") == {"k1", "k2"}
+    assert commands.handled("gh", "o/r", "42") == frozenset()
+    assert commands.handled("gl", "o/r", "41") == frozenset()
     assert store.rows("select outcome from commands where command = 'k1'") == [{"outcome": "taken"}]
     store.close()
 

@@ -13,7 +13,8 @@ from aiohttp.test_utils import TestServer
 
 from bot.model.result import check_to_json
 from bot.store.history.history import History, open_history
-from bot.store.store import CheckRecord, Store
+from bot.store.records import CheckRecord
+from bot.store.store import Store
 from bot.web.application import Health, make_application
 from bot.web.intake import Intake
 from bot.web.metrics import Metrics

@@ -1,7 +1,7 @@
 """Pages, JSON, health and metrics."""
 
 from bot.model.result import CheckResult, check_to_json
-from bot.store.store import CheckRecord
+from bot.store.records import CheckRecord
 
 RESULT = check_to_json(
     CheckResult(

@@ -17,7 +17,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bot.model.result import BuildNote, CheckResult, check_to_json
 from bot.store.history.history import open_history
-from bot.store.store import CheckRecord, open_store
+from bot.store.records import CheckRecord
+from bot.store.store import open_store
 from bot.web.application import Health, make_application
 from bot.web.intake import Intake
 from bot.web.metrics import Metrics

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 
 from bot.model.result import CheckResult, check_from_json
-from bot.store.store import CheckRecord
+from bot.store.records import CheckRecord
 from bot.web.openapi import describe
 from bot.web.responses.checks import check_json
 from tests.model.test_result import RESULTS, STORED

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.store.deliveries import NewDelivery, Receipt
+from bot.store.records import NewDelivery, Receipt
 from bot.store.store import StoreError, open_store
 from bot.web.intake import Intake
 

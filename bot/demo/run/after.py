@@ -117,12 +117,13 @@ async def merge_recorded(places: BotPlaces, forge: str, number: int) -> None:
         await asyncio.sleep(0.05)
 
 
+_RESULT = "select body from results where id = (select result_id from checks where id = ?)"
+
+
 def built_packages(places: BotPlaces, check: str) -> list[Path]:
     """The RPM files that the bot built of a check's head: they lie beside the build's log."""
-    (row,) = _rows(places, "select result from checks where id = ?", [check])
-    logs = [
-        build["log"] for build in json.loads(row["result"])["builds"] if build["side"] == "head"
-    ]
+    (row,) = _rows(places, _RESULT, [check])
+    logs = [build["log"] for build in json.loads(row["body"])["builds"] if build["side"] == "head"]
     return sorted(path for log in logs if log for path in Path(log).parent.glob("*.rpm"))
 
 

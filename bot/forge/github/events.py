@@ -34,7 +34,7 @@ from bot.forge.values import (
     PullRequestKey,
     WebhookRefusedError,
 )
-from bot.store.deliveries import NewDelivery
+from bot.store.records import NewDelivery
 
 _LONGEST_NAME = 200
 # A merge queue's branch names the last pull request of its group.

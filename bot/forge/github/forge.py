@@ -40,7 +40,7 @@ from bot.forge.values import (
 )
 from bot.git.mirror import GitCredential
 from bot.settings.forges import ForgeSettings
-from bot.store.deliveries import NewDelivery
+from bot.store.records import NewDelivery
 
 _INSTALLATIONS = ("installation", "installation_repositories")
 _ATTEMPTS = 4

@@ -22,7 +22,7 @@ from bot.forge.values import (
     PullRequestKey,
     WebhookRefusedError,
 )
-from bot.store.deliveries import NewDelivery
+from bot.store.records import NewDelivery
 
 _LONGEST_NAME = 200
 _BRANCH = "refs/heads/"

@@ -45,7 +45,7 @@ from bot.forge.values import (
 )
 from bot.git.mirror import GitCredential
 from bot.settings.forges import ForgeSettings
-from bot.store.deliveries import NewDelivery
+from bot.store.records import NewDelivery
 
 LOG = logging.getLogger(__name__)
 _EMOJI: Mapping[Reaction, str] = {

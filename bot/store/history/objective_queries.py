@@ -20,7 +20,7 @@ from bot.store.history.values import (
     Place,
     Row,
 )
-from bot.store.privacy import pull_request_is_hidden, repository_is_hidden
+from bot.store.records import pull_request_is_hidden, repository_is_hidden
 
 
 def _states_sql(source: str = "objective_values") -> str:

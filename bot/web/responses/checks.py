@@ -7,8 +7,8 @@ from typing import Any
 
 from bot.model.image import inline
 from bot.model.result import CheckResult, check_to_json
-from bot.store.privacy import check_is_hidden
-from bot.store.store import CheckRecord, Store
+from bot.store.records import CheckRecord, check_is_hidden
+from bot.store.store import Store
 from bot.web.parameters import missing
 from bot.web.schemas.parts import CheckAbout
 from bot.web.tables import Column, Table

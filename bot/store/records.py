@@ -1,0 +1,128 @@
+"""The records of the store: deliveries, checks, comments; and which checks are hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+CheckStage = Literal["waiting", "predicted", "final", "stopped"]
+DeliveryState = Literal["new", "done", "ignored", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A verified delivery. `delivery` is the forge's id for it, `object` what it carries."""
+
+    forge: str
+    event: str
+    delivery: str
+    body: bytes
+    object: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The receipt of a new delivery: its row, and whether it (or its object) was there before."""
+
+    id: int
+    repeat: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A stored delivery. `received` is RFC 3339; `attempts` counts failed tries."""
+
+    id: int
+    forge: str
+    event: str
+    delivery: str
+    received: str
+    body: bytes
+    state: DeliveryState
+    reason: str | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRecord:
+    """One run. `result` is CONTRACT's `check` object, or None until there is one; `result_id` is
+    its id among the stored results.
+
+    `narrowed`: of some images alone, as requested; it is no result for the commit.
+    """
+
+    id: str
+    forge: str
+    repository: str
+    number: int
+    head_sha: str
+    title: str = ""
+    author: str = ""
+    url: str = ""
+    base_ref: str = ""
+    base_sha: str = ""
+    delivery: str = ""
+    private: bool = False
+    stage: CheckStage = "waiting"
+    verdict: str | None = None
+    summary: str | None = None
+    problem: str | None = None
+    result: dict[str, Any] | None = None
+    created: str = ""
+    predicted: str | None = None
+    finished: str | None = None
+    open: bool = True
+    narrowed: bool = False
+    result_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommentRecord:
+    """The comment of a pull request, as last written."""
+
+    forge: str
+    repository: str
+    number: int
+    comment: str
+    url: str
+    check_id: str
+    written: str
+
+
+Rows = Callable[[str, Sequence[Any]], list[dict[str, Any]]]
+
+# 1 for a row of `checks` that is hidden.
+HIDDEN = """(checks.private = 1 or (
+    select newest.private from checks as newest
+    where newest.forge = checks.forge and newest.repository = checks.repository
+    order by newest.created desc, newest.rowid desc limit 1
+))"""
+
+
+def check_is_hidden(rows: Rows, check: str) -> bool:
+    """Return whether a check is hidden; an unknown one is."""
+    found = rows(f"select {HIDDEN} as hidden from checks where id = ?", [check])
+    return not found or bool(found[0]["hidden"])
+
+
+def repository_is_hidden(rows: Rows, forge: str, repository: str) -> bool:
+    """Return whether a repository is private now; one that no check was about is not."""
+    found = rows(
+        "select private from checks where forge = ? and repository = ?"
+        " order by created desc, rowid desc limit 1",
+        [forge, repository],
+    )
+    return bool(found) and bool(found[0]["private"])
+
+
+def pull_request_is_hidden(rows: Rows, forge: str, repository: str, number: int | None) -> bool:
+    """Return whether the repository is private now, or was when this pull request was checked."""
+    if repository_is_hidden(rows, forge, repository):
+        return True
+    found = rows(
+        "select 1 as there from checks where forge = ? and repository = ? and number = ?"
+        " and private = 1 limit 1",
+        [forge, repository, number],
+    )
+    return bool(found)
