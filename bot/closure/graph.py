@@ -153,7 +153,7 @@ class PackageGraph(Generic[N, E]):
     # -- what leaves with a package ---------------------------------------------------------------
 
     def leaving(self, sizes: Mapping[N, int]) -> dict[N, Leaving]:
-        """What would leave with each package: all that are reached through it alone.
+        """The packages that would leave with each: all that are reached through it alone.
 
         `sizes` are bytes. These are the dominators of the graph below one root that requires what
         is requested, and what nobody requires (Cooper, Harvey, Kennedy: A Simple, Fast Dominance

@@ -13,7 +13,7 @@ from typing import Any
 
 import solv
 
-from bot.closure.solvcache import new_pool
+from bot.closure.solvcache import new_pool, new_solver
 from bot.distro.repomd import number_of
 from bot.errors import SurroundingsError
 
@@ -306,15 +306,7 @@ def _solve(pool: Any, streams: Sequence[ModuleStream], state: ModuleState) -> fr
 
 
 def _attempt(pool: Any, jobs: Sequence[tuple[str, int]]) -> tuple[Any, list[Any]]:
-    solver = pool.Solver()
-    for flag in (
-        solver.SOLVER_FLAG_ALLOW_VENDORCHANGE,
-        solver.SOLVER_FLAG_KEEP_ORPHANS,
-        solver.SOLVER_FLAG_BEST_OBEY_POLICY,
-        solver.SOLVER_FLAG_YUM_OBSOLETES,
-        solver.SOLVER_FLAG_ALLOW_DOWNGRADE,
-    ):
-        solver.set_flag(flag, 1)
+    solver = new_solver(pool)
     how = solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_SOLVABLE_PROVIDES
     problems = solver.solve([pool.Job(how | extra, pool.str2id(c)) for c, extra in jobs])
     return solver, problems

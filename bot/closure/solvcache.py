@@ -332,3 +332,17 @@ def new_pool(arch: str) -> Any:
     # Nothing to add yet: it tells libsolv that whoever owns a path will be said, not searched for.
     pool.addfileprovides()
     return pool
+
+
+def new_solver(pool: Any) -> Any:
+    """A solver, set up as libdnf does it for packages and for module streams alike."""
+    solver = pool.Solver()
+    for flag in (
+        solver.SOLVER_FLAG_ALLOW_VENDORCHANGE,
+        solver.SOLVER_FLAG_KEEP_ORPHANS,
+        solver.SOLVER_FLAG_BEST_OBEY_POLICY,
+        solver.SOLVER_FLAG_YUM_OBSOLETES,
+        solver.SOLVER_FLAG_ALLOW_DOWNGRADE,
+    ):
+        solver.set_flag(flag, 1)
+    return solver

@@ -17,6 +17,7 @@ import solv
 from bot.closure.evr import compare_evr
 from bot.closure.overlay_pool import OverlayPool
 from bot.closure.requests import Want
+from bot.closure.solvcache import new_solver
 from bot.model.closure import Edge, UnsolvableCause
 from bot.model.nevra import Nevra
 from bot.model.package import Package
@@ -46,17 +47,8 @@ def run(
     stage: OverlayPool, wants: Sequence[Want], missing: Sequence[str], *, arch: str, weak: bool
 ) -> Solution:
     """Installs what is wanted on an empty system of `arch`; `missing` requests match nothing."""
-    pool = stage.pool
-    solver = pool.Solver()
-    for flag in (
-        solver.SOLVER_FLAG_ALLOW_VENDORCHANGE,
-        solver.SOLVER_FLAG_DUP_ALLOW_VENDORCHANGE,
-        solver.SOLVER_FLAG_KEEP_ORPHANS,
-        solver.SOLVER_FLAG_BEST_OBEY_POLICY,
-        solver.SOLVER_FLAG_YUM_OBSOLETES,
-        solver.SOLVER_FLAG_ALLOW_DOWNGRADE,
-    ):
-        solver.set_flag(flag, 1)
+    solver = new_solver(stage.pool)
+    solver.set_flag(solver.SOLVER_FLAG_DUP_ALLOW_VENDORCHANGE, 1)
     if not weak:
         solver.set_flag(solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 1)
     problems = solver.solve(_jobs(stage, wants))

@@ -43,17 +43,12 @@ class Header:
 
     def __init__(self, name: str, content: bytes) -> None:
         self._name = name
-        if len(content) < _INTRO.size:
+        end = _size(name, content)
+        if len(content) < end:
             raise RefusedPackageError(name, "its header is cut off")
-        magic, entries, size = _INTRO.unpack_from(content)
-        if magic != _MAGIC:
-            raise RefusedPackageError(name, "it has no RPM header where one should be")
-        if entries > _MAX_ENTRIES or size > _MAX_DATA:
-            raise RefusedPackageError(name, f"its header has {entries} tags and {size} bytes")
-        start = _INTRO.size + _ENTRY.size * entries
-        if len(content) < start + size:
-            raise RefusedPackageError(name, "its header is cut off")
-        self._data = content[start : start + size]
+        size = _INTRO.unpack_from(content)[2]
+        start = end - size
+        self._data = content[start:end]
         self._tags = {
             tag: (kind, offset, count)
             for tag, kind, offset, count in _ENTRY.iter_unpack(content[_INTRO.size : start])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.model.result import CheckResult, ImageResult
-from tests.check.tiny import DOCUMENTS, TOOL, Bench, make_repositories, workload
+from tests.check.tiny import TOOL, Bench, documented, make_repositories, workload
 
 
 @pytest.fixture(scope="session")
@@ -22,14 +22,9 @@ def tiny_repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def bench(tmp_path: Path, tiny_repositories: Path) -> Bench:
     """The tool's repository as published, the documents, and a workload that asks for the tool."""
-    bench = Bench(tmp_path, tiny_repositories)
-    for id_, text in DOCUMENTS.items():
-        bench.document(id_, text)
-    bench.document("web", workload("tool"))
-    (tmp_path / "git").mkdir()
-    bench.git("init", "--quiet", "--initial-branch=main")
-    bench.commit({"tool.spec": TOOL, "data.txt": "data\n"})
-    return bench
+    made = documented(tmp_path, tiny_repositories, web=workload("tool"))
+    made.start({"tool.spec": TOOL, "data.txt": "data\n"})
+    return made
 
 
 @pytest.fixture

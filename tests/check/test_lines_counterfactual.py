@@ -11,7 +11,7 @@ from bot.closure.why import added_chains
 from bot.model.closure import ClosurePair
 from bot.model.package import Dependency
 from bot.model.spec import SpecLine
-from tests.closure.conftest import Tiny, overlay, package, request
+from tests.closure.conftest import overlay, package, random_pool, request
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 
@@ -35,14 +35,7 @@ def test_a_chains_new_requirement_brings_the_package_and_without_it_the_package_
     tmp_path_factory, needs, provides, new, requested
 ):
     """Or the result says that more is needed: other lines, alone or together, or another way."""
-    tiny = Tiny(tmp_path_factory.mktemp("lines"))
-    base = tiny.repository()
-    for name, required, provided in zip(NAMES, needs, provides, strict=True):
-        base.package(f"{name}-0:1-1.x86_64", requires=required, provides=provided)
-    base.package("app-0:1-1.x86_64", requires=[requested])
-    for name in "xyz":
-        base.package(f"only-{name}-0:1-1.x86_64", provides=[name])
-    pool = tiny.pool(base)
+    pool = random_pool(tmp_path_factory.mktemp("lines"), needs, provides, requested)
     old = overlay(package("app-0:1-1.x86_64", "app", requires=[requested]))
     head = overlay(package("app-0:1-2.x86_64", "app", requires=[requested, *new]))
     own = head.packages[0].nevra

@@ -13,7 +13,7 @@ from bot.demo.distribution.repository import write_repository
 from bot.model.result import CheckResult, ImageResult, check_to_json
 from bot.report.render import render_comment
 from bot.report.text import print_check
-from tests.check.tiny import ARCHES, DOCUMENTS, Bench, build, workload
+from tests.check.tiny import ARCHES, Bench, build, documented, workload
 
 # `dict` has a path that primary.xml does not list; `tool` is in two versions, `old-user` needs
 # the older one; `stray` has nothing to do with either.
@@ -100,13 +100,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bench(tmp_path: Path, world: Path) -> Bench:
-    bench = Bench(tmp_path, world)
-    for id_, text in DOCUMENTS.items():
-        bench.document(id_, text)
-    (tmp_path / "git").mkdir()
-    bench.git("init", "--quiet", "--initial-branch=main")
-    bench.commit({"dict.spec": DICT, "tool.spec": TOOL})
-    return bench
+    made = documented(tmp_path, world)
+    made.start({"dict.spec": DICT, "tool.spec": TOOL})
+    return made
 
 
 def needs(spec: str, what: str) -> str:

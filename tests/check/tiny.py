@@ -169,6 +169,12 @@ class Bench:
             ["git", *identity, *arguments], cwd=self.root / "git", check=True, capture_output=True
         )
 
+    def start(self, files: dict[str, str | None]) -> None:
+        """A git repository whose first commit has these files."""
+        (self.root / "git").mkdir()
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.commit(files)
+
     def commit(self, files: dict[str, str | None]) -> None:
         for name, content in files.items():
             path = self.root / "git" / name
@@ -188,3 +194,11 @@ class Bench:
                 change, CheckOptions(**options), self.configuration(), self.pools()
             )
         return found.result
+
+
+def documented(root: Path, repositories: Path, **texts: str) -> Bench:
+    """A bench with DOCUMENTS and other documents, by id."""
+    made = Bench(root, repositories)
+    for id_, text in {**DOCUMENTS, **texts}.items():
+        made.document(id_, text)
+    return made

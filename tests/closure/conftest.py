@@ -224,6 +224,20 @@ def names(closure: Closure) -> list[str]:
     return [re.sub(r"-0:", "-", str(p.nevra)) for p in closure.packages]
 
 
+def random_pool(
+    root: Path, needs: Sequence[Sequence[str]], provides: Sequence[Sequence[str]], requested: str
+) -> Pool:
+    """Packages `a`, `b`, ... with these requirements and provides, `app` that requires `requested`,
+    and for each of x, y and z a package that provides nothing else."""
+    base = Tiny(root).repository()
+    for name, required, provided in zip("abcdefgh", needs, provides, strict=False):
+        base.package(f"{name}-0:1-1.x86_64", requires=required, provides=provided)
+    base.package("app-0:1-1.x86_64", requires=[requested])
+    for name in "xyz":
+        base.package(f"only-{name}-0:1-1.x86_64", provides=[name])
+    return Tiny(root).pool(base)
+
+
 @dataclass(frozen=True)
 class Helpers:
     request: Callable[..., ImageRequest] = request

@@ -133,16 +133,9 @@ def test_base_with_only_a_chains_new_requirement_gets_the_package(
     tmp_path_factory, needs, provides, new, requested
 ):
     """Or what it leads through; that no other requirement of base's brings anything is seen too."""
-    from tests.closure.conftest import Tiny, overlay, package, request
+    from tests.closure.conftest import overlay, package, random_pool, request
 
-    tiny = Tiny(tmp_path_factory.mktemp("added"))
-    base = tiny.repository()
-    for name, required, provided in zip(_NAMES, needs, provides, strict=True):
-        base.package(f"{name}-0:1-1.x86_64", requires=required, provides=provided)
-    base.package("app-0:1-1.x86_64", requires=[requested])
-    for name in "xyz":
-        base.package(f"only-{name}-0:1-1.x86_64", provides=[name])
-    pool = tiny.pool(base)
+    pool = random_pool(tmp_path_factory.mktemp("added"), needs, provides, requested)
 
     def app(*more: str):
         return overlay(package("app-0:1-2.x86_64", "app", requires=[requested, *more]))

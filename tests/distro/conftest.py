@@ -7,10 +7,9 @@ import gzip
 import hashlib
 import lzma
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from bot.distro import http as distro_http
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration, RepositoryDocument, RepoSource
 from bot.distro.load import load_configuration
+from tests.distro.servers import QuietServer, running
 
 PACK = {
     "": lambda content: content,
@@ -220,19 +220,8 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
             self.end_headers()
             self.wfile.write(content[start:end])
 
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, *args: Any) -> None:
-            """Clients that hang up, and are hung up on, are what these tests are about."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    served.url = f"http://127.0.0.1:{server.server_port}"
-    yield served
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with running(QuietServer(("127.0.0.1", 0), Handler)) as served.url:
+        yield served
     connections.close_connections()
 
 

@@ -38,6 +38,13 @@ class Served:
         return {headers.get(name) for _, headers in self.requests}
 
 
+class QuietServer(ThreadingHTTPServer):
+    """A server whose clients may hang up."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass
+
+
 @contextmanager
 def serve(served: Served, context: ssl.SSLContext | None = None) -> Iterator[Served]:
     class Handler(BaseHTTPRequestHandler):
@@ -71,22 +78,24 @@ def serve(served: Served, context: ssl.SSLContext | None = None) -> Iterator[Ser
             self.end_headers()
             self.wfile.write(content)
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            pass  # a client that is refused hangs up
-
-    server = Server(("127.0.0.1", 0), Handler)
+    server = QuietServer(("127.0.0.1", 0), Handler)
     if context is not None:
         server.socket = context.wrap_socket(
             server.socket, server_side=True, do_handshake_on_connect=False
         )
+    with running(server):
+        served.url = f"http{'s' if context else ''}://127.0.0.1:{server.server_port}"
+        yield served
+
+
+@contextmanager
+def running(server: ThreadingHTTPServer) -> Iterator[str]:
+    """Runs a server in a thread; its URL."""
+    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    served.url = f"http{'s' if context else ''}://127.0.0.1:{server.server_port}"
     try:
-        yield served
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

@@ -15,6 +15,7 @@ from bot.distro.cache import Cache
 from bot.distro.packages import fetch_packages
 from bot.model.nevra import Nevra
 from bot.model.package import Location, Package
+from tests.distro.servers import running
 
 
 class Busy:
@@ -57,15 +58,8 @@ def busy() -> Iterator[Busy]:
             self.end_headers()
             self.wfile.write(content)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as state.url:
+        yield state
     connections.close_connections()
 
 

@@ -16,6 +16,9 @@ from bot.distro.load import load_configuration
 from bot.distro.snapshot import open_snapshot
 from bot.model.closure import Closure
 from bot.model.image import ImageKey
+from tests.check.conftest import tiny_repositories
+
+__all__ = ["tiny_repositories"]
 
 
 @pytest.fixture

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from bot.demo.distribution.reference import ReferenceDistribution
+from tests.distro.servers import QuietServer, running
 from tests.image.test_image_same_digest import composed
 
 pytestmark = pytest.mark.reference
@@ -35,20 +35,9 @@ def served(reference: ReferenceDistribution) -> Iterator[Served]:
             state.paths.append(self.path)
             super().do_GET()
 
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, *arguments: object) -> None:
-            """Who wants only a header hangs up when it has it."""
-
     root = reference.repository_directory("aarch64").parent
-    server = Server(("127.0.0.1", 0), partial(Handler, directory=str(root)))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with running(QuietServer(("127.0.0.1", 0), partial(Handler, directory=str(root)))) as state.url:
+        yield state
 
 
 def test_an_image_over_http_is_the_one_from_the_disk(

@@ -12,23 +12,13 @@ from bot.distro.cache import Cache
 from bot.distro.images import image_keys, image_request
 from bot.image.measure import with_nodocs
 from bot.model.closure import Closure
-from tests.check.tiny import DOCUMENTS, Bench, make_repositories, workload
+from tests.check.tiny import documented, workload
 from tests.distro.servers import Served, serve
 
 
-@pytest.fixture(scope="module")
-def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("nodocs")
-    make_repositories(root)
-    return root
-
-
 @pytest.fixture
-def closure(tmp_path: Path, repositories: Path) -> Closure:
-    bench = Bench(tmp_path, repositories)
-    for id_, text in DOCUMENTS.items():
-        bench.document(id_, text)
-    bench.document("web", workload("tool"))
+def closure(tmp_path: Path, tiny_repositories: Path) -> Closure:
+    bench = documented(tmp_path, tiny_repositories, web=workload("tool"))
     configuration = bench.configuration()
     pool = bench.pools().get(configuration.repositories["repo"], "x86_64")
     (key,) = image_keys(configuration, arches=["x86_64"])

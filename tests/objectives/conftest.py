@@ -1,28 +1,38 @@
-"""The tiny distribution of the checks' tests, as a fixture here too."""
+"""Fixtures of the objectives' tests: tiny worlds, their history, and the checks' distribution."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.check.tiny import DOCUMENTS, TOOL, Bench, make_repositories, workload
+from bot.store.history.history import History, open_history
+from tests.check.conftest import bench, tiny_repositories
+from tests.objectives.daily_history import DailyHistory
+from tests.objectives.worlds import World
 
-
-@pytest.fixture(scope="session")
-def tiny_repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a repository of real RPM files for each architecture."""
-    root = tmp_path_factory.mktemp("tiny")
-    make_repositories(root)
-    return root
+__all__ = ["bench", "tiny_repositories"]
 
 
 @pytest.fixture
-def bench(tmp_path: Path, tiny_repositories: Path) -> Bench:
-    """The tool's repository as published, the documents, and a workload that asks for the tool."""
-    made = Bench(tmp_path, tiny_repositories)
-    for id_, text in DOCUMENTS.items():
-        made.document(id_, text)
-    made.document("web", workload("tool"))
-    (tmp_path / "git").mkdir()
-    made.git("init", "--quiet", "--initial-branch=main")
-    made.commit({"tool.spec": TOOL, "data.txt": "data\n"})
-    return made
+def world(tmp_path: Path) -> World:
+    """A repository and documents, without a workload."""
+    return World(tmp_path)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Iterator[History]:
+    """An empty history below `tmp_path`, where a world has its own."""
+    opened = open_history(tmp_path / "data")
+    yield opened
+    opened.close()
+    opened.store.close()
+
+
+@pytest.fixture
+def daily(tmp_path: Path) -> Iterator[DailyHistory]:
+    """A history of one image, a run each day."""
+    made = DailyHistory(tmp_path / "data")
+    yield made
+    made.close()

@@ -1,7 +1,6 @@
 """Which objectives drift broke, and the issues about them on both forges."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from html import unescape
@@ -27,13 +26,6 @@ from tests.objectives.daily_history import KEY, SMALL, START, DailyHistory
 
 PLACED = IssueSettings(objectives={"web-*": "it:rpms/web"})
 NOWHERE = IssueSettings()
-
-
-@pytest.fixture
-def daily(tmp_path: Path) -> Iterator[DailyHistory]:
-    made = DailyHistory(tmp_path / "data")
-    yield made
-    made.close()
 
 
 def broken(daily: DailyHistory) -> Any:

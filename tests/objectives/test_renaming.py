@@ -1,8 +1,6 @@
 """Documents of objectives that are renamed: their past and their issue go with them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -14,13 +12,6 @@ from bot.store.history.values import Acceptance
 from tests.objectives.daily_history import KEY, SMALL, DailyHistory
 
 OTHER = replace(SMALL, id="web-tiny")
-
-
-@pytest.fixture
-def daily(tmp_path: Path) -> Iterator[DailyHistory]:
-    made = DailyHistory(tmp_path / "data")
-    yield made
-    made.close()
 
 
 def test_the_past_of_an_objective_goes_with_its_document(daily: DailyHistory) -> None:

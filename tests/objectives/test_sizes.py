@@ -15,8 +15,8 @@ from bot.model.image import ImageKey
 from bot.objectives.evaluation import Measures
 from bot.objectives.status import objectives_now
 from bot.objectives.tracking import Tracked, track
-from bot.store.history.history import History, open_history
-from tests.check.tiny import DOCUMENTS, Bench, make_repositories, workload
+from bot.store.history.history import History
+from tests.check.tiny import Bench, documented, workload
 
 LIMITED = ImageKey("limited", "minimal", "repo", "x86_64")
 OTHER = ImageKey("other", "minimal", "repo", "x86_64")
@@ -33,32 +33,12 @@ data:
 """
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("sizes")
-    make_repositories(root)
-    return root
-
-
 @pytest.fixture
-def bench(tmp_path: Path, published: Path) -> Bench:
+def bench(tmp_path: Path, tiny_repositories: Path) -> Bench:
     repositories = tmp_path / "repositories"
-    shutil.copytree(published, repositories)
-    made = Bench(tmp_path, repositories)
-    for id_, text in DOCUMENTS.items():
-        made.document(id_, text)
-    made.document("limited", workload("tool"))
-    made.document("other", workload("perl"))
-    made.document("small", OBJECTIVE)
-    return made
-
-
-@pytest.fixture
-def history(tmp_path: Path):
-    opened = open_history(tmp_path / "data")
-    yield opened
-    opened.close()
-    opened.store.close()
+    shutil.copytree(tiny_repositories, repositories)
+    texts = {"limited": workload("tool"), "other": workload("perl"), "small": OBJECTIVE}
+    return documented(tmp_path, repositories, **texts)
 
 
 def run(bench: Bench, history: History, measures: Measures | None = None) -> Tracked:

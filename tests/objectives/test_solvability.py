@@ -1,9 +1,5 @@
 """Images that can be installed no more, or again: by which package, and whose change it was."""
 
-from pathlib import Path
-
-import pytest
-
 from bot.objectives.drift import drift_states
 from bot.objectives.issue_text import drift_issue
 from bot.objectives.jsonform import track_to_json
@@ -12,17 +8,6 @@ from bot.store.history.values import Cause, MergedChange
 from tests.objectives.worlds import Thing, World
 
 LIB = Thing("lib")
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-@pytest.fixture
-def history(world: World):
-    with world.history() as opened:
-        yield opened
 
 
 def merge(history: History, number: int, **sources: str | None) -> int:

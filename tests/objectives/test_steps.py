@@ -2,7 +2,6 @@
 
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -17,17 +16,6 @@ from tests.objectives.worlds import Thing, World
 
 LIB, GROWN = Thing("lib"), Thing("lib", 2, 25, ("extra",))
 EXTRA = Thing("extra", 1, 100)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-@pytest.fixture
-def history(world: World):
-    with world.history() as opened:
-        yield opened
 
 
 def moved(world: World, history: History) -> TrackedImage:

@@ -15,7 +15,7 @@ from bot.objectives.importing import import_content_resolver
 from bot.objectives.jsonform import track_to_json
 from bot.objectives.status import objective_statuses, objectives_now
 from bot.objectives.tracking import track
-from bot.store.history.history import History, open_history
+from bot.store.history.history import History
 from tests.benchmarks.content_resolver_tree import Tree, write_packages, write_tree
 
 OBJECTIVE = """
@@ -39,14 +39,6 @@ def tree(tmp_path: Path) -> Tree:
         path.write_text(path.read_text().replace("[aarch64, ppc64le, s390x, x86_64]", "[x86_64]"))
     (made.config_dir / "small.yaml").write_text(OBJECTIVE)
     return made
-
-
-@pytest.fixture
-def history(tmp_path: Path):
-    opened = open_history(tmp_path / "data")
-    yield opened
-    opened.close()
-    opened.store.close()
 
 
 def test_a_second_run_solves_nothing_and_a_new_package_is_the_cause(

@@ -1,13 +1,10 @@
 """The weekly summary: one issue for a maintainer, written anew each week, off unless placed."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from bot.distro.objectives import Sizes, Target
 from bot.forge.issues import Issue, IssueText
@@ -30,13 +27,6 @@ class Forge:
         assert marker in text.body
         self.texts.append(text)
         return Issue("1", "https://f/1", text.title, text.body, text.state or "open")
-
-
-@pytest.fixture
-def daily(tmp_path: Path) -> Iterator[DailyHistory]:
-    made = DailyHistory(tmp_path / "data")
-    yield made
-    made.close()
 
 
 async def publish(

@@ -91,7 +91,7 @@ _TOLD = {
 
 
 def _readable(statement: str) -> str:
-    """What releases since h009_readable write instead."""
+    """The statement as releases since h009_readable write it."""
     return (
         statement.replace("digest, repository, arch", "digest, repository_document, arch")
         .replace("objectives (id, name", "objectives (id, subject, name")
