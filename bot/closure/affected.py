@@ -34,19 +34,19 @@ def could_enter(
         return True
     weak = request is None or request.weak
     offered = {name for p in overlay.packages for name in _offered(p)}
-    asked: tuple[DependencyKind, ...] = ("requires",)
+    needs: tuple[DependencyKind, ...] = ("requires",)
     if weak:
-        asked += ("recommends", "suggests")
+        needs += ("recommends", "suggests")
     for package in closure.packages:
-        if any(not offered.isdisjoint(_names(package, kind)) for kind in asked):
+        if any(not offered.isdisjoint(_names(package, kind)) for kind in needs):
             return True
     if request is not None and any(_could_mean(r, offered) for r in request.requests):
         return True
     present = {name for p in closure.packages for name in _offered(p)}
-    drawn: tuple[DependencyKind, ...] = ("obsoletes",)
+    acts: tuple[DependencyKind, ...] = ("obsoletes",)
     if weak:
-        drawn += ("supplements", "enhances")
-    if any(not present.isdisjoint(_names(p, kind)) for p in overlay.packages for kind in drawn):
+        acts += ("supplements", "enhances")
+    if any(not present.isdisjoint(_names(p, kind)) for p in overlay.packages for kind in acts):
         return True
     # Something that could not be installed before, for want of it, may now be chosen.
     return pool.would_meet(sorted(offered))
@@ -89,19 +89,19 @@ def _could_mean(request: str, offered: set[str]) -> bool:
     return any(start in offered for start in starts) or not offered.isdisjoint(names_in(request))
 
 
-def reaches(stage: OverlayPool, start: Iterable[int]) -> bool:
+def reaches(overlays: OverlayPool, start: Iterable[int]) -> bool:
     """Return whether a package can be reached that depends on a path which only filelists.xml can
     answer.
 
     libsolv looks at no other packages: if none is reached, the answer is the same without
     filelists.xml.
     """
-    seekers = frozenset(stage.index.seekers)
-    return bool(seekers) and any(number in seekers for number, _ in reached(stage, start))
+    seekers = frozenset(overlays.index.seekers)
+    return bool(seekers) and any(number in seekers for number, _ in reached(overlays, start))
 
 
 def reaches_hidden(
-    stage: OverlayPool,
+    overlays: OverlayPool,
     start: Iterable[int],
     ids: frozenset[int],
     names: frozenset[str],
@@ -114,34 +114,34 @@ def reaches_hidden(
     """
 
     def is_of(dependency: int) -> bool:
-        providers = stage.providers(dependency)
+        providers = overlays.providers(dependency)
         if not ids.isdisjoint(providers):
             return True
-        if any(map(stage.enabled, providers)):
+        if any(map(overlays.enabled, providers)):
             return False
-        return not names.isdisjoint(names_in(stage.pool.dep2str(dependency)))
+        return not names.isdisjoint(names_in(overlays.pool.dep2str(dependency)))
 
     return any(
         number in ids or any(map(is_of, dependencies))
-        for number, dependencies in reached(stage, start, weak=weak)
+        for number, dependencies in reached(overlays, start, weak=weak)
     )
 
 
 def reached(
-    stage: OverlayPool, start: Iterable[int], *, weak: bool = False
+    overlays: OverlayPool, start: Iterable[int], *, weak: bool = False
 ) -> Iterator[tuple[int, list[int]]]:
     """The packages that take part and can be reached from `start` (those too), each with those of
     its dependencies that no package before it has."""
     keys = (solv.SOLVABLE_REQUIRES, *((solv.SOLVABLE_RECOMMENDS,) if weak else ()))
     seen: set[int] = set()
     followed: set[int] = {solv.SOLVABLE_PREREQMARKER}
-    todo = [number for number in start if stage.enabled(number)]
+    todo = [number for number in start if overlays.enabled(number)]
     while todo:
         number = todo.pop()
         if number in seen:
             continue
         seen.add(number)
-        solvable = stage.pool.id2solvable(number)
+        solvable = overlays.pool.id2solvable(number)
         dependencies = []
         for key in keys:
             for dependency in solvable.lookup_idarray(key, 0):
@@ -149,4 +149,4 @@ def reached(
                     followed.add(dependency)
                     dependencies.append(dependency)
         yield number, dependencies
-        todo += [n for d in dependencies for n in stage.providers(d) if stage.enabled(n)]
+        todo += [n for d in dependencies for n in overlays.providers(d) if overlays.enabled(n)]

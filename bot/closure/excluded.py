@@ -38,7 +38,8 @@ def excluded_packages(pool: Any, snapshot: Snapshot, file_of: MetadataFile) -> t
 def _excludes(pool: Any, snapshot: Snapshot) -> set[int]:
     """Packages that a repository's `exclude` names, or its `include` leaves out.
 
-    Both are read over all repositories, then kept to that one (dnf.Base._setup_excludes_includes).
+    Both are read over all repositories, then reduced to that one
+    (dnf.Base._setup_excludes_includes).
     """
     view = View(pool, lambda _: True, lambda _: (), lambda _: ())
     excluded: set[int] = set()
@@ -51,11 +52,11 @@ def _excludes(pool: Any, snapshot: Snapshot) -> set[int]:
             found, _ = best_solution(view, pattern, with_sources=True, only_nevra=True)
             excluded.update(n for n in found if n in own)
         if repository.include:
-            kept: set[int] = set()
+            included: set[int] = set()
             for pattern in dict.fromkeys(repository.include):
                 found, _ = best_solution(view, pattern, with_sources=True, only_nevra=True)
-                kept.update(found)
-            excluded.update(n for n in own if n not in kept)
+                included.update(found)
+            excluded.update(n for n in own if n not in included)
     return excluded
 
 

@@ -1,4 +1,4 @@
-"""Who owns a path, and what a package owns: filelists.xml asked without parsing it as a whole."""
+"""Who owns a path, and what a package owns: filelists.xml, searched without parsing all of it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def owners(filelists: Path, wanted: Collection[str]) -> dict[str, list[str]]:
     """The `pkgid` checksums of the packages that own each wanted path, in the file's order.
 
     `filelists` is a decompressed filelists.xml; paths that nobody owns are left out. Memory stays
-    small whatever the file's size: it is mapped, and only the wanted paths are kept.
+    small whatever the file's size: it is mapped, and only the wanted paths stay.
     """
     names = {_escaped(path): path for path in wanted}
     return _scan(filelists, names.get) if names else {}

@@ -22,7 +22,7 @@ _GLOB = re.compile(r"[*?\[]")
 
 
 class FileOwners:
-    """Answers who owns a path; what filelists.xml said is kept beside the index."""
+    """Answers who owns a path; what filelists.xml has is cached beside the index."""
 
     def __init__(
         self,
@@ -69,23 +69,25 @@ class FileOwners:
         return found
 
     def below(self, directories: Sequence[str]) -> Sequence[int]:
-        """The packages that own a file below one of `directories`; kept for the next process."""
+        """The packages that own a file below one of `directories`; cached for the next process."""
         place = self._loaded.index_path.with_suffix(".below.json")
         key = " ".join(directories)
         try:
-            kept = {str(k): [int(n) for n in v] for k, v in json.loads(place.read_bytes()).items()}
+            cached = {
+                str(k): [int(n) for n in v] for k, v in json.loads(place.read_bytes()).items()
+            }
         except (OSError, ValueError, AttributeError, TypeError):
-            kept = {}
-        if key not in kept:
+            cached = {}
+        if key not in cached:
             found: set[int] = set()
             for repo, repository in self._repositories:
                 file = self._file_of(repository, "filelists")
                 checksums = filelists.owners_below(file, directories) if file is not None else []
                 numbers = _by_checksum(repo) if checksums else {}
                 found.update(numbers[c] for c in checksums if c in numbers)
-            kept[key] = sorted(found)
-            self._cache.write(place, json.dumps(kept, sort_keys=True).encode())
-        return kept[key]
+            cached[key] = sorted(found)
+            self._cache.write(place, json.dumps(cached, sort_keys=True).encode())
+        return cached[key]
 
     def contents(self, numbers: Iterable[int]) -> Mapping[int, tuple[str, ...]]:
         """All paths of published packages, sorted, as filelists.xml has them.
@@ -111,7 +113,7 @@ class FileOwners:
         return {number: tuple(sorted(paths)) for number, paths in found.items()}
 
     def complete(self, index: Index) -> Index:
-        """The index with the owners of its unread paths; kept for the next process."""
+        """The index with the owners of its unread paths; cached for the next process."""
         found = dict(self._scan(lambda file: filelists.owners(file, index.unread)))
         self._loaded.index = index.with_files(found)
         self._cache.store(self._loaded)

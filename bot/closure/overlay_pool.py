@@ -1,8 +1,8 @@
 """The solver's pool, and which of its packages are seen now.
 
 Published packages are loaded once. Packages of overlays and placeholders are layers: repositories
-of their own, added behind the published ones and kept for a while, so that the same layer serves
-many solves. A scene is the set of layers that take part; all other layers, what the scene's layers
+of their own, added behind the published ones for a while, so that the same layer serves many
+solves. The active overlays are the layers that take part; all other layers, what the active ones
 hide, and what is excluded anyway, are disabled. Layers come after the published packages whatever
 was solved before, so libsolv's order among equals, and its answer, stay the same.
 """
@@ -92,7 +92,7 @@ class OverlayPool:
         for path, ids in loaded.index.files.items():
             self._provide(path, ids)
 
-    # -- the scene ------------------------------------------------------------------------------
+    # -- active overlays ---------------------------------------------------------------------------
 
     def set_active_overlays(self, specs: Sequence[LayerSpec]) -> None:
         """Makes these layers the ones that take part; adds those that are not there yet."""
@@ -133,11 +133,11 @@ class OverlayPool:
         self._make_ready()
 
     def enabled(self, number: int) -> bool:
-        """Return whether a package takes part in the scene."""
+        """Return whether a package takes part."""
         return number not in self._excluded and number not in self._hidden
 
     def hidden(self, number: int) -> bool:
-        """Return whether a layer of the scene takes the place of a package, or it is of another
+        """Return whether an active layer takes the place of a package, or it is of another
         layer."""
         return number in self._hidden
 
@@ -147,7 +147,7 @@ class OverlayPool:
         return frozenset(layer.ids) if layer is not None else frozenset()
 
     def is_excluded(self, number: int) -> bool:
-        """Return whether excludes or a module filter hide a package from every scene."""
+        """Return whether excludes or a module filter hide a package always."""
         return number in self._excluded
 
     # -- what is there --------------------------------------------------------------------------

@@ -53,15 +53,15 @@ def open_pool(snapshot: Snapshot, cache: Cache, *, file_of: MetadataFile | None 
 class Pool:
     """A loaded snapshot of one architecture. Safe for several threads; one works at a time."""
 
-    def __init__(self, snapshot: Snapshot, stage: OverlayPool, file_of: MetadataFile) -> None:
+    def __init__(self, snapshot: Snapshot, overlays: OverlayPool, file_of: MetadataFile) -> None:
         self.arch: str = snapshot.arch
         self.state: SnapshotState = snapshot.state
         self.snapshot = snapshot
-        self._overlay_pool = stage
+        self._overlay_pool = overlays
         self._file_of = file_of
         self._lock = RLock()
         self._comps: Comps | None = None
-        self._edges = EdgeFinder(stage.pool, stage.providers)
+        self._edges = EdgeFinder(overlays.pool, overlays.providers)
         self._hidden: dict[frozenset[str], frozenset[int]] = {}
 
     def solve(
@@ -75,8 +75,8 @@ class Pool:
         """The closure of an image: what dnf would install, with the edges between its packages.
 
         With an overlay, its packages stand in for all published ones of its sources. `drop` are
-        requirements to ignore, of whichever package. `settled` is asked with the closure before
-        its edges are looked for, most of the work; where it says true they are left out.
+        requirements to ignore, of whichever package. `settled` gets the closure before its
+        edges are looked for, most of the work; where it returns true they are left out.
         """
         with self._lock, self._active_overlays(overlay, request.placeholders, drop):
             return self._solve(request, settled)
@@ -206,29 +206,29 @@ class Pool:
             return any(map(self._is_unmet, names))
 
     def _is_unmet(self, name: str) -> bool:
-        stage = self._overlay_pool
+        overlays = self._overlay_pool
         if name.startswith("/"):
-            return name in stage.index.files and not any(
-                map(stage.enabled, stage.index.files[name])
+            return name in overlays.index.files and not any(
+                map(overlays.enabled, overlays.index.files[name])
             )
-        number = stage.pool.str2id(name, False)
-        if not number or any(map(stage.enabled, stage.providers(number))):
+        number = overlays.pool.str2id(name, False)
+        if not number or any(map(overlays.enabled, overlays.providers(number))):
             return False
-        return bool(stage.pool.whatmatchesdep(solv.SOLVABLE_REQUIRES, number))
+        return bool(overlays.pool.whatmatchesdep(solv.SOLVABLE_REQUIRES, number))
 
     # -- solving --------------------------------------------------------------------------------
 
     def _solve(self, request: ImageRequest, settled: Callable[[Closure], bool] | None) -> Closure:
-        stage = self._overlay_pool
+        overlays = self._overlay_pool
         requests = _requests(request)
         self._read_for(requests)
         wants, missing = self._wants(requests, request.groups)
-        if stage.index.unread and (
-            request.weak or reaches(stage, [n for want in wants for n in want.ids])
+        if overlays.index.unread and (
+            request.weak or reaches(overlays, [n for want in wants for n in want.ids])
         ):
-            stage.read_filelists()
+            overlays.read_filelists()
             wants, missing = self._wants(requests, request.groups)
-        answer = run(stage, wants, missing, arch=self.arch, weak=request.weak)
+        answer = run(overlays, wants, missing, arch=self.arch, weak=request.weak)
         texts = tuple(f"nothing provides requested {name}" for name in missing)
         if missing or answer.problems:
             return Closure(
@@ -240,7 +240,7 @@ class Pool:
                 causes=answer.causes,
                 involved=answer.involved,
             )
-        packages = {number: stage.package(number) for number in answer.installed}
+        packages = {number: overlays.package(number) for number in answer.installed}
         members = {number: package.nevra for number, package in packages.items()}
         chosen = {number for want in wants for number in want.ids}
         found = Closure(
@@ -260,8 +260,8 @@ class Pool:
         return wants_of(self._view(), requests, groups, self._read_comps, self.arch)
 
     def _view(self) -> View:
-        stage = self._overlay_pool
-        return View(stage.pool, stage.enabled, stage.obsoleters, stage.owners)
+        overlays = self._overlay_pool
+        return View(overlays.pool, overlays.enabled, overlays.obsoleters, overlays.owners)
 
     def _read_for(self, capabilities: Iterable[str]) -> None:
         """Reads filelists.xml if one of these is a path that it alone can answer."""
@@ -279,7 +279,7 @@ class Pool:
             self._comps = read_comps([f for f in files if f is not None], self.arch)
         return self._comps
 
-    # -- scenes ---------------------------------------------------------------------------------
+    # -- active overlays ---------------------------------------------------------------------------
 
     @contextmanager
     def _active_overlays(
@@ -352,7 +352,7 @@ class Pool:
         found = []
         for number in self._overlay_pool.providers(pool.str2id(nevra.name)):
             if self._overlay_pool.hidden(number):
-                continue  # what takes no part in this scene, another overlay's packages too
+                continue  # what takes no part, another overlay's packages too
             solvable = pool.id2solvable(number)
             if solvable.name == nevra.name and self._overlay_pool.package(number).nevra == nevra:
                 found.append(solvable)
@@ -360,7 +360,7 @@ class Pool:
 
 
 def _requests(request: ImageRequest) -> list[str]:
-    """The requests; placeholders are asked for by being there, and what has their name would be
+    """The requests; placeholders are requested by being there, and what has their name would be
     the same again."""
     placeholders = [p.name for p in request.placeholders]
     return [r for r in request.requests if r not in placeholders] + placeholders

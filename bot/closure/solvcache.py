@@ -36,7 +36,7 @@ MetadataFile = Callable[["SnapshotRepository", str], Path | None]
 
 @dataclass(slots=True)
 class Loaded:
-    """A pool with a snapshot's packages; `index_path` is where its index is kept."""
+    """A pool with a snapshot's packages; `index_path` is where its index is cached."""
 
     pool: Any
     repositories: tuple[Any, ...]
@@ -216,7 +216,7 @@ def _sealed(body: bytes) -> bytes:
 
 
 def _sources_path(index_path: Path) -> Path:
-    """Where the packages of each source package are kept: only few commands need them."""
+    """Where the packages of each source package are cached: only few commands need them."""
     return index_path.with_suffix(".sources")
 
 
@@ -329,7 +329,7 @@ def new_pool(arch: str) -> Any:
     # libsolv's default on Fedora: i686 packages may stand beside their x86_64 ones.
     pool.set_flag(solv.Pool.POOL_FLAG_IMPLICITOBSOLETEUSESCOLORS, 1)
     pool.installed = pool.add_repo("@System")
-    # Nothing to add yet: it tells libsolv that whoever owns a path will be said, not searched for.
+    # Nothing to add yet: libsolv then takes the owners of paths from us, without a search.
     pool.addfileprovides()
     return pool
 

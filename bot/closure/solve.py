@@ -44,29 +44,29 @@ class Solution(NamedTuple):
 
 
 def run(
-    stage: OverlayPool, wants: Sequence[Want], missing: Sequence[str], *, arch: str, weak: bool
+    overlays: OverlayPool, wants: Sequence[Want], missing: Sequence[str], *, arch: str, weak: bool
 ) -> Solution:
     """Installs what is wanted on an empty system of `arch`; `missing` requests match nothing."""
-    solver = new_solver(stage.pool)
+    solver = new_solver(overlays.pool)
     solver.set_flag(solver.SOLVER_FLAG_DUP_ALLOW_VENDORCHANGE, 1)
     if not weak:
         solver.set_flag(solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 1)
-    problems = solver.solve(_jobs(stage, wants))
+    problems = solver.solve(_jobs(overlays, wants))
     if problems or missing:
-        causes, involved = causes_of(stage, arch, wants, problems, missing)
-        return Solution((), _texts(stage, arch, problems), causes, involved)
+        causes, involved = causes_of(overlays, arch, wants, problems, missing)
+        return Solution((), _texts(overlays, arch, problems), causes, involved)
     return Solution(tuple(sorted(s.id for s in solver.transaction().newsolvables())))
 
 
-def _jobs(stage: OverlayPool, wants: Iterable[Want]) -> Sequence[Any]:
-    pool, job = stage.pool, solv.Job
+def _jobs(overlays: OverlayPool, wants: Iterable[Want]) -> Sequence[Any]:
+    pool, job = overlays.pool, solv.Job
     one_of = (
         job.SOLVER_INSTALL | job.SOLVER_SOLVABLE_ONE_OF | job.SOLVER_SETARCH | job.SOLVER_SETEVR
     )
     jobs = [
         pool.Job(job.SOLVER_INSTALL | job.SOLVER_SOLVABLE_PROVIDES, want.dependency)
         if want.dependency
-        else pool.Job(one_of, stage.one_of(want.ids))
+        else pool.Job(one_of, overlays.one_of(want.ids))
         for want in wants
     ]
     several = job.SOLVER_MULTIVERSION | job.SOLVER_SOLVABLE_PROVIDES
@@ -74,18 +74,18 @@ def _jobs(stage: OverlayPool, wants: Iterable[Want]) -> Sequence[Any]:
     return jobs
 
 
-def _texts(stage: OverlayPool, arch: str, problems: Iterable[Any]) -> tuple[str, ...]:
+def _texts(overlays: OverlayPool, arch: str, problems: Iterable[Any]) -> tuple[str, ...]:
     """Each reason once, in libsolv's words.
 
     In libsolv's order, but those about packages of foreign architectures come last: an image takes
-    such a package only where its own architecture's fails too. A package that the scene hides is as
-    good as not there, though libsolv, which still knows it, would say that it is disabled.
+    such a package only where its own architecture's fails too. A package that an overlay hides is
+    as good as not there; libsolv, which still knows it, would call it disabled.
     """
     texts: dict[str, bool] = {}
     for problem in problems:
         for rule in problem.findallproblemrules():
             for info in rule.allinfos():
-                text = _text(stage, info)
+                text = _text(overlays, info)
                 if text is not None:
                     foreign = info.solvable is not None and info.solvable.arch not in (
                         arch,
@@ -96,12 +96,12 @@ def _texts(stage: OverlayPool, arch: str, problems: Iterable[Any]) -> tuple[str,
     return ordered or tuple(str(problem) for problem in problems)
 
 
-def _text(stage: OverlayPool, info: Any) -> str | None:
+def _text(overlays: OverlayPool, info: Any) -> str | None:
     solver = solv.Solver
-    if any(s is not None and stage.hidden(s.id) for s in (info.solvable, info.othersolvable)):
+    if any(s is not None and overlays.hidden(s.id) for s in (info.solvable, info.othersolvable)):
         return None
     if info.type == solver.SOLVER_RULE_PKG_REQUIRES and all(
-        map(stage.hidden, stage.providers(info.dep_id))
+        map(overlays.hidden, overlays.providers(info.dep_id))
     ):
         return f"nothing provides {info.dep} needed by {info.solvable}"
     return str(info.problemstr())
@@ -132,8 +132,8 @@ class _End(NamedTuple):
 class _Proof:
     """The rules of problems, by the packages that they are about."""
 
-    def __init__(self, stage: OverlayPool, problems: Iterable[Any]) -> None:
-        self._overlay_pool = stage
+    def __init__(self, overlays: OverlayPool, problems: Iterable[Any]) -> None:
+        self._overlay_pool = overlays
         self.requirements: dict[int, dict[str, tuple[int, ...]]] = {}
         self.ends: dict[_End, None] = {}
         self.unmet: dict[str, None] = {}
@@ -182,7 +182,7 @@ class _Proof:
 
 
 def causes_of(
-    stage: OverlayPool,
+    overlays: OverlayPool,
     arch: str,
     wants: Iterable[Want],
     problems: Iterable[Any],
@@ -196,8 +196,8 @@ def causes_of(
     something missing before a conflict, a short way before a long one. Requests for packages of
     architectures that the image cannot install come last.
     """
-    proof = _Proof(stage, problems)
-    ways = _Ways(stage, arch, proof, {number for want in wants for number in want.ids})
+    proof = _Proof(overlays, problems)
+    ways = _Ways(overlays, arch, proof, {number for want in wants for number in want.ids})
     found = sorted(proof.ends, key=ways.order)
     requests = dict.fromkeys((*missing, *proof.unmet))
     causes = (
@@ -211,9 +211,11 @@ def causes_of(
 class _Ways:
     """The shortest ways from requested packages to the packages of a proof."""
 
-    def __init__(self, stage: OverlayPool, arch: str, proof: _Proof, requested: set[int]) -> None:
+    def __init__(
+        self, overlays: OverlayPool, arch: str, proof: _Proof, requested: set[int]
+    ) -> None:
         numbers = proof.numbers()
-        self._packages = {number: stage.package(number) for number in numbers}
+        self._packages = {number: overlays.package(number) for number in numbers}
         self._own = (arch, "noarch")
         self._older = self._superseded()
         ranked = sorted(numbers, key=self._rank)

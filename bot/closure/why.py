@@ -27,7 +27,7 @@ def why(
     """Why the package of a name (or `name.arch`, or a NEVRA) is in a closure of `request`.
 
     Of several with that name, the first by NEVRA. `leaves_with` is proved by solving without those
-    requirements; empty if the package itself is asked for, or if nothing small was found.
+    requirements; empty if the package itself is requested, or if nothing small was found.
     """
     found = members(closure, package_name)
     if not found:
@@ -124,13 +124,13 @@ def added_chains(
     always new.
     """
     old = {(p.nevra.name, p.nevra.arch) for p in before[1].packages}
-    kept = [p.nevra for p in after[1].packages if (p.nevra.name, p.nevra.arch) in old]
-    added = {p.nevra for p in after[1].packages} - set(kept)
+    common = [p.nevra for p in after[1].packages if (p.nevra.name, p.nevra.arch) in old]
+    added = {p.nevra for p in after[1].packages} - set(common)
     entering = {e.capability for e in after[1].edges if e.target in added}
     if not added or not before[1].status == after[1].status == "ok":
         return {}
-    met_by_kept = pool.met(after[0], after[2], kept, entering)
-    unmet = entering - met_by_kept
+    met_by_common = pool.met(after[0], after[2], common, entering)
+    unmet = entering - met_by_common
     met_before = pool.met(before[0], before[2], [p.nevra for p in before[1].packages], unmet)
     new = unmet - met_before
     fresh = [

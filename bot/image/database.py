@@ -122,7 +122,7 @@ def _header(package: Package, cache: Cache) -> bytes:
 
 
 def _run(request: DatabaseRequest, headers: Path) -> bytes:
-    # What the host's configuration could change is said here.
+    # What the host's configuration could change is set here.
     definitions = {
         "_db_backend": "sqlite",
         "_install_langs": ":".join(request.selection.languages),
@@ -141,8 +141,8 @@ def _run(request: DatabaseRequest, headers: Path) -> bytes:
         limits=_LIMITS,
     )
     if finished.returncode != 0 or finished.limit is not None:
-        said = (finished.stderr or finished.stdout).decode("utf-8", "replace").strip()
-        reason = f"the limit of {finished.limit}" if finished.limit else said or "nothing"
+        output = (finished.stderr or finished.stdout).decode("utf-8", "replace").strip()
+        reason = f"the limit of {finished.limit}" if finished.limit else output or "nothing"
         raise ChangeError(f"rpm cannot write the image's database: {reason[-2000:]}")
     return finished.stdout
 

@@ -37,7 +37,7 @@ class Arrangement:
     `apart` has, for each member, the indexes that are no part of its fragment, because another
     package has the path too (or a hard link of it); `shared` says, for each of those paths that
     is taken, which member and index gives it, in the order of paths. `besides` are the real places
-    of the directories that were asked for besides.
+    of the directories that were requested besides.
     """
 
     moved: tuple[Mapping[str, str], ...]

@@ -101,7 +101,7 @@ def listing(package: Package, cache: Cache) -> Listing:
     location = package.location
     if location is None:
         raise SurroundingsError(f"{package.nevra} has no file that could be read.")
-    return _listing(location.checksum.lower(), cache.root, _Asked(package))
+    return _listing(location.checksum.lower(), cache.root, _Request(package))
 
 
 def has_listing(package: Package, cache: Cache) -> bool:
@@ -113,28 +113,28 @@ def _place(checksum: str, cache: Cache) -> Path:
     return cache.addressed("listings", checksum.lower(), f"{_FORMAT}.json")
 
 
-class _Asked:
+class _Request:
     """A package that is no part of a key of `lru_cache`: its checksum is."""
 
     def __init__(self, package: Package) -> None:
         self.package = package
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Asked)
+        return isinstance(other, _Request)
 
     def __hash__(self) -> int:
         return 0
 
 
 @lru_cache(maxsize=256)
-def _listing(checksum: str, root: Path, asked: _Asked) -> Listing:
+def _listing(checksum: str, root: Path, request: _Request) -> Listing:
     cache = Cache(root)
     place = _place(checksum, cache)
     try:
         return _from_json(json.loads(place.read_bytes()))
     except (OSError, ValueError, TypeError, KeyError):
         pass  # not there yet, or of another time
-    package = asked.package
+    package = request.package
     content = fetch_header(package, cache)
     if content is None:
         with fetch_package(package, cache).open("rb") as stream:
@@ -145,7 +145,7 @@ def _listing(checksum: str, root: Path, asked: _Asked) -> Listing:
 
 
 def forget_listing(package: Package, cache: Cache) -> None:
-    """Removes what was kept of a package's header: the file itself has another one."""
+    """Removes what is cached of a package's header: the file itself has another one."""
     assert package.location is not None
     checksum = package.location.checksum.lower()
     _place(checksum, cache).unlink(missing_ok=True)

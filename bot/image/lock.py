@@ -26,7 +26,7 @@ _VERSION = 1
 class ImageDescription:
     """Everything that decides the digest of an image on one architecture.
 
-    `requests` are what environment and workload asked for; `revision` is the source commit that
+    `requests` are what environment and workload request; `revision` is the source commit that
     somebody named, or empty.
     """
 

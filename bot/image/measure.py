@@ -138,7 +138,7 @@ def _files(
     return found
 
 
-# A host that answers for none of this many headers is not asked for the others.
+# A host that answers for none of this many headers is not queried for the others.
 PATIENCE = 3
 
 

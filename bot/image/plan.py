@@ -169,7 +169,7 @@ def _owners(
 
 
 def _account_file(fragment: FragmentPlan, cache: Cache) -> bytes:
-    """The content of passwd or group, kept by the digest that its package's header has."""
+    """The content of passwd or group, cached by the digest that its package's header has."""
     entry = fragment.listing.files[fragment.indexes[0]]
     if not entry.digest:
         return file_content(fragment, cache)
@@ -192,7 +192,7 @@ def _without(fragment: FragmentPlan, left: frozenset[tuple[str, int]]) -> Fragme
 def _directory(path: str, entry: FileEntry | None, owners: Owners, time: int) -> TarEntry:
     name = f"{path}/" if path else "./"
     if entry is None or not path:
-        # buildah makes / of the mode that is said here, and 0555 where none is.
+        # buildah makes / of the mode that is set here, and 0555 where none is.
         return TarEntry(name, 0o040755, mtime=time if entry is None else entry.mtime)
     uid, gid, cleared = owners.of(entry.user, entry.group)
     return TarEntry(name, entry.mode & ~cleared, uid, gid, mtime=entry.mtime)

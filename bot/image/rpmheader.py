@@ -75,7 +75,7 @@ class Header:
         return found[0] if found else None
 
     def texts(self, tag: int) -> tuple[str, ...]:
-        """The strings of a tag, none where it is absent; bytes that are no UTF-8 are kept."""
+        """The strings of a tag, none where it is absent; bytes that are no UTF-8 stay."""
         return tuple(raw.decode("utf-8", "surrogateescape") for raw in self._strings(tag))
 
     def text(self, tag: int) -> str:
@@ -100,7 +100,7 @@ class Header:
             count = 1
         elif kind not in (_STRINGS, _TRANSLATED):
             raise self._broken(tag)
-        # Each string has at least its closing zero: a count beyond that is a lie, told cheaply.
+        # Each string has at least its closing zero: a count beyond that is false.
         if not 0 <= offset <= len(self._data) - count:
             raise self._broken(tag)
         found = self._data[offset:].split(b"\0", count)

@@ -249,7 +249,7 @@ class PartStore:
         return Part(size, gzip_file, zstd_file)
 
     def make(self, key: str, fill: Callable[[PartWriter], None]) -> Part:
-        """The part `key`: kept, or made of what `fill` writes. Never half there.
+        """The part `key`: from the cache, or made of what `fill` writes. Never half there.
 
         The record is written last: a part without one does not exist.
         """

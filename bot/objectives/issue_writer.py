@@ -206,7 +206,7 @@ def _drift_wishes(history: History, settings: IssueSettings, public_url: str | N
             elif held:
                 text = met_issue(found.heading, found.heading["name"], subject, url)
                 wishes.append(_Wish(subject, place, text, "closed", private))
-        # What the settings placed elsewhere before is not kept up to date any more.
+        # What the settings placed elsewhere before is not updated any more.
         wishes += _withdrawn(
             [i for (s, p), i in ours.items() if s == subject and p != place], found.heading["name"]
         )

@@ -248,7 +248,7 @@ async def test_an_image_that_drift_makes_uninstallable_has_an_issue_until_it_can
     (issue,) = local.state.issues
     said = to_text(issue.body)
     assert (
-        "The objective “web stays small” cannot be kept since 2026-11-03: web on minimal, fedora"
+        "The objective “web stays small” cannot be met since 2026-11-03: web on minimal, fedora"
         " (x86_64) can no longer be installed. What did it: app (now app-0:2-1.x86_64), by the"
         " distribution."
     ) in said
@@ -381,7 +381,7 @@ async def test_what_cannot_be_measured_keeps_the_issue_open_and_says_so(
     assert "takes 4 MB installed, the limit is 2 MB" in to_text(issue.body)
     await publish(daily, forge, daily.day("lib", app="2", known=False))
     said = to_text(issue.body)
-    assert "met as far as can be told: 1 measure could not be taken." in said
+    assert "met as far as is known: 1 measure could not be taken." in said
     assert (issue.state, "takes 4 MB" in said) == ("open", False)
     await publish(daily, forge, daily.day(app="3"))
     assert (issue.state, "is met again" in issue.body) == ("closed", True)
