@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bot.cli.options import Places, common, console, formats, print_json
 from bot.errors import UsageError
+from bot.model.architecture import RPM_ARCHITECTURES
 from bot.model.result import CheckResult
+
+if TYPE_CHECKING:
+    from bot.check.change import Change
+    from bot.check.run import Prediction
 
 
 @click.command()
@@ -62,7 +69,6 @@ def check(
     from bot.check.change import open_change
     from bot.check.plan import CheckOptions
     from bot.check.run import build_check, native_arch, predict_check
-    from bot.cli.elsewhere import NOT_WAITED_FOR, check_elsewhere, repositories_by_arch
     from bot.git.repository import open_repository
     from bot.temporary import sweep_temporary_directories
 
@@ -113,3 +119,55 @@ def exit_code(result: CheckResult) -> int:
     if result.verdict == "failure":
         return 3
     return 1 if result.interrupted else 0
+
+
+NOT_WAITED_FOR = (
+    "Predicted, not rebuilt: the builder is `external`, and without a forge there is no check to"
+    " wait for. --external-repository takes the packages from where they are."
+)
+
+
+def repositories_by_arch(given: tuple[str, ...]) -> dict[str, str]:
+    """The URLs with a slash at their end, by architecture; under "" the one for all others.
+
+    Each is `[ARCH=]URL`, or a folder's path in the place of the URL. UsageError for anything else.
+    """
+    found: dict[str, str] = {}
+    for text in given:
+        arch, _, rest = text.partition("=")
+        if arch not in RPM_ARCHITECTURES:
+            arch, rest = "", text
+        if arch in found:
+            of = f"of {arch}" if arch else "of all architectures"
+            raise UsageError(f"--external-repository names two repositories {of}.")
+        found[arch] = _url(rest)
+    return found
+
+
+def _url(text: str) -> str:
+    from bot.distro.transfer import local_path
+
+    if text.startswith(("https://", "http://")):
+        return f"{text.rstrip('/')}/"
+    path = local_path(text) or Path(text)
+    if not path.is_dir():
+        raise UsageError(
+            f"--external-repository {text}: there is no such folder, and it is no URL.",
+            "Name the folder or URL that has `repodata`.",
+        )
+    return f"{path.resolve().as_uri()}/"
+
+
+def check_elsewhere(
+    change: Change, prediction: Prediction, repositories: Mapping[str, str]
+) -> Prediction:
+    """The answer on the packages of these repositories, wherever they are: it is one's own machine.
+
+    Raises what `external_check` raises.
+    """
+    from bot.build.external import ExternalBuilds
+    from bot.check.external import external_check, plan_given
+
+    plan = plan_given(prediction, repositories)
+    builds = ExternalBuilds(prediction.cache, tuple(repositories.values()))
+    return external_check(change, prediction, plan, builds)

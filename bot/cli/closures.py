@@ -26,17 +26,7 @@ from bot.model.closure import Closure
 @common
 def closure(choice: Choice, form: str, places: Places) -> int:
     """The packages of each image, their sizes, and who requires which capability of whom."""
-    from bot.distro.images import image_request
-
-    configuration = places.configuration()
-    keys = choice.keys(configuration)
-    pools = places.pools()
-    closures = [
-        pools.get(configuration.repositories[key.repository], key.arch).solve(
-            image_request(configuration, key)
-        )
-        for key in keys
-    ]
+    closures = [pool.solve(request) for pool, request in choice.images(places)]
     if form == "json":
         from bot.report.jsonform import closures_to_json
 
@@ -80,16 +70,10 @@ def _may_be_there(url: str) -> bool:
 def why(package: str, choice: Choice, form: str, places: Places) -> int:
     """Why PACKAGE is in an image: every root, the shortest chain from each, what takes it out."""
     from bot.closure.why import why as explain
-    from bot.distro.images import image_request
     from bot.report.answers import unsolvable_text
 
-    configuration = places.configuration()
-    keys = choice.keys(configuration)
-    pools = places.pools()
     answers, unsolvable = [], False
-    for key in keys:
-        pool = pools.get(configuration.repositories[key.repository], key.arch)
-        request = image_request(configuration, key)
+    for pool, request in choice.images(places):
         solved = pool.solve(request)
         if solved.status == "unsolvable":
             unsolvable = True
@@ -123,20 +107,11 @@ def what_if(
 ) -> int:
     """List the packages that would leave if CAPABILITY were no longer required."""
     from bot.closure.why import what_if as solve_without
-    from bot.distro.images import image_request
 
     assert action == "drop"  # the only one there is; click refuses others
-    configuration = places.configuration()
-    keys = choice.keys(configuration)
-    pools = places.pools()
     answers = [
-        solve_without(
-            pools.get(configuration.repositories[key.repository], key.arch),
-            image_request(configuration, key),
-            capability,
-            from_package=from_package,
-        )
-        for key in keys
+        solve_without(pool, request, capability, from_package=from_package)
+        for pool, request in choice.images(places)
     ]
     if form == "json":
         from bot.report.jsonform import what_if_to_json

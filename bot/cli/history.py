@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Places, common, console, formats, print_json
+from bot.cli.options import Places, common, console, formats, print_json, progress_bar
 from bot.store.history.history import History
 
 if TYPE_CHECKING:
@@ -26,15 +25,8 @@ def _history(places: Places) -> Iterator[History]:
     from bot.store.history.history import open_history
     from bot.store.store import open_store
 
-    store = open_store(places.data)
-    try:
-        history = open_history(store)
-        try:
-            yield history
-        finally:
-            history.close()
-    finally:
-        store.close()
+    with closing(open_store(places.data)) as store, closing(open_history(store)) as history:
+        yield history
 
 
 @click.command()
@@ -100,13 +92,15 @@ def track(layers: bool, headers: bool, settings: Path | None, form: str, places:
             for sentence in failed:
                 click.echo(f"error: {sentence}", err=True)
 
+        text = "Evaluating images"
         with ExitStack() as bar:
+            shown = bar.enter_context(progress_bar(text))
             tracked = track_images(
                 configuration,
                 history,
                 Cache(places.cache),
                 measures=Measures(layers=layers, headers=headers),
-                progress=bar.enter_context(_progress()),
+                progress=shown and (lambda done, total: shown(done, total, text)),
                 tell=tell,
             )
     if failed:
@@ -164,18 +158,3 @@ def objectives(form: str, places: Places) -> int:
     for sentence in now.failed:
         click.echo(f"error: {sentence}", err=True)
     return 1 if now.failed else 0
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on a terminal; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("Evaluating images"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

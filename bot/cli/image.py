@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli.options import Choice, Places, common, formats, image_choice, print_json
+from bot.cli.options import (
+    Choice,
+    Places,
+    common,
+    formats,
+    image_choice,
+    pools_and_requests,
+    print_json,
+    progress_bar,
+)
 from bot.errors import ChangeError, UsageError
 
 if TYPE_CHECKING:
@@ -74,9 +83,15 @@ def image(
         signers = dict(key_urls(document, keys[0].arch))
         images = _solved(keys, configuration, places, compression or "gzip", revision or "")
     beside = layout.with_name(f"{layout.name}.lock")
-    with _progress(sum(len(one.packages) for one in images)) as progress:
+    done = count(1)
+    with progress_bar("packages", sum(len(one.packages) for one in images)) as bar:
+
+        def advance(package: Package) -> None:
+            if bar is not None:
+                bar(next(done), None, package.nevra.name)
+
         composed = compose_images(
-            images, cache, layout, beside, keys=signers, expected=lock, jobs=jobs, progress=progress
+            images, cache, layout, beside, keys=signers, expected=lock, jobs=jobs, progress=advance
         )
     if push is not None:
         from bot.image.oci import push_layout
@@ -124,16 +139,13 @@ def _solved(
     compression: str,
     revision: str,
 ) -> tuple[ImageDescription, ...]:
-    from bot.distro.images import image_request
     from bot.image.lock import ImageDescription
     from bot.image.selection import selection_of
     from bot.report.answers import unsolvable_text
 
-    pools = places.pools()
     found = []
-    for key in keys:
-        request = image_request(configuration, key)
-        closure = pools.get(configuration.repositories[key.repository], key.arch).solve(request)
+    for pool, request in pools_and_requests(keys, configuration, places):
+        closure, key = pool.solve(request), request.key
         if closure.status == "unsolvable":
             raise ChangeError(unsolvable_text(closure))
         environment = configuration.environments[key.environment]
@@ -153,38 +165,24 @@ def _solved(
 
 
 def _to_json(composed: Composed) -> dict[str, Any]:
-    if len(composed.images) == 1:
-        return {**_image_json(composed.images[0], composed), "images": []}
-    key = composed.images[0].description.key
+    images = [_image_json(image, composed) for image in composed.images]
+    if len(images) == 1:
+        return {**images[0], "images": []}
     return {
-        "workload": key.workload,
-        "environment": key.environment,
-        "repository": key.repository,
-        "arch": None,
+        **images[0],
+        **dict.fromkeys(("arch", "layer", "packages")),
         "digest": composed.digest,
         "media_type": composed.media_type,
-        "layer": None,
-        "packages": None,
-        "lock": str(composed.lock),
-        "layout": str(composed.layout),
-        "images": [_image_json(image, composed) for image in composed.images],
+        "images": images,
     }
 
 
 def _image_json(image: ComposedImage, composed: Composed) -> dict[str, Any]:
-    key = image.description.key
     return {
-        "workload": key.workload,
-        "environment": key.environment,
-        "repository": key.repository,
-        "arch": key.arch,
+        **asdict(image.description.key),
         "digest": image.digest,
         "media_type": image.media_type,
-        "layer": {
-            "uncompressed": image.layer.uncompressed,
-            "gzip": image.layer.gzip,
-            "zstd": image.layer.zstd,
-        },
+        "layer": {name: getattr(image.layer, name) for name in ("uncompressed", "gzip", "zstd")},
         "packages": sorted(str(package.nevra) for package in image.description.packages),
         "lock": str(composed.lock),
         "layout": str(composed.layout),
@@ -204,21 +202,3 @@ def _print(composed: Composed) -> None:
     click.echo(f"layout {composed.layout}")
     click.echo(f"lock   {composed.lock}")
     click.echo(composed.digest)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[Package], None] | None]:
-    """A bar on a terminal's standard error; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("packages", total=total)
-
-        def advance(package: Package) -> None:
-            bar.update(task, advance=1, description=package.nevra.name)
-
-        yield advance

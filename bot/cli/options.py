@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from importlib import resources
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bot.check.pools import Pools
+    from bot.closure.pool import Pool
     from bot.distro.documents import Configuration
-    from bot.model.image import ImageKey
+    from bot.model.image import ImageKey, ImageRequest
 
 Command = Callable[..., int]
 
@@ -105,6 +107,23 @@ class Choice:
                 " list the repository document.",
             )
         return keys
+
+    def images(self, places: Places) -> Iterator[tuple[Pool, ImageRequest]]:
+        """The pool of each image, and what is to be solved in it."""
+        configuration = places.configuration()
+        return pools_and_requests(self.keys(configuration), configuration, places)
+
+
+def pools_and_requests(
+    keys: Iterable[ImageKey], configuration: Configuration, places: Places
+) -> Iterator[tuple[Pool, ImageRequest]]:
+    """The pool of each image and what is to be solved in it."""
+    from bot.distro.images import image_request
+
+    pools = places.pools()
+    for key in keys:
+        pool = pools.get(configuration.repositories[key.repository], key.arch)
+        yield pool, image_request(configuration, key)
 
 
 def built_in_documents() -> Path:
@@ -219,6 +238,26 @@ def print_json(value: dict[str, Any]) -> None:
     from bot.report.jsonform import json_text
 
     sys.stdout.write(json_text(value))
+
+
+@contextmanager
+def progress_bar(
+    text: str, total: int | None = None
+) -> Iterator[Callable[[int, int | None, str], None] | None]:
+    """A bar on a terminal's standard error; None elsewhere.
+
+    It is called with how many are done, of how many (None: as before), and the text beside it.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=total)
+        yield lambda done, of, now: bar.update(task, completed=done, total=of, description=now)
 
 
 def console() -> Console:
