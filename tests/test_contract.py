@@ -81,6 +81,20 @@ def test_contract_fields_of_a_check_are_in_its_schema() -> None:
     assert len(named) > 10
 
 
+def test_contract_names_every_field_of_a_check() -> None:
+    schemas = describe()["components"]["schemas"]
+    named = {*re.findall(r"\w+", " ".join(re.findall(r"`([^`]*)`", section("4")))), "run"}
+    named |= fields_of(schemas, "ImageKey")
+    found, left = set(), ["Check"]
+    while left:
+        name = left.pop()
+        if name not in found | {"CheckAbout"}:
+            found.add(name)
+            assert fields_of(schemas, name) <= named, name
+            left += re.findall(r"/schemas/(\w+)", str(schemas[name]))
+    assert {"ImageResult", "UnsolvableCause", "ConfigurationChange"} <= found
+
+
 def test_python_m_bot_is_the_command() -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "bot", "--version"], capture_output=True, text=True, check=True
