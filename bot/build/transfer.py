@@ -130,6 +130,16 @@ def _moved(
         for dependency in predicted.dependencies
         if (dependency.kind, dependency.capability) not in lost
     ]
+    files = {
+        (dependency.kind, _mapped(_key(dependency, after.nevra)[1], own, native, other)): tuple(
+            map_path(path, native, other) for path in dependency.files
+        )
+        for dependency in after.dependencies
+        if dependency.files
+    }
+    dependencies = [
+        replace(d, files=files.get((d.kind, d.capability), d.files)) for d in dependencies
+    ]
     present = {(dependency.kind, dependency.capability) for dependency in dependencies}
     required = []
     for kind, text in added:
@@ -138,7 +148,8 @@ def _moved(
             required.append(capability)
         if (kind, capability) not in present:
             present.add((kind, capability))
-            dependencies.append(Dependency(kind, capability, generated=True))
+            own_files = files.get((kind, capability), ())
+            dependencies.append(Dependency(kind, capability, generated=True, files=own_files))
     moved = replace(
         predicted,
         dependencies=tuple(dependencies),

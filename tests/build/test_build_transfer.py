@@ -1,5 +1,7 @@
 """What a native build found, applied to another architecture."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.build.architectures import map_capability, map_path
@@ -242,3 +244,18 @@ def test_the_overlay_of_a_build_has_its_own_architecture_and_no_debug_packages(t
         "nginx-data-0:1.26-1.noarch",
     ]
     assert (overlay.evidence, overlay.notes) == ("rebuilt", ("a note",))
+
+
+def test_the_files_of_a_requirement_go_with_it():
+    triplet = "/usr/lib/{}-linux-gnu/nginx.so"
+    old = Dependency("requires", "/usr/bin/perl", generated=True)
+    before = package(needs=["/usr/bin/perl"])
+    linked = Dependency("requires", XSLT, generated=True, files=(triplet.format("x86_64"),))
+    tool = replace(old, files=("/usr/share/nginx/tool",))
+    after = replace(before, dependencies=(tool, linked))
+    found = moved([before], [after], [package(arch="aarch64", needs=["/usr/bin/perl"])])
+    files = {d.capability: d.files for d in found.head.packages[0].of_kind("requires")}
+    assert files == {
+        "/usr/bin/perl": ("/usr/share/nginx/tool",),
+        XSLT: (triplet.format("aarch64"),),
+    }
