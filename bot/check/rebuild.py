@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,7 @@ from bot.check.fault import unevaluated
 from bot.check.transferable import obstacle_notes, obstacles
 from bot.closure.pool import Pool
 from bot.distro.documents import RepositoryDocument
+from bot.model.package import Overlay
 from bot.model.result import BuildNote
 from bot.model.spec import SpecEvaluation
 
@@ -115,14 +116,11 @@ def _sides(
     for arch, before in predicted.items():
         sources = before.base.sources | before.head.sources
         if arch == context.native:
-            head = rebuilt_overlay(built["head"], arch, sources)
+            base = _mixed(built["base"], before.base, sources)
+            head = _mixed(built["head"], before.head, sources)
             sides[arch] = replace(
                 before,
-                # Without a spec on the base side there was nothing to build: what is published,
-                # if anything, is what the change starts from.
-                base=rebuilt_overlay(built["base"], arch, sources)
-                if built["base"]
-                else before.base,
+                base=base,
                 head=head,
                 base_spec=None,
                 notes=(*before.notes, *head.notes),
@@ -140,6 +138,20 @@ def _sides(
         if moved.base is not None and moved.head is not None:
             sides[arch] = replace(before, base=moved.base, head=moved.head, base_spec=None)
     return sides, tuple(dict.fromkeys(problems))
+
+
+def _mixed(built: Iterable[Built], predicted: Overlay, sources: frozenset[str]) -> Overlay:
+    """The packages that were built; of sources of which nothing was, those that are predicted.
+
+    A spec that one side does not have, or that leaves the architecture out, is not built there:
+    what is published, if anything, is what the change starts from.
+    """
+    overlay = rebuilt_overlay(built, predicted.arch, sources)
+    known = {package.source for each in built for package in each.packages}
+    others = tuple(p for p in predicted.packages if p.source not in known)
+    if not known:
+        return predicted if others else overlay
+    return replace(overlay, packages=(*overlay.packages, *others))
 
 
 def _note(

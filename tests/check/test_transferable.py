@@ -135,3 +135,36 @@ def test_a_spec_with_an_unexpanded_macro_is_not_built() -> None:
     both = (one, replace(one, head=head))
     found = rebuild(context, both, sides, lambda _: lambda _: True)
     assert [note.side for note in found.builds] == ["base", "head"]
+
+
+def test_a_source_that_one_side_did_not_build_is_there_as_predicted() -> None:
+    """Of two specs one is new with the change, and its source is published."""
+    one = spec(*ARCHES)
+    plain = {a: replace(e, path="new.spec", source="new") for a, e in one.head.items()}
+    new = EvaluatedSpec(ChangedSpec(None, "new.spec", True), {}, plain)
+    published = Package(Nevra("new", 0, "1", "1", "x86_64"), "new", "overlay")
+
+    class Both(FakeBuilder):
+        def build(self, request: BuildRequest) -> Built:
+            built = super().build(request)
+            if request.spec_path != "new.spec":
+                return built
+            nevra = replace(published.nevra, release="2")
+            return replace(built, packages=(replace(published, nevra=nevra),))
+
+    before = replace(
+        overlay("x86_64"),
+        sources=frozenset({"tool", "new"}),
+        packages=(*overlay("x86_64").packages, published),
+    )
+    nothing: Any = None
+    trees: Any = {"base": Path(), "head": Path()}
+    context = BuildContext(Both("x86_64"), nothing, nothing, trees, {}, None, "x86_64")
+    found = rebuild(context, (one, new), {"x86_64": Sides(before, before, ())}, lambda _: bool)
+    sides = found.sides["x86_64"]
+    assert [str(p.nevra) for p in sides.base.packages] == [
+        "tool-0:1-1.x86_64",
+        str(published.nevra),
+    ]
+    assert [p.nevra.release for p in sides.head.packages if p.source == "new"] == ["2"]
+    assert sides.base.evidence == sides.head.evidence == "rebuilt"
