@@ -62,11 +62,28 @@ def affected_images(
     found = []
     for key in keys:
         request = image_request(rules.configuration, key)
-        pair = closure_pair(pool, request, sides.base, sides.head)
+        pair = image_pair(pool, request, sides)
         if pair is not None:
-            pair = _with_absent_base(pair, sides)
             found.append(_found(pool, (request, request), pair, sides, rules))
     return tuple(found)
+
+
+def image_pair(pool: Pool, request: ImageRequest, sides: Sides) -> ClosurePair | None:
+    """Both closures of an image as they are judged, or None where the change cannot touch it."""
+    pair = closure_pair(pool, request, sides.base, sides.head)
+    if pair is None:
+        return None
+    return _with_reasons(pool, (request, request), _with_absent_base(pair, sides), sides)
+
+
+def _with_reasons(
+    pool: Pool, requests: tuple[ImageRequest, ImageRequest], pair: ClosurePair, sides: Sides
+) -> ClosurePair:
+    """The pair, with the reason where the change is not at fault that it cannot be installed."""
+    base_request, request = requests
+    return with_base_of_spec(
+        pool, base_request, with_reason(pool, request, pair, sides.base), sides
+    )
 
 
 def self_images(
@@ -97,7 +114,9 @@ def self_images(
             if base.status == "ok" and name not in before:
                 base = _absent(base)
             pair = ClosurePair(base, pool.solve(request, sides.head), sides.head.evidence)
-            found.append(_found(pool, (base_request, request), pair, sides, rules))
+            requests = base_request, request
+            pair = _with_reasons(pool, requests, pair, sides)
+            found.append(_found(pool, requests, pair, sides, rules))
     return tuple(found)
 
 
@@ -135,8 +154,6 @@ def _found(
         found = added_chains(pool, before, (request, pool.solve(request, overlay), overlay))
         return {(n.name, n.arch): min(c, key=len) for n, c in found.items() if c}
 
-    pair = with_reason(pool, request, pair, sides.base)
-    pair = with_base_of_spec(pool, base_request, pair, sides)
     chains = _with_files(added_chains(pool, before, (request, pair.head, sides.head)), pair.head)
     image = compare(pair, rules.thresholds, chains)
     image = replace(image, head=with_cause_lines(image.head, sides.lines, sides.removed))

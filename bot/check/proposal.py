@@ -7,7 +7,7 @@ few.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -15,7 +15,7 @@ from bot.check.change import Change
 from bot.check.compare import compare
 from bot.check.evidence import Sides
 from bot.check.fault import Unevaluated
-from bot.check.images import SELF, CheckedImage, closure_pair
+from bot.check.images import SELF, CheckedImage, image_pair
 from bot.check.objectives import evaluate_objectives
 from bot.check.plan import CheckOptions, Plan, make_plan
 from bot.check.repository_file import (
@@ -26,6 +26,7 @@ from bot.check.repository_file import (
     read_repository_file,
     written_file,
 )
+from bot.check.unsolvable_head import UnevaluatedPackages, undecided
 from bot.check.verdict import verdict
 from bot.closure.pool import Pool
 from bot.distro.documents import Configuration
@@ -43,11 +44,12 @@ _EVALUATED_BY = ("dist", "definitions", "builder", "external", "lookaside")
 
 @dataclass(frozen=True, slots=True)
 class CheckFindings:
-    """The check's findings: its plan, each architecture's pool and sides by document and
-    architecture, the affected images, and what else its verdict is made of."""
+    """The check's findings: its plan, each architecture's pool, sides and packages that could not
+    be evaluated by document and architecture, the affected images, and what else its verdict is
+    made of."""
 
     plan: Plan
-    sides: Mapping[tuple[str, str], tuple[Pool, Sides]]
+    sides: Mapping[tuple[str, str], tuple[Pool, Sides, Sequence[UnevaluatedPackages]]]
     images: tuple[CheckedImage, ...]
     unevaluated: tuple[Unevaluated, ...]
     interrupted: bool
@@ -163,12 +165,14 @@ def _judged(
         notes.append(f"The first {_SOLVED} of the {len(known)} images more are looked at here.")
     if len(known) < len(effect.more):
         notes.append("Images on other repositories or architectures are not looked at here.")
-    extra = list(_solved(known, plan, configuration, checked))
+    open_ = len(notes)
+    extra = list(_solved(known, plan, configuration, checked, notes))
+    open_ -= len(notes)
     if not any(found.held for found in kept) and not extra and checked.images:
         notes.append("No workload with the package is left: the package alone would be checked.")
     return replace(
         effect,
-        verdict=verdict([*results, *extra], checked.unevaluated, checked.interrupted),
+        verdict=verdict([*results, *extra], checked.unevaluated, checked.interrupted or open_ != 0),
         images=tuple(
             JudgedImage(r.key, r.changed, r.objectives)
             for r in sorted([*otherwise, *extra], key=lambda r: r.key)
@@ -188,12 +192,20 @@ def _is_checked(key: ImageKey, plan: Plan) -> bool:
 
 
 def _solved(
-    keys: Iterable[ImageKey], plan: Plan, configuration: Configuration, checked: CheckFindings
+    keys: Iterable[ImageKey],
+    plan: Plan,
+    configuration: Configuration,
+    checked: CheckFindings,
+    notes: list[str],
 ) -> Iterator[ImageResult]:
+    """The images that head's file adds; `notes` gets a sentence for each that cannot be judged."""
     for key in islice(keys, _SOLVED):
-        pool, sides = checked.sides[key.repository, key.arch]
-        pair = closure_pair(pool, image_request(configuration, key), sides.base, sides.head)
-        if pair is not None:
+        pool, sides, unknown = checked.sides[key.repository, key.arch]
+        request = image_request(configuration, key)
+        pair = image_pair(pool, request, sides)
+        if pair is not None and (obstacle := undecided(pool, request, pair, sides, unknown)):
+            notes.append(f"{key.workload} in {key.environment}, {key.arch}: {obstacle}")
+        elif pair is not None:
             image = compare(pair, plan.thresholds)
             objectives = evaluate_objectives(plan.objectives, image, pair, plan.today)
             yield replace(image, objectives=objectives)

@@ -97,11 +97,12 @@ class _Inputs:
 
 @dataclass(slots=True)
 class _Remarks:
-    """Sentences collected on the way."""
+    """Sentences collected on the way, and what they mean for the verdict."""
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     interrupted: bool = False
+    undecided: bool = False
 
 
 def predict_check(
@@ -232,7 +233,11 @@ def _with_proposal(change: Change, found: Prediction) -> Prediction:
     """With what a change to `.minimize.yaml` would do: said of it, and nothing else changed."""
     checked = CheckFindings(
         found.plan,
-        {(t.document.id, a): (t.pools[a], s) for t in found.targets for a, s in t.sides.items()},
+        {
+            (t.document.id, a): (t.pools[a], s, t.unknown.get(a, ()))
+            for t in found.targets
+            for a, s in t.sides.items()
+        },
         found.images,
         tuple(each for target in found.targets for each in target.unevaluated),
         found.result.interrupted,
@@ -355,6 +360,7 @@ def _undecided(target: Target, image: CheckedImage, remarks: _Remarks) -> bool:
         key = image.result.key
         place = f"{key.workload} in {key.environment}, {key.repository} {key.arch}"
         remarks.problems.append(f"{place}: {obstacle}")
+        remarks.undecided = True
     return bool(obstacle)
 
 
@@ -390,12 +396,13 @@ def _result(
     failed = tuple(each for t in targets for each in t.unevaluated)
     specs = dict.fromkeys(one.spec.path for t in targets for one in t.specs)
     results = tuple(f.result for f in images)
+    open_ = remarks.interrupted or remarks.undecided
     return CheckResult(
         base=change.base,
         head=change.head,
         merge_base=change.merge_base,
         specs=tuple(sorted(specs)),
-        verdict=verdict(results, failed, remarks.interrupted),
+        verdict=verdict(results, failed, open_),
         images=results,
         suggestions=suggestions(f.savings for f in images),
         problems=tuple(dict.fromkeys(remarks.problems)),
@@ -403,8 +410,9 @@ def _result(
         builds=builds,
         stage=stage,
         interrupted=remarks.interrupted,
-        incomplete=any(each.fault in ("base", "unexpanded", "unread") for each in failed),
-        only_limits=only_limits(results, failed, remarks.interrupted),
+        incomplete=remarks.undecided
+        or any(each.fault in ("base", "unexpanded", "unread") for each in failed),
+        only_limits=only_limits(results, failed, open_),
         sources=raised_sources(one for t in targets for one in t.specs),
         rpm_versions={target.document.id: evaluating_rpm(target.setting) for target in targets},
     )

@@ -157,13 +157,24 @@ def overlay_with(overlay: Overlay, changes: Iterable[AddedDependency], line: Spe
 
 
 def _moved(change: AddedDependency, to: Nevra) -> Dependency:
-    """The dependency with the version-release of another package instead of the change's own."""
+    return _with_version(change.dependency, change.own, to)
 
-    def own(match: re.Match[str]) -> str:
+
+def with_version_of(package: Package, other: Nevra) -> Package:
+    """The package with the version-release of another, also in what it says of its siblings."""
+    own = package.nevra
+    nevra = Nevra(own.name, other.epoch, other.version, other.release, own.arch)
+    dependencies = tuple(_with_version(each, own, nevra) for each in package.dependencies)
+    return replace(package, nevra=nevra, repository="overlay", dependencies=dependencies)
+
+
+def _with_version(dependency: Dependency, own: Nevra, to: Nevra) -> Dependency:
+    """The dependency with the version-release of another package instead of its own."""
+
+    def text(match: re.Match[str]) -> str:
         return to.evr if ":" in match[0] else to.version_release
 
-    text = own_version(change.own).sub(own, change.dependency.capability)
-    return replace(change.dependency, capability=text)
+    return replace(dependency, capability=own_version(own).sub(text, dependency.capability))
 
 
 def plain_capability(own: Nevra, dependency: Dependency) -> tuple[str, str]:

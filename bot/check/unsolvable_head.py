@@ -2,7 +2,8 @@
 
 Base's own spec file may state the requirement that nothing meets, where what is published is older
 than it. Or the requirement is for what another spec file of the change may make, of which nothing
-is known because it could not be evaluated.
+is known because it could not be evaluated; or for packages of the change for another architecture,
+which are removed as published (CONTRACT, "Overlay") and which no overlay has.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from bot.check.evidence import Sides
+from bot.check.stated_lines import overlay_with, with_version_of
 from bot.closure.pool import Pool
+from bot.model.architecture import native_arches
 from bot.model.capability import names_in
 from bot.model.closure import Closure, ClosurePair, Requirement, UnsolvableCause
 from bot.model.image import ImageRequest
@@ -147,11 +150,55 @@ def undecided(
     """Return why head's packages cannot be judged where it cannot be installed; else empty.
 
     It is so where head can be installed without its requirements for what spec files that could
-    not be evaluated may make, and without those of their published packages.
+    not be evaluated may make, and without those of their published packages; or with the change's
+    packages of another architecture (i686), which the same build farm makes from the same spec
+    files and no overlay has.
     """
-    unevaluated = tuple(unevaluated)
     if pair.head.status != "unsolvable" or pair.base.status == "unsolvable":
         return ""
+    return _wants_unevaluated(pool, request, pair, sides, tuple(unevaluated)) or _wants_foreign(
+        pool, request, sides
+    )
+
+
+def _wants_foreign(pool: Pool, request: ImageRequest, sides: Sides) -> str:
+    """As `undecided`, of packages of another architecture: as published, with head's versions and
+    the lines that the change adds."""
+    head = sides.head
+    made = {p.nevra.name: p.nevra for p in head.packages}
+    native = native_arches(pool.arch)
+    # Of several versions the newest, which comes last.
+    foreign = {
+        (package.nevra.name, package.nevra.arch): with_version_of(package, made[package.nevra.name])
+        for source in sorted(head.sources)
+        for package in pool.published(source)
+        if package.nevra.arch not in native and package.nevra.name in made
+    }
+    if not foreign:
+        return ""
+    others = replace(head, packages=tuple(foreign.values()))
+    for line in dict.fromkeys(each.origin for each in sides.lines):
+        others = overlay_with(others, sides.lines, line)
+    overlay = replace(head, packages=(*head.packages, *others.packages))
+    with_them = pool.solve(request, overlay, settled=lambda _: True)
+    if with_them.status != "ok":
+        return ""
+    needed = {p.nevra for p in foreign.values()} & {p.nevra for p in with_them.packages}
+    names = " and ".join(f"{n.name}.{n.arch}" for n in sorted(needed))
+    return (
+        f"It is not known whether it can be installed: it needs {names} of this change, which a"
+        f" check on {pool.arch} does not make. As they are published, with the change's lines, it"
+        " can be."
+    )
+
+
+def _wants_unevaluated(
+    pool: Pool,
+    request: ImageRequest,
+    pair: ClosurePair,
+    sides: Sides,
+    unevaluated: tuple[UnevaluatedPackages, ...],
+) -> str:
     head, ignored = pair.head, frozenset[Requirement]()
     first: tuple[UnevaluatedPackages, UnsolvableCause] | None = None
     for _ in range(_MOST_ROUNDS):

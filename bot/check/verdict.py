@@ -10,14 +10,14 @@ from bot.model.result import Acceptance, CheckResult, ImageResult, Verdict
 
 
 def verdict(
-    images: Iterable[ImageResult], unevaluated: Iterable[Unevaluated], surroundings_failed: bool
+    images: Iterable[ImageResult], unevaluated: Iterable[Unevaluated], unknown: bool
 ) -> Verdict:
     """Return `failure` if the change is at fault, else `neutral` if something was not evaluated.
 
     A spec that the change makes invalid or run into its sandbox's limits fails; so do a head that
     is unsolvable where base was not, and an objective newly broken or made worse. Neutral: base
-    was already unsolvable or not evaluable, a macro stayed unexpanded, or something around us
-    failed.
+    was already unsolvable or not evaluable, a macro stayed unexpanded, or more is `unknown`:
+    something around us failed, or an image could not be judged.
     """
     images, unevaluated = tuple(images), tuple(unevaluated)
     if any(each.fault == "change" for each in unevaluated):
@@ -27,20 +27,20 @@ def verdict(
     if any(o.worse for i in images for o in i.objectives):
         return "failure"
     unsolvable = any(i.base.status == "unsolvable" for i in images)
-    if surroundings_failed or unevaluated or unsolvable:
+    if unknown or unevaluated or unsolvable:
         return "neutral"
     return "success"
 
 
 def only_limits(
-    images: Iterable[ImageResult], unevaluated: Iterable[Unevaluated], surroundings_failed: bool
+    images: Iterable[ImageResult], unevaluated: Iterable[Unevaluated], unknown: bool
 ) -> bool:
     """Return true for a failure that objectives alone make: such a one may be accepted."""
     images, unevaluated = tuple(images), tuple(unevaluated)
     without = [replace(image, objectives=()) for image in images]
     return (
-        verdict(images, unevaluated, surroundings_failed) == "failure"
-        and verdict(without, unevaluated, surroundings_failed) != "failure"
+        verdict(images, unevaluated, unknown) == "failure"
+        and verdict(without, unevaluated, unknown) != "failure"
     )
 
 

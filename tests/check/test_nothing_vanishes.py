@@ -48,6 +48,11 @@ Summary: s
 Requires: nobody-provides-this
 %description -n stray
 %files -n stray
+%package -n near-by
+Summary: n
+Requires: tool
+%description -n near-by
+%files -n near-by
 %package -n near
 Summary: n
 Requires: tool
@@ -224,3 +229,43 @@ def test_what_only_the_removal_of_published_packages_breaks_is_told_so(
     assert not image.changed
     assert result.verdict == "neutral"
     assert reason.split(":", maxsplit=1)[0] in terminal(result).replace("\n", " ")
+
+
+def test_a_head_that_needs_the_changes_packages_for_another_architecture_is_not_judged(
+    bench: Bench,
+) -> None:
+    bench.document("web", workload("tool"))
+    head = needs(TOOL, "tool-libs(x86-32) = %{version}-%{release}").replace(
+        "Version: 2", "Version: 3"
+    )
+    result = bench.check({"tool.spec": head}, arches=("x86_64",))
+    assert (result.verdict, result.images, result.incomplete) == ("neutral", (), True)
+    (problem,) = result.problems
+    assert problem == (
+        "web in minimal, repo x86_64: It is not known whether it can be installed: it needs"
+        " tool-libs.i686 of this change, which a check on x86_64 does not make. As they are"
+        " published, with the change's lines, it can be."
+    )
+
+
+def test_a_head_that_needs_more_than_another_architecture_is_a_failure(bench: Bench) -> None:
+    bench.document("web", workload("tool"))
+    head = needs(needs(TOOL, "tool-libs(x86-32)"), "nowhere")
+    result = bench.check({"tool.spec": head}, arches=("x86_64",))
+    assert (result.verdict, web(result).head.status) == ("failure", "unsolvable")
+    head = needs(TOOL, "tool-nothing(x86-32)")
+    assert bench.check({"tool.spec": head}, arches=("x86_64",)).verdict == "failure"
+
+
+@pytest.mark.parametrize("package", ["tool", "old-user", "near-by"])
+def test_a_missing_request_beside_the_changed_source_is_listed(bench: Bench, package: str) -> None:
+    world = bench.config / "minimal.yaml"
+    text = world.read_text().replace("[base]", f"[base, {package}]")
+    bench.document("minimal", text)
+    bench.document("web", workload("nowhere"))
+    result = bench.check({"tool.spec": needs(TOOL, "extra")}, arches=("x86_64",))
+    image = web(result)
+    assert (image.changed, image.base.status, image.head.status) == (
+        False, "unsolvable", "unsolvable",
+    )  # fmt: skip
+    assert result.verdict == "neutral"

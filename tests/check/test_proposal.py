@@ -70,6 +70,21 @@ def test_images_that_only_the_heads_file_names_are_looked_at(bench: Bench) -> No
     assert any("not looked at here" in note for note in found.notes)
 
 
+def test_an_image_that_a_spec_not_evaluated_may_complete_fails_nothing(bench: Bench) -> None:
+    bench.document("web", workload("base"))
+    bench.document("more", workload("tool"))
+    open_ = TOOL.replace("Name: tool", "Name: other").replace("base", "base = %{no_such}")
+    bench.commit({NAME: "workloads: [web]\n", "other.spec": open_})
+    head = {
+        "tool.spec": TOOL.replace("Requires: base", "Requires: base, other-libs = 9"),
+        "other.spec": f"# touched\n{open_}",
+        NAME: "workloads: [web, more]\n",
+    }
+    found = told(bench, head)
+    assert (found.verdict, found.images) == ("neutral", ())
+    assert any(note.startswith("more in minimal, x86_64: It is not known") for note in found.notes)
+
+
 def test_what_a_spec_is_evaluated_with_counts_from_the_merge_on(bench: Bench) -> None:
     found = told(
         bench,
