@@ -70,9 +70,9 @@ class RepoSource:
 
     `gpgkey` verifies `repomd.xml.asc` where the repository has one; with `repo_gpgcheck` a
     repository without one is refused. With `include`, globs like `exclude`, the repository has no
-    other packages. One that may be skipped counts as empty where it cannot be had, and that is
-    said. `access` says how its servers are spoken to. `variables` are
-    the values of dnf's, once they are known: lists of mirrors name them too.
+    other packages. One that may be skipped counts as empty where it cannot be had, with a note.
+    `access` is how its servers are spoken to. `variables` are the values of dnf's, once they are
+    known: lists of mirrors name them too.
     """
 
     __pydantic_config__: ClassVar = TOLERANT
@@ -137,11 +137,21 @@ Sources = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class RepositoryDocument:
+class Described:
+    """The fields that nearly every document has; `id` is its file's name without `.yaml`."""
+
+    id: str
+    name: str
+    description: Paragraph
+    maintainer: Words
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryDocument(Described):
     """The repositories of one distribution, and what else is needed to solve and build there.
 
     `modules` are the enabled streams (`name:stream`), `module_platform` the platform that modules
-    require (`platform:el9`), `dist` rpm's `%dist` (`.el9`); null where nobody says.
+    require (`platform:el9`), `dist` rpm's `%dist` (`.el9`); null where it is not stated.
     `base_buildroot_override` are the packages that every build root holds; empty where
     the document does not say. `variables` are dnf's, beside those that it sets by itself.
     One that is no `default` is used only where somebody names it.
@@ -157,10 +167,6 @@ class RepositoryDocument:
     # `.repo` files are read into `repos` before.
     more_keys: ClassVar = ("composeinfo", "repofile", "enablerepo", "disablerepo")
 
-    id: str
-    name: str
-    description: Paragraph
-    maintainer: Words
     releasever: Release
     architectures: SomeArches
     repos: Sources
@@ -175,7 +181,7 @@ class RepositoryDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class EnvironmentDocument:
+class EnvironmentDocument(Described):
     """The packages of a base image. `options` are `include-docs` and `include-weak-deps`.
 
     `rpmdb` is `drop` where images shall not carry rpm's database, else `keep`.
@@ -183,10 +189,6 @@ class EnvironmentDocument:
 
     __pydantic_config__: ClassVar = TOLERANT
 
-    id: str
-    name: str
-    description: Paragraph
-    maintainer: Words
     repositories: Names
     labels: Names
     packages: Texts
@@ -237,7 +239,7 @@ def _named_srpms(found: list[Placeholder]) -> tuple[Placeholder, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkloadDocument:
+class WorkloadDocument(Described):
     """The packages of an application, on top of an environment that shares a label with it.
 
     `options` are `include-docs`, `include-weak-deps` and `strict`, which changes nothing here.
@@ -245,10 +247,6 @@ class WorkloadDocument:
 
     __pydantic_config__: ClassVar = EXACT
 
-    id: str
-    name: str
-    description: Paragraph
-    maintainer: Words
     labels: Names
     packages: Texts = ()
     arch_packages: ByArch = field(default_factory=dict, hash=False)
@@ -260,15 +258,11 @@ class WorkloadDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class UnwantedDocument:
+class UnwantedDocument(Described):
     """Packages to flag wherever an image with one of the labels holds them."""
 
     __pydantic_config__: ClassVar = EXACT
 
-    id: str
-    name: str
-    description: Paragraph
-    maintainer: Words
     labels: Names
     unwanted_packages: Texts = ()
     unwanted_arch_packages: ByArch = field(default_factory=dict, hash=False)
@@ -277,19 +271,14 @@ class UnwantedDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelDocument:
+class LabelDocument(Described):
     """The description of a label."""
 
     __pydantic_config__: ClassVar = TOLERANT
 
-    id: str
-    name: str
-    description: Paragraph
-    maintainer: Words
-
 
 @dataclass(frozen=True, slots=True)
-class ViewDocument:
+class ViewDocument(Described):
     """Content Resolver's view, accepted as it is: nothing here is computed from it.
 
     `base_view_id` is set for an add-on view only.
@@ -300,10 +289,6 @@ class ViewDocument:
         "unwanted_packages", "unwanted_arch_packages", "unwanted_source_packages",
     )  # fmt: skip
 
-    id: str
-    name: str
-    description: Paragraph
-    maintainer: Words
     labels: Names
     repository: str
     buildroot_strategy: str = "none"

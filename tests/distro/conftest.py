@@ -226,6 +226,16 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
 
 
 @pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No waits between tries, no proxies of this machine, no connection left for the next test."""
+    monkeypatch.setattr(distro_http, "BACKOFF", 0.0)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    connections.close_connections()
+
+
+@pytest.fixture
 def folder(tmp_path: Path) -> Callable[..., Path]:
     """Writes documents, by id, into one directory."""
 

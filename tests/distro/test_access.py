@@ -17,6 +17,7 @@ from bot.model.nevra import Nevra
 from bot.model.package import Location, Package, Reference, RepositoryAccess
 from tests.distro.servers import Served, make_authority, serve
 
+pytestmark = pytest.mark.usefixtures("quick")
 SECRET = "pass-word/7"
 RPM = b"\xed\xab\xee\xdb" + b"\0" * 96 + b"\x8e\xad\xe8" + b"\0" * 97
 BASIC = f"Basic {base64.b64encode(f'maintainer:{SECRET}'.encode()).decode()}"
@@ -27,22 +28,11 @@ def authority(tmp_path_factory):
     return make_authority(tmp_path_factory.mktemp("pki") / "ca")
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr("bot.distro.http.BACKOFF", 0.0)
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    yield
-    connections.close_connections()
-
-
 @pytest.fixture
 def root(tmp_path, make_repository):
     folder = tmp_path / "web"
     make_repository(folder / "r")
-    (folder / "r/p.rpm").write_bytes(
-        b"\xed\xab\xee\xdb" + b"\0" * 96 + b"\x8e\xad\xe8" + b"\0" * 97
-    )
+    (folder / "r/p.rpm").write_bytes(RPM)
     return folder
 
 

@@ -10,28 +10,19 @@ import pytest
 from click.testing import CliRunner
 
 from bot.cli import cli
-from bot.distro import connections
 from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.failover import RetryPolicy
 from bot.distro.online import ask_repositories
 from bot.model.package import Reference, RepositoryAccess
 from tests.distro.servers import Served, make_authority, serve
 
+pytestmark = pytest.mark.usefixtures("quick")
 QUICK = RetryPolicy(1, 1, 0.5, 1)
 NOW = 1_700_000_000 + 7_200
 PRIMARY = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<metadata xmlns="http://linux.duke.edu/metadata/common"'
     b' xmlns:rpm="http://linux.duke.edu/metadata/rpm" packages="1125"></metadata>\n'
 )
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr("bot.distro.http.BACKOFF", 0.0)
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    yield
-    connections.close_connections()
 
 
 @pytest.fixture

@@ -10,22 +10,7 @@ from bot.errors import ChangeError
 from bot.git.command import GitError
 from bot.git.mirror import GitCredential, open_mirror
 from bot.git.repository import ChangedFile
-
-
-def git(where: Path, *arguments: str) -> str:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(where),
-        "GIT_AUTHOR_NAME": "A",
-        "GIT_AUTHOR_EMAIL": "a@example.org",
-        "GIT_COMMITTER_NAME": "A",
-        "GIT_COMMITTER_EMAIL": "a@example.org",
-    }
-    done = subprocess.run(
-        ["git", *arguments], cwd=where, env=environment, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode().strip()
+from tests.git.running import git
 
 
 def grow(where: Path, branch: str, count: int) -> None:

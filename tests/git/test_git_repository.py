@@ -1,34 +1,12 @@
 """Reading repositories: revisions, differences, and trees written out safely."""
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from bot.errors import ChangeError, UsageError
 from bot.git.repository import WORKING_TREE, ChangedFile, open_repository
-
-
-def git(where: Path, *arguments: str, stdin: bytes = b"") -> str:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(where),
-        "GIT_AUTHOR_NAME": "A",
-        "GIT_AUTHOR_EMAIL": "a@example.org",
-        "GIT_COMMITTER_NAME": "A",
-        "GIT_COMMITTER_EMAIL": "a@example.org",
-    }
-    done = subprocess.run(
-        ["git", *arguments],
-        cwd=where,
-        env=environment,
-        input=stdin,
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode().strip()
+from tests.git.running import git
 
 
 def commit(where: Path, files: dict[str, str | None], message: str = "change") -> str:
