@@ -112,9 +112,9 @@ class ExternalBuild:
 def _chroots_fit(external: ExternalBuild) -> ExternalBuild:
     named = "chroot" in placeholders_in(f"{external.repository}{external.base or ''}")
     if named and not external.chroots:
-        raise ValueError("{chroot} stands in the URL, and `chroots` says of none")
+        raise ValueError("the URL contains {chroot}, but `chroots` is empty")
     if external.chroots and not named:
-        raise ValueError("`chroots` is there, and {chroot} stands in no URL")
+        raise ValueError("`chroots` is set, but no URL contains {chroot}")
     return external
 
 
@@ -203,7 +203,7 @@ class RepositoryFileError(UsageError):
         listed = problems[:_MOST]
         text = "; ".join(map(str, listed))
         super().__init__(
-            f"{FILE_NAME} on the base branch is not right: {text}{'' if text[-1:] == '?' else '.'}",
+            f"{FILE_NAME} on the base branch is invalid: {text}{'' if text[-1:] == '?' else '.'}",
             f"See the README for the fields of {FILE_NAME}.",
         )
         self.problems = listed
@@ -254,7 +254,7 @@ def written_file(content: bytes | None) -> WrittenFile:
 
 
 def _validated(text: YamlText, data: Any) -> RepositoryFile:
-    problems = [FileProblem(line, key, "stands twice") for key, line in text.repeated]
+    problems = [FileProblem(line, key, "is repeated") for key, line in text.repeated]
     try:
         file = validated(RepositoryFile, data, FILE_NAME, _in_yaml)
         for message in _contradictions(file):
@@ -277,7 +277,7 @@ def _contradictions(file: RepositoryFile) -> Iterator[str]:
     if file.builder == "external" and file.external is None:
         yield "`builder: external` needs `external` with `check` and `repository`"
     if file.external is not None and file.builder != "external":
-        yield "`external` is there, and `builder` is not `external`"
+        yield "`external` is set, but `builder` is not `external`"
 
 
 def _written(value: Any, place: str) -> Iterator[tuple[str, str]]:

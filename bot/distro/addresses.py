@@ -67,7 +67,7 @@ def check_public(connected: socket.socket, host: str) -> None:
 
 class _PublicHTTP(HTTPConnection):
     def connect(self) -> None:
-        """Connect, and refuse an address that is not public before anything is asked of it."""
+        """Connect, and refuse an address that is not public before any request."""
         super().connect()
         assert self.sock is not None
         check_public(self.sock, self.host)

@@ -114,7 +114,7 @@ def check_data(kind: str, id_: str, data: Any) -> Document:
     type_, _ = KINDS[kind]
     checked = validated(type_, {**given, "id": id_}, kind, lambda place: _in_yaml(place, data))
     if isinstance(checked, ViewDocument) and kind == "view-addon" and checked.base_view_id is None:
-        message = "`base_view_id` is missing, and every view-addon must say it"
+        message = "`base_view_id` is missing, and every view-addon must have it"
         raise InvalidDataError((Problem(("base_view_id",), message),))
     if isinstance(checked, EnvironmentDocument | WorkloadDocument):
         return replace(checked, options=tuple(o for o in checked.options if o in OPTIONS[kind]))
@@ -123,7 +123,7 @@ def check_data(kind: str, id_: str, data: Any) -> Document:
 
 def _without_source(id_: str, data: Mapping[str, Any]) -> NoReturn:
     """Raises InvalidDataError with what is wrong in a repository document beside its `source`."""
-    message = "`source` is missing, and every repository must say it"
+    message = "`source` is missing, and every repository must have it"
     if "source" in data:
         message = f"expected a mapping, not {shown(data['source'])}"
     try:
@@ -206,7 +206,7 @@ def _unused(kind: str, document: Document, text: YamlText) -> Iterator[Finding]:
         message = f"read as version {version}, the only one that is known"
         yield _finding(text, ("version",), message)
     for name, line in text.repeated:
-        yield Finding((name,), line, f"`{name}` stands twice; the last one counts")
+        yield Finding((name,), line, f"`{name}` is repeated; the last one counts")
     keys = keys_of(type(document))
     if isinstance(document, RepositoryDocument):
         below = {key: keys[key] for key in (*document.in_source, *document.more_keys)}

@@ -1,4 +1,4 @@
-"""Connections to servers, kept for the next request: direct or by proxy, with certificates.
+"""Connections to servers, open for the next request: direct or by proxy, with certificates.
 
 Secrets are read when they are needed and go into request headers: into no value, no name, no text.
 """
@@ -57,7 +57,7 @@ def pool(url: str, access: RepositoryAccess, *, public_only: bool = False) -> ur
 
 
 def authorization(access: RepositoryAccess) -> dict[str, str]:
-    """The header of a request that says who asks; none where the repository does not say."""
+    """The header of a request with credentials; none where the repository has none."""
     text = _basic(access.username, access.password, "the repository")
     return {"Authorization": text} if text else {}
 
@@ -82,7 +82,7 @@ def read_reference(reference: Reference, purpose: str) -> str:
         except OSError as error:
             raise UsageError(f"{where} with {purpose} cannot be read: {error.strerror}.") from error
         except (UnicodeDecodeError, ConfigParserError):
-            raise UsageError(f"{where} with {purpose} cannot be read: it is no text.") from None
+            raise UsageError(f"{where} with {purpose} cannot be read: it is not text.") from None
     if not found.strip():
         raise UsageError(f"{where} should hold {purpose}, and is empty or not there.", "Set it.")
     return found.strip()
@@ -124,7 +124,7 @@ def _time(path: str) -> int:
     except OSError as error:
         raise UsageError(
             f"The certificate or key {path} cannot be read: {error.strerror}.",
-            "Put it there, or mend the path in the repository document.",
+            "Put it there, or correct the path in the repository document.",
         ) from error
 
 
@@ -170,7 +170,7 @@ def _new_pool(
 
 
 def close_connections() -> None:
-    """Close all of them, and forget what the environment said of proxies and who hung."""
+    """Close all of them, and forget the proxies of the environment and the servers that hung."""
     forget_avoided()
     with _GUARD:
         for manager in _POOLS.values():

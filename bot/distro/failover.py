@@ -1,8 +1,8 @@
-"""Which of several servers is asked next, and how long each is waited for.
+"""Which of several servers is tried next, and how long each is waited for.
 
-Where several have the same file, each is first asked briefly: one that hangs costs seconds. Those
-that failed for the moment are asked again, with more time, only if none had it. A server that did
-not answer comes last for a while, whatever is asked of it.
+Where several have the same file, each is first tried briefly: one that hangs costs seconds. Those
+that failed for the moment are tried again, with more time, only if none had it. A server that did
+not answer comes last for a while, whatever is fetched.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bot.model.package import origin
 _T = TypeVar("_T")
 # HTTP statuses that another try may change.
 PASSING = (429, 500, 502, 503, 504)
-# Seconds for which a server that did not answer is asked after all others.
+# Seconds for which a server that did not answer is tried after all others.
 _AVOIDED_FOR = 600.0
 
 
@@ -43,7 +43,7 @@ class FetchError(SurroundingsError):
 
 
 class RefusedFileError(SurroundingsError):
-    """A file is not what was said of it: truncated, corrupt, too large or another one."""
+    """A file does not match its metadata: truncated, corrupt, too large or another one."""
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(
@@ -60,7 +60,7 @@ class AbsentError(SurroundingsError):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a place is asked, and seconds: for a connection, for each next piece of an answer,
+    """How often a place is tried, and seconds: for a connection, for each next piece of an answer,
     for a transfer that is too slow. Nothing new is begun after `until` (monotonic seconds).
     """
 
@@ -89,7 +89,7 @@ BUDGET = 15.0
 
 
 def rounds(places: int, most: RetryPolicy | None = None) -> tuple[RetryPolicy, ...]:
-    """How so many places of one file are asked, one policy a round; `most` is the last one's."""
+    """How so many places of one file are tried, one policy a round; `most` is the last one's."""
     last = most or (MANY if places == 1 else FEW)
     if places == 1 or last.tries <= BRIEF.tries:
         return (last,)
@@ -103,7 +103,7 @@ def first_of(
 ) -> _T:
     """The first answer that `request` gets, of the URLs in their order.
 
-    A later round asks those alone that may do better then. Raises the worst of the errors where
+    A later round tries those alone that may do better then. Raises the worst of the errors where
     none has an answer.
     """
     errors: dict[str, SurroundingsError] = {}
@@ -122,7 +122,7 @@ def first_of(
                 return found
         left = [url for url in left if _may_do_better(errors.get(url))]
     if not errors:
-        raise SurroundingsError(f"{urls[0]} was not read: the time for it was over before.")
+        raise SurroundingsError(f"{urls[0]} was not read: the time limit had passed.")
     raise worst([errors[url] for url in urls if url in errors])
 
 
@@ -139,12 +139,12 @@ def worst(problems: Sequence[SurroundingsError]) -> SurroundingsError:
     return first
 
 
-# Servers that did not answer: until when (monotonic seconds) the others are asked before them.
+# Servers that did not answer: until when (monotonic seconds) the others are tried before them.
 _AVOIDED: dict[str, float] = {}
 
 
 def forget_avoided() -> None:
-    """Ask every server in its turn again."""
+    """Try every server in its turn again."""
     _AVOIDED.clear()
 
 

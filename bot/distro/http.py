@@ -77,7 +77,7 @@ def get(
         else:
             found = response.headers
             return SmallFile(content, found.get("ETag"), found.get("Last-Modified"))
-    raise FetchError(url, "there was no time left to ask for it")
+    raise FetchError(url, "the time limit had passed")
 
 
 def get_range(
@@ -100,7 +100,7 @@ def get_range(
             if len(content) < end:
                 raise FetchError(url, f"it has {len(content)} bytes, {end} are needed")
             return bytes(content[:end])
-    raise FetchError(url, "there was no time left to ask for it")
+    raise FetchError(url, "the time limit had passed")
 
 
 def download(
@@ -140,7 +140,7 @@ def download(
                 raise FetchError(url, _reason(error)) from error
         else:
             return
-    raise FetchError(url, "there was no time left to ask for it")
+    raise FetchError(url, "the time limit had passed")
 
 
 def _tries(retry_policy: RetryPolicy) -> Iterator[bool]:
@@ -199,11 +199,11 @@ def _request(
         response.release_conn()
         following = urljoin(place, target)
         if not following.startswith(("https://", "http://")):
-            raise FetchError(url, f"it leads to {following}, which is not HTTP")
+            raise FetchError(url, f"it redirects to {following}, which is not HTTP")
         if origin(following) != origin(place):
             allowed = access.at("")
         place = following
-    raise FetchError(url, f"it leads on and on, more than {_MOST_REDIRECTS} times")
+    raise FetchError(url, f"it redirects more than {_MOST_REDIRECTS} times")
 
 
 def _ask(
@@ -258,15 +258,16 @@ def _is_small_rest(response: urllib3.BaseHTTPResponse) -> bool:
 
 _REMEDIES: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: (
-        "Its server wants to know who asks: name `username` and `password` of the repository by"
+        "The server requires authentication: set `username` and `password` of the repository, by"
         " reference."
     ),
     HTTPStatus.FORBIDDEN: (
-        "Its server lets only some ask: a repository may have `sslclientcert` and `sslclientkey`,"
-        " or `username` and `password`."
+        "The server refuses access: set `sslclientcert` and `sslclientkey`, or `username` and"
+        " `password`, of the repository."
     ),
     HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: (
-        "The proxy wants to know who asks: name `proxy_username` and `proxy_password` by reference."
+        "The proxy requires authentication: set `proxy_username` and `proxy_password`, by"
+        " reference."
     ),
 }
 
@@ -281,9 +282,9 @@ def _expect(url: str, response: urllib3.BaseHTTPResponse, *statuses: int) -> Non
 def _body(
     url: str, response: urllib3.BaseHTTPResponse, limit: int, retry_policy: RetryPolicy
 ) -> Iterator[bytes]:
-    said = response.headers.get("Content-Length", "")
-    if said.isascii() and said.isdecimal() and int(said[:20]) > limit:
-        raise RefusedFileError(url, f"it has {said[:20]} bytes, more than the {limit} allowed")
+    length = response.headers.get("Content-Length", "")
+    if length.isascii() and length.isdecimal() and int(length[:20]) > limit:
+        raise RefusedFileError(url, f"it has {length[:20]} bytes, more than the {limit} allowed")
     received = 0
     for chunk in _pieces(url, response, retry_policy):
         received += len(chunk)
@@ -325,6 +326,6 @@ def _remedy(error: Exception) -> str:
     if not isinstance(_cause(error), SSLError):
         return ""
     return (
-        "Its certificate may be of an authority of its own (`sslcacert`), or its server wants a"
-        " client's (`sslclientcert` and `sslclientkey`)."
+        "The certificate may be signed by a private authority (set `sslcacert`), or the server"
+        " requires a client's (set `sslclientcert` and `sslclientkey`)."
     )

@@ -98,7 +98,7 @@ def verify_detached(
             why = _first_line(error)
         else:
             return
-    raise RefusedFileError(name, f"its signature is not one of the keys configured ({why})")
+    raise RefusedFileError(name, f"it is not signed with one of the configured keys ({why})")
 
 
 def _certificates(url: str, key: bytes) -> list[pysequoia.Cert]:

@@ -106,14 +106,14 @@ def load_configuration(directory: Path, *, cache: Cache | None = None) -> Config
 
 
 def check_configuration(directory: Path) -> ConfigurationReport:
-    """Reads every document anew and says what is wrong, and what is said to nobody."""
+    """The errors of all documents, which are read anew, and what is used by nothing."""
     return _check(directory, documents_in(directory))[1]
 
 
 def check_together(directory: Path, beside: Path) -> ConfigurationReport:
     """The same of the documents of `directory` once they stand beside those of another.
 
-    Of the other's only what is wrong with them is told; of two with one name `directory`'s counts.
+    Of the other's only errors are reported; of two with one name `directory`'s counts.
     """
     new, there = documents_in(directory), documents_in(beside)
     _, both = _check(

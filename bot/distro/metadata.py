@@ -88,11 +88,11 @@ class _Readable(Protocol):
 def unpack(packed: Path, name: str, record: Record, target: Path) -> None:
     """Writes the content of `packed` (checked before) to `target`, and checks it on the way.
 
-    Reads no further than the size that was said, or MAX_OPEN where none was: a file that would
+    Reads no further than the stated size, or MAX_OPEN where none is stated: a file that would
     unpack to more is refused before it fills the disk. Raises RefusedFileError; OSError is the
     caller's (the disk).
 
-    File lists with another `open-checksum` than was said are taken with a warning: the checksum of
+    File lists with another `open-checksum` than stated are taken with a warning: the checksum of
     the packed file already binds their content, dnf's librepo does not look at the other one, and
     real repositories (a CentOS Stream 9 compose) have it wrong.
     """
@@ -117,9 +117,9 @@ def unpack(packed: Path, name: str, record: Record, target: Path) -> None:
                 digest.update(chunk)
             output.write(chunk)
     if record.open_size is not None and written != record.open_size:
-        raise RefusedFileError(name, f"it unpacks to {written} bytes, {limit} were said")
+        raise RefusedFileError(name, f"it unpacks to {written} bytes instead of {limit}")
     if digest is not None and digest.hexdigest() != record.open_checksum:
-        why = f"the {record.open_checksum_type} checksum of its content is another than was said"
+        why = f"the {record.open_checksum_type} checksum of its content does not match repomd.xml"
         if record.type != "filelists":
             raise RefusedFileError(name, why)
         import logging

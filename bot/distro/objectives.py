@@ -23,7 +23,7 @@ from bot.distro.fields import (
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """A value for each metric that an objective may limit; sizes in bytes, null where not said."""
+    """A value for each metric that may be limited; sizes in bytes, null where not stated."""
 
     __pydantic_config__: ClassVar = EXACT
 

@@ -31,7 +31,7 @@ class RepositoryAnswer:
     `url` is where it was found, `timestamp` RFC 3339 of the newest in its repomd.xml (empty: it has
     none) and `age` seconds since then. `signed` is true where a configured key signed repomd.xml,
     false where it has no signature, null where the document has no key. `error` and `hint` say why
-    it could not be asked, or what is wrong with it; `cause` whose fault that is.
+    it could not be read, or what is wrong with it; `cause` whose fault that is.
     """
 
     document: str
@@ -62,7 +62,7 @@ def ask_repositories(
 ) -> tuple[RepositoryAnswer, ...]:
     """The answer of each repository on each architecture (or those of `arches`), in that order.
 
-    repomd.xml, its signature and the beginning of primary.xml are fetched, nothing is kept. A
+    repomd.xml, its signature and the beginning of primary.xml are fetched, nothing is stored. A
     repository that cannot be had is an answer, no error. `cause` is `surroundings` or
     `configuration`; a document that is no default and lacks its credentials is `not asked`.
     """

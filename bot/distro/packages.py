@@ -25,8 +25,8 @@ _HEADER = b"\x8e\xad\xe8"
 def fetch_package(package: Package, cache: Cache) -> Path:
     """The RPM file of a published package, of the size and checksum that its metadata says.
 
-    A file of a `file://` repository is used where it is; others are kept in the cache by their
-    checksum. Raises RefusedFileError naming a file that is not what was said, SurroundingsError
+    A file of a `file://` repository is used where it is; others are stored in the cache by their
+    checksum. Raises RefusedFileError naming a file that does not match it, SurroundingsError
     where it cannot be had.
     """
     location = _location(package)
@@ -56,7 +56,7 @@ def fetch_packages(
     """`fetch_package` for many, `jobs` at once; the files in the order of `packages`.
 
     `progress` is called, from other threads, with each package that is there. Raises what the first
-    failing package raises; what came is kept for the next try.
+    failing package raises; what came is there for the next try.
     """
     from concurrent.futures import ThreadPoolExecutor
 

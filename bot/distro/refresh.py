@@ -1,4 +1,4 @@
-"""The newest good state of one repository: found, checked, and kept as the last good one.
+"""The newest good state of one repository: found, checked, and stored as the last good one.
 
 A state is taken only once its repomd.xml, that file's signature, and the metadata which solving
 needs are all there and right; until then the last good one stays.
@@ -87,12 +87,12 @@ def refresh(
     local = _is_local(source)
     if known is not None and not local:
         if offline:
-            return known, f"{rfc3339(known.checked)}: the network was not asked"
+            return known, f"{rfc3339(known.checked)}: the network was not used"
         if max_age is not None and 0 <= now() - known.checked < max_age:
             return known, None
     if known is None and offline and not local:
         raise SurroundingsError(
-            f"Nothing is cached of the repository `{source.id}`, and the network is not asked."
+            f"The repository `{source.id}` is not in the cache, and the network is not used."
         )
     try:
         if known is not None and local and _unchanged(known):
@@ -240,7 +240,7 @@ def ask(source: RepoSource, most: RetryPolicy) -> State:
 
 
 def _mirrors(source: RepoSource, most: RetryPolicy | None) -> Mirrors:
-    """Where `source` is; a metalink or mirror list that fails gives way to what else is said."""
+    """Where `source` is; a metalink or mirror list that fails gives way to what else is stated."""
     own = Mirrors(tuple(f"{url.rstrip('/')}/" for url in source.baseurl))
     lists = [url for url in (source.metalink, source.mirrorlist) if url is not None]
     access = access_of(source)
@@ -316,7 +316,9 @@ def access_of(source: RepoSource, mirrors: Sequence[str] = ()) -> RepositoryAcce
 def _is(content: bytes, hashes: Hashes) -> bool:
     if hashes.size is not None and len(content) != hashes.size:
         return False
-    return all(hashlib.new(kind, content).hexdigest() == said for kind, said in hashes.checksums)
+    return all(
+        hashlib.new(kind, content).hexdigest() == stated for kind, stated in hashes.checksums
+    )
 
 
 def _is_behind(found: State, known: State | None, mirrors: Mirrors) -> bool:

@@ -173,7 +173,7 @@ def with_repofiles(
             problems.append((_FIELD, f"{path} cannot be read: {error.strerror}"))
             continue
         except UnicodeDecodeError:
-            problems.append((_FIELD, f"{path} is no text"))
+            problems.append((_FIELD, f"{path} is not text"))
             continue
         except RepofileError as error:
             problems.append((_FIELD, f"{path}:{error.line}: {error}"))

@@ -135,7 +135,7 @@ def repository_file(repository: SnapshotRepository, type_: str) -> Path | None:
     record = repository.record(type_)
     if record is None:
         return None
-    # Servers that just failed to say what is new are not waited for long either.
+    # Servers that just failed are not waited for long either.
     waiting = None if repository.stale is None else BRIEF
     return metadata_file(record, repository.base_urls, repository.cache, repository.access, waiting)
 

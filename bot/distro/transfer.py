@@ -94,13 +94,13 @@ def check_file(path: Path, name: str, size: int | None, checksum_type: str, chec
     """Raises RefusedFileError, naming `name`, unless `path` has this size and checksum."""
     actual = path.stat().st_size
     if size is not None and actual != size:
-        raise RefusedFileError(name, f"it has {actual} bytes, {size} were said")
+        raise RefusedFileError(name, f"it has {actual} bytes instead of {size}")
     digest = new_digest(checksum_type, name)
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     if digest.hexdigest() != checksum:
-        raise RefusedFileError(name, f"its {checksum_type} checksum is another than was said")
+        raise RefusedFileError(name, f"its {checksum_type} checksum does not match its metadata")
 
 
 def new_digest(checksum_type: str, name: str) -> hashlib._Hash:

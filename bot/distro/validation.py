@@ -149,7 +149,7 @@ def _message(type_: Any, what: str, detail: ErrorDetails) -> str:
     context = detail.get("ctx") or {}
     if kind in ("missing", "missing_argument"):
         return f"`{last}` is missing" + (
-            f", and every {what} must say it" if len(place) == 1 else ""
+            f", and every {what} must have it" if len(place) == 1 else ""
         )
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
         known = list(keys_of(_holder(type_, place)))

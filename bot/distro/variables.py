@@ -10,7 +10,7 @@ from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.model.architecture import basearch
 from bot.model.package import Reference
 
-# Set without anybody's saying so; the last two follow from `releasever`.
+# Always set; the last two follow from `releasever`.
 BUILT_IN = ("basearch", "arch", "releasever", "releasever_major", "releasever_minor")
 _NAME = re.compile(r"\w*", re.ASCII)
 _DEEPEST = 32

@@ -1,4 +1,4 @@
-"""Running git: nothing of the repository is executed, nothing is asked, nothing lasts for ever."""
+"""Running git: without hooks, questions to a terminal, or an open end."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def git_environment(config: Mapping[str, str], *, isolated: bool, protocols: str
     `isolated` leaves out the configuration of the system and of the user. `protocols` is git's
     GIT_ALLOW_PROTOCOL: names with colons between.
     """
-    kept = {
+    variables = {
         name: value
         for name, value in os.environ.items()
         # Proxies and certificates are the operator's; GIT_* of whoever started us is not ours.
@@ -55,9 +55,9 @@ def git_environment(config: Mapping[str, str], *, isolated: bool, protocols: str
     }
     settings = {**SAFE_CONFIG, **config}
     for index, (key, value) in enumerate(settings.items()):
-        kept[f"GIT_CONFIG_KEY_{index}"] = key
-        kept[f"GIT_CONFIG_VALUE_{index}"] = value
-    kept |= {
+        variables[f"GIT_CONFIG_KEY_{index}"] = key
+        variables[f"GIT_CONFIG_VALUE_{index}"] = value
+    variables |= {
         "GIT_CONFIG_COUNT": str(len(settings)),
         "GIT_ALLOW_PROTOCOL": protocols,
         "GIT_TERMINAL_PROMPT": "0",
@@ -69,8 +69,8 @@ def git_environment(config: Mapping[str, str], *, isolated: bool, protocols: str
         "LC_ALL": "C.UTF-8",
     }
     if isolated:
-        kept |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
-    return kept
+        variables |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    return variables
 
 
 def run_git(
@@ -112,12 +112,12 @@ def run_git(
             os.killpg(process.pid, signal.SIGKILL)
             raise
     if process.returncode not in accept:
-        raise GitError(f"git {arguments[0]} failed: {_last_words(stderr)}")
+        raise GitError(f"git {arguments[0]} failed: {_reason(stderr)}")
     return process.returncode, stdout
 
 
-def _last_words(stderr: bytes) -> str:
+def _reason(stderr: bytes) -> str:
     """The lines of git's standard error that say what is wrong, at most three."""
     lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines()]
-    telling = [line for line in lines if line.startswith(("fatal:", "error:", "remote:"))]
-    return "; ".join((telling or [line for line in lines if line] or ["no reason given"])[:3])
+    errors = [line for line in lines if line.startswith(("fatal:", "error:", "remote:"))]
+    return "; ".join((errors or [line for line in lines if line] or ["no reason given"])[:3])

@@ -173,7 +173,7 @@ class GitRepository:
         """Writes the files of a commit, or of the working tree, into the empty `directory`.
 
         `paths` limits it to files and directories of these names. Contents are the blobs' own: no
-        filter, no line-ending conversion, no `export-ignore`. Links are kept where they cannot
+        filter, no line-ending conversion, no `export-ignore`. Links are written where they cannot
         lead out of `directory`. ChangeError when it is more than `max_bytes` or 200,000 files.
         """
         directory.mkdir(parents=True, exist_ok=True)

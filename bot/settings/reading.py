@@ -18,7 +18,7 @@ class SettingsError(UsageError):
 
     def __init__(self, path: Path, problems: tuple[str, ...]) -> None:
         super().__init__(
-            f"The settings in {path} are not right:\n  " + "\n  ".join(problems),
+            f"The settings in {path} are invalid:\n  " + "\n  ".join(problems),
             "\nconfig/bot.yaml shows every field.",
         )
         self.problems = problems
@@ -49,7 +49,7 @@ def load_settings(
     if not isinstance(text.data, dict):
         raise SettingsError(path, (f"{path}:1: expected fields such as forges",))
     if text.repeated:
-        twice = tuple(f"{path}:{line}: {key}: stands twice" for key, line in text.repeated)
+        twice = tuple(f"{path}:{line}: {key}: is repeated" for key, line in text.repeated)
         raise SettingsError(path, twice)
     base = path.resolve().parent
     try:

@@ -58,7 +58,7 @@ class Limits(Strict):
 
 
 class BuildSettings(Strict):
-    """Return whether changes are rebuilt, with which builder, and whose.
+    """Rebuilding: whether, with which builder, and whose changes.
 
     A change is rebuilt when its author has the triage role or above in the repository, or is one
     of `trusted` (user names; `*` is everybody; a name with a slash is a team, `organisation/team`
@@ -121,7 +121,7 @@ class IssueSettings(Strict):
 
 
 class SnapshotSettings(Strict):
-    """How old the repositories' metadata may be before it is asked for again, in seconds."""
+    """How old the repositories' metadata may be before it is requested again, in seconds."""
 
     max_age: Annotated[float, Field(ge=0, strict=False)] = 3600.0
 

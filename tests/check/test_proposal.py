@@ -108,7 +108,7 @@ def test_a_file_that_goes_means_the_defaults(bench: Bench) -> None:
         ("\narchitectures: [x86_64, pdp-11]\n", 2, "architectures.1", "x86_64"),
         ("thresholds:\n  bytes: many\n", 2, "thresholds.bytes", "expected a size"),
         ("builder: docker\n", 1, "builder", "rpmbuild"),
-        ("dist: a\ndist: b\n", 2, "dist", "stands twice"),
+        ("dist: a\ndist: b\n", 2, "dist", "is repeated"),
         ("workloads:\n- web\n- nobody\n", 3, "workloads.1", "there is no nobody"),
         ("repository: {main: elsewhere}\n", 1, "repository", "there is no elsewhere"),
         ("repository: 3\nworkloads: 4\n", 2, "workloads", "list"),

@@ -54,8 +54,8 @@ def test_chroots_for_each_repository_document() -> None:
         ({"base": "'https://h/{number}/'"}, "external.base: {number} names the change"),
         ({"chroots": "{x86: f}"}, ":5: external.chroots.x86"),
         ({"chroots": "{x86_64: a/b}"}, ":5: external.chroots.x86_64: expected a name such as"),
-        ({"chroots": None}, ":2: external: {chroot} stands in the URL"),
-        ({"repository": "'https://h/{sha}'"}, "{chroot} stands in no URL"),
+        ({"chroots": None}, ":2: external: the URL contains {chroot}"),
+        ({"repository": "'https://h/{sha}'"}, "no URL contains {chroot}"),
         ({"deadline": "soon"}, ":6: external.deadline: expected a duration such as"),
         ({"deadline": "5 s"}, "between `1 min` and `7 d`"),
         ({"deadline": "8 d"}, "between `1 min` and `7 d`"),
@@ -98,7 +98,7 @@ def test_repositories_by_branch_or_for_every_one() -> None:
 
 def test_other_mistakes_have_their_lines_too() -> None:
     assert ".minimize.yaml:2: workloads:" in said("dist: .el9\nworkloads: nginx\n")
-    assert ".minimize.yaml:2: dist: stands twice" in said("dist: .el9\ndist: .el10\n")
+    assert ".minimize.yaml:2: dist: is repeated" in said("dist: .el9\ndist: .el10\n")
     assert ".minimize.yaml:1: not YAML" in said("a: ]")
 
 

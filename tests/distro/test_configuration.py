@@ -125,7 +125,7 @@ def test_what_is_said_twice_and_other_versions_are_reported(folder):
     text = GOOD.replace("version: 1", "version: 2") + "version: 3\n"
     directory = folder(web=text)
     messages = {(u.line, u.message) for u in check_configuration(directory).unused}
-    assert (4, "`version` stands twice; the last one counts") in messages
+    assert (4, "`version` is repeated; the last one counts") in messages
     assert (4, "read as version 1, the only one that is known") in messages
     assert "web" in load_configuration(directory).workloads
 

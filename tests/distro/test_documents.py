@@ -144,7 +144,7 @@ def test_an_unknown_key_is_refused_with_its_place_and_what_is_known(refused):
 def test_every_fault_of_a_document_is_said_at_once(refused):
     text = WORKLOAD.replace("  name: Web\n", "").replace("[web]", "web")
     assert refused(text + "  packages: {a: b}\n  groups: [[x]]\n") == [
-        (3, "data.name", "`name` is missing, and every workload must say it"),
+        (3, "data.name", "`name` is missing, and every workload must have it"),
         (6, "data.labels", "expected a list, not `web`"),
         (7, "data.packages", "expected a list, not a mapping"),
         (8, "data.groups.0", "expected text, not a list"),

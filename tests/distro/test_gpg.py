@@ -81,7 +81,9 @@ def test_a_wrong_signature_is_refused_by_name(repo, keyed, cache, signer, what):
         "no signature": b"hello",
     }[what]
     repo[2].write_bytes(signature)
-    with pytest.raises(RefusedFileError, match=r"repomd\.xml is refused: its signature") as error:
+    with pytest.raises(
+        RefusedFileError, match=r"repomd\.xml is refused: it is not signed"
+    ) as error:
         open_snapshot(keyed(), "x86_64", cache)
     assert "\n" not in str(error.value)
 

@@ -72,7 +72,7 @@ def test_what_one_mirror_sent_is_not_asked_of_the_next(web, package, cache, misb
 
 @pytest.mark.parametrize(
     ("fields", "message"),
-    [({"size": 50}, "more than the 50 allowed"), ({"size": len(RPM) + 1}, "bytes, .* were said")],
+    [({"size": 50}, "more than the 50 allowed"), ({"size": len(RPM) + 1}, "bytes instead of")],
 )
 def test_another_size_than_said_is_refused(web, package, cache, fields, message):
     with pytest.raises(RefusedFileError, match=message):

@@ -148,7 +148,7 @@ def test_a_repository_that_was_never_there_is_an_error(local, cache):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.replace("<size>", "<size>9"), "bytes, 9"),
+        (lambda t: t.replace("<size>", "<size>9"), "bytes instead of 9"),
         (lambda t: t.replace('<open-checksum type="sha256">', "<open-checksum>"), "type ``"),
         (lambda t: re.sub(r'(<open-checksum type="sha256">).', r"\1g", t), "is no number"),
         (lambda t: re.sub(r'(<open-checksum[^>]*>)(.{4})(.)', r"\1\3\2", t), "its content"),

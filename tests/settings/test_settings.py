@@ -64,7 +64,7 @@ def test_the_shipped_example_loads() -> None:
         (GOOD.replace("    token: {env: TOKEN}\n", ""), 3, "give one of token and app"),
         (GOOD + "engine: {database: 'postgresql://u:verysecret@h/d'}\n", 7, "holds a password"),
         (GOOD + "engine:\n  builds: true\n", 8, "engine.builds"),
-        (GOOD + "forges: {}\n", 7, "forges: stands twice"),
+        (GOOD + "forges: {}\n", 7, "forges: is repeated"),
         (GOOD + "public_url: [\n", 8, ""),
         (GOOD + "repositories: [{match: a/*, documents: [x], forge: gone}]\n", 1, "'gone'"),
         ("[]\n", 1, "expected fields"),
