@@ -73,8 +73,9 @@ REPLACED_MODULES = {
     "last_word": "comment_writer",
     "answers": "responses",
     "questions": "parameters",
-    "warm": "cache_warmer",
-    "shapes": "schemas",
+    "warm": "archive",
+    "shapes": "responses",
+    "schemas": "responses",
 }
 # Words that name no value and explain nothing: in rooms that are free of them.
 VAGUE = {"told": "reported", "said": "stated", "kept": "stored", "dear": "expensive"}

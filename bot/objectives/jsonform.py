@@ -15,7 +15,7 @@ from bot.model.image import ImageKey
 from bot.objectives.status import ObjectiveStatus
 from bot.objectives.tracking import Tracked
 from bot.report.jsonform import causes_json, chain_json
-from bot.store.history.values import Cause, ClosureFacts, Evaluation, MergedChange, Step
+from bot.store.history.values import Cause, ClosureFacts, Evaluation, MergedChange
 
 Json = dict[str, Any]
 
@@ -157,18 +157,3 @@ def _pull_request_json(change: MergedChange | None) -> Json | None:
     known = ("forge", "repository", "number", "title", "author", "url")
     visible = {name: None if change.private else getattr(change, name) for name in known}
     return {**visible, "private": change.private}
-
-
-def step_json(step: Step, changes: Mapping[int, MergedChange]) -> Json:
-    """One step of an image with its causes, from history."""
-    return {
-        **key_json(step.key),
-        "run": step.run,
-        "evaluated": step.evaluated,
-        "before": facts_json(step.before),
-        "after": facts_json(step.after),
-        "delta": step.delta,
-        "known_delta": step.known_delta,
-        "packages_delta": step.packages_delta,
-        "steps": [cause_json(cause, changes) for cause in step.causes],
-    }

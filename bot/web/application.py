@@ -17,9 +17,7 @@ from bot.forge.protocol import Forge
 from bot.store.history.history import History
 from bot.store.store import Store, StoreError
 from bot.web.assets import show_asset
-from bot.web.cache_warmer import cache_warming
 from bot.web.caching import caching
-from bot.web.check_pages import CheckPages
 from bot.web.errors import errors
 from bot.web.intake import Intake
 from bot.web.logs import BuildLogs
@@ -28,7 +26,7 @@ from bot.web.openapi import describe
 from bot.web.pages import Pages, make_templates
 from bot.web.pictures import Pictures
 from bot.web.private import private_pages
-from bot.web.responses import Archive
+from bot.web.responses.archive import Archive, cache_warming
 from bot.web.webhooks import Webhooks
 
 _FEWEST_BYTES = 50_000_000
@@ -92,7 +90,6 @@ def make_application(
     origin of the request.
     """
     templates, archive = make_templates(), Archive(store, history)
-    checks = CheckPages(store, templates)
     description = describe()
     application = web.Application(
         client_max_size=webhook_bytes,
@@ -140,11 +137,7 @@ def make_application(
             web.get("/api/openapi.json", described),
             *Pages(archive, templates, public_url).routes(),
             *Pictures(archive).routes(),
-            web.get("/checks", checks.all_html),
-            web.get("/checks/{id}", checks.one_html),
             web.get("/checks/{id}/logs/{number}", BuildLogs(store, logs).show),
-            web.get("/api/checks", checks.all_json),
-            web.get("/api/checks/{id}", checks.one_json),
             web.get("/static/{name}", show_asset),
         ]
     )

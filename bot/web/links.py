@@ -17,6 +17,11 @@ def image_url(key: ImageKey, part: str = "", **query: str | None) -> str:
     return f"/images/{path}{'/' if part else ''}{part}{_query(query)}"
 
 
+def image_link(row: Any, date: str | None) -> str:
+    """The page of a row's image, as of a date."""
+    return image_url(row.key, date=date)
+
+
 def package_url(name: str, **query: str | None) -> str:
     """The page of a package name."""
     return f"/packages/{quote(name, safe='')}{_query(query)}"
@@ -37,11 +42,6 @@ def with_date(url: str, date: str | None) -> str:
     if not date:
         return url
     return f"{url}{'&' if '?' in url else '?'}{urlencode({'date': date})}"
-
-
-def key_of(row: Mapping[str, Any]) -> ImageKey:
-    """The image that a JSON object names."""
-    return ImageKey(row["workload"], row["environment"], row["repository"], row["arch"])
 
 
 def embed(origin: str, picture: str, page: str, text: str) -> str:

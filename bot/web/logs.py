@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import web
 
-from bot.model.result import CheckResult
 from bot.store.store import Store
-from bot.web.links import check_url
 from bot.web.parameters import missing
 from bot.web.private import opened
 from bot.web.responses.checks import visible_check
 
 _ROOMS = ("builds", "build-logs")
-
-
-def log_url(check: str, number: int) -> str:
-    """The address of the log of a check's build."""
-    return f"{check_url(check)}/logs/{number}"
-
-
-def with_log_urls(result: CheckResult, check: str) -> CheckResult:
-    """A stored result with addresses in the place of the logs' paths."""
-    builds = enumerate(result.builds)
-    return replace(
-        result,
-        builds=tuple(replace(build, log=_address(build.log, check, n)) for n, build in builds),
-    )
-
-
-def _address(log: str | None, check: str, number: int) -> str | None:
-    """The address of a log: on this server, or the given one of an external build."""
-    if log is None or log.startswith(("https://", "http://")):
-        return log
-    return log_url(check, number)
 
 
 class BuildLogs:

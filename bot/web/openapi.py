@@ -1,21 +1,22 @@
-"""The OpenAPI description of everything under `/api`, made from the schemas."""
+"""The OpenAPI description of everything under `/api`, made from the types of the pages' data."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from bot.web import schemas
-from bot.web.responses.checks import Check
+from bot.web.pages import PAGES, Page
+from bot.web.pictures import PICTURES, Picture
 
 Json = dict[str, Any]
-_IMAGE = "/api/images/{repository}/{environment}/{workload}/{arch}"
+_REFERENCE = re.compile(r'"#/components/schemas/(\w+)"')
 _DATE = {
     "anyOf": [
         {"type": "string", "format": "date"},
@@ -52,126 +53,15 @@ _MEANING = {
 }
 
 
-class _Operation(NamedTuple):
-    path: str
-    schema_class: type
-    summary: str
-    query: tuple[str, ...] = ()
-    tables: tuple[str, ...] = ()
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """The error, for people."""
 
-
-_OPERATIONS = (
-    _Operation(
-        "/api/",
-        schemas.Overview,
-        "Objectives by state, the biggest movers of the week, the age of the data.",
-        ("date", "limit"),
-        ("attention", "movers", "causes", "checks"),
-    ),
-    _Operation(
-        "/api/images",
-        schemas.Images,
-        "Every image with its figures.",
-        ("q", "status", "date", "offset", "limit"),
-        ("images",),
-    ),
-    _Operation(
-        _IMAGE,
-        schemas.Image,
-        "One image: packages, history, steps and their causes, architectures.",
-        ("date", "since", "window", "package", "drawn", "limit"),
-        ("packages", "largest", "steps", "causes", "architectures", "objectives", "history"),
-    ),
-    _Operation(
-        f"{_IMAGE}/compare",
-        schemas.Comparison,
-        "Two dates, or two architectures, of one image.",
-        ("from", "to", "with"),
-        ("packages", "sides"),
-    ),
-    _Operation(
-        f"{_IMAGE}/architectures",
-        schemas.Architectures,
-        "One image on all its architectures, package by package.",
-        ("date", "limit"),
-        ("packages", "architectures"),
-    ),
-    _Operation(
-        "/api/objectives",
-        schemas.Objectives,
-        "Every objective: value, limit, target, trend.",
-        ("outlook", "date", "offset", "limit"),
-        ("objectives",),
-    ),
-    _Operation(
-        "/api/objectives/{id}",
-        schemas.Objective,
-        "One objective, how it stood, and the growth that was accepted.",
-        ("date", "since", "window", "limit"),
-        ("images", "accepted", "history"),
-    ),
-    _Operation(
-        "/api/packages",
-        schemas.Packages,
-        "The packages of all images.",
-        ("q", "date", "offset", "limit"),
-        ("packages",),
-    ),
-    _Operation(
-        "/api/packages/{name}",
-        schemas.PackagePage,
-        "In which images a package is, why, and what it costs.",
-        ("date", "offset", "limit"),
-        ("images", "versions"),
-    ),
-    _Operation(
-        "/api/surface",
-        schemas.Surface,
-        "Versions of each package, bytes shared, packages that only one image needs.",
-        ("date", "limit"),
-        ("versions", "shared", "only_one"),
-    ),
-    _Operation(
-        "/api/checks",
-        schemas.Checks,
-        "The checks, newest first.",
-        ("date", "offset", "limit"),
-        ("checks",),
-    ),
-    _Operation("/api/checks/{id}", Check, "One check, in full.", ("key",)),
-)
-
-
-class _Picture(NamedTuple):
-    path: str
-    summary: str
-    query: tuple[str, ...] = ()
-    png: bool = True
-
-
-_PAGE = "/images/{repository}/{environment}/{workload}/{arch}"
-_CHART = ("theme", "width")
-_PICTURES = (
-    _Picture(f"{_PAGE}/size", "Installed size over time.", ("date", "since", "window", *_CHART)),
-    _Picture(f"{_PAGE}/packages", "Packages over time.", ("date", "since", "window", *_CHART)),
-    _Picture(f"{_PAGE}/treemap", "Where the bytes are.", ("date", *_CHART)),
-    _Picture(f"{_PAGE}/architectures", "Its size on each architecture.", ("date", *_CHART)),
-    _Picture(f"{_PAGE}/graph", "Who requires whom.", ("date", "package", "drawn"), png=False),
-    _Picture(f"{_PAGE}/badge", "An image's badge.", ("date", "label"), png=False),
-    _Picture(
-        "/objectives/{id}/burn-down",
-        "An objective's values, its limit, the way to its target.",
-        ("metric", "date", "since", "window", *_CHART),
-    ),
-    _Picture("/objectives/{id}/badge", "An objective's badge.", ("date", "label"), png=False),
-    _Picture("/surface/versions", "The packages of most versions.", ("date", *_CHART)),
-    _Picture("/movers", "The biggest movers of the week.", ("date", *_CHART)),
-    _Picture("/checks/{id}/graph", "How a check's added packages come in.", png=False),
-)
+    error: str
 
 
 class _Written(GenerateJsonSchema):
-    """Fields of a result are in its JSON whether they have a default or not."""
+    """Fields are in the JSON whether they have a default or not."""
 
     def field_is_required(self, field: Any, total: bool) -> bool:
         """Return whether the JSON always has a field."""
@@ -181,12 +71,13 @@ class _Written(GenerateJsonSchema):
 
 def describe() -> Json:
     """OpenAPI 3.1 as a JSON object."""
-    used = [schemas.Problem, *(o.schema_class for o in _OPERATIONS)]
-    _, made = TypeAdapter.json_schemas(
-        [(each, "serialization", TypeAdapter(each)) for each in used],
+    types = [Problem, *(page.data for page in PAGES)]
+    refs, made = TypeAdapter.json_schemas(
+        [(data, "serialization", TypeAdapter(data)) for data in types],
         ref_template="#/components/schemas/{model}",
         schema_generator=_Written,
     )
+    schemas = {data: refs[data, "serialization"] for data in types}
     check = made["$defs"]["Check"]["properties"]
     for name in ("merge_base", "verdict", "stage"):
         check[name] = {"anyOf": [check[name], {"type": "null"}]}
@@ -199,30 +90,31 @@ def describe() -> Json:
             " null is not known.",
         },
         "paths": {
-            **{operation.path: {"get": _get(operation)} for operation in _OPERATIONS},
+            **{f"/api{page.path}": {"get": _get(page, schemas)} for page in PAGES},
             **{
                 f"{picture.path}.{kind}": {"get": _picture(picture, media)}
-                for picture in _PICTURES
+                for picture in PICTURES
                 for kind, media in (("svg", "image/svg+xml"), ("png", "image/png"))
                 if picture.png or kind == "svg"
             },
         },
-        "components": {"schemas": _referenced(made["$defs"], (each.__name__ for each in used))},
+        "components": {"schemas": _referenced(made["$defs"], json.dumps([*schemas.values()]))},
     }
 
 
-def _referenced(described: Json, names: Iterable[str]) -> Json:
-    """The schemas of `names`, and those that they refer to."""
-    wanted, found = list(names), {}
+def _referenced(described: Json, used: str) -> Json:
+    """The schemas that a text of JSON refers to, and those that they refer to."""
+    found: Json = {}
+    wanted = re.findall(_REFERENCE, used)
     while wanted:
         name = wanted.pop()
         if name not in found:
             found[name] = described[name]
-            wanted += re.findall(r'"#/components/schemas/(\w+)"', json.dumps(found[name]))
+            wanted += re.findall(_REFERENCE, json.dumps(found[name]))
     return dict(sorted(found.items()))
 
 
-def _picture(picture: _Picture, media: str) -> Json:
+def _picture(picture: Picture, media: str) -> Json:
     parameters = _parameters(picture.path, picture.query)
     answers = {"200": {"description": "The picture.", "content": {media: {"schema": {}}}}}
     page = {"text/html": {"schema": {"type": "string"}}}
@@ -249,21 +141,19 @@ def _refusals(path: str, parameters: list[Json], content: Json) -> Json:
     return answers
 
 
-def _get(operation: _Operation) -> Json:
-    parameters = _parameters(operation.path, operation.query)
-    content = {"application/json": {"schema": _ref(operation.schema_class)}}
-    if operation.tables:
+def _get(page: Page, schemas: Mapping[Any, Json]) -> Json:
+    parameters = _parameters(page.path, page.query)
+    content = {"application/json": {"schema": schemas[page.data]}}
+    if page.tables:
         parameters.append(_parameter("format", "query", {"type": "string", "enum": ["csv"]}))
-        parameters.append(
-            _parameter("table", "query", {"type": "string", "enum": [*operation.tables]})
-        )
+        parameters.append(_parameter("table", "query", {"type": "string", "enum": [*page.tables]}))
         content["text/csv"] = {"schema": {"type": "string"}}
-    wrong = {"application/json": {"schema": _ref(schemas.Problem)}}
+    wrong = {"application/json": {"schema": schemas[Problem]}}
     answers = {"200": {"description": "The answer.", "content": content}}
     return {
-        "summary": operation.summary,
+        "summary": page.summary,
         "parameters": parameters,
-        "responses": {**answers, **_refusals(operation.path, parameters, wrong)},
+        "responses": {**answers, **_refusals(page.path, parameters, wrong)},
     }
 
 
@@ -273,7 +163,3 @@ def _parameter(name: str, place: str, schema: Json | None = None) -> Json:
         chosen = {"type": "string", "minLength": 1}
     parameter: Json = {"name": name, "in": place, "required": place == "path", "schema": chosen}
     return {**parameter, "description": _MEANING[name]} if name in _MEANING else parameter
-
-
-def _ref(schema_class: type) -> Json:
-    return {"$ref": f"#/components/schemas/{schema_class.__name__}"}

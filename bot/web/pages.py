@@ -12,41 +12,133 @@ from urllib.parse import urlencode
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import TypeAdapter
 
-from bot.report.causes import chain_words
 from bot.report.sizes import format_delta, format_size
-from bot.web import links, responses
+from bot.web import links
 from bot.web.assets import asset_url
-from bot.web.measures import measure, metric_words
 from bot.web.parameters import Parameters
 from bot.web.private import opened
-from bot.web.responses import Archive, PageResponse
-from bot.web.responses.causes import in_words
-from bot.web.tables import to_csv
+from bot.web.responses import checks, differences, image, objectives, overview, packages
+from bot.web.responses.archive import Archive, PageResponse
+from bot.web.responses.steps import in_words
+from bot.web.tables import measure, metric_words, to_csv
 
-Ask = Callable[[Archive, Parameters], PageResponse]
+Respond = Callable[[Archive, Parameters], PageResponse]
 IMAGE = "/images/{repository}/{environment}/{workload}/{arch}"
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: its path (`/api` before it gives the JSON), and the answer that it shows."""
+    """A page: its path (`/api` before it gives the JSON), and what answers.
+
+    `data` is the type of its JSON, `query` its parameters, `tables` the names of its tables.
+    """
 
     path: str
-    ask: Ask
+    respond: Respond
+    data: type
+    summary: str
+    query: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
 
 
 PAGES = (
-    Page("/", responses.overview),
-    Page("/images", responses.images),
-    Page(IMAGE, responses.image),
-    Page(f"{IMAGE}/compare", responses.compare),
-    Page(f"{IMAGE}/architectures", responses.architectures),
-    Page("/objectives", responses.objectives),
-    Page("/objectives/{id}", responses.objective),
-    Page("/packages", responses.packages),
-    Page("/packages/{name}", responses.package),
-    Page("/surface", responses.surface),
+    Page(
+        "/",
+        overview.overview,
+        overview.Overview,
+        "Objectives by state, the biggest movers of the week, the age of the data.",
+        ("date", "limit"),
+        ("attention", "movers", "causes", "checks"),
+    ),
+    Page(
+        "/images",
+        image.images,
+        image.Images,
+        "Every image with its figures.",
+        ("q", "status", "date", "offset", "limit"),
+        ("images",),
+    ),
+    Page(
+        IMAGE,
+        image.image,
+        image.Image,
+        "One image: packages, history, steps and their causes, architectures.",
+        ("date", "since", "window", "package", "drawn", "limit"),
+        ("packages", "largest", "steps", "causes", "architectures", "objectives", "history"),
+    ),
+    Page(
+        f"{IMAGE}/compare",
+        differences.compare,
+        differences.Comparison,
+        "Two dates, or two architectures, of one image.",
+        ("from", "to", "with"),
+        ("packages", "sides"),
+    ),
+    Page(
+        f"{IMAGE}/architectures",
+        differences.architectures,
+        differences.Architectures,
+        "One image on all its architectures, package by package.",
+        ("date", "limit"),
+        ("packages", "architectures"),
+    ),
+    Page(
+        "/objectives",
+        objectives.objectives,
+        objectives.Objectives,
+        "Every objective: value, limit, target, trend.",
+        ("outlook", "date", "offset", "limit"),
+        ("objectives",),
+    ),
+    Page(
+        "/objectives/{id}",
+        objectives.objective,
+        objectives.Objective,
+        "One objective, its past states, and the growth that was accepted.",
+        ("date", "since", "window", "limit"),
+        ("images", "accepted", "history"),
+    ),
+    Page(
+        "/packages",
+        packages.packages,
+        packages.Packages,
+        "The packages of all images.",
+        ("q", "date", "offset", "limit"),
+        ("packages",),
+    ),
+    Page(
+        "/packages/{name}",
+        packages.package,
+        packages.PackagePage,
+        "In which images a package is, why, and what it costs.",
+        ("date", "offset", "limit"),
+        ("images", "versions"),
+    ),
+    Page(
+        "/surface",
+        packages.surface,
+        packages.Surface,
+        "Versions of each package, bytes shared, packages that only one image needs.",
+        ("date", "limit"),
+        ("versions", "shared", "only_one"),
+    ),
+    Page(
+        "/checks",
+        checks.checks,
+        checks.Checks,
+        "The checks, newest first.",
+        ("date", "offset", "limit"),
+        ("checks",),
+    ),
+    Page(
+        "/checks/{id}",
+        checks.check,
+        checks.Check,
+        "One check, in full.",
+        ("key",),
+    ),
 )
 
 
@@ -59,14 +151,14 @@ def make_templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "size": format_size,
         "delta": format_delta,
         "moment": lambda text: str(text)[:16].replace("T", " "),
         "age": age_words,
-        "chain": chain_words,
         "in_words": in_words,
     }
+    environment.filters |= filters
     environment.globals |= {
         "asset_url": asset_url,
         "links": links,
@@ -99,22 +191,23 @@ class Pages:
             origin = self._public_url or str(request.url.origin())
 
             def render() -> web.Response:
-                answer = page.ask(self._archive, parameters)
+                answer = page.respond(self._archive, parameters)
                 given = csv_response(answer, parameters)
                 if given is not None:
                     return given
                 run = self._archive.run(parameters.date)
-                text = self._templates.get_template(answer.template).render(
-                    data=answer.json,
-                    tables=answer.tables,
-                    here=link_maker(request.rel_url.raw_path, parameters.query),
-                    api=f"/api{request.rel_url.raw_path}{_query(parameters.query)}",
-                    path=request.path,
-                    date=parameters.query.get("date", ""),
-                    seen=run.started if run else None,
-                    origin=origin,
-                    **answer.extra,
-                )
+                values = {
+                    "data": answer.data,
+                    "tables": answer.tables,
+                    "here": link_maker(request.rel_url.raw_path, parameters.query),
+                    "api": f"/api{request.rel_url.raw_path}{_query(parameters.query)}",
+                    "path": request.path,
+                    "date": parameters.query.get("date", ""),
+                    "seen": run.started if run else None,
+                    "origin": origin,
+                }
+                template = self._templates.get_template(answer.template)
+                text = template.render(values | dict(answer.extra))
                 return web.Response(text=text, content_type="text/html")
 
             return await asyncio.to_thread(render)
@@ -122,12 +215,17 @@ class Pages:
         return show
 
     def _json(self, page: Page) -> Handler:
+        writer = TypeAdapter[Any](page.data)
+
         async def show(request: web.Request) -> web.Response:
             parameters = parameters_of(request)
 
             def render() -> web.Response:
-                answer = page.ask(self._archive, parameters)
-                return csv_response(answer, parameters) or web.json_response(answer.json)
+                answer = page.respond(self._archive, parameters)
+                found = csv_response(answer, parameters)
+                # A check that has no report yet has nulls where a report has none.
+                body = None if found else writer.dump_json(answer.data, warnings=False)
+                return found or web.Response(body=body, content_type="application/json")
 
             return await asyncio.to_thread(render)
 

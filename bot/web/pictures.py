@@ -7,27 +7,30 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html import unescape
 from xml.etree.ElementTree import Element
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bot.model.result import check_from_json
 from bot.report.sizes import format_size
-from bot.web import responses
 from bot.web.assets import FONT_FILE
 from bot.web.charts.bars import architectures_chart, movers_chart, treemap, versions_chart
 from bot.web.charts.curves import objective_chart, packages_chart, size_chart
 from bot.web.charts.graph import DRAWN, MOST, chains_graph, closure_graph
 from bot.web.charts.svg import FONT, Look, Theme, add, has_all, svg, width
-from bot.web.measures import METRICS
 from bot.web.pages import IMAGE, parameters_of
 from bot.web.parameters import Parameters, missing
-from bot.web.responses import Archive
+from bot.web.responses.archive import Archive
 from bot.web.responses.checks import visible_check
-from bot.web.responses.image import architectures, curve, evaluated, packages
-from bot.web.responses.objectives import heading_of, worst
+from bot.web.responses.differences import each_architecture
+from bot.web.responses.image import curve, packages
+from bot.web.responses.objectives import heading_of, objective, worst
+from bot.web.responses.overview import overview
+from bot.web.responses.packages import surface
+from bot.web.tables import METRICS
 
 Draw = Callable[[Archive, Parameters, Look], str]
 _STYLE = re.compile(r"<style>(.+?)</style>", re.DOTALL)
@@ -41,23 +44,8 @@ class Pictures:
 
     def routes(self) -> list[web.RouteDef]:
         """Each picture's address."""
-        drawn: dict[str, Draw] = {
-            f"{IMAGE}/size": _size,
-            f"{IMAGE}/packages": _packages,
-            f"{IMAGE}/treemap": _treemap,
-            f"{IMAGE}/architectures": _architectures,
-            "/objectives/{id}/burn-down": _burn_down,
-            "/surface/versions": _versions,
-            "/movers": _movers,
-        }
-        as_svg: dict[str, Draw] = {
-            f"{IMAGE}/graph": _graph,
-            f"{IMAGE}/badge": _image_badge,
-            "/objectives/{id}/badge": _objective_badge,
-            "/checks/{id}/graph": _check_graph,
-        }
-        found = [web.get(f"{path}.svg", self._svg(draw)) for path, draw in (drawn | as_svg).items()]
-        found += [web.get(f"{path}.png", self._png(draw)) for path, draw in drawn.items()]
+        found = [web.get(f"{one.path}.svg", self._svg(one.draw)) for one in PICTURES]
+        found += [web.get(f"{one.path}.png", self._png(one.draw)) for one in PICTURES if one.png]
         return found
 
     def _svg(self, draw: Draw) -> Handler:
@@ -95,37 +83,13 @@ class Pictures:
         return show
 
 
-def _size(archive: Archive, parameters: Parameters, look: Look) -> str:
-    return size_chart(*curve(archive, parameters), look=look)
-
-
-def _packages(archive: Archive, parameters: Parameters, look: Look) -> str:
-    return packages_chart(*curve(archive, parameters), look=look)
-
-
-def _treemap(archive: Archive, parameters: Parameters, look: Look) -> str:
-    return treemap(packages(archive, parameters), look=look)
-
-
-def _architectures(archive: Archive, parameters: Parameters, look: Look) -> str:
-    return architectures_chart(architectures(archive, parameters), look=look)
-
-
 def _burn_down(archive: Archive, parameters: Parameters, look: Look) -> str:
-    found = responses.objective(archive, parameters).json
-    known = dict.fromkeys(state["metric"] for state in found["history"])
+    found = objective(archive, parameters).data
+    known = dict.fromkeys(state.metric for state in found.history)
     metric = parameters.text("metric") or next((m for m in known if m in METRICS), "")
     if metric not in known:
         raise missing("This objective has no such metric.")
     return objective_chart(found, metric, look=look)
-
-
-def _versions(archive: Archive, parameters: Parameters, look: Look) -> str:
-    return versions_chart(responses.surface(archive, parameters).json["versions"], look=look)
-
-
-def _movers(archive: Archive, parameters: Parameters, look: Look) -> str:
-    return movers_chart(responses.overview(archive, parameters).json["movers"], look=look)
 
 
 def _graph(archive: Archive, parameters: Parameters, _look: Look) -> str:
@@ -135,14 +99,16 @@ def _graph(archive: Archive, parameters: Parameters, _look: Look) -> str:
 
 def _check_graph(archive: Archive, parameters: Parameters, _look: Look) -> str:
     found = visible_check(archive.store, parameters.path["id"], parameters.opened)
-    added = [a for image in (found.result or {}).get("images", ()) for a in image["added"]]
-    wanted = {a["nevra"] for a in added}
-    return chains_graph((chain for a in added for chain in a["chains"]), wanted)
+    images = check_from_json(found.result).images if found.result else ()
+    added = [added for image in images for added in image.added]
+    return chains_graph(
+        (chain for a in added for chain in a.chains), (a.package.nevra for a in added)
+    )
 
 
 def _image_badge(archive: Archive, parameters: Parameters, _look: Look) -> str:
     key = parameters.key
-    facts = evaluated(archive, key, parameters.date).facts
+    facts = archive.evaluated(key, parameters.date).facts
     label = parameters.text("label") or f"{key.workload} {key.arch}"
     if facts.status != "ok":
         return badge(label, "unsolvable", "unsolvable")
@@ -153,6 +119,75 @@ def _objective_badge(archive: Archive, parameters: Parameters, _look: Look) -> s
     heading = heading_of(archive, parameters.path["id"], parameters.date)
     state = worst(archive.objective_statuses_of(parameters.date, objective=heading["id"]))
     return badge(parameters.text("label") or heading["name"], state, state)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture at an address: what draws it, its parameters; `png` where it is there as PNG."""
+
+    path: str
+    draw: Draw
+    summary: str
+    query: tuple[str, ...] = ()
+    png: bool = True
+
+
+_CHART = ("theme", "width")
+_CURVE = ("date", "since", "window", *_CHART)
+PICTURES = (
+    Picture(
+        f"{IMAGE}/size",
+        lambda a, p, look: size_chart(*curve(a, p), look=look),
+        "Installed size over time.",
+        _CURVE,
+    ),
+    Picture(
+        f"{IMAGE}/packages",
+        lambda a, p, look: packages_chart(*curve(a, p), look=look),
+        "Packages over time.",
+        _CURVE,
+    ),
+    Picture(
+        f"{IMAGE}/treemap",
+        lambda a, p, look: treemap(packages(a, p), look=look),
+        "Where the bytes are.",
+        ("date", *_CHART),
+    ),
+    Picture(
+        f"{IMAGE}/architectures",
+        lambda a, p, look: architectures_chart(each_architecture(a, p), look=look),
+        "Its size on each architecture.",
+        ("date", *_CHART),
+    ),
+    Picture(f"{IMAGE}/graph", _graph, "Who requires whom.", ("date", "package", "drawn"), False),
+    Picture(f"{IMAGE}/badge", _image_badge, "An image's badge.", ("date", "label"), False),
+    Picture(
+        "/objectives/{id}/burn-down",
+        _burn_down,
+        "An objective's values, its limit, the way to its target.",
+        ("metric", *_CURVE),
+    ),
+    Picture(
+        "/objectives/{id}/badge",
+        _objective_badge,
+        "An objective's badge.",
+        ("date", "label"),
+        False,
+    ),
+    Picture(
+        "/surface/versions",
+        lambda a, p, look: versions_chart(surface(a, p).data.versions, look=look),
+        "The packages of most versions.",
+        ("date", *_CHART),
+    ),
+    Picture(
+        "/movers",
+        lambda a, p, look: movers_chart(overview(a, p).data.movers, look=look),
+        "The biggest movers of the week.",
+        ("date", *_CHART),
+    ),
+    Picture("/checks/{id}/graph", _check_graph, "How a check's added packages come in.", png=False),
+)
 
 
 def _look(parameters: Parameters) -> Look:

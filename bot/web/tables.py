@@ -1,4 +1,4 @@
-"""Tables of a page: one description for HTML and CSV."""
+"""Tables of a page: columns stand at the fields of a row, and give HTML, CSV and OpenAPI."""
 
 from __future__ import annotations
 
@@ -6,37 +6,48 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 from bot.report.sizes import format_delta, format_size
-from bot.web.measures import measure
 
-Row = Mapping[str, Any]
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+
+Row = Any  # a dataclass with a key or without, or a mapping
 Kind = Literal[
     "text", "code", "size", "delta", "count", "change", "metric", "trend", "time", "state", "figure"
 ]
+Link = Callable[[Row, str | None], str | None]
 _FIGURES = ("size", "delta", "count", "change", "metric", "trend", "figure")
+_UNITS = {"size": "bytes", "delta": "bytes", "time": "RFC 3339, UTC"}
 # Beginnings that spreadsheets take for a formula's, full-width forms included (OWASP: CSV
 # Injection), also after blanks.
 _FORMULA = tuple("=+-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
                  "\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
+_KEY = ("workload", "environment", "repository", "arch")
+METRICS = {"packages": "packages", "installed_size": "installed size", "layer_size": "layer size"}
+_UNWANTED = "unwanted:"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: the name of its value in a row, its format, its link.
+    """One column: its title and format; at a row's field (`Annotated`) its name is the field's.
 
-    `also` gives a second, quiet line. `metric` and `trend` are in the unit of the row's metric;
-    `figure` is a number in words of its own.
+    `value` computes what no field has; a lambda that uses a module's names stands outside of the
+    annotation, which is evaluated elsewhere. `link` leads somewhere, given the row and the page's
+    date; `also` gives a second, quiet line. `metric` and `trend` are in the unit of the row's
+    metric; `figure` is a number in words of its own.
     CSV has the value itself, under `name`. `only` is where the column is, if not in both; a
     `spare` one is on the page only where some row has something in it.
     """
 
-    name: str
     title: str
     kind: Kind = "text"
+    name: str = ""
     value: Callable[[Row], Any] | None = None
-    link: Callable[[Row], str | None] | None = None
+    link: Link | None = None
     also: Callable[[Row], str | None] | None = None
     only: Literal["html", "csv"] | None = None
     spare: bool = False
@@ -48,7 +59,9 @@ class Column:
 
     def of(self, row: Row) -> Any:
         """The value in a row."""
-        return self.value(row) if self.value else row[self.name]
+        if self.value:
+            return self.value(row)
+        return row[self.name] if isinstance(row, Mapping) else getattr(row, self.name)
 
     def tone(self, row: Row) -> str:
         """The class of a difference: `grew`, `shrank`, or empty."""
@@ -59,13 +72,20 @@ class Column:
         """The formatted value; empty where there is none."""
         value = self.of(row)
         if self.kind in ("metric", "trend"):
-            return measure(row["metric"], value, delta=self.kind == "trend")
+            return measure(row.metric, value, delta=self.kind == "trend")
         if value is None:
             return "not known" if self.figure else ""
         shown = _SHOWN.get(self.kind)
         if shown is not None:
             return shown(value)
         return ("yes" if value else "") if isinstance(value, bool) else str(value)
+
+    def __get_pydantic_json_schema__(
+        self, core: Any, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The field's schema with the column's title and unit."""
+        unit = {"x-unit": _UNITS[self.kind]} if self.kind in _UNITS else {}
+        return {**handler(core), "title": self.title, **unit}
 
 
 def _signed(value: int) -> str:
@@ -83,7 +103,7 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a caption; the first column names a row.
+    """Rows under a caption, as of `date`; the first column names a row.
 
     `count` is the number of all rows where these are only the first; a CSV has them all.
     """
@@ -91,6 +111,7 @@ class Table:
     caption: str
     columns: tuple[Column, ...]
     rows: Sequence[Row]
+    date: str | None = None
     count: int | None = None
 
     @property
@@ -102,16 +123,47 @@ class Table:
             if c.only != "csv" and not (c.spare and not any(c.shown(row) for row in self.rows))
         )
 
-    @property
-    def given(self) -> tuple[Column, ...]:
-        """The columns of the CSV."""
-        return tuple(c for c in self.columns if c.only != "html")
-
     def first(self, most: int | None) -> Table:
         """The table with its first `most` rows and the number of all; null keeps it as it is."""
         if most is None or len(self.rows) <= most:
             return self
         return replace(self, rows=self.rows[:most], count=self.count or len(self.rows))
+
+
+def columns(row: type, *order: str | Column) -> tuple[Column, ...]:
+    """Columns in an order: those of the row's fields by name, and those that are computed."""
+    known = _field_columns(row)
+    return tuple(known[one] if isinstance(one, str) else one for one in order)
+
+
+@cache
+def _field_columns(row: type) -> dict[str, Column]:
+    hints = get_type_hints(row, include_extras=True)
+    return {
+        name: replace(found, name=found.name or name)
+        for name, hint in hints.items()
+        for found in getattr(hint, "__metadata__", ())
+        if isinstance(found, Column)
+    }
+
+
+def image_columns(link: Link) -> tuple[Column, ...]:
+    """The columns that name the image of a row with a `key`: one on the page, four in the CSV."""
+    return (
+        Column(
+            "Image",
+            name="image",
+            value=lambda row: f"{row.key.workload} on {row.key.arch}",
+            link=link,
+            also=lambda row: f"{row.key.environment}, {row.key.repository}",
+            only="html",
+        ),
+        *(Column(n, name=n, value=_of_key(n), only="csv") for n in _KEY),
+    )
+
+
+def _of_key(name: str) -> Callable[[Row], str]:
+    return lambda row: str(getattr(row.key, name))
 
 
 def to_csv(table: Table) -> str:
@@ -121,28 +173,10 @@ def to_csv(table: Table) -> str:
     """
     out = io.StringIO()
     writer = csv.writer(out)
-    columns = table.given
-    writer.writerow([column.name for column in columns])
-    writer.writerows([_plain(c.of(row)) for c in columns] for row in table.rows)
+    given = [column for column in table.columns if column.only != "html"]
+    writer.writerow([column.name for column in given])
+    writer.writerows([_plain(c.of(row)) for c in given] for row in table.rows)
     return out.getvalue()
-
-
-def image_columns(*, link: Callable[[Row], str | None]) -> tuple[Column, ...]:
-    """The columns that name an image: one on the page, four in the CSV."""
-    return (
-        Column(
-            "image",
-            "Image",
-            value=lambda row: f"{row['workload']} on {row['arch']}",
-            link=link,
-            also=lambda row: f"{row['environment']}, {row['repository']}",
-            only="html",
-        ),
-        *(Column(name, name, only="csv") for name in _KEY),
-    )
-
-
-_KEY = ("workload", "environment", "repository", "arch")
 
 
 def _plain(value: Any) -> Any:
@@ -153,3 +187,24 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else value
+
+
+def metric_words(metric: str) -> str:
+    """The name of an objective's metric in words."""
+    if metric.startswith(_UNWANTED):
+        return f"unwanted {metric.removeprefix(_UNWANTED)}"
+    return METRICS.get(metric, metric)
+
+
+def measure(metric: str, value: float | None, *, delta: bool = False) -> str:
+    """A value, or a difference, in its metric's unit; empty where there is none."""
+    if value is None:
+        return ""
+    if metric in ("installed_size", "layer_size"):
+        return (format_delta if delta else format_size)(round(value))
+    if metric.startswith(_UNWANTED):
+        return "present" if value else "absent"
+    if delta:
+        rounded = round(value, 1)
+        return f"{rounded:+.1f}".replace("-", "\N{MINUS SIGN}") if rounded else "0"
+    return f"{round(value):,}"

@@ -2,19 +2,24 @@
 
 import itertools
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.store.history.values import Point as HistoryPoint
 from bot.web.charts.bars import tiled, treemap
 from bot.web.charts.curves import objective_chart, size_chart
 from bot.web.charts.graph import closure_graph
 from bot.web.charts.labels import Box, Place, Point, place
 from bot.web.charts.plot import ticks
 from bot.web.charts.svg import Look, fitting, has_all, width
-from bot.web.responses.causes import in_few_words
+from bot.web.responses.image import ImagePackage
+from bot.web.responses.objectives import Objective, State
+from bot.web.responses.steps import Step, in_few_words
+from tests.web.rows import KEY, cause, nevra, package, step
 
 AREA = Box(0, 0, 400, 200)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -76,24 +81,18 @@ def test_where_there_is_no_room_nothing_is_written() -> None:
     assert place([(Point(100, 100), [500])], [], AREA) == [None]
 
 
-def step(run: int, delta: int) -> dict:
-    about = {
-        "kind": "distribution", "change": "changed", "from": "glibc-0:1-1.x86_64",
-        "to": f"glibc-0:{run}-1.x86_64", "mover": None, "chain": [], "commit": None,
-        "pull_request": None,
-    }  # fmt: skip
-    key = {"workload": "w", "environment": "e", "repository": "r", "arch": "x86_64"}
-    cause = {"package": "glibc", "delta": delta, "known_delta": delta, "cause": about}
-    when = f"2026-{run // 28 + 1:02}-{run % 28 + 1:02}T00:00:00Z"
-    return {**key, "run": run, "evaluated": when, "known_delta": delta, "packages_delta": 0,
-            "steps": [cause]}  # fmt: skip
-
-
-def crowded(count: int = 300) -> tuple[list[dict], list[dict]]:
+def crowded(count: int = 300) -> tuple[list[HistoryPoint], list[Step]]:
     sizes = [10_000_000 + 30_000 * ((i * 7) % 23) + 5_000_000 * (i // 40) for i in range(count)]
-    steps = [step(i, sizes[i] - sizes[i - 1]) for i in range(1, count)]
-    whens = [step(i, 0)["evaluated"] for i in range(count)]
-    points = [{"run": i, "evaluated": whens[i], "installed_size": s} for i, s in enumerate(sizes)]
+    steps = []
+    for run in range(1, count):
+        delta = sizes[run] - sizes[run - 1]
+        to = str(nevra("glibc", str(run)))
+        about = {"from": str(nevra("glibc")), "to": to}
+        steps.append(step(run, cause("glibc", delta, **about), delta=delta))
+    points = [
+        HistoryPoint(run, step(run).evaluated, run, "ok", 1, size, size, None)
+        for run, size in enumerate(sizes)
+    ]
     return points, steps
 
 
@@ -128,16 +127,13 @@ def test_the_largest_steps_are_labelled_with_their_cause_and_linked(look, count)
 
 
 def test_a_cause_in_few_words_names_the_pull_request() -> None:
-    moved = step(2, 5)
-    assert in_few_words(moved) == "glibc 2-1"
+    about = {"from": str(nevra("glibc")), "to": str(nevra("glibc", "2"))}
+    assert in_few_words(step(2, cause("glibc", 5, **about), delta=5)) == "glibc 2-1"
     pull = {"repository": "rpms/nginx", "number": 7, "private": False}
-    about = {**moved["steps"][0]["cause"], "change": "came", "pull_request": pull}
-    came = [{**moved["steps"][0], "package": f"p{n}", "cause": about} for n in range(3)]
-    assert in_few_words({**moved, "steps": came}) == "p0 and 2 more, rpms/nginx#7"
-    hidden = {**about, "pull_request": {**pull, "private": True}}
-    assert in_few_words({**moved, "steps": [{**came[0], "cause": hidden}]}) == (
-        "p0, a private pull request"
-    )
+    came = [cause(f"p{n}", 5, change="came", pull_request=pull) for n in range(3)]
+    assert in_few_words(step(2, *came)) == "p0 and 2 more, rpms/nginx#7"
+    hidden = cause("p0", 5, change="came", pull_request={**pull, "private": True})
+    assert in_few_words(step(2, hidden)) == "p0, a private pull request"
 
 
 def test_texts_are_as_wide_on_every_machine() -> None:
@@ -147,16 +143,17 @@ def test_texts_are_as_wide_on_every_machine() -> None:
     assert not has_all("\N{RIGHTWARDS ARROW}")
 
 
-def objective(values: list[int], target: int) -> dict:
-    key = {"workload": "w", "environment": "e", "repository": "r", "arch": "x86_64"}
+def objective(values: list[int], target: int, arches: int = 1) -> Objective:
     days = [f"2026-01-{n + 1:02}T00:00:00Z" for n in range(len(values) + 1)]
     history = [
-        {**key, "metric": "installed_size", "value": value, "limit": 70_000_000, "target": target,
-         "target_by": "2026-06-01", "since": days[n],
-         "until": None if n == len(values) - 1 else days[n + 1]}
+        State(
+            replace(KEY, arch=f"a{arch}"), "installed_size", value, 70_000_000, target,
+            "2026-06-01", None, "", days[n], None if n == len(values) - 1 else days[n + 1],
+        )
+        for arch in range(arches)
         for n, value in enumerate(values)
     ]  # fmt: skip
-    return {"date": days[-1], "history": history}
+    return Objective("o", days[-1], "o", "", "", "w", {}, [], history, [])
 
 
 @pytest.mark.parametrize(("target", "sloped"), [(40_000_000, True), (65_000_000, False)])
@@ -170,9 +167,6 @@ def test_an_objective_has_its_limit_its_target_and_the_way_there_if_it_is_not_th
 
 
 def test_tiles_have_their_names_and_sizes_where_there_is_room() -> None:
-    def package(name: str, size: int) -> dict:
-        return {"name": name, "source": name, "installed_size": size}
-
     drawn = treemap([package("large", 90_000_000), package("middle", 9_000_000)]
                     + [package(f"tiny-{n}", 10_000) for n in range(9)])  # fmt: skip
     texts = {t.text for t in ElementTree.fromstring(drawn).iter(f"{SVG}text") if t.text}
@@ -190,8 +184,7 @@ def test_moments_that_read_the_same_stand_below_a_chart_once() -> None:
 @pytest.mark.parametrize("arches", range(1, 7))
 @pytest.mark.parametrize("narrow", [False, True])
 def test_no_row_of_a_legend_is_cut_off(arches, narrow) -> None:
-    goal = objective([60_000_000, 55_000_000], 40_000_000)
-    goal["history"] = [{**s, "arch": f"a{n}"} for n in range(arches) for s in goal["history"]]
+    goal = objective([60_000_000, 55_000_000], 40_000_000, arches)
     tree = ElementTree.fromstring(objective_chart(goal, "installed_size", look=Look(narrow=narrow)))
     height = float(tree.get("viewBox").split()[3])
     legends = [g for g in tree.iter(f"{SVG}g") if g.get("class", "").startswith("legend")]
@@ -211,15 +204,18 @@ def test_tiles_fill_their_area_and_have_their_share_of_it(sizes) -> None:
         assert area == pytest.approx(size / sum(sizes) * 120_000, abs=1e-3)
 
 
-def needs(*edges: str) -> list[dict]:
+def needs(*edges: str) -> list[ImagePackage]:
     """Packages of a closure, of edges such as `a>b`: a requires b."""
-    names = sorted({name for edge in edges for name in edge.split(">")})
+    pairs = [edge.split(">") for edge in edges]
+    names = sorted({name for pair in pairs for name in pair})
     return [
-        {"nevra": f"{n}-0:1-1.x86_64", "name": n, "requested": n == "a", "required_by": [
-            {"nevra": f"{e.split('>')[0]}-0:1-1.x86_64", "capability": f"cap({n})"}
-            for e in edges if e.endswith(f">{n}")]}
-        for n in names
-    ]  # fmt: skip
+        package(
+            name,
+            requested=name == "a",
+            required_by={source: f"cap({name})" for source, target in pairs if target == name},
+        )
+        for name in names
+    ]
 
 
 def columns(drawn: str) -> dict[str, float]:

@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from jsonschema import Draft202012Validator
+from pydantic import TypeAdapter
 
 from bot.model.result import CheckResult, check_from_json
 from bot.store.records import CheckRecord
 from bot.web.openapi import describe
-from bot.web.responses.checks import check_json
+from bot.web.pages import PAGES
+from bot.web.responses.checks import check_data
 from tests.model.test_result import RESULTS, STORED
 from tests.web.seeded import HOSTILE, NAMES
 from tests.web.sites import served
@@ -96,10 +98,13 @@ async def test_no_request_breaks_the_api_or_its_description(tmp_path, names) -> 
 
 def check_errors(record: CheckRecord, result: CheckResult | None) -> list[str]:
     """The places where a check's JSON is not as the API's description says."""
-    components = describe()["components"]
-    schema = {"$ref": "#/components/schemas/Check", "components": components}
-    written = json.loads(json.dumps(check_json(record, result)))
-    return [error.json_path for error in Draft202012Validator(schema).iter_errors(written)]
+    description = describe()
+    (page,) = [page for page in PAGES if page.path == "/checks/{id}"]
+    answer = description["paths"][f"/api{page.path}"]["get"]["responses"]["200"]
+    schema = answer["content"]["application/json"]["schema"]
+    written = json.loads(TypeAdapter(page.data).dump_json(check_data(record, result)))
+    validator = Draft202012Validator({**schema, "components": description["components"]})
+    return [error.json_path for error in validator.iter_errors(written)]
 
 
 @settings(max_examples=10, deadline=None)

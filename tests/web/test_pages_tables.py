@@ -8,8 +8,10 @@ from html import unescape
 import pytest
 from aiohttp.test_utils import TestClient
 
-from bot.web.responses.packages import ways_of
+from bot.model.closure import Edge
+from bot.web.responses.packages import PackageInImage, ways_of
 from bot.web.tables import Column, Table, to_csv
+from tests.web.rows import KEY, nevra
 from tests.web.sites import NGINX, PAGES, prepare, serving
 
 HOLDS_REPORT = ("check", "running-check", "error")
@@ -28,7 +30,7 @@ async def site(folder):
 
 def given(value) -> str:
     """The value of a cell after a spreadsheet's parser."""
-    text = to_csv(Table("t", (Column("x", "X"),), [{"x": value}]))
+    text = to_csv(Table("t", (Column("X", name="x"),), [{"x": value}]))
     assert text.startswith("x\r\n")
     (row,) = list(csv.reader(io.StringIO(text, newline="")))[1:]
     return row[0]
@@ -117,7 +119,7 @@ async def test_the_package_of_that_very_name_comes_first(site) -> None:
 
 
 def test_a_spare_column_is_on_the_page_only_where_it_says_something() -> None:
-    columns = (Column("a", "A"), Column("b", "B", spare=True))
+    columns = (Column("A", name="a"), Column("B", name="b", spare=True))
     rows = [{"a": "1", "b": None}, {"a": "2", "b": "x"}]
     assert [c.name for c in Table("t", columns, rows).shown] == ["a", "b"]
     assert [c.name for c in Table("t", columns, rows[:1]).shown] == ["a"]
@@ -140,10 +142,11 @@ async def test_a_truncated_table_is_shown_whole_on_request(site) -> None:
 
 
 def test_a_package_that_is_there_for_many_reasons_tells_the_commonest() -> None:
-    chains = [
-        [{"from": f"p{n}-0:1-1.x86_64", "to": "lib-0:1-1.x86_64"}] for n in range(12)
-    ]  # fmt: skip
-    rows = [{"requested": False, "chains": [chain]} for chain in [*chains, chains[3]]]
+    chains = [[Edge(nevra(f"p{n}"), "lib", nevra("lib"), "requires")] for n in range(12)]
+    rows = [
+        PackageInImage(KEY, str(nevra("lib")), 1, False, "", [], [tuple(chain)], [], None)
+        for chain in [*chains, chains[3]]
+    ]
     ways = ways_of(rows)
     assert len(ways) == 12
     assert ways[0] == ("p3 \N{RIGHTWARDS ARROW} lib", [rows[3], rows[12]])

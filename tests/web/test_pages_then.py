@@ -10,7 +10,8 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.web.charts.graph import closure_graph, drawn_of
-from bot.web.responses.movement import moved
+from bot.web.responses.steps import moved
+from tests.web.rows import cause, package, step
 from tests.web.sites import NGINX, served
 
 DATED = (
@@ -65,12 +66,9 @@ async def test_a_package_says_what_would_leave_with_it_in_each_image(get) -> Non
 
 def test_a_graph_that_leaves_packages_out_says_so() -> None:
     packages = [
-        {
-            "nevra": f"p{n}-0:1-1.x86_64", "name": f"p{n}", "requested": n == 0,
-            "required_by": [{"nevra": f"p{n - 1}-0:1-1.x86_64", "capability": "c"}] if n else [],
-        }
+        package(f"p{n}", requested=n == 0, required_by={f"p{n - 1}": "c"} if n else {})
         for n in range(70)
-    ]  # fmt: skip
+    ]
     assert drawn_of(packages, "") == (60, 70)
     assert "The nearest 60 of 70 packages are drawn." in closure_graph(packages, "")
     assert drawn_of(packages, "p69", 300) == (70, 70)
@@ -78,14 +76,11 @@ def test_a_graph_that_leaves_packages_out_says_so() -> None:
 
 
 def test_who_moved_an_image_adds_up_to_how_far_it_moved() -> None:
-    def cause(kind: str, delta: int):
-        return {"known_delta": delta, "cause": {"kind": kind}}
-
     steps = [
-        {"known_delta": 7, "packages_delta": 1, "steps": [cause("pull request", 7)]},
-        {"known_delta": -2, "packages_delta": None, "steps": [cause("distribution", -5)]},
+        step(1, cause("a", 7, kind="pull request"), delta=7, packages_delta=1),
+        step(2, cause("b", -5), delta=-2, packages_delta=None),
     ]
     answer = moved(steps)
-    assert (answer["known_delta"], answer["packages_delta"], answer["steps"]) == (5, 1, 2)
-    assert answer["by"]["pull request"] == 7
-    assert sum(answer["by"].values()) == 5  # what no cause explains is not known
+    assert (answer.known_delta, answer.packages_delta, answer.steps) == (5, 1, 2)
+    assert answer.by["pull request"] == 7
+    assert sum(answer.by.values()) == 5  # what no cause explains is not known

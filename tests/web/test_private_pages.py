@@ -237,7 +237,7 @@ async def test_a_token_is_not_logged(site, caplog, monkeypatch) -> None:
     def breaks(*_: object) -> None:
         raise RuntimeError("a mistake")
 
-    monkeypatch.setattr("bot.web.check_pages.visible_check", breaks)
+    monkeypatch.setattr("bot.web.responses.checks.visible_check", breaks)
     caplog.set_level(logging.DEBUG)
     token = KEYS.token("secret")
     async with site.get(f"/api/checks/secret?key={token}") as answer:

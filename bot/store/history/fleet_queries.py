@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.model.image import ImageKey
+from bot.model.image import ImageKey, inline
 from bot.store.history.image_queries import ImageQueries, last_evaluation, steps_sql
 from bot.store.history.intervals import described, held_at, holding, moment
 from bot.store.history.rows import KEY, NEVRA, key_of
@@ -25,6 +25,7 @@ class Mover:
     last_run: int
 
 
+@inline("key")
 @dataclass(frozen=True, slots=True)
 class Usage:
     """A package in an image. `since` is when this version came there."""

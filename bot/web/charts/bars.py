@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bot.report.sizes import format_delta
+from bot.store.history.fleet_queries import Spread
 from bot.web.charts.labels import Box
 from bot.web.charts.plot import Words
 from bot.web.charts.svg import (
     AUTO,
     SERIES,
-    Json,
     Look,
     add,
     count_words,
@@ -22,7 +22,10 @@ from bot.web.charts.svg import (
     svg,
     width,
 )
-from bot.web.links import image_url, key_of, package_url
+from bot.web.links import image_url, package_url
+from bot.web.responses.differences import OtherArchitecture
+from bot.web.responses.image import ImagePackage
+from bot.web.responses.overview import Mover
 
 _TILES, _HEIGHT = 60, 460
 _LINE = 18  # pixels that a line of text needs
@@ -36,26 +39,26 @@ class _Bar:
     colour: str = SERIES[0]
 
 
-def architectures_chart(rows: Sequence[Json], *, look: Look = AUTO) -> str:
+def architectures_chart(rows: Sequence[OtherArchitecture], *, look: Look = AUTO) -> str:
     """The installed size of an image on each architecture."""
-    bars = [_Bar(r["arch"], r["installed_size"], image_url(key_of(r))) for r in rows]
+    bars = [_Bar(r.key.arch, r.installed_size, image_url(r.key)) for r in rows]
     return _bars(bars, size_words, 36, look)
 
 
-def versions_chart(rows: Sequence[Json], *, look: Look = AUTO) -> str:
+def versions_chart(rows: Sequence[Spread], *, look: Look = AUTO) -> str:
     """The packages with most versions."""
-    bars = [_Bar(row["name"], row["versions"], package_url(row["name"])) for row in rows[:15]]
+    bars = [_Bar(row.name, row.versions, package_url(row.name)) for row in rows[:15]]
     return _bars(bars, count_words, 26, look)
 
 
-def movers_chart(rows: Sequence[Json], *, look: Look = AUTO) -> str:
+def movers_chart(rows: Sequence[Mover], *, look: Look = AUTO) -> str:
     """The images that moved furthest, by bytes."""
     bars = [
         _Bar(
-            f"{row['workload']} {row['arch']}",
-            row["known_delta"],
-            image_url(key_of(row)),
-            "grew" if row["known_delta"] > 0 else "shrank",
+            f"{row.key.workload} {row.key.arch}",
+            row.known_delta,
+            image_url(row.key),
+            "grew" if row.known_delta > 0 else "shrank",
         )
         for row in rows[:12]
     ]
@@ -93,16 +96,15 @@ def _bars(bars: Sequence[_Bar], words: Words, height: int, look: Look) -> str:
     return svg(root)
 
 
-def treemap(packages: Sequence[Json], *, look: Look = AUTO) -> str:
+def treemap(packages: Sequence[ImagePackage], *, look: Look = AUTO) -> str:
     """A tile for each package, sized by bytes; the packages of a source share a colour."""
-    ordered = sorted(packages, key=lambda p: -(p["installed_size"] or 0))
-    shown = [p for p in ordered[:_TILES] if p["installed_size"]]
-    rest = sum(p["installed_size"] or 0 for p in ordered[len(shown) :])
+    ordered = sorted(packages, key=lambda p: -(p.installed_size or 0))
+    shown = [p for p in ordered[:_TILES] if p.installed_size]
+    rest = sum(p.installed_size or 0 for p in ordered[len(shown) :])
     sources: dict[str, list[tuple[str, int]]] = {}
     for package in shown:
-        sources.setdefault(package["source"], []).append(
-            (package["name"], package["installed_size"])
-        )
+        size = package.installed_size or 0
+        sources.setdefault(package.source, []).append((package.name, size))
     if rest:
         sources[""] = [("others", rest)]
     groups = sorted(sources.values(), key=lambda found: -sum(size for _, size in found))

@@ -6,16 +6,16 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from xml.etree.ElementTree import Element
 
+from bot.model.image import ImageKey
 from bot.report.sizes import format_count_delta, format_delta
+from bot.store.history.values import Point as HistoryPoint
 from bot.web.charts.labels import Box, Place, Point, place
 from bot.web.charts.plot import Plot, Words, seconds
 from bot.web.charts.svg import (
     AUTO,
     SERIES,
-    Json,
     Look,
     add,
     count_words,
@@ -25,9 +25,10 @@ from bot.web.charts.svg import (
     svg,
     width,
 )
-from bot.web.links import image_url, key_of
-from bot.web.measures import measure
-from bot.web.responses.causes import cause_url, in_few_words, in_words
+from bot.web.links import image_url
+from bot.web.responses.objectives import Objective, State
+from bot.web.responses.steps import Step, cause_url, in_few_words, in_words
+from bot.web.tables import measure
 
 # The steps that stand out where there are more than twice as many.
 _OUTSTANDING = 30
@@ -48,26 +49,30 @@ class _Figure:
     delta_words: Callable[[int], str]
 
 
-def size_chart(points: Sequence[Json], steps: Iterable[Json], *, look: Look = AUTO) -> str:
+def size_chart(points: Sequence[HistoryPoint], steps: Iterable[Step], *, look: Look = AUTO) -> str:
     """Installed size over time, as stairs; each step names its cause and links to it."""
     figure = _Figure("installed_size", "known_delta", size_words, format_delta)
     return _curve(points, steps, figure, look)
 
 
-def packages_chart(points: Sequence[Json], steps: Iterable[Json], *, look: Look = AUTO) -> str:
+def packages_chart(
+    points: Sequence[HistoryPoint], steps: Iterable[Step], *, look: Look = AUTO
+) -> str:
     """The number of packages over time, as `size_chart`."""
     figure = _Figure("packages", "packages_delta", count_words, format_count_delta)
     return _curve(points, steps, figure, look)
 
 
-def _curve(points: Sequence[Json], steps: Iterable[Json], figure: _Figure, look: Look) -> str:
+def _curve(
+    points: Sequence[HistoryPoint], steps: Iterable[Step], figure: _Figure, look: Look
+) -> str:
     """Points at each change, held until the next; none where the figure is not known.
 
     Of many steps the largest stand out; the others keep their words and links.
     """
-    causes = {step["run"]: step for step in steps}
-    times = [seconds(p["evaluated"]) for p in points]
-    values = [p[figure.name] for p in points]
+    causes = {step.run: step for step in steps}
+    times = [seconds(p.evaluated) for p in points]
+    values = [getattr(p, figure.name) for p in points]
     known = [value for value in values if value is not None]
     plot = Plot(look, 320, times, known, figure.words, whole=figure.name == "packages")
     corners: list[Point] = []
@@ -76,7 +81,9 @@ def _curve(points: Sequence[Json], steps: Iterable[Json], figure: _Figure, look:
             corners.append(Point(plot.x(at), plot.y(value)))
             corners.append(Point(plot.x(at if following is None else following), plot.y(value)))
     add(plot.root, "path", d=_path(corners), class_="line s0")
-    moves = sorted((abs(step[figure.delta] or 0) for step in causes.values()), reverse=True)
+    moves = sorted(
+        (abs(getattr(step, figure.delta) or 0) for step in causes.values()), reverse=True
+    )
     large = moves[_OUTSTANDING] if len(moves) > 2 * _OUTSTANDING else 0
     # Below the dots, which can then be reached.
     labels = add(plot.root, "g", class_="labels")
@@ -84,9 +91,9 @@ def _curve(points: Sequence[Json], steps: Iterable[Json], figure: _Figure, look:
     for point, at, value in zip(points, times, values, strict=True):
         if value is None:
             continue
-        step, there = causes.get(point["run"]), Point(plot.x(at), plot.y(value))
-        delta = (step[figure.delta] or 0) if step else 0
-        title = f"{point['evaluated'][:10]}: {figure.words(value)}"
+        step, there = causes.get(point.run), Point(plot.x(at), plot.y(value))
+        delta = (getattr(step, figure.delta) or 0) if step else 0
+        title = f"{point.evaluated[:10]}: {figure.words(value)}"
         title += f", {in_words(step)}" if step else ""
         parent = group(plot.root, title, _cause_url(step) if step else None)
         radius = 5 if abs(delta) > large else 2
@@ -103,7 +110,7 @@ def _write_labels(
     parent: Element,
     plot: Plot,
     corners: Sequence[Point],
-    moved: Sequence[tuple[Point, Json, int]],
+    moved: Sequence[tuple[Point, Step, int]],
     figure: _Figure,
 ) -> None:
     """Name the causes of steps beside their points, where there is room."""
@@ -122,7 +129,7 @@ def _write_labels(
             _write_label(parent, found, texts[found.form], step)
 
 
-def _write_label(parent: Element, found: Place, text: str, step: Json) -> None:
+def _write_label(parent: Element, found: Place, text: str, step: Step) -> None:
     box = found.box
     if found.leader:
         start, end = found.leader
@@ -133,9 +140,9 @@ def _write_label(parent: Element, found: Place, text: str, step: Json) -> None:
         textLength=box.right - box.left, lengthAdjust="spacingAndGlyphs")  # fmt: skip
 
 
-def _cause_url(step: Json) -> str:
+def _cause_url(step: Step) -> str:
     """The address of the pull request, or of the image at that time."""
-    return cause_url(step) or image_url(key_of(step), date=step["evaluated"]) + "#steps"
+    return cause_url(step) or image_url(step.key, date=step.evaluated) + "#steps"
 
 
 def _path(points: Sequence[Point]) -> str:
@@ -151,10 +158,10 @@ class _Line:
     dashes: str = ""
 
 
-def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
+def objective_chart(objective: Objective, metric: str, *, look: Look = AUTO) -> str:
     """The burn-down of one metric: values over time, the limit, and the way to the target."""
-    states = [s for s in objective["history"] if s["metric"] == metric]
-    now = objective["date"] or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    states = [s for s in objective.history if s.metric == metric]
+    now = objective.date or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     images = _image_lines(states, now)
     lines = [*images, *_goal_lines(states, images, now, metric, narrow=look.narrow)]
     columns = 2 if look.narrow else 3
@@ -185,35 +192,35 @@ def objective_chart(objective: Json, metric: str, *, look: Look = AUTO) -> str:
     return svg(plot.root)
 
 
-def _image_lines(states: Sequence[Json], now: str) -> list[_Line]:
+def _image_lines(states: Sequence[State], now: str) -> list[_Line]:
     """The values of at most eight images, each held until the next."""
-    images: dict[Any, list[Json]] = {}
+    images: dict[ImageKey, list[State]] = {}
     for state in states:
-        images.setdefault(key_of(state), []).append(state)
+        images.setdefault(state.key, []).append(state)
     alone = len({key.workload for key in images}) == 1
     lines = []
     for key, found in list(images.items())[:8]:
         corners = [
-            (seconds(at), state["value"])
+            (seconds(at), state.value)
             for state in found
-            if state["value"] is not None
-            for at in (state["since"], state["until"] or now)
+            if state.value is not None
+            for at in (state.since or now, state.until or now)
         ]
         lines.append(_Line(key.arch if alone else f"{key.workload} {key.arch}", corners))
     return lines
 
 
 def _goal_lines(
-    states: Sequence[Json], images: Sequence[_Line], now: str, metric: str, *, narrow: bool
+    states: Sequence[State], images: Sequence[_Line], now: str, metric: str, *, narrow: bool
 ) -> list[_Line]:
     """The limits and the targets that hold, and the way to a target that has a date."""
-    held = [s for s in states if s["until"] is None]
-    targets = sorted({(s["target"], s["target_by"]) for s in held if s["target"] is not None})
-    start, end = min((seconds(s["since"]) for s in states), default=0.0), seconds(now)
+    held = [s for s in states if s.until is None]
+    targets = sorted({(s.target, s.target_by) for s in held if s.target is not None})
+    start, end = min((seconds(s.since or now) for s in states), default=0.0), seconds(now)
     last = max([end, *(seconds(by) for _, by in targets if by)])
     lines = [
         _Line(f"Limit {measure(metric, limit)}", ((start, limit), (last, limit)), "8,4")
-        for limit in sorted({s["limit"] for s in held if s["limit"] is not None})
+        for limit in sorted({s.limit for s in held if s.limit is not None})
     ]
     first = max((line.corners[0][1] for line in images if line.corners), default=0)
     for target, by in targets:

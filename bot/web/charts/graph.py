@@ -4,10 +4,15 @@ require it."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from bot.model.nevra import parse_nevra
-from bot.web.charts.svg import AUTO, Json, add, drawing, group, svg, width
+from bot.model.closure import Edge
+from bot.model.nevra import Nevra, parse_nevra
+from bot.web.charts.svg import AUTO, add, drawing, group, svg, width
 from bot.web.links import package_url
+
+if TYPE_CHECKING:
+    from bot.web.responses.image import ImagePackage
 
 DRAWN = 60
 MOST = 300
@@ -16,41 +21,41 @@ _SWEEPS = 4
 Needs = Mapping[tuple[str, str], Sequence[str]]
 
 
-def closure_graph(packages: Iterable[Json], wanted: str, most: int = DRAWN) -> str:
+def closure_graph(packages: Iterable[ImagePackage], wanted: str, most: int = DRAWN) -> str:
     """The ways to the packages named `wanted`, and what requires those, as SVG.
 
     Draws the nearest `most` packages that lead to them; without `wanted` the requested packages
     and their requirements. A line has the number of packages that are left out.
     """
-    known = {package["nevra"]: package for package in packages}
+    known = {str(package.nevra): package for package in packages}
     near = _nearest(known, wanted)
     drawn = dict.fromkeys(near[: max(most, 1)])
     needs: dict[tuple[str, str], list[str]] = {}
     for nevra in drawn:
-        for need in known[nevra]["required_by"]:
-            if need["nevra"] in drawn and need["nevra"] != nevra:
-                needs.setdefault((need["nevra"], nevra), []).append(need["capability"])
+        for need in known[nevra].required_by:
+            source = str(need.nevra)
+            if source in drawn and source != nevra:
+                needs.setdefault((source, nevra), []).append(need.capability)
     classes = {
-        nevra: " requested" * known[nevra]["requested"]
-        + " wanted" * (known[nevra]["name"] == wanted)
+        nevra: " requested" * known[nevra].requested + " wanted" * (known[nevra].name == wanted)
         for nevra in drawn
     }
     return _draw(classes, needs, len(near))
 
 
-def drawn_of(packages: Iterable[Json], wanted: str, most: int = DRAWN) -> tuple[int, int]:
+def drawn_of(packages: Iterable[ImagePackage], wanted: str, most: int = DRAWN) -> tuple[int, int]:
     """The number of packages that `closure_graph` draws, and of all that it could draw."""
-    near = _nearest({package["nevra"]: package for package in packages}, wanted)
+    near = _nearest({str(package.nevra): package for package in packages}, wanted)
     return min(len(near), max(most, 1)), len(near)
 
 
-def chains_graph(chains: Iterable[Iterable[Json]], wanted: Iterable[str]) -> str:
+def chains_graph(chains: Iterable[Iterable[Edge]], wanted: Iterable[Nevra]) -> str:
     """Chains (of one image or of several) merged into one graph by the packages' names.
 
     `wanted` are the NEVRAs to be marked.
     """
-    edges = [(_name(e["from"]), _name(e["to"]), e["capability"]) for c in chains for e in c]
-    marked = {_name(nevra) for nevra in wanted}
+    edges = [(e.source.name, e.target.name, e.capability) for c in chains for e in c]
+    marked = {nevra.name for nevra in wanted}
     every = list(dict.fromkeys(name for edge in edges for name in edge[:2]))
     classes = {name: " wanted" if name in marked else "" for name in every[:DRAWN]}
     needs: dict[tuple[str, str], dict[str, None]] = {}
@@ -60,16 +65,17 @@ def chains_graph(chains: Iterable[Iterable[Json]], wanted: Iterable[str]) -> str
     return _draw(classes, {edge: list(found) for edge, found in needs.items()}, len(every))
 
 
-def _nearest(known: Mapping[str, Json], wanted: str) -> list[str]:
+def _nearest(known: Mapping[str, ImagePackage], wanted: str) -> list[str]:
     """The packages that lead to `wanted`, or that the requested ones require, nearest first."""
     near: dict[str, list[str]] = {nevra: [] for nevra in known}
     for nevra, package in known.items():
-        for need in package["required_by"]:
+        for need in package.required_by:
+            source = str(need.nevra)
             if wanted:
-                near[nevra].append(need["nevra"])
-            elif need["nevra"] in near:
-                near[need["nevra"]].append(nevra)
-    level = [n for n, p in known.items() if (p["name"] == wanted if wanted else p["requested"])]
+                near[nevra].append(source)
+            elif source in near:
+                near[source].append(nevra)
+    level = [n for n, p in known.items() if (p.name == wanted if wanted else p.requested)]
     found = dict.fromkeys(level)
     while level:
         level = list(

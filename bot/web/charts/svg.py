@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from fontTools.ttLib import TTFont
@@ -19,7 +19,6 @@ from bot.report.sizes import format_size
 from bot.web.assets import CHART_FONT, FONT_FILE, asset_url
 
 Theme = Literal["auto", "light", "dark"]
-Json = Mapping[str, Any]
 FONT = "Roboto"
 TEXT = 12  # pixels
 _SERIES = (

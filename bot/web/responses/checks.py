@@ -1,26 +1,110 @@
-"""Checks: those that a request may see, their JSON, and their rows in a list."""
+"""`/checks` and `/checks/{id}`: the checks that a request may see."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, Literal
 
 from bot.model.image import inline
-from bot.model.result import CheckResult, check_to_json
+from bot.model.result import CheckResult, Verdict, check_from_json
+from bot.report.render import render_check_html
 from bot.store.records import CheckRecord, check_is_hidden
 from bot.store.store import Store
-from bot.web.parameters import missing
-from bot.web.schemas.parts import CheckAbout
-from bot.web.tables import Column, Table
+from bot.web.links import check_url
+from bot.web.parameters import Parameters, missing
+from bot.web.responses.archive import Archive, PageResponse
+from bot.web.tables import Column, Table, columns
 
-Json = dict[str, Any]
-_COLUMNS = tuple(
-    Column(name, name)
-    for name in (
-        "id", "forge", "repository", "number", "title", "author", "head_sha", "stage", "verdict",
-        "summary", "created", "predicted", "finished",
+_PAGE = 50
+_ALL = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAbout:
+    """The subject of a check, and its progress; `narrowed`: on some images alone."""
+
+    id: Annotated[str, Column("Check")]
+    forge: Annotated[str, Column("Forge")]
+    repository: Annotated[str, Column("Repository")]
+    number: Annotated[int, Column("Number")]
+    title: Annotated[str, Column("Title")]
+    author: Annotated[str, Column("Author")]
+    head_sha: Annotated[str, Column("Head")]
+    url: str
+    base_ref: str
+    base_sha: str
+    stage: Annotated[Literal["waiting", "predicted", "final", "stopped"], Column("Stage")]
+    verdict: Annotated[Verdict | None, Column("Verdict")]
+    summary: Annotated[str | None, Column("Summary")]
+    problem: str | None
+    created: Annotated[str, Column("Created")]
+    predicted: Annotated[str | None, Column("Predicted")]
+    finished: Annotated[str | None, Column("Finished")]
+    open: bool
+    narrowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """`/api/checks`: newest first; `next` is the offset of the following ones, or null."""
+
+    date: str | None
+    checks: list[CheckAbout]
+    next: int | None
+
+
+@inline("result")
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`/api/checks/{id}`: the check's report, and `run`: what it was about.
+
+    Without a report yet `merge_base`, `verdict` and `stage` are null, and the lists empty.
+    """
+
+    result: CheckResult
+    run: CheckAbout
+
+
+def checks(archive: Archive, parameters: Parameters) -> PageResponse:
+    """The checks, newest first, without those of private repositories."""
+    page, date = parameters.page(_PAGE, 500), parameters.date
+    most = _ALL if page.limit is None else page.limit
+    found = archive.store.recent_checks(most + 1, offset=page.offset, until=date)
+    following = page.offset + most if len(found) > most else None
+    data = Checks(date, [about_check(check) for check in found[:most]], following)
+    extra = {"page": page, "seen": None}
+    return PageResponse("checks.html.j2", data, {"checks": checks_table(data.checks)}, extra)
+
+
+def check(archive: Archive, parameters: Parameters) -> PageResponse:
+    """One check. One of a private repository is there for holders of its link."""
+    found = visible_check(archive.store, parameters.path["id"], parameters.opened)
+    stored = None if found.result is None else check_from_json(found.result)
+    # The page lists the logs in a table: a report links absolute addresses only.
+    bare = stored and replace(stored, builds=tuple(replace(b, log=None) for b in stored.builds))
+    extra = {"report": bare and (lambda: render_check_html(bare)), "seen": None}
+    return PageResponse("check.html.j2", check_data(found, stored), {}, extra)
+
+
+def check_data(record: CheckRecord, result: CheckResult | None) -> Check:
+    """A check and its result, with the logs' addresses in place of their files' paths."""
+    about = about_check(record)
+    if result is None:
+        unknown: Any = {"merge_base": None, "verdict": about.verdict, "stage": None}
+        base, head = record.base_sha, record.head_sha
+        return Check(CheckResult(base=base, head=head, specs=(), **unknown), about)
+    builds = tuple(
+        replace(build, log=_log_url(build.log, record.id, number))
+        for number, build in enumerate(result.builds)
     )
-)  # fmt: skip
+    return Check(replace(result, builds=builds), about)
+
+
+def _log_url(log: str | None, check: str, number: int) -> str | None:
+    """The address of a log: on this server, or the given one of an external build."""
+    if log is None or log.startswith(("https://", "http://")):
+        return log
+    return f"{check_url(check)}/logs/{number}"
 
 
 def visible_check(store: Store, check: str, opened: str = "") -> CheckRecord:
@@ -33,38 +117,17 @@ def visible_check(store: Store, check: str, opened: str = "") -> CheckRecord:
     return found
 
 
-def about_check(check: CheckRecord) -> Json:
+def about_check(check: CheckRecord) -> CheckAbout:
     """The subject of a check, without its result."""
-    about = asdict(check)
-    for name in ("result", "private", "delivery"):
-        del about[name]
-    return about
+    return CheckAbout(**{one.name: getattr(check, one.name) for one in fields(CheckAbout)})
 
 
-@inline("result")
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A check: its report, and `run`, what it was about.
-
-    Without a report yet `merge_base`, `verdict` and `stage` are null, and the lists empty.
-    """
-
-    result: CheckResult
-    run: CheckAbout
-
-
-def check_json(check: CheckRecord, result: CheckResult | None) -> Json:
-    """The JSON of `Check`."""
-    run = {"run": about_check(check)}
-    if result is not None:
-        return {**check_to_json(result), **run}
-    none = CheckResult(
-        base=check.base_sha, head=check.head_sha, merge_base="", specs=(), verdict="neutral"
-    )
-    unknown = {"merge_base": None, "verdict": check.verdict, "stage": None}
-    return {**check_to_json(none), **unknown, **run}
-
-
-def checks_table(rows: list[Json]) -> Table:
-    """The rows of `about_check`, in the form that the pages show."""
+def checks_table(rows: list[CheckAbout]) -> Table:
+    """The checks, in the form of a CSV; pages show them with a template of their own."""
     return Table("Checks", _COLUMNS, rows)
+
+
+_COLUMNS = columns(
+    CheckAbout, "id", "forge", "repository", "number", "title", "author", "head_sha", "stage",
+    "verdict", "summary", "created", "predicted", "finished",
+)  # fmt: skip

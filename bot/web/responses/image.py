@@ -1,14 +1,13 @@
-"""`/images/{repository}/{environment}/{workload}/{arch}`: one image, now or at a date."""
+"""`/images` and `/images/{repository}/{environment}/{workload}/{arch}`, now or at a date."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated
 
-from bot.model.architecture import architecture_order
-from bot.model.image import ImageKey
-from bot.model.nevra import parse_nevra
+from bot.model.closure import Edge, Requirement, SnapshotState, UnsolvableCause
+from bot.model.image import ImageKey, inline
+from bot.model.nevra import JSON, Nevra
 from bot.objectives.attribution import (
     Graph,
     edges_of,
@@ -17,67 +16,215 @@ from bot.objectives.attribution import (
     leaving,
     shortest_chains,
 )
-from bot.objectives.jsonform import evaluation_json, status_json, step_json
-from bot.report.jsonform import chain_json
-from bot.store.history.values import Contents, Evaluation, Member
+from bot.store.history.values import ClosureFacts, Contents, Evaluation, Member, Point, Status
 from bot.web.charts.graph import DRAWN, MOST, drawn_of
-from bot.web.links import image_url, key_of, package_url
-from bot.web.parameters import WINDOWS, Parameters, missing, window
-from bot.web.responses.causes import cause_rows, causes_table, steps_table
-from bot.web.responses.leaving import requirements_json
-from bot.web.responses.movement import largest_steps, moved
-from bot.web.responses.objectives import status_rows, status_table
-from bot.web.responses.response import Archive, PageResponse
-from bot.web.tables import Column, Row, Table
+from bot.web.links import image_link, image_url, package_url
+from bot.web.parameters import WINDOWS, Parameters, window
+from bot.web.responses.archive import Archive, PageResponse
+from bot.web.responses.differences import (
+    OtherArchitecture,
+    architectures_table,
+    each_architecture,
+)
+from bot.web.responses.objectives import NamedStatus, status_rows, status_table
+from bot.web.responses.steps import (
+    Movement,
+    Step,
+    at_that_time,
+    cause_rows,
+    causes_table,
+    largest_steps,
+    moved,
+    step_row,
+    steps_table,
+)
+from bot.web.tables import Column, Kind, Table, columns, image_columns
 
-Json = dict[str, Any]
+_PAGE = 100
 _STEPS = 5000
 _SHOWN = 25
+_STATES = ("ok", "unsolvable")
+_PACKAGE = Column("Package", link=lambda row, date: package_url(row.name, date=date))
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTotals:
+    """The figures of a closure."""
+
+    packages: int | None
+    installed_size: int | None
+    known_size: int | None
+    installed_size_nodocs: int | None
+    download_size: int | None
+    layer_size: int | None
+
+
+@inline("key")
+@dataclass(frozen=True, slots=True)
+class ListedImage:
+    """An image in the list; its packages are at its own address."""
+
+    key: ImageKey
+    status: Annotated[Status, Column("Status", "state")]
+    problems: tuple[str, ...]
+    missing: tuple[str, ...]
+    causes: tuple[UnsolvableCause, ...]
+    snapshot: SnapshotState
+    totals: ImageTotals | None
+    evaluated: Annotated[str, Column("Evaluated (UTC)", "time")]
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """`/api/images`: `next` is the offset of the following ones."""
+
+    date: str | None
+    count: int
+    images: list[ListedImage]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredBy:
+    """Who requires a package, for which capability."""
+
+    nevra: Nevra
+    capability: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """The packages that would leave with one, itself included, by the image's own links."""
+
+    packages: int
+    installed_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePackage:
+    """A package of an image."""
+
+    __pydantic_config__ = JSON
+    nevra: Nevra
+    name: Annotated[str, _PACKAGE]
+    epoch: int
+    version: str
+    release: str
+    arch: Annotated[str, Column("Architecture")]
+    source: Annotated[str, Column("Source")]
+    repository: str = field(metadata={"alias": "from"})
+    installed_size: Annotated[int | None, Column("Size", "size")]
+    installed_size_nodocs: int | None
+    download_size: int | None
+    requested: bool
+    required_by: list[RequiredBy]
+    leaves: Leaves
+
+
+@dataclass(frozen=True, slots=True)
+class Highlight:
+    """The packages of a name, the ways to them, and the requirements that would take them out."""
+
+    name: str
+    nevras: list[Nevra]
+    requested: bool
+    chains: list[tuple[Edge, ...]]
+    leaves_with: list[Requirement]
+
+
+@inline("key")
+@dataclass(frozen=True, slots=True)
+class Image:
+    """`/api/images/{repository}/{environment}/{workload}/{arch}`: CONTRACT's image of a closure.
+
+    Also its history, steps, objectives and other architectures.
+    """
+
+    key: ImageKey
+    date: str | None
+    status: Status
+    problems: tuple[str, ...]
+    missing: tuple[str, ...]
+    causes: tuple[UnsolvableCause, ...]
+    snapshot: SnapshotState
+    evaluated: str
+    totals: ImageTotals | None
+    packages: list[ImagePackage] | None
+    highlight: Highlight | None
+    history: tuple[Point, ...]
+    moved: Movement
+    steps: list[Step]
+    architectures: list[OtherArchitecture]
+    objectives: list[NamedStatus]
+
+
+def images(archive: Archive, parameters: Parameters) -> PageResponse:
+    """The images whose names hold every word of `q`, and of one `status` if it is given."""
+    query, status = parameters.text("q"), parameters.text("status")
+    date, page = parameters.date, parameters.page(_PAGE)
+    found = [
+        (key, evaluation)
+        for key, evaluation in archive.evaluations(date).items()
+        if all(word in _names(key) for word in query.lower().split())
+        and (status not in _STATES or evaluation.facts.status == status)
+    ]
+    rows = [_listed(key, evaluation) for key, evaluation in page.of(found)]
+    data = Images(date, len(found), rows, page.next(len(found)))
+    tables = {"images": Table("Images", _IMAGES, rows, date)}
+    return PageResponse(
+        "images.html.j2", data, tables, {"q": query, "status": status, "page": page}
+    )
+
+
+def _names(key: ImageKey) -> str:
+    return f"{key.workload} {key.environment} {key.repository} {key.arch}".lower()
+
+
+def _listed(key: ImageKey, evaluation: Evaluation) -> ListedImage:
+    facts = evaluation.facts
+    return ListedImage(
+        key, facts.status, facts.problems, facts.missing, facts.causes, evaluation.snapshot,
+        _totals(facts), evaluation.evaluated,
+    )  # fmt: skip
+
+
+def _totals(facts: ClosureFacts) -> ImageTotals | None:
+    """CONTRACT's `totals`; null while the image cannot be installed."""
+    if facts.status != "ok":
+        return None
+    return ImageTotals(**{name: getattr(facts, name) for name in ImageTotals.__slots__})
 
 
 def image(archive: Archive, parameters: Parameters) -> PageResponse:
-    """CONTRACT's image of a closure, with its history, steps, objectives and other architectures.
-
-    `package` of the query highlights one: `highlight` has the chains that lead to it.
-    """
-    key, date = parameters.key, parameters.date
-    evaluation = evaluated(archive, key, date)
+    """One image; `package` of the query highlights one: the chains that lead to it."""
+    key, date, wanted = parameters.key, parameters.date, parameters.text("package")
+    evaluation = archive.evaluated(key, date)
     contents = archive.history.contents(key, date)
     graph = graph_of(contents)
     history, steps = curve(archive, parameters)
-    written = evaluation_json(evaluation)
-    ok = written["status"] == "ok"
-    objective_statuses = archive.objective_statuses_of(date, key=key)
-    wanted = parameters.text("package")
-    json: Json = {
-        **asdict(key),
-        "date": date,
-        **{name: written[name] for name in ("status", "problems", "missing", "causes", "snapshot")},
-        "evaluated": written["evaluated"],
-        "totals": totals_json(written),
-        "packages": _packages(contents, graph) if ok else None,
-        "highlight": highlight(contents, graph, wanted) if wanted else None,
-        "history": history,
-        "moved": moved(steps),
-        "steps": steps,
-        "architectures": architectures(archive, parameters),
-        "objectives": [
-            {"id": s.state.objective, "name": s.name, **status_json(s)} for s in objective_statuses
-        ],
-    }
+    facts, ok = evaluation.facts, evaluation.facts.status == "ok"
+    objectives = status_rows(archive.objective_statuses_of(date, key=key))
+    found = _packages(contents, graph) if ok else []
+    data = Image(
+        key, date, facts.status, facts.problems, facts.missing, facts.causes, evaluation.snapshot,
+        evaluation.evaluated, _totals(facts), found if ok else None,
+        highlight(contents, graph, wanted) if wanted else None, history, moved(steps), steps,
+        each_architecture(archive, parameters), objectives,
+    )  # fmt: skip
     shown = parameters.page(_SHOWN).limit
+    by_size = sorted(found, key=lambda p: (-(p.installed_size or 0), str(p.nevra)))
+    newest = [_PointRow(key, point) for point in reversed(history)]
     tables = {
-        "packages": _packages_table(json["packages"] or (), key, date),
+        "packages": Table("Packages", (*_PACKAGES, _why(key)), by_size, date),
         "largest": steps_table(largest_steps(steps), "Largest steps"),
         "steps": steps_table(steps).first(shown),
         "causes": causes_table("Every cause", cause_rows(steps), with_image=False).first(shown),
-        "architectures": architectures_table(json["architectures"], date),
-        "objectives": status_table(
-            "Objectives", status_rows(objective_statuses), date, with_image=False
-        ),
-        "history": _history_table(json["history"], key).first(shown),
+        "architectures": architectures_table(data.architectures, date),
+        "objectives": status_table("Objectives", objectives, date, with_image=False),
+        "history": Table("Size and packages over time", _HISTORY, newest).first(shown),
     }
-    drawn, of = drawn_of(json["packages"] or (), wanted, parameters.number("drawn", DRAWN, MOST))
+    drawn, of = drawn_of(found, wanted, parameters.number("drawn", DRAWN, MOST))
     extra = {
         "key": key,
         "wanted": wanted,
@@ -88,55 +235,30 @@ def image(archive: Archive, parameters: Parameters) -> PageResponse:
         "most": MOST,
         "names": sorted({m.nevra.name for m in contents.members}),
     }
-    return PageResponse("image.html.j2", json, tables, extra)
+    return PageResponse("image.html.j2", data, tables, extra)
 
 
-_TOTALS = (
-    "packages",
-    "installed_size",
-    "known_size",
-    "installed_size_nodocs",
-    "download_size",
-    "layer_size",
-)
-
-
-def totals_json(written: Mapping[str, Any]) -> Json | None:
-    """CONTRACT's `totals` of an evaluation's JSON; null while it cannot be installed."""
-    return {name: written[name] for name in _TOTALS} if written["status"] == "ok" else None
-
-
-def evaluated(archive: Archive, key: ImageKey, date: str | None) -> Evaluation:
-    """An image's evaluation at a time; 404 if there was none until then."""
-    if archive.history.image(key) is None:
-        raise missing("No such image was ever evaluated. /images lists those there are.")
-    found = archive.history.evaluation(key, date)
-    if found is None:
-        raise missing(f"This image was not evaluated until {date}.")
-    return found
-
-
-def curve(archive: Archive, parameters: Parameters) -> tuple[list[Json], list[Json]]:
+def curve(archive: Archive, parameters: Parameters) -> tuple[tuple[Point, ...], list[Step]]:
     """An image's points in the requested window, and its steps, the newest first."""
     key, date = parameters.key, parameters.date
-    evaluated(archive, key, date)
+    archive.evaluated(key, date)
     since = window(parameters, date)
     points = archive.history.history(key, since, date)
     steps = archive.history.steps(key, since, date, limit=_STEPS)
     changes = archive.changes(steps)
-    return [asdict(point) for point in points], [step_json(step, changes) for step in steps]
+    return points, [step_row(step, changes) for step in steps]
 
 
-def packages(archive: Archive, parameters: Parameters) -> list[Json]:
+def packages(archive: Archive, parameters: Parameters) -> list[ImagePackage]:
     """An image's packages; none while it cannot be installed."""
     key, date = parameters.key, parameters.date
-    if evaluated(archive, key, date).facts.status != "ok":
+    if archive.evaluated(key, date).facts.status != "ok":
         return []
     contents = archive.history.contents(key, date)
     return _packages(contents, graph_of(contents))
 
 
-def highlight(contents: Contents, graph: Graph, name: str) -> Json | None:
+def highlight(contents: Contents, graph: Graph, name: str) -> Highlight | None:
     """The packages of a name with one shortest chain from each request, and the requirements that
     would remove them, by the image's own links; null if there is none.
     """
@@ -144,144 +266,100 @@ def highlight(contents: Contents, graph: Graph, name: str) -> Json | None:
     places = [i for i, member in enumerate(members) if member.nevra.name == name]
     if not places:
         return None
-    drops = [drop for place in places for drop in leaves_with(graph, members, place)]
-    return {
-        "name": name,
-        "nevras": [str(members[place].nevra) for place in places],
-        "requested": any(members[place].requested for place in places),
-        "chains": [
-            chain_json(edges_of(members, chain))
-            for place in places
-            for chain in shortest_chains(graph, place)
-        ],
-        "leaves_with": requirements_json(dict.fromkeys(drops)),
-    }
+    return Highlight(
+        name,
+        [members[place].nevra for place in places],
+        any(members[place].requested for place in places),
+        [edges_of(members, c) for place in places for c in shortest_chains(graph, place)],
+        list(dict.fromkeys(d for place in places for d in leaves_with(graph, members, place))),
+    )
 
 
-def _packages(contents: Contents, graph: Graph) -> list[Json]:
-    required_by: list[list[Json]] = [[] for _ in contents.members]
+def _packages(contents: Contents, graph: Graph) -> list[ImagePackage]:
+    members = contents.members
+    required_by: list[list[RequiredBy]] = [[] for _ in members]
     for link in contents.links:
-        required_by[link.target].append(
-            {
-                "nevra": str(contents.members[link.source].nevra),
-                "capability": link.capability,
-                "kind": link.kind,
-            }
-        )
-    left = leaving(graph, contents.members)
+        needed = RequiredBy(members[link.source].nevra, link.capability, link.kind)
+        required_by[link.target].append(needed)
     return [
-        {
-            **_member(member),
-            "required_by": needs,
-            "leaves": {"packages": leaves.packages, "installed_size": leaves.installed_size},
-        }
-        for member, needs, leaves in zip(contents.members, required_by, left, strict=True)
+        _package(member, needs, Leaves(*left))
+        for member, needs, left in zip(members, required_by, leaving(graph, members), strict=True)
     ]
 
 
-def _member(member: Member) -> Json:
+def _package(member: Member, required_by: list[RequiredBy], leaves: Leaves) -> ImagePackage:
     nevra = member.nevra
-    return {
-        "nevra": str(nevra),
-        **asdict(nevra),
-        "source": member.source,
-        "from": member.repository,
-        "installed_size": member.installed_size,
-        "installed_size_nodocs": member.installed_size_nodocs,
-        "download_size": member.download_size,
-        "requested": member.requested,
-    }
+    return ImagePackage(
+        nevra, nevra.name, nevra.epoch, nevra.version, nevra.release, nevra.arch, member.source,
+        member.repository, member.installed_size, member.installed_size_nodocs,
+        member.download_size, member.requested, required_by, leaves,
+    )  # fmt: skip
 
 
-def architectures(archive: Archive, parameters: Parameters) -> list[Json]:
-    """The figures of the image on each of its architectures."""
-    key, date = parameters.key, parameters.date
-    evaluated(archive, key, date)
-    found = []
-    known = {*archive.evaluations(date), key}
-    arches = {k.arch for k in known if replace(k, arch=key.arch) == key}
-    for arch in ordered_architectures(arches):
-        other = replace(key, arch=arch)
-        evaluation = archive.history.evaluation(other, date)
-        if evaluation is not None:
-            written = evaluation_json(evaluation)
-            names = ("status", "packages", "installed_size", "download_size", "layer_size")
-            found.append({**asdict(other), **{name: written[name] for name in names}})
-    return found
-
-
-def ordered_architectures(arches: Iterable[str]) -> list[str]:
-    """Architectures in the usual order."""
-    return sorted(arches, key=architecture_order)
-
-
-def why_words(row: Mapping[str, Any]) -> str:
+def why_words(row: ImagePackage) -> str:
     """`requested`, or the first package that requires it, and the number of the others."""
-    needs = sorted({need["nevra"] for need in row["required_by"]})
+    needs = sorted({str(need.nevra): need.nevra for need in row.required_by}.items())
     others = f" and {len(needs) - 1} more" if len(needs) > 1 else ""
-    by = f"required by {parse_nevra(needs[0]).name}{others}" if needs else ""
-    if row["requested"]:
+    by = f"required by {needs[0][1].name}{others}" if needs else ""
+    if row.requested:
         return f"requested; {by}" if by else "requested"
     return by or "not known"
 
 
-def _packages_table(rows: Any, key: ImageKey, date: str | None) -> Table:
-    columns = (
-        Column("name", "Package", link=lambda row: package_url(row["name"], date=date)),
-        Column("version", "Version", "code", value=_evr),
-        Column("arch", "Architecture"),
-        Column("source", "Source"),
-        Column("installed_size", "Size", "size"),
-        Column("leaves_packages", "Leave with it", "count", value=_leaves_packages),
-        Column("leaves_installed_size", "Bytes with it", "size", value=_leaves_bytes),
-        Column(
-            "why",
-            "Why it is there",
-            value=why_words,
-            link=lambda row: image_url(key, date=date, package=row["name"]) + "#closure",
-        ),
+def _why(key: ImageKey) -> Column:
+    def link(row: ImagePackage, date: str | None) -> str:
+        return image_url(key, date=date, package=row.name) + "#closure"
+
+    return Column("Why it is there", name="why", value=why_words, link=link)
+
+
+@dataclass(frozen=True, slots=True)
+class _PointRow:
+    """A point of the curve of `key`, as a row."""
+
+    key: ImageKey
+    point: Point
+
+    @property
+    def evaluated(self) -> str:
+        return self.point.evaluated
+
+
+def _figure(part: str, name: str, title: str, kind: Kind) -> Column:
+    """A figure of a row's `part`; null where there is none."""
+    return Column(title, kind, name=name, value=lambda r: getattr(getattr(r, part), name, None))
+
+
+def _figures(part: str) -> tuple[Column, ...]:
+    return (
+        _figure(part, "packages", "Packages", "count"),
+        _figure(part, "installed_size", "Installed", "size"),
     )
-    ordered = sorted(rows, key=lambda row: (-(row["installed_size"] or 0), row["nevra"]))
-    return Table("Packages", columns, ordered)
 
 
-def _evr(row: Row) -> str:
-    epoch = f"{row['epoch']}:" if row["epoch"] else ""
-    return f"{epoch}{row['version']}-{row['release']}"
-
-
-def _leaves_packages(row: Row) -> int:
-    return int(row["leaves"]["packages"])
-
-
-def _leaves_bytes(row: Row) -> int:
-    return int(row["leaves"]["installed_size"])
-
-
-def architectures_table(rows: list[Json], date: str | None) -> Table:
-    """The figures of an image on each architecture."""
-    columns = (
-        Column("arch", "Architecture", link=lambda row: image_url(key_of(row), date=date)),
-        Column("status", "Status", "state"),
-        Column("packages", "Packages", "count"),
-        Column("installed_size", "Installed", "size"),
-        Column("download_size", "Download", "size"),
-        Column("layer_size", "Layer, gzip", "size"),
-    )
-    return Table("Architectures", columns, rows)
-
-
-def _history_table(points: list[Json], key: ImageKey) -> Table:
-    columns = (
-        Column(
-            "evaluated",
-            "When (UTC)",
-            "time",
-            link=lambda row: image_url(key, date=row["evaluated"]),
-        ),
-        Column("status", "Status", "state"),
-        Column("packages", "Packages", "count"),
-        Column("installed_size", "Installed", "size"),
-        Column("layer_size", "Layer, gzip", "size"),
-    )
-    return Table("Size and packages over time", columns, list(reversed(points)))
+_IMAGES = columns(
+    ListedImage,
+    *image_columns(image_link),
+    "status",
+    *_figures("totals"),
+    _figure("totals", "download_size", "Download", "size"),
+    _figure("totals", "layer_size", "Layer, gzip", "size"),
+    "evaluated",
+)
+_HISTORY = (
+    Column("When (UTC)", "time", name="evaluated", link=at_that_time),
+    _figure("point", "status", "Status", "state"),
+    *_figures("point"),
+    _figure("point", "layer_size", "Layer, gzip", "size"),
+)
+_PACKAGES = columns(
+    ImagePackage,
+    "name",
+    Column("Version", "code", name="version", value=lambda row: row.nevra.rpm_evr),
+    "arch",
+    "source",
+    "installed_size",
+    Column("Leave with it", "count", name="leaves_packages", value=lambda r: r.leaves.packages),
+    Column("Bytes with it", "size", name="leaves_installed_size",
+           value=lambda row: row.leaves.installed_size),
+)  # fmt: skip

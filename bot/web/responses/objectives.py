@@ -3,48 +3,171 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from bot.objectives.jsonform import objectives_to_json, status_json
+from bot.model.image import ImageKey, inline
 from bot.objectives.status import ObjectiveStatus, Outlook
 from bot.store.history.values import Acceptance, ObjectiveState
-from bot.web.links import image_url, key_of, objective_url
-from bot.web.measures import METRICS, metric_words
+from bot.web.links import image_url, objective_url
 from bot.web.parameters import WINDOWS, Parameters, missing, window
-from bot.web.responses.causes import safe_url
-from bot.web.responses.response import Archive, PageResponse
-from bot.web.tables import Column, Row, Table, image_columns
+from bot.web.responses.archive import Archive, PageResponse
+from bot.web.responses.steps import safe_url
+from bot.web.tables import METRICS, Column, Table, columns, image_columns, metric_words
 
-Json = dict[str, Any]
 _SHOWN = 100
 _LISTED = 25
 OUTLOOKS: tuple[Outlook, ...] = ("broken", "at risk", "unknown", "met")
-_OF_THE_PULL_REQUEST = (
-    "forge", "repository", "number", "head_sha", "accepted_by", "reason", "url",
-)  # fmt: skip
+_METRIC = Column("Metric", value=lambda row: metric_words(row.metric))
+
+
+@inline("key")
+@dataclass(frozen=True, slots=True)
+class StatusRow:
+    """One metric of one objective in one image, as CONTRACT has it."""
+
+    key: ImageKey
+    metric: Annotated[str, _METRIC]
+    value: Annotated[int | None, Column("Value", "metric")]
+    limit: Annotated[int | None, Column("Limit", "metric")]
+    target: Annotated[
+        int | None,
+        Column("Target", "metric", spare=True,
+               also=lambda row: f"by {row.target_by}" if row.target_by else None),
+    ]  # fmt: skip
+    target_by: Annotated[str | None, Column("Target's date", only="csv")]
+    met: bool | None
+    trend_per_week: Annotated[float | None, Column("Trend per week", "trend", spare=True)]
+    outlook: Annotated[
+        Outlook,
+        Column("State", "state",
+               also=lambda row: f"passes its limit on {row.crosses}" if row.crosses else None),
+    ]  # fmt: skip
+    crosses: Annotated[str | None, Column("Passes its limit on", only="csv")]
+    reason: str
+
+
+@inline("key")
+@dataclass(frozen=True, slots=True)
+class NamedStatus(StatusRow):
+    """With the objective's id and name."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveImages:
+    """An objective in its images."""
+
+    name: str
+    id: str
+    images: list[StatusRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    """`/api/objectives`: CONTRACT's object."""
+
+    date: str | None
+    objectives: list[ObjectiveImages]
+
+
+@inline("key")
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a metric stood for a while."""
+
+    key: ImageKey
+    metric: Annotated[str, _METRIC]
+    value: Annotated[int | None, Column("Value", "metric")]
+    limit: Annotated[int | None, Column("Limit", "metric")]
+    target: int | None
+    target_by: str | None
+    met: Annotated[
+        bool | None,
+        Column("Met", value=lambda row: {True: "yes", False: "no"}.get(row.met, "")),
+    ]
+    reason: str
+    since: Annotated[str | None, Column("Since (UTC)", "time")]
+    until: Annotated[str | None, Column("Until (UTC)", "time")]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Growth that somebody accepted, and why; in a private repository where and who are null."""
+
+    accepted: Annotated[str, Column("When (UTC)", "time")]
+    private: bool
+    forge: str | None
+    repository: Annotated[
+        str | None,
+        Column("Pull request", link=safe_url, value=lambda row: "a private pull request"
+               if row.private else f"{row.repository}#{row.number}"),
+    ]  # fmt: skip
+    number: int | None
+    head_sha: str | None
+    accepted_by: Annotated[str | None, Column("By")]
+    reason: Annotated[str | None, Column("Reason")]
+    url: str | None
+    objective: str
+    metric: Annotated[str, _METRIC]
+    before: Annotated[int | None, Column("Before", "metric")]
+    value: Annotated[int | None, Column("Accepted", "metric")]
+    limit: Annotated[int | None, Column("Limit", "metric")]
+    image: ImageKey
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """`/api/objectives/{id}`."""
+
+    id: str
+    date: str | None
+    name: str
+    description: str
+    maintainer: str
+    workload: str
+    document: dict[str, Any]
+    images: list[StatusRow]
+    history: list[State]
+    accepted: list[Accepted]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlooks:
+    """How many metrics of images are in each state."""
+
+    broken: int
+    at_risk: int
+    unknown: int
+    met: int
 
 
 def objectives(archive: Archive, parameters: Parameters) -> PageResponse:
-    """All objectives, CONTRACT's object; `outlook` of the query shows those of one state."""
+    """All objectives; `outlook` of the query shows those of one state."""
     wanted, date, page = parameters.text("outlook"), parameters.date, parameters.page(_SHOWN)
     found = archive.objective_statuses(date)
     headings = archive.history.objective_headings(run=archive.number(date))
-    names = {row["id"]: row["name"] for row in headings}
-    shown = [s for s in found if not wanted or s.outlook == wanted]
-    ids = {s.state.objective for s in shown} if wanted else names
-    json: Json = {"date": date, **objectives_to_json(shown, {i: names[i] for i in ids})}
-    rows = page.of(status_rows(shown))
+    rows = status_rows(s for s in found if not wanted or s.outlook == wanted)
+    images: dict[str, list[StatusRow]] = {} if wanted else {h["id"]: [] for h in headings}
+    for row in rows:
+        images.setdefault(row.id, []).append(row)
+    names = {heading["id"]: heading["name"] for heading in headings}
+    listed = [
+        ObjectiveImages(names[id_], id_, _sorted(images[id_]))
+        for id_ in sorted(images, key=lambda id_: (names[id_], id_))
+    ]
     extra = {
         "wanted": wanted,
         "page": page,
-        "following": page.next(len(shown)),
-        "count": len(shown),
+        "following": page.next(len(rows)),
+        "count": len(rows),
         "counts": outlooks(found),
     }
-    tables = {"objectives": status_table("Objectives", list(rows), date)}
-    return PageResponse("objectives.html.j2", json, tables, extra)
+    tables = {"objectives": status_table("Objectives", list(page.of(rows)), date)}
+    return PageResponse("objectives.html.j2", Objectives(date, listed), tables, extra)
 
 
 def objective(archive: Archive, parameters: Parameters) -> PageResponse:
@@ -53,40 +176,35 @@ def objective(archive: Archive, parameters: Parameters) -> PageResponse:
     heading = heading_of(archive, parameters.path["id"], date)
     id_ = heading["id"]
     found = archive.objective_statuses_of(date, objective=id_)
+    rows = status_rows(found)
     states = archive.history.objective_history(id_, since=window(parameters, date), until=date)
-    accepted = [_accepted_json(a) for a in archive.history.acceptances(id_, until=date)]
-    metrics = list(dict.fromkeys(s.state.metric for s in found))
-    json: Json = {
-        "id": id_,
-        "date": date,
-        "name": heading["name"],
-        "description": heading["description"],
-        "maintainer": heading["maintainer"],
-        "workload": heading["workload"],
-        "document": heading["document"],
-        "images": [
-            status_json(s) for s in sorted(found, key=lambda s: (s.state.key, s.state.metric))
-        ],
-        "history": [state_json(state) for state in states],
-        "accepted": accepted,
-    }
+    about = ("name", "description", "maintainer", "workload", "document")
+    data = Objective(
+        id_,
+        date,
+        **{name: heading[name] for name in about},
+        images=_sorted(rows),
+        history=[_state(state) for state in states],
+        accepted=[_accepted(a) for a in archive.history.acceptances(id_, until=date)],
+    )
     shown = parameters.page(_LISTED).limit
+    newest = data.history[::-1]
     tables = {
-        "images": status_table("Images", status_rows(found), date, named=False),
-        "accepted": _accepted_table(accepted, date).first(shown),
-        "history": _history_table(list(reversed(json["history"])), date).first(shown),
+        "images": status_table("Images", rows, date, named=False),
+        "accepted": Table("Accepted growth", _ACCEPTED, data.accepted, date).first(shown),
+        "history": Table("How it stood", _HISTORY, newest, date).first(shown),
     }
-    drawn = [m for m in metrics if m in METRICS]
+    metrics = [m for m in dict.fromkeys(s.state.metric for s in found) if m in METRICS]
     extra = {
         "outlook": worst(found),
-        "metrics": [(m, METRICS[m]) for m in drawn],
+        "metrics": [(m, METRICS[m]) for m in metrics],
         "window": parameters.text("window") or "year",
         "windows": tuple(WINDOWS),
     }
-    return PageResponse("objective.html.j2", json, tables, extra)
+    return PageResponse("objective.html.j2", data, tables, extra)
 
 
-def heading_of(archive: Archive, id_: str, date: str | None) -> Json:
+def heading_of(archive: Archive, id_: str, date: str | None) -> dict[str, Any]:
     """The history of an objective, by its id or by the first one of a renamed document, so that old
     addresses stay valid."""
     headings = archive.history.objective_headings(run=archive.number(date))
@@ -97,10 +215,10 @@ def heading_of(archive: Archive, id_: str, date: str | None) -> Json:
     raise missing(f"No objective has this id{' at that time' if date else ''}.")
 
 
-def outlooks(found: Iterable[ObjectiveStatus]) -> Json:
+def outlooks(found: Iterable[ObjectiveStatus]) -> Outlooks:
     """The number of metrics of images in each state."""
     counts = Counter(objective_status.outlook for objective_status in found)
-    return {outlook.replace(" ", "_"): counts[outlook] for outlook in OUTLOOKS}
+    return Outlooks(*(counts[outlook] for outlook in OUTLOOKS))
 
 
 def worst(found: Iterable[ObjectiveStatus]) -> Outlook:
@@ -109,106 +227,68 @@ def worst(found: Iterable[ObjectiveStatus]) -> Outlook:
     return next((outlook for outlook in OUTLOOKS if outlook in there), "unknown")
 
 
-def state_json(state: ObjectiveState) -> Json:
-    """A state with its period, as JSON."""
-    fields = asdict(state)
-    del fields["objective"]
-    return {**fields.pop("key"), **fields}
+def _sorted(rows: Iterable[StatusRow]) -> list[StatusRow]:
+    return sorted(rows, key=lambda row: (row.key, row.metric))
 
 
-def _accepted_json(growth: Acceptance) -> Json:
-    """Accepted growth as JSON; place, user and reason are null in a private repository."""
-    fields = asdict(growth)
-    image = fields.pop("key")
+def _state(state: ObjectiveState) -> State:
+    names = (name for name in State.__slots__)
+    return State(**{name: getattr(state, name) for name in names})
+
+
+def _accepted(growth: Acceptance) -> Accepted:
+    """Accepted growth; place, user and reason are null in a private repository."""
+    values = {name: getattr(growth, name) for name in Accepted.__slots__ if name != "image"}
     if growth.private:
-        fields |= dict.fromkeys(_OF_THE_PULL_REQUEST)
-    return {**fields, "image": image}
+        hidden = ("forge", "repository", "number", "head_sha", "accepted_by", "reason", "url")
+        values |= dict.fromkeys(hidden)
+    return Accepted(**values, image=growth.key)
 
 
-def status_rows(found: Iterable[ObjectiveStatus]) -> list[Json]:
+def status_rows(found: Iterable[ObjectiveStatus]) -> list[NamedStatus]:
     """Statuses as rows, with the objective's id and name."""
-    return [{"id": s.state.objective, "name": s.name, **status_json(s)} for s in found]
+    return [_status_row(status) for status in found]
+
+
+def _status_row(status: ObjectiveStatus) -> NamedStatus:
+    state, trend = status.state, status.trend_per_week
+    return NamedStatus(
+        state.key, state.metric, state.value, state.limit, state.target, state.target_by,
+        state.met, None if trend is None else round(trend, 2), status.outlook, status.crosses,
+        state.reason, state.objective, status.name,
+    )  # fmt: skip
 
 
 def status_table(
     caption: str,
-    rows: list[Json],
+    rows: Sequence[NamedStatus],
     date: str | None,
     *,
     named: bool = True,
     with_image: bool = True,
 ) -> Table:
     """Each metric of each image: value, limit, target, trend, state."""
-    objective_column = Column(
-        "name", "Objective", link=lambda row: objective_url(row["id"], date=date)
-    )
-    image = image_columns(link=lambda row: image_url(key_of(row), date=date))
-    columns = (
-        *((objective_column,) if named else ()),
-        *(image if with_image else ()),
-        Column("metric", "Metric", value=_metric),
-        Column("outlook", "State", "state", also=_crosses),
-        Column("value", "Value", "metric"),
-        Column("limit", "Limit", "metric"),
-        Column("target", "Target", "metric", also=_due, spare=True),
-        Column("target_by", "Target's date", only="csv"),
-        Column("trend_per_week", "Trend per week", "trend", spare=True),
-        Column("crosses", "Passes its limit on", only="csv"),
-    )
-    return Table(caption, columns, rows)
+    found = (*((_NAME,) if named else ()), *(_IMAGE if with_image else ()), *_STATUS)
+    return Table(caption, found, rows, date)
 
 
-def _metric(row: Row) -> str:
-    return metric_words(row["metric"])
+def _image_then(row: State, date: str | None) -> str:
+    return image_url(row.key, date=row.since or date)
 
 
-def _due(row: Row) -> str | None:
-    return f"by {row['target_by']}" if row["target_by"] else None
-
-
-def _crosses(row: Row) -> str | None:
-    return f"passes its limit on {row['crosses']}" if row["crosses"] else None
-
-
-def _where(row: Row) -> str:
-    if row["private"]:
-        return "a private pull request"
-    return f"{row['repository']}#{row['number']}"
-
-
-def _accepted_table(accepted: list[Json], date: str | None) -> Table:
-    columns = (
-        Column("accepted", "When (UTC)", "time"),
-        Column(
-            "repository",
-            "Pull request",
-            value=_where,
-            link=safe_url,
-        ),
-        Column("accepted_by", "By"),
-        Column("reason", "Reason"),
-        Column(
-            "image",
-            "Image",
-            value=lambda row: f"{row['image']['workload']} on {row['image']['arch']}",
-            link=lambda row: image_url(key_of(row["image"]), date=date),
-        ),
-        Column("metric", "Metric", value=_metric),
-        Column("before", "Before", "metric"),
-        Column("value", "Accepted", "metric"),
-        Column("limit", "Limit", "metric"),
-    )
-    return Table("Accepted growth", columns, accepted)
-
-
-def _history_table(states: list[Json], date: str | None) -> Table:
-    columns = (
-        Column("since", "Since (UTC)", "time"),
-        Column("until", "Until (UTC)", "time"),
-        *image_columns(link=lambda row: image_url(key_of(row), date=row["since"] or date)),
-        Column("metric", "Metric", value=_metric),
-        Column("value", "Value", "metric"),
-        Column("limit", "Limit", "metric"),
-        Column("met", "Met", value=lambda row: {True: "yes", False: "no"}.get(row["met"], "")),
-    )
-    return Table("How it stood", columns, states)
+_NAME = Column("Objective", name="name", link=lambda row, date: objective_url(row.id, date=date))
+_IMAGE = image_columns(lambda row, date: image_url(row.key, date=date))
+_STATUS = columns(
+    StatusRow, "metric", "outlook", "value", "limit", "target", "target_by", "trend_per_week",
+    "crosses",
+)  # fmt: skip
+_ACCEPTED = columns(
+    Accepted,
+    "accepted", "repository", "accepted_by", "reason",
+    Column("Image", name="image", value=lambda row: f"{row.image.workload} on {row.image.arch}",
+           link=lambda row, date: image_url(row.image, date=date)),
+    "metric", "before", "value", "limit",
+)  # fmt: skip
+_HISTORY = columns(
+    State, "since", "until", *image_columns(_image_then), "metric", "value", "limit", "met"
+)

@@ -2,30 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated
 
-from bot.model.image import ImageKey
-from bot.objectives.jsonform import status_json, step_json
-from bot.store.history.fleet_queries import Mover
+from bot.model.image import ImageKey, inline
+from bot.store.history.fleet_queries import Totals
 from bot.store.history.intervals import moment
-from bot.store.history.values import MergedChange, Run, Step
-from bot.web.links import image_url, key_of
+from bot.store.history.values import DriftIssue, Run
+from bot.store.history.values import Step as HistoryStep
+from bot.web.links import image_link
 from bot.web.parameters import Parameters
-from bot.web.responses.causes import cause_rows, cause_url, causes_table, in_words, who
-from bot.web.responses.checks import about_check, checks_table
-from bot.web.responses.movement import largest_steps
-from bot.web.responses.objectives import outlooks, status_rows, status_table
-from bot.web.responses.response import Archive, PageResponse
-from bot.web.tables import Column, Row, Table, image_columns
+from bot.web.responses.archive import Archive, PageResponse
+from bot.web.responses.checks import CheckAbout, about_check, checks_table
+from bot.web.responses.objectives import (
+    NamedStatus,
+    Outlooks,
+    outlooks,
+    status_rows,
+    status_table,
+)
+from bot.web.responses.steps import (
+    Step,
+    cause_rows,
+    cause_url,
+    causes_table,
+    in_words,
+    largest_steps,
+    origin,
+    step_row,
+)
+from bot.web.tables import Column, Table, columns, image_columns
 
-Json = dict[str, Any]
 _DAYS = 7
 _SHOWN = 20
 _CHECKS = 10
 _OLD = 2 * 86400
+
+
+_LARGEST = Column(
+    "What moved it most",
+    name="cause",
+    value=lambda row: in_words(row.largest_step) if row.largest_step else "",
+    link=lambda row, _: cause_url(row.largest_step) if row.largest_step else None,
+    also=lambda row: origin(row.largest_step) if row.largest_step else None,
+)
+
+
+@inline("key")
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """How far an image moved in seven days, and its largest step in them."""
+
+    key: ImageKey
+    known_delta: Annotated[int, Column("Bytes", "delta")]
+    packages_delta: Annotated[int, Column("Packages", "change")]
+    steps: Annotated[int, Column("Steps", "count")]
+    last_run: int
+    largest_step: Annotated[Step | None, _LARGEST]
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """An issue that the bot keeps open about drift."""
+
+    subject: str
+    forge: str
+    repository: str
+    url: str
+    opened: str
+    changed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """`/api/`."""
+
+    date: str | None
+    run: Run | None
+    age_seconds: int | None
+    totals: Totals
+    objectives: Outlooks
+    attention: list[NamedStatus]
+    movers: list[Mover]
+    issues: list[Issue]
+    checks: list[CheckAbout]
 
 
 def overview(archive: Archive, parameters: Parameters) -> PageResponse:
@@ -33,94 +94,71 @@ def overview(archive: Archive, parameters: Parameters) -> PageResponse:
     history, date = archive.history, parameters.date
     run = archive.run(date)
     found = archive.objective_statuses(date)
-    pressing = [s for s in found if s.outlook in ("broken", "at risk")]
+    pressing = status_rows(s for s in found if s.outlook in ("broken", "at risk"))
     most = parameters.page(_SHOWN).limit
     every = parameters.whole and parameters.text("table") in ("movers", "causes")
     movers = _movers(archive, date, -1 if every else _SHOWN)
-    json: Json = {
-        "date": date,
-        "run": run_json(run),
-        "age_seconds": age(run),
-        "totals": asdict(archive.totals(date)),
-        "objectives": outlooks(found),
-        "attention": [
-            {"id": s.state.objective, "name": s.name, **status_json(s)} for s in pressing[:_SHOWN]
-        ],
-        "movers": movers,
-        "issues": [
-            {
-                "subject": issue.subject,
-                "forge": issue.place.forge,
-                "repository": issue.place.repository,
-                "url": issue.url,
-                "opened": issue.opened,
-                "changed": issue.changed,
-            }
-            for issue in history.issues(at=date)[:_SHOWN]
-            if not history.issue_is_hidden(issue)
-        ],
-        "checks": [about_check(c) for c in archive.store.recent_checks(_CHECKS, until=date)],
-    }
-    causes = cause_rows(m["largest_step"] for m in movers if m["largest_step"])
+    issues = history.issues(at=date)[:_SHOWN]
+    age = _age(run)
+    data = Overview(
+        date,
+        run,
+        age,
+        archive.totals(date),
+        outlooks(found),
+        pressing[:_SHOWN],
+        movers,
+        [_issue(issue) for issue in issues if not history.issue_is_hidden(issue)],
+        [about_check(c) for c in archive.store.recent_checks(_CHECKS, until=date)],
+    )
+    causes = cause_rows(mover.largest_step for mover in movers if mover.largest_step)
     tables = {
-        "attention": status_table("Broken or at risk", status_rows(pressing), date).first(most),
-        "movers": _movers_table(movers, date),
+        "attention": status_table("Broken or at risk", pressing, date).first(most),
+        "movers": Table("Biggest movers of the week", _MOVERS, movers, date),
         "causes": causes_table("What moved them most", causes, with_image=True).first(most),
-        "checks": checks_table(json["checks"]),
+        "checks": checks_table(data.checks),
     }
-    old = date is None and (json["age_seconds"] or 0) > _OLD
-    return PageResponse("overview.html.j2", json, tables, {"old": old})
+    old = date is None and (age or 0) > _OLD
+    return PageResponse("overview.html.j2", data, tables, {"old": old})
 
 
-def run_json(run: Run | None) -> Json | None:
-    """A run of the tracker."""
-    return None if run is None else {**asdict(run), "failed": list(run.failed)}
-
-
-def age(run: Run | None) -> int | None:
+def _age(run: Run | None) -> int | None:
     """Seconds since a run began, null if there is none."""
     if run is None:
         return None
     return max(0, round((datetime.now(UTC) - datetime.fromisoformat(run.started)).total_seconds()))
 
 
-def _movers(archive: Archive, date: str | None, most: int) -> list[Json]:
+def _issue(issue: DriftIssue) -> Issue:
+    place = issue.place
+    return Issue(
+        issue.subject, place.forge, place.repository, issue.url, issue.opened, issue.changed
+    )
+
+
+def _movers(archive: Archive, date: str | None, most: int) -> list[Mover]:
     """The images that moved furthest in the week; all of them if `most` is below 0."""
     history = archive.history
     end = datetime.fromisoformat(moment(date)) if date else datetime.now(UTC)
     since = (end - timedelta(days=_DAYS)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     movers = history.movers(_DAYS, until=date, limit=most)
-    steps: dict[ImageKey, list[Step]] = {}
+    steps: dict[ImageKey, list[HistoryStep]] = {}
     if most < 0:
         for step in history.recent_steps(since, until=date, limit=-1):
             steps.setdefault(step.key, []).append(step)
     else:
         steps = {mover.key: list(history.steps(mover.key, since, date)) for mover in movers}
     changes = archive.changes(step for found in steps.values() for step in found)
-    return [_mover(mover, steps.get(mover.key, ()), changes) for mover in movers]
+    rows = {key: [step_row(step, changes) for step in found] for key, found in steps.items()}
+    return [
+        Mover(
+            mover.key, mover.known_delta, mover.packages_delta, mover.steps, mover.last_run,
+            next(iter(largest_steps(rows.get(mover.key, ()))), None),
+        )
+        for mover in movers
+    ]  # fmt: skip
 
 
-def _mover(mover: Mover, steps: Iterable[Step], changes: Mapping[int, MergedChange]) -> Json:
-    largest = next(iter(largest_steps([step_json(step, changes) for step in steps])), None)
-    figures = asdict(mover)
-    return {**figures.pop("key"), **figures, "largest_step": largest}
-
-
-def _movers_table(movers: list[Json], date: str | None) -> Table:
-    def words(row: Row) -> str:
-        return in_words(row["largest_step"]) if row["largest_step"] else ""
-
-    columns = (
-        *image_columns(link=lambda row: image_url(key_of(row), date=date)),
-        Column("known_delta", "Bytes", "delta"),
-        Column("packages_delta", "Packages", "change"),
-        Column("steps", "Steps", "count"),
-        Column(
-            "cause",
-            "What moved it most",
-            value=words,
-            link=lambda row: cause_url(row["largest_step"]) if row["largest_step"] else None,
-            also=lambda row: who(row["largest_step"]) if row["largest_step"] else None,
-        ),
-    )
-    return Table("Biggest movers of the week", columns, movers)
+_MOVERS = columns(
+    Mover, *image_columns(image_link), "known_delta", "packages_delta", "steps", "largest_step"
+)

@@ -1,47 +1,126 @@
-"""`/packages` and `/packages/{name}`: the images of a package, the reasons, and its bytes."""
+"""`/packages`, `/packages/{name}` and `/surface`: packages over all images, and their bytes."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
 
+from bot.model.closure import Edge, Requirement
+from bot.model.image import ImageKey, inline
+from bot.model.nevra import parse_nevra
 from bot.objectives.attribution import edges_of, graph_of, leaves_with, leaving, shortest_chains
-from bot.report.causes import chain_words
-from bot.report.jsonform import chain_json
-from bot.report.sizes import format_size
-from bot.store.history.fleet_queries import Spread, Usage
-from bot.web.links import image_url, key_of, package_url
+from bot.report.sizes import format_size, plural
+from bot.store.history.fleet_queries import Spread, Totals, Usage
+from bot.web.links import image_url, package_url
 from bot.web.parameters import Parameters, missing
-from bot.web.responses.causes import version
-from bot.web.responses.leaving import requirements_json, taken_out_by
-from bot.web.responses.response import Archive, PageResponse
-from bot.web.tables import Column, Row, Table, image_columns
+from bot.web.responses.archive import Archive, PageResponse
+from bot.web.responses.differences import ordered_architectures
+from bot.web.responses.image import Leaves
+from bot.web.responses.steps import version
+from bot.web.tables import Column, Table, columns, image_columns
 
-Json = dict[str, Any]
 _NAMES = 100
 _PAGE = 25
 _WAYS = 10
+_LISTED = 100
+_SHOWN = 25
+_REQUIREMENTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """`/api/packages`: `next` is the offset of the following ones."""
+
+    date: str | None
+    count: int
+    packages: list[Spread]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionCount:
+    """How many images hold a version."""
+
+    version: Annotated[str | None, Column("Version", "code")]
+    images: Annotated[int, Column("Images", "count")]
+
+
+@inline("key")
+@dataclass(frozen=True, slots=True)
+class PackageInImage:
+    """A package in an image, and why it is there: CONTRACT's `why`, by the image's own links.
+
+    `leaves` are the packages that would leave with it, null in an image that is unsolvable now.
+    """
+
+    key: ImageKey
+    nevra: str
+    installed_size: Annotated[int | None, Column("Size", "size")]
+    requested: bool
+    since: Annotated[str, Column("This version since (UTC)", "time")]
+    roots: list[str]
+    chains: list[tuple[Edge, ...]]
+    leaves_with: list[Requirement]
+    leaves: Leaves | None
+
+
+@dataclass(frozen=True, slots=True)
+class PackagePage:
+    """`/api/packages/{name}`; its own `leaves` are those of the listed images together."""
+
+    name: str
+    date: str | None
+    source: str
+    count: int
+    known_size: int
+    requested_in: int
+    leaves: Leaves
+    versions: list[VersionCount]
+    images: list[PackageInImage]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """`/api/surface`."""
+
+    date: str | None
+    totals: Totals
+    several_versions: int
+    only_one_bytes: int
+    versions: Sequence[Spread]
+    shared: Sequence[Spread]
+    only_one: Sequence[Usage]
+
+
+@dataclass(frozen=True, slots=True)
+class UsedByOne:
+    """A package that one image alone needs, whatever its architectures."""
+
+    name: str
+    source: Annotated[str, Column("Source", only="csv")]
+    installed_size: Annotated[int | None, Column("Size, largest", "size")]
+    key: ImageKey
+    arches: tuple[str, ...]
+    requested: Annotated[bool, Column("Requested", spare=True)]
+    since: Annotated[str, Column("Since (UTC)", "time")]
 
 
 def packages(archive: Archive, parameters: Parameters) -> PageResponse:
     """The packages of all images whose name or source holds every word of `q`, in any case.
 
-    The name itself comes first, then the largest. `next` is the following offset.
+    The name itself comes first, then the largest.
     """
     query, date, page = parameters.text("q"), parameters.date, parameters.page(_NAMES)
     words = query.lower().split()
     found = [s for s in archive.spread(date) if _holds(s, words)]
     found.sort(key=lambda s: (s.name.lower() != query.lower(), -s.total, s.name))
-    shown = [asdict(s) for s in page.of(found)]
-    json: Json = {
-        "date": date,
-        "count": len(found),
-        "packages": shown,
-        "next": page.next(len(found)),
-    }
-    tables = {"packages": spread_table("Packages", shown, date)}
-    return PageResponse("packages.html.j2", json, tables, {"q": query, "page": page})
+    shown = list(page.of(found))
+    data = Packages(date, len(found), shown, page.next(len(found)))
+    tables = {"packages": Table("Packages", _SPREAD, shown, date)}
+    return PageResponse("packages.html.j2", data, tables, {"q": query, "page": page})
 
 
 def _holds(spread: Spread, words: list[str]) -> bool:
@@ -50,11 +129,9 @@ def _holds(spread: Spread, words: list[str]) -> bool:
 
 
 def package(archive: Archive, parameters: Parameters) -> PageResponse:
-    """A package: CONTRACT's `why` in each image that holds it, with its version and bytes there.
+    """A package: why it is in each image that holds it, with its version and bytes there.
 
-    `leaves` are the packages that would leave with it, in one image or in those of this page
-    together, `leaves_with` the requirements that would remove it: both by the image's own links,
-    without a solver's replacements, which `minimize why` has.
+    What would leave is counted without a solver's replacements, which `minimize why` has.
     """
     name, date, page = parameters.path["name"], parameters.date, parameters.page(_PAGE, 200)
     found = archive.history.usage(name, date)
@@ -62,125 +139,186 @@ def package(archive: Archive, parameters: Parameters) -> PageResponse:
         raise missing(f"No image holds a package of this name{' at that time' if date else ''}.")
     shown = [_usage(archive, usage, date) for usage in page.of(found)]
     counts = Counter(version(usage.nevra) for usage in found)
-    versions = [{"version": v, "images": n} for v, n in counts.most_common()]
-    leaves = [one["leaves"] for one in shown if one["leaves"]]
-    json: Json = {
-        "name": name,
-        "date": date,
-        "source": found[0].source,
-        "count": len(found),
-        "known_size": sum(usage.installed_size or 0 for usage in found),
-        "requested_in": sum(usage.requested for usage in found),
-        "leaves": {n: sum(one[n] for one in leaves) for n in ("packages", "installed_size")},
-        "versions": versions,
-        "images": shown,
-        "next": page.next(len(found)),
+    leaves = [one.leaves for one in shown if one.leaves]
+    data = PackagePage(
+        name,
+        date,
+        found[0].source,
+        len(found),
+        sum(usage.installed_size or 0 for usage in found),
+        sum(usage.requested for usage in found),
+        Leaves(sum(one.packages for one in leaves), sum(one.installed_size for one in leaves)),
+        [VersionCount(v, n) for v, n in counts.most_common()],
+        shown,
+        page.next(len(found)),
+    )
+    tables = {
+        "images": Table("Images that hold it", (*_images(name), *_USAGE), shown, date),
+        "versions": Table("Versions", columns(VersionCount, "version", "images"), data.versions),
     }
-    tables = {"images": _images_table(shown, name, date), "versions": _versions_table(versions)}
     ways = ways_of(shown)
     extra = {"page": page, "ways": ways[:_WAYS], "more_ways": len(ways[_WAYS:])}
-    return PageResponse("package.html.j2", json, tables, extra)
+    return PageResponse("package.html.j2", data, tables, extra)
 
 
-def spread_table(caption: str, rows: list[Json], date: str | None) -> Table:
-    """Each package over all images."""
-    columns = (
-        Column(
-            "name",
-            "Package",
-            link=lambda row: package_url(row["name"], date=date),
-            also=lambda row: f"from {row['source']}" if row["source"] != row["name"] else None,
-        ),
-        Column("source", "Source", only="csv"),
-        Column("versions", "Versions", "count"),
-        Column("images", "Images", "count"),
-        Column("size", "Size, largest", "size"),
-        Column("total", "In all images", "size"),
-        Column("shared", "Beyond one copy", "size"),
-    )
-    return Table(caption, columns, rows)
-
-
-def _usage(archive: Archive, usage: Usage, date: str | None) -> Json:
+def _usage(archive: Archive, usage: Usage, date: str | None) -> PackageInImage:
     contents = archive.history.contents(usage.key, date)
     graph, members = graph_of(contents), contents.members
     nevras = [str(member.nevra) for member in members]
+    chains: list[tuple[Edge, ...]] = []
+    drops: list[Requirement] = []
+    leaves = None
+    # Where the image is unsolvable now, its packages are those of its last closure.
     if usage.nevra in nevras:
         place = nevras.index(usage.nevra)
-        chains = [chain_json(edges_of(members, c)) for c in shortest_chains(graph, place)]
-        leaves = leaving(graph, members)[place]._asdict()
-        drops = requirements_json(leaves_with(graph, members, place))
-    else:
-        # The image is unsolvable now; its packages are those of its last closure.
-        chains, leaves, drops = [], None, []
-    return {
-        **asdict(usage.key),
-        "nevra": usage.nevra,
-        "installed_size": usage.installed_size,
-        "requested": usage.requested,
-        "since": usage.since,
-        "roots": [chain[0]["from"] for chain in chains] + [usage.nevra] * usage.requested,
-        "chains": chains,
-        "leaves_with": drops,
-        "leaves": leaves,
-    }
+        chains = [edges_of(members, chain) for chain in shortest_chains(graph, place)]
+        leaves = Leaves(*leaving(graph, members)[place])
+        drops = list(leaves_with(graph, members, place))
+    roots = [str(chain[0].source) for chain in chains] + [usage.nevra] * usage.requested
+    return PackageInImage(
+        usage.key, usage.nevra, usage.installed_size, usage.requested, usage.since, roots, chains,
+        drops, leaves,
+    )  # fmt: skip
 
 
-def ways_of(shown: list[Json]) -> list[tuple[str, list[Json]]]:
+def ways_of(shown: Iterable[PackageInImage]) -> list[tuple[str, list[PackageInImage]]]:
     """The ways that lead to the package, each with its images, the commonest first."""
-    found: dict[str, list[Json]] = {}
+    found: dict[str, list[PackageInImage]] = {}
     for row in shown:
         for way in _why(row) or ["not known: the image cannot be installed now"]:
             found.setdefault(way, []).append(row)
     return sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))
 
 
-def _images_table(rows: list[Json], name: str, date: str | None) -> Table:
-    columns = (
-        *image_columns(
-            link=lambda row: image_url(key_of(row), date=date, package=name) + "#closure"
-        ),
-        Column("version", "Version", "code", value=lambda row: version(row["nevra"])),
-        Column("installed_size", "Size", "size"),
-        Column(
-            "leaves_packages",
-            "Leave with it",
-            "count",
-            value=lambda row: _leaves(row, "packages"),
-            also=_leaving_bytes,
-        ),
-        Column(
-            "leaves_installed_size",
-            "Bytes with it",
-            value=lambda row: _leaves(row, "installed_size"),
-            only="csv",
-        ),
-        Column("why", "Why it is there", value=_reasons),
-        Column("leaves_with", "What would take it out", value=taken_out_by),
-        Column("since", "This version since (UTC)", "time"),
-    )
-    return Table("Images that hold it", columns, rows)
+def _why(row: PackageInImage) -> list[str]:
+    """`requested`, and the ways by name: `nginx → perl → libperl5.36`."""
+    ways = [[chain[0].source, *(edge.target for edge in chain)] for chain in row.chains]
+    arrow = " \N{RIGHTWARDS ARROW} "
+    return (["requested"] if row.requested else []) + [arrow.join(n.name for n in w) for w in ways]
 
 
-def _versions_table(rows: list[Json]) -> Table:
-    columns = (Column("version", "Version", "code"), Column("images", "Images", "count"))
-    return Table("Versions", columns, rows)
-
-
-def _leaves(row: Row, what: str) -> int | None:
-    return row["leaves"][what] if row["leaves"] else None
-
-
-def _leaving_bytes(row: Row) -> str | None:
-    return format_size(row["leaves"]["installed_size"]) if row["leaves"] else None
-
-
-def _why(row: Row) -> list[str]:
-    ways = [chain_words(chain) for chain in row["chains"]]
-    return (["requested"] if row["requested"] else []) + ways
-
-
-def _reasons(row: Row) -> str:
+def _reasons(row: PackageInImage) -> str:
     ways = _why(row)
     more = len(ways) - 2
-    return "; ".join(ways[:2]) + (f"; {more} more way{'s' * (more > 1)}" if more > 0 else "")
+    return "; ".join(ways[:2]) + (f"; {plural(more, 'more way')}" if more > 0 else "")
+
+
+def _taken_out_by(row: PackageInImage) -> str:
+    """`perl of nginx-core and 1 more requirement`; empty where no few requirements would do it."""
+    drops = row.leaves_with
+    named = [f"{drop.capability} of {drop.nevra.name}" for drop in drops[:_REQUIREMENTS]]
+    more = len(drops) - _REQUIREMENTS
+    if more > 0:
+        return f"{', '.join(named)} and {plural(more, 'more requirement')}"
+    return " and ".join(named)
+
+
+def _leaves(name: str) -> Column:
+    return Column(
+        "Bytes with it" if name == "installed_size" else "Leave with it",
+        "text" if name == "installed_size" else "count",
+        name=f"leaves_{name}",
+        value=lambda row: getattr(row.leaves, name, None),
+        also=lambda row: format_size(row.leaves.installed_size) if row.leaves else None,
+        only="csv" if name == "installed_size" else None,
+    )
+
+
+def _images(name: str) -> tuple[Column, ...]:
+    return image_columns(lambda row, date: image_url(row.key, date=date, package=name) + "#closure")
+
+
+def surface(archive: Archive, parameters: Parameters) -> PageResponse:
+    """Over all images, versions of packages, shared ones, ones used by one image.
+
+    `limit` is for each list.
+    """
+    date = parameters.date
+    spread, used_by_one = archive.spread(date), archive.used_by_one(date)
+    by_bytes = sorted(spread, key=lambda s: (-s.shared, s.name))
+    several = [s for s in spread if s.versions > 1]
+    versions = several or spread
+    shared = [s for s in by_bytes if s.shared] or by_bytes
+    listed, shown = parameters.page(_LISTED).limit, parameters.page(_SHOWN).limit
+    data = Surface(
+        date,
+        archive.totals(date),
+        len(several),
+        sum(usage.installed_size or 0 for usage in used_by_one),
+        versions[:listed],
+        shared[:listed],
+        used_by_one[:listed],
+    )
+    rows = used_by_one_rows(used_by_one)
+    tables = {
+        "versions": Table("Most versions", _SPREAD, versions, date).first(shown),
+        "shared": Table("Most bytes beyond one copy", _SPREAD, shared, date).first(shown),
+        "only_one": Table("Packages that only one image needs", _USED_BY_ONE, rows, date).first(
+            shown
+        ),
+    }
+    return PageResponse("surface.html.j2", data, tables, {"used_by_one": len(rows)})
+
+
+def used_by_one_rows(packages: Iterable[Usage]) -> list[UsedByOne]:
+    """A row for each package of an image: its architectures are one image.
+
+    `installed_size` is the largest of them, and the rows are in its order.
+    """
+    families: dict[tuple[str, ImageKey], list[Usage]] = {}
+    for usage in packages:
+        name = parse_nevra(usage.nevra).name
+        families.setdefault((name, replace(usage.key, arch="")), []).append(usage)
+    rows = []
+    for (name, key), found in families.items():
+        sizes = [usage.installed_size for usage in found if usage.installed_size is not None]
+        arches = ordered_architectures(usage.key.arch for usage in found)
+        rows.append(
+            UsedByOne(
+                name, found[0].source, max(sizes, default=None), replace(key, arch=arches[0]),
+                tuple(arches), any(usage.requested for usage in found),
+                min(usage.since for usage in found),
+            )
+        )  # fmt: skip
+    return sorted(rows, key=lambda row: (-(row.installed_size or 0), row.name))
+
+
+_PACKAGE = Column(
+    "Package",
+    name="name",
+    link=lambda row, date: package_url(row.name, date=date),
+    also=lambda row: f"from {row.source}" if row.source != row.name else None,
+)
+_SPREAD = (
+    _PACKAGE,
+    Column("Source", name="source", only="csv"),
+    Column("Versions", "count", name="versions"),
+    Column("Images", "count", name="images"),
+    Column("Size, largest", "size", name="size"),
+    Column("In all images", "size", name="total"),
+    Column("Beyond one copy", "size", name="shared"),
+)
+_USAGE = columns(
+    PackageInImage,
+    Column("Version", "code", name="version", value=lambda row: version(row.nevra)),
+    "installed_size",
+    _leaves("packages"),
+    _leaves("installed_size"),
+    Column("Why it is there", name="why", value=_reasons),
+    Column("What would take it out", name="leaves_with", value=_taken_out_by),
+    "since",
+)
+_USED_BY_ONE = columns(
+    UsedByOne,
+    _PACKAGE,
+    "source",
+    "installed_size",
+    Column("Image", name="workload", value=lambda row: row.key.workload,
+           link=lambda row, date: image_url(row.key, date=date),
+           also=lambda row: f"{row.key.environment}, {row.key.repository}"),
+    Column("Environment", name="environment", value=lambda row: row.key.environment, only="csv"),
+    Column("Repository", name="repository", value=lambda row: row.key.repository, only="csv"),
+    Column("Architectures", name="architectures", value=lambda row: ", ".join(row.arches)),
+    "requested",
+    "since",
+)  # fmt: skip

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from aiohttp import web
+
+from bot.errors import MinimizeError
 from bot.model.image import ImageKey
 from bot.objectives.status import ObjectiveStatus, objective_statuses
 from bot.store.history.fleet_queries import Presence, Spread, Totals, Usage
 from bot.store.history.history import History
 from bot.store.history.values import Evaluation, MergedChange, Run, Step
 from bot.store.store import Store
+from bot.web.parameters import missing
 from bot.web.tables import Table
 
-Json = dict[str, Any]
+LOG = logging.getLogger(__name__)
+_EVERY = 15.0  # seconds
 _T = TypeVar("_T")
 _CACHED_VALUES = 40
 _ALL = 1_000_000
@@ -25,10 +33,10 @@ _ALL = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class PageResponse:
-    """A page: its `json`, which the template gets as `data`, its tables, and `extra` values."""
+    """A page: its `data`, which JSON and template get, its tables, and `extra` values."""
 
     template: str
-    json: Json
+    data: Any
     tables: Mapping[str, Table] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -126,6 +134,15 @@ class Archive:
             lambda: dict(sorted(self.history.latest_evaluations(number).items())),
         )
 
+    def evaluated(self, key: ImageKey, date: str | None) -> Evaluation:
+        """An image's evaluation at a time; 404 if there was none until then."""
+        if self.history.image(key) is None:
+            raise missing("No such image was ever evaluated. /images lists those there are.")
+        found = self.history.evaluation(key, date)
+        if found is None:
+            raise missing(f"This image was not evaluated until {date}.")
+        return found
+
     def cached(self, name: Hashable, find: Callable[[], _T]) -> _T:
         """The value of `find`, computed once between two runs; the least recently used goes."""
         runs = self.history.runs(1)
@@ -150,3 +167,37 @@ class Archive:
         wanted = {cause.merged_change for step in steps for cause in step.causes}
         found = {n: self.history.merged_change(n) for n in wanted if n is not None}
         return {n: change for n, change in found.items() if change is not None}
+
+    def warm(self) -> None:
+        """Compute the values that all pages need, unless they are cached."""
+        if self.run(None) is None:
+            return
+        self.evaluations()
+        self.objective_statuses()
+        self.totals()
+        self.spread()
+        self.used_by_one()
+
+
+def cache_warming(archive: Archive) -> Callable[[web.Application], AsyncIterator[None]]:
+    """A cleanup context of an application that warms the cache within 15 seconds of a new run."""
+
+    async def run(_application: web.Application) -> AsyncIterator[None]:
+        over = asyncio.Event()
+        task = asyncio.create_task(_warm_after_runs(archive, over))
+        yield
+        # The reading thread cannot be cancelled, and history is closed after this.
+        over.set()
+        await task
+
+    return run
+
+
+async def _warm_after_runs(archive: Archive, over: asyncio.Event) -> None:
+    while not over.is_set():
+        try:
+            await asyncio.to_thread(archive.warm)
+        except MinimizeError as error:
+            LOG.warning("getting the pages ready: %s", error.what)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), _EVERY)
