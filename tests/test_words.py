@@ -119,11 +119,11 @@ def test_modules_have_the_fields_nouns() -> None:
     assert {p: word for p, word in found.items() if p not in ALLOWED_MODULES} == {}
 
 
-@pytest.mark.parametrize("room", ["engine", "store"])
+@pytest.mark.parametrize("room", ["cli", "demo", "engine", "forge", "store"])
 def test_names_of_values_are_no_verbs(room: str) -> None:
     found = {
         f"{path.name}: {name}"
-        for path in (BOT / room).glob("*.py")
+        for path in (BOT / room).rglob("*.py")
         for name in names(path)
         if name.strip("_") in {"told", "said", "asked", "kept", "tell", "say", "news"}
     }

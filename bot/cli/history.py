@@ -75,8 +75,8 @@ def track(layers: bool, headers: bool, settings: Path | None, form: str, places:
     with _history(places) as history:
         failed: list[str] = []
 
-        def tell(tracked: Tracked) -> None:
-            """Before the run is over: what was not told is the next run's to tell."""
+        def show(tracked: Tracked) -> None:
+            """Before the run is over: what was not shown is the next run's to show."""
             bar.close()
             value = track_to_json(tracked)
             if form == "json":
@@ -101,7 +101,7 @@ def track(layers: bool, headers: bool, settings: Path | None, form: str, places:
                 Cache(places.cache),
                 measures=Measures(layers=layers, headers=headers),
                 progress=shown and (lambda done, total: shown(done, total, text)),
-                tell=tell,
+                report=show,
             )
     if failed:
         return 1

@@ -84,13 +84,13 @@ def ask_for_stacks(pids: Sequence[int]) -> list[int]:
 
     Gives those that were asked, after the time that it takes.
     """
-    asked = [pid for pid in pids if _catches_usr1(pid)]
-    for pid in asked:
+    catching = [pid for pid in pids if _catches_usr1(pid)]
+    for pid in catching:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGUSR1)
-    if asked:
+    if catching:
         time.sleep(STACKS_SECONDS)
-    return asked
+    return catching
 
 
 def end(living: Callable[[], Sequence[int]]) -> None:

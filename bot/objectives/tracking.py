@@ -70,11 +70,11 @@ def track(
     processes: int | None = None,
     offline: bool = False,
     progress: Callable[[int, int], None] | None = None,
-    tell: Callable[[Tracked], None] | None = None,
+    report: Callable[[Tracked], None] | None = None,
 ) -> Tracked:
     """Evaluate every image and objective now and store the result.
 
-    `tell` receives the result; the run is over after that. A run that is cut short before its end
+    `report` receives the result; the run is over after that. A run that is cut short before its end
     has lost nothing: what it stored is reported by the next, as if both were one. Raises
     SurroundingsError if another process tracks at this moment.
     """
@@ -97,8 +97,8 @@ def track(
             ):
                 tracker.take(found)
         tracked = tracker.settle(configuration, keys, own)
-        if tell is not None:
-            tell(tracked)
+        if report is not None:
+            report(tracked)
         tracker.finish()
         return tracked
 

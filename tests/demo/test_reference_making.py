@@ -25,7 +25,7 @@ class Said(Silent):
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         self.texts.append(text)
 
 
@@ -196,7 +196,7 @@ def test_a_second_process_waits_for_the_first_and_uses_what_it_made(made: Path) 
     waiting = threading.Event()
 
     class Waiting(Silent):
-        def say(self, text: str) -> None:
+        def message(self, text: str) -> None:
             waiting.set()
 
     found: list[object] = []
@@ -228,7 +228,7 @@ def test_without_a_terminal_progress_is_lines_on_standard_error(
     with progress() as shown:
         assert isinstance(shown, Lines)
         shown.step("Unpacking", 400)()
-        shown.say("done")
+        shown.message("done")
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "s] Unpacking (400)\n" in captured.err

@@ -248,8 +248,8 @@ def test_objectives_are_shown_before_and_after_the_pull_request():
     ("steps", "said"),
     [
         ([], "did not move"),
-        ([{"cause": {"pull_request": None}}], "not laid to the pull request #1"),
-        ([{"cause": {"pull_request": {"number": 2}}}], "not laid to the pull request #1"),
+        ([{"cause": {"pull_request": None}}], "not attributed to the pull request #1"),
+        ([{"cause": {"pull_request": {"number": 2}}}], "not attributed to the pull request #1"),
     ],
 )
 def test_a_step_that_is_not_the_pull_requests_is_said(steps, said):

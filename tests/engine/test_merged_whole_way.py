@@ -1,4 +1,4 @@
-"""From a merged pull request to the step it is laid to, and to the issue about what it broke."""
+"""From a merged pull request to the step attributed to it, and to the issue about what it broke."""
 
 import asyncio
 import json
@@ -167,7 +167,7 @@ async def test_a_merged_pull_request_is_named_for_the_step_it_caused(
         result = await asyncio.to_thread(bench.check, {"tool.spec": WITH_PERL})
         assert result.sources == {"tool": "1-2"}
         await merge(local, pull, settings, result)
-        # Merged, and not built yet: nothing is laid to it.
+        # Merged, and not built yet: nothing is attributed to it.
         assert "1 did not." in (await track(settings)).stdout
         publish(root, 2, world=world(400, 5000).replace("Release: 1", "Release: 2"), tool=WITH_PERL)
         ran = await track(settings, "--format", "json")

@@ -146,5 +146,5 @@ def test_what_was_not_told_to_its_end_is_told_again(told: Path, tmp_path: Path) 
 
     with world.history() as history:
         with pytest.raises(BrokenPipeError):
-            world.track(history, tell=gone)
+            world.track(history, report=gone)
         assert [len(image.causes) for image in world.track(history).images] == [2, 2]

@@ -234,7 +234,7 @@ def test_one_pull_request_is_laid_to_each_image_when_it_arrives_there(
     for key, delta in ((first, 2), (second, 20)):
         (step,) = history.steps(key)
         assert [(c.merged_change, c.known_delta) for c in step.causes] == [(number, delta)]
-    # It is laid to nothing that comes after it.
+    # It is attributed to nothing that comes after it.
     world.publish(Thing("lib", 3, 99), Thing("other", 2, 30))
     world.track(history)
     assert [c.merged_change for c in history.steps(first)[0].causes] == [None]

@@ -96,7 +96,7 @@ def build_reference_distribution(
         draft.replace(root)
     found = find_reference_distribution(cache)
     assert found is not None
-    progress.say(f"The reference distribution is in {found.root}")
+    progress.message(f"The reference distribution is in {found.root}")
     return found
 
 
@@ -106,7 +106,7 @@ def _alone(cache: Path, progress: Progress) -> Iterator[None]:
     lock.parent.mkdir(parents=True, exist_ok=True)
 
     def waiting(holder: str) -> None:
-        progress.say(f"Waiting for {holder}, which makes the reference distribution")
+        progress.message(f"Waiting for {holder}, which makes the reference distribution")
 
     with locked(lock, seconds=_LONGEST_MAKING, waiting=waiting):
         yield
@@ -132,7 +132,7 @@ def _fetch(directory: Path, sources: Path, progress: Progress) -> Debian:
             return _fetch_suite(suite, directory / suite.codename, sources, progress)
         except MirrorError as error:
             failures.append(error)
-            progress.say(f"{suite.codename} cannot be had: {error.what}")
+            progress.message(f"{suite.codename} cannot be had: {error.what}")
             shutil.rmtree(sources, ignore_errors=True)
     raise MirrorError(
         " ".join(failure.what for failure in failures),

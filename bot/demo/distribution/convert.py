@@ -227,8 +227,8 @@ def write_rpm(recipe: Recipe, target_arch: str, rpm: Rpm, output: Path) -> Path:
 
 
 def _environment(time: int) -> Mapping[str, str]:
-    kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR") if key in os.environ}
-    return {**kept, "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(time), "TZ": "UTC"}
+    inherited = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR") if key in os.environ}
+    return {**inherited, "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(time), "TZ": "UTC"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,17 @@ from typing import Protocol
 class Progress(Protocol):
     """Progress messages of the build of the distribution."""
 
-    def say(self, text: str) -> None:
-        """One sentence, kept on the screen."""
+    def message(self, text: str) -> None:
+        """One sentence, which stays on the screen."""
 
     def step(self, text: str, total: int) -> Callable[[], None]:
         """Begins a step of `total` parts; the answer is called once for each part done."""
 
 
 class Silent:
-    """Says nothing."""
+    """Shows nothing."""
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         del text
 
     def step(self, text: str, total: int) -> Callable[[], None]:
@@ -36,13 +36,13 @@ class Lines:
     def __init__(self) -> None:
         self._start = time.monotonic()
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         seconds = time.monotonic() - self._start
         sys.stderr.write(f"[{seconds:5.1f} s] {text}\n")
         sys.stderr.flush()
 
     def step(self, text: str, total: int) -> Callable[[], None]:
-        self.say(f"{text} ({total})")
+        self.message(f"{text} ({total})")
         return lambda: None
 
 
@@ -65,7 +65,7 @@ def progress() -> Iterator[Progress]:
     ) as bars:
 
         class Bars:
-            def say(self, text: str) -> None:
+            def message(self, text: str) -> None:
                 bars.console.print(text, highlight=False, markup=False)
 
             def step(self, text: str, total: int) -> Callable[[], None]:

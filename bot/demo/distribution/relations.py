@@ -84,9 +84,9 @@ def needed_groups(package: str, fields: Mapping[str, str]) -> tuple[Group, ...]:
     groups: dict[Group, None] = {}
     for field in ("Pre-Depends", "Depends"):
         for group in parse_relations(fields.get(field, "")):
-            kept = tuple(a for a in group if a.name not in tools)
-            if kept:
-                groups[kept] = None
+            needed = tuple(a for a in group if a.name not in tools)
+            if needed:
+                groups[needed] = None
     return tuple(groups)
 
 
@@ -117,11 +117,11 @@ def requires(
 
 def weak(field: str, fields: Mapping[str, str], dist: str) -> tuple[str, ...]:
     """Recommends, Suggests or Enhances, without what only maintainer scripts call."""
-    kept = (
+    needed = (
         tuple(a for a in group if a.name not in SCRIPT_TOOLS)
         for group in parse_relations(fields.get(field, ""))
     )
-    return tuple(dict.fromkeys(written(group, dist) for group in kept if group))
+    return tuple(dict.fromkeys(written(group, dist) for group in needed if group))
 
 
 def provides(fields: Mapping[str, str], dist: str) -> tuple[str, ...]:
@@ -201,13 +201,13 @@ def _holds(version: str, alternative: Alternative) -> bool:
 
 def conflicts(package: str, fields: Mapping[str, str], among: PackageSet, dist: str) -> list[str]:
     """rpm's Conflicts of a package: the Breaks and Conflicts on which both systems agree."""
-    kept: dict[str, None] = {}
+    agreed: dict[str, None] = {}
     for alternative in (*_relations(fields, "Breaks"), *_relations(fields, "Conflicts")):
         debian = among.named_by_debian(alternative) - {package}
         rpm = among.named_by_rpm(alternative)
         if debian == rpm:  # rpm's Conflicts must not name the package itself either
-            kept[alternative.capability(dist)] = None
-    return list(kept)
+            agreed[alternative.capability(dist)] = None
+    return list(agreed)
 
 
 def obsoletes(package: str, fields: Mapping[str, str], among: PackageSet) -> list[str]:

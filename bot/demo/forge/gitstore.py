@@ -220,7 +220,7 @@ class BareRepository:
 def run_git(
     *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
 ) -> bytes:
-    """Runs git, blind to the user's own settings; GitError says what it said."""
+    """Runs git, blind to the user's own settings; GitError has its message."""
     try:
         done = subprocess.run(
             ["git", *arguments], input=stdin if stdin is not None else b"",
@@ -229,8 +229,8 @@ def run_git(
     except FileNotFoundError:
         raise GitError("git is not installed.", "Install it: apt-get install git") from None
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        raise GitError(f"git {_shown(arguments)} failed: {said or done.returncode}")
+        complaint = done.stderr.decode(errors="replace").strip()
+        raise GitError(f"git {_shown(arguments)} failed: {complaint or done.returncode}")
     return done.stdout
 
 

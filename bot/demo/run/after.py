@@ -45,7 +45,7 @@ async def play_on(
     Gives what is not as it must be, a sentence each.
     """
 
-    def say(text: str) -> None:
+    def line(text: str) -> None:
         second = (datetime.now(seen.start.tzinfo) - seen.start).total_seconds()
         show.timeline_line(console, second, text)
 
@@ -56,13 +56,13 @@ async def play_on(
     console.print(table)
     await stage.merge(pull)
     await merge_recorded(places, stage.kind, pull.number)
-    say(f"{MAINTAINER} merged the pull request, and the bot has it on record")
+    line(f"{MAINTAINER} merged the pull request, and the bot has it on record")
     packages = await asyncio.to_thread(built_packages, places, seen.check)
     updates.publish(packages, IMAGE.arch)
     names = ", ".join(path.name for path in packages)
-    say(f"the distribution publishes what was built ({IMAGE.arch}): {names}")
+    line(f"the distribution publishes what was built ({IMAGE.arch}): {names}")
     tracked = await run_track(places)
-    say("minimize track, as a timer runs it, says what moved and who it was:")
+    line("minimize track, as a timer runs it, says what moved and who it was:")
     console.print()
     print_track({**tracked, "objectives": ()}, console)
     page = page_of(places, IMAGE)
@@ -84,7 +84,7 @@ async def run_track(places: BotPlaces) -> Json:
     )  # fmt: skip
     try:
         async with asyncio.timeout(TRACK_SECONDS):
-            told, problems = await process.communicate()
+            output, problems = await process.communicate()
     except TimeoutError as error:
         raise SurroundingsError(
             f"minimize track did not end within {TRACK_SECONDS:.0f} s."
@@ -97,7 +97,7 @@ async def run_track(places: BotPlaces) -> Json:
         raise SurroundingsError(
             f"minimize track ended with code {process.returncode}.", problems.decode().strip()
         )
-    found: Json = json.loads(told)
+    found: Json = json.loads(output)
     return found
 
 
@@ -160,5 +160,5 @@ def problems_of_step(tracked: Json, number: int, key: ImageKey = IMAGE) -> list[
         return [f"{key.workload} on {key.arch} did not move after the merge."]
     pulls = [step["cause"]["pull_request"] for step in steps]
     if any(pull is None or pull["number"] != number for pull in pulls):
-        return [f"A part of the step is not laid to the pull request #{number}."]
+        return [f"A part of the step is not attributed to the pull request #{number}."]
     return []

@@ -158,19 +158,19 @@ async def _play(
             )
             pull, delivery = await stage.open_pull()
             if delivery.status != HTTPStatus.ACCEPTED:
-                said = delivery.error or f"{delivery.status} {delivery.answer}"
-                raise SurroundingsError(f"The bot did not take the webhook: {said}", bot.tail())
+                answer = delivery.error or f"{delivery.status} {delivery.answer}"
+                raise SurroundingsError(f"The bot did not take the webhook: {answer}", bot.tail())
             page = stage.page(pull)
             opened = f'{pull.user.login} opens a pull request: "{pull.title}" {page}'
             console.print(opened, soft_wrap=True, markup=False)
 
-            def say(second: float, text: str) -> None:
+            def line(second: float, text: str) -> None:
                 show.timeline_line(console, second, text)
 
-            say(0.0, f"webhook sent: {delivery.event} {delivery.action}")
-            say(delivery.seconds, f"webhook accepted ({delivery.status})")
+            line(0.0, f"webhook sent: {delivery.event} {delivery.action}")
+            line(delivery.seconds, f"webhook accepted ({delivery.status})")
             async with _failures(bot, console) as failed:
-                seen = await watch.until_done(pull, delivery.at, bot, say)
+                seen = await watch.until_done(pull, delivery.at, bot, line)
                 await forge.settled()
                 result = await _result(places.url, seen)
                 _show_all(console, seen, result)

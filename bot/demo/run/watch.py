@@ -21,7 +21,7 @@ AFTERWARDS_SECONDS = 5.0
 STATUS = "minimize"
 
 _CONCLUSIONS = {"success": "success", "failed": "failure"}
-Said = Callable[[float, str], None]
+Timeline = Callable[[float, str], None]
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Watched:
     comments: set[int] = field(default_factory=set)
     run: CheckRun | CommitStatus | None = None
     done: float | None = None
-    told: str = ""
+    status: str = ""
 
     @property
     def conclusion(self) -> str | None:
@@ -62,17 +62,19 @@ def headline(comment: str) -> str:
 
 
 class Watch:
-    """Collects what happens on the forge from its making on; `until_done` tells it in order."""
+    """Collects what happens on the forge from its making on, in order."""
 
     def __init__(self, forge: LocalForge) -> None:
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._forge = forge
         forge.state.listeners.append(self._changes.put_nowait)
 
-    async def until_done(self, pull: Pull, start: datetime, bot: BotProcess, say: Said) -> Watched:
-        """Waits for the status's conclusion and the comment's last edit; says each as it comes.
+    async def until_done(
+        self, pull: Pull, start: datetime, bot: BotProcess, line: Timeline
+    ) -> Watched:
+        """Waits for the conclusion and the comment's last edit; writes a line for each that comes.
 
-        Raises SurroundingsError if the bot ends, or if it says nothing for too long.
+        Raises SurroundingsError if the bot ends, or if nothing of it comes for too long.
         """
         seen = Watched(start)
         while True:
@@ -88,7 +90,7 @@ class Watch:
             except TimeoutError:
                 bot.check()
                 continue
-            self._take(change, pull, seen, say)
+            self._take(change, pull, seen, line)
             if seen.done is not None and len(seen.texts) > 1:
                 return seen
 
@@ -99,7 +101,7 @@ class Watch:
         return WHOLE_SECONDS if seen.texts or seen.run else FIRST_SECONDS
 
     @staticmethod
-    def _take(change: Change, pull: Pull, seen: Watched, say: Said) -> None:
+    def _take(change: Change, pull: Pull, seen: Watched, line: Timeline) -> None:
         second = (change.at - seen.start).total_seconds()
         subject = change.subject
         if isinstance(subject, Comment) and subject.pull is pull and not subject.deleted:
@@ -109,21 +111,21 @@ class Watch:
                 return
             seen.texts.append((second, subject.body))
             what = "first comment (predicted)" if first else "comment edited (rebuilt)"
-            say(second, f"{what}: {headline(subject.body)}")
+            line(second, f"{what}: {headline(subject.body)}")
         elif isinstance(subject, CheckRun) and subject.name == STATUS:
             title = (subject.fields.get("output") or {}).get("title") or ""
             seen.run = subject
-            Watch._status(seen, second, f"{subject.conclusion or subject.status}: {title}", say)
+            Watch._status(seen, second, f"{subject.conclusion or subject.status}: {title}", line)
         elif isinstance(subject, CommitStatus) and subject.context == STATUS:
             seen.run = subject
-            Watch._status(seen, second, f"{subject.state}: {subject.description or ''}", say)
+            Watch._status(seen, second, f"{subject.state}: {subject.description or ''}", line)
 
     @staticmethod
-    def _status(seen: Watched, second: float, said: str, say: Said) -> None:
-        told = f"status {said}"
-        if told != seen.told:
-            say(second, told)
-        seen.told = told
+    def _status(seen: Watched, second: float, state: str, line: Timeline) -> None:
+        status = f"status {state}"
+        if status != seen.status:
+            line(second, status)
+        seen.status = status
         seen.done = second if seen.conclusion is not None else None
 
 

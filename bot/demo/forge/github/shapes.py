@@ -82,7 +82,7 @@ class Shapes(AccountShapes):
         return f"{self.web}/{pull.repository.full_name}/pull/{pull.number}"
 
     def _addresses(self, pull: Pull) -> Json:
-        """What a pull request and the `pull_request` of its issue have in common."""
+        """The fields that a pull request and the `pull_request` of its issue share."""
         html = self._pull_page(pull)
         return {
             "html_url": html,
