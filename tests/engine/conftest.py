@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from bot.chat.questions import ChatFinding
 from bot.check.external import ExternalPlan, ExternalProgress
@@ -78,6 +82,23 @@ class Repository:
         self.git("add", "-A")
         self.git("commit", "-q", "-m", "change")
         return self.git("rev-parse", "HEAD")
+
+
+def pull_request(base: str, head: str = "") -> PullRequest:
+    return PullRequest(
+        key=KEY,
+        title="Add perl",
+        author="ann",
+        author_is_bot=False,
+        open=True,
+        draft=False,
+        private=False,
+        base_ref="main",
+        base_sha=base,
+        head_sha=head,
+        head_repository="o/r",
+        url="https://forge/7",
+    )
 
 
 @dataclass
@@ -272,31 +293,92 @@ def result_of(job: Any, stage: Any, changed: bool, *, over: bool = False) -> Che
     )
 
 
+class KilledProgram:
+    """A program that writes what it does to a journal in `folder`, and is killed."""
+
+    def __init__(self, script: str, folder: Path, *arguments: str) -> None:
+        self.folder = folder
+        command = [sys.executable, str(Path(__file__).parent / script), str(folder), *arguments]
+        with (folder / "stderr").open("ab") as stderr:
+            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
+
+    def wait_for(self, line: str, times: int = 1) -> None:
+        deadline = time.monotonic() + 90
+        while (found := journal(self.folder)).count(line) < times:
+            # It may have ended just after the line was written.
+            if self.process.poll() is not None and journal(self.folder) == found:
+                raise AssertionError((self.folder / "stderr").read_text())
+            assert time.monotonic() < deadline, found
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def ended(self) -> None:
+        try:
+            assert self.process.wait(90) == 0, (self.folder / "stderr").read_text()
+        finally:
+            self.process.kill()
+
+
+def journal(folder: Path) -> list[str]:
+    file = folder / "journal"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def stored_delivery(folder: Path, event: str, body: dict[str, Any]) -> None:
+    store = open_store(folder)
+    store.add_deliveries([NewDelivery("gh", event, f"guid-{event}", json.dumps(body).encode())])
+    store.close()
+
+
+class Writes:
+    """Wakes who waits for the next change that the engine's database has.
+
+    A step writes its outcome after its effect on the forge: this is also when to look there.
+    """
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._written = asyncio.Event()
+        sa.event.listen(sa.Engine, "after_cursor_execute", self._executed)
+        sa.event.listen(sa.Engine, "commit", self._committed)
+
+    def close(self) -> None:
+        sa.event.remove(sa.Engine, "after_cursor_execute", self._executed)
+        sa.event.remove(sa.Engine, "commit", self._committed)
+
+    async def next(self, seconds: float) -> None:
+        """Until a change has come since the last call, `seconds` at most."""
+        self._loop = asyncio.get_running_loop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._written.wait()
+        self._written.clear()
+
+    def _executed(self, connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE"):
+            connection.info["written"] = True
+
+    def _committed(self, connection: Any) -> None:
+        if connection.info.pop("written", False) and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._written.set)
+
+
 class Bot:
     """Store, dispatcher, engine and collector on a fake forge, driven by hand."""
 
     def __init__(self, where: Path, **engine: Any) -> None:
         self.repository = Repository(where / "upstream")
-        self.pull = PullRequest(
-            key=KEY,
-            title="Add perl",
-            author="ann",
-            author_is_bot=False,
-            open=True,
-            draft=False,
-            private=False,
-            base_ref="main",
-            base_sha=self.repository.base,
-            head_sha="",
-            head_repository="o/r",
-            url="https://forge/7",
-        )
+        self.pull = pull_request(self.repository.base)
         self.forge = FakeForge(self.repository, self.pull)
         self.checker = FakeChecker()
         self.settings = settings_in(where, engine)
         self.store: Store = open_store(where)
         self.history = open_history(self.store)
         self.deliveries = 0
+        self.writes = Writes()
         self.make()
 
     def make(self) -> None:
@@ -364,17 +446,24 @@ class Bot:
         return row["state"], row["reason"]
 
     async def until(self, true: Callable[[], bool], seconds: float = 120) -> None:
-        import asyncio
-
         deadline = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < deadline, (self.forge.statuses, self.checker.calls)
             await self.collector.collect()
-            await asyncio.sleep(0.02)
+            if not true():
+                await self.writes.next(0.1)
 
     async def settled(self) -> None:
         """Until no check is open."""
         await self.until(lambda: not self.store.open_checks())
+
+    async def close(self) -> None:
+        self.writes.close()
+        for held in self.checker.hold.values():
+            held.set()
+        await self.engine.stop()
+        self.history.close()
+        self.store.close()
 
     def checks(self) -> list[Any]:
         return self.store.checks_of("gh", "o/r", 7)
@@ -407,8 +496,4 @@ async def stopped_bot(tmp_path: Path):
     """A bot whose engine is launched by the test."""
     made = Bot(tmp_path)
     yield made
-    for held in made.checker.hold.values():
-        held.set()
-    await made.engine.stop()
-    made.history.close()
-    made.store.close()
+    await made.close()

@@ -58,20 +58,7 @@ def note(what: str) -> None:
 
 async def main() -> None:
     upstream = SimpleNamespace(path=FOLDER / "upstream")
-    pull = support.PullRequest(
-        key=support.KEY,
-        title="t",
-        author="ann",
-        author_is_bot=False,
-        open=True,
-        draft=False,
-        private=False,
-        base_ref="main",
-        base_sha=sys.argv[4],
-        head_sha=HEAD,
-        head_repository="o/r",
-        url="u",
-    )
+    pull = support.pull_request(sys.argv[4], HEAD)
     forges = {"gh": Journal(upstream, pull)}
     settings = support.settings_in(FOLDER)
     store = support.open_store(FOLDER)

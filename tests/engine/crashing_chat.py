@@ -1,4 +1,4 @@
-"""A bot in a process of its own that hears comments, to be killed where it is told to hang.
+"""A bot in a process of its own that handles comments, to be killed where it is to hang.
 
 Arguments: folder, head commit, base commit, where to hang (`nowhere`: it ends when all is done).
 What the forge has is in files of the folder, so that it outlives the process.
@@ -71,13 +71,13 @@ class HangingCommands(Commands):
     """Stops where a crash would hurt most."""
 
     def decide(self, decision):
-        here("before the decision is kept")
+        here("before the decision is stored")
         super().decide(decision)
         note("decided")
-        here("after the decision was kept")
+        here("after the decision was stored")
 
     def add(self, commands):
-        here("before the commands are kept")
+        here("before the commands are stored")
         super().add(commands)
 
 
@@ -95,20 +95,7 @@ async def busy() -> bool:
 
 
 async def main() -> None:
-    pull = support.PullRequest(
-        key=support.KEY,
-        title="t",
-        author="ann",
-        author_is_bot=False,
-        open=True,
-        draft=False,
-        private=False,
-        base_ref="main",
-        base_sha=BASE,
-        head_sha=HEAD,
-        head_repository="o/r",
-        url="u",
-    )
+    pull = support.pull_request(BASE, HEAD)
     forges = {"gh": FileForge(SimpleNamespace(path=FOLDER / "upstream"), pull)}
     settings = support.settings_in(FOLDER)
     store = support.open_store(FOLDER)
@@ -123,7 +110,7 @@ async def main() -> None:
     publish = engine.publish
 
     async def publishing(job, result, reason, *, with_status):
-        here("before the acceptance is told")
+        here("before the acceptance is published")
         return await publish(job, result, reason, with_status=with_status)
 
     engine.publish = publishing

@@ -1,28 +1,22 @@
-"""kill -9 while a comment is heard and answered: no answer twice, no decision lost."""
+"""kill -9 while a comment is handled and answered: no answer twice, no decision lost."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from bot.store.commands import Commands
-from bot.store.records import NewDelivery
 from bot.store.store import open_store
+from tests.engine.conftest import KilledProgram, Repository, journal, stored_delivery
 
-SCRIPT = Path(__file__).parent / "crashing_chat.py"
 MOMENTS = [
-    "before the decision is kept",
-    "after the decision was kept",
-    "before the acceptance is told",
-    "before the commands are kept",
+    "before the decision is stored",
+    "after the decision was stored",
+    "before the acceptance is published",
+    "before the commands are stored",
     "after the reaction",
     "while the answer is sought",
     "before the answer is written",
@@ -34,55 +28,15 @@ MOMENTS = [
 def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """A folder with a repository and a check that has ended: over a limit."""
     folder = tmp_path_factory.mktemp("checked")
-    where = folder / "upstream"
-    where.mkdir()
-
-    def git(*arguments: str) -> str:
-        names = {f"GIT_{w}_{f}": "a" for w in ("AUTHOR", "COMMITTER") for f in ("NAME", "EMAIL")}
-        environment = {"PATH": os.environ["PATH"], "HOME": str(where), **names}
-        done = subprocess.run(
-            ["git", *arguments], cwd=where, env=environment, capture_output=True, check=True
-        )
-        return done.stdout.decode().strip()
-
-    git("init", "-q", "-b", "main")
-    git("config", "uploadpack.allowFilter", "true")
-    commits = []
-    for text in ("Name: nginx\n", "Name: nginx\nRequires: perl\n"):
-        (where / "nginx.spec").write_text(text)
-        git("add", "-A")
-        git("commit", "-q", "-m", "x")
-        commits.append(git("rev-parse", "HEAD"))
-    deliver(folder, "pull_request", {"wish": "check", "head": commits[1]})
-    ended(start(folder, commits[1], commits[0], "nowhere"), folder)
-    return folder, commits[1], commits[0]
+    repository = Repository(folder / "upstream")
+    head = repository.commit("topic", {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"})
+    stored_delivery(folder, "pull_request", {"wish": "check", "head": head})
+    start(folder, head, repository.base, "nowhere").ended()
+    return folder, head, repository.base
 
 
-def deliver(folder: Path, event: str, body: dict) -> None:
-    store = open_store(folder)
-    store.add_deliveries([NewDelivery("gh", event, f"guid-{event}", json.dumps(body).encode())])
-    store.close()
-
-
-def start(folder: Path, head: str, base: str, hang: str) -> subprocess.Popen:
-    with (folder / "stderr").open("ab") as stderr:
-        return subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(folder), head, base, hang],
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-        )
-
-
-def journal(folder: Path) -> list[str]:
-    file = folder / "journal"
-    return file.read_text().splitlines() if file.exists() else []
-
-
-def ended(process: subprocess.Popen, folder: Path) -> None:
-    try:
-        assert process.wait(90) == 0, (folder / "stderr").read_text()
-    finally:
-        process.kill()
+def start(folder: Path, head: str, base: str, hang: str) -> KilledProgram:
+    return KilledProgram("crashing_chat.py", folder, head, base, hang)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -93,7 +47,7 @@ def test_a_comment_is_answered_once_and_its_decision_stays(
     folder = tmp_path / "bot"
     shutil.copytree(source, folder)
     (folder / "journal").unlink()
-    said = {
+    comment = {
         "comment": "41",
         "author": "maria",
         "sender": "maria",
@@ -103,22 +57,17 @@ def test_a_comment_is_answered_once_and_its_decision_stays(
         "updated": "2999-01-01T00:00:00Z",
         "url": "u",
     }
-    deliver(folder, "issue_comment", said)
+    stored_delivery(folder, "issue_comment", comment)
     first = start(folder, head, base, moment)
-    deadline = time.monotonic() + 90
-    while f"hangs {moment}" not in journal(folder):
-        assert first.poll() is None, (folder / "stderr").read_text()
-        assert time.monotonic() < deadline, journal(folder)
-        time.sleep(0.02)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    ended(start(folder, head, base, "nowhere"), folder)
+    first.wait_for(f"hangs {moment}")
+    first.kill()
+    start(folder, head, base, "nowhere").ended()
 
     happened = journal(folder)
     assert happened[-1] == "over"
     assert happened.count("answered") == 1
     assert happened.count("reacted") == 1
-    # The acceptance was told once: the comment with its reason, and the status.
+    # The acceptance was published once: the comment with its reason, and the status.
     assert happened.count("commented") == 1
     assert happened.count("status success") == 1
     comments = json.loads((folder / "comments.json").read_text())

@@ -1,12 +1,6 @@
 """kill -9 at bad moments: the run goes on, and what was done is not done again."""
 
 import asyncio
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,76 +10,32 @@ import sqlalchemy as sa
 from bot.engine.database import Heartbeat
 from bot.engine.engine import requeue_runs
 from bot.errors import UsageError
-from bot.store.records import NewDelivery
-from bot.store.store import open_store
+from tests.engine.conftest import KilledProgram, Repository, journal, stored_delivery
 
-SCRIPT = Path(__file__).parent / "crashing_bot.py"
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 
 
 @pytest.fixture
-def upstream(tmp_path: Path):
-    """A repository, its base and a head, without an engine in this process."""
-    where = tmp_path / "upstream"
-    where.mkdir()
-
-    def git(*arguments: str) -> str:
-        names = {f"GIT_{w}_{f}": "a" for w in ("AUTHOR", "COMMITTER") for f in ("NAME", "EMAIL")}
-        environment = {"PATH": os.environ["PATH"], "HOME": str(where), **names}
-        done = subprocess.run(
-            ["git", *arguments], cwd=where, env=environment, capture_output=True, check=True
-        )
-        return done.stdout.decode().strip()
-
-    git("init", "-q", "-b", "main")
-    git("config", "uploadpack.allowFilter", "true")
-    (where / "nginx").mkdir()
-    commits = []
-    for text in ("Name: nginx\n", SPEC["nginx/nginx.spec"]):
-        (where / "nginx/nginx.spec").write_text(text)
-        git("add", "-A")
-        git("commit", "-q", "-m", "x")
-        commits.append(git("rev-parse", "HEAD"))
-    return commits
+def upstream(tmp_path: Path) -> tuple[str, str]:
+    """A head and its base in a repository, and a delivery of the head."""
+    repository = Repository(tmp_path / "upstream")
+    head = repository.commit("topic", SPEC)
+    stored_delivery(tmp_path, "pull_request", {"wish": "check", "head": head})
+    return head, repository.base
 
 
-def start(folder: Path, commits: list[str], how: str) -> subprocess.Popen:
-    base, head = commits
-    with (folder / "stderr").open("ab") as stderr:
-        return subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(folder), head, how, base],
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-        )
-
-
-def journal(folder: Path) -> list[str]:
-    file = folder / "journal"
-    return file.read_text().splitlines() if file.exists() else []
-
-
-def wait_for(folder: Path, line: str, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 90
-    while line not in journal(folder):
-        assert process.poll() is None or line in journal(folder), (folder / "stderr").read_text()
-        assert time.monotonic() < deadline, journal(folder)
-        time.sleep(0.02)
+def start(folder: Path, upstream: tuple[str, str], how: str) -> KilledProgram:
+    head, base = upstream
+    return KilledProgram("crashing_bot.py", folder, head, how, base)
 
 
 def test_a_run_goes_on_after_kill_9_and_repeats_no_finished_step(
-    tmp_path: Path, upstream: list[str]
+    tmp_path: Path, upstream: tuple[str, str]
 ) -> None:
-    store = open_store(tmp_path)
-    body = json.dumps({"wish": "check", "head": upstream[1]}).encode()
-    store.add_deliveries([NewDelivery("gh", "pull_request", "guid", body)])
-    store.close()
     first = start(tmp_path, upstream, "hang")
-    wait_for(tmp_path, "predict", first)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    second = start(tmp_path, upstream, "go")
-    wait_for(tmp_path, "over", second)
-    assert second.wait(90) == 0
+    first.wait_for("predict")
+    first.kill()
+    start(tmp_path, upstream, "go").ended()
     # The first status was recorded before the kill; only the step in flight ran again.
     assert journal(tmp_path) == [
         "status pending",
@@ -101,26 +51,15 @@ def test_a_run_goes_on_after_kill_9_and_repeats_no_finished_step(
 
 
 def test_a_run_that_waits_for_a_build_goes_on_waiting_after_kill_9(
-    tmp_path: Path, upstream: list[str]
+    tmp_path: Path, upstream: tuple[str, str]
 ) -> None:
-    store = open_store(tmp_path)
-    body = json.dumps({"wish": "check", "head": upstream[1]}).encode()
-    store.add_deliveries([NewDelivery("gh", "pull_request", "guid", body)])
-    store.close()
     first = start(tmp_path, upstream, "wait")
-    wait_for(tmp_path, "look", first)
-    deadline = time.monotonic() + 90
-    while journal(tmp_path).count("look") < 3:
-        assert time.monotonic() < deadline, journal(tmp_path)
-        time.sleep(0.02)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    second = start(tmp_path, upstream, "built")
-    wait_for(tmp_path, "over", second)
-    assert second.wait(90) == 0
-    told = [line for line in journal(tmp_path) if line != "look"]
+    first.wait_for("look", times=3)
+    first.kill()
+    start(tmp_path, upstream, "built").ended()
+    steps = [line for line in journal(tmp_path) if line != "look"]
     # Predicted once; it says that it waits, then that it builds, and the status is the last word.
-    assert told == [
+    assert steps == [
         "status pending",
         "predict",
         "comment",

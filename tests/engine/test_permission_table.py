@@ -19,21 +19,11 @@ from bot.forge.values import ROLES, PullRequest, PullRequestKey
 from bot.store.commands import Commands
 from bot.store.records import CheckRecord, NewDelivery
 from bot.store.store import open_store
+from tests.chat.test_chat_permissions import LOWEST
 from tests.engine.conftest import settings_in
 
 KEY = PullRequestKey("gh", "o/r", 7)
 HEAD = "a" * 40
-# CONTRACT's table, written out: the lowest role on another's pull request, and on one's own.
-LOWEST = {
-    "check": ("triage", "none"),
-    "why": ("none", "none"),
-    "what-if": ("none", "none"),
-    "accept": ("write", "write"),
-    "allow": ("write", "write"),
-    "objectives": ("none", "none"),
-    "cancel": ("triage", "none"),
-    "help": ("none", "none"),
-}
 LINES = {
     "check": "/minimize check",
     "why": "/minimize why perl",

@@ -156,6 +156,17 @@ async def test_a_role_counts_from_the_moment_it_is_given_or_taken(tmp_path, kind
         assert outcomes == ["refused", "taken", "refused", "taken"]
 
 
+def show_member(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
+    """GitLab's member ann has these fields."""
+    plain = shapes.GitLabShapes.member
+
+    def member(self: Any, repository: Repository, user: Any) -> Any:
+        found = plain(self, repository, user)
+        return {**found, **fields} if user.login == "ann" else found
+
+    monkeypatch.setattr(shapes.GitLabShapes, "member", member)
+
+
 @pytest.mark.parametrize(
     ("level", "role"),
     [
@@ -171,13 +182,7 @@ async def test_a_role_counts_from_the_moment_it_is_given_or_taken(tmp_path, kind
     ],
 )
 async def test_gitlabs_access_levels(tmp_path, monkeypatch, level: int, role: str) -> None:
-    plain = shapes.GitLabShapes.member
-
-    def member(self: Any, repository: Repository, user: Any) -> Any:
-        found = plain(self, repository, user)
-        return {**found, "access_level": level} if user.login == "ann" else found
-
-    monkeypatch.setattr(shapes.GitLabShapes, "member", member)
+    show_member(monkeypatch, access_level=level)
     async with world(tmp_path, "gitlab") as made:
         pull = await made.pull("anothers", "branch")
         made.local.set_role(made.repository, "ann", "read")
@@ -191,13 +196,7 @@ async def test_gitlabs_access_levels(tmp_path, monkeypatch, level: int, role: st
 async def test_an_account_that_is_shut_out_has_no_role_any_more(
     tmp_path, monkeypatch, state: str
 ) -> None:
-    plain = shapes.GitLabShapes.member
-
-    def member(self: Any, repository: Repository, user: Any) -> Any:
-        found = plain(self, repository, user)
-        return {**found, "state": state} if user.login == "ann" else found
-
-    monkeypatch.setattr(shapes.GitLabShapes, "member", member)
+    show_member(monkeypatch, state=state)
     async with world(tmp_path, "gitlab") as made:
         pull = await made.pull("anothers", "branch")
         made.local.set_role(made.repository, "ann", "maintain")

@@ -25,15 +25,18 @@ SCRIPT = Path(__file__).parent / "racing_bot.py"
 PUSHES = 20
 EVERY = 4  # pushes from comment to comment
 SECONDS = 120.0
-# Nobody listens at the hooks' address: the test sends the deliveries itself.
+# Nobody listens at this address of hooks: a test sends the deliveries itself.
+NOWHERE = "http://127.0.0.1:9/"
+SECRET = "s3cret-of-the-hook"
 
 
-def forge_settings(local: LocalForge, kind: str, home: Path) -> dict:
-    (home / "secret").write_text("s3cret-of-the-hook")
+def forge_settings(local: LocalForge, kind: str, home: Path, hook: str = NOWHERE) -> dict:
+    (home / "secret").write_text(SECRET)
     common = {"type": kind, "webhook_secrets": [{"file": "secret"}]}
     if kind == "github":
-        app = local.add_app("minimize", hook_url="http://127.0.0.1:9/", secret="s3cret-of-the-hook")
-        app.events = ("pull_request", "issue_comment")
+        app = local.add_app("minimize", hook_url=hook, secret=SECRET)
+        if hook == NOWHERE:
+            app.events = ("pull_request", "issue_comment")
         local.install(app, "rpms")
         (home / "app.pem").write_text(app.private_key)
         own = {"id": app.id, "private_key": {"file": "app.pem"}}
@@ -42,9 +45,7 @@ def forge_settings(local: LocalForge, kind: str, home: Path) -> dict:
     assert repository is not None
     local.set_role(repository, "minimize-bot", "write")
     (home / "token").write_text(local.token("minimize-bot"))
-
-    events = ("merge_request", "note")
-    local.gitlab.add_hook("http://127.0.0.1:9/", "s3cret-of-the-hook", events=events)
+    local.gitlab.add_hook(hook, SECRET, events=("merge_request", "note"))
     return {**common, "api_url": local.url, "token": {"file": "token"}}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -217,7 +218,7 @@ async def test_a_run_of_an_older_release_begins_again_and_ends(stopped_bot, clai
     client.destroy()
     if claimed != "no":
         executor = "tester" if claimed == "yes" else "another"
-        with sqlite3.connect(bot.settings.engine_database()) as database:
+        with closing(sqlite3.connect(bot.settings.engine_database())) as database, database:
             database.execute(
                 "update workflow_status set status='PENDING', executor_id=?", [executor]
             )

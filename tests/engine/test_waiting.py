@@ -239,9 +239,7 @@ async def test_who_waits_holds_no_build_slot(tmp_path) -> None:
         await bot.deliver("stop")
         assert not bot.checks()[-1].open
     finally:
-        await bot.engine.stop()
-        bot.history.close()
-        bot.store.close()
+        await bot.close()
 
 
 async def start_other(bot) -> None:
@@ -303,6 +301,6 @@ def acts_as_nothing(markdown: str) -> None:
 
 
 def test_what_is_waited_for_is_not_what_is_cut_from_a_long_title() -> None:
-    title = waiting_title({"title": "nginx: " + "long " * 40}, {"check": "rpm-build:*"})
+    title = waiting_title("nginx: " + "long " * 40, ExternalPlan("rpm-build:*", 60.0, ()))
     assert len(title) <= 140
     assert title.endswith("; waits for rpm-build:*")
