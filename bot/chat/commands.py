@@ -132,7 +132,7 @@ COMMANDS: Mapping[str, Command] = {
         Command(
             "objectives",
             _ANYONE,
-            "how the images of this package stand against their objectives",
+            "the objectives of the images of this package, and their values",
             ("/minimize objectives",),
         ),
         Command("cancel", _RUNNER, "stop the run", ("/minimize cancel",)),
@@ -151,7 +151,7 @@ def commands_table() -> str:
 
 
 def may(command: Command, role: Role, *, is_author: bool) -> bool:
-    """Return whether somebody with `role` in the repository may say `command` on this pull request.
+    """Return whether somebody with `role` in the repository may use `command` on this pull request.
 
     `is_author`: whether the pull request is theirs. Where it comes from, a fork or not, gives
     nobody more or less. Anyone who may comment has commented already, so `none` may ask too.

@@ -80,8 +80,8 @@ class _UnclearError(Exception):
 def parse_comment(comment: str) -> tuple[ParsedCommand, ...]:
     """The commands in `comment`, in order; the same line twice counts once.
 
-    At most MOST_COMMANDS, within LONGEST_COMMENT characters; where there are more, the last says
-    so.
+    At most MOST_COMMANDS, within LONGEST_COMMENT characters; where there are more, the last is
+    an error about them.
     """
     parsed: dict[str, ParsedCommand] = {}
     for line in spoken_lines(comment, WORD):
@@ -100,7 +100,7 @@ def parse_comment(comment: str) -> tuple[ParsedCommand, ...]:
         if goes_on_unread(comment, WORD):
             problem = (
                 f"Of a comment only the first {LONGEST_COMMENT:,} characters are read, and there"
-                f" are lines with {WORD} after them: say those in a comment of their own."
+                f" are lines with {WORD} after them: put those in a comment of their own."
             )
             parsed.setdefault(WORD, NotUnderstood(WORD, problem, beside=True))
     return tuple(parsed.values())

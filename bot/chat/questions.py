@@ -64,12 +64,12 @@ def _find_why(finding: ChatFinding, checked: Prediction) -> ChatFinding:
     package = finding.question.one("PACKAGE") or ""
     names: set[str] = set()
 
-    def ask(image: _Image) -> Why:
+    def answer_for(image: _Image) -> Why:
         closure = image.pool.solve(image.request, image.overlay)
         names.update(found.nevra.name for found in closure.packages)
         return why(image.pool, image.request, closure, package, image.overlay)
 
-    whys, unsolvable, left_out = _each(finding.question, checked, ask)
+    whys, unsolvable, left_out = _each(finding.question, checked, answer_for)
     near = () if any(one.nevra for one in whys) else _near(package, names)
     return replace(finding, whys=whys, unsolvable=unsolvable, left_out=left_out, near=near)
 
@@ -80,7 +80,7 @@ def _find_what_if(finding: ChatFinding, checked: Prediction) -> ChatFinding:
     required: set[str] = set()
     holders: set[str] = set()
 
-    def ask(image: _Image) -> WhatIf:
+    def answer_for(image: _Image) -> WhatIf:
         answer = what_if(image.pool, image.request, capability, holder, image.overlay)
         if answer.problems:
             closure = image.pool.solve(image.request, image.overlay)
@@ -88,7 +88,7 @@ def _find_what_if(finding: ChatFinding, checked: Prediction) -> ChatFinding:
             holders.update(found.nevra.name for found in closure.packages)
         return answer
 
-    what_ifs, unsolvable, left_out = _each(question, checked, ask)
+    what_ifs, unsolvable, left_out = _each(question, checked, answer_for)
     near: tuple[str, ...] = ()
     if all(one.problems for one in what_ifs):
         strange = holder is not None and holder not in holders
@@ -105,7 +105,7 @@ def _near(text: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _each(
-    question: Question, checked: Prediction, ask: Callable[[_Image], T]
+    question: Question, checked: Prediction, answer_for: Callable[[_Image], T]
 ) -> tuple[tuple[T, ...], tuple[ImageKey, ...], int]:
     """One answer for each image that can be installed; the keys of the others."""
     wanted = question.values.get("--workload", ())
@@ -124,5 +124,5 @@ def _each(
         else:
             target = targets[key.repository]
             overlay = target.sides[key.arch].head
-            answers.append(ask(_Image(found.request, target.pools[key.arch], overlay)))
+            answers.append(answer_for(_Image(found.request, target.pools[key.arch], overlay)))
     return tuple(answers), tuple(unsolvable), left_out

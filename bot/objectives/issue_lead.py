@@ -47,7 +47,7 @@ def remedies(found: DriftState, changes: Changes) -> tuple[Phrase, ...]:
         phrases += _way_out(key, cause, changes)
     for one in found.lost[:1]:
         command = f"minimize closure {_word(one.key.workload)} --arch {_word(one.key.arch)}"
-        phrases.append(say.says_why(command=command))
+        phrases.append(say.shows_why(command=command))
     if found.broken and found.heading.get("place"):
         phrases.append(say.change_own())
     elif found.broken:

@@ -59,8 +59,8 @@ def drift_issue(
     parts: list[tuple[Phrase, tuple[Block, ...]]] = []
     if found.broken:
         parts = [
-            (say.where_it_stands(), tuple(_status_blocks(found.broken))),
-            (say.what_moved_it(), tuple(_cause_blocks(found.broken, changes))),
+            (say.status(), tuple(_status_blocks(found.broken))),
+            (say.what_moved(), tuple(_cause_blocks(found.broken, changes))),
         ]
     if found.lost:
         lost = [lost_phrase(one, changes) for one in found.lost]

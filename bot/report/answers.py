@@ -18,8 +18,8 @@ from bot.report.phrase import to_plain, visible
 from bot.report.sizes import format_size, plural
 
 # Reasons for packages that no requirement leads to.
-REQUESTED = "asked for by the workload or its environment"
-CHOSEN = "the solver chose it, nothing requires it"
+REQUESTED = "requested by the workload or its environment"
+CHOSEN = "chosen by the solver, nothing requires it"
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -81,7 +81,7 @@ def _lead_sentence(lead: Effect, described: Sequence[Effect], result: CheckResul
 def _nothing(result: CheckResult) -> Phrase:
     at_fault = result.verdict == "failure"
     if (at_fault or result.accepted is not None) and newly_broken(result):
-        return say.little_but_harmed()
+        return say.little_but_violated()
     if result.problems and result.verdict != "success":
         not_evaluated = say.cannot_be_evaluated if at_fault else say.not_evaluated
         return not_evaluated(problem=result.problems[0])

@@ -117,13 +117,13 @@ def _figures(row: Row, weighed: bool) -> tuple[Phrase, ...]:
 
 def objectives(result: CheckResult, detail: Detail) -> Section | None:
     """The objectives of the checked images; folded where the change violates none."""
-    stands: dict[tuple[object, ...], list[tuple[ImageResult, ObjectiveResult]]] = {}
+    values: dict[tuple[object, ...], list[tuple[ImageResult, ObjectiveResult]]] = {}
     for image in result.images:
         place = (image.key.workload, image.key.environment, image.key.repository)
         for o in image.objectives:
-            stands.setdefault((not o.worse, place, o.name, o.metric, o.met), []).append((image, o))
+            values.setdefault((not o.worse, place, o.name, o.metric, o.met), []).append((image, o))
     lines = []
-    for (_, _, _, metric, _), members in sorted(stands.items(), key=lambda s: str(s[0])):
+    for (_, _, _, metric, _), members in sorted(values.items(), key=lambda s: str(s[0])):
         members.sort(key=lambda m: arch_order(m[0].key.arch))
         (image, objective), place = members[0], place_of(members[0][0].key)
         checked = [i.key.arch for i in result.images if place_of(i.key) == place]
@@ -167,7 +167,7 @@ def _evidence(images: Sequence[ImageResult]) -> str:
 
 
 def moved_files(rows: Sequence[Row], detail: Detail) -> Section | None:
-    """The files that move most bytes; the first architecture of a row speaks for the others."""
+    """The files that move most bytes; the first architecture of a row stands for the others."""
     lines = []
     for row in rows:
         image = next((image for image in row.images if image.files), None)

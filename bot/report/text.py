@@ -222,7 +222,7 @@ def print_repositories(answers: Sequence[RepositoryAnswer], console: Console) ->
     count = "1 repository" if len(answers) == 1 else f"{len(answers)} repositories"
     show(
         console,
-        Text(f"{count} asked, {bad} cannot be used", style="bold red" if bad else "bold green"),
+        Text(f"{count} checked, {bad} cannot be used", style="bold red" if bad else "bold green"),
     )
 
 

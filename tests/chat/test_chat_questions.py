@@ -137,7 +137,7 @@ def test_objectives_tell_how_the_images_stand(bench: Bench) -> None:
 
 def test_no_objective_is_said(bench: Bench) -> None:
     said = text(ask(bench, "/minimize objectives", {"tool.spec": PERL}))
-    assert "No objective speaks of the images" in said
+    assert "No objective applies to the images" in said
 
 
 @pytest.mark.parametrize("line", ["why perl", "what-if drop perl", "objectives"])

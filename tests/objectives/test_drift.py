@@ -253,7 +253,7 @@ async def test_an_image_that_drift_makes_uninstallable_has_an_issue_until_it_can
         " distribution."
     ) in said
     assert "nothing provides libx.so.1 needed by app-2-1" in said
-    assert "minimize closure web --arch x86_64 says" in said
+    assert "minimize closure web --arch x86_64 shows" in said
     assert (await publish(daily, forge, run)).written == ()
     # It can be installed, and breaks its limit: the same issue says so.
     await publish(daily, forge, daily.day("lib", "perl"))
@@ -397,7 +397,7 @@ async def test_an_objective_that_speaks_of_no_image_any_more_is_not_said_to_be_m
     await publish(daily, forge, daily.day("lib", "perl"))
     (issue,) = local.state.issues
     assert (issue.state, "is met again" in issue.body) == ("closed", False)
-    assert "speaks of no image" in issue.body
+    assert "selects no image" in issue.body
 
 
 async def test_a_renamed_document_keeps_its_issue(daily: DailyHistory, placed: Any) -> None:

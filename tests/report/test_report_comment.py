@@ -97,14 +97,14 @@ def test_a_package_that_is_asked_for_itself_says_so(samples):
     (perl, *_) = samples.perl("x86_64")
     requested = replace(perl, chains=(), requested=True, spec=None, leaves_with=())
     text = render_comment(samples.result(samples.image("x86_64", (requested,))))
-    assert "asked for by the workload or its environment" in text
+    assert "requested by the workload or its environment" in text
 
 
 def test_a_package_that_the_solver_chose_is_not_called_asked_for(samples):
     (perl, *_) = samples.perl("x86_64")
     chosen = replace(perl, chains=(), requested=False, spec=None, leaves_with=())
     text = render_comment(samples.result(samples.image("x86_64", (chosen,))))
-    assert "the solver chose it" in text
+    assert "chosen by the solver" in text
     assert "asked for" not in text
 
 
@@ -184,7 +184,7 @@ def small_growth(samples, **others):
 
 def test_an_objective_broken_by_a_growth_below_the_noise_is_still_explained(samples):
     text = render_comment(small_growth(samples))
-    assert "### No image changes by much, but an objective is harmed." in text
+    assert "### No image changes by much, but an objective is violated." in text
     assert (
         "This breaks the objective “stays small” for **nginx** on x86_64: "
         "installed size 10 kB over the limit of 60 MB."

@@ -96,8 +96,8 @@ def test_every_form_says_what_would_change(samples) -> None:
     for text in (render_comment(result), str(render_check_html(result)), text_of(result)):
         for part in (
             "Once the change to the configuration is merged", "objectives[small].limits.packages",
-            "20", "40", "not set", ".el9", "2 images would be looked at",
-            "1 image would not be any more", "this change would be a failure",
+            "20", "40", "not set", ".el9", "2 more images would be checked",
+            "1 image would no longer be checked", "this change would be a failure",
             "It would break the objective", "counts from the merge on",
         ):  # fmt: skip
             assert part in text
@@ -118,8 +118,8 @@ def test_alone_it_makes_no_comment_but_the_status_has_it() -> None:
     assert not comment_needed(result)
     title, summary = status_line(result)
     assert title == ".minimize.yaml changes. No image changes"
-    assert "2 fields change, 2 images more would be looked at" in summary
-    assert "1 image would be looked at no more" in summary
+    assert "2 fields change, 2 more images would be checked" in summary
+    assert "1 image would no longer be checked" in summary
     assert "line 3" in status_line(with_file(WRONG))[1]
 
 
