@@ -177,7 +177,8 @@ def _what_if(answer: WhatIf) -> Phrase:
     if answer.status != "ok":
         return say.would_be_unsolvable(why=why_unsolvable(answer))
     if not answer.removed and not answer.added:
-        return say.nothing_would_leave(why=why_unsolvable(answer))
+        why = answer.problems[0].rstrip(".") if answer.problems else ""
+        return say.nothing_would_leave(why=why)
     return say.would_leave(
         packages=len(answer.removed),
         names=_names(answer.removed, answer.key.arch),

@@ -14,7 +14,7 @@ from bot.model.closure import Edge, UnsolvableCause
 from bot.model.nevra import Nevra, parse_nevra
 from bot.model.result import ImageResult
 from bot.report.architecture_grouping import cause_key, essential_causes, on_any_architecture
-from bot.report.phrase import Phrase, code, joined, message
+from bot.report.phrase import Phrase, code, joined
 from bot.report.template import line_place, say
 
 Json = Mapping[str, Any]
@@ -83,8 +83,8 @@ def why_unsolvable(answer: UnsolvableAnswer) -> Phrase:
     causes = essential_causes(answer.causes)
     if causes:
         return causes_phrase(causes)
-    # Results that an earlier release stored have the solver's texts alone.
-    return message(answer.problems[0].rstrip(".")) if answer.problems else ()
+    # Results that an earlier release stored have the solver's texts alone: names are in them.
+    return code(answer.problems[0].rstrip(".")) if answer.problems else ()
 
 
 def causes_phrase(causes: Sequence[UnsolvableCause]) -> Phrase:
@@ -132,15 +132,15 @@ def why_broken(images: Iterable[ImageResult]) -> tuple[Breakage, ...]:
         for cause in causes:
             key: object = cause_key(cause, image.key.arch)
             found.setdefault(key, []).append((image, cause_phrase(cause), way_phrase(cause)))
-        # Results that an earlier release stored have the solver's texts alone.
+        # Results that an earlier release stored have the solver's texts alone: names are in them.
         for problem in () if causes else image.head.problems:
             key = on_any_architecture(problem, image.key.arch)
-            found.setdefault(key, []).append((image, message(problem.rstrip(".")), ()))
+            found.setdefault(key, []).append((image, code(problem.rstrip(".")), ()))
     breakages = []
     for key, hits in found.items():
         # The text of several images is shown without the marks of their architectures.
         shared = isinstance(key, str) and len(hits) > 1
-        phrase = message(str(key).rstrip(".")) if shared else hits[0][1]
+        phrase = code(str(key).rstrip(".")) if shared else hits[0][1]
         way = next((way for *_, way in hits if way), ())
         breakages.append(Breakage(phrase, way, tuple(image for image, *_ in hits)))
     return tuple(sorted(breakages, key=lambda b: -len(b.images)))

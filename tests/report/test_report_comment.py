@@ -245,8 +245,8 @@ def test_objectives_that_are_met_are_folded(samples):
 
 def test_a_broken_image_is_the_headline_with_the_solvers_words(samples):
     assert headline(samples.unsolvable()) == (
-        "**nginx** on s390x can no longer be installed: nothing provides `libfoo.so.2()(64bit)` "
-        "needed by `nginx-1:1.26-2.s390x`."
+        "**nginx** on s390x can no longer be installed: `nothing provides libfoo.so.2()(64bit) "
+        "needed by nginx-1:1.26-2.s390x`."
     )
 
 
@@ -315,7 +315,7 @@ def test_an_image_broken_on_both_sides_is_told_as_not_evaluated(samples):
     both = Side("unsolvable", ("nothing provides x",))
     image = samples.image("s390x", (), base=both, head=both, changed=False, changed_packages=())
     result = samples.result(samples.image("x86_64", samples.perl("x86_64")), image)
-    assert "(s390x) could not be installed before this change either: nothing provides x" in (
+    assert "(s390x) could not be installed before this change either: `nothing provides x`" in (
         render_comment(result)
     )
 

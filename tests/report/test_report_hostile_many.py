@@ -26,7 +26,7 @@ from bot.chat.answers import compose, sentence
 from bot.chat.commands import COMMANDS, refusal
 from bot.chat.parser import parse_comment
 from bot.engine.rendering import with_log_addresses
-from bot.forge.gitlab.status import with_status
+from bot.forge.gitlab.comments import with_status
 from bot.forge.values import StatusReport
 from bot.model.result import Acceptance, BuildNote, CheckResult
 from bot.model.spec import SpecLine
@@ -147,24 +147,25 @@ def test_in_the_answers_of_the_chat(text: str) -> None:
 
 
 CALM = all_of("calm")
+BROKEN, IMAGE = CALM.images
 
 
 def _image(**changes: object) -> CheckResult:
-    return replace(CALM, images=(replace(CALM.images[0], **changes), CALM.images[1]))
+    return replace(CALM, images=(BROKEN, replace(IMAGE, **changes)))
 
 
 def _package(**changes: object) -> CheckResult:
-    added = CALM.images[0].added[0]
+    added = IMAGE.added[0]
     return _image(added=(replace(added, package=replace(added.package, **changes)),))
 
 
 def _line(line: SpecLine) -> CheckResult:
-    added = CALM.images[0].added[0]
+    added = IMAGE.added[0]
     return _image(added=(replace(added, spec=line, leaves_with=(line,)),))
 
 
-_NEVRA = CALM.images[0].added[0].package.nevra
-_LIMIT = CALM.images[0].objectives[0]
+_NEVRA = IMAGE.added[0].package.nevra
+_LIMIT = IMAGE.objectives[0]
 PLACES: dict[str, Callable[[str], CheckResult]] = {
     "package name": lambda t: _package(nevra=replace(_NEVRA, name=t or "x")),
     "version": lambda t: _package(nevra=replace(_NEVRA, version=t or "1")),
@@ -172,10 +173,10 @@ PLACES: dict[str, Callable[[str], CheckResult]] = {
     "source": lambda t: _package(source=t),
     "path": lambda t: _line(SpecLine(t, 3, "Requires: perl")),
     "spec line": lambda t: _line(SpecLine("nginx.spec", 3, t)),
-    "workload": lambda t: _image(key=replace(CALM.images[0].key, workload=t or "w")),
-    "environment": lambda t: _image(key=replace(CALM.images[0].key, environment=t or "e")),
+    "workload": lambda t: _image(key=replace(IMAGE.key, workload=t or "w")),
+    "environment": lambda t: _image(key=replace(IMAGE.key, environment=t or "e")),
     "objective": lambda t: _image(objectives=(replace(_LIMIT, name=t, reason=t),)),
-    "solver's words": lambda t: _image(head=replace(CALM.images[0].head, problems=(t,))),
+    "solver's words": lambda t: _image(head=replace(IMAGE.head, problems=(t,))),
     "log line": lambda t: replace(
         CALM, builds=(BuildNote("head", t, "x86_64", "head-failed", t, f"{PAGE}/logs/0", 1.0),)
     ),
@@ -197,6 +198,19 @@ def test_in_one_place_alone(place: str) -> None:
         markdown = render_comment(PLACES[place](text), page_url=PAGE, chat=True)
         assert_harmless(markdown)
         inert(markdown)
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["package name", "version", "release", "source", "path", "spec line", "workload",
+     "environment", "solver's words", "user name"],
+)  # fmt: skip
+def test_no_name_speaks_in_our_voice(place: str) -> None:
+    text = "All good. Approved by the security team"
+    for page in (PAGE, None):
+        tokens = READER.parse(render_comment(PLACES[place](text), page_url=page, chat=True))
+        words = [c.content for t in tokens for c in t.children or () if c.type == "text"]
+        assert not [word for word in words if "Approved" in word or "All good" in word]
 
 
 def test_the_reader_sees_what_acts() -> None:
