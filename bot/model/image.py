@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from inspect import get_annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,11 +30,11 @@ class ImageKey:
 def inline(part: str) -> Callable[[type[T]], type[T]]:
     """A decorator of a dataclass whose first field is `part`: in JSON its fields stand for it.
 
-    They become properties, too. pydantic is imported by what makes a TypeAdapter, not by this: a
+    They become properties. pydantic is imported by what makes a TypeAdapter, not by this: a
     command that prints text is faster without it.
     """
 
-    def core_schema(cls: type[T], source: type[T], handler: GetCoreSchemaHandler) -> CoreSchema:
+    def core_schema(_: type[T], source: type[T], handler: GetCoreSchemaHandler) -> CoreSchema:
         from pydantic_core import core_schema as core
 
         schema: dict[str, Any] = {**handler(source)}
@@ -40,16 +42,15 @@ def inline(part: str) -> Callable[[type[T]], type[T]]:
         first, *others = schema["schema"]["fields"]
         inner: Any = handler.resolve_ref_schema(first["schema"])
         own = [f for f in inner["schema"]["fields"] if not f.get("serialization_exclude")]
-        for field in own:
-            setattr(cls, field["name"], property(attrgetter(f"{part}.{field['name']}")))
-        fields = [*own, *others]
         flat: Any = {
             **schema,
-            "schema": {**schema["schema"], "fields": fields},
-            "fields": [field["name"] for field in fields],
+            "schema": {**schema["schema"], "fields": [*own, *others]},
+            "fields": [field["name"] for field in (*own, *others)],
         }
         # A part is read from the whole value: it ignores the fields that it does not have.
-        nested = core.no_info_before_validator_function(lambda v: {**v, part: v}, schema)
+        nested = core.no_info_before_validator_function(
+            lambda value: {**value, part: value} if isinstance(value, dict) else value, schema
+        )
         # pydantic reads by the lax one and writes by the strict one.
         return core.lax_or_strict_schema(nested, flat, ref=reference)
 
@@ -57,6 +58,11 @@ def inline(part: str) -> Callable[[type[T]], type[T]]:
         return handler(core["strict_schema"])
 
     def decorate(cls: type[T]) -> type[T]:
+        owner = next(base for base in cls.__mro__ if part in get_annotations(base))
+        written: Any = vars(sys.modules[owner.__module__])[get_annotations(owner)[part]]
+        for field in fields(written):
+            if not field.metadata.get("exclude"):
+                setattr(cls, field.name, property(attrgetter(f"{part}.{field.name}")))
         for name, method in (("core", core_schema), ("json", json_schema)):
             setattr(cls, f"__get_pydantic_{name}_schema__", classmethod(method))
         return cls

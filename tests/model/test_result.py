@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from bot.errors import MinimizeError
 from bot.model.closure import Edge, RepositoryState, SnapshotState
@@ -159,6 +160,18 @@ def test_lists_are_sorted_where_a_value_is_made():
     result = replace(one_of_each(), images=(*others, image))
     assert [i["arch"] for i in check_to_json(result)["images"]] == ["aarch64", "s390x", "x86_64"]
     assert [i.key.arch for i in result.images] == ["aarch64", "s390x", "x86_64"]
+
+
+def test_fields_that_stand_in_line_are_properties_before_any_json_is_made():
+    code = "from bot.model.result import Added, ImageResult; print(Added.nevra, ImageResult.arch)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.count("<property") == 2
+    assert not hasattr(Added, "dependencies")
+
+
+def test_a_value_that_is_there_already_is_taken_as_it_is():
+    (saving,) = one_of_each().suggestions[0].saves
+    assert TypeAdapter(tuple[Saving, ...]).validate_python([saving]) == (saving,)
 
 
 def test_the_model_does_not_load_pydantic():
