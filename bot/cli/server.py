@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bot.cli.options import Places, common
 from bot.errors import UsageError
+
+if TYPE_CHECKING:
+    from bot.settings.values import Settings
 
 _SETTINGS = click.option(
     "--settings",
@@ -17,8 +21,12 @@ _SETTINGS = click.option(
 )
 
 
-def _chosen(places: Places) -> tuple[Path | None, Path | None, Path | None]:
-    return places.chosen("config"), places.chosen("data"), places.chosen("cache")
+def _read(file: Path, places: Places) -> Settings:
+    """The settings of a file; options of the command line override them."""
+    from bot.settings.reading import load_settings
+
+    chosen = {name: places.chosen(name) for name in ("config", "data", "cache")}
+    return load_settings(file, **chosen)
 
 
 @click.command()
@@ -28,7 +36,7 @@ def serve(settings: Path, places: Places) -> int:
     """The bot: takes webhooks, runs checks, shows pages, until it is told to stop."""
     from bot.web.serve import serve_bot
 
-    return serve_bot(settings, *_chosen(places))
+    return serve_bot(_read(settings, places))
 
 
 @click.command()
@@ -38,7 +46,7 @@ def worker(settings: Path, places: Places) -> int:
     """One more worker on the server's engine database: runs checks, serves nothing."""
     from bot.web.serve import run_worker
 
-    return run_worker(settings, *_chosen(places))
+    return run_worker(_read(settings, places))
 
 
 @click.command()
@@ -47,9 +55,9 @@ def worker(settings: Path, places: Places) -> int:
 @common
 def requeue(worker_id: str, settings: Path, places: Places) -> int:
     """Gives the runs of WORKER, which never came back, to the others."""
-    from bot.web.serve import requeue_worker
+    from bot.engine.engine import requeue_runs
 
-    count = requeue_worker(worker_id, settings, *_chosen(places))
+    count = requeue_runs(_read(settings, places), worker_id)
     click.echo(f"{count} runs of {worker_id} are queued again.")
     return 0
 

@@ -1,4 +1,4 @@
-"""The processes: the server, a further worker, and the requeuing of a lost worker's runs."""
+"""The processes: the server, and a further worker."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import socket
 import sys
 import threading
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any, Protocol
 
 from aiohttp import web
 
 from bot.engine.collector import Collector
 from bot.engine.dispatcher import Dispatcher
-from bot.engine.engine import Engine, requeue_runs
+from bot.engine.engine import Engine
 from bot.engine.job import Checker
 from bot.engine.links import LinkKeys
 from bot.engine.merged import MergedChanges
@@ -27,15 +26,14 @@ from bot.engine.results import open_results
 from bot.engine.steps import CheckSteps
 from bot.errors import MinimizeError, SurroundingsError
 from bot.forge.protocol import open_forges
-from bot.settings.reading import load_settings
 from bot.settings.values import Settings
 from bot.stacks import write_stacks_on_sigusr1
 from bot.store.history.history import open_history
 from bot.store.store import open_store
 from bot.temporary import sweep_temporary_directories
 from bot.web.application import Health, make_application
-from bot.web.intake import Intake
 from bot.web.metrics import Metrics
+from bot.web.webhooks import Intake
 
 LOG = logging.getLogger(__name__)
 _UPKEEP = 60.0
@@ -171,18 +169,21 @@ def _drop_unused(checker: IdleChecker, settings: Settings) -> None:
     tidy(Cache(settings.cache))
 
 
-def serve_bot(
-    settings_file: Path,
-    config: Path | None = None,
-    data: Path | None = None,
-    cache: Path | None = None,
-) -> int:
-    """`minimize serve`, until SIGTERM or SIGINT. Arguments override the settings file's."""
-    settings = load_settings(settings_file, config=config, data=data, cache=cache)
+def serve_bot(settings: Settings) -> int:
+    """`minimize serve`, until SIGTERM or SIGINT."""
+    return _run(_serve(settings))
+
+
+def run_worker(settings: Settings) -> int:
+    """`minimize worker`: takes runs from the server's engine database, serves nothing."""
+    return _run(_work(settings))
+
+
+def _run(process: Coroutine[Any, Any, None]) -> int:
     _log_to_stderr()
     write_stacks_on_sigusr1(sys.stderr.fileno())
     sweep_temporary_directories()
-    asyncio.run(_serve(settings))
+    asyncio.run(process)
     return _exit_code()
 
 
@@ -195,21 +196,6 @@ async def _serve(settings: Settings) -> None:
         await stop.wait()
     finally:
         await bot.stop()
-
-
-def run_worker(
-    settings_file: Path,
-    config: Path | None = None,
-    data: Path | None = None,
-    cache: Path | None = None,
-) -> int:
-    """`minimize worker`: takes runs from the server's engine database, serves nothing."""
-    settings = load_settings(settings_file, config=config, data=data, cache=cache)
-    _log_to_stderr()
-    write_stacks_on_sigusr1(sys.stderr.fileno())
-    sweep_temporary_directories()
-    asyncio.run(_work(settings))
-    return _exit_code()
 
 
 async def _work(settings: Settings) -> None:
@@ -230,18 +216,6 @@ async def _work(settings: Settings) -> None:
         for forge in forges.values():
             await forge.close()
         await engine.stop()
-
-
-def requeue_worker(
-    worker: str,
-    settings_file: Path,
-    config: Path | None = None,
-    data: Path | None = None,
-    cache: Path | None = None,
-) -> int:
-    """`minimize requeue WORKER`: queue its unfinished runs again; return their number."""
-    settings = load_settings(settings_file, config=config, data=data, cache=cache)
-    return requeue_runs(settings, worker)
 
 
 def _local_checker(settings: Settings) -> IdleChecker:

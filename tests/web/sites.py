@@ -16,8 +16,8 @@ from bot.store.history.history import History, open_history
 from bot.store.records import CheckRecord
 from bot.store.store import Store
 from bot.web.application import Health, make_application
-from bot.web.intake import Intake
 from bot.web.metrics import Metrics
+from bot.web.webhooks import Intake
 from tests.report.conftest import rebuilt
 from tests.web.seeded import HOSTILE, ODD, seed
 

@@ -20,9 +20,9 @@ from bot.store.history.history import open_history
 from bot.store.records import CheckRecord
 from bot.store.store import open_store
 from bot.web.application import Health, make_application
-from bot.web.intake import Intake
 from bot.web.metrics import Metrics
 from bot.web.openapi import describe
+from bot.web.webhooks import Intake
 from tests.web.seeded import HOSTILE, ODD, seed
 
 NGINX = "/images/reference/minimal/nginx/x86_64"

@@ -8,8 +8,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from bot.web.application import Health, make_application
-from bot.web.intake import Intake
 from bot.web.metrics import Metrics
+from bot.web.webhooks import Intake
 from tests.objectives.daily_history import SMALL, DailyHistory
 
 

@@ -21,10 +21,10 @@ from bot.store.history.history import open_history
 from bot.store.records import CheckRecord
 from bot.store.store import open_store
 from bot.web.application import Health, make_application
-from bot.web.intake import Intake
 from bot.web.metrics import Metrics
 from bot.web.pages import PAGES
 from bot.web.serve import Bot
+from bot.web.webhooks import Intake
 from tests.web.conftest import NoChecker
 from tests.web.seeded import seed
 

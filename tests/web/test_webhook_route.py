@@ -9,7 +9,7 @@ import pytest
 
 from bot.store.records import NewDelivery, Receipt
 from bot.store.store import StoreError, open_store
-from bot.web.intake import Intake
+from bot.web.webhooks import Intake
 
 
 def stored(settings_file: Path) -> list[tuple]:
