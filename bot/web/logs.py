@@ -39,5 +39,5 @@ class BuildLogs:
         if path is None or not any(path.is_relative_to(root) for root in self._roots):
             raise missing("This build has no log here.")
         if not path.is_file():
-            raise missing("The log of this build is not kept any more.")
+            raise missing("The log of this build is not stored any more.")
         return path

@@ -55,7 +55,7 @@ class Metrics:
             registry=self.registry,
         )
         self.deliveries = Gauge(
-            "minimize_deliveries", "Deliveries kept, by state.", ["state"], registry=self.registry
+            "minimize_deliveries", "Stored deliveries, by state.", ["state"], registry=self.registry
         )
         self.open_checks = Gauge(
             "minimize_open_checks", "Checks not over yet.", registry=self.registry

@@ -1,4 +1,4 @@
-"""What holds for every response: errors are a page or JSON, and caches revalidate it.
+"""Middlewares: errors become a page or JSON, and caches revalidate what they have.
 
 A page is revalidated each time, and is not sent again while it is the same.
 """
@@ -18,15 +18,15 @@ from bot.errors import SurroundingsError
 LOG = logging.getLogger(__name__)
 _JSON = ("/api/", "/webhook/", "/health/", "/metrics/")
 _TITLES = {
-    400: "This cannot be asked",
-    404: "There is nothing here",
-    405: "This cannot be done here",
-    413: "This is too large",
-    500: "Something went wrong here",
-    503: "This cannot be shown just now",
+    400: "Invalid request",
+    404: "Not found",
+    405: "Method not allowed",
+    413: "Too large",
+    500: "Internal error",
+    503: "Temporarily not available",
 }
-_OURS = "Something in the bot itself went wrong. Its log has what it was."
-_AROUND = "Something that the bot needs did not work. Its log has what it was; try again later."
+_OURS = "The bot failed. Its log has the details."
+_AROUND = "Something that the bot needs failed. Its log has the details; try again later."
 
 
 def errors(templates: Environment) -> Middleware:
@@ -74,7 +74,7 @@ def _page(templates: Environment, request: web.Request, status: int, what: str) 
     plain = request.rel_url.raw_path if status == HTTPStatus.BAD_REQUEST else None
     text = templates.get_template("error.html.j2").render(
         status=status,
-        title=_TITLES.get(status, "This did not work"),
+        title=_TITLES.get(status, "Error"),
         what=what,
         plain=plain if request.query_string else None,
         path=request.path,

@@ -46,7 +46,7 @@ class Webhooks:
                 body = await request.read()
             started = time.monotonic()
             new = _accepted(forges, request, body)
-            receipt = await self._intake.keep(new)
+            receipt = await self._intake.store(new)
             word = "repeat" if receipt.repeat else "accepted"
             answer = _answer(202, status=word, delivery=new.delivery)
         except web.HTTPRequestEntityTooLarge:
@@ -57,7 +57,7 @@ class Webhooks:
             answer = _answer(408, error="The body did not come.")
         except StoreError:
             # The log has it; the forge or an operator may send the delivery again.
-            answer = _answer(503, error="The delivery cannot be kept at the moment.")
+            answer = _answer(503, error="The delivery cannot be stored at the moment.")
             answer.headers["Retry-After"] = "60"
         repeat = str(answer.status == 202 and receipt.repeat).lower()
         self._metrics.webhooks.labels(kind, str(answer.status), repeat).inc()
@@ -94,7 +94,7 @@ class Intake:
         self._on_stored = on_stored
         self._waiting: asyncio.Queue[Waiting] = asyncio.Queue()
 
-    async def keep(self, delivery: NewDelivery) -> Receipt:
+    async def store(self, delivery: NewDelivery) -> Receipt:
         """Return once the delivery is on disk; StoreError if it cannot be written."""
         done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._waiting.put_nowait((delivery, done))
@@ -117,12 +117,12 @@ class Intake:
                 asyncio.to_thread(self._store.add_deliveries, [new for new, _ in batch])
             )
         except StoreError as error:
-            LOG.error("%d deliveries could not be kept: %s", len(batch), error)  # noqa: TRY400 - the sentence says it all
+            LOG.error("%d deliveries could not be stored: %s", len(batch), error)  # noqa: TRY400 - the sentence has it all
             _fail(batch, error)
             return
         except Exception as error:
             # A bug that one batch meets must not end the intake of the next ones.
-            LOG.exception("%d deliveries could not be kept", len(batch))
+            LOG.exception("%d deliveries could not be stored", len(batch))
             _fail(batch, error)
             return
         for (_, done), receipt in zip(batch, receipts, strict=True):

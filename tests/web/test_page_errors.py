@@ -11,7 +11,7 @@ async def test_what_is_not_there_is_a_page_with_a_way_back(client) -> None:
     status, page, headers = await client.get("/nowhere/<b>")
     assert (status, headers["Content-Type"]) == (404, "text/html; charset=utf-8")
     assert headers["Server"] == "minimize"
-    assert "<h1>There is nothing here</h1>" in page
+    assert "<h1>Not found</h1>" in page
     assert "404: Not Found" not in page
     assert "<b>" not in page
     assert all(f'href="{place}"' in page for place in ("/", "/images", "/packages"))
@@ -41,8 +41,8 @@ async def test_a_method_that_does_nothing_is_refused_with_those_that_do(client) 
 @pytest.mark.parametrize(
     ("error", "status", "title"),
     [
-        (ValueError(SECRET), 500, "Something went wrong here"),
-        (SurroundingsError(f"{SECRET} is locked."), 503, "This cannot be shown just now"),
+        (ValueError(SECRET), 500, "Internal error"),
+        (SurroundingsError(f"{SECRET} is locked."), 503, "Temporarily not available"),
     ],
 )
 async def test_what_fails_inside_stays_in_the_log(

@@ -37,7 +37,7 @@ async def test_every_page_has_a_day_says_it_and_leads_back(get) -> None:
     for path in DATED:
         status, text = await get(f"{path}?date={day}")
         assert status == 200, path
-        assert f"You see <strong>{day}</strong>" in text
+        assert f"As of <strong>{day}</strong>" in text
         assert f'<a href="{path}">Back to today</a>' in text
         status, answer = await get(f"/api{path}?date={day}", json=True)
         assert (status, answer["date"]) == (200, day)

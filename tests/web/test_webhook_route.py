@@ -82,7 +82,7 @@ async def test_a_disk_that_cannot_keep_it_is_503(client, bot, payload, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(bot._store, "add_deliveries", full)
         status, answer = await client.post(payload())
-        assert (status, answer) == (503, {"error": "The delivery cannot be kept at the moment."})
+        assert (status, answer) == (503, {"error": "The delivery cannot be stored at the moment."})
     # The forge, or a person, sends it again: it is news.
     assert (await client.post(payload()))[1]["status"] == "accepted"
 
@@ -103,10 +103,10 @@ async def test_many_deliveries_share_one_write(tmp_path: Path, monkeypatch) -> N
     monkeypatch.setattr(store, "add_deliveries", slow)
     intake = Intake(store)
     running = asyncio.create_task(intake.run())
-    first = asyncio.create_task(intake.keep(NewDelivery("f", "e", "0", b"")))
+    first = asyncio.create_task(intake.store(NewDelivery("f", "e", "0", b"")))
     await asyncio.to_thread(first_is_writing.wait, 90)
     others = [
-        asyncio.create_task(intake.keep(NewDelivery("f", "e", str(n), b""))) for n in range(1, 50)
+        asyncio.create_task(intake.store(NewDelivery("f", "e", str(n), b""))) for n in range(1, 50)
     ]
     await asyncio.sleep(0)
     go_on.set()
@@ -124,7 +124,7 @@ async def test_what_was_taken_is_kept_when_the_bot_is_stopped(tmp_path: Path) ->
     intake = Intake(store)
     running = asyncio.create_task(intake.run())
     await asyncio.sleep(0)
-    waiting = asyncio.create_task(intake.keep(NewDelivery("f", "e", "1", b"")))
+    waiting = asyncio.create_task(intake.store(NewDelivery("f", "e", "1", b"")))
     await asyncio.sleep(0)
     running.cancel()
     assert (await waiting).repeat is False
@@ -140,8 +140,8 @@ async def test_a_fault_with_one_batch_does_not_end_the_taking_in(tmp_path: Path)
     running = asyncio.ensure_future(intake.run())
     try:
         with pytest.raises(UnicodeEncodeError):
-            await intake.keep(NewDelivery("gh", "push", "\ud800", b"{}"))
-        assert not (await intake.keep(NewDelivery("gh", "push", "g", b"{}"))).repeat
+            await intake.store(NewDelivery("gh", "push", "\ud800", b"{}"))
+        assert not (await intake.store(NewDelivery("gh", "push", "g", b"{}"))).repeat
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -163,7 +163,7 @@ class FleetQueries(ImageQueries):
     def presence(self, run: int | None = None) -> Presence:
         """Each package that is in an image, by number, and how many images hold it."""
         hidden = self.tuples(f"select id from images where not ({described(run)})")
-        # To ask it of each of a hundred thousand rows would take as long as all the rest.
+        # A condition on each of a hundred thousand rows takes as long as all the rest.
         where = "where image not in (select value ->> 0 from json_each(?))" if hidden else ""
         found = self.tuples(
             f"select package, count(*) from ({holding('image_packages', 'package, image', run)})"

@@ -64,7 +64,7 @@ class ObjectiveQueries(Reading):
     ) -> tuple[ObjectiveState, ...]:
         """The states of objectives as of a run (null: the last), by objective, image and metric.
 
-        Those of private repositories too: whoever shows them asks `objective_headings` which.
+        Those of private repositories too: `objective_headings` says which.
         """
         if objective is not None:
             return self._states(f"objective = ? and {held_at(run)}", [objective])

@@ -245,7 +245,7 @@ _MERGED = (
     "forge", "repository", "number", "title", "author", "url", "head_sha", "merged", "check_id",
     "sources", "commit_sha", "branch", "documents", "private",
 )  # fmt: skip
-# What a later check of the same head tells anew.
+# The columns that a later check of the same head replaces.
 _AGAIN = ("title", "check_id", "sources", "commit_sha", "documents", "private")
 _MEASURED = (
     "evidence", "packages_before", "packages_after", "size_before", "size_after", "names",

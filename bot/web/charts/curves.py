@@ -32,7 +32,7 @@ from bot.web.tables import measure
 
 # The steps that stand out where there are more than twice as many.
 _OUTSTANDING = 30
-_DOTS = 500  # the most changes of an objective whose dots can be told apart
+_DOTS = 500  # the most changes of an objective whose dots can be distinguished
 _LABELS, _LABELS_NARROW = 8, 3
 # The most pixels of a label, and of one that is truncated to fit.
 _WIDEST, _WIDEST_NARROW = (340.0, 180.0, 110.0), (180.0, 110.0)

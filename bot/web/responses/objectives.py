@@ -192,7 +192,7 @@ def objective(archive: Archive, parameters: Parameters) -> PageResponse:
     tables = {
         "images": status_table("Images", rows, date, named=False),
         "accepted": Table("Accepted growth", _ACCEPTED, data.accepted, date).first(shown),
-        "history": Table("How it stood", _HISTORY, newest, date).first(shown),
+        "history": Table("History", _HISTORY, newest, date).first(shown),
     }
     metrics = [m for m in dict.fromkeys(s.state.metric for s in found) if m in METRICS]
     extra = {

@@ -64,7 +64,7 @@ class Mover:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """An issue that the bot keeps open about drift."""
+    """An issue of the bot about drift, that is open."""
 
     subject: str
     forge: str
