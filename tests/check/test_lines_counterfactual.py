@@ -6,7 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.check.compare import Thresholds, compare
-from bot.check.lines import AddedDependency, Solving, explain, overlay_with, overlay_without
+from bot.check.lines import Solving, explain
+from bot.check.stated_lines import AddedDependency, overlay_with, overlay_without
 from bot.closure.why import added_chains
 from bot.model.closure import ClosurePair
 from bot.model.package import Dependency
