@@ -28,7 +28,7 @@ class BuildRequest:
     `evaluation` is that file's evaluation for `arch` (its Source, Patch and BuildRequires lines).
     `pool` solves the buildroot on the snapshot that both sides use. `definitions` are macro
     definitions without `%`, the same that the evaluation had (`dist` among them). `lookaside` is
-    the URL template of dist-git's file store (see `bot.build.sources`). `spec_text` takes the place
+    the URL template of dist-git's file store (see `bot.build.fetch`). `spec_text` takes the place
     of the file's text where it had to be rewritten (rpmautospec). `check` runs %check too.
     """
 

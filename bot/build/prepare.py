@@ -1,23 +1,26 @@
-"""Preparation and clean-up that all builders share."""
+"""Preparation, results and clean-up that all builders share."""
 
 from __future__ import annotations
 
+import os
 import platform
+import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bot.build.build_cache import KeptBuild
 from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest, Built
 from bot.build.buildroot import MissingRequirementError, base_packages
-from bot.build.fetch import SourceStore
-from bot.build.headers import HeaderError
-from bot.build.sources import wanted_sources
+from bot.build.fetch import SourceStore, wanted_sources
+from bot.build.headers import HeaderError, is_debug
 from bot.build.tree import SpecTree, spec_tree
 from bot.errors import SurroundingsError
+from bot.model.nevra import parse_nevra
 from bot.model.package import Package
-from bot.spec.lookaside import SourcesError
 from bot.spec.release import placeholder_definitions
+from bot.spec.tree import SourcesError
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +130,42 @@ def _with_lines(what: str, request: BuildRequest, missing: Sequence[str]) -> str
         }
     )
     return f"{what} ({'; '.join(lines)})" if lines else what
+
+
+def collect_rpms(source: Path, target: Path) -> list[Path]:
+    """Moves the RPM files that a build left below `source` into `target`.
+
+    The build could leave anything there: only plain files are taken, no link is followed.
+    """
+    target.mkdir()
+    found = []
+    if not stat.S_ISDIR(_mode(source)):
+        return []
+    for directory, _, names in os.walk(source):
+        for name in sorted(names):
+            path = Path(directory) / name
+            if not name.endswith(".rpm") or not stat.S_ISREG(_mode(path)):
+                continue
+            place = target / name
+            path.rename(place)
+            if os.getuid() == 0:
+                os.chown(place, 0, 0)
+            place.chmod(0o644)
+            found.append(place)
+    return sorted(found)
+
+
+def is_wanted(rpm: Path) -> bool:
+    """Return whether an RPM file is a binary package that an overlay can hold."""
+    try:
+        nevra = parse_nevra(rpm.name.removesuffix(".rpm"))
+    except ValueError:
+        return True  # Its header is read, and says that it is none.
+    return not is_debug(nevra.name) and nevra.arch not in ("src", "nosrc")
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.lstat().st_mode
+    except OSError:
+        return 0

@@ -17,7 +17,6 @@ from bot.build.buildroot import (
     remove_tree,
     solve_buildroot,
 )
-from bot.build.collect import collect_rpms, is_wanted
 from bot.build.fetch import SourcePolicy, SourceStore
 from bot.build.headers import packages_of, read_headers
 from bot.build.invocation import (
@@ -27,8 +26,16 @@ from bot.build.invocation import (
     limit_message,
     rpmbuild_command,
 )
-from bot.build.prepare import Prepared, answered, built_from, preface, prepare
-from bot.build.scratch import scratch_directory
+from bot.build.prepare import (
+    Prepared,
+    answered,
+    built_from,
+    collect_rpms,
+    is_wanted,
+    preface,
+    prepare,
+)
+from bot.build.tree import scratch_directory
 from bot.distro.keys import key_urls
 from bot.locks import BUILD_LIMIT
 from bot.model.package import Package

@@ -1,16 +1,29 @@
-"""The files that a build sees beside its spec file, and the name of their content."""
+"""The files that a build sees, the name of their content, and the folders that builds work in."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.build.buildroot import remove_tree
+from bot.errors import SurroundingsError
+
+if TYPE_CHECKING:
+    from bot.distro.cache import Cache
+
 import hashlib
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from bot.build.sources import WantedSource, inside
-from bot.spec.lookaside import SourcesError, checked_name, source_directory
+from bot.build.fetch import WantedSource, inside
+from bot.spec.tree import SourcesError, checked_name, source_directory
 
 # Files that specs include under names they put together: always seen.
 _INCLUDED = (".inc", ".lua", ".macros")
@@ -94,3 +107,33 @@ def _mentions(text: str, name: str) -> bool:
 
 def _mode(path: Path) -> int:
     return 0o755 if path.stat().st_mode & 0o111 else 0o644
+
+
+# No build takes this long: what is older was left by a process that was killed.
+_STALE = 2 * 24 * 3600.0  # seconds
+_LEAST_FREE = 1024**3  # bytes
+
+
+@contextmanager
+def scratch_directory(cache: Cache) -> Iterator[Path]:
+    """An empty directory on the cache's disk; SurroundingsError if that disk is almost full."""
+    place = cache.directory("scratch")
+    _remove_stale(place)
+    free = shutil.disk_usage(place).free
+    if free < _LEAST_FREE:
+        raise SurroundingsError(
+            f"The cache's disk has {free} bytes left, too few for a build.",
+            "Free some space, or name another directory with --cache.",
+        )
+    directory = Path(tempfile.mkdtemp(dir=place))
+    try:
+        yield directory
+    finally:
+        remove_tree(directory)
+
+
+def _remove_stale(place: Path) -> None:
+    for path in place.iterdir():
+        with suppress(OSError):
+            if path.stat().st_mtime < time.time() - _STALE:
+                remove_tree(path)

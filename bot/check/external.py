@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.build.builder import Built
-from bot.build.external import ExternalBuilds, ExternalPlace
+from bot.build.external import ExternalBuilds, ExternalPlace, expand
 from bot.build.headers import rebuilt_overlay
 from bot.build.transfer import transfer
-from bot.build.url_template import expand
 from bot.check.change import Change
 from bot.check.evidence import EvaluatedSpec, Sides
-from bot.check.fault import unevaluated
+from bot.check.rebuild import obstacle_notes, obstacles
 from bot.check.repository_file import ExternalBuild
-from bot.check.run import Prediction, Target, built_check
-from bot.check.transferable import obstacle_notes, obstacles
+from bot.check.run import Prediction, built_check
+from bot.check.target import Target
+from bot.check.verdict import unevaluated
 from bot.errors import MinimizeError, SurroundingsError, UsageError
 from bot.model.package import Overlay, Package
 from bot.model.result import BuildNote

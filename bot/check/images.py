@@ -8,12 +8,11 @@ from datetime import date
 
 from bot.check.compare import Thresholds, compare
 from bot.check.evidence import Sides
-from bot.check.fault import where_so
 from bot.check.lines import Solving, explain
 from bot.check.objectives import evaluate_objectives
-from bot.check.replaced import with_reason
 from bot.check.stated_lines import overlay_with, overlay_without, with_cause_lines
-from bot.check.unsolvable_head import with_base_of_spec
+from bot.check.unsolvable_head import with_base_of_spec, with_reason
+from bot.check.verdict import where_so
 from bot.closure.affected import could_concern, could_enter
 from bot.closure.pool import Pool
 from bot.closure.why import added_chains

@@ -14,7 +14,6 @@ from itertools import islice
 from bot.check.change import Change
 from bot.check.compare import compare
 from bot.check.evidence import Sides
-from bot.check.fault import Unevaluated
 from bot.check.images import SELF, CheckedImage, image_pair
 from bot.check.objectives import evaluate_objectives
 from bot.check.plan import CheckOptions, Plan, make_plan
@@ -27,7 +26,7 @@ from bot.check.repository_file import (
     written_file,
 )
 from bot.check.unsolvable_head import UnevaluatedPackages, undecided
-from bot.check.verdict import verdict
+from bot.check.verdict import Unevaluated, verdict
 from bot.closure.pool import Pool
 from bot.distro.documents import Configuration
 from bot.distro.images import image_request

@@ -1,8 +1,11 @@
-"""Both sides really built on one architecture, and what that tells of the others."""
+"""Both sides really built on one architecture, and what that tells of the others.
+
+A build's findings are transferred where the evaluated spec files differ in the same way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -11,13 +14,14 @@ from bot.build.builder import Builder, BuildFailed, BuildOutcome, BuildRequest, 
 from bot.build.headers import rebuilt_overlay
 from bot.build.transfer import transfer
 from bot.check.evidence import EvaluatedSpec, Side, Sides
-from bot.check.fault import unevaluated
-from bot.check.transferable import obstacle_notes, obstacles
+from bot.check.verdict import unevaluated
 from bot.closure.pool import Pool
 from bot.distro.documents import RepositoryDocument
+from bot.model.architecture import architecture_order
 from bot.model.package import Overlay
 from bot.model.result import BuildNote
 from bot.model.spec import SpecEvaluation
+from bot.spec.architecture_difference import unlike, used_unlike
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +185,46 @@ def _outcome(
     if failed.kind == "surroundings":
         return "not-built"
     return "base-failed" if side == "base" else "head-failed"
+
+
+def obstacles(
+    specs: Sequence[EvaluatedSpec], native: str, others: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
+    """The architectures among `others` on which the change is not what it is on `native`, and in
+    what it differs there."""
+    found: dict[str, tuple[str, ...]] = {}
+    for arch in others:
+        differences = tuple(d for one in specs for d in _differences(one, native, arch))
+        if differences:
+            found[arch] = differences
+    return found
+
+
+def _differences(one: EvaluatedSpec, native: str, other: str) -> Iterator[str]:
+    here, there = _evaluations(one, native), _evaluations(one, other)
+    yield from unlike(here, there)
+    for first, second in zip(here, there, strict=True):
+        if first is not None and second is not None:
+            yield from used_unlike(first, second, one.spec.beside)
+
+
+def obstacle_notes(found: dict[str, tuple[str, ...]]) -> list[str]:
+    """A sentence for each reason, the architectures that share it together."""
+    shared: dict[tuple[str, ...], list[str]] = {}
+    for arch in sorted(found, key=architecture_order):
+        shared.setdefault(found[arch], []).append(arch)
+    return [
+        f"Not transferred to {' and '.join(', '.join(arches).rsplit(', ', 1))}: this change differs"
+        f" there ({'; '.join(differences)}), so it is predicted."
+        for differences, arches in shared.items()
+    ]
+
+
+def _evaluations(
+    one: EvaluatedSpec, arch: str
+) -> tuple[SpecEvaluation | None, SpecEvaluation | None]:
+    base, head = one.base.get(arch), one.head.get(arch)
+    return (
+        base if isinstance(base, SpecEvaluation) else None,
+        head if isinstance(head, SpecEvaluation) else None,
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from bot.build.url_template import placeholders_in, template_problem
+from bot.build.external import placeholders_in, template_problem
 from bot.check.compare import Thresholds
 from bot.distro.fields import (
     EXACT,

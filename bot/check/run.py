@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bot.build.builder import Builder
-from bot.build.rpm_root import distribution_rpm
 from bot.check.change import Change
 from bot.check.evidence import (
-    Evaluated,
-    EvaluatedSpec,
-    Side,
-    Sides,
-    evaluate_change,
-    predicted_sides,
     raised_sources,
 )
-from bot.check.fault import Unevaluated, sentences, unevaluated
-from bot.check.images import SELF, CheckedImage, Rules, affected_images, lost_sources, self_images
+from bot.check.images import SELF, CheckedImage, Rules, affected_images, self_images
 from bot.check.lines import suggestions
 from bot.check.measure import measure
 from bot.check.plan import CheckOptions, Plan, make_plan
@@ -28,37 +20,13 @@ from bot.check.pools import Pools
 from bot.check.proposal import CheckFindings, file_in_force, proposal
 from bot.check.rebuild import BuildContext, rebuild
 from bot.check.repository_file import RepositoryFile
-from bot.check.unsolvable_head import UnevaluatedPackages, undecided, unevaluated_packages
+from bot.check.target import Inputs, Remarks, Target, evaluating_rpm, open_target
+from bot.check.unsolvable_head import undecided
 from bot.check.verdict import only_limits, verdict
-from bot.closure.pool import Pool
 from bot.distro.cache import Cache
-from bot.distro.documents import Configuration, RepositoryDocument
+from bot.distro.documents import Configuration
 from bot.distro.images import environment_keys
-from bot.errors import SurroundingsError
 from bot.model.result import BuildNote, CheckResult
-from bot.sandbox.values import Limits
-from bot.spec.evaluate import evaluate_spec
-from bot.spec.headers import generated_flags
-from bot.spec.release import release_definitions
-from bot.spec.rpm_version import host_rpm
-from bot.spec.setting import SpecSetting, setting_of
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One repository document: its loaded pools, its evaluated specs, its sides by architecture.
-
-    `unevaluated` are the specs that could not be evaluated, `unknown` their packages, by
-    architecture: `sides` are those of the other specs.
-    """
-
-    document: RepositoryDocument
-    pools: Mapping[str, Pool]
-    setting: SpecSetting
-    specs: tuple[EvaluatedSpec, ...]
-    sides: Mapping[str, Sides]
-    unevaluated: tuple[Unevaluated, ...] = ()
-    unknown: Mapping[str, tuple[UnevaluatedPackages, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +53,6 @@ class Prediction:
         return any(t.sides and any(one.head for one in t.specs) for t in self.targets)
 
 
-@dataclass(frozen=True, slots=True)
-class _Inputs:
-    """The change, and by what its spec files are evaluated; `limits` are those of one side."""
-
-    change: Change
-    file: RepositoryFile
-    pools: Pools
-    limits: Limits
-
-
-@dataclass(slots=True)
-class _Remarks:
-    """Sentences collected on the way, and what they mean for the verdict."""
-
-    problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    interrupted: bool = False
-    undecided: bool = False
-
-
 def predict_check(
     change: Change, options: CheckOptions, configuration: Configuration, pools: Pools
 ) -> Prediction:
@@ -116,13 +64,13 @@ def predict_check(
     file = file_in_force(change)
     plan = make_plan(options, file, configuration, change.branch)
     rules = Rules(configuration, plan.thresholds, plan.objectives, plan.today)
-    remarks = _Remarks(problems=list(change.problems))
-    inputs = _Inputs(change, file, pools, options.limits)
+    remarks = Remarks(problems=list(change.problems))
+    inputs = Inputs(change, file, pools, options.limits)
     targets = tuple(
         target
         for document, arches in plan.targets
         if change.specs
-        for target in [_target(inputs, document, arches, remarks)]
+        for target in [open_target(inputs, document, arches, remarks)]
         if target is not None
     )
     images = _images(targets, plan, rules, remarks)
@@ -155,7 +103,7 @@ def rebuilt_check(
 
     The layers of the images are composed only if `layers` says so.
     """
-    remarks = _Remarks()
+    remarks = Remarks()
     builds: list[BuildNote] = []
     targets: list[Target] = []
     for target in prediction.targets:
@@ -205,7 +153,7 @@ def built_check(
 
     `builds` and `notes` say how they went; `interrupted` that something around us failed.
     """
-    remarks = _Remarks(notes=list(notes), interrupted=interrupted)
+    remarks = Remarks(notes=list(notes), interrupted=interrupted)
     images = _images(targets, prediction.plan, prediction.rules, remarks)
     if layers:
         all_sides = {(t.document.id, arch): s for t in targets for arch, s in t.sides.items()}
@@ -267,75 +215,8 @@ def _provider(target: Target) -> Callable[[str], Callable[[str], bool]]:
     return lambda arch: target.pools[arch].provides
 
 
-def _target(
-    inputs: _Inputs, document: RepositoryDocument, arches: tuple[str, ...], remarks: _Remarks
-) -> Target | None:
-    loaded: dict[str, Pool] = {}
-    for arch in arches:
-        try:
-            loaded[arch] = inputs.pools.get(document, arch)
-        except SurroundingsError as error:
-            remarks.problems.append(f"{document.id} {arch}: not evaluated: {error}")
-            remarks.interrupted = True
-    if not loaded:
-        return None
-    try:
-        setting, specs = _evaluated(inputs, document, loaded)
-    except SurroundingsError as error:
-        remarks.problems.append(f"{document.id}: not evaluated: {error}")
-        remarks.interrupted = True
-        return None
-    remarks.notes.extend((*setting.notes, *(note for one in specs for note in one.notes)))
-    flags = generated_flags(inputs.pools.cache)
-    sides: dict[str, Sides] = {}
-    failed: list[Unevaluated] = []
-    unknown: dict[str, tuple[UnevaluatedPackages, ...]] = {}
-    for arch, pool in loaded.items():
-        failed.extend(each for one in specs for each in unevaluated(one, arch))
-        evaluated = tuple(one for one in specs if not unevaluated(one, arch))
-        if not evaluated:
-            continue
-        sides[arch] = predicted_sides(pool, arch, evaluated, flags)
-        unknown[arch] = tuple(
-            unevaluated_packages(pool, one.spec.path, one.sources(arch), one.texts.values())
-            for one in specs
-            if one not in evaluated
-        )
-        remarks.notes.extend(sides[arch].notes)
-    remarks.notes.extend(lost_sources(sides))
-    remarks.interrupted |= any(each.fault == "surroundings" for each in failed)
-    remarks.problems.extend(sentences(specs))
-    return Target(document, loaded, setting, specs, sides, tuple(failed), unknown)
-
-
-def _evaluated(
-    inputs: _Inputs, document: RepositoryDocument, loaded: Mapping[str, Pool]
-) -> tuple[SpecSetting, tuple[EvaluatedSpec, ...]]:
-    """The specs of the change on both sides, and what they were evaluated with."""
-    change, file, pools = inputs.change, inputs.file, inputs.pools
-
-    def opened(arch: str) -> Pool:
-        return pools.get(document, arch)
-
-    with distribution_rpm(document, loaded, opened, pools.cache) as rpm:
-        setting = setting_of(
-            document, loaded, pools.cache, dist=file.dist, more=file.definitions, rpm=rpm
-        )
-
-        def evaluate(side: Side, path: str) -> Evaluated:
-            tree = change.base_tree if side == "base" else change.head_tree
-            commit = change.merge_base if side == "base" else change.head
-            own = release_definitions(change.git, commit, path)
-            results = evaluate_spec(
-                tree, path, tuple(loaded), setting=setting, definitions=own, limits=inputs.limits
-            )
-            return Evaluated(results, own)
-
-        return setting, evaluate_change(change, evaluate)
-
-
 def _images(
-    targets: Iterable[Target], plan: Plan, rules: Rules, remarks: _Remarks
+    targets: Iterable[Target], plan: Plan, rules: Rules, remarks: Remarks
 ) -> tuple[CheckedImage, ...]:
     """The affected images; those that cannot be judged for want of another spec are problems."""
     found: list[CheckedImage] = []
@@ -352,7 +233,7 @@ def _images(
     return tuple(sorted(found, key=lambda f: f.result.key))
 
 
-def _undecided(target: Target, image: CheckedImage, remarks: _Remarks) -> bool:
+def _undecided(target: Target, image: CheckedImage, remarks: Remarks) -> bool:
     arch = image.result.key.arch
     unknown = target.unknown.get(arch, ())
     obstacle = undecided(target.pools[arch], image.request, image.pair, target.sides[arch], unknown)
@@ -388,7 +269,7 @@ def _result(
     change: Change,
     targets: Iterable[Target],
     images: tuple[CheckedImage, ...],
-    remarks: _Remarks,
+    remarks: Remarks,
     builds: tuple[BuildNote, ...],
     stage: Literal["predicted", "final"],
 ) -> CheckResult:
@@ -416,9 +297,3 @@ def _result(
         sources=raised_sources(one for t in targets for one in t.specs),
         rpm_versions={target.document.id: evaluating_rpm(target.setting) for target in targets},
     )
-
-
-def evaluating_rpm(setting: SpecSetting) -> str | None:
-    """The version of the rpm that evaluates: the distribution's if it is there, else the host's."""
-    version = host_rpm() if setting.rpm.root is None else setting.rpm.version
-    return None if version is None else str(version)

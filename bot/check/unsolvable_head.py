@@ -1,4 +1,8 @@
-"""Heads of images that cannot be installed although the change is not at fault.
+"""Images that cannot be installed although the change is not at fault.
+
+An overlay takes the place of every published package of its sources, of any version and
+architecture (CONTRACT, "Overlay"): what needs an older one, or an i686 one, is then unsolvable on
+both sides. Of heads that alone cannot be installed:
 
 Base's own spec file may state the requirement that nothing meets, where what is published is older
 than it. Or the requirement is for what another spec file of the change may make, of which nothing
@@ -19,6 +23,7 @@ from bot.model.architecture import native_arches
 from bot.model.capability import names_in
 from bot.model.closure import Closure, ClosurePair, Requirement, UnsolvableCause
 from bot.model.image import ImageRequest
+from bot.model.package import Overlay, Package
 
 # Each time requirements are ignored, others may come to light.
 _MOST_ROUNDS = 5
@@ -231,3 +236,44 @@ def _sentence(one: UnevaluatedPackages, cause: UnsolvableCause) -> str:
         f"It is not known whether it can be installed: {need}, and {one.path} could not be"
         " evaluated."
     )
+
+
+def with_reason(pool: Pool, request: ImageRequest, pair: ClosurePair, base: Overlay) -> ClosurePair:
+    """The pair, with the reason where both sides are unsolvable and the published packages are
+    not."""
+    if not pair.base.status == pair.head.status == "unsolvable":
+        return pair
+    published = pool.solve(request)
+    if published.status != "ok":
+        return pair
+    return replace(pair, reason=_reason(published, base, pool.arch))
+
+
+def _reason(published: Closure, base: Overlay, arch: str) -> str:
+    """Which published packages of the sources the image needs that the overlay does not have."""
+    there = {p.nevra for p in base.packages}
+    needed = [p for p in published.packages if p.source in base.sources and p.nevra not in there]
+    foreign = [p for p in needed if p.nevra.arch not in native_arches(arch)]
+    names = {p.nevra.name for p in base.packages}
+    older = [p for p in needed if p not in foreign and p.nevra.name in names]
+    other = [p for p in needed if p not in foreign and p.nevra.name not in names]
+    sentences = [
+        *_sentences(older, "It needs an older version of {source} that this change replaces"),
+        *_sentences(
+            foreign,
+            "It needs packages of {source} for another architecture, which this change replaces and"
+            f" a check on {arch} does not know",
+        ),
+        *_sentences(other, "It needs packages of {source} that its spec file no longer makes"),
+    ]
+    return " ".join([*sentences, "With the published packages alone it can be installed."])
+
+
+def _sentences(packages: Iterable[Package], text: str) -> list[str]:
+    of_source: dict[str, list[str]] = {}
+    for package in packages:
+        of_source.setdefault(package.source, []).append(str(package.nevra))
+    return [
+        f"{text.format(source=source)}: {', '.join(sorted(nevras))}."
+        for source, nevras in sorted(of_source.items())
+    ]

@@ -1,12 +1,21 @@
-"""The verdict of a check, by CONTRACT's rules."""
+"""The verdict of a check, by CONTRACT's rules, and where it lies that a spec file says nothing.
+
+Only what the change does is its failure. What base does in the same way, what a macro that nothing
+defined or a file that is not there leaves open, and what fails around us make a check neutral.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from bot.check.fault import Unevaluated
+from bot.check.evidence import EvaluatedSpec, Evaluation, Side
+from bot.model.architecture import all_architectures, architecture_order
 from bot.model.result import Acceptance, CheckResult, ImageResult, Verdict
+from bot.model.spec import SpecEvaluation, SpecFailure
+from bot.spec.unexpanded import unexpanded_sentence
 
 
 def verdict(
@@ -54,3 +63,129 @@ def accept(result: CheckResult, acceptance: Acceptance) -> CheckResult:
     without = [replace(image, objectives=()) for image in result.images]
     unknown = result.interrupted or result.incomplete
     return replace(result, accepted=acceptance, verdict=verdict(without, (), unknown))
+
+
+Fault = Literal["change", "unexpanded", "unread", "base", "surroundings"]
+# A version or release, alone or at the end of a name; a line's number too.
+_NUMBER = re.compile(r"(?<![A-Za-z0-9_.])\d[\w.~^+]*(?:-\d[\w.~^+]*)*")
+# Whatever has a slash, and a file's name with its suffix.
+_PATH = re.compile(r"\S*/[^\s:;,'\")]*|(?<![\w.%{])[\w+%{}][\w.+%{}~^-]*\.[A-Za-z]\w*")
+# What an unclosed quotation of a path or version leaves around it.
+_BLANKS = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Unevaluated:
+    """A spec file that gives no packages on one architecture: why, where that lies, which side.
+
+    `sides` are those on which it is so; `failure` is head's if it is one of them.
+    """
+
+    failure: SpecFailure
+    fault: Fault
+    sides: tuple[Side, ...]
+
+
+def unevaluated(one: EvaluatedSpec, arch: str) -> tuple[Unevaluated, ...]:
+    """Return why a spec gives no two sides to compare on `arch`, the change's part first.
+
+    Empty where both sides were evaluated. A head that is invalid or runs into a limit is the
+    change's fault unless base does so too, with the same first message but for numbers of lines,
+    versions and paths, or base could not be judged for reasons that lie around us.
+    """
+    head, base = _failure(one.head.get(arch)), _failure(one.base.get(arch))
+    if head is None and base is None:
+        return ()
+    if base is None:
+        assert head is not None
+        return (Unevaluated(head, _fault(head, "head"), ("head",)),)
+    if head is None:
+        return (Unevaluated(base, _fault(base, "base"), ("base",)),)
+    if alike(base, head):
+        return (Unevaluated(head, _fault(head, "base"), ("base", "head")),)
+    fault: Fault = "surroundings" if base.cause == "surroundings" else _fault(head, "head")
+    found = (
+        Unevaluated(head, fault, ("head",)),
+        Unevaluated(base, _fault(base, "base"), ("base",)),
+    )
+    return tuple(sorted(found, key=lambda each: _ORDER.index(each.fault)))
+
+
+_ORDER: tuple[Fault, ...] = ("change", "unexpanded", "unread", "base", "surroundings")
+
+
+def _fault(failure: SpecFailure, side: Side) -> Fault:
+    if failure.cause in ("unexpanded", "unread"):
+        return failure.cause
+    if failure.cause in ("invalid", "limit"):
+        return "change" if side == "head" else "base"
+    return "surroundings"
+
+
+def _failure(result: Evaluation | None) -> SpecFailure | None:
+    """The failure of a side; an evaluation with macros unexpanded is one."""
+    if isinstance(result, SpecEvaluation):
+        if not result.unexpanded:
+            return None
+        line = next((u.origin.line for u in result.unexpanded if u.origin is not None), None)
+        message = unexpanded_sentence(result.unexpanded)
+        return SpecFailure(result.path, result.arch, "unexpanded", message, line)
+    return result
+
+
+def alike(base: SpecFailure, head: SpecFailure) -> bool:
+    """Return true where both sides fail in the same way: the class, and the first message.
+
+    Numbers of lines, versions and paths are taken out of the messages.
+    """
+    return base.cause == head.cause and essence(base.message) == essence(head.message)
+
+
+def essence(message: str) -> str:
+    """Return the first line of a message without paths, versions and numbers of lines.
+
+    >>> essence("app.spec:12: bad %if condition:  3.1 >")
+    'PATH:N: bad %if condition: N >'
+    """
+    first = message.strip().split("\n", maxsplit=1)[0]
+    first = _PATH.sub("PATH", first)
+    first = _NUMBER.sub("N", first)
+    return _BLANKS.sub(" ", first).strip()
+
+
+def sentences(specs: Iterable[EvaluatedSpec]) -> list[str]:
+    """Return one sentence for each failure, the architectures that share it together.
+
+    What is the change's fault comes first.
+    """
+    shared: dict[tuple[int, str], list[str]] = {}
+    evaluated: set[str] = set()
+    for one in specs:
+        for arch in dict.fromkeys((*one.head, *one.base)):
+            evaluated.add(arch)
+            for rank, text in _texts(one, arch):
+                shared.setdefault((rank, text), []).append(arch)
+    listed = sorted(shared.items(), key=lambda item: item[0][0])
+    return [f"{text} {where_so(arches, evaluated)}" for (_, text), arches in listed]
+
+
+def _texts(one: EvaluatedSpec, arch: str) -> Iterator[tuple[int, str]]:
+    for each in unevaluated(one, arch):
+        # What was refused is among the change's own problems already.
+        if one.spec.refused and each.sides == ("head",):
+            continue
+        failure = each.failure
+        where = f"{failure.path}:{failure.line}" if failure.line else failure.path
+        text = f"{where} ({' and '.join(each.sides)}): {failure.message.rstrip('.')}."
+        if each.fault == "base" and "head" in each.sides:
+            text += " The base fails in the same way."
+        yield _ORDER.index(each.fault), text
+
+
+def where_so(arches: Iterable[str], evaluated: Collection[str]) -> str:
+    """Return a sentence of its own: what comes before it is rpm's, and a title may end there."""
+    named = sorted(set(arches), key=architecture_order)
+    everywhere = all_architectures(named, evaluated)
+    if everywhere:
+        return f"This is so on {everywhere} architectures."
+    return f"This is so on {' and '.join(', '.join(named).rsplit(', ', 1))}."

@@ -1,14 +1,26 @@
-"""The difference between two spec files: which dependencies a change adds and removes."""
+"""The difference between two spec files: which dependencies a change adds and removes.
+
+A source's own version-release is a placeholder, so that a new version is no difference.
+`Requires: %{name}-libs = %{version}-%{release}` reads `= 1.26-2` on one side and `= 1.27-1` on the
+other, and means the same. A template is a capability in which such a version is a placeholder that
+names whose it is: the main package's, one's own, or that of the package of the same source that is
+required. Where it is the version alone, only in what one provides and in what one says of the
+same source (elsewhere the same digits mean another project's version). Filled in with the versions
+of an overlay, what packages of a source require of each other always is what the overlay has.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
-from bot.model.package import Dependency, DependencyKind
+from bot.model.capability import split_capability
+from bot.model.nevra import Nevra
+from bot.model.package import Dependency, DependencyKind, Package
 from bot.model.spec import SpecEvaluation, SpecLine, SpecPackage
-from bot.spec.placeholder import Templates, spec_versions, templates_of
+from bot.spec.capability import capability_key
 
 Key = tuple[DependencyKind, str]
 
@@ -103,3 +115,122 @@ def _changes(
                         yield SpecDependencyChange(
                             name, each.dependency, origin, kind, origin not in unchanged
                         )
+
+
+Evr = tuple[int, str, str]
+
+_MARK = re.compile("\x00(EVR|VR|EV|V):([^\x00]*)\x00")
+_MAIN, _OWN = "", "."
+# A constraint, alone or inside a rich dependency: name, operator, version.
+_CONSTRAINT = re.compile(r"([^\s(),]+(?:\([^\s()]*\))*)(\s(?:<=|>=|=|<|>)\s)([^\s(),]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Epoch, version and release of the main package, of one package, and of all by name."""
+
+    main: Evr
+    own: Evr
+    packages: Mapping[str, Evr] = field(default_factory=dict)
+
+    def fill(self, template: str) -> str:
+        """Return the capability that `template` stands for with these versions."""
+
+        def text(match: re.Match[str]) -> str:
+            kind, whose = match[1], match[2]
+            evr = self.own if whose == _OWN else self.packages.get(whose, self.main)
+            return next(text for text, form in _forms(evr) if form == kind)
+
+        return _MARK.sub(text, template)
+
+
+def _forms(evr: Evr) -> Iterator[tuple[str, str]]:
+    """The ways to write a version: with and without epoch and release; an epoch of 0 is none."""
+    epoch, version, release = evr
+    before = f"{epoch}:" if epoch else ""
+    yield f"{version}-{release}", "VR"
+    yield version, "V"
+    yield f"{before}{version}-{release}", "EVR"
+    yield f"{before}{version}", "EV"
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """Makes templates of capabilities.
+
+    `owners` has the package of the source for each name that its packages have or provide with
+    their own version.
+    """
+
+    owners: Mapping[str, str]
+
+    def of(self, dependency: Dependency, known: Versions) -> str:
+        """Return the template of a dependency of a package with these versions."""
+
+        def placed(match: re.Match[str]) -> str:
+            name, operator, evr = match.groups()
+            token = self._token(dependency, name, evr, known)
+            return match[0] if token is None else f"{name}{operator}{token}"
+
+        capability = _CONSTRAINT.sub(placed, capability_key(dependency.capability))
+        for whose, (_, version, release) in ((_MAIN, known.main), (_OWN, known.own)):
+            capability = _replace(capability, f"{version}-{release}", whose)
+        return capability
+
+    def _token(self, dependency: Dependency, name: str, evr: str, known: Versions) -> str | None:
+        owner = self.owners.get(name) or self.owners.get(name.partition("(")[0])
+        candidates = [(_MAIN, known.main), (_OWN, known.own)]
+        if dependency.kind != "provides":
+            if owner is None:
+                return None
+            if owner in known.packages:
+                candidates.insert(0, (owner, known.packages[owner]))
+        for whose, candidate in candidates:
+            for text, form in _forms(candidate):
+                if text == evr:
+                    return f"\x00{form}:{whose}\x00"
+        return None
+
+
+def _replace(text: str, needle: str, whose: str) -> str:
+    if needle not in text:
+        return text
+    pattern = rf"(?<![\w.~^+-]){re.escape(needle)}(?![\w~^+-])"
+    return re.sub(pattern, lambda _: f"\x00VR:{whose}\x00", text)
+
+
+def has_placeholder(template: str) -> bool:
+    """Return true where a version of the source's own is in the template."""
+    return _MARK.search(template) is not None
+
+
+def evr_of(nevra: Nevra) -> Evr:
+    """Return epoch, version and release."""
+    return nevra.epoch, nevra.version, nevra.release
+
+
+def spec_versions(evaluation: SpecEvaluation, package: SpecPackage) -> Versions:
+    """Return the versions of a package as its spec file says."""
+    packages = {each.nevra.name: evr_of(each.nevra) for each in evaluation.packages}
+    return Versions(evaluation.evr, evr_of(package.nevra), packages)
+
+
+def templates_of(
+    published: Sequence[Package], base: SpecEvaluation | None, head: SpecEvaluation | None
+) -> Templates:
+    """Return the templates of a source's packages, whichever side has them."""
+    owners: dict[str, str] = {}
+    found: list[tuple[Nevra, Iterable[Dependency]]] = [
+        (package.nevra, package.dependencies) for package in published
+    ]
+    for side in (base, head):
+        for each in side.packages if side is not None else ():
+            found.append((each.nevra, [d.dependency for d in each.dependencies]))
+    owners = {nevra.name: nevra.name for nevra, _ in found}
+    for nevra, dependencies in found:
+        own = {text for text, _ in _forms(evr_of(nevra))}
+        for dependency in dependencies:
+            name, operator, evr = split_capability(capability_key(dependency.capability))
+            if dependency.kind == "provides" and operator == "=" and evr in own:
+                owners.setdefault(name, nevra.name)
+    return Templates(owners)

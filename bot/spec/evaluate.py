@@ -24,15 +24,17 @@ from bot.spec.capability import known_part
 from bot.spec.inside import markers
 from bot.spec.macros import MacroSource
 from bot.spec.missing import reads_in_vain, with_missing
-from bot.spec.refusal import (
+from bot.spec.release import placeholder_definitions
+from bot.spec.results import evaluation_of, locations, requested
+from bot.spec.rpm_version import (
+    HOST_PYTHON,
+    DistributionRpm,
     host_refuses,
+    host_rpm,
     may_be_taken,
     patch_definitions,
     without_unpacking,
 )
-from bot.spec.release import placeholder_definitions
-from bot.spec.results import evaluation_of, locations, requested
-from bot.spec.rpm_version import HOST_PYTHON, DistributionRpm, host_rpm
 from bot.spec.setting import SpecSetting
 from bot.spec.tree import SpecTree, copy_spec_tree
 from bot.temporary import temporary_directory

@@ -1,4 +1,4 @@
-"""The files below /usr/lib/rpm and /etc/rpm of one RPM file: verified, and unpacked."""
+"""Packages with macros: what requests bring, and their files, verified and unpacked."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bot.errors import SurroundingsError
+from bot.model.capability import Rich, is_rich, parse_rich
+from bot.model.closure import Closure
+from bot.model.nevra import Nevra
+from bot.model.package import Package
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
@@ -176,3 +181,106 @@ def _check(name: str, content: bytes, digest: str) -> None:
         raise ValueError(f"its header has no digest of /{name}")
     if hashlib.new(algorithm, content, usedforsecurity=False).hexdigest() != digest:
         raise ValueError(f"/{name} is not what its header says")
+
+
+ABSENT = "nothing provides it"
+_MOST_WALKED = 500
+
+
+class MacroPool(Protocol):
+    """The part of a pool (`bot.closure.Pool`) that finding macro packages uses."""
+
+    def selects(self, request: str) -> tuple[Nevra, ...]:
+        """The packages that a request could mean; none if it matches nothing."""
+        ...
+
+    def solve_names(
+        self,
+        names: Iterable[str],
+        *,
+        weak: bool = False,
+        settled: Callable[[Closure], bool] | None = None,
+    ) -> Closure:
+        """The closure of these requests."""
+        ...
+
+    def candidates(self, request: str) -> tuple[Package, ...]:
+        """The newest package of each name that a request could mean."""
+        ...
+
+    def owning_below(self, directories: Sequence[str]) -> frozenset[Nevra]:
+        """The packages that own a file below one of these directories."""
+        ...
+
+    def group(self, name: str) -> tuple[str, ...]:
+        """The packages of a comps group; none where there is no such group."""
+        ...
+
+
+def solve_what_can_be(
+    pool: MacroPool, requests: Iterable[str]
+) -> tuple[tuple[Package, ...], dict[str, str]]:
+    """The closure of as many requests as can be installed together, and the others with a reason.
+
+    Earlier requests are preferred to later ones.
+    """
+
+    def solve(wanted: Sequence[str]) -> Closure:
+        return pool.solve_names(wanted, settled=lambda _: True)
+
+    wanted = list(dict.fromkeys(requests))
+    left_out: dict[str, str] = {}
+    closure = solve(wanted)
+    if closure.missing:
+        left_out.update(dict.fromkeys(closure.missing, ABSENT))
+        wanted = [request for request in wanted if request not in left_out]
+        closure = solve(wanted)
+    if closure.status == "ok":
+        return closure.packages, left_out
+    kept: list[str] = []
+    packages: tuple[Package, ...] = ()
+    # Halves of what is left are tried until one request alone is found to be in the way.
+    todo = [wanted]
+    while todo:
+        part = todo.pop()
+        closure = solve([*kept, *part])
+        if closure.status == "ok":
+            kept += part
+            packages = closure.packages
+        elif len(part) == 1:
+            left_out[part[0]] = closure.problems[0] if closure.problems else "it has no solution"
+        elif part:
+            middle = len(part) // 2
+            todo += [part[middle:], part[:middle]]
+    return packages, left_out
+
+
+def required_by(pool: MacroPool, request: str) -> tuple[Package, ...]:
+    """The packages to which a request and the requirements of what it means lead.
+
+    Of several that provide a capability the first by name is followed; paths and rich dependencies
+    are not, but for `(x if rpm-build)`. Nothing is solved: these packages need not go together.
+    """
+    found: dict[Nevra, Package] = {}
+    seen = {request}
+    todo = deque(seen)
+    while todo and len(found) < _MOST_WALKED:
+        for package in pool.candidates(todo.popleft())[:1]:
+            if package.nevra not in found:
+                found[package.nevra] = package
+                for dependency in package.dependencies:
+                    capability = _in_buildroots(dependency.capability)
+                    follow = dependency.kind == "requires" and capability not in seen
+                    if follow and not capability.startswith(("/", "(", "rpmlib(")):
+                        seen.add(capability)
+                        todo.append(capability)
+    return tuple(found.values())
+
+
+def _in_buildroots(capability: str) -> str:
+    """`x` of `(x if rpm-build)`, as Fedora's packages for developers require the macros of their
+    language; any other capability as it is."""
+    match parse_rich(capability) if is_rich(capability) else None:
+        case Rich("if", str(wanted), "rpm-build", None):
+            return wanted
+    return capability

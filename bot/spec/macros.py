@@ -12,21 +12,25 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bot.errors import SurroundingsError
-from bot.model.capability import Rich, is_rich, parse_rich
-from bot.model.closure import Closure
 from bot.model.nevra import Nevra
 from bot.model.package import Package
-from bot.spec.macrofiles import DIRECTORIES, put, unpacked
-from bot.spec.macrotree import HOST, build_trees
-from bot.spec.rpmrc import CONFIG
+from bot.spec.macrofiles import (
+    ABSENT,
+    DIRECTORIES,
+    MacroPool,
+    put,
+    required_by,
+    solve_what_can_be,
+    unpacked,
+)
+from bot.spec.macrotree import CONFIG, HOST, build_trees
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
@@ -37,10 +41,8 @@ BUILD_GROUPS = ("buildsys-build", "build", "srpm-build")
 # A build root without either: the package that every one has, and what names the distribution.
 _BUILD_PACKAGES = ("rpm-build", "system-release")
 _BELOW = tuple(f"/{directory}" for directory in DIRECTORIES)
-_ABSENT = "nothing provides it"
 _MOST_GAPS = 5
 _JOBS = 8
-_MOST_WALKED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +67,6 @@ class MacroSource:
 
 
 BUILT_IN = MacroSource(None)
-
-
-class MacroPool(Protocol):
-    """The part of a pool (`bot.closure.Pool`) that finding macro packages uses."""
-
-    def selects(self, request: str) -> tuple[Nevra, ...]:
-        """The packages that a request could mean; none if it matches nothing."""
-        ...
-
-    def solve_names(
-        self,
-        names: Iterable[str],
-        *,
-        weak: bool = False,
-        settled: Callable[[Closure], bool] | None = None,
-    ) -> Closure:
-        """The closure of these requests."""
-        ...
-
-    def candidates(self, request: str) -> tuple[Package, ...]:
-        """The newest package of each name that a request could mean."""
-        ...
-
-    def owning_below(self, directories: Sequence[str]) -> frozenset[Nevra]:
-        """The packages that own a file below one of these directories."""
-        ...
-
-    def group(self, name: str) -> tuple[str, ...]:
-        """The packages of a comps group; none where there is no such group."""
-        ...
 
 
 class PackageFiles(Protocol):
@@ -183,7 +155,7 @@ class MacroFinder:
                 self._owners[arch] = owners
             packages = {p.nevra: p for p in closure if p.nevra in owners}
             names = {nevra.name for nevra in packages}
-            for request in (gap for gap, why in gaps.items() if why != _ABSENT):
+            for request in (gap for gap, why in gaps.items() if why != ABSENT):
                 for package in self._brought(arch, request):
                     if package.nevra in owners and package.nevra.name not in names:
                         packages[package.nevra] = package
@@ -309,86 +281,17 @@ class MacroFinder:
         )
 
 
-def solve_what_can_be(
-    pool: MacroPool, requests: Iterable[str]
-) -> tuple[tuple[Package, ...], dict[str, str]]:
-    """The closure of as many requests as can be installed together, and the others with a reason.
-
-    Earlier requests are preferred to later ones.
-    """
-
-    def solve(wanted: Sequence[str]) -> Closure:
-        return pool.solve_names(wanted, settled=lambda _: True)
-
-    wanted = list(dict.fromkeys(requests))
-    left_out: dict[str, str] = {}
-    closure = solve(wanted)
-    if closure.missing:
-        left_out.update(dict.fromkeys(closure.missing, _ABSENT))
-        wanted = [request for request in wanted if request not in left_out]
-        closure = solve(wanted)
-    if closure.status == "ok":
-        return closure.packages, left_out
-    kept: list[str] = []
-    packages: tuple[Package, ...] = ()
-    # Halves of what is left are tried until one request alone is found to be in the way.
-    todo = [wanted]
-    while todo:
-        part = todo.pop()
-        closure = solve([*kept, *part])
-        if closure.status == "ok":
-            kept += part
-            packages = closure.packages
-        elif len(part) == 1:
-            left_out[part[0]] = closure.problems[0] if closure.problems else "it has no solution"
-        elif part:
-            middle = len(part) // 2
-            todo += [part[middle:], part[:middle]]
-    return packages, left_out
-
-
-def required_by(pool: MacroPool, request: str) -> tuple[Package, ...]:
-    """The packages to which a request and the requirements of what it means lead.
-
-    Of several that provide a capability the first by name is followed; paths and rich dependencies
-    are not, but for `(x if rpm-build)`. Nothing is solved: these packages need not go together.
-    """
-    found: dict[Nevra, Package] = {}
-    seen = {request}
-    todo = deque(seen)
-    while todo and len(found) < _MOST_WALKED:
-        for package in pool.candidates(todo.popleft())[:1]:
-            if package.nevra not in found:
-                found[package.nevra] = package
-                for dependency in package.dependencies:
-                    capability = _in_buildroots(dependency.capability)
-                    follow = dependency.kind == "requires" and capability not in seen
-                    if follow and not capability.startswith(("/", "(", "rpmlib(")):
-                        seen.add(capability)
-                        todo.append(capability)
-    return tuple(found.values())
-
-
-def _in_buildroots(capability: str) -> str:
-    """`x` of `(x if rpm-build)`, as Fedora's packages for developers require the macros of their
-    language; any other capability as it is."""
-    match parse_rich(capability) if is_rich(capability) else None:
-        case Rich("if", str(wanted), "rpm-build", None):
-            return wanted
-    return capability
-
-
 def _united(found: Mapping[str, _Found]) -> dict[str, str]:
     """The gaps on any architecture; a package that is not published counts only if it is on
     none."""
     absent = set.intersection(
-        *({gap for gap, why in one.gaps.items() if why == _ABSENT} for one in found.values())
+        *({gap for gap, why in one.gaps.items() if why == ABSENT} for one in found.values())
     )
     return {
         gap: why
         for one in found.values()
         for gap, why in one.gaps.items()
-        if why != _ABSENT or gap in absent
+        if why != ABSENT or gap in absent
     }
 
 

@@ -18,16 +18,19 @@ from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Overlay, Package
 from bot.model.spec import SpecEvaluation, SpecLine, SpecPackage
 from bot.spec.capability import capability_key
-from bot.spec.difference import Key, Stated, packages_by_name, stated
-from bot.spec.file_lines import owned_files
-from bot.spec.headers import GeneratedFlags, Headers
-from bot.spec.placeholder import (
+from bot.spec.difference import (
     Evr,
+    Key,
+    Stated,
     Versions,
     evr_of,
     has_placeholder,
+    packages_by_name,
+    stated,
     templates_of,
 )
+from bot.spec.file_lines import owned_files
+from bot.spec.headers import GeneratedFlags, Headers
 
 _DROPPED = ("-debuginfo", "-debugsource")
 NO_LINES: frozenset[SpecLine] = frozenset()

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from bot.spec.macrofiles import KeyUrls, VerifiedFiles
-from bot.spec.macros import BUILT_IN, MacroFinder, MacroPool, MacroSource
+from bot.spec.macrofiles import KeyUrls, MacroPool, VerifiedFiles
+from bot.spec.macros import BUILT_IN, MacroFinder, MacroSource
 from bot.spec.rpm_version import UNKNOWN_RPM, DistributionRpm, published_rpm
 
 if TYPE_CHECKING:

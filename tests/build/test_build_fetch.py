@@ -6,13 +6,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from bot.build.fetch import SourcePolicy, SourceStore, download_source
+from bot.build.fetch import SourcePolicy, SourceStore, WantedSource, download_source
 from bot.build.mock import MockBuilder
 from bot.build.rpmbuild import RpmbuildBuilder
-from bot.build.sources import WantedSource
 from bot.distro.cache import Cache
 from bot.errors import SurroundingsError
-from bot.spec.lookaside import Listed, SourcesError
+from bot.spec.tree import Listed, SourcesError
 
 CONTENT = b"the tarball"
 SHA512 = hashlib.sha512(CONTENT).hexdigest()

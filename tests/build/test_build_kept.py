@@ -14,8 +14,8 @@ from bot.build.buildroot import (
     root_key,
     solve_buildroot,
 )
-from bot.build.collect import collect_rpms, is_wanted
-from bot.build.scratch import scratch_directory
+from bot.build.prepare import collect_rpms, is_wanted
+from bot.build.tree import scratch_directory
 from bot.distro.cache import Cache
 from bot.errors import SurroundingsError
 from bot.model.closure import Closure, SnapshotState

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from bot.build.sources import FEDORA_LOOKASIDE, lookaside_url, wanted_sources
+from bot.build.fetch import FEDORA_LOOKASIDE, lookaside_url, wanted_sources
 from bot.model.spec import SpecSource
-from bot.spec.lookaside import Listed, SourcesError, read_lists
+from bot.spec.tree import Listed, SourcesError, read_lists
 
 SHA512 = "ab" * 64
 MD5 = "0123456789abcdef0123456789abcdef"

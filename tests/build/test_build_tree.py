@@ -2,10 +2,10 @@
 
 import pytest
 
-from bot.build.sources import wanted_sources
+from bot.build.fetch import wanted_sources
 from bot.build.tree import spec_tree
 from bot.model.spec import SpecSource
-from bot.spec.lookaside import SourcesError
+from bot.spec.tree import SourcesError
 
 SPEC = "Name: a\nSource0: a.conf\n%include extra.inc\n"
 

@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from bot.check.fault import Unevaluated
-from bot.check.verdict import accept, only_limits, verdict
+from bot.check.verdict import Unevaluated, accept, only_limits, verdict
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
 from bot.model.result import Acceptance, CheckResult, ImageResult, ObjectiveResult, Side

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.check.change import open_change
-from bot.check.fault import where_so
+from bot.check.verdict import where_so
 from bot.git.repository import open_repository
 from bot.model.architecture import DEFAULT_ARCHITECTURES
 from bot.model.result import CheckResult, ImageResult

@@ -6,9 +6,8 @@ from datetime import date
 import pytest
 
 from bot.check.compare import Thresholds, compare
-from bot.check.fault import Unevaluated
 from bot.check.objectives import evaluate_objectives
-from bot.check.verdict import verdict
+from bot.check.verdict import Unevaluated, verdict
 from bot.distro.objectives import Growth, ObjectiveDocument, Sizes, Target
 from bot.model.closure import Closure, ClosurePair, SnapshotState
 from bot.model.image import ImageKey

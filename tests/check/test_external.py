@@ -271,4 +271,4 @@ def test_the_command_takes_packages_from_a_repository(elsewhere: Elsewhere) -> N
     shutil.rmtree(where / "repodata")
     code, _, said = minimize(elsewhere.bench, "--external-repository", where.as_uri())
     assert code == 1
-    assert "There is nothing at" in said
+    assert "repomd.xml is not there" in said

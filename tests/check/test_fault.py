@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.check.change import ChangedSpec
 from bot.check.evidence import Evaluated, Side, evaluate_change
-from bot.check.fault import alike, essence
+from bot.check.verdict import alike, essence
 from bot.model.result import CheckResult
 from bot.model.spec import SpecEvaluation, SpecFailure
 from bot.spec.evaluate import SPEC_LIMITS

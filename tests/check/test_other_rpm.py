@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.build.buildroot import Buildroots
-from bot.check.run import evaluating_rpm
+from bot.check.target import evaluating_rpm
 from bot.cli.check import exit_code
 from bot.demo.distribution.repository import write_repository
 from bot.sandbox.available import sandbox_available

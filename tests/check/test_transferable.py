@@ -9,8 +9,7 @@ from typing import Any
 from bot.build.builder import BuildRequest, Built
 from bot.check.change import ChangedSpec
 from bot.check.evidence import EvaluatedSpec, Sides
-from bot.check.rebuild import BuildContext, rebuild
-from bot.check.transferable import obstacle_notes, obstacles
+from bot.check.rebuild import BuildContext, obstacle_notes, obstacles, rebuild
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Overlay, Package
 from bot.model.spec import SpecDependency, SpecEvaluation, SpecPackage, Unexpanded

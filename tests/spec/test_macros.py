@@ -19,8 +19,7 @@ from bot.model.spec import SpecEvaluation, SpecFailure
 from bot.sandbox.available import sandbox_available
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.headers import flags_in_header
-from bot.spec.macrofiles import unpack_macros
-from bot.spec.macros import solve_what_can_be
+from bot.spec.macrofiles import solve_what_can_be, unpack_macros
 from bot.spec.setting import SpecSetting, commonest_dist, setting_of
 from tests.image.crafted import File, write_rpm
 from tests.spec.macro_repository import MacroPackage, pools_of, write_distribution

@@ -8,8 +8,16 @@ from bot.model.nevra import Nevra
 from bot.model.spec import SpecEvaluation, SpecFailure
 from bot.sandbox.available import sandbox_available
 from bot.spec.evaluate import evaluate_spec
-from bot.spec.refusal import may_be_taken, patch_definitions, without_unpacking
-from bot.spec.rpm_version import DistributionRpm, RpmVersion, host_rpm, published_rpm, rpm_version
+from bot.spec.rpm_version import (
+    DistributionRpm,
+    RpmVersion,
+    host_rpm,
+    may_be_taken,
+    patch_definitions,
+    published_rpm,
+    rpm_version,
+    without_unpacking,
+)
 from bot.spec.setting import SpecSetting
 
 needs_sandbox = pytest.mark.skipif(sandbox_available() is not None, reason="no sandbox here")

@@ -1,0 +1,146 @@
+"""One repository document of a check: its pools, its evaluated spec files, both sides of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bot.build.rpm_root import distribution_rpm
+from bot.check.change import Change
+from bot.check.evidence import (
+    Evaluated,
+    EvaluatedSpec,
+    Side,
+    Sides,
+    evaluate_change,
+    predicted_sides,
+)
+from bot.check.images import lost_sources
+from bot.check.pools import Pools
+from bot.check.repository_file import RepositoryFile
+from bot.check.unsolvable_head import UnevaluatedPackages, unevaluated_packages
+from bot.check.verdict import Unevaluated, sentences, unevaluated
+from bot.closure.pool import Pool
+from bot.distro.documents import RepositoryDocument
+from bot.errors import SurroundingsError
+from bot.sandbox.values import Limits
+from bot.spec.evaluate import evaluate_spec
+from bot.spec.headers import generated_flags
+from bot.spec.release import release_definitions
+from bot.spec.rpm_version import host_rpm
+from bot.spec.setting import SpecSetting, setting_of
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One repository document: its loaded pools, its evaluated specs, its sides by architecture.
+
+    `unevaluated` are the specs that could not be evaluated, `unknown` their packages, by
+    architecture: `sides` are those of the other specs.
+    """
+
+    document: RepositoryDocument
+    pools: Mapping[str, Pool]
+    setting: SpecSetting
+    specs: tuple[EvaluatedSpec, ...]
+    sides: Mapping[str, Sides]
+    unevaluated: tuple[Unevaluated, ...] = ()
+    unknown: Mapping[str, tuple[UnevaluatedPackages, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The change, and by what its spec files are evaluated; `limits` are those of one side."""
+
+    change: Change
+    file: RepositoryFile
+    pools: Pools
+    limits: Limits
+
+
+@dataclass(slots=True)
+class Remarks:
+    """Sentences collected on the way, and what they mean for the verdict."""
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    interrupted: bool = False
+    undecided: bool = False
+
+
+def open_target(
+    inputs: Inputs, document: RepositoryDocument, arches: tuple[str, ...], remarks: Remarks
+) -> Target | None:
+    """Evaluate the change's spec files on both sides and predict what they make, for each of
+    `arches`.
+
+    Null where something around us fails for all of them; `remarks` then has why.
+    """
+    loaded: dict[str, Pool] = {}
+    for arch in arches:
+        try:
+            loaded[arch] = inputs.pools.get(document, arch)
+        except SurroundingsError as error:
+            remarks.problems.append(f"{document.id} {arch}: not evaluated: {error}")
+            remarks.interrupted = True
+    if not loaded:
+        return None
+    try:
+        setting, specs = _evaluated(inputs, document, loaded)
+    except SurroundingsError as error:
+        remarks.problems.append(f"{document.id}: not evaluated: {error}")
+        remarks.interrupted = True
+        return None
+    remarks.notes.extend((*setting.notes, *(note for one in specs for note in one.notes)))
+    flags = generated_flags(inputs.pools.cache)
+    sides: dict[str, Sides] = {}
+    failed: list[Unevaluated] = []
+    unknown: dict[str, tuple[UnevaluatedPackages, ...]] = {}
+    for arch, pool in loaded.items():
+        failed.extend(each for one in specs for each in unevaluated(one, arch))
+        evaluated = tuple(one for one in specs if not unevaluated(one, arch))
+        if not evaluated:
+            continue
+        sides[arch] = predicted_sides(pool, arch, evaluated, flags)
+        unknown[arch] = tuple(
+            unevaluated_packages(pool, one.spec.path, one.sources(arch), one.texts.values())
+            for one in specs
+            if one not in evaluated
+        )
+        remarks.notes.extend(sides[arch].notes)
+    remarks.notes.extend(lost_sources(sides))
+    remarks.interrupted |= any(each.fault == "surroundings" for each in failed)
+    remarks.problems.extend(sentences(specs))
+    return Target(document, loaded, setting, specs, sides, tuple(failed), unknown)
+
+
+def _evaluated(
+    inputs: Inputs, document: RepositoryDocument, loaded: Mapping[str, Pool]
+) -> tuple[SpecSetting, tuple[EvaluatedSpec, ...]]:
+    """The specs of the change on both sides, and what they were evaluated with."""
+    change, file, pools = inputs.change, inputs.file, inputs.pools
+
+    def opened(arch: str) -> Pool:
+        return pools.get(document, arch)
+
+    with distribution_rpm(document, loaded, opened, pools.cache) as rpm:
+        setting = setting_of(
+            document, loaded, pools.cache, dist=file.dist, more=file.definitions, rpm=rpm
+        )
+
+        def evaluate(side: Side, path: str) -> Evaluated:
+            tree = change.base_tree if side == "base" else change.head_tree
+            commit = change.merge_base if side == "base" else change.head
+            own = release_definitions(change.git, commit, path)
+            results = evaluate_spec(
+                tree, path, tuple(loaded), setting=setting, definitions=own, limits=inputs.limits
+            )
+            return Evaluated(results, own)
+
+        return setting, evaluate_change(change, evaluate)
+
+
+def evaluating_rpm(setting: SpecSetting) -> str | None:
+    """The version of the rpm that evaluates: the distribution's if it is there, else the host's."""
+    version = host_rpm() if setting.rpm.root is None else setting.rpm.version
+    return None if version is None else str(version)
