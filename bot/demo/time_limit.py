@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from bot.sandbox.watch import descendants
@@ -52,12 +51,7 @@ class TimeLimit:
         faulthandler.dump_traceback_later(self._seconds + _LATER, exit=True, file=2)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.lift()
 
     def _end(self) -> None:

@@ -13,40 +13,23 @@ from bot.demo.distribution.unpack import Entry
 # Own packages change with the recipe, not with Debian: a fixed time, 2023-06-10 (Debian 12).
 TIME = 1_686_355_200
 LINKS = {"bin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64", "sbin": "usr/sbin"}
+# The directories of `filesystem`: mode, then paths.
+_TREE = """\
+755 boot dev etc home media mnt opt run srv
+555 proc sys
+700 root
+1777 tmp
+755 etc/profile.d usr usr/bin usr/games usr/include usr/lib usr/lib64 usr/libexec usr/local usr/sbin
+755 usr/share usr/share/doc usr/share/info usr/share/locale usr/share/man
+755 usr/share/man/man1 usr/share/man/man2 usr/share/man/man3 usr/share/man/man4
+755 usr/share/man/man5 usr/share/man/man6 usr/share/man/man7 usr/share/man/man8
+755 usr/src var var/cache var/lib var/log var/opt var/spool
+1777 var/tmp
+"""
 _DIRECTORIES = {
-    **dict.fromkeys(("boot", "dev", "etc", "home", "media", "mnt", "opt", "run", "srv"), 0o755),
-    **dict.fromkeys(("proc", "sys"), 0o555),
-    "root": 0o700,
-    "tmp": 0o1777,
-    **dict.fromkeys(
-        (
-            "etc/profile.d",
-            "usr",
-            "usr/bin",
-            "usr/games",
-            "usr/include",
-            "usr/lib",
-            "usr/lib64",
-            "usr/libexec",
-            "usr/local",
-            "usr/sbin",
-            "usr/share",
-            "usr/share/doc",
-            "usr/share/info",
-            "usr/share/locale",
-            "usr/share/man",
-            *(f"usr/share/man/man{section}" for section in range(1, 9)),
-            "usr/src",
-            "var",
-            "var/cache",
-            "var/lib",
-            "var/log",
-            "var/opt",
-            "var/spool",
-        ),
-        0o755,
-    ),
-    "var/tmp": 0o1777,
+    path: int(mode, 8)
+    for mode, *paths in (line.split() for line in _TREE.splitlines())
+    for path in paths
 }
 # Debian's fixed users and groups (base-passwd), those that files of packages may belong to.
 _USERS = """\

@@ -196,21 +196,12 @@ class BareRepository:
     def diff(self, before: str, after: str) -> bytes:
         return self.git("diff", "--no-ext-diff", "--no-color", before, after, "--")
 
-    def listing(self, sha: str, path: str = "") -> tuple[tuple[str, str, str, int | None], ...]:
-        """The entries at a path of a commit: (type, object id, full path, size in bytes) each."""
-        where = [f"{path.strip('/')}"] if path.strip("/") else []
-        text = self.git("ls-tree", "-z", "--long", sha, "--", *where).decode()
-        if where and text.split("\0")[0].split(" ")[1:2] == ["tree"]:
-            text = self.git("ls-tree", "-z", "--long", sha, "--", f"{where[0]}/").decode()
-        entries = []
-        for line in text.split("\0")[:-1]:
-            facts, _, name = line.partition("\t")
-            _, kind, identity, size = facts.split()
-            entries.append((kind, identity, name, int(size) if size != "-" else None))
-        return tuple(entries)
-
-    def blob(self, identity: str) -> bytes:
-        return self.git("cat-file", "blob", identity)
+    def file(self, sha: str, path: str) -> bytes | None:
+        """The content of a file at a commit; None where there is none."""
+        try:
+            return self.git("cat-file", "blob", f"{sha}:{path}")
+        except GitError:
+            return None
 
     def fetch_from(self, other: BareRepository, source: str, target: str) -> None:
         """Copies a ref of another repository (a fork) into this one."""

@@ -162,10 +162,9 @@ async def file(request: web.Request) -> web.Response:
     found = _repository(request)
     match = request.match_info
     sha = found.git.resolve(match["ref"])
-    entries = found.git.listing(sha, match["path"]) if sha else ()
-    if len(entries) != 1 or entries[0][0] != "blob":
+    data = found.git.file(sha, match["path"]) if sha else None
+    if data is None:
         return web.Response(status=HTTPStatus.NOT_FOUND, text="There is no such file.\n")
-    data = found.git.blob(entries[0][1])
     if match["kind"] == "raw":
         headers = {"X-Content-Type-Options": "nosniff"}
         return web.Response(body=data, content_type="application/octet-stream", headers=headers)

@@ -67,7 +67,7 @@ class GitHub:
         secrets: tuple[str, ...],
         app: tuple[str, str] | None = None,
     ) -> None:
-        self._name = name
+        self.name = name
         self._settings = settings
         self._auth = auth
         self._app = app
@@ -87,14 +87,9 @@ class GitHub:
         assert settings.token is not None  # the settings see to it
         return cls(name, settings, auth=TokenAuth(settings.token.value()), secrets=secrets)
 
-    @property
-    def name(self) -> str:
-        """The name of the forge in the settings."""
-        return self._name
-
     def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
         """The delivery, if it is signed with one of the secrets and is what it says."""
-        return accept(self._name, self._secrets, headers, body)
+        return accept(self.name, self._secrets, headers, body)
 
     def event(self, event: str, body: bytes) -> Event:
         """The event of an accepted delivery; its installation is remembered."""
@@ -105,7 +100,7 @@ class GitHub:
             self._auth.forget()
         elif named is not None:
             self._auth.learn(*named)
-        return parse_event(self._name, event, data)
+        return parse_event(self.name, event, data)
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
         """The pull request as it is now."""

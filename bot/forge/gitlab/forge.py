@@ -74,7 +74,7 @@ class GitLab:
         secrets: tuple[str, ...],
         client: GitLabClient | None = None,
     ) -> None:
-        self._name = name
+        self.name = name
         self._settings = settings
         self._token = token
         self._secrets = HookSecrets.of(secrets)
@@ -95,14 +95,9 @@ class GitLab:
         secrets = tuple(secret.value() for secret in settings.webhook_secrets)
         return cls(name, settings, token=settings.token.value(), secrets=secrets)
 
-    @property
-    def name(self) -> str:
-        """The name of the forge in the settings."""
-        return self._name
-
     def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
         """The delivery, if it bears one of the secrets and is what it says."""
-        return accept(self._name, self._secrets, self._web_url, headers, body, time.time())
+        return accept(self.name, self._secrets, self._web_url, headers, body, time.time())
 
     def event(self, event: str, body: bytes) -> Event:
         """The event of an accepted delivery; the project's id is remembered."""
@@ -110,7 +105,7 @@ class GitLab:
         named = project_of(data)
         if named is not None:
             self._client.projects.learn(*named)
-        return parse_event(self._name, event, data)
+        return parse_event(self.name, event, data)
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
         """The merge request as it is now."""
@@ -190,39 +185,32 @@ class GitLab:
         """Commit statuses, jobs and pipelines, a fork's too."""
 
         def read(client: gitlab.Gitlab) -> tuple[CommitCheck, ...]:
-            return tuple(
-                checks_of_commit(
-                    client, self._client.projects.number(client, key.repository), key.number, sha
-                )
-            )
+            number = self._client.projects.number(client, key.repository)
+            return tuple(checks_of_commit(client, number, key.number, sha))
 
         return await self._client.ask(f"listing the checks of {sha[:12]} on {key}", read)
 
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
         """The role by access level, inherited memberships and invited groups included."""
-
-        def read(client: gitlab.Gitlab) -> Role:
-            return self._people.role(client, self._project(client, key), user)
-
-        return await self._client.ask(f"asking for the role of {user} in {key.repository}", read)
+        return await self._client.ask(
+            f"asking for the role of {user} in {key.repository}",
+            lambda client: self._people.role(client, self._project(client, key), user),
+        )
 
     async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
         """Return whether `user` is in the group of this path, by itself or by one above it."""
         del key  # one token for all of an instance
-
-        def read(client: gitlab.Gitlab) -> bool:
-            return self._people.is_member(client, group, user)
-
-        return await self._client.ask(f"asking whether {user} is in {group}", read)
+        return await self._client.ask(
+            f"asking whether {user} is in {group}",
+            lambda client: self._people.is_member(client, group, user),
+        )
 
     async def is_bot(self, key: PullRequestKey, user: str) -> bool:
         """Also a service account with a name of its own, of which a note's hook does not say it."""
         del key  # one token for all of an instance
-
-        def read(client: gitlab.Gitlab) -> bool:
-            return self._people.is_bot(client, user)
-
-        return await self._client.ask(f"asking whether {user} is a bot", read)
+        return await self._client.ask(
+            f"asking whether {user} is a bot", lambda client: self._people.is_bot(client, user)
+        )
 
     async def react(self, key: PullRequestKey, comment: str, reaction: Reaction) -> None:
         """An emoji on a note; GitLab refuses a second of the same, so it is looked for first."""
