@@ -19,7 +19,7 @@ from bot.engine.comment_writer import CommentWriter, accepted_changes
 from bot.engine.engine import Engine, Running
 from bot.engine.merged import MergedChanges
 from bot.engine.runs import job_of
-from bot.engine.values import CommentAddress, Progress
+from bot.engine.values import Progress
 from bot.store.commands import Commands
 from bot.store.records import CheckRecord, CommentRecord
 from bot.store.store import Store, now, utc_text
@@ -83,8 +83,10 @@ class Collector:
             changes |= {"open": False, "stage": "stopped", "problem": "The run was never started."}
         if not changes or self._seen.get(record.id) == changes:
             return
-        if not record.narrowed:
-            await self._store_comment(record, running.progress.comment)
+        if not record.narrowed and running.progress.comment is not None:
+            place = (record.forge, record.repository, record.number)
+            comment = CommentRecord(*place, *running.progress.comment, record.id, now())
+            await asyncio.to_thread(self._store.record_comment, comment)
         file, result = running.progress.file, running.progress.result
         if file is not None:
             await asyncio.to_thread(self._merged_changes.store_checked_file, record, file.content)
@@ -160,21 +162,6 @@ class Collector:
         if job is not None:
             reason = f"The bot's log has the reason, under {record.id}."
             await self._engine.withdraw(job, "The check broke", reason)
-
-    async def _store_comment(self, record: CheckRecord, comment: CommentAddress | None) -> None:
-        if comment is not None:
-            await asyncio.to_thread(
-                self._store.record_comment,
-                CommentRecord(
-                    record.forge,
-                    record.repository,
-                    record.number,
-                    comment.id,
-                    comment.url,
-                    record.id,
-                    now(),
-                ),
-            )
 
 
 def _reported(progress: Progress) -> dict[str, Any]:

@@ -5,17 +5,17 @@ A worker that never comes back leaves its claims; a process that sees its silenc
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import sqlite3
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
 
 import sqlalchemy as sa
 
 from bot.errors import SurroundingsError, UsageError
+from bot.locks import free_lock, holder
 from bot.settings.values import Settings
 
 LOG = logging.getLogger(__name__)
@@ -23,6 +23,13 @@ BEAT = 20.0
 SILENCE = 180.0
 
 _METADATA = sa.MetaData()
+# The results that workers without a store leave; the server brings them to the store.
+RESULTS = sa.Table(
+    "minimize_results",
+    _METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    *(sa.Column(name, sa.Text, nullable=False) for name in ("check_id", "stored", "body")),
+)
 _WORKERS = sa.Table(
     "minimize_workers",
     _METADATA,
@@ -31,23 +38,21 @@ _WORKERS = sa.Table(
 )
 
 
-def lock_name(data: Path, executor: str) -> IO[str]:
+def lock_name(data: Path, executor: str) -> ExitStack:
     """Lock a name on this machine: two processes of one name would run the same runs.
 
-    The lock ends when the returned file is closed; UsageError while another process has it.
+    The lock ends when the returned value is closed; UsageError while another process has it.
     """
-    folder = data / "executors"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / executor).open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise UsageError(
-            f"Another process runs as {executor} with the data folder {data}.",
-            "Stop it, or give this one its own engine.executor_id.",
-        ) from error
-    return file
+    path = data / "executors" / executor
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = ExitStack()
+    if lock.enter_context(free_lock(path)):
+        return lock
+    lock.close()
+    raise UsageError(
+        f"{executor} runs already with the data folder {data}: {holder(path)}.",
+        "Stop it, or give this one its own engine.executor_id.",
+    )
 
 
 def prepared_url(settings: Settings) -> str:
@@ -107,7 +112,7 @@ class Heartbeat:
 
     def start(self) -> None:
         """Create the table where it is missing, and begin."""
-        _METADATA.create_all(self._engine)
+        _WORKERS.create(self._engine, checkfirst=True)
         self._beat_once()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self._thread.start()

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from dbos import (
     DBOS,
@@ -94,7 +95,7 @@ class Engine:
         self._settings = settings
         self._role = role
         self._executor = settings.executor_id(role)
-        self._lock: IO[str] | None = None
+        self._lock: ExitStack | None = None
         self._url = prepared_url(settings)
         config: DBOSConfig = {
             "name": _NAME,

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dbos import DBOS
 from pydantic import TypeAdapter
@@ -52,11 +51,12 @@ def older_progress(value: OlderValue, check: str, results: Results) -> Progress:
     result = value.get("result")
     stored = None if result is None else results.add(check, check_from_json(result)).id
     known = {key: one for key, one in value.items() if one is not None}
+    if "comment" in known:
+        known["comment"] = (known["comment"]["id"], known["comment"]["url"])
     return _PROGRESS.validate_python({**known, "result": stored})
 
 
-@dataclass(frozen=True, slots=True)
-class OlderRun:
+class OlderRun(NamedTuple):
     """A run to begin again as `run` of the workflow `name`; `parts` are the ids that it had."""
 
     name: str

@@ -14,23 +14,13 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from bot.engine.database import database_engine
+from bot.engine.database import RESULTS, database_engine
 from bot.engine.values import StoredResult
 from bot.errors import SurroundingsError, UsageError
 from bot.model.result import CheckResult, check_from_json, check_to_store
 from bot.report.render import status_line
 from bot.settings.values import Settings
 from bot.store.store import Store, now, open_store, result_id_of, utc_text
-
-_METADATA = sa.MetaData()
-_RESULTS = sa.Table(
-    "minimize_results",
-    _METADATA,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("check_id", sa.Text, nullable=False),
-    sa.Column("stored", sa.Text, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-)
 
 
 class SharedResults:
@@ -42,7 +32,7 @@ class SharedResults:
     def __init__(self, url: str) -> None:
         self._engine = database_engine(url)
         with self._connection() as connection:
-            _METADATA.create_all(connection)
+            RESULTS.create(connection, checkfirst=True)
 
     @contextmanager
     def _connection(self) -> Iterator[sa.Connection]:
@@ -55,16 +45,16 @@ class SharedResults:
     def add_result(self, check: str, body: str) -> str:
         """Store a result of a check; return its id, the same for the same result."""
         result_id = result_id_of(check, body)
-        known = sa.select(_RESULTS.c.id).where(_RESULTS.c.id == result_id)
+        known = sa.select(RESULTS.c.id).where(RESULTS.c.id == result_id)
         row = {"id": result_id, "check_id": check, "stored": now(), "body": body}
         with self._connection() as connection:
             if connection.execute(known).first() is None:
-                connection.execute(sa.insert(_RESULTS).values(row))
+                connection.execute(sa.insert(RESULTS).values(row))
         return result_id
 
     def result(self, result_id: str) -> str | None:
         """The JSON of a stored result."""
-        query = sa.select(_RESULTS.c.body).where(_RESULTS.c.id == result_id)
+        query = sa.select(RESULTS.c.body).where(RESULTS.c.id == result_id)
         with self._connection() as connection:
             return connection.execute(query).scalar()
 
@@ -72,7 +62,7 @@ class SharedResults:
         """Delete the results older than `days`: by then the store has them."""
         before = utc_text(datetime.now(UTC) - timedelta(days=days))
         with self._connection() as connection:
-            connection.execute(sa.delete(_RESULTS).where(_RESULTS.c.stored < before))
+            connection.execute(sa.delete(RESULTS).where(RESULTS.c.stored < before))
 
 
 class Results:

@@ -35,7 +35,6 @@ from bot.engine.results import Results
 from bot.engine.values import (
     BaseFile,
     BuildDecision,
-    CommentAddress,
     Predicted,
     Published,
     StoredResult,
@@ -283,7 +282,7 @@ class CheckSteps:
 
     async def _put_comment(self, job: CheckJob, marker: str, body: str) -> Published:
         comment = await self.forge_of(job).put_comment(job.key, marker, body)
-        return Published(CommentAddress(comment.id, comment.url))
+        return Published((comment.id, comment.url))
 
     def _store(self, job: CheckJob, result: CheckResult) -> StoredResult:
         accepted = accept(result, job.acceptance) if job.acceptance else result

@@ -19,6 +19,8 @@ from bot.model.result import Acceptance, Verdict
 from bot.store.records import CheckStage
 
 T = TypeVar("T")
+# The id and the address of a comment on a forge.
+Comment = tuple[str, str]
 OutcomeKind = Literal["ok", "again", "stop", "gone", "failed"]
 WaitState = Literal["waiting", "failed", "late", "there"]
 
@@ -99,19 +101,11 @@ class BuildDecision:
 
 
 @dataclass(frozen=True, slots=True)
-class CommentAddress:
-    """A comment on a forge."""
-
-    id: str
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
 class Published:
     """A written comment, null where none was; `stale` if the head or base branch is another by
     now."""
 
-    comment: CommentAddress | None = None
+    comment: Comment | None = None
     stale: bool = False
 
 
@@ -136,7 +130,7 @@ class Progress:
     problem: str | None = None
     result: str | None = None
     predicted: float | None = None
-    comment: CommentAddress | None = None
+    comment: Comment | None = None
     waiting: str | None = None
     file: BaseFile | None = None
     done: bool = False
@@ -156,7 +150,6 @@ _TYPES: tuple[type[Any], ...] = (
     BaseFile,
     BuildDecision,
     CheckJob,
-    CommentAddress,
     ExternalPlace,
     ExternalPlan,
     Line,

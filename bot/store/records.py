@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 CheckStage = Literal["waiting", "predicted", "final", "stopped"]
 DeliveryState = Literal["new", "done", "ignored", "failed"]
@@ -21,8 +21,7 @@ class NewDelivery:
     object: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """The receipt of a new delivery: its row, and whether it (or its object) was there before."""
 
     id: int

@@ -75,7 +75,7 @@ def test_a_run_that_waits_for_a_build_goes_on_waiting_after_kill_9(
 async def test_two_processes_cannot_have_one_name(bot) -> None:
     from bot.engine.database import lock_name
 
-    with pytest.raises(UsageError, match="Another process runs as tester"):
+    with pytest.raises(UsageError, match="tester runs already"):
         lock_name(bot.settings.data, "tester")
 
 

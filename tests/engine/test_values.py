@@ -19,7 +19,6 @@ from bot.engine.older import older_arguments, older_job, older_progress
 from bot.engine.results import Results, SharedResults
 from bot.engine.values import (
     BaseFile,
-    CommentAddress,
     Outcome,
     Predicted,
     Progress,
@@ -75,7 +74,7 @@ def back(value: Any) -> Any:
         ),
         Outcome("again", what="w", hint="h", wait=3.0),
         Outcome("ok", "text"),
-        Progress("final", comment=CommentAddress("1", "u"), done=True),
+        Progress("final", comment=("1", "u"), done=True),
         {"args": (JOB, "title"), "kwargs": {}},
     ],
     ids=lambda value: type(value).__name__,
@@ -184,7 +183,7 @@ def test_an_older_runs_arguments_become_todays(tmp_path) -> None:
     assert older_progress(progress, "c", results) == Progress(
         "final",
         result=stored.id,
-        comment=CommentAddress("1", "u"),
+        comment=("1", "u"),
         file=BaseFile("x"),
         predicted=1.0,
         done=True,
