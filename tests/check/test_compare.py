@@ -13,8 +13,8 @@ from bot.model.closure import Closure, ClosurePair, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Package
-from bot.model.result import ObjectiveResult
 from bot.model.spec import SpecFailure
+from tests.report.conftest import broken_objective
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")
 STATE = SnapshotState("s", ())
@@ -134,19 +134,7 @@ def evaluated(document: ObjectiveDocument, base: Closure, head: Closure, today: 
 def test_a_limit_newly_broken_is_worse_and_one_already_broken_but_not_moved_is_not() -> None:
     limit = objective(limits=Sizes(packages=1))
     broken = evaluated(limit, ok(package("a")), ok(package("a"), package("b")))
-    assert broken == (
-        ObjectiveResult(
-            name="web stays small",
-            metric="packages",
-            before=1,
-            value=2,
-            limit=1,
-            met=False,
-            worse=True,
-            reason="",
-            id="o",
-        ),
-    )
+    assert broken == (broken_objective("web stays small", "packages", 1, 2, 1, id="o"),)
     two = ok(package("a"), package("b"))
     assert [(o.met, o.worse) for o in evaluated(limit, two, two)] == [(False, False)]
 

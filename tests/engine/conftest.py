@@ -42,11 +42,12 @@ from bot.forge.values import (
 from bot.model.closure import SnapshotState, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
-from bot.model.result import BuildNote, CheckResult, ImageResult, ObjectiveResult, Side
+from bot.model.result import BuildNote, CheckResult, ImageResult, Side
 from bot.settings.values import Settings
 from bot.store.history.history import open_history
 from bot.store.records import NewDelivery
 from bot.store.store import Store, now, open_store
+from tests.report.conftest import broken_objective
 
 KEY = PullRequestKey("gh", "o/r", 7)
 
@@ -258,17 +259,7 @@ class FakeChecker:
 
 
 def result_of(job: Any, stage: Any, changed: bool, *, over: bool = False) -> CheckResult:
-    limit = ObjectiveResult(
-        name="small",
-        metric="packages",
-        before=10,
-        value=11,
-        limit=10,
-        met=False,
-        worse=True,
-        reason="",
-        id="small",
-    )
+    limit = broken_objective("small", "packages", 10, 11, 10, id="small")
     image = ImageResult(
         key=ImageKey("nginx", "minimal", "demo", "x86_64"),
         snapshot=SnapshotState("s", ()),

@@ -133,6 +133,16 @@ def result(*images: ImageResult, **others: object) -> CheckResult:
     return CheckResult(**{**values, **others})  # type: ignore[arg-type]
 
 
+def broken_objective(
+    name: str, metric: str, before: int, value: int, limit: int, **others: str
+) -> ObjectiveResult:
+    """An objective that a change breaks or makes worse."""
+    sides = {"before": before, "value": value}
+    return ObjectiveResult(
+        name=name, metric=metric, limit=limit, met=False, worse=True, **sides, **others
+    )
+
+
 def predicted() -> CheckResult:
     """The demo's first comment: a line that requires perl."""
     return result(*(image(arch, perl(arch)) for arch in ARCHITECTURES), stage="predicted")
@@ -149,14 +159,12 @@ def rebuilt() -> CheckResult:
             replace(
                 one,
                 objectives=(
-                    ObjectiveResult(
-                        name="nginx stays small",
-                        metric="installed_size",
-                        before=one.base.installed_size,
-                        value=size,
-                        limit=60_000_000,
-                        met=False,
-                        worse=True,
+                    broken_objective(
+                        "nginx stays small",
+                        "installed_size",
+                        one.base.installed_size,
+                        size,
+                        60_000_000,
                     ),
                     ObjectiveResult(
                         name="nginx stays small",
@@ -166,14 +174,12 @@ def rebuilt() -> CheckResult:
                         limit=100,
                         met=True,
                     ),
-                    ObjectiveResult(
-                        name="nginx stays small",
-                        metric="unwanted:perl-interpreter",
-                        before=0,
-                        value=1,
-                        limit=0,
-                        met=False,
-                        worse=True,
+                    broken_objective(
+                        "nginx stays small",
+                        "unwanted:perl-interpreter",
+                        0,
+                        1,
+                        0,
                         reason="30 MB for one script",
                     ),
                 ),

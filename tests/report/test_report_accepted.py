@@ -8,12 +8,12 @@ from bot.model.result import (
     Acceptance,
     CheckResult,
     ImageResult,
-    ObjectiveResult,
     Side,
     check_from_json,
     check_to_json,
 )
 from bot.report.render import render_comment, status_line
+from tests.report.conftest import broken_objective
 
 OVER = CheckResult(
     base="a" * 40,
@@ -30,17 +30,7 @@ OVER = CheckResult(
             evidence="rebuilt",
             base=Side("ok", (), packages=10, installed_size=50_000_000, known_size=50_000_000),
             head=Side("ok", (), packages=11, installed_size=91_000_000, known_size=91_000_000),
-            objectives=(
-                ObjectiveResult(
-                    name="small",
-                    metric="installed_size",
-                    before=50,
-                    value=91_000_000,
-                    limit=60_000_000,
-                    met=False,
-                    worse=True,
-                ),
-            ),
+            objectives=(broken_objective("small", "installed_size", 50, 91_000_000, 60_000_000),),
         ),
     ),
 )

@@ -7,7 +7,7 @@ from markdown_it import MarkdownIt
 
 from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
 from bot.model.closure import RepositoryState, SnapshotState
-from bot.model.result import BuildNote, ObjectiveResult, Side
+from bot.model.result import BuildNote, Side
 from bot.model.spec import SpecLine
 from bot.report.render import (
     COMMENT_MARKER,
@@ -16,6 +16,7 @@ from bot.report.render import (
     render_nothing_any_more,
     status_line,
 )
+from tests.report.conftest import broken_objective
 
 
 def headline(result):
@@ -169,14 +170,8 @@ def test_a_broken_objective_is_said_below_the_headline_and_in_the_open(samples):
 
 
 def small_growth(samples, **others):
-    objective = ObjectiveResult(
-        name="stays small",
-        metric="installed_size",
-        before=59_990_000,
-        value=60_010_000,
-        limit=60_000_000,
-        met=False,
-        worse=True,
+    objective = broken_objective(
+        "stays small", "installed_size", 59_990_000, 60_010_000, 60_000_000
     )
     image = samples.image("x86_64", (), changed=False, objectives=(replace(objective, **others),))
     return samples.result(image, verdict="failure")

@@ -17,12 +17,12 @@ from bot.model.result import (
     FieldChange,
     FileProblem,
     JudgedImage,
-    ObjectiveResult,
     check_from_json,
     check_to_json,
 )
 from bot.report.render import comment_needed, render_check_html, render_comment, status_line
 from bot.report.text import print_check
+from tests.report.conftest import broken_objective
 
 
 def key(arch: str, workload: str = "httpd") -> ImageKey:
@@ -43,17 +43,7 @@ LOOSER = ConfigurationChange(
         JudgedImage(
             key("x86_64"),
             True,
-            (
-                ObjectiveResult(
-                    name="small",
-                    metric="packages",
-                    before=20,
-                    value=41,
-                    limit=40,
-                    met=False,
-                    worse=True,
-                ),
-            ),
+            (broken_objective("small", "packages", 20, 41, 40),),
         ),
     ),
     notes=("dist counts from the merge on: here the base's are used.",),

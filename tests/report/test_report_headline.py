@@ -24,6 +24,7 @@ from bot.report.headline import headline
 from bot.report.phrase import to_plain
 from bot.report.render import render_comment, status_line
 from bot.report.sizes import count_span, format_size, plural, size_span
+from tests.report.conftest import broken_objective
 
 LINE = SpecLine("a.spec", 7, "Requires: perl")
 OTHER = SpecLine("a.spec", 8, "Requires: tcl")
@@ -386,16 +387,7 @@ def test_an_environment_is_named_where_the_workload_is_in_several() -> None:
 
 
 def violated(name: str, id_: str, limit: int, value: int) -> ObjectiveResult:
-    return ObjectiveResult(
-        name=name,
-        metric="installed_size",
-        before=1,
-        value=value,
-        limit=limit,
-        met=False,
-        worse=True,
-        id=id_,
-    )
+    return broken_objective(name, "installed_size", 1, value, limit, id=id_)
 
 
 @pytest.mark.parametrize("ids", [("a", "b"), ("", "")])
