@@ -15,9 +15,10 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from markupsafe import Markup, escape
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 # Characters; longer texts are truncated with an ellipsis.
 _LONGEST = 240
@@ -248,6 +249,8 @@ def to_markdown(phrase: Phrase, *, cell: bool = False) -> Markdown:
 
 def to_html(phrase: Phrase) -> Markup:
     """`phrase` as HTML."""
+    from markupsafe import Markup
+
     return Markup("").join(_piece_html(piece) for piece in phrase)
 
 
@@ -299,6 +302,8 @@ def _escape_match(match: re.Match[str]) -> str:
 
 
 def _piece_html(piece: Piece) -> Markup:
+    from markupsafe import Markup, escape
+
     text = escape(piece.text)
     if piece.style == "code":
         return Markup("<code>{}</code>").format(text)

@@ -14,7 +14,6 @@ KINDS, which is checked, written and escaped as its kind says. Besides these:
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,8 +65,8 @@ def workload_name(workload: str, *, emphasis: bool = False) -> Phrase:
 def image_phrase(place: Place, *, emphasis: bool = False) -> Phrase:
     """nginx on minimal, centos-stream-9."""
     workload, environment, repository = place
-    return say.image(workload=workload_name(workload, emphasis=emphasis),
-                 environment=environment, repository=repository)  # fmt: skip
+    named = workload_name(workload, emphasis=emphasis)
+    return say.image(workload=named, environment=environment, repository=repository)
 
 
 def short_image(place: Place, others: Iterable[Place], *, emphasis: bool = False) -> Phrase:
@@ -104,10 +103,6 @@ def feeds_phrase(line: SpecLine) -> Phrase:
     return say.feeds(text=first.text, line=first.line, others=len(others))
 
 
-def _phrase(value: Phrase) -> Phrase:
-    return value
-
-
 def quoted(text: str) -> Phrase:
     """A foreign title in quotation marks."""
     return say.quoted(text=text)
@@ -116,7 +111,7 @@ def quoted(text: str) -> Phrase:
 _TEXT = (str,)
 _SIZE = (int, type(None))
 KINDS = {
-    "": Kind((tuple,), _phrase, None),
+    "": Kind((tuple,), lambda phrase: phrase, None),
     # Of our own vocabulary: a verb, an architecture, a span of counts.
     "words": Kind(_TEXT, plain, ""),
     "package": Kind(_TEXT, code, "perl-libs"),
@@ -138,11 +133,6 @@ KINDS = {
     "figure": Kind(_TEXT, figure, "30.7 to 31.4 MB"),
     "strong figure": Kind(_TEXT, lambda text: figure(text, strong=True), "30.7 to 31.4 MB"),
     "line": Kind((SpecLine,), line_phrase, SpecLine("nginx.spec", 31, "Requires: perl")),
-    "image": Kind(
-        (tuple,),
-        lambda place: image_phrase(place, emphasis=True),
-        ("nginx", "minimal", "centos-stream-9"),
-    ),
 }
 
 
@@ -247,6 +237,8 @@ class Sentences:
     @cached_property
     def templates(self) -> dict[str, Template]:
         """All templates by their names."""
+        import tomllib
+
         texts = tomllib.loads(self.path.read_text(encoding="utf-8"))
         return {name: Template(text) for name, text in texts.items()}
 

@@ -1,4 +1,4 @@
-"""What is said in answers: hostile words do nothing, nothing is too long, markers are ours."""
+"""Answers: hostile words do nothing, nothing is too long, markers are ours."""
 
 import re
 from dataclasses import replace
@@ -40,12 +40,12 @@ def answers(text: str) -> str:
     ]
     parts = []
     for line in lines:
-        said = parse_line(line)
-        if not isinstance(said, Question):
-            parts.append((said.text, not_understood(said)))
+        parsed = parse_line(line)
+        if not isinstance(parsed, Question):
+            parts.append((parsed.text, not_understood(parsed)))
             continue
         found = ChatFinding(
-            said,
+            parsed,
             result,
             whys=(
                 Why(key, nevra, (nevra,), ((edge,),), (Requirement(nevra, text),)),
@@ -61,7 +61,7 @@ def answers(text: str) -> str:
             workloads=(text,),
             near=(text,),
         )
-        parts.append((said.text, found_answer(found)))
+        parts.append((parsed.text, found_answer(found)))
     parts.append(("/minimize accept", sentence(refusal(COMMANDS["accept"], text, "read"))))
     return compose(parts, marker=MARKER, user=text, url="https://forge.example/7#1")
 
@@ -147,9 +147,9 @@ def test_our_own_comments_are_known(body: str, ours: bool) -> None:
 
 
 def answered(line: str) -> str:
-    said = parse_line(line)
-    assert not isinstance(said, Question)
-    return compose([(said.text, not_understood(said))], marker=MARKER, user="ann", url="")
+    parsed = parse_line(line)
+    assert not isinstance(parsed, Question)
+    return compose([(parsed.text, not_understood(parsed))], marker=MARKER, user="ann", url="")
 
 
 def test_an_unknown_command_names_the_near_one_and_where_all_are_listed() -> None:
@@ -169,10 +169,10 @@ def test_what_our_own_sentences_mark_is_a_code_span_without_shown_backticks() ->
 
 
 def found(line: str, **more: object) -> str:
-    asked = parse_line(line)
-    assert isinstance(asked, Question)
+    question = parse_line(line)
+    assert isinstance(question, Question)
     values: dict[str, object] = {"workloads": ("nginx",), **more}
-    answer = found_answer(ChatFinding(asked, **values))  # type: ignore[arg-type]
+    answer = found_answer(ChatFinding(question, **values))  # type: ignore[arg-type]
     return compose([(line, answer)], marker=MARKER, user="", url="")
 
 
@@ -200,11 +200,11 @@ def test_no_answer_is_left_out_in_silence_where_each_image_has_its_own() -> None
         )
         for n, i in enumerate(result.images)
     )
-    said = found("/minimize why perl", result=result, whys=whys)
-    assert all(f"`c{n}`" in said for n in range(30))
+    text = found("/minimize why perl", result=result, whys=whys)
+    assert all(f"`c{n}`" in text for n in range(30))
 
 
-def test_how_it_is_known_is_said_of_the_images_that_were_asked_about() -> None:
+def test_how_it_is_known_names_the_images_of_the_question() -> None:
     result = some_images(2)
     why = [Why(image.key, None) for image in result.images]
     assert "by the spec file alone (predicted)." in found(
@@ -225,6 +225,6 @@ def test_what_would_be_larger_is_not_called_saved() -> None:
     answer = WhatIf(
         result.images[0].key, "ok", removed=(package,), added=(package,), saved=-3_000_000
     )
-    said = found("/minimize what-if drop perl", result=result, what_ifs=(answer,))
-    assert "Larger by: **3 MB**." in said
-    assert "Saved" not in said
+    text = found("/minimize what-if drop perl", result=result, what_ifs=(answer,))
+    assert "Larger by: **3 MB**." in text
+    assert "Saved" not in text

@@ -28,13 +28,13 @@ def test_a_comment_as_long_as_it_may_be_is_read(kind: str) -> None:
     # Some take seconds on a slow machine; a parser that is quadratic takes an hour, and the
     # time limit of every test ends it.
     found = parse_comment(f"/minimize help\n\n{text}\n\n/minimize cancel\n")
-    assert "/minimize help" in [said.text for said in found]
+    assert "/minimize help" in [parsed.text for parsed in found]
 
 
 def test_the_last_line_of_a_comment_of_65536_characters_is_heard() -> None:
     last = "\n\n/minimize help"
-    (said,) = parse_comment("word " * ((LONGEST - len(last)) // 5) + last)
-    assert isinstance(said, Question)
+    (parsed,) = parse_comment("word " * ((LONGEST - len(last)) // 5) + last)
+    assert isinstance(parsed, Question)
 
 
 def test_commands_beyond_what_is_read_are_not_left_in_silence() -> None:
@@ -48,14 +48,14 @@ def test_commands_beyond_what_is_read_are_not_left_in_silence() -> None:
 
 def test_a_line_that_crosses_the_end_of_what_is_read_is_not_obeyed_in_part() -> None:
     start = "word " * 19_997 + "\n\n"
-    (said,) = parse_comment(f"{start}/minimize accept the {'long ' * 40}reason")
-    assert isinstance(said, NotUnderstood) and said.beside
+    (parsed,) = parse_comment(f"{start}/minimize accept the {'long ' * 40}reason")
+    assert isinstance(parsed, NotUnderstood) and parsed.beside
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_every_line_end_ends_a_line(end: str) -> None:
     comment = end.join(["Hello", "", "/minimize check nginx", "/minimize why perl ", "", "Bye"])
-    assert [said.text for said in parse_comment(comment)] == [
+    assert [parsed.text for parsed in parse_comment(comment)] == [
         "/minimize check nginx",
         "/minimize why perl",
     ]
@@ -87,12 +87,12 @@ def test_what_only_looks_like_the_word_is_not_it(line: str) -> None:
 
 @pytest.mark.parametrize("space", ["\u00a0", "\t", "\u2003", "  ", "\u3000", "\x0b"])
 def test_any_space_parts_words(space: str) -> None:
-    (said,) = parse_comment(f"/minimize{space}why{space}perl")
-    assert isinstance(said, Question)
-    assert said.text == "/minimize why perl"
+    (parsed,) = parse_comment(f"/minimize{space}why{space}perl")
+    assert isinstance(parsed, Question)
+    assert parsed.text == "/minimize why perl"
 
 
-def test_a_command_that_looks_like_one_is_told_as_unknown() -> None:
-    (said,) = parse_comment("/minimize \u0430llow")  # a Cyrillic a
-    assert not isinstance(said, Question)
-    assert "There is no command" in said.problem
+def test_a_command_that_looks_like_one_is_shown_as_unknown() -> None:
+    (parsed,) = parse_comment("/minimize \u0430llow")  # a Cyrillic a
+    assert not isinstance(parsed, Question)
+    assert "There is no command" in parsed.problem

@@ -16,19 +16,19 @@ from bot.chat.parser import (
 
 
 def texts(comment: str) -> list[str]:
-    return [said.text for said in parse_comment(comment)]
+    return [parsed.text for parsed in parse_comment(comment)]
 
 
-def asked(line: str) -> dict:
-    said = parse_line(line)
-    assert isinstance(said, Question), said
-    return dict(said.values)
+def values_of(line: str) -> dict:
+    parsed = parse_line(line)
+    assert isinstance(parsed, Question), parsed
+    return dict(parsed.values)
 
 
 def problem(line: str) -> str:
-    said = parse_line(line)
-    assert isinstance(said, NotUnderstood), said
-    return said.problem
+    parsed = parse_line(line)
+    assert isinstance(parsed, NotUnderstood), parsed
+    return parsed.problem
 
 
 def test_commands_stand_on_lines_of_their_own_several_in_one_comment() -> None:
@@ -106,30 +106,30 @@ def test_a_line_that_a_reader_sees_as_its_own_is_one(comment: str) -> None:
 
 
 def test_the_arguments_of_each_command() -> None:
-    assert asked("/minimize check") == {}
-    assert asked("/minimize check nginx curl --arch s390x --arch=x86_64") == {
+    assert values_of("/minimize check") == {}
+    assert values_of("/minimize check nginx curl --arch s390x --arch=x86_64") == {
         "WORKLOAD": ("nginx", "curl"),
         "--arch": ("s390x", "x86_64"),
     }
-    assert asked("/minimize why libz.so.1()(64bit)") == {"PACKAGE": ("libz.so.1()(64bit)",)}
-    assert asked("/minimize what-if drop perl >= 5 from nginx-core") == {
+    assert values_of("/minimize why libz.so.1()(64bit)") == {"PACKAGE": ("libz.so.1()(64bit)",)}
+    assert values_of("/minimize what-if drop perl >= 5 from nginx-core") == {
         "CAPABILITY": ("perl >= 5",),
         "PACKAGE": ("nginx-core",),
     }
-    assert asked("/minimize what-if drop (a if b)") == {"CAPABILITY": ("(a if b)",)}
-    assert asked("/minimize what-if drop from") == {"CAPABILITY": ("from",)}
-    assert asked("/minimize accept  it is --worth   it from now on") == {
+    assert values_of("/minimize what-if drop (a if b)") == {"CAPABILITY": ("(a if b)",)}
+    assert values_of("/minimize what-if drop from") == {"CAPABILITY": ("from",)}
+    assert values_of("/minimize accept  it is --worth   it from now on") == {
         "REASON": ("it is --worth it from now on",)
     }
 
 
 def test_arguments_keep_their_case_and_the_rest_counts_in_any() -> None:
-    (said,) = parse_comment("/MINIMIZE What-If DROP Perl From MySQL")
-    assert isinstance(said, Question)
-    assert said.text == "/minimize what-if DROP Perl From MySQL"
-    assert said.values == {"CAPABILITY": ("Perl",), "PACKAGE": ("MySQL",)}
-    assert asked("/MINIMIZE ACCEPT It Is Worth It") == {"REASON": ("It Is Worth It",)}
-    assert asked("/minimize WHY LibX11 --workload Web") == {
+    (parsed,) = parse_comment("/MINIMIZE What-If DROP Perl From MySQL")
+    assert isinstance(parsed, Question)
+    assert parsed.text == "/minimize what-if DROP Perl From MySQL"
+    assert parsed.values == {"CAPABILITY": ("Perl",), "PACKAGE": ("MySQL",)}
+    assert values_of("/MINIMIZE ACCEPT It Is Worth It") == {"REASON": ("It Is Worth It",)}
+    assert values_of("/minimize WHY LibX11 --workload Web") == {
         "PACKAGE": ("LibX11",),
         "--workload": ("Web",),
     }
@@ -137,8 +137,8 @@ def test_arguments_keep_their_case_and_the_rest_counts_in_any() -> None:
 
 
 def test_code_spans_and_marks_in_a_command_are_its_words() -> None:
-    (said,) = parse_comment("/minimize why `foo_bar` --workload=__x__")
-    assert said.values == {"PACKAGE": ("foo_bar",), "--workload": ("__x__",)}
+    (parsed,) = parse_comment("/minimize why `foo_bar` --workload=__x__")
+    assert parsed.values == {"PACKAGE": ("foo_bar",), "--workload": ("__x__",)}
 
 
 @pytest.mark.parametrize(
@@ -146,8 +146,8 @@ def test_code_spans_and_marks_in_a_command_are_its_words() -> None:
 )
 def test_dashes_that_a_keyboard_made_of_two_begin_an_option(dashes: str) -> None:
     values = {"WORKLOAD": ("nginx",), "--arch": ("s390x",)}
-    assert asked(f"/minimize check nginx {dashes}arch s390x") == values
-    assert asked(f"/minimize check nginx {dashes}arch=s390x") == values
+    assert values_of(f"/minimize check nginx {dashes}arch s390x") == values
+    assert values_of(f"/minimize check nginx {dashes}arch=s390x") == values
 
 
 def test_a_hyphen_that_does_not_break_is_one_in_a_command() -> None:
@@ -159,21 +159,21 @@ def test_a_hyphen_that_does_not_break_is_one_in_a_command() -> None:
 )
 def test_quotes_around_a_word_are_not_of_it(pair: str) -> None:
     left, right = pair
-    assert asked(f"/minimize why {left}perl{right} --workload {left}web{right}") == {
+    assert values_of(f"/minimize why {left}perl{right} --workload {left}web{right}") == {
         "PACKAGE": ("perl",),
         "--workload": ("web",),
     }
-    assert asked(f"/minimize what-if drop {left}perl >= 5{right} from {left}a{right}") == {
+    assert values_of(f"/minimize what-if drop {left}perl >= 5{right} from {left}a{right}") == {
         "CAPABILITY": ("perl >= 5",),
         "PACKAGE": ("a",),
     }
     reason = f"{left}so it is{right}"
-    assert asked(f"/minimize accept {reason}") == {"REASON": (reason,)}
-    assert asked(f"/minimize why {left}perl") == {"PACKAGE": (f"{left}perl",)}
+    assert values_of(f"/minimize accept {reason}") == {"REASON": (reason,)}
+    assert values_of(f"/minimize why {left}perl") == {"PACKAGE": (f"{left}perl",)}
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "parsed"),
     [
         ("/minimize", "A command is missing after /minimize."),
         ("/minimize chek", "There is no command chek. Did you mean check?"),
@@ -195,11 +195,11 @@ def test_quotes_around_a_word_are_not_of_it(pair: str) -> None:
         ("/minimize cancel --force", "There is no option --force."),
     ],
 )
-def test_what_is_not_understood_says_which_word(line: str, said: str) -> None:
-    assert problem(line) == said
+def test_what_is_not_understood_says_which_word(line: str, parsed: str) -> None:
+    assert problem(line) == parsed
 
 
-def test_an_unknown_architecture_is_told_with_those_there_are() -> None:
+def test_an_unknown_architecture_is_shown_with_those_there_are() -> None:
     text = problem("/minimize check --arch risc64")
     assert "x86_64, aarch64, ppc64le, s390x, ..., not risc64. Did you mean riscv64?" in text
 
@@ -212,18 +212,18 @@ def test_very_long_words_and_lines_are_refused() -> None:
 def test_the_same_line_twice_counts_once_and_many_are_cut_off() -> None:
     assert texts("/minimize check\n/minimize   check") == ["/minimize check"]
     many = "\n".join(f"/minimize why p{n}" for n in range(50))
-    said = parse_comment(many)
-    assert len(said) == MOST_COMMANDS + 1
-    assert isinstance(said[-1], NotUnderstood)
-    assert "others were left" in said[-1].problem
+    parsed = parse_comment(many)
+    assert len(parsed) == MOST_COMMANDS + 1
+    assert isinstance(parsed[-1], NotUnderstood)
+    assert "others were left" in parsed[-1].problem
 
 
 def test_the_examples_of_the_table_are_understood() -> None:
     for command in COMMANDS.values():
         for line in command.examples:
-            said = parse_line(line)
-            assert isinstance(said, Question), line
-            assert said.name == command.name
+            parsed = parse_line(line)
+            assert isinstance(parsed, Question), line
+            assert parsed.name == command.name
 
 
 def test_a_command_has_one_key_in_its_comment_and_another_elsewhere() -> None:
@@ -257,17 +257,17 @@ LINES = st.lists(
 @given(st.text())
 @example("/minimize \ud800")
 def test_no_text_is_too_strange_to_read(text: str) -> None:
-    for said in parse_comment(text):
-        assert said.text.split()[0] == "/minimize"
+    for parsed in parse_comment(text):
+        assert parsed.text.split()[0] == "/minimize"
 
 
 @given(LINES)
 def test_every_command_is_a_line_of_the_comment_that_begins_with_it(lines: list[str]) -> None:
     comment = "\n".join(lines)
     written = {" ".join(line.split()) for line in comment.splitlines()}
-    for said in parse_comment(comment):
-        if said.text == "/minimize check":
-            assert said.text in written
+    for parsed in parse_comment(comment):
+        if parsed.text == "/minimize check":
+            assert parsed.text in written
 
 
 @given(st.text(alphabet="/minmzechk >`~<!-\n\t*_\\[]()#", max_size=80))
@@ -290,14 +290,14 @@ def test_what_stands_in_an_html_comment_does_nothing(lines: list[str]) -> None:
 
 @given(st.sampled_from(sorted(COMMANDS)), st.lists(WORDS, max_size=6))
 def test_a_command_is_understood_or_says_what_is_wrong(name: str, words: list[str]) -> None:
-    said = parse_line(" ".join(["/minimize", name, *words]))
-    if isinstance(said, NotUnderstood):
-        assert said.problem.endswith((".", "?"))
-        assert said.command is COMMANDS[name]
+    parsed = parse_line(" ".join(["/minimize", name, *words]))
+    if isinstance(parsed, NotUnderstood):
+        assert parsed.problem.endswith((".", "?"))
+        assert parsed.command is COMMANDS[name]
     else:
-        for values in said.values.values():
+        for values in parsed.values.values():
             for value in values:
-                assert value in said.text or value in said.text.replace("=", " ")
+                assert value in parsed.text or value in parsed.text.replace("=", " ")
 
 
 # What hides a command in it, and what leaves one that stands there as it is.
@@ -350,4 +350,4 @@ def test_what_stands_in_a_fenced_quote_does_nothing(text: str) -> None:
 
 @given(WORDS.filter(lambda w: w[0] not in PLAIN_NO and w.split() == [w]))
 def test_a_package_name_comes_through_as_it_was_written(name: str) -> None:
-    assert asked(f"/minimize why {name}") == {"PACKAGE": (name,)}
+    assert values_of(f"/minimize why {name}") == {"PACKAGE": (name,)}

@@ -1,4 +1,4 @@
-"""Questions answered by solving, on a tiny distribution of real RPMs, and what is said to them."""
+"""Questions answered by solving, on a tiny distribution of real RPMs, and the answers."""
 
 import re
 
@@ -36,7 +36,7 @@ def ask(bench: Bench, line: str, head: dict[str, str | None]) -> ChatFinding:
         return find_answer(asked, checked)
 
 
-def text(found: ChatFinding) -> str:
+def rendered(found: ChatFinding) -> str:
     return compose(
         [(found.question.text, found_answer(found))],
         marker="<!-- minimize:answer 1 ab -->",
@@ -48,37 +48,37 @@ def text(found: ChatFinding) -> str:
 def test_why_gives_the_chain_of_the_head_side_and_the_way_out(bench: Bench) -> None:
     found = ask(bench, "/minimize why perl-libs", {"tool.spec": PERL})
     assert [why.key.arch for why in found.whys] == ["aarch64", "x86_64"]
-    said = text(found)
+    text = rendered(found)
     assert (
         "**web** on env, tiny (x86_64, aarch64): `tool` requires `perl` requires `perl-libs`."
-        in said
-    ) or "`tool` requires `perl` requires `perl-libs`." in said
-    assert "It would leave without: " in said
-    assert "(predicted)" in said
-    assert said.startswith("<!-- minimize:answer 1 ab -->\n")
-    assert "In answer to [this comment](<https://forge.example/7#1>) of ann:" in said
+        in text
+    ) or "`tool` requires `perl` requires `perl-libs`." in text
+    assert "It would leave without: " in text
+    assert "(predicted)" in text
+    assert text.startswith("<!-- minimize:answer 1 ab -->\n")
+    assert "In answer to [this comment](<https://forge.example/7#1>) of ann:" in text
 
 
 def test_why_of_what_is_not_there_says_so(bench: Bench) -> None:
-    said = text(ask(bench, "/minimize why systemd", {"tool.spec": PERL}))
-    assert "`systemd` is not in " in said
+    text = rendered(ask(bench, "/minimize why systemd", {"tool.spec": PERL}))
+    assert "`systemd` is not in " in text
 
 
 def test_why_of_a_workload_that_the_change_does_not_touch_names_those_that_it_does(
     bench: Bench,
 ) -> None:
-    said = text(ask(bench, "/minimize why perl --workload other", {"tool.spec": PERL}))
-    assert "no image of the workload `other`" in said
-    assert "`web`" in said
+    text = rendered(ask(bench, "/minimize why perl --workload other", {"tool.spec": PERL}))
+    assert "no image of the workload `other`" in text
+    assert "`web`" in text
 
 
 def test_the_workloads_that_there_are_are_answered_for_beside_one_that_is_not(
     bench: Bench,
 ) -> None:
     line = "/minimize why perl-libs --workload web --workload other"
-    said = text(ask(bench, line, {"tool.spec": PERL}))
-    assert "no image of the workload `other`. It touches those of " in said
-    assert "`tool` requires `perl`" in said
+    text = rendered(ask(bench, line, {"tool.spec": PERL}))
+    assert "no image of the workload `other`. It touches those of " in text
+    assert "`tool` requires `perl`" in text
 
 
 @pytest.mark.parametrize(
@@ -93,22 +93,22 @@ def test_the_workloads_that_there_are_are_answered_for_beside_one_that_is_not(
 def test_a_name_that_is_in_no_image_is_answered_with_those_like_it(
     bench: Bench, line: str, meant: str
 ) -> None:
-    said = text(ask(bench, f"/minimize {line}", {"tool.spec": PERL}))
-    assert re.search(f"Did you mean .*{meant}.*\\?", said)
+    text = rendered(ask(bench, f"/minimize {line}", {"tool.spec": PERL}))
+    assert re.search(f"Did you mean .*{meant}.*\\?", text)
 
 
 @pytest.mark.parametrize("line", ["why perl-libs", "what-if drop perl", "why systemd"])
-def test_nothing_is_said_to_be_meant_where_it_is_there_or_nothing_is_like_it(
+def test_nothing_is_shown_as_meant_where_it_is_there_or_nothing_is_like_it(
     bench: Bench, line: str
 ) -> None:
-    assert "Did you mean" not in text(ask(bench, f"/minimize {line}", {"tool.spec": PERL}))
+    assert "Did you mean" not in rendered(ask(bench, f"/minimize {line}", {"tool.spec": PERL}))
 
 
-def test_a_change_that_cannot_be_evaluated_is_not_said_to_touch_no_image(bench: Bench) -> None:
+def test_a_change_that_cannot_be_evaluated_is_not_shown_to_touch_no_image(bench: Bench) -> None:
     wrong = PERL.replace("Requires: perl", "Requirs: perl", 1)
-    said = text(ask(bench, "/minimize why perl", {"tool.spec": wrong}))
-    assert "This change cannot be evaluated: `tool.spec:9`" in said
-    assert "touches no image" not in said
+    text = rendered(ask(bench, "/minimize why perl", {"tool.spec": wrong}))
+    assert "This change cannot be evaluated: `tool.spec:9`" in text
+    assert "touches no image" not in text
 
 
 def test_what_if_measures_what_leaves_on_every_architecture(bench: Bench) -> None:
@@ -117,36 +117,36 @@ def test_what_if_measures_what_leaves_on_every_architecture(bench: Bench) -> Non
         ["perl", "perl-libs"],
         ["perl", "perl-libs"],
     ]
-    said = text(found)
-    assert "2 packages would leave: `perl` and `perl-libs`." in said
-    assert "Saved: **" in said
+    text = rendered(found)
+    assert "2 packages would leave: `perl` and `perl-libs`." in text
+    assert "Saved: **" in text
 
 
 def test_what_if_of_what_nothing_requires_says_so(bench: Bench) -> None:
-    said = text(ask(bench, "/minimize what-if drop systemd", {"tool.spec": PERL}))
-    assert "nothing would leave: nothing in this image requires systemd." in said
+    text = rendered(ask(bench, "/minimize what-if drop systemd", {"tool.spec": PERL}))
+    assert "nothing would leave: nothing in this image requires systemd." in text
 
 
 def test_objectives_tell_how_the_images_stand(bench: Bench) -> None:
     bench.document("small", OBJECTIVE)
-    said = text(ask(bench, "/minimize objectives", {"tool.spec": PERL}))
-    assert "tool stays small" in said
-    assert "4 packages" in said
-    assert "broken by this change" in said
+    text = rendered(ask(bench, "/minimize objectives", {"tool.spec": PERL}))
+    assert "tool stays small" in text
+    assert "4 packages" in text
+    assert "broken by this change" in text
 
 
-def test_no_objective_is_said(bench: Bench) -> None:
-    said = text(ask(bench, "/minimize objectives", {"tool.spec": PERL}))
-    assert "No objective applies to the images" in said
+def test_no_objective_is_shown(bench: Bench) -> None:
+    text = rendered(ask(bench, "/minimize objectives", {"tool.spec": PERL}))
+    assert "No objective applies to the images" in text
 
 
 @pytest.mark.parametrize("line", ["why perl", "what-if drop perl", "objectives"])
 def test_a_change_that_touches_no_image_has_none_to_ask_about(bench: Bench, line: str) -> None:
-    said = text(ask(bench, f"/minimize {line}", {"README": "x"}))
-    assert "This change touches no image." in said
+    text = rendered(ask(bench, f"/minimize {line}", {"README": "x"}))
+    assert "This change touches no image." in text
 
 
 def test_an_image_that_cannot_be_installed_is_named(bench: Bench) -> None:
     broken = PERL.replace("Requires: perl", "Requires: nobody-has-this", 1)
-    said = text(ask(bench, "/minimize why perl", {"tool.spec": broken}))
-    assert "cannot be installed" in said
+    text = rendered(ask(bench, "/minimize why perl", {"tool.spec": broken}))
+    assert "cannot be installed" in text

@@ -70,7 +70,7 @@ async def test_an_image_that_cannot_be_installed_is_named_with_the_reason(
     await publish(daily, forge := Forge(), 1)
     assert (
         "(x86_64) can no longer be installed since 2026-11-03. What did it: `app`, by the"
-        " distribution. The reason: nothing provides `libx.so.1` needed by `app-2-1`."
+        " distribution. The reason: `nothing provides libx.so.1 needed by app-2-1`."
     ) in forge.texts[0].body
     # One that could never be installed has no day and nobody who did it.
     never = DailyHistory(tmp_path / "never")

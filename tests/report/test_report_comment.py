@@ -94,14 +94,14 @@ def test_each_added_package_has_size_requirement_and_line(samples):
     assert rows["libxml2"][2] == "linked by the build (libxslt.so.1()(64bit))"
 
 
-def test_a_package_that_is_asked_for_itself_says_so(samples):
+def test_a_package_that_is_requested_itself_is_shown_so(samples):
     (perl, *_) = samples.perl("x86_64")
     requested = replace(perl, chains=(), requested=True, spec=None, leaves_with=())
     text = render_comment(samples.result(samples.image("x86_64", (requested,))))
     assert "requested by the workload or its environment" in text
 
 
-def test_a_package_that_the_solver_chose_is_not_called_asked_for(samples):
+def test_a_package_that_the_solver_chose_is_not_shown_as_requested(samples):
     (perl, *_) = samples.perl("x86_64")
     chosen = replace(perl, chains=(), requested=False, spec=None, leaves_with=())
     text = render_comment(samples.result(samples.image("x86_64", (chosen,))))
@@ -117,7 +117,7 @@ def test_a_generated_requirement_names_a_file(samples):
     assert "`nginx` requires `perl` for `/usr/bin/one` and others" in text
 
 
-def test_a_line_that_takes_nothing_out_is_told_with_what_keeps_the_package(samples):
+def test_a_line_that_takes_nothing_out_is_shown_with_what_keeps_the_package(samples):
     (perl, *_) = samples.perl("x86_64")
     link = replace(perl.chains[0][0], capability="libperl.so.5")
     stays = replace(perl, leaves_with=(), stays_by=(link,))
@@ -126,7 +126,7 @@ def test_a_line_that_takes_nothing_out_is_told_with_what_keeps_the_package(sampl
     assert "stays without `Requires:" in text
 
 
-def test_what_comes_when_a_line_goes_is_told(samples):
+def test_what_comes_when_a_line_goes_is_shown(samples):
     (perl, *_) = samples.perl("x86_64")
     swapped = replace(perl, instead=(replace(perl.package.nevra, name="microperl"),))
     text = render_comment(samples.result(samples.image("x86_64", (swapped,))))
@@ -159,7 +159,7 @@ def test_lines_that_must_go_together_are_named_together(samples):
     ) in text
 
 
-def test_a_broken_objective_is_said_below_the_headline_and_in_the_open(samples):
+def test_a_broken_objective_is_shown_below_the_headline_and_in_the_open(samples):
     text = render_comment(samples.rebuilt())
     assert (
         "This breaks the objective “nginx stays small” for **nginx** on all four architectures: "
@@ -200,7 +200,7 @@ def test_a_target_says_how_far_it_is_and_what_the_change_does_to_that(samples):
     assert "met; the target is reached, 12 MB less than before" in text
 
 
-def test_a_change_that_moves_away_from_a_late_target_is_told_of_the_target(samples):
+def test_a_change_that_moves_away_from_a_late_target_names_the_target(samples):
     late = {"limit": None, "target": 45_000_000, "target_by": "2027-03-01", "due": True}
     text = render_comment(small_growth(samples, **late, value=61_000_000))
     assert "This moves further from the objective “stays small” for **nginx** on x86_64: " in text
@@ -253,7 +253,7 @@ def test_several_broken_images_are_counted_and_listed(samples):
     assert "**Can no longer be installed**" in text
 
 
-def test_shrinking_is_said_as_good_news(samples):
+def test_shrinking_is_shown_as_good_news(samples):
     assert headline(samples.shrinks()) == (
         "This change lets **nginx** shrink by 12 MB and 5 packages on all four architectures."
     )
@@ -300,13 +300,13 @@ def test_the_largest_of_many_packages_come_first_and_the_rest_is_folded(samples)
     assert text.index("`texlive-299`") < text.index("`texlive-0`")
 
 
-def test_an_image_installable_again_is_said(samples):
+def test_an_image_installable_again_is_shown(samples):
     was = Side("unsolvable", ("nothing provides x",))
     image = samples.image("s390x", (), base=was, changed_packages=())
     assert headline(samples.result(image)) == "**nginx** on s390x can be installed again."
 
 
-def test_an_image_broken_on_both_sides_is_told_as_not_evaluated(samples):
+def test_an_image_broken_on_both_sides_is_shown_as_not_evaluated(samples):
     both = Side("unsolvable", ("nothing provides x",))
     image = samples.image("s390x", (), base=both, head=both, changed=False, changed_packages=())
     result = samples.result(samples.image("x86_64", samples.perl("x86_64")), image)
@@ -335,13 +335,13 @@ def test_how_it_is_known_and_the_commits_and_dates_are_named(samples):
     assert "the real build follows and edits this comment" in render_comment(samples.predicted())
 
 
-def test_stale_metadata_is_said(samples):
+def test_stale_metadata_is_shown(samples):
     old = RepositoryState("baseos", "9", "2024-01-01T00:00:00Z", "since 2024-01-02: HTTP 503")
     image = samples.image("x86_64", samples.perl("x86_64"), snapshot=SnapshotState("s", (old,)))
     assert "baseos is stale: since `2024-01-02`: HTTP 503." in render_comment(samples.result(image))
 
 
-def test_a_build_from_the_cache_is_said_and_its_log_linked(samples):
+def test_a_build_from_the_cache_is_shown_and_its_log_linked(samples):
     text = render_comment(samples.rebuilt())
     assert "| `nginx.spec` | base | x86_64 | from the cache | [log](<https://bot/logs/1>) |" in text
     assert "<summary>Builds</summary>" in text
@@ -427,7 +427,7 @@ def test_no_comment_while_no_image_changes(samples):
     assert not comment_needed(samples.result(samples.image("x86_64", (), changed=False)))
 
 
-def test_a_change_taken_back_is_said_in_place(samples):
+def test_a_change_taken_back_is_shown_in_place(samples):
     text = render_nothing_any_more(samples.result())
     assert "No image changes any more." in text
     assert "Compared:" in text

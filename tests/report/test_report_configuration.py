@@ -94,7 +94,7 @@ def test_every_form_says_what_would_change(samples) -> None:
     assert "**httpd**" not in render_comment(result)
 
 
-def test_what_is_wrong_is_said_with_its_place_in_every_form(samples) -> None:
+def test_what_is_wrong_is_shown_with_its_place_in_every_form(samples) -> None:
     result = with_file(WRONG, samples.rebuilt())
     for text in (render_comment(result), str(render_check_html(result)), text_of(result)):
         assert "line 3" in text

@@ -331,7 +331,7 @@ def test_packages_that_come_while_the_image_shrinks_are_no_growth() -> None:
     )
 
 
-def test_a_line_is_not_said_to_be_behind_what_other_packages_gain() -> None:
+def test_a_line_is_not_shown_as_behind_what_other_packages_gain() -> None:
     one = image(("nginx", "minimal", "x86_64"), [("perl", 600_000, LINE)], moved=30_000_000)
     assert to_plain(headline(report(one))) == (
         "This change adds 1 package (600 kB) to nginx on x86_64, because of Requires: perl"
@@ -339,14 +339,14 @@ def test_a_line_is_not_said_to_be_behind_what_other_packages_gain() -> None:
     )
 
 
-def test_a_line_is_said_to_be_behind_its_own_packages_alone() -> None:
+def test_a_line_is_shown_as_behind_its_own_packages_alone() -> None:
     came = [("perl", 600_000, LINE), ("tcl", 900_000, None)]
     assert "adds 2 packages and 1.5 MB to nginx on x86_64, 1 of them because of Requires: perl" in (
         to_plain(headline(report(image(("nginx", "minimal", "x86_64"), came))))
     )
 
 
-def test_images_that_move_in_two_directions_are_told_apart() -> None:
+def test_images_that_move_in_two_directions_are_distinguished() -> None:
     images = [image((w, "minimal", "x86_64"), moved=m) for w, m in
               (("nginx", 3_000_000), ("curl", -40_000_000), ("git", 2_000_000))]  # fmt: skip
     assert to_plain(headline(report(*images))) == (
@@ -372,7 +372,7 @@ def test_what_can_be_installed_again_does_not_hide_what_changes_beside_it() -> N
     )
 
 
-def test_a_problem_that_is_the_same_on_several_architectures_is_told_for_none_of_them() -> None:
+def test_a_problem_that_is_the_same_on_several_architectures_is_shown_for_none_of_them() -> None:
     images = [image(("nginx", "minimal", a), head="unsolvable") for a in ARCHITECTURES]
     assert to_plain(headline(report(*images))) == (
         "nginx on all four architectures can no longer be installed: nothing provides x needed by"
@@ -391,7 +391,7 @@ def violated(name: str, id_: str, limit: int, value: int) -> ObjectiveResult:
 
 
 @pytest.mark.parametrize("ids", [("a", "b"), ("", "")])
-def test_two_objectives_of_one_name_are_both_told(ids: tuple[str, str]) -> None:
+def test_two_objectives_of_one_name_are_both_shown(ids: tuple[str, str]) -> None:
     images = [
         replace(
             image((workload, "minimal", "x86_64"), moved=30_000_000),
@@ -404,7 +404,7 @@ def test_two_objectives_of_one_name_are_both_told(ids: tuple[str, str]) -> None:
     assert "for **curl** on x86_64: installed size 80 MB, the limit is 70 MB" in text
 
 
-def test_an_objective_long_broken_on_one_image_is_not_said_to_be_newly_broken_there() -> None:
+def test_an_objective_long_broken_on_one_image_is_not_shown_as_newly_broken_there() -> None:
     old = replace(violated("small", "a", 40_000_000, 80_000_000), before=50_000_000)
     new = violated("small", "a", 60_000_000, 80_000_000)
     images = [
@@ -433,7 +433,7 @@ def test_what_is_behind_it_beside_the_two_largest_is_counted_by_its_kind() -> No
     assert text.endswith("`Requires: p1` (`a.spec` line 1) and 2 more lines.".replace("`", ""))
 
 
-def test_a_number_of_packages_is_said_once() -> None:
+def test_a_number_of_packages_is_shown_once() -> None:
     over = replace(violated("small", "a", 25, 28), metric="packages")
     one = replace(image(("nginx", "minimal", "x86_64"), moved=30_000_000), objectives=(over,))
     result = report(one, verdict="failure")
@@ -475,7 +475,7 @@ def test_one_cause_that_breaks_33_images_is_one_sentence_up_front() -> None:
     assert "`tool0` \N{RIGHTWARDS ARROW} `openssl`" in text
 
 
-def test_what_one_image_lacks_is_said_in_full_in_the_headline_alone() -> None:
+def test_what_one_image_lacks_is_shown_in_full_in_the_headline_alone() -> None:
     result = report(broken_by(openssl_needs("x86_64"), "nginx"), verdict="failure")
     assert render_comment(result).count("libnothere") == 1
 
@@ -491,7 +491,7 @@ def test_different_causes_are_counted_with_their_images() -> None:
     )
 
 
-def test_foreign_and_older_causes_are_not_told_beside_the_root() -> None:
+def test_foreign_and_older_causes_are_not_shown_beside_the_root() -> None:
     root = openssl_needs("x86_64")
     foreign = UnsolvableCause("missing", "libssl.so.3", nevra("b", "i686"), arch_only=True)
     newest, older = (Nevra("b", 0, version, "1", "x86_64") for version in ("2", "1"))

@@ -116,7 +116,7 @@ def test_the_causes_of_an_unsolvable_side_survive_too(samples):
     assert (conflict["conflicts_with"], conflict["arch_only"]) == ("old-0:1.0-2.x86_64", True)
 
 
-def test_a_result_that_an_earlier_release_kept_has_no_causes(samples):
+def test_a_result_that_an_earlier_release_stored_has_no_causes(samples):
     result = samples.result(replace(samples.image("x86_64", ()), head=unsolvable(samples)))
     value = check_to_json(result)
     for side in ("base", "head"):
@@ -138,7 +138,7 @@ def test_an_unsolvable_closure_has_its_causes(samples):
     assert image["causes"] == []
 
 
-def test_only_dependencies_and_files_of_packages_are_not_kept(samples):
+def test_only_dependencies_and_files_of_packages_are_not_stored(samples):
     gone = samples.package("perl", "x86_64", 5)
     full = replace(gone, dependencies=(Dependency("requires", "x"),), files=("/x",))
     with_full = samples.result(samples.image("x86_64", (), removed=(full,)))

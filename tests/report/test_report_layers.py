@@ -41,7 +41,7 @@ def test_the_files_that_move_are_behind_a_fold(samples) -> None:
     assert "new, 31.3 MB | +31.3 MB | nginx on minimal, centos-stream-9 (x86_64) |" in folded
 
 
-def test_a_file_that_goes_and_one_that_grows_are_told_apart(samples) -> None:
+def test_a_file_that_goes_and_one_that_grows_are_distinguished(samples) -> None:
     gone = FileChange("a", "/a", 2_000_000, None)
     grown = FileChange("b", "/b", 2_000_000, 3_000_000)
     image = replace(samples.image("x86_64", samples.perl("x86_64")), files=(gone, grown))

@@ -22,8 +22,8 @@ def test_need_phrase_names_the_architecture_of_a_foreign_package() -> None:
 
 def test_need_phrase_names_one_of_the_files_that_have_the_requirement() -> None:
     need = edge("nginx", "/usr/bin/perl", "perl", "x86_64")
-    for files, said in (
+    for files, expected in (
         (("/a",), "nginx requires /usr/bin/perl for /a"),
         (("/a", "/b"), "nginx requires /usr/bin/perl for /a and others"),
     ):
-        assert text(need_phrase(replace(need, files=files), "x86_64")) == said
+        assert text(need_phrase(replace(need, files=files), "x86_64")) == expected

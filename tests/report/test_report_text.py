@@ -251,7 +251,7 @@ def test_track_says_of_a_first_run_that_images_are_first_seen():
         ),
     ],
 )  # fmt: skip
-def test_who_it_was_is_said_in_words(about, words):
+def test_who_it_was_is_shown_in_words(about, words):
     assert blame_words({**CAUSE, **about}) == words
 
 
