@@ -8,21 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.objectives.worlds import Thing, World
+from tests.store.two_runs import track_twice
 
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What Datasette answers on two runs of one image."""
     root = tmp_path_factory.mktemp("datasette")
-    world = World(root)
-    world.workload("app", "lib")
-    world.objective("small", "app", "limits: {packages: 1}")
-    with world.history() as history:
-        world.publish(Thing("lib"))
-        world.track(history)
-        world.publish(Thing("lib", 2, 25, ("extra",)), Thing("extra", 1, 100))
-        world.track(history)
+    track_twice(root)
     script = Path(__file__).with_name("asks_datasette.py")
     done = subprocess.run(
         [sys.executable, script, root / "data" / "minimize.sqlite"],

@@ -6,20 +6,13 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from tests.objectives.worlds import Thing, World
+from tests.store.two_runs import track_twice
 
 
 @pytest.fixture
 def db(tmp_path: Path):
     """Two runs: `lib` grows, and `extra` comes with it."""
-    world = World(tmp_path)
-    world.workload("app", "lib")
-    world.objective("small", "app", "limits: {packages: 1}")
-    with world.history() as history:
-        world.publish(Thing("lib"))
-        world.track(history)
-        world.publish(Thing("lib", 2, 25, ("extra",)), Thing("extra", 1, 100))
-        world.track(history)
+    track_twice(tmp_path)
     opened = Database(tmp_path / "data" / "minimize.sqlite")
     yield opened
     opened.close()

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from aiohttp.test_utils import TestClient
 
 from bot.engine.job import PredictedCheck
 from bot.settings.reading import load_settings
 from bot.web.serve import Bot
+from tests.web.sites import serving
 
 SETTINGS = """\
 listen: {port: 0}
@@ -118,3 +120,10 @@ def payload():
         ).encode()
 
     return make
+
+
+@pytest.fixture
+async def site(folder: Path):
+    """A client of the pages of a prepared `folder`, which the module has."""
+    async with serving(folder) as server, TestClient(server) as client:
+        yield client

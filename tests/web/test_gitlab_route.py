@@ -10,6 +10,7 @@ import pytest
 from bot.forge.gitlab.signatures import signed_headers
 from bot.settings.reading import load_settings
 from bot.web.serve import Bot
+from tests.web.conftest import NoChecker
 
 SIGNING = "whsec_" + base64.b64encode(b"k" * 32).decode()
 SETTINGS = """\
@@ -23,14 +24,6 @@ forges:
 engine: {executor_id: gitlab-route, predictions: 0, builds: 0}
 limits: {webhook_bytes: 20000}
 """
-
-
-class NoChecker:
-    def warm_up(self) -> None:
-        pass
-
-    def drop_idle(self) -> int:
-        return 0
 
 
 @pytest.fixture

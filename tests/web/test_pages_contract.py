@@ -1,9 +1,8 @@
 """Every field that CONTRACT names is in the API, with its type."""
 
 import pytest
-from aiohttp.test_utils import TestClient
 
-from tests.web.sites import NGINX, STRANGE, prepare, serving
+from tests.web.sites import NGINX, STRANGE, prepare
 
 KEY = {"workload": str, "environment": str, "repository": str, "arch": str}
 EDGE = {"from": str, "capability": str, "to": str, "kind": str}
@@ -66,12 +65,6 @@ def shape_errors(value, wanted, place="") -> list[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return prepare(tmp_path_factory.mktemp("site"), days=6)
-
-
-@pytest.fixture
-async def site(folder):
-    async with serving(folder) as server, TestClient(server) as client:
-        yield client
 
 
 @pytest.mark.parametrize(("path", "wanted"), OBJECTS.items())

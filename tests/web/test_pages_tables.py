@@ -6,13 +6,12 @@ import re
 from html import unescape
 
 import pytest
-from aiohttp.test_utils import TestClient
 
 from bot.model.closure import Edge
 from bot.web.responses.packages import PackageInImage, ways_of
 from bot.web.tables import Column, Table, to_csv
 from tests.web.rows import KEY, nevra
-from tests.web.sites import NGINX, PAGES, prepare, serving
+from tests.web.sites import NGINX, PAGES, prepare
 
 HOLDS_REPORT = ("check", "running-check", "error")
 
@@ -20,12 +19,6 @@ HOLDS_REPORT = ("check", "running-check", "error")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return prepare(tmp_path_factory.mktemp("site"), days=12)
-
-
-@pytest.fixture
-async def site(folder):
-    async with serving(folder) as server, TestClient(server) as client:
-        yield client
 
 
 def given(value) -> str:

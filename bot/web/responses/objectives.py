@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 from bot.model.image import ImageKey, inline
@@ -24,8 +24,8 @@ _METRIC = Column("Metric", value=lambda row: metric_words(row.metric))
 
 @inline("key")
 @dataclass(frozen=True, slots=True)
-class StatusRow:
-    """One metric of one objective in one image, as CONTRACT has it."""
+class Measured:
+    """One metric of one objective in one image."""
 
     key: ImageKey
     metric: Annotated[str, _METRIC]
@@ -37,7 +37,17 @@ class StatusRow:
                also=lambda row: f"by {row.target_by}" if row.target_by else None),
     ]  # fmt: skip
     target_by: Annotated[str | None, Column("Target's date", only="csv")]
-    met: bool | None
+    met: Annotated[
+        bool | None,
+        Column("Met", value=lambda row: {True: "yes", False: "no"}.get(row.met, "")),
+    ]
+
+
+@inline("key")
+@dataclass(frozen=True, slots=True)
+class StatusRow(Measured):
+    """The status of a metric, as CONTRACT has it."""
+
     trend_per_week: Annotated[float | None, Column("Trend per week", "trend", spare=True)]
     outlook: Annotated[
         Outlook,
@@ -76,19 +86,9 @@ class Objectives:
 
 @inline("key")
 @dataclass(frozen=True, slots=True)
-class State:
-    """How a metric stood for a while."""
+class State(Measured):
+    """A state of a metric, and when it held."""
 
-    key: ImageKey
-    metric: Annotated[str, _METRIC]
-    value: Annotated[int | None, Column("Value", "metric")]
-    limit: Annotated[int | None, Column("Limit", "metric")]
-    target: int | None
-    target_by: str | None
-    met: Annotated[
-        bool | None,
-        Column("Met", value=lambda row: {True: "yes", False: "no"}.get(row.met, "")),
-    ]
     reason: str
     since: Annotated[str | None, Column("Since (UTC)", "time")]
     until: Annotated[str | None, Column("Until (UTC)", "time")]
@@ -232,8 +232,7 @@ def _sorted(rows: Iterable[StatusRow]) -> list[StatusRow]:
 
 
 def _state(state: ObjectiveState) -> State:
-    names = (name for name in State.__slots__)
-    return State(**{name: getattr(state, name) for name in names})
+    return State(**{one.name: getattr(state, one.name) for one in fields(State)})
 
 
 def _accepted(growth: Acceptance) -> Accepted:
