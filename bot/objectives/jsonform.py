@@ -8,13 +8,13 @@ of a cause; `run`, `failed` and `notes`; of an objective `id`, `target_by`, `out
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
 
+from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
 from bot.objectives.status import ObjectiveStatus
 from bot.objectives.tracking import Tracked
-from bot.report.jsonform import causes_json, chain_json
+from bot.report.jsonform import chain_json, json_of
 from bot.store.history.values import Cause, ClosureFacts, Evaluation, MergedChange
 
 Json = dict[str, Any]
@@ -61,99 +61,52 @@ def status_json(objective_status: ObjectiveStatus) -> Json:
     state, trend = objective_status.state, objective_status.trend_per_week
     return {
         **key_json(state.key),
-        "metric": state.metric,
-        "value": state.value,
-        "limit": state.limit,
-        "target": state.target,
-        "target_by": state.target_by,
-        "met": state.met,
+        **_fields(state, "metric", "value", "limit", "target", "target_by", "met"),
         "trend_per_week": None if trend is None else round(trend, 2),
-        "outlook": objective_status.outlook,
-        "crosses": objective_status.crosses,
+        **_fields(objective_status, "outlook", "crosses"),
         "reason": state.reason,
     }
+
+
+def _fields(value: object, *names: str) -> Json:
+    return {name: getattr(value, name) for name in names}
 
 
 def key_json(key: ImageKey) -> Json:
     """The four fields of an image's key."""
     # asdict copies what it finds, which for thousands of keys takes longer than finding them.
-    return {
-        "workload": key.workload,
-        "environment": key.environment,
-        "repository": key.repository,
-        "arch": key.arch,
-    }
-
-
-def facts_json(facts: ClosureFacts) -> Json:
-    """The figures of one closure."""
-    return {
-        "status": facts.status,
-        "packages": facts.packages,
-        "installed_size": facts.installed_size,
-        "known_size": facts.known_size,
-        "installed_size_nodocs": facts.installed_size_nodocs,
-        "download_size": facts.download_size,
-        "layer_size": facts.layer_size,
-        "problems": list(facts.problems),
-        "missing": list(facts.missing),
-        "causes": causes_json(facts.causes),
-    }
+    return _fields(key, "workload", "environment", "repository", "arch")
 
 
 def evaluation_json(evaluation: Evaluation) -> Json:
     """An image at one run."""
     return {
-        **facts_json(evaluation.facts),
+        **json_of(ClosureFacts, evaluation.facts),
         "evaluated": evaluation.evaluated,
-        "snapshot": {
-            "id": evaluation.snapshot.id,
-            "repositories": [asdict(r) for r in evaluation.snapshot.repositories],
-        },
+        "snapshot": json_of(SnapshotState, evaluation.snapshot),
     }
 
 
 def cause_json(cause: Cause, changes: Mapping[int, MergedChange]) -> Json:
     """One package's part in a step, with the pull request that caused it, if one did."""
     change = changes.get(cause.merged_change) if cause.merged_change is not None else None
+    pushed = change is not None and change.number is None
     return {
-        "package": cause.package,
-        "delta": cause.delta,
-        "known_delta": cause.known_delta,
+        **_fields(cause, "package", "delta", "known_delta"),
         "cause": {
-            "kind": cause.kind,
-            "change": cause.change,
+            **_fields(cause, "kind", "change"),
             "from": None if cause.before is None else str(cause.before),
             "to": None if cause.after is None else str(cause.after),
             "mover": None if cause.mover is None else str(cause.mover),
             "chain": chain_json(cause.chain),
-            "pull_request": _pull_request_json(change),
-            "commit": _commit_json(change),
+            "pull_request": None if change is None or pushed else _change_json(change, "number"),
+            "commit": _change_json(change, "commit_sha", "branch") if change and pushed else None,
         },
     }
 
 
-def _commit_json(change: MergedChange | None) -> Json | None:
-    """A commit that came without a pull request; of a private one `private` alone."""
-    if change is None or change.number is not None:
-        return None
-    values = {
-        "forge": change.forge,
-        "repository": change.repository,
-        "commit": change.commit_sha,
-        "branch": change.branch,
-        "title": change.title,
-        "author": change.author,
-        "url": change.url,
-    }
-    visible = dict.fromkeys(values) if change.private else values
-    return {**visible, "private": change.private}
-
-
-def _pull_request_json(change: MergedChange | None) -> Json | None:
-    """A pull request; of a private one `private` alone."""
-    if change is None or change.number is None:
-        return None
-    known = ("forge", "repository", "number", "title", "author", "url")
-    visible = {name: None if change.private else getattr(change, name) for name in known}
-    return {**visible, "private": change.private}
+def _change_json(change: MergedChange, *own: str) -> Json:
+    """A merged change; of a private one `private` alone."""
+    values = _fields(change, "forge", "repository", *own, "title", "author", "url")
+    named = {"commit" if name == "commit_sha" else name: value for name, value in values.items()}
+    return {**(dict.fromkeys(named) if change.private else named), "private": change.private}

@@ -79,8 +79,13 @@ def repositories_to_json(answers: Sequence[RepositoryAnswer]) -> list[Json]:
     ]
 
 
+def json_of(kind: Any, value: Any) -> Any:
+    """A value of the model (or of a type made of such) as CONTRACT writes it."""
+    return _adapter(kind).dump_python(value, mode="json")
+
+
 def _written(of: Any, values: Iterable[Any]) -> list[Json]:
-    return [_adapter(of).dump_python(value, mode="json") for value in values]
+    return [json_of(of, value) for value in values]
 
 
 @cache
