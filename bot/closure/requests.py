@@ -38,7 +38,7 @@ _FORMS = tuple(
     )
 )
 _RELDEP = re.compile(r"(\S*)\s*(<=|>=|<|>|==|=)?\s*(\S*)\Z")
-_FLAGS = {
+RELATION_FLAGS = {
     "<": solv.REL_LT,
     "<=": solv.REL_LT | solv.REL_EQ,
     "=": solv.REL_EQ,
@@ -140,7 +140,9 @@ def dependency_id(pool: Any, capability: str) -> int:
         return int(pool.str2id(capability if version else name))
     if not version:
         return 0
-    return int(pool.rel2id(pool.str2id(name), pool.str2id(version), _FLAGS[RELATIONS[relation]]))
+    return int(
+        pool.rel2id(pool.str2id(name), pool.str2id(version), RELATION_FLAGS[RELATIONS[relation]])
+    )
 
 
 def latest_by_arch(view: View, ids: Iterable[int]) -> list[int]:

@@ -46,24 +46,24 @@ def test_a_chains_new_requirement_brings_the_package_and_without_it_the_package_
         for c, line in lines.items()
         if c != requested
     )
-    asked = request("app")
-    before = asked, pool.solve(asked, old), old
+    wanted = request("app")
+    before = wanted, pool.solve(wanted, old), old
 
     def without(gone):
-        return pool.solve(asked, overlay_without(head, changes, gone))
+        return pool.solve(wanted, overlay_without(head, changes, gone))
 
     def only(line):
-        return pool.solve(asked, overlay_with(old, changes, line))
+        return pool.solve(wanted, overlay_with(old, changes, line))
 
     def ways(gone):
         found = added_chains(
-            pool, before, (asked, without(gone), overlay_without(head, changes, gone))
+            pool, before, (wanted, without(gone), overlay_without(head, changes, gone))
         )
         return {(n.name, n.arch): min(c, key=len) for n, c in found.items() if c}
 
-    pair = ClosurePair(before[1], pool.solve(asked, head), "predicted")
+    pair = ClosurePair(before[1], pool.solve(wanted, head), "predicted")
     assert pair.base.status == pair.head.status == "ok"
-    chains = added_chains(pool, before, (asked, pair.head, head))
+    chains = added_chains(pool, before, (wanted, pair.head, head))
     image = compare(pair, Thresholds(), chains)
     explained = explain(image, pair.head, changes, Solving(without, only, ways)).image
 

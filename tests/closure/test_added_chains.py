@@ -10,10 +10,10 @@ from bot.closure.why import added_chains
 
 def chains(pool, h, base, head, *requests) -> dict[str, list[str]]:
     """For each added package its chains: `app -ssl-> lib`."""
-    asked = h.request(*requests)
-    before, after = pool.solve(asked, base), pool.solve(asked, head)
+    wanted = h.request(*requests)
+    before, after = pool.solve(wanted, base), pool.solve(wanted, head)
     assert before.status == after.status == "ok", (before.problems, after.problems)
-    found = added_chains(pool, (asked, before, base), (asked, after, head))
+    found = added_chains(pool, (wanted, before, base), (wanted, after, head))
     return {
         f"{nevra.name}.{nevra.arch}": [
             " ".join([c[0].source.name, *(f"-{e.capability}-> {e.target.name}" for e in c)])
@@ -81,7 +81,7 @@ def test_a_package_in_the_place_of_one_that_left_has_no_chain(tiny, h):
     assert found == {"z-mail.x86_64": []}
 
 
-def test_a_rich_requirement_is_met_by_all_that_it_asks_for(tiny, h):
+def test_a_rich_requirement_is_met_by_all_that_it_requests(tiny, h):
     base = tiny.repository()
     base.package("app-0:1-1.x86_64", requires=["one"])
     for name in ("one", "two"):
@@ -140,10 +140,10 @@ def test_base_with_only_a_chains_new_requirement_gets_the_package(
     def app(*more: str):
         return overlay(package("app-0:1-2.x86_64", "app", requires=[requested, *more]))
 
-    asked = request("app")
+    wanted = request("app")
     old, head = app(), app(*new)
-    before, after = pool.solve(asked, old), pool.solve(asked, head)
-    found = added_chains(pool, (asked, before, old), (asked, after, head))
+    before, after = pool.solve(wanted, old), pool.solve(wanted, head)
+    found = added_chains(pool, (wanted, before, old), (wanted, after, head))
     had = {p.nevra.name for p in before.packages}
     assert {n.name for n in found} == {p.nevra.name for p in after.packages} - had
     for each in found.values():
@@ -151,7 +151,7 @@ def test_base_with_only_a_chains_new_requirement_gets_the_package(
             entry = next(edge for edge in chain if edge.target.name not in had)
             # Nothing but the new requirements of `app` can bring anything here.
             assert (entry.source.name, entry.capability in new) == ("app", True)
-            alone = pool.solve(asked, app(entry.capability))
+            alone = pool.solve(wanted, app(entry.capability))
             assert any(p.nevra.name == entry.target.name for p in alone.packages)
 
 

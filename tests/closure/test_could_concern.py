@@ -33,7 +33,7 @@ def concerns(pool, h, *requests, **options):
     "request_",
     ["user", "exact", "future", "foreign", "path", "lib.i686", "lib-1-1", "api >= 3", "lib*1*"],
 )
-def test_what_asks_for_the_source_or_leads_there_does(pool, h, request_):
+def test_what_requests_the_source_or_leads_there_does(pool, h, request_):
     assert concerns(pool, h, "nosuch", request_)
 
 

@@ -80,7 +80,7 @@ def test_one_shortest_chain_from_each_requested_package_that_leads_there(diamond
     ]
 
 
-def test_no_chain_leads_to_what_is_asked_for_alone_or_not_there(diamond):
+def test_no_chain_leads_to_what_is_requested_alone_or_not_there(diamond):
     assert closure_graph(diamond).chains(parse_nevra("z-0:1-1.noarch")) == ()
     assert closure_graph(diamond).chains(parse_nevra("q-0:1-1.noarch")) == ()
 

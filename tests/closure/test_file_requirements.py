@@ -38,7 +38,7 @@ def test_other_paths_read_them_when_they_are_met(tiny, h, base, name):
     assert read(tiny) == ["filelists"]
 
 
-def test_what_was_read_is_kept_for_the_next_process(tiny, h, base):
+def test_what_was_read_is_stored_for_the_next_process(tiny, h, base):
     first = tiny.pool(base).solve(h.request("deep"))
     tiny.fetched.clear()
     assert tiny.pool(base).solve(h.request("deep")) == first
@@ -67,7 +67,7 @@ def test_a_repository_without_filelists_has_none(tiny, h, base):
     assert pool.solve(h.request("plain")).status == "ok"
 
 
-def test_provides_tells_of_capabilities_and_paths(tiny, base):
+def test_provides_answers_for_capabilities_and_paths(tiny, base):
     pool = tiny.pool(base.package("lib-0:2-1.noarch", provides=["api = 3"]))
     for capability in ("lib", "lib = 2", "api >= 2", "/usr/bin/sh", "/usr/lib/sh/x", "(api or b)"):
         assert pool.provides(capability), capability

@@ -28,7 +28,7 @@ real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real metadata at {DATA}
 NEVER = "/usr/bin/never"
 
 
-def asked(workload: dict, arch: str = "x86_64") -> ImageRequest:
+def wanted(workload: dict, arch: str = "x86_64") -> ImageRequest:
     return ImageRequest(
         ImageKey("w", "e", "d", arch),
         tuple(workload.get("requests", ())),
@@ -40,7 +40,7 @@ def asked(workload: dict, arch: str = "x86_64") -> ImageRequest:
 def answers(pool, workloads) -> list[list[str] | None]:
     found = []
     for workload in workloads:
-        closure = pool.solve(asked(workload, pool.arch))
+        closure = pool.solve(wanted(workload, pool.arch))
         ok = closure.status == "ok"
         found.append(sorted(str(p.nevra) for p in closure.packages) if ok else None)
     return found
@@ -288,7 +288,7 @@ def test_overlays_have_the_paths_that_only_filelists_know_as_with_dnf(
     paths are asked for: unchanged, and with one requirement more in all their packages."""
     pool = centos("baseos")
     stage = pool._overlay_pool
-    pool.solve(asked({"requests": ["krb5-server"]}))  # reads filelists.xml
+    pool.solve(wanted({"requests": ["krb5-server"]}))  # reads filelists.xml
     paths = [p for p in stage.index.files if not in_primary(p)]
     sources = ["ca-certificates", "crypto-policies", "tzdata", "words"]
     packages = [p for s in sources for p in pool.newest_published(s)]
@@ -313,7 +313,7 @@ def test_overlays_have_the_paths_that_only_filelists_know_as_with_dnf(
         dnf = dnf_answers(repositories=[{"id": "baseos", "baseurl": place}], workloads=workloads)
         ours = []
         for workload in workloads:
-            closure = pool.solve(asked(workload), overlay)
+            closure = pool.solve(wanted(workload), overlay)
             ours.append(sorted(str(p.nevra) for p in closure.packages) or None)
         assert differences(workloads, ours, dnf) == []
         assert sum(answer is not None for answer in dnf) > len(workloads) // 2
@@ -332,7 +332,7 @@ def test_closures_that_osbuild_recorded(centos, tiny):
     pool = open_pool(open_snapshot(document, "x86_64", tiny.cache), tiny.cache)
     assert len(expected["cases"]) >= 3
     for case in expected["cases"]:
-        closure = pool.solve(asked({"requests": case["request"]}))
+        closure = pool.solve(wanted({"requests": case["request"]}))
         assert sorted(p.nevra.name for p in closure.packages) == sorted(case["names"])
 
 
@@ -342,7 +342,7 @@ def test_the_closure_with_weak_dependencies_that_osbuild_recorded(centos):
         (DATA / "centos-stream-9-baseos/expected/osbuild-images-dnf-weak.json").read_text()
     )
     for case in expected["cases"]:
-        closure = centos("baseos").solve(asked({"requests": case["request"], "weak": True}))
+        closure = centos("baseos").solve(wanted({"requests": case["request"], "weak": True}))
         assert [str(p.nevra) for p in closure.packages] == sorted(case["nevra"])
 
 
@@ -356,9 +356,9 @@ def test_a_container_image_of_mariner_is_installable_as_it_was(tmp_path):
     cache = Cache(tmp_path)
     pool = open_pool(open_snapshot(document, "x86_64", cache), cache)
     installed = sorted(p["nevra"] for p in expected if p["name"] != "gpg-pubkey")
-    closure = pool.solve(asked({"requests": [p["name"] for p in expected]}))
+    closure = pool.solve(wanted({"requests": [p["name"] for p in expected]}))
     assert sorted(str(p.nevra) for p in closure.packages) == installed
-    some = pool.solve(asked({"requests": ["curl"]}))
+    some = pool.solve(wanted({"requests": ["curl"]}))
     assert {str(p.nevra) for p in some.packages} < set(installed)
 
 

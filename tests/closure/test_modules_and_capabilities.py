@@ -209,13 +209,13 @@ def image(tiny):
 )
 def test_whether_an_overlay_could_enter_an_image(tiny, h, image, overlay, weak, expected):
     pool = tiny.pool(image)
-    asked = h.request("top", weak=weak)
-    closure = pool.solve(asked)
-    assert could_enter(pool, closure, h.overlay(h.package(**overlay)), asked) is expected
+    wanted = h.request("top", weak=weak)
+    closure = pool.solve(wanted)
+    assert could_enter(pool, closure, h.overlay(h.package(**overlay)), wanted) is expected
 
 
 def test_what_cannot_be_installed_could_always_change(tiny, h, image):
     pool = tiny.pool(image)
-    asked = h.request("waiting")
+    wanted = h.request("waiting")
     overlay = h.overlay(h.package("app-0:2-1.noarch", "app"))
-    assert could_enter(pool, pool.solve(asked), overlay, asked)
+    assert could_enter(pool, pool.solve(wanted), overlay, wanted)

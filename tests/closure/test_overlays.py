@@ -69,7 +69,7 @@ def test_a_dropped_subpackage_that_something_needs_makes_it_unsolvable(pool, h):
     assert closure.problems == ("nothing provides app-doc needed by manual-1-1.noarch",)
 
 
-def test_a_dropped_subpackage_that_is_asked_for_is_missing(pool, h):
+def test_a_dropped_subpackage_that_is_requested_is_missing(pool, h):
     assert pool.solve(h.request("app-doc"), app(h, "0:3-1")).missing == ("app-doc",)
 
 
@@ -147,7 +147,7 @@ def test_a_package_without_a_source_is_its_own(tiny, h):
     assert h.names(tiny.pool(base).solve(h.request("lone"), overlay)) == ["lone-1-1.noarch"]
 
 
-def test_what_rpm_itself_provides_is_not_asked_of_packages(pool, h):
+def test_what_rpm_itself_provides_is_not_queried_of_packages(pool, h):
     own = h.package(
         "app-0:3-1.x86_64",
         "app",
@@ -182,8 +182,8 @@ def test_a_path_that_only_the_overlay_requires_is_looked_up(tiny, h, path):
     for _ in range(2):
         closure = pool.solve(h.request("app"), overlay)
         assert [e.capability for e in closure.edges] == [path]
-    asked = [type_ for _, type_ in tiny.fetched]
-    assert asked.count("filelists") == (0 if "bin/" in path else 1)
+    wanted = [type_ for _, type_ in tiny.fetched]
+    assert wanted.count("filelists") == (0 if "bin/" in path else 1)
 
 
 def test_many_overlays_one_after_the_other(pool, h):
@@ -206,7 +206,7 @@ def test_overlays_held_at_once_answer_as_one_by_one(pool, h):
     ]
 
 
-def test_published_packages_are_told_in_full(tiny, h):
+def test_published_packages_are_named_in_full(tiny, h):
     base = tiny.repository()
     base.package(
         "app-1:2-1.x86_64",

@@ -181,7 +181,7 @@ def libmodulemd():
     if subprocess.run([python, "-c", probe], capture_output=True, check=False).returncode:
         pytest.skip("libmodulemd's Python binding is not here (deploy/test installs it on Debian)")
 
-    def asked(worlds: list[list[str]]):
+    def wanted(worlds: list[list[str]]):
         found = subprocess.run(
             [python, "-c", READ],
             input=json.dumps(worlds),
@@ -192,7 +192,7 @@ def libmodulemd():
         assert found.returncode == 0, found.stderr
         return json.loads(found.stdout)
 
-    return asked
+    return wanted
 
 
 def ours(tmp_path: Path, texts: list[str]):

@@ -23,7 +23,7 @@ def pool(tiny):
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"),
+    ("wanted", "found"),
     [
         ("tool", ["tool-1.2-1.x86_64"]),
         ("tool-1.0-1.x86_64", ["tool-1.0-1.x86_64"]),
@@ -47,11 +47,11 @@ def pool(tiny):
         ("library", ["libc-1-1.x86_64", "library-1-1.i686"]),
     ],
 )
-def test_a_request_selects_what_dnf_would(pool, h, asked, found):
-    assert h.names(pool.solve(h.request(asked))) == found
+def test_a_request_selects_what_dnf_would(pool, h, wanted, found):
+    assert h.names(pool.solve(h.request(wanted))) == found
 
 
-def test_a_glob_asks_for_every_name_it_matches(pool, h):
+def test_a_glob_requests_every_name_it_matches(pool, h):
     assert h.names(pool.solve(h.request("[tp]*[!r]", "libc.x86_64"))) == [
         "libc-1-1.x86_64",
         "python3.12-3.12.1-1.x86_64",
@@ -59,12 +59,12 @@ def test_a_glob_asks_for_every_name_it_matches(pool, h):
     ]
 
 
-@pytest.mark.parametrize("asked", ["nosuch", "tool = 7", "/usr/bin/nosuch", "tool-3", "tool >="])
-def test_an_unknown_request_is_missing_and_the_image_unsolvable(pool, h, asked):
-    closure = pool.solve(h.request("python3.12", asked))
+@pytest.mark.parametrize("wanted", ["nosuch", "tool = 7", "/usr/bin/nosuch", "tool-3", "tool >="])
+def test_an_unknown_request_is_missing_and_the_image_unsolvable(pool, h, wanted):
+    closure = pool.solve(h.request("python3.12", wanted))
     assert closure.status == "unsolvable"
-    assert closure.missing == (asked,)
-    assert closure.problems == (f"nothing provides requested {asked}",)
+    assert closure.missing == (wanted,)
+    assert closure.problems == (f"nothing provides requested {wanted}",)
     assert closure.packages == () and closure.edges == ()
 
 
@@ -120,7 +120,7 @@ def test_the_same_package_in_two_repositories_is_taken_from_the_first(tiny, h):
     assert [p.repository for p in closure.packages] == ["a"]
 
 
-def test_weak_dependencies_come_only_when_asked_for(tiny, h):
+def test_weak_dependencies_come_only_when_requested(tiny, h):
     base = tiny.repository().package("main-0:1-1.noarch", recommends=["extra"])
     base.package("extra-0:1-1.noarch").package("theme-0:1-1.noarch", supplements=["main"])
     pool = tiny.pool(base)
@@ -145,15 +145,15 @@ COMPS = """<comps>
 <environment><id>whole</id><grouplist><groupid>core</groupid></grouplist></environment></comps>"""
 
 
-@pytest.mark.parametrize("asked", [{"groups": ["core"]}, {"groups": ["whole"]}, "@core"])
-def test_a_group_stands_for_its_mandatory_default_and_conditional_packages(tiny, h, asked):
+@pytest.mark.parametrize("wanted", [{"groups": ["core"]}, {"groups": ["whole"]}, "@core"])
+def test_a_group_stands_for_its_mandatory_default_and_conditional_packages(tiny, h, wanted):
     base = tiny.repository()
     for name in ("tool", "pretty", "luxury", "mainframe", "maybe", "surely", "absent"):
         base.package(f"{name}-0:1-1.noarch")
     base.package("narrow-0:1-1.i686")
     base.comps = COMPS
     pool = tiny.pool(base)
-    closure = pool.solve(h.request(asked) if isinstance(asked, str) else h.request(**asked))
+    closure = pool.solve(h.request(wanted) if isinstance(wanted, str) else h.request(**wanted))
     assert h.names(closure) == ["pretty-1-1.noarch", "surely-1-1.noarch", "tool-1-1.noarch"]
 
 
@@ -167,16 +167,16 @@ def test_placeholders_are_installed_with_what_they_require(tiny, h):
 
     base = tiny.repository().package("real-0:1-1.noarch").package("planned-0:7-1.noarch")
     placeholder = PlaceholderPackage("planned", "planned-source", ("real",))
-    asked = h.request("planned", placeholders=[placeholder])
+    wanted = h.request("planned", placeholders=[placeholder])
     pool = tiny.pool(base)
-    closure = pool.solve(asked)
+    closure = pool.solve(wanted)
     assert h.names(closure) == ["planned-000-placeholder.noarch", "real-1-1.noarch"]
     planned = closure.packages[0]
     assert (planned.source, planned.installed_size) == ("planned-source", None)
     assert h.names(pool.solve(h.request("planned"))) == ["planned-7-1.noarch"]
 
 
-def test_the_same_question_has_the_same_answer_whatever_was_asked_before(tiny, h):
+def test_the_same_question_has_the_same_answer_whatever_came_before(tiny, h):
     base = tiny.repository()
     for name in "cab":
         base.package(f"{name}-0:1-1.noarch", provides=["any"])

@@ -72,7 +72,7 @@ def test_the_cache_of_another_index_is_not_taken_for_this(tiny, h, base):
     assert answer(tiny.pool(base), h).status == "unsolvable"
 
 
-def test_nothing_that_solving_does_not_need_is_kept(tiny, base):
+def test_nothing_that_solving_does_not_need_is_stored(tiny, base):
     tiny.pool(base)
     (path,) = solv_files(tiny, ".solv")
     content = path.read_bytes()

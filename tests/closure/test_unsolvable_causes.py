@@ -10,7 +10,7 @@ from bot.report.causes import causes_phrase
 from bot.report.phrase import to_plain
 
 
-def told(cause) -> tuple[str, str, str, str]:
+def reported(cause) -> tuple[str, str, str, str]:
     """A cause in short: kind, capability, who needs it, the names on the chain."""
     chain = [edge.source.name for edge in cause.chain]
     needed_by = "" if cause.needed_by is None else f"{cause.needed_by.name}.{cause.needed_by.arch}"
@@ -30,7 +30,7 @@ def test_what_nothing_provides_is_named_once_with_the_chain_that_leads_there(tin
     head = h.overlay(h.package("crypto-0:2-2.x86_64", "crypto", requires=["libnothere >= 3"]))
     closure = tiny.pool(base).solve(h.request("app"), head)
     (cause,) = closure.causes
-    assert told(cause) == ("missing", "libnothere >= 3", "crypto.x86_64", "app lib")
+    assert reported(cause) == ("missing", "libnothere >= 3", "crypto.x86_64", "app lib")
     assert [edge.capability for edge in cause.chain] == ["ssl", "crypto >= 2"]
     assert cause.chain[-1].target == cause.needed_by
     assert not cause.arch_only
@@ -48,7 +48,7 @@ def test_foreign_architectures_come_last_in_causes_and_in_texts(tiny, h):
         h.package("lib-0:1-2.x86_64", "lib", provides=["lib(64)"], requires=["libnothere"])
     )
     closure = tiny.pool(base).solve(h.request("app"), head)
-    assert [(told(c), c.arch_only) for c in closure.causes] == [
+    assert [(reported(c), c.arch_only) for c in closure.causes] == [
         (("missing", "libnothere", "lib.x86_64", "app user"), False),
         (("missing", "lib(32)", "user.i686", "app"), True),
     ]
@@ -63,7 +63,7 @@ def test_a_subpackage_that_the_change_drops_is_missing_for_those_that_need_it(ti
     base.package("user-0:1-1.x86_64", requires=["libapp.so.1"])
     head = h.overlay(h.package("app-0:1-2.x86_64", "app"))
     closure = tiny.pool(base).solve(h.request("user"), head)
-    assert [told(c) for c in closure.causes] == [("missing", "libapp.so.1", "user.x86_64", "")]
+    assert [reported(c) for c in closure.causes] == [("missing", "libapp.so.1", "user.x86_64", "")]
     assert not any("hidden" in text for text in closure.problems)
 
 
@@ -74,7 +74,7 @@ def test_a_conflict_names_both_packages_and_the_capability(tiny, h):
     base.package("site-0:1-1.x86_64", requires=["web-server"])
     base.package("httpd-0:2-1.x86_64", provides=["web-server = 2"])
     (cause,) = tiny.pool(base).solve(h.request("app", "site")).causes
-    assert told(cause) == ("conflict", "web-server < 3", "helper.x86_64", "app")
+    assert reported(cause) == ("conflict", "web-server < 3", "helper.x86_64", "app")
     assert cause.conflicts_with is not None and cause.conflicts_with.name == "httpd"
     assert [edge.source.name for edge in cause.conflicts_with_chain] == ["site"]
 
@@ -94,14 +94,14 @@ def test_an_obsoleted_package_is_a_conflict(tiny, h):
     base.package("a-0:1-1.x86_64", requires=["old"]).package("old-0:1-1.x86_64")
     head = h.overlay(h.package("new-0:1-1.x86_64", "new", obsoletes=["old < 2"]))
     (cause,) = tiny.pool(base).solve(h.request("a", "new"), head).causes
-    assert told(cause)[:3] == ("conflict", "old < 2", "new.x86_64")
+    assert reported(cause)[:3] == ("conflict", "old < 2", "new.x86_64")
     assert cause.conflicts_with.name == "old"
 
 
 def test_a_request_that_nothing_meets_comes_first(tiny, h):
     base = tiny.repository().package("app-0:1-1.x86_64", requires=["libnothere"])
     causes = tiny.pool(base).solve(h.request("app", "nosuch")).causes
-    assert [told(c) for c in causes] == [
+    assert [reported(c) for c in causes] == [
         ("missing", "nosuch", "", ""),
         ("missing", "libnothere", "app.x86_64", ""),
     ]
@@ -131,7 +131,7 @@ def test_the_package_of_the_change_comes_before_published_alternatives(tiny, h):
 def test_rich_requirements_are_named_verbatim(tiny, h):
     base = tiny.repository().package("app-0:1-1.x86_64", requires=["(x or y)"])
     (cause,) = tiny.pool(base).solve(h.request("app")).causes
-    assert told(cause) == ("missing", "(x or y)", "app.x86_64", "")
+    assert reported(cause) == ("missing", "(x or y)", "app.x86_64", "")
 
 
 def test_a_requested_package_of_another_architecture_comes_last(tiny, h):

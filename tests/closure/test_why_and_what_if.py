@@ -22,8 +22,8 @@ def base(tiny):
 
 
 def explain(tiny, h, base, name, *requests, **options):
-    pool, asked = tiny.pool(base), h.request(*requests, **options)
-    return why(pool, asked, pool.solve(asked), name)
+    pool, wanted = tiny.pool(base), h.request(*requests, **options)
+    return why(pool, wanted, pool.solve(wanted), name)
 
 
 def leaving(found):
@@ -45,7 +45,7 @@ def test_the_fewest_requirements_closest_to_the_package(tiny, h, base):
     assert [n.name for n in found.roots] == ["tool", "web"]
 
 
-def test_what_is_asked_for_leaves_with_no_requirement(tiny, h, base):
+def test_what_is_requested_leaves_with_no_requirement(tiny, h, base):
     found = explain(tiny, h, base, "crypt", "web", "crypt")
     assert (leaving(found), [n.name for n in found.roots]) == ([], ["crypt", "web"])
 
@@ -91,10 +91,10 @@ def test_weak_ways_in_count_where_they_are_installed(tiny, h):
 
 def test_what_takes_a_package_out_is_proved_on_the_overlay(tiny, h, base):
     pool = tiny.pool(base)
-    asked = h.request("web")
+    wanted = h.request("web")
     overlay = h.overlay(h.package("web-0:2-1.noarch", "web", requires=["crypt-tool"]))
-    closure = pool.solve(asked, overlay)
-    found = why(pool, asked, closure, "crypt", overlay)
+    closure = pool.solve(wanted, overlay)
+    found = why(pool, wanted, closure, "crypt", overlay)
     (web,) = closure.requested
     assert found.leaves_with == (Requirement(web, "crypt-tool"),)
 
@@ -159,22 +159,22 @@ def test_an_unsolvable_image_stays_unsolvable(tiny, h, base):
 
 
 def test_dropping_changes_nothing_for_the_next_question(tiny, h, base):
-    pool, asked = tiny.pool(base), h.request("web", "tool")
-    before = pool.solve(asked)
-    first = what_if(pool, asked, "perl-libs")
-    assert pool.solve(asked) == before
-    assert what_if(pool, asked, "perl-libs") == first
+    pool, wanted = tiny.pool(base), h.request("web", "tool")
+    before = pool.solve(wanted)
+    first = what_if(pool, wanted, "perl-libs")
+    assert pool.solve(wanted) == before
+    assert what_if(pool, wanted, "perl-libs") == first
 
 
-def test_a_question_is_about_its_own_overlay_whatever_others_were_asked(tiny, h, base):
-    pool, asked = tiny.pool(base), h.request("web")
+def test_a_question_is_about_its_own_overlay_whatever_the_others_were(tiny, h, base):
+    pool, wanted = tiny.pool(base), h.request("web")
     others = [
         h.overlay(h.package(f"web-0:{v}-1.noarch", "web", requires=["crypt-tool"])) for v in (2, 3)
     ]
     for overlay in (*others, *others):
-        closure = pool.solve(asked, overlay)
-        assert why(pool, asked, closure, "crypt", overlay).leaves_with == (
+        closure = pool.solve(wanted, overlay)
+        assert why(pool, wanted, closure, "crypt", overlay).leaves_with == (
             Requirement(next(iter(closure.requested)), "crypt-tool"),
         )
-        found = what_if(pool, asked, "crypt-tool", None, overlay)
+        found = what_if(pool, wanted, "crypt-tool", None, overlay)
         assert "crypt" in left(found)

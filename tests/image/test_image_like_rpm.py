@@ -95,15 +95,15 @@ def test_the_database_answers_like_the_one_that_an_installation_leaves(
     ours.mkdir()
     unpack(layer, ours)
     question = ["-qa", "--qf", "[%{=NEVRA} %{FILENAMES} %{FILEDIGESTS} %{=SIZE}\\n]"]
-    answers = [asked(root, question) for root in (ours, tmp_path / "theirs")]
+    answers = [wanted(root, question) for root in (ours, tmp_path / "theirs")]
     assert answers[0]
     assert sorted(answers[0].splitlines()) == sorted(answers[1].splitlines())
     # It is sound, and finds owners of files.
     owner = ["-qf", "/usr/sbin/nginx", "--qf", "%{NAME}\\n"]
-    assert asked(ours, owner) == "nginx\n"
+    assert wanted(ours, owner) == "nginx\n"
 
 
-def asked(root: Path, question: Sequence[str]) -> str:
+def wanted(root: Path, question: Sequence[str]) -> str:
     done = subprocess.run(
         ["rpm", "--root", str(root), "--dbpath", "/var/lib/rpm", *question],
         capture_output=True,
@@ -306,7 +306,7 @@ echo s > %{buildroot}/usr/lib64/sub/libs.so
     return packages_of(files, "merged"), files
 
 
-def test_documentation_and_languages_come_where_they_are_asked_for(
+def test_documentation_and_languages_come_where_they_are_requested(
     build_rpms: Callable[[str], list[Path]], cache: Cache
 ) -> None:
     packages = packages_of(build_rpms(odd_spec()), "odd")

@@ -120,10 +120,10 @@ def test_a_path_that_the_header_lists_twice_is_refused(tmp_path: Path, cache: Ca
     assert "twice" in refused(write_rpm(tmp_path / "a.rpm", files), cache)
 
 
-@pytest.mark.parametrize("kept", [0, 10, 111, 200])
-def test_a_payload_that_is_cut_off_is_refused(kept: int, tmp_path: Path, cache: Cache) -> None:
+@pytest.mark.parametrize("stored", [0, 10, 111, 200])
+def test_a_payload_that_is_cut_off_is_refused(stored: int, tmp_path: Path, cache: Cache) -> None:
     files = [File("/opt/a", b"x" * 1000)]
-    package = write_rpm(tmp_path / "a.rpm", files, payload=cpio(files)[:kept])
+    package = write_rpm(tmp_path / "a.rpm", files, payload=cpio(files)[:stored])
     assert "cut off" in refused(package, cache)
 
 
@@ -227,7 +227,7 @@ def test_a_hard_link_of_a_shared_path_comes_with_it(tmp_path: Path, cache: Cache
         assert found["opt/b"].size == 4
 
 
-def test_names_that_are_no_utf_8_can_be_told_and_composed(tmp_path: Path, cache: Cache) -> None:
+def test_names_that_are_no_utf_8_can_be_reported_and_composed(tmp_path: Path, cache: Cache) -> None:
     odd = "/opt/\udce4"
     why = refused(write_rpm(tmp_path / "a.rpm", [File(odd, b"x", mode=0o020644)]), cache)
     assert "/opt/\N{REPLACEMENT CHARACTER} is a device" in why

@@ -133,7 +133,7 @@ def test_an_index_comes_after_its_images(
     assert {one.digest for one in image.images} <= held.manifests.keys()
 
 
-def test_a_registry_that_refuses_is_told(
+def test_a_registry_that_refuses_is_named(
     registry: tuple[Registry, str], tmp_path: Path, cache: Cache
 ) -> None:
     held, host = registry
@@ -143,7 +143,7 @@ def test_a_registry_that_refuses_is_told(
     assert held.manifests == {}
 
 
-def test_a_registry_that_is_not_there_is_told_at_once(tmp_path: Path, cache: Cache) -> None:
+def test_a_registry_that_is_not_there_is_named_at_once(tmp_path: Path, cache: Cache) -> None:
     with pytest.raises(SurroundingsError, match="could not be sent"):
         push_layout(composed(tmp_path, cache, "x86_64").layout, "127.0.0.1:9/web/nginx:1.0")
 

@@ -58,7 +58,7 @@ def test_directories_go_with_what_is_left_out_of_them() -> None:
     assert paths == ["/c", "/c/file", "/empty"]
 
 
-def test_the_installed_size_without_documentation_is_the_one_that_librpm_tells(
+def test_the_installed_size_without_documentation_is_the_one_that_librpm_says(
     build_rpms: Callable[[str], list[Path]], cache: Cache
 ) -> None:
     for package in packages_of(build_rpms(ODD), "odd"):
@@ -95,7 +95,7 @@ def test_the_database_is_where_the_packages_have_its_place(tmp_path: Path, cache
     assert "usr/lib/sysimage/rpm/rpmdb.sqlite" in found
 
 
-def test_moved_files_are_told_by_package_the_largest_move_first(
+def test_moved_files_are_named_by_package_the_largest_move_first(
     tmp_path: Path, cache: Cache
 ) -> None:
     same = write_rpm(tmp_path / "s.rpm", [File("/opt/same", b"x" * 9)], name="same")

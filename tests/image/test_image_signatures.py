@@ -131,7 +131,7 @@ def test_a_header_that_came_alone_and_is_another_one_is_refused(
     lie = write_rpm(tmp_path / "lie.rpm", [File("/opt/b", b"x")])
     assert good.location is not None
     assert lie.location is not None
-    told = Location(
+    reported = Location(
         lie.location.url,
         "sha256",
         good.location.checksum,
@@ -142,7 +142,7 @@ def test_a_header_that_came_alone_and_is_another_one_is_refused(
     from bot.image.listing import listing
     from tests.image.layers import compose
 
-    listing(replace(good, location=told), cache)
+    listing(replace(good, location=reported), cache)
     with pytest.raises(RefusedFileError, match="another one"):
         compose([good], cache)
     # The lie is forgotten: the next try is right.

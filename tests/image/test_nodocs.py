@@ -33,7 +33,7 @@ def test_every_package_whose_header_is_there_has_its_size(closure: Closure, tmp_
     ]  # none of them has documentation
 
 
-def test_with_nodocs_asks_a_failing_host_once_for_each_of_three_headers(
+def test_with_nodocs_queries_a_failing_host_once_for_each_of_three_headers(
     closure: Closure, tmp_path: Path
 ) -> None:
     def refuse(handler: BaseHTTPRequestHandler) -> bool:

@@ -134,7 +134,7 @@ NEW_LINKS = (Link(0, "base", 1, "requires"), Link(0, "perl", 2, "requires"))
 ASKED = Contents(OLD.members, OLD.links, ("app",))
 
 
-def test_what_a_new_version_brings_is_laid_to_it_with_the_chain() -> None:
+def test_what_a_new_version_brings_is_attributed_to_it_with_the_chain() -> None:
     perl, app = attribute(ASKED, after(NEW, NEW_LINKS)).causes
     assert (perl.package, perl.change, perl.delta, perl.kind) == (
         "perl",
@@ -160,13 +160,13 @@ def test_a_pull_request_whose_version_is_not_there_yet_is_not_blamed() -> None:
     assert not step.landed
 
 
-def test_what_a_document_newly_asks_for_is_configuration() -> None:
+def test_what_a_document_newly_requests_is_configuration() -> None:
     new = (*OLD.members, member("vim", requested=True))
     (vim,) = attribute(ASKED, after(new, OLD.links, ("app", "vim"))).causes
     assert (vim.change, vim.kind) == ("came", "configuration")
 
 
-def test_what_a_new_version_lets_go_is_laid_to_it() -> None:
+def test_what_a_new_version_lets_go_is_attributed_to_it() -> None:
     before = Contents(
         (member("app", requested=True), member("lib", size=7)),
         (Link(0, "lib", 1, "requires"),),

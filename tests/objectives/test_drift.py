@@ -63,7 +63,7 @@ def test_a_lowered_limit_is_a_promise_and_no_drift(daily: DailyHistory) -> None:
     assert (broken(daily).broken[0].why, broken(daily).drifted) == ("promise", False)
 
 
-def test_a_target_whose_date_passes_is_told(daily: DailyHistory) -> None:
+def test_a_target_whose_date_passes_is_named(daily: DailyHistory) -> None:
     target = Target(Sizes(packages=1), date(2026, 11, 2))
     daily.objectives = [replace(SMALL, limits=Sizes(), target=target)]
     daily.day("lib")
@@ -129,9 +129,9 @@ async def test_one_issue_is_opened_edited_closed_and_opened_again(
     for words in ("3 packages", "2 packages", "`perl`", "came", "the distribution", "app → perl"):
         assert words in issue.body
     assert "https://min.example/objectives/web-small" in issue.body
-    asked = len(local.requests)
+    wanted = len(local.requests)
     assert (await publish(daily, forge, daily.day("lib", "perl", app="2"))).written == ()
-    assert len(local.requests) == asked
+    assert len(local.requests) == wanted
     await publish(daily, forge, daily.day("lib", "perl", "more", app="2"))
     assert "4 packages" in issue.body
     await publish(daily, forge, daily.day("lib", app="3"))
@@ -246,14 +246,14 @@ async def test_an_image_that_drift_makes_uninstallable_has_an_issue_until_it_can
     assert "has 1 image that can no longer be installed, and the settings" in sentence
     await publish(daily, forge, run)
     (issue,) = local.state.issues
-    said = to_text(issue.body)
+    text = to_text(issue.body)
     assert (
         "The objective “web stays small” cannot be met since 2026-11-03: web on minimal, fedora"
         " (x86_64) can no longer be installed. What did it: app (now app-0:2-1.x86_64), by the"
         " distribution."
-    ) in said
-    assert "nothing provides libx.so.1 needed by app-2-1" in said
-    assert "minimize closure web --arch x86_64 shows" in said
+    ) in text
+    assert "nothing provides libx.so.1 needed by app-2-1" in text
+    assert "minimize closure web --arch x86_64 shows" in text
     assert (await publish(daily, forge, run)).written == ()
     # It can be installed, and breaks its limit: the same issue says so.
     await publish(daily, forge, daily.day("lib", "perl"))
@@ -277,7 +277,7 @@ async def test_an_image_that_a_document_breaks_or_that_never_was_is_no_drift(
     assert local.state.issues == []
 
 
-async def test_an_objective_on_growth_alone_is_told_of_an_image_that_is_lost(
+async def test_an_objective_on_growth_alone_reports_an_image_that_is_lost(
     daily: DailyHistory, placed: Any
 ) -> None:
     local, forge = placed
@@ -296,19 +296,19 @@ async def test_the_issue_says_what_moved_it_through_what_by_whom_and_what_to_do(
     daily.day("lib")
     await publish(daily, forge, daily.day("lib", "perl", app="2"))
     (issue,) = local.state.issues
-    said = to_text(issue.body)
+    text = to_text(issue.body)
     assert (
         "The objective “web stays small” is not met since 2026-11-03: web on minimal, fedora"
         " (x86_64) has 3 packages, the limit is 2 packages. perl came (+3 MB) through app → perl,"
         " by the distribution."
-    ) in said
+    ) in text
     for words in (
         "minimize why perl --workload web shows every way on which it comes.",
         "minimize what-if drop perl --workload web measures what would leave without it.",
         "change the objective in the document web-small.yaml.",
         "Closed by hand, this issue stays closed until the objective is met and broken anew.",
     ):
-        assert words in said
+        assert words in text
 
 
 async def test_a_date_that_passes_is_not_attributed_to_packages(
@@ -320,10 +320,10 @@ async def test_a_date_that_passes_is_not_attributed_to_packages(
     daily.day("lib")
     await publish(daily, forge, daily.day("lib"))
     (issue,) = local.state.issues
-    said = to_text(issue.body)
-    assert "has 2 packages, the target by 2026-11-02 is 1 package." in said
-    assert "No package did it: the target's day has passed." in said
-    assert "minimize why" not in said
+    text = to_text(issue.body)
+    assert "has 2 packages, the target by 2026-11-02 is 1 package." in text
+    assert "No package did it: the target's day has passed." in text
+    assert "minimize why" not in text
 
 
 async def test_the_measure_that_is_furthest_off_leads_whatever_its_unit(
@@ -345,8 +345,8 @@ async def test_an_unwanted_package_is_named_with_the_reason(
     daily.day("lib")
     await publish(daily, forge, daily.day("lib", "perl", "other", app="2"))
     (issue,) = local.state.issues
-    said = to_text(issue.body)
-    assert "has the unwanted perl: 30 MB for one script. perl came (+3 MB) through" in said
+    text = to_text(issue.body)
+    assert "has the unwanted perl: 30 MB for one script. perl came (+3 MB) through" in text
 
 
 async def test_a_merged_change_is_what_is_to_be_taken_back(
@@ -380,9 +380,9 @@ async def test_what_cannot_be_measured_keeps_the_issue_open_and_says_so(
     (issue,) = local.state.issues
     assert "takes 4 MB installed, the limit is 2 MB" in to_text(issue.body)
     await publish(daily, forge, daily.day("lib", app="2", known=False))
-    said = to_text(issue.body)
-    assert "met as far as is known: 1 measure could not be taken." in said
-    assert (issue.state, "takes 4 MB" in said) == ("open", False)
+    text = to_text(issue.body)
+    assert "met as far as is known: 1 measure could not be taken." in text
+    assert (issue.state, "takes 4 MB" in text) == ("open", False)
     await publish(daily, forge, daily.day(app="3"))
     assert (issue.state, "is met again" in issue.body) == ("closed", True)
 

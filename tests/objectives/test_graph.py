@@ -111,7 +111,7 @@ def test_chains_are_the_shortest_way_from_each_requested_package(made) -> None:
             ]
 
 
-def test_of_equally_short_ways_the_first_by_name_is_told() -> None:
+def test_of_equally_short_ways_the_first_by_name_is_named() -> None:
     members = [member(0, requested=True), member(1), member(2), member(3)]
     links = [link(0, 2), link(2, 3), link(0, 1, "z"), link(0, 1, "b"), link(1, 3)]
     ((first, second),) = graph_of(Contents(members, links)).chains(3)

@@ -144,18 +144,18 @@ def bring(tree: Tree, config: Path, *options: str) -> Result:
     return CliRunner().invoke(cli, arguments, standalone_mode=False)
 
 
-def test_all_that_the_format_allows_is_taken_over_and_what_is_not_used_is_told(
+def test_all_that_the_format_allows_is_taken_over_and_what_is_not_used_is_named(
     tree: Tree, tmp_path: Path
 ) -> None:
     ran = bring(tree, tmp_path / "config", "--format", "json")
     assert ran.return_value == 0, ran.output
-    told = json.loads(ran.stdout)
-    assert told["errors"] == []
-    assert len(told["copied"]) == 519 + len(ODD)
-    assert told["images"] > 441 * 4
-    unused = {Path(one["file"]).stem for one in told["unused"]}
+    reported = json.loads(ran.stdout)
+    assert reported["errors"] == []
+    assert len(reported["copied"]) == 519 + len(ODD)
+    assert reported["images"] > 441 * 4
+    unused = {Path(one["file"]).stem for one in reported["unused"]}
     assert {"strict", "odd-arch", "no-list", "nameless-rpm", "odd-repo", "legacy"} <= unused
-    assert all(one["line"] for one in told["unused"])
+    assert all(one["line"] for one in reported["unused"])
     configuration = load_configuration(tmp_path / "config")
     anchored = configuration.workloads["anchors"]
     assert anchored.packages == anchored.arch_packages["x86_64"] == (name(3), name(4))
@@ -189,7 +189,7 @@ def test_every_fault_is_said_with_file_line_and_remedy_and_nothing_is_copied(
 
 @pytest.mark.parametrize("name", ["a\x1b[31m.yaml", "b\nc.yaml", b"d\xff.yaml"])
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_file_name_that_no_terminal_should_see_is_told_without_what_it_does(
+def test_a_file_name_that_no_terminal_should_see_is_named_without_what_it_does(
     tmp_path: Path, name: str | bytes, form: str
 ) -> None:
     (tmp_path / "tree").mkdir()
@@ -231,9 +231,9 @@ def test_what_is_no_file_and_the_servers_settings_are_no_documents(tmp_path: Pat
     assert ran.return_value == 0
     assert [path.name for path in config.iterdir()] == ["label.yaml"]
     # Beside what is there already it is told as well.
-    for told in (ran.stdout, bring(Tree(tree, tree, tree), config).stdout):
+    for reported in (ran.stdout, bring(Tree(tree, tree, tree), config).stdout):
         for stem in ("folder", "nowhere"):
-            assert f"{stem}.yaml:1 not used: not read: it is no file" in told
+            assert f"{stem}.yaml:1 not used: not read: it is no file" in reported
 
 
 def test_documents_that_are_there_stay_as_they_are_whatever_comes_beside_them(

@@ -30,7 +30,7 @@ MERGED = MergedChange(
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A world with one run behind it and a move of both images before it."""
     root = tmp_path_factory.mktemp("told") / "world"
     world = World(root)
@@ -45,9 +45,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def again(told: Path, root: Path) -> World:
+def again(reported: Path, root: Path) -> World:
     """The same world once more, in a folder of its own."""
-    shutil.copytree(told, root)
+    shutil.copytree(reported, root)
     world = World.__new__(World)
     world.root, world.config = root, root / "config"
     return world
@@ -75,9 +75,9 @@ def outcome(history: History, tracked: Tracked) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def whole(told: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def whole(reported: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a run comes to that nobody kills."""
-    world = again(told, tmp_path_factory.mktemp("whole") / "world")
+    world = again(reported, tmp_path_factory.mktemp("whole") / "world")
     with world.history() as history:
         found = outcome(history, world.track(history))
     assert [len(steps) for _, _, steps in found["told"].values()] == [2, 2]
@@ -89,9 +89,9 @@ def whole(told: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("write", range(WRITES))
 def test_a_killed_run_and_the_next_come_to_what_one_run_comes_to(
-    told: Path, whole: dict[str, Any], tmp_path: Path, write: int, when: str
+    reported: Path, whole: dict[str, Any], tmp_path: Path, write: int, when: str
 ) -> None:
-    world = again(told, tmp_path / "world")
+    world = again(reported, tmp_path / "world")
     script = [sys.executable, "-m", "tests.objectives.killed_track", str(world.root), str(write)]
     killed = subprocess.run([*script, when], cwd=Path(__file__).parents[2], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -121,8 +121,8 @@ def alive(mark: str) -> list[str]:
     return found
 
 
-def test_the_processes_of_a_killed_run_end_with_it(told: Path, tmp_path: Path) -> None:
-    world = again(told, tmp_path / "world")
+def test_the_processes_of_a_killed_run_end_with_it(reported: Path, tmp_path: Path) -> None:
+    world = again(reported, tmp_path / "world")
     mark = f"KILLED={tmp_path}"
     script = [sys.executable, "-m", "tests.objectives.killed_track", str(world.root), "1", "after"]
     killed = subprocess.run(
@@ -138,8 +138,8 @@ def test_the_processes_of_a_killed_run_end_with_it(told: Path, tmp_path: Path) -
     assert alive(mark) == []
 
 
-def test_what_was_not_told_to_its_end_is_told_again(told: Path, tmp_path: Path) -> None:
-    world = again(told, tmp_path / "world")
+def test_what_was_not_reported_to_its_end_is_reported_again(reported: Path, tmp_path: Path) -> None:
+    world = again(reported, tmp_path / "world")
 
     def gone(_tracked: Tracked) -> None:
         raise BrokenPipeError

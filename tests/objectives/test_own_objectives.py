@@ -77,20 +77,20 @@ async def test_an_issue_about_it_goes_to_that_repository_unless_switched_off(
     run = track(load_configuration(bench.config), history, cache, processes=1).run
     (found,) = drift_states(history)
     assert found.drifted
-    asked: list[tuple[str, Any]] = []
+    wanted: list[tuple[str, Any]] = []
 
     class Issues:
         async def put(self, repository: str, marker: str, text: Any) -> None:
-            asked.append((repository, text))
+            wanted.append((repository, text))
 
     class Forge:
         issues = Issues()
 
     forges: Any = {"gh": Forge()}
     await publish_issues(history, forges, IssueSettings(own=False), run)
-    assert asked == []
+    assert wanted == []
     await publish_issues(history, forges, IssueSettings(), run)
-    ((repository, text),) = asked
+    ((repository, text),) = wanted
     assert (repository, text.state) == ("rpms/tool", "open")
     assert "the configuration" in text.body
     history.close()

@@ -105,7 +105,7 @@ def test_of_two_that_moved_the_one_that_a_merged_change_explains_is_named(
     assert (broke.package, broke.merged_change) == ("second", number)
 
 
-def test_what_a_document_newly_asks_for_is_the_documents_doing(
+def test_what_a_document_newly_requests_is_the_documents_doing(
     world: World, history: History
 ) -> None:
     world.workload("app", "lib")

@@ -134,7 +134,7 @@ def status(history: History) -> ObjectiveStatus:
         ([100, 100, 100, 100], "target: {installed_size: 90, by: 2026-11-29}", "at risk"),
     ],
 )
-def test_the_trend_tells_what_is_at_risk(world: World, sizes, text, outlook) -> None:
+def test_the_trend_says_what_is_at_risk(world: World, sizes, text, outlook) -> None:
     world.objective("small", "app", text)
     with world.history() as history:
         grown(world, history, sizes)
@@ -147,7 +147,7 @@ def test_the_trend_tells_what_is_at_risk(world: World, sizes, text, outlook) -> 
             assert found.trend_per_week == pytest.approx(step, rel=0.1)
 
 
-def test_the_day_on_which_the_trend_passes_the_limit_is_told(world: World) -> None:
+def test_the_day_on_which_the_trend_passes_the_limit_is_named(world: World) -> None:
     world.objective("small", "app", "limits: {installed_size: 150}")
     with world.history() as history:
         grown(world, history, [100, 110, 120, 130])
@@ -167,8 +167,8 @@ def test_a_figure_that_was_not_known_for_a_while_keeps_what_is_known_of_its_tren
     with world.history() as history:
         grown(world, history, [100, 110, 120, 130])
         key = objective_statuses(history, NOW)[0].state.key
-        told = history.moves([key], since)
-        assert {metric: moves.total for (_, metric), moves in told.items()} == {
+        reported = history.moves([key], since)
+        assert {metric: moves.total for (_, metric), moves in reported.items()} == {
             "installed_size": 30,
             "packages": 0,
         }

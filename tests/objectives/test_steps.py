@@ -23,7 +23,7 @@ def moved(world: World, history: History) -> TrackedImage:
     return image
 
 
-def told(image: TrackedImage) -> dict[str, tuple[str, str, int]]:
+def reported(image: TrackedImage) -> dict[str, tuple[str, str, int]]:
     return {c.package: (c.change, c.kind, c.known_delta) for c in image.causes}
 
 
@@ -35,7 +35,7 @@ def test_an_image_that_breaks_and_mends_moves_twice(world: World, history: Histo
     broken = moved(world, history)
     assert broken.after.facts.status == "unsolvable"
     assert "extra" in broken.after.facts.problems[0]
-    assert told(broken) == {"lib": ("unsolvable", "distribution", 0)}
+    assert reported(broken) == {"lib": ("unsolvable", "distribution", 0)}
     # Nothing new: no step.
     world.publish(GROWN, Thing("unrelated"))
     assert moved(world, history).causes == ()
@@ -54,25 +54,25 @@ def test_an_image_that_breaks_and_mends_moves_twice(world: World, history: Histo
     assert first.packages_delta is None
 
 
-def test_a_request_that_nothing_provides_is_named_and_laid_to_who_asked(
+def test_a_request_that_nothing_provides_is_named_and_attributed_to_who_requested(
     world: World, history: History
 ) -> None:
     world.workload("app", "lib")
     world.publish(LIB, EXTRA)
     moved(world, history)
     world.workload("app", "lib", "nowhere")
-    assert told(moved(world, history)) == {"nowhere": ("unsolvable", "configuration", 0)}
+    assert reported(moved(world, history)) == {"nowhere": ("unsolvable", "configuration", 0)}
     # The same again with other repositories, then with the packages gone from them.
     world.workload("app", "lib", "elsewhere")
     world.publish(LIB, EXTRA, Thing("new"))
-    assert told(moved(world, history)) == {}
+    assert reported(moved(world, history)) == {}
     world.workload("app", "lib")
-    assert told(moved(world, history))["app"] == ("solvable", "configuration", 0)
+    assert reported(moved(world, history))["app"] == ("solvable", "configuration", 0)
     world.publish(EXTRA)
-    assert told(moved(world, history)) == {"lib": ("unsolvable", "distribution", 0)}
+    assert reported(moved(world, history)) == {"lib": ("unsolvable", "distribution", 0)}
 
 
-def test_a_newly_asked_package_that_is_nowhere_is_the_documents_doing_on_a_new_day(
+def test_a_newly_requested_package_that_is_nowhere_is_the_documents_doing_on_a_new_day(
     world: World, history: History
 ) -> None:
     world.workload("app", "lib")
@@ -80,7 +80,7 @@ def test_a_newly_asked_package_that_is_nowhere_is_the_documents_doing_on_a_new_d
     moved(world, history)
     world.workload("app", "lib", "nowhere")
     world.publish(LIB, EXTRA)
-    assert told(moved(world, history)) == {"nowhere": ("unsolvable", "configuration", 0)}
+    assert reported(moved(world, history)) == {"nowhere": ("unsolvable", "configuration", 0)}
 
 
 def test_an_image_that_was_never_solved_begins_when_it_can_be(
@@ -91,7 +91,7 @@ def test_an_image_that_was_never_solved_begins_when_it_can_be(
     assert moved(world, history).after.facts.status == "unsolvable"
     world.publish(EXTRA, LIB)
     begun = moved(world, history)
-    assert told(begun) == {"lib": ("solvable", "distribution", 0)}
+    assert reported(begun) == {"lib": ("solvable", "distribution", 0)}
     assert [m.nevra.name for m in history.contents(key).members] == ["lib"]
 
 
@@ -114,7 +114,7 @@ def test_an_image_that_comes_back_is_compared_with_what_it_was(
     world.workload("app", "lib")
     back = {i.key: i for i in world.track(history).images}[key]
     assert back.before is not None and back.before.facts.installed_size == 10
-    assert told(back) == {
+    assert reported(back) == {
         "lib": ("changed", "distribution", 15),
         "extra": ("came", "distribution", 100),
     }
@@ -129,7 +129,7 @@ def test_an_image_that_comes_back_is_compared_with_what_it_was(
     assert {i.key: i for i in world.track(history).images}[key].causes == ()
 
 
-def test_a_document_that_asks_for_more_is_the_cause_with_the_way_to_it(
+def test_a_document_that_requests_more_is_the_cause_with_the_way_to_it(
     world: World, history: History
 ) -> None:
     world.workload("app", "lib")
@@ -137,7 +137,7 @@ def test_a_document_that_asks_for_more_is_the_cause_with_the_way_to_it(
     moved(world, history)
     world.workload("app", "lib", "tool")
     image = moved(world, history)
-    assert told(image) == {
+    assert reported(image) == {
         "tool": ("came", "configuration", 7),
         "part": ("came", "configuration", 3),
     }
@@ -155,12 +155,12 @@ def test_weak_dependencies_switched_on_are_the_documents_doing(
     moved(world, history)
     world.workload("app", "lib", weak=True)
     image = moved(world, history)
-    assert told(image) == {"extra": ("came", "configuration", 100)}
+    assert reported(image) == {"extra": ("came", "configuration", 100)}
     world.workload("app", "lib")
-    assert told(moved(world, history)) == {"extra": ("went", "configuration", -100)}
+    assert reported(moved(world, history)) == {"extra": ("went", "configuration", -100)}
 
 
-def test_what_went_is_told_with_the_way_on_which_it_was_there(
+def test_what_went_is_named_with_the_way_on_which_it_was_there(
     world: World, history: History
 ) -> None:
     key = world.workload("app", "lib")
@@ -213,7 +213,7 @@ def test_a_layer_that_weighs_otherwise_with_the_same_packages_is_a_step_with_a_c
     assert cause.kind == ("configuration" if same else "unknown")
 
 
-def test_one_pull_request_is_laid_to_each_image_when_it_arrives_there(
+def test_one_pull_request_is_attributed_to_each_image_when_it_arrives_there(
     world: World, history: History
 ) -> None:
     first, second = world.workload("first", "lib"), world.workload("second", "other")

@@ -63,8 +63,8 @@ def test_a_second_run_solves_nothing_and_a_new_package_is_the_cause(
         assert step["package"] == "pkg00000"
         assert step["cause"]["kind"] == "distribution"
     key = ImageKey("workload-060", "env-0", "repo-0", "x86_64")
-    (kept,) = history.steps(key)
-    assert kept.known_delta == sum(c.known_delta for c in kept.causes) == 1000
+    (stored,) = history.steps(key)
+    assert stored.known_delta == sum(c.known_delta for c in stored.causes) == 1000
     now = {m.nevra: m for m in history.contents(key).members}
     then = {m.nevra: m for m in history.contents(key, history.runs()[2].started).members}
     assert {n.release for n in set(now) - set(then)} == {"2"}
@@ -74,15 +74,15 @@ def test_objectives_stand_as_the_images_are(tree: Tree, history: History, tmp_pa
     configuration, cache = load_configuration(tree.config_dir), Cache(tmp_path / "cache")
     before = objectives_now(configuration, history, cache).statuses
     track(configuration, history, cache, processes=1)
-    kept = objective_statuses(history)
-    assert {s.state.metric: s.outlook for s in kept} == {
+    stored = objective_statuses(history)
+    assert {s.state.metric: s.outlook for s in stored} == {
         "packages": "broken",
         "unwanted:pkg00000": "broken",
     }
     assert {s.state.metric: s.state.value for s in before} == {
-        s.state.metric: s.state.value for s in kept
+        s.state.metric: s.state.value for s in stored
     }
-    assert all(s.trend_per_week is None for s in kept)
+    assert all(s.trend_per_week is None for s in stored)
 
 
 def test_the_commands_print_json_alone(tree: Tree, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ async def test_what_is_at_risk_says_what_it_nears_and_claims_no_day(daily: Daily
     )
 
 
-async def test_a_maintainer_whom_no_objective_names_is_told_so(daily: DailyHistory) -> None:
+async def test_a_maintainer_whom_no_objective_names_is_reported(daily: DailyHistory) -> None:
     daily.objectives = []
     daily.day("lib")
     await publish(daily, forge := Forge(), 1)

@@ -23,6 +23,7 @@ import solv
 from debian.deb822 import PkgRelation
 from debian.debian_support import NativeVersion
 
+from bot.closure.requests import RELATION_FLAGS
 from bot.demo.distribution.debian import bound, package_evr
 
 # Debian's configuration, registration and administration tools: called by maintainer scripts.
@@ -130,15 +131,6 @@ def provides(fields: Mapping[str, str], dist: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(a.capability(dist) for group in groups for a in group))
 
 
-_FLAGS = {
-    "<": solv.REL_LT,
-    "<=": solv.REL_LT | solv.REL_EQ,
-    "=": solv.REL_EQ,
-    ">=": solv.REL_GT | solv.REL_EQ,
-    ">": solv.REL_GT,
-}
-
-
 class PackageSet:
     """All packages of one architecture, for asking which of them a relation names."""
 
@@ -172,7 +164,7 @@ class PackageSet:
         if not alternative.operator:
             return name
         operator, version = bound(alternative.operator, alternative.version, self._dist)
-        return name.Rel(_FLAGS[operator], self._pool.Dep(version))
+        return name.Rel(RELATION_FLAGS[operator], self._pool.Dep(version))
 
     def named_by_rpm(self, alternative: Alternative) -> frozenset[str]:
         """The packages that rpm's counterpart of a relation names."""
