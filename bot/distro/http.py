@@ -6,10 +6,12 @@ urllib3 does the work; it is imported with this module, which nothing imports be
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urljoin
 
 import urllib3
@@ -28,6 +30,7 @@ from bot.distro.failover import MANY, PASSING, FetchError, RefusedFileError, Ret
 from bot.distro.transfer import SmallFile
 from bot.model.package import NO_ACCESS, RepositoryAccess, origin
 
+_T = TypeVar("_T")
 USER_AGENT = "minimize (+rpm-md client)"
 # Seconds: the first wait between tries, which doubles each time; tests make it 0.
 BACKOFF = 0.5
@@ -59,48 +62,42 @@ def get(
     With an ETag or a date of an earlier answer the request is conditional. `access` says how its
     server is spoken to; its credentials go to its own origins alone, whatever redirects say.
     """
-    headers = {}
-    if etag:
-        headers["If-None-Match"] = etag
-    if last_modified:
-        headers["If-Modified-Since"] = last_modified
-    for last in _tries(retry_policy):
-        try:
-            with _response(url, headers, access, retry_policy) as response:
-                if response.status == HTTPStatus.NOT_MODIFIED and headers:
-                    return SmallFile(None, etag, last_modified)
-                _expect(url, response, HTTPStatus.OK)
-                content = b"".join(_body(url, response, limit, retry_policy))
-        except (ProtocolError, ReadTimeoutError) as error:
-            if last:
-                raise FetchError(url, _reason(error)) from error
-        else:
+    headers = {"If-None-Match": etag, "If-Modified-Since": last_modified}
+    given = {name: value for name, value in headers.items() if value}
+    transfer = _Transfer(url, access, retry_policy)
+
+    def once() -> SmallFile:
+        with transfer.response(given) as response:
+            if response.status == HTTPStatus.NOT_MODIFIED and given:
+                return SmallFile(None, etag, last_modified)
+            transfer.expect(response, HTTPStatus.OK)
+            content = b"".join(transfer.body(response, limit))
             found = response.headers
             return SmallFile(content, found.get("ETag"), found.get("Last-Modified"))
-    raise FetchError(url, "the time limit had passed")
+
+    return transfer.attempt(once)
 
 
 def get_range(
     url: str, end: int, *, access: RepositoryAccess = NO_ACCESS, retry_policy: RetryPolicy = MANY
 ) -> bytes:
     """The first `end` bytes at `url`, whether the server knows ranges or not. Raises FetchError."""
-    for last in _tries(retry_policy):
-        try:
-            with _response(url, {"Range": f"bytes=0-{end - 1}"}, access, retry_policy) as response:
-                _expect(url, response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
-                content = bytearray()
-                for chunk in _pieces(url, response, retry_policy):
-                    content += chunk
-                    if len(content) >= end:
-                        break  # a server without ranges would go on to the end of the file
-        except (ProtocolError, ReadTimeoutError) as error:
-            if last:
-                raise FetchError(url, _reason(error)) from error
-        else:
-            if len(content) < end:
-                raise FetchError(url, f"it has {len(content)} bytes, {end} are needed")
-            return bytes(content[:end])
-    raise FetchError(url, "the time limit had passed")
+    transfer = _Transfer(url, access, retry_policy)
+
+    def once() -> bytes:
+        content = bytearray()
+        with transfer.response({"Range": f"bytes=0-{end - 1}"}) as response:
+            transfer.expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+            for chunk in transfer.pieces(response):
+                content += chunk
+                if len(content) >= end:
+                    break  # a server without ranges would go on to the end of the file
+        return bytes(content[:end])
+
+    content = transfer.attempt(once)
+    if len(content) < end:
+        raise FetchError(url, f"it has {len(content)} bytes, {end} are needed")
+    return content
 
 
 def download(
@@ -119,136 +116,155 @@ def download(
     next try; a file that would pass `limit` bytes is refused (RefusedFileError) before it does.
     What would leave `reach` is refused as well (RefusedFileError, PrivateAddressError).
     """
-    for last in _tries(retry_policy):
+    transfer = _Transfer(url, access, retry_policy, reach)
+
+    def once() -> None:
         start = target.stat().st_size if resume and target.exists() else 0
-        headers = {"Range": f"bytes={start}-"} if start else {}
+        with transfer.response({"Range": f"bytes={start}-"} if start else {}) as response:
+            if response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
+                target.unlink()  # what is there is no beginning of this file
+                raise ProtocolError("it is shorter than what was already there")
+            transfer.expect(response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+            resumed = response.status == HTTPStatus.PARTIAL_CONTENT and start > 0
+            with target.open("ab" if resumed else "wb") as output:
+                for chunk in transfer.body(response, limit - (start if resumed else 0)):
+                    output.write(chunk)
+
+    transfer.attempt(once)
+
+
+@dataclass(frozen=True, slots=True)
+class _Transfer:
+    """The transfer of one URL, over as many tries and redirects as it takes."""
+
+    url: str
+    access: RepositoryAccess
+    retry_policy: RetryPolicy
+    reach: Reach = ANYWHERE
+
+    def attempt(self, once: Callable[[], _T]) -> _T:
+        """The result of `once`, tried again where a body breaks off; FetchError after the last."""
+        tries = self.retry_policy.tries
+        for number in range(tries):
+            if number:
+                time.sleep(BACKOFF * 2 ** (number - 1))
+            if self.retry_policy.is_over:
+                break
+            try:
+                return once()
+            except (ProtocolError, ReadTimeoutError) as error:
+                if number == tries - 1:
+                    raise FetchError(self.url, _reason(error)) from error
+        raise FetchError(self.url, "the time limit had passed")
+
+    @contextmanager
+    def response(self, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+        """An answer whose body is not read yet. Refused and unanswered requests are tried again."""
+        response = self._follow(headers)
+        done = False
         try:
-            with _response(url, headers, access, retry_policy, reach) as response:
-                if response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
-                    target.unlink()  # what is there is no beginning of this file
-                    if last:
-                        raise FetchError(url, "it is shorter than what was already there")
-                    continue
-                _expect(url, response, HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
-                resumed = response.status == HTTPStatus.PARTIAL_CONTENT and start > 0
-                allowed = limit - (start if resumed else 0)
-                with target.open("ab" if resumed else "wb") as output:
-                    for chunk in _body(url, response, allowed, retry_policy):
-                        output.write(chunk)
-        except (ProtocolError, ReadTimeoutError) as error:
-            if last:
-                raise FetchError(url, _reason(error)) from error
-        else:
-            return
-    raise FetchError(url, "the time limit had passed")
+            yield response
+            done = True
+        finally:
+            # Half-read connections are of no use to the next request.
+            if done and _is_small_rest(response):
+                response.drain_conn()
+            else:
+                response.close()
+            response.release_conn()
 
+    def _follow(self, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        """The answer that is no redirect.
 
-def _tries(retry_policy: RetryPolicy) -> Iterator[bool]:
-    """Return whether this is the last try, with a wait before each but the first; none once it is
-    over."""
-    for number in range(retry_policy.tries):
-        if number:
-            time.sleep(BACKOFF * 2 ** (number - 1))
-        if retry_policy.is_over:
-            return
-        yield number == retry_policy.tries - 1
+        Redirects are followed here and not by urllib3, which would show a client certificate to
+        whoever they lead to.
+        """
+        place, allowed = self.url, self.access.at(self.url)
+        for _ in range(_MOST_REDIRECTS + 1):
+            self.reach.check(place)
+            response = self._ask(place, headers, allowed)
+            target = response.headers.get("Location")
+            if response.status not in _REDIRECTS or not target:
+                return response
+            response.drain_conn()
+            response.release_conn()
+            following = urljoin(place, target)
+            if not following.startswith(("https://", "http://")):
+                raise FetchError(self.url, f"it redirects to {following}, which is not HTTP")
+            if origin(following) != origin(place):
+                allowed = self.access.at("")
+            place = following
+        raise FetchError(self.url, f"it redirects more than {_MOST_REDIRECTS} times")
 
-
-@contextmanager
-def _response(
-    url: str,
-    headers: Mapping[str, str],
-    access: RepositoryAccess,
-    retry_policy: RetryPolicy,
-    reach: Reach = ANYWHERE,
-) -> Iterator[urllib3.BaseHTTPResponse]:
-    """An answer whose body is not read yet. Refused and unanswered requests are tried again.
-
-    Redirects are followed here and not by urllib3, which would show a client certificate to
-    whoever they lead to.
-    """
-    response = _request(url, headers, access, retry_policy, reach)
-    done = False
-    try:
-        yield response
-        done = True
-    finally:
-        # Half-read connections are of no use to the next request.
-        if done:
-            response.drain_conn() if _is_small_rest(response) else response.close()
-        else:
-            response.close()
-        response.release_conn()
-
-
-def _request(
-    url: str,
-    headers: Mapping[str, str],
-    access: RepositoryAccess,
-    retry_policy: RetryPolicy,
-    reach: Reach,
-) -> urllib3.BaseHTTPResponse:
-    place, allowed = url, access.at(url)
-    for _ in range(_MOST_REDIRECTS + 1):
-        reach.check(place)
-        response = _ask(url, place, headers, allowed, retry_policy, reach)
-        target = response.headers.get("Location")
-        if response.status not in _REDIRECTS or not target:
-            return response
-        response.drain_conn()
-        response.release_conn()
-        following = urljoin(place, target)
-        if not following.startswith(("https://", "http://")):
-            raise FetchError(url, f"it redirects to {following}, which is not HTTP")
-        if origin(following) != origin(place):
-            allowed = access.at("")
-        place = following
-    raise FetchError(url, f"it redirects more than {_MOST_REDIRECTS} times")
-
-
-def _ask(
-    url: str,
-    place: str,
-    headers: Mapping[str, str],
-    access: RepositoryAccess,
-    retry_policy: RetryPolicy,
-    reach: Reach,
-) -> urllib3.BaseHTTPResponse:
-    """The answer at `place`, where a request for `url` has come to."""
-    again = retry_policy.tries - 1
-    retries = _Retry(
-        total=None,
-        connect=again,
-        read=again,
-        status=again,
-        other=0,
-        backoff_factor=BACKOFF,
-        backoff_max=8,
-        status_forcelist=PASSING,
-        raise_on_status=False,
-        redirect=False,
-    )
-    try:
-        return connections.pool(place, access, public_only=reach.public_only).request(
-            "GET",
-            place,
-            # A mirror's transparent compression would change the sizes that are checked.
-            headers={
-                **headers,
-                **connections.authorization(access),
-                "Accept-Encoding": "identity",
-                "User-Agent": USER_AGENT,
-            },
-            preload_content=False,
-            decode_content=False,
+    def _ask(
+        self, place: str, headers: Mapping[str, str], access: RepositoryAccess
+    ) -> urllib3.BaseHTTPResponse:
+        """The answer at `place`, where the request has come to."""
+        policy = self.retry_policy
+        again = policy.tries - 1
+        retries = _Retry(
+            total=None,
+            connect=again,
+            read=again,
+            status=again,
+            other=0,
+            backoff_factor=BACKOFF,
+            backoff_max=8,
+            status_forcelist=PASSING,
+            raise_on_status=False,
             redirect=False,
-            retries=retries,
-            timeout=urllib3.Timeout(connect=retry_policy.connect, read=retry_policy.read),
         )
-    except HTTPError as error:
-        raise FetchError(url, _reason(error), hint=_remedy(error)) from error
-    except ValueError as error:  # urlsplit's and ssl's, of what is no URL or no certificate
-        raise FetchError(url, str(error) or type(error).__name__) from error
+        try:
+            return connections.pool(place, access, public_only=self.reach.public_only).request(
+                "GET",
+                place,
+                # A mirror's transparent compression would change the sizes that are checked.
+                headers={
+                    **headers,
+                    **connections.authorization(access),
+                    "Accept-Encoding": "identity",
+                    "User-Agent": USER_AGENT,
+                },
+                preload_content=False,
+                decode_content=False,
+                redirect=False,
+                retries=retries,
+                timeout=urllib3.Timeout(connect=policy.connect, read=policy.read),
+            )
+        except HTTPError as error:
+            raise FetchError(self.url, _reason(error), hint=_remedy(error)) from error
+        except ValueError as error:  # urlsplit's and ssl's, of what is no URL or no certificate
+            raise FetchError(self.url, str(error) or type(error).__name__) from error
+
+    def expect(self, response: urllib3.BaseHTTPResponse, *statuses: int) -> None:
+        """Raises FetchError for an answer with another status."""
+        status = response.status
+        if status not in statuses:
+            why = f"HTTP status {status} {response.reason or 'unexpected'}"
+            raise FetchError(self.url, why, status, _REMEDIES.get(status, ""))
+
+    def body(self, response: urllib3.BaseHTTPResponse, limit: int) -> Iterator[bytes]:
+        """The body in pieces; RefusedFileError once it has more than `limit` bytes."""
+        length = response.headers.get("Content-Length", "")
+        if length.isascii() and length.isdecimal() and int(length[:20]) > limit:
+            why = f"it has {length[:20]} bytes, more than the {limit} allowed"
+            raise RefusedFileError(self.url, why)
+        received = 0
+        for chunk in self.pieces(response):
+            received += len(chunk)
+            if received > limit:
+                raise RefusedFileError(self.url, f"it is larger than the {limit} bytes allowed")
+            yield chunk
+
+    def pieces(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+        """The body as it comes, not in whole chunks: a server that trickles is noticed in time."""
+        received, start, slow = 0, time.monotonic(), self.retry_policy.slow
+        while piece := response.read1(_CHUNK, decode_content=False):
+            received += len(piece)
+            if time.monotonic() - start > slow + received / _SLOWEST:
+                why = f"it is too slow: {received} bytes in {slow:.0f} s and more"
+                raise FetchError(self.url, why)
+            yield piece
 
 
 def _is_small_rest(response: urllib3.BaseHTTPResponse) -> bool:
@@ -270,40 +286,6 @@ _REMEDIES: Mapping[int, str] = {
         " reference."
     ),
 }
-
-
-def _expect(url: str, response: urllib3.BaseHTTPResponse, *statuses: int) -> None:
-    status = response.status
-    if status not in statuses:
-        phrase = response.reason or "unexpected"
-        raise FetchError(url, f"HTTP status {status} {phrase}", status, _REMEDIES.get(status, ""))
-
-
-def _body(
-    url: str, response: urllib3.BaseHTTPResponse, limit: int, retry_policy: RetryPolicy
-) -> Iterator[bytes]:
-    length = response.headers.get("Content-Length", "")
-    if length.isascii() and length.isdecimal() and int(length[:20]) > limit:
-        raise RefusedFileError(url, f"it has {length[:20]} bytes, more than the {limit} allowed")
-    received = 0
-    for chunk in _pieces(url, response, retry_policy):
-        received += len(chunk)
-        if received > limit:
-            raise RefusedFileError(url, f"it is larger than the {limit} bytes allowed")
-        yield chunk
-
-
-def _pieces(
-    url: str, response: urllib3.BaseHTTPResponse, retry_policy: RetryPolicy
-) -> Iterator[bytes]:
-    """The body as it comes, not in whole chunks: a server that trickles is noticed in time."""
-    received, start = 0, time.monotonic()
-    while piece := response.read1(_CHUNK, decode_content=False):
-        received += len(piece)
-        if time.monotonic() - start > retry_policy.slow + received / _SLOWEST:
-            why = f"it is too slow: {received} bytes in {retry_policy.slow:.0f} s and more"
-            raise FetchError(url, why)
-        yield piece
 
 
 def _cause(error: Exception) -> BaseException:
