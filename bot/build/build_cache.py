@@ -24,7 +24,7 @@ _RESULT = "result.json"
 
 
 @dataclass(frozen=True, slots=True)
-class KeptBuild:
+class CachedBuild:
     """The result of a finished build: packages, their files, its log, sentences for the report."""
 
     packages: tuple[Package, ...]
@@ -54,14 +54,14 @@ def build_key(
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-class KeptBuilds:
+class BuildCache:
     """The builds below a cache, `most` of them; the longest unused go first."""
 
     def __init__(self, cache: Cache, *, most: int = 300) -> None:
         self._cache = cache
         self._most = most
 
-    def get(self, key: str) -> KeptBuild | MoreRequirements | None:
+    def get(self, key: str) -> CachedBuild | MoreRequirements | None:
         """The stored build of `key`; null also where it is damaged."""
         directory = self._place(key)
         with suppress(OSError, ValueError, KeyError, TypeError):
@@ -73,7 +73,7 @@ class KeptBuilds:
             rpms = tuple(directory / one["rpm"] for one in data["packages"])
             if all(path.is_file() for path in rpms):
                 log = directory / "build.log"
-                return KeptBuild(packages, rpms, log, tuple(data["notes"]))
+                return CachedBuild(packages, rpms, log, tuple(data["notes"]))
         return None
 
     def ask_for_more(self, key: str, names: Iterable[str]) -> None:
@@ -82,14 +82,14 @@ class KeptBuilds:
 
     def put(
         self, key: str, packages: Sequence[Package], log: Path, notes: Sequence[str] = ()
-    ) -> KeptBuild:
+    ) -> CachedBuild:
         """Moves a build's RPM files (where its packages say) and its log into the cache."""
         data = {"packages": [_data(package) for package in packages], "notes": list(notes)}
         files = [_file(package) for package in packages]
         self._write(key, data, files, log)
-        kept = self.get(key)
-        assert isinstance(kept, KeptBuild)
-        return kept
+        cached = self.get(key)
+        assert isinstance(cached, CachedBuild)
+        return cached
 
     def failed_log(self, key: str, log: Path) -> Path:
         """Moves the log of a failed build into the cache; only the last for each key is kept."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bot.closure.pool import Pool
     from bot.distro.documents import RepositoryDocument
 
-# What a builder says that is only to look for kept builds, and finds none.
+# What a builder says that is only to look for cached builds, and finds none.
 NOT_KEPT = "It has not been built here."
 
 FailureKind = Literal["failed", "missing-requirement", "limit", "surroundings", "sources"]

@@ -23,23 +23,23 @@ def builder_named(
     limits: Limits = BUILD_LIMITS,
     policy: SourcePolicy | None = None,
     rebuild: bool = False,
-    kept_only: bool = False,
+    cached_only: bool = False,
 ) -> Builder:
     """The builder `name`; UsageError, with the names there are, for any other.
 
     `limits` bind each build, `policy` says what sources may be; with `rebuild` nothing is answered
-    from kept builds, with `kept_only` nothing else: what was not built here before fails.
+    from cached builds, with `cached_only` nothing else: what was not built here before fails.
     """
     if name == "rpmbuild":
         from bot.build.rpmbuild import RpmbuildBuilder
 
         return RpmbuildBuilder(
-            cache, limits=limits, policy=policy, rebuild=rebuild, kept_only=kept_only
+            cache, limits=limits, policy=policy, rebuild=rebuild, cached_only=cached_only
         )
     if name == "mock":
         from bot.build.mock import MockBuilder
 
         return MockBuilder(
-            cache, limits=limits, policy=policy, rebuild=rebuild, kept_only=kept_only
+            cache, limits=limits, policy=policy, rebuild=rebuild, cached_only=cached_only
         )
     raise UsageError(f"There is no builder {name!r}.", f"Choose one of {', '.join(BUILDERS)}.")

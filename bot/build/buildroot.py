@@ -242,11 +242,11 @@ class Buildroots:
             chroots=["/buildroot"],
         )
         if finished.returncode != 0 or finished.limit is not None:
-            said = (finished.stderr or finished.stdout).decode("utf-8", "replace").strip()
+            output = (finished.stderr or finished.stdout).decode("utf-8", "replace").strip()
             reason = (
                 f"limit of {finished.limit}"
                 if finished.limit
-                else "\n".join(said.splitlines()[-10:])
+                else "\n".join(output.splitlines()[-10:])
             )
             refused = SurroundingsError if finished.limit else InstallError
             raise refused(f"A buildroot of {count} packages cannot be installed: {reason}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from bot.build.build_cache import KeptBuild, KeptBuilds
+from bot.build.build_cache import BuildCache, CachedBuild
 from bot.build.builder import Built
 from bot.build.headers import HeaderError, packages_of
 from bot.build.listing import Listed, ListingError, newest_build, read_listing
@@ -56,7 +56,7 @@ class ExternalBuilds:
 
     def __init__(self, cache: Cache, places: Sequence[str]) -> None:
         self._cache = cache
-        self._kept = KeptBuilds(cache)
+        self._cached = BuildCache(cache)
         self._places = tuple(places)
 
     def look(self, url: str, arch: str, sources: Sequence[str]) -> tuple[Listed, ...]:
@@ -78,16 +78,16 @@ class ExternalBuilds:
     def take(self, url: str, arch: str, sources: Sequence[str], commit: str) -> Built:
         """The packages of all sources as `look` finds them, taken into the cache.
 
-        `commit` is what they were built from; `kept` finds them by it afterwards. Raises as `look`,
-        and HeaderError where a file is not the package that was listed.
+        `commit` is what they were built from; `cached` finds them by it afterwards. Raises as
+        `look`, and HeaderError where a file is not the package that was listed.
         """
         start = time.monotonic()
         listed = self.look(url, arch, sources)
         if sum(one.size for one in listed) > _MOST_BYTES:
             raise RefusedFileError(url, f"its packages have more than {_MOST_BYTES} bytes")
         key = _key(url, arch, sources, commit)
-        known = self._kept.get(key)
-        if isinstance(known, KeptBuild) and _checksums(known) == {one.checksum for one in listed}:
+        known = self._cached.get(key)
+        if isinstance(known, CachedBuild) and _checksums(known) == {one.checksum for one in listed}:
             return _built(known, start, from_cache=True)
         with scratch_directory(self._cache) as scratch:
             rpms = scratch / "rpms"
@@ -96,12 +96,12 @@ class ExternalBuilds:
             packages = _checked(listed, files)
             log = scratch / "build.log"
             log.write_text(_told(url, listed))
-            return _built(self._kept.put(key, packages, log), start, from_cache=False)
+            return _built(self._cached.put(key, packages, log), start, from_cache=False)
 
-    def kept(self, url: str, arch: str, sources: Sequence[str], commit: str) -> Built | None:
+    def cached(self, url: str, arch: str, sources: Sequence[str], commit: str) -> Built | None:
         """The packages already downloaded for that commit, or null. Sends no request."""
-        known = self._kept.get(_key(url, arch, sources, commit))
-        return _built(known, 0, from_cache=True) if isinstance(known, KeptBuild) else None
+        known = self._cached.get(_key(url, arch, sources, commit))
+        return _built(known, 0, from_cache=True) if isinstance(known, CachedBuild) else None
 
     def _listing(
         self, url: str, arch: str, sources: Sequence[str], folder: Path
@@ -181,8 +181,8 @@ def _checked(listed: Sequence[Listed], files: Sequence[Path]) -> list[Package]:
     return packages
 
 
-def _checksums(kept: KeptBuild) -> set[str]:
-    return {p.location.checksum for p in kept.packages if p.location is not None}
+def _checksums(cached: CachedBuild) -> set[str]:
+    return {p.location.checksum for p in cached.packages if p.location is not None}
 
 
 def _key(url: str, arch: str, sources: Sequence[str], commit: str) -> str:
@@ -190,9 +190,9 @@ def _key(url: str, arch: str, sources: Sequence[str], commit: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _built(kept: KeptBuild, start: float, *, from_cache: bool) -> Built:
+def _built(cached: CachedBuild, start: float, *, from_cache: bool) -> Built:
     seconds = time.monotonic() - start if start else 0.0
-    return Built(kept.packages, kept.rpms, kept.log, from_cache, seconds, kept.notes)
+    return Built(cached.packages, cached.rpms, cached.log, from_cache, seconds, cached.notes)
 
 
 def _told(url: str, listed: Sequence[Listed]) -> str:

@@ -45,7 +45,7 @@ class FetchedSource:
 
     name: str
     path: Path
-    told: str
+    record: str
 
 
 Download = Callable[[str, Path, int], None]
@@ -56,7 +56,7 @@ class SourceStore:
 
     A file with a listed checksum lies under that. One without (a bare URL) gets its SHA-256
     recorded at the first fetch; if the URL has another content later, that is told. With
-    `kept_only` nothing is fetched, nor waited for.
+    `cached_only` nothing is fetched, nor waited for.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class SourceStore:
         policy: SourcePolicy | None = None,
         download: Download | None = None,
         *,
-        kept_only: bool = False,
+        cached_only: bool = False,
     ) -> None:
         self._cache = cache
-        self._kept_only = kept_only
+        self._cached_only = cached_only
         self._policy = policy or SourcePolicy()
         self._download = download or self._over_http
 
@@ -80,7 +80,7 @@ class SourceStore:
         SourcesError where no place has it or its content is not what the list says;
         SurroundingsError where another try may help.
         """
-        if self._kept_only and not self._has(wanted):
+        if self._cached_only and not self._has(wanted):
             raise SurroundingsError(NOT_KEPT)
         if wanted.listed is not None:
             return self._listed(wanted, wanted.listed, package, lookaside)
@@ -135,10 +135,10 @@ class SourceStore:
                 place = self._place("sha256", checksum)
                 _keep(arrived, place)
             self._cache.write(record, json.dumps({"url": url, "sha256": checksum}).encode())
-        told = f"{name}: {url}, sha256 {checksum}, first seen now (no list of sources has it)"
+        origin = f"{name}: {url}, sha256 {checksum}, first seen now (no list of sources has it)"
         if known is not None and known != checksum:
-            told = f"{name}: {url} has changed: sha256 was {known}, is {checksum}"
-        return FetchedSource(name, place, told)
+            origin = f"{name}: {url} has changed: sha256 was {known}, is {checksum}"
+        return FetchedSource(name, place, origin)
 
     def _place(self, algorithm: str, checksum: str) -> Path:
         return self._cache.addressed(f"sources/{algorithm}", checksum)

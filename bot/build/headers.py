@@ -138,7 +138,7 @@ def rebuilt_overlay(built: Built | Iterable[Built], arch: str, sources: Collecti
     debug packages are left out, as CONTRACT's overlay says.
     """
     builds = (built,) if isinstance(built, Built) else tuple(built)
-    kept = sorted(
+    cached = sorted(
         (
             package
             for build in builds
@@ -148,7 +148,7 @@ def rebuilt_overlay(built: Built | Iterable[Built], arch: str, sources: Collecti
         key=lambda package: package.nevra,
     )
     notes = tuple(note for build in builds for note in build.notes)
-    return Overlay(arch, frozenset(sources), tuple(kept), "rebuilt", notes)
+    return Overlay(arch, frozenset(sources), tuple(cached), "rebuilt", notes)
 
 
 def is_debug(name: str) -> bool:

@@ -76,13 +76,13 @@ def limit_message(finished: Finished, limits: Limits) -> str:
     return f"The build was ended: {reasons[finished.limit or 'time']}."
 
 
-def failure_message(status: int, said: str) -> str:
+def failure_message(status: int, output: str) -> str:
     """The message for a build that failed: where and why in one line, then its last lines.
 
-    `said` is the end of the build's output.
+    `output` is the end of the build's output.
     """
-    lines = said.splitlines()
-    stage = _STAGE.search(said)
+    lines = output.splitlines()
+    stage = _STAGE.search(output)
     cause = next((line.strip() for line in lines if _CAUSE.search(line)), None)
     if cause is None:
         cause = next((line.strip() for line in lines if line.startswith("error: ")), "")

@@ -21,7 +21,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.build.build_cache import KeptBuild, KeptBuilds, build_key
+from bot.build.build_cache import BuildCache, CachedBuild, build_key
 from bot.build.builder import NOT_KEPT, BuildFailed, BuildOutcome, BuildRequest
 from bot.build.buildroot import base_packages
 from bot.build.fetch import SourcePolicy, SourceStore
@@ -55,8 +55,8 @@ class MockBuilder:
     """Builds with mock, which reads the repositories of the request's document by itself.
 
     `program` is the command; the user that runs us must be in the group `mock`. Of `limits` only
-    the time is mock's to keep. With `rebuild`, kept builds are not used; with `kept_only`, nothing
-    else is.
+    the time is mock's to keep. With `rebuild`, cached builds are not used; with `cached_only`,
+    nothing else is.
     """
 
     name = "mock"
@@ -69,15 +69,15 @@ class MockBuilder:
         limits: Limits = BUILD_LIMITS,
         policy: SourcePolicy | None = None,
         rebuild: bool = False,
-        kept_only: bool = False,
+        cached_only: bool = False,
     ) -> None:
         self._cache = cache
         self._program = program
         self._limits = limits
-        self._sources = SourceStore(cache, policy, kept_only=kept_only)
+        self._sources = SourceStore(cache, policy, cached_only=cached_only)
         self._rebuild = rebuild
-        self._kept_only = kept_only
-        self._kept = KeptBuilds(cache)
+        self._cached_only = cached_only
+        self._cached = BuildCache(cache)
 
     def build(self, request: BuildRequest) -> BuildOutcome:
         """The packages of `request`, from the cache where the same was built before."""
@@ -94,12 +94,12 @@ class MockBuilder:
             request.arch,
             check=request.check,
         )
-        if self._kept_only and self._kept.get(key) is None:
+        if self._cached_only and self._cached.get(key) is None:
             return BuildFailed("surroundings", NOT_KEPT)
         with self._cache.lock(f"build-{key[:40]}", BUILD_LIMIT):
-            kept = None if self._rebuild else self._kept.get(key)
-            if isinstance(kept, KeptBuild):
-                return built_from(kept, from_cache=True)
+            cached = None if self._rebuild else self._cached.get(key)
+            if isinstance(cached, CachedBuild):
+                return built_from(cached, from_cache=True)
             with scratch_directory(self._cache) as scratch:
                 return self._run(prepared, key, scratch)
 
@@ -148,7 +148,7 @@ class MockBuilder:
         if not rpms:
             return BuildFailed("failed", "The build made no package.", self._keep(key, log))
         made = packages_of(rpms, request.evaluation.source)
-        return built_from(self._kept.put(key, made, log, (_NOTE,)), from_cache=False)
+        return built_from(self._cached.put(key, made, log, (_NOTE,)), from_cache=False)
 
     def _mock(
         self, command: Sequence[str], result: Path, log: Path, key: str
@@ -164,22 +164,22 @@ class MockBuilder:
         if status == 0:
             return None
         text = log.read_text("utf-8", "replace")
-        kept = self._keep(key, log)
+        cached = self._keep(key, log)
         if status is None or status == _TIMED_OUT:
             message = f"The build took longer than {self._limits.seconds:.0f} s."
-            return BuildFailed("limit", message, kept)
+            return BuildFailed("limit", message, cached)
         tail = "\n".join(text.splitlines()[-_TAIL_LINES:])
         message = f"mock ended with status {status}. Its last lines:\n{tail}"
         if status in _BUILD_FAILED:
-            return BuildFailed("failed", message, kept)
+            return BuildFailed("failed", message, cached)
         missing = tuple(dict.fromkeys(_MISSING.findall(text))) if status == _PACKAGE_MANAGER else ()
         if missing:
             message = f"The buildroot cannot be had: nothing provides {', '.join(missing)}."
-            return BuildFailed("missing-requirement", message, kept, missing)
-        return BuildFailed("surroundings", message, kept)
+            return BuildFailed("missing-requirement", message, cached, missing)
+        return BuildFailed("surroundings", message, cached)
 
     def _keep(self, key: str, log: Path) -> Path:
-        return self._kept.failed_log(key, log)
+        return self._cached.failed_log(key, log)
 
 
 def run_with_time_limit(command: Sequence[str], output: int, seconds: float) -> int | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bot.build.build_cache import KeptBuild
+from bot.build.build_cache import CachedBuild
 from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest, Built
 from bot.build.buildroot import MissingRequirementError, base_packages
 from bot.build.fetch import SourceStore, wanted_sources
@@ -34,7 +34,7 @@ class Prepared:
     request: BuildRequest
     definitions: Mapping[str, str]
     tree: SpecTree
-    told: tuple[str, ...]
+    records: tuple[str, ...]
     requirements: tuple[str, ...]
 
 
@@ -78,7 +78,7 @@ def prepare(request: BuildRequest, sources: SourceStore) -> Prepared:
         request,
         {**release, **request.definitions},
         tree,
-        tuple(source.told for source in fetched),
+        tuple(source.record for source in fetched),
         requirements,
     )
 
@@ -103,9 +103,9 @@ def answered(request: BuildRequest, work: Callable[[BuildRequest], BuildOutcome]
     return replace(outcome, seconds=time.monotonic() - started)
 
 
-def built_from(kept: KeptBuild, *, from_cache: bool) -> Built:
+def built_from(cached: CachedBuild, *, from_cache: bool) -> Built:
     """The outcome that a kept build is; `answered` adds the seconds."""
-    return Built(kept.packages, kept.rpms, kept.log, from_cache, 0.0, kept.notes)
+    return Built(cached.packages, cached.rpms, cached.log, from_cache, 0.0, cached.notes)
 
 
 def preface(prepared: Prepared, packages: Sequence[Package], extra: tuple[str, ...]) -> str:
@@ -114,7 +114,7 @@ def preface(prepared: Prepared, packages: Sequence[Package], extra: tuple[str, .
     lines = [
         f"# {request.spec_path}, {request.side}, {request.arch}",
         f"# buildroot: {len(packages)} packages of {request.document.id}",
-        *(f"# source: {told}" for told in prepared.told),
+        *(f"# source: {record}" for record in prepared.records),
         *(f"# asked for by %generate_buildrequires: {name}" for name in extra),
     ]
     return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.build.build_cache import KeptBuild, KeptBuilds, MoreRequirements, build_key
+from bot.build.build_cache import BuildCache, CachedBuild, MoreRequirements, build_key
 from bot.build.builder import NOT_KEPT, BuildFailed, BuildOutcome, BuildRequest
 from bot.build.buildroot import (
     BUILD_DIRECTORY,
@@ -57,8 +57,8 @@ class RpmbuildBuilder:
     """Builds with the distribution's rpmbuild. One object serves many builds, in many threads.
 
     `limits` bind each build, `jobs` is how many compilers it may run (default: the machine's
-    processors). `policy` says what sources may be. With `rebuild`, kept builds are not used;
-    with `kept_only`, nothing else is.
+    processors). `policy` says what sources may be. With `rebuild`, cached builds are not used;
+    with `cached_only`, nothing else is.
     """
 
     name = "rpmbuild"
@@ -71,15 +71,15 @@ class RpmbuildBuilder:
         jobs: int | None = None,
         policy: SourcePolicy | None = None,
         rebuild: bool = False,
-        kept_only: bool = False,
+        cached_only: bool = False,
     ) -> None:
         self._cache = cache
         self._limits = limits
         self._jobs = jobs or os.cpu_count() or 1
-        self._sources = SourceStore(cache, policy, kept_only=kept_only)
+        self._sources = SourceStore(cache, policy, cached_only=cached_only)
         self._rebuild = rebuild
-        self._kept_only = kept_only
-        self._kept = KeptBuilds(cache)
+        self._cached_only = cached_only
+        self._cached = BuildCache(cache)
 
     def build(self, request: BuildRequest) -> BuildOutcome:
         """The packages of `request`, from the cache where the same was built before."""
@@ -102,14 +102,14 @@ class RpmbuildBuilder:
                 request.arch,
                 check=request.check,
             )
-            if self._kept_only and self._kept.get(key) is None:
+            if self._cached_only and self._cached.get(key) is None:
                 # Not even waiting for a build of it that runs.
                 return BuildFailed("surroundings", NOT_KEPT)
             with self._cache.lock(f"build-{key[:40]}", BUILD_LIMIT):
-                kept = None if self._rebuild else self._kept.get(key)
-                if isinstance(kept, KeptBuild):
-                    return built_from(kept, from_cache=True)
-                found = kept or self._run(prepared, packages, extra, key)
+                cached = None if self._rebuild else self._cached.get(key)
+                if isinstance(cached, CachedBuild):
+                    return built_from(cached, from_cache=True)
+                found = cached or self._run(prepared, packages, extra, key)
             if not isinstance(found, MoreRequirements):
                 return found
             extra = found.names
@@ -136,7 +136,7 @@ class RpmbuildBuilder:
                 if isinstance(asked, Finished):
                     return self._failed(asked, key, log)
                 if set(asked) != set(extra) and not self._present(prepared, packages, asked):
-                    self._kept.ask_for_more(key, asked)
+                    self._cached.ask_for_more(key, asked)
                     return MoreRequirements(asked)
             top = scratch / "build"
             finished = self._rpmbuild("-bb", prepared, root, top, log)
@@ -146,11 +146,11 @@ class RpmbuildBuilder:
             rpms = [path for path in found if is_wanted(path)]
             if not rpms:
                 return BuildFailed(
-                    "failed", "The build made no package.", self._kept.failed_log(key, log)
+                    "failed", "The build made no package.", self._cached.failed_log(key, log)
                 )
             made = packages_of(rpms, prepared.request.evaluation.source)
-            notes = tuple(told for told in prepared.told if "has changed" in told)
-            return built_from(self._kept.put(key, made, log, notes), from_cache=False)
+            notes = tuple(record for record in prepared.records if "has changed" in record)
+            return built_from(self._cached.put(key, made, log, notes), from_cache=False)
 
     def _asked(
         self, prepared: Prepared, root: Path, scratch: Path, log: Path
@@ -213,8 +213,8 @@ class RpmbuildBuilder:
         )
 
     def _failed(self, finished: Finished, key: str, log: Path) -> BuildFailed:
-        kept = self._kept.failed_log(key, log)
+        cached = self._cached.failed_log(key, log)
         if finished.limit is not None:
-            return BuildFailed("limit", limit_message(finished, self._limits), kept)
-        said = finished.stdout.decode("utf-8", "replace")
-        return BuildFailed("failed", failure_message(finished.returncode, said), kept)
+            return BuildFailed("limit", limit_message(finished, self._limits), cached)
+        output = finished.stdout.decode("utf-8", "replace")
+        return BuildFailed("failed", failure_message(finished.returncode, output), cached)

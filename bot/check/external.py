@@ -28,7 +28,7 @@ from bot.model.spec import SpecEvaluation
 from bot.spec.headers import Headers, generated_flags
 
 
-class NotKeptError(SurroundingsError):
+class NotCachedError(SurroundingsError):
     """Nothing was taken for this commit before, or it is no longer kept."""
 
 
@@ -130,7 +130,7 @@ def external_check(
     builds: ExternalBuilds,
     *,
     layers: bool = True,
-    kept_only: bool = False,
+    cached_only: bool = False,
 ) -> Prediction:
     """The answer on the packages that the places of `plan` have.
 
@@ -143,7 +143,7 @@ def external_check(
     failed: list[MinimizeError] = []
     for place in plan.places:
         try:
-            taken[place] = _take(builds, place.url, place, change.head, kept_only)
+            taken[place] = _take(builds, place.url, place, change.head, cached_only)
         except MinimizeError as error:
             failed.append(error)
             notes.append(f"{place.arch}: nothing was taken from {place.url}: {error.what}")
@@ -157,7 +157,7 @@ def external_check(
         sides: dict[str, Sides] = {}
         for place, built in own.items():
             before = target.sides[place.arch]
-            base, base_notes = _base(builds, place, before, change.merge_base, kept_only)
+            base, base_notes = _base(builds, place, before, change.merge_base, cached_only)
             overlay = rebuilt_overlay(built, place.arch, before.head.sources)
             head = replace(overlay, evidence="external")
             sides[place.arch] = replace(before, base=base, head=head, base_spec=None)
@@ -184,24 +184,24 @@ def _sources(specs: Iterable[EvaluatedSpec], arch: str) -> tuple[str, ...]:
 
 
 def _take(
-    builds: ExternalBuilds, url: str, place: ExternalPlace, commit: str, kept_only: bool
+    builds: ExternalBuilds, url: str, place: ExternalPlace, commit: str, cached_only: bool
 ) -> Built:
-    if not kept_only:
+    if not cached_only:
         return builds.take(url, place.arch, place.sources, commit)
-    kept = builds.kept(url, place.arch, place.sources, commit)
-    if kept is None:
-        raise NotKeptError(f"Nothing of {url} is kept here.")
-    return kept
+    cached = builds.cached(url, place.arch, place.sources, commit)
+    if cached is None:
+        raise NotCachedError(f"Nothing of {url} is kept here.")
+    return cached
 
 
 def _base(
-    builds: ExternalBuilds, place: ExternalPlace, before: Sides, commit: str, kept_only: bool
+    builds: ExternalBuilds, place: ExternalPlace, before: Sides, commit: str, cached_only: bool
 ) -> tuple[Overlay, tuple[str, ...]]:
     """The base of an external build: the base's own external build, or the published packages."""
     if place.base is None or not before.base.packages:
         return before.base, ()
     try:
-        built = _take(builds, place.base, place, commit, kept_only)
+        built = _take(builds, place.base, place, commit, cached_only)
     except MinimizeError as error:
         note = f"{place.arch}: the base's build was not taken from {place.base}: {error.what}"
         return before.base, (note,)

@@ -43,7 +43,7 @@ class Pools:
         self._max_age = max_age
         self._idle = idle
         self._clock = clock
-        self._kept: dict[tuple[str, str], _WarmPool] = {}
+        self._warm: dict[tuple[str, str], _WarmPool] = {}
         self._locks: dict[tuple[str, str], threading.Lock] = {}
         self._guard = threading.Lock()
 
@@ -56,18 +56,18 @@ class Pools:
             snapshot = open_snapshot(
                 document, arch, self.cache, offline=self._offline, max_age=self._max_age
             )
-            kept = self._kept.get(key)
-            if kept is None or kept.pool.snapshot.id != snapshot.id:
-                kept = _WarmPool(open_pool(snapshot, self.cache), self._clock())
-                self._kept[key] = kept
-            kept.used = self._clock()
-            return kept.pool
+            warm = self._warm.get(key)
+            if warm is None or warm.pool.snapshot.id != snapshot.id:
+                warm = _WarmPool(open_pool(snapshot, self.cache), self._clock())
+                self._warm[key] = warm
+            warm.used = self._clock()
+            return warm.pool
 
     def drop_idle(self) -> int:
         """Lets go of pools that nobody asked for lately; how many went."""
         now = self._clock()
         with self._guard:
-            idle = [k for k, v in self._kept.items() if now - v.used > self._idle]
+            idle = [k for k, v in self._warm.items() if now - v.used > self._idle]
             for key in idle:
-                del self._kept[key]
+                del self._warm[key]
         return len(idle)

@@ -148,14 +148,14 @@ def _judged(
 ) -> ConfigurationChange:
     """With the images of this change as head's file would have them judged."""
     notes = list(effect.notes)
-    kept = [found for found in checked.images if _is_checked(found.result.key, plan)]
+    remaining = [found for found in checked.images if _is_checked(found.result.key, plan)]
     results = [
         replace(
             found.result,
             changed=compare(found.pair, plan.thresholds).changed,
             objectives=evaluate_objectives(plan.objectives, found.result, found.pair, plan.today),
         )
-        for found in kept
+        for found in remaining
     ]
     was = {found.result.key: found.result for found in checked.images}
     otherwise = [r for r in results if _judgement(r) != _judgement(was[r.key])]
@@ -167,7 +167,7 @@ def _judged(
     open_ = len(notes)
     extra = list(_solved(known, plan, configuration, checked, notes))
     open_ -= len(notes)
-    if not any(found.held for found in kept) and not extra and checked.images:
+    if not any(found.held for found in remaining) and not extra and checked.images:
         notes.append("No workload with the package is left: the package alone would be checked.")
     return replace(
         effect,

@@ -124,13 +124,13 @@ def overlay_without(
     A dependency stays if a line that stays states it too, or an automatic generator made it.
     """
     gone: dict[str, set[tuple[str, str]]] = {}
-    kept: dict[str, set[tuple[str, str]]] = {}
+    staying: dict[str, set[tuple[str, str]]] = {}
     for change in changes:
-        side = gone if change.origin in lines else kept
+        side = gone if change.origin in lines else staying
         side.setdefault(change.own.name, set()).add(plain_capability(change.own, change.dependency))
     packages = []
     for package in overlay.packages:
-        drop = gone.get(package.nevra.name, set()) - kept.get(package.nevra.name, set())
+        drop = gone.get(package.nevra.name, set()) - staying.get(package.nevra.name, set())
         packages.append(_drop(package, drop) if drop else package)
     return replace(overlay, packages=tuple(packages))
 

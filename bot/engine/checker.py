@@ -88,7 +88,7 @@ class LocalChecker:
             if name == "external" and prediction.worth_building:
                 checked = self._built_elsewhere(job, change, prediction)
             elif name != "none" and prediction.worth_building:
-                builder = builder_named(name, self._pools.cache, kept_only=True)
+                builder = builder_named(name, self._pools.cache, cached_only=True)
                 checked = rebuilt_check(change, prediction, builder, native_arch())
             return tuple(find_answer(one, checked) for one in questions)
 
@@ -144,13 +144,13 @@ class LocalChecker:
 
         What the repository has now may be of another push: only the check tells.
         """
-        from bot.check.external import NotKeptError, external_check
+        from bot.check.external import NotCachedError, external_check
 
         try:
             plan = self._plan(job, prediction)
             builds = self._elsewhere()
-            return external_check(change, prediction, plan, builds, layers=False, kept_only=True)
-        except (UsageError, NotKeptError):
+            return external_check(change, prediction, plan, builds, layers=False, cached_only=True)
+        except (UsageError, NotCachedError):
             return prediction
 
     def _builder(self, prediction: Prediction) -> str:

@@ -20,7 +20,7 @@ from bot.model.capability import split_capability
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, DependencyKind, Package
 from bot.model.spec import SpecEvaluation, SpecLine, SpecPackage
-from bot.spec.capability import capability_key
+from bot.spec.headers import capability_key
 
 Key = tuple[DependencyKind, str]
 

@@ -20,7 +20,7 @@ from bot.errors import ChangeError
 from bot.model.spec import SpecEvaluation, SpecFailure
 from bot.sandbox.run import run_sandboxed
 from bot.sandbox.values import Bind, Finished, Limit, Limits, SandboxError
-from bot.spec.capability import known_part
+from bot.spec.headers import known_part
 from bot.spec.inside import markers
 from bot.spec.macros import MacroSource
 from bot.spec.missing import reads_in_vain, with_missing

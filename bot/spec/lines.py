@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from bot.model.capability import capabilities_in, split_capability
 from bot.model.package import Dependency, DependencyKind
 from bot.model.spec import SpecLine
-from bot.spec.capability import capability_key
+from bot.spec.headers import capability_key
 from bot.spec.inside.markers import END, MARK, SECTION, logical_lines
 
 # The package name under which BuildRequires are found: no package can be called so.

@@ -237,15 +237,15 @@ def solve_what_can_be(
         closure = solve(wanted)
     if closure.status == "ok":
         return closure.packages, left_out
-    kept: list[str] = []
+    solvable: list[str] = []
     packages: tuple[Package, ...] = ()
     # Halves of what is left are tried until one request alone is found to be in the way.
     todo = [wanted]
     while todo:
         part = todo.pop()
-        closure = solve([*kept, *part])
+        closure = solve([*solvable, *part])
         if closure.status == "ok":
-            kept += part
+            solvable += part
             packages = closure.packages
         elif len(part) == 1:
             left_out[part[0]] = closure.problems[0] if closure.problems else "it has no solution"

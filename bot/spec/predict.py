@@ -17,7 +17,6 @@ from bot.model.capability import split_capability
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Overlay, Package
 from bot.model.spec import SpecEvaluation, SpecLine, SpecPackage
-from bot.spec.capability import capability_key
 from bot.spec.difference import (
     Evr,
     Key,
@@ -30,7 +29,7 @@ from bot.spec.difference import (
     templates_of,
 )
 from bot.spec.file_lines import owned_files
-from bot.spec.headers import GeneratedFlags, Headers
+from bot.spec.headers import GeneratedFlags, Headers, capability_key
 
 _DROPPED = ("-debuginfo", "-debugsource")
 NO_LINES: frozenset[SpecLine] = frozenset()
@@ -292,13 +291,13 @@ class _Predictor:
         flags: GeneratedFlags | None = self._headers(package)
         if flags is not None:
             return flags.made(dependency.kind, dependency.capability)
-        kept = _looks_generated(dependency)
+        stays = _looks_generated(dependency)
         self.notes.append(
             f"The header of {package.nevra} cannot be read, so whether a generator also made "
             f"`{dependency.capability}`, which the change no longer states, is not known: it was "
-            + ("kept." if kept else "removed.")
+            + ("kept." if stays else "removed.")
         )
-        return kept
+        return stays
 
 
 def _looks_generated(dependency: Dependency) -> bool:

@@ -21,7 +21,7 @@ from bot.model.spec import (
     SpecSource,
     Unexpanded,
 )
-from bot.spec.capability import (
+from bot.spec.headers import (
     capability_key,
     capability_text,
     known_part,
@@ -109,11 +109,11 @@ def _failure(
 def _exact_line(number: int, message: str, text: str) -> int:
     """The line that an error is about: of a line that goes on over several, rpm names the last."""
     lines = text.split("\n")
-    said = message.split("\n", maxsplit=1)[0]
+    first = message.split("\n", maxsplit=1)[0]
     for start, end in logical_lines(lines):
         if start < end == number - 1:
             group = range(start, end + 1)
-            exact = [n for n in group if lines[n].strip() and said.endswith(lines[n].strip())]
+            exact = [n for n in group if lines[n].strip() and first.endswith(lines[n].strip())]
             return exact[0] + 1 if len(exact) == 1 else number
     return number
 

@@ -82,11 +82,11 @@ def test_without_a_lookaside_the_setting_is_named(cache):
 def test_a_bare_url_is_recorded_and_a_later_change_is_told(cache):
     store = SourceStore(cache, download=Web(up=CONTENT))
     first = store.fetch(BARE, "pkg")
-    assert hashlib.sha256(CONTENT).hexdigest() in first.told
-    assert "kept" in store.fetch(BARE, "pkg").told
+    assert hashlib.sha256(CONTENT).hexdigest() in first.record
+    assert "kept" in store.fetch(BARE, "pkg").record
     first.path.unlink()
     changed = SourceStore(cache, download=Web(up=b"other")).fetch(BARE, "pkg")
-    assert "has changed" in changed.told
+    assert "has changed" in changed.record
     assert changed.path.read_bytes() == b"other"
 
 
@@ -155,16 +155,16 @@ def test_downloads_are_tried_again_and_limited(server, tmp_path):
 @pytest.mark.parametrize("wanted", [LISTED, BARE])
 def test_who_looks_for_kept_builds_alone_downloads_nothing(cache, wanted):
     web = Web(look=CONTENT, up=CONTENT)
-    kept_only = SourceStore(cache, download=web, kept_only=True)
+    cached_only = SourceStore(cache, download=web, cached_only=True)
     with pytest.raises(SurroundingsError, match="not been built here"):
-        kept_only.fetch(wanted, "pkg", TEMPLATE)
+        cached_only.fetch(wanted, "pkg", TEMPLATE)
     assert web.asked == []
     SourceStore(cache, download=web).fetch(wanted, "pkg", TEMPLATE)
-    assert kept_only.fetch(wanted, "pkg", TEMPLATE).path.read_bytes() == CONTENT
+    assert cached_only.fetch(wanted, "pkg", TEMPLATE).path.read_bytes() == CONTENT
     assert len(web.asked) == 1
 
 
 @pytest.mark.parametrize("make", [RpmbuildBuilder, MockBuilder])
 def test_a_builder_that_only_looks_hands_that_on_to_its_sources(cache, make):
     with pytest.raises(SurroundingsError, match="not been built here"):
-        make(cache, kept_only=True)._sources.fetch(BARE, "pkg")
+        make(cache, cached_only=True)._sources.fetch(BARE, "pkg")

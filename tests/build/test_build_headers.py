@@ -87,11 +87,11 @@ def test_sizes_and_header_ranges_are_those_of_createrepo(rpms):
     for package, path in zip(
         sorted(packages_of(rpms, "tiny"), key=lambda p: p.location.url), rpms, strict=True
     ):
-        told = createrepo_c.package_from_rpm(str(path))
-        assert package.installed_size == told.size_installed
-        assert package.download_size == told.size_package
-        assert header_range(path) == (told.rpm_header_start, told.rpm_header_end)
-        assert package.location.checksum == told.pkgId
+        record = createrepo_c.package_from_rpm(str(path))
+        assert package.installed_size == record.size_installed
+        assert package.download_size == record.size_package
+        assert header_range(path) == (record.rpm_header_start, record.rpm_header_end)
+        assert package.location.checksum == record.pkgId
 
 
 def test_a_file_that_is_no_rpm_is_refused(tmp_path):

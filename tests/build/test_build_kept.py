@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from bot.build.build_cache import KeptBuild, KeptBuilds, MoreRequirements, build_key
+from bot.build.build_cache import BuildCache, CachedBuild, MoreRequirements, build_key
 from bot.build.buildroot import (
     Buildroots,
     MissingRequirementError,
@@ -53,11 +53,11 @@ def put(kept, tmp_path, key="k"):
 
 
 def test_a_kept_build_comes_back_as_it_was(cache, tmp_path):
-    kept = KeptBuilds(cache)
+    kept = BuildCache(cache)
     assert kept.get("k") is None
     put(kept, tmp_path)
     found = kept.get("k")
-    assert isinstance(found, KeptBuild)
+    assert isinstance(found, CachedBuild)
     assert found.packages == (package(),)
     assert found.rpms[0].read_bytes() == b"rpm"
     assert found.packages[0].location.url == found.rpms[0].as_uri()
@@ -65,19 +65,19 @@ def test_a_kept_build_comes_back_as_it_was(cache, tmp_path):
 
 
 def test_a_damaged_build_is_as_none(cache, tmp_path):
-    kept = KeptBuilds(cache)
+    kept = BuildCache(cache)
     put(kept, tmp_path).rpms[0].unlink()
     assert kept.get("k") is None
 
 
 def test_what_a_build_asks_for_is_kept_too(cache):
-    kept = KeptBuilds(cache)
+    kept = BuildCache(cache)
     kept.ask_for_more("k", ["x >= 1"])
     assert kept.get("k") == MoreRequirements(("x >= 1",))
 
 
 def test_the_longest_unused_builds_go(cache, tmp_path):
-    kept = KeptBuilds(cache, most=2)
+    kept = BuildCache(cache, most=2)
     for number, key in enumerate("abc"):
         os.utime(put(kept, tmp_path, key).log.parent, (number, number))
     put(kept, tmp_path, "d")

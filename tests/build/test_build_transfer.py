@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.build.architectures import map_capability, map_path
 from bot.build.builder import Built
 from bot.build.headers import rebuilt_overlay
-from bot.build.transfer import transfer
+from bot.build.transfer import map_capability, map_path, transfer
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Overlay, Package
 

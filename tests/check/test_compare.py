@@ -154,10 +154,10 @@ def test_growth_breaks_only_when_bytes_and_percent_are_both_passed() -> None:
 def test_a_target_is_told_until_its_day_has_passed_and_breaks_the_objective_after_it() -> None:
     target = objective(target=Target(Sizes(packages=1), by=TODAY))
     base, head = ok(package("a"), package("b")), ok(package("a"), package("b"), package("c"))
-    (told,) = evaluated(target, base, head)
-    assert (told.metric, told.before, told.value, told.limit) == ("packages", 2, 3, None)
-    assert (told.target, told.target_by, told.due) == (1, "2027-03-01", False)
-    assert (told.met, told.worse) == (True, False)
+    (record,) = evaluated(target, base, head)
+    assert (record.metric, record.before, record.value, record.limit) == ("packages", 2, 3, None)
+    assert (record.target, record.target_by, record.due) == (1, "2027-03-01", False)
+    assert (record.met, record.worse) == (True, False)
     (late,) = evaluated(target, base, head, date(2027, 3, 2))
     assert (late.due, late.met, late.worse) == (True, False, True)
 
@@ -173,8 +173,8 @@ def test_a_late_target_that_the_change_does_not_move_further_off_does_not_fail(a
 def test_a_metric_with_limit_and_target_is_one_and_the_smaller_of_both_counts_once_due() -> None:
     both = objective(limits=Sizes(packages=3), target=Target(Sizes(packages=1), by=TODAY))
     base, head = ok(package("a")), ok(package("a"), package("b"))
-    (told,) = evaluated(both, base, head)
-    assert (told.limit, told.target, told.bound, told.met) == (3, 1, 3, True)
+    (record,) = evaluated(both, base, head)
+    assert (record.limit, record.target, record.bound, record.met) == (3, 1, 3, True)
     (late,) = evaluated(both, base, head, date(2027, 3, 2))
     assert (late.limit, late.target, late.bound, late.met, late.worse) == (3, 1, 1, False, True)
 

@@ -13,7 +13,7 @@ import pytest
 
 from bot.build.external import ExternalBuilds
 from bot.check.change import open_change
-from bot.check.external import ExternalPlan, NotKeptError, external_check, look_for, plan_external
+from bot.check.external import ExternalPlan, NotCachedError, external_check, look_for, plan_external
 from bot.check.plan import CheckOptions
 from bot.check.repository_file import ExternalBuild
 from bot.check.run import Prediction, predict_check
@@ -189,11 +189,11 @@ def test_a_question_uses_what_was_taken_for_that_commit_and_asks_nobody(
     where = elsewhere.build(FOUND)
     with elsewhere.change() as (change, prediction):
         plan, builds = elsewhere.plan(prediction), elsewhere.builds()
-        with pytest.raises(NotKeptError):
-            external_check(change, prediction, plan, builds, kept_only=True)
+        with pytest.raises(NotCachedError):
+            external_check(change, prediction, plan, builds, cached_only=True)
         external_check(change, prediction, plan, builds)
         (where / "repodata/repomd.xml").unlink()
-        again = external_check(change, prediction, plan, builds, kept_only=True, layers=False)
+        again = external_check(change, prediction, plan, builds, cached_only=True, layers=False)
         assert image_of(again.result).evidence == "external"
 
 

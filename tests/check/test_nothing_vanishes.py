@@ -174,10 +174,10 @@ def test_what_neither_side_can_install_is_listed_and_neutral(bench: Bench) -> No
     for text in (render_comment(result), terminal(result)):
         assert "could not be installed before this change either" in text
         assert "nobody-provides-this" in text
-    (told,) = [i for i in check_to_json(result)["images"] if i["workload"] == "web"]
-    assert told["changed"] is False
-    assert told["reason"] is None
-    assert told["base"]["problems"] == told["head"]["problems"] == [problem]
+    (record,) = [i for i in check_to_json(result)["images"] if i["workload"] == "web"]
+    assert record["changed"] is False
+    assert record["reason"] is None
+    assert record["base"]["problems"] == record["head"]["problems"] == [problem]
 
 
 def test_what_has_nothing_to_do_with_the_change_is_not_listed(bench: Bench) -> None:
@@ -223,8 +223,8 @@ def test_what_only_the_removal_of_published_packages_breaks_is_told_so(
     bench.document("web", workload(request_))
     result = bench.check({"tool.spec": needs(TOOL, "extra")}, arches=("x86_64",))
     image = web(result)
-    (told,) = [i for i in check_to_json(result)["images"] if i["workload"] == "web"]
-    assert image.reason == told["reason"] == reason
+    (record,) = [i for i in check_to_json(result)["images"] if i["workload"] == "web"]
+    assert image.reason == record["reason"] == reason
     assert image.base.problems == image.head.problems != ()
     assert not image.changed
     assert result.verdict == "neutral"

@@ -13,7 +13,7 @@ BUMPED = TOOL.replace("Requires: base", "Requires: base, perl")
 SMALL = "objectives: [{name: small, workload: web, limits: {packages: %s}}]\n"
 
 
-def told(bench: Bench, head: dict[str, str | None]) -> ConfigurationChange:
+def record(bench: Bench, head: dict[str, str | None]) -> ConfigurationChange:
     found = bench.check(head).configuration
     assert found is not None
     return found
@@ -59,7 +59,7 @@ def test_the_verdict_is_the_bases_and_the_heads_is_told(bench: Bench) -> None:
 def test_images_that_only_the_heads_file_names_are_looked_at(bench: Bench) -> None:
     bench.document("more", workload("tool", "addon"))
     bench.commit({NAME: "workloads: [web]\narchitectures: [x86_64]\n"})
-    found = told(
+    found = record(
         bench,
         {"tool.spec": BUMPED, NAME: "workloads: [web, more]\n" + SMALL.replace("web", "more") % 1},
     )
@@ -80,13 +80,13 @@ def test_an_image_that_a_spec_not_evaluated_may_complete_fails_nothing(bench: Be
         "other.spec": f"# touched\n{open_}",
         NAME: "workloads: [web, more]\n",
     }
-    found = told(bench, head)
+    found = record(bench, head)
     assert (found.verdict, found.images) == ("neutral", ())
     assert any(note.startswith("more in minimal, x86_64: It is not known") for note in found.notes)
 
 
 def test_what_a_spec_is_evaluated_with_counts_from_the_merge_on(bench: Bench) -> None:
-    found = told(
+    found = record(
         bench,
         {"tool.spec": TOOL.replace("Version: 1", "Version: 2"), NAME: "dist: .x\n"},
     )
@@ -96,7 +96,7 @@ def test_what_a_spec_is_evaluated_with_counts_from_the_merge_on(bench: Bench) ->
 
 def test_a_file_that_goes_means_the_defaults(bench: Bench) -> None:
     bench.commit({NAME: "architectures: [x86_64]\n"})
-    found = told(bench, {NAME: None})
+    found = record(bench, {NAME: None})
     assert (found.action, arches(found, "more")) == ("removed", ["web aarch64"])
     assert found.fields == (FieldChange("architectures", "x86_64", None),)
 
@@ -137,7 +137,7 @@ def test_what_is_wrong_in_the_heads_file_is_said_with_its_place(
 def test_a_file_that_blows_up_is_refused(bench: Bench) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
-    (problem,) = told(bench, {NAME: "\n".join(lines)}).problems
+    (problem,) = record(bench, {NAME: "\n".join(lines)}).problems
     assert "aliases" in problem.message
 
 
@@ -145,7 +145,7 @@ def test_a_link_is_not_followed(bench: Bench) -> None:
     bench.commit({NAME: "dist: .x\n"})
     (bench.root / "git" / NAME).unlink()
     (bench.root / "git" / NAME).symlink_to("/etc/passwd")
-    assert told(bench, {}).action == "removed"
+    assert record(bench, {}).action == "removed"
 
 
 def test_a_wrong_size_on_the_base_branch_is_refused_with_its_line(bench: Bench) -> None:

@@ -102,8 +102,8 @@ def test_a_new_source_has_an_absent_base(bench: Bench) -> None:
     assert (image.changed, image.head.status, image.head.packages) == (True, "ok", 4)
     assert (result.verdict, workloads(result)) == ("success", {"@self": []})
     assert check_from_json(check_to_json(result)).images == result.images
-    told = to_plain(headline(result))
-    assert told == (
+    record = to_plain(headline(result))
+    assert record == (
         "the package itself on x86_64 and aarch64 is new: 4 packages,"
         " their size is known once it is built."
     )
@@ -113,10 +113,10 @@ def test_a_new_source_that_nothing_can_install_is_a_failure_without_a_before(ben
     result = bench.check({"fresh.spec": spec("fresh", "Requires: libnothere")})
     assert result.verdict == "failure"
     assert statuses(result) == {("absent", "unsolvable")}
-    told = to_plain(headline(result))
-    assert "is new and cannot be installed" in told
-    assert "libnothere" in told
-    assert "no longer" not in told
+    record = to_plain(headline(result))
+    assert "is new and cannot be installed" in record
+    assert "libnothere" in record
+    assert "no longer" not in record
 
 
 def test_a_new_source_in_an_environment_that_cannot_be_installed_is_neutral(bench: Bench) -> None:

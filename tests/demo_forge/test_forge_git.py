@@ -80,8 +80,8 @@ async def test_a_push_over_http_moves_the_pull_request_and_tells_the_app(world, 
     await world.forge.settled()
     _, tip = await git("rev-parse", "HEAD", cwd=clone)
     assert world.pull.head_sha == tip.strip()
-    told = [(one.event, one.action) for one in world.forge.deliveries]
-    assert told[-2:] == [("push", None), ("pull_request", "synchronize")]
+    record = [(one.event, one.action) for one in world.forge.deliveries]
+    assert record[-2:] == [("push", None), ("pull_request", "synchronize")]
 
 
 async def test_a_fork_s_pull_request_is_in_the_base_repository(world):

@@ -63,9 +63,9 @@ async def test_a_merge_moves_the_base_and_is_delivered_as_a_closed_one(world, as
     assert (push.event, push.data["ref"], push.data["after"]) == ("push", "refs/heads/main", head)
     assert (pull.data["action"], pull.data["pull_request"]["merged"]) == ("closed", True)
     assert pull.data["sender"]["login"] == "maria"
-    told = await as_app.getitem("/repos/rpms/nginx/pulls/1")
-    assert (told["state"], told["merge_commit_sha"]) == ("closed", head)
-    assert told["merged_at"] == told["closed_at"] is not None
+    record = await as_app.getitem("/repos/rpms/nginx/pulls/1")
+    assert (record["state"], record["merge_commit_sha"]) == ("closed", head)
+    assert record["merged_at"] == record["closed_at"] is not None
     assert world.repository.git.branch("main") == head
 
 
@@ -74,9 +74,9 @@ async def test_gitlab_is_told_of_a_merge_as_a_merge(world):
     assert hook.place == "rpms"
     await world.forge.merge_pull(world.pull, user="maria")
     (about,) = [
-        told["object_attributes"]
-        for told in (json.loads(body) for _, body in world.hook.received)
-        if told.get("object_kind") == "merge_request"
+        record["object_attributes"]
+        for record in (json.loads(body) for _, body in world.hook.received)
+        if record.get("object_kind") == "merge_request"
     ]
     assert (about["action"], about["state"]) == ("merge", "merged")
 

@@ -13,7 +13,7 @@ KEY = PullRequestKey("gh", "o/r", 7)
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 
 
-async def told(bot, event) -> tuple[str, str]:
+async def record(bot, event) -> tuple[str, str]:
     """What came of a delivery that carries `event`: its state and the reason."""
     plain = bot.forge.event
     bot.forge.event = lambda name, body: event
@@ -31,7 +31,7 @@ async def test_a_rerun_by_our_id_runs_the_check_again(bot) -> None:
     await bot.deliver()
     await bot.settled()
     (first,) = bot.checks()
-    state, _ = await told(bot, RerunEvent("gh", "o/r", first.id, head, "maria"))
+    state, _ = await record(bot, RerunEvent("gh", "o/r", first.id, head, "maria"))
     assert state == "done"
     await bot.settled()
     assert [check.head_sha for check in bot.checks()] == [head, head]
@@ -42,7 +42,7 @@ async def test_a_rerun_of_a_whole_suite_is_found_by_its_commit(bot) -> None:
     head = bot.push(SPEC)
     await bot.deliver()
     await bot.settled()
-    state, _ = await told(bot, RerunEvent("gh", "o/r", None, head, "maria"))
+    state, _ = await record(bot, RerunEvent("gh", "o/r", None, head, "maria"))
     assert state == "done"
     await bot.settled()
     assert len(bot.checks()) == 2
@@ -67,7 +67,7 @@ async def test_a_rerun_finds_the_check_of_the_repositorys_old_name(bot, whole_su
     await bot.settled()
     check = None if whole_suite else bot.checks()[0].id
     only_at(bot, o_r="https://x/new/r/7", new_r="https://x/new/r/7")
-    state, _ = await told(bot, RerunEvent("gh", "new/r", check, head, "maria"))
+    state, _ = await record(bot, RerunEvent("gh", "new/r", check, head, "maria"))
     assert state == "done"
     await bot.settled()
     found = [(row["repository"], row["head_sha"]) for row in bot.store.rows("select * from checks")]
@@ -88,7 +88,7 @@ async def test_a_rerun_of_what_is_not_ours_is_ignored(
     # Another repository may have the same commit in a pull request of the same number.
     fork_has = {"other_r": "https://x/other/r/7"} if fork else {}
     only_at(bot, o_r="https://x/o/r/7", **fork_has)
-    state, reason = await told(bot, RerunEvent("gh", repository, known, head, "mallory"))
+    state, reason = await record(bot, RerunEvent("gh", repository, known, head, "mallory"))
     assert state == "ignored"
     assert repository in reason
     assert len(bot.checks()) == 1
@@ -96,14 +96,14 @@ async def test_a_rerun_of_what_is_not_ours_is_ignored(
 
 async def test_a_merge_queues_commit_gets_the_status_that_it_waits_for(bot) -> None:
     event = MergeGroupEvent(KEY, "c" * 40, "refs/heads/main")
-    assert (await told(bot, event))[0] == "done"
+    assert (await record(bot, event))[0] == "done"
     ((sha, report),) = bot.forge.statuses
     assert (sha, report.state) == ("c" * 40, "success")
 
 
 async def test_a_push_to_a_branch_nothing_is_built_from_is_ignored_with_a_reason(bot) -> None:
     event = PushEvent("gh", "o/r", "main", "a" * 40, "b" * 40, default_branch="stable")
-    state, reason = await told(bot, event)
+    state, reason = await record(bot, event)
     assert (state, reason[:4]) == ("ignored", "main")
 
 

@@ -183,8 +183,8 @@ async def test_a_merged_pull_request_is_named_for_the_step_it_caused(
         for name, delta in (("perl", 5000), ("perl-libs", 0), ("tool", 0), ("tool-libs", 0)):
             about = step[name]["cause"]
             assert (step[name]["delta"], about["kind"]) == (delta, "pull request")
-            told = about["pull_request"]
-            assert (told["repository"], told["number"], told["url"], told["title"]) == (
+            record = about["pull_request"]
+            assert (record["repository"], record["number"], record["url"], record["title"]) == (
                 "rpms/tool", pull.number, page, "Add perl",
             )  # fmt: skip
         assert (step["base"]["delta"], step["base"]["cause"]["kind"]) == (300, "distribution")

@@ -75,7 +75,7 @@ def result() -> CheckResult:
     )
 
 
-async def told(tmp_path: Path, *, private: bool, signed: bool) -> tuple[str, Any]:
+async def record(tmp_path: Path, *, private: bool, signed: bool) -> tuple[str, Any]:
     job = job_of(private=private)
     forge: Any = Forge(job)
     nobody: Any = None
@@ -91,7 +91,7 @@ async def test_the_comment_and_the_status_of_a_private_repository_carry_links_th
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LINK_KEY", "k" * 40)
-    body, url = await told(tmp_path, private=True, signed=True)
+    body, url = await record(tmp_path, private=True, signed=True)
     links = re.findall(rf"{URL}/checks/gh-o-r-7-x(/logs/0)?\?key=([A-Za-z0-9._-]+)", body)
     assert {part for part, _ in links} == {"", "/logs/0"}
     assert all(KEYS.opens("gh-o-r-7-x", token) for _, token in links)
@@ -100,7 +100,7 @@ async def test_the_comment_and_the_status_of_a_private_repository_carry_links_th
 
 
 async def test_without_a_key_nothing_of_a_private_repository_has_an_address(tmp_path) -> None:
-    body, url = await told(tmp_path, private=True, signed=False)
+    body, url = await record(tmp_path, private=True, signed=False)
     assert url is None
     assert URL not in body
     assert "/var/cache" not in body
@@ -108,7 +108,7 @@ async def test_without_a_key_nothing_of_a_private_repository_has_an_address(tmp_
 
 async def test_links_of_a_public_repository_are_plain(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("LINK_KEY", "k" * 40)
-    body, url = await told(tmp_path, private=False, signed=True)
+    body, url = await record(tmp_path, private=False, signed=True)
     assert url == f"{URL}/checks/gh-o-r-7-x"
     assert f"{URL}/checks/gh-o-r-7-x/logs/0" in body
     assert "key=" not in body
