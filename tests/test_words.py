@@ -15,6 +15,10 @@ MODULES = sorted(BOT.rglob("*.py"))
 # Names of modules, classes, functions and values.
 REPLACED = {
     "Stage": "OverlayPool",
+    "ChainFinder": "PackageGraph",
+    "Drop": "Requirement",
+    "Obstacle": "UnsolvableCause",
+    "split_evr": "parse_evr",
     "scene": "active overlays",
     "smallest_cut": "minimum_cut",
     "Patience": "RetryPolicy",
