@@ -110,8 +110,8 @@ async def test_one_comment_stays_and_it_is_the_newest_heads(tmp_path: Path, kind
             text = {"nginx.spec": f"Name: nginx\nRequires: perl\n# {number}\n"}
             await local.push(pull.repository, "topic", text, "Again", user="jonas")
             if number % EVERY == 0:
-                said = "/minimize check\n/minimize why perl"
-                await local.comment(pull, said, user="jonas")
+                commands = "/minimize check\n/minimize why perl"
+                await local.comment(pull, commands, user="jonas")
             # The bot's own comments are among them.
             for delivery in local.deliveries[already:]:
                 for _ in range(2):
@@ -123,7 +123,7 @@ async def test_one_comment_stays_and_it_is_the_newest_heads(tmp_path: Path, kind
         await asyncio.gather(*sending)
         assert len(sending) >= 2 * (PUSHES + PUSHES // EVERY)
         await quiet(local, pull)
-        written = [c for c in local.state.comments_of(pull) if c.user.login != "jonas"]
+        written = bot_comments(local, pull)
         (comment,) = [c for c in written if COMMENT_MARKER in c.body]
         answers = [c.body for c in written if c is not comment]
         assert len(answers) == len({a.split("\n")[0] for a in answers}) == PUSHES // EVERY
@@ -132,6 +132,10 @@ async def test_one_comment_stays_and_it_is_the_newest_heads(tmp_path: Path, kind
         assert pull.head_sha in comment.body, log
         assert unfinished(local, pull) == [], log
         assert conclusion(local, pull) == "success", log
+
+
+def bot_comments(local: LocalForge, pull: Pull) -> list[Comment]:
+    return [c for c in local.state.comments_of(pull) if c.user.login != "jonas"]
 
 
 def unfinished(local: LocalForge, pull: Pull) -> list[str]:
@@ -151,21 +155,22 @@ def conclusion(local: LocalForge, pull: Pull) -> str | None:
 
 
 async def quiet(local: LocalForge, pull: Pull) -> None:
-    """Until every head is concluded and nothing has been written for two seconds.
+    """Until every head is concluded, each comment answered, and no write for two seconds.
 
     What a slow machine wrote late, after its run was stopped, is ended a minute later.
     """
     last = [time.monotonic()]
     kinds = (CheckRun, Comment, CommitStatus)
 
-    def heard(change) -> None:
+    def changed(change) -> None:
         if isinstance(change.subject, kinds):
             last[0] = time.monotonic()
 
-    local.state.listeners.append(heard)
+    local.state.listeners.append(changed)
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         still = time.monotonic() - last[0] > 2
-        if still and conclusion(local, pull) and not unfinished(local, pull):
+        answered = len(bot_comments(local, pull)) > PUSHES // EVERY
+        if still and answered and conclusion(local, pull) and not unfinished(local, pull):
             return
         await asyncio.sleep(0.1)
