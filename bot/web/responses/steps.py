@@ -291,8 +291,7 @@ def _cause_row(step: Step, cause: Any) -> CauseRow:
 
 def causes_table(caption: str, rows: Sequence[CauseRow], *, with_image: bool) -> Table:
     """Causes, each with its package, its bytes and its origin."""
-    image = image_columns(at_that_time) if with_image else ()
-    return Table(caption, (_CAUSES[0], *image, *_CAUSES[1:]), rows)
+    return Table(caption, (_CAUSES[0], *(_IMAGE if with_image else ()), *_CAUSES[1:]), rows)
 
 
 def version(nevra: str | None) -> str | None:
@@ -313,6 +312,7 @@ def _mover(row: CauseRow) -> str | None:
 
 
 _WHEN = Column("When (UTC)", "time", name="evaluated", link=at_that_time)
+_IMAGE = image_columns(at_that_time)
 _STEPS = columns(
     Step,
     _WHEN,
