@@ -10,9 +10,8 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from bot.distro.cache import Cache
 from bot.distro.documents import RepoSource
@@ -146,31 +145,14 @@ def _load(place: Path) -> State | None:
         plain = json.loads(place.read_bytes())
         content = plain["content"].encode("utf-8", "surrogateescape")
         parse_repomd(content)
-        return State(
-            content=content,
-            checked=float(plain["checked"]),
-            base_urls=tuple(plain["base_urls"]),
-            origin=plain["origin"],
-            etag=plain["etag"],
-            last_modified=plain["last_modified"],
-            signed=bool(plain["signed"]),
-            older=tuple(plain["older"]),
-        )
+        lists = {name: tuple(plain[name]) for name in ("base_urls", "older")}
+        return State(**{**plain, **lists, "content": content, "checked": float(plain["checked"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # never there, deleted, or damaged: as if we had never looked
 
 
 def _dump(state: State) -> bytes:
-    plain: dict[str, Any] = {
-        "content": state.content.decode("utf-8", "surrogateescape"),
-        "checked": state.checked,
-        "base_urls": state.base_urls,
-        "origin": state.origin,
-        "etag": state.etag,
-        "last_modified": state.last_modified,
-        "signed": state.signed,
-        "older": state.older,
-    }
+    plain = asdict(state) | {"content": state.content.decode("utf-8", "surrogateescape")}
     return json.dumps(plain).encode()
 
 
