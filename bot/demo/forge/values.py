@@ -161,7 +161,6 @@ class CheckRun:
     head_sha: str
     name: str
     fields: dict[str, Any]
-    history: list[tuple[datetime, str, str | None]] = field(default_factory=list)
     status: str = "queued"
     conclusion: str | None = None
     started_at: datetime = field(default_factory=now)

@@ -54,7 +54,6 @@ def _apply(run: CheckRun, body: dict[str, Any]) -> None:
         run.completed_at = completed or now()
     elif status is not None:
         run.status, run.conclusion, run.completed_at = status, None, None
-    run.history.append((datetime.now(UTC), run.status, run.conclusion))
 
 
 def _time(body: dict[str, Any], field: str) -> datetime | None:
