@@ -89,30 +89,30 @@ def test_a_head_that_cannot_be_installed_is_a_change_and_a_failure() -> None:
     assert result.changed
     assert result.head.packages is None
     assert result.head.problems == ("nothing provides x",)
-    assert verdict([result], [], surroundings_failed=False) == "failure"
+    assert verdict([result], [], unknown=False) == "failure"
 
 
 def test_a_base_that_could_not_be_installed_is_neutral() -> None:
     result = result_of(unsolvable("x"), unsolvable("x"))
     assert not result.changed
-    assert verdict([result], [], surroundings_failed=False) == "neutral"
+    assert verdict([result], [], unknown=False) == "neutral"
 
 
 def test_an_invalid_head_spec_fails_and_trouble_around_us_is_neutral() -> None:
     failure = SpecFailure("web.spec", "x86_64", "invalid", "Unknown tag", 3)
     invalid = Unevaluated(failure, "change", ("head",))
-    assert verdict([], [invalid], surroundings_failed=True) == "failure"
-    assert verdict([], [], surroundings_failed=True) == "neutral"
-    assert verdict([], [], surroundings_failed=False) == "success"
+    assert verdict([], [invalid], unknown=True) == "failure"
+    assert verdict([], [], unknown=True) == "neutral"
+    assert verdict([], [], unknown=False) == "success"
 
 
 @pytest.mark.parametrize("fault", ["base", "unexpanded", "surroundings"])
 def test_a_spec_that_is_not_evaluated_for_no_fault_of_the_change_is_neutral(fault) -> None:
     failure = SpecFailure("web.spec", "x86_64", "invalid", "Unknown tag", 3)
     each = Unevaluated(failure, fault, ("base", "head"))
-    assert verdict([], [each], surroundings_failed=False) == "neutral"
+    assert verdict([], [each], unknown=False) == "neutral"
     broken = result_of(ok(package("web")), unsolvable("nothing provides x"))
-    assert verdict([broken], [each], surroundings_failed=False) == "failure"
+    assert verdict([broken], [each], unknown=False) == "failure"
 
 
 def objective(**fields: object) -> ObjectiveDocument:
