@@ -1,9 +1,12 @@
 """Documents lead somewhere: their links, and the functions that the map names, are there."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
+from bot.check.repository_file import RepositoryFile
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -39,3 +42,10 @@ def test_the_map_has_every_room() -> None:
     rooms = {p.name for p in (ROOT / "bot").iterdir() if p.is_dir() and p.name != "__pycache__"}
     named = {to.strip("/") for _, to in links(ROOT / "bot/README.md") if to.endswith("/")}
     assert rooms == named
+
+
+def test_the_readme_has_every_field_of_the_repository_file() -> None:
+    text = (ROOT / "README.md").read_text()
+    section = text.split("### `.minimize.yaml`")[1].split("\n### ")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert rows == [field.name for field in fields(RepositoryFile)]

@@ -90,8 +90,10 @@ def found_answer(found: ChatFinding) -> ChatAnswer:
         items = _why_items(found)
     elif found.question.name == "what-if":
         items = _what_if_items(found)
-    else:
+    elif found.question.name == "objectives":
         return _objectives(found)
+    else:
+        raise AssertionError(f"no answer is written for the question {found.question.name}")
     if found.unsolvable:
         items.append(say.cannot_be_installed(images=_images(found.unsolvable, found)))
     if found.left_out:

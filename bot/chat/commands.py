@@ -1,6 +1,7 @@
 """The `/minimize` commands: one table that the parser, the refusals, `help` and the README follow.
 
-Add a row here, and what it does in `bot.engine.conversation`; everything else reads this table.
+Everything else reads this table. What a command does stands in `bot.chat.questions` and
+`bot.chat.answers` where it asks about images, else in `bot.engine.conversation`.
 """
 
 from __future__ import annotations

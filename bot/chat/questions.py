@@ -57,7 +57,9 @@ def find_answer(question: Question, checked: Prediction) -> ChatFinding:
     finding = ChatFinding(question, checked.result, workloads=workloads)
     if question.name == "why":
         return _find_why(finding, checked)
-    return _find_what_if(finding, checked) if question.name == "what-if" else finding
+    if question.name == "what-if":
+        return _find_what_if(finding, checked)
+    return finding  # what `objectives` shows is in the check's result
 
 
 def _find_why(finding: ChatFinding, checked: Prediction) -> ChatFinding:
