@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -191,7 +192,9 @@ def test_a_macro_unexpanded_in_a_new_spec_makes_no_package_of_its_name(bench: Be
 @pytest.mark.parametrize(("base", "calls"), [("ok", 2), ("limit", 1)])
 def test_a_head_that_alone_ran_into_a_limit_is_evaluated_twice(base: str, calls: int) -> None:
     """A busy machine ends an evaluation by its time, and not the next one."""
-    change: Any = SimpleNamespace(specs=(ChangedSpec("a.spec", "a.spec", True),))
+    change: Any = SimpleNamespace(
+        specs=(ChangedSpec("a.spec", "a.spec", True),), base_tree=Path("/no"), head_tree=Path("/no")
+    )
     good = SpecEvaluation("a.spec", "x86_64", "a", (0, "1", "1"), ())
     late = failure("took longer than 20 s", "limit")
     heads = iter([late, good])
