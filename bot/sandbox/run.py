@@ -7,7 +7,6 @@ import dataclasses
 import fcntl
 import os
 import re
-import select
 import selectors
 import signal
 import subprocess
@@ -28,7 +27,7 @@ from bot.sandbox.output import Logged, OutputSink, Sink
 from bot.sandbox.slots import IDS_BASE, runtime_directory, uid_slot
 from bot.sandbox.user_ids import IdMap
 from bot.sandbox.values import Bind, Finished, Limit, Limits, SandboxError
-from bot.sandbox.watch import DiskRoom, exceeded
+from bot.sandbox.watch import DiskRoom, exceeded, readable
 
 _CHUNK = 64 * 1024
 # Often at first (a fork bomb needs milliseconds), seldom once it is a long build.
@@ -330,7 +329,7 @@ def _await_all(status: int) -> None:
         return
     try:
         _signal_init(init)
-        if not select.select([init], [], [], _AFTER_KILL)[0]:
+        if not readable(init, _AFTER_KILL):
             raise SandboxError("Processes of the sandbox do not end.")
         # Where we are process 1 of a container, orphans are ours to reap.
         with contextlib.suppress(ChildProcessError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import getpass
 import json
 import os
-import select
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from bot.sandbox.launch import STARTER
 from bot.sandbox.slots import IDS_BASE
 from bot.sandbox.values import SandboxError
+from bot.sandbox.watch import readable
 
 _WAIT = 10.0
 
@@ -61,7 +61,7 @@ class IdMap:
 
     def _child(self) -> int:
         text = b""
-        while select.select([self._info_read], [], [], _WAIT)[0]:
+        while readable(self._info_read, _WAIT):
             piece = os.read(self._info_read, 4096)
             text += piece
             try:

@@ -8,6 +8,7 @@ ended when it is beyond its limits. Control groups, where there are any, hold be
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,3 +148,13 @@ def tasks_of_user(uid: int) -> int:
             except OSError:
                 continue
     return count
+
+
+def readable(descriptor: int, seconds: float) -> bool:
+    """True once `descriptor` can be read; false after `seconds` without that.
+
+    poll(2): select(2) refuses descriptors from 1,024 on, which a long-lived server may reach.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
