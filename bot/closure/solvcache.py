@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import tempfile
 import zlib
@@ -181,8 +180,6 @@ class SnapshotCache:
 
     def _parse(self, snapshot: Snapshot, repository: SnapshotRepository) -> None:
         """Writes the .solv of a repository from its primary.xml."""
-        from bot.closure.solvcache import read_primary
-
         path = self._solv_path(repository)
         primary = self._file_of(repository, "primary")
         if path is None or primary is None:
@@ -278,7 +275,7 @@ def read_primary(primary: Path, pool: Any, repo: Any) -> bool:
     with tempfile.TemporaryFile() as stripped:
         starts = _strip(primary, stripped)
         stripped.seek(0)
-        file = solv.xfopen_fd("primary.xml", os.dup(stripped.fileno()))
+        file = solv.xfopen_fd("primary.xml", stripped.fileno())  # libsolv duplicates it
         try:
             parsed = repo.add_rpmmd(file, None, 0)
         finally:

@@ -158,8 +158,6 @@ def with_repofiles(
     named = source.get("repofile") if isinstance(source, dict) else None
     if not isinstance(source, dict) or not named:
         return data, {}, []
-    from bot.distro.repofile import Chosen, RepofileError, read_repofile
-
     chosen = Chosen(_texts(source.get("enablerepo")), _texts(source.get("disablerepo")))
     repos: dict[str, Any] = {}
     read: dict[str, str] = {}

@@ -164,3 +164,10 @@ def test_threads_share_a_pool(tiny, h, base):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_reading_metadata_leaves_no_file_open(tiny, base):
+    tiny.pool(base)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    tiny.pool(base.package("more-0:1-1.noarch"))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
