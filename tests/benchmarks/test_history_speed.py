@@ -39,10 +39,8 @@ def questions(history: History) -> dict[str, Callable[[], object]]:
         "usage": lambda: history.usage("package-0001"),
         "usage then": lambda: history.usage("package-0001", "2023-05-05"),
         "spread": history.spread,
-        "versions": lambda: history.versions("package-0001"),
         "only one needs": history.only_one_needs,
         "totals": history.totals,
-        "names": history.package_names,
         "objective states": history.objective_states,
         "objective_statuses": lambda: objective_statuses(history, LAST),
     }
