@@ -30,7 +30,7 @@ from bot.build.prepare import native_architecture
 from bot.distro.keys import key_urls
 from bot.errors import SurroundingsError
 from bot.model.package import Package
-from bot.sandbox.available import require_sandbox
+from bot.sandbox.run import require_sandbox
 from bot.spec.macrofiles import VerifiedFiles
 from bot.spec.rpm_version import DistributionRpm, RpmVersion, host_rpm, published_rpm
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import os
 import re
 import selectors
@@ -373,3 +374,27 @@ def _given_to(uid: int, directories: Sequence[Path]) -> Iterator[None]:
         for directory in directories:
             with contextlib.suppress(OSError):
                 os.chown(directory, 0, 0)
+
+
+@functools.cache
+def _failure() -> tuple[str, str] | None:
+    try:
+        finished = run_sandboxed(["/usr/bin/env", "true"], limits=Limits(seconds=30.0))
+    except SandboxError as error:
+        return error.what, error.hint
+    if finished.returncode != 0:
+        output = (finished.stderr or finished.stdout).decode(errors="replace").strip()
+        return f"A trivial command failed in the sandbox: {output or finished.limit}.", ""
+    return None
+
+
+def sandbox_available() -> str | None:
+    """Null where the sandbox works, else why not and what to do about it. Asked once a process."""
+    failure = _failure()
+    return None if failure is None else f"{failure[0]} {failure[1]}".strip()
+
+
+def require_sandbox() -> None:
+    """Raises SandboxError, with the remedy, where the sandbox does not work."""
+    if (failure := _failure()) is not None:
+        raise SandboxError(*failure)

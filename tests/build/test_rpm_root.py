@@ -12,7 +12,7 @@ from bot.distro.cache import Cache
 from bot.model.closure import Closure, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
-from bot.sandbox.available import sandbox_available
+from bot.sandbox.run import sandbox_available
 from bot.spec.rpm_version import RpmVersion, host_rpm
 
 pytestmark = pytest.mark.skipif(

@@ -12,7 +12,7 @@ from bot.distro.cache import Cache
 from bot.distro.load import load_configuration
 from bot.distro.snapshot import open_snapshot
 from bot.model.spec import SpecEvaluation, SpecFailure
-from bot.sandbox.available import sandbox_available
+from bot.sandbox.run import sandbox_available
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.rpm_version import host_rpm
 from bot.spec.setting import setting_of

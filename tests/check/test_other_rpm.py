@@ -10,7 +10,7 @@ from bot.build.buildroot import Buildroots
 from bot.check.target import evaluating_rpm
 from bot.cli.check import exit_code
 from bot.demo.distribution.repository import write_repository
-from bot.sandbox.available import sandbox_available
+from bot.sandbox.run import sandbox_available
 from bot.spec.rpm_version import DistributionRpm, RpmVersion, host_rpm
 from bot.spec.setting import SpecSetting
 from tests.check.tiny import ARCHES, DOCUMENTS, TOOL, Bench

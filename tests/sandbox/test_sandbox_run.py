@@ -13,8 +13,7 @@ import pytest
 
 import bot
 from bot.sandbox import watch
-from bot.sandbox.available import require_sandbox, sandbox_available
-from bot.sandbox.run import run_sandboxed
+from bot.sandbox.run import require_sandbox, run_sandboxed, sandbox_available
 from bot.sandbox.values import Bind, Limits, SandboxError
 
 needs_sandbox = pytest.mark.skipif(

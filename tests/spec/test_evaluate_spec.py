@@ -10,7 +10,7 @@ import pytest
 from bot.errors import ChangeError
 from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
 from bot.model.spec import SpecEvaluation, SpecFailure
-from bot.sandbox.available import sandbox_available
+from bot.sandbox.run import sandbox_available
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.inside.markers import logical_lines, mark
 from bot.spec.macros import MacroSource

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.model.spec import SpecEvaluation, SpecFailure
-from bot.sandbox.available import sandbox_available
+from bot.sandbox.run import sandbox_available
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.missing import named_files
 from bot.spec.tree import copy_spec_tree, source_folders, upward_files

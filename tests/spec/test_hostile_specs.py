@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.model.spec import SpecEvaluation, SpecFailure
-from bot.sandbox.available import sandbox_available
+from bot.sandbox.run import sandbox_available
 from bot.sandbox.values import Limits
 from bot.spec.evaluate import evaluate_spec
 

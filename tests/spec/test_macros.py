@@ -16,7 +16,7 @@ from bot.distro.cache import Cache
 from bot.errors import SurroundingsError
 from bot.model.architecture import DEFAULT_ARCHITECTURES
 from bot.model.spec import SpecEvaluation, SpecFailure
-from bot.sandbox.available import sandbox_available
+from bot.sandbox.run import sandbox_available
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.headers import flags_in_header
 from bot.spec.macrofiles import solve_what_can_be, unpack_macros

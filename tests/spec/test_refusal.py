@@ -6,7 +6,7 @@ import pytest
 
 from bot.model.nevra import Nevra
 from bot.model.spec import SpecEvaluation, SpecFailure
-from bot.sandbox.available import sandbox_available
+from bot.sandbox.run import sandbox_available
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.rpm_version import (
     DistributionRpm,

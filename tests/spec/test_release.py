@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.git.repository import open_repository
-from bot.sandbox.available import sandbox_available
+from bot.sandbox.run import sandbox_available
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.release import release_definitions, release_number
 

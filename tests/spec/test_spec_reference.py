@@ -14,7 +14,7 @@ from bot.distro.cache import Cache
 from bot.distro.load import load_configuration
 from bot.distro.snapshot import open_snapshot
 from bot.model.spec import SpecEvaluation
-from bot.sandbox.available import sandbox_available
+from bot.sandbox.run import sandbox_available
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.headers import generated_flags
 from bot.spec.predict import predict

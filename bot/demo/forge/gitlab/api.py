@@ -6,7 +6,7 @@ where GitLab would pass over them: a mistake shall show.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -64,9 +64,9 @@ def unauthorized() -> ApiError:
     return ApiError(HTTPStatus.UNAUTHORIZED, "401 Unauthorized")
 
 
-def refuse_unknown(given: object, known: Sequence[str]) -> None:
+def refuse_unknown(given: Iterable[str], known: Sequence[str]) -> None:
     """Refuses query parameters or fields that the documentation of a route does not list."""
-    strange = set(given) - set(known)  # type: ignore[call-overload]  # a mapping's names
+    strange = set(given) - set(known)
     if strange:
         raise bad_request(f"unknown parameters: {sorted(strange)}")
 
