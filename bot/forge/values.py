@@ -12,7 +12,9 @@ from bot.git.mirror import GitCredential
 
 Role = Literal["none", "read", "triage", "write", "maintain", "admin"]
 ROLES: tuple[Role, ...] = ("none", "read", "triage", "write", "maintain", "admin")
-StatusState = Literal["pending", "success", "failure", "neutral"]
+# `action_required`: a person must allow it first. Branch protection waits for that as for a pending
+# one; a forge without such a state shows it as pending.
+StatusState = Literal["pending", "success", "failure", "neutral", "action_required"]
 Reaction = Literal["eyes", "+1", "-1", "confused"]
 CheckState = Literal["pending", "success", "failure"]
 # What our own check run or commit status is called.

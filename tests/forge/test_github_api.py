@@ -152,6 +152,14 @@ async def test_a_token_sets_commit_statuses_once(forge, tiny) -> None:
     assert len(tiny.seen("POST", f"/repos/o/r/statuses/{SHA}")) == 1
 
 
+async def test_a_commit_status_that_a_person_must_allow_stays_pending(forge, tiny) -> None:
+    tiny.lists[f"/repos/o/r/commits/{SHA}/statuses"] = []
+    tiny.answer("POST", f"/repos/o/r/statuses/{SHA}", lambda body: (201, {}, body))
+    await forge.set_status(KEY, SHA, StatusReport("c1", "action_required", "Not built"))
+    (sent,) = tiny.seen("POST", f"/repos/o/r/statuses/{SHA}")
+    assert (sent["state"], sent["description"]) == ("pending", "Not built")
+
+
 @pytest.fixture(scope="module")
 def private_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -189,6 +197,9 @@ async def test_an_app_makes_one_check_run_and_edits_it(app_forge, tiny, private_
     await app_forge.set_status(KEY, SHA, StatusReport("c1", "neutral", "mirror away"))
     (edited,) = tiny.seen("PATCH", "/repos/o/r/check-runs/2")
     assert (edited["status"], edited["conclusion"]) == ("completed", "neutral")
+    await app_forge.set_status(KEY, SHA, StatusReport("c1", "action_required", "Not built"))
+    edited = tiny.seen("PATCH", "/repos/o/r/check-runs/2")[-1]
+    assert (edited["status"], edited["conclusion"]) == ("completed", "action_required")
     # One token for all of it, asked for with a JWT of the App, for this repository alone.
     path = "/app/installations/42/access_tokens"
     assert tiny.seen("POST", path) == [{"repository_ids": [1001]}]

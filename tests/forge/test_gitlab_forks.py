@@ -108,6 +108,19 @@ async def test_a_failure_is_words_and_no_mark_says_otherwise(world) -> None:
     assert "succeeded" in world.bodies()[0]
 
 
+async def test_what_a_person_must_allow_is_words_and_no_tick(world) -> None:
+    await world.say(PENDING, StatusReport("c", "action_required", "Not built"))
+    (body,) = world.bodies()
+    assert "waits for somebody to allow it: `Not built`" in body
+    assert world.marks() == [("minimize-bot", "eyes")]
+
+
+async def test_a_status_that_a_person_must_allow_stays_open(world) -> None:
+    world.local.set_role(world.fork, "minimize-bot", "write")
+    await world.say(StatusReport("c", "action_required", "Not built"))
+    assert world.statuses(world.fork) == [("pending", "Not built")]
+
+
 async def test_a_concluded_line_is_left_where_only_what_is_open_is_to_end(world) -> None:
     ending = StatusReport("c", "neutral", "Superseded", only_open=True)
     await world.say(PENDING, BROKEN, ending)

@@ -39,6 +39,8 @@ _NOT_ALLOWED = re.compile(
 StatusKind = Literal["run", "status"]
 # A run that waits for somebody's click may still come to something.
 _WAITING = ("action_required",)
+# The states that a commit status does not have.
+_COMMIT_STATES = {"neutral": "success", "action_required": "pending"}
 
 
 class GitHubStatus:
@@ -89,7 +91,7 @@ class GitHubStatus:
         neutral = report.state == "neutral"
         title = f"not evaluated: {report.title}" if neutral else report.title
         data = {
-            "state": "success" if neutral else report.state,
+            "state": _COMMIT_STATES.get(report.state, report.state),
             "context": STATUS_NAME,
             "description": title if len(title) <= _DESCRIPTION else title[: _DESCRIPTION - 1] + "…",
         }

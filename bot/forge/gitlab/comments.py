@@ -25,6 +25,7 @@ _WORDS = {
     "success": "succeeded",
     "failure": "failed",
     "neutral": "did not evaluate it",
+    "action_required": "waits for somebody to allow it",
 }
 _BLOCK = re.compile(
     r"<!-- minimize-status (?P<sha>[0-9a-f]{40,64}) -->\n(?P<line>[^\n]*)\n"

@@ -37,18 +37,31 @@ from bot.forge.values import (
 
 LOG = logging.getLogger(__name__)
 DESCRIPTION = 255  # characters that GitLab takes
-_STATES = {"pending": "pending", "success": "success", "failure": "failed", "neutral": "success"}
+_STATES: Mapping[StatusState, str] = {
+    "pending": "pending",
+    "success": "success",
+    "failure": "failed",
+    "neutral": "success",
+    "action_required": "pending",
+}
 # The name that a pipeline as a whole goes by; one with a name of its own is `pipeline: NAME`.
 PIPELINE = "pipeline"
 _NOT_FOR_US = (401, 403, 404)
-MARKS: Mapping[StatusState, str] = {"pending": "eyes", "success": "white_check_mark"}
+MARKS: Mapping[StatusState, str] = {
+    "pending": "eyes",
+    "success": "white_check_mark",
+    "action_required": "eyes",
+}
 # Not there for us, not for us to write, or (404 as well) there already.
 _REFUSED = (400, 401, 403, 404)
 _OPEN = ("pending", "running")
 
 
 def status_fields(report: StatusReport, name: str) -> dict[str, Any]:
-    """The parameters of a commit status. It knows no neutral: a success that says what it is."""
+    """The parameters of a commit status.
+
+    It knows no neutral: a success that says what it is. What a person must allow stays pending.
+    """
     title = f"not evaluated: {report.title}" if report.state == "neutral" else report.title
     fields: dict[str, Any] = {
         "state": _STATES[report.state],
