@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import solv
 
@@ -18,9 +18,9 @@ from bot.closure.files import FileOwners
 from bot.closure.overlay_pool import LayerSpec, OverlayPool
 from bot.closure.requests import View, Want, best_solution, dependency_id, wants_of
 from bot.closure.solvcache import MetadataFile, SnapshotCache
-from bot.closure.solve import run
+from bot.closure.solve import Solution, run
 from bot.model.architecture import native_arches
-from bot.model.closure import Closure, Requirement, SnapshotState
+from bot.model.closure import Closure, Edge, Requirement, SnapshotState
 from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Overlay, Package
@@ -50,6 +50,16 @@ def open_pool(snapshot: Snapshot, cache: Cache, *, file_of: MetadataFile | None 
     return Pool(snapshot, OverlayPool(loaded, snapshot.repositories, owners), file_of)
 
 
+class SolvedImage(NamedTuple):
+    """An image in libsolv's numbers: the pool with what takes part, the job, and its solution."""
+
+    overlays: OverlayPool
+    wants: Sequence[Want]
+    missing: Sequence[str]
+    solution: Solution
+    closure: Closure
+
+
 class Pool:
     """A loaded snapshot of one architecture. Safe for several threads; one works at a time."""
 
@@ -70,16 +80,32 @@ class Pool:
         overlay: Overlay | None = None,
         *,
         drop: Collection[Requirement] = (),
+        exclude: Collection[str] = (),
         settled: Callable[[Closure], bool] | None = None,
     ) -> Closure:
         """The closure of an image: what dnf would install, with the edges between its packages.
 
         With an overlay, its packages stand in for all published ones of its sources. `drop` are
-        requirements to ignore, of whichever package. `settled` gets the closure before its
-        edges are looked for, most of the work; where it returns true they are left out.
+        requirements to ignore, of whichever package; `exclude` names of packages that take no part.
+        `settled` gets the closure before its edges are looked for, most of the work; where it
+        returns true they are left out.
         """
-        with self._lock, self._active_overlays(overlay, request.placeholders, drop):
-            return self._solve(request, settled)
+        with self._lock, self._active_overlays(overlay, request.placeholders, drop, exclude):
+            solved = self._solve(request)
+            if solved.closure.status != "ok" or (settled is not None and settled(solved.closure)):
+                return solved.closure
+            return replace(solved.closure, edges=self._edges_of(solved, weak=request.weak))
+
+    @contextmanager
+    def solved(
+        self, request: ImageRequest, overlay: Overlay | None = None
+    ) -> Iterator[SolvedImage]:
+        """An image, its closure without edges, with the pool that it was solved in.
+
+        The overlay is active, and no other thread uses the pool, for as long as it is open.
+        """
+        with self._lock, self._active_overlays(overlay, request.placeholders, ()):
+            yield self._solve(request)
 
     def solve_names(
         self,
@@ -218,7 +244,7 @@ class Pool:
 
     # -- solving --------------------------------------------------------------------------------
 
-    def _solve(self, request: ImageRequest, settled: Callable[[Closure], bool] | None) -> Closure:
+    def _solve(self, request: ImageRequest) -> SolvedImage:
         overlays = self._overlay_pool
         requests = _requests(request)
         self._read_for(requests)
@@ -229,9 +255,9 @@ class Pool:
             overlays.read_filelists()
             wants, missing = self._wants(requests, request.groups)
         answer = run(overlays, wants, missing, arch=self.arch, weak=request.weak)
-        texts = tuple(f"nothing provides requested {name}" for name in missing)
         if missing or answer.problems:
-            return Closure(
+            texts = tuple(f"nothing provides requested {name}" for name in missing)
+            closure = Closure(
                 request.key,
                 self.state,
                 "unsolvable",
@@ -240,19 +266,22 @@ class Pool:
                 causes=answer.causes,
                 involved=answer.involved,
             )
-        packages = {number: overlays.package(number) for number in answer.installed}
-        members = {number: package.nevra for number, package in packages.items()}
-        chosen = {number for want in wants for number in want.ids}
-        found = Closure(
-            request.key,
-            self.state,
-            "ok",
-            packages=tuple(sorted(packages.values(), key=lambda p: p.nevra)),
-            requested=frozenset(members[n] for n in chosen if n in members),
-        )
-        if settled is not None and settled(found):
-            return found
-        return replace(found, edges=self._edges.edges(members, weak=request.weak))
+        else:
+            packages = {number: overlays.package(number) for number in answer.installed}
+            chosen = {number for want in wants for number in want.ids}
+            closure = Closure(
+                request.key,
+                self.state,
+                "ok",
+                packages=tuple(sorted(packages.values(), key=lambda p: p.nevra)),
+                requested=frozenset(p.nevra for n, p in packages.items() if n in chosen),
+            )
+        return SolvedImage(overlays, wants, missing, answer, closure)
+
+    def _edges_of(self, solved: SolvedImage, *, weak: bool) -> tuple[Edge, ...]:
+        installed = solved.solution.installed
+        members = {number: self._overlay_pool.package(number).nevra for number in installed}
+        return self._edges.edges(members, weak=weak)
 
     def _wants(
         self, requests: Sequence[str], groups: Sequence[str]
@@ -287,12 +316,16 @@ class Pool:
         overlay: Overlay | None,
         placeholders: Sequence[PlaceholderPackage],
         drop: Collection[Requirement],
+        exclude: Collection[str] = (),
     ) -> Iterator[None]:
         layers = []
         if overlay is not None:
             layers.append(self._overlay_layer(overlay))
         if placeholders:
             layers.append(self._placeholder_layer(tuple(placeholders)))
+        if exclude:
+            self._overlay_pool.hold(layers)  # so that a layer's own packages can be found by name
+            layers.append(_without(frozenset(exclude), layers, self._named(exclude)))
         self._overlay_pool.set_active_overlays(layers)
         undo: list[tuple[Any, int, list[int]]] = []
         try:
@@ -321,15 +354,18 @@ class Pool:
             )
             for p in placeholders
         ]
+        hides = self._named(p.name for p in placeholders)
+        return LayerSpec(("placeholders", placeholders), packages, hides)
+
+    def _named(self, names: Iterable[str]) -> frozenset[int]:
+        """The packages with one of these names, of every version and architecture."""
         pool = self._overlay_pool.pool
-        names = {pool.str2id(p.name) for p in placeholders}
-        hides = frozenset(
+        return frozenset(
             n
-            for name in names
+            for name in {pool.str2id(name) for name in names}
             for n in self._overlay_pool.providers(name)
             if pool.id2solvable(n).nameid == name
         )
-        return LayerSpec(("placeholders", placeholders), packages, hides)
 
     def _ignore(self, drop: Collection[Requirement]) -> list[tuple[Any, int, list[int]]]:
         """Takes requirements from packages; what to put back, and where."""
@@ -357,6 +393,11 @@ class Pool:
             if solvable.name == nevra.name and self._overlay_pool.package(number).nevra == nevra:
                 found.append(solvable)
         return found
+
+
+def _without(names: frozenset[str], others: Iterable[LayerSpec], ids: frozenset[int]) -> LayerSpec:
+    """A layer that only hides the packages `ids`, those of some names beside other layers."""
+    return LayerSpec(("exclude", names, *(layer.key for layer in others)), (), ids)
 
 
 def _requests(request: ImageRequest) -> list[str]:

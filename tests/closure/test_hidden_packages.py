@@ -60,3 +60,27 @@ def test_the_newest_published_package_is_one_that_an_image_could_install(tiny, h
     base.package("only-0:3-1.x86_64", source="lib-9-1")
     found = tiny.pool(base).newest_published("lib")
     assert [str(p.nevra) for p in found] == ["lib-0:1-1.x86_64", "only-0:3-1.x86_64"]
+
+
+def test_an_excluded_name_takes_no_part_in_one_solve_published_or_of_an_overlay(pool, h):
+    request = h.request("user")
+    assert h.names(pool.solve(request, exclude=["lib"])) == [
+        "lib-minimal-1-1.x86_64",
+        "user-1-1.x86_64",
+    ]
+    overlay = h.overlay(*libs(h, "0:2-1"))
+    assert h.names(pool.solve(request, overlay, exclude=["lib"])) == [
+        "lib-minimal-2-1.x86_64",
+        "user-1-1.x86_64",
+    ]
+    assert pool.solve(request, exclude=["lib", "lib-minimal"]).status == "unsolvable"
+    assert h.names(pool.solve(request)) == ["lib-1-1.x86_64", "user-1-1.x86_64"]
+
+
+def test_a_solved_image_has_the_numbers_of_its_closure(pool, h):
+    with pool.solved(h.request("user")) as image:
+        numbers = image.solution.installed
+        assert sorted(image.overlays.package(n).nevra for n in numbers) == [
+            p.nevra for p in image.closure.packages
+        ]
+        assert not image.closure.edges
