@@ -89,8 +89,7 @@ def reference() -> ReferenceDistribution:
     The making locks out other processes, so workers of pytest-xdist wait for the first. Where it
     can neither be found nor made the test fails, with the reason: a skipped test shows nothing.
     """
-    from bot.demo.distribution.build import build_reference_distribution
-    from bot.demo.distribution.progress import progress
+    from bot.demo.distribution.build import build_reference_distribution, progress
     from bot.demo.distribution.reference import default_cache
 
     try:

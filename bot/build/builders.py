@@ -1,17 +1,103 @@
-"""Builders by their names: what `.minimize.yaml` and the settings may say."""
+"""Builders by their names, and how rpmbuild is called inside a buildroot, within which limits."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bot.build.builder import Builder
+from bot.build.buildroot import BUILD_DIRECTORY
 from bot.build.fetch import SourcePolicy
-from bot.build.invocation import BUILD_LIMITS
 from bot.errors import UsageError
-from bot.sandbox.values import Limits
+from bot.sandbox.values import Finished, Limits
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
+
+
+_GIBIBYTE = 1024**3
+BUILD_LIMITS = Limits(
+    seconds=30 * 60.0,
+    memory=6 * _GIBIBYTE,
+    processes=2048,
+    output=64 * 1024 * 1024,
+    file_size=8 * _GIBIBYTE,
+    tmp=_GIBIBYTE,
+)
+_TAIL_LINES = 30
+_STAGE = re.compile(r"Bad exit status from \S+ \((%\w+)\)")
+# A compiler's or linker's own word before rpm's, which only says that a script failed.
+_CAUSE = re.compile(r"\S:\d+(?::\d+)?: (?:fatal )?error: |: command not found$|: cannot find -l")
+# Any fixed time: both sides have the same, and the same tree gives the same bytes.
+_EPOCH = 1_700_000_000
+
+
+def rpmbuild_command(
+    stage: str, spec_name: str, definitions: Mapping[str, str], *, jobs: int, check: bool
+) -> list[str]:
+    """rpmbuild's arguments inside the buildroot; `stage` is `-bb` or `-br`.
+
+    `--nodeps`: the requirements were solved and installed by us, and the buildroot's rpm need not
+    be able to read the database that the host's wrote.
+    """
+    defined = {
+        "_topdir": BUILD_DIRECTORY,
+        "_tmppath": f"{BUILD_DIRECTORY}/tmp",
+        "_buildhost": "minimize",
+        "debug_package": "%{nil}",
+        "_smp_ncpus_max": str(jobs),
+        "use_source_date_epoch_as_buildtime": "1",
+        "clamp_mtime_to_source_date_epoch": "1",
+        "build_mtime_policy": "clamp_to_source_date_epoch",
+        **definitions,
+    }
+    command = ["/usr/bin/rpmbuild", stage, "--nodeps"]
+    if not check:
+        command.append("--nocheck")
+    for name, value in defined.items():
+        command += ["--define", f"{name} {value}"]
+    return [*command, f"{BUILD_DIRECTORY}/SPECS/{spec_name}"]
+
+
+def build_environment(jobs: int) -> dict[str, str]:
+    """The whole environment of a build, besides PATH and LANG."""
+    return {
+        "HOME": f"{BUILD_DIRECTORY}/home",
+        "TMPDIR": f"{BUILD_DIRECTORY}/tmp",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "SOURCE_DATE_EPOCH": str(_EPOCH),
+        "RPM_BUILD_NCPUS": str(jobs),
+    }
+
+
+def limit_message(finished: Finished, limits: Limits) -> str:
+    """The message for a build that ran into one of its limits."""
+    reasons = {
+        "time": f"it took longer than {limits.seconds:.0f} s",
+        "memory": f"it needed more than {limits.memory} bytes of memory",
+        "processes": f"it started more than {limits.processes} processes",
+        "output": f"it printed more than {limits.output} bytes",
+        "disk": f"it filled the disk, or a file of it passed {limits.file_size} bytes",
+    }
+    return f"The build was ended: {reasons[finished.limit or 'time']}."
+
+
+def failure_message(status: int, output: str) -> str:
+    """The message for a build that failed: where and why in one line, then its last lines.
+
+    `output` is the end of the build's output.
+    """
+    lines = output.splitlines()
+    stage = _STAGE.search(output)
+    cause = next((line.strip() for line in lines if _CAUSE.search(line)), None)
+    if cause is None:
+        cause = next((line.strip() for line in lines if line.startswith("error: ")), "")
+    where = f" in {stage[1]}" if stage else ""
+    first = f"rpmbuild ended with status {status}{where}" + (f": {cause}" if cause else ".")
+    return "\n".join([first, *lines[-_TAIL_LINES:]])
+
 
 BUILDERS = ("rpmbuild", "mock")
 

@@ -140,7 +140,7 @@ def download_within(url: str, target: Path, limit: int, places: Sequence[str]) -
     of `places`, other SurroundingsErrors where it cannot be had; another try may help.
     """
     from bot.distro import http
-    from bot.distro.addresses import Reach
+    from bot.distro.connections import Reach
 
     reach = Reach(places=tuple(places))
     path = local_path(url)

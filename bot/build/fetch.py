@@ -176,7 +176,7 @@ def download_source(url: str, target: Path, limit: int, *, public_only: bool) ->
     that is not public; SurroundingsError where another try may help.
     """
     from bot.distro import http
-    from bot.distro.addresses import PrivateAddressError, Reach
+    from bot.distro.connections import PrivateAddressError, Reach
 
     try:
         http.download(url, target, limit, reach=Reach(public_only), resume=False)

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-from bot.distro.connections import read_path
-from bot.distro.variables import expanded
-from bot.errors import UsageError
-
-if TYPE_CHECKING:
-    from bot.distro.documents import RepoSource
-    from bot.distro.snapshot import Snapshot
-
 import os
 import re
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.build.build_cache import BuildCache, CachedBuild, build_key
 from bot.build.builder import NOT_KEPT, BuildFailed, BuildOutcome, BuildRequest
+from bot.build.builders import BUILD_LIMITS, build_environment
 from bot.build.buildroot import base_packages
 from bot.build.fetch import SourcePolicy, SourceStore
 from bot.build.headers import packages_of
-from bot.build.invocation import BUILD_LIMITS, build_environment
 from bot.build.prepare import Prepared, answered, built_from, collect_rpms, is_wanted, prepare
 from bot.build.tree import scratch_directory
-from bot.errors import SurroundingsError
+from bot.distro.connections import read_path
+from bot.distro.variables import expanded
+from bot.errors import SurroundingsError, UsageError
 from bot.locks import BUILD_LIMIT
 from bot.sandbox.values import Limits
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
+    from bot.distro.documents import RepoSource
+    from bot.distro.snapshot import Snapshot
 
 # mock's exit statuses (its exception.py): the package's own fault, and the package manager's.
 _BUILD_FAILED = (10, 40)

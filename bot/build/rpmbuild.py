@@ -9,6 +9,13 @@ from typing import TYPE_CHECKING
 
 from bot.build.build_cache import BuildCache, CachedBuild, MoreRequirements, build_key
 from bot.build.builder import NOT_KEPT, BuildFailed, BuildOutcome, BuildRequest
+from bot.build.builders import (
+    BUILD_LIMITS,
+    build_environment,
+    failure_message,
+    limit_message,
+    rpmbuild_command,
+)
 from bot.build.buildroot import (
     BUILD_DIRECTORY,
     Buildroots,
@@ -19,13 +26,6 @@ from bot.build.buildroot import (
 )
 from bot.build.fetch import SourcePolicy, SourceStore
 from bot.build.headers import packages_of, read_headers
-from bot.build.invocation import (
-    BUILD_LIMITS,
-    build_environment,
-    failure_message,
-    limit_message,
-    rpmbuild_command,
-)
 from bot.build.prepare import (
     Prepared,
     answered,

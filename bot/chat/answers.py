@@ -13,9 +13,9 @@ from bot.chat.questions import ChatFinding
 from bot.model.closure import Edge, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.package import Package
-from bot.report.architecture_grouping import arch_order, architectures, image_on, place_of
 from bot.report.blocks import Block, Bullets, Detail, Paragraph, Table
 from bot.report.causes import why_unsolvable
+from bot.report.grouping import arch_order, architectures, image_on, place_of
 from bot.report.images import objectives
 from bot.report.phrase import Phrase, code, joined, listing, message, plain
 from bot.report.reasons import VERBS, short_name

@@ -16,11 +16,10 @@ from bot.check.images import SELF, CheckedImage, Rules, affected_images, self_im
 from bot.check.lines import suggestions
 from bot.check.measure import measure
 from bot.check.plan import CheckOptions, Plan, make_plan
-from bot.check.pools import Pools
 from bot.check.proposal import CheckFindings, file_in_force, proposal
 from bot.check.rebuild import BuildContext, rebuild
 from bot.check.repository_file import RepositoryFile
-from bot.check.target import Inputs, Remarks, Target, evaluating_rpm, open_target
+from bot.check.target import Inputs, Pools, Remarks, Target, evaluating_rpm, open_target
 from bot.check.unsolvable_head import undecided
 from bot.check.verdict import only_limits, verdict
 from bot.distro.cache import Cache

@@ -15,7 +15,7 @@ from bot.check.evidence import EvaluatedSpec, Evaluation, Side
 from bot.model.architecture import all_architectures, architecture_order
 from bot.model.result import Acceptance, CheckResult, ImageResult, Verdict
 from bot.model.spec import SpecEvaluation, SpecFailure
-from bot.spec.unexpanded import unexpanded_sentence
+from bot.spec.missing import unexpanded_sentence
 
 
 def verdict(

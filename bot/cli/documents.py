@@ -79,7 +79,7 @@ def import_() -> None:
 @common
 def content_resolver(directory: Path, form: str, places: Places) -> int:
     """Checks a content-resolver-input tree, copies it into --config, says what is not used."""
-    from bot.objectives.importing import import_content_resolver
+    from bot.distro.load import import_content_resolver
     from bot.report.sizes import plural
 
     imported = import_content_resolver(directory, places.config)

@@ -62,7 +62,7 @@ def track(layers: bool, headers: bool, settings: Path | None, form: str, places:
 
     served = None
     if settings is not None:
-        from bot.settings.reading import load_settings
+        from bot.settings.values import load_settings
 
         served = load_settings(
             settings,
@@ -137,8 +137,8 @@ def objectives(form: str, places: Places) -> int:
     """Each objective: value, limit, target, trend."""
     from bot.distro.cache import Cache
     from bot.objectives.jsonform import objectives_to_json
-    from bot.objectives.repositories import own_objectives, with_own
     from bot.objectives.status import objectives_now
+    from bot.objectives.tracking import own_objectives, with_own
 
     configuration = places.configuration(recorded=True)
     with _history(places) as history:

@@ -20,7 +20,7 @@ from bot.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bot.check.pools import Pools
+    from bot.check.target import Pools
     from bot.closure.pool import Pool
     from bot.distro.documents import Configuration
     from bot.model.image import ImageKey, ImageRequest
@@ -74,7 +74,7 @@ class Places:
 
     def pools(self) -> Pools:
         """Pools on the cache folder."""
-        from bot.check.pools import Pools
+        from bot.check.target import Pools
         from bot.distro.cache import Cache
 
         return Pools(Cache(self.cache))

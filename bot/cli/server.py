@@ -23,7 +23,7 @@ _SETTINGS = click.option(
 
 def _read(file: Path, places: Places) -> Settings:
     """The settings of a file; options of the command line override them."""
-    from bot.settings.reading import load_settings
+    from bot.settings.values import load_settings
 
     chosen = {name: places.chosen(name) for name in ("config", "data", "cache")}
     return load_settings(file, **chosen)

@@ -1,15 +1,24 @@
 """Connections to servers, open for the next request: direct or by proxy, with certificates.
 
 Secrets are read when they are needed and go into request headers: into no value, no name, no text.
+
+A download whose URL somebody else chose may come to public servers only: the bot stands in a
+network of its own, next to metadata services and internal hosts, which what a stranger writes into
+a spec file or a repository's settings must not read. So every URL on the way is looked at, and the
+address of every connection, after each redirect too. Behind a proxy that the environment names, the
+proxy decides about addresses.
 """
 
 from __future__ import annotations
 
 import base64
 import os
+import socket
+from collections.abc import Iterable
 from configparser import Error as ConfigParserError
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -17,11 +26,84 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from bot.distro.addresses import PUBLIC_POOLS
-from bot.distro.failover import forget_avoided
-from bot.errors import UsageError
+from bot.distro.failover import RefusedFileError, forget_avoided
+from bot.errors import SurroundingsError, UsageError
 from bot.model.package import Reference, RepositoryAccess
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Limits of a download: to public addresses, and to URLs that begin with one of `places`."""
+
+    public_only: bool = False
+    places: tuple[str, ...] | None = None
+
+    def check(self, url: str) -> None:
+        """Raises RefusedFileError for a URL that is within none of the places."""
+        if self.places is not None and not is_inside(url, self.places):
+            raise RefusedFileError(url, "it is not within a place that packages come from")
+
+
+ANYWHERE = Reach()
+
+
+class PrivateAddressError(SurroundingsError):
+    """A host has an address that is not public, and may have only those."""
+
+
+def is_inside(url: str, places: Iterable[str]) -> bool:
+    """Return whether a URL that a server sent us on to is within one of the allowed `places`."""
+    try:
+        parts = urlsplit(url)
+        decoded = parts.path.lower().replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\")
+    except ValueError:
+        return False
+    if "\\" in decoded or any(s in (".", "..") for s in decoded.split("/")):
+        return False
+    return any(url.startswith(place) for place in places)
+
+
+def check_public(connected: socket.socket, host: str) -> None:
+    """Raises PrivateAddressError unless the other end of a connection has a public address."""
+    address = ip_address(str(connected.getpeername()[0]).partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if not address.is_global:
+        raise PrivateAddressError(
+            f"The host {host} has the address {address}, which is not public; it is not read.",
+            "Put the file into the repository or its lookaside.",
+        )
+
+
+class _PublicHTTP(HTTPConnection):
+    def connect(self) -> None:
+        """Connect, and refuse an address that is not public before any request."""
+        super().connect()
+        assert self.sock is not None
+        check_public(self.sock, self.host)
+
+
+class _PublicHTTPS(HTTPSConnection):
+    def connect(self) -> None:
+        """As `_PublicHTTP`."""
+        super().connect()
+        assert self.sock is not None
+        check_public(self.sock, self.host)
+
+
+class _PublicHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _PublicHTTP
+
+
+class _PublicHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicHTTPS
+
+
+PUBLIC_POOLS = {"http": _PublicHTTPPool, "https": _PublicHTTPSPool}
+
 
 # Connections to one host, of one process: who wants one more waits until one is free.
 CONNECTIONS = 6

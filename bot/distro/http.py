@@ -25,7 +25,7 @@ from urllib3.exceptions import (
 )
 
 from bot.distro import connections
-from bot.distro.addresses import ANYWHERE, Reach
+from bot.distro.connections import ANYWHERE, Reach
 from bot.distro.failover import MANY, PASSING, FetchError, RefusedFileError, RetryPolicy
 from bot.distro.transfer import SmallFile
 from bot.model.package import NO_ACCESS, RepositoryAccess, origin

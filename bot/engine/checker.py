@@ -28,7 +28,7 @@ class LocalChecker:
     """A checker that caches pools between checks, and the configuration until its files change."""
 
     def __init__(self, settings: Settings) -> None:
-        from bot.check.pools import Pools
+        from bot.check.target import Pools
         from bot.distro.cache import Cache
 
         self._settings = settings
@@ -52,8 +52,7 @@ class LocalChecker:
     def finish(self, job: CheckJob, git: GitRepository) -> CheckResult:
         """The answer from the rebuilt packages. What the prediction found is found again: the
         pools are warm, and another machine may have made it."""
-        from bot.build.builders import builder_named
-        from bot.build.invocation import BUILD_LIMITS
+        from bot.build.builders import BUILD_LIMITS, builder_named
         from bot.check.external import external_check
         from bot.check.run import build_check, native_arch
 

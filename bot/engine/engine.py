@@ -24,8 +24,8 @@ from dbos import (
 
 from bot.engine.database import Heartbeat, lock_name, prepared_url
 from bot.engine.job import CheckJob, Reply
-from bot.engine.older import older_job, older_progress, older_runs
 from bot.engine.outcome import RetryPolicy
+from bot.engine.results import older_job, older_progress, older_runs
 from bot.engine.steps import CheckSteps
 from bot.engine.values import Progress, StoredResult, ValueSerializer
 from bot.engine.waiting import LOOK

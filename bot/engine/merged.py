@@ -21,7 +21,7 @@ from bot.forge.protocol import Forge
 from bot.forge.values import ForgeFile, PullRequest, Source
 from bot.git.mirror import GitMirror, open_mirror
 from bot.model.result import ImageResult, check_from_json
-from bot.objectives.repositories import objective_id
+from bot.objectives.tracking import objective_id
 from bot.settings.values import Settings
 from bot.store.commands import Commands, Decision
 from bot.store.history.history import History

@@ -11,8 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Protocol
 
-from bot.forge.events import Event
-from bot.forge.issues import Issues
+from bot.forge.events import Event, Issues
 from bot.forge.values import (
     Comment,
     CommitCheck,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from bot.distro.cache import Cache
 from bot.distro.failover import RefusedFileError
 from bot.distro.packages import fetch_package
+from bot.image.database import Owners
 from bot.image.layout import landing
 from bot.image.listing import FileEntry, Listing, forget_listing
-from bot.image.owners import Owners
 from bot.image.payload import Content, read_payload
 from bot.image.rpmheader import RefusedPackageError
 from bot.image.tarformat import (

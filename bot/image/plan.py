@@ -7,11 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from bot.distro.cache import Cache
-from bot.image.database import DatabaseRequest
+from bot.image.database import GROUP, PASSWD, DatabaseRequest, Owners, read_owners
 from bot.image.fragment import FragmentPlan, file_content
 from bot.image.layout import Arrangement, Member, arrange, landing
 from bot.image.listing import FileEntry, Listing, listing
-from bot.image.owners import GROUP, PASSWD, Owners, read_owners
 from bot.image.selection import Selection, selected
 from bot.image.tarformat import TarEntry
 from bot.model.package import Package

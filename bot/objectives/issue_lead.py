@@ -9,8 +9,8 @@ from pathlib import Path
 from bot.model.image import ImageKey
 from bot.objectives.drift import Broken, DriftState, Lost
 from bot.objectives.jsonform import cause_json
-from bot.report.architecture_grouping import arch_names, image_on, place_of
 from bot.report.causes import blame_url, blame_words, chain_words, why_unsolvable
+from bot.report.grouping import arch_names, image_on, place_of
 from bot.report.objectives import metric_text
 from bot.report.phrase import Phrase, link, message
 from bot.report.template import Sentences, sentences

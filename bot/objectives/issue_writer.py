@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from bot.errors import MinimizeError
-from bot.forge.issues import IssueText
+from bot.forge.events import IssueText
 from bot.forge.protocol import Forge
 from bot.objectives.drift import (
     SUBJECT,
@@ -24,8 +24,15 @@ from bot.objectives.drift import (
     merged_in,
     subject_of,
 )
-from bot.objectives.issue_text import drift_issue, marker, met_issue, unmeasured_issue
-from bot.objectives.weekly import week_mark, week_of, weekly_issue
+from bot.objectives.issue_text import (
+    drift_issue,
+    marker,
+    met_issue,
+    unmeasured_issue,
+    week_mark,
+    week_of,
+    weekly_issue,
+)
 from bot.report.sizes import plural
 from bot.settings.values import IssueSettings
 from bot.store.history.history import History

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from bot.model.closure import Closure, Edge, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.package import Package
-from bot.report.architecture_grouping import essential_causes
 from bot.report.causes import cause_phrase, why_unsolvable
+from bot.report.grouping import essential_causes
 from bot.report.phrase import to_plain, visible
 from bot.report.sizes import format_size, plural
 

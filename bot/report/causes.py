@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from bot.model.closure import Edge, UnsolvableCause
 from bot.model.nevra import Nevra, parse_nevra
 from bot.model.result import ImageResult
-from bot.report.architecture_grouping import cause_key, essential_causes, on_any_architecture
+from bot.report.grouping import cause_key, essential_causes, on_any_architecture
 from bot.report.phrase import Phrase, code, joined
 from bot.report.template import line_place, say
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from bot.model.image import ImageKey
 from bot.model.result import ConfigurationChange, FieldChange, FileProblem
-from bot.report.architecture_grouping import arch_names, image_on, place_of
 from bot.report.blocks import Block, Detail, Paragraph, Section, bullets, table, truncated
+from bot.report.grouping import arch_names, image_on, place_of
 from bot.report.phrase import Phrase, code, joined, message, plain
 from bot.report.template import Place, say, sentences
 

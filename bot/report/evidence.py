@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from bot.model.architecture import RPM_ARCHITECTURES
 from bot.model.closure import RepositoryState
 from bot.model.result import BuildNote, CheckResult
-from bot.report.architecture_grouping import arch_order, architecture_rows, row_phrase
 from bot.report.blocks import (
     Bullets,
     Detail,
@@ -22,6 +21,7 @@ from bot.report.blocks import (
     truncated_listing,
 )
 from bot.report.causes import why_unsolvable
+from bot.report.grouping import arch_order, architecture_rows, row_phrase
 from bot.report.phrase import Phrase, code, joined, link, listing, message, plain
 from bot.report.sizes import plural
 from bot.report.template import say, sentences

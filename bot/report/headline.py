@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.model.result import CheckResult, ImageResult
-from bot.report.architecture_grouping import (
+from bot.report.causes import why_broken
+from bot.report.grouping import (
+    STATUS_KINDS,
+    Effect,
     Row,
     architecture_rows,
+    effects,
     on_architectures,
     place_of_image,
+    together,
 )
-from bot.report.causes import why_broken
-from bot.report.grouping import STATUS_KINDS, Effect, effects, together
 from bot.report.objectives import newly_broken, violation_title
 from bot.report.phrase import Phrase, figure, joined, plain, to_plain, visible
 from bot.report.reasons import Arrival, arrivals, behind

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bot.model.result import CheckResult, FileChange, ImageResult, ObjectiveResult
-from bot.report.architecture_grouping import (
+from bot.report.blocks import Detail, Section, bullets, rest_section, section, table, truncated
+from bot.report.causes import Breakage, why_broken
+from bot.report.grouping import (
     Row,
     arch_order,
     architectures,
@@ -14,8 +16,6 @@ from bot.report.architecture_grouping import (
     row_arches,
     row_phrase,
 )
-from bot.report.blocks import Detail, Section, bullets, rest_section, section, table, truncated
-from bot.report.causes import Breakage, why_broken
 from bot.report.objectives import (
     limits_phrase,
     metric_phrase,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from bot.model.result import CheckResult, ImageResult, ObjectiveResult
-from bot.report.architecture_grouping import arch_order, on_architectures, place_of_image
+from bot.report.grouping import arch_order, on_architectures, place_of_image
 from bot.report.phrase import Phrase, figure, joined, plain, prose
 from bot.report.sizes import format_delta, format_size, plural, span
 from bot.report.template import say, short_image

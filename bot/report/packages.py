@@ -7,13 +7,6 @@ from collections.abc import Sequence
 from bot.model.image import ImageKey
 from bot.model.result import CheckResult, ImageResult, Suggestion
 from bot.model.spec import SpecLine
-from bot.report.architecture_grouping import (
-    Row,
-    architectures,
-    place_of,
-    row_phrase,
-    where_phrase,
-)
 from bot.report.blocks import (
     Block,
     Detail,
@@ -25,6 +18,13 @@ from bot.report.blocks import (
     section,
     table,
     truncated_listing,
+)
+from bot.report.grouping import (
+    Row,
+    architectures,
+    place_of,
+    row_phrase,
+    where_phrase,
 )
 from bot.report.phrase import Phrase, code, figure, listing
 from bot.report.reasons import Arrival, arrivals, chains_graph, need_phrase, short_name

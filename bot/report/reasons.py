@@ -16,7 +16,7 @@ from bot.model.closure import Edge
 from bot.model.nevra import Nevra
 from bot.model.result import Added, ImageResult
 from bot.model.spec import SpecLine
-from bot.report.architecture_grouping import arch_order
+from bot.report.grouping import arch_order
 from bot.report.phrase import Phrase, joined, visible
 from bot.report.template import line_phrase, say
 

@@ -29,7 +29,7 @@ from bot.spec.headers import (
 )
 from bot.spec.inside.markers import logical_lines
 from bot.spec.lines import SOURCE, ExpandedSpec, build_sections, read_expanded
-from bot.spec.unexpanded import in_architectures, in_conditions, in_message, in_packages
+from bot.spec.missing import in_architectures, in_conditions, in_message, in_packages
 
 _MOST_PACKAGES = 5000
 _MOST_DEPENDENCIES = 200_000

@@ -17,13 +17,11 @@ from bot.forge.protocol import Forge
 from bot.store.history.history import History
 from bot.store.store import Store, StoreError
 from bot.web.assets import show_asset
-from bot.web.logs import BuildLogs
 from bot.web.metrics import Metrics
-from bot.web.middlewares import caching, errors
+from bot.web.middlewares import BuildLogs, caching, errors, private_pages
 from bot.web.openapi import describe
 from bot.web.pages import Pages, make_templates
 from bot.web.pictures import Pictures
-from bot.web.private import private_pages
 from bot.web.responses.archive import Archive, cache_warming
 from bot.web.webhooks import Intake, Webhooks
 

@@ -15,7 +15,7 @@ from font_roboto import font_files
 from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 
-from bot.web.parameters import missing
+from bot.web.addresses import missing
 
 _OURS = Path(__file__).parent / "static"
 FONT_FILE = Path(font_files["Roboto"])

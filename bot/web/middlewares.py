@@ -1,19 +1,29 @@
-"""Middlewares: errors become a page or JSON, and caches revalidate what they have.
+"""Middlewares, and what they guard: errors, caches, checks of private repositories, build logs.
 
-A page is revalidated each time, and is not sent again while it is the same.
+Errors become a page or JSON. A page is revalidated each time, and is not sent again while it is the
+same. A signed link opens one check of a private repository, for a while; without it the response is
+that of a check that does not exist. A link's token comes in the query; a page then takes it out of
+the address bar and stores it in a cookie that is good for this check's addresses alone, so that the
+page's JSON, logs and graph open too.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from http import HTTPStatus
+from pathlib import Path
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from jinja2 import Environment
 
+from bot.engine.links import LINK_FIELD, LinkKeys
 from bot.errors import SurroundingsError
+from bot.store.store import Store
+from bot.web.addresses import missing
+from bot.web.responses.checks import visible_check
 
 LOG = logging.getLogger(__name__)
 _JSON = ("/api/", "/webhook/", "/health/", "/metrics/")
@@ -118,3 +128,99 @@ def _is_cached(request: web.Request, answer: web.StreamResponse) -> bool:
     return given is not None and any(
         tag.value in ("*", given.value) for tag in request.if_none_match or ()
     )
+
+
+# The check that a request may see although it is hidden.
+_OPENED = web.RequestKey("opened", str)
+_COOKIE = "minimize-check"
+_PAGE = "/checks/{id}"
+_ROUTES = (_PAGE, f"/api{_PAGE}")
+_HEADERS = {
+    "Cache-Control": "private, no-store",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def opened(request: web.Request) -> str:
+    """The id of the hidden check that this request may see, or ""."""
+    check: str = request.get(_OPENED, "")
+    return check
+
+
+def private_pages(keys: LinkKeys | None, *, secure: bool) -> Middleware:
+    """Open the checks whose token `keys` know; `secure` where cookies need TLS."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        place = _place(request)
+        token = request.query.get(LINK_FIELD) or request.cookies.get(_COOKIE) or ""
+        if keys is None or place is None or not token:
+            return await handler(request)
+        check = request.match_info["id"]
+        if not keys.opens(check, token):
+            return await handler(request)
+        request[_OPENED] = check
+        if place == _PAGE and LINK_FIELD in request.query:
+            rest = {n: v for n, v in request.query.items() if n != LINK_FIELD}
+            answer: web.StreamResponse = web.Response(
+                status=303, headers={"Location": str(request.rel_url.with_query(rest))}
+            )
+            path = request.rel_url.raw_path
+            _set_cookie(answer, token, f"/api{path}", keys.seconds, secure=secure)
+            _set_cookie(answer, token, path, keys.seconds, secure=secure)
+        else:
+            answer = await handler(request)
+        answer.headers.update(_HEADERS)
+        return answer
+
+    return middleware
+
+
+def _place(request: web.Request) -> str | None:
+    """The route of a request below a check's address."""
+    resource = request.match_info.route.resource
+    path = "" if resource is None else resource.canonical
+    return path if path.startswith(_ROUTES) else None
+
+
+def _set_cookie(
+    answer: web.StreamResponse, token: str, path: str, seconds: int, *, secure: bool
+) -> None:
+    """Set a cookie for one path; `Lax`, as the forge's page links here."""
+    answer.headers.add(
+        "Set-Cookie",
+        f"{_COOKIE}={token}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax"
+        + ("; Secure" if secure else ""),
+    )
+
+
+_ROOMS = ("builds", "build-logs")
+
+
+class BuildLogs:
+    """The handler of logs: of files below `cache`, and no others."""
+
+    def __init__(self, store: Store, cache: Path) -> None:
+        self._store = store
+        self._roots = tuple((cache / room).resolve() for room in _ROOMS)
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """`/checks/{id}/logs/{number}`: plain text; 404 where it is not stored (any more)."""
+        number = request.match_info["number"]
+        check = request.match_info["id"]
+        path = await asyncio.to_thread(self._find, check, number, opened(request))
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        return web.FileResponse(path, headers=headers)
+
+    def _find(self, check: str, number: str, may_see: str) -> Path:
+        builds = (visible_check(self._store, check, may_see).result or {}).get("builds", [])
+        if not number.isascii() or not number.isdigit() or int(number[:6]) >= len(builds):
+            raise missing("This check has no such build.")
+        log = builds[int(number[:6])].get("log")
+        path = Path(log).resolve() if log else None
+        if path is None or not any(path.is_relative_to(root) for root in self._roots):
+            raise missing("This build has no log here.")
+        if not path.is_file():
+            raise missing("The log of this build is not stored any more.")
+        return path

@@ -15,10 +15,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import TypeAdapter
 
 from bot.report.sizes import format_delta, format_size
-from bot.web import links
+from bot.web import addresses
+from bot.web.addresses import Parameters
 from bot.web.assets import asset_url
-from bot.web.parameters import Parameters
-from bot.web.private import opened
+from bot.web.middlewares import opened
 from bot.web.responses import checks, differences, image, objectives, overview, packages
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.steps import in_words
@@ -161,10 +161,10 @@ def make_templates() -> Environment:
     environment.filters |= filters
     environment.globals |= {
         "asset_url": asset_url,
-        "links": links,
+        "links": addresses,
         "measure": measure,
         "metric_words": metric_words,
-        "embed": links.embed,
+        "embed": addresses.embed,
     }
     return environment
 

@@ -16,13 +16,13 @@ from aiohttp.typedefs import Handler
 
 from bot.model.result import check_from_json
 from bot.report.sizes import format_size
+from bot.web.addresses import Parameters, missing
 from bot.web.assets import FONT_FILE
 from bot.web.charts.bars import architectures_chart, movers_chart, treemap, versions_chart
 from bot.web.charts.curves import objective_chart, packages_chart, size_chart
 from bot.web.charts.graph import DRAWN, MOST, chains_graph, closure_graph
 from bot.web.charts.svg import FONT, Look, Theme, add, has_all, svg, width
 from bot.web.pages import IMAGE, parameters_of
-from bot.web.parameters import Parameters, missing
 from bot.web.responses.archive import Archive
 from bot.web.responses.checks import visible_check
 from bot.web.responses.differences import each_architecture

@@ -19,14 +19,23 @@ from typing import Any
 
 import yaml
 
-from bot.demo.distribution.build import build_reference_distribution
-from bot.demo.distribution.debian import DEBIAN_ARCH, RPM_ARCH, Suite, package_evr
-from bot.demo.distribution.fetch import open_apt, update
-from bot.demo.distribution.progress import Progress, Silent, progress
-from bot.demo.distribution.reference import ReferenceDistribution, default_cache
-from bot.demo.distribution.relations import provides, requires, weak
-from bot.demo.distribution.repository import createrepo, write_metadata
-from bot.demo.distribution.selection import PackageIndex
+from bot.demo.distribution.build import Progress, Silent, build_reference_distribution, progress
+from bot.demo.distribution.debian import (
+    DEBIAN_ARCH,
+    RPM_ARCH,
+    Suite,
+    package_evr,
+    provides,
+    requires,
+    weak,
+)
+from bot.demo.distribution.fetch import PackageIndex, open_apt, update
+from bot.demo.distribution.reference import (
+    ReferenceDistribution,
+    createrepo,
+    default_cache,
+    write_metadata,
+)
 
 FORMAT = 1
 LEAST = 60_000

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.demo.distribution.repository import createrepo, write_metadata
+from bot.demo.distribution.reference import createrepo, write_metadata
 
 ARCHES = ("x86_64", "aarch64", "ppc64le", "s390x")
 PACKAGES = 20_000

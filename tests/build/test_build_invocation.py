@@ -3,8 +3,7 @@
 from types import SimpleNamespace
 
 from bot.build.builder import BuildRequest
-from bot.build.builders import builder_named
-from bot.build.invocation import build_environment, failure_message, rpmbuild_command
+from bot.build.builders import build_environment, builder_named, failure_message, rpmbuild_command
 from bot.build.prepare import native_architecture
 from bot.distro.cache import Cache
 from bot.model.closure import Closure, SnapshotState

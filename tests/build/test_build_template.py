@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.build.external import allowed_place, expand, template_problem
-from bot.distro.addresses import is_inside
+from bot.distro.connections import is_inside
 from bot.errors import UsageError
 
 PLACE = "https://copr.example.org/results/packit/"

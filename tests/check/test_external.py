@@ -17,7 +17,7 @@ from bot.check.external import ExternalPlan, NotCachedError, external_check, loo
 from bot.check.plan import CheckOptions
 from bot.check.repository_file import ExternalBuild
 from bot.check.run import Prediction, predict_check
-from bot.demo.distribution.repository import write_repository
+from bot.demo.distribution.reference import write_repository
 from bot.distro.cache import Cache
 from bot.errors import SurroundingsError, UsageError
 from bot.git.repository import open_repository

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bot.demo.distribution.repository import write_repository
+from bot.demo.distribution.reference import write_repository
 from bot.model.result import CheckResult, ImageResult, check_to_json
 from bot.report.render import render_comment
 from bot.report.text import print_check

@@ -9,7 +9,7 @@ import pytest
 from bot.build.buildroot import Buildroots
 from bot.check.target import evaluating_rpm
 from bot.cli.check import exit_code
-from bot.demo.distribution.repository import write_repository
+from bot.demo.distribution.reference import write_repository
 from bot.sandbox.run import sandbox_available
 from bot.spec.rpm_version import DistributionRpm, RpmVersion, host_rpm
 from bot.spec.setting import SpecSetting

@@ -9,9 +9,9 @@ from typing import Any
 
 from bot.check.change import open_change
 from bot.check.plan import CheckOptions
-from bot.check.pools import Pools
 from bot.check.run import predict_check
-from bot.demo.distribution.repository import write_repository
+from bot.check.target import Pools
+from bot.demo.distribution.reference import write_repository
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
 from bot.distro.load import load_configuration

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.demo.distribution.relations import (
+from bot.demo.distribution.debian import (
     PackageSet,
     conflicts,
     obsoletes,

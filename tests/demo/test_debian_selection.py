@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.demo.distribution.selection import PackageIndex, select
+from bot.demo.distribution.fetch import PackageIndex, select
 
 INDEX = PackageIndex(
     """\

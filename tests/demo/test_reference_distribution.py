@@ -15,11 +15,13 @@ import yaml
 import zstandard
 
 from bot.demo.distribution.convert import open_rpm, recipe, scan, write_rpm
-from bot.demo.distribution.debian import DEBIAN_ARCH
-from bot.demo.distribution.nginx_repository import nginx_repository_files
-from bot.demo.distribution.own_packages import FILESYSTEM_DIRECTORIES
-from bot.demo.distribution.reference import ReferenceDistribution, find_reference_distribution
-from bot.demo.distribution.relations import PackageSet
+from bot.demo.distribution.debian import DEBIAN_ARCH, PackageSet
+from bot.demo.distribution.recipes import FILESYSTEM_DIRECTORIES
+from bot.demo.distribution.reference import (
+    ReferenceDistribution,
+    find_reference_distribution,
+    nginx_repository_files,
+)
 from bot.distro.images import image_keys
 from bot.distro.load import check_configuration, load_configuration
 

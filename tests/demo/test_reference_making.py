@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from bot.demo.distribution import build, fetch, reference
+from bot.demo.distribution.build import Lines, Progress, Silent, progress
 from bot.demo.distribution.debian import SUITES, Suite
 from bot.demo.distribution.fetch import MirrorError
-from bot.demo.distribution.progress import Lines, Progress, Silent, progress
 from bot.demo.distribution.reference import write_documents
 from bot.errors import SurroundingsError
 

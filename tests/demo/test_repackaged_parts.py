@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.distribution import own_packages, tweaks
 from bot.demo.distribution.convert import ElfDependencies, elf_providers, linked_packages
 from bot.demo.distribution.debian import SUITES
-from bot.demo.distribution.nginx_repository import _changed, _next_release, nginx_repository_files
-from bot.demo.distribution.reference import ReferenceDistribution
-from bot.demo.distribution.unpack import Unpacked
+from bot.demo.distribution.recipes import filesystem_recipe, macros_recipe
+from bot.demo.distribution.reference import (
+    ReferenceDistribution,
+    _changed,
+    _next_release,
+    nginx_repository_files,
+)
+from bot.demo.distribution.unpack import Unpacked, with_made
 from bot.errors import SurroundingsError
 
 NOTHING: frozenset[str] = frozenset()
@@ -39,33 +43,33 @@ def test_a_package_links_with_those_that_provide_what_it_needs() -> None:
 
 
 def test_mawk_gets_the_links_that_alternatives_would_make(tmp_path: Path) -> None:
-    made = tweaks.apply(_unpacked(tmp_path, "mawk", {"usr/bin/mawk": b""}))
+    made = with_made(_unpacked(tmp_path, "mawk", {"usr/bin/mawk": b""}))
     assert [entry.path for entry in made.entries] == ["/usr/bin/awk", "/usr/bin/nawk"]
     assert (tmp_path / "usr/bin/awk").readlink() == Path("mawk")
 
 
 def test_a_package_without_scripts_to_mend_is_left_as_it_is(tmp_path: Path) -> None:
     unpacked = _unpacked(tmp_path, "gawk", {"usr/bin/gawk": b""})
-    assert tweaks.apply(unpacked) is unpacked
+    assert with_made(unpacked) is unpacked
 
 
 def test_the_certificates_become_one_bundle_in_the_order_of_their_names(tmp_path: Path) -> None:
     folder = "usr/share/ca-certificates/mozilla"
     files = {f"{folder}/B.crt": b"bbb", f"{folder}/A.crt": b"aaa\n"}
-    made = tweaks.apply(_unpacked(tmp_path, "ca-certificates", files))
+    made = with_made(_unpacked(tmp_path, "ca-certificates", files))
     assert [entry.path for entry in made.entries] == ["/etc/ssl/certs/ca-certificates.crt"]
     assert (tmp_path / "etc/ssl/certs/ca-certificates.crt").read_bytes() == b"aaa\nbbb\n"
 
 
 def test_a_copied_file_is_configuration(tmp_path: Path) -> None:
     files = {"usr/share/base-files/profile": b"PATH=/usr/bin\n"}
-    made = tweaks.apply(_unpacked(tmp_path, "base-files", files))
+    made = with_made(_unpacked(tmp_path, "base-files", files))
     assert made.config_files == {"/etc/profile"}
     assert (tmp_path / "etc/profile").stat().st_mtime == 1_600_000_000
 
 
 def test_the_filesystem_package_provides_its_users_and_groups(tmp_path: Path) -> None:
-    recipe = own_packages.filesystem_recipe(tmp_path / "tree", SUITES[0])
+    recipe = filesystem_recipe(tmp_path / "tree", SUITES[0])
     assert {"user(www-data)", "group(shadow)"} <= set(recipe.provides)
     assert (tmp_path / "tree/lib64").readlink() == Path("usr/lib64")
     passwd = (tmp_path / "tree/etc/passwd").read_text()
@@ -73,7 +77,7 @@ def test_the_filesystem_package_provides_its_users_and_groups(tmp_path: Path) ->
 
 
 def test_the_macros_name_dist_and_the_architecture_s_library_directory(tmp_path: Path) -> None:
-    own_packages.macros_recipe(tmp_path / "tree", SUITES[0], "ppc64le")
+    macros_recipe(tmp_path / "tree", SUITES[0], "ppc64le")
     macros = (tmp_path / "tree/usr/lib/rpm/macros.d/macros.reference").read_text()
     places = (tmp_path / "tree/etc/rpm/macros.reference").read_text()
     assert "\n%dist .deb12\n" in macros

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.distribution.debian import Evr
-from bot.demo.distribution.spec_text import Recipe, file_lines, spec_text
+from bot.demo.distribution.recipes import Recipe, file_lines, spec_text
 from bot.demo.distribution.unpack import Entry
 
 RECIPE = Recipe(

@@ -8,7 +8,7 @@ from typing import Any
 
 import zstandard
 
-from bot.demo.distribution.repository import createrepo, write_metadata
+from bot.demo.distribution.reference import createrepo, write_metadata
 
 
 def _packages() -> Iterator[Any]:

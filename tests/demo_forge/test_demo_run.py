@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bot.demo.run import after, demo, show, watch
+from bot.demo.run import after, demo, watch
 from bot.demo.run.demo import DemoOptions, run_demo
 from bot.errors import SurroundingsError, UsageError
 
@@ -192,7 +192,7 @@ def test_folds_graphs_and_hidden_notes_are_not_opened_in_a_terminal():
         "<!-- hidden -->\n### Head\n\n<details><summary>More</summary>\n\ninner\n\n</details>\n\n"
         "```mermaid\ngraph LR\n```\n<sub>Foot</sub><br>\n"
     )
-    text = show.without_html(body)
+    text = watch.without_html(body)
     assert "More" in text
     for gone in ("hidden", "inner", "graph LR", "<sub>", "<br>"):
         assert gone not in text
@@ -200,10 +200,10 @@ def test_folds_graphs_and_hidden_notes_are_not_opened_in_a_terminal():
 
 def test_a_package_with_a_row_in_the_prediction_is_not_found_only_by_the_build():
     both = "| `perl` | 9 MB |\n| `libxslt1.1` | 1 MB |\n"
-    assert show.only_built(result(), "x86_64", "nginx", both) == {}
+    assert watch.only_built(result(), "x86_64", "nginx", both) == {}
     # An objective may name a package that is not there yet.
     named = "| `perl` | 9 MB |\n| stays small | unwanted `libxslt1.1` | absent |\n"
-    assert set(show.only_built(result(), "x86_64", "nginx", named)) == {"libxslt1.1"}
+    assert set(watch.only_built(result(), "x86_64", "nginx", named)) == {"libxslt1.1"}
 
 
 def objective(metric: str, **others: Any) -> dict[str, Any]:
@@ -229,7 +229,7 @@ def test_objectives_are_shown_before_and_after_the_pull_request():
         objective("layer_size", value=None, before=None, met=None),
     ]
     out = io.StringIO()
-    Console(file=out, width=120).print(show.objectives_table(found, "x86_64", "nginx"))
+    Console(file=out, width=120).print(watch.objectives_table(found, "x86_64", "nginx"))
     rows = [
         [cell.strip() for cell in line.split("\u2502")[2:-1]]
         for line in out.getvalue().splitlines()
@@ -241,7 +241,7 @@ def test_objectives_are_shown_before_and_after_the_pull_request():
         ["unwanted: perl", "present", "present", "", "broken before"],
         ["layer size", "", "not known", "1 B", "not measured"],
     ]
-    assert show.objectives_table(found, "s390x", "nginx") is None
+    assert watch.objectives_table(found, "s390x", "nginx") is None
 
 
 @pytest.mark.parametrize(

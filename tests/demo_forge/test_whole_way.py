@@ -12,7 +12,7 @@ from rich.console import Console
 from bot.demo.distribution.reference import default_cache
 from bot.demo.run import demo
 from bot.demo.run.demo import DemoOptions, run_demo
-from bot.demo.run.show import added_names, only_built
+from bot.demo.run.watch import added_names, only_built
 
 
 @pytest.mark.reference

@@ -19,7 +19,7 @@ from bot.engine.engine import Engine
 from bot.engine.results import open_results
 from bot.engine.steps import CheckSteps
 from bot.forge.protocol import open_forges
-from bot.settings.reading import load_settings
+from bot.settings.values import load_settings
 from bot.web.serve import Bot
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Comment, Pull
-from bot.demo.run.bot_process import free_port
+from bot.demo.run.setup import free_port
 from tests.engine.test_two_workers import forge_settings, processes
 
 

@@ -17,10 +17,10 @@ import aiohttp
 import pytest
 import yaml
 
-from bot.demo.distribution.repository import write_repository
+from bot.demo.distribution.reference import write_repository
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import App, Pull
-from bot.demo.run.bot_process import (
+from bot.demo.run.setup import (
     BotPlaces,
     BotProcess,
     free_port,

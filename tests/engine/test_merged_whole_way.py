@@ -12,7 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from bot.cli import cli
-from bot.demo.distribution.repository import write_repository
+from bot.demo.distribution.reference import write_repository
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import Pull
 from bot.engine.dispatcher import Dispatcher
@@ -20,7 +20,7 @@ from bot.engine.merged import MergedChanges
 from bot.forge.protocol import open_forges
 from bot.model.image import ImageKey
 from bot.model.result import check_to_json
-from bot.settings.reading import load_settings
+from bot.settings.values import load_settings
 from bot.store.commands import Commands, Decision
 from bot.store.history.history import open_history
 from bot.store.records import CheckRecord, NewDelivery

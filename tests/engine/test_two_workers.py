@@ -18,7 +18,7 @@ import yaml
 
 from bot.demo.forge.server import LocalForge
 from bot.demo.forge.values import CheckRun, Comment, CommitStatus, Pull
-from bot.demo.run.bot_process import free_port
+from bot.demo.run.setup import free_port
 from bot.report.render import COMMENT_MARKER
 
 SCRIPT = Path(__file__).parent / "racing_bot.py"

@@ -15,8 +15,7 @@ from bot.build.external import ExternalPlace
 from bot.check.external import ExternalPlan
 from bot.engine import values
 from bot.engine.job import CheckJob, Line, Reply
-from bot.engine.older import older_arguments, older_job, older_progress
-from bot.engine.results import Results, SharedResults
+from bot.engine.results import Results, SharedResults, older_arguments, older_job, older_progress
 from bot.engine.values import (
     BaseFile,
     Outcome,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bot.demo.forge.server import LocalForge
+from bot.forge.events import IssueText
 from bot.forge.github.app import AppAuth, TokenAuth
 from bot.forge.github.forge import GitHub
-from bot.forge.issues import IssueText
 from bot.forge.values import PullRequestKey, StatusReport
 from bot.settings.forges import ForgeSettings
 from tests.demo_forge.foreign_checks import report_status

@@ -16,7 +16,7 @@ from bot.forge.events import Event
 from bot.forge.github.app import TokenAuth
 from bot.forge.github.forge import GitHub
 from bot.forge.values import ForgeFile, IgnoredEvent, PullRequest, PullRequestKey, StatusReport
-from bot.settings.reading import load_settings
+from bot.settings.values import load_settings
 from bot.store.history.history import open_history
 from bot.store.store import open_store
 from tests.engine.test_permission_table import Recorder

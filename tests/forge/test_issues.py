@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from bot.demo.forge.server import LocalForge
+from bot.forge.events import Issue, IssueText
 from bot.forge.github.app import AppAuth
 from bot.forge.github.forge import GitHub
 from bot.forge.gitlab.forge import GitLab
-from bot.forge.issues import Issue, IssueText
 from bot.forge.protocol import Forge
 from bot.forge.values import ForgeError
 from bot.settings.forges import ForgeSettings

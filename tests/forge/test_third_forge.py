@@ -18,8 +18,7 @@ import pytest
 from aiohttp import ClientSession
 
 from bot.errors import UsageError
-from bot.forge.events import Event
-from bot.forge.issues import Issue, IssueText
+from bot.forge.events import Event, Issue, IssueText
 from bot.forge.protocol import Forge, open_forges
 from bot.forge.sender import post_delivery
 from bot.forge.values import (
@@ -36,7 +35,7 @@ from bot.forge.values import (
     WebhookRefusedError,
 )
 from bot.settings.forges import FORGE_TYPES, ForgeSettings, ForgeType
-from bot.settings.reading import SettingsError, load_settings
+from bot.settings.values import SettingsError, load_settings
 from bot.store.records import NewDelivery
 from bot.web.serve import Bot
 from tests.engine.conftest import FakeChecker, Repository

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bot.distro.cache import Cache
+from bot.image.database import read_owners
 from bot.image.listing import Sysuser
-from bot.image.owners import read_owners
 from bot.model.package import Package
 from tests.image.crafted import Directory, File, write_rpm
 from tests.image.layers import compose, seen_in_layer

@@ -8,9 +8,8 @@ from bot.distro.cache import Cache
 from bot.distro.load import load_configuration
 from bot.objectives.drift import drift_states
 from bot.objectives.issue_writer import publish_issues
-from bot.objectives.repositories import objective_id, own_objectives
 from bot.objectives.status import objective_statuses
-from bot.objectives.tracking import track
+from bot.objectives.tracking import objective_id, own_objectives, track
 from bot.settings.values import IssueSettings
 from bot.store.history.history import open_history
 from bot.store.history.values import BranchFile

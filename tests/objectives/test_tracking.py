@@ -8,10 +8,9 @@ from click.testing import CliRunner
 
 from bot.cli import cli
 from bot.distro.cache import Cache
-from bot.distro.load import check_configuration, load_configuration
+from bot.distro.load import check_configuration, import_content_resolver, load_configuration
 from bot.errors import UsageError
 from bot.model.image import ImageKey
-from bot.objectives.importing import import_content_resolver
 from bot.objectives.jsonform import track_to_json
 from bot.objectives.status import objective_statuses, objectives_now
 from bot.objectives.tracking import track

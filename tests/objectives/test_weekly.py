@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.distro.objectives import Sizes, Target
-from bot.forge.issues import Issue, IssueText
+from bot.forge.events import Issue, IssueText
 from bot.objectives.issue_writer import publish_issues
 from bot.settings.values import IssueSettings
 from bot.store.history.values import Cause, MergedChange

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.demo.distribution.repository import createrepo, write_metadata
+from bot.demo.distribution.reference import createrepo, write_metadata
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
 from bot.distro.load import load_configuration

@@ -18,8 +18,8 @@ from bot.model.nevra import Nevra
 from bot.model.package import Package
 from bot.model.result import Added, ChangedPackage, CheckResult, ImageResult, ObjectiveResult, Side
 from bot.model.spec import SpecLine
-from bot.report.architecture_grouping import essential_causes
 from bot.report.causes import cause_phrase
+from bot.report.grouping import essential_causes
 from bot.report.headline import headline
 from bot.report.phrase import to_plain
 from bot.report.render import render_comment, status_line

@@ -6,9 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from bot.errors import UsageError
-from bot.settings.fields import SecretReference
-from bot.settings.reading import SettingsError, load_settings
-from bot.settings.values import Settings
+from bot.settings.forges import SecretReference
+from bot.settings.values import Settings, SettingsError, load_settings
 
 GOOD = """\
 public_url: https://min.example.org/

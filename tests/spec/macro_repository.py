@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.closure.pool import Pool, open_pool
-from bot.demo.distribution.repository import write_repository
+from bot.demo.distribution.reference import write_repository
 from bot.distro.cache import Cache
 from bot.distro.documents import RepositoryDocument, RepoSource
 from bot.distro.snapshot import open_snapshot

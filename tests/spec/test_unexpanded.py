@@ -8,7 +8,7 @@ import pytest
 
 from bot.model.spec import SpecEvaluation, SpecFailure
 from bot.spec.evaluate import evaluate_spec
-from bot.spec.unexpanded import in_message, macros_in
+from bot.spec.missing import in_message, macros_in
 
 SPEC = """\
 Name: tool

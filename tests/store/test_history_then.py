@@ -13,7 +13,7 @@ from sqlite_utils import Database
 
 from bot.objectives.status import objective_statuses
 from bot.store.history.history import History, open_history
-from bot.store.history.intervals import fork, holding
+from bot.store.history.rows import fork, holding
 from tests.web.seeded import seed
 
 DAYS = 12

@@ -13,7 +13,7 @@ from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient
 
 from bot.engine.job import PredictedCheck
-from bot.settings.reading import load_settings
+from bot.settings.values import load_settings
 from bot.web.serve import Bot
 from tests.web.sites import serving
 

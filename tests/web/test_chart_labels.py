@@ -13,8 +13,7 @@ from bot.store.history.values import Point as HistoryPoint
 from bot.web.charts.bars import tiled, treemap
 from bot.web.charts.curves import objective_chart, size_chart
 from bot.web.charts.graph import closure_graph
-from bot.web.charts.labels import Box, Place, Point, place
-from bot.web.charts.plot import ticks
+from bot.web.charts.plot import Box, Place, Point, place, ticks
 from bot.web.charts.svg import Look, fitting, has_all, width
 from bot.web.responses.image import ImagePackage
 from bot.web.responses.objectives import Objective, State

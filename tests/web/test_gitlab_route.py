@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from bot.forge.gitlab.signatures import signed_headers
-from bot.settings.reading import load_settings
+from bot.settings.values import load_settings
 from bot.web.serve import Bot
 from tests.web.conftest import NoChecker
 

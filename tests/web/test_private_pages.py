@@ -16,7 +16,7 @@ from bot.engine.links import LinkKeys
 from bot.errors import UsageError
 from bot.model.image import ImageKey
 from bot.model.result import BuildNote, CheckResult, check_to_json
-from bot.settings.reading import load_settings
+from bot.settings.values import load_settings
 from bot.store.history.history import open_history
 from bot.store.records import CheckRecord
 from bot.store.store import open_store

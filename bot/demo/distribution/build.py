@@ -1,18 +1,22 @@
-"""Making the reference distribution: index, fetch, convert, write. Once, under a lock."""
+"""Making the reference distribution: index, fetch, convert, write. Once, under a lock.
+
+Progress goes to standard error: a bar on a terminal, plain lines elsewhere.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from bot.demo.distribution import own_packages
 from bot.demo.distribution.convert import (
     Scanned,
     elf_providers,
@@ -22,29 +26,101 @@ from bot.demo.distribution.convert import (
     scan,
     write_rpm,
 )
-from bot.demo.distribution.debian import DEBIAN_ARCH, SUITES, Suite
+from bot.demo.distribution.debian import DEBIAN_ARCH, SUITES, PackageSet, Suite
 from bot.demo.distribution.fetch import (
     Apt,
     MirrorError,
+    PackageIndex,
     download,
     download_source,
     open_apt,
+    roots,
+    select,
     update,
 )
-from bot.demo.distribution.progress import Progress, Silent
+from bot.demo.distribution.recipes import (
+    FILESYSTEM_DIRECTORIES,
+    Recipe,
+    filesystem_recipe,
+    macros_recipe,
+)
 from bot.demo.distribution.reference import (
     ReferenceDistribution,
     find_reference_distribution,
     place,
     write_documents,
     write_record,
+    write_repository,
 )
-from bot.demo.distribution.relations import PackageSet
-from bot.demo.distribution.repository import write_repository
-from bot.demo.distribution.selection import PackageIndex, roots, select
-from bot.demo.distribution.spec_text import Recipe
 from bot.errors import SurroundingsError
 from bot.locks import locked
+
+
+class Progress(Protocol):
+    """Progress messages of the build of the distribution."""
+
+    def message(self, text: str) -> None:
+        """One sentence, which stays on the screen."""
+
+    def step(self, text: str, total: int) -> Callable[[], None]:
+        """Begins a step of `total` parts; the answer is called once for each part done."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def message(self, text: str) -> None:
+        del text
+
+    def step(self, text: str, total: int) -> Callable[[], None]:
+        del text, total
+        return lambda: None
+
+
+class Lines:
+    """One line for each step, with the seconds since the beginning."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def message(self, text: str) -> None:
+        seconds = time.monotonic() - self._start
+        sys.stderr.write(f"[{seconds:5.1f} s] {text}\n")
+        sys.stderr.flush()
+
+    def step(self, text: str, total: int) -> Callable[[], None]:
+        self.message(f"{text} ({total})")
+        return lambda: None
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A bar where standard error is a terminal, else lines."""
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+
+    with RichProgress(
+        TextColumn("{task.description:<34}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    ) as bars:
+
+        class Bars:
+            def message(self, text: str) -> None:
+                bars.console.print(text, highlight=False, markup=False)
+
+            def step(self, text: str, total: int) -> Callable[[], None]:
+                task = bars.add_task(text, total=total)
+                return lambda: bars.advance(task)
+
+        yield Bars()
+
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -221,9 +297,9 @@ def _make(debian: Debian, root: Path, progress: Progress) -> None:
 
 
 def _own_recipes(suite: Suite, trees: Path) -> Iterable[tuple[Recipe, str]]:
-    yield own_packages.filesystem_recipe(trees / "filesystem", suite), "x86_64"
+    yield filesystem_recipe(trees / "filesystem", suite), "x86_64"
     for arch in DEBIAN_ARCH:
-        yield own_packages.macros_recipe(trees / f"macros-{arch}", suite, arch), arch
+        yield macros_recipe(trees / f"macros-{arch}", suite, arch), arch
 
 
 def _recipes(debian: Debian, scanned: Mapping[Path, Scanned]) -> Iterable[tuple[Recipe, str]]:
@@ -245,7 +321,7 @@ def _recipes(debian: Debian, scanned: Mapping[Path, Scanned]) -> Iterable[tuple[
                 debian.suite.dist,
                 linked,
                 among,
-                directories=own_packages.FILESYSTEM_DIRECTORIES,
+                directories=FILESYSTEM_DIRECTORIES,
             )
             yield made, arch
 

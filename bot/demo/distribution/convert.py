@@ -13,18 +13,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.demo.distribution import tweaks
-from bot.demo.distribution.debian import RPM_ARCH, package_evr
-from bot.demo.distribution.relations import (
+from bot.demo.distribution.debian import (
+    RPM_ARCH,
     PackageSet,
     conflicts,
     obsoletes,
+    package_evr,
     provides,
     requires,
     weak,
 )
-from bot.demo.distribution.spec_text import Recipe, spec_text
-from bot.demo.distribution.unpack import Unpacked, unpack
+from bot.demo.distribution.recipes import Recipe, spec_text
+from bot.demo.distribution.unpack import DEPENDENCIES, NONE, Unpacked, unpack, with_made
 from bot.errors import SurroundingsError
 
 # Modules of iconv: nobody requires them, and what they provide and require is each other.
@@ -128,7 +128,7 @@ class Scanned:
 
 def scan(deb: Path, tree: Path, rpm: Rpm) -> Scanned:
     """Unpacks a `.deb` into `tree`, adds what its scripts would make, looks at its programs."""
-    unpacked = tweaks.apply(unpack(deb, tree))
+    unpacked = with_made(unpack(deb, tree))
     return Scanned(unpacked, elf_dependencies(unpacked, rpm.elfdeps))
 
 
@@ -148,7 +148,7 @@ def recipe(
     name, version = fields["Package"], fields["Version"]
     source, _, source_version = fields.get("Source", name).partition(" ")
     summary, _, description = fields.get("Description", name).partition("\n")
-    own = tweaks.DEPENDENCIES.get(name, tweaks.NONE)
+    own = DEPENDENCIES.get(name, NONE)
     evr = package_evr(version, dist)
     named = requires(name, fields, dist, linked)
     if own.requires is not None:

@@ -1,8 +1,29 @@
-"""Debian's words in rpm's: architectures, versions, and the suites this distribution is made of."""
+"""Debian's words in rpm's: suites, architectures, versions and relations between packages.
+
+- A group of alternatives becomes a rich dependency.
+- What only maintainer scripts need goes: nothing here runs them.
+- A named dependency on a package that supplies an ELF capability which this package needs goes:
+  rpm's generator says it better, and as it does in every RPM distribution.
+- Recommends, Suggests and Enhances stay under their names.
+- Breaks, Conflicts and Replaces become Conflicts and Obsoletes where both systems mean the same.
+  They can disagree: an unversioned Provides meets a versioned relation in rpm alone, and the two
+  order some versions differently. In a frozen set every package and version is known, so each
+  relation is looked up in both systems' eyes; where they name different packages it is left out.
+  Replaces without Conflicts permits taking over files, for which rpm has no word and no need.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import solv
+from debian.deb822 import PkgRelation
+from debian.debian_support import NativeVersion
+
+from bot.closure.requests import RELATION_FLAGS
 
 # rpm's name of an architecture -> Debian's.
 DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64el", "s390x": "s390x"}
@@ -72,3 +93,198 @@ def bound(operator: str, text: str, dist: str) -> tuple[str, str]:
     if operator in ("=", "<=", ">>"):
         evr = Evr(evr.epoch, evr.version, evr.release + dist)
     return {"<<": "<", ">>": ">"}.get(operator, operator), str(evr)
+
+
+# Debian's configuration, registration and administration tools: called by maintainer scripts.
+SCRIPT_TOOLS = frozenset(
+    {
+        "adduser",
+        "cdebconf",
+        "debconf",
+        "debconf-2.0",
+        "dpkg",
+        "init-system-helpers",
+        "install-info",
+        "lsb-base",
+        "sysvinit-utils",
+        "ucf",
+    }
+)
+# The same, of one package alone: nginx's script asks `ss` of iproute2 whether port 80 is taken.
+SCRIPT_TOOLS_OF = {"nginx": frozenset({"iproute2"})}
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One package of a relation: its name, and operator and version of Debian, "" without."""
+
+    name: str
+    operator: str = ""
+    version: str = ""
+
+    def capability(self, dist: str) -> str:
+        """As rpm writes it."""
+        if not self.operator:
+            return self.name
+        operator, version = bound(self.operator, self.version, dist)
+        return f"{self.name} {operator} {version}"
+
+
+Group = tuple[Alternative, ...]
+
+
+@lru_cache(maxsize=200_000)
+def parse_relations(text: str) -> tuple[Group, ...]:
+    """The groups of a relation field; each group holds its alternatives, in order."""
+    if not text.strip():
+        return ()
+    groups: list[Group] = []
+    for parsed in PkgRelation.parse_relations(text):
+        group = []
+        for relation in parsed:
+            operator, version = relation.get("version") or ("", "")
+            group.append(Alternative(relation["name"], operator, version))
+        groups.append(tuple(dict.fromkeys(group)))
+    return tuple(dict.fromkeys(groups))
+
+
+def needed_groups(package: str, fields: Mapping[str, str]) -> tuple[Group, ...]:
+    """Pre-Depends and Depends without what only maintainer scripts call."""
+    tools = SCRIPT_TOOLS | SCRIPT_TOOLS_OF.get(package, frozenset())
+    groups: dict[Group, None] = {}
+    for field in ("Pre-Depends", "Depends"):
+        for group in parse_relations(fields.get(field, "")):
+            needed = tuple(a for a in group if a.name not in tools)
+            if needed:
+                groups[needed] = None
+    return tuple(groups)
+
+
+def written(group: Group, dist: str) -> str:
+    """A group as rpm writes it: a capability, or a rich dependency of the alternatives."""
+    capabilities = tuple(dict.fromkeys(a.capability(dist) for a in group))
+    return capabilities[0] if len(capabilities) == 1 else f"({' or '.join(capabilities)})"
+
+
+def requires(
+    package: str,
+    fields: Mapping[str, str],
+    dist: str,
+    linked: Collection[str] = (),
+) -> tuple[str, ...]:
+    """rpm's Requires of a Debian package, generated ones not among them.
+
+    `linked` are the packages whose ELF capabilities this one needs.
+    """
+    return tuple(
+        dict.fromkeys(
+            written(group, dist)
+            for group in needed_groups(package, fields)
+            if not any(a.name in linked for a in group)
+        )
+    )
+
+
+def weak(field: str, fields: Mapping[str, str], dist: str) -> tuple[str, ...]:
+    """Recommends, Suggests or Enhances, without what only maintainer scripts call."""
+    needed = (
+        tuple(a for a in group if a.name not in SCRIPT_TOOLS)
+        for group in parse_relations(fields.get(field, ""))
+    )
+    return tuple(dict.fromkeys(written(group, dist) for group in needed if group))
+
+
+def provides(fields: Mapping[str, str], dist: str) -> tuple[str, ...]:
+    """rpm's Provides: Debian's own, versions kept."""
+    groups = parse_relations(fields.get("Provides", ""))
+    return tuple(dict.fromkeys(a.capability(dist) for group in groups for a in group))
+
+
+class PackageSet:
+    """All packages of one architecture, for asking which of them a relation names."""
+
+    def __init__(self, packages: Mapping[str, Mapping[str, str]], dist: str) -> None:
+        """`packages`: the control fields of each package, by its name."""
+        self._dist = dist
+        self._pool = solv.Pool()
+        self._pool.setdisttype(solv.Pool.DISTTYPE_RPM)
+        self._pool.setarch("x86_64")
+        repository = self._pool.add_repo("set")
+        self._debian: dict[str, list[tuple[str, str]]] = {}
+        for name, fields in packages.items():
+            evr = str(package_evr(fields["Version"], dist))
+            solvable = repository.add_solvable()
+            solvable.name, solvable.evr, solvable.arch = name, evr, "noarch"
+            provided = [Alternative(name, "=", fields["Version"])]
+            solvable.add_deparray(
+                solv.SOLVABLE_PROVIDES, self._pool.Dep(name).Rel(solv.REL_EQ, self._pool.Dep(evr))
+            )
+            for group in parse_relations(fields.get("Provides", "")):
+                for alternative in group:
+                    provided.append(alternative)
+                    solvable.add_deparray(solv.SOLVABLE_PROVIDES, self._capability(alternative))
+            for alternative in provided:
+                versions = self._debian.setdefault(alternative.name, [])
+                versions.append((name, alternative.version))
+        self._pool.createwhatprovides()
+
+    def _capability(self, alternative: Alternative) -> Any:
+        name = self._pool.Dep(alternative.name)
+        if not alternative.operator:
+            return name
+        operator, version = bound(alternative.operator, alternative.version, self._dist)
+        return name.Rel(RELATION_FLAGS[operator], self._pool.Dep(version))
+
+    def named_by_rpm(self, alternative: Alternative) -> frozenset[str]:
+        """The packages that rpm's counterpart of a relation names."""
+        found = self._pool.whatprovides(self._capability(alternative))
+        return frozenset(solvable.name for solvable in found)
+
+    def named_by_debian(self, alternative: Alternative) -> frozenset[str]:
+        """The packages that a relation names in Debian."""
+        return frozenset(
+            name
+            for name, version in self._debian.get(alternative.name, ())
+            if not alternative.operator or (version and _holds(version, alternative))
+        )
+
+
+def _holds(version: str, alternative: Alternative) -> bool:
+    ours, bound_ = NativeVersion(version), NativeVersion(alternative.version)
+    return {
+        "<<": ours < bound_,
+        "<=": ours <= bound_,
+        "=": ours == bound_,
+        ">=": ours >= bound_,
+        ">>": ours > bound_,
+    }[{"<": "<=", ">": ">="}.get(alternative.operator, alternative.operator)]
+
+
+def conflicts(package: str, fields: Mapping[str, str], among: PackageSet, dist: str) -> list[str]:
+    """rpm's Conflicts of a package: the Breaks and Conflicts on which both systems agree."""
+    agreed: dict[str, None] = {}
+    for alternative in (*_relations(fields, "Breaks"), *_relations(fields, "Conflicts")):
+        debian = among.named_by_debian(alternative) - {package}
+        rpm = among.named_by_rpm(alternative)
+        if debian == rpm:  # rpm's Conflicts must not name the package itself either
+            agreed[alternative.capability(dist)] = None
+    return list(agreed)
+
+
+def obsoletes(package: str, fields: Mapping[str, str], among: PackageSet) -> list[str]:
+    """rpm's Obsoletes of a package: what it replaces, provides and conflicts with, whole.
+
+    That is how Debian says that a package took another's place (Debian policy, 7.6.2). Names that
+    the set still has are left out: rpm would remove them on sight.
+    """
+    wanted: set[str] | None = None
+    for field in ("Replaces", "Conflicts", "Provides"):
+        names = {a.name for a in _relations(fields, field) if not a.operator}
+        wanted = names if wanted is None else wanted & names
+    return sorted(
+        name for name in wanted or () if among.named_by_rpm(Alternative(name)) <= {package}
+    )
+
+
+def _relations(fields: Mapping[str, str], field: str) -> list[Alternative]:
+    return [a for group in parse_relations(fields.get(field, "")) for a in group]

@@ -1,18 +1,28 @@
-"""The reference distribution as a value, its documents, and finding it in the cache."""
+"""The reference distribution as a value: finding it in the cache, its documents and repositories.
+
+The same packages give the same bytes of a repository (createrepo_c). The demo's git repository is
+here too: nginx's spec file and sources, before and after the pull request.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from bot.demo.distribution.debian import DEBIAN_ARCH, SUITES, Suite, package_evr
-from bot.demo.distribution.own_packages import MACROS_PACKAGE
-from bot.demo.distribution.selection import BUILD_PACKAGES
+from bot.demo.distribution.debian import DEBIAN_ARCH, SUITES, Suite, package_evr, split_version
+from bot.demo.distribution.fetch import BUILD_PACKAGES
+from bot.demo.distribution.recipes import MACROS_PACKAGE
+from bot.errors import SurroundingsError
+from bot.temporary import temporary_directory
 
 # Raised with every change of what is made: another number is another distribution.
 FORMAT = 4
@@ -123,3 +133,180 @@ def _value(root: Path, suite: Suite, versions: Mapping[str, str]) -> ReferenceDi
         sources=root / "sources",
         versions=versions,
     )
+
+
+@cache
+def createrepo() -> Any:
+    """The createrepo_c module, imported when it is needed.
+
+    Its wheel carries an rpm of its own, which reads the macros of the host's rpm while it is
+    imported and prints an error where they are of another version: it is given empty ones.
+    """
+    before = os.environ.get("RPM_CONFIGDIR")
+    with temporary_directory("rpm") as directory:
+        for name in ("rpmrc", "macros"):
+            (directory / name).touch()
+        os.environ["RPM_CONFIGDIR"] = str(directory)
+        try:
+            import createrepo_c
+        finally:
+            del os.environ["RPM_CONFIGDIR"]
+            if before is not None:
+                os.environ["RPM_CONFIGDIR"] = before
+    return createrepo_c
+
+
+def write_repository(root: Path, packages: Iterable[Path], revision: int) -> None:
+    """Writes `root/repodata` for the `.rpm` files, which lie below `root`.
+
+    `revision` (seconds since 1970) becomes the revision and every timestamp.
+    """
+    createrepo_c = createrepo()
+    ordered = sorted(packages)
+
+    def described() -> Iterable[Any]:
+        for path in ordered:
+            package = createrepo_c.package_from_rpm(
+                str(path),
+                location_href=str(path.relative_to(root)),
+                checksum_type=createrepo_c.SHA256,
+                changelog_limit=0,
+            )
+            package.time_file = revision
+            yield package
+
+    write_metadata(root, described, len(ordered), revision)
+
+
+def write_metadata(
+    root: Path, packages: Callable[[], Iterable[Any]], count: int, revision: int
+) -> None:
+    """Writes `root/repodata` for createrepo_c packages: primary and filelists, compressed by zstd.
+
+    (createrepo_c's gzip writes the clock into its header.)
+    """
+    createrepo_c = createrepo()
+    data = root / "repodata"
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(parents=True)
+    kinds = {
+        "primary": (createrepo_c.PrimaryXmlFile, createrepo_c.xml_dump_primary),
+        "filelists": (createrepo_c.FilelistsXmlFile, createrepo_c.xml_dump_filelists),
+    }
+    paths = {kind: data / f"{kind}.xml.zst" for kind in kinds}
+    statistics = {kind: createrepo_c.ContentStat(createrepo_c.SHA256) for kind in kinds}
+    files = {
+        kind: write(str(paths[kind]), createrepo_c.ZSTD, statistics[kind])
+        for kind, (write, _) in kinds.items()
+    }
+    for file in files.values():
+        file.set_num_of_pkgs(count)
+    for package in packages():
+        for kind, (_, dump) in kinds.items():
+            files[kind].add_chunk(dump(package))
+    for file in files.values():
+        file.close()
+    repomd = createrepo_c.Repomd()
+    repomd.set_revision(str(revision))
+    for kind, path in paths.items():
+        record = createrepo_c.RepomdRecord(kind, str(path))
+        record.load_contentstat(statistics[kind])
+        record.fill(createrepo_c.SHA256)
+        record.timestamp = revision
+        record.rename_file()
+        repomd.set_record(record)
+    (data / "repomd.xml").write_text(repomd.xml_dump(), encoding="utf-8")
+
+
+SPEC = "nginx.spec"
+TITLE = "Transform XML with XSLT, and require perl"
+BODY = """\
+Some sites serve XML that nginx turns into HTML: switch on `ngx_http_xslt_module`.
+The log report that runs beside the server is a Perl script, so perl is required.
+"""
+# What the pull request does to the spec file: (line that is there, what stands there afterwards).
+# No line names the library that the module links, libxslt1.1, nor what that needs.
+_EDITS = (
+    ("BuildRequires:  libssl-dev\n", "BuildRequires:  libssl-dev\nBuildRequires:  libxslt1-dev\n"),
+    (
+        "Requires:       %{name}-common = %{version}-%{release}\n",
+        "Requires:       %{name}-common = %{version}-%{release}\nRequires:       perl\n",
+    ),
+    (
+        "    --with-http_v2_module \\\n",
+        "    --with-http_v2_module \\\n    --with-http_xslt_module \\\n",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryFiles:
+    """The files of the demo's git repository by path, on the base branch and on the pull request's.
+
+    `title` and `body` are the pull request's.
+    """
+
+    base: Mapping[str, bytes]
+    head: Mapping[str, bytes]
+    title: str = TITLE
+    body: str = BODY
+
+
+def nginx_repository_files(distribution: ReferenceDistribution) -> RepositoryFiles:
+    """The demo's repository for a distribution: same version and release as it has published.
+
+    The tarball is Debian's `.orig.tar.gz`, which is upstream's; the repository carries it as
+    `nginx-VERSION.tar.gz`. Raises SurroundingsError if the distribution's sources lack it.
+    """
+    evr = split_version(distribution.versions["nginx"])
+    tarball = distribution.sources / f"nginx_{evr.version}.orig.tar.gz"
+    if not tarball.exists():
+        raise SurroundingsError(
+            f"The source of nginx is not at {tarball}.",
+            f"Delete {distribution.root}: the next run makes the distribution anew.",
+        )
+    folder = files("bot.demo.distribution").joinpath("nginx")
+    base = {
+        SPEC: _versioned(folder.joinpath(SPEC).read_text(), evr.version, evr.release).encode(),
+        "nginx.conf": folder.joinpath("nginx.conf").read_bytes(),
+        "nginx.service": folder.joinpath("nginx.service").read_bytes(),
+        f"nginx-{evr.version}.tar.gz": tarball.read_bytes(),
+    }
+    return RepositoryFiles(base, {**base, SPEC: _changed(base[SPEC].decode()).encode()})
+
+
+def _versioned(spec: str, version: str, release: str) -> str:
+    spec = re.sub(r"(?m)^(Version:\s+).*$", rf"\g<1>{version}", spec, count=1)
+    spec = re.sub(r"(?m)^(Release:\s+).*$", rf"\g<1>{release}%{{?dist}}", spec, count=1)
+    return re.sub(r"(?m)^(\* .* - ).*$", rf"\g<1>{version}-{release}", spec, count=1)
+
+
+def _changed(spec: str) -> str:
+    """The spec file of the pull request: the edits, the next release, an entry in the changelog."""
+    for before, after in _EDITS:
+        if spec.count(before) != 1:
+            raise ValueError(f"the demo's spec file has no single line {before.strip()!r}")
+        spec = spec.replace(before, after)
+    version = _tag(spec, "Version")
+    release = _tag(spec, "Release").removesuffix("%{?dist}")
+    following = _next_release(release)
+    spec = re.sub(r"(?m)^(Release:\s+).*$", rf"\g<1>{following}%{{?dist}}", spec, count=1)
+    entry = (
+        f"* Mon Jun 12 2023 Web Maintainers <web@example.org> - {version}-{following}\n"
+        "- Transform XML with XSLT\n"
+        "- Require perl for the log report\n"
+        "\n"
+    )
+    return spec.replace("%changelog\n", f"%changelog\n{entry}")
+
+
+def _tag(spec: str, name: str) -> str:
+    match = re.search(rf"(?m)^{name}:\s+(\S+)$", spec)
+    assert match is not None
+    return match[1]
+
+
+def _next_release(release: str) -> str:
+    """`9+deb12u9` -> `10`: the first number, raised."""
+    match = re.match(r"\d+", release)
+    return str(int(match[0]) + 1) if match is not None else f"{release}.1"

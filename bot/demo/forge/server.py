@@ -27,7 +27,6 @@ from aiohttp.typedefs import Middleware
 
 from bot.demo.forge import http_git, pages
 from bot.demo.forge.access import STATE, Caller
-from bot.demo.forge.deliveries import Deliverer, Delivery
 from bot.demo.forge.github import checks as github_checks
 from bot.demo.forge.github import rest as github_rest
 from bot.demo.forge.github.api import API_PREFIX as GITHUB_PREFIX
@@ -43,7 +42,7 @@ from bot.demo.forge.gitlab.hooks import GitLabHooks
 from bot.demo.forge.gitlab.shapes import GitLabShapes
 from bot.demo.forge.gitstore import ZERO
 from bot.demo.forge.state import State
-from bot.demo.forge.traffic import LARGEST_REQUEST, TRAFFIC, Fault, Traffic
+from bot.demo.forge.traffic import LARGEST_REQUEST, TRAFFIC, Deliverer, Delivery, Fault, Traffic
 from bot.demo.forge.values import (
     ROLES,
     App,

@@ -15,15 +15,21 @@ import aiohttp
 from rich.console import Console
 
 from bot.demo.forge.values import Pull
-from bot.demo.run import show
-from bot.demo.run.bot_process import BotPlaces, minimize_command
-from bot.demo.run.setup import DOCUMENT, FULL_NAME, MAINTAINER, DemoSetup, Updates
-from bot.demo.run.watch import Watched
+from bot.demo.run.setup import (
+    DOCUMENT,
+    FULL_NAME,
+    MAINTAINER,
+    BotPlaces,
+    DemoSetup,
+    Updates,
+    minimize_command,
+)
+from bot.demo.run.watch import Watched, objectives_table, timeline_line
 from bot.errors import SurroundingsError
 from bot.model.image import ImageKey
 from bot.report.text import print_track
 from bot.store.history.image_queries import ImageQueries
-from bot.web.links import image_url
+from bot.web.addresses import image_url
 
 IMAGE = ImageKey("nginx", "minimal", DOCUMENT, "x86_64")
 MERGED_SECONDS = 10.0
@@ -47,9 +53,9 @@ async def play_on(
 
     def line(text: str) -> None:
         second = (datetime.now(seen.start.tzinfo) - seen.start).total_seconds()
-        show.timeline_line(console, second, text)
+        timeline_line(console, second, text)
 
-    table = show.objectives_table(result, IMAGE.arch, IMAGE.workload)
+    table = objectives_table(result, IMAGE.arch, IMAGE.workload)
     if table is None or seen.check is None:
         return [f"The check's result has no objectives of {IMAGE.workload} on {IMAGE.arch}."]
     console.print("\nThe maintainers' objectives before and after the pull request:\n")

@@ -20,25 +20,40 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
-from bot.demo.distribution.build import build_reference_distribution
-from bot.demo.distribution.nginx_repository import nginx_repository_files
-from bot.demo.distribution.progress import progress
-from bot.demo.distribution.reference import ReferenceDistribution, default_cache
+from bot.demo.distribution.build import build_reference_distribution, progress
+from bot.demo.distribution.reference import (
+    ReferenceDistribution,
+    default_cache,
+    nginx_repository_files,
+)
 from bot.demo.forge.server import LocalForge
-from bot.demo.run import show
 from bot.demo.run.after import IMAGE, page_of, play_on, run_track
-from bot.demo.run.bot_process import (
+from bot.demo.run.setup import (
+    BOT,
     BOT_LOG,
+    FULL_NAME,
     BotPlaces,
     BotProcess,
+    DemoSetup,
+    begin_updates,
     free_port,
     github_settings,
     gitlab_settings,
     serve_command,
+    set_stage,
     write_settings,
 )
-from bot.demo.run.setup import BOT, FULL_NAME, DemoSetup, begin_updates, set_stage
-from bot.demo.run.watch import Watch, Watched, problems_of
+from bot.demo.run.watch import (
+    Watch,
+    Watched,
+    builds_sentence,
+    comment_panel,
+    difference,
+    failures_panel,
+    only_built,
+    problems_of,
+    timeline_line,
+)
 from bot.demo.time_limit import TimeLimit
 from bot.errors import MinimizeError, SurroundingsError, UsageError
 
@@ -165,7 +180,7 @@ async def _play(
             console.print(opened, soft_wrap=True, markup=False)
 
             def line(second: float, text: str) -> None:
-                show.timeline_line(console, second, text)
+                timeline_line(console, second, text)
 
             line(0.0, f"webhook sent: {delivery.event} {delivery.action}")
             line(delivery.seconds, f"webhook accepted ({delivery.status})")
@@ -211,7 +226,7 @@ async def _failures(bot: BotProcess, console: Console) -> AsyncIterator[list[str
         failed.append(error.what)
         log = error.hint
     if failed:
-        console.print(show.failures_panel(failed, log or bot.tail()))
+        console.print(failures_panel(failed, log or bot.tail()))
 
 
 async def _result(url: str, seen: Watched) -> dict[str, Any]:
@@ -241,13 +256,13 @@ def _show_all(console: Console, seen: Watched, result: dict[str, Any]) -> None:
         return
     (first_at, first), (last_at, last) = seen.texts[0], seen.texts[-1]
     console.print()
-    console.print(show.comment_panel(f"The comment after {first_at:.1f} s, predicted", first))
+    console.print(comment_panel(f"The comment after {first_at:.1f} s, predicted", first))
     if last != first:
-        console.print(show.comment_panel(f"The comment after {last_at:.1f} s, rebuilt", last))
-    found = show.only_built(result, IMAGE.arch, IMAGE.workload, first)
+        console.print(comment_panel(f"The comment after {last_at:.1f} s, rebuilt", last))
+    found = only_built(result, IMAGE.arch, IMAGE.workload, first)
     if found:
-        console.print(show.difference(found, IMAGE.arch))
-    console.print(show.builds_sentence(result.get("builds", ())))
+        console.print(difference(found, IMAGE.arch))
+    console.print(builds_sentence(result.get("builds", ())))
 
 
 async def _keep(console: Console, page: str, places: BotPlaces) -> None:

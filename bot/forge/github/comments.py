@@ -1,7 +1,8 @@
-"""Our comment on a pull request on GitHub. https://docs.github.com/en/rest/issues/comments
+"""Our comment on a pull request, and our issues on GitHub.
 
-One that somebody hid as outdated is shown again when it has something new to say. Only GraphQL can:
-https://docs.github.com/en/graphql/reference/mutations#unminimizecomment
+https://docs.github.com/en/rest/issues/comments, https://docs.github.com/en/rest/issues/issues. A
+comment that somebody hid as outdated is shown again when it has something new to say. Only GraphQL
+can: https://docs.github.com/en/graphql/reference/mutations#unminimizecomment
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any
 
 import gidgethub
 
-from bot.forge.github.client import GitHubClient, OpenApi, errors_as_ours
+from bot.forge.events import Issue, Issues, IssueText
+from bot.forge.github.client import GitHubClient, OpenApi, errors_as_ours, quoted
 from bot.forge.values import Comment, PullRequestKey
 
 LOG = logging.getLogger(__name__)
@@ -110,3 +112,52 @@ async def show_again(
 def _graphql(api_url: str) -> str:
     """Its address: beside `/v3` on a server of one's own, below the API on github.com."""
     return f"{api_url.rstrip('/').removesuffix('/v3')}/graphql"
+
+
+class GitHubIssues(Issues):
+    """`api` gives the API of a repository, `login` our own account's name."""
+
+    def __init__(self, api: OpenApi, login: Callable[[], Awaitable[str]]) -> None:
+        self._api = api
+        self._login = login
+
+    async def own(self, repository: str, marker: str) -> list[Issue]:
+        """Our issues, without the list's pull requests."""
+        async with errors_as_ours(f"looking for the issue in {repository}"):
+            login = await self._login()
+            api = await self._api(repository)
+            order = "sort=created&direction=asc&per_page=100"
+            found = []
+            async for item in api.pages(f"/issues?state=all&creator={quoted(login)}&{order}"):
+                author = str((item.get("user") or {}).get("login") or "")
+                ours = author.lower() == login.lower() and not item.get("pull_request")
+                if ours and marker in str(item.get("body") or ""):
+                    found.append(_issue(item))
+            return sorted(found, key=lambda issue: int(issue.id))
+
+    async def create(self, repository: str, text: IssueText) -> Issue:
+        async with errors_as_ours(f"writing the issue in {repository}"):
+            api = await self._api(repository)
+            return _issue(await api.post("/issues", {"title": text.title, "body": text.body}))
+
+    async def edit(
+        self, repository: str, issue: Issue, text: IssueText, *, surplus: bool = False
+    ) -> Issue:
+        fields = {"title": text.title, "body": text.body}
+        if text.state is not None and text.state != issue.state:
+            reason = "completed" if text.state == "closed" else "reopened"
+            reason = "not_planned" if surplus else reason
+            fields |= {"state": text.state, "state_reason": reason}
+        async with errors_as_ours(f"writing the issue in {repository}"):
+            api = await self._api(repository)
+            return _issue(await api.patch(f"/issues/{int(issue.id)}", fields))
+
+
+def _issue(item: Any) -> Issue:
+    return Issue(
+        id=str(int(item["number"])),
+        url=str(item.get("html_url") or ""),
+        title=str(item.get("title") or ""),
+        body=str(item.get("body") or ""),
+        state="closed" if item["state"] == "closed" else "open",
+    )

@@ -20,9 +20,8 @@ from bot.forge.github.client import (
     errors_as_ours,
     quoted,
 )
-from bot.forge.github.comments import GitHubComments
+from bot.forge.github.comments import GitHubComments, GitHubIssues
 from bot.forge.github.events import accept, installation_of, parse_event
-from bot.forge.github.issues import GitHubIssues
 from bot.forge.github.status import GitHubStatus, checks_of_commit
 from bot.forge.values import (
     ROLES,

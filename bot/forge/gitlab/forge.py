@@ -18,9 +18,8 @@ from gitlab.exceptions import GitlabCreateError, GitlabGetError, GitlabHttpError
 from bot.errors import UsageError
 from bot.forge.events import Event
 from bot.forge.gitlab.client import GitLabClient
-from bot.forge.gitlab.comments import GitLabComments
+from bot.forge.gitlab.comments import GitLabComments, GitLabIssues
 from bot.forge.gitlab.events import accept, parse_event, project_of, rfc3339
-from bot.forge.gitlab.issues import GitLabIssues
 from bot.forge.gitlab.members import GitLabPeople
 from bot.forge.gitlab.signatures import HookSecrets
 from bot.forge.gitlab.status import (

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 
 from bot.model.image import ImageKey, inline
 from bot.store.history.image_queries import ImageQueries, last_evaluation, steps_sql
-from bot.store.history.intervals import described, held_at, holding, moment
-from bot.store.history.rows import KEY, NEVRA, key_of
+from bot.store.history.rows import KEY, NEVRA, described, held_at, holding, key_of, moment
 from bot.store.history.values import Row, Step
 from bot.store.store import now
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
-from bot.store.history.intervals import described, moment
 from bot.store.history.rows import (
     IMAGE,
     IS_KEY,
@@ -16,12 +15,14 @@ from bot.store.history.rows import (
     Reading,
     cause_of,
     causes_sql,
+    described,
     evaluation_of,
     evaluations_sql,
     facts_columns,
     facts_of,
     key_of,
     key_values,
+    moment,
     run_of,
 )
 from bot.store.history.values import (

@@ -8,8 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 from bot.model.image import ImageKey
-from bot.store.history.intervals import held_at, holding, moment
-from bot.store.history.rows import IMAGE, KEY, Reading, key_of, key_values, merged_of
+from bot.store.history.rows import (
+    IMAGE,
+    KEY,
+    Reading,
+    held_at,
+    holding,
+    key_of,
+    key_values,
+    merged_of,
+    moment,
+)
 from bot.store.history.values import (
     Acceptance,
     BranchFile,

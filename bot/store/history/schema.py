@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
-from bot.store.history.intervals import fork
+from bot.store.history.rows import fork
 
 history_migrations = Migrations("minimize-history")
 

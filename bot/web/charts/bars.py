@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from bot.report.sizes import format_delta
 from bot.store.history.fleet_queries import Spread
-from bot.web.charts.labels import Box
-from bot.web.charts.plot import Words
+from bot.web.addresses import image_url, package_url
+from bot.web.charts.plot import Box, Words
 from bot.web.charts.svg import (
     AUTO,
     SERIES,
@@ -22,7 +22,6 @@ from bot.web.charts.svg import (
     svg,
     width,
 )
-from bot.web.links import image_url, package_url
 from bot.web.responses.differences import OtherArchitecture
 from bot.web.responses.image import ImagePackage
 from bot.web.responses.overview import Mover

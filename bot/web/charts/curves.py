@@ -11,8 +11,8 @@ from xml.etree.ElementTree import Element
 from bot.model.image import ImageKey
 from bot.report.sizes import format_count_delta, format_delta
 from bot.store.history.values import Point as HistoryPoint
-from bot.web.charts.labels import Box, Place, Point, place
-from bot.web.charts.plot import Plot, Words, seconds
+from bot.web.addresses import image_url
+from bot.web.charts.plot import Box, Place, Plot, Point, Words, place, seconds
 from bot.web.charts.svg import (
     AUTO,
     SERIES,
@@ -25,7 +25,6 @@ from bot.web.charts.svg import (
     svg,
     width,
 )
-from bot.web.links import image_url
 from bot.web.responses.objectives import Objective, State
 from bot.web.responses.steps import Step, cause_url, in_few_words, in_words
 from bot.web.tables import measure

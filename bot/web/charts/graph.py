@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from bot.model.closure import Edge
 from bot.model.nevra import Nevra, parse_nevra
+from bot.web.addresses import package_url
 from bot.web.charts.svg import AUTO, add, drawing, group, svg, width
-from bot.web.links import package_url
 
 if TYPE_CHECKING:
     from bot.web.responses.image import ImagePackage

@@ -1,12 +1,160 @@
-"""The frame of a chart over time: scales, guides, and the labels of both axes."""
+"""The frame of a chart over time, and the places of labels in it.
+
+Labels stand beside their points, never on the line, a dot or a label. Pixels; the line is one of
+stairs, of level and upright pieces.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.web.charts.svg import TEXT, Look, add, drawing, width
+
+_GAP = 7.0  # between a point and its label
+_AIR = 3.0  # around everything
+_NEAR = 8.0  # nearer labels need no line that leads to them
+_SHIFTS = 9
+HEIGHT = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A position in the plot."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def meets(self, other: Box, air: float = 0.0) -> bool:
+        """Return whether the two overlap, or are nearer than `air`."""
+        return (
+            self.left < other.right + air
+            and other.left < self.right + air
+            and self.top < other.bottom + air
+            and other.top < self.bottom + air
+        )
+
+    def has(self, point: Point) -> bool:
+        """Return whether a point lies in the rectangle or on its edge."""
+        return self.left <= point.x <= self.right and self.top <= point.y <= self.bottom
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The box of a label, and the line that leads to it, if it is not beside its point.
+
+    `form` is the index of its width.
+    """
+
+    box: Box
+    leader: tuple[Point, Point] | None
+    form: int
+
+
+def place(
+    labels: Sequence[tuple[Point, Sequence[float]]], stairs: Sequence[Point], plot: Box
+) -> list[Place | None]:
+    """A place for each label, null without room; of labels that overlap the first wins.
+
+    A label is a point, and the widths of its text and of its shorter forms, which are tried when it
+    has no room.
+    """
+    taken = _Taken(stairs, [at for at, _ in labels], plot)
+    return [taken.find(at, widths) for at, widths in labels]
+
+
+class _Taken:
+    """The shapes that are in the plot already."""
+
+    def __init__(self, stairs: Sequence[Point], dots: Sequence[Point], plot: Box) -> None:
+        self._plot = plot
+        self._dots = [Box(d.x - _AIR, d.y - _AIR, d.x + _AIR, d.y + _AIR) for d in dots]
+        self._places: list[Place] = []
+        # What the line covers in each column of pixels is one range, as it is connected.
+        self._covered: dict[int, tuple[float, float]] = {}
+        for start, end in itertools.pairwise(stairs):
+            low, high = sorted((start.y, end.y))
+            for column in range(int(min(start.x, end.x)), int(max(start.x, end.x)) + 1):
+                known = self._covered.get(column, (low, high))
+                self._covered[column] = min(low, known[0]), max(high, known[1])
+
+    def find(self, at: Point, widths: Sequence[float]) -> Place | None:
+        """The nearest place where a label lies on nothing; it is taken then."""
+        for form, room in enumerate(widths):
+            for box in self._candidates(at, room):
+                found = Place(box, _leader(at, box), form)
+                if self._free(found, at):
+                    self._places.append(found)
+                    return found
+        return None
+
+    def _candidates(self, at: Point, width: float) -> Iterator[Box]:
+        """Places for a label, the nearest to its point first; none begins or ends outside."""
+        first, last = self._plot.left + _AIR, self._plot.right - width - _AIR
+        beside = at.x + _GAP, at.x - _GAP - width, at.x - width / 2
+        starts = dict.fromkeys(max(min(start, last), first) for start in beside)
+        for shift in range(_SHIFTS):
+            away = shift * (HEIGHT + _AIR)
+            for top in dict.fromkeys((at.y - HEIGHT / 2 - away, at.y - HEIGHT / 2 + away)):
+                for start in starts:
+                    yield Box(start, top, start + width, top + HEIGHT)
+
+    def _free(self, found: Place, at: Point) -> bool:
+        box, leader = found.box, found.leader
+        if not all(map(self._plot.has, (Point(box.left, box.top), Point(box.right, box.bottom)))):
+            return False
+        if any(box.meets(dot) for dot in self._dots):
+            return False
+        for other in self._places:
+            if box.meets(other.box, _AIR) or (other.leader and _through(*other.leader, box)):
+                return False
+            if leader and _through(*leader, other.box):
+                return False
+        if leader and any(_through(*leader, d) for d in self._dots if not d.has(at)):
+            return False
+        return not self._on_line(box)
+
+    def _on_line(self, box: Box) -> bool:
+        for column in range(int(box.left - _AIR), int(box.right + _AIR) + 1):
+            low, high = self._covered.get(column, (0.0, -1.0))
+            if low <= high and low <= box.bottom + _AIR and box.top - _AIR <= high:
+                return True
+        return False
+
+
+def _leader(at: Point, box: Box) -> tuple[Point, Point] | None:
+    near = Point(min(max(at.x, box.left), box.right), min(max(at.y, box.top), box.bottom))
+    return (at, near) if abs(near.x - at.x) + abs(near.y - at.y) > _NEAR else None
+
+
+def _through(start: Point, end: Point, box: Box) -> bool:
+    """Return whether a straight line goes through a box (Liang and Barsky's clipping)."""
+    enters, leaves = 0.0, 1.0
+    for move, low, high in (
+        (end.x - start.x, box.left - start.x, box.right - start.x),
+        (end.y - start.y, box.top - start.y, box.bottom - start.y),
+    ):
+        if move == 0:
+            if low > 0 or high < 0:
+                return False
+            continue
+        first, last = sorted((low / move, high / move))
+        enters, leaves = max(enters, first), min(leaves, last)
+    return enters < leaves
+
 
 Words = Callable[[float | None], str]
 _TOP, _BOTTOM, _RIGHT = 8, 26, 44  # pixels around the plot

@@ -21,7 +21,7 @@ from bot.store.history.fleet_queries import Presence, Spread, Totals, Usage
 from bot.store.history.history import History
 from bot.store.history.values import Evaluation, MergedChange, Run, Step
 from bot.store.store import Store
-from bot.web.parameters import missing
+from bot.web.addresses import missing
 from bot.web.tables import Table
 
 LOG = logging.getLogger(__name__)

@@ -10,8 +10,7 @@ from bot.model.result import CheckResult, Verdict, check_from_json
 from bot.report.render import render_check_html
 from bot.store.records import CheckRecord, check_is_hidden
 from bot.store.store import Store
-from bot.web.links import check_url
-from bot.web.parameters import Parameters, missing
+from bot.web.addresses import Parameters, check_url, missing
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.tables import Column, Table, columns
 

@@ -12,8 +12,7 @@ from bot.model.image import ImageKey, inline
 from bot.model.nevra import JSON
 from bot.report.sizes import format_size
 from bot.store.history.values import Member, Status
-from bot.web.links import image_link, package_url
-from bot.web.parameters import Parameters
+from bot.web.addresses import Parameters, image_link, package_url
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.tables import Column, Table, columns
 

@@ -17,9 +17,8 @@ from bot.objectives.attribution import (
     shortest_chains,
 )
 from bot.store.history.values import ClosureFacts, Contents, Evaluation, Member, Point, Status
+from bot.web.addresses import WINDOWS, Parameters, image_link, image_url, package_url, window
 from bot.web.charts.graph import DRAWN, MOST, drawn_of
-from bot.web.links import image_link, image_url, package_url
-from bot.web.parameters import WINDOWS, Parameters, window
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.differences import (
     OtherArchitecture,

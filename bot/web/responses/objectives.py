@@ -10,8 +10,7 @@ from typing import Annotated, Any
 from bot.model.image import ImageKey, inline
 from bot.objectives.status import ObjectiveStatus, Outlook
 from bot.store.history.values import Acceptance, ObjectiveState
-from bot.web.links import image_url, objective_url
-from bot.web.parameters import WINDOWS, Parameters, missing, window
+from bot.web.addresses import WINDOWS, Parameters, image_url, missing, objective_url, window
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.steps import safe_url
 from bot.web.tables import METRICS, Column, Table, columns, image_columns, metric_words

@@ -8,11 +8,10 @@ from typing import Annotated
 
 from bot.model.image import ImageKey, inline
 from bot.store.history.fleet_queries import Totals
-from bot.store.history.intervals import moment
+from bot.store.history.rows import moment
 from bot.store.history.values import DriftIssue, Run
 from bot.store.history.values import Step as HistoryStep
-from bot.web.links import image_link
-from bot.web.parameters import Parameters
+from bot.web.addresses import Parameters, image_link
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.checks import CheckAbout, about_check, checks_table
 from bot.web.responses.objectives import (

@@ -13,8 +13,7 @@ from bot.model.nevra import parse_nevra
 from bot.objectives.attribution import edges_of, graph_of, leaves_with, leaving, shortest_chains
 from bot.report.sizes import format_size, plural
 from bot.store.history.fleet_queries import Spread, Totals, Usage
-from bot.web.links import image_url, package_url
-from bot.web.parameters import Parameters, missing
+from bot.web.addresses import Parameters, image_url, missing, package_url
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.differences import ordered_architectures
 from bot.web.responses.image import Leaves

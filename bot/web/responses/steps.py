@@ -21,7 +21,7 @@ from bot.report.causes import (
 )
 from bot.store.history.values import CauseKind, Change, ClosureFacts, MergedChange
 from bot.store.history.values import Step as HistoryStep
-from bot.web.links import image_url, package_url
+from bot.web.addresses import image_url, package_url
 from bot.web.tables import Column, Row, Table, columns, image_columns
 
 _LARGEST = 5

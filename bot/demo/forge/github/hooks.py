@@ -10,10 +10,10 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bot.demo.forge.deliveries import Deliverer, Delivery
 from bot.demo.forge.github.account_shapes import node_id
 from bot.demo.forge.github.shapes import Shapes
 from bot.demo.forge.gitstore import ZERO
+from bot.demo.forge.traffic import Deliverer, Delivery
 from bot.demo.forge.values import App, Comment, Installation, Json, Pull, Repository, User
 from bot.forge.github.signatures import signed_headers
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.demo.forge.deliveries import Deliverer, Delivery
 from bot.demo.forge.gitlab.shapes import GitLabShapes, stamp
 from bot.demo.forge.gitstore import ZERO
+from bot.demo.forge.traffic import Deliverer, Delivery
 from bot.demo.forge.values import Comment, Json, Pipeline, Pull, Repository, User
 from bot.forge.gitlab.signatures import signed_headers
 

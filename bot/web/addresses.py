@@ -1,4 +1,7 @@
-"""The validated parameters of a request: 400 with a sentence for a malformed one."""
+"""Addresses of pages, every name in them quoted, and the validated parameters of a request.
+
+A malformed parameter is a 400 with a sentence.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
 from bot.model.image import ImageKey
+from bot.report.phrase import plain, to_markdown, visible
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIME = re.compile(r"[-\dT:.]+(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
@@ -127,3 +132,48 @@ def _moment(text: str) -> str | None:
 def missing(what: str) -> web.HTTPNotFound:
     """A 404 with a sentence."""
     return web.HTTPNotFound(text=what)
+
+
+def image_url(key: ImageKey, part: str = "", **query: str | None) -> str:
+    """The page of an image, or a `part` of it such as `size.svg`."""
+    names = (key.repository, key.environment, key.workload, key.arch)
+    path = "/".join(quote(name, safe="") for name in names)
+    return f"/images/{path}{'/' if part else ''}{part}{_query(query)}"
+
+
+def image_link(row: Any, date: str | None) -> str:
+    """The page of a row's image, as of a date."""
+    return image_url(row.key, date=date)
+
+
+def package_url(name: str, **query: str | None) -> str:
+    """The page of a package name."""
+    return f"/packages/{quote(name, safe='')}{_query(query)}"
+
+
+def objective_url(objective: str, part: str = "", **query: str | None) -> str:
+    """The page of an objective, by its id."""
+    return f"/objectives/{quote(objective, safe='')}{'/' if part else ''}{part}{_query(query)}"
+
+
+def check_url(check: str) -> str:
+    """The page of a check."""
+    return f"/checks/{quote(check, safe='')}"
+
+
+def with_date(url: str, date: str | None) -> str:
+    """An address of this server, as of a date."""
+    if not date:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{urlencode({'date': date})}"
+
+
+def embed(origin: str, picture: str, page: str, text: str) -> str:
+    """Markdown of a picture that leads to a page, for a README or a comment."""
+    alternative = to_markdown(plain(visible(text)))
+    return f"[![{alternative}]({origin}{picture})]({origin}{page})"
+
+
+def _query(values: Mapping[str, str | None]) -> str:
+    given = {name: value for name, value in values.items() if value}
+    return f"?{urlencode(given)}" if given else ""
