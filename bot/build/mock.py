@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ from bot.distro.connections import read_path
 from bot.distro.variables import expanded
 from bot.errors import SurroundingsError, UsageError
 from bot.locks import BUILD_LIMIT
+from bot.sandbox.cancellation import current_cancellation
 from bot.sandbox.values import Limits
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ _MISSING = re.compile(
 _TIMED_OUT = 11
 _TAIL_LINES = 30
 _GRACE = 60.0  # seconds in which mock unmounts what it mounted
+_LOOK = 0.2  # seconds between two looks whether anybody still waits for it
 _NOTE = "mock read the repositories as they were at the time of the build, not the snapshot."
 
 
@@ -179,7 +183,8 @@ class MockBuilder:
 def run_with_time_limit(command: Sequence[str], output: int, seconds: float) -> int | None:
     """The exit status of `command`, which writes to the descriptor `output`; null after `seconds`.
 
-    It sees none of our environment (secrets) but what mock needs to find itself.
+    Raises WorkCancelled, once it has ended, where the work that it is for is cancelled. It sees
+    none of our environment (secrets) but what mock needs to find itself.
     """
     environment: Mapping[str, str] = {
         name: os.environ[name] for name in ("HOME", "PATH", "USER", "LOGNAME") if name in os.environ
@@ -192,17 +197,27 @@ def run_with_time_limit(command: Sequence[str], output: int, seconds: float) -> 
         env={**environment, "LANG": "C.UTF-8"},
         start_new_session=True,
     )
+    cancellation = current_cancellation()
+    deadline = time.monotonic() + seconds
     try:
-        return process.wait(seconds)
+        while process.poll() is None and time.monotonic() < deadline:
+            cancellation.check()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(_LOOK)
+        return process.returncode
+    finally:
+        if process.poll() is None:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """mock unmounts and ends its children when it is asked to end; then it has to."""
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(_GRACE)
     except subprocess.TimeoutExpired:
-        # mock unmounts and ends its children when it is asked to end; then it has to.
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        return None
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def mock_config(

@@ -97,7 +97,10 @@ class View:
 
 
 def bubblewrap_arguments(
-    view: View, limits: Limits, sources: Sequence[str], data: Mapping[str, int]
+    view: View,
+    limits: Limits,
+    sources: Sequence[Path],
+    data: Mapping[str, int],
 ) -> list[str]:
     """bubblewrap's options for a view.
 
@@ -116,7 +119,7 @@ def bubblewrap_arguments(
     else:
         args.append("--disable-userns")
 
-    remaining = list(sources)
+    remaining = [str(source) for source in sources]
     if view.root is not None:
         args += ["--bind" if view.root_writable else "--ro-bind", remaining.pop(0), "/"]
     else:

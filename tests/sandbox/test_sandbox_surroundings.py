@@ -8,7 +8,7 @@ import pytest
 
 from bot.sandbox import launch, slots
 from bot.sandbox.cgroup import control_group
-from bot.sandbox.run import remedy
+from bot.sandbox.remedies import namespace_remedy
 from bot.sandbox.values import Limits, SandboxError
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
@@ -23,7 +23,7 @@ def test_a_missing_bubblewrap_is_said_with_its_remedy(monkeypatch):
 
 
 def test_a_container_that_forbids_namespaces_is_said_with_its_remedy():
-    said = remedy("bwrap: Creating new namespace failed: Operation not permitted")
+    said = namespace_remedy("bwrap: Creating new namespace failed: Operation not permitted")
     assert "seccomp=unconfined" in said or "sysctl" in said
 
 

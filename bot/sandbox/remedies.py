@@ -1,0 +1,35 @@
+"""What to do where the sandbox cannot start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
+
+
+def in_container() -> bool:
+    """Return whether this is a container of docker or podman."""
+    return any(Path(mark).exists() for mark in _CONTAINER_MARKS)
+
+
+def namespace_remedy(text: str) -> str:
+    """The remedy for a failure that bubblewrap or its starters described with `text`."""
+    apparmor = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+    if apparmor.exists() and apparmor.read_text().strip() == "1":
+        return (
+            "AppArmor forbids user namespaces here: give bwrap a profile that has `userns,` "
+            "(Ubuntu's package apparmor-profiles: bwrap-userns-restrict), or "
+            "sysctl kernel.apparmor_restrict_unprivileged_userns=0."
+        )
+    disabled = Path("/proc/sys/kernel/unprivileged_userns_clone")
+    if disabled.exists() and disabled.read_text().strip() == "0":
+        return "User namespaces are off here: sysctl kernel.unprivileged_userns_clone=1."
+    if Path("/proc/sys/user/max_user_namespaces").read_text().strip() == "0":
+        return "User namespaces are off here: sysctl user.max_user_namespaces=10000."
+    if in_container() or "Operation not permitted" in text or "Permission denied" in text:
+        return (
+            "In a container, allow user namespaces and mounts: "
+            "--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+            "--security-opt systempaths=unconfined (docker, podman), or --privileged."
+        )
+    return ""

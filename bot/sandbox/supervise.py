@@ -1,0 +1,223 @@
+"""Supervising a sandbox that was started: its output, its limits, and its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.sandbox.cancellation import Cancellation
+from bot.sandbox.cgroup import ControlGroup
+from bot.sandbox.output import Logged, OutputSink, Sink
+from bot.sandbox.remedies import namespace_remedy
+from bot.sandbox.user_ids import IdMap
+from bot.sandbox.values import Finished, Limit, Limits, SandboxError
+from bot.sandbox.watch import DiskRoom, exceeded, readable
+
+_CHUNK = 64 * 1024
+# Often at first (a fork bomb needs milliseconds), seldom once it is a long build.
+_EARLY, _LATE, _EARLY_FOR = 0.02, 0.2, 5.0
+_AFTER_KILL = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A sandbox that is ready to start.
+
+    `passed` are the descriptors that `command` inherits, `status` the one that bubblewrap writes
+    its status to; `uid` is the unprivileged user's, null if we are not root.
+    """
+
+    command: Sequence[str]
+    passed: Sequence[int]
+    status: int
+    limits: Limits
+    group: ControlGroup
+    log: Path | None
+    ids: IdMap | None
+    uid: int | None
+    room: DiskRoom
+    cancellation: Cancellation
+
+
+def supervise(launch: Launch) -> Finished:
+    """Run it to its end, or kill it with all it started: at a limit, or when it is cancelled.
+
+    Raises SandboxError where it did not start, WorkCancelled.
+    """
+    started = time.monotonic()
+    log, limits = launch.log, launch.limits
+    sink: Sink = OutputSink(limits.output) if log is None else Logged(log, limits.output)
+    with sink:
+        process = subprocess.Popen(
+            launch.command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if log is None else subprocess.STDOUT,
+            pass_fds=launch.passed,
+            env={"PATH": "/usr/bin:/usr/sbin:/bin:/sbin"},
+            cwd="/",
+            start_new_session=True,
+        )
+        limit: Limit | None = None
+        try:
+            if launch.ids is not None:
+                launch.ids.write(launch.uid)
+            limit = _read_streams(process, sink, _Watch(process, launch, started))
+        finally:
+            if process.poll() is None:
+                _kill(process, launch)
+            _await_all(launch.status)
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+        stdout, stderr = sink.result()
+    returncode = process.returncode
+    limit = limit or launch.group.exceeded()
+    # bubblewrap reports a command that a signal ended as 128 + signal, as a shell does.
+    if limit is None and returncode in (128 + signal.SIGXFSZ, -signal.SIGXFSZ):
+        limit = "disk"
+    if limit is None:
+        _refuse_setup_failure(launch.status, stderr or stdout)
+    return Finished(returncode, stdout, stderr, limit, time.monotonic() - started)
+
+
+def _refuse_setup_failure(status: int, output: bytes) -> None:
+    """SandboxError if bubblewrap, or what starts it, failed before the command was started.
+
+    bubblewrap writes an exit code to its status descriptor only if it had set everything up.
+    """
+    if b'"exit-code"' in os.pread(status, _CHUNK, 0):
+        return
+    text = output.decode(errors="replace").strip()
+    raise SandboxError(
+        f"The sandbox could not start: {text or 'nothing was said why'}.", namespace_remedy(text)
+    )
+
+
+class _Watch:
+    """Ends the run when one of its limits is passed, and remembers which."""
+
+    def __init__(self, process: subprocess.Popen[bytes], launch: Launch, started: float) -> None:
+        self.limit: Limit | None = None
+        self._process = process
+        self._launch = launch
+        self._started = started
+        self._deadline = started + launch.limits.seconds
+        self._next_look = started + _EARLY
+
+    def pause(self) -> float:
+        """Seconds until the next look is due."""
+        until = min(self._deadline, self._next_look) - time.monotonic()
+        return max(0.0, min(until, _LATE))
+
+    def end(self, limit: Limit) -> None:
+        """Kill the run for this limit."""
+        self.limit = limit
+        _kill(self._process, self._launch)
+
+    def look(self) -> bool:
+        """Return whether the run may go on; WorkCancelled where nobody waits for it."""
+        self._launch.cancellation.check()
+        now = time.monotonic()
+        if now >= self._deadline:
+            self.end("time")
+        elif now >= self._next_look:
+            found = exceeded(self._process.pid, self._launch.limits)
+            found = found or self._launch.group.exceeded()
+            if found is None and self._launch.room.short() is not None:
+                found = "disk"
+            if found is not None:
+                self.end(found)
+            # A large tree takes longer to look at: never more than a fifth of a processor.
+            pause = _EARLY if now - self._started < _EARLY_FOR else _LATE
+            self._next_look = now + max(pause, 5 * (time.monotonic() - now))
+        return self.limit is None
+
+
+def _read_streams(process: subprocess.Popen[bytes], sink: Sink, watch: _Watch) -> Limit | None:
+    """Read the streams until they end and wait for the process; name the limit that ended it."""
+    streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
+    with selectors.DefaultSelector() as selector:
+        for stream in streams:
+            selector.register(stream.fileno(), selectors.EVENT_READ, stream is process.stderr)
+        while selector.get_map() and watch.look():
+            for key, _ in selector.select(watch.pause()):
+                data = os.read(key.fd, _CHUNK)
+                if not data:
+                    selector.unregister(key.fd)
+                elif not sink.take(data, is_error=key.data):
+                    watch.end("output")
+                    break
+    # A command may close its streams and go on.
+    while process.poll() is None and watch.look():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=max(watch.pause(), 0.001))
+    return watch.limit
+
+
+def _init_of(status: int) -> int | None:
+    """A descriptor (pidfd) of the run's first process inside, null if it is not there (any more).
+
+    `status` is what bubblewrap writes to its status descriptor.
+    """
+    found = re.search(rb'"child-pid"\s*:\s*(\d+)', os.pread(status, _CHUNK, 0))
+    try:
+        return None if found is None else os.pidfd_open(int(found[1]))
+    except ProcessLookupError:
+        return None
+
+
+def _signal_init(init: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        signal.pidfd_send_signal(init, signal.SIGKILL)
+
+
+def _kill(process: subprocess.Popen[bytes], launch: Launch) -> None:
+    """End everything in the run's process namespace, and bubblewrap.
+
+    The namespace's init first: then bubblewrap is there to reap it. If that takes long, bubblewrap
+    itself, with which its init dies.
+    """
+    launch.group.kill()
+    init = _init_of(launch.status)
+    if init is not None:
+        _signal_init(init)
+        os.close(init)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_AFTER_KILL / 4)
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+    try:
+        process.wait(timeout=_AFTER_KILL)
+    except subprocess.TimeoutExpired as error:
+        raise SandboxError(f"Process {process.pid} of the sandbox does not end.") from error
+
+
+def _await_all(status: int) -> None:
+    """Wait until no process of the run is left.
+
+    bubblewrap may end before what it started does. The init of a process namespace is the last to
+    go: until then its processes count for their user, and may still write.
+    """
+    init = _init_of(status)
+    if init is None:
+        return
+    try:
+        _signal_init(init)
+        if not readable(init, _AFTER_KILL):
+            raise SandboxError("Processes of the sandbox do not end.")
+        # Where we are process 1 of a container, orphans are ours to reap.
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PIDFD, init, os.WEXITED | os.WNOHANG)
+    finally:
+        os.close(init)
