@@ -58,6 +58,7 @@ command apt-get apt apt
 command dpkg-deb dpkg dpkg
 file /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring debian-keyring
 library libgobject-2.0.so.0 libglib2.0-0 glib2
+library libseccomp.so.2 libseccomp2 libseccomp
 module rpm python3-rpm python3-rpm
 module venv python3-venv python3-libs
 module ensurepip python3-venv python3-pip
@@ -91,7 +92,7 @@ is_there() {
     case "$1" in
         command) command -v "$2" >/dev/null 2>&1 ;;
         file) [ -e "$2" ] ;;
-        # createrepo_c's wheel brings all but GLib.
+        # createrepo_c's wheel brings all but GLib, pyseccomp is libseccomp's interface alone.
         library) PATH=$PATH:/sbin:/usr/sbin ldconfig -p | grep -F "$2" >/dev/null ;;
         module) "$SYSTEM_PYTHON" -c "import $2" >/dev/null 2>&1 ;;
     esac

@@ -59,6 +59,33 @@ _GROUP = f"root:x:0:\nbuild:x:{BUILD_UID}:\nnobody:x:65534:\n"
 SYNTHETIC = {"/etc/passwd": _PASSWD, "/etc/group": _GROUP}
 # Of the host's /etc only what makes its programs start.
 _ETC = ("/etc/ld.so.cache", "/etc/alternatives")
+# Of /proc: the kernel's addresses, parameters, keys, memory and timers, as container engines hide
+# them, and more. A build has no use for them.
+_HIDDEN = (
+    "cmdline",
+    "config.gz",
+    "interrupts",
+    "iomem",
+    "ioports",
+    "kallsyms",
+    "kcore",
+    "key-users",
+    "keys",
+    "kmsg",
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
+    "latency_stats",
+    "modules",
+    "sched_debug",
+    "schedstat",
+    "slabinfo",
+    "softirqs",
+    "sysrq-trigger",
+    "timer_list",
+    "vmallocinfo",
+    "zoneinfo",
+)
 _TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _MINIMAL_ENVIRONMENT = {
     "PATH": "/usr/bin:/usr/sbin:/bin:/sbin",
@@ -101,11 +128,13 @@ def bubblewrap_arguments(
     limits: Limits,
     sources: Sequence[Path],
     data: Mapping[str, int],
+    unreadable: Path,
 ) -> list[str]:
     """bubblewrap's options for a view.
 
     `sources` are the paths to mount from: the root's if there is one, then one for each bind.
-    `data` maps paths inside to open descriptors with their content.
+    `data` maps paths inside to open descriptors with their content; `unreadable` is put over files
+    of /proc.
     """
     args = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts"]
     args += ["--unshare-cgroup-try", "--die-with-parent", "--new-session", "--hostname", "minimize"]
@@ -124,7 +153,7 @@ def bubblewrap_arguments(
         args += ["--bind" if view.root_writable else "--ro-bind", remaining.pop(0), "/"]
     else:
         args += _host_view()
-    args += ["--proc", "/proc", "--dev", "/dev"]
+    args += [*_proc("/proc", unreadable), "--dev", "/dev"]
     args += ["--size", str(max(limits.tmp // 4, 1)), "--perms", "1777", "--tmpfs", "/dev/shm"]
     args += ["--remount-ro", "/dev"]
     args += ["--size", str(limits.tmp), "--perms", "1777", "--tmpfs", "/tmp"]
@@ -133,12 +162,21 @@ def bubblewrap_arguments(
     for bind, source in zip(view.binds, remaining, strict=True):
         args += ["--bind" if bind.writable else "--ro-bind", source, bind.target]
     for directory in view.chroots:
-        args += ["--proc", f"{directory}/proc", "--dev", f"{directory}/dev"]
+        args += [*_proc(f"{directory}/proc", unreadable), "--dev", f"{directory}/dev"]
     if view.root is None:
         args += ["--remount-ro", "/"]
     args += ["--chdir", view.chdir, "--clearenv"]
     for name, value in (_MINIMAL_ENVIRONMENT | dict(view.env)).items():
         args += ["--setenv", name, value]
+    return args
+
+
+def _proc(place: str, unreadable: Path) -> list[str]:
+    """Mounts the namespace's processes at `place`, without what /proc says of the whole machine."""
+    args = ["--proc", place]
+    for name in _HIDDEN:
+        if (Path("/proc") / name).exists():
+            args += ["--ro-bind", str(unreadable), f"{place}/{name}"]
     return args
 
 

@@ -7,10 +7,12 @@ import dataclasses
 import fcntl
 import functools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
-from bot.sandbox.cancellation import current_cancellation
+from bot.sandbox.cancellation import Cancellation, current_cancellation
 from bot.sandbox.cgroup import control_group
 from bot.sandbox.launch import (
     SYNTHETIC,
@@ -20,12 +22,14 @@ from bot.sandbox.launch import (
     inner_command,
     outer_command,
 )
-from bot.sandbox.slots import IDS_BASE, runtime_directory, uid_slot
+from bot.sandbox.slots import IDS_BASE, runtime_directory, uid_slot, unreadable_file
 from bot.sandbox.supervise import Launch, supervise
+from bot.sandbox.system_calls import filters, join_new_session_keyring
 from bot.sandbox.user_ids import IdMap
 from bot.sandbox.values import Bind, Finished, Limits, SandboxError
 from bot.sandbox.watch import DiskRoom
 
+T = TypeVar("T")
 RESULT = "MINIMIZE_RESULT"
 
 
@@ -82,7 +86,10 @@ def run_sandboxed(
         stage = _stage() if uid is not None else None
         seen = sources if stage is None else [stage / str(n) for n in range(len(sources))]
         data = {} if root is not None else _memories(stack, SYNTHETIC)
-        arguments = bubblewrap_arguments(view, limits, seen, data)
+        arguments = bubblewrap_arguments(view, limits, seen, data, unreadable_file())
+        programs = [stack.enter_context(_memory(program)) for program in filters(user)]
+        for descriptor in programs:
+            arguments += ["--add-seccomp-fd", str(descriptor)]
         listed = stack.enter_context(_memory("\0".join(arguments).encode() + b"\0"))
         status = stack.enter_context(_memory(b""))
         options = ["--args", str(listed), "--json-status-fd", str(status)]
@@ -95,11 +102,11 @@ def run_sandboxed(
             options=options if ids is None else [*options, *ids.options],
             inner=inner_command(argv, view),
         )
-        passed = [listed, status, *data.values()]
+        passed = [listed, status, *programs, *data.values()]
         passed += [] if ids is None else ids.descriptors
         passed += [] if answer is None else [answer]
         launch = Launch(command, passed, status, limits, group, log, ids, uid, room, cancellation)
-        finished = supervise(launch)
+        finished = _with_new_keyring(lambda: supervise(launch), cancellation)
         if answer is None:
             return finished
         # What was not written has no pages: a hole, which need not be read.
@@ -126,6 +133,25 @@ def _stage() -> Path:
 
 def _memories(stack: contextlib.ExitStack, texts: Mapping[str, str]) -> dict[str, int]:
     return {path: stack.enter_context(_memory(text.encode())) for path, text in texts.items()}
+
+
+def _with_new_keyring(work: Callable[[], T], cancellation: Cancellation) -> T:
+    """`work()` in a thread of its own, which holds a new session keyring, as what it starts does.
+
+    The thread ends after what it started: that is told of its parent's end by the kernel.
+    """
+
+    def run() -> T:
+        join_new_session_keyring()
+        return work()
+
+    with ThreadPoolExecutor(1, "sandbox") as threads:
+        future = threads.submit(run)
+        try:
+            return future.result()
+        finally:
+            if not future.done():  # interrupted: this thread is to end, and so what it waits for
+                cancellation.cancel()
 
 
 @contextlib.contextmanager

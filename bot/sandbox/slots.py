@@ -52,6 +52,13 @@ def runtime_directory() -> Path:
     )
 
 
+def unreadable_file() -> Path:
+    """A file that nobody may open, for the places inside that are not to be read."""
+    path = runtime_directory() / "unreadable"
+    path.touch(mode=0)
+    return path
+
+
 @contextlib.contextmanager
 def uid_slot() -> Iterator[int | None]:
     """A user id that no other sandbox of this machine uses now; null where we are not root."""

@@ -115,10 +115,11 @@ def test_it_opens_no_connection(tmp_path):
         (tmp_path / "probe.py").write_text(
             "import socket\n"
             f"code = socket.socket().connect_ex(('127.0.0.1', {port}))\n"
-            "print(code, 'from', socket.if_nameindex())\n"
+            "names = [line.split(':')[0] for line in open('/proc/net/dev') if ':' in line]\n"
+            "print(code, 'from', *names)\n"
         )
         found = said(tmp_path, "/usr/bin/python3 ./probe.py")
-    assert found == f"x{errno.ECONNREFUSED}_from_1_lo_"
+    assert found == f"x{errno.ECONNREFUSED}_from_lo_"
 
 
 def test_it_writes_nothing_outside(tmp_path):

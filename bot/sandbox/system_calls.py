@@ -1,0 +1,181 @@
+"""The system calls of untrusted code: a list of those it may make (seccomp), by libseccomp.
+
+For what runs inside, the kernel has no others: they fail with ENOSYS, so that libraries fall back
+to older ones (clone3 to clone, whose flags can be looked at, io_uring to epoll). Not on the list is
+what a spec file or a build has no use for and attacks on kernels begin with: keyrings, io_uring,
+userfaultfd, ptrace, perf, bpf, personality, mounts, namespaces, modules, other processes' memory,
+asynchronous I/O (its contexts are counted for the whole machine), foreign architectures' calls.
+Programs of other architectures run as before: qemu makes the calls of the host's architecture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import functools
+import os
+import platform
+import termios
+from typing import Literal
+
+import pyseccomp
+from pyseccomp import Arch, Arg, Attr, SyscallFilter
+
+from bot.sandbox.values import SandboxError
+
+_FILES = """
+access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2
+fadvise64 fallocate fchdir fchmod fchmodat fchmodat2 fchown fchownat fcntl fdatasync fgetxattr
+flistxattr flock fremovexattr fsetxattr fstat fstatfs fsync ftruncate futimesat getcwd getdents
+getdents64 getxattr getxattrat inotify_add_watch inotify_init inotify_init1 inotify_rm_watch ioctl
+lchown lgetxattr link linkat listxattr listxattrat llistxattr lremovexattr lseek lsetxattr lstat
+mkdir mkdirat mknod mknodat newfstatat open openat openat2 pread64 preadv preadv2 pwrite64 pwritev
+pwritev2 read readahead readlink readlinkat readv removexattr removexattrat rename renameat
+renameat2 rmdir sendfile setxattr setxattrat splice stat statfs statx symlink symlinkat sync
+sync_file_range syncfs tee truncate umask unlink unlinkat utime utimensat utimes vmsplice write
+writev
+"""
+_WAITING = """
+alarm clock_getres clock_gettime clock_nanosleep epoll_create epoll_create1 epoll_ctl epoll_ctl_old
+epoll_pwait epoll_pwait2 epoll_wait epoll_wait_old eventfd eventfd2 futex futex_requeue futex_wait
+futex_waitv futex_wake getitimer gettimeofday nanosleep pause poll ppoll pselect6 restart_syscall
+select setitimer signalfd signalfd4 time timer_create timer_delete timer_getoverrun timer_gettime
+timer_settime timerfd_create timerfd_gettime timerfd_settime times
+"""
+_MEMORY = """
+brk madvise map_shadow_stack membarrier memfd_create mincore mlock mlock2 mlockall mmap mprotect
+mremap mseal msync munlock munlockall munmap pkey_alloc pkey_free pkey_mprotect
+"""
+_PROCESSES = """
+arch_prctl capget capset execve execveat exit exit_group fork get_robust_list get_thread_area getcpu
+getegid geteuid getgid getgroups getpgid getpgrp getpid getppid getpriority getrandom getresgid
+getresuid getrlimit getrusage getsid gettid getuid ioprio_get ioprio_set kill landlock_add_rule
+landlock_create_ruleset landlock_restrict_self pidfd_open pidfd_send_signal prctl prlimit64
+riscv_flush_icache riscv_hwprobe rseq rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo
+rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_tgsigqueueinfo sched_get_priority_max
+sched_get_priority_min sched_getaffinity sched_getattr sched_getparam sched_getscheduler
+sched_rr_get_interval sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield
+seccomp set_robust_list set_thread_area set_tid_address setfsgid setfsuid setgid setgroups setpgid
+setpriority setregid setresgid setresuid setreuid setrlimit setsid setuid sigaltstack sigreturn
+swapcontext sysinfo tgkill tkill ugetrlimit uname vfork wait4 waitid waitpid
+"""
+_COMMUNICATION = """
+accept accept4 bind connect getpeername getsockname getsockopt listen mq_getsetattr mq_notify
+mq_open mq_timedreceive mq_timedsend mq_unlink msgctl msgget msgrcv msgsnd pipe pipe2 recv recvfrom
+recvmmsg recvmsg semctl semget semop semtimedop send sendmmsg sendmsg sendto setsockopt shmat shmctl
+shmdt shmget shutdown
+"""
+# Where packages are installed, `rpm --root` and scriptlets call it. It needs the capability.
+_AS_ROOT = ("chroot",)
+
+_UNIX, _INET = 1, 2
+_STREAM, _DATAGRAM, _TYPE_MASK = 1, 2, 0xF
+_DEFAULT, _TCP, _UDP = 0, 6, 17
+# clone(2): CLONE_NEWNS, then NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
+_NAMESPACES = 0x00020000 | 0x7E000000
+
+_UNKNOWN = -1  # __NR_SCMP_ERROR
+_JOIN_SESSION_KEYRING = 1  # keyctl(2)
+_TIOCLINUX = 0x541C
+# linux/falloc.h: what XFS had as ioctl, and every file system understands as fallocate.
+_PREALLOCATING = (0x40305828, 0x40305829, 0x4030582A, 0x4030582B, 0x40305839)
+
+User = Literal["build", "root"]
+
+
+@functools.cache
+def filters(user: User) -> tuple[bytes, ...]:
+    """The filters for what runs inside as `user`, as programs of the kernel's classic BPF.
+
+    All of them bind; where several refuse a call, the error is the last one's.
+    """
+    allowed = _new_filter(pyseccomp.ERRNO(errno.ENOSYS))
+    names = " ".join((_FILES, _WAITING, _MEMORY, _PROCESSES, _COMMUNICATION))
+    for name in (*names.split(), *(_AS_ROOT if user == "root" else ())):
+        _add(allowed, pyseccomp.ALLOW, name)
+    _allow_clone(allowed)
+    _allow_sockets(allowed)
+    return _program(allowed), _program(_refused_arguments())
+
+
+def _refused_arguments() -> SyscallFilter:
+    """Calls of the list that are refused with some arguments, or that a file system may lack."""
+    refused = _new_filter(pyseccomp.ALLOW)
+    # As on a kernel that was built without: libraries try sockets of audit, netlink and IPv6.
+    _add(refused, pyseccomp.ERRNO(errno.EAFNOSUPPORT), "socket", Arg(0, pyseccomp.GT, _INET))
+    _add(refused, pyseccomp.ERRNO(errno.EPROTONOSUPPORT), "socket", Arg(2, pyseccomp.GT, _UDP))
+    # A build must not take a disk in one call, faster than anybody can look: as on file systems
+    # that cannot preallocate, posix_fallocate(3) writes zeros instead.
+    _add(refused, pyseccomp.ERRNO(errno.EOPNOTSUPP), "fallocate")
+    for request in _PREALLOCATING:
+        _add(refused, pyseccomp.ERRNO(errno.EOPNOTSUPP), "ioctl", _lower(1, request))
+    # Typing into a terminal that was inherited.
+    for request in (termios.TIOCSTI, _TIOCLINUX):
+        _add(refused, pyseccomp.ERRNO(errno.EPERM), "ioctl", _lower(1, request))
+    return refused
+
+
+def _allow_clone(allowed: SyscallFilter) -> None:
+    """clone(2) without namespaces; clone3, whose flags are in memory, is not on the list."""
+    flags = 1 if platform.machine() == "s390x" else 0
+    _add(allowed, pyseccomp.ALLOW, "clone", Arg(flags, pyseccomp.MASKED_EQ, _NAMESPACES, 0))
+
+
+def _allow_sockets(allowed: SyscallFilter) -> None:
+    """Sockets of unix(7), and of TCP and UDP, which reach no further than the own loopback."""
+    unix = Arg(0, pyseccomp.EQ, _UNIX)
+    _add(allowed, pyseccomp.ALLOW, "socket", unix)
+    _add(allowed, pyseccomp.ALLOW, "socketpair", unix)
+    for kind, protocol in ((_STREAM, _TCP), (_DATAGRAM, _UDP)):
+        for number in (_DEFAULT, protocol):
+            _add(
+                allowed,
+                pyseccomp.ALLOW,
+                "socket",
+                Arg(0, pyseccomp.EQ, _INET),
+                Arg(1, pyseccomp.MASKED_EQ, _TYPE_MASK, kind),
+                Arg(2, pyseccomp.EQ, number),
+            )
+
+
+def _lower(number: int, value: int) -> Arg:
+    """The comparison of an argument of 32 bits: the kernel does not look at the upper half."""
+    return Arg(number, pyseccomp.MASKED_EQ, 0xFFFFFFFF, value)
+
+
+def _new_filter(default: int) -> SyscallFilter:
+    made = SyscallFilter(default)
+    # Calls of another architecture's table (32 bits): refused like the others, not deadly.
+    made.set_attr(Attr.ACT_BADARCH, pyseccomp.ERRNO(errno.ENOSYS))
+    with contextlib.suppress(OSError):  # libseccomp before 2.5: a list instead of a tree
+        made.set_attr(Attr.CTL_OPTIMIZE, 2)
+    return made
+
+
+def _add(made: SyscallFilter, action: int, name: str, *arguments: Arg) -> None:
+    """A rule; none where libseccomp, older than the kernel, does not know the call."""
+    number = pyseccomp.resolve_syscall(Arch.NATIVE, name)
+    if number != _UNKNOWN:
+        made.add_rule(action, number, *arguments)
+
+
+def _program(made: SyscallFilter) -> bytes:
+    with os.fdopen(os.memfd_create("filter"), "rb") as file:
+        made.export_bpf(file)
+        file.seek(0)
+        return file.read()
+
+
+def join_new_session_keyring() -> None:
+    """Gives this thread, and the processes that it starts, a new session keyring (keyrings(7)).
+
+    Else they would hold the one that this process was started with. Where the kernel has none, or a
+    container's own filter refuses the calls to all in it, there is nothing to hold.
+    """
+    number = pyseccomp.resolve_syscall(Arch.NATIVE, "keyctl")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(ctypes.c_long(number), _JOIN_SESSION_KEYRING, None) < 0:
+        error = ctypes.get_errno()
+        if error not in (errno.ENOSYS, errno.EPERM):
+            raise SandboxError(f"No session keyring can be made: {os.strerror(error)}.")
