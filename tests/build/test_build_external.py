@@ -152,7 +152,7 @@ def test_two_builds_of_a_version_are_told_apart_by_the_time_they_were_built() ->
 
 def test_packages_are_taken_once_for_a_commit_and_kept(root: Path, tmp_path: Path) -> None:
     builds, url = builds_in(root, tmp_path)
-    assert builds.kept(url, "x86_64", ["tool"], "c1") is None
+    assert builds.cached(url, "x86_64", ["tool"], "c1") is None
     taken = builds.take(url, "x86_64", ["tool"], "c1")
     assert not taken.from_cache
     by_name = {package.nevra.name: package for package in taken.packages}
@@ -163,9 +163,9 @@ def test_packages_are_taken_once_for_a_commit_and_kept(root: Path, tmp_path: Pat
     assert all(path.is_file() for path in taken.rpms)
     assert url in taken.log.read_text()
     assert builds.take(url, "x86_64", ["tool"], "c1").from_cache
-    assert builds.kept(url, "x86_64", ["tool"], "c1") is not None
+    assert builds.cached(url, "x86_64", ["tool"], "c1") is not None
     # Another push's build takes the place of the first in the same repository.
-    assert builds.kept(url, "x86_64", ["tool"], "c2") is None
+    assert builds.cached(url, "x86_64", ["tool"], "c2") is None
 
 
 def test_a_repository_that_changed_is_taken_again(root: Path, tmp_path: Path) -> None:
