@@ -113,6 +113,7 @@ class Engine:
         }
         DBOS(config=config)
         self.results = steps.results
+        self._computing = steps.computing
         self._workflows = Workflows(steps, RetryPolicy(settings.engine.attempts, pause))
         self._heartbeat = Heartbeat(self._url, self._executor)
 
@@ -143,6 +144,8 @@ class Engine:
         await asyncio.to_thread(
             DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=seconds
         )
+        # Not in a thread: the event loop's were DBOS's.
+        self._computing.close()
         logging.getLogger("dbos").removeFilter(_without_cancellations)
         if self._lock is not None:
             self._lock.close()
@@ -170,6 +173,7 @@ class Engine:
         """Stop a check, whatever part of it runs or waits; one that is over stays as it is."""
         waiting = await self._waits(check)
         await DBOS.cancel_workflows_async([check, part_id(check, "wait"), part_id(check, "final")])
+        await asyncio.to_thread(self._computing.end, check)
         if waiting is not None:
             # It sleeps, and sees that it was cancelled when it wakes.
             await DBOS.send_async(part_id(check, "wait"), "cancelled", LOOK)
@@ -343,7 +347,8 @@ def _version(settings: Settings) -> str:
 
 def _without_cancellations(record: logging.LogRecord) -> bool:
     """DBOS logs a cancelled run as an error with a traceback; a superseded check is none."""
-    if "was cancelled during execution" in record.getMessage():
+    message = record.getMessage()
+    if "was cancelled during execution" in message or "no longer owned by this" in message:
         return False
     error: Any = record.exc_info[1] if record.exc_info else None
     return type(error).__name__ != "DBOSAwaitedWorkflowCancelledError"

@@ -127,7 +127,8 @@ class PredictedCheck:
 
 
 class Checker(Protocol):
-    """The interface that evaluates, builds and solves. Called in a thread, may take long.
+    """The interface that evaluates, builds and solves. Called in a process of its own, may take
+    long.
 
     Both raise SurroundingsError where another try may help, UsageError and ChangeError where it
     would not. `git` has every commit between the job's base and head.
@@ -149,4 +150,12 @@ class Checker(Protocol):
         self, job: CheckJob, git: GitRepository, questions: Sequence[Question]
     ) -> tuple[ChatFinding, ...]:
         """The answers to questions about the images, each in its turn; builds nothing."""
+        ...
+
+    def warm_up(self) -> None:
+        """Load what is available; a check that needs the rest reports its absence."""
+        ...
+
+    def drop_idle(self) -> int:
+        """Release what was not used lately; return how much."""
         ...

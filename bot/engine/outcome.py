@@ -11,12 +11,14 @@ from typing import TypeVar
 
 from dbos import DBOS, StepOptions
 
+from bot.engine.compute_process import ProcessEndedError
 from bot.engine.values import Outcome, OutcomeKind
 from bot.errors import MinimizeError, SurroundingsError
 from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
+_NO_THIRD_TRY = "It happened twice, so it is not tried again."
 
 
 async def outcome_of(doing: str, call: Callable[[], Awaitable[T]]) -> Outcome[T]:
@@ -43,6 +45,8 @@ async def outcome_of(doing: str, call: Callable[[], Awaitable[T]]) -> Outcome[T]
 def _kind(error: MinimizeError) -> OutcomeKind:
     if isinstance(error, ForgeGoneError):
         return "gone"
+    if isinstance(error, ProcessEndedError):
+        return "died"
     if isinstance(error, ForgeRefusedError) or not isinstance(error, SurroundingsError):
         return "stop"
     return "again"
@@ -66,12 +70,17 @@ async def attempt(
 ) -> Outcome[T]:
     """Run a step of the workflow, and again while that may help.
 
-    Each try and each pause is recorded by the engine, so a restart goes on where it was.
+    Each try and each pause is recorded by the engine, so a restart goes on where it was. What ends
+    its process twice is not tried a third time.
     """
+    died = False
     for number in range(1, retry_policy.attempts + 1):
         options: StepOptions = {"name": name, "preemptible": True}
         outcome: Outcome[T] = await DBOS.run_step_async(options, outcome_of, doing, call)
-        if outcome.kind != "again":
+        if outcome.kind == "died" and died:
+            outcome = Outcome("stop", what=outcome.what, hint=_NO_THIRD_TRY)
+        died = died or outcome.kind == "died"
+        if outcome.kind not in ("again", "died"):
             break
         LOG.info("%s: try %d: %s", doing, number, outcome.what)
         if number < retry_policy.attempts:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
-from typing import TypeVar
+from functools import partial
 
 from bot.chat.answers import (
     ChatAnswer,
@@ -26,10 +25,19 @@ from bot.chat.parser import Question, parse_line
 from bot.chat.questions import ChatFinding
 from bot.check.external import ExternalPlan, ExternalProgress
 from bot.check.verdict import accept
-from bot.engine.job import Checker, CheckJob, Line, Reply
+from bot.engine.computation import (
+    Commits,
+    answer_questions,
+    fetch_change,
+    finish_change,
+    locate_packages,
+    predict_change,
+    read_base_file,
+)
+from bot.engine.job import CheckJob, Line, Reply
 from bot.engine.links import CheckLinks, LinkKeys
-from bot.engine.merged import FILE_NAME, mirror_of
-from bot.engine.outcome import in_thread
+from bot.engine.merged import mirror_of
+from bot.engine.processes import Computing
 from bot.engine.rendering import annotations_of, narrowed_to, with_log_addresses
 from bot.engine.results import Results
 from bot.engine.values import (
@@ -41,8 +49,7 @@ from bot.engine.values import (
 )
 from bot.forge.protocol import Forge
 from bot.forge.values import ForgeRefusedError, StatusReport, StatusState
-from bot.git.mirror import GitMirror
-from bot.model.result import REPOSITORY_FILE, CheckResult
+from bot.model.result import CheckResult
 from bot.report.render import (
     COMMENT_LIMIT,
     COMMENT_MARKER,
@@ -53,26 +60,25 @@ from bot.report.render import (
 from bot.settings.values import Settings
 
 LOG = logging.getLogger(__name__)
-T = TypeVar("T")
 ALLOW = f"{WORD} allow"
 _MAY_BUILD = ("triage", "write", "maintain", "admin")
 
 
 class CheckSteps:
-    """The steps, with the forges, the checker, the git cache and the limits that they use."""
+    """The steps, with the forges, the place of computing, the git cache and the limits."""
 
     def __init__(
         self,
         forges: Mapping[str, Forge],
-        checker: Checker,
+        computing: Computing,
         settings: Settings,
         results: Results,
         *,
         public_url: str | None = None,
     ) -> None:
         self.results = results
+        self.computing = computing
         self._forges = forges
-        self._checker = checker
         self._settings = settings
         self._links = CheckLinks(public_url or settings.public_url, LinkKeys.of(settings))
 
@@ -108,50 +114,54 @@ class CheckSteps:
 
         That is neither a spec, nor a file beside one, nor the repository's `.minimize.yaml`.
         """
-
-        def look(git: GitMirror, merge_base: str) -> StoredResult | None:
-            # The forge's own list of the files ends after some thousands, or is refused as a whole.
-            if _touches_packaging(git, merge_base, job.head_sha):
-                return None
-            nothing = CheckResult(
-                base=job.base_sha,
-                head=job.head_sha,
-                merge_base=merge_base,
-                specs=(),
-                verdict="success",
-            )
-            return self.results.add(job.id, nothing)
-
-        return await self._with_commits(job, self._settings.limits.fetch_seconds, look)
+        commits = await self._commits(job)
+        seconds = self._settings.limits.fetch_seconds
+        found = await self.computing.run(
+            job.id, "predictions", seconds, partial(fetch_change, commits=commits), _about(job)
+        )
+        if found.packaging:
+            return None
+        nothing = CheckResult(
+            base=job.base_sha,
+            head=job.head_sha,
+            merge_base=found.merge_base,
+            specs=(),
+            verdict="success",
+        )
+        return await asyncio.to_thread(self.results.add, job.id, nothing)
 
     async def predict(self, job: CheckJob) -> Predicted:
         """Store the prediction, and find out whether a rebuild could tell more."""
-
-        def predict(git: GitMirror, _: str) -> Predicted:
-            found = self._checker.predict(job, git)
-            file = None
-            if job.tracked:
-                content = git.read(job.base_sha, FILE_NAME)
-                file = BaseFile(None if content is None else content.decode("utf-8", "replace"))
-            return Predicted(
-                self._store(job, found.result),
-                time.time(),
-                any(image.changed for image in found.result.images),
-                found.worth_building,
-                found.why_not,
-                found.external,
-                file,
-            )
-
-        return await self._with_commits(job, self._settings.limits.prediction_seconds, predict)
+        commits = await self._commits(job)
+        seconds = self._settings.limits.prediction_seconds
+        found = await self.computing.run(
+            job.id,
+            "predictions",
+            seconds,
+            partial(predict_change, job=job, commits=commits),
+            _about(job),
+        )
+        file = None
+        if job.tracked:
+            read = partial(read_base_file, commits=commits)
+            content = await self.computing.run(job.id, "predictions", seconds, read, _about(job))
+            file = BaseFile(content)
+        return Predicted(
+            await asyncio.to_thread(self._store, job, found.result),
+            time.time(),
+            any(image.changed for image in found.result.images),
+            found.worth_building,
+            found.why_not,
+            found.external,
+            file,
+        )
 
     async def finish(self, job: CheckJob) -> StoredResult:
         """Store the result of the rebuild."""
-
-        def build(git: GitMirror, _: str) -> StoredResult:
-            return self._store(job, self._checker.finish(job, git))
-
-        return await self._with_commits(job, self._settings.limits.build_seconds, build)
+        work = partial(finish_change, job=job, commits=await self._commits(job))
+        seconds = self._settings.limits.build_seconds
+        result = await self.computing.run(job.id, "builds", seconds, work, _about(job))
+        return await asyncio.to_thread(self._store, job, result)
 
     async def conclude(
         self, job: CheckJob, predicted: str, change: Callable[[CheckResult], CheckResult]
@@ -166,19 +176,18 @@ class CheckSteps:
 
         return await asyncio.to_thread(conclude)
 
-    async def locate(self, plan: ExternalPlan) -> ExternalProgress:
+    async def locate(self, job: CheckJob, plan: ExternalPlan) -> ExternalProgress:
         """Which packages of a build elsewhere are there by now."""
-        return await in_thread(
-            self._settings.limits.prediction_seconds, lambda: self._checker.locate(plan)
-        )
+        seconds = self._settings.limits.prediction_seconds
+        work = partial(locate_packages, plan=plan)
+        return await self.computing.run(job.id, "predictions", seconds, work, _about(job))
 
     async def ask(self, job: CheckJob, questions: Sequence[Question]) -> tuple[ChatFinding, ...]:
         """The answers to questions about the images of the head commit."""
-        return await self._with_commits(
-            job,
-            self._settings.limits.prediction_seconds,
-            lambda git, _: self._checker.ask(job, git, questions),
-        )
+        commits = await self._commits(job)
+        work = partial(answer_questions, job=job, commits=commits, questions=tuple(questions))
+        seconds = self._settings.limits.prediction_seconds
+        return await self.computing.run(job.id, "predictions", seconds, work, _about(job))
 
     async def decide(self, job: CheckJob, predicted: Predicted) -> BuildDecision:
         """Decide whether the head commit is built, by whose change it is."""
@@ -291,18 +300,16 @@ class CheckSteps:
     async def _result(self, result: str) -> CheckResult:
         return await asyncio.to_thread(self.results.get, result)
 
-    async def _with_commits(
-        self, job: CheckJob, seconds: float, work: Callable[[GitMirror, str], T]
-    ) -> T:
-        """Fetch the commits with the present credential, then run `work` in a thread, on the object
-        cache and the id of the merge base; TimeoutError after `seconds` for both."""
+    async def _commits(self, job: CheckJob) -> Commits:
+        """The commits of a job, with the present credential for fetching them."""
         source = await self.forge_of(job).source(job.key, job.base_ref)
         mirror = mirror_of(source, self._settings)
+        return Commits(mirror, tuple(source.refs), job.head_sha, job.base_sha)
 
-        def fetched() -> T:
-            return work(mirror, mirror.fetch(job.head_sha, job.base_sha, refs=source.refs))
 
-        return await in_thread(seconds, fetched)
+def _about(job: CheckJob) -> str:
+    """The repositories that a process has warm once it worked for a job."""
+    return " ".join(job.documents) or f"{job.forge}:{job.repository}"
 
 
 def not_rebuilt(result: CheckResult, note: str) -> CheckResult:
@@ -320,21 +327,6 @@ def rebuild_failed(result: CheckResult, problem: str) -> CheckResult:
         verdict="failure" if result.verdict == "failure" else "neutral",
         interrupted=True,
     )
-
-
-def _touches_packaging(git: GitMirror, merge_base: str, head: str) -> bool:
-    """Return whether a changed file is a spec, `.minimize.yaml`, or beside a spec of either
-    side."""
-    changed = git.changed_files(merge_base, head)
-    paths = [p for file in changed for p in (file.path, file.old_path) if p]
-    if any(path.endswith(".spec") or path == REPOSITORY_FILE for path in paths):
-        return True
-    specs = (e.path for side in (merge_base, head) for e in git.tree(side))
-    return not _folders(paths).isdisjoint(_folders(p for p in specs if p.endswith(".spec")))
-
-
-def _folders(paths: Iterable[str]) -> set[str]:
-    return {str(PurePosixPath(path).parent) for path in paths}
 
 
 def body_of(reply: Reply, found: Mapping[str, ChatAnswer], problem: str = "") -> str:

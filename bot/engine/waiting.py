@@ -51,7 +51,7 @@ class WaitSteps:
         combined = await self._combined_status(job, plan)
         some = False
         if combined.state == "passed":
-            found = await self._checks.locate(plan)
+            found = await self._checks.locate(job, plan)
             some = bool(found.there)
             if not found.missing:
                 return _look("there", combined, until)

@@ -12,16 +12,17 @@ import socket
 import sys
 import threading
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 from aiohttp import web
 
 from bot.engine.collector import Collector
 from bot.engine.dispatcher import Dispatcher
 from bot.engine.engine import Engine
-from bot.engine.job import Checker
 from bot.engine.links import LinkKeys
 from bot.engine.merged import MergedChanges
+from bot.engine.processes import Computing, Processes
 from bot.engine.results import open_results
 from bot.engine.steps import CheckSteps
 from bot.errors import MinimizeError, SurroundingsError
@@ -40,24 +41,12 @@ _UPKEEP = 60.0
 _GRACE = 10.0  # seconds for requests that are being answered
 
 
-class IdleChecker(Checker, Protocol):
-    """A checker that can load in advance what most checks need, and drop it when idle."""
-
-    def warm_up(self) -> None:
-        """Load what is available; a check that needs the rest reports its absence."""
-        ...
-
-    def drop_idle(self) -> int:
-        """Drop idle pools; return their number."""
-        ...
-
-
 class Bot:
     """The server's parts, put together: `start` it, and `stop` it, on one event loop."""
 
-    def __init__(self, settings: Settings, checker: IdleChecker | None = None) -> None:
+    def __init__(self, settings: Settings, computing: Computing | None = None) -> None:
         self._settings = settings
-        self._checker = checker or _local_checker(settings)
+        self._computing = computing or _processes(settings)
         self._tasks: list[asyncio.Task[None]] = []
         self._socket = _listening(settings)
         host, port = self._socket.getsockname()[:2]
@@ -69,7 +58,7 @@ class Bot:
         self._metrics = Metrics()
         steps = CheckSteps(
             self._forges,
-            self._checker,
+            self._computing,
             settings,
             open_results(settings, self._store),
             public_url=settings.public_url or self.url,
@@ -143,9 +132,9 @@ class Bot:
         self._tasks.append(task)
 
     async def _upkeep(self) -> None:
-        """Warm up, then for ever requeue lost runs and drop old runs, old bodies, idle pools."""
+        """Warm up; then for ever requeue lost runs, drop old ones, and end idle processes."""
         try:
-            await asyncio.to_thread(self._checker.warm_up)
+            await self._computing.warm_up()
         except MinimizeError as error:
             LOG.warning("warming up: %s", error)
         while True:
@@ -154,18 +143,18 @@ class Bot:
                 await self._engine.forget_finished()
                 days = self._settings.engine.keep_days
                 await asyncio.to_thread(self._store.forget_bodies, days)
-                await asyncio.to_thread(_drop_unused, self._checker, self._settings)
+                await asyncio.to_thread(_drop_unused, self._computing, self._settings)
             except Exception:
                 # The next round may succeed.
                 LOG.exception("the upkeep failed")
             await asyncio.sleep(_UPKEEP)
 
 
-def _drop_unused(checker: IdleChecker, settings: Settings) -> None:
-    """Drop idle pools, and evict from a cache that is too large."""
+def _drop_unused(computing: Computing, settings: Settings) -> None:
+    """End idle processes, and evict from a cache that is too large."""
     from bot.distro.cache import Cache, tidy
 
-    checker.drop_idle()
+    computing.drop_idle()
     tidy(Cache(settings.cache))
 
 
@@ -200,9 +189,9 @@ async def _serve(settings: Settings) -> None:
 
 async def _work(settings: Settings) -> None:
     stop = _stop_event()
-    checker = _local_checker(settings)
+    computing = _processes(settings)
     forges = open_forges(settings)
-    steps = CheckSteps(forges, checker, settings, open_results(settings))
+    steps = CheckSteps(forges, computing, settings, open_results(settings))
     engine = Engine(steps, settings, "worker")
     await engine.launch()
     print(f"minimize works as {engine.executor_id}", file=sys.stderr, flush=True)
@@ -211,17 +200,22 @@ async def _work(settings: Settings) -> None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_UPKEEP):
                     await stop.wait()
-            await asyncio.to_thread(_drop_unused, checker, settings)
+            await asyncio.to_thread(_drop_unused, computing, settings)
     finally:
         for forge in forges.values():
             await forge.close()
         await engine.stop()
 
 
-def _local_checker(settings: Settings) -> IdleChecker:
+def _processes(settings: Settings) -> Processes:
     from bot.engine.checker import LocalChecker
 
-    return LocalChecker(settings)
+    engine, limits = settings.engine, settings.limits
+    return Processes(
+        partial(LocalChecker, settings),
+        {"predictions": engine.predictions, "builds": engine.builds},
+        memory=limits.process_bytes,
+    )
 
 
 def _listening(settings: Settings) -> socket.socket:

@@ -23,7 +23,7 @@ from bot.check.external import ExternalPlan, ExternalProgress
 from bot.engine.collector import Collector
 from bot.engine.dispatcher import Dispatcher
 from bot.engine.engine import Engine
-from bot.engine.job import Checker, PredictedCheck
+from bot.engine.job import PredictedCheck
 from bot.engine.merged import MergedChanges
 from bot.engine.results import open_results
 from bot.engine.steps import CheckSteps
@@ -47,6 +47,7 @@ from bot.settings.values import Settings
 from bot.store.history.history import open_history
 from bot.store.records import NewDelivery
 from bot.store.store import Store, now, open_store
+from tests.engine.threads import InThread
 from tests.report.conftest import broken_objective
 
 KEY = PullRequestKey("gh", "o/r", 7)
@@ -211,6 +212,9 @@ class FakeChecker:
     calls: list[tuple[str, str]] = field(default_factory=list)
     hold: dict[str, threading.Event] = field(default_factory=dict)
 
+    def drop_idle(self) -> int:
+        return 0
+
     def predict(self, job: Any, git: Any) -> PredictedCheck:
         self.calls.append(("predict", job.head_sha))
         if job.head_sha in self.hold:
@@ -360,11 +364,12 @@ class Writes:
 class Bot:
     """Store, dispatcher, engine and collector on a fake forge, driven by hand."""
 
-    def __init__(self, where: Path, **engine: Any) -> None:
+    def __init__(self, where: Path, computing: Any = None, **engine: Any) -> None:
         self.repository = Repository(where / "upstream")
         self.pull = pull_request(self.repository.base)
         self.forge = FakeForge(self.repository, self.pull)
         self.checker = FakeChecker()
+        self.computing = computing or InThread(self.checker)
         self.settings = settings_in(where, engine)
         self.store: Store = open_store(where)
         self.history = open_history(self.store)
@@ -374,10 +379,9 @@ class Bot:
 
     def make(self) -> None:
         forges: Any = {"gh": self.forge}
-        checker: Checker = self.checker
         steps = CheckSteps(
             forges,
-            checker,
+            self.computing,
             self.settings,
             open_results(self.settings, self.store),
             public_url="https://min.example",

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import conftest as support
 
 from bot.build.external import ExternalPlace
+from tests.engine.threads import InThread
 
 
 class Journal(support.FakeForge):
@@ -63,7 +64,9 @@ async def main() -> None:
     settings = support.settings_in(FOLDER)
     store = support.open_store(FOLDER)
     checker = Checker(external=PLAN if HOW in ("wait", "built") else None, there=[True])
-    steps = support.CheckSteps(forges, checker, settings, support.open_results(settings, store))
+    steps = support.CheckSteps(
+        forges, InThread(checker), settings, support.open_results(settings, store)
+    )
     engine = support.Engine(steps, settings, "server", pause=0.01)
     await engine.launch()
     merged_changes = support.MergedChanges(store, support.open_history(store), settings)

@@ -19,6 +19,7 @@ from dbos import DBOS
 
 from bot.forge.values import Comment
 from bot.store.commands import Commands
+from tests.engine.threads import InThread
 
 FOLDER, HEAD, BASE, HANG = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
 
@@ -100,7 +101,9 @@ async def main() -> None:
     settings = support.settings_in(FOLDER)
     store = support.open_store(FOLDER)
     checker = HangingChecker(over=True)
-    steps = support.CheckSteps(forges, checker, settings, support.open_results(settings, store))
+    steps = support.CheckSteps(
+        forges, InThread(checker), settings, support.open_results(settings, store)
+    )
     engine = support.Engine(steps, settings, "server", pause=0.01)
     await engine.launch()
     merged_changes = support.MergedChanges(store, support.open_history(store), settings)

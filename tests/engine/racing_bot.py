@@ -21,6 +21,7 @@ from bot.engine.steps import CheckSteps
 from bot.forge.protocol import open_forges
 from bot.settings.values import load_settings
 from bot.web.serve import Bot
+from tests.engine.threads import InThread
 
 
 class Checker(support.FakeChecker):
@@ -32,21 +33,17 @@ class Checker(support.FakeChecker):
         time.sleep(random.random() * 0.2)
         return super().finish(job, git)
 
-    def warm_up(self):
-        pass
-
-    def drop_idle(self):
-        return 0
-
 
 async def main() -> None:
     role, file = sys.argv[1], Path(sys.argv[2])
     settings = load_settings(file)
     if role == "server":
-        bot = Bot(settings, Checker())
+        bot = Bot(settings, InThread(Checker()))
         await bot.start()
     else:
-        steps = CheckSteps(open_forges(settings), Checker(), settings, open_results(settings))
+        steps = CheckSteps(
+            open_forges(settings), InThread(Checker()), settings, open_results(settings)
+        )
         await Engine(steps, settings, "worker").launch()
     (file.parent / f"{role}-ready").touch()
     await asyncio.Event().wait()

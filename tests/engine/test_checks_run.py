@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from bot.engine.compute_process import ProcessEndedError
 from bot.engine.job import CheckJob
 from bot.engine.workflows import QUEUED
 from bot.errors import ChangeError, SurroundingsError
@@ -140,6 +141,7 @@ async def test_closing_stops_the_run_and_says_so(bot) -> None:
     bot.show(head, open=False)
     await bot.deliver("stop")
     assert bot.store.open_checks() == []
+    assert bot.computing.ended == [bot.checks()[0].id]
     await bot.until(lambda: bot.forge.states(head)[-1] == "neutral")
     bot.checker.hold[head].set()
     assert bot.forge.comments == []
@@ -181,6 +183,17 @@ async def test_a_fault_of_the_change_is_not_tried_again(bot) -> None:
     assert bot.forge.states(head)[-1] == "neutral"
     # The text of a check run is Markdown.
     assert bot.forge.statuses[-1][1].summary == "It is too large: `<b>@all</b>`."
+
+
+async def test_what_ends_its_process_twice_is_ended_in_words(bot) -> None:
+    bot.checker.predicting = [ProcessEndedError("The process was ended by SIGSEGV.")] * 10
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    assert bot.checker.calls == [("predict", head)] * 2
+    state = bot.forge.statuses[-1][1]
+    assert (state.state, state.title) == ("neutral", "The process was ended by SIGSEGV.")
+    assert "It happened twice, so it is not tried again." in state.summary
 
 
 async def test_a_mistake_of_our_own_has_a_number_in_status_and_log(bot, caplog) -> None:

@@ -131,18 +131,12 @@ async def test_each_comes_to_its_end_with_a_reason(tmp_path: Path, monkeypatch) 
 
 async def test_the_route_takes_each_and_knows_each_again(tmp_path: Path, monkeypatch) -> None:
     from bot.web.serve import Bot
-
-    class NoChecker:
-        def warm_up(self) -> None:
-            pass
-
-        def drop_idle(self) -> int:
-            return 0
+    from tests.engine.threads import InThread
 
     monkeypatch.setenv("TEST_TOKEN", "secret")
     (tmp_path / "bot.yaml").write_text(SETTINGS)
     (tmp_path / "config").mkdir()
-    bot = Bot(load_settings(tmp_path / "bot.yaml"), NoChecker())
+    bot = Bot(load_settings(tmp_path / "bot.yaml"), InThread(None))
     await bot.start()
     try:
         async with ClientSession() as session:

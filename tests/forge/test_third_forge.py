@@ -39,6 +39,7 @@ from bot.settings.values import SettingsError, load_settings
 from bot.store.records import NewDelivery
 from bot.web.serve import Bot
 from tests.engine.conftest import FakeChecker, Repository
+from tests.engine.threads import InThread
 
 ROW = ForgeType("toy", "https://toy.example", "https://toy.example", "/api/v1")
 SETTINGS = """\
@@ -137,14 +138,6 @@ class Toy:
         pass
 
 
-class Checker(FakeChecker):
-    def warm_up(self) -> None:
-        pass
-
-    def drop_idle(self) -> int:
-        return 0
-
-
 @pytest.fixture
 def third(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Toy]]:
     """The toy's package and row; the forges of it that were opened."""
@@ -174,7 +167,7 @@ async def test_third_forge_gets_a_status_and_a_comment_for_its_webhook(
     (tmp_path / "config").mkdir()
     repository = Repository(tmp_path / "upstream")
     head = repository.commit("topic", {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"})
-    bot = Bot(load_settings(tmp_path / "bot.yaml"), Checker())
+    bot = Bot(load_settings(tmp_path / "bot.yaml"), InThread(FakeChecker()))
     toy = third[0]
     as_forge: Forge = toy
     assert as_forge.name == "ours"

@@ -12,9 +12,9 @@ import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient
 
-from bot.engine.job import PredictedCheck
 from bot.settings.values import load_settings
 from bot.web.serve import Bot
+from tests.engine.threads import InThread
 from tests.web.sites import serving
 
 SETTINGS = """\
@@ -31,22 +31,6 @@ forges:
 engine: {executor_id: web-test}
 limits: {webhook_bytes: 20000}
 """
-
-
-class NoChecker:
-    """A checker that no test reaches: without a forge no run gets that far."""
-
-    def predict(self, job: Any, git: Any) -> PredictedCheck:
-        raise AssertionError
-
-    def finish(self, job: Any, git: Any) -> Any:
-        raise AssertionError
-
-    def warm_up(self) -> None:
-        pass
-
-    def drop_idle(self) -> int:
-        return 0
 
 
 class Client:
@@ -90,7 +74,7 @@ def settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 async def bot(settings_file: Path):
-    made = Bot(load_settings(settings_file), NoChecker())
+    made = Bot(load_settings(settings_file), InThread(None))
     await made.start()
     yield made
     await made.stop()

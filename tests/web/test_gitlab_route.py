@@ -10,7 +10,7 @@ import pytest
 from bot.forge.gitlab.signatures import signed_headers
 from bot.settings.values import load_settings
 from bot.web.serve import Bot
-from tests.web.conftest import NoChecker
+from tests.engine.threads import InThread
 
 SIGNING = "whsec_" + base64.b64encode(b"k" * 32).decode()
 SETTINGS = """\
@@ -32,7 +32,7 @@ async def post(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("LAB_SIGNING", SIGNING)
     (tmp_path / "config").mkdir()
     (tmp_path / "bot.yaml").write_text(SETTINGS)
-    bot = Bot(load_settings(tmp_path / "bot.yaml"), NoChecker())
+    bot = Bot(load_settings(tmp_path / "bot.yaml"), InThread(None))
     await bot.start()
     async with aiohttp.ClientSession() as session:
 

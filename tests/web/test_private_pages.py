@@ -25,7 +25,7 @@ from bot.web.metrics import Metrics
 from bot.web.pages import PAGES
 from bot.web.serve import Bot
 from bot.web.webhooks import Intake
-from tests.web.conftest import NoChecker
+from tests.engine.threads import InThread
 from tests.web.seeded import seed
 
 OLD, NEW = "o" * 40, "n" * 40
@@ -279,7 +279,7 @@ async def test_the_server_opens_with_the_keys_of_its_settings(settings_file, mon
     keys = "private_pages: {keys: [{env: LINK_KEY}], days: 7}\n"
     settings_file.write_text(settings_file.read_text() + keys)
     token = LinkKeys((NEW,), 7).token("c")
-    bot = Bot(load_settings(settings_file), NoChecker())
+    bot = Bot(load_settings(settings_file), InThread(None))
     await bot.start()
     # A browser with cookies; requests have no TLS here, so they are not bound to it.
     async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as browser:

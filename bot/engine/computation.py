@@ -1,0 +1,100 @@
+"""The work of a run that a compute process does: on a checker, on the commits of a change.
+
+Nothing here knows the engine or the store, so that a process that computes is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from bot.chat.parser import Question
+from bot.chat.questions import ChatFinding
+from bot.check.external import ExternalPlan, ExternalProgress
+from bot.engine.job import Checker, CheckJob, PredictedCheck
+from bot.git.mirror import GitMirror
+from bot.model.result import REPOSITORY_FILE, CheckResult
+
+
+def warm_up(checker: Checker) -> None:
+    """Load what most checks need."""
+    checker.warm_up()
+
+
+@dataclass(frozen=True, slots=True)
+class Commits:
+    """The commits of a job in the object cache, and the `refs` where the forge has them."""
+
+    mirror: GitMirror
+    refs: tuple[str, ...]
+    head: str
+    base: str
+
+    def fetch(self) -> str:
+        """Fetch what is missing; return the id of the merge base."""
+        return self.mirror.fetch(self.head, self.base, refs=self.refs)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedChange:
+    """A change whose commits are there; `packaging`: it touches what a package is made of."""
+
+    merge_base: str
+    packaging: bool
+
+
+def fetch_change(_checker: Checker, commits: Commits) -> FetchedChange:
+    """Fetch the commits, and find whether a package is touched.
+
+    The forge's own list of the files ends after some thousands, or is refused as a whole.
+    """
+    merge_base = commits.fetch()
+    return FetchedChange(merge_base, _touches_packaging(commits.mirror, merge_base, commits.head))
+
+
+def predict_change(checker: Checker, job: CheckJob, commits: Commits) -> PredictedCheck:
+    """Predict from the spec files."""
+    checker.drop_idle()
+    commits.fetch()
+    return checker.predict(job, commits.mirror)
+
+
+def read_base_file(_checker: Checker, commits: Commits) -> str | None:
+    """The `.minimize.yaml` at the tip of the base branch, null if there is none."""
+    content = commits.mirror.read(commits.base, REPOSITORY_FILE)
+    return None if content is None else content.decode("utf-8", "replace")
+
+
+def finish_change(checker: Checker, job: CheckJob, commits: Commits) -> CheckResult:
+    """Rebuild both sides and compare."""
+    commits.fetch()
+    return checker.finish(job, commits.mirror)
+
+
+def answer_questions(
+    checker: Checker, job: CheckJob, commits: Commits, questions: Sequence[Question]
+) -> tuple[ChatFinding, ...]:
+    """Answer questions about the images of the head commit."""
+    commits.fetch()
+    return checker.ask(job, commits.mirror, questions)
+
+
+def locate_packages(checker: Checker, plan: ExternalPlan) -> ExternalProgress:
+    """Find the packages of a build elsewhere that are there by now."""
+    return checker.locate(plan)
+
+
+def _touches_packaging(git: GitMirror, merge_base: str, head: str) -> bool:
+    """Return whether a changed file is a spec, `.minimize.yaml`, or beside a spec of either
+    side."""
+    changed = git.changed_files(merge_base, head)
+    paths = [p for file in changed for p in (file.path, file.old_path) if p]
+    if any(path.endswith(".spec") or path == REPOSITORY_FILE for path in paths):
+        return True
+    specs = (e.path for side in (merge_base, head) for e in git.tree(side))
+    return not _folders(paths).isdisjoint(_folders(p for p in specs if p.endswith(".spec")))
+
+
+def _folders(paths: Iterable[str]) -> set[str]:
+    return {str(PurePosixPath(path).parent) for path in paths}

@@ -1,0 +1,201 @@
+"""A process that computes for one run at a time, and can be ended with all that it started.
+
+It is forked from a small server that has the modules loaded (multiprocessing's forkserver), leads
+a session of its own, and ends by itself when its owner is gone. Work and answers cross a pipe as
+pickles: both ends are this program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import pickle
+import select
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+from bot.engine.job import Checker
+from bot.errors import ChangeError, MinimizeError, SurroundingsError, UsageError
+
+T = TypeVar("T")
+# Loaded once, shared by every process.
+_MODULES = ["bot.engine.checker", "bot.engine.computation", "bot.check.run", "bot.build.builders"]
+# Bytes: the largest results that were seen have some MB.
+_LARGEST_ANSWER = 256_000_000
+_FIRST_TO_GO = "500"  # of oom_score_adj's 1000: before the server, after what runs in a sandbox
+_SECONDS_TO_END = 10.0
+
+
+class ProcessEndedError(SurroundingsError):
+    """A compute process ended by itself, or took more than it may."""
+
+
+class RunStoppedError(SurroundingsError):
+    """The run that a process computed for was stopped."""
+
+
+class ComputationError(Exception):
+    """A mistake of ours in a compute process; its text is the traceback from there."""
+
+
+class ComputeProcess:
+    """The owner's side of one process. Blocking, but `end` may come from another thread."""
+
+    def __init__(self, make_checker: Callable[[], Checker]) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(_MODULES)
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(theirs, make_checker), name="minimize-compute", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+        self._reaping = threading.Lock()
+        self._ended: MinimizeError | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Return whether it can take work."""
+        with self._reaping:  # its status can be read once
+            return self._ended is None and self._process.is_alive()
+
+    def call(self, work: Callable[[Checker], T]) -> T:
+        """Have it call `work` with its checker, and return the answer.
+
+        Raises what `work` raises where that is a MinimizeError, else ComputationError; where it
+        ended before the answer, what `end` was given, or ProcessEndedError.
+        """
+        try:
+            self._connection.send(work)
+            body = self._connection.recv_bytes(_LARGEST_ANSWER)
+        except (EOFError, OSError) as error:
+            raise self._ending(error) from error
+        done, answer = pickle.loads(body)
+        if done:
+            return answer  # type: ignore[no-any-return]
+        raise answer
+
+    def resident_bytes(self) -> int:
+        """The memory it has in use; 0 once it has ended."""
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.NoSuchProcess:
+            return 0
+
+    def end(self, error: MinimizeError) -> None:
+        """Kill it and all that it started; returns when they are gone. Who waits gets `error`."""
+        with self._reaping:
+            self._ended = self._ended or error
+            alive = self._process.is_alive()
+        if alive:
+            end_with_children(self.pid)
+
+    def _ending(self, error: Exception) -> MinimizeError:
+        with self._reaping:
+            if self._ended is not None:
+                return self._ended
+            self._process.join(_SECONDS_TO_END)
+            code = self._process.exitcode
+        if code is None:
+            return ProcessEndedError(f"The process that computes this cannot be read ({error}).")
+        if code < 0:
+            name = signal.Signals(-code).name
+            return ProcessEndedError(f"The process that computes this was ended by {name}.")
+        return ProcessEndedError(f"The process that computes this ended with status {code}.")
+
+
+def end_with_children(pid: int) -> None:
+    """Kill a process and its descendants, whatever sessions they made; waits for their end.
+
+    All are stopped before any is killed: what is stopped starts nothing more.
+    """
+    stopped: dict[int, psutil.Process] = {}
+    fresh = [psutil.Process(pid)] if psutil.pid_exists(pid) else []
+    while fresh:
+        for process in fresh:
+            stopped[process.pid] = process
+            with contextlib.suppress(psutil.Error):
+                process.suspend()
+        found: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found = stopped[pid].children(recursive=True)
+        fresh = [one for one in found if one.pid not in stopped]
+    # The deepest first: a sandbox whose parent is gone takes the rest with it all the same.
+    for process in reversed(stopped.values()):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    deadline = time.monotonic() + _SECONDS_TO_END
+    while any(map(_runs, stopped.values())) and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Return whether a process still is: what is dead and not reaped holds nothing."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _serve(connection: Connection, make_checker: Callable[[], Checker]) -> None:
+    """The process itself: one piece of work after the other, until its owner is gone."""
+    os.setsid()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    watch = threading.Thread(target=_end_with_owner, args=(connection.fileno(),), daemon=True)
+    watch.start()
+    checker = make_checker()
+    while True:
+        try:
+            work = connection.recv()
+        except EOFError:
+            return
+        connection.send_bytes(_answer(work, checker))
+
+
+def _answer(work: Callable[[Checker], object], checker: Checker) -> bytes:
+    try:
+        return pickle.dumps((True, work(checker)))
+    except MinimizeError as error:
+        return pickle.dumps((False, _portable(error)))
+    except Exception:  # noqa: BLE001  (goes to the owner, which logs it)
+        return pickle.dumps((False, ComputationError(traceback.format_exc())))
+
+
+def _portable(error: MinimizeError) -> MinimizeError:
+    """The error, or its like where its class cannot be made again on the other side."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except (TypeError, AttributeError, pickle.PicklingError):
+        kinds = {one.exit_code: one for one in (UsageError, ChangeError, SurroundingsError)}
+        return kinds[error.exit_code](error.what, error.hint)
+    return error
+
+
+def _end_with_owner(descriptor: int) -> None:
+    """Kill this process and all that it started once nobody holds the other end."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLRDHUP)
+    poller.poll()
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+    os.kill(os.getpid(), signal.SIGKILL)

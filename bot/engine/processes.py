@@ -1,0 +1,218 @@
+"""The compute processes of this machine: slots, who computes for which run, and who is warm.
+
+Weighed in November 2026: concurrent.futures and loky lose the whole pool with one process that is
+killed; pebble replaces it, but kills it alone and not what it started, and polls ten times a
+second; anyio's worker processes start from nothing each time and are killed alone too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeVar
+
+from bot.engine.computation import warm_up
+from bot.engine.compute_process import ComputeProcess, ProcessEndedError, RunStoppedError
+from bot.engine.job import Checker
+from bot.errors import MinimizeError
+
+LOG = logging.getLogger(__name__)
+T = TypeVar("T")
+Slot = Literal["predictions", "builds"]
+Work = Callable[[Checker], T]
+# As of pools in use: who comes back within ten minutes finds them warm.
+IDLE_SECONDS = 600.0
+_LOOK_SECONDS = 0.5  # between two looks at the memory of a process at work
+_REMEMBERED = 60.0  # seconds for which a run that was ended starts nothing
+
+
+class Computing(Protocol):
+    """The place where runs compute."""
+
+    async def run(self, run: str, slot: Slot, seconds: float, work: Work[T], about: str = "") -> T:
+        """Have `work` done for a run; TimeoutError after `seconds`, not counting the wait.
+
+        `about` is what the work needs warm. When the caller is cancelled, or `end` is called,
+        everything that was started ends; then this returns.
+        """
+        ...
+
+    def end(self, run: str) -> None:
+        """End what computes for a run, from any thread. Blocks for some tens of milliseconds."""
+        ...
+
+    async def warm_up(self) -> None:
+        """Have one process ready, with what most checks need."""
+        ...
+
+    def drop_idle(self) -> int:
+        """End processes that were not used lately; return their number. From any thread."""
+        ...
+
+    def close(self) -> None:
+        """End every process."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Idle:
+    process: ComputeProcess
+    about: str
+    since: float
+
+
+class Processes:
+    """Compute processes, as many as there are slots. A slot is taken while its process lives."""
+
+    def __init__(
+        self,
+        make_checker: Callable[[], Checker],
+        slots: Mapping[Slot, int],
+        *,
+        memory: int,
+        idle: float = IDLE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._make_checker = make_checker
+        self._slots = {name: asyncio.Semaphore(max(count, 1)) for name, count in slots.items()}
+        self._memory = memory
+        self._idle_seconds = idle
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._idle: list[_Idle] = []
+        self._busy: dict[ComputeProcess, str] = {}
+        self._ended: dict[str, float] = {}
+        self._endings: set[asyncio.Task[None]] = set()
+
+    async def run(self, run: str, slot: Slot, seconds: float, work: Work[T], about: str = "") -> T:
+        """See `Computing.run`; ProcessEndedError where the process ended without an answer."""
+        free = self._slots[slot]
+        await free.acquire()
+        process: ComputeProcess | None = None
+        try:
+            process = await asyncio.to_thread(self._taken, run, about)
+            async with asyncio.timeout(seconds):
+                answer = await self._watched(process, work)
+        except BaseException as error:
+            if process is None or (process.alive and _answered(error)):
+                self._release(process, about, free)
+            else:
+                await self._end_and_release(process, run, free)
+            raise
+        self._release(process, about, free)
+        return answer
+
+    def end(self, run: str) -> None:
+        """See `Computing.end`."""
+        with self._lock:
+            now = self._clock()
+            self._ended = {r: t for r, t in self._ended.items() if now - t < _REMEMBERED}
+            self._ended[run] = now
+            processes = [process for process, other in self._busy.items() if other == run]
+        for process in processes:
+            process.end(_stopped(run))
+
+    async def warm_up(self) -> None:
+        """See `Computing.warm_up`."""
+        process = await asyncio.to_thread(self._taken, "", "")
+        try:
+            await asyncio.to_thread(process.call, warm_up)
+        finally:
+            self._put_back(process, "")
+
+    def drop_idle(self) -> int:
+        """See `Computing.drop_idle`."""
+        before = self._clock() - self._idle_seconds
+        with self._lock:
+            dropped = [one for one in self._idle if one.since < before or not one.process.alive]
+            self._idle = [one for one in self._idle if one not in dropped]
+        for one in dropped:
+            one.process.end(_stopped("What was idle"))
+        return len(dropped)
+
+    def close(self) -> None:
+        """See `Computing.close`."""
+        with self._lock:
+            processes = [*self._busy, *(one.process for one in self._idle)]
+            self._idle = []
+        for process in processes:
+            process.end(_stopped("The bot"))
+
+    def _taken(self, run: str, about: str) -> ComputeProcess:
+        """An idle process, warm for `about` where there is one, or a new one."""
+        with self._lock:
+            self._refuse_ended(run)
+            self._idle = [one for one in self._idle if one.process.alive]
+            warm = [one for one in self._idle if one.about == about]
+            if self._idle:
+                # Where none is warm, the one that was longest not needed.
+                chosen = warm[-1] if warm else self._idle[0]
+                self._idle.remove(chosen)
+                self._busy[chosen.process] = run
+                return chosen.process
+        process = ComputeProcess(self._make_checker)
+        with self._lock:
+            self._busy[process] = run
+            stopped = run in self._ended
+        if stopped:
+            process.end(_stopped(run))
+        return process
+
+    def _refuse_ended(self, run: str) -> None:
+        if run in self._ended:
+            raise _stopped(run)
+
+    async def _watched(self, process: ComputeProcess, work: Work[T]) -> T:
+        """The answer; the process is ended once it takes more memory than it may."""
+        call: asyncio.Future[T] = asyncio.ensure_future(asyncio.to_thread(process.call, work))
+        call.add_done_callback(lambda call: call.cancelled() or call.exception())
+        while True:
+            done, _ = await asyncio.wait({call}, timeout=_LOOK_SECONDS)
+            if done:
+                return call.result()
+            used = process.resident_bytes()
+            if used > self._memory:
+                what = f"The process that computes this took {used / 1e6:.0f} MB of memory,"
+                may = f"{what} more than the {self._memory / 1e6:.0f} MB that it may."
+                await asyncio.to_thread(process.end, ProcessEndedError(may))
+
+    def _release(self, process: ComputeProcess | None, about: str, free: asyncio.Semaphore) -> None:
+        if process is not None:
+            self._put_back(process, about)
+        free.release()
+
+    def _put_back(self, process: ComputeProcess, about: str) -> None:
+        with self._lock:
+            del self._busy[process]
+            if process.alive:
+                self._idle.append(_Idle(process, about, self._clock()))
+
+    async def _end_and_release(
+        self, process: ComputeProcess, run: str, free: asyncio.Semaphore
+    ) -> None:
+        """End it, whatever becomes of the caller, and free the slot only then."""
+
+        async def end() -> None:
+            try:
+                await asyncio.to_thread(process.end, _stopped(run))
+            finally:
+                self._release(process, "", free)
+
+        ending = asyncio.create_task(end())
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+        await asyncio.shield(ending)
+
+
+def _stopped(what: str) -> MinimizeError:
+    return RunStoppedError(f"{what} was stopped.")
+
+
+def _answered(error: BaseException) -> bool:
+    """Return whether an error is the answer of a process that goes on."""
+    ended = ProcessEndedError | RunStoppedError | TimeoutError
+    return isinstance(error, Exception) and not isinstance(error, ended)

@@ -1,0 +1,234 @@
+"""Compute processes: ended with all that they started, replaced, warm, and counted by slots."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bot.engine.compute_process import ComputationError, ProcessEndedError, RunStoppedError
+from bot.engine.processes import Processes
+from bot.errors import ChangeError, SurroundingsError
+
+MEMORY = 2_000_000_000
+
+
+class Own:
+    """What stands in for a checker: it remembers what it did."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def warm_up(self) -> None:
+        self.done.append("warmed up")
+
+
+def pid(_own: Any) -> int:
+    return os.getpid()
+
+
+def remembered(own: Any, word: str) -> list[str]:
+    own.done.append(word)
+    return list(own.done)
+
+
+def start_family(_own: Any, folder: Path) -> None:
+    """Starts a child in a session of its own, and it another in another: and sleeps."""
+    script = (
+        "import os, pathlib, subprocess, sys, time\n"
+        "inner = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        "pathlib.Path(sys.argv[1]).write_text(f'{os.getpid()} {inner.pid}')\n"
+        "time.sleep(600)\n"
+    )
+    subprocess.Popen(
+        [sys.executable, "-c", script, str(folder / "writing")], start_new_session=True
+    )
+    while not (folder / "writing").exists() or len((folder / "writing").read_text().split()) < 2:
+        time.sleep(0.01)
+    (folder / "family").write_text(f"{os.getpid()} {(folder / 'writing').read_text()}")
+    time.sleep(600)
+
+
+def end_itself(_own: Any, how: int) -> None:
+    os.kill(os.getpid(), how)
+    time.sleep(600)
+
+
+def fill_memory(_own: Any, size: int) -> None:
+    held = b"x" * size
+    time.sleep(600)
+    del held
+
+
+def raised(_own: Any, error: Exception) -> None:
+    raise error
+
+
+def meet(_own: Any, folder: Path) -> int:
+    """Returns once two processes are here at a time."""
+    (folder / str(os.getpid())).touch()
+    while len(list(folder.iterdir())) < 2:
+        time.sleep(0.01)
+    return os.getpid()
+
+
+@pytest.fixture
+async def processes() -> AsyncIterator[Processes]:
+    made: Any = Processes(Own, {"predictions": 2, "builds": 1}, memory=MEMORY)
+    yield made
+    made.close()
+
+
+async def family_in(folder: Path) -> list[psutil.Process]:
+    while not (folder / "family").exists():
+        await asyncio.sleep(0.01)
+    return [psutil.Process(int(one)) for one in (folder / "family").read_text().split()]
+
+
+def alive(family: list[psutil.Process]) -> list[psutil.Process]:
+    return [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+async def test_a_process_serves_one_run_after_the_other_and_stays_warm(
+    processes: Processes,
+) -> None:
+    first = await processes.run("a", "predictions", 60, partial(remembered, word="one"))
+    again = await processes.run("b", "predictions", 60, partial(remembered, word="two"))
+    assert (first, again) == (["one"], ["one", "two"])
+
+
+async def test_who_is_warm_for_the_same_repositories_is_taken(
+    processes: Processes, tmp_path: Path
+) -> None:
+    async def run(name: str, about: str) -> int:
+        return await processes.run(name, "predictions", 60, partial(meet, folder=tmp_path), about)
+
+    centos, fedora = await asyncio.gather(run("a", "centos"), run("b", "fedora"))
+    assert centos != fedora
+    for about, same in (("fedora", fedora), ("centos", centos), ("centos", centos)):
+        assert await processes.run("c", "predictions", 60, pid, about) == same
+
+
+@pytest.mark.parametrize("how", ["cancelled", "stopped", "too slow", "closed"])
+async def test_all_that_a_run_started_ends_with_it(
+    processes: Processes, tmp_path: Path, how: str
+) -> None:
+    seconds = 3.0 if how == "too slow" else 60.0
+    work = partial(start_family, folder=tmp_path)
+    run = asyncio.create_task(processes.run("a", "builds", seconds, work))
+    family = await family_in(tmp_path)
+    assert len(alive(family)) == 3
+    if how == "cancelled":
+        run.cancel()
+    if how == "stopped":
+        await asyncio.to_thread(processes.end, "a")
+    if how == "closed":
+        processes.close()
+    ends = {"cancelled": asyncio.CancelledError, "too slow": TimeoutError}
+    with pytest.raises(ends.get(how, RunStoppedError)):
+        await run
+    assert alive(family) == []
+
+
+async def test_a_slot_is_free_only_when_its_process_has_ended(
+    processes: Processes, tmp_path: Path
+) -> None:
+    run = asyncio.create_task(
+        processes.run("a", "builds", 60, partial(start_family, folder=tmp_path))
+    )
+    family = await family_in(tmp_path)
+    look = partial(none_of, pids=[one.pid for one in family])
+    waiting = asyncio.create_task(processes.run("b", "builds", 60, look))
+    run.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await run
+    assert await waiting
+
+
+def none_of(_own: Any, pids: list[int]) -> bool:
+    return not alive([psutil.Process(one) for one in pids if psutil.pid_exists(one)])
+
+
+async def test_a_run_that_was_stopped_starts_nothing_more(processes: Processes) -> None:
+    processes.end("a")
+    with pytest.raises(RunStoppedError):
+        await processes.run("a", "builds", 60, pid)
+    assert await processes.run("b", "builds", 60, pid)
+
+
+async def test_a_process_that_ends_by_itself_is_named_and_replaced(processes: Processes) -> None:
+    with pytest.raises(ProcessEndedError, match="SIGSEGV"):
+        await processes.run("a", "builds", 60, partial(end_itself, how=signal.SIGSEGV))
+    assert await processes.run("a", "builds", 60, pid)
+
+
+async def test_a_process_that_takes_too_much_memory_is_ended() -> None:
+    small: Any = Processes(Own, {"builds": 1}, memory=400_000_000)
+    try:
+        with pytest.raises(ProcessEndedError, match="more than the 400 MB"):
+            await small.run("a", "builds", 60, partial(fill_memory, size=600_000_000))
+    finally:
+        small.close()
+
+
+async def test_errors_for_people_cross_and_the_process_goes_on(processes: Processes) -> None:
+    before = await processes.run("a", "builds", 60, pid)
+    away = SurroundingsError("The mirror is away.", "Wait.")
+    with pytest.raises(SurroundingsError, match="The mirror is away") as found:
+        await processes.run("a", "builds", 60, partial(raised, error=away))
+    assert (found.value.what, found.value.hint) == (away.what, away.hint)
+    with pytest.raises(ChangeError, match="too large"):
+        await processes.run("a", "builds", 60, partial(raised, error=ChangeError("too large")))
+    assert await processes.run("a", "builds", 60, pid) == before
+
+
+async def test_a_mistake_of_ours_crosses_with_its_traceback(processes: Processes) -> None:
+    with pytest.raises(ComputationError, match="in raised"):
+        await processes.run("a", "builds", 60, partial(raised, error=ZeroDivisionError("oops")))
+
+
+async def test_who_was_idle_for_long_is_ended() -> None:
+    now = [0.0]
+    made: Any = Processes(Own, {"builds": 1}, memory=MEMORY, idle=600, clock=lambda: now[0])
+    try:
+        process = psutil.Process(await made.run("a", "builds", 60, pid))
+        now[0] = 599.0
+        assert made.drop_idle() == 0
+        now[0] = 601.0
+        assert made.drop_idle() == 1
+        assert alive([process]) == []
+    finally:
+        made.close()
+
+
+async def test_all_ends_with_an_owner_that_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, functools, pathlib, sys\n"
+        "from bot.engine.processes import Processes\n"
+        "from tests.engine.test_processes import Own, start_family\n"
+        "if __name__ == '__main__':\n"
+        "    made = Processes(Own, {'builds': 1}, memory=10**10)\n"
+        "    work = functools.partial(start_family, folder=pathlib.Path(sys.argv[1]))\n"
+        "    asyncio.run(made.run('a', 'builds', 600, work))\n"
+    )
+    owner = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], cwd=Path(__file__).parents[2]
+    )
+    family = await family_in(tmp_path)
+    owner.kill()
+    owner.wait()
+    deadline = time.monotonic() + 30
+    while alive(family):
+        assert time.monotonic() < deadline, family
+        await asyncio.sleep(0.05)
