@@ -11,22 +11,27 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from bot.build.build_cache import BuildCache, CachedBuild, build_key
-from bot.build.builder import NOT_KEPT, BuildFailed, BuildOutcome, BuildRequest
-from bot.build.builders import BUILD_LIMITS, build_environment
+from bot.build.build_cache import MoreRequirements
+from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest
+from bot.build.builders import build_environment
 from bot.build.buildroot import base_packages
-from bot.build.fetch import SourcePolicy, SourceStore
 from bot.build.headers import packages_of
-from bot.build.prepare import Prepared, answered, built_from, collect_rpms, is_wanted, prepare
+from bot.build.prepare import (
+    CachingBuilder,
+    Options,
+    Prepared,
+    built_from,
+    collect_rpms,
+    is_wanted,
+    prepare,
+)
 from bot.build.tree import scratch_directory
 from bot.distro.connections import read_path
 from bot.distro.variables import expanded
 from bot.errors import SurroundingsError, UsageError
-from bot.locks import BUILD_LIMIT
 from bot.sandbox.cancellation import current_cancellation
-from bot.sandbox.values import Limits
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
@@ -49,57 +54,29 @@ _LOOK = 0.2  # seconds between two looks whether anybody still waits for it
 _NOTE = "mock read the repositories as they were at the time of the build, not the snapshot."
 
 
-class MockBuilder:
+class MockBuilder(CachingBuilder):
     """Builds with mock, which reads the repositories of the request's document by itself.
 
     `program` is the command; the user that runs us must be in the group `mock`. Of `limits` only
-    the time is mock's to keep. With `rebuild`, cached builds are not used; with `cached_only`,
-    nothing else is.
+    the time is mock's to enforce.
     """
 
     name = "mock"
 
-    def __init__(
-        self,
-        cache: Cache,
-        *,
-        program: str = "mock",
-        limits: Limits = BUILD_LIMITS,
-        policy: SourcePolicy | None = None,
-        rebuild: bool = False,
-        cached_only: bool = False,
-    ) -> None:
-        self._cache = cache
+    def __init__(self, cache: Cache, *, program: str = "mock", **options: Unpack[Options]) -> None:
+        super().__init__(cache, **options)
         self._program = program
-        self._limits = limits
-        self._sources = SourceStore(cache, policy, cached_only=cached_only)
-        self._rebuild = rebuild
-        self._cached_only = cached_only
-        self._cached = BuildCache(cache)
-
-    def build(self, request: BuildRequest) -> BuildOutcome:
-        """The packages of `request`, from the cache where the same was built before."""
-        return answered(request, self._outcome)
 
     def _outcome(self, request: BuildRequest) -> BuildOutcome:
         prepared = prepare(request, self._sources)
-        snapshot = request.pool.snapshot.id
-        key = build_key(
-            self.name,
-            prepared.tree.key(),
-            snapshot,
-            prepared.definitions,
-            request.arch,
-            check=request.check,
-        )
-        if self._cached_only and self._cached.get(key) is None:
-            return BuildFailed("surroundings", NOT_KEPT)
-        with self._cache.lock(f"build-{key[:40]}", BUILD_LIMIT):
-            cached = None if self._rebuild else self._cached.get(key)
-            if isinstance(cached, CachedBuild):
-                return built_from(cached, from_cache=True)
+
+        def run(key: str) -> BuildOutcome:
             with scratch_directory(self._cache) as scratch:
                 return self._run(prepared, key, scratch)
+
+        found = self._cached_or(prepared, request.pool.snapshot.id, run)
+        assert not isinstance(found, MoreRequirements)  # mock asks for what it needs by itself
+        return found
 
     def _run(self, prepared: Prepared, key: str, scratch: Path) -> BuildOutcome:
         program = shutil.which(self._program)

@@ -6,29 +6,39 @@ import os
 import platform
 import stat
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
-from bot.build.build_cache import CachedBuild
-from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest, Built
+from bot.build.build_cache import BuildCache, CachedBuild, MoreRequirements, build_key
+from bot.build.builder import NOT_KEPT, BuildFailed, BuildOutcome, BuildRequest, Built
+from bot.build.builders import BUILD_LIMITS
 from bot.build.buildroot import MissingRequirementError, base_packages
-from bot.build.fetch import SourceStore, wanted_sources
+from bot.build.fetch import SourcePolicy, SourceStore, wanted_sources
 from bot.build.headers import HeaderError, is_debug
 from bot.build.tree import SpecTree, spec_tree
 from bot.errors import SurroundingsError
+from bot.locks import BUILD_LIMIT
 from bot.model.nevra import parse_nevra
 from bot.model.package import Package
+from bot.sandbox.values import Limits
 from bot.spec.release import placeholder_definitions
 from bot.spec.tree import SourcesError
+
+if TYPE_CHECKING:
+    from bot.distro.cache import Cache
+
+_Outcome = TypeVar("_Outcome")
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A request with its sources at hand.
 
-    `definitions` are the request's and rpmautospec's, `told` sentences on where each fetched source
-    came from, `requirements` what the buildroot must have.
+    `definitions` are the request's and rpmautospec's, `records` sentences on where each fetched
+    source came from, `requirements` what the buildroot must have.
     """
 
     request: BuildRequest
@@ -36,6 +46,62 @@ class Prepared:
     tree: SpecTree
     records: tuple[str, ...]
     requirements: tuple[str, ...]
+
+
+class Options(TypedDict, total=False):
+    """Options of every builder.
+
+    `limits` bind each build, `policy` says what sources may be. With `rebuild`, cached builds are
+    not used; with `cached_only`, nothing else is.
+    """
+
+    limits: Limits
+    policy: SourcePolicy | None
+    rebuild: bool
+    cached_only: bool
+
+
+class CachingBuilder(ABC):
+    """A builder that builds the same only once. One object serves many builds, in many threads."""
+
+    name: str
+
+    def __init__(self, cache: Cache, **options: Unpack[Options]) -> None:
+        self._cache = cache
+        self._limits = options.get("limits", BUILD_LIMITS)
+        self._rebuild = options.get("rebuild", False)
+        self._cached_only = options.get("cached_only", False)
+        self._sources = SourceStore(cache, options.get("policy"), cached_only=self._cached_only)
+        self._cached = BuildCache(cache)
+
+    def build(self, request: BuildRequest) -> BuildOutcome:
+        """The packages of `request`, from the cache where the same was built before."""
+        return answered(request, self._outcome)
+
+    @abstractmethod
+    def _outcome(self, request: BuildRequest) -> BuildOutcome: ...
+
+    def _cached_or(
+        self, prepared: Prepared, buildroot: str, run: Callable[[str], _Outcome]
+    ) -> Built | BuildFailed | MoreRequirements | _Outcome:
+        """The build that is cached for a buildroot's key; else `run` of the build's own key."""
+        request = prepared.request
+        key = build_key(
+            self.name,
+            prepared.tree.key(),
+            buildroot,
+            prepared.definitions,
+            request.arch,
+            check=request.check,
+        )
+        if self._cached_only and self._cached.get(key) is None:
+            # Not even waiting for a build of it that runs.
+            return BuildFailed("surroundings", NOT_KEPT)
+        with self._cache.lock(f"build-{key[:40]}", BUILD_LIMIT):
+            cached = None if self._rebuild else self._cached.get(key)
+            if isinstance(cached, CachedBuild):
+                return built_from(cached, from_cache=True)
+            return cached or run(key)
 
 
 def native_architecture() -> str:

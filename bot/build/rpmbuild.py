@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
-from bot.build.build_cache import BuildCache, CachedBuild, MoreRequirements, build_key
-from bot.build.builder import NOT_KEPT, BuildFailed, BuildOutcome, BuildRequest
+from bot.build.build_cache import MoreRequirements
+from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest
 from bot.build.builders import (
-    BUILD_LIMITS,
     build_environment,
     failure_message,
     limit_message,
@@ -24,11 +24,11 @@ from bot.build.buildroot import (
     remove_tree,
     solve_buildroot,
 )
-from bot.build.fetch import SourcePolicy, SourceStore
 from bot.build.headers import packages_of, read_headers
 from bot.build.prepare import (
+    CachingBuilder,
+    Options,
     Prepared,
-    answered,
     built_from,
     collect_rpms,
     is_wanted,
@@ -37,10 +37,9 @@ from bot.build.prepare import (
 )
 from bot.build.tree import scratch_directory
 from bot.distro.keys import key_urls
-from bot.locks import BUILD_LIMIT
 from bot.model.package import Package
 from bot.sandbox.run import run_sandboxed
-from bot.sandbox.values import Bind, Finished, Limits
+from bot.sandbox.values import Bind, Finished
 from bot.spec.macrofiles import VerifiedFiles
 
 if TYPE_CHECKING:
@@ -53,37 +52,19 @@ _MOST_ROUNDS = 10
 _START = 'mkdir -p "$1/home" "$1/tmp"; shift; exec "$@"'
 
 
-class RpmbuildBuilder:
-    """Builds with the distribution's rpmbuild. One object serves many builds, in many threads.
+class RpmbuildBuilder(CachingBuilder):
+    """Builds with the distribution's rpmbuild.
 
-    `limits` bind each build, `jobs` is how many compilers it may run (default: the machine's
-    processors). `policy` says what sources may be. With `rebuild`, cached builds are not used;
-    with `cached_only`, nothing else is.
+    `jobs` is how many compilers a build may run (default: the machine's processors).
     """
 
     name = "rpmbuild"
 
     def __init__(
-        self,
-        cache: Cache,
-        *,
-        limits: Limits = BUILD_LIMITS,
-        jobs: int | None = None,
-        policy: SourcePolicy | None = None,
-        rebuild: bool = False,
-        cached_only: bool = False,
+        self, cache: Cache, *, jobs: int | None = None, **options: Unpack[Options]
     ) -> None:
-        self._cache = cache
-        self._limits = limits
+        super().__init__(cache, **options)
         self._jobs = jobs or os.cpu_count() or 1
-        self._sources = SourceStore(cache, policy, cached_only=cached_only)
-        self._rebuild = rebuild
-        self._cached_only = cached_only
-        self._cached = BuildCache(cache)
-
-    def build(self, request: BuildRequest) -> BuildOutcome:
-        """The packages of `request`, from the cache where the same was built before."""
-        return answered(request, self._outcome)
 
     def _buildroots(self, request: BuildRequest) -> Buildroots:
         keys = key_urls(request.document, request.arch)
@@ -94,22 +75,8 @@ class RpmbuildBuilder:
         extra: tuple[str, ...] = ()
         for _ in range(_MOST_ROUNDS):
             packages = solve_buildroot(request.pool, (*prepared.requirements, *extra))
-            key = build_key(
-                self.name,
-                prepared.tree.key(),
-                buildroot_key(packages),
-                prepared.definitions,
-                request.arch,
-                check=request.check,
-            )
-            if self._cached_only and self._cached.get(key) is None:
-                # Not even waiting for a build of it that runs.
-                return BuildFailed("surroundings", NOT_KEPT)
-            with self._cache.lock(f"build-{key[:40]}", BUILD_LIMIT):
-                cached = None if self._rebuild else self._cached.get(key)
-                if isinstance(cached, CachedBuild):
-                    return built_from(cached, from_cache=True)
-                found = cached or self._run(prepared, packages, extra, key)
+            run = partial(self._run, prepared, packages, extra)
+            found = self._cached_or(prepared, buildroot_key(packages), run)
             if not isinstance(found, MoreRequirements):
                 return found
             extra = found.names
