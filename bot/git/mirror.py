@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from bot.errors import ChangeError
 from bot.git.command import GitError, git_environment, run_git
-from bot.git.repository import MAX_BYTES, ChangedFile, GitRepository, Materialized
+from bot.git.repository import ChangedFile, GitRepository, TreeEntry
 from bot.locks import locked
 
 _SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
@@ -77,26 +77,9 @@ class GitMirror(GitRepository):
         with self._lock():
             return super().changed_files(base, head)
 
-    def materialize(
-        self,
-        commit: str,
-        directory: Path,
-        paths: Iterable[str] | None = None,
-        *,
-        max_bytes: int = MAX_BYTES,
-    ) -> Materialized:
-        """As of every repository; contents that are not here yet come in one request."""
-        wanted = None if paths is None else list(paths)
-        self._get_blobs(commit, wanted)
-        return super().materialize(commit, directory, wanted, max_bytes=max_bytes)
-
-    def read(self, commit: str, path: str) -> bytes | None:
-        """As of every repository."""
-        self._get_blobs(commit, [path])
-        return super().read(commit, path)
-
-    def _get_blobs(self, commit: str, paths: list[str] | None) -> None:
-        wanted = {entry.oid for entry in self.tree(commit, paths)}
+    def _have_blobs(self, commit: str, entries: Collection[TreeEntry]) -> None:
+        """Gets the contents that are not here yet, in one request."""
+        wanted = {entry.oid for entry in entries}
         if not wanted:
             return
         with self._lock():

@@ -160,6 +160,7 @@ class GitRepository:
         entries = self.tree(commit, [_checked_path(path)])
         if len(entries) != 1 or entries[0].path != path or entries[0].mode not in _REGULAR:
             return None
+        self._have_blobs(commit, entries)
         return self.git("cat-file", "blob", entries[0].oid)
 
     def materialize(
@@ -181,7 +182,9 @@ class GitRepository:
         if commit == WORKING_TREE:
             source = self._working_files(wanted)
         else:
-            source = self._blobs(self.tree(commit, wanted or None), max_bytes)
+            entries = self.tree(commit, wanted or None)
+            self._have_blobs(commit, entries)
+            source = self._blobs(entries, max_bytes)
         files = size = 0
         left_out: list[str] = []
         for path, mode, content in source:
@@ -195,6 +198,9 @@ class GitRepository:
             if not _write_below(directory, path, mode, content):
                 left_out.append(path)
         return Materialized(files, size, tuple(left_out))
+
+    def _have_blobs(self, commit: str, entries: Collection[TreeEntry]) -> None:
+        """Makes sure of the contents of a commit's entries; of a whole repository all are here."""
 
     def _blobs(
         self, entries: Collection[TreeEntry], max_bytes: int
