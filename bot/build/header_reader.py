@@ -39,16 +39,7 @@ _GENERATED = rpm.RPMSENSE_FIND_REQUIRES | rpm.RPMSENSE_FIND_PROVIDES | rpm.RPMSE
 _LETTERS = {"R": "requires", "r": "recommends", "S": "supplements"}
 # Of a thousand scripts with one interpreter a few are enough.
 _MOST_FILES = 5
-_KINDS = (
-    "requires",
-    "provides",
-    "conflicts",
-    "obsoletes",
-    "recommends",
-    "suggests",
-    "supplements",
-    "enhances",
-)
+_KINDS = "requires provides conflicts obsoletes recommends suggests supplements enhances"
 
 
 def files_by_dependency(header: Any) -> dict[tuple[str, int], list[str]]:
@@ -75,7 +66,7 @@ def dependencies(header: Any) -> list[list[Any]]:
     """[kind, capability, qualifiers, generated, files] of every dependency but `rpmlib(...)`."""
     found = []
     files = files_by_dependency(header)
-    for kind in _KINDS:
+    for kind in _KINDS.split():
         for index, one in enumerate(rpm.ds(header, kind)):
             if one.Flags() & rpm.RPMSENSE_RPMLIB:
                 continue

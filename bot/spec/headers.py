@@ -7,24 +7,13 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from bot.model.capability import split_capability
 from bot.model.package import DependencyKind, Package
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
-
-_TAGS: dict[DependencyKind, str] = {
-    "requires": "REQUIRE",
-    "provides": "PROVIDE",
-    "conflicts": "CONFLICT",
-    "obsoletes": "OBSOLETE",
-    "recommends": "RECOMMEND",
-    "suggests": "SUGGEST",
-    "supplements": "SUPPLEMENT",
-    "enhances": "ENHANCE",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +52,8 @@ def flags_in_header(header: bytes) -> GeneratedFlags | None:
         except rpm.error:
             return None
     found: set[tuple[DependencyKind, str]] = set()
-    for kind, tag in _TAGS.items():
+    for kind in get_args(DependencyKind):
+        tag = kind.removesuffix("s").upper()  # rpm's name of the kind in RPMTAG_REQUIRENAME
         entries = zip(
             read[getattr(rpm, f"RPMTAG_{tag}NAME")],
             read[getattr(rpm, f"RPMTAG_{tag}FLAGS")],

@@ -21,7 +21,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from bot.model.package import DependencyKind
 from bot.model.spec import SpecEvaluation, SpecFailure, SpecLine, SpecPackage, Unexpanded
 from bot.spec.macro_uses import MacroUses
 from bot.spec.tree import SpecTree
@@ -163,16 +162,6 @@ _KNOWN = re.compile(
     r"dir|ghost|license|docdir|lang|caps|exclude|missingok|artifact|readme)$",
     re.IGNORECASE,
 )
-_TAGS: Mapping[DependencyKind, str] = {
-    "requires": "Requires",
-    "provides": "Provides",
-    "conflicts": "Conflicts",
-    "obsoletes": "Obsoletes",
-    "recommends": "Recommends",
-    "suggests": "Suggests",
-    "supplements": "Supplements",
-    "enhances": "Enhances",
-}
 
 
 def macros_in(text: str) -> tuple[str, ...]:
@@ -204,7 +193,7 @@ def in_packages(packages: Iterable[SpecPackage]) -> Iterator[Unexpanded]:
         for each in package.dependencies:
             for macro in macros_in(each.dependency.capability):
                 if each.origin is None or f"%{macro}" not in each.origin.text:
-                    yield Unexpanded(macro, _TAGS[each.dependency.kind], each.origin)
+                    yield Unexpanded(macro, each.dependency.kind.capitalize(), each.origin)
 
 
 def in_architectures(where: str, values: Iterable[str]) -> Iterator[Unexpanded]:
