@@ -11,19 +11,10 @@ from bot.check.change import open_change
 from bot.check.plan import CheckOptions
 from bot.check.run import predict_check
 from bot.git.repository import open_repository
-from tests.check.tiny import TOOL, Bench
+from tests.check.tiny import TOOL, Bench, objective
 
 PERL = TOOL.replace("%description\n%files\n", "Requires: perl\n%description\n%files\n", 1)
-OBJECTIVE = """\
-document: minimize-objective
-version: 1
-data:
-  name: tool stays small
-  description: d
-  maintainer: m
-  workload: web
-  limits: {packages: 4}
-"""
+OBJECTIVE = objective("web", name="tool stays small", limits={"packages": 4})
 
 
 def ask(bench: Bench, line: str, head: dict[str, str | None]) -> ChatFinding:

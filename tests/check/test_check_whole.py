@@ -9,7 +9,7 @@ from bot.errors import UsageError
 from bot.model.result import CheckResult, ImageResult
 from bot.model.spec import SpecLine
 from bot.report.render import render_comment, status_line
-from tests.check.tiny import TOOL, Bench, workload
+from tests.check.tiny import TOOL, Bench, objective, workload
 
 ImageOf = Callable[..., ImageResult]
 
@@ -46,7 +46,7 @@ def test_an_added_requirement_is_reported_with_its_chain_its_line_and_its_way_ou
     assert [(s.key.arch, s.packages) for s in suggestion.saves] == [("aarch64", 2), ("x86_64", 2)]
 
 
-def test_two_lines_that_both_bring_a_package_leave_only_together(
+def test_two_lines_that_both_bring_a_package_are_its_causes_and_leave_only_together(
     bench: Bench, image_of: ImageOf
 ) -> None:
     more = "Requires: perl\nRequires: /usr/bin/perl\n%description\n%files\n"
@@ -54,14 +54,6 @@ def test_two_lines_that_both_bring_a_package_leave_only_together(
     perl = image_of(result).added[0]
     assert [line.line for line in perl.leaves_with] == [9, 10]
     assert result.suggestions == ()
-
-
-def test_each_of_two_lines_that_bring_a_package_is_named_as_its_cause(
-    bench: Bench, image_of: ImageOf
-) -> None:
-    more = "Requires: perl\nRequires: /usr/bin/perl\n%description\n%files\n"
-    result = bench.check({"tool.spec": TOOL.replace("%description\n%files\n", more, 1)})
-    perl = image_of(result).added[0]
     assert perl.spec is not None
     assert {perl.spec.text, *(line.text for line in perl.alternatives)} == {
         "Requires: perl",
@@ -199,17 +191,7 @@ def test_a_wrong_file_of_the_base_branch_is_refused_with_its_field(bench: Bench)
 def test_an_objective_newly_broken_is_a_failure(bench: Bench, image_of: ImageOf) -> None:
     bench.document(
         "small",
-        """
-document: minimize-objective
-version: 1
-data:
-  name: stays small
-  description: d
-  maintainer: m
-  workload: web
-  limits: {packages: 3}
-  unwanted: {perl: "large"}
-""",
+        objective("web", limits={"packages": 3}, unwanted={"perl": "large"}),
     )
     needs = TOOL.replace("%description\n%files\n", "Requires: perl\n%description\n%files\n", 1)
     result = bench.check({"tool.spec": needs})
@@ -225,11 +207,7 @@ def test_a_target_whose_day_has_passed_fails_a_change_that_moves_away_from_it(
 ) -> None:
     bench.document(
         "small",
-        """
-document: minimize-objective
-version: 1
-data: {name: n, description: d, maintainer: m, workload: web, target: {packages: 3, by: 2027-03-01}}
-""",
+        objective("web", target={"packages": 3, "by": "2027-03-01"}),
     )
     needs = TOOL.replace("%description\n%files\n", "Requires: perl\n%description\n%files\n", 1)
     result = bench.check({"tool.spec": needs}, today=date(2027, 3, 2))

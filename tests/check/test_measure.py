@@ -10,7 +10,7 @@ from bot.check.measure import measure
 from bot.check.plan import CheckOptions
 from bot.check.run import Prediction, predict_check
 from bot.git.repository import open_repository
-from tests.check.tiny import TOOL, Bench
+from tests.check.tiny import TOOL, Bench, objective
 
 NEEDS_PERL = TOOL.replace("%description\n%files\n", "Requires: perl\n%description\n%files\n", 1)
 
@@ -19,16 +19,7 @@ NEEDS_PERL = TOOL.replace("%description\n%files\n", "Requires: perl\n%descriptio
 def prediction(bench: Bench) -> Prediction:
     bench.document(
         "light",
-        """
-document: minimize-objective
-version: 1
-data:
-  name: stays light
-  description: d
-  maintainer: m
-  workload: web
-  limits: {layer_size: 1 kB}
-""",
+        objective("web", limits={"layer_size": "1 kB"}),
     )
     bench.commit({"tool.spec": NEEDS_PERL})
     with open_change(open_repository(bench.root / "git"), "HEAD~1", "HEAD") as change:

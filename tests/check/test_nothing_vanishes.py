@@ -13,22 +13,13 @@ from bot.demo.distribution.reference import write_repository
 from bot.model.result import CheckResult, ImageResult, check_to_json
 from bot.report.render import render_comment
 from bot.report.text import print_check
-from tests.check.tiny import ARCHES, Bench, build, documented, workload
+from tests.check.tiny import ARCHES, BASE, Bench, build, documented, workload
 
 # `dict` has a path that primary.xml does not list; `tool` is in two versions, `old-user` needs
 # the older one; `stray` has nothing to do with either.
-WORLD = """
-Name: world
-Version: 1
-Release: 1
-Summary: w
-License: MIT
-%description
-%package -n base
-Summary: b
-Provides: /bin/sh
-%description -n base
-%files -n base
+WORLD = (
+    BASE
+    + """\
 %package -n extra
 Summary: e
 %description -n extra
@@ -60,6 +51,7 @@ Requires: nobody-provides-this
 %description -n near
 %files -n near
 """
+)
 
 DICT = """\
 Name: dict

@@ -9,7 +9,7 @@ import pytest
 from bot.model.result import CheckResult, Side, check_from_json, check_to_json
 from bot.report.headline import headline, title
 from bot.report.phrase import to_plain
-from tests.check.tiny import TOOL, Bench, workload
+from tests.check.tiny import TOOL, Bench, objective, workload
 
 ABSENT = Side("absent")
 
@@ -127,17 +127,7 @@ def test_a_new_source_in_an_environment_that_cannot_be_installed_is_neutral(benc
     assert statuses(result) == {("unsolvable", "unsolvable")}
 
 
-OBJECTIVE = """
-document: minimize-objective
-version: 1
-data:
-  name: stays small
-  description: d
-  maintainer: m
-  workload: web
-  limits: {packages: 1}
-  growth: {bytes: 1}
-"""
+OBJECTIVE = objective("web", limits={"packages": 1}, growth={"bytes": 1})
 
 
 def test_a_workload_that_waits_for_the_new_source_has_an_absent_base(bench: Bench) -> None:

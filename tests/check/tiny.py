@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from bot.check.change import open_change
 from bot.check.plan import CheckOptions
 from bot.check.run import predict_check
@@ -20,8 +22,8 @@ from bot.model.result import CheckResult
 
 ARCHES = ("x86_64", "aarch64")
 
-# Everything in the distribution that the change is not about.
-WORLD = """
+# The beginning of a spec file with everything in the distribution that a change is not about.
+BASE = """
 Name: world
 Version: 1
 Release: 1
@@ -33,6 +35,11 @@ Summary: b
 Provides: /bin/sh
 %description -n base
 %files -n base
+"""
+# All that the change is not about.
+WORLD = (
+    BASE
+    + """\
 %package -n perl
 Summary: p
 Requires: perl-libs
@@ -54,6 +61,7 @@ Requires: nobody-provides-this
 %description -n broken
 %files -n broken
 """
+)
 
 TOOL = """\
 Name: tool
@@ -116,6 +124,12 @@ data:
   packages: [{", ".join(packages)}]
   labels: [l]
 """
+
+
+def objective(workload: str, **fields: Any) -> str:
+    """A document of an objective for a workload; `fields` are its limits and the like."""
+    data = {"name": "small", "description": "d", "maintainer": "m", "workload": workload, **fields}
+    return yaml.safe_dump({"document": "minimize-objective", "version": 1, "data": data})
 
 
 def build(spec: str, arch: str, work: Path, output: Path) -> None:

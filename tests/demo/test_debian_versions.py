@@ -6,6 +6,7 @@ import pytest
 import solv
 from debian.debian_support import NativeVersion
 
+from bot.closure.requests import RELATION_FLAGS
 from bot.demo.distribution.debian import Evr, bound, package_evr, split_version
 
 DIST = ".deb12"
@@ -67,13 +68,6 @@ def test_a_bound_holds_in_rpm_where_it_holds_in_debian(
 
 
 def _rpm_holds(version: str, operator: str, limit: str) -> bool:
-    flags = {
-        "<": solv.REL_LT,
-        "<=": solv.REL_LT | solv.REL_EQ,
-        "=": solv.REL_EQ,
-        ">=": solv.REL_GT | solv.REL_EQ,
-        ">": solv.REL_GT,
-    }
     pool = solv.Pool()
     pool.setdisttype(solv.Pool.DISTTYPE_RPM)
     solvable = pool.add_repo("r").add_solvable()
@@ -83,4 +77,6 @@ def _rpm_holds(version: str, operator: str, limit: str) -> bool:
     solvable.add_deparray(solv.SOLVABLE_PROVIDES, own)
     pool.createwhatprovides()
     rpm_operator, evr = bound(operator, limit, DIST)
-    return bool(pool.whatprovides(pool.Dep("package").Rel(flags[rpm_operator], pool.Dep(evr))))
+    return bool(
+        pool.whatprovides(pool.Dep("package").Rel(RELATION_FLAGS[rpm_operator], pool.Dep(evr)))
+    )

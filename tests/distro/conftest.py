@@ -21,7 +21,7 @@ from bot.distro import http as distro_http
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration, RepositoryDocument, RepoSource
 from bot.distro.load import load_configuration
-from tests.distro.servers import QuietServer, running
+from tests.distro.servers import QuietHandler, QuietServer, running
 
 PACK = {
     "": lambda content: content,
@@ -180,12 +180,7 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     served = Web(tmp_path / "web")
     served.root.mkdir()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             served.requests.append((self.path, dict(self.headers)))
             path = served.root / self.path.lstrip("/")

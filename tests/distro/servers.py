@@ -45,14 +45,18 @@ class QuietServer(ThreadingHTTPServer):
         pass
 
 
+class QuietHandler(BaseHTTPRequestHandler):
+    """A handler that keeps connections open and writes no log."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
 @contextmanager
 def serve(served: Served, context: ssl.SSLContext | None = None) -> Iterator[Served]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             served.requests.append((self.path, dict(self.headers)))
             if served.answer(self):

@@ -25,22 +25,13 @@ from bot.store.commands import Commands, Decision
 from bot.store.history.history import open_history
 from bot.store.records import CheckRecord, NewDelivery
 from bot.store.store import now, open_store
-from tests.check.tiny import DOCUMENTS, TOOL, WORLD, Bench, build, workload
+from tests.check.tiny import DOCUMENTS, TOOL, WORLD, Bench, build, objective, workload
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")
 WITH_PERL = TOOL.replace("Release: 1", "Release: 2").replace(
     "Requires: base\n", "Requires: base\nRequires: perl\n"
 )
-OBJECTIVE = """
-document: minimize-objective
-version: 1
-data:
-  name: web stays small
-  description: d
-  maintainer: web-sig
-  workload: web
-  limits: {packages: 3}
-"""
+OBJECTIVE = objective("web", name="web stays small", maintainer="web-sig", limits={"packages": 3})
 
 
 def world(base: int, perl: int) -> str:

@@ -12,7 +12,16 @@ from aiohttp.test_utils import TestServer
 
 from bot.forge.github.app import AppAuth, TokenAuth
 from bot.forge.github.forge import GitHub
+from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
 from bot.settings.forges import ForgeSettings
+
+# What a status of either forge means: nothing is there any more, or it refuses.
+REFUSALS: tuple[tuple[int, type[ForgeError]], ...] = (
+    (404, ForgeGoneError),
+    (410, ForgeGoneError),
+    (401, ForgeRefusedError),
+    (403, ForgeRefusedError),
+)
 
 
 class TinyGitHub:

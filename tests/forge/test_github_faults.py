@@ -9,11 +9,11 @@ from aiohttp.test_utils import TestServer
 from bot.forge.github import client as github_client
 from bot.forge.values import (
     ForgeError,
-    ForgeGoneError,
     ForgeRefusedError,
     ForgeTooLargeError,
     PullRequestKey,
 )
+from tests.forge.conftest import REFUSALS
 from tests.forge.test_github_api import comment
 
 KEY = PullRequestKey("gh", "o/r", 7)
@@ -80,15 +80,7 @@ async def test_a_long_rate_limit_is_left_to_the_engine(forge, tiny, waits) -> No
     assert waits == []
 
 
-@pytest.mark.parametrize(
-    ("status", "error"),
-    [
-        (404, ForgeGoneError),
-        (410, ForgeGoneError),
-        (401, ForgeRefusedError),
-        (403, ForgeRefusedError),
-    ],
-)
+@pytest.mark.parametrize(("status", "error"), REFUSALS)
 async def test_what_is_gone_and_what_is_refused_are_told_apart(
     forge, tiny, status: int, error: type[Exception]
 ) -> None:

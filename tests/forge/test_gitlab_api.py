@@ -12,13 +12,13 @@ from bot.forge.gitlab.client import GitLabClient, requested_wait
 from bot.forge.gitlab.forge import GitLab
 from bot.forge.values import (
     ForgeError,
-    ForgeGoneError,
     ForgeRefusedError,
     PullRequestEvent,
     PullRequestKey,
     StatusReport,
 )
 from bot.report.render import COMMENT_MARKER as MARKER
+from tests.forge.conftest import REFUSALS
 from tests.forge.gitlab_world import PATH, World, gitlab_world, settings_of
 
 
@@ -311,15 +311,7 @@ async def test_an_edit_that_failed_is_left_to_who_looks_at_the_head_again(world:
     assert world.waits == []
 
 
-@pytest.mark.parametrize(
-    ("status", "error"),
-    [
-        (404, ForgeGoneError),
-        (410, ForgeGoneError),
-        (401, ForgeRefusedError),
-        (403, ForgeRefusedError),
-    ],
-)
+@pytest.mark.parametrize(("status", "error"), REFUSALS)
 async def test_what_is_gone_and_what_is_refused_are_told_apart(world, status, error) -> None:
     world.local.fail_next("/merge_requests/1", status, message="said why", times=9)
     with pytest.raises(error, match="said why"):

@@ -16,21 +16,11 @@ from bot.objectives.evaluation import Measures
 from bot.objectives.status import objectives_now
 from bot.objectives.tracking import Tracked, track
 from bot.store.history.history import History
-from tests.check.tiny import Bench, documented, workload
+from tests.check.tiny import Bench, documented, objective, workload
 
 LIMITED = ImageKey("limited", "minimal", "repo", "x86_64")
 OTHER = ImageKey("other", "minimal", "repo", "x86_64")
-OBJECTIVE = """
-document: minimize-objective
-version: 1
-data:
-  name: small
-  description: d
-  maintainer: m
-  workload: limited
-  architectures: [x86_64]
-  limits: {layer_size: 1 MB}
-"""
+OBJECTIVE = objective("limited", architectures=["x86_64"], limits={"layer_size": "1 MB"})
 
 
 @pytest.fixture

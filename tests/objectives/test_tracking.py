@@ -16,19 +16,14 @@ from bot.objectives.status import objective_statuses, objectives_now
 from bot.objectives.tracking import track
 from bot.store.history.history import History
 from tests.benchmarks.content_resolver_tree import Tree, write_packages, write_tree
+from tests.check.tiny import objective
 
-OBJECTIVE = """
-document: minimize-objective
-version: 1
-data:
-  name: small
-  description: d
-  maintainer: m
-  workload: workload-060
-  architectures: [x86_64]
-  limits: {packages: 1}
-  unwanted: {pkg00000: "why not"}
-"""
+OBJECTIVE = objective(
+    "workload-060",
+    architectures=["x86_64"],
+    limits={"packages": 1},
+    unwanted={"pkg00000": "why not"},
+)
 
 
 @pytest.fixture

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import get_args
 
 import pytest
 
 from bot.model.nevra import Nevra
-from bot.model.package import Dependency, Package
+from bot.model.package import Dependency, DependencyKind, Package
 from bot.model.spec import SpecDependency, SpecEvaluation, SpecLine, SpecPackage
 from bot.spec.difference import changed_lines
 from bot.spec.headers import GeneratedFlags
@@ -209,19 +210,7 @@ def test_a_requirement_that_becomes_weak_changes_its_kind():
     assert capabilities(of(result.head), "recommends") == ["perl"]
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "provides",
-        "conflicts",
-        "obsoletes",
-        "recommends",
-        "suggests",
-        "supplements",
-        "enhances",
-        "requires",
-    ],
-)
+@pytest.mark.parametrize("kind", get_args(DependencyKind))
 def test_every_kind_of_dependency_comes_and_goes(kind):
     result = predict(
         [published("app", "0:1.0-1", f"{kind} old")],

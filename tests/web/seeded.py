@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.distro.objectives import ObjectiveDocument, Sizes, Target
@@ -13,7 +12,7 @@ from bot.model.closure import RepositoryState, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.objectives.attribution import attribute
-from bot.objectives.status import states
+from bot.objectives.status import headings, states
 from bot.store.history.history import History
 from bot.store.history.recording import Moved, Same
 from bot.store.history.values import (
@@ -94,16 +93,7 @@ class _Seeding:
             names = {k: frozenset(m.nevra.name for m in e.members) for k, e in self.last.items()}
             writer.record_objectives(
                 run,
-                {
-                    o.id: {
-                        "name": o.name,
-                        "description": o.description,
-                        "maintainer": o.maintainer,
-                        "workload": o.workload,
-                        "document": json.dumps(asdict(o), default=str),
-                    }
-                    for o in self.objectives
-                },
+                headings(self.objectives),
                 states(self.objectives, figures, names.__getitem__, at.date()),
             )
             moved = sum(isinstance(one, Moved) for one in found)
