@@ -25,7 +25,8 @@ RANKS = (
     ("distro",),
     ("store", "settings", "sandbox", "git"),
     ("locks", "yamltext", "model"),
-    ("errors", "stacks", "temporary", "__init__"),
+    ("limited",),
+    ("errors", "limits", "stacks", "temporary", "__init__"),
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 

@@ -46,7 +46,7 @@ def run_sandboxed(
     network: bool = False,
     log: Path | None = None,
     chroots: Sequence[str] = (),
-    result: int = 0,
+    result: int | None = None,
 ) -> Finished:
     """Run `argv` where it sees only what is named here, and say how it ended.
 
@@ -57,8 +57,8 @@ def run_sandboxed(
     host's view only); on disk they are fixed ids, so that a kept buildroot stays valid. `log`
     receives both streams as they come. A relative `chdir` makes no sense. `network` shares the
     host's: never for untrusted code. `chroots` are targets of binds that `argv` makes its root
-    (`rpm --root`): they get /proc and /dev. With `result`, a number of bytes, the environment's
-    MINIMIZE_RESULT names a descriptor to which that much can be written, beside both streams.
+    (`rpm --root`): they get /proc and /dev. `result` is a descriptor (`result_file`) that is open
+    inside too, beside both streams; the environment's MINIMIZE_RESULT names it.
 
     Raises SandboxError where the sandbox itself could not work: nothing was run then; and
     WorkCancelled once the work that this is for is cancelled (`Cancellation`).
@@ -79,9 +79,8 @@ def run_sandboxed(
         ids = IdMap() if user == "root" else None
         if ids is not None:
             stack.callback(ids.close)
-        answer = stack.enter_context(_sized_memory(result)) if result else None
-        if answer is not None:
-            view = dataclasses.replace(view, env={**view.env, RESULT: str(answer)})
+        if result is not None:
+            view = dataclasses.replace(view, env={**view.env, RESULT: str(result)})
         sources = _sources(view)
         stage = _stage() if uid is not None else None
         seen = sources if stage is None else [stage / str(n) for n in range(len(sources))]
@@ -104,14 +103,9 @@ def run_sandboxed(
         )
         passed = [listed, status, *programs, *data.values()]
         passed += [] if ids is None else ids.descriptors
-        passed += [] if answer is None else [answer]
+        passed += [] if result is None else [result]
         launch = Launch(command, passed, status, limits, group, log, ids, uid, room, cancellation)
-        finished = _with_new_keyring(lambda: supervise(launch), cancellation)
-        if answer is None:
-            return finished
-        # What was not written has no pages: a hole, which need not be read.
-        written = min(os.lseek(answer, 0, os.SEEK_HOLE), result)
-        return dataclasses.replace(finished, result=os.pread(answer, written, 0).rstrip(b"\0"))
+        return _with_new_keyring(lambda: supervise(launch), cancellation)
 
 
 def _sources(view: View) -> list[Path]:
@@ -167,7 +161,7 @@ def _memory(content: bytes) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _sized_memory(size: int) -> Iterator[int]:
+def result_file(size: int) -> Iterator[int]:
     """An open descriptor of a nameless file of `size` zeros that can neither grow nor shrink."""
     descriptor = os.memfd_create("minimize", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:

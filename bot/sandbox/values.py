@@ -51,8 +51,7 @@ class Bind:
 class Finished:
     """How a run ended. `limit` names the limit that ended it, or is null.
 
-    With a log, `stdout` holds the last 64 KiB of both streams and `stderr` is empty. `result` is
-    what the command wrote to the descriptor for it (`run_sandboxed`'s `result`), else empty.
+    With a log, `stdout` holds the last 64 KiB of both streams and `stderr` is empty.
     """
 
     returncode: int
@@ -60,4 +59,3 @@ class Finished:
     stderr: bytes
     limit: Limit | None
     seconds: float
-    result: bytes = b""

@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bot.errors import ChangeError
+from bot.limited.call import CallLimits, call_limited, prepare
+from bot.limited.forker import UnreadableError
+from bot.limits import MEBIBYTE, SPEC, SPEC_ANSWER
 from bot.model.spec import SpecEvaluation, SpecFailure
-from bot.sandbox.run import run_sandboxed
-from bot.sandbox.values import Bind, Finished, Limit, Limits, SandboxError
-from bot.spec.headers import known_part
+from bot.sandbox.run import result_file, run_sandboxed
+from bot.sandbox.values import Bind, Limit, Limits, SandboxError
 from bot.spec.inside import markers
 from bot.spec.macros import MacroSource
-from bot.spec.missing import reads_in_vain, with_missing
 from bot.spec.release import placeholder_definitions
-from bot.spec.results import evaluation_of, locations, requested
+from bot.spec.results import EVALUATED, Evaluated, read_answers
 from bot.spec.rpm_version import (
-    HOST_PYTHON,
     DistributionRpm,
     host_refuses,
     host_rpm,
@@ -39,15 +39,12 @@ from bot.spec.setting import SpecSetting
 from bot.spec.tree import SpecTree, copy_spec_tree
 from bot.temporary import temporary_directory
 
-MEBIBYTE = 1024 * 1024
-# All architectures of a kernel's spec file, with its text twice, are some MiB.
-_MOST_RESULT = 64 * MEBIBYTE
 SPEC_LIMITS = Limits(
     seconds=20.0,
     memory=512 * MEBIBYTE,
     processes=64,
     output=4 * MEBIBYTE,
-    file_size=_MOST_RESULT,
+    file_size=64 * MEBIBYTE,
     tmp=64 * MEBIBYTE,
 )
 _SHELL = Path("/bin/sh")
@@ -97,6 +94,10 @@ def evaluate_spec(
     for arch in arches:
         if not _ARCH.match(arch):
             raise ValueError(f"not an architecture: {arch!r}")
+    if source.stat().st_size > SPEC:
+        message = f"The spec file has more than {_mebibytes(SPEC)}, and is not read."
+        return {arch: SpecFailure(str(relative), arch, "limit", message) for arch in arches}
+    prepare()
     given = {**setting.definitions, **(definitions or {})}
     release, notes = placeholder_definitions(source, given)
     with temporary_directory("spec") as work:
@@ -146,18 +147,13 @@ class _Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class _Evaluated:
-    """One architecture's result, and its BuildRequires, as far as they could be read.
+class _Judged(Evaluated):
+    """`only_host` is the message of a refusal that may be the host's rpm's alone."""
 
-    `only_host` is the message of a refusal that may be the host's rpm's alone.
-    """
-
-    result: SpecResult
-    requirements: tuple[str, ...] = ()
     only_host: str | None = None
 
 
-def _further(setting: SpecSetting, evaluated: Mapping[str, _Evaluated]) -> MacroSource:
+def _further(setting: SpecSetting, evaluated: Mapping[str, _Judged]) -> MacroSource:
     """The macros with those that the BuildRequires bring."""
     assert setting.finder is not None
     return setting.finder.with_requirements(
@@ -165,7 +161,7 @@ def _further(setting: SpecSetting, evaluated: Mapping[str, _Evaluated]) -> Macro
     )
 
 
-def _with_gaps(one: _Evaluated, gaps: Mapping[str, str]) -> SpecResult:
+def _with_gaps(one: _Judged, gaps: Mapping[str, str]) -> SpecResult:
     """The result; where a macro seems to be missing, with the BuildRequires that may have it."""
     result = one.result
     named = [gap for gap in gaps if gap in one.requirements][:_MOST_GAPS]
@@ -183,20 +179,20 @@ def _with_gaps(one: _Evaluated, gaps: Mapping[str, str]) -> SpecResult:
     return result
 
 
-def _pass(subject: _Subject, macros: MacroSource, arches: Sequence[str]) -> dict[str, _Evaluated]:
+def _pass(subject: _Subject, macros: MacroSource, arches: Sequence[str]) -> dict[str, _Judged]:
     """Evaluates for all architectures: those that share a tree of macros in one sandbox run."""
     roots: dict[Path | None, list[str]] = {}
     for arch in arches:
         roots.setdefault(macros.root_of(arch), []).append(arch)
-    found: dict[str, _Evaluated] = {}
+    found: dict[str, _Judged] = {}
     for root, these in roots.items():
         found.update(_run(subject, root, these))
     return {arch: found[arch] for arch in arches}
 
 
 def _without_unpacking(
-    subject: _Subject, macros: MacroSource, evaluated: Mapping[str, _Evaluated]
-) -> dict[str, _Evaluated]:
+    subject: _Subject, macros: MacroSource, evaluated: Mapping[str, _Judged]
+) -> dict[str, _Judged]:
     """The evaluation by the host's rpm without the lines that unpack and patch.
 
     Only architectures for which it, and it alone, may refuse the spec file, and none that it
@@ -209,7 +205,7 @@ def _without_unpacking(
     if shorter == text:
         return {}
     path.write_text(shorter, encoding="utf-8", errors="surrogateescape")
-    found: dict[str, _Evaluated] = {}
+    found: dict[str, _Judged] = {}
     for arch, one in _pass(subject, macros, tuple(refused)).items():
         if isinstance(one.result, SpecEvaluation):
             note = (
@@ -221,56 +217,73 @@ def _without_unpacking(
     return found
 
 
-def _run(subject: _Subject, root: Path | None, arches: Sequence[str]) -> dict[str, _Evaluated]:
+def _run(subject: _Subject, root: Path | None, arches: Sequence[str]) -> dict[str, _Judged]:
     relative, work, own = subject.spec, subject.work, subject.rpm
     request = {
         "spec": f"/checkout/{relative}",
         "arches": list(arches),
         # A distribution's own rpm finds its macros by itself.
         "distribution": root is not None and own.root is None,
+        "most": SPEC_ANSWER,
         **subject.request,
     }
     _put_programs(work / "minimize", request)
     path = str(relative)
-    try:
-        finished = run_sandboxed(
-            [own.python, "-I", "/minimize/evaluator.py"],
-            binds=_binds(work, root, own),
-            limits=subject.limits,
-            env={"RPM_CONFIGDIR": "/usr/lib/rpm"},
-            chdir=os.path.normpath(f"/checkout/{relative.parent}"),
-            root=own.root,
-            result=_MOST_RESULT,
-        )
-    except SandboxError as error:
-        return _all(arches, path, "surroundings", str(error))
-    limit = finished.limit or ("processes" if _CANNOT_FORK.search(finished.stderr) else None)
-    if limit is not None:
-        return _all(arches, path, "limit", _limit_message(limit, subject.limits))
-    if len(arches) > 1 and reads_in_vain([_text(finished)], path, subject.tree):
-        # What several architectures' programs write at once is mixed up, and is of any of them.
+    with result_file(len(arches) * (SPEC_ANSWER + 1)) as answers:
+        try:
+            finished = run_sandboxed(
+                [own.python, "-I", "/minimize/evaluator.py"],
+                binds=_binds(work, root, own),
+                limits=subject.limits,
+                env={"RPM_CONFIGDIR": "/usr/lib/rpm"},
+                chdir=os.path.normpath(f"/checkout/{relative.parent}"),
+                root=own.root,
+                result=answers,
+            )
+        except SandboxError as error:
+            return _all(arches, path, "surroundings", str(error))
+        limit = finished.limit or ("processes" if _CANNOT_FORK.search(finished.stderr) else None)
+        if limit is not None:
+            return _all(arches, path, "limit", _limit_message(limit, subject.limits))
+        try:
+            text = call_limited(
+                read_answers,
+                path,
+                arches,
+                subject.tree,
+                finished.stderr,
+                descriptors=[answers],
+                limits=CallLimits(answer=len(arches) * SPEC_ANSWER),
+            )
+        except UnreadableError as error:
+            message = f"The answer of evaluating the spec file is not read: {error}."
+            return _all(arches, path, "limit", message)
+    found = EVALUATED.validate_json(text)
+    if found is None:
         return {arch: _run(subject, root, [arch])[arch] for arch in arches}
-    answer = _answer(finished.result)
-    return {arch: _read(subject, arch, answer.get(arch), finished) for arch in arches}
+    return {arch: _judged(subject, found[arch]) for arch in arches}
 
 
-def _read(subject: _Subject, arch: str, found: object, finished: Finished) -> _Evaluated:
-    path = str(subject.spec)
-    if not isinstance(found, dict):
-        cause, message = _silent(finished)
-        return _Evaluated(SpecFailure(path, arch, cause, message))
-    texts = (str(found.get("error", "")), _text(finished))
-    result = with_missing(
-        evaluation_of(found, path, arch, subject.tree.read), texts, subject.tree, locations(found)
-    )
-    if isinstance(result, SpecFailure):
-        judged = _judged(result, subject.rpm)
-        only_host = None if judged is result else result.message.rstrip(".")
-        return _Evaluated(judged, requested(found), only_host)
-    if subject.notes or result.notes:
-        result = dataclasses.replace(result, notes=(*subject.notes, *result.notes))
-    known = (known_part(each.dependency.capability) for each in result.build_requires)
-    return _Evaluated(result, tuple(capability for capability in known if capability))
+def _judged(subject: _Subject, found: Evaluated) -> _Judged:
+    """With the notes of the setting; a refusal that the host's rpm alone may be the cause of is one
+    of the surroundings."""
+    result = found.result
+    if isinstance(result, SpecEvaluation):
+        if subject.notes:
+            result = dataclasses.replace(result, notes=(*subject.notes, *result.notes))
+        return _Judged(result, found.requirements)
+    own, host = subject.rpm, host_rpm()
+    if (
+        result.cause != "invalid"
+        or own.root is not None
+        or host is None
+        or own.version is None
+        or not may_be_taken(result.message, host, own.version)
+    ):
+        return _Judged(result, found.requirements)
+    message = host_refuses(result.message, host, own.version, own.problem)
+    refused = dataclasses.replace(result, cause="surroundings", message=message)
+    return _Judged(refused, found.requirements, result.message.rstrip("."))
 
 
 def _paths(specs: str, sources: str) -> dict[str, str]:
@@ -289,21 +302,6 @@ def _patches(source: Path, own: DistributionRpm) -> dict[str, str]:
     if own.root is not None:
         return {}
     return patch_definitions(source.read_bytes(), host_rpm(), own.version)
-
-
-def _judged(result: SpecFailure, own: DistributionRpm) -> SpecFailure:
-    """The failure; where the host's rpm alone may refuse the spec file, one of the surroundings."""
-    host = host_rpm()
-    if (
-        result.cause != "invalid"
-        or own.root is not None
-        or host is None
-        or own.version is None
-        or not may_be_taken(result.message, host, own.version)
-    ):
-        return result
-    message = host_refuses(result.message, host, own.version, own.problem)
-    return dataclasses.replace(result, cause="surroundings", message=message)
 
 
 def _put_programs(directory: Path, request: Mapping[str, Any]) -> None:
@@ -358,8 +356,8 @@ def _all(
     path: str,
     cause: Literal["invalid", "limit", "surroundings"],
     message: str,
-) -> dict[str, _Evaluated]:
-    return {arch: _Evaluated(SpecFailure(path, arch, cause, message)) for arch in arches}
+) -> dict[str, _Judged]:
+    return {arch: _Judged(SpecFailure(path, arch, cause, message)) for arch in arches}
 
 
 def _limit_message(limit: Limit, limits: Limits) -> str:
@@ -375,28 +373,3 @@ def _limit_message(limit: Limit, limits: Limits) -> str:
 
 def _mebibytes(size: int) -> str:
     return f"{size / MEBIBYTE:g} MiB"
-
-
-def _silent(finished: Finished) -> tuple[Literal["invalid", "surroundings"], str]:
-    """The message where the evaluator left nothing: it never started, or the spec ended it."""
-    lines = _text(finished).strip().splitlines()
-    if "No module named 'rpm'" in (lines[-1] if lines else ""):
-        return (
-            "surroundings",
-            f"{HOST_PYTHON} has no rpm module: install python3-rpm (apt-get or dnf).",
-        )
-    last = f": {lines[-1][:300]}" if lines else ""
-    return "invalid", f"Evaluating the spec file ended without a result{last}."
-
-
-def _text(finished: Finished) -> str:
-    return finished.stderr.decode(errors="replace")
-
-
-def _answer(result: bytes) -> dict[str, Any]:
-    """The JSON object that the evaluator wrote, or its subject; empty if it is none."""
-    try:
-        found = json.loads(result)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

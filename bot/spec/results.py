@@ -1,16 +1,22 @@
-"""Reading what the evaluator inside the sandbox wrote, which its subject could have written."""
+"""From the evaluator's answer to values. Runs in a process of its own, with limits: `read_answers`.
+
+What the evaluator wrote, its subject could have written (`bot.spec.answer` has its schema).
+"""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
+from pydantic import TypeAdapter, ValidationError
+
+from bot.limits import MEBIBYTE, SPEC_ANSWER, SPEC_DEPENDENCIES
 from bot.model.architecture import isa
 from bot.model.capability import capabilities_in
 from bot.model.nevra import Nevra
-from bot.model.package import DEPENDENCY_KINDS, Dependency, DependencyKind
+from bot.model.package import Dependency
 from bot.model.spec import (
     FailureCause,
     SpecDependency,
@@ -21,6 +27,15 @@ from bot.model.spec import (
     SpecSource,
     Unexpanded,
 )
+from bot.spec.answer import (
+    Answer,
+    Marked,
+    Parsed,
+    Refused,
+    StatedDependency,
+    StatedPackage,
+    TooLong,
+)
 from bot.spec.headers import (
     capability_key,
     capability_text,
@@ -29,58 +44,133 @@ from bot.spec.headers import (
 )
 from bot.spec.inside.markers import logical_lines
 from bot.spec.lines import SOURCE, ExpandedSpec, build_sections, read_expanded
-from bot.spec.missing import in_architectures, in_conditions, in_message, in_packages
+from bot.spec.missing import (
+    in_architectures,
+    in_conditions,
+    in_message,
+    in_packages,
+    reads_in_vain,
+    with_missing,
+)
+from bot.spec.rpm_version import HOST_PYTHON
+from bot.spec.tree import SpecTree
 
-_MOST_PACKAGES = 5000
-_MOST_DEPENDENCIES = 200_000
 _MOST_MESSAGE = 2000
 _MOST_REQUESTED = 2000
 _LINE = re.compile(r"(?:\bline |\.spec:)(\d+)\b")
 _RPMBUILD_ISPATCH = 1 << 1
+_ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
+TOO_LONG = (
+    f"Evaluating the spec file gave more than {SPEC_ANSWER // MEBIBYTE} MiB of packages and text."
+)
 
 
-class _MalformedError(Exception):
-    """The evaluator's answer has not the shape it writes."""
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One architecture's result, and its BuildRequires, as far as they could be read."""
+
+    result: SpecEvaluation | SpecFailure
+    requirements: tuple[str, ...] = ()
+
+
+# Null: what the architectures' programs wrote is mixed up, and they are to be evaluated one by one.
+EVALUATED: TypeAdapter[dict[str, Evaluated] | None] = TypeAdapter(dict[str, Evaluated] | None)
+
+
+def read_answers(
+    path: str, arches: Sequence[str], tree: SpecTree, messages: bytes, answers: int
+) -> bytes:
+    """The evaluations of the spec file `path`, as JSON of EVALUATED.
+
+    `messages` is what its programs wrote to standard error, `answers` the descriptor that the
+    evaluator wrote to: a line for each of `arches`.
+    """
+    text = messages.decode(errors="replace")
+    # What several architectures' programs write at once is mixed up, and is of any of them.
+    if len(arches) > 1 and reads_in_vain([text], path, tree):
+        return EVALUATED.dump_json(None)
+    # What was not written has no pages: a hole, which need not be read.
+    written = os.pread(answers, os.lseek(answers, 0, os.SEEK_HOLE), 0).rstrip(b"\0")
+    lines = written.split(b"\n", len(arches))
+    lines += [b""] * (len(arches) - len(lines))
+    found = {
+        arch: _read(line.decode(errors="replace"), path, arch, tree, text)
+        for arch, line in zip(arches, lines, strict=False)
+    }
+    return EVALUATED.dump_json(found)
+
+
+def _read(line: str, path: str, arch: str, tree: SpecTree, messages: str) -> Evaluated:
+    """One architecture's answer."""
+    if not line:
+        return Evaluated(_silent(path, arch, messages))
+    try:
+        answer = _ANSWER.validate_json(line)
+    except ValidationError as error:
+        problem = _problem(error)
+        message = f"Evaluating the spec file gave an answer that cannot be read: {problem}."
+        return Evaluated(SpecFailure(path, arch, "invalid", message))
+    if isinstance(answer, TooLong):
+        return Evaluated(SpecFailure(path, arch, "limit", TOO_LONG))
+    error_text = answer.error if isinstance(answer, Refused) else ""
+    result = with_missing(
+        evaluation_of(answer, path, arch, tree.read),
+        (error_text, messages),
+        tree,
+        _locations(answer),
+    )
+    return Evaluated(result, _requirements(answer, result))
+
+
+def _silent(path: str, arch: str, messages: str) -> SpecFailure:
+    """The failure where the evaluator left nothing: it never started, or the spec ended it."""
+    lines = messages.strip().splitlines()
+    if "No module named 'rpm'" in (lines[-1] if lines else ""):
+        message = f"{HOST_PYTHON} has no rpm module: install python3-rpm (apt-get or dnf)."
+        return SpecFailure(path, arch, "surroundings", message)
+    last = f": {lines[-1][:300]}" if lines else ""
+    message = f"Evaluating the spec file ended without a result{last}."
+    return SpecFailure(path, arch, "invalid", message)
+
+
+def _problem(error: ValidationError) -> str:
+    """The first thing that does not fit: its place, and what it should be; never its text."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(str(part)[:40] for part in first['loc'])}: {first['type']}"
 
 
 def evaluation_of(
-    found: Mapping[str, Any], path: str, arch: str, read: Callable[[str], str | None]
+    answer: Parsed | Refused, path: str, arch: str, read: Callable[[str], str | None]
 ) -> SpecEvaluation | SpecFailure:
-    """The evaluation that the JSON object `found` tells of, checked.
+    """The evaluation that an answer tells of.
 
     `read` gives the raw text of a file of the checkout by its path.
     """
-    try:
-        if "error" in found:
-            values = [text for _, _, text in _conditions(found.get("buildarch", []))]
-            return _failure(_text(found["error"]), path, arch, read, values)
-        return _evaluation(found, path, arch, read)
-    except (_MalformedError, KeyError, TypeError, ValueError):
-        message = "Evaluating the spec file gave an answer that cannot be read."
-        return SpecFailure(path, arch, "invalid", message)
+    if isinstance(answer, Refused):
+        values = [text for _, _, text in answer.buildarch]
+        return _failure(answer.error, path, arch, read, values)
+    return _evaluation(answer, path, arch, read)
 
 
-def requested(found: Mapping[str, Any]) -> tuple[str, ...]:
-    """The BuildRequires that the evaluator could read of a spec file that rpm refuses."""
-    names = (name for text in _texts(found, "requested") for name in capabilities_in(text))
-    known = (part for part in map(known_part, names) if part)
+def _requirements(
+    answer: Parsed | Refused, result: SpecEvaluation | SpecFailure
+) -> tuple[str, ...]:
+    """The BuildRequires without what is not known of them; also of a spec file rpm refuses."""
+    if isinstance(answer, Refused):
+        named = (name for text in answer.requested for name in capabilities_in(text))
+    elif isinstance(result, SpecEvaluation):
+        named = (each.dependency.capability for each in result.build_requires)
+    else:
+        return ()
+    known = (part for part in map(known_part, named) if part)
     return tuple(dict.fromkeys(known))[:_MOST_REQUESTED]
 
 
-def locations(found: Mapping[str, Any]) -> tuple[str, ...]:
+def _locations(answer: Parsed | Refused) -> tuple[str, ...]:
     """The locations of sources and patches that the evaluator could read, in whatever state."""
-    try:
-        named = [_text(entry[0]) for entry in _list(found.get("sources", []))]
-    except (_MalformedError, IndexError, TypeError, KeyError):
-        named = []
-    return (*named, *_texts(found, "locations"))
-
-
-def _texts(found: Mapping[str, Any], key: str) -> list[str]:
-    try:
-        return [_text(each) for each in _list(found.get(key, []))]
-    except _MalformedError:
-        return []
+    if isinstance(answer, Refused):
+        return tuple(answer.locations)
+    return tuple(location for location, _, _ in answer.sources)
 
 
 def _failure(
@@ -119,119 +209,99 @@ def _exact_line(number: int, message: str, text: str) -> int:
 
 
 def _evaluation(
-    found: Mapping[str, Any], path: str, arch: str, read: Callable[[str], str | None]
-) -> SpecEvaluation:
-    raw = _list(found["packages"])
-    if not 0 < len(raw) <= _MOST_PACKAGES:
-        raise _MalformedError
-    main = _text(raw[0]["name"])
-    plain = read_expanded(_text(found["parsed"]), main)
+    found: Parsed, path: str, arch: str, read: Callable[[str], str | None]
+) -> SpecEvaluation | SpecFailure:
+    main = found.packages[0].name
+    stated = sum(len(package.dependencies) for package in found.packages)
+    if stated > SPEC_DEPENDENCIES:
+        message = f"The spec file states {stated} dependencies, more than {SPEC_DEPENDENCIES}."
+        return SpecFailure(path, arch, "limit", message)
+    plain = read_expanded(found.parsed, main)
     notes: tuple[str, ...] = ()
-    expanded = _marked(found.get("marked"), main, read)
+    expanded = _marked(found.marked, main, read)
     if expanded is None:
         expanded = ExpandedSpec()
         notes = (f"{path}: no line of this spec file can be named as the origin of a dependency.",)
-    packages = tuple(_package(entry, plain, expanded) for entry in raw)
-    if sum(len(package.dependencies) for package in packages) > _MOST_DEPENDENCIES:
-        raise _MalformedError
+    packages = tuple(_package(entry, plain, expanded) for entry in found.packages)
     build_requires = tuple(
-        each
-        for entry in _list(found["buildrequires"])
-        for each in _dependency(entry, SOURCE, expanded)
+        each for entry in found.buildrequires for each in _dependency(entry, SOURCE, expanded)
     )
-    exclusive = [_text(each) for each in _list(found["exclusivearch"])]
-    exclude = [_text(each) for each in _list(found["excludearch"])]
-    excluded = _excluded(arch, packages[0].nevra.arch, exclusive, exclude)
     first = packages[0].nevra
+    excluded = _excluded(arch, first.arch, found.exclusivearch, found.excludearch)
     return SpecEvaluation(
         path=path,
         arch=arch,
-        source=_text(found["source"]),
+        source=found.source,
         evr=(first.epoch, first.version, first.release),
         packages=() if excluded else packages,
         build_requires=build_requires,
-        sources=_sources(_list(found["sources"])),
+        sources=_sources(found.sources),
         excluded=excluded,
         notes=notes,
         generates_requirements=plain.generates_requirements,
-        unexpanded=_unexpanded(packages, exclusive, exclude, found, path, read),
-        build_sections=build_sections(_text(found["parsed"])),
+        unexpanded=_unexpanded(packages, found, path, read),
+        build_sections=build_sections(found.parsed),
         generator_tags=tuple(plain.generator_tags),
-        macros=tuple((_text(name), _text(value)) for name, value in _list(found["macros"])),
+        macros=tuple(found.macros),
     )
 
 
-def _marked(marked: object, main: str, read: Callable[[str], str | None]) -> ExpandedSpec | None:
-    if not isinstance(marked, dict) or "error" in marked:
+def _marked(
+    marked: Marked | None, main: str, read: Callable[[str], str | None]
+) -> ExpandedSpec | None:
+    if marked is None:
         return None
     files = []
-    for name in _list(marked["files"]):
-        text = read(_text(name))
+    for name in marked.files:
+        text = read(name)
         if text is None:
             return None
-        files.append((_text(name), text))
-    return read_expanded(_text(marked["parsed"]), main, files)
+        files.append((name, text))
+    return read_expanded(marked.parsed, main, files)
 
 
-def _package(entry: Mapping[str, Any], plain: ExpandedSpec, expanded: ExpandedSpec) -> SpecPackage:
-    name = _text(entry["name"])
-    epoch = entry["epoch"]
-    nevra = Nevra(
-        name,
-        epoch if isinstance(epoch, int) else 0,
-        _text(entry["version"]),
-        _text(entry["release"]),
-        _text(entry["arch"]),
-    )
+def _package(entry: StatedPackage, plain: ExpandedSpec, expanded: ExpandedSpec) -> SpecPackage:
+    name = entry.name
+    nevra = Nevra(name, entry.epoch or 0, entry.version, entry.release, entry.arch)
     # rpm gives every package its own name as Provides, some versions of it already here.
     automatic = {
         capability_key(f"{own} = {nevra.evr}") for own in (name, f"{name}({isa(nevra.arch)})")
     }
     dependencies = [
         each
-        for item in _list(entry["dependencies"])
+        for item in entry.dependencies
         for each in _dependency(item, name, expanded)
         if not (
             each.dependency.kind == "provides"
             and capability_key(each.dependency.capability) in automatic
         )
     ]
-    files = tuple(line for line in _text(entry["files"]).split("\n") if line.strip())
+    files = tuple(line for line in entry.files.split("\n") if line.strip())
     built = name in plain.with_files or bool(files)
     return SpecPackage(nevra, tuple(dependencies), built, files, expanded.headings.get(name))
 
 
 def _dependency(
-    item: Sequence[Any], package: str, expanded: ExpandedSpec
+    item: StatedDependency, package: str, expanded: ExpandedSpec
 ) -> tuple[SpecDependency, ...]:
     kind, name, flags, version = item
-    if kind not in DEPENDENCY_KINDS or not isinstance(flags, int):
-        raise _MalformedError
-    name = _text(name)
     # rpm's own features are no packages' matter, and repositories do not list them.
     if name.startswith("rpmlib("):
         return ()
-    known: DependencyKind = kind
-    found = Dependency(known, capability_text(name, flags, _text(version)), qualifiers(flags))
+    found = Dependency(kind, capability_text(name, flags, version), qualifiers(flags))
     return tuple(SpecDependency(found, line) for line in expanded.origins(package, found))
 
 
 def _unexpanded(
-    packages: Iterable[SpecPackage],
-    exclusive: Sequence[str],
-    exclude: Sequence[str],
-    found: Mapping[str, Any],
-    path: str,
-    read: Callable[[str], str | None],
+    packages: Iterable[SpecPackage], found: Parsed, path: str, read: Callable[[str], str | None]
 ) -> tuple[Unexpanded, ...]:
-    marked = found.get("marked")
-    reached = _text(marked["parsed"]) if isinstance(marked, dict) and "parsed" in marked else ""
+    reached = "" if found.marked is None else found.marked.parsed
     lines = (read(path) or "").split("\n")
     every = (
         *in_packages(packages),
-        *in_architectures("ExclusiveArch", exclusive),
-        *in_architectures("ExcludeArch", exclude),
-        *in_conditions(_conditions(found["conditions"]), path, lines, reached),
+        *in_architectures("ExclusiveArch", found.exclusivearch),
+        *in_architectures("ExcludeArch", found.excludearch),
+        *in_conditions(found.conditions, path, lines, reached),
     )
     return tuple(dict.fromkeys(_placed(each, path, lines) for each in every))
 
@@ -245,15 +315,6 @@ def _placed(found: Unexpanded, path: str, lines: Sequence[str]) -> Unexpanded:
     return found
 
 
-def _conditions(entries: object) -> list[tuple[str, int, str]]:
-    found = []
-    for word, number, value in _list(entries):
-        if not isinstance(number, int):
-            raise _MalformedError
-        found.append((_text(word), number, _text(value)))
-    return found
-
-
 def _excluded(arch: str, main_arch: str, exclusive: Sequence[str], exclude: Sequence[str]) -> bool:
     if arch in exclude:
         return True
@@ -262,23 +323,9 @@ def _excluded(arch: str, main_arch: str, exclusive: Sequence[str], exclude: Sequ
     return bool(exclusive) and arch not in exclusive and not noarch
 
 
-def _sources(entries: Sequence[Sequence[Any]]) -> tuple[SpecSource, ...]:
+def _sources(entries: Iterable[tuple[str, int, int]]) -> tuple[SpecSource, ...]:
     found = []
     for location, number, flags in entries:
-        if not isinstance(number, int) or not isinstance(flags, int):
-            raise _MalformedError
         tag = "Patch" if flags & _RPMBUILD_ISPATCH else "Source"
-        found.append((tag != "Source", number, SpecSource(f"{tag}{number}", _text(location))))
+        found.append((tag != "Source", number, SpecSource(f"{tag}{number}", location)))
     return tuple(source for _, _, source in sorted(found, key=lambda each: each[:2]))
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise _MalformedError
-    return value.encode(errors="surrogateescape").decode(errors="replace")
-
-
-def _list(value: object) -> list[Any]:
-    if not isinstance(value, list):
-        raise _MalformedError
-    return value

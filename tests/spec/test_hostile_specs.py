@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import socket
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -142,15 +144,110 @@ def test_noise_on_standard_output_disturbs_nothing(tmp_path):
     assert isinstance(found, SpecEvaluation)
 
 
-def test_a_forged_answer_is_no_more_than_a_strange_spec(tmp_path):
-    out = "/proc/self/fd/$MINIMIZE_RESULT"
-    for answer in ("[]", "{", "3", '{"x86_64": []}', '{"x86_64": {"packages": [{"name": 1}]}}'):
-        found = evaluate(tmp_path, f"%(echo '{answer}' 1<> {out}; kill -9 -1)")
-        assert isinstance(found, SpecFailure)
-        assert found.cause == "invalid"
-    found = evaluate(tmp_path, f"%(yes 1<> {out}; kill -9 -1)")
+# Writes a text to whatever it finds open for writing in other processes, then ends them all.
+FORGER = """import glob, os, signal, sys
+text = open("forged.json", "rb").read() * int(sys.argv[1])
+mine = f"/proc/{os.getpid()}/"
+for place in glob.glob("/proc/[0-9]*/fd/*"):
+    try:
+        pipe = os.readlink(place).startswith(("pipe:", "/memfd:"))
+        if pipe and not place.startswith(mine) and not place.endswith(("/0", "/1", "/2")):
+            with open(place, "wb", buffering=0) as stream:
+                stream.write(text)
+    except OSError:
+        pass
+os.kill(-1, signal.SIGKILL)
+"""
+
+
+def forged(directory: Path, answer: str, times: int = 1):
+    (directory / "forged.json").write_text(answer)
+    (directory / "forger.py").write_text(FORGER)
+    return evaluate(directory, f"%(/usr/bin/python3 ./forger.py {times})")
+
+
+def test_the_descriptor_of_the_answer_is_out_of_reach(tmp_path):
+    look = "echo ${MINIMIZE_RESULT-unset}; ls -l /proc/*/fd /proc/*/map_files | grep -c memfd"
+    assert said(tmp_path, look) == "xunset_0_"
+
+
+def test_an_answer_of_64_mib_is_neither_kept_nor_parsed(tmp_path):
+    evaluate(tmp_path, "")
+    tracemalloc.start()
+    try:
+        found = forged(tmp_path, "[[], " + "[]," * 341 + "[]]", 64 * 1024)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
     assert isinstance(found, SpecFailure)
+    assert peak < 8 * MEBIBYTE
     assert_still_works(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "answer", ["[]", "{", "3", '{"x86_64": []}', '{"packages": [{"name": 1}]}', "[" * 100_000]
+)
+def test_a_forged_answer_of_another_form_is_refused(tmp_path, answer):
+    found = forged(tmp_path, answer)
+    assert isinstance(found, SpecFailure)
+    assert found.cause == "invalid"
+    assert_still_works(tmp_path)
+
+
+PACKAGE = {
+    "name": "forged",
+    "epoch": None,
+    "version": "9",
+    "release": "1",
+    "arch": "x86_64",
+    "files": "/usr/bin/forged",
+    "dependencies": [["requires", "perl", 0, ""]],
+}
+PARSED = {
+    "packages": [PACKAGE],
+    "source": "forged",
+    "buildrequires": [],
+    "exclusivearch": [],
+    "excludearch": [],
+    "conditions": [],
+    "sources": [],
+    "macros": [],
+    "parsed": "Name: forged",
+}
+
+
+# Writes to the pipe of the process that parses, as its own Lua could, and ends that one alone.
+CAREFUL_FORGER = """import os, pathlib, signal
+def parent(process):
+    return int(pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+parser = parent(os.getpid())
+while "sh" in pathlib.Path(f"/proc/{parser}/comm").read_text():
+    parser = parent(parser)
+reader = parent(parser)
+for name in os.listdir(f"/proc/{reader}/fd"):
+    place = f"/proc/{reader}/fd/{name}"
+    is_read = os.readlink(place).startswith("pipe:") and not os.lstat(place).st_mode & 0o200
+    if is_read and int(name) > 2:
+        with open(place, "wb", buffering=0) as stream:
+            stream.write(open("forged.json", "rb").read())
+os.kill(parser, signal.SIGKILL)
+"""
+
+
+def test_a_forged_answer_that_fits_is_no_more_than_another_spec(tmp_path):
+    (tmp_path / "forged.json").write_text(json.dumps(PARSED))
+    (tmp_path / "forger.py").write_text(CAREFUL_FORGER)
+    found = evaluate(tmp_path, "%(/usr/bin/python3 ./forger.py)")
+    assert isinstance(found, SpecEvaluation), found
+    assert [str(package.nevra) for package in found.packages] == ["forged-0:9-1.x86_64"]
+    assert [one.origin for one in found.packages[0].dependencies] == [None]
+    assert_still_works(tmp_path)
+
+
+def test_a_spec_file_beyond_its_limit_is_not_read(tmp_path):
+    found = evaluate(tmp_path, "#" * (2 * MEBIBYTE))
+    assert isinstance(found, SpecFailure)
+    assert (found.cause, "more than 2 MiB" in found.message) == ("limit", True)
 
 
 def test_no_process_survives(tmp_path):

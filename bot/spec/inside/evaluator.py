@@ -3,10 +3,14 @@
 The system's own Python runs this file by itself: only the standard library, the system's rpm
 module and the module of marks are there. Distributions' own Pythons run it too, down to 3.6
 (Enterprise Linux 8): annotations with brackets are quoted. It reads /minimize/request.json and
-writes one JSON object, by architecture, to the descriptor for results: whatever a spec prints
-disturbs nothing.
+writes one line for each architecture, a JSON object, to the descriptor for results: whatever a spec
+prints disturbs nothing. A line is empty where an architecture's process died.
+
+What a spec starts has that descriptor neither open nor in its environment, nor can it open this
+process's through /proc.
 """
 
+import ctypes
 import json
 import os
 import re
@@ -45,6 +49,10 @@ SETTING = re.compile(
     r"%(?:global|define|undefine)\s+(_\w+|optflags|build_\w+|debug_package|toolchain)(?![\w(])"
 )
 BUILD_REQUIREMENT = re.compile(r"^\s*BuildRequires\s*:\s*(.+)", re.IGNORECASE)
+# linux/prctl.h: the files and the memory of a process that is not dumpable are root's.
+PR_SET_DUMPABLE = 4
+TOO_LONG = b'{"too_long": true}'
+MOST_MESSAGE, MOST_LINES = 8192, 5000
 
 
 def vendor_files(arch: str) -> "Iterator[Path]":
@@ -119,12 +127,18 @@ def decoded(value: bytes) -> str:
     return value.decode(errors="surrogateescape")
 
 
-def started(
-    function: "Callable[..., Any]", keys: "list[str]", *arguments: object
-) -> "Iterator[tuple[str, Any]]":
-    """Call `function(key, *arguments)` for each key, each in a process of its own.
+def set_dumpable(dumpable: bool) -> None:
+    """Let processes of this user open this one's descriptors and memory, or not."""
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, int(dumpable), 0, 0, 0)
 
-    Macros and Lua keep state, and a parser can crash: None where the process died.
+
+def written_by(
+    most: int, function: "Callable[..., Any]", keys: "list[str]", *arguments: object
+) -> "Iterator[bytes]":
+    """Call `function(key, *arguments)` for each key, each in a process of its own; yield its JSON.
+
+    Macros and Lua keep state, and a parser can crash: empty where the process died, TOO_LONG where
+    it wrote more than `most` bytes.
     """
     running = []
     for key in keys:
@@ -134,27 +148,31 @@ def started(
             status = 1
             try:
                 os.close(reading)
-                with os.fdopen(writing, "w") as stream:
-                    json.dump(function(key, *arguments), stream, default=decoded)
+                with os.fdopen(writing, "wb") as stream:
+                    text = json.dumps(
+                        function(key, *arguments), ensure_ascii=False, default=decoded
+                    )
+                    stream.write(text.encode("utf-8", "surrogateescape"))
                 status = 0
             finally:
                 sys.stderr.flush()
                 os._exit(status)
         os.close(writing)
-        running.append((key, pid, reading))
-    for key, pid, reading in running:
-        with os.fdopen(reading) as stream:
-            text = stream.read()
+        running.append((pid, reading))
+    for pid, reading in running:
+        with os.fdopen(reading, "rb") as stream:
+            found = stream.read(most + 1)
         os.waitpid(pid, 0)
-        try:
-            yield key, json.loads(text)
-        except ValueError:
-            yield key, None
+        yield found if len(found) <= most else TOO_LONG
 
 
-def in_child(function: "Callable[..., Any]", *arguments: object) -> Any:
-    """Call `function` in a process of its own; None if that process died."""
-    return next(started(lambda _: function(*arguments), [""]))[1]
+def in_child(most: int, function: "Callable[..., Any]", *arguments: object) -> Any:
+    """Call `function` in a process of its own; None if that process died, or wrote too much."""
+    text = next(written_by(most, lambda _: function(*arguments), [""]))
+    try:
+        return json.loads(text.decode("utf-8", "surrogateescape"))
+    except ValueError:
+        return None
 
 
 def dependencies(header: Any, kind: str) -> "list[list[Any]]":
@@ -208,9 +226,9 @@ def parse(path: Path) -> "dict[str, Any]":
         except (ValueError, rpm.error) as error:
             log.flush()
             return {
-                "error": log_path.read_text(errors="replace")[:8192] or str(error),
-                "requested": list(stated(lines, BUILD_REQUIREMENT)),
-                "locations": list(stated(lines, LOCATION)),
+                "error": (log_path.read_text(errors="replace") or str(error))[:MOST_MESSAGE],
+                "requested": list(stated(lines, BUILD_REQUIREMENT))[:MOST_LINES],
+                "locations": list(stated(lines, LOCATION))[:MOST_LINES],
                 "buildarch": expanded(lines, r"\s*(Build(?:Arch|Architectures))\s*:\s*(.+)"),
             }
     source = spec.sourceHeader
@@ -257,7 +275,7 @@ def included(path: Path, text: str) -> "list[str]":
     return [rpm.expandMacro(match[1]) for match in matches if match]
 
 
-def parse_marked(path: Path, everywhere: bool) -> "dict[str, Any]":
+def parse_marked(path: Path, everywhere: bool, most: int) -> "dict[str, Any]":
     """The expanded text of a marked copy, and the files that its marks count.
 
     If not `everywhere` only the preamble and `%package` have marks: where others spoil something.
@@ -268,7 +286,7 @@ def parse_marked(path: Path, everywhere: bool) -> "dict[str, Any]":
     files = [str(path.relative_to(root))]
     if any(markers.INCLUDE.match(line) for line in text.split("\n")):
         marked = []
-        names = in_child(included, path, text) or []
+        names = in_child(most, included, path, text) or []
         lines = iter(names)
         for line in markers.mark(text, 0, everywhere=everywhere).split("\n"):
             replaced = line
@@ -290,32 +308,47 @@ def parse_marked(path: Path, everywhere: bool) -> "dict[str, Any]":
         copy_text = markers.mark(text, 0, everywhere=everywhere)
     copy.write_text(copy_text, encoding="utf-8", errors="surrogateescape")
     found = parse(copy)
-    return {"files": files, **found}
+    return {"files": files, "parsed": found["parsed"]} if "parsed" in found else {}
+
+
+def is_marked(found: "dict[str, Any] | None") -> bool:
+    return found is not None and "files" in found
 
 
 def evaluate(
     arch: str, request: "dict[str, Any]", fallback: "list[tuple[str, str]]"
 ) -> "dict[str, Any]":
     configure(arch, request, fallback)
-    path = Path(request["spec"])
-    found: dict[str, Any] | None = in_child(parse, path)
+    path, most = Path(request["spec"]), request["most"]
+    found: dict[str, Any] | None = in_child(most, parse, path)
     if found is None:
         return {"error": "rpm's parser died while it read this spec file"}
-    if "error" not in found:
-        marked: dict[str, Any] | None = in_child(parse_marked, path, True)
-        if marked is None or "error" in marked:
-            marked = in_child(parse_marked, path, False)
-        found["marked"] = marked
+    if "packages" in found:
+        marked: dict[str, Any] | None = in_child(most, parse_marked, path, True, most)
+        if not is_marked(marked):
+            marked = in_child(most, parse_marked, path, False, most)
+        found["marked"] = marked if is_marked(marked) else None
     return found
 
 
+def evaluate_apart(arch: str, result: int, *arguments: Any) -> "dict[str, Any]":
+    """`evaluate`, in a process that has the descriptor for results no more."""
+    os.close(result)
+    set_dumpable(True)
+    return evaluate(arch, *arguments)
+
+
 def main() -> None:
+    result = int(os.environ.pop("MINIMIZE_RESULT"))
+    set_dumpable(False)
     request = json.loads(Path("/minimize/request.json").read_text())
     fallback = macros_in(FALLBACK) if request["distribution"] else []
     # All at once: each writes to a pipe of its own, which is read to its end.
-    found = dict(started(evaluate, request["arches"], request, fallback))
-    with os.fdopen(int(os.environ["MINIMIZE_RESULT"]), "w") as stream:
-        json.dump(found, stream)
+    most, arches = request["most"], request["arches"]
+    written = list(written_by(most, evaluate_apart, arches, result, request, fallback))
+    with os.fdopen(result, "wb") as stream:
+        # JSON has no line feeds; text that has one is none.
+        stream.write(b"".join((b"" if b"\n" in text else text) + b"\n" for text in written))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Functions that read strangers' bytes, called in a process of their own that has limits."""

@@ -1,0 +1,195 @@
+"""Calling a function in a process of its own, with limits of memory and time.
+
+What strangers wrote is parsed there: a file that takes all memory, or a regular expression that
+does not end, ends that process and not the server. Its answer is bytes of a limited number.
+
+One process (`bot.limited.forker`) has imported the readers and forks for each call, in some
+milliseconds. (multiprocessing's fork server would run the program's main module once more, of which
+a script without `if __name__ ...` dies.)
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import pickle
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bot.errors import SurroundingsError
+from bot.limited.forker import ANSWER, MEMORY, REFUSED, UnreadableError
+
+MEBIBYTE = 1024 * 1024
+# Calls at once, of one server: each may take its limit of memory.
+_AT_ONCE = threading.BoundedSemaphore(4)
+# Seconds that a call may wait for its process to start, on a machine that is busy.
+_STARTING = 60.0
+# Seconds between the closing of its descriptors and the end of a process that dies.
+_ENDING = 0.2
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """The limits of one call: `seconds` of time, `memory` and `answer` in bytes."""
+
+    seconds: float = 10.0
+    memory: int = 256 * MEBIBYTE
+    answer: int = 4 * MEBIBYTE
+
+
+class LimitError(UnreadableError):
+    """A call ran into one of its limits; the text says into which."""
+
+
+def call_limited(
+    function: Callable[..., bytes],
+    *arguments: object,
+    limits: CallLimits | None = None,
+    descriptors: Sequence[int] = (),
+) -> bytes:
+    """Return `function(*arguments, *descriptors)`, called in a process of its own.
+
+    `function` is one of a module's own; `arguments` are ours, and can be pickled; `descriptors` are
+    open files. Raises UnreadableError as `function` does, LimitError where it runs into one of
+    `limits`, SurroundingsError where no process can be had.
+    """
+    limits = limits or CallLimits()
+    with _AT_ONCE:
+        found = _answer(function, arguments, limits, descriptors)
+        if not found and _FORKER.has_died():
+            found = _answer(function, arguments, limits, descriptors)
+    # The kind comes last: an answer without it is cut short.
+    kind, text = found[-1:], found[:-1]
+    if kind == ANSWER:
+        return text
+    if kind == REFUSED:
+        raise UnreadableError(text.decode(errors="replace"))
+    if kind == MEMORY:
+        raise LimitError(f"reading it takes more than {limits.memory // MEBIBYTE} MiB of memory")
+    # The signal of a limit ended it, or a fault of ours, whose traceback is in the log.
+    raise LimitError(f"reading it takes more than {limits.seconds:g} s, or fails")
+
+
+def _answer(
+    function: Callable[..., bytes],
+    arguments: tuple[object, ...],
+    limits: CallLimits,
+    descriptors: Sequence[int],
+) -> bytes:
+    """The bytes that the process of one call writes; empty where it dies before."""
+    with contextlib.ExitStack() as stack:
+        given = os.memfd_create("minimize-arguments")
+        stack.callback(os.close, given)
+        with open(given, "wb", closefd=False) as stream:
+            pickle.dump((function, arguments), stream)
+        os.lseek(given, 0, os.SEEK_SET)
+        reading, writing = os.pipe()
+        stack.callback(os.close, reading)
+        message = json.dumps({"seconds": limits.seconds, "memory": limits.memory}).encode()
+        try:
+            _FORKER.send(message, [given, writing, *descriptors])
+        finally:
+            os.close(writing)
+        return _read(reading, limits)
+
+
+def prepare() -> None:
+    """Start the process that forks, if it does not run: it then is ready once it is needed."""
+    _FORKER.start()
+
+
+def _read(descriptor: int, limits: CallLimits) -> bytes:
+    """The bytes that come through a pipe. Raises LimitError where they are too many."""
+    deadline = time.monotonic() + limits.seconds + _STARTING
+    found = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        while selector.select(max(0.0, deadline - time.monotonic())):
+            piece = os.read(descriptor, _CHUNK)
+            found += piece
+            if len(found) > limits.answer + 1:
+                raise LimitError(f"it has more than {limits.answer} bytes")
+            if not piece:
+                break
+        else:
+            raise SurroundingsError("The process that reads what strangers wrote does not answer.")
+    return bytes(found)
+
+
+class _Forker:
+    """The process that forks; started when it is first needed, and anew where it has died."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> socket.socket:
+        with self._lock:
+            dead = self._process is not None and self._process.poll() is not None
+            if self._socket is not None and not dead:
+                return self._socket
+            if self._socket is not None:
+                self._socket.close()
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            program = (
+                "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
+                " from bot.limited.forker import main; main(int(sys.argv[2]))"
+            )
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", program, json.dumps(sys.path), str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+            self._socket = ours
+            return ours
+
+    def send(self, message: bytes, descriptors: Sequence[int]) -> None:
+        for last in (False, True):
+            try:
+                socket.send_fds(self.start(), [message], list(descriptors))
+            except OSError as error:
+                # It died since: `start` sees that it is gone, and starts another.
+                if last:
+                    raise SurroundingsError(
+                        f"No process can be had to read what strangers wrote: {error.strerror}."
+                    ) from error
+                self.stop()
+            else:
+                return
+
+    def has_died(self) -> bool:
+        """Return whether the process is there no more, or just ends."""
+        with self._lock:
+            if self._process is None:
+                return True
+            try:
+                self._process.wait(_ENDING)
+            except subprocess.TimeoutExpired:
+                return False
+            return True
+
+    def stop(self) -> None:
+        """End the process, if it runs."""
+        with self._lock:
+            if self._socket is not None and self._process is not None:
+                self._socket.close()
+                self._process.kill()
+                self._process.wait()
+            self._socket = self._process = None
+
+
+_FORKER = _Forker()
+atexit.register(_FORKER.stop)

@@ -1,0 +1,25 @@
+"""The limits of what is parsed: beyond one, an input is refused before it is read to its end.
+
+Each parser takes its own from here. Sizes are bytes, lengths characters, counts items. The numbers
+are above what distributions have, and low enough that what is made of an input at its limit takes
+less than 64 MiB of the server's memory.
+"""
+
+MEBIBYTE = 1024 * 1024
+
+# Spec files, and what they include.
+SPEC = 2 * MEBIBYTE
+
+# The answer of an evaluation, for each architecture: packages, dependencies, expanded text.
+SPEC_ANSWER = 4 * MEBIBYTE
+SPEC_PACKAGES = 5000
+SPEC_DEPENDENCIES = 20_000
+SPEC_SOURCES = 20_000
+SPEC_WORDS = 5000  # architectures, conditions, macros, included files
+SPEC_MESSAGE = 8192
+
+# Names as packages have them, and what they provide or require.
+NAME = 256
+CAPABILITY = 4096
+PATH = 4096
+EPOCH = 2**32 - 1
