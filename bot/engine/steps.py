@@ -38,7 +38,7 @@ from bot.engine.job import CheckJob, Line, Reply
 from bot.engine.links import CheckLinks, LinkKeys
 from bot.engine.merged import mirror_of
 from bot.engine.processes import Computing
-from bot.engine.rendering import annotations_of, narrowed_to, with_log_addresses
+from bot.engine.rendering import narrowed_to, with_log_addresses
 from bot.engine.results import Results
 from bot.engine.values import (
     BaseFile,
@@ -50,6 +50,7 @@ from bot.engine.values import (
 from bot.forge.protocol import Forge
 from bot.forge.values import ForgeRefusedError, StatusReport, StatusState
 from bot.model.result import CheckResult
+from bot.report.annotations import annotations_of
 from bot.report.render import (
     COMMENT_LIMIT,
     COMMENT_MARKER,

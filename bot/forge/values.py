@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 
 from bot.errors import MinimizeError, SurroundingsError
 from bot.git.mirror import GitCredential
+from bot.report.annotations import Annotation
 
 Role = Literal["none", "read", "triage", "write", "maintain", "admin"]
 ROLES: tuple[Role, ...] = ("none", "read", "triage", "write", "maintain", "admin")
@@ -125,17 +126,6 @@ class Comment:
     id: str
     url: str
     body: str
-
-
-@dataclass(frozen=True, slots=True)
-class Annotation:
-    """A remark on one line (from 1) of a file of the head commit, in plain text."""
-
-    path: str
-    line: int
-    title: str
-    message: str
-    level: Literal["notice", "warning", "failure"] = "notice"
 
 
 @dataclass(frozen=True, slots=True)

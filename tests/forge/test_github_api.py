@@ -8,7 +8,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bot.forge.values import Annotation, ForgeRefusedError, PullRequestKey, StatusReport
+from bot.forge.values import ForgeRefusedError, PullRequestKey, StatusReport
+from bot.report.annotations import Annotation
 
 REPOSITORY = {"full_name": "o/r", "id": 1001}
 KEY = PullRequestKey("gh", "o/r", 7)

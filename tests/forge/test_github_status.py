@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bot.forge.github.status import GitHubStatus
-from bot.forge.values import Annotation, ForgeError, ForgeRefusedError, PullRequestKey, StatusReport
+from bot.forge.values import ForgeError, ForgeRefusedError, PullRequestKey, StatusReport
+from bot.report.annotations import Annotation
 
 KEY = PullRequestKey("gh", "o/r", 7)
 SHA, OTHER = "a" * 40, "b" * 40

@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from bot.engine.rendering import annotations_of
 from bot.model.image import ImageKey
 from bot.model.result import (
     CheckResult,
@@ -20,6 +19,7 @@ from bot.model.result import (
     check_from_json,
     check_to_json,
 )
+from bot.report.annotations import annotations_of
 from bot.report.render import comment_needed, render_check_html, render_comment, status_line
 from bot.report.text import print_check
 from tests.report.conftest import broken_objective

@@ -16,7 +16,6 @@ from typing import Any, Literal, TypeVar
 from bot.forge.github.client import OpenApi, RepositoryApi, errors_as_ours, quoted
 from bot.forge.values import (
     STATUS_NAME,
-    Annotation,
     CheckState,
     CommitCheck,
     ForgeGoneError,
@@ -25,6 +24,7 @@ from bot.forge.values import (
     StatusReport,
     remember,
 )
+from bot.report.annotations import Annotation
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -1,0 +1,130 @@
+"""Remarks on lines of a change: what a line brings, and what is wrong at it.
+
+A forge shows them beside the line, so do the files that continuous-integration systems read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.model.closure import UnsolvableCause
+from bot.model.result import CheckResult, ImageResult
+from bot.model.spec import SpecLine
+
+# The kind of a remark, and what it means: CI systems list them as rules.
+RULES = {
+    "packages-added": "A line of this change brings packages to an image.",
+    "limit-exceeded": "A line of this change brings packages to an image beyond its limit.",
+    "not-installable": "A line of this change makes an image impossible to install.",
+    "configuration-invalid": "The configuration file is not valid.",
+}
+Rule = Literal["packages-added", "limit-exceeded", "not-installable", "configuration-invalid"]
+_NAMES = 12  # packages or images that a remark lists by name
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A remark on one line (from 1) of a file of the head commit, in plain text."""
+
+    path: str
+    line: int
+    title: str
+    message: str
+    level: Literal["notice", "warning", "failure"] = "notice"
+    rule: Rule = "packages-added"
+
+
+def annotations_of(result: CheckResult) -> tuple[Annotation, ...]:
+    """The errors in `.minimize.yaml`; then, by path and line, those of the head's specs that make
+    an image impossible to install and those that bring packages."""
+    lines = (*_uninstallable(result), *_arrivals(result))
+    return (*_invalid_fields(result), *sorted(lines, key=lambda one: (one.path, one.line)))
+
+
+def _arrivals(result: CheckResult) -> Iterator[Annotation]:
+    """One for each line that brings packages; a failure where one of its images is then beyond a
+    limit, and nobody accepted that."""
+    packages: defaultdict[SpecLine, set[str]] = defaultdict(set)
+    images: defaultdict[SpecLine, set[str]] = defaultdict(set)
+    limited: set[SpecLine] = set()
+    for image in result.images:
+        broken = any(objective.worse for objective in image.objectives)
+        for added in image.added:
+            line = added.spec
+            if line is None or line.line <= 0:
+                continue
+            packages[line].add(added.package.nevra.name)
+            images[line].add(_name(image))
+            if broken and result.accepted is None:
+                limited.add(line)
+    for line, names in packages.items():
+        yield Annotation(
+            path=line.path,
+            line=line.line,
+            title=f"minimize: {_count(len(names), 'package')} more",
+            message=f"{line.text.strip()}\nbrings {_listed(names)}\nto {_listed(images[line])}.",
+            level="failure" if line in limited else "notice",
+            rule="limit-exceeded" if line in limited else "packages-added",
+        )
+
+
+def _uninstallable(result: CheckResult) -> Iterator[Annotation]:
+    """One for each line that is the cause of images that head cannot install and base could."""
+    images: defaultdict[tuple[SpecLine, str], set[str]] = defaultdict(set)
+    for image in result.images:
+        if image.head.status == "unsolvable" and image.base.status != "unsolvable":
+            for cause in image.head.causes:
+                if cause.spec is not None and cause.spec.line > 0:
+                    images[cause.spec, _sentence(cause)].add(_name(image))
+    for (line, sentence), names in images.items():
+        yield Annotation(
+            path=line.path,
+            line=line.line,
+            title="minimize: cannot be installed",
+            message=f"{line.text.strip()}\n{sentence}\nThis concerns {_listed(names)}.",
+            level="failure",
+            rule="not-installable",
+        )
+
+
+def _sentence(cause: UnsolvableCause) -> str:
+    """`Nothing provides libnothere >= 3.`"""
+    if cause.kind == "missing":
+        return f"Nothing provides {cause.capability}."
+    other = "another package" if cause.conflicts_with is None else str(cause.conflicts_with)
+    return f"{cause.needed_by or 'It'} cannot be installed beside {other}: {cause.capability}."
+
+
+def _invalid_fields(result: CheckResult) -> tuple[Annotation, ...]:
+    """The errors in the head's `.minimize.yaml`, at their lines."""
+    proposed = result.configuration
+    if proposed is None:
+        return ()
+    return tuple(
+        Annotation(
+            path=proposed.path,
+            line=problem.line,
+            title="minimize: not valid",
+            message=f"{problem.field}: {problem.message}" if problem.field else problem.message,
+            level="warning",
+            rule="configuration-invalid",
+        )
+        for problem in proposed.problems
+    )
+
+
+def _name(image: ImageResult) -> str:
+    return f"{image.key.workload} on {image.key.environment}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _listed(names: set[str]) -> str:
+    shown = sorted(names)
+    more = len(shown) - _NAMES
+    return ", ".join(shown[:_NAMES]) + (f" and {more} more" if more > 0 else "")
