@@ -136,14 +136,7 @@ class GitMirror(GitRepository):
         present = self.git("for-each-ref", "--format=%(objectname)", "refs/minimize/")
         if not {head, base} <= set(present.decode().split()):
             return None
-        shallow = self.path / "shallow"
-        cut = set(shallow.read_text("ascii").split()) if shallow.exists() else set()
-        if cut:
-            between = self.git("rev-list", f"{base}...{head}").decode().split()
-            if not cut.isdisjoint(between):
-                return None
-        code, out = self.git_code("merge-base", base, head, accept=(0, 1))
-        return out.decode().split()[0] if code == 0 else None
+        return self.whole_merge_base(base, head)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

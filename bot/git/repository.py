@@ -118,6 +118,31 @@ class GitRepository:
             )
         return out.decode().split()[0]
 
+    def whole_merge_base(self, base: str, head: str) -> str | None:
+        """The merge base of two commit ids, if no history between them is cut off; else null.
+
+        The history of a shallow clone ends somewhere: a common ancestor that is found beyond that
+        may not be the best one.
+        """
+        path = os.fsdecode(self.git("rev-parse", "--git-path", "shallow")).rstrip("\n")
+        shallow = self.path / path
+        cut = set(shallow.read_text("ascii").split()) if shallow.exists() else set()
+        if cut:
+            between = self.git("rev-list", f"{base}...{head}").decode().split()
+            if not cut.isdisjoint(between):
+                return None
+        code, out = self.git_code("merge-base", base, head, accept=(0, 1))
+        return out.decode().split()[0] if code == 0 else None
+
+    def is_shallow(self) -> bool:
+        """Return whether the history of the clone is cut off somewhere."""
+        return self.git("rev-parse", "--is-shallow-repository").strip() == b"true"
+
+    def branch_name(self) -> str | None:
+        """The name of the branch that is checked out; null where none is."""
+        code, out = self.git_code("symbolic-ref", "--quiet", "--short", "HEAD", accept=(0, 1))
+        return out.decode().strip() if code == 0 else None
+
     def commit_time(self, commit: str) -> int:
         """The committer's time of a commit, seconds since 1970 UTC."""
         return int(self.git("show", "-s", "--format=%ct", self.resolve(commit)).decode())

@@ -1,0 +1,112 @@
+"""The commits of a change in a clone that lacks some: CI systems fetch one commit, no history.
+
+A clone that has everything is only read. What is missing is fetched into refs/minimize/ of the
+clone, with the remotes, credentials and proxies that it has itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.errors import UsageError
+from bot.git.command import GitError, git_environment, run_git
+from bot.git.repository import GitRepository
+
+# How far back a shallow clone is deepened, step by step; None is to the beginning.
+_DEPTHS = (50, 400, 4000, None)
+_FETCH = ("--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--quiet")
+_FETCH_SECONDS = 600.0
+_SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit by what names it in the clone, and where it is fetched from if it is not there.
+
+    `revision` is an id or a ref. `remote` is the name or URL of a remote, null where the commit
+    must be there; `ref` is what the remote calls it, for servers that give no commit by its id.
+    """
+
+    revision: str
+    remote: str | None = None
+    ref: str | None = None
+
+
+def commits_with_history(repository: GitRepository, base: Commit, head: Commit) -> tuple[str, str]:
+    """The ids of base and head, with all history between them, fetched as far as it is missing.
+
+    UsageError for a commit that can be had from nowhere; GitError where a remote fails.
+    """
+    found = _resolved(repository, base), _resolved(repository, head)
+    if _whole(repository, *found):
+        return _both(repository, found, (base, head))
+    for depth in _DEPTHS:
+        for commit, name in ((base, "base"), (head, "head")):
+            _fetch(repository, commit, f"refs/minimize/{name}", depth)
+        found = (
+            _resolved(repository, base, "refs/minimize/base"),
+            _resolved(repository, head, "refs/minimize/head"),
+        )
+        if _whole(repository, *found) or not repository.is_shallow():
+            break
+    return _both(repository, found, (base, head))
+
+
+def _both(
+    repository: GitRepository, found: tuple[str | None, str | None], wanted: Sequence[Commit]
+) -> tuple[str, str]:
+    for commit, sha in zip(wanted, found, strict=True):
+        if sha is None:
+            raise UsageError(
+                f"The commit {commit.revision} is not in the clone {repository.path}.",
+                "Fetch it before (a checkout with the whole history), or say --base and --head.",
+            )
+    base, head = found
+    assert base is not None
+    assert head is not None
+    return base, head
+
+
+def _resolved(repository: GitRepository, commit: Commit, fetched: str = "") -> str | None:
+    """The id of a commit that is in the clone; a moving ref is as it was `fetched`."""
+    moving = commit.remote is not None and not _SHA.match(commit.revision)
+    for revision in (fetched,) if moving else (commit.revision,):
+        try:
+            return repository.resolve(revision)
+        except UsageError:
+            continue
+    return None
+
+
+def _whole(repository: GitRepository, base: str | None, head: str | None) -> bool:
+    """Return whether both are there, and nothing between them is cut off by a shallow clone."""
+    if base is None or head is None:
+        return False
+    return repository.whole_merge_base(base, head) is not None
+
+
+def _fetch(repository: GitRepository, commit: Commit, into: str, depth: int | None) -> None:
+    """Fetch a commit by its id, or by its name on the remote where that gives none by id."""
+    if commit.remote is None:
+        return
+    reach: list[str] = []
+    if repository.is_shallow():
+        # A depth would make a whole clone shallow.
+        reach = ["--unshallow"] if depth is None else [f"--depth={depth}"]
+    by_id = [commit.revision] if _SHA.match(commit.revision) else []
+    names = [*by_id, *([commit.ref] if commit.ref else [])]
+    for name in names:
+        try:
+            run_git(
+                repository.path,
+                ["fetch", *_FETCH, *reach, commit.remote, f"+{name}:{into}"],
+                environment=git_environment({}, isolated=False, protocols="file:http:https:ssh"),
+                timeout=_FETCH_SECONDS,
+            )
+        except GitError:
+            if name == names[-1]:
+                raise
+        else:
+            return
