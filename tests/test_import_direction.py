@@ -14,7 +14,7 @@ RANKS = (
     ("demo",),
     ("web",),
     ("engine",),
-    ("objectives", "chat"),
+    ("objectives", "chat", "ci"),
     ("forge",),
     ("report",),
     ("check",),

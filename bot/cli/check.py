@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bot.cli.ci import ci_change, ci_options, show_result, write_files
 from bot.cli.options import Places, common, console, formats, print_json
 from bot.errors import UsageError
 from bot.model.architecture import RPM_ARCHITECTURES
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     " for other architectures. Without it that builder predicts only: there is no forge whose check"
     " could be waited for.",
 )
+@ci_options
 @formats("text", "json", "markdown")
 @common
 def check(
@@ -60,6 +62,10 @@ def check(
     repositories: tuple[str, ...],
     no_build: bool,
     elsewhere: tuple[str, ...],
+    ci: str | None,
+    sarif: Path | None,
+    junit: Path | None,
+    code_quality: Path | None,
     form: str,
     places: Places,
 ) -> int:
@@ -79,7 +85,12 @@ def check(
     configuration = places.configuration()
     pools = places.pools()
     options = CheckOptions(workloads=workloads, arches=arches, repositories=repositories)
-    with open_change(open_repository(repository), base, head) as change:
+    clone = open_repository(repository)
+    found = ci_change(clone, ci, base, head) if ci is not None else None
+    if found is not None:
+        base, head = found.base, found.head
+    branch = found.branch if found is not None else None
+    with open_change(clone, base, head, branch=branch) as change:
         prediction = predict_check(change, options, configuration, pools)
         result = prediction.result
         wanted = prediction.file.builder or "rpmbuild"
@@ -99,6 +110,9 @@ def check(
         else:
             # Nothing follows this prediction: it is the answer.
             result = replace(result, stage="final")
+    write_files(result, found, sarif=sarif, junit=junit, code_quality=code_quality)
+    if found is not None:
+        show_result(result, found.run)
     if form == "json":
         from bot.model.result import check_to_json
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # The comment's first line, by which and by the author the bot finds it.
 COMMENT_MARKER = "<!-- minimize:comment -->"
+# The same of the comment that `minimize check --ci` writes: the bot never takes it for its own.
+CI_MARKER = "<!-- minimize:ci -->"
 # GitHub's limit, in characters; GitLab takes a million.
 COMMENT_LIMIT = 65_536
 EVERYTHING = Detail(60, True, 10_000, 10_000, 10_000, 10_000, 10_000)
@@ -113,6 +115,7 @@ def render_comment(
     page_url: str | None = None,
     chat: bool = False,
     about: Phrase = (),
+    marker: str = COMMENT_MARKER,
     limit: int = COMMENT_LIMIT,
 ) -> str:
     """The comment about `result`, at most `limit` characters (not less than 4,000).
@@ -124,7 +127,7 @@ def render_comment(
     text = ""
     for step, detail in enumerate(STEPS):
         footer = _footer(page_url, chat=chat, short=step > 0)
-        text = _render(document(result, detail), footer, about=about)
+        text = _render(document(result, detail), footer, about=about, marker=marker)
         if _length(text) <= limit:
             return text
     # Foreign texts are truncated already: only a limit below our own words leads here.
@@ -132,15 +135,20 @@ def render_comment(
         Document(say.too_long(), (), (), (), result.verdict),
         _footer(page_url, chat=chat, short=True),
         about=about,
+        marker=marker,
     )
 
 
 def render_nothing_any_more(
-    result: CheckResult, *, page_url: str | None = None, chat: bool = False
+    result: CheckResult,
+    *,
+    page_url: str | None = None,
+    chat: bool = False,
+    marker: str = COMMENT_MARKER,
 ) -> str:
     """The text that replaces a comment when a later push takes the change back."""
     report = Document(say.nothing_any_more(), (), (), evidence.footer(result), result.verdict)
-    return _render(report, _footer(page_url, chat=chat, short=False))
+    return _render(report, _footer(page_url, chat=chat, short=False), marker=marker)
 
 
 def render_check_html(result: CheckResult) -> Markup:

@@ -39,6 +39,15 @@ class GitHubComments:
             found = await self._own(key, marker, first=True)
             return found[0] if found else None
 
+    async def anybody_has(self, key: PullRequestKey, marker: str) -> bool:
+        """Return whether there is a comment with `marker`, whoever wrote it."""
+        async with errors_as_ours(f"looking for the comment on {key}"):
+            api = await self._api(key.repository)
+            async for item in api.pages(f"/issues/{key.number}/comments?per_page=100"):
+                if marker in str(item.get("body") or ""):
+                    return True
+        return False
+
     async def put(self, key: PullRequestKey, marker: str, body: str) -> Comment:
         """Edits our comment, or writes it where there is none; one that came twice goes again."""
         if marker not in body:

@@ -71,6 +71,15 @@ class GitLabComments:
 
         return await self._client.ask(f"looking for the comment on {key}", read)
 
+    async def anybody_has(self, key: PullRequestKey, marker: str) -> bool:
+        """Return whether there is a note with `marker`, whoever wrote it."""
+
+        def look(client: gitlab.Gitlab) -> bool:
+            listed = self.notes(client, key).list(iterator=True, activity_filter="only_comments")
+            return any(marker in str(note.body or "") for note in listed)
+
+        return await self._client.ask(f"looking for the comment on {key}", look)
+
     async def put(self, key: PullRequestKey, marker: str, body: str) -> Comment:
         """Edits our note, or writes it where there is none; one that came twice goes again."""
         if marker not in body:

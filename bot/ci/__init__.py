@@ -1,0 +1,1 @@
+"""`minimize check --ci`: the change and the reports of the continuous-integration systems."""

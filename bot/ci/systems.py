@@ -1,0 +1,275 @@
+"""The CI systems that are known, and the change that each says it runs for.
+
+Everything is read from environment variables that the systems document:
+https://docs.github.com/en/actions/reference/workflows-and-actions/variables and
+.../events-that-trigger-workflows; https://forgejo.org/docs/latest/user/actions/reference/;
+https://docs.gitlab.com/ci/variables/predefined_variables/;
+https://www.jenkins.io/doc/book/pipeline/multibranch/;
+https://zuul-ci.org/docs/zuul/latest/job-content.html (`origin` has refs of the state before the
+change, release note of 3.0.1); https://packit.dev/docs/configuration/upstream/tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ValidationError
+
+from bot.errors import UsageError
+from bot.git.history import Commit
+
+System = Literal["github", "forgejo", "gitlab", "jenkins", "zuul", "packit"]
+Variables = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRequest:
+    """A pull or merge request that can be commented on; `token` is null where there is none."""
+
+    forge: Literal["github", "forgejo", "gitlab"]
+    api_url: str
+    web_url: str
+    repository: str
+    number: int
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CiRun:
+    """What one run is about: the commits, the branch that the change goes to, the change request.
+
+    `summary` is the file that the system shows as the run's summary, in Markdown; `attachments` is
+    the folder whose files it keeps with the run. Each is null where there is none.
+    """
+
+    system: System
+    base: Commit
+    head: Commit
+    branch: str | None
+    change: ChangeRequest | None = None
+    summary: Path | None = None
+    attachments: Path | None = None
+
+
+def find_run(name: str, variables: Variables, checked_out: str | None) -> CiRun:
+    """The run of the CI system `name`, or of the one that the variables are of where it is `auto`.
+
+    `checked_out` is the name of the branch that is checked out, null where none is. UsageError
+    where no system is found, or it does not say what it should.
+    """
+    kind = _detected(variables) if name == "auto" else name
+    if kind is None:
+        raise UsageError(
+            "No CI system was recognized by its environment variables.",
+            f"Say which one it is: --ci {'|'.join(_READERS)}.",
+        )
+    return _READERS[kind](variables, checked_out)
+
+
+def _detected(variables: Variables) -> str | None:
+    # Forgejo and Gitea set GitHub's variables too.
+    if variables.get("FORGEJO_ACTIONS") or variables.get("GITEA_ACTIONS"):
+        return "forgejo"
+    for variable, system in (
+        ("GITHUB_ACTIONS", "github"),
+        ("GITLAB_CI", "gitlab"),
+        ("PACKIT_FULL_REPO_NAME", "packit"),
+        ("JENKINS_URL", "jenkins"),
+    ):
+        if variables.get(variable):
+            return system
+    inventory = Path(variables.get("HOME") or "/nonexistent") / "zuul-info" / "inventory.yaml"
+    return "zuul" if inventory.exists() else None
+
+
+def _needed(variables: Variables, name: str, system: str) -> str:
+    value = variables.get(name)
+    if not value:
+        raise UsageError(
+            f"The variable {name}, which {system} sets, is not in the environment.",
+            "Hand it on to this process, or say --base and --head.",
+        )
+    return value
+
+
+class _Ref(BaseModel):
+    """A branch and its commit in GitHub's events."""
+
+    ref: str = ""
+    sha: str
+
+
+class _PullRequest(BaseModel):
+    number: int
+    base: _Ref
+    head: _Ref
+
+
+class _MergeGroup(BaseModel):
+    base_sha: str
+    base_ref: str
+    head_sha: str
+
+
+class _Event(BaseModel):
+    """The part of GitHub's events that names commits; Forgejo's are alike."""
+
+    pull_request: _PullRequest | None = None
+    merge_group: _MergeGroup | None = None
+    before: str | None = None
+    after: str | None = None
+
+
+def _actions(system: Literal["github", "forgejo"], variables: Variables) -> CiRun:
+    event = variables.get("GITHUB_EVENT_NAME", "")
+    if event == "pull_request_target":
+        raise UsageError(
+            "This workflow runs for pull_request_target: with the repository's secrets, on files"
+            " that anybody may have written.",
+            "Run it for pull_request.",
+        )
+    path = Path(_needed(variables, "GITHUB_EVENT_PATH", "the runner"))
+    try:
+        payload = _Event.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise UsageError(f"The event at {path} cannot be read: {error}") from error
+    base, head, branch = _commits_of_event(payload, variables)
+    summary = variables.get("GITHUB_STEP_SUMMARY")
+    change = None
+    if payload.pull_request is not None:
+        server = _needed(variables, "GITHUB_SERVER_URL", "the runner").rstrip("/")
+        api_url = variables.get("GITHUB_API_URL") or f"{server}/api/v1"
+        own = ("FORGEJO_TOKEN", "GITEA_TOKEN") if system == "forgejo" else ()
+        change = ChangeRequest(
+            system,
+            api_url,
+            server,
+            _needed(variables, "GITHUB_REPOSITORY", "the runner"),
+            payload.pull_request.number,
+            _first(variables, "MINIMIZE_TOKEN", *own, "GITHUB_TOKEN"),
+        )
+    return CiRun(system, base, head, branch, change, Path(summary) if summary else None)
+
+
+def _commits_of_event(event: _Event, variables: Variables) -> tuple[Commit, Commit, str | None]:
+    pull = event.pull_request
+    if pull is not None:
+        base = Commit(pull.base.sha, "origin", f"refs/heads/{pull.base.ref}")
+        head = Commit(pull.head.sha, "origin", f"refs/pull/{pull.number}/head")
+        return base, head, pull.base.ref
+    group = event.merge_group
+    if group is not None:
+        base = Commit(group.base_sha, "origin", group.base_ref)
+        head = Commit(group.head_sha, "origin", variables.get("GITHUB_REF"))
+        return base, head, group.base_ref.removeprefix("refs/heads/")
+    head_sha = event.after or _needed(variables, "GITHUB_SHA", "the runner")
+    branch = variables.get("GITHUB_REF_NAME")
+    ref = variables.get("GITHUB_REF")
+    before = _before(event.before, "refs/remotes/origin/HEAD")
+    return before, Commit(head_sha, "origin", ref), branch
+
+
+def _before(sha: str | None, otherwise: str) -> Commit:
+    """The commit before a push; the default branch for a branch that is new, and for no push."""
+    if sha is None or not sha.strip("0"):
+        return Commit(otherwise)
+    return Commit(sha, "origin")
+
+
+def _gitlab(variables: Variables, checked_out: str | None) -> CiRun:
+    del checked_out
+    sha = _needed(variables, "CI_COMMIT_SHA", "GitLab")
+    number = variables.get("CI_MERGE_REQUEST_IID")
+    if number is None:
+        branch = variables.get("CI_COMMIT_BRANCH")
+        default = f"refs/remotes/origin/{variables.get('CI_DEFAULT_BRANCH', 'HEAD')}"
+        before = _before(variables.get("CI_COMMIT_BEFORE_SHA"), default)
+        return CiRun("gitlab", before, Commit(sha, "origin"), branch)
+    branch = _needed(variables, "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "GitLab")
+    project_url = _needed(variables, "CI_MERGE_REQUEST_PROJECT_URL", "GitLab")
+    # A fork's pipeline runs in the fork, whose clone has no target branch.
+    own = variables.get("CI_MERGE_REQUEST_PROJECT_ID") == variables.get("CI_PROJECT_ID")
+    remote = "origin" if own else f"{project_url}.git"
+    ref = f"refs/heads/{branch}"
+    # Empty unless the pipeline is of the merged result.
+    head = variables.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or sha
+    change = ChangeRequest(
+        "gitlab",
+        _needed(variables, "CI_API_V4_URL", "GitLab"),
+        _needed(variables, "CI_SERVER_URL", "GitLab"),
+        _needed(variables, "CI_MERGE_REQUEST_PROJECT_PATH", "GitLab"),
+        int(number),
+        # The job's own token cannot write notes.
+        _first(variables, "MINIMIZE_TOKEN", "GITLAB_TOKEN"),
+    )
+    return CiRun(
+        "gitlab",
+        Commit(ref, remote, ref),
+        Commit(head, "origin", variables.get("CI_MERGE_REQUEST_REF_PATH")),
+        branch,
+        change,
+    )
+
+
+def _jenkins(variables: Variables, checked_out: str | None) -> CiRun:
+    del checked_out
+    target = variables.get("CHANGE_TARGET")
+    if target is not None:
+        # HEAD may be Jenkins' own merge of both: no remote has it.
+        base = Commit(f"refs/heads/{target}", "origin", f"refs/heads/{target}")
+        return CiRun("jenkins", base, Commit("HEAD"), target)
+    branch = (variables.get("BRANCH_NAME") or variables.get("GIT_BRANCH", "")).removeprefix(
+        "origin/"
+    )
+    before = _before(variables.get("GIT_PREVIOUS_COMMIT"), "refs/remotes/origin/HEAD")
+    return CiRun("jenkins", before, Commit("HEAD"), branch or None)
+
+
+def _zuul(variables: Variables, checked_out: str | None) -> CiRun:
+    del variables
+    if checked_out is None:
+        raise UsageError(
+            "Zuul has the branch of a change checked out, and here is none.",
+            "Run it in the folder that zuul.project.src_dir names, or say --base and --head.",
+        )
+    base = Commit(f"refs/remotes/origin/{checked_out}")
+    return CiRun("zuul", base, Commit("HEAD"), checked_out)
+
+
+def _packit(variables: Variables, checked_out: str | None) -> CiRun:
+    del checked_out
+    branch = variables.get("PACKIT_TARGET_BRANCH")
+    source = variables.get("PACKIT_SOURCE_BRANCH")
+    base = Commit(
+        _needed(variables, "PACKIT_TARGET_SHA", "Packit"),
+        _needed(variables, "PACKIT_TARGET_URL", "Packit"),
+        f"refs/heads/{branch}" if branch else None,
+    )
+    head = Commit(
+        _needed(variables, "PACKIT_SOURCE_SHA", "Packit"),
+        _needed(variables, "PACKIT_SOURCE_URL", "Packit"),
+        f"refs/heads/{source}" if source else None,
+    )
+    # https://tmt.readthedocs.io/en/stable/overview.html#test-variables
+    attachments = variables.get("TMT_TEST_DATA") or variables.get("TMT_PLAN_DATA")
+    return CiRun(
+        "packit", base, head, branch, attachments=Path(attachments) if attachments else None
+    )
+
+
+def _first(variables: Variables, *names: str) -> str | None:
+    return next((value for name in names if (value := variables.get(name))), None)
+
+
+_READERS: Mapping[str, Callable[[Variables, str | None], CiRun]] = {
+    "github": lambda variables, _: _actions("github", variables),
+    "forgejo": lambda variables, _: _actions("forgejo", variables),
+    "gitlab": _gitlab,
+    "jenkins": _jenkins,
+    "zuul": _zuul,
+    "packit": _packit,
+}
+SYSTEMS = tuple(_READERS)

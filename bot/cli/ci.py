@@ -1,0 +1,129 @@
+"""The options of `minimize check` for continuous integration: what they read and write."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.errors import MinimizeError
+from bot.git.repository import GitRepository
+from bot.model.result import CheckResult
+
+if TYPE_CHECKING:
+    from bot.ci.systems import CiRun
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+# GitHub takes 1 MiB of a step's summary; counted in UTF-16 units, so with room for others.
+_SUMMARY_LIMIT = 300_000
+# What GitLab's documentation calls its artifact.
+_CODE_QUALITY = Path("gl-code-quality-report.json")
+
+
+def ci_options(command: Callable[..., int]) -> Callable[..., int]:
+    """`--ci`, `--sarif`, `--junit` and `--code-quality`."""
+    for option in (
+        click.option(
+            "--code-quality",
+            type=_FILE,
+            metavar="FILE",
+            help="Write GitLab's code quality report; with --ci gitlab by itself, to"
+            f" {_CODE_QUALITY}.",
+        ),
+        click.option("--junit", type=_FILE, metavar="FILE", help="Write a JUnit file."),
+        click.option("--sarif", type=_FILE, metavar="FILE", help="Write a SARIF 2.1.0 file."),
+        click.option(
+            "--ci",
+            is_flag=False,
+            flag_value="auto",
+            default=None,
+            type=click.Choice(("auto", "github", "forgejo", "gitlab", "jenkins", "zuul", "packit")),
+            help="Take base and head from this CI system's variables (auto: whichever it is), and"
+            " write what it shows: a summary, annotations, a comment where a token allows it.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class CiChange:
+    """The change of a CI run in a clone: commit ids (or what was given), the branch it goes to."""
+
+    run: CiRun
+    base: str
+    head: str
+    branch: str | None
+
+
+def ci_change(
+    repository: GitRepository, system: str, base: str | None, head: str | None
+) -> CiChange:
+    """The change that the CI system runs for, its commits fetched where the clone lacks them.
+
+    `base` and `head` are revisions that somebody gave; they come first.
+    """
+    from bot.ci.systems import find_run
+    from bot.git.history import Commit, commits_with_history
+
+    run = find_run(system, os.environ, repository.branch_name())
+    first = Commit(base) if base is not None else run.base
+    second = Commit(head) if head is not None else run.head
+    base_id, head_id = commits_with_history(repository, first, second)
+    return CiChange(run, base_id, head_id, None if base is not None else run.branch)
+
+
+def write_files(
+    result: CheckResult,
+    change: CiChange | None,
+    *,
+    sarif: Path | None,
+    junit: Path | None,
+    code_quality: Path | None,
+) -> None:
+    """Write the files that were asked for, and those that the CI system looks for."""
+    from bot.ci import reports
+
+    if code_quality is None and change is not None and change.run.system == "gitlab":
+        code_quality = _CODE_QUALITY
+    for path, text_of in (
+        (sarif, reports.sarif),
+        (junit, reports.junit),
+        (code_quality, reports.code_quality),
+    ):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text_of(result), encoding="utf-8")
+
+
+def show_result(result: CheckResult, run: CiRun) -> None:
+    """Write the summary, the annotations and the comment of a run.
+
+    A comment that cannot be written is a note on standard error, no failure: tokens of forks'
+    runs may only read.
+    """
+    from bot.ci import reports
+    from bot.report.render import render_comment
+
+    if run.summary is not None:
+        reports.append_summary(run.summary, render_comment(result, limit=_SUMMARY_LIMIT))
+    if run.attachments is not None:
+        run.attachments.mkdir(parents=True, exist_ok=True)
+        report = run.attachments / "minimize.md"
+        report.write_text(render_comment(result, limit=_SUMMARY_LIMIT), encoding="utf-8")
+    if run.system in ("github", "forgejo"):
+        # A runner reads both streams, and standard output may be JSON's.
+        for line in reports.workflow_commands(result):
+            click.echo(line, err=True)
+    if run.change is not None and run.change.token is not None:
+        from bot.ci.comment import put_ci_comment
+
+        try:
+            asyncio.run(put_ci_comment(run.change, result))
+        except MinimizeError as error:
+            click.echo(f"note: There is no comment on the change: {error.what}", err=True)

@@ -1,0 +1,217 @@
+"""`minimize check --ci` in a simulated runner of each system: clone, variables, files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.report.render import CI_MARKER
+from tests.check.tiny import TOOL, Bench, documented, make_repositories, workload
+from tests.ci.change_request_server import ChangeRequestServer, serving
+
+GROWN = TOOL.replace("Requires: base\n", "Requires: base\nRequires: perl\n")
+
+
+@pytest.fixture(scope="session")
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("tiny")
+    make_repositories(root)
+    return root
+
+
+@pytest.fixture
+def bench(tmp_path: Path, repositories: Path) -> Bench:
+    """An upstream whose topic adds `Requires: perl`, and main has gone on since."""
+    made = documented(tmp_path, repositories, web=workload("tool"))
+    made.start({"tool.spec": TOOL, "data.txt": "data\n"})
+    made.git("checkout", "--quiet", "-b", "topic")
+    made.commit({"tool.spec": GROWN})
+    made.git("update-ref", "refs/pull/7/head", "topic")
+    made.git("update-ref", "refs/merge-requests/7/head", "topic")
+    made.git("checkout", "--quiet", "main")
+    made.commit({"other.txt": "later\n"})
+    return made
+
+
+def revision(bench: Bench, name: str) -> str:
+    done = subprocess.run(
+        ["git", "rev-parse", name], cwd=bench.root / "git", capture_output=True, check=True
+    )
+    return done.stdout.decode().strip()
+
+
+def runner(bench: Bench, *fetch: str, branch: str = "HEAD") -> Path:
+    """A clone as a runner makes it: what `fetch` names, checked out."""
+    clone = bench.root / "clone"
+    for arguments in (
+        ["init", "--quiet", "--initial-branch=scratch", str(clone)],
+        ["-C", str(clone), "remote", "add", "origin", (bench.root / "git").as_uri()],
+        ["-C", str(clone), "fetch", "--quiet", *fetch],
+        ["-C", str(clone), "checkout", "--quiet", *(["-B", branch] if branch != "HEAD" else []),
+         "FETCH_HEAD"],
+    ):  # fmt: skip
+        subprocess.run(["git", *arguments], check=True, capture_output=True)
+    return clone
+
+
+def run(
+    bench: Bench, clone: Path, variables: dict[str, str], *arguments: str
+) -> tuple[int, str, str]:
+    """The exit code, standard output and standard error of `check --ci` in the clone."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CI", "GIT", "FORGEJO", "GITEA", "JENKINS", "PACKIT", "TMT"))
+    }
+    done = subprocess.run(
+        [
+            sys.executable, "-c", "from bot.cli import main; main()", "check", "--ci", "--no-build",
+            "--config", str(bench.config), "--cache", str(bench.root / "cache"),
+            "--data", str(bench.root / "data"), *arguments,
+        ],
+        cwd=clone,
+        env={**inherited, "PYTHONPATH": str(Path(__file__).parents[2]), **variables},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+def added(output: str) -> set[str]:
+    result = json.loads(output)
+    return {a["nevra"].rsplit("-", 2)[0] for i in result["images"] for a in i["added"]}
+
+
+def github(bench: Bench, server: ChangeRequestServer, **more: str) -> dict[str, str]:
+    event = bench.root / "event.json"
+    base, head = revision(bench, "main"), revision(bench, "topic")
+    pull = {"number": 7, "base": {"ref": "main", "sha": base}, "head": {"sha": head}}
+    event.write_text(json.dumps({"pull_request": pull}))
+    return {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_EVENT_NAME": "pull_request",
+        "GITHUB_EVENT_PATH": str(event),
+        "GITHUB_SERVER_URL": server.url,
+        "GITHUB_API_URL": server.url,
+        "GITHUB_REPOSITORY": "web/nginx",
+        "GITHUB_STEP_SUMMARY": str(bench.root / "summary.md"),
+        "GITHUB_TOKEN": "job",
+        **more,
+    }
+
+
+@pytest.mark.parametrize("flag", ["GITHUB_ACTIONS", "FORGEJO_ACTIONS"])
+def test_actions_summary_annotations_comment_and_json_alone_on_standard_output(
+    bench: Bench, flag: str
+) -> None:
+    clone = runner(bench, "--depth=1", "origin", "refs/pull/7/head")
+    with serving(ChangeRequestServer()) as server:
+        variables = github(bench, server, **{flag: "true"})
+        code, output, errors = run(bench, clone, variables, "--format", "json")
+        again, _, _ = run(bench, clone, variables)
+    assert (code, again) == (0, 0), errors
+    result = json.loads(output)
+    assert result["merge_base"] == revision(bench, "main~1")
+    assert added(output) == {"perl", "perl-libs"}
+    assert "::notice file=tool.spec,line=8,title=minimize%3A 2 packages more::" in errors
+    assert (bench.root / "summary.md").read_text().count("perl-libs") >= 2
+    (comment,) = server.comments
+    assert comment["body"].startswith(CI_MARKER)
+
+
+def test_a_forks_token_leaves_a_note_and_the_verdict_stands(bench: Bench) -> None:
+    clone = runner(bench, "--depth=1", "origin", "refs/pull/7/head")
+    with serving(ChangeRequestServer(may_write=False)) as server:
+        code, _, errors = run(bench, clone, github(bench, server))
+    assert code == 0
+    assert "note: There is no comment on the change: GitHub refused" in errors
+
+
+def test_gitlab_code_quality_and_a_note(bench: Bench) -> None:
+    clone = runner(bench, "--depth=20", "origin", "refs/merge-requests/7/head")
+    with serving(ChangeRequestServer()) as server:
+        variables = {
+            "GITLAB_CI": "true",
+            "CI_COMMIT_SHA": revision(bench, "topic"),
+            "CI_API_V4_URL": f"{server.url}/api/v4",
+            "CI_SERVER_URL": server.url,
+            "CI_PROJECT_ID": "1",
+            "CI_MERGE_REQUEST_IID": "7",
+            "CI_MERGE_REQUEST_PROJECT_ID": "1",
+            "CI_MERGE_REQUEST_PROJECT_URL": f"{server.url}/web/nginx",
+            "CI_MERGE_REQUEST_PROJECT_PATH": "web/nginx",
+            "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+            "CI_MERGE_REQUEST_REF_PATH": "refs/merge-requests/7/head",
+            "MINIMIZE_TOKEN": "project",
+        }
+        code, output, errors = run(bench, clone, variables, "--format", "json")
+    assert code == 0, errors
+    assert json.loads(output)["base"] == revision(bench, "main")
+    assert added(output) == {"perl", "perl-libs"}
+    (item,) = json.loads((clone / "gl-code-quality-report.json").read_text())
+    assert item["location"]["path"] == "tool.spec"
+    assert len(server.comments) == 1
+
+
+def test_jenkins_junit_and_sarif(bench: Bench) -> None:
+    clone = runner(bench, "origin", "refs/heads/topic")
+    variables = {"JENKINS_URL": "http://jenkins", "CHANGE_TARGET": "main", "CHANGE_ID": "7"}
+    junit, sarif = bench.root / "out" / "junit.xml", bench.root / "out" / "sarif.json"
+    code, output, errors = run(
+        bench, clone, variables, "--format", "json", "--junit", str(junit), "--sarif", str(sarif)
+    )
+    assert code == 0, errors
+    assert added(output) == {"perl", "perl-libs"}
+    assert junit.read_text().count("<testcase") == 3
+    assert len(json.loads(sarif.read_text())["runs"][0]["results"]) == 1
+
+
+def test_zuul_the_state_before_the_change_is_origins_branch(bench: Bench) -> None:
+    clone = runner(bench, "origin", "refs/heads/topic", branch="main")
+    before = revision(bench, "topic~1")
+    for arguments in (
+        ["update-ref", "refs/remotes/origin/main", before],
+        ["remote", "set-url", "origin", "file:///dev/null"],
+    ):
+        subprocess.run(["git", "-C", str(clone), *arguments], check=True)
+    inventory = bench.root / "home" / "zuul-info" / "inventory.yaml"
+    inventory.parent.mkdir(parents=True)
+    inventory.write_text("all: {}\n")
+    variables = {"HOME": str(bench.root / "home")}
+    code, output, errors = run(bench, clone, variables, "--format", "json")
+    assert code == 0, errors
+    assert json.loads(output)["base"] == before
+    assert added(output) == {"perl", "perl-libs"}
+
+
+def test_packit_two_repositories_and_the_folder_of_tmt(bench: Bench) -> None:
+    clone = runner(bench, "--depth=1", "origin", "refs/heads/topic")
+    url = (bench.root / "git").as_uri()
+    variables = {
+        "PACKIT_FULL_REPO_NAME": "web/nginx",
+        "PACKIT_TARGET_SHA": revision(bench, "main"),
+        "PACKIT_TARGET_URL": url,
+        "PACKIT_TARGET_BRANCH": "main",
+        "PACKIT_SOURCE_SHA": revision(bench, "topic"),
+        "PACKIT_SOURCE_URL": url,
+        "PACKIT_SOURCE_BRANCH": "topic",
+        "TMT_TEST_DATA": str(bench.root / "data-of-tmt"),
+    }
+    code, output, errors = run(bench, clone, variables, "--format", "json")
+    assert code == 0, errors
+    assert added(output) == {"perl", "perl-libs"}
+    assert "perl-libs" in (bench.root / "data-of-tmt" / "minimize.md").read_text()
+
+
+def test_base_and_head_that_are_given_come_first(bench: Bench) -> None:
+    clone = runner(bench, "origin", "refs/heads/topic")
+    variables = {"JENKINS_URL": "http://jenkins", "CHANGE_TARGET": "nowhere"}
+    code, output, errors = run(
+        bench, clone, variables, "--base", "FETCH_HEAD~1", "--format", "json"
+    )
+    assert code == 0, errors
+    assert added(output) == {"perl", "perl-libs"}
