@@ -29,7 +29,13 @@ hypothesis.settings.load_profile(os.environ.get("MINIMIZE_EXAMPLES", "suite"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keeps standard error as it is while nothing is captured: for stacks (see bot/stacks.py)."""
+    """Keeps standard error as it is while nothing is captured: for stacks (see bot/stacks.py).
+
+    The tests' specs are their own: they run where no control group can be made, too.
+    """
+    from bot.sandbox.cgroup import run_without_control_groups
+
+    run_without_control_groups()
     config.stash[STANDARD_ERROR] = os.dup(2)
     write_stacks_on_sigusr1(config.stash[STANDARD_ERROR])
 

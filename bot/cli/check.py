@@ -76,9 +76,11 @@ def check(
     from bot.check.plan import CheckOptions
     from bot.check.run import build_check, native_arch, predict_check
     from bot.git.repository import open_repository
+    from bot.sandbox.cgroup import run_without_control_groups
     from bot.temporary import sweep_temporary_directories
 
     sweep_temporary_directories()
+    run_without_control_groups()  # where there are none: one's own change
     built = repositories_by_arch(elsewhere)
     if built and no_build:
         raise UsageError("--no-build and --external-repository say the opposite of each other.")

@@ -59,7 +59,9 @@ def track(layers: bool, headers: bool, settings: Path | None, form: str, places:
     from bot.objectives.evaluation import Measures
     from bot.objectives.jsonform import track_to_json
     from bot.objectives.tracking import track as track_images
+    from bot.sandbox.cgroup import run_without_control_groups
 
+    run_without_control_groups()  # where there are none: packages of the repositories alone
     served = None
     if settings is not None:
         from bot.settings.values import load_settings

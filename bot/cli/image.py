@@ -68,7 +68,9 @@ def image(
     from bot.distro.keys import key_urls
     from bot.image.compose import compose_images
     from bot.image.lock import read_lock
+    from bot.sandbox.cgroup import run_without_control_groups
 
+    run_without_control_groups()  # where there are none: headers of the repositories' packages
     layout = _layout(output)
     cache = Cache(places.cache)
     lock, signers = None, {}

@@ -30,7 +30,10 @@ class LocalChecker:
     def __init__(self, settings: Settings) -> None:
         from bot.check.target import Pools
         from bot.distro.cache import Cache
+        from bot.sandbox.cgroup import run_without_control_groups
 
+        if not settings.sandbox.memory_limit_required:
+            run_without_control_groups()
         self._settings = settings
         self._pools = Pools(Cache(settings.cache), max_age=settings.snapshots.max_age)
         self._lock = threading.Lock()

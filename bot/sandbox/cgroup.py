@@ -1,50 +1,71 @@
-"""Control groups (version 2), where we may make them: as root, on a system that has them.
+"""The control group of one run: memory of every kind, and processes, held by the kernel.
 
-They hold memory and processes exactly, between two looks of the watcher. Where they cannot be
-used (not root, a container with a read-only /sys/fs/cgroup, version 1), the watcher and the
-per-process limits alone hold.
+Memory is all that the run's processes hold together: their own, files in memory (/tmp, memfd,
+shared memory), the kernel's for them (sockets, pipes, inodes). Where no group can be made, nothing
+is run, unless this process was told to: `run_without_control_groups`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
 import os
+import secrets
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bot.sandbox.values import Limit, Limits
+from bot.sandbox.hierarchy import CONTROLLERS, Hierarchy, find_hierarchy
+from bot.sandbox.remedies import memory_remedy
+from bot.sandbox.values import Limit, Limits, SandboxError
+from bot.sandbox.watch import Usage
 
-_ROOT = Path("/sys/fs/cgroup")
 _SLACK = 16  # bubblewrap's own processes, and the few that start it
+_PREFIX = "minimize-run-"
+# Version 1 counts TCP's and UDP's buffers apart: this part of the memory is for them.
+_SOCKETS = 16
 
 
 class ControlGroup:
-    """One group for one run; `directory` is None where there is none."""
+    """One group for one run: its directory for each controller; none where there is no group."""
 
-    def __init__(self, directory: Path | None) -> None:
-        self.directory = directory
+    def __init__(self, directories: Mapping[str, Path]) -> None:
+        self._directories = directories
 
     @property
-    def processes(self) -> Path | None:
-        """The file that a process writes `0` to in order to enter."""
-        return None if self.directory is None else self.directory / "cgroup.procs"
+    def entrances(self) -> tuple[Path, ...]:
+        """The files that a process writes `0` to in order to enter."""
+        return tuple(dict.fromkeys(one / "cgroup.procs" for one in self._directories.values()))
+
+    def usage(self) -> Usage | None:
+        """The tasks and processes of the group, its memory left to the kernel; null without one."""
+        if not self._directories:
+            return None
+        directory = self._directories["pids"]
+        try:
+            tasks = int((directory / "pids.current").read_text())
+            pids = (directory / "cgroup.procs").read_text().split()
+        except (OSError, ValueError):
+            return Usage(0, 0, ())
+        return Usage(tasks, 0, tuple(sorted(map(int, pids))))
 
     def exceeded(self) -> Limit | None:
         """The limit that the kernel enforced in this group, or null."""
-        if self.directory is None:
+        if not self._directories:
             return None
-        if _event(self.directory / "memory.events", "oom_kill"):
+        memory, pids = (self._directories[name] for name in CONTROLLERS)
+        if _event(memory / "memory.events", "oom_kill") or _event(
+            memory / "memory.oom_control", "oom_kill"
+        ):
             return "memory"
-        if _event(self.directory / "pids.events", "max"):
-            return "processes"
-        return None
+        return "processes" if _event(pids / "pids.events", "max") else None
 
     def kill(self) -> None:
-        """End every process of the group."""
-        if self.directory is not None:
-            with contextlib.suppress(OSError):
-                (self.directory / "cgroup.kill").write_text("1")
+        """Send every process of the group the signal to end."""
+        for directory in dict.fromkeys(self._directories.values()):
+            _kill(directory)
 
 
 def _event(path: Path, name: str) -> int:
@@ -55,61 +76,130 @@ def _event(path: Path, name: str) -> int:
         return 0
 
 
-@contextlib.contextmanager
-def control_group(name: str, limits: Limits, root: Path = _ROOT) -> Iterator[ControlGroup]:
-    """A group named `name` with these limits, removed afterwards; an empty one where none can be.
+_required = True
 
-    `root` is the mount point of the version 2 hierarchy.
+
+def run_without_control_groups() -> None:
+    """Let this process run code in the sandbox where its memory cannot be limited as a whole.
+
+    For settings that say so, and for commands that a person starts on a tree of theirs.
     """
-    directory = _make(name, limits, root) if os.getuid() == 0 else None
-    group = ControlGroup(directory)
+    global _required  # noqa: PLW0603 -- a property of the process, as its user is
+    _required = False
+
+
+@functools.cache
+def hierarchy() -> Hierarchy | None:
+    """Where groups can be made; found once a process."""
+    return find_hierarchy()
+
+
+@contextlib.contextmanager
+def control_group(limits: Limits, where: Hierarchy | None) -> Iterator[ControlGroup]:
+    """A group with these limits, removed afterwards with all in it; groups of killed runs too.
+
+    SandboxError where there is none, unless `run_without_control_groups` was called.
+    """
+    directories: dict[str, Path] = {}
+    with contextlib.ExitStack() as stack:
+        if where is not None:
+            name = _PREFIX + secrets.token_hex(8)
+            for parent in dict.fromkeys(where.parents.values()):
+                _sweep(parent)
+                stack.enter_context(_directory(parent / name))
+            directories = {each: parent / name for each, parent in where.parents.items()}
+            try:
+                _limit(directories, where.version, limits)
+            except OSError as error:
+                raise SandboxError(f"No limits can be set for a control group: {error}.") from error
+        elif _required:
+            raise SandboxError(
+                "No control group can be made here, and the memory of strangers' code not limited.",
+                memory_remedy(),
+            )
+        group = ControlGroup(directories)
+        try:
+            yield group
+        finally:
+            group.kill()
+
+
+def _limit(directories: Mapping[str, Path], version: int, limits: Limits) -> None:
+    memory, pids = (directories[name] for name in CONTROLLERS)
+    if version == 2:
+        (memory / "memory.max").write_text(str(limits.memory))
+        (memory / "memory.oom.group").write_text("1")
+        _write_if_there(memory / "memory.swap.max", "0")
+    else:
+        sockets = limits.memory // _SOCKETS
+        most = str(limits.memory - sockets)
+        (memory / "memory.limit_in_bytes").write_text(most)
+        _write_if_there(memory / "memory.memsw.limit_in_bytes", most)
+        _write_if_there(memory / "memory.kmem.tcp.limit_in_bytes", str(sockets))
+    (pids / "pids.max").write_text(str(limits.processes + _SLACK))
+
+
+def _write_if_there(file: Path, text: str) -> None:
+    if file.exists():
+        file.write_text(text)
+
+
+@contextlib.contextmanager
+def _directory(path: Path) -> Iterator[None]:
+    """A group's directory, locked while it is in use: a lock ends with its process."""
+    while True:
+        try:
+            path.mkdir()
+        except OSError as error:
+            raise SandboxError(f"The control group {path} cannot be made: {error}.") from error
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # another's sweep came between
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        if path.exists():
+            break
+        os.close(lock)
     try:
-        yield group
+        yield
     finally:
-        group.kill()
-        _remove(directory)
+        _remove(path)
+        os.close(lock)
 
 
-def _make(name: str, limits: Limits, root: Path) -> Path | None:
-    try:
-        have = set((root / "cgroup.controllers").read_text().split())
-        if not {"memory", "pids"} <= have:
-            return None
-        _enable(root)
-        parent = root / "minimize"
-        parent.mkdir(exist_ok=True)
-        _enable(parent)
-        directory = parent / name
-        _remove(directory)
-        directory.mkdir()
-    except OSError:
-        return None
-    try:
-        (directory / "memory.max").write_text(str(limits.memory + limits.tmp))
-        (directory / "pids.max").write_text(str(limits.processes + _SLACK))
-        (directory / "memory.oom.group").write_text("1")
-        swap = directory / "memory.swap.max"
-        if swap.exists():
-            swap.write_text("0")
-    except OSError:
-        _remove(directory)
-        return None
-    return directory
+def _sweep(parent: Path) -> None:
+    """End and remove the groups below `parent` that a process left behind when it was killed."""
+    for path in parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _kill(path)
+                _remove(path)
+            finally:
+                os.close(lock)
 
 
-def _enable(directory: Path) -> None:
-    control = directory / "cgroup.subtree_control"
-    missing = {"memory", "pids"} - set(control.read_text().split())
-    if missing:
-        control.write_text(" ".join(f"+{name}" for name in sorted(missing)))
-
-
-def _remove(directory: Path | None) -> None:
-    # A group is busy until its last killed process is reaped.
-    for _ in range(50):
-        if directory is None or not directory.exists():
+def _kill(directory: Path) -> None:
+    with contextlib.suppress(OSError):
+        end = directory / "cgroup.kill"
+        if end.exists():
+            end.write_text("1")
             return
+        for pid in (directory / "cgroup.procs").read_text().split():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(int(pid), signal.SIGKILL)
+
+
+def _remove(directory: Path) -> None:
+    # A group is busy until its last killed process is reaped.
+    for _ in range(100):
         try:
             directory.rmdir()
+        except FileNotFoundError:
+            return
         except OSError:
+            _kill(directory)
             time.sleep(0.01)
+        else:
+            return

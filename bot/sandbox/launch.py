@@ -1,5 +1,6 @@
 """The command line that starts a sandbox.
 
+sh           the control groups
 (root only)  unshare --mount: bind sources are mounted where the unprivileged user reaches them
 prlimit      processes, file size, data: what the kernel holds for each process
 setpriv      (root only) the unprivileged user id; death with the parent
@@ -36,10 +37,19 @@ _ROOT_CAPABILITIES = (
     "sys_chroot",
 )
 
+# $1 files to enter control groups by, the files, and the command.
+_ENTER = """
+set -e
+count=$1; shift
+while [ "$count" -gt 0 ]; do
+  echo 0 > "$1"
+  shift; count=$((count - 1))
+done
+exec "$@"
+"""
 _STAGE = """
 set -e
-stage=$1; count=$2; procs=$3; shift 3
-[ -z "$procs" ] || echo 0 > "$procs"
+stage=$1; count=$2; shift 2
 mount -t tmpfs -o mode=0755,size=1m minimize "$stage"
 index=0
 while [ "$index" -lt "$count" ]; do
@@ -211,7 +221,7 @@ def outer_command(
     uid: int | None,
     stage: Path | None,
     staged: Sequence[Path],
-    procs: Path | None,
+    entrances: Sequence[Path],
     options: Sequence[str],
     inner: Sequence[str],
 ) -> list[str]:
@@ -232,8 +242,11 @@ def outer_command(
     if uid is not None:
         command += ["--reuid", str(uid), "--regid", str(uid), "--clear-groups"]
     command += ["--pdeathsig", "KILL", "--", program("bwrap"), *options, "--", *inner]
-    if stage is None:
-        return command
-    enter = [program("unshare"), "--mount", "--propagation", "private", "--", "/bin/sh", "-c"]
-    where = ["sh", str(stage), str(len(staged)), "" if procs is None else str(procs)]
-    return [*enter, _STAGE, *where, *(str(path) for path in staged), *command]
+    if stage is not None:
+        enter = [program("unshare"), "--mount", "--propagation", "private", "--", "/bin/sh", "-c"]
+        bound = [str(path) for path in staged]
+        command = [*enter, _STAGE, "sh", str(stage), str(len(bound)), *bound, *command]
+    if entrances:
+        files = [str(path) for path in entrances]
+        command = ["/bin/sh", "-c", _ENTER, "sh", str(len(files)), *files, *command]
+    return command

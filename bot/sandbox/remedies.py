@@ -33,3 +33,20 @@ def namespace_remedy(text: str) -> str:
             "--security-opt systempaths=unconfined (docker, podman), or --privileged."
         )
     return ""
+
+
+def memory_remedy() -> str:
+    """The remedy where no control group can be made."""
+    allow = (
+        "or, knowing what that means, let the server's settings say "
+        "`sandbox: {without_memory_limit: run strangers' code anyway}`"
+    )
+    if in_container():
+        return (
+            "In a container, give it its own control groups to write to: --cgroupns=private and "
+            f"--security-opt unmask=/sys/fs/cgroup (podman), or --privileged; {allow}."
+        )
+    return (
+        "As a service of systemd: Delegate=yes in its unit. From a shell: systemd-run --user "
+        f"--scope -p Delegate=yes COMMAND. Or start it as root; {allow}."
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bot.sandbox.cancellation import Cancellation, current_cancellation
-from bot.sandbox.cgroup import control_group
+from bot.sandbox.cgroup import control_group, hierarchy
 from bot.sandbox.launch import (
     SYNTHETIC,
     User,
@@ -75,7 +75,7 @@ def run_sandboxed(
             stack.enter_context(_given_to(IDS_BASE if user == "root" else uid, given))
         room = DiskRoom(writable)
         room.check()
-        group = stack.enter_context(control_group(f"{os.getpid()}-{uid}", limits))
+        group = stack.enter_context(control_group(limits, hierarchy()))
         ids = IdMap() if user == "root" else None
         if ids is not None:
             stack.callback(ids.close)
@@ -97,7 +97,7 @@ def run_sandboxed(
             uid=uid,
             stage=stage,
             staged=sources,
-            procs=group.processes,
+            entrances=group.entrances,
             options=options if ids is None else [*options, *ids.options],
             inner=inner_command(argv, view),
         )

@@ -19,7 +19,7 @@ from bot.sandbox.output import Logged, OutputSink, Sink
 from bot.sandbox.remedies import namespace_remedy
 from bot.sandbox.user_ids import IdMap
 from bot.sandbox.values import Finished, Limit, Limits, SandboxError
-from bot.sandbox.watch import DiskRoom, exceeded, readable
+from bot.sandbox.watch import DiskRoom, exceeded, readable, usage
 
 _CHUNK = 64 * 1024
 # Often at first (a fork bomb needs milliseconds), seldom once it is a long build.
@@ -125,13 +125,15 @@ class _Watch:
 
     def look(self) -> bool:
         """Return whether the run may go on; WorkCancelled where nobody waits for it."""
+        limits = self._launch.limits
         self._launch.cancellation.check()
         now = time.monotonic()
         if now >= self._deadline:
             self.end("time")
         elif now >= self._next_look:
-            found = exceeded(self._process.pid, self._launch.limits)
-            found = found or self._launch.group.exceeded()
+            group = self._launch.group
+            found = group.exceeded()
+            found = found or exceeded(group.usage() or usage(self._process.pid), limits)
             if found is None and self._launch.room.short() is not None:
                 found = "disk"
             if found is not None:

@@ -1,8 +1,8 @@
 """Watching a sandbox from outside: what its processes use together.
 
 The kernel's per-process limits say nothing of the sum, and a shell that cannot fork just goes on
-trying. So the tree of processes below bubblewrap is looked at many times a second, and the run is
-ended when it is beyond its limits. Control groups, where there are any, hold between two looks.
+trying. So a run is looked at many times a second, and ended when it is beyond its limits: by what
+its control group says, or else by the tree of processes below bubblewrap.
 """
 
 from __future__ import annotations
@@ -91,9 +91,8 @@ def _tmp_is_full(pids: tuple[int, ...]) -> bool:
 OWN_TASKS = 2
 
 
-def exceeded(pid: int, limits: Limits) -> Limit | None:
-    """The limit that the processes below `pid` are beyond now, or null."""
-    now = usage(pid)
+def exceeded(now: Usage, limits: Limits) -> Limit | None:
+    """The limit that a run with this usage is beyond, or null."""
     if now.tasks - OWN_TASKS >= limits.processes:
         return "processes"
     if now.resident > limits.memory and proportional(now.pids) > limits.memory:

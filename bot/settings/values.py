@@ -81,6 +81,18 @@ class BuildSettings(Strict):
     external: Annotated[tuple[PlaceOfRepositories, ...], Field(strict=False)] = ()
 
 
+class SandboxSettings(Strict):
+    """Strangers' code on a machine where its memory cannot be limited as a whole: no control group
+    can be made (`minimize doctor` says so). It is refused there, unless these words are written.
+    """
+
+    without_memory_limit: Literal["refuse", "run strangers' code anyway"] = "refuse"
+
+    @property
+    def memory_limit_required(self) -> bool:
+        return self.without_memory_limit == "refuse"
+
+
 class RepositoryRule(Strict):
     """Which `repository` documents the branches of a forge's repositories stand for.
 
@@ -144,6 +156,7 @@ class Settings(Strict):
     engine: EngineSettings = EngineSettings()
     limits: Limits = Limits()
     build: BuildSettings = BuildSettings()
+    sandbox: SandboxSettings = SandboxSettings()
     repositories: Annotated[tuple[RepositoryRule, ...], Field(strict=False)] = ()
     snapshots: SnapshotSettings = SnapshotSettings()
     issues: IssueSettings = IssueSettings()

@@ -109,6 +109,8 @@ def write_settings(places: BotPlaces, forge: dict[str, Any], repository: str) ->
         "cache": str(places.cache),
         "forges": {forge["type"]: forge},
         "repositories": [{"match": repository, "documents": ["reference"]}],
+        # The demo's specs are its own, and it must work in any container.
+        "sandbox": {"without_memory_limit": "run strangers' code anyway"},
     }
     places.settings.write_text(yaml.safe_dump(settings, sort_keys=False))
 
