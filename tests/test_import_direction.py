@@ -18,6 +18,7 @@ RANKS = (
     ("forge",),
     ("report",),
     ("check",),
+    ("advice",),
     ("build",),
     ("spec",),
     ("image",),

@@ -17,6 +17,7 @@ _COMMANDS = {
     "closure": ("bot.cli.closures", "closure"),
     "why": ("bot.cli.closures", "why"),
     "what-if": ("bot.cli.closures", "what_if"),
+    "advise": ("bot.cli.advise", "advise"),
     "image": ("bot.cli.image", "image"),
     "check": ("bot.cli.check", "check"),
     "track": ("bot.cli.history", "track"),

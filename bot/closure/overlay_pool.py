@@ -154,9 +154,9 @@ class OverlayPool:
 
     def package(self, number: int) -> Package:
         """The package of a number, without the files of its metadata."""
-        for layer in self._active_overlays or ():
-            if number in layer.packages:
-                return layer.packages[number]
+        overlaid = self.overlaid(number)
+        if overlaid is not None:
+            return overlaid
         found = self._published.get(number)
         if found is None:
             solvable = self.pool.id2solvable(number)
@@ -167,6 +167,13 @@ class OverlayPool:
                 self._take_out((number,))
             self._published[number] = found
         return found
+
+    def overlaid(self, number: int) -> Package | None:
+        """The package of an active layer; null for a published one."""
+        for layer in self._active_overlays or ():
+            if number in layer.packages:
+                return layer.packages[number]
+        return None
 
     def published(self, source: str) -> tuple[int, ...]:
         """The numbers of all published packages of a source package, excluded or not."""

@@ -69,6 +69,11 @@ def published_package(pool: Any, solvable: Any, repository: SnapshotRepository) 
     )
 
 
+def sizes_of(solvable: Any) -> tuple[int | None, int | None]:
+    """The installed size and the download size of a published package, in bytes."""
+    return _number(solvable, solv.SOLVABLE_INSTALLSIZE), _download_size(solvable)
+
+
 def files_in_primary(solvable: Any) -> tuple[str, ...]:
     """The paths that primary.xml lists for a package, sorted."""
     search = solv.Dataiterator.SEARCH_FILES

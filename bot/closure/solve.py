@@ -23,7 +23,7 @@ from bot.model.nevra import Nevra
 from bot.model.package import Package
 
 # dnf's installonlypkgs: packages of which several versions may be installed side by side.
-_INSTALL_ONLY = (
+INSTALL_ONLY = (
     "kernel",
     "kernel-PAE",
     "installonlypkg(kernel)",
@@ -70,7 +70,7 @@ def _jobs(overlays: OverlayPool, wants: Iterable[Want]) -> Sequence[Any]:
         for want in wants
     ]
     several = job.SOLVER_MULTIVERSION | job.SOLVER_SOLVABLE_PROVIDES
-    jobs += [pool.Job(several, pool.str2id(name)) for name in _INSTALL_ONLY]
+    jobs += [pool.Job(several, pool.str2id(name)) for name in INSTALL_ONLY]
     return jobs
 
 

@@ -1,0 +1,140 @@
+"""The changes of a distribution that could make an image smaller.
+
+One edit is one binary package and one capability name, with all its tags and versions: what a
+maintainer writes as one line. In the order of the harm that they do:
+
+- request: another package of the same source is asked for;
+- prefer: `Suggests` beside a requirement that several packages meet: nobody loses a dependency;
+- order: a requirement that only scriptlets have becomes `OrderWithRequires`;
+- weaken: a written requirement becomes `Recommends`.
+
+Written are the requirements that no generator of rpm made. The header's flags say which; where it
+cannot be read, sonames, interpreters, paths and capabilities with a namespace (`perl(strict)`)
+count as generated, and of others it is not known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.advice.candidates import Candidates, Need
+from bot.model.advice import EditKind
+from bot.model.capability import is_rich, leaves, parse_rich, split_capability
+from bot.model.nevra import Nevra
+
+SEVERITY: Mapping[EditKind, int] = {"request": 1, "prefer": 2, "order": 3, "weaken": 4, "split": 5}
+
+# %{?_isa} (rpm's macros for each platform): `(x86-64)`, `(aarch-64)`, `(s390-64)`.
+_ISA = re.compile(r"\([a-z0-9]+-(?:32|64)\)$")
+_SONAME = re.compile(r"\.so(?:\.|$)")
+
+Written = Callable[[Nevra, str], bool | None]
+"""Tells if somebody wrote a requirement, by the package's header; null where it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change of one line.
+
+    `capabilities` are the requirements of `package` that it takes away, verbatim, of all
+    architectures. For a request, `package` is the name in a document, `replacements` the packages
+    that could stand in for it.
+    """
+
+    kind: EditKind
+    package: str
+    source: str
+    capability: str
+    capabilities: frozenset[str] = frozenset()
+    replacements: tuple[str, ...] = ()
+    written: bool | None = None
+
+    @property
+    def severity(self) -> int:
+        return SEVERITY[self.kind]
+
+    @property
+    def replaces(self) -> str | None:
+        """The requested name that a request stands in for; null for other kinds."""
+        return self.package if self.kind == "request" else None
+
+
+def edits_of_requirements(
+    images: Sequence[Candidates],
+    written: Written | None = None,
+    refused: Collection[tuple[str, str]] = (),
+) -> tuple[Edit, ...]:
+    """The orders and weakenings that the candidates of an image's architectures allow.
+
+    `refused` are edits, by package and capability, that shall not be made.
+    """
+    lines: dict[tuple[str, str], list[tuple[Candidates, Need]]] = {}
+    for image in images:
+        for need in image.needs:
+            name = capability_name(need.capability)
+            if name is not None:
+                lines.setdefault((image.packages[need.package].nevra.name, name), []).append(
+                    (image, need)
+                )
+    found = (
+        _edit(package, name, needs, written)
+        for (package, name), needs in sorted(lines.items())
+        if (package, name) not in refused
+    )
+    return tuple(edit for edit in found if edit is not None)
+
+
+def capability_name(capability: str) -> str | None:
+    """The name of a requirement that somebody may have written, without an architecture's tag.
+
+    Null where it looks generated. A rich dependency is its own name.
+    """
+    if is_rich(capability):
+        tree = parse_rich(capability)
+        plain = tree is not None and all(_plain_name(leaf) for leaf in leaves(tree))
+        return capability if plain else None
+    return _plain_name(capability)
+
+
+def _plain_name(capability: str) -> str | None:
+    name = _ISA.sub("", split_capability(capability).name)
+    generated = "(" in name or name.startswith("/") or _SONAME.search(name)
+    return None if generated else name
+
+
+def _edit(
+    package: str,
+    name: str,
+    needs: Iterable[tuple[Candidates, Need]],
+    written: Written | None,
+) -> Edit | None:
+    needs = list(needs)
+    if any(_of_sibling(image, need) for image, need in needs):
+        return None
+    answers: set[bool | None] = set()
+    for image, need in needs:
+        nevra = image.packages[need.package].nevra
+        answers.add(written(nevra, need.capability) if written is not None else None)
+    if False in answers:
+        return None
+    first, need = needs[0]
+    return Edit(
+        "order" if all(need.scriptlets for _, need in needs) else "weaken",
+        package,
+        first.packages[need.package].source,
+        name,
+        frozenset(need.capability for _, need in needs),
+        written=None if None in answers else True,
+    )
+
+
+def _of_sibling(image: Candidates, need: Need) -> bool:
+    """Return whether it is `= version-release` of a package of the same source."""
+    _, relation, version = split_capability(need.capability)
+    if relation != "=" or "-" not in version:
+        return False
+    source = image.packages[need.package].source
+    providers = (n for clause in need.formula for n in clause if n > 0)
+    return any(image.packages[n].source == source for n in providers if n in image.packages)

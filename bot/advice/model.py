@@ -1,0 +1,194 @@
+"""The optimisation over the candidates of an image on one or several architectures.
+
+One line of a spec file holds on all architectures, and so does one of a document: edits are shared,
+and what is minimised is the sum over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from bot.advice.candidates import Candidate, Candidates
+from bot.advice.edits import Edit
+from bot.advice.formula import Formula
+from bot.advice.optimum import Optimum, Problem, minimise
+from bot.model.advice import Metric
+
+Sets = tuple[frozenset[int], ...]
+"""The packages of an image, for each of its architectures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The smallest packages of an image on each architecture, and the edits that they need.
+
+    `size` is their sum in bytes by the model's metric; no answer is below `bound`.
+    """
+
+    packages: Sets
+    edits: tuple[Edit, ...]
+    size: int
+    bound: int
+
+    @property
+    def proved(self) -> bool:
+        return self.size <= self.bound
+
+
+class Model:
+    """Booleans for packages and edits, and the clauses that bind them.
+
+    `edits` are the changes that may be made; `kept` holds for each architecture clauses that must
+    stay true whatever is edited: what the image is for.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[Candidates],
+        metric: Metric = "installed",
+        edits: Sequence[Edit] = (),
+        kept: Sequence[Formula] = (),
+    ) -> None:
+        self._images = images
+        self._metric = metric
+        self._packages = [
+            (place, number) for place, image in enumerate(images) for number in image.packages
+        ]
+        self._variables = {key: n for n, key in enumerate(self._packages, 1)}
+        self._edits = {edit: n for n, edit in enumerate(edits, len(self._packages) + 1)}
+        self._clauses: dict[tuple[int, ...], None] = {}
+        for place, image in enumerate(images):
+            self._state(place, image)
+            self._add(place, kept[place] if place < len(kept) else ())
+        self._costs = self._all_costs()
+        self._ranks = self._all_ranks()
+
+    def smallest(
+        self,
+        *,
+        seconds: float,
+        edits: int = 0,
+        known: Sets,
+        known_edits: Collection[Edit] = (),
+        without: Iterable[tuple[int, int]] = (),
+        refused: Iterable[Sets] = (),
+    ) -> Answer | None:
+        """The smallest answer with at most so many edits; none where nothing is one.
+
+        `known` is one to begin with. `without` are packages, by place and number, that must not be
+        there; `refused` answers that must not come again.
+        """
+        clauses = list(self._clauses)
+        clauses += [(-self._variables[key],) for key in without if key in self._variables]
+        clauses += [tuple(-v for v in self._true(sets)) for sets in refused]
+        clauses += [] if edits else [(-v,) for v in self._edits.values()]
+        limited = list(self._edits.values()) if edits else []
+        start = {*self._true(known), *(self._edits[e] for e in known_edits)}
+        found = minimise(
+            Problem(clauses, self._costs, limited, edits),
+            seconds=seconds,
+            known=start,
+            ranks=self._ranks,
+        )
+        return self._answer(found) if found is not None else None
+
+    def size(self, place: int, numbers: Iterable[int]) -> int:
+        """The sum of packages on one architecture by the metric, unknown sizes as nothing."""
+        packages = self._images[place].packages
+        return sum(_size(packages[n], self._metric) for n in numbers)
+
+    # -- clauses --------------------------------------------------------------------------------
+
+    def _state(self, place: int, image: Candidates) -> None:
+        for job in image.jobs:
+            self._add(place, job, self._replacing(image, job))
+        for edit, variable in self._edits.items():
+            if edit.replaces is not None:
+                others = [n for name in edit.replacements for n in image.named.get(name, ())]
+                if any(image.packages[n].nevra.name == edit.replaces for n in image.now):
+                    self._add(place, [frozenset(others)], implied_by=(variable,))
+        by_need: dict[tuple[str, str], int] = {
+            (edit.package, capability): variable
+            for edit, variable in self._edits.items()
+            for capability in edit.capabilities
+        }
+        for need in image.needs:
+            own = self._variables[place, need.package]
+            edit_of = by_need.get((image.packages[need.package].nevra.name, need.capability))
+            self._add(place, need.formula, (edit_of,) if edit_of else (), implied_by=(own,))
+        self._add(place, image.exclusions)
+
+    def _replacing(self, image: Candidates, job: Formula) -> tuple[int, ...]:
+        names = {image.packages[n].nevra.name for clause in job for n in clause if n > 0}
+        return tuple(v for e, v in self._edits.items() if e.replaces in names)
+
+    def _add(
+        self,
+        place: int,
+        formula: Iterable[Iterable[int]],
+        unless: Iterable[int] = (),
+        implied_by: Iterable[int] = (),
+    ) -> None:
+        more = [*unless, *(-v for v in implied_by)]
+        for clause in formula:
+            literals = {self._literal(place, literal) for literal in clause}
+            if 0 not in literals:
+                self._clauses[tuple(sorted({*literals, *more}))] = None
+
+    def _literal(self, place: int, literal: int) -> int:
+        """The variable of a package's literal; 0 for the absence of one that is never there."""
+        variable = self._variables.get((place, abs(literal)), 0)
+        return variable if literal > 0 else -variable
+
+    # -- costs ----------------------------------------------------------------------------------
+
+    def _all_costs(self) -> dict[int, int]:
+        """Fewest of the second tier, bytes, packages, severity, in this order: one number."""
+        severity = 1 + sum(edit.severity for edit in self._edits)
+        number = severity * (1 + len(self._packages))
+        candidates = [self._images[place].packages[n] for place, n in self._packages]
+        sizes = [_size(c, self._metric) for c in candidates]
+        tier = number * (1 + sum(sizes))
+        costs = {
+            self._variables[key]: c.second_tier * tier + size * number + severity
+            for key, c, size in zip(self._packages, candidates, sizes, strict=True)
+        }
+        costs.update({variable: edit.severity for edit, variable in self._edits.items()})
+        self._byte = number
+        self._tier = tier
+        return costs
+
+    def _all_ranks(self) -> dict[int, int]:
+        ordered = sorted(
+            self._packages, key=lambda key: (self._images[key[0]].packages[key[1]].nevra, key[0])
+        )
+        ranks = {self._variables[key]: rank for rank, key in enumerate(ordered)}
+        edits = sorted(self._edits, key=lambda e: (e.severity, e.package, e.capability))
+        ranks.update({self._edits[e]: len(ranks) + place for place, e in enumerate(edits)})
+        return ranks
+
+    def _true(self, sets: Sets) -> list[int]:
+        return [self._variables[place, n] for place, numbers in enumerate(sets) for n in numbers]
+
+    def _answer(self, found: Optimum) -> Answer:
+        chosen: list[set[int]] = [set() for _ in self._images]
+        for variable in found.true:
+            if variable <= len(self._packages):
+                place, number = self._packages[variable - 1]
+                chosen[place].add(number)
+        sets = tuple(map(frozenset, chosen))
+        edits = tuple(e for e, v in self._edits.items() if v in found.true)
+        size = sum(self.size(place, numbers) for place, numbers in enumerate(sets))
+        edits = tuple(sorted(edits, key=lambda e: self._ranks[self._edits[e]]))
+        if found.proved:
+            return Answer(sets, edits, size, size)
+        # With fewer of the second tier, as the bound may have, bytes have no bound.
+        sure = found.bound // self._tier >= found.cost // self._tier
+        bound = found.bound % self._tier // self._byte if sure else 0
+        return Answer(sets, edits, size, min(bound, size))
+
+
+def _size(candidate: Candidate, metric: Metric) -> int:
+    size = candidate.installed_size if metric == "installed" else candidate.download_size
+    return size or 0

@@ -1,0 +1,109 @@
+"""The least to add to a request so that the plain solver, dnf's, installs exactly some packages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from bot.closure.pool import Pool
+from bot.model.architecture import native_arches
+from bot.model.closure import Closure, Requirement
+from bot.model.image import ImageRequest
+from bot.model.nevra import Nevra
+from bot.model.package import Overlay
+
+MOST_ROUNDS = 6
+MOST_ALONE = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """Requests and excludes to add; excludes are names of packages."""
+
+    requests: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An image that is solved again and again: its pool, its request and what is changed."""
+
+    pool: Pool
+    request: ImageRequest
+    overlay: Overlay | None = None
+    drop: Collection[Requirement] = ()
+
+    @property
+    def image(self) -> tuple[str, str, str]:
+        """The image's key without its architecture."""
+        key = self.request.key
+        return key.workload, key.environment, key.repository
+
+    def closure(self, addition: Addition = Addition()) -> Closure:
+        """The packages that the plain solver installs, without edges."""
+        requests = dict.fromkeys((*self.request.requests, *addition.requests))
+        return self.pool.solve(
+            replace(self.request, requests=tuple(requests)),
+            self.overlay,
+            drop=self.drop,
+            exclude=addition.excludes,
+            settled=lambda _: True,
+        )
+
+
+def addition_for(
+    job: Job, target: Iterable[Nevra], added: Sequence[Nevra], older: Collection[Nevra] = ()
+) -> Addition | None:
+    """The least that makes the plain solver install exactly `target`; none if nothing was found.
+
+    `added` are the packages that it does not install by itself, the likeliest first; `older` those
+    that must be named with their version.
+    """
+    wanted = frozenset(target)
+
+    def found(addition: Addition) -> frozenset[Nevra] | None:
+        closure = job.closure(addition)
+        return frozenset(p.nevra for p in closure.packages) if closure.status == "ok" else None
+
+    names = [request_name(nevra, job.pool.arch, nevra in older) for nevra in added]
+    alone = [Addition(), *(Addition((name,)) for name in names[:MOST_ALONE])]
+    for addition in alone:
+        if found(addition) == wanted:
+            return addition
+    addition = Addition(tuple(names))
+    for _ in range(MOST_ROUNDS):
+        installed = found(addition)
+        if installed is None:
+            return None
+        if installed == wanted:
+            return _least(addition, lambda a: found(a) == wanted)
+        kept = {nevra.name for nevra in wanted}
+        extra = sorted({n.name for n in installed - wanted} - kept)
+        lacking = [request_name(n, job.pool.arch, n in older) for n in sorted(wanted - installed)]
+        more = Addition(
+            tuple(dict.fromkeys((*addition.requests, *lacking))),
+            tuple(dict.fromkeys((*addition.excludes, *extra))),
+        )
+        if more == addition:
+            return None
+        addition = more
+    return None
+
+
+def _least(addition: Addition, holds: Callable[[Addition], bool]) -> Addition:
+    """The addition without what it does not need."""
+    for field in ("excludes", "requests"):
+        for text in reversed(getattr(addition, field)):
+            fewer = replace(
+                addition, **{field: tuple(t for t in getattr(addition, field) if t != text)}
+            )
+            if holds(fewer):
+                addition = fewer
+    return addition
+
+
+def request_name(nevra: Nevra, arch: str, versioned: bool = False) -> str:
+    """A package as a request names it: by its name where that means this one."""
+    foreign = nevra.arch not in native_arches(arch)
+    name = f"{nevra.name}-{nevra.evr}" if versioned else nevra.name
+    return f"{name}.{nevra.arch}" if foreign else name

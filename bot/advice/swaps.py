@@ -1,0 +1,104 @@
+"""The packages that do in the smallest image what others do today, and what they lack."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bot.advice.candidates import Candidates
+from bot.advice.model import Answer, Model
+from bot.advice.requests import request_name
+from bot.closure.overlay_pool import OverlayPool
+from bot.model.advice import Losses, Swap
+from bot.model.capability import split_capability
+
+PROGRAM = re.compile(r"/s?bin/[^/]+$")
+_SONAME = re.compile(r"[^/()\s]+\.so(?:\.[^()\s]*)?(?=\(|$)")
+_MODULE = re.compile(r"(?:perl|python\d*(?:\.\d+)?dist|rubygem|npm|golang)\([^)]+\)")
+_PYTHON = re.compile(r"/python\d[\d.]*/site-packages/([A-Za-z_]\w*)(?:\.py|/__init__\.py)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """All that a package has for others to use."""
+
+    programs: frozenset[str]
+    sonames: frozenset[str]
+    modules: frozenset[str]
+
+
+def offers(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, Offer]:
+    """The offers of packages, by filelists.xml and their provides."""
+    found = {}
+    for number, files in files_of(overlays, numbers).items():
+        provided = {
+            split_capability(d.capability).name
+            for d in overlays.package(number).of_kind("provides")
+        }
+        sonames = (_SONAME.match(name) for name in provided)
+        found[number] = Offer(
+            frozenset(path for path in files if PROGRAM.search(path)),
+            frozenset(match[0] for match in sonames if match),
+            frozenset(name for name in provided if _MODULE.fullmatch(name))
+            | frozenset(match[1] for path in files if (match := _PYTHON.search(path))),
+        )
+    return found
+
+
+def files_of(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, tuple[str, ...]]:
+    """All paths of packages, published ones and those of an overlay."""
+    overlaid = {n: package for n in numbers if (package := overlays.overlaid(n)) is not None}
+    published = overlays.files([n for n in numbers if n not in overlaid])
+    return {**published, **{n: package.files for n, package in overlaid.items()}}
+
+
+def replacements(candidates: Candidates, target: frozenset[int]) -> Mapping[int, frozenset[int]]:
+    """The packages of `target` that meet what others meet today, with those others."""
+    now = candidates.now
+    kept, leaving, entering = now & target, now - target, target - now
+    stated = [clause for job in candidates.jobs for clause in job]
+    stated += [clause for n in candidates.needs if n.package in kept for clause in n.formula]
+    found: dict[int, frozenset[int]] = {}
+    for clause in stated:
+        if not clause & kept:
+            for number in clause & entering:
+                found[number] = found.get(number, frozenset()) | (clause & leaving)
+    return {number: others for number, others in sorted(found.items()) if others}
+
+
+def swaps_of(
+    candidates: Candidates,
+    model: Model,
+    answer: Answer,
+    has: Mapping[int, Offer],
+    *,
+    seconds: float,
+) -> tuple[Swap, ...]:
+    """The swaps of the smallest image of one architecture, those that save most first."""
+    target = answer.packages[0]
+    entering = target - candidates.now
+    packages = candidates.packages
+    found = []
+    for number, others in replacements(candidates, target).items():
+        without = model.smallest(seconds=seconds, known=(candidates.now,), without=[(0, number)])
+        sources = {packages[n].source for n in others}
+        found.append(
+            Swap(
+                tuple(sorted({packages[n].nevra.name for n in others})),
+                request_name(packages[number].nevra, candidates.arch),
+                without.size - answer.size if without is not None else 0,
+                "same-source" if sources == {packages[number].source} else "other",
+                _losses(others, entering, has),
+            )
+        )
+    return tuple(sorted(found, key=lambda s: (-s.saves, s.take)))
+
+
+def _losses(of: Iterable[int], entering: Iterable[int], has: Mapping[int, Offer]) -> Losses:
+    def lost(field: str) -> tuple[str, ...]:
+        before = {text for n in of if n in has for text in getattr(has[n], field)}
+        after = {text for n in entering if n in has for text in getattr(has[n], field)}
+        return tuple(sorted(before - after))
+
+    return Losses(lost("programs"), lost("sonames"), lost("modules"))

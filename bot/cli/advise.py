@@ -1,0 +1,81 @@
+"""`minimize advise`: the smallest image for a request, and the best edits."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.cli.options import Choice, Places, common, formats, image_choice, print_json
+from bot.errors import SurroundingsError
+
+if TYPE_CHECKING:
+    from bot.model.advice import ImageAdvice, Metric
+
+
+@click.command()
+@click.option(
+    "--edits",
+    type=click.IntRange(0, 10),
+    default=1,
+    show_default=True,
+    help="Plans of up to so many edits; 0: none.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1),
+    default=10.0,
+    show_default=True,
+    help="Of computing for each image; what is not proved by then says so.",
+)
+@click.option(
+    "--metric",
+    type=click.Choice(["installed", "download"]),
+    default="installed",
+    show_default=True,
+    help="The size that is made small.",
+)
+@image_choice(workload_argument=True)
+@formats("text", "json")
+@common
+def advise(
+    edits: int,
+    seconds: float,
+    metric: Metric,
+    choice: Choice,
+    form: str,
+    places: Places,
+) -> int:
+    """The smallest image for the same request, and the best edits of the distribution."""
+    _need_optimiser()
+    from bot.advice.advise import Wish
+    from bot.advice.advise import advise as advise_image
+    from bot.advice.requests import Job
+    from bot.model.advice import Advice
+
+    wish = Wish(edits, seconds, metric)
+    jobs = [Job(pool, request) for pool, request in choice.images(places)]
+    found: list[ImageAdvice] = []
+    for _, images in groupby(jobs, lambda job: job.image):
+        found += advise_image(images, wish)
+    advice = Advice(metric, tuple(sorted(found, key=lambda image: image.key)))
+    from bot.report.advice import advice_text, advice_to_json
+
+    if form == "json":
+        print_json(advice_to_json(advice))
+    else:
+        sys.stdout.write(advice_text(advice))
+    return 3 if any(image.status == "unsolvable" for image in found) else 0
+
+
+def _need_optimiser() -> None:
+    """SurroundingsError where there is no optimiser: it has no wheels for every machine."""
+    if find_spec("pysat") is None:
+        raise SurroundingsError(
+            "The optimiser, python-sat, is not installed.",
+            "It has no wheel for this machine's architecture. With a C++ compiler:"
+            " pip install python-sat",
+        )

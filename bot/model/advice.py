@@ -1,0 +1,197 @@
+"""The answer of `minimize advise`: the smallest image for a request, and the best edits.
+
+Sizes are bytes by the advice's metric; what is not known is null.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bot.model.image import ImageKey, inline
+from bot.model.nevra import Nevra
+from bot.model.spec import SpecLine
+
+Metric = Literal["installed", "download"]
+EditKind = Literal["request", "prefer", "order", "weaken", "split"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How many packages an image has, and their size."""
+
+    packages: int
+    installed_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Programs (paths), sonames and modules that the smaller package does not have."""
+
+    programs: tuple[str, ...] = ()
+    sonames: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Precedent:
+    """A package of another distribution, or a newer one, that has no such requirement."""
+
+    repository: str
+    nevra: Nevra
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The evidence for an edit, each null where it was not looked for or could not be.
+
+    `use`: the files of what stays in which a trace of what leaves was found; empty: no trace.
+    """
+
+    use: tuple[str, ...] | None = None
+    integrity: bool | None = None
+    runs: bool | None = None
+    precedent: tuple[Precedent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of one line, where it is made, and what speaks for it.
+
+    It is of one binary package and one capability name, with all its tags and versions. `kind` in
+    the order of harm: `request` another package of the same source instead of the one named
+    `package`; `prefer` a `Suggests` beside a requirement that several packages meet; `order` the
+    requirement of scriptlets alone, which becomes `OrderWithRequires`; `weaken` a written
+    requirement; `split` `files` go to a subpackage. `to` is what to write instead. `written` is
+    null where no header could be read.
+    """
+
+    kind: EditKind
+    package: str
+    source: str
+    capability: str
+    written: bool | None
+    to: str
+    spec: SpecLine | None = None
+    files: tuple[str, ...] = ()
+    maintainers: tuple[str, ...] = ()
+    evidence: Evidence = Evidence()
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """A package that does in the smallest image what others do today.
+
+    `class_`: of the same source, or another. `saves` is what the smallest image would have more
+    without it. `prefer` is the edit that has the same effect for everybody, null where it has not.
+    """
+
+    of: tuple[str, ...]
+    take: str
+    saves: int
+    class_: Literal["same-source", "other"] = field(metadata={"alias": "class"})
+    loses: Losses
+    prefer: Change | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Smallest:
+    """The smallest image for a request; no image for it is smaller than `bound`, if none is
+    swapped that never is.
+
+    `request` and `excludes` are what to add so that dnf installs exactly this.
+    """
+
+    packages: int
+    installed_size: int | None
+    proved: bool
+    bound: int
+    request: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    instead: tuple[Swap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArchFigures:
+    """A plan's figures on one architecture."""
+
+    arch: str
+    packages: int
+    installed_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The best that so many edits can do on all architectures together.
+
+    `packages` and `installed_size` are of the image's own architecture, `arches` of each. Every
+    program that the image is for is still there. `request` and `excludes` as in `Smallest`: all
+    that has to be added to the image's own request.
+    """
+
+    edits: int
+    packages: int
+    installed_size: int | None
+    proved: bool
+    bound: int
+    request: tuple[str, ...]
+    arches: tuple[ArchFigures, ...]
+    changes: tuple[Change, ...]
+    excludes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """A package of today's image, and all that would leave with it."""
+
+    nevra: Nevra
+    packages: int
+    installed_size: int | None
+
+
+@inline("key")
+@dataclass(frozen=True, slots=True)
+class ImageAdvice:
+    """The advice for one image; where it is unsolvable, no more than its problems."""
+
+    key: ImageKey
+    status: Literal["ok", "unsolvable"]
+    problems: tuple[str, ...] = ()
+    now: Figures | None = None
+    smallest: Smallest | None = None
+    plans: tuple[Plan, ...] = ()
+    retained: tuple[Retained, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OverallEdit:
+    """An edit over all images that were looked at: in how many it saves, and how much together."""
+
+    kind: EditKind
+    package: str
+    source: str
+    capability: str
+    images: int
+    saves: int
+    maintainers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The fewest bytes of distinct packages that serve all images; `request` by workload."""
+
+    packages: int
+    installed_size: int | None
+    proved: bool
+    bound: int
+    request: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The whole answer."""
+
+    metric: Metric
+    images: tuple[ImageAdvice, ...]
+    overall: tuple[OverallEdit, ...] = ()
+    fleet: Fleet | None = None

@@ -1,0 +1,128 @@
+"""An advice as JSON and as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from bot.model.advice import Advice, Change, ImageAdvice, Plan, Smallest, Swap
+from bot.model.image import ImageKey
+from bot.model.nevra import Nevra
+from bot.report.answers import image_text
+from bot.report.phrase import visible
+from bot.report.sizes import format_size, plural
+
+
+def advice_to_json(advice: Advice) -> dict[str, Any]:
+    """CONTRACT's `advise` object. Without pydantic, whose import takes as long as the advice."""
+    written: dict[str, Any] = _plain(advice)
+    return written
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Nevra):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if not is_dataclass(value):
+        return value
+    plain: dict[str, Any] = {}
+    for field in fields(value):
+        item = getattr(value, field.name)
+        if isinstance(item, ImageKey):
+            plain |= _plain(item)
+        else:
+            plain[field.metadata.get("alias", field.name)] = _plain(item)
+    return plain
+
+
+def advice_text(advice: Advice) -> str:
+    """Each image as a heading and lines: the smallest, its swaps, the plans."""
+    return "\n".join("\n".join(_image_lines(image)) + "\n" for image in advice.images)
+
+
+def _image_lines(image: ImageAdvice) -> Iterator[str]:
+    heading = image_text(image.key)
+    if image.now is None or image.smallest is None:
+        yield f"{heading}: cannot be installed"
+        yield from (f"  {visible(problem, 1000)}" for problem in image.problems)
+        return
+    yield f"{heading}: {_figures(image.now.packages, image.now.installed_size)}"
+    yield from _smallest_lines(image.smallest, image.now.installed_size)
+    for plan in image.plans:
+        yield from _plan_lines(plan, image.now.installed_size)
+    if image.retained:
+        yield "  What packages hold alone:"
+    for held in image.retained[:10]:
+        figures = _figures(held.packages, held.installed_size)
+        yield f"    {visible(str(held.nevra))}: {figures}"
+
+
+def _smallest_lines(smallest: Smallest, now: int | None) -> Iterator[str]:
+    figures = _figures(smallest.packages, smallest.installed_size)
+    proof = _proof(smallest.proved, smallest.bound)
+    if smallest.installed_size == now and not smallest.instead:
+        known = (
+            "Nothing smaller serves this request" if smallest.proved else "Nothing smaller found"
+        )
+        yield f"  {known}{'' if smallest.proved else f' ({proof})'}."
+        return
+    yield f"  Smallest: {figures} ({proof})"
+    if smallest.request:
+        yield f"    request also: {_names(smallest.request)}"
+    if smallest.excludes:
+        yield f"    exclude: {_names(smallest.excludes)}"
+    for swap in smallest.instead:
+        yield from _swap_lines(swap)
+
+
+def _swap_lines(swap: Swap) -> Iterator[str]:
+    source = "of the same source" if swap.class_ == "same-source" else "of another source"
+    saved = format_size(swap.saves)
+    yield f"    {visible(swap.take)} instead of {_names(swap.of)}, {source}, saves {saved}"
+    for what in ("programs", "sonames", "modules"):
+        lost = getattr(swap.loses, what)
+        if lost:
+            more = f" and {len(lost) - 8} more" if len(lost) > 8 else ""
+            yield f"      lacks {what}: {_names(lost[:8])}{more}"
+    if swap.prefer is not None:
+        yield f"      or, for everybody: {_change(swap.prefer)}"
+
+
+def _plan_lines(plan: Plan, now: int | None) -> Iterator[str]:
+    size = plan.installed_size
+    less = f", {format_size(now - size)} less" if now is not None and size is not None else ""
+    figures = _figures(plan.packages, size)
+    yield f"  {plural(plan.edits, 'edit')}: {figures}{less} ({_proof(plan.proved, plan.bound)})"
+    if plan.request:
+        yield f"    request also: {_names(plan.request)}"
+    if plan.excludes:
+        yield f"    exclude: {_names(plan.excludes)}"
+    for change in plan.changes:
+        written = "" if change.written else " (no header says whether somebody wrote it)"
+        yield f"    {_change(change)}{written if change.kind in ('order', 'weaken') else ''}"
+
+
+def _change(change: Change) -> str:
+    package, capability = visible(change.package), visible(change.capability)
+    to = visible(change.to)
+    if change.kind == "request":
+        return f"request {to} instead of {package}"
+    if change.kind == "prefer":
+        return f"{package}: {to} beside its requirement of {capability}"
+    return f"{package}: {to} instead of requiring {capability}"
+
+
+def _figures(packages: int, size: int | None) -> str:
+    return f"{plural(packages, 'package')}, {format_size(size)}"
+
+
+def _proof(proved: bool, bound: int) -> str:
+    return "proved" if proved else f"not proved: no less than {format_size(bound)} is possible"
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(map(visible, names))

@@ -1,0 +1,95 @@
+"""`minimize advise`: its JSON as CONTRACT has it, its text, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bot.cli import main
+from tests.closure.conftest import Tiny
+
+
+def document(root: Path, name: str, kind: str, **data: object) -> None:
+    described = {"name": name, "description": "d", "maintainer": "m", **data}
+    text = yaml.safe_dump(
+        {"document": f"feedback-pipeline-{kind}", "version": 2 if kind == "repository" else 1}
+        | {"data": described}
+    )
+    (root / "config").mkdir(exist_ok=True)
+    (root / "config" / f"{name}.yaml").write_text(text)
+
+
+@pytest.fixture
+def run(tmp_path, tiny: Tiny, capsys):
+    """Runs `minimize advise` with documents for a tiny repository."""
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["web"])
+    base.package("big-0:1-1.x86_64", size=2_000_000, provides=["web"], source="web-1-1")
+    base.package("less-0:1-1.x86_64", size=9000, provides=["web"], source="web-1-1")
+    base.package("broken-0:1-1.x86_64", requires=["nowhere"])
+    source = {
+        "repos": {"base": {"name": "b", "baseurl": base.write()}},
+        "releasever": "9",
+        "architectures": ["x86_64"],
+    }
+    document(tmp_path, "repo", "repository", source=source)
+    document(tmp_path, "bare", "environment", repositories=["repo"], packages=[], labels=["l"])
+    for name in ("app", "broken"):
+        document(tmp_path, name, "workload", packages=[name], labels=["l"])
+
+    def command(*words: str) -> tuple[int, str]:
+        places = ["--config", str(tmp_path / "config"), "--cache", str(tmp_path / "cache")]
+        with pytest.raises(SystemExit) as ended:
+            main(["advise", *words, *places])
+        return int(ended.value.code or 0), capsys.readouterr().out
+
+    return command
+
+
+def test_json_has_the_fields_of_the_contract(run):
+    code, out = run("app", "--edits", "0", "--format", "json")
+    assert code == 0
+    key = {"workload": "app", "environment": "bare", "repository": "repo", "arch": "x86_64"}
+    lost = {"programs": [], "sonames": [], "modules": []}
+    swap = {"of": ["big"], "take": "less", "saves": 1_991_000, "class": "same-source"}
+    (image,) = json.loads(out)["images"]
+    assert image["smallest"]["instead"][0].items() >= {**swap, "loses": lost}.items()
+    assert image["smallest"].items() >= {
+        "packages": 2, "installed_size": 10_000, "proved": True, "bound": 10_000,
+        "request": ["less"], "excludes": [],
+    }.items()  # fmt: skip
+    assert image.items() >= {
+        **key, "now": {"packages": 2, "installed_size": 2_001_000}, "plans": [], "retained": [],
+    }.items()  # fmt: skip
+    assert json.loads(out).items() >= {"metric": "installed", "overall": [], "fleet": None}.items()
+
+
+def test_text_says_what_to_request_and_an_unsolvable_image_what_is_missing(run):
+    code, out = run("--edits", "0")
+    assert code == 3
+    assert out == (
+        "app on bare, repo, x86_64: 2 packages, 2 MB\n"
+        "  Smallest: 2 packages, 10 kB (proved)\n"
+        "    request also: less\n"
+        "    less instead of big, of the same source, saves 2 MB\n"
+        "\n"
+        "broken on bare, repo, x86_64: cannot be installed\n"
+        "  nothing provides nowhere needed by broken-1-1.x86_64\n"
+    )
+
+
+def test_downloads_are_the_metric_that_is_asked_for(run):
+    _, out = run("app", "--edits", "0", "--metric", "download", "--format", "json")
+    assert json.loads(out)["metric"] == "download"
+    assert json.loads(out)["images"][0]["now"]["installed_size"] == 1_000_500
+
+
+def test_without_the_optimiser_the_command_says_how_to_get_it(run, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pysat", None)
+    monkeypatch.setattr("bot.cli.advise.find_spec", lambda _: None)
+    code, _ = run("app")
+    assert code == 1
