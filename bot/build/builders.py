@@ -24,6 +24,7 @@ BUILD_LIMITS = Limits(
     output=64 * 1024 * 1024,
     file_size=8 * _GIBIBYTE,
     tmp=_GIBIBYTE,
+    disk=20 * _GIBIBYTE,
 )
 _TAIL_LINES = 30
 _STAGE = re.compile(r"Bad exit status from \S+ \((%\w+)\)")
@@ -79,7 +80,8 @@ def limit_message(finished: Finished, limits: Limits) -> str:
         "memory": f"it needed more than {limits.memory} bytes of memory",
         "processes": f"it started more than {limits.processes} processes",
         "output": f"it printed more than {limits.output} bytes",
-        "disk": f"it filled the disk, or a file of it passed {limits.file_size} bytes",
+        "disk": f"it wrote more than {limits.disk} bytes, filled the disk up to the reserve, or"
+        f" a file of it passed {limits.file_size} bytes",
     }
     return f"The build was ended: {reasons[finished.limit or 'time']}."
 

@@ -41,6 +41,7 @@ _INSTALL = Limits(
     output=16 * 1024 * 1024,
     file_size=8 * _GIBIBYTE,
     tmp=_GIBIBYTE // 4,
+    disk=20 * _GIBIBYTE,
 )
 
 # What every buildroot has where a document names nothing: the build groups of Fedora, CentOS and

@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from bot.build.build_cache import MoreRequirements
 from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest
@@ -32,6 +32,7 @@ from bot.distro.connections import read_path
 from bot.distro.variables import expanded
 from bot.errors import SurroundingsError, UsageError
 from bot.sandbox.cancellation import current_cancellation
+from bot.sandbox.disk import DiskRoom
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
@@ -51,6 +52,7 @@ _TIMED_OUT = 11
 _TAIL_LINES = 30
 _GRACE = 60.0  # seconds in which mock unmounts what it mounted
 _LOOK = 0.2  # seconds between two looks whether anybody still waits for it
+_ROOTS = Path("/var/lib/mock")
 _NOTE = "mock read the repositories as they were at the time of the build, not the snapshot."
 
 
@@ -131,7 +133,10 @@ class MockBuilder(CachingBuilder):
         """Runs mock; null if it succeeded. Its logs end up in `log`."""
         result.mkdir()
         with log.open("ab") as output:
-            status = run_with_time_limit(command, output.fileno(), self._limits.seconds)
+            # The reserve of the disks is kept; mock's own directories have no quota of ours.
+            room = DiskRoom([path for path in (result, _ROOTS) if path.is_dir()], None)
+            room.check()
+            status = run_within_limits(command, output.fileno(), self._limits.seconds, room)
             for name in ("root.log", "build.log"):
                 # Written by mock's processes: plain files only.
                 if (result / name).is_file() and not (result / name).is_symlink():
@@ -140,7 +145,10 @@ class MockBuilder(CachingBuilder):
             return None
         text = log.read_text("utf-8", "replace")
         cached = self._keep(key, log)
-        if status is None or status == _TIMED_OUT:
+        if status == "disk":
+            message = "The build was ended: it filled the disk up to the reserve."
+            return BuildFailed("limit", message, cached)
+        if status in ("time", _TIMED_OUT):
             message = f"The build took longer than {self._limits.seconds:.0f} s."
             return BuildFailed("limit", message, cached)
         tail = "\n".join(text.splitlines()[-_TAIL_LINES:])
@@ -157,8 +165,10 @@ class MockBuilder(CachingBuilder):
         return self._cached.failed_log(key, log)
 
 
-def run_with_time_limit(command: Sequence[str], output: int, seconds: float) -> int | None:
-    """The exit status of `command`, which writes to the descriptor `output`; null after `seconds`.
+def run_within_limits(
+    command: Sequence[str], output: int, seconds: float, room: DiskRoom
+) -> int | Literal["time", "disk"]:
+    """The exit status of `command`, which writes to the descriptor `output`; or what ended it.
 
     Raises WorkCancelled, once it has ended, where the work that it is for is cancelled. It sees
     none of our environment (secrets) but what mock needs to find itself.
@@ -179,9 +189,11 @@ def run_with_time_limit(command: Sequence[str], output: int, seconds: float) -> 
     try:
         while process.poll() is None and time.monotonic() < deadline:
             cancellation.check()
+            if room.short() is not None:
+                return "disk"
             with contextlib.suppress(subprocess.TimeoutExpired):
-                return process.wait(_LOOK)
-        return process.returncode
+                return process.wait(min(_LOOK, room.pause()))
+        return "time" if process.poll() is None else process.returncode
     finally:
         if process.poll() is None:
             _end(process)

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from bot.sandbox.cancellation import Cancellation, current_cancellation
 from bot.sandbox.cgroup import control_group, hierarchy
+from bot.sandbox.disk import DiskRoom
 from bot.sandbox.launch import (
     SYNTHETIC,
     User,
@@ -27,7 +28,6 @@ from bot.sandbox.supervise import Launch, supervise
 from bot.sandbox.system_calls import filters, join_new_session_keyring
 from bot.sandbox.user_ids import IdMap
 from bot.sandbox.values import Bind, Finished, Limits, SandboxError
-from bot.sandbox.watch import DiskRoom
 
 T = TypeVar("T")
 RESULT = "MINIMIZE_RESULT"
@@ -70,10 +70,11 @@ def run_sandboxed(
     with contextlib.ExitStack() as stack:
         uid = stack.enter_context(uid_slot())
         writable = [bind.source for bind in binds if bind.writable]
+        if root is not None and root_writable:
+            writable.append(root)
         if uid is not None:
-            given = [root, *writable] if root is not None and root_writable else writable
-            stack.enter_context(_given_to(IDS_BASE if user == "root" else uid, given))
-        room = DiskRoom(writable)
+            stack.enter_context(_given_to(IDS_BASE if user == "root" else uid, writable))
+        room = DiskRoom(writable, limits.disk)
         room.check()
         group = stack.enter_context(control_group(limits, hierarchy()))
         ids = IdMap() if user == "root" else None

@@ -15,11 +15,12 @@ from pathlib import Path
 
 from bot.sandbox.cancellation import Cancellation
 from bot.sandbox.cgroup import ControlGroup
+from bot.sandbox.disk import DiskRoom
 from bot.sandbox.output import Logged, OutputSink, Sink
 from bot.sandbox.remedies import namespace_remedy
 from bot.sandbox.user_ids import IdMap
 from bot.sandbox.values import Finished, Limit, Limits, SandboxError
-from bot.sandbox.watch import DiskRoom, exceeded, readable, usage
+from bot.sandbox.watch import exceeded, readable, usage
 
 _CHUNK = 64 * 1024
 # Often at first (a fork bomb needs milliseconds), seldom once it is a long build.
@@ -112,10 +113,11 @@ class _Watch:
         self._started = started
         self._deadline = started + launch.limits.seconds
         self._next_look = started + _EARLY
+        self._next_disk_look = started
 
     def pause(self) -> float:
         """Seconds until the next look is due."""
-        until = min(self._deadline, self._next_look) - time.monotonic()
+        until = min(self._deadline, self._next_look, self._next_disk_look) - time.monotonic()
         return max(0.0, min(until, _LATE))
 
     def end(self, limit: Limit) -> None:
@@ -130,12 +132,16 @@ class _Watch:
         now = time.monotonic()
         if now >= self._deadline:
             self.end("time")
-        elif now >= self._next_look:
+            return False
+        if now >= self._next_disk_look:
+            if self._launch.room.short() is not None:
+                self.end("disk")
+                return False
+            self._next_disk_look = now + self._launch.room.pause()
+        if now >= self._next_look:
             group = self._launch.group
             found = group.exceeded()
             found = found or exceeded(group.usage() or usage(self._process.pid), limits)
-            if found is None and self._launch.room.short() is not None:
-                found = "disk"
             if found is not None:
                 self.end(found)
             # A large tree takes longer to look at: never more than a fifth of a processor.

@@ -23,7 +23,7 @@ class Limits:
 
     `memory` is what all its processes together may hold, `processes` counts threads too, `output`
     is standard output and error together, `file_size` one file's, `tmp` the size of /tmp (which
-    is memory, beside `memory`).
+    is of `memory`), `disk` what it may add to its writable directories.
     """
 
     seconds: float = 20.0
@@ -32,6 +32,7 @@ class Limits:
     output: int = MEBIBYTE
     file_size: int = 64 * MEBIBYTE
     tmp: int = 64 * MEBIBYTE
+    disk: int = 1024 * MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.sandbox.values import Limit, Limits, SandboxError
+from bot.sandbox.values import Limit, Limits
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _PROC = Path("/proc")
@@ -100,40 +100,6 @@ def exceeded(now: Usage, limits: Limits) -> Limit | None:
     if _tmp_is_full(now.pids):
         return "disk"
     return None
-
-
-# What a run must leave of a disk that others need too: our own store is perhaps on it.
-RESERVE_BYTES = 256 * 1024 * 1024
-RESERVE_FILES = 4096
-
-
-class DiskRoom:
-    """The disks that a run can write to, and whether they have room left."""
-
-    def __init__(self, directories: Iterable[Path]) -> None:
-        self._directories = tuple(directories)
-
-    def short(self) -> Path | None:
-        """A directory whose disk has no room beyond our reserve, or null."""
-        for directory in self._directories:
-            try:
-                state = os.statvfs(directory)
-            except OSError:
-                continue
-            few = state.f_files > 0 and state.f_favail < RESERVE_FILES
-            if few or state.f_bavail * state.f_frsize < RESERVE_BYTES:
-                return directory
-        return None
-
-    def check(self) -> None:
-        """SandboxError if there is no room from the start."""
-        directory = self.short()
-        if directory is not None:
-            raise SandboxError(
-                f"The disk of {directory} has less than {RESERVE_BYTES >> 20} MiB or "
-                f"{RESERVE_FILES} files left.",
-                "Free some space, or put the cache on another disk (--cache).",
-            )
 
 
 def tasks_of_user(uid: int) -> int:

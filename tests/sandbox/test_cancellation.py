@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 import bot
-from bot.build.mock import run_with_time_limit
+from bot.build.mock import run_within_limits
 from bot.sandbox.cancellation import Cancellation, WorkCancelled, current_cancellation
+from bot.sandbox.disk import DiskRoom
 from bot.sandbox.run import run_sandboxed, sandbox_available
 from bot.sandbox.values import Bind, Limits
 
@@ -126,7 +127,7 @@ def test_a_cancelled_mock_is_asked_to_end_and_is_awaited(tmp_path: Path) -> None
     command = ["bash", "-c", script + "while :; do sleep 0.01; done"]
 
     def work() -> None:
-        run_with_time_limit(command, subprocess.DEVNULL, 3600)
+        run_within_limits(command, subprocess.DEVNULL, 3600, DiskRoom([], 0))
 
     with working(work) as (cancellation, future):
         wait_for(tmp_path / "started")

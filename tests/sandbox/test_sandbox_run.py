@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import bot
-from bot.sandbox import watch
 from bot.sandbox.run import require_sandbox, result_file, run_sandboxed, sandbox_available
 from bot.sandbox.values import Bind, Limits, SandboxError
 
@@ -279,17 +278,3 @@ def test_a_result_comes_beside_the_streams_and_cannot_grow():
             assert len(written) == 4096
             assert written.startswith((b"answer\n\0", b"y\ny\n"))
     assert sh("echo ${MINIMIZE_RESULT-none}").stdout == b"none\n"
-
-
-@needs_sandbox
-def test_a_disk_without_room_is_not_filled_further(tmp_path, monkeypatch):
-    binds = [Bind(tmp_path, "/out", writable=True)]
-    have = os.statvfs(tmp_path)
-    free = have.f_bavail * have.f_frsize
-    monkeypatch.setattr(watch, "RESERVE_BYTES", free - 64 * MEBIBYTE)
-    limits = Limits(20, file_size=1024 * MEBIBYTE)
-    found = sh("head -c 300M /dev/urandom > /out/x; sleep 60", binds=binds, limits=limits)
-    assert found.limit == "disk"
-    monkeypatch.setattr(watch, "RESERVE_BYTES", 2 * free)
-    with pytest.raises(SandboxError, match="The disk of"):
-        sh("true", binds=binds)
