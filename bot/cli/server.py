@@ -55,7 +55,7 @@ def worker(settings: Path, places: Places) -> int:
 @common
 def requeue(worker_id: str, settings: Path, places: Places) -> int:
     """Gives the runs of WORKER, which never came back, to the others."""
-    from bot.engine.engine import requeue_runs
+    from bot.engine.takeover import requeue_runs
 
     count = requeue_runs(_read(settings, places), worker_id)
     click.echo(f"{count} runs of {worker_id} are queued again.")

@@ -1,27 +1,20 @@
-"""The engine's database beside DBOS: its file, the processes that work on it, their heartbeats.
-
-A worker that never comes back leaves its claims; a process that sees its silence requeues them.
-"""
+"""The engine's database beside DBOS: its file, its release, and the locks on a data directory."""
 
 from __future__ import annotations
 
-import logging
 import sqlite3
-import threading
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import sqlalchemy as sa
+from dbos._migration import get_dbos_migrations, sqlite_migrations
 
 from bot.errors import SurroundingsError, UsageError
 from bot.locks import free_lock, holder
 from bot.settings.values import Settings
 
-LOG = logging.getLogger(__name__)
-BEAT = 20.0
-SILENCE = 180.0
-
+# DBOS's on Postgres.
+SCHEMA = "dbos"
 _METADATA = sa.MetaData()
 # The results that workers without a store leave; the server brings them to the store.
 RESULTS = sa.Table(
@@ -30,12 +23,18 @@ RESULTS = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     *(sa.Column(name, sa.Text, nullable=False) for name in ("check_id", "stored", "body")),
 )
-_WORKERS = sa.Table(
-    "minimize_workers",
-    _METADATA,
-    sa.Column("executor_id", sa.Text, primary_key=True),
-    sa.Column("seen", sa.Float, nullable=False),
-)
+
+
+def lock_data(data: Path) -> ExitStack:
+    """Lock a data directory for the one server that may work on it, whatever its name.
+
+    The lock ends when the returned value is closed; UsageError while another process has it.
+    """
+    return _lock(
+        data / "server",
+        f"A server works on the data directory {data} already",
+        "Stop it, or give this one its own data directory; `minimize worker` may run beside it.",
+    )
 
 
 def lock_name(data: Path, executor: str) -> ExitStack:
@@ -43,16 +42,20 @@ def lock_name(data: Path, executor: str) -> ExitStack:
 
     The lock ends when the returned value is closed; UsageError while another process has it.
     """
-    path = data / "executors" / executor
+    return _lock(
+        data / "executors" / executor,
+        f"{executor} runs already with the data directory {data}",
+        "Stop it, or give this one its own engine.executor_id.",
+    )
+
+
+def _lock(path: Path, taken: str, hint: str) -> ExitStack:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = ExitStack()
     if lock.enter_context(free_lock(path)):
         return lock
     lock.close()
-    raise UsageError(
-        f"{executor} runs already with the data folder {data}: {holder(path)}.",
-        "Stop it, or give this one its own engine.executor_id.",
-    )
+    raise UsageError(f"{taken}: {holder(path)}.", hint)
 
 
 def prepared_url(settings: Settings) -> str:
@@ -97,65 +100,23 @@ def database_engine(url: str) -> sa.Engine:
     return sa.create_engine(given, pool_pre_ping=True, connect_args=options)
 
 
-class Heartbeat:
-    """A heartbeat in a thread of its own, so that no busy event loop stops it."""
-
-    def __init__(
-        self, url: str, executor: str, *, beat: float = BEAT, silence: float = SILENCE
-    ) -> None:
-        self._engine = database_engine(url)
-        self._executor = executor
-        self._beat = beat
-        self._silence = silence
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Create the table where it is missing, and begin."""
-        _WORKERS.create(self._engine, checkfirst=True)
-        self._beat_once()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End without a trace: after a proper stop the restart takes up the runs."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(5)
-            self.forget(self._executor)
-        self._engine.dispose()
-
-    def silent(self) -> list[str]:
-        """The other processes without a heartbeat for `silence` seconds."""
-        query = (
-            sa.select(_WORKERS.c.executor_id)
-            .where(_WORKERS.c.seen < time.time() - self._silence)
-            .where(_WORKERS.c.executor_id != self._executor)
-            .order_by(_WORKERS.c.executor_id)
+def refuse_newer(url: str) -> None:
+    """UsageError if a newer release of the engine has changed the database's tables."""
+    engine = database_engine(url)
+    try:
+        with engine.connect() as connection:
+            postgres = engine.dialect.name == "postgresql"
+            schema = SCHEMA if postgres else None
+            if not sa.inspect(connection).has_table("dbos_migrations", schema=schema):
+                return
+            table = sa.table("dbos_migrations", sa.column("version"), schema=schema)
+            found = connection.execute(sa.select(sa.func.max(table.c.version))).scalar() or 0
+    finally:
+        engine.dispose()
+    known = len(get_dbos_migrations(SCHEMA, True) if postgres else sqlite_migrations)
+    if found > known:
+        raise UsageError(
+            f"The engine's database was written by a newer release of minimize: its tables have the"
+            f" version {found}, this release knows {known}.",
+            "Use that release or a newer one, or restore a backup from before.",
         )
-        with self._engine.connect() as connection:
-            return list(connection.execute(query).scalars())
-
-    def forget(self, executor: str) -> None:
-        """Remove a process from the table."""
-        with self._engine.begin() as connection:
-            connection.execute(sa.delete(_WORKERS).where(_WORKERS.c.executor_id == executor))
-
-    def _beat_once(self) -> None:
-        with self._engine.begin() as connection:
-            updated = connection.execute(
-                sa.update(_WORKERS)
-                .where(_WORKERS.c.executor_id == self._executor)
-                .values(seen=time.time())
-            )
-            if updated.rowcount == 0:
-                connection.execute(
-                    sa.insert(_WORKERS).values(executor_id=self._executor, seen=time.time())
-                )
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._beat):
-            try:
-                self._beat_once()
-            except sa.exc.SQLAlchemyError as error:
-                LOG.warning("the heartbeat could not be written: %s", error)

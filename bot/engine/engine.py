@@ -7,63 +7,53 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+import time
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from dbos import (
-    DBOS,
-    DBOSClient,
-    DBOSConfig,
-    SetEnqueueOptions,
-    SetWorkflowID,
-)
+from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 
-from bot.engine.database import Heartbeat, lock_name, prepared_url
+from bot.engine.database import (
+    database_engine,
+    lock_data,
+    lock_name,
+    prepared_url,
+    refuse_newer,
+)
 from bot.engine.job import CheckJob, Reply
+from bot.engine.leases import Leases
 from bot.engine.outcome import RetryPolicy
-from bot.engine.results import older_job, older_progress, older_runs
+from bot.engine.queues import MOST_WAITING, WITHDRAW_PRIORITY, Queues, Urgency
+from bot.engine.results import older_job, older_progress
 from bot.engine.steps import CheckSteps
-from bot.engine.values import Progress, StoredResult, ValueSerializer
-from bot.engine.waiting import LOOK
-from bot.engine.workflows import (
+from bot.engine.takeover import (
+    APPLICATION,
     BUILDS,
     CHECKS,
-    PROGRESS,
+    QUEUE_OF,
     WAITS,
-    WITHDRAW_PRIORITY,
-    WORKFLOW_VERSION,
-    Part,
-    Workflows,
-    part_id,
+    orphans,
+    requeue_runs,
+    stranded_runs,
 )
+from bot.engine.values import Progress, StoredResult, ValueSerializer
+from bot.engine.waiting import LOOK
+from bot.engine.wakeups import STOPPED, PostgresWakeups, SocketWakeups, Wakeups
+from bot.engine.workflows import PROGRESS, WORKFLOW_VERSION, Part, Workflows, part_id
 from bot.errors import UsageError
 from bot.model.result import CheckResult
 from bot.settings.values import Settings
 
 LOG = logging.getLogger(__name__)
 Role = Literal["server", "worker"]
-_NAME = "minimize"
-_POLL = 0.1
 # The workflows of a check beside its first, in their order.
 _PARTS: tuple[Part, ...] = ("wait", "final")
-_MAX_PRIORITY = 1_000_000
-# Beside a pull request's first check: who comments a lot must not hold up the checks.
-_REPLY_PRIORITY = 10
-_QUEUE_OF = {
-    "check": CHECKS,
-    "withdraw": CHECKS,
-    "publish": CHECKS,
-    "reply": CHECKS,
-    "finish": BUILDS,
-    "wait": WAITS,
-    "queued": WAITS,
-}
-# More than a forge has open changes of one server's repositories; each mostly sleeps.
-_MOST_WAITING = 1000
+# Seconds between two looks for lost processes.
+_WATCH = 4.0
 # Seconds: most requests to a forge are over by the first, all by the second.
 _ON_ITS_WAY = (1.5, 60.0)
 _OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
@@ -95,15 +85,17 @@ class Engine:
         self._settings = settings
         self._role = role
         self._executor = settings.executor_id(role)
-        self._lock: ExitStack | None = None
+        self._locks = ExitStack()
         self._url = prepared_url(settings)
+        refuse_newer(self._url)
+        self._version = _version(settings)
         config: DBOSConfig = {
-            "name": _NAME,
+            "name": APPLICATION,
             "system_database_url": self._url,
             # Unique and stable: a restart finds its own runs by it.
             "executor_id": self._executor,
             # Pinned, or changed code would strand the runs in flight.
-            "application_version": _version(settings),
+            "application_version": self._version,
             "log_level": "WARNING",
             "enable_otlp": False,
             # How long stopping waits for DBOS's listener, and a waiting run for its hook. On SQLite
@@ -114,8 +106,20 @@ class Engine:
         DBOS(config=config)
         self.results = steps.results
         self._computing = steps.computing
-        self._workflows = Workflows(steps, RetryPolicy(settings.engine.attempts, pause))
-        self._heartbeat = Heartbeat(self._url, self._executor)
+        self._database = database_engine(self._url)
+        self._wakeups = self._made_wakeups()
+        self._queues = Queues(self._database, self._wakeups)
+        policy = RetryPolicy(settings.engine.attempts, pause)
+        self._workflows = Workflows(steps, policy, self._queues)
+        self._leases = Leases(self._database, self._executor, self._version)
+        self._orphans: dict[str, float] = {}
+        self._watch: asyncio.Task[None] | None = None
+        self._stopped = False
+
+    def _made_wakeups(self) -> Wakeups:
+        if self._database.dialect.name == "postgresql":
+            return PostgresWakeups(self._database)
+        return SocketWakeups(self._settings.data / "wake-ups", self._executor)
 
     @property
     def executor_id(self) -> str:
@@ -124,37 +128,52 @@ class Engine:
 
     async def launch(self) -> None:
         """Start DBOS and go on with this process's own runs. Call it before serving."""
-        self._lock = lock_name(self._settings.data, self._executor)
+        if self._role == "server":
+            self._locks.enter_context(lock_data(self._settings.data))
+        self._locks.enter_context(lock_name(self._settings.data, self._executor))
         logging.getLogger("dbos").addFilter(_without_cancellations)
         engine = self._settings.engine
-        waits = _MOST_WAITING if engine.predictions else 0
+        waits = MOST_WAITING if engine.predictions else 0
         wanted = {CHECKS: engine.predictions, BUILDS: engine.builds, WAITS: waits}
         listening = [name for name, limit in wanted.items() if limit > 0]
         DBOS.listen_queues(listening)
-        await asyncio.to_thread(_register_queues, self._url, wanted, listening)
+        await asyncio.to_thread(self._queues.listen, self._url, wanted, listening)
+        await asyncio.to_thread(self._leases.start)
         # It blocks for up to a third of a second, so not on the event loop.
         await asyncio.to_thread(DBOS.launch)
-        if self._role == "server":
-            await self._restart_older()
-        await asyncio.to_thread(self._heartbeat.start)
+        self._wakeups.start(self._woken)
+        await self.take_over()
+        self._watch = asyncio.create_task(self._take_over_forever(), name="takeover")
 
     async def stop(self, seconds: int = 0) -> None:
         """Stop; runs in flight go on after the next start. `seconds` to wait for them."""
-        await asyncio.to_thread(self._heartbeat.stop)
+        if self._stopped:
+            return
+        self._stopped = True
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait([self._watch])
+        await asyncio.to_thread(self._wakeups.stop)
+        await asyncio.to_thread(self._leases.stop)
         await asyncio.to_thread(
             DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=seconds
         )
         # Not in a thread: the event loop's were DBOS's.
         self._computing.close()
+        self._database.dispose()
         logging.getLogger("dbos").removeFilter(_without_cancellations)
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._locks.close()
 
-    async def start_check(self, job: CheckJob, priority: int) -> None:
-        """Queue a check; the same id again is the same check. A lower priority runs first."""
-        number = min(max(priority, WITHDRAW_PRIORITY + 1), _MAX_PRIORITY)
-        await self._enqueue("check", job.id, number, job)
+    def _woken(self, message: str) -> None:
+        """Do as another process's message says; called in a thread."""
+        if message.startswith(STOPPED):
+            self._computing.end(message.removeprefix(STOPPED))
+        else:
+            self._queues.wake()
+
+    async def start_check(self, job: CheckJob, urgency: Urgency = "push") -> None:
+        """Queue a check behind those of its repository; the same id again is the same check."""
+        await self._enqueue("check", job.id, await self._queues.turn(CHECKS, urgency, job), job)
 
     async def report_queued(self, job: CheckJob) -> None:
         """Set the commit's status: the check was queued behind others."""
@@ -167,13 +186,15 @@ class Engine:
         options = SetEnqueueOptions(priority=priority, delay_seconds=delay)
         with SetWorkflowID(run), options:
             workflow = self._workflows.named[name]
-            await DBOS.enqueue_workflow_async(_QUEUE_OF[name], workflow, *args)
+            await DBOS.enqueue_workflow_async(QUEUE_OF[name], workflow, *args)
+        self._queues.queued(delay)
 
     async def cancel_check(self, check: str) -> None:
         """Stop a check, whatever part of it runs or waits; one that is over stays as it is."""
         waiting = await self._waits(check)
         await DBOS.cancel_workflows_async([check, part_id(check, "wait"), part_id(check, "final")])
         await asyncio.to_thread(self._computing.end, check)
+        await asyncio.to_thread(self._wakeups.send, f"{STOPPED}{check}")
         if waiting is not None:
             # It sleeps, and sees that it was cancelled when it wakes.
             await DBOS.send_async(part_id(check, "wait"), "cancelled", LOOK)
@@ -223,7 +244,8 @@ class Engine:
 
     async def start_reply(self, job: CheckJob, reply: Reply) -> None:
         """Queue the answer to a comment; the same id of the job again is the same answer."""
-        await self._enqueue("reply", job.id, _REPLY_PRIORITY, job, reply)
+        priority = await self._queues.turn(CHECKS, "chat", job)
+        await self._enqueue("reply", job.id, priority, job, reply)
 
     async def job_of(self, run: str) -> CheckJob | None:
         """The job of a run, null if the engine does not know it (any more)."""
@@ -281,25 +303,51 @@ class Engine:
             raise UsageError(
                 f"{executor} is this process itself.", "A restart goes on with its own runs."
             )
-        return await asyncio.to_thread(requeue_runs, self._settings, executor)
+        count = await asyncio.to_thread(requeue_runs, self._settings, executor)
+        self._queues.queued()
+        return count
 
-    async def requeue_silent(self) -> list[str]:
-        """Requeue the runs of every worker whose heartbeat has stopped; return the workers."""
-        silent = await asyncio.to_thread(self._heartbeat.silent)
-        for executor in silent:
-            count = await self.requeue(executor)
-            LOG.warning("%s has sent no heartbeat: %d runs are queued again", executor, count)
-            await asyncio.to_thread(self._heartbeat.forget, executor)
-        if silent:
-            await self._restart_older()
-        return silent
+    async def take_over(self) -> list[str]:
+        """Queue again the runs of every process that was lost; return the processes.
 
-    async def _restart_older(self) -> None:
-        """Begin again the runs of a release whose values and order of steps were others."""
-        for older in await older_runs(self._executor, self.results):
-            LOG.info("%s of an older release begins again", older.run)
-            await DBOS.delete_workflows_async(list(older.parts))
-            await self._enqueue(older.name, older.run, _REPLY_PRIORITY, older.job, *older.args)
+        Runs of another release that nobody will run begin again, from their jobs.
+        """
+        lost = []
+        for executor in await asyncio.to_thread(self._leases.lost):
+            with self._leases.taking_over(executor) as ours:
+                if ours:
+                    await self._requeue_lost(executor)
+                    lost.append(executor)
+        living = await asyncio.to_thread(self._leases.living)
+        for executor in self._long_known(await orphans(self._executor, living)):
+            await self._requeue_lost(executor)
+            lost.append(executor)
+        stranded = await stranded_runs(self._executor, self._version, living, self.results)
+        for run in stranded:
+            LOG.info("%s of another release begins again", run.run)
+            await DBOS.delete_workflows_async(list(run.parts))
+            priority = await self._queues.turn(CHECKS, "push", run.job)
+            await self._enqueue(run.name, run.run, priority, run.job, *run.args)
+        return lost
+
+    async def _requeue_lost(self, executor: str) -> None:
+        count = await self.requeue(executor)
+        LOG.warning("%s is lost: %d of its runs are queued again", executor, count)
+
+    def _long_known(self, found: Collection[str]) -> list[str]:
+        """The orphaned names that have been so for a lease's time: others may be starting."""
+        now = time.monotonic()
+        self._orphans = {name: self._orphans.get(name, now) for name in sorted(found)}
+        return [n for n, since in self._orphans.items() if now - since >= self._leases.lease]
+
+    async def _take_over_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH)
+            try:
+                await self.take_over()
+            except Exception:
+                # The database may be back at the next look, which must come.
+                LOG.exception("lost processes could not be looked for")
 
     async def forget_finished(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> int:
         """Delete runs that ended more than `keep_days` ago; return their number."""
@@ -321,24 +369,6 @@ class Engine:
         return deleted
 
 
-def requeue_runs(settings: Settings, executor: str) -> int:
-    """Queue again the runs that `executor` had claimed, from outside the bot; their number."""
-    url = prepared_url(settings)
-    DBOS.migrate(url)
-    client = _client(url)
-    try:
-        claimed = client.list_workflows(
-            status="PENDING", executor_id=executor, load_input=False, load_output=False
-        )
-        for name, queue in _QUEUE_OF.items():
-            ids = [status.workflow_id for status in claimed if status.name == name]
-            if ids:
-                client.resume_workflows(ids, queue_name=queue)
-        return len(claimed)
-    finally:
-        client.destroy()
-
-
 def _version(settings: Settings) -> str:
     """The version of the order of steps, and the settings' own."""
     own = settings.engine.application_version
@@ -352,27 +382,3 @@ def _without_cancellations(record: logging.LogRecord) -> bool:
         return False
     error: Any = record.exc_info[1] if record.exc_info else None
     return type(error).__name__ != "DBOSAwaitedWorkflowCancelledError"
-
-
-def _register_queues(url: str, limits: Mapping[str, int], listening: Collection[str]) -> None:
-    """Writes the queues' rows before DBOS starts: it looks for new ones only once a second, and
-    the first webhook should not wait for that."""
-    DBOS.migrate(url)
-    client = _client(url)
-    try:
-        for name, limit in limits.items():
-            # The limit counts for each process and is one row for all: who works, says it.
-            client.register_queue(
-                name,
-                worker_concurrency=max(limit, 1),
-                polling_interval_sec=_POLL,
-                on_conflict="always_update" if name in listening else "never_update",
-                application_name=_NAME,
-            )
-    finally:
-        client.destroy()
-
-
-def _client(url: str) -> DBOSClient:
-    """The engine from outside: its tables, without running anything."""
-    return DBOSClient(system_database_url=url, serializer=ValueSerializer(), application_name=_NAME)

@@ -106,10 +106,15 @@ def run_id(key: PullRequestKey, head_sha: str, delivery: str) -> str:
 
     The delivery is part of it: a force-push A, B, A must not attach to A's cancelled run.
     """
-    names = "-".join([key.forge, *key.repository.split("/"), str(key.number)])
-    readable = re.sub(r"[^A-Za-z0-9._-]", "_", names)[:100]
+    readable = f"{run_prefix(key)}{key.number}"[:100]
     exact = hashlib.sha256(f"{key}\0{head_sha}\0{delivery}".encode()).hexdigest()
     return f"{readable}-{head_sha[:10]}-{exact[:10]}"
+
+
+def run_prefix(key: PullRequestKey) -> str:
+    """The beginning of the ids of a repository's runs."""
+    names = "-".join([key.forge, *key.repository.split("/")])
+    return re.sub(r"[^A-Za-z0-9._-]", "_", f"{names}-")[:100]
 
 
 @dataclass(frozen=True, slots=True)

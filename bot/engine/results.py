@@ -11,16 +11,14 @@ same comment and status.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
-from dbos import DBOS
 from pydantic import TypeAdapter
 
 from bot.engine.database import RESULTS, database_engine
@@ -122,8 +120,6 @@ def open_results(settings: Settings, store: Store | None = None) -> Results:
 OlderValue = Mapping[str, Any]
 _JOB = TypeAdapter(CheckJob)
 _PROGRESS = TypeAdapter(Progress)
-# The workflows of a check, which begins again as a whole, and the ends of their ids.
-_PARTS = {"check": "", "wait": "-wait", "finish": "-final"}
 
 
 def older_job(value: OlderValue) -> CheckJob:
@@ -154,38 +150,3 @@ def older_progress(value: OlderValue, check: str, results: Results) -> Progress:
     if "comment" in known:
         known["comment"] = (known["comment"]["id"], known["comment"]["url"])
     return _PROGRESS.validate_python({**known, "result": stored})
-
-
-class OlderRun(NamedTuple):
-    """A run to begin again as `run` of the workflow `name`; `parts` are the ids that it had."""
-
-    name: str
-    run: str
-    job: CheckJob
-    args: tuple[Any, ...]
-    parts: tuple[str, ...]
-
-
-async def older_runs(executor: str, results: Results) -> list[OlderRun]:
-    """The unfinished older runs that nobody runs, each once.
-
-    A run that another living process has claimed is none of them.
-    """
-    unfinished = await DBOS.list_workflows_async(
-        status=["PENDING", "ENQUEUED", "DELAYED"], load_output=False
-    )
-    found: dict[str, OlderRun] = {}
-    for one in unfinished:
-        args = one.input["args"] if one.input else ()
-        ours = one.status != "PENDING" or one.executor_id == executor
-        if not ours or not args or not isinstance(args[0], Mapping):
-            continue
-        if one.name in _PARTS:
-            job = older_job(args[0])
-            parts = (job.id, *(job.id + part for part in _PARTS.values()))
-            found[job.id] = OlderRun("check", job.id, job, (), parts)
-        else:
-            job, others = await asyncio.to_thread(older_arguments, one.name, args, results)
-            run = one.workflow_id
-            found[run] = OlderRun(one.name, run, job, others, (run,))
-    return list(found.values())

@@ -16,9 +16,6 @@ from bot.store.commands import Commands, Decision, DecisionKind
 from bot.store.records import CheckRecord
 from bot.store.store import Store, now
 
-# A pull request's own run first; who waits with many others waits behind who waits alone.
-_PRIORITY = 10
-
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
@@ -77,8 +74,7 @@ class Runs:
         unpredicted = [check for check in open_checks if check.predicted is None]
         if part is None and len(unpredicted) >= max(self._settings.engine.predictions, 1):
             await self._engine.report_queued(job)
-        crowd = sum(c.forge == key.forge and c.repository == key.repository for c in open_checks)
-        await self._engine.start_check(job, _PRIORITY + crowd)
+        await self._engine.start_check(job)
         if part is None:
             await self.stop(key, f"{pull.head_sha[:12]} is the head now.", but=job)
         return job

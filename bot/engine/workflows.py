@@ -15,7 +15,9 @@ from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
 from bot.engine.job import CheckJob, Reply
 from bot.engine.outcome import RetryPolicy, attempt
+from bot.engine.queues import Queues
 from bot.engine.steps import ALLOW, CheckSteps, body_of, not_rebuilt, rebuild_failed
+from bot.engine.takeover import BUILDS, WAITS
 from bot.engine.values import Outcome, Predicted, Progress, Published, StoredResult
 from bot.engine.waiting import (
     LONGEST_PAUSE,
@@ -30,13 +32,6 @@ from bot.model.result import CheckResult
 from bot.report.render import sentence_markdown
 
 WORKFLOW_VERSION = "2"
-CHECKS = "checks"
-BUILDS = "builds"
-# Its runs mostly sleep, so as many as there may be.
-WAITS = "waits"
-# Lower runs first, and unset would beat all.
-WITHDRAW_PRIORITY = 1
-BUILD_PRIORITY = 10
 PROGRESS = "progress"
 QUEUED = "Waits for its turn: other checks are before it"
 
@@ -54,8 +49,9 @@ def part_id(check: str, part: Part) -> str:
 class Workflows:
     """The workflows, registered with DBOS when made: once for each launch."""
 
-    def __init__(self, steps: CheckSteps, retry_policy: RetryPolicy) -> None:
+    def __init__(self, steps: CheckSteps, retry_policy: RetryPolicy, queues: Queues) -> None:
         self.steps = steps
+        self.queues = queues
         self.waits = WaitSteps(steps)
         self.retry_policy = retry_policy
         runs: dict[str, Callable[..., Awaitable[None]]] = {
@@ -71,7 +67,10 @@ class Workflows:
 
     def _registered(self, name: str, run: Callable[..., Awaitable[None]]) -> Workflow:
         async def workflow(job: CheckJob, *args: object) -> None:
-            await run(_Run(self, job), *args)
+            try:
+                await run(_Run(self, job), *args)
+            finally:
+                self.queues.place_freed()
 
         return DBOS.workflow(name=name)(workflow)
 
@@ -155,9 +154,13 @@ class _Run:
     async def _queue(
         self, queue: str, run: str, name: str, argument: Predicted | StoredResult
     ) -> None:
-        with SetWorkflowID(run), SetEnqueueOptions(priority=BUILD_PRIORITY):
+        queues = self._workflows.queues
+        # One that the engine has already keeps its turn.
+        priority = await queues.turn(queue, "push", self._job)
+        with SetWorkflowID(run), SetEnqueueOptions(priority=priority):
             workflow = self._workflows.named[name]
             await DBOS.enqueue_workflow_async(queue, workflow, self._job, argument)
+        queues.queued()
 
     async def wait(self, predicted: Predicted) -> None:
         """Look at the external build until it is there, has failed, or comes too late.

@@ -132,14 +132,13 @@ class Bot:
         self._tasks.append(task)
 
     async def _upkeep(self) -> None:
-        """Warm up; then for ever requeue lost runs, drop old ones, and end idle processes."""
+        """Warm up; then for ever drop old runs and bodies, and end idle processes."""
         try:
             await self._computing.warm_up()
         except MinimizeError as error:
             LOG.warning("warming up: %s", error)
         while True:
             try:
-                await self._engine.requeue_silent()
                 await self._engine.forget_finished()
                 days = self._settings.engine.keep_days
                 await asyncio.to_thread(self._store.forget_bodies, days)

@@ -18,7 +18,7 @@ import psutil
 import yaml
 
 from bot.demo.forge.server import LocalForge
-from bot.demo.run.bot_process import free_port
+from bot.demo.run.setup import free_port
 
 SPEC = "Name: nginx\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\n%description\nd\n"
 HEADER = f"{'minute':>6} {'processes':>9} {'core %':>7} {'PSS MB':>7}  {'of each, MB'}"

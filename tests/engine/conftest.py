@@ -364,10 +364,12 @@ class Writes:
 class Bot:
     """Store, dispatcher, engine and collector on a fake forge, driven by hand."""
 
-    def __init__(self, where: Path, computing: Any = None, **engine: Any) -> None:
+    def __init__(
+        self, where: Path, computing: Any = None, forge: Any = FakeForge, **engine: Any
+    ) -> None:
         self.repository = Repository(where / "upstream")
         self.pull = pull_request(self.repository.base)
-        self.forge = FakeForge(self.repository, self.pull)
+        self.forge = forge(self.repository, self.pull)
         self.checker = FakeChecker()
         self.computing = computing or InThread(self.checker)
         self.settings = settings_in(where, engine)

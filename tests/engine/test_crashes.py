@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from dbos import DBOS
 
-from bot.engine.database import Heartbeat
-from bot.engine.engine import requeue_runs
+from bot.engine.database import lock_data, lock_name, refuse_newer
+from bot.engine.takeover import requeue_runs
 from bot.errors import UsageError
+from tests.databases import database_urls
 from tests.engine.conftest import KilledProgram, Repository, journal, stored_delivery
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
@@ -73,10 +75,30 @@ def test_a_run_that_waits_for_a_build_goes_on_waiting_after_kill_9(
 
 
 async def test_two_processes_cannot_have_one_name(bot) -> None:
-    from bot.engine.database import lock_name
-
     with pytest.raises(UsageError, match="tester runs already"):
         lock_name(bot.settings.data, "tester")
+
+
+async def test_two_servers_cannot_have_one_data_directory(bot) -> None:
+    with pytest.raises(UsageError, match="A server works on the data directory"):
+        lock_data(bot.settings.data)
+    await bot.engine.stop()
+    lock_data(bot.settings.data).close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_the_tables_of_a_newer_engine_are_refused(tmp_path, kind: str) -> None:
+    with database_urls(kind, tmp_path) as url:
+        refuse_newer(url)
+        DBOS.migrate(url)
+        refuse_newer(url)
+        table = "dbos.dbos_migrations" if kind == "postgresql" else "dbos_migrations"
+        database = sa.create_engine(url)
+        with database.begin() as connection:
+            connection.execute(sa.text(f"update {table} set version = version + 1"))
+        database.dispose()
+        with pytest.raises(UsageError, match="written by a newer release"):
+            refuse_newer(url)
 
 
 async def test_the_runs_of_a_worker_that_never_came_back_are_queued_again(bot) -> None:
@@ -102,16 +124,6 @@ async def test_the_runs_of_a_worker_that_never_came_back_are_queued_again(bot) -
     assert await bot.engine.requeue("lost") == 0
     with pytest.raises(UsageError, match="this process itself"):
         await bot.engine.requeue("tester")
-
-
-async def test_a_silent_worker_is_found_by_itself(bot) -> None:
-    lost = Heartbeat(f"sqlite:///{bot.settings.data / 'engine.sqlite'}", "lost")
-    lost._beat_once()
-    assert await bot.engine.requeue_silent() == []
-    bot.engine._heartbeat._silence = -1
-    assert await bot.engine.requeue_silent() == ["lost"]
-    assert await bot.engine.requeue_silent() == []
-    lost._engine.dispose()
 
 
 async def test_finished_runs_are_forgotten_after_their_days(bot) -> None:

@@ -44,7 +44,7 @@ class Recorder:
         self.asked: list[str] = []
         self.replies: list[Any] = []
 
-    async def start_check(self, job: Any, priority: int) -> None:
+    async def start_check(self, job: Any, urgency: str = "push") -> None:
         self.asked.append("check")
 
     async def cancel_check(self, check: str) -> None:

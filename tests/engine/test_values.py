@@ -16,6 +16,7 @@ from bot.check.external import ExternalPlan
 from bot.engine import values
 from bot.engine.job import CheckJob, Line, Reply
 from bot.engine.results import Results, SharedResults, older_arguments, older_job, older_progress
+from bot.engine.takeover import CHECKS
 from bot.engine.values import (
     BaseFile,
     Outcome,
@@ -24,7 +25,7 @@ from bot.engine.values import (
     StoredResult,
     ValueSerializer,
 )
-from bot.engine.workflows import CHECKS, part_id
+from bot.engine.workflows import part_id
 from bot.errors import UsageError
 from bot.model.result import Acceptance, check_to_json
 from bot.store.records import CheckRecord
@@ -224,8 +225,8 @@ async def test_a_run_of_an_older_release_begins_again_and_ends(stopped_bot, clai
     bot.store.add_check(_record(bot, head))
     if claimed == "by another":
         assert (await bot.engine.running(["c"]))["c"].status == "PENDING"
-        assert await bot.engine.requeue("another") == 3
-        await bot.engine._restart_older()
+        bot.engine._leases.lease = 0.0
+        assert await bot.engine.take_over() == ["another"]
     await bot.settled()
     assert bot.store.check("c").stage == "final"
     assert bot.checker.calls == [("predict", head), ("finish", head)]

@@ -252,7 +252,7 @@ async def start_other(bot) -> None:
     job = CheckJob(
         id="other", base_ref="main", base_sha=pull.base_sha, author="ann", private=False, **common
     )
-    await bot.engine.start_check(job, 5)
+    await bot.engine.start_check(job)
 
 
 @pytest.mark.parametrize(

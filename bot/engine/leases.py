@@ -1,0 +1,146 @@
+"""The leases of an engine's processes: who is alive, by the database's own clock.
+
+Each process renews its lease in a thread of its own, so that no busy event loop stops it, and each
+looks for leases that ran out. A clock that jumps ends no lease alone: the look must also have seen
+no renewal for as long, by a clock that never jumps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+LOG = logging.getLogger(__name__)
+# Seconds. A dead process is found after LEASE and two looks at the latest.
+RENEWAL = 4.0
+LEASE = 16.0
+
+_METADATA = sa.MetaData()
+_LEASES = sa.Table(
+    "minimize_leases",
+    _METADATA,
+    sa.Column("executor_id", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("renewed", sa.Float, nullable=False),
+    sa.Column("taker", sa.Text),
+    sa.Column("taken", sa.Float),
+)
+
+
+@dataclass(slots=True)
+class _Seen:
+    renewed: float
+    since: float
+
+
+@dataclass(slots=True)
+class Leases:
+    """The leases in an engine's database, and this process's own."""
+
+    engine: sa.Engine
+    executor: str
+    version: str
+    lease: float = LEASE
+    renewal: float = RENEWAL
+    clock: Callable[[], float] = time.monotonic
+    _seen: dict[str, _Seen] = field(default_factory=dict, init=False)
+    _stop: threading.Event = field(default_factory=threading.Event, init=False)
+    _thread: threading.Thread | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        """Create the table where it is missing, take the lease, and renew it until `stop`."""
+        with contextlib.suppress(sa.exc.IntegrityError):  # another process made it meanwhile
+            _LEASES.create(self.engine, checkfirst=True)
+        self.renew()
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Give the lease back: who looks finds at once what this process leaves."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(5)
+            with contextlib.suppress(sa.exc.SQLAlchemyError):
+                self.forget(self.executor)
+
+    def renew(self) -> None:
+        """Take or renew the own lease."""
+        values = {"version": self.version, "renewed": self._now(), "taker": None, "taken": None}
+        own = _LEASES.c.executor_id == self.executor
+        with self.engine.begin() as connection:
+            if connection.execute(sa.update(_LEASES).where(own).values(values)).rowcount == 0:
+                row = values | {"executor_id": self.executor}
+                connection.execute(sa.insert(_LEASES).values(row))
+
+    def lost(self) -> list[str]:
+        """The other processes whose lease ran out."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(
+                sa.select(
+                    _LEASES.c.executor_id,
+                    _LEASES.c.renewed,
+                    (_LEASES.c.renewed < self._now() - self.lease).label("over"),
+                ).order_by(_LEASES.c.executor_id)
+            ).all()
+        now = self.clock()
+        for row in rows:
+            known = self._seen.get(row.executor_id)
+            if known is None or known.renewed != row.renewed:
+                self._seen[row.executor_id] = _Seen(row.renewed, now)
+        return [
+            row.executor_id
+            for row in rows
+            if row.over
+            and row.executor_id != self.executor
+            and now - self._seen[row.executor_id].since >= self.lease
+        ]
+
+    def living(self) -> dict[str, str]:
+        """The version of each process that has a lease."""
+        with self.engine.connect() as connection:
+            query = sa.select(_LEASES.c.executor_id, _LEASES.c.version)
+            return {row.executor_id: row.version for row in connection.execute(query)}
+
+    @contextmanager
+    def taking_over(self, executor: str) -> Iterator[bool]:
+        """Take over what a lost process had; false if another does. Its lease is gone after it.
+
+        Who takes over has a lease's time for it; then another may.
+        """
+        free = sa.or_(_LEASES.c.taker.is_(None), _LEASES.c.taken < self._now() - self.lease)
+        with self.engine.begin() as connection:
+            taken = connection.execute(
+                sa.update(_LEASES)
+                .where(_LEASES.c.executor_id == executor)
+                .where(_LEASES.c.renewed < self._now() - self.lease)
+                .where(free)
+                .values(taker=self.executor, taken=self._now())
+            ).rowcount
+        yield bool(taken)
+        if taken:
+            self.forget(executor)
+
+    def forget(self, executor: str) -> None:
+        """Remove the lease of a process."""
+        with self.engine.begin() as connection:
+            connection.execute(sa.delete(_LEASES).where(_LEASES.c.executor_id == executor))
+
+    def _now(self) -> sa.ColumnElement[float]:
+        """The database's time, seconds since 1970."""
+        if self.engine.dialect.name == "postgresql":
+            return sa.extract("epoch", sa.func.clock_timestamp()).cast(sa.Float)
+        return (sa.func.julianday("now") - 2440587.5) * 86400.0
+
+    def _run(self) -> None:
+        while not self._stop.wait(self.renewal):
+            try:
+                self.renew()
+            except sa.exc.SQLAlchemyError as error:
+                LOG.warning("the lease could not be renewed: %s", error)

@@ -1,0 +1,127 @@
+"""Runs that nobody runs any more: of a process that was lost, and of another release.
+
+A lost process's runs are queued again and go on from their last step. Those of a release whose
+order of steps was another begin again, from their jobs, under the same ids, which leads to the same
+comments and statuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from dbos import DBOS, DBOSClient
+
+from bot.engine.database import prepared_url
+from bot.engine.job import CheckJob
+from bot.engine.results import Results, older_arguments, older_job
+from bot.engine.values import ValueSerializer
+from bot.settings.values import Settings
+
+LOG = logging.getLogger(__name__)
+APPLICATION = "minimize"
+CHECKS = "checks"
+BUILDS = "builds"
+# Its runs mostly sleep, so as many as there may be.
+WAITS = "waits"
+# The queue of each workflow.
+QUEUE_OF = {
+    "check": CHECKS,
+    "withdraw": CHECKS,
+    "publish": CHECKS,
+    "reply": CHECKS,
+    "finish": BUILDS,
+    "wait": WAITS,
+    "queued": WAITS,
+}
+_UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
+# The workflows of a check, which begins again as a whole, and the ends of their ids.
+_PARTS = {"check": "", "wait": "-wait", "finish": "-final"}
+
+
+class StrandedRun(NamedTuple):
+    """A run to begin again as `run` of the workflow `name`; `parts` are the ids that it had."""
+
+    name: str
+    run: str
+    job: CheckJob
+    args: tuple[Any, ...]
+    parts: tuple[str, ...]
+
+
+async def stranded_runs(
+    executor: str, version: str, living: Mapping[str, str], results: Results
+) -> list[StrandedRun]:
+    """The unfinished runs of another version that no living process will run, each once.
+
+    `living` has the version of each living process, `executor` is this one's name. What cannot be
+    read is cancelled, and logged.
+    """
+    unfinished = await DBOS.list_workflows_async(status=_UNFINISHED, load_output=False)
+    found: dict[str, StrandedRun] = {}
+    for one in unfinished:
+        if one.app_version == version or not _is_left(one, executor, living):
+            continue
+        try:
+            begun = await asyncio.to_thread(_begun_again, one, results)
+        except (ValueError, KeyError, TypeError, IndexError):
+            LOG.exception("%s of the version %s cannot be read", one.workflow_id, one.app_version)
+            await DBOS.cancel_workflow_async(one.workflow_id)
+            continue
+        found[begun.run] = begun
+    return list(found.values())
+
+
+def _is_left(one: Any, executor: str, living: Mapping[str, str]) -> bool:
+    if one.status == "PENDING":
+        return bool(one.executor_id == executor)
+    others = {version for name, version in living.items() if name != executor}
+    return one.app_version not in others
+
+
+def _begun_again(one: Any, results: Results) -> StrandedRun:
+    args = one.input["args"]
+    job = args[0] if isinstance(args[0], CheckJob) else older_job(args[0])
+    if one.name in _PARTS:
+        parts = (job.id, *(job.id + part for part in _PARTS.values() if part))
+        return StrandedRun("check", job.id, job, (), parts)
+    if isinstance(args[0], CheckJob):
+        others = tuple(args[1:])
+    else:
+        job, others = older_arguments(one.name, args, results)
+    return StrandedRun(one.name, one.workflow_id, job, others, (one.workflow_id,))
+
+
+async def orphans(executor: str, living: Collection[str]) -> set[str]:
+    """The processes that have claimed runs and have no lease: they were stopped, or killed before
+    there were leases."""
+    claimed = await DBOS.list_workflows_async(status="PENDING", load_input=False, load_output=False)
+    names = {one.executor_id for one in claimed if one.executor_id}
+    return names - set(living) - {executor}
+
+
+def requeue_runs(settings: Settings, executor: str) -> int:
+    """Queue again the runs that `executor` had claimed, from outside the bot; their number."""
+    url = prepared_url(settings)
+    DBOS.migrate(url)
+    client = engine_client(url)
+    try:
+        claimed = client.list_workflows(
+            status="PENDING", executor_id=executor, load_input=False, load_output=False
+        )
+        for name, queue in QUEUE_OF.items():
+            ids = [status.workflow_id for status in claimed if status.name == name]
+            if ids:
+                client.resume_workflows(ids, queue_name=queue)
+        return len(claimed)
+    finally:
+        client.destroy()
+
+
+def engine_client(url: str) -> DBOSClient:
+    """The engine from outside: its tables, without running anything."""
+    return DBOSClient(
+        system_database_url=url, serializer=ValueSerializer(), application_name=APPLICATION
+    )

@@ -1,0 +1,93 @@
+"""Turns: repositories one after the other, chat before pushes before scheduled work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from dbos import DBOS
+
+from bot.engine.job import CheckJob, run_prefix
+from bot.engine.queues import Queues
+from bot.engine.takeover import BUILDS
+from bot.forge.values import PullRequestKey
+from tests.databases import database_urls
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    with database_urls(request.param, tmp_path) as url:
+        DBOS.migrate(url)
+        engine = sa.create_engine(url)
+        yield engine
+        engine.dispose()
+
+
+class Waiting:
+    """The runs that wait in the queue of builds, in the order in which they will run."""
+
+    def __init__(self, database: sa.Engine) -> None:
+        nobody: Any = None
+        self.database = database
+        self.queues = Queues(database, nobody)
+        self.schema = "dbos." if database.dialect.name == "postgresql" else ""
+        self.made = 0
+
+    def add(self, repository: str, urgency: Any = "push") -> str:
+        key = PullRequestKey("gh", repository, 1)
+        job = CheckJob("", *key.parts, "main", "b" * 40, "h" * 40, "ann")
+        priority = asyncio.run(self.queues.turn(BUILDS, urgency, job))
+        self.made += 1
+        run = f"{run_prefix(key)}{self.made}"
+        columns = "workflow_uuid, status, queue_name, priority, created_at, updated_at"
+        values = f"'{run}', 'ENQUEUED', '{BUILDS}', {priority}, {self.made}, 0"
+        self._run(f"insert into {self.schema}workflow_status ({columns}) values ({values})")
+        return run
+
+    def take(self) -> str:
+        with self.database.begin() as connection:
+            found: str = connection.execute(
+                sa.text(
+                    f"select workflow_uuid from {self.schema}workflow_status"
+                    " where status = 'ENQUEUED' order by priority, created_at limit 1"
+                )
+            ).scalar_one()
+        table = f"{self.schema}workflow_status"
+        self._run(f"update {table} set status = 'PENDING' where workflow_uuid = '{found}'")
+        return found.removeprefix("gh-").rpartition("-")[0]
+
+    def _run(self, statement: str) -> None:
+        with self.database.begin() as connection:
+            connection.execute(sa.text(statement))
+
+
+def test_repositories_take_turns_whoever_has_queued_most(database: sa.Engine) -> None:
+    waiting = Waiting(database)
+    for repository in ("a/many", "a/many", "a/many", "a/many", "b/two", "b/two", "c/one"):
+        waiting.add(repository)
+    taken = [waiting.take() for _ in range(7)]
+    assert taken == ["a-many", "b-two", "c-one", "a-many", "b-two", "a-many", "a-many"]
+
+
+def test_a_backlog_is_not_overtaken_for_ever(database: sa.Engine) -> None:
+    """A repository that queues one after the other leaves each second turn to the other."""
+    waiting = Waiting(database)
+    for _ in range(5):
+        waiting.add("a/backlog")
+    taken = []
+    for _ in range(6):
+        waiting.add("b/steady")
+        taken.append(waiting.take())
+    assert taken.count("a-backlog") == 3
+
+
+def test_chat_comes_before_pushes_before_scheduled_work(database: sa.Engine) -> None:
+    waiting = Waiting(database)
+    waiting.add("a/a", "scheduled")
+    waiting.add("b/b", "push")
+    waiting.add("c/c", "chat")
+    assert [waiting.take() for _ in range(3)] == ["c-c", "b-b", "a-a"]
