@@ -18,6 +18,22 @@ SPEC_SOURCES = 20_000
 SPEC_WORDS = 5000  # architectures, conditions, macros, included files
 SPEC_MESSAGE = 8192
 
+# The headers of RPM files (of the file, as rpm writes it), and what is read of those of one build:
+# the 25,000 files of a kernel-devel are 1.5 MB.
+HEADER = 16 * MEBIBYTE
+BUILT_HEADERS = 16 * MEBIBYTE
+BUILT_PACKAGES = 3000
+BUILT_DEPENDENCIES = 20_000
+BUILT_FILES = 250_000
+
+# The repositories of others' builds: primary.xml, and what of it is taken.
+LISTING_PACKED = 30_000_000
+LISTING = 120_000_000
+LISTING_ANSWER = 4 * MEBIBYTE
+
+# The end of a log that is searched for a cause.
+LOG_TAIL = 64 * 1024
+
 # Names as packages have them, and what they provide or require.
 NAME = 256
 CAPABILITY = 4096

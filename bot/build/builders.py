@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.build.builder import Builder
 from bot.build.buildroot import BUILD_DIRECTORY
 from bot.build.fetch import SourcePolicy
 from bot.errors import UsageError
+from bot.limits import LOG_TAIL
 from bot.sandbox.values import Finished, Limits
 
 if TYPE_CHECKING:
@@ -99,6 +101,13 @@ def failure_message(status: int, output: str) -> str:
     where = f" in {stage[1]}" if stage else ""
     first = f"rpmbuild ended with status {status}{where}" + (f": {cause}" if cause else ".")
     return "\n".join([first, *lines[-_TAIL_LINES:]])
+
+
+def log_tail(log: Path) -> str:
+    """The last LOG_TAIL bytes of a log."""
+    with log.open("rb") as stream:
+        stream.seek(max(log.stat().st_size - LOG_TAIL, 0))
+        return stream.read(LOG_TAIL).decode("utf-8", "replace")
 
 
 BUILDERS = ("rpmbuild", "mock")

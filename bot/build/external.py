@@ -16,22 +16,20 @@ from urllib.parse import quote
 from bot.build.build_cache import BuildCache, CachedBuild
 from bot.build.builder import Built
 from bot.build.headers import HeaderError, packages_of
-from bot.build.listing import Listed, ListingError, newest_build, read_listing
+from bot.build.listing import Listed, newest_build, packed_listing
 from bot.build.tree import scratch_directory
 from bot.distro.failover import AbsentError, FetchError, RefusedFileError, RetryPolicy
-from bot.distro.metadata import unpack
 from bot.distro.repomd import MAX_REPOMD, Record, RepomdError, parse_repomd
 from bot.distro.transfer import check_file, local_path, read_local
 from bot.errors import UsageError
+from bot.limited.forker import UnreadableError
+from bot.limits import LISTING, LISTING_PACKED
 from bot.model.package import Package
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
 
 _REPOMD = "repodata/repomd.xml"
-# Of repositories of builds, not of a distribution.
-_MOST_PACKED = 30_000_000
-_MOST_PRIMARY = 120_000_000
 # Of all packages of one architecture.
 _MOST_BYTES = 4_000_000_000
 _POLICY = RetryPolicy(tries=2, connect=10, read=30, slow=60)
@@ -114,14 +112,13 @@ class ExternalBuilds:
             raise RefusedFileError(url + _REPOMD, str(error)) from error
         assert record is not None  # parse_repomd sees to it
         _refuse_strange(url, record)
-        packed, primary = folder / "packed", folder / "primary.xml"
+        packed = folder / "packed"
         place = url + record.href
-        download_within(place, packed, _MOST_PACKED, self._places)
+        download_within(place, packed, LISTING_PACKED, self._places)
         check_file(packed, place, record.size, record.checksum_type, record.checksum)
-        unpack(packed, place, record, primary)
         try:
-            return read_listing(primary, arch, sources)
-        except ListingError as error:
+            return packed_listing(packed, place, record, arch, sources)
+        except UnreadableError as error:
             raise RefusedFileError(place, str(error)) from error
 
     def _fetch(self, url: str, one: Listed, folder: Path, number: int) -> Path:
@@ -162,8 +159,8 @@ def _refuse_strange(url: str, record: Record) -> None:
         raise RefusedFileError(url + _REPOMD, "it names another base for its files")
     if any(c in record.href for c in "\\?#%") or not record.href.isprintable():
         raise RefusedFileError(url + _REPOMD, "the location of primary is no plain path")
-    if record.open_size is None or record.open_size > _MOST_PRIMARY:
-        raise RefusedFileError(url + _REPOMD, f"its primary is not below {_MOST_PRIMARY} bytes")
+    if record.open_size is None or record.open_size > LISTING:
+        raise RefusedFileError(url + _REPOMD, f"its primary is not below {LISTING} bytes")
 
 
 def _checked(listed: Sequence[Listed], files: Sequence[Path]) -> list[Package]:

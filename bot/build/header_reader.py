@@ -1,15 +1,16 @@
-"""Reads RPM headers and prints them as JSON. Runs alone, inside the sandbox.
+"""Reads RPM headers and writes them as JSON. Runs alone, inside the sandbox.
 
 The files were made by untrusted code, so librpm meets them only there. This file imports nothing of
 the project: it is started by the system's own Python (the one that `rpm` belongs to) as
 
     python3 header_reader.py FILE...
 
-and prints one JSON object for each file, one on a line, in the order of the arguments. Flags are
-those of rpmds.h and rpmfiles.h.
+and writes one JSON object for each file, one on a line, in the order of the arguments, to the
+descriptor for results. Flags are those of rpmds.h and rpmfiles.h.
 """
 
 import json
+import os
 import stat
 import sys
 from pathlib import Path
@@ -119,5 +120,7 @@ def describe(path: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    for argument in sys.argv[1:]:
-        print(json.dumps(describe(argument)))
+    with os.fdopen(int(os.environ["MINIMIZE_RESULT"]), "wb") as result:
+        for argument in sys.argv[1:]:
+            text = json.dumps(describe(argument), ensure_ascii=False)
+            result.write(text.encode("utf-8", "surrogateescape") + b"\n")

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 import struct
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bot.build.builder import Built
 from bot.errors import ChangeError
+from bot.limited.call import CallLimits, call_limited
+from bot.limited.fields import (
+    Architecture,
+    Capability,
+    Epoch,
+    FileName,
+    Name,
+    Size,
+    Strict,
+    Version,
+    problem,
+)
+from bot.limited.forker import UnreadableError
+from bot.limits import BUILT_DEPENDENCIES, BUILT_FILES, BUILT_HEADERS, BUILT_PACKAGES, HEADER
 from bot.model.architecture import native_arches
 from bot.model.nevra import Nevra, source_name
-from bot.model.package import Dependency, Location, Overlay, Package
-from bot.sandbox.run import run_sandboxed
+from bot.model.package import Dependency, DependencyKind, Location, Overlay, Package
+from bot.sandbox.run import result_file, run_sandboxed
 from bot.sandbox.values import Bind, Limits
 
 _READER = Path(__file__).with_name("header_reader.py")
 # The system's own Python: the one that python3-rpm belongs to.
 _PYTHON = "/usr/bin/python3"
-_LIMITS = Limits(seconds=60.0, output=256 * 1024 * 1024)
+_LIMITS = Limits(seconds=60.0)
+_CALL = CallLimits(seconds=30.0, answer=BUILT_HEADERS)
 _LEAD = 96
 _MAGIC = b"\x8e\xad\xe8\x01"
 
@@ -29,30 +46,86 @@ class HeaderError(ChangeError):
     """A file that a build left is no readable RPM."""
 
 
-def read_headers(files: Sequence[Path]) -> list[dict[str, Any]]:
-    """The output of `header_reader` for each file, in their order; they lie in one directory.
+class BuiltHeader(Strict):
+    """The header of one RPM file, as `header_reader` writes it."""
 
-    Raises HeaderError where librpm refuses a file, SandboxError where the sandbox cannot work.
+    name: Name
+    epoch: Epoch
+    version: Version
+    release: Version
+    arch: Architecture
+    source_rpm: FileName | None
+    installed_size: Size
+    installed_size_nodocs: Size
+    dependencies: Annotated[
+        list[tuple[DependencyKind, Capability, list[str], bool, list[FileName]]],
+        Field(max_length=BUILT_DEPENDENCIES),
+    ]
+    files: Annotated[list[FileName], Field(max_length=BUILT_FILES)]
+
+
+_HEADERS: TypeAdapter[list[BuiltHeader]] = TypeAdapter(list[BuiltHeader])
+
+
+def read_headers(files: Sequence[Path]) -> list[BuiltHeader]:
+    """The headers of RPM files, in their order; they lie in one directory.
+
+    Raises HeaderError where librpm refuses a file or it is beyond a limit, SandboxError where the
+    sandbox cannot work.
     """
     if not files:
         return []
+    if len(files) > BUILT_PACKAGES:
+        raise HeaderError(f"The build made more than {BUILT_PACKAGES} packages.")
+    for path in files:
+        _refuse_long(path)
     directory = files[0].parent
-    finished = run_sandboxed(
-        [_PYTHON, "-I", "/reader/header_reader.py", *(f"/rpms/{path.name}" for path in files)],
-        binds=[Bind(_READER, "/reader/header_reader.py"), Bind(directory, "/rpms")],
-        limits=_LIMITS,
-    )
-    if finished.returncode != 0 or finished.limit is not None:
-        said = finished.stderr.decode("utf-8", "replace").strip().splitlines()
-        reason = f"the limit of {finished.limit}" if finished.limit else (said or ["nothing"])[-1]
-        raise HeaderError(f"The RPM files of the build cannot be read: {reason}.")
+    with result_file(BUILT_HEADERS) as descriptor:
+        finished = run_sandboxed(
+            [_PYTHON, "-I", "/reader/header_reader.py", *(f"/rpms/{path.name}" for path in files)],
+            binds=[Bind(_READER, "/reader/header_reader.py"), Bind(directory, "/rpms")],
+            limits=_LIMITS,
+            result=descriptor,
+        )
+        if finished.returncode != 0 or finished.limit is not None:
+            said = finished.stderr.decode("utf-8", "replace").strip().splitlines()
+            reason = (
+                f"the limit of {finished.limit}" if finished.limit else (said or ["nothing"])[-1]
+            )
+            raise HeaderError(f"The RPM files of the build cannot be read: {reason}.")
+        try:
+            text = call_limited(checked_headers, len(files), limits=_CALL, descriptors=[descriptor])
+        except UnreadableError as error:
+            raise HeaderError(f"The RPM files of the build cannot be read: {error}.") from error
+    return _HEADERS.validate_json(text)
+
+
+def checked_headers(count: int, descriptor: int) -> bytes:
+    """The JSON list of `count` headers that `header_reader` wrote. Raises UnreadableError."""
+    # What was not written has no pages: a hole, which need not be read.
+    written = os.pread(descriptor, os.lseek(descriptor, 0, os.SEEK_HOLE), 0).rstrip(b"\0")
+    lines = written.decode("utf-8", "replace").rstrip("\n").split("\n")
+    del written
+    if len(lines) != count:
+        raise UnreadableError("some gave no answer")
+    text = f"[{','.join(lines)}]"
     try:
-        found = [json.loads(line) for line in finished.stdout.splitlines()]
+        _HEADERS.validate_json(text)
+    except ValidationError as error:
+        raise UnreadableError(problem(error)) from error
+    return text.encode()
+
+
+def _refuse_long(path: Path) -> None:
+    """Raises HeaderError for an RPM file whose header is beyond its limit."""
+    try:
+        _, end = header_range(path)
     except ValueError as error:
         raise HeaderError(f"The RPM files of the build cannot be read: {error}.") from error
-    if len(found) != len(files):
-        raise HeaderError("The RPM files of the build cannot be read: some gave no answer.")
-    return found
+    if end > HEADER:
+        raise HeaderError(
+            f"The header of {path.name} has {end} bytes, more than the {HEADER} allowed."
+        )
 
 
 def packages_of(rpms: Iterable[Path], source: str, *, foreign: bool = False) -> tuple[Package, ...]:
@@ -65,44 +138,30 @@ def packages_of(rpms: Iterable[Path], source: str, *, foreign: bool = False) -> 
     headers = read_headers(files)
     if foreign:
         for header in headers:
-            said = str(header.get("source_rpm") or "")
+            said = header.source_rpm or ""
             if source_name(said) != source:
-                name = str(header.get("name"))
-                raise HeaderError(f"A package {name} of {source} is one of {said or 'no source'}.")
+                raise HeaderError(
+                    f"A package {header.name} of {source} is one of {said or 'no source'}."
+                )
     packages = [_package(header, path, source) for header, path in zip(headers, files, strict=True)]
     return tuple(sorted(packages, key=lambda package: package.nevra))
 
 
-def _package(header: dict[str, Any], path: Path, source: str) -> Package:
-    try:
-        return Package(
-            nevra=Nevra(
-                str(header["name"]),
-                int(header["epoch"]),
-                str(header["version"]),
-                str(header["release"]),
-                str(header["arch"]),
-            ),
-            source=source,
-            repository="overlay",
-            dependencies=tuple(
-                Dependency(
-                    kind,
-                    str(capability),
-                    tuple(qualifiers),
-                    bool(generated),
-                    tuple(map(str, files)),
-                )
-                for kind, capability, qualifiers, generated, files in header["dependencies"]
-            ),
-            files=tuple(str(name) for name in header["files"]),
-            installed_size=int(header["installed_size"]),
-            installed_size_nodocs=int(header["installed_size_nodocs"]),
-            download_size=path.stat().st_size,
-            location=_location(path),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise HeaderError(f"The header of {path.name} lacks something: {error}.") from error
+def _package(header: BuiltHeader, path: Path, source: str) -> Package:
+    return Package(
+        nevra=Nevra(header.name, header.epoch, header.version, header.release, header.arch),
+        source=source,
+        repository="overlay",
+        dependencies=tuple(
+            Dependency(kind, capability, tuple(qualifiers), generated, tuple(files))
+            for kind, capability, qualifiers, generated, files in header.dependencies
+        ),
+        files=tuple(header.files),
+        installed_size=header.installed_size,
+        installed_size_nodocs=header.installed_size_nodocs,
+        download_size=path.stat().st_size,
+        location=_location(path),
+    )
 
 
 def _location(path: Path) -> Location:

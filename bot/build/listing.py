@@ -1,8 +1,8 @@
 """The packages that a foreign repository lists: binary packages of some sources in its primary.xml.
 
 The repository is not the distribution's: whoever may build there writes it. So it is read by expat
-alone, never by libsolv, and only what is needed to find the files; their headers tell the rest, in
-the sandbox. The format is createrepo_c's (http://linux.duke.edu/metadata/common).
+alone, never by libsolv, in a process of its own that has limits, and only what is needed to find
+the files; their headers tell the rest, in the sandbox. The format is createrepo_c's (http://linux.duke.edu/metadata/common).
 """
 
 from __future__ import annotations
@@ -14,19 +14,27 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.parsers import expat
 
+from pydantic import TypeAdapter
+
 from bot.build.headers import is_debug
 from bot.closure.evr import compare_evr
+from bot.distro.failover import RefusedFileError
+from bot.distro.metadata import unpacked
+from bot.distro.repomd import Record, number_of
+from bot.limited.call import CallLimits, call_limited
+from bot.limited.forker import UnreadableError
+from bot.limits import BUILT_PACKAGES, LISTING_ANSWER
 from bot.model.architecture import native_arches
 from bot.model.nevra import Nevra, source_name
 
-# No source has so many binary packages: kernel and texlive's collections stay below.
-MOST_PACKAGES = 3000
+# Large repositories take longer: 120 MB are some 80,000 packages.
+_CALL = CallLimits(seconds=120.0, answer=LISTING_ANSWER)
 _FIELDS = ("name", "arch", "checksum", "sourcerpm")
 _LONGEST = 4096  # characters of one of them
 _DEEPEST = 20  # elements in each other; primary.xml has six
 
 
-class ListingError(ValueError):
+class ListingError(UnreadableError):
     """Not a primary.xml, or one that names what it must not; the text says what."""
 
 
@@ -45,10 +53,36 @@ class Listed:
     built: int
 
 
-def read_listing(primary: Path, arch: str, sources: Collection[str]) -> tuple[Listed, ...]:
+_LISTED: TypeAdapter[tuple[Listed, ...]] = TypeAdapter(tuple[Listed, ...])
+
+
+def packed_listing(
+    packed: Path, place: str, record: Record, arch: str, sources: Collection[str]
+) -> tuple[Listed, ...]:
+    """The packages of `sources` in the packed primary.xml of a repository, which is at `place`.
+
+    Raises UnreadableError; RefusedFileError's text is one too.
+    """
+    text = call_limited(_packed_listing, packed, place, record, arch, sources, limits=_CALL)
+    return _LISTED.validate_json(text)
+
+
+def _packed_listing(
+    packed: Path, place: str, record: Record, arch: str, sources: Collection[str]
+) -> bytes:
+    try:
+        with packed.open("rb") as stream:
+            return _LISTED.dump_json(read_listing(unpacked(stream, place, record), arch, sources))
+    except RefusedFileError as error:
+        raise ListingError(error.why) from error
+
+
+def read_listing(
+    primary: Iterable[bytes], arch: str, sources: Collection[str]
+) -> tuple[Listed, ...]:
     """The binary packages of `sources` for `arch` and noarch, debug packages left out.
 
-    Raises ListingError.
+    `primary` are the pieces of a primary.xml. Raises ListingError.
     """
     reader = _Reader(arch, frozenset(sources))
     parser = expat.ParserCreate(namespace_separator=" ")
@@ -58,8 +92,9 @@ def read_listing(primary: Path, arch: str, sources: Collection[str]) -> tuple[Li
     parser.StartDoctypeDeclHandler = reader.doctype
     parser.buffer_text = True
     try:
-        with primary.open("rb") as file:
-            parser.ParseFile(file)
+        for piece in primary:
+            parser.Parse(piece, False)
+        parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise ListingError(f"it is not XML: {error}") from error
     return tuple(reader.found)
@@ -124,6 +159,8 @@ class _Reader:
             self._fields = {}
         if len(self._path) == 3:
             for key, value in attributes.items():
+                if len(value) > _LONGEST:
+                    raise ListingError(f"a {name} in it is longer than {_LONGEST} characters")
                 self._fields[f"{name}@{key.rpartition(' ')[2]}"] = value
 
     def end(self, _tag: str) -> None:
@@ -149,8 +186,8 @@ class _Reader:
         source = source_name(source_rpm)
         if source not in self._sources or fields.get("arch") not in self._arches or is_debug(name):
             return
-        if len(self.found) == MOST_PACKAGES:
-            raise ListingError(f"it lists more than {MOST_PACKAGES} packages of the sources")
+        if len(self.found) == BUILT_PACKAGES:
+            raise ListingError(f"it lists more than {BUILT_PACKAGES} packages of the sources")
         try:
             self.found.append(_listed(fields, name, source, source_rpm))
         except (KeyError, ValueError) as error:
@@ -170,13 +207,20 @@ def _listed(fields: dict[str, str], name: str, source: str, source_rpm: str) -> 
         raise ValueError(f"the checksum `{checksum}` is no number")
     version = (fields["version@ver"], fields["version@rel"], fields["arch"])
     return Listed(
-        nevra=Nevra(name, int(fields.get("version@epoch") or 0), *version),
+        nevra=Nevra(name, _number(fields.get("version@epoch") or "0"), *version),
         source=source,
         source_rpm=source_rpm,
         href=href,
         checksum_type=fields["checksum@type"],
         checksum=checksum,
-        size=int(fields["size@package"]),
-        published=int(fields.get("time@file") or 0),
-        built=int(fields.get("time@build") or 0),
+        size=_number(fields["size@package"]),
+        published=_number(fields.get("time@file") or "0"),
+        built=_number(fields.get("time@build") or "0"),
     )
+
+
+def _number(text: str) -> int:
+    number = number_of(text.strip())
+    if number is None:
+        raise ValueError(f"`{text[:40]}` is no number")
+    return number

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from bot.build.build_cache import MoreRequirements
 from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest
-from bot.build.builders import build_environment
+from bot.build.builders import build_environment, log_tail
 from bot.build.buildroot import base_packages
 from bot.build.headers import packages_of
 from bot.build.prepare import (
@@ -50,6 +50,7 @@ _MISSING = re.compile(
 )
 _TIMED_OUT = 11
 _TAIL_LINES = 30
+_LONGEST_LINE = 500
 _GRACE = 60.0  # seconds in which mock unmounts what it mounted
 _LOOK = 0.2  # seconds between two looks whether anybody still waits for it
 _ROOTS = Path("/var/lib/mock")
@@ -140,10 +141,12 @@ class MockBuilder(CachingBuilder):
             for name in ("root.log", "build.log"):
                 # Written by mock's processes: plain files only.
                 if (result / name).is_file() and not (result / name).is_symlink():
-                    output.write((result / name).read_bytes() + b"\n")
+                    with (result / name).open("rb") as written:
+                        shutil.copyfileobj(written, output)
+                    output.write(b"\n")
         if status == 0:
             return None
-        text = log.read_text("utf-8", "replace")
+        text = log_tail(log)
         cached = self._keep(key, log)
         if status == "disk":
             message = "The build was ended: it filled the disk up to the reserve."
@@ -155,7 +158,7 @@ class MockBuilder(CachingBuilder):
         message = f"mock ended with status {status}. Its last lines:\n{tail}"
         if status in _BUILD_FAILED:
             return BuildFailed("failed", message, cached)
-        missing = tuple(dict.fromkeys(_MISSING.findall(text))) if status == _PACKAGE_MANAGER else ()
+        missing = _missing(text) if status == _PACKAGE_MANAGER else ()
         if missing:
             message = f"The buildroot cannot be had: nothing provides {', '.join(missing)}."
             return BuildFailed("missing-requirement", message, cached, missing)
@@ -163,6 +166,12 @@ class MockBuilder(CachingBuilder):
 
     def _keep(self, key: str, log: Path) -> Path:
         return self._cached.failed_log(key, log)
+
+
+def _missing(log: str) -> tuple[str, ...]:
+    """The build requirements that dnf says are nowhere."""
+    lines = (line[:_LONGEST_LINE] for line in log.splitlines())
+    return tuple(dict.fromkeys(_MISSING.findall("\n".join(lines))))
 
 
 def run_within_limits(

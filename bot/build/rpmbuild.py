@@ -138,7 +138,7 @@ class RpmbuildBuilder(CachingBuilder):
             dict.fromkeys(
                 capability
                 for header in read_headers(listed)
-                for kind, capability, *_ in header["dependencies"]
+                for kind, capability, *_ in header.dependencies
                 if kind == "requires" and capability not in stated
             )
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -88,9 +88,18 @@ class _Readable(Protocol):
 def unpack(packed: Path, name: str, record: Record, target: Path) -> None:
     """Writes the content of `packed` (checked before) to `target`, and checks it on the way.
 
+    Raises as `unpacked`; OSError is the caller's (the disk).
+    """
+    with packed.open("rb") as stream, target.open("wb") as output:
+        for piece in unpacked(stream, name, record):
+            output.write(piece)
+
+
+def unpacked(stream: IO[bytes], name: str, record: Record) -> Iterator[bytes]:
+    """The content of a packed metadata file, in pieces; what is wrong with it comes at its end.
+
     Reads no further than the stated size, or MAX_OPEN where none is stated: a file that would
-    unpack to more is refused before it fills the disk. Raises RefusedFileError; OSError is the
-    caller's (the disk).
+    unpack to more is refused before it fills the disk. Raises RefusedFileError.
 
     File lists with another `open-checksum` than stated are taken with a warning: the checksum of
     the packed file already binds their content, dnf's librepo does not look at the other one, and
@@ -101,21 +110,20 @@ def unpack(packed: Path, name: str, record: Record, target: Path) -> None:
     if record.open_checksum is not None:
         digest = new_digest(record.open_checksum_type or "", name)
     written = 0
-    with packed.open("rb") as stream, target.open("wb") as output:
-        reader, broken = opened(stream, name)
-        while True:
-            try:
-                chunk = reader.read(_CHUNK)
-            except broken as error:
-                raise RefusedFileError(name, f"it cannot be unpacked: {error}") from error
-            if not chunk:
-                break
-            written += len(chunk)
-            if written > limit:
-                raise RefusedFileError(name, f"it unpacks to more than the {limit} bytes allowed")
-            if digest is not None:
-                digest.update(chunk)
-            output.write(chunk)
+    reader, broken = opened(stream, name)
+    while True:
+        try:
+            piece = reader.read(_CHUNK)
+        except broken as error:
+            raise RefusedFileError(name, f"it cannot be unpacked: {error}") from error
+        if not piece:
+            break
+        written += len(piece)
+        if written > limit:
+            raise RefusedFileError(name, f"it unpacks to more than the {limit} bytes allowed")
+        if digest is not None:
+            digest.update(piece)
+        yield piece
     if record.open_size is not None and written != record.open_size:
         raise RefusedFileError(name, f"it unpacks to {written} bytes instead of {limit}")
     if digest is not None and digest.hexdigest() != record.open_checksum:

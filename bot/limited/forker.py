@@ -22,7 +22,7 @@ from typing import NoReturn
 # The last byte of what a child writes: of which kind the rest is.
 ANSWER, REFUSED, MEMORY = b"a", b"r", b"m"
 # The modules that have the functions which are called.
-READERS: tuple[str, ...] = ("bot.spec.results",)
+READERS: tuple[str, ...] = ("bot.spec.results", "bot.build.headers", "bot.build.listing")
 _MOST_TEXT = 4096  # bytes of what is said of a refusal
 _MESSAGE, _DESCRIPTORS = 4096, 16
 

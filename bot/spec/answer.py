@@ -9,34 +9,30 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field
 
 from bot import limits
+from bot.limited.fields import (
+    Architecture,
+    Capability,
+    Epoch,
+    Evr,
+    Flags,
+    Name,
+    Number,
+    Strict,
+    Version,
+    text,
+)
 from bot.model.package import DependencyKind
-
-_PRINTABLE = r"^[^\p{C}\p{Zl}\p{Zp}]*$"
-
-
-def _text(most: int, pattern: str | None = None, least: int = 0) -> StringConstraints:
-    return StringConstraints(min_length=least, max_length=most, pattern=pattern)
 
 
 def _list(most: int, least: int = 0) -> object:
     return Field(min_length=least, max_length=most)
 
 
-# rpm's own characters (ALLOWED_CHARS_NAME and ALLOWED_CHARS_VERREL of build/parsePreamble.c): a
-# percent sign and braces are of macros that nothing defined.
-Name = Annotated[str, _text(limits.NAME, r"^[A-Za-z0-9_%][A-Za-z0-9._+%{}-]*$")]
-Version = Annotated[str, _text(limits.NAME, r"^[A-Za-z0-9._+%{}~^-]+$")]
-Architecture = Annotated[str, _text(limits.NAME, r"^[A-Za-z0-9_%{}?!:-]+$")]
-Epoch = Annotated[int, Field(ge=0, le=limits.EPOCH)]
-Flags = Annotated[int, Field(ge=0, lt=2**32)]
-Number = Annotated[int, Field(ge=0, lt=2**31)]
-Capability = Annotated[str, _text(limits.CAPABILITY, _PRINTABLE, 1)]
-Evr = Annotated[str, _text(limits.NAME, _PRINTABLE)]
-Line = Annotated[str, _text(limits.CAPABILITY)]
-Text = Annotated[str, _text(limits.SPEC_ANSWER)]
+Line = Annotated[str, text(limits.CAPABILITY)]
+Text = Annotated[str, text(limits.SPEC_ANSWER)]
 StatedDependency = tuple[DependencyKind, Capability, Flags, Evr]
 Condition = tuple[Line, Number, Line]
 _Dependencies = Annotated[list[StatedDependency], _list(limits.SPEC_DEPENDENCIES)]
@@ -45,11 +41,7 @@ _Conditions = Annotated[list[Condition], _list(limits.SPEC_WORDS)]
 _Sources = Annotated[list[tuple[Line, Number, Flags]], _list(limits.SPEC_SOURCES)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class StatedPackage(_Strict):
+class StatedPackage(Strict):
     """A binary package; `files` is the text of its `%files`."""
 
     name: Name
@@ -61,14 +53,14 @@ class StatedPackage(_Strict):
     dependencies: _Dependencies
 
 
-class Marked(_Strict):
+class Marked(Strict):
     """The expanded text of a marked copy, and the files that its marks count."""
 
     files: _Words
     parsed: Text
 
 
-class Parsed(_Strict):
+class Parsed(Strict):
     """A spec file that rpm parsed."""
 
     packages: Annotated[list[StatedPackage], _list(limits.SPEC_PACKAGES, 1)]
@@ -83,16 +75,16 @@ class Parsed(_Strict):
     marked: Marked | None
 
 
-class Refused(_Strict):
+class Refused(Strict):
     """A spec file that rpm refused: its messages, and what could be read all the same."""
 
-    error: Annotated[str, _text(limits.SPEC_MESSAGE)]
-    requested: _Words = []
-    locations: _Words = []
-    buildarch: _Conditions = []
+    error: Annotated[str, text(limits.SPEC_MESSAGE)]
+    requested: _Words = Field(default_factory=list)
+    locations: _Words = Field(default_factory=list)
+    buildarch: _Conditions = Field(default_factory=list)
 
 
-class TooLong(_Strict):
+class TooLong(Strict):
     """An architecture's answer that passed its limit."""
 
     too_long: Literal[True]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter, ValidationError
 
+from bot.limited.fields import problem
 from bot.limits import MEBIBYTE, SPEC_ANSWER, SPEC_DEPENDENCIES
 from bot.model.architecture import isa
 from bot.model.capability import capabilities_in
@@ -107,8 +108,8 @@ def _read(line: str, path: str, arch: str, tree: SpecTree, messages: str) -> Eva
     try:
         answer = _ANSWER.validate_json(line)
     except ValidationError as error:
-        problem = _problem(error)
-        message = f"Evaluating the spec file gave an answer that cannot be read: {problem}."
+        why = f"gave an answer that cannot be read: {problem(error)}."
+        message = f"Evaluating the spec file {why}"
         return Evaluated(SpecFailure(path, arch, "invalid", message))
     if isinstance(answer, TooLong):
         return Evaluated(SpecFailure(path, arch, "limit", TOO_LONG))
@@ -131,12 +132,6 @@ def _silent(path: str, arch: str, messages: str) -> SpecFailure:
     last = f": {lines[-1][:300]}" if lines else ""
     message = f"Evaluating the spec file ended without a result{last}."
     return SpecFailure(path, arch, "invalid", message)
-
-
-def _problem(error: ValidationError) -> str:
-    """The first thing that does not fit: its place, and what it should be; never its text."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return f"{'.'.join(str(part)[:40] for part in first['loc'])}: {first['type']}"
 
 
 def evaluation_of(

@@ -1,14 +1,22 @@
 """Reading RPM files that a build made, in the sandbox."""
 
+import json
+import os
 import shutil
+import struct
 import subprocess
+import tracemalloc
+from pathlib import Path
 
 import createrepo_c
 import pytest
 
-from bot.build.headers import HeaderError, header_range, packages_of
+from bot import limits
+from bot.build.headers import HeaderError, checked_headers, header_range, packages_of
+from bot.limited.forker import UnreadableError
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency
+from bot.sandbox.run import result_file
 
 SPEC = """
 Name: tiny
@@ -98,6 +106,73 @@ def test_a_file_that_is_no_rpm_is_refused(tmp_path):
     (tmp_path / "evil.rpm").write_bytes(b"not an rpm" * 100)
     with pytest.raises(HeaderError, match="cannot be read"):
         packages_of([tmp_path / "evil.rpm"], "evil")
+
+
+def header_of(path: Path, size: int) -> None:
+    """Give an RPM file a main header of `size` bytes of data, without any tag."""
+    content = path.read_bytes()
+    start, _ = header_range(path)
+    intro = b"\x8e\xad\xe8\x01\0\0\0\0" + struct.pack(">II", 0, size)
+    path.write_bytes(content[:start] + intro + bytes(size))
+
+
+def test_a_header_of_64_mb_is_refused_before_it_is_read(rpms, tmp_path):
+    large = tmp_path / "large.rpm"
+    shutil.copyfile(rpms[0], large)
+    header_of(large, 64_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(HeaderError, match=f"more than the {limits.HEADER} allowed"):
+            packages_of([large], "tiny")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def answered(lines: list[object], count: int) -> bytes:
+    text = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    with result_file(len(text)) as descriptor:
+        os.pwrite(descriptor, text, 0)
+        return checked_headers(count, descriptor)
+
+
+HEADER = {
+    "name": "a",
+    "epoch": 0,
+    "version": "1",
+    "release": "1",
+    "arch": "x86_64",
+    "source_rpm": "a-1-1.src.rpm",
+    "installed_size": 1,
+    "installed_size_nodocs": 1,
+    "dependencies": [["requires", "b", ["pre"], False, []]],
+    "files": ["/a"],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"name": "a b"}, "name"),
+        ({"epoch": -1}, "epoch"),
+        ({"arch": "a/b"}, "arch"),
+        ({"installed_size": -1}, "installed_size"),
+        ({"installed_size": None}, "installed_size"),
+        ({"files": ["/" + "a" * 5000]}, "files"),
+        ({"dependencies": [["requires", "a\nb", [], False, []]]}, "dependencies"),
+        ({"more": 1}, "more"),
+    ],
+)
+def test_a_header_that_rpm_does_not_write_is_refused_with_its_place(change, place):
+    assert json.loads(answered([HEADER], 1)) == [HEADER]
+    with pytest.raises(UnreadableError, match=place):
+        answered([{**HEADER, **change}], 1)
+
+
+def test_a_header_that_is_missing_is_missed():
+    with pytest.raises(UnreadableError, match="no answer"):
+        answered([HEADER], 2)
 
 
 def test_a_generated_dependency_names_the_files_for_which_it_was_made(tmp_path):
