@@ -21,6 +21,9 @@ SPEC_MESSAGE = 8192
 # The headers of RPM files (of the file, as rpm writes it), and what is read of those of one build:
 # the 25,000 files of a kernel-devel are 1.5 MB.
 HEADER = 16 * MEBIBYTE
+HEADER_VALUES = 500_000  # of one tag
+PACKAGE_FILES = 150_000
+PACKAGE_PATHS = 32 * MEBIBYTE  # characters of all their paths, in which directories repeat
 BUILT_HEADERS = 16 * MEBIBYTE
 BUILT_PACKAGES = 3000
 BUILT_DEPENDENCIES = 20_000

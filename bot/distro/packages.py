@@ -11,12 +11,12 @@ from bot.distro.cache import Cache
 from bot.distro.failover import RefusedFileError, RetryPolicy, first_of, rounds
 from bot.distro.transfer import local_path, obtain
 from bot.errors import SurroundingsError
+from bot.limits import HEADER
 from bot.model.package import Location, Package
 
 # The largest packages of distributions are below this, headers far below.
 _MAX_PACKAGE = 8_000_000_000
 _NAME = 150
-_MAX_HEADER = 64_000_000
 # rpm's lead, and the magic with which a header begins (lib/rpmlead.c, lib/header.c).
 _LEAD = b"\xed\xab\xee\xdb"
 _HEADER = b"\x8e\xad\xe8"
@@ -97,7 +97,7 @@ def read_header(package: Package, cache: Cache, retry_policy: RetryPolicy | None
     """
     location = _location(package)
     end = location.header_end
-    if not 0 < location.header_start < end <= _MAX_HEADER:
+    if not 0 < location.header_start < end <= HEADER:
         raise SurroundingsError(
             f"The metadata of {package.nevra} does not say where its header is."
         )

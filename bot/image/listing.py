@@ -16,11 +16,10 @@ from bot.distro.cache import Cache
 from bot.distro.packages import fetch_header, fetch_package
 from bot.errors import SurroundingsError
 from bot.image.rpmheader import Header, RefusedPackageError, header_bytes, read_headers
+from bot.limits import PACKAGE_FILES, PACKAGE_PATHS
 from bot.model.package import Package
 
 _FORMAT = "1"
-# The largest packages of distributions have some tens of thousands of files.
-MAX_FILES = 250_000
 # rpm's include/rpm/rpmfiles.h.
 CONFIG, DOCUMENTATION, GHOST = 1 << 0, 1 << 1, 1 << 6
 # rpm's include/rpm/rpmtag.h.
@@ -221,6 +220,7 @@ def _checked(name: str, tag: int, found: Sequence[Any], count: int) -> Sequence[
 def _paths(name: str, header: Header) -> list[str]:
     if _OLD_NAMES in header:
         paths = list(header.texts(_OLD_NAMES))
+        _refuse_many(name, len(paths), sum(map(len, paths)))
     else:
         directories = header.texts(_DIR_NAMES)
         bases = header.texts(_BASE_NAMES)
@@ -231,15 +231,23 @@ def _paths(name: str, header: Header) -> list[str]:
             _refuse_odd(name, directory.removesuffix("/"))
         if any("/" in base or base in (".", "..") for base in bases):
             _refuse_bases(name, bases)
+        # A long directory may stand in the header once, and before every file.
+        length = sum(len(directories[i]) for i in indexes) + sum(map(len, bases))
+        _refuse_many(name, len(bases), length)
         paths = [directories[i] + base for i, base in zip(indexes, bases, strict=True)]
-    if len(paths) > MAX_FILES:
-        raise RefusedPackageError(name, f"it has {len(paths)} files, more than {MAX_FILES}")
     for path in paths if _OLD_NAMES in header else ():
         _refuse_odd(name, path)
     if len(set(paths)) != len(paths):
         twice = Counter(paths).most_common(1)[0][0]
         raise RefusedPackageError(name, f"it lists {twice} twice")
     return [path.removesuffix("/") or "/" for path in paths]
+
+
+def _refuse_many(name: str, files: int, length: int) -> None:
+    if files > PACKAGE_FILES:
+        raise RefusedPackageError(name, f"it has {files} files, more than {PACKAGE_FILES}")
+    if length > PACKAGE_PATHS:
+        raise RefusedPackageError(name, f"the paths of its files have {length} characters")
 
 
 def _refuse_bases(name: str, bases: Sequence[str]) -> None:
