@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from bot.distro.cache import Cache, in_use
-from bot.distro.failover import BRIEF, FEW, RetryPolicy
+from bot.distro.failover import BRIEF, FEW
 from bot.distro.packages import fetch_header
 from bot.image.layer import compose_layer, fetch_unread
 from bot.image.listing import has_listing, listing
@@ -138,16 +138,64 @@ def _files(
     return found
 
 
-# A host that answers for none of this many headers is not queried for the others.
-PATIENCE = 3
+# A place that has none of this many headers is not asked for the others.
+_PATIENCE = 3
+_KIND = "nodocs"
+# Another way of counting makes another number of each package: raised with it.
+_FORMAT = "1"
+
+
+class NodocsSizes:
+    """Sizes of packages without documentation, from their headers. Safe for several threads.
+
+    Headers come from files, from the cache and, with `fetch`, alone by HTTP range; each is read
+    once in the cache's life. A place (a host, or a folder) that has none is not asked for long.
+    """
+
+    def __init__(self, cache: Cache, *, fetch: bool = False) -> None:
+        self._cache = cache
+        self._fetch = fetch
+        self._sizes: dict[str, int | None] = {}
+        self._lacking: Counter[str] = Counter()
+        self._answering: set[str] = set()
+
+    def of(self, package: Package) -> int | None:
+        """Bytes of one package without documentation; null where its header is not to be had."""
+        location = package.location
+        if location is None:
+            return None
+        if location.checksum not in self._sizes:
+            self._sizes[location.checksum] = self._read(package, location.checksum, location.url)
+        return self._sizes[location.checksum]
+
+    def _read(self, package: Package, checksum: str, url: str) -> int | None:
+        number = self._cache.addressed(_KIND, checksum.lower(), _FORMAT)
+        try:
+            return int(number.read_text())
+        except (OSError, ValueError):
+            pass
+        near = has_listing(package, self._cache) or urlsplit(url).scheme == "file"
+        if not (near or self._fetch):
+            return None
+        place = _place(url)
+        if place not in self._answering and self._lacking[place] >= _PATIENCE:
+            return None
+        policy = FEW if place in self._answering else BRIEF
+        size = None
+        # Without the header, the whole file would be fetched for this one figure.
+        if near or fetch_header(package, self._cache, policy) is not None:
+            size = installed_size_nodocs(package, self._cache)
+        if size is None:
+            self._lacking[place] += 1
+            return None
+        self._answering.add(place)
+        self._cache.write(number, str(size).encode())
+        return size
 
 
 def with_nodocs(closures: Sequence[Closure], cache: Cache, *, jobs: int = 8) -> tuple[Closure, ...]:
-    """The closures with `installed_size_nodocs` of each package whose header can be had.
-
-    Headers come alone, by HTTP range, or from files; each is read once in the cache's life. A
-    repository that has no packages (its metadata alone) or does not answer leaves them null.
-    """
+    """The closures with `installed_size_nodocs` of each package whose header can be had."""
+    sizes = NodocsSizes(cache, fetch=True)
     packages = {
         p.location.checksum: p for c in closures for p in c.packages if p.location is not None
     }
@@ -155,36 +203,17 @@ def with_nodocs(closures: Sequence[Closure], cache: Cache, *, jobs: int = 8) -> 
     for package in packages.values():
         assert package.location is not None
         by_place[_place(package.location.url)].append(package)
-    sizes: dict[str, int] = {}
     with ThreadPoolExecutor(jobs) as pool:
         for members in by_place.values():
-            first, others = members[:PATIENCE], members[PATIENCE:]
-            found = list(pool.map(lambda p: _size(p, cache, BRIEF), first))
-            if any(size is not None for size in found):
-                found += pool.map(lambda p: _size(p, cache, FEW), others)
-            sizes.update(_known(members, found))
+            # Whether a place answers is known before all of its headers are on their way.
+            for part in (members[:_PATIENCE], members[_PATIENCE:]):
+                list(pool.map(sizes.of, part))
     return tuple(
-        replace(c, packages=tuple(_filled(p, sizes) for p in c.packages)) for c in closures
+        replace(c, packages=tuple(_filled(p, sizes.of(p)) for p in c.packages)) for c in closures
     )
 
 
-def _size(package: Package, cache: Cache, retry_policy: RetryPolicy) -> int | None:
-    # Without the header, the whole file would be fetched for this one figure.
-    if not has_listing(package, cache) and fetch_header(package, cache, retry_policy) is None:
-        return None
-    return installed_size_nodocs(package, cache)
-
-
-def _known(packages: Iterable[Package], found: Iterable[int | None]) -> dict[str, int]:
-    return {
-        p.location.checksum: size
-        for p, size in zip(packages, found, strict=False)
-        if p.location is not None and size is not None
-    }
-
-
-def _filled(package: Package, sizes: dict[str, int]) -> Package:
-    size = sizes.get(package.location.checksum) if package.location else None
+def _filled(package: Package, size: int | None) -> Package:
     return package if size is None else replace(package, installed_size_nodocs=size)
 
 

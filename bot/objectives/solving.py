@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from bot.check.objectives import applies
 from bot.closure.packages import totals
@@ -17,9 +14,9 @@ from bot.distro.documents import Configuration
 from bot.distro.keys import key_urls
 from bot.distro.snapshot import Snapshot
 from bot.errors import MinimizeError
-from bot.image.listing import has_listing
+from bot.image.measure import NodocsSizes
 from bot.image.measure import layer_size as composed_size
-from bot.image.selection import Selection, installed_size_nodocs, selection_of
+from bot.image.selection import Selection, selection_of
 from bot.model.closure import Closure, SnapshotState
 from bot.model.image import ImageKey, ImageRequest
 from bot.model.package import Package
@@ -214,13 +211,6 @@ def _sum(parts: Sequence[int | None]) -> int | None:
     return sum(known) if len(known) == len(parts) else None
 
 
-_KIND = "nodocs"
-# Rises when the same header may come to another size.
-_FORMAT = "1"
-# A source that lacks this many packages' files is not queried for the others.
-_PATIENCE = 3
-
-
 @dataclass(frozen=True, slots=True)
 class LayerWish:
     """The composition of an image's layer; `keys` are the URLs of each repository's keys."""
@@ -268,48 +258,3 @@ def layer_size(closure: Closure, cache: Cache, wish: LayerWish) -> int | None:
         closure, cache, selection=wish.selection, database=wish.database, keys=wish.keys
     )
     return None if size is None else size.gzip
-
-
-class NodocsSizes:
-    """Sizes of packages without documentation, from their headers.
-
-    Headers come from files, from the cache and, with `fetch`, from elsewhere; each is read once in
-    the cache's life.
-    """
-
-    def __init__(self, cache: Cache, *, fetch: bool = False) -> None:
-        self._cache = cache
-        self._fetch = fetch
-        self._sizes: dict[str, int | None] = {}
-        self._lacking: Counter[str] = Counter()
-        self._answering: set[str] = set()
-
-    def of(self, package: Package) -> int | None:
-        """Bytes of one package without documentation; null where its header is not to be had."""
-        location = package.location
-        if location is None:
-            return None
-        if location.checksum not in self._sizes:
-            self._sizes[location.checksum] = self._read(package, location.checksum, location.url)
-        return self._sizes[location.checksum]
-
-    def _read(self, package: Package, checksum: str, url: str) -> int | None:
-        place = self._cache.addressed(_KIND, checksum.lower(), _FORMAT)
-        try:
-            return int(place.read_text())
-        except (OSError, ValueError):
-            pass
-        source = urlsplit(url)
-        local = source.scheme == "file"
-        if not (local or self._fetch or has_listing(package, self._cache)):
-            return None
-        home = str(Path(unquote(source.path)).parent) if local else source.netloc
-        if home not in self._answering and self._lacking[home] >= _PATIENCE:
-            return None
-        size = installed_size_nodocs(package, self._cache)
-        if size is None:
-            self._lacking[home] += 1
-            return None
-        self._answering.add(home)
-        self._cache.write(place, str(size).encode())
-        return size
