@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 from bot.model.image import ImageKey
 from bot.store.history.history import History
@@ -17,6 +17,7 @@ from bot.store.history.values import (
     Cause,
     ClosureFacts,
     Evaluation,
+    Heading,
     MergedChange,
     ObjectiveState,
     Step,
@@ -84,7 +85,7 @@ class DriftState:
     it speaks of.
     """
 
-    heading: dict[str, Any]
+    heading: Heading
     broken: tuple[Broken, ...]
     unknown: int
     accepted: tuple[Acceptance, ...]
@@ -94,7 +95,7 @@ class DriftState:
     @property
     def id(self) -> str:
         """The objective's id."""
-        return str(self.heading["id"])
+        return self.heading.id
 
     @property
     def subject(self) -> str:
@@ -107,13 +108,13 @@ class DriftState:
         return any(one.drifted for one in self.broken) or any(one.drifted for one in self.lost)
 
 
-def subject_of(heading: Mapping[str, Any]) -> str:
+def subject_of(heading: Heading) -> str:
     """The subject of the issue about an objective."""
-    return f"{SUBJECT}{heading['subject']}"
+    return f"{SUBJECT}{heading.subject}"
 
 
 def drift_states(
-    history: History, wanted: Callable[[dict[str, Any]], bool] = lambda _heading: True
+    history: History, wanted: Callable[[Heading], bool] = lambda _heading: True
 ) -> tuple[DriftState, ...]:
     """Every objective that is described and `wanted`, private ones too, by id.
 
@@ -129,10 +130,10 @@ def drift_states(
     gone = lost_images(history, latest)
     found = []
     for heading in headings:
-        own = states.get(heading["id"], [])
+        own = states.get(heading.id, [])
         broken = tuple(_broken(history, state) for state in own if state.met is False)
         keys = {one.state.key for one in broken}
-        accepted = tuple(a for a in history.acceptances(heading["id"]) if a.key in keys)
+        accepted = tuple(a for a in history.acceptances(heading.id) if a.key in keys)
         unknown = sum(state.met is None for state in own)
         spoken = {state.key for state in own}
         lost = [one for one in gone if one.key in spoken or speaks_of(heading, one.key)]
@@ -159,9 +160,9 @@ def _lost(history: History, key: ImageKey, facts: ClosureFacts) -> Lost:
     return Lost(key, steps[0].evaluated if steps else "", steps[0] if steps else None, facts)
 
 
-def speaks_of(heading: Mapping[str, Any], key: ImageKey) -> bool:
+def speaks_of(heading: Heading, key: ImageKey) -> bool:
     """Return whether an objective's document covers an image."""
-    document = heading["document"]
+    document = heading.document
     return (
         document["workload"] == key.workload
         and document["environment"] in (None, key.environment)

@@ -29,7 +29,7 @@ def drift_lead(found: DriftState, changes: Changes) -> Phrase:
     lost = len({place_of(one.key) for one in found.lost})
     return sentences(
         say.not_met(
-            objective=found.heading["name"],
+            objective=found.heading.name,
             since=min(one.since for one in group),
             image=_where([one.state.key for one in group]),
             state=_value(group),
@@ -48,7 +48,7 @@ def remedies(found: DriftState, changes: Changes) -> tuple[Phrase, ...]:
     for one in found.lost[:1]:
         command = f"minimize closure {_word(one.key.workload)} --arch {_word(one.key.arch)}"
         phrases.append(say.shows_why(command=command))
-    if found.broken and found.heading.get("place"):
+    if found.broken and found.heading.place:
         phrases.append(say.change_own())
     elif found.broken:
         phrases.append(say.change_document(file=f"{found.id}.yaml"))
@@ -80,9 +80,7 @@ def _lost_lead(found: DriftState, changes: Changes) -> Phrase:
     others = len({place_of(one.key) for one in found.lost}) - 1
     own = [one.key for one in found.lost if place_of(one.key) == place_of(first.key)]
     return sentences(
-        say.cannot_be_met(
-            objective=found.heading["name"], since=first.since or "", image=_where(own)
-        ),
+        say.cannot_be_met(objective=found.heading.name, since=first.since or "", image=_where(own)),
         say.nor_can(images=others) if others else (),
         _blame(first, changes),
     )

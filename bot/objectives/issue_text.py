@@ -32,7 +32,7 @@ from bot.report.render import render_answer
 from bot.report.sizes import format_count_delta, format_delta
 from bot.report.template import image_phrase, quoted
 from bot.store.history.history import History
-from bot.store.history.values import Acceptance, MergedChange
+from bot.store.history.values import Acceptance, Heading, MergedChange
 
 _ROWS = 25
 _CAUSES = 30
@@ -72,23 +72,21 @@ def drift_issue(
     accepted = _accepted_blocks(found.accepted)
     if accepted:
         parts.append((say.what_was_accepted(), accepted))
-    description = heading.get("description")
+    description = heading.description
     if description:
         parts.append((say.what_it_is_for(), (Paragraph(prose(description)),)))
     lead = drift_lead(found, changes)
-    return _issue("Objective broken", heading["name"], subject, lead, _footer(page_url), parts)
+    return _issue("Objective broken", heading.name, subject, lead, _footer(page_url), parts)
 
 
 def unmeasured_issue(found: DriftState, subject: str, page_url: str | None) -> IssueText:
     """The issue about an objective of which some metric could not be measured."""
-    name = found.heading["name"]
+    name = found.heading.name
     lead = say.not_measured(objective=name, count=found.unknown)
     return _issue("Objective not measured", name, subject, lead, _footer(page_url))
 
 
-def met_issue(
-    heading: Mapping[str, str] | None, named: str, subject: str, page_url: str | None
-) -> IssueText:
+def met_issue(heading: Heading | None, named: str, subject: str, page_url: str | None) -> IssueText:
     """The issue about an objective that is met again, or no longer described (no heading)."""
     if heading is None:
         lead, footer, title = say.withdrawn, say.withdrawn_note(), "Objective withdrawn"
@@ -259,9 +257,9 @@ def weekly_issue(
     history: History, maintainer: str, subject: str, now: datetime, page_url: str | None
 ) -> IssueText:
     """The summary of a maintainer's objectives; people open or close the issue."""
-    headings = {h["id"]: h for h in history.objective_headings() if h["maintainer"] == maintainer}
+    headings = {h.id: h for h in history.objective_headings() if h.maintainer == maintainer}
     found = [s for s in objective_statuses(history, now) if s.state.objective in headings]
-    workloads = {str(h["workload"]) for h in headings.values()}
+    workloads = {h.workload for h in headings.values()}
     week = week_of(now)
     counts = [f"{sum(s.outlook == o for s in found)} {o}" for o in _OUTLOOKS]
     lead = say.week_without(week=week, maintainer=maintainer)

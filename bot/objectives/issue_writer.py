@@ -36,7 +36,7 @@ from bot.objectives.issue_text import (
 from bot.report.sizes import plural
 from bot.settings.values import IssueSettings
 from bot.store.history.history import History
-from bot.store.history.values import DriftIssue, MergedChange, Place
+from bot.store.history.values import DriftIssue, Heading, MergedChange, Place
 from bot.store.store import now
 
 _WEEK = "week "
@@ -75,8 +75,8 @@ def unplaced_drift(history: History, settings: IssueSettings, run: int) -> tuple
     }
     turned = any(one.since >= started for one in lost_images(history))
 
-    def unplaced(heading: Mapping[str, str]) -> bool:
-        return (turned or heading["id"] in new) and _place(heading, settings) is None
+    def unplaced(heading: Heading) -> bool:
+        return (turned or heading.id in new) and _place(heading, settings) is None
 
     return tuple(
         _sentence(one)
@@ -92,7 +92,7 @@ def _sentence(found: DriftState) -> str:
     if found.lost:
         reasons.append(f"has {plural(len(found.lost), 'image')} that can no longer be installed")
     return (
-        f"The objective {found.heading['name']!r} ({found.id}) {' and '.join(reasons)},"
+        f"The objective {found.heading.name!r} ({found.id}) {' and '.join(reasons)},"
         " and the settings name no place for an issue about it."
     )
 
@@ -168,13 +168,13 @@ async def _write(forge: Forge, wish: _Wish, known: DriftIssue) -> DriftIssue:
     )
 
 
-def _place(heading: Mapping[str, str], settings: IssueSettings) -> Place | None:
+def _place(heading: Heading, settings: IssueSettings) -> Place | None:
     """The place of the issue about an objective."""
-    own = heading["place"]
+    own = heading.place
     if own:
         forge, _, repository = own.partition(":")
         return Place(forge, repository) if settings.own else None
-    named = settings.place_for(heading["id"])
+    named = settings.place_for(heading.id)
     return None if named is None else Place(*named)
 
 
@@ -189,7 +189,7 @@ def _drift_wishes(history: History, settings: IssueSettings, public_url: str | N
     described: set[str] = set()
     subjects = {subject for subject, _ in ours}
 
-    def concerned(heading: Mapping[str, str]) -> bool:
+    def concerned(heading: Heading) -> bool:
         subject = subject_of(heading)
         described.add(subject)
         return subject in subjects or _place(heading, settings) is not None
@@ -197,7 +197,7 @@ def _drift_wishes(history: History, settings: IssueSettings, public_url: str | N
     for found in drift_states(history, concerned):
         subject = found.subject
         place = _place(found.heading, settings)
-        private = bool(found.heading["private"])
+        private = found.heading.private
         url = _page(public_url, found.id) if not private else None
         if place is not None:
             known = ours.get((subject, place))
@@ -209,16 +209,17 @@ def _drift_wishes(history: History, settings: IssueSettings, public_url: str | N
                 text = unmeasured_issue(found, subject, url)
                 wishes.append(_Wish(subject, place, text, "open", private))
             elif held and not found.images:
-                wishes += _withdrawn([held], found.heading["name"])
+                wishes += _withdrawn([held], found.heading.name)
             elif held:
-                text = met_issue(found.heading, found.heading["name"], subject, url)
+                text = met_issue(found.heading, found.heading.name, subject, url)
                 wishes.append(_Wish(subject, place, text, "closed", private))
         # What the settings placed elsewhere before is not updated any more.
         wishes += _withdrawn(
-            [i for (s, p), i in ours.items() if s == subject and p != place], found.heading["name"]
+            [i for (s, p), i in ours.items() if s == subject and p != place], found.heading.name
         )
     gone = {
-        subject_of(row): row["name"] for row in history.objective_headings(gone=True, private=True)
+        subject_of(heading): heading.name
+        for heading in history.objective_headings(gone=True, private=True)
     }
     for (subject, _), issue in ours.items():
         if subject not in described:

@@ -17,7 +17,7 @@ from bot.model.image import ImageKey
 from bot.objectives.evaluation import Failed, Known, evaluate, itself
 from bot.objectives.solving import Noted, Unchanged
 from bot.store.history.history import History
-from bot.store.history.values import ClosureFacts, Moves, ObjectiveState
+from bot.store.history.values import ClosureFacts, Heading, Moves, ObjectiveState
 
 Outlook = Literal["met", "at risk", "broken", "unknown"]
 TREND_WEEKS = 8
@@ -112,20 +112,17 @@ def _unwanted(
 
 def headings(
     objectives: Iterable[ObjectiveDocument],
-    more: Mapping[str, Mapping[str, str]] | None = None,
-) -> dict[str, dict[str, str]]:
-    """The objectives as history keeps them; `more` is further fields of some, by id."""
+    places: Mapping[str, tuple[str, bool]] | None = None,
+) -> dict[str, Heading]:
+    """The objectives as history has them, by id; `places` are repositories' own ones' and whether
+    those are private."""
     return {
-        o.id: {
-            "name": o.name,
-            "description": o.description,
-            "maintainer": o.maintainer,
-            "workload": o.workload,
-            "document": json.dumps(asdict(o), default=str),
-            **(more or {}).get(o.id, {}),
-        }
+        o.id: Heading(
+            o.id, o.name, o.description, o.maintainer, o.workload,
+            json.loads(json.dumps(asdict(o), default=str)), *(places or {}).get(o.id, ()),
+        )
         for o in objectives
-    }
+    }  # fmt: skip
 
 
 def objective_statuses(
@@ -140,7 +137,7 @@ def objective_statuses(
 
     With `key` those of one image alone, with `objective` one alone.
     """
-    names = {row["id"]: row["name"] for row in history.objective_headings(run=run)}
+    names = {heading.id: heading.name for heading in history.objective_headings(run=run)}
     described = [
         state
         for state in history.objective_states(objective, run)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
@@ -28,7 +27,15 @@ from bot.objectives.status import ObjectiveStatus, headings, judged, states
 from bot.objectives.steps import Stepped, Stepping
 from bot.store.history.history import History
 from bot.store.history.recording import Moved, Same
-from bot.store.history.values import BranchFile, Cause, Contents, Evaluation, MergedChange, Place
+from bot.store.history.values import (
+    BranchFile,
+    Cause,
+    Contents,
+    Evaluation,
+    Heading,
+    MergedChange,
+    Place,
+)
 
 # A pull request that was merged longer ago explains no step of today.
 REMEMBERED_DAYS = 120
@@ -177,8 +184,8 @@ class _Tracker:
         found = states(
             configuration.objectives.values(), described, self._names_of, datetime.now(UTC).date()
         )
-        current = headings(configuration.objectives.values(), own_headings(own))
-        before = {row["id"]: row for row in self._history.objective_headings(private=True)}
+        current = headings(configuration.objectives.values(), own_places(own))
+        before = {heading.id: heading for heading in self._history.objective_headings(private=True)}
         recorder.settle_run(self._run, keys, current, found, renamed(before, current))
         return Tracked(
             self._run,
@@ -235,7 +242,6 @@ def _alone(history: History) -> Iterator[None]:
         yield
 
 
-Heading = Mapping[str, Any]
 # What of a document its file's name says; then what a maintainer words anew at the same time.
 _NAMES = (frozenset({"id"}), frozenset({"id", "name", "description"}))
 
@@ -244,8 +250,7 @@ def renamed(before: Mapping[str, Heading], after: Mapping[str, Heading]) -> dict
     """The former id of each objective that `after` has under a new one, by the new id.
 
     Both are history's headings by id. An objective that is gone and one that is new are the same
-    if their documents are equal but for the id, or but
-    for the words, and no other is.
+    if their documents are equal but for the id, or but for the words, and no other is.
     """
     found: dict[str, str] = {}
     for names in _NAMES:
@@ -261,10 +266,8 @@ def renamed(before: Mapping[str, Heading], after: Mapping[str, Heading]) -> dict
 def _by_promise(headings: Mapping[str, Heading], names: frozenset[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for id_, heading in headings.items():
-        document = heading["document"]
-        fields = json.loads(document) if isinstance(document, str) else document
-        rest = {name: value for name, value in fields.items() if name not in names}
-        promise = json.dumps([rest, heading.get("place") or ""], sort_keys=True)
+        rest = {name: value for name, value in heading.document.items() if name not in names}
+        promise = json.dumps([rest, heading.place or ""], sort_keys=True)
         found.setdefault(promise, []).append(id_)
     return found
 
@@ -328,13 +331,10 @@ def with_own(configuration: Configuration, own: OwnObjectives) -> Configuration:
     return replace(configuration, objectives={**configuration.objectives, **more})
 
 
-def own_headings(own: OwnObjectives) -> dict[str, dict[str, str]]:
-    """The heading of each objective beyond its document's: its place, and whether it is private."""
+def own_places(own: OwnObjectives) -> dict[str, tuple[str, bool]]:
+    """The place of each objective, and whether it is private, by its id."""
     return {
-        one.document.id: {
-            "place": f"{one.place.forge}:{one.place.repository}",
-            "private": "yes" if one.private else "",
-        }
+        one.document.id: (f"{one.place.forge}:{one.place.repository}", one.private)
         for one in own.found
     }
 

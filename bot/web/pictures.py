@@ -117,8 +117,8 @@ def _image_badge(archive: Archive, parameters: Parameters, _look: Look) -> str:
 
 def _objective_badge(archive: Archive, parameters: Parameters, _look: Look) -> str:
     heading = heading_of(archive, parameters.path["id"], parameters.date)
-    state = worst(archive.objective_statuses_of(parameters.date, objective=heading["id"]))
-    return badge(parameters.text("label") or heading["name"], state, state)
+    state = worst(archive.objective_statuses_of(parameters.date, objective=heading.id))
+    return badge(parameters.text("label") or heading.name, state, state)
 
 
 @dataclass(frozen=True, slots=True)

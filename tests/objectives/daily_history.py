@@ -100,8 +100,8 @@ class DailyHistory:
         names = frozenset(m.nevra.name for m in members)
         found = states(self.objectives, {KEY: facts}, lambda _: names, started.date())
         reported = headings(self.objectives)
-        headed = {i: {**h, **self.own.get(i, {})} for i, h in reported.items()}
-        before = {row["id"]: row for row in self.history.objective_headings(private=True)}
+        headed = {i: replace(h, **self.own.get(i, {})) for i, h in reported.items()}
+        before = {heading.id: heading for heading in self.history.objective_headings(private=True)}
         recorder.record_objectives(run, headed, found, renamed(before, headed))
         recorder.finish_run(run, images=1, solved=1, moved=int(bool(causes)))
         return run

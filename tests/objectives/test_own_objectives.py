@@ -34,9 +34,9 @@ def test_objectives_of_two_repositories_with_one_name_do_not_mix(
     own = [s for s in tracked.statuses if s.state.metric == "packages"]
     assert {s.state.key.arch for s in own} == {"x86_64", "aarch64"}
     assert {s.state.limit for s in own} == {1}
-    headings = {row["place"]: row for row in history.objective_headings(private=True)}
+    headings = {heading.place: heading for heading in history.objective_headings(private=True)}
     assert sorted(filter(None, headings)) == ["gh:rpms/other", "gh:rpms/secret", "gh:rpms/tool"]
-    assert headings["gh:rpms/tool"]["name"] == "small (gh:rpms/tool, main)"
+    assert headings["gh:rpms/tool"].name == "small (gh:rpms/tool, main)"
     shown = {s.name for s in objective_statuses(history)}
     assert shown == {"small (gh:rpms/tool, main)"}
     # The file is gone: so is the objective, at the next run.

@@ -46,7 +46,7 @@ def test_other_words_at_the_same_time_are_the_same_objective_still(daily: DailyH
     daily.day("lib")
     daily.objectives = [replace(OTHER, name="tiny", description="anew")]
     daily.day("lib")
-    assert [(h["id"], h["subject"]) for h in daily.history.objective_headings(gone=True)] == [
+    assert [(h.id, h.subject) for h in daily.history.objective_headings(gone=True)] == [
         ("web-tiny", SMALL.id)
     ]
 
@@ -59,11 +59,11 @@ def test_a_new_objective_with_the_former_id_of_another_has_an_issue_of_its_own(
     daily.day("lib")
     daily.objectives = [OTHER, replace(SMALL, limits=Sizes(packages=9))]
     daily.day("lib")
-    subjects = {h["id"]: h["subject"] for h in daily.history.objective_headings()}
+    subjects = {h.id: h.subject for h in daily.history.objective_headings()}
     assert subjects["web-tiny"] == SMALL.id
     assert subjects[SMALL.id] not in ("", SMALL.id)
     again = daily.day("lib")
-    assert {h["id"]: h["subject"] for h in daily.history.objective_headings(run=again)} == subjects
+    assert {h.id: h.subject for h in daily.history.objective_headings(run=again)} == subjects
 
 
 @pytest.mark.parametrize(

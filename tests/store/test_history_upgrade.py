@@ -120,9 +120,7 @@ def test_the_history_of_each_older_release_is_read_after_it_is_brought_up_to_dat
         (step,) = history.steps(key)
         assert [(c.package, c.delta, c.merged_change) for c in step.causes] == [("lib", 15, 41)]
     if newer > "h004_objectives":
-        assert [(h["id"], h["subject"]) for h in history.objective_headings()] == [
-            ("small", "small")
-        ]
+        assert [(h.id, h.subject) for h in history.objective_headings()] == [("small", "small")]
         assert [s.value for s in history.objective_history("small")] == [10, 25]
     for view in ("image_history", "image_contents", "step_causes", "objective_history"):
         assert history.rows(f"select * from {view}") or newer <= "h004_objectives"

@@ -45,14 +45,12 @@ def data(tmp_path_factory) -> Path:
     seed(history, days=25)
     # Objectives of the files of repositories: private then, and private by now.
     run, states = history.runs(1)[0].id, history.objective_states()
-    headings = {row["id"]: row for row in history.objective_headings()}
+    headings = {heading.id: heading for heading in history.objective_headings()}
     for id_, place, private in (("hush", "github:rpms/x", True), ("late", "github:o/later", False)):
-        headings[id_] = {
-            **headings["curl"], "name": f"Hush {id_}", "place": place, "private": private,
-        }  # fmt: skip
+        headings[id_] = replace(
+            headings["curl"], id=id_, name=f"Hush {id_}", place=place, private=private
+        )
         states += tuple(replace(s, objective=id_) for s in states if s.objective == "curl")
-    for heading in headings.values():
-        heading["document"] = json.dumps(heading["document"])
     history.recorder.record_objectives(run, headings, states)
     history.close()
     history.store.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from bot.model.image import ImageKey
@@ -23,6 +23,7 @@ from bot.store.history.values import (
     Acceptance,
     BranchFile,
     DriftIssue,
+    Heading,
     MergedChange,
     MergedEffect,
     ObjectiveState,
@@ -48,13 +49,10 @@ class ObjectiveQueries(Reading):
 
     def objective_headings(
         self, *, gone: bool = False, run: int | None = None, private: bool = False
-    ) -> tuple[Row, ...]:
-        """Each objective: `id`, `name`, `description`, `maintainer`, `workload`, `document`, and
-        `subject`, which stays when its document is renamed.
+    ) -> tuple[Heading, ...]:
+        """Each objective, with `gone` also those that are not described any more.
 
-        With a run those that were described then. `place` is the repository whose `.minimize.yaml`
-        has it, null for a document; with `private` also those whose repository is private, or was
-        when the file was read.
+        With a run those that were described then; with `private` also those of private places.
         """
         where = "1" if gone else "gone_run is null"
         if run is not None:
@@ -63,10 +61,18 @@ class ObjectiveQueries(Reading):
         rows = self.rows(f"select * from objectives where {where} order by name, id")
         places = {row["place"] for row in rows if row["place"]}
         hidden = {p for p in places if repository_is_hidden(self.rows, *p.split(":", 1))}
-        for row in rows:
-            row["document"] = json.loads(row["document"])
-            row["private"] = bool(row["private"]) or row["place"] in hidden
-        return tuple(row for row in rows if private or not row["private"])
+        names = [field.name for field in fields(Heading)]
+        found = (
+            Heading(
+                **{name: row[name] for name in names}
+                | {
+                    "document": json.loads(row["document"]),
+                    "private": bool(row["private"]) or row["place"] in hidden,
+                }
+            )
+            for row in rows
+        )
+        return tuple(heading for heading in found if private or not heading.private)
 
     def objective_states(
         self, objective: str | None = None, run: int | None = None

@@ -17,12 +17,12 @@ from bot.store.history.values import (
     Acceptance,
     BranchFile,
     DriftIssue,
+    Heading,
     MergedChange,
     ObjectiveState,
 )
 from bot.store.store import Store
 
-Heading = Mapping[str, str]
 """Of an objective: `name`, `description`, `maintainer`, `workload`, and its `document` as JSON.
 
 One of a repository's `.minimize.yaml` has `place` too, `FORGE:REPOSITORY`, and `private` (not
@@ -166,16 +166,17 @@ class ObjectiveWriter:
             write(db, "objective_values", {**fields, "from_run": run, **values}, verb=REPLACE)
 
     def _headings(self, db: Database, run: int, headings: Mapping[str, Heading]) -> None:
-        texts = ("name", "description", "maintainer", "workload", "document")
+        texts = ("name", "description", "maintainer", "workload")
         for id_, heading in headings.items():
             # One that was renamed since keeps the subject of its issue.
             taken = db.execute(
                 "select 1 from objectives where subject = ? and id <> ?", [id_, id_]
             ).fetchone()
             fields = {
-                **{name: heading[name] for name in texts},
-                "place": heading.get("place"),
-                "private": int(bool(heading.get("private"))),
+                **{name: getattr(heading, name) for name in texts},
+                "document": json.dumps(heading.document, default=str),
+                "place": heading.place,
+                "private": int(heading.private),
             }
             subject = id_ if taken is None else f"{id_}#{run}"
             write(

@@ -13,9 +13,9 @@ from sqlite_utils import Database
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
-from bot.store.history.objective_writer import REPLACE, Heading, ObjectiveWriter, write
+from bot.store.history.objective_writer import REPLACE, ObjectiveWriter, write
 from bot.store.history.rows import FACTS, causes_text, chain_text
-from bot.store.history.values import Cause, Evaluated, Member, ObjectiveState
+from bot.store.history.values import Cause, Evaluated, Heading, Member, ObjectiveState
 from bot.store.store import now
 
 _CAUSE = ("package", "change", "delta", "known_delta", "kind", "merged_change")

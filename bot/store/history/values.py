@@ -323,6 +323,26 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Heading:
+    """An objective's names, as its document has them, and whose it is.
+
+    `subject` is that of its issue, which stays when the document is renamed. `place` is the
+    repository whose `.minimize.yaml` has it (`FORGE:OWNER/NAME`), null for a document; `private` is
+    true where that repository is, or was when the file was read.
+    """
+
+    id: str
+    name: str
+    description: str
+    maintainer: str
+    workload: str
+    document: Mapping[str, Any]
+    place: str | None = None
+    private: bool = False
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DriftIssue:
     """The one issue about a subject (an objective, or a maintainer's week) in one place."""
 

@@ -76,7 +76,7 @@ class Archive:
             ("objective_statuses", number), lambda: objective_statuses(self.history, then, number)
         )
         # A repository may have become private since this was cached.
-        shown = {row["id"] for row in self.history.objective_headings(run=number)}
+        shown = {heading.id for heading in self.history.objective_headings(run=number)}
         return tuple(s for s in found if s.state.objective in shown)
 
     def objective_statuses_of(

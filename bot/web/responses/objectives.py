@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from bot.model.image import ImageKey, inline
 from bot.objectives.status import ObjectiveStatus, Outlook
-from bot.store.history.values import Acceptance, ObjectiveState
+from bot.store.history.values import Acceptance, Heading, ObjectiveState
 from bot.web.addresses import WINDOWS, Parameters, image_url, missing, objective_url, window
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.steps import safe_url
@@ -150,10 +150,10 @@ def objectives(archive: Archive, parameters: Parameters) -> PageResponse:
     found = archive.objective_statuses(date)
     headings = archive.history.objective_headings(run=archive.number(date))
     rows = status_rows(s for s in found if not wanted or s.outlook == wanted)
-    images: dict[str, list[StatusRow]] = {} if wanted else {h["id"]: [] for h in headings}
+    images: dict[str, list[StatusRow]] = {} if wanted else {h.id: [] for h in headings}
     for row in rows:
         images.setdefault(row.id, []).append(row)
-    names = {heading["id"]: heading["name"] for heading in headings}
+    names = {heading.id: heading.name for heading in headings}
     listed = [
         ObjectiveImages(names[id_], id_, _sorted(images[id_]))
         for id_ in sorted(images, key=lambda id_: (names[id_], id_))
@@ -173,7 +173,7 @@ def objective(archive: Archive, parameters: Parameters) -> PageResponse:
     """One objective: its images, its values in a `window`, and the accepted growth."""
     date = parameters.date
     heading = heading_of(archive, parameters.path["id"], date)
-    id_ = heading["id"]
+    id_ = heading.id
     found = archive.objective_statuses_of(date, objective=id_)
     rows = status_rows(found)
     states = archive.history.objective_history(id_, since=window(parameters, date), until=date)
@@ -181,7 +181,7 @@ def objective(archive: Archive, parameters: Parameters) -> PageResponse:
     data = Objective(
         id_,
         date,
-        **{name: heading[name] for name in about},
+        **{name: getattr(heading, name) for name in about},
         images=_sorted(rows),
         history=[_state(state) for state in states],
         accepted=[_accepted(a) for a in archive.history.acceptances(id_, until=date)],
@@ -203,13 +203,13 @@ def objective(archive: Archive, parameters: Parameters) -> PageResponse:
     return PageResponse("objective.html.j2", data, tables, extra)
 
 
-def heading_of(archive: Archive, id_: str, date: str | None) -> dict[str, Any]:
-    """The history of an objective, by its id or by the first one of a renamed document, so that old
+def heading_of(archive: Archive, id_: str, date: str | None) -> Heading:
+    """The heading of an objective, by its id or by the first one of a renamed document, so that old
     addresses stay valid."""
     headings = archive.history.objective_headings(run=archive.number(date))
     for name in ("id", "subject"):
         for heading in headings:
-            if heading[name] == id_:
+            if getattr(heading, name) == id_:
                 return heading
     raise missing(f"No objective has this id{' at that time' if date else ''}.")
 
