@@ -14,12 +14,9 @@ from bot.model.image import ImageKey
 from bot.model.package import Package
 from bot.report.causes import cause_phrase, why_unsolvable
 from bot.report.grouping import essential_causes
-from bot.report.phrase import to_plain, visible
-from bot.report.sizes import format_size, plural
-
-# Reasons for packages that no requirement leads to.
-REQUESTED = "requested by the workload or its environment"
-CHOSEN = "chosen by the solver, nothing requires it"
+from bot.report.phrase import Phrase, to_plain, visible
+from bot.report.sizes import format_size
+from bot.report.template import say
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -59,22 +56,24 @@ def print_why(whys: Iterable[Why], console: Console) -> None:
     console = fitted(console)
     for why in sorted(whys, key=lambda w: w.key):
         if why.nevra is None:
-            show(console, Text(f"It is not in {image_text(why.key)}.", style="bold"))
+            show(console, Text(_words(say.is_not_in(image=_image(why.key))), style="bold"))
             continue
         heading = Text(visible(str(why.nevra)), style="bold")
-        show(console, heading + Text(f" is in {image_text(why.key)}", style="default"))
+        show(
+            console, heading + Text(f" {_words(say.is_in(image=_image(why.key)))}", style="default")
+        )
         for chain in why.chains:
             show(console, _tree(chain))
         if not why.chains:
-            requested = why.nevra in why.roots
-            show(console, Text(f"  {REQUESTED if requested else CHOSEN}"))
+            reason = say.requested if why.nevra in why.roots else say.why_chosen
+            show(console, Text(f"  {_words(reason())}"))
         if why.leaves_with:
-            show(console, Text("It would leave without:"))
+            show(console, Text(_words(say.leaves_without())))
             for leaving in why.leaves_with:
-                need = visible(f"{leaving.nevra} requires {leaving.capability}")
-                show(console, Text(f"  {need}"))
+                need = say.requires_what(package=str(leaving.nevra), capability=leaving.capability)
+                show(console, Text(f"  {_words(need)}"))
         elif why.chains:
-            show(console, Text("No requirement less would make it leave."))
+            show(console, Text(_words(say.leaves_never())))
         console.print()
 
 
@@ -84,20 +83,18 @@ def print_what_if(answers: Iterable[WhatIf], console: Console) -> None:
 
     console = fitted(console)
     for answer in sorted(answers, key=lambda a: a.key):
+        image = _image(answer.key)
         if answer.status != "ok":
-            show(console, Text(f"{image_text(answer.key)} could not be installed:", style="bold"))
+            show(console, Text(_words(say.could_not_be_installed(image=image)), style="bold"))
             for problem in _problems(answer):
                 show(console, Text(f"  {problem}", style="red"))
             continue
         if not answer.removed and not answer.added:
-            show(console, Text(f"{image_text(answer.key)}: nothing would leave.", style="bold"))
+            show(console, Text(_words(say.nothing_would_leave(image=image)), style="bold"))
             continue
-        leaving = plural(len(answer.removed), "package")
         saved = "an unknown size" if answer.saved is None else format_size(answer.saved)
-        show(
-            console,
-            Text(f"{image_text(answer.key)}: {leaving} would leave, saving {saved}", style="bold"),
-        )
+        leaving = say.would_leave(image=image, packages=len(answer.removed), saved=saved)
+        show(console, Text(_words(leaving), style="bold"))
         table = _table(("Package", "Installed size", ""))
         for package, word in (
             *((p, "leaves") for p in _by_size(answer.removed)),
@@ -112,13 +109,23 @@ def print_what_if(answers: Iterable[WhatIf], console: Console) -> None:
 
 def unsolvable_text(closure: Closure) -> str:
     """`nginx on minimal, centos-stream-9, x86_64 cannot be installed: nothing provides ...`."""
-    why = visible(to_plain(why_unsolvable(closure)), 1000)
-    return f"{image_text(closure.key)} cannot be installed: {why}."
+    reason = why_unsolvable(closure)
+    return _words(say.image_unsolvable(image=_image(closure.key), reason=reason))
 
 
 def image_text(key: ImageKey) -> str:
     """`nginx on minimal, centos-stream-9, x86_64`."""
-    return visible(f"{key.workload} on {key.environment}, {key.repository}, {key.arch}")
+    return _words(_image(key))
+
+
+def _image(key: ImageKey) -> Phrase:
+    return say.image_named(
+        workload=key.workload, environment=key.environment, repository=key.repository, arch=key.arch
+    )
+
+
+def _words(phrase: Phrase) -> str:
+    return visible(to_plain(phrase), 1000)
 
 
 def fitted(console: Console) -> Console:
@@ -147,26 +154,32 @@ def _closure_lines(closure: Closure) -> str:
 
 
 def _heading(closure: Closure) -> str:
-    image = image_text(closure.key)
+    image = _image(closure.key)
     if closure.status != "ok":
-        return f"{image}: cannot be installed"
+        return _words(say.closure_unsolvable(image=image))
     sizes = [package.installed_size for package in closure.packages]
     total = sum(size for size in sizes if size is not None)
-    unknown = sizes.count(None)
-    more = f" and {plural(unknown, 'package')} of unknown size" if unknown else ""
-    return f"{image}: {plural(len(sizes), 'package')}, {format_size(total)} installed{more}"
+    return _words(
+        say.closure_size(
+            image=image, packages=len(sizes), size=format_size(total), unknown=sizes.count(None)
+        )
+    )
 
 
 def _problems(answer: Closure | WhatIf) -> Iterator[str]:
     """Each cause with its chain, then the number of the causes that are left out."""
     causes = essential_causes(answer.causes)
     for cause in causes:
-        yield visible(to_plain(cause_phrase(cause)), 1000)
+        yield _words(cause_phrase(cause))
         for edge in (*cause.chain, *cause.conflicts_with_chain):
-            yield "  " + visible(f"{edge.source} requires {edge.capability}: {edge.target}", 1000)
+            yield "  " + _words(
+                say.requires_whom(
+                    package=str(edge.source), capability=edge.capability, target=str(edge.target)
+                )
+            )
     others = len(answer.causes) - len(causes)
     if others:
-        yield f"and {plural(others, 'more cause')} in packages that could have stood in for these"
+        yield _words(say.more_causes_alike(causes=others))
     for problem in () if causes else answer.problems:
         yield visible(problem, 1000)
 

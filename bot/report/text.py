@@ -14,9 +14,10 @@ from bot.report.answers import fitted, show
 from bot.report.blocks import Block, Bullets, Detail, Graph, Paragraph, Table
 from bot.report.causes import blame_url, blame_words, chain_words, change_words
 from bot.report.objectives import metric_text
-from bot.report.phrase import Phrase, visible
+from bot.report.phrase import Phrase, joined, to_plain, visible
 from bot.report.render import document
 from bot.report.sizes import format_count, format_delta, format_size, plural
+from bot.report.template import say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,9 +70,9 @@ def print_configuration(report: ConfigurationReport, console: Console) -> None:
         field = Text(f" {visible(problem.field)}: " if problem.field else " ", style="cyan")
         note = Text("" if problem in report.errors else "not used: ", style="yellow")
         show(console, place + field + note + Text(visible(problem.message, 1000)))
-    errors = plural(len(report.errors), "error")
     style = "bold red" if report.errors else "bold green"
-    show(console, Text(f"{plural(report.documents, 'document')}, {errors}", style=style))
+    checked = say.documents_checked(documents=report.documents, errors=len(report.errors))
+    show(console, Text(to_plain(checked), style=style))
 
 
 def print_objectives(value: Json, console: Console) -> None:
@@ -104,11 +105,11 @@ def print_track(value: Json, console: Console) -> None:
     new = [i for i in value["images"] if i["before"] is None and not i["steps"]]
     for image in moved:
         _print_moved(image, console)
-    counts = [f"{plural(len(moved), 'image')} moved"] if moved or len(new) < _all(value) else []
-    counts += [f"{format_count(len(new))} first seen"] if new else []
     still = _all(value) - len(moved) - len(new)
-    counts += [f"{format_count(still)} did not"] if still or not new else []
-    show(console, Text(", ".join(counts) + "."))
+    counts = [say.images_moved(images=len(moved))] if moved or len(new) < _all(value) else []
+    counts += [say.images_new(images=format_count(len(new)))] if new else []
+    counts += [say.images_still(images=format_count(still))] if still or not new else []
+    show(console, Text(f"{to_plain(joined(counts, ', '))}."))
     if value["objectives"]:
         console.print()
         print_objectives(value, console)
@@ -219,22 +220,22 @@ def print_repositories(answers: Sequence[RepositoryAnswer], console: Console) ->
             text = visible(f"{words}{answer.error} {answer.hint}".strip(), 1000)
             show(console, place + ": " + Text(text, style=style))
     bad = sum(not answer.reachable and answer.cause != "not asked" for answer in answers)
-    count = "1 repository" if len(answers) == 1 else f"{len(answers)} repositories"
-    show(
-        console,
-        Text(f"{count} checked, {bad} cannot be used", style="bold red" if bad else "bold green"),
-    )
+    checked = say.repositories_checked(repositories=len(answers), unusable=bad)
+    show(console, Text(to_plain(checked), style="bold red" if bad else "bold green"))
 
 
 def _state(answer: RepositoryAnswer) -> str:
     known = "an unknown number of packages"
     count = known if answer.packages is None else plural(answer.packages, "package")
-    return f"{_age(answer.age)}, {_SIGNED[answer.signed]}, {count}"
+    state = say.repository_state(
+        age=_age(answer.age), signature=_SIGNED[answer.signed], packages=count
+    )
+    return to_plain(state)
 
 
 def _age(seconds: int | None) -> str:
     if seconds is None:
         return "of unknown age"
     if seconds < 2 * _DAY:
-        return f"{seconds // _HOUR} h old"
-    return f"{seconds // _DAY} days old"
+        return to_plain(say.hours_old(hours=seconds // _HOUR))
+    return to_plain(say.days_old(days=seconds // _DAY))
