@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from bot.chat.commands import COMMANDS
-from bot.chat.parser import NotUnderstood
+from bot.chat.parser import NotUnderstood, say
 from bot.chat.questions import ChatFinding
 from bot.model.closure import Edge, WhatIf, Why
 from bot.model.image import ImageKey
@@ -21,9 +20,7 @@ from bot.report.phrase import Phrase, code, joined, listing, message, plain
 from bot.report.reasons import VERBS, short_name
 from bot.report.render import render_answer
 from bot.report.sizes import size_span
-from bot.report.template import Sentences
 
-say = Sentences(Path(__file__).with_name("sentences.toml"))
 _MOST_CHAINS = 3
 _MOST_NAMES = 12
 _MOST_ROWS = 20

@@ -11,17 +11,21 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.chat.commands import COMMANDS, WORD, Argument, Command, Name, Option
+from bot.report.phrase import Phrase, to_plain
+from bot.report.template import Sentences
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
+say = Sentences(Path(__file__).with_name("sentences.toml"))
 # GitLab takes comments of a million characters; a parser may need minutes for what is made to be
 # slow. Commands beyond this are answered with an error.
 LONGEST_COMMENT = 100_000
@@ -185,6 +189,9 @@ _QUOTES = {
 class _UnclearError(Exception):
     """The error in a line, as a sentence for its author."""
 
+    def __init__(self, sentence: Phrase) -> None:
+        super().__init__(to_plain(sentence))
+
 
 def parse_comment(comment: str) -> tuple[ParsedCommand, ...]:
     """The commands in `comment`, in order; the same line twice counts once.
@@ -198,19 +205,13 @@ def parse_comment(comment: str) -> tuple[ParsedCommand, ...]:
         if text in parsed:
             continue
         if len(parsed) == MOST_COMMANDS:
-            parsed[text] = NotUnderstood(
-                text,
-                f"More than {MOST_COMMANDS} commands in one comment: the others were left.",
-                beside=True,
-            )
+            problem = to_plain(say.too_many(most=MOST_COMMANDS))
+            parsed[text] = NotUnderstood(text, problem, beside=True)
             break
         parsed[text] = parse_line(text)
     else:
         if goes_on_unread(comment, WORD):
-            problem = (
-                f"Of a comment only the first {LONGEST_COMMENT:,} characters are read, and there"
-                f" are lines with {WORD} after them: put those in a comment of their own."
-            )
+            problem = to_plain(say.too_long_comment(most=f"{LONGEST_COMMENT:,}", word=WORD))
             parsed.setdefault(WORD, NotUnderstood(WORD, problem, beside=True))
     return tuple(parsed.values())
 
@@ -220,12 +221,11 @@ def parse_line(line: str) -> ParsedCommand:
     text = _normalised(line)
     words = text.split(" ")[1:]
     if not words:
-        return NotUnderstood(text, f"A command is missing after {WORD}.")
+        return NotUnderstood(text, to_plain(say.no_command(word=WORD)))
     command = COMMANDS.get(words[0])
     if command is None:
-        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
-        meant = f" Did you mean {near[0]}?" if near else ""
-        return NotUnderstood(text, f"There is no command {words[0]}.{meant}")
+        problem = say.unknown_command(command=words[0], near=_nearest(words[0], COMMANDS))
+        return NotUnderstood(text, to_plain(problem))
     try:
         return Question(command.name, text, _values(command, text, words[1:]))
     except _UnclearError as unclear:
@@ -246,18 +246,18 @@ def command_key(comment: str, parsed: ParsedCommand) -> str:
 
 def _values(command: Command, text: str, words: list[str]) -> dict[str, tuple[str, ...]]:
     if len(text) > _LONGEST_LINE:
-        raise _UnclearError(f"The line is longer than {_LONGEST_LINE} characters.")
+        raise _UnclearError(say.too_long_line(most=_LONGEST_LINE))
     # Free text may hold anything; no capability begins with a dash.
     last = command.arguments[-1] if command.arguments else None
     values: dict[str, tuple[str, ...]] = {}
     if last is None or last.takes != "rest":
         words = _take_options(command, words, values)
         if any(len(word) > _LONGEST_WORD for word in words):
-            raise _UnclearError(f"A word is longer than {_LONGEST_WORD} characters.")
+            raise _UnclearError(say.too_long_word(most=_LONGEST_WORD))
     for index, argument in enumerate(command.arguments):
         words = _take(argument, words, values, command.arguments[index + 1 :])
     if words:
-        raise _UnclearError(f"The word {words[0]} is one too many.")
+        raise _UnclearError(say.word_too_many(word=words[0]))
     return values
 
 
@@ -282,21 +282,31 @@ def _take_options(
         flag = "--" + flag.lstrip(_DASHES)
         option = options.get(flag)
         if option is None:
-            known = f" {command.name} knows {', '.join(options)}." if options else ""
-            raise _UnclearError(f"There is no option {flag}.{known}")
+            known = ", ".join(options)
+            raise _UnclearError(
+                say.unknown_option(option=flag, command=command.name, options=known)
+            )
         value = _unquoted(value if equals else next(remaining, ""))
         if not value:
-            raise _UnclearError(f"A value is missing after {flag}.")
+            raise _UnclearError(say.no_value(option=flag))
         if option.choices and value not in option.choices:
             raise _UnclearError(_no_choice(option, value))
         values[flag] = (*values.get(flag, ()), value)
     return left
 
 
-def _no_choice(option: Option, value: str) -> str:
-    near = difflib.get_close_matches(value, option.choices, n=1)
-    meant = f" Did you mean {near[0]}?" if near else ""
-    return f"{option.flag} is one of {', '.join(option.choices[:4])}, ..., not {value}.{meant}"
+def _no_choice(option: Option, value: str) -> Phrase:
+    return say.no_choice(
+        option=option.flag,
+        choices=", ".join([*option.choices[:4], "..."]),
+        value=value,
+        near=_nearest(value, option.choices),
+    )
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that is most like one; empty where none is."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1)), "")
 
 
 def _take(
@@ -310,7 +320,7 @@ def _take(
         if not words or words[0].lower() != argument.keyword:
             if argument.optional:
                 return words
-            raise _UnclearError(f"The word {argument.keyword} is missing.")
+            raise _UnclearError(say.no_word(word=argument.keyword))
         words = words[1:]
     if argument.takes == "words":
         taken, words = words, []
@@ -325,7 +335,7 @@ def _take(
     if taken:
         values[argument.name] = tuple(taken)
     elif not argument.optional or argument.keyword:
-        raise _UnclearError(f"{argument.name} is missing.")
+        raise _UnclearError(say.no_argument(argument=argument.name))
     return words
 
 
@@ -345,8 +355,6 @@ _FIRST = 2_000
 
 def answer_marker(comment: str, commands: Sequence[str]) -> str:
     """The marker of the answer to some commands (their names) of the comment with this id."""
-    import hashlib
-
     exact = hashlib.sha256("\0".join(sorted(commands)).encode()).hexdigest()[:12]
     readable = re.sub(r"[^A-Za-z0-9]", "", comment)[:40]
     return f"<!-- minimize:answer {readable} {exact} -->"
