@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from bot.closure.packages import totals
@@ -113,6 +114,8 @@ def _changed(before: Package, after: Package) -> ChangedPackage:
 def _differs(before: Package, after: Package) -> bool:
     """Return whether a pair counts as changed: other size or dependencies; a mere release bump is
     none."""
+    if before is after:
+        return False
     return before.installed_size != after.installed_size or _needs(before) != _needs(after)
 
 
@@ -121,6 +124,7 @@ def _needs(package: Package) -> frozenset[tuple[str, str]]:
     return frozenset((d.kind, own.sub("VR", d.capability)) for d in package.dependencies)
 
 
+@lru_cache(maxsize=4096)
 def own_version(nevra: Nevra) -> re.Pattern[str]:
     """Finds a package's own version-release, with or without an epoch, inside a capability."""
     return re.compile(rf"(?<![\w.~^+-])(?:\d+:)?{re.escape(nevra.version_release)}(?![\w.~^+-])")

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 
 from bot.check.compare import Thresholds, compare
 from bot.check.evidence import Sides
 from bot.check.lines import Solving, explain
 from bot.check.objectives import evaluate_objectives
-from bot.check.stated_lines import overlay_with, overlay_without, with_cause_lines
+from bot.check.solving import Solver
+from bot.check.stated_lines import with_cause_lines
 from bot.check.unsolvable_head import with_base_of_spec, with_reason
 from bot.check.verdict import where_so
 from bot.closure.affected import could_concern, could_enter
 from bot.closure.pool import Pool
-from bot.closure.why import added_chains
 from bot.distro.documents import Configuration
 from bot.distro.images import image_request, self_request
 from bot.distro.objectives import ObjectiveDocument
 from bot.model.closure import Closure, ClosurePair, Edge
 from bot.model.image import ImageKey, ImageRequest
 from bot.model.nevra import Nevra
-from bot.model.package import Overlay
 from bot.model.result import ImageResult, Saving
 from bot.model.spec import SpecLine
 
@@ -58,31 +58,31 @@ def affected_images(
     pool: Pool, keys: tuple[ImageKey, ...], sides: Sides, rules: Rules
 ) -> tuple[CheckedImage, ...]:
     """The images among `keys` (all of the pool's architecture) that the change touches."""
+    requests = [image_request(rules.configuration, key) for key in keys]
+    solver = Solver(pool, sides, requests)
     found = []
-    for key in keys:
-        request = image_request(rules.configuration, key)
-        pair = image_pair(pool, request, sides)
+    for request in requests:
+        pair = image_pair(solver, request)
         if pair is not None:
-            found.append(_found(pool, (request, request), pair, sides, rules))
+            found.append(_found(solver, (request, request), pair, rules))
     return tuple(found)
 
 
-def image_pair(pool: Pool, request: ImageRequest, sides: Sides) -> ClosurePair | None:
+def image_pair(solver: Solver, request: ImageRequest) -> ClosurePair | None:
     """Both closures of an image as they are judged, or None where the change cannot touch it."""
-    pair = closure_pair(pool, request, sides.base, sides.head)
+    pair = closure_pair(solver, request)
     if pair is None:
         return None
-    return _with_reasons(pool, (request, request), _with_absent_base(pair, sides), sides)
+    return _with_reasons(solver, (request, request), _with_absent_base(pair, solver.sides))
 
 
 def _with_reasons(
-    pool: Pool, requests: tuple[ImageRequest, ImageRequest], pair: ClosurePair, sides: Sides
+    solver: Solver, requests: tuple[ImageRequest, ImageRequest], pair: ClosurePair
 ) -> ClosurePair:
     """The pair, with the reason where the change is not at fault that it cannot be installed."""
     base_request, request = requests
-    return with_base_of_spec(
-        pool, base_request, with_reason(pool, request, pair, sides.base), sides
-    )
+    pair = with_reason(solver.pool, request, pair, solver.sides.base)
+    return with_base_of_spec(solver.pool, base_request, pair, solver.sides)
 
 
 def self_images(
@@ -101,6 +101,9 @@ def self_images(
     before = {p.nevra.name for p in sides.base.packages}
     after = {p.nevra.name for p in sides.head.packages}
     names = sorted((before | after) & workloads.keys())
+    if not names:
+        return ()
+    solver = Solver(pool, sides, ())
     found = []
     for key in keys:
         for name in names:
@@ -109,13 +112,13 @@ def self_images(
             request = self_request(*where, [name] if name in after else [], workload=workload)
             base_names = [name] if name in before else []
             base_request = self_request(*where, base_names, workload=workload)
-            base = pool.solve(base_request, sides.base)
+            base = solver.solve(base_request, sides.base)
             if base.status == "ok" and name not in before:
                 base = _absent(base)
-            pair = ClosurePair(base, pool.solve(request, sides.head), sides.head.evidence)
+            pair = ClosurePair(base, solver.solve(request, sides.head), sides.head.evidence)
             requests = base_request, request
-            pair = _with_reasons(pool, requests, pair, sides)
-            found.append(_found(pool, requests, pair, sides, rules))
+            pair = _with_reasons(solver, requests, pair)
+            found.append(_found(solver, requests, pair, rules))
     return tuple(found)
 
 
@@ -132,29 +135,25 @@ def lost_sources(sides: Mapping[str, Sides]) -> Iterator[str]:
 
 
 def _found(
-    pool: Pool,
-    requests: tuple[ImageRequest, ImageRequest],
-    pair: ClosurePair,
-    sides: Sides,
-    rules: Rules,
+    solver: Solver, requests: tuple[ImageRequest, ImageRequest], pair: ClosurePair, rules: Rules
 ) -> CheckedImage:
     """One image, compared and explained; `requests` are base's and head's."""
     base_request, request = requests
-    before = base_request, pair.base, sides.base
+    before, sides = (base_request, pair.base), solver.sides
 
     def without(lines: frozenset[SpecLine]) -> Closure:
-        return pool.solve(request, overlay_without(sides.head, sides.lines, lines))
+        return solver.solve(request, solver.without(lines))
 
     def only(line: SpecLine) -> Closure:
-        return pool.solve(request, overlay_with(sides.base, sides.lines, line))
+        return solver.solve(request, solver.only(line))
 
+    @cache
     def ways(lines: frozenset[SpecLine]) -> Mapping[tuple[str, str], tuple[Edge, ...]]:
-        overlay = overlay_without(sides.head, sides.lines, lines)
-        found = added_chains(pool, before, (request, pool.solve(request, overlay), overlay))
+        found = solver.chains(before, (request, without(lines)), solver.without(lines))
         return {(n.name, n.arch): min(c, key=len) for n, c in found.items() if c}
 
-    chains = _with_files(added_chains(pool, before, (request, pair.head, sides.head)), pair.head)
-    image = compare(pair, rules.thresholds, chains)
+    chains = solver.chains(before, (request, pair.head), sides.head)
+    image = compare(pair, rules.thresholds, _with_files(chains, pair.head))
     image = replace(image, head=with_cause_lines(image.head, sides.lines, sides.removed))
     explained = explain(image, pair.head, sides.lines, Solving(without, only, ways))
     image = explained.image
@@ -180,6 +179,9 @@ def _with_files(
         for d in p.dependencies
         if d.files
     }
+
+    if not files:
+        return chains
 
     def named(edge: Edge) -> Edge:
         holder = edge.target if edge.kind == "supplements" else edge.source
@@ -216,17 +218,16 @@ def _absent(closure: Closure) -> Closure:
     return Closure(closure.key, closure.snapshot, "absent")
 
 
-def closure_pair(
-    pool: Pool, request: ImageRequest, base: Overlay, head: Overlay
-) -> ClosurePair | None:
+def closure_pair(solver: Solver, request: ImageRequest) -> ClosurePair | None:
     """Both closures of an image, or None where the change cannot touch it.
 
     An image is affected if its closure on either side holds a package of a changed source, or the
     two differ. What the head overlay could enter is solved and looked at. One that neither side can
     install is affected where it has to do with a changed source (`could_concern`).
     """
-    sources = base.sources | head.sources
-    before = pool.solve(request, base)
+    pool, sources = solver.pool, solver.sides.sources
+    base, head = solver.sides.base, solver.sides.head
+    before = solver.solve(request, base)
     if before.status == "ok":
         if not (
             holds(before, sources)
@@ -234,11 +235,11 @@ def closure_pair(
             or could_enter(pool, before, head, request)
         ):
             return None
-        after = pool.solve(request, head)
+        after = solver.solve(request, head)
         if not holds(before, sources) and not holds(after, sources) and same(before, after):
             return None
         return ClosurePair(before, after, head.evidence)
-    after = pool.solve(request, head)
+    after = solver.solve(request, head)
     pair = ClosurePair(before, after, head.evidence)
     if after.status == "ok":
         return pair

@@ -151,6 +151,8 @@ class _Search:
         self._names = names
         self._solve = solve_without
         self._solved: dict[frozenset[SpecLine], Closure] = {}
+        self._members: dict[frozenset[SpecLine], set[tuple[str, str]]] = {}
+        self._coming: dict[frozenset[SpecLine], tuple[Nevra, ...]] = {}
         self.alone: dict[SpecLine, Closure] = {}
 
     def smallest_sets(self) -> dict[tuple[str, str], tuple[SpecLine, ...]]:
@@ -176,13 +178,19 @@ class _Search:
 
     def takes_out(self, line: SpecLine, name: tuple[str, str]) -> bool:
         """Return whether a package leaves when this line alone goes."""
-        without = self.alone[line]
-        return without.status == "ok" and not _has(without, name)
+        there = self._there(frozenset({line}))
+        return self.alone[line].status == "ok" and name not in there
 
     def coming_without(self, lines: Iterable[SpecLine], head: Closure) -> tuple[Nevra, ...]:
         """The packages that are there without these lines of the change, and not in `head`."""
+        chosen = frozenset(lines)
+        if chosen not in self._coming:
+            self._coming[chosen] = self._come(chosen, head)
+        return self._coming[chosen]
+
+    def _come(self, lines: frozenset[SpecLine], head: Closure) -> tuple[Nevra, ...]:
         there = {(p.nevra.name, p.nevra.arch) for p in head.packages}
-        packages = self._without(frozenset(lines)).packages
+        packages = self._without(lines).packages
         return tuple(p.nevra for p in packages if (p.nevra.name, p.nevra.arch) not in there)
 
     def needed_with(self, line: SpecLine, name: tuple[str, str]) -> tuple[SpecLine, ...]:
@@ -196,7 +204,7 @@ class _Search:
 
     def _is_there(self, without: frozenset[SpecLine], name: tuple[str, str]) -> bool:
         # Without no line at all it is head, where the package is.
-        return not without or _has(self._without(without), name)
+        return not without or name in self._there(without)
 
     def _shrunk(self, name: tuple[str, str]) -> tuple[SpecLine, ...]:
         """A set that no single line can leave: where there are too many sets to try."""
@@ -216,7 +224,13 @@ class _Search:
         closure = self._without(lines)
         if closure.status != "ok":
             return set()
-        return self._names - {(p.nevra.name, p.nevra.arch) for p in closure.packages}
+        return self._names - self._there(lines)
+
+    def _there(self, lines: frozenset[SpecLine]) -> set[tuple[str, str]]:
+        if lines not in self._members:
+            packages = self._without(lines).packages
+            self._members[lines] = {(p.nevra.name, p.nevra.arch) for p in packages}
+        return self._members[lines]
 
 
 def suggestions(savings: Iterable[Mapping[SpecLine, Saving]]) -> tuple[Suggestion, ...]:

@@ -25,6 +25,7 @@ from bot.check.repository_file import (
     read_repository_file,
     written_file,
 )
+from bot.check.solving import Solver
 from bot.check.unsolvable_head import UnevaluatedPackages, undecided
 from bot.check.verdict import Unevaluated, verdict
 from bot.closure.pool import Pool
@@ -201,7 +202,7 @@ def _solved(
     for key in islice(keys, _SOLVED):
         pool, sides, unknown = checked.sides[key.repository, key.arch]
         request = image_request(configuration, key)
-        pair = image_pair(pool, request, sides)
+        pair = image_pair(Solver(pool, sides, ()), request)
         if pair is not None and (obstacle := undecided(pool, request, pair, sides, unknown)):
             notes.append(f"{key.workload} in {key.environment}, {key.arch}: {obstacle}")
         elif pair is not None:

@@ -201,9 +201,12 @@ class Stated:
         for change in sorted(changes, key=lambda c: c.origin):
             kind, capability = plain_capability(change.own, change.dependency)
             self._lines.setdefault((change.own.name, kind, capability), change.origin)
+        self._holders = {name for name, _, _ in self._lines}
 
     def line(self, holder: Nevra, kind: str, capability: str) -> SpecLine | None:
         """The line by which `holder` has a dependency, if this change states it."""
+        if holder.name not in self._holders:
+            return None
         plain = own_version(holder).sub("VR", capability)
         return self._lines.get((holder.name, kind, plain))
 

@@ -89,15 +89,43 @@ def _could_mean(request: str, offered: set[str]) -> bool:
     return any(start in offered for start in starts) or not offered.isdisjoint(names_in(request))
 
 
+def is_unmet(overlays: OverlayPool, name: str) -> bool:
+    """Return whether a package requires a name or path, and none that takes part has it."""
+    if name.startswith("/"):
+        return name in overlays.index.files and not any(
+            map(overlays.enabled, overlays.index.files[name])
+        )
+    number = overlays.pool.str2id(name, False)
+    if not number or any(map(overlays.enabled, overlays.providers(number))):
+        return False
+    return bool(overlays.pool.whatmatchesdep(solv.SOLVABLE_REQUIRES, number))
+
+
 def reaches(overlays: OverlayPool, start: Iterable[int]) -> bool:
     """Return whether a package can be reached that depends on a path which only filelists.xml can
     answer.
 
     libsolv looks at no other packages: if none is reached, the answer is the same without
-    filelists.xml.
+    filelists.xml. What an overlay hides counts too, so that one walk serves all overlays.
     """
-    seekers = frozenset(overlays.index.seekers)
-    return bool(seekers) and any(number in seekers for number, _ in reached(overlays, start))
+    if not overlays.seekers:
+        return False
+    seen: set[int] = set()
+    todo = list(start)
+    while todo:
+        number = todo.pop()
+        if number in seen or number in overlays.without_seekers or overlays.is_excluded(number):
+            continue
+        if number in overlays.seekers:
+            return True
+        seen.add(number)
+        for dependency in overlays.pool.id2solvable(number).lookup_idarray(
+            solv.SOLVABLE_REQUIRES, 0
+        ):
+            if dependency != solv.SOLVABLE_PREREQMARKER:
+                todo += overlays.providers(dependency)
+    overlays.without_seekers.update(seen)
+    return False
 
 
 def reaches_hidden(

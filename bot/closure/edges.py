@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import solv
 
 from bot.closure.requests import dependency_id
 from bot.model.capability import Node, Rich, is_rich, parse_rich, split_capability
-from bot.model.closure import Edge, EdgeKind
+from bot.model.closure import Edge, EdgeKind, Link
 from bot.model.nevra import Nevra
 
-_Row = tuple[int, str, int, EdgeKind]
 _BOTH = 0  # before and after the marker of prerequisites
+_KINDS: tuple[tuple[EdgeKind, int], ...] = (
+    ("requires", solv.SOLVABLE_REQUIRES),
+    ("recommends", solv.SOLVABLE_RECOMMENDS),
+    ("supplements", solv.SOLVABLE_SUPPLEMENTS),
+)
+
+
+class _Need(NamedTuple):
+    """A dependency of a package: its text, and who provides it (nobody known of a rich one)."""
+
+    text: str
+    rich: bool
+    providers: tuple[int, ...]
 
 
 class EdgeFinder:
@@ -26,35 +38,65 @@ class EdgeFinder:
     def __init__(self, pool: Any, providers: Callable[[int], tuple[int, ...]]) -> None:
         self._pool = pool
         self._providers = providers
-        self._texts: dict[int, tuple[str, bool]] = {}
+        self._needs: dict[tuple[int, int], tuple[_Need, ...]] = {}
+        self._plain: dict[str, tuple[int, ...]] = {}
         self._trees: dict[str, Node | None] = {}
 
-    def edges(self, members: Mapping[int, Nevra], *, weak: bool) -> tuple[Edge, ...]:
-        """All edges among `members` (package numbers and their NEVRAs), sorted.
+    def forget(self, numbers: Collection[int] | None = None) -> None:
+        """Reads the dependencies of these packages anew; of all where the pool's provides moved."""
+        if numbers is None:
+            self._needs.clear()
+            self._plain.clear()
+        for number in numbers or ():
+            for _, key in _KINDS:
+                self._needs.pop((number, key), None)
 
-        With `weak` also those of recommends and supplements; a supplement's edge runs from the
+    def edges(self, members: Mapping[int, Nevra], *, weak: bool) -> tuple[Edge, ...]:
+        """All edges among `members` (package numbers and their NEVRAs), sorted."""
+        nevras, links = self.links(members, weak=weak)
+        return tuple(
+            Edge(nevras[link.source], link.capability, nevras[link.target], kind)
+            for link in links
+            for kind in (cast(EdgeKind, link.kind),)
+        )
+
+    def links(
+        self, members: Mapping[int, Nevra], *, weak: bool
+    ) -> tuple[tuple[Nevra, ...], tuple[Link, ...]]:
+        """The NEVRAs of `members`, sorted, and all links among them by their places there, sorted.
+
+        With `weak` also those of recommends and supplements; a supplement's link runs from the
         package that it names to the one that has it: that is why it came in.
         """
         # Numbers in the order of NEVRAs compare as they do, and much quicker.
-        nevras = sorted(set(members.values()))
+        nevras = tuple(sorted(set(members.values())))
         places = {nevra: place for place, nevra in enumerate(nevras)}
         ranks = {number: places[nevra] for number, nevra in members.items()}
-        found: set[_Row] = set()
-        for number, rank in ranks.items():
-            solvable = self._pool.id2solvable(number)
-            for target, text in self._satisfied(solvable, solv.SOLVABLE_REQUIRES, members):
-                found.add((rank, text, ranks[target], "requires"))
-            if not weak:
-                continue
-            for target, text in self._satisfied(solvable, solv.SOLVABLE_RECOMMENDS, members):
-                found.add((rank, text, ranks[target], "recommends"))
-            for source, text in self._satisfied(solvable, solv.SOLVABLE_SUPPLEMENTS, members):
-                found.add((ranks[source], text, rank, "supplements"))
-        return tuple(
-            Edge(nevras[source], text, nevras[target], kind)
-            for source, text, target, kind in sorted(found)
-            if source != target
-        )
+        found: set[Link] = set()
+        for kind, key in _KINDS if weak else _KINDS[:1]:
+            for number, own in ranks.items():
+                for text, rich, providers in self._needs_of(number, key):
+                    for each in self._rich(text, members) if rich else providers:
+                        other = ranks.get(each, own)
+                        if other != own and kind == "supplements":
+                            found.add(Link(other, text, own, kind))
+                        elif other != own:
+                            found.add(Link(own, text, other, kind))
+        return nevras, tuple(sorted(found))
+
+    def _needs_of(self, number: int, key: int) -> tuple[_Need, ...]:
+        found = self._needs.get((number, key))
+        if found is None:
+            numbers = self._pool.id2solvable(number).lookup_idarray(key, _BOTH)
+            found = tuple(
+                _Need(text, rich, () if rich else self._providers(dependency))
+                for dependency in dict.fromkeys(numbers)
+                if dependency != solv.SOLVABLE_PREREQMARKER
+                for text in (self._pool.dep2str(dependency),)
+                for rich in (is_rich(text),)
+            )
+            self._needs[number, key] = found
+        return found
 
     def met(self, capability: str, members: Mapping[int, Nevra]) -> bool:
         """Return whether packages of `members` satisfy a capability; a rich one must ask for
@@ -63,12 +105,18 @@ class EdgeFinder:
         `(a if b)` is met by a beside b; without b it asks for nothing and nobody meets it.
         """
         if not is_rich(capability):
-            number = dependency_id(self._pool, capability)
-            return any(n in members for n in self._providers(number)) if number else False
+            return any(n in members for n in self._providing_plain(capability))
         if capability not in self._trees:
             self._trees[capability] = parse_rich(capability)
         tree = self._trees[capability]
         return tree is not None and self._is_true(tree, members)
+
+    def _providing_plain(self, capability: str) -> tuple[int, ...]:
+        found = self._plain.get(capability)
+        if found is None:
+            number = dependency_id(self._pool, capability)
+            found = self._plain[capability] = self._providers(number) if number else ()
+        return found
 
     def _is_true(self, tree: Node, members: Mapping[int, Nevra]) -> bool:
         if isinstance(tree, str) or tree.operator in ("with", "without"):
@@ -81,25 +129,6 @@ class EdgeFinder:
         if right == (tree.operator == "if"):
             return left
         return tree.otherwise is not None and self._is_true(tree.otherwise, members)
-
-    def _satisfied(
-        self, solvable: Any, key: int, members: Mapping[int, Nevra]
-    ) -> Iterable[tuple[int, str]]:
-        for dependency in solvable.lookup_idarray(key, _BOTH):
-            if dependency == solv.SOLVABLE_PREREQMARKER:
-                continue
-            known = self._texts.get(dependency)
-            if known is None:
-                text = self._pool.dep2str(dependency)
-                known = self._texts[dependency] = text, is_rich(text)
-            text, rich = known
-            if rich:
-                for target in sorted(self._rich(text, members)):
-                    yield target, text
-            else:
-                for target in self._providers(dependency):
-                    if target in members:
-                        yield target, text
 
     def _rich(self, text: str, members: Mapping[int, Nevra]) -> set[int]:
         if text not in self._trees:

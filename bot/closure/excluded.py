@@ -41,7 +41,7 @@ def _excludes(pool: Any, snapshot: Snapshot) -> set[int]:
     Both are read over all repositories, then reduced to that one
     (dnf.Base._setup_excludes_includes).
     """
-    view = View(pool, lambda _: True, lambda _: (), lambda _: ())
+    view = View(pool, lambda _: True, lambda _: (), lambda _: (), {})
     excluded: set[int] = set()
     for repo, repository in zip(_available(pool), snapshot.repositories, strict=True):
         own = range(0)

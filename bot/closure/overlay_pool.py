@@ -25,7 +25,9 @@ from bot.closure.packages import (
 )
 from bot.closure.solvcache import Loaded
 from bot.model.capability import names_in
-from bot.model.package import Package
+from bot.model.image import PlaceholderPackage
+from bot.model.nevra import Nevra
+from bot.model.package import Dependency, Package
 
 if TYPE_CHECKING:
     from bot.distro.snapshot import SnapshotRepository
@@ -59,7 +61,12 @@ class Layer:
 
 
 class OverlayPool:
-    """A loaded snapshot with its layers. Not safe for several threads at once."""
+    """A loaded snapshot with its layers. Not safe for several threads at once.
+
+    `active_key` tells apart what takes part. `generation` grows whenever numbers or provides may
+    mean something else than before. `seekers` are the packages that depend on a path which only
+    filelists.xml can answer, `without_seekers` those from which none is known to be reached.
+    """
 
     def __init__(
         self,
@@ -80,6 +87,7 @@ class OverlayPool:
         self._wanted: set[str] = set(loaded.index.files)
         self._layers: OrderedDict[Hashable, Layer] = OrderedDict()
         self._active_overlays: tuple[Layer, ...] | None = None
+        self.active_key: tuple[Hashable, ...] = ()
         self._hidden: frozenset[int] = frozenset()
         self._published: dict[int, Package] = {}
         self._contents: dict[int, tuple[str, ...]] = {}
@@ -89,23 +97,30 @@ class OverlayPool:
         self._nowhere: int = self.pool.str2id("hidden")
         self._source_arches = frozenset(map(self.pool.str2id, ("src", "nosrc")))
         self._stale = True
+        self.generation = 0
+        self.seekers = frozenset(loaded.index.seekers)
+        self.without_seekers: set[int] = set()
         for path, ids in loaded.index.files.items():
             self._provide(path, ids)
 
     # -- active overlays ---------------------------------------------------------------------------
 
-    def set_active_overlays(self, specs: Sequence[LayerSpec]) -> None:
-        """Makes these layers the ones that take part; adds those that are not there yet."""
+    def set_active_overlays(
+        self, specs: Sequence[LayerSpec], exclude: frozenset[str] = frozenset()
+    ) -> None:
+        """Makes these layers the ones that take part, without the packages named in `exclude`; adds
+        those that are not there yet."""
         self.hold(specs)
         active = tuple(self._layers[spec.key] for spec in specs)
-        if self._active_overlays is not None and [id(x) for x in active] == [
-            id(x) for x in self._active_overlays
-        ]:
+        key: tuple[Hashable, ...] = (*(spec.key for spec in specs), exclude)
+        if self._active_overlays is not None and key == self.active_key:
             return
+        self.active_key = key
         taking_part = {layer.spec.key for layer in active}
         hidden = {number for layer in active for number in layer.spec.hides}
-        for key, layer in self._layers.items():
-            if key not in taking_part:
+        hidden.update(self.named(exclude))
+        for layer in self._layers.values():
+            if layer.spec.key not in taking_part:
                 hidden.update(layer.ids)
         self._let_go(self._hidden - hidden)
         self._take_out(hidden - self._hidden)
@@ -149,6 +164,20 @@ class OverlayPool:
     def is_excluded(self, number: int) -> bool:
         """Return whether excludes or a module filter hide a package always."""
         return number in self._excluded
+
+    def named(self, names: Iterable[str]) -> frozenset[int]:
+        """The packages with one of these names, of every version, architecture and layer."""
+        numbers = {self.pool.str2id(name) for name in names}
+        return frozenset(
+            n for name in numbers for n in self.providers(name) if self._has_name(n, name)
+        )
+
+    def _has_name(self, number: int, name: int) -> bool:
+        return bool(self.pool.id2solvable(number).nameid == name)
+
+    def is_published(self, number: int) -> bool:
+        """Return whether a package is of the snapshot, and of no layer."""
+        return self.pool.id2solvable(number).repo.id in self._repository_of
 
     # -- what is there --------------------------------------------------------------------------
 
@@ -267,6 +296,7 @@ class OverlayPool:
             known = set(self.index.files[path])
             self._provide(path, [n for n in found.files[path] if n not in known])
         self.index = found
+        self.seekers = frozenset(found.seekers)
         self._make_ready()
 
     # -- within ---------------------------------------------------------------------------------
@@ -302,6 +332,8 @@ class OverlayPool:
             self._take_out(self._hidden)
             self._providers.clear()
             self._one_of.clear()
+            self.without_seekers.clear()
+            self.generation += 1
             self._stale = False
 
     def _drop_layers(self) -> None:
@@ -341,3 +373,21 @@ class OverlayPool:
         layer.ids = tuple(layer.packages)
         self._layers[spec.key] = layer
         self._stale = True
+
+
+def placeholder_layer(
+    overlays: OverlayPool, placeholders: tuple[PlaceholderPackage, ...]
+) -> LayerSpec:
+    """The layer of packages that do not exist yet, in the place of those of their names."""
+    packages = [
+        Package(
+            Nevra(p.name, 0, "000", "placeholder", "noarch"),
+            p.source,
+            "placeholder",
+            tuple(Dependency("requires", c) for c in p.requires),
+        )
+        for p in placeholders
+    ]
+    named = overlays.named(p.name for p in placeholders)
+    hides = frozenset(filter(overlays.is_published, named))
+    return LayerSpec(("placeholders", placeholders), packages, hides)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import RLock
@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import solv
 
-from bot.closure.affected import reaches, reaches_hidden
+from bot.closure.affected import is_unmet, reaches, reaches_hidden
 from bot.closure.edges import EdgeFinder
 from bot.closure.evr import newest
 from bot.closure.filelists import in_primary
 from bot.closure.files import FileOwners
-from bot.closure.overlay_pool import LayerSpec, OverlayPool
+from bot.closure.overlay_pool import LayerSpec, OverlayPool, placeholder_layer
 from bot.closure.requests import View, Want, best_solution, dependency_id, wants_of
 from bot.closure.solvcache import MetadataFile, SnapshotCache
 from bot.closure.solve import Solution, run
 from bot.model.architecture import native_arches
-from bot.model.closure import Closure, Edge, Requirement, SnapshotState
+from bot.model.closure import Closure, Edge, Link, Requirement, SnapshotState
 from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
 from bot.model.nevra import Nevra
-from bot.model.package import Dependency, Overlay, Package
+from bot.model.package import Overlay, Package
 
 if TYPE_CHECKING:
     from bot.closure.comps import Comps
@@ -60,6 +60,13 @@ class SolvedImage(NamedTuple):
     closure: Closure
 
 
+class _Sight(NamedTuple):
+    """A view with some overlays active, and the numbers of packages that were looked up in it."""
+
+    view: View
+    numbers: dict[Nevra, tuple[int, ...]]
+
+
 class Pool:
     """A loaded snapshot of one architecture. Safe for several threads; one works at a time."""
 
@@ -73,6 +80,8 @@ class Pool:
         self._comps: Comps | None = None
         self._edges = EdgeFinder(overlays.pool, overlays.providers)
         self._hidden: dict[frozenset[str], frozenset[int]] = {}
+        self._generation = overlays.generation
+        self._sights: dict[tuple[Hashable, ...], _Sight] = {}
 
     def solve(
         self,
@@ -121,10 +130,14 @@ class Pool:
         request = ImageRequest(key, tuple(dict.fromkeys(names)), tuple(groups), weak)
         return self.solve(request, overlay, settled=settled)
 
-    def hold(self, overlays: Iterable[Overlay]) -> None:
-        """Takes several overlays in at once: quicker than one by one with each first solve."""
+    def hold(self, overlays: Iterable[Overlay], requests: Iterable[ImageRequest] = ()) -> None:
+        """Takes several overlays in at once, and the placeholders of several requests: quicker than
+        one by one with each first solve."""
         with self._lock:
-            self._overlay_pool.hold([self._overlay_layer(overlay) for overlay in overlays])
+            layers = [self._overlay_layer(overlay) for overlay in overlays]
+            placeholders = dict.fromkeys(r.placeholders for r in requests if r.placeholders)
+            layers += [placeholder_layer(self._overlay_pool, each) for each in placeholders]
+            self._overlay_pool.hold(layers)
 
     def published(self, source: str) -> tuple[Package, ...]:
         """All published binary packages of a source package, excluded ones too, sorted by NEVRA.
@@ -175,8 +188,23 @@ class Pool:
         `request` and `overlay` are those that the closure with these packages was solved with.
         """
         with self._lock, self._active_overlays(overlay, request.placeholders, ()):
-            numbers = {s.id: nevra for nevra in members for s in self._find(nevra)}
-            return frozenset(c for c in capabilities if self._edges.met(c, numbers))
+            numbers = {number: nevra for nevra in members for number in self._find(nevra)}
+            return frozenset(c for c in capabilities if self._finder().met(c, numbers))
+
+    def links(
+        self, request: ImageRequest, overlay: Overlay | None, closure: Closure
+    ) -> tuple[tuple[Nevra, ...], tuple[Link, ...]]:
+        """The edges of a closure that was solved with `request` and `overlay`, by the places of its
+        packages, whose NEVRAs stand beside.
+        """
+        with self._lock, self._active_overlays(overlay, request.placeholders, ()):
+            members = {
+                number: package.nevra
+                for package in closure.packages
+                for number in self._find(package.nevra)
+                if self._overlay_pool.package(number).repository == package.repository
+            }
+            return self._finder().links(members, weak=request.weak)
 
     @property
     def packages(self) -> int:
@@ -229,18 +257,7 @@ class Pool:
         """Return whether a published package requires one of these names (or paths), and none has
         it."""
         with self._lock, self._active_overlays(None, (), ()):
-            return any(map(self._is_unmet, names))
-
-    def _is_unmet(self, name: str) -> bool:
-        overlays = self._overlay_pool
-        if name.startswith("/"):
-            return name in overlays.index.files and not any(
-                map(overlays.enabled, overlays.index.files[name])
-            )
-        number = overlays.pool.str2id(name, False)
-        if not number or any(map(overlays.enabled, overlays.providers(number))):
-            return False
-        return bool(overlays.pool.whatmatchesdep(solv.SOLVABLE_REQUIRES, number))
+            return any(is_unmet(self._overlay_pool, name) for name in names)
 
     # -- solving --------------------------------------------------------------------------------
 
@@ -281,7 +298,7 @@ class Pool:
     def _edges_of(self, solved: SolvedImage, *, weak: bool) -> tuple[Edge, ...]:
         installed = solved.solution.installed
         members = {number: self._overlay_pool.package(number).nevra for number in installed}
-        return self._edges.edges(members, weak=weak)
+        return self._finder().edges(members, weak=weak)
 
     def _wants(
         self, requests: Sequence[str], groups: Sequence[str]
@@ -289,8 +306,27 @@ class Pool:
         return wants_of(self._view(), requests, groups, self._read_comps, self.arch)
 
     def _view(self) -> View:
+        return self._sight().view
+
+    def _sight(self) -> _Sight:
+        """The view with the active overlays; it stays while numbers and provides are the same."""
         overlays = self._overlay_pool
-        return View(overlays.pool, overlays.enabled, overlays.obsoleters, overlays.owners)
+        self._renew()
+        found = self._sights.get(overlays.active_key)
+        if found is None:
+            view = View(overlays.pool, overlays.enabled, overlays.obsoleters, overlays.owners, {})
+            found = self._sights[overlays.active_key] = _Sight(view, {})
+        return found
+
+    def _finder(self) -> EdgeFinder:
+        self._renew()
+        return self._edges
+
+    def _renew(self) -> None:
+        if self._generation != self._overlay_pool.generation:
+            self._generation = self._overlay_pool.generation
+            self._sights.clear()
+            self._edges.forget()
 
     def _read_for(self, capabilities: Iterable[str]) -> None:
         """Reads filelists.xml if one of these is a path that it alone can answer."""
@@ -322,11 +358,8 @@ class Pool:
         if overlay is not None:
             layers.append(self._overlay_layer(overlay))
         if placeholders:
-            layers.append(self._placeholder_layer(tuple(placeholders)))
-        if exclude:
-            self._overlay_pool.hold(layers)  # so that a layer's own packages can be found by name
-            layers.append(_without(frozenset(exclude), layers, self._named(exclude)))
-        self._overlay_pool.set_active_overlays(layers)
+            layers.append(placeholder_layer(self._overlay_pool, tuple(placeholders)))
+        self._overlay_pool.set_active_overlays(layers, frozenset(exclude))
         undo: list[tuple[Any, int, list[int]]] = []
         try:
             if drop:
@@ -335,6 +368,7 @@ class Pool:
         finally:
             for solvable, key, dependencies in undo:
                 _set_dependencies(solvable, key, dependencies)
+            self._edges.forget({solvable.id for solvable, _, _ in undo})
 
     def _overlay_layer(self, overlay: Overlay) -> LayerSpec:
         hides = self._hidden.get(overlay.sources)
@@ -344,29 +378,6 @@ class Pool:
         packages = [p for p in overlay.packages if not p.nevra.name.endswith(_DEBUG)]
         return LayerSpec(("overlay", id(overlay)), packages, hides, overlay)
 
-    def _placeholder_layer(self, placeholders: tuple[PlaceholderPackage, ...]) -> LayerSpec:
-        packages = [
-            Package(
-                Nevra(p.name, 0, "000", "placeholder", "noarch"),
-                p.source,
-                "placeholder",
-                tuple(Dependency("requires", c) for c in p.requires),
-            )
-            for p in placeholders
-        ]
-        hides = self._named(p.name for p in placeholders)
-        return LayerSpec(("placeholders", placeholders), packages, hides)
-
-    def _named(self, names: Iterable[str]) -> frozenset[int]:
-        """The packages with one of these names, of every version and architecture."""
-        pool = self._overlay_pool.pool
-        return frozenset(
-            n
-            for name in {pool.str2id(name) for name in names}
-            for n in self._overlay_pool.providers(name)
-            if pool.id2solvable(n).nameid == name
-        )
-
     def _ignore(self, drop: Collection[Requirement]) -> list[tuple[Any, int, list[int]]]:
         """Takes requirements from packages; what to put back, and where."""
         pool, undo = self._overlay_pool.pool, []
@@ -374,30 +385,30 @@ class Pool:
         for item in drop:
             by_package.setdefault(item.nevra, set()).add(item.capability)
         for nevra, capabilities in by_package.items():
-            for solvable in self._find(nevra):
+            for solvable in map(pool.id2solvable, self._find(nevra)):
                 for key in _DROPPED_KEYS:
                     before = solvable.lookup_idarray(key, 0)
                     after = [d for d in before if pool.dep2str(d) not in capabilities]
                     if after != before:
                         undo.append((solvable, key, before))
                         _set_dependencies(solvable, key, after)
+        self._finder().forget({solvable.id for solvable, _, _ in undo})
         return undo
 
-    def _find(self, nevra: Nevra) -> list[Any]:
-        pool = self._overlay_pool.pool
-        found = []
-        for number in self._overlay_pool.providers(pool.str2id(nevra.name)):
-            if self._overlay_pool.hidden(number):
-                continue  # what takes no part, another overlay's packages too
-            solvable = pool.id2solvable(number)
-            if solvable.name == nevra.name and self._overlay_pool.package(number).nevra == nevra:
-                found.append(solvable)
-        return found
-
-
-def _without(names: frozenset[str], others: Iterable[LayerSpec], ids: frozenset[int]) -> LayerSpec:
-    """A layer that only hides the packages `ids`, those of some names beside other layers."""
-    return LayerSpec(("exclude", names, *(layer.key for layer in others)), (), ids)
+    def _find(self, nevra: Nevra) -> tuple[int, ...]:
+        """The packages of a NEVRA that no active overlay hides, those of others left out."""
+        known = self._sight().numbers
+        if nevra not in known:
+            overlays = self._overlay_pool
+            name = overlays.pool.str2id(nevra.name)
+            known[nevra] = tuple(
+                number
+                for number in overlays.providers(name)
+                if not overlays.hidden(number)
+                and overlays.pool.id2solvable(number).nameid == name
+                and overlays.package(number).nevra == nevra
+            )
+        return known[nevra]
 
 
 def _requests(request: ImageRequest) -> list[str]:

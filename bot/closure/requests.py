@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import solv
@@ -53,13 +53,15 @@ class View(NamedTuple):
     """The packages that a selection may see.
 
     `enabled` tells whether a package is seen, `obsoleters` the seen packages that obsolete one of
-    these, `owners` those that own a path (or match a glob of paths).
+    these, `owners` those that own a path (or match a glob of paths). `jobs` are those of requests
+    that were selected already.
     """
 
     pool: Any
     enabled: Callable[[int], bool]
     obsoleters: Callable[[Sequence[int]], Iterable[int]]
     owners: Callable[[str], Iterable[int]]
+    jobs: dict[str, list[tuple[int, ...]]]
 
 
 class _Pattern(NamedTuple):
@@ -76,6 +78,12 @@ class _Pattern(NamedTuple):
 
 def select(view: View, request: str) -> list[tuple[int, ...]]:
     """The jobs of one request: of each, one package must be installed; none if nothing matches."""
+    if request not in view.jobs:
+        view.jobs[request] = _selected(view, request)
+    return view.jobs[request]
+
+
+def _selected(view: View, request: str) -> list[tuple[int, ...]]:
     found, pattern = best_solution(view, request, with_sources=False)
     if not found:
         return []
@@ -267,7 +275,9 @@ def _by_provides(view: View, request: str) -> list[int]:
 
 
 def _glob(pattern: str) -> Callable[[str], bool]:
-    return lambda text: fnmatchcase(text, pattern)
+    # Compiled once: fnmatchcase looks the pattern up for every text.
+    matches = re.compile(translate(pattern)).match
+    return lambda text: matches(text) is not None
 
 
 class Want(NamedTuple):

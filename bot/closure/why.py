@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import cast
 
 from bot.closure.graph import PackageGraph, closure_graph, holder
 from bot.closure.pool import Pool
 from bot.model.capability import is_rich, names_in
-from bot.model.closure import Closure, Edge, Requirement, WhatIf, Why
+from bot.model.closure import Closure, Edge, EdgeKind, Link, Requirement, WhatIf, Why
 from bot.model.image import ImageRequest
 from bot.model.nevra import Nevra
 from bot.model.package import Overlay, Package
@@ -124,47 +125,71 @@ def added_chains(
     always new.
     """
     old = {(p.nevra.name, p.nevra.arch) for p in before[1].packages}
-    common = [p.nevra for p in after[1].packages if (p.nevra.name, p.nevra.arch) in old]
-    added = {p.nevra for p in after[1].packages} - set(common)
-    entering = {e.capability for e in after[1].edges if e.target in added}
-    if not added or not before[1].status == after[1].status == "ok":
+    packages = [p.nevra for p in after[1].packages]
+    common = [nevra for nevra in packages if (nevra.name, nevra.arch) in old]
+    if len(common) == len(packages) or not before[1].status == after[1].status == "ok":
         return {}
-    met_by_common = pool.met(after[0], after[2], common, entering)
-    unmet = entering - met_by_common
+    nevras, links = pool.links(after[0], after[2], after[1])
+    places = {nevra: place for place, nevra in enumerate(nevras)}
+    added = set(range(len(nevras))).difference(places[nevra] for nevra in common)
+    entering = {link.capability for link in links if link.target in added}
+    unmet = entering - pool.met(after[0], after[2], common, entering)
     met_before = pool.met(before[0], before[2], [p.nevra for p in before[1].packages], unmet)
     new = unmet - met_before
     fresh = [
-        edge
-        for edge in after[1].edges
-        if edge.target not in added or edge.kind == "supplements" or edge.capability in new
+        link
+        for link in links
+        if link.target not in added or link.kind == "supplements" or link.capability in new
     ]
-    spare = _spare(pool, after, added, fresh)
-    alone = [e for e in fresh if (e.capability, e.target) not in spare]
-    graphs = [closure_graph(after[1], edges) for edges in (alone, fresh)]
+    spare = _spare(pool, after, nevras, added, fresh)
+    alone = [link for link in fresh if (link.capability, link.target) not in spare]
+    roots = sorted(places[nevra] for nevra in after[1].requested)
+    found = PackageGraph(roots, alone).chains_to(sorted(added))
+    left = [place for place in sorted(added) if not found[place]] if len(alone) < len(fresh) else ()
+    if left:
+        found.update(PackageGraph(roots, fresh).chains_to(left))
+    edges = _Edges(nevras)
     return {
-        nevra: next((found for graph in graphs if (found := graph.chains(nevra))), ())
-        for nevra in added
+        nevras[place]: tuple(tuple(map(edges.of, chain)) for chain in found[place])
+        for place in sorted(added)
     }
+
+
+class _Edges:
+    """The edges of links, each made once: chains share most of theirs."""
+
+    def __init__(self, nevras: Sequence[Nevra]) -> None:
+        self._nevras = nevras
+        self._made: dict[Link, Edge] = {}
+
+    def of(self, link: Link) -> Edge:
+        edge = self._made.get(link)
+        if edge is None:
+            source, target = self._nevras[link.source], self._nevras[link.target]
+            edge = Edge(source, link.capability, target, cast(EdgeKind, link.kind))
+            self._made[link] = edge
+        return edge
 
 
 def _spare(
     pool: Pool,
     after: tuple[ImageRequest, Closure, Overlay | None],
-    added: Collection[Nevra],
-    edges: Iterable[Edge],
-) -> set[tuple[str, Nevra]]:
+    nevras: Sequence[Nevra],
+    added: Collection[int],
+    links: Iterable[Link],
+) -> set[tuple[str, int]]:
     """The capabilities, each with an added package, that are satisfied without that package too."""
-    targets: dict[str, set[Nevra]] = {}
-    for edge in edges:
-        if edge.target in added and edge.kind != "supplements":
-            targets.setdefault(edge.capability, set()).add(edge.target)
-    found: set[tuple[str, Nevra]] = set()
+    targets: dict[str, set[int]] = {}
+    for link in links:
+        if link.target in added and link.kind != "supplements":
+            targets.setdefault(link.capability, set()).add(link.target)
+    found: set[tuple[str, int]] = set()
     for capability, several in targets.items():
         if len(several) > 1 and not is_rich(capability):
             found.update((capability, target) for target in several)
         # A rich one may need more than one of them: `(a and b)`.
         for target in several if len(several) > 1 and is_rich(capability) else ():
-            others = [p.nevra for p in after[1].packages if p.nevra != target]
+            others = [nevra for place, nevra in enumerate(nevras) if place != target]
             if pool.met(after[0], after[2], others, [capability]):
                 found.add((capability, target))
     return found

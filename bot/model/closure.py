@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, field
 from operator import not_
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bot.model.image import ImageKey, inline
 from bot.model.nevra import JSON, Nevra
@@ -28,6 +28,15 @@ class Edge:
     target: Nevra = field(metadata={"alias": "to"})
     kind: EdgeKind
     files: tuple[str, ...] = field(default=(), compare=False, metadata={"exclude_if": not_})
+
+
+class Link(NamedTuple):
+    """An edge between members of a closure, by their places among its sorted packages."""
+
+    source: int
+    capability: str
+    target: int
+    kind: str
 
 
 @dataclass(frozen=True, order=True, slots=True)

@@ -9,9 +9,9 @@ from typing import cast
 from bot.closure.evr import compare_evr
 from bot.closure.graph import Leaving, PackageGraph
 from bot.closure.why import MOST_REQUIREMENTS
-from bot.model.closure import Edge, EdgeKind, Requirement
+from bot.model.closure import Edge, EdgeKind, Link, Requirement
 from bot.model.image import ImageKey
-from bot.store.history.values import WEAK, Cause, Contents, Evaluated, Link, Member, MergedChange
+from bot.store.history.values import WEAK, Cause, Contents, Evaluated, Member, MergedChange
 
 Name = tuple[str, str]
 Chain = tuple[Link, ...]

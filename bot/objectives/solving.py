@@ -17,10 +17,10 @@ from bot.errors import MinimizeError
 from bot.image.measure import NodocsSizes
 from bot.image.measure import layer_size as composed_size
 from bot.image.selection import Selection, selection_of
-from bot.model.closure import Closure, SnapshotState
+from bot.model.closure import Closure, Link, SnapshotState
 from bot.model.image import ImageKey, ImageRequest
 from bot.model.package import Package
-from bot.store.history.values import WEAK, ClosureFacts, Evaluated, Link, Member
+from bot.store.history.values import WEAK, ClosureFacts, Evaluated, Member
 
 
 @dataclass(frozen=True, slots=True)

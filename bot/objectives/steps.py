@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.closure.evr import compare_evr
-from bot.model.closure import UnsolvableCause
+from bot.model.closure import Link, UnsolvableCause
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Package
@@ -23,7 +23,6 @@ from bot.store.history.values import (
     Contents,
     Evaluated,
     Evaluation,
-    Link,
     Member,
     MergedChange,
 )

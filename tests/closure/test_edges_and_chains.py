@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bot.closure.graph import closure_graph
+from bot.closure.graph import PackageGraph, closure_graph
 from bot.closure.packages import totals
-from bot.model.closure import Closure
+from bot.model.closure import Closure, Link
 from bot.model.nevra import parse_nevra
 from bot.model.package import Package
 
@@ -92,3 +94,15 @@ def test_a_sum_with_an_unknown_part_is_not_known(diamond):
     unknown = Package(parse_nevra("q-0:1-1.noarch"), "q", "overlay")
     closure = Closure(diamond.key, diamond.snapshot, "ok", (*diamond.packages, unknown))
     assert (totals(closure).installed_size, totals(closure).known_size) == (None, 5000)
+
+
+_NODES = st.integers(0, 7)
+_LINKS = st.lists(
+    st.builds(Link, _NODES, st.sampled_from("xyz"), _NODES, st.just("requires")), max_size=30
+)
+
+
+@given(_LINKS, st.sets(_NODES, max_size=4), st.sets(_NODES, min_size=1))
+def test_one_walk_from_each_root_gives_the_chains_of_each_target(links, roots, targets):
+    graph = PackageGraph(sorted(roots), links)
+    assert graph.chains_to(targets) == {target: graph.chains(target) for target in targets}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bot.model.image import PlaceholderPackage
+
 
 @pytest.fixture
 def base(tiny):
@@ -249,3 +251,17 @@ def test_published_packages_are_named_in_full(tiny, h):
     assert (location.checksum_type, len(location.checksum)) == ("sha256", 64)
     assert (location.size, location.header_start, location.header_end) == (2000, 4504, 9000)
     assert tiny.pool(base).published("nosuch") == ()
+
+
+def test_placeholders_hide_what_is_published_and_never_another_overlay(tiny, h):
+    """Layers are let go when there are many: their numbers are then those of other packages."""
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64").package("user-0:1-1.x86_64", requires=["app"])
+    pool = tiny.pool(base)
+    future = h.request("user", placeholders=[PlaceholderPackage("future", "future", ("app",))])
+    for n in range(1, 80):
+        overlay = app(h, f"0:{n}-1")
+        assert f"app-{n}-1.x86_64" in h.names(pool.solve(h.request("user"), overlay))
+        found = h.names(pool.solve(future, overlay))
+        assert f"app-{n}-1.x86_64" in found
+        assert "future-000-placeholder.noarch" in found

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.distro.objectives import ObjectiveDocument, Sizes
-from bot.model.closure import RepositoryState, SnapshotState
+from bot.model.closure import Link, RepositoryState, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.objectives.attribution import attribute
@@ -16,7 +16,7 @@ from bot.objectives.status import headings, states
 from bot.objectives.tracking import renamed
 from bot.store.history.history import History, open_history
 from bot.store.history.recording import Moved
-from bot.store.history.values import Cause, ClosureFacts, Evaluated, Link, Member
+from bot.store.history.values import Cause, ClosureFacts, Evaluated, Member
 
 KEY = ImageKey("web", "minimal", "fedora", "x86_64")
 START = datetime(2026, 11, 2, 6, tzinfo=UTC)

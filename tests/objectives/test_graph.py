@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.closure.graph import Leaving
+from bot.model.closure import Link
 from bot.model.nevra import Nevra
 from bot.objectives.attribution import edges_of, graph_of, leaves_with, leaving, shortest_chains
-from bot.store.history.values import Contents, Link, Member
+from bot.store.history.values import Contents, Member
 
 KINDS = ("requires", "recommends", "supplements")
 

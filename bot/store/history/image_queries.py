@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from bot.model.closure import Link
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.store.history.rows import (
@@ -30,7 +31,6 @@ from bot.store.history.values import (
     Contents,
     Evaluation,
     HistoryImage,
-    Link,
     Member,
     Point,
     Row,

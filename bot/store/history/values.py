@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from bot.model.closure import Edge, SnapshotState, UnsolvableCause
+from bot.model.closure import Edge, Link, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 
@@ -27,15 +27,6 @@ class Member:
     installed_size_nodocs: int | None
     download_size: int | None
     requested: bool
-
-
-class Link(NamedTuple):
-    """Member number `source` requires `capability`, which member number `target` satisfies."""
-
-    source: int
-    capability: str
-    target: int
-    kind: str
 
 
 @dataclass(frozen=True, slots=True)

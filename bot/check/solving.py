@@ -1,0 +1,96 @@
+"""The closures of a check on one architecture: what images share is made and solved once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from bot.check.evidence import Sides
+from bot.check.stated_lines import overlay_with, overlay_without
+from bot.closure.pool import Pool
+from bot.closure.why import added_chains
+from bot.model.closure import Closure, Edge
+from bot.model.image import ImageRequest
+from bot.model.nevra import Nevra
+from bot.model.package import Overlay
+from bot.model.spec import SpecLine
+
+# Overlays of single lines that are taken in together; of more lines each when it is needed.
+_MOST_LINES = 16
+
+Chains = Mapping[Nevra, tuple[tuple[Edge, ...], ...]]
+_Content = tuple[object, ...]
+
+
+class Solver:
+    """Solves images on both sides of a change, and with some of its lines alone.
+
+    Closures have no edges: of all that a check finds only the chains need them. Overlays are the
+    same object for the same lines, since taking one into the pool is most of a solve's time;
+    images with the same requests are solved once.
+    """
+
+    def __init__(self, pool: Pool, sides: Sides, requests: Iterable[ImageRequest]) -> None:
+        self.pool = pool
+        self.sides = sides
+        requests = tuple(requests)
+        counted = Counter(map(_content, requests))
+        self._repeated = {content for content, times in counted.items() if times > 1}
+        self._solved: dict[tuple[_Content, int], Closure] = {}
+        self._chains: dict[tuple[_Content, _Content, int], Chains] = {}
+        self._with: dict[SpecLine, Overlay] = {}
+        self._without: dict[frozenset[SpecLine], Overlay] = {}
+        pool.hold((sides.base, sides.head), requests)
+
+    def solve(self, request: ImageRequest, overlay: Overlay) -> Closure:
+        """The closure of an image with an overlay of this solver, without its edges."""
+        content = _content(request)
+        if content not in self._repeated:
+            return self.pool.solve(request, overlay, settled=lambda _: True)
+        known = self._solved.get((content, id(overlay)))
+        if known is None:
+            known = self.pool.solve(request, overlay, settled=lambda _: True)
+            self._solved[content, id(overlay)] = known
+        return replace(known, key=request.key)
+
+    def chains(
+        self,
+        before: tuple[ImageRequest, Closure],
+        after: tuple[ImageRequest, Closure],
+        overlay: Overlay,
+    ) -> Chains:
+        """The chains to what `after`, solved with an overlay of this solver, has more than base."""
+        found = (*before, self.sides.base), (*after, overlay)
+        content = _content(before[0]), _content(after[0]), id(overlay)
+        if content[1] not in self._repeated:
+            return added_chains(self.pool, *found)
+        if content not in self._chains:
+            self._chains[content] = added_chains(self.pool, *found)
+        return self._chains[content]
+
+    def without(self, lines: frozenset[SpecLine]) -> Overlay:
+        """Head's overlay without these lines of the change."""
+        if not self._without:
+            all_lines = frozenset(line.origin for line in self.sides.lines)
+            single = [frozenset({line}) for line in sorted(all_lines)[:_MOST_LINES]]
+            self.pool.hold(
+                [self._made_without(each) for each in dict.fromkeys((*single, all_lines))]
+            )
+        return self._made_without(lines)
+
+    def _made_without(self, lines: frozenset[SpecLine]) -> Overlay:
+        if lines not in self._without:
+            made = overlay_without(self.sides.head, self.sides.lines, lines)
+            self._without[lines] = made
+        return self._without[lines]
+
+    def only(self, line: SpecLine) -> Overlay:
+        """Base's overlay with one line of the change more."""
+        if line not in self._with:
+            self._with[line] = overlay_with(self.sides.base, self.sides.lines, line)
+        return self._with[line]
+
+
+def _content(request: ImageRequest) -> _Content:
+    return request.requests, request.groups, request.weak, request.placeholders
