@@ -16,6 +16,7 @@ from bot.check.images import SELF, CheckedImage, Rules, affected_images, self_im
 from bot.check.lines import suggestions
 from bot.check.measure import measure
 from bot.check.plan import CheckOptions, Plan, make_plan
+from bot.check.processes import in_processes
 from bot.check.proposal import CheckFindings, file_in_force, proposal
 from bot.check.rebuild import BuildContext, rebuild
 from bot.check.repository_file import RepositoryFile
@@ -26,6 +27,9 @@ from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
 from bot.distro.images import environment_keys
 from bot.model.result import BuildNote, CheckResult
+
+# Below this many images processes cost more than they bring.
+_FEW = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,14 +222,25 @@ def _images(
     targets: Iterable[Target], plan: Plan, rules: Rules, remarks: Remarks
 ) -> tuple[CheckedImage, ...]:
     """The affected images; those that cannot be judged for want of another spec are problems."""
+    targets = tuple(targets)
+    places = [(target, arch) for target in targets for arch in target.sides]
+    keys = {
+        (target.document.id, arch): tuple(
+            k for k in plan.keys if (k.repository, k.arch) == (target.document.id, arch)
+        )
+        for target, arch in places
+    }
+
+    def of(place: tuple[Target, str]) -> tuple[CheckedImage, ...]:
+        target, arch = place
+        own = keys[target.document.id, arch]
+        return affected_images(target.pools[arch], own, target.sides[arch], rules)
+
+    few = sum(map(len, keys.values())) < _FEW
+    affected = iter(list(map(of, places)) if few else in_processes(of, places))
     found: list[CheckedImage] = []
     for target in targets:
-        own: list[CheckedImage] = []
-        for arch, sides in target.sides.items():
-            keys = tuple(
-                k for k in plan.keys if k.repository == target.document.id and k.arch == arch
-            )
-            own.extend(affected_images(target.pools[arch], keys, sides, rules))
+        own = [image for _ in target.sides for image in next(affected)]
         if not plan.narrowed:
             own.extend(_self(target, rules, frozenset().union(*(f.held for f in own))))
         found.extend(image for image in own if not _undecided(target, image, remarks))

@@ -1,0 +1,139 @@
+"""Work on several values at once: each in a process of its own, forked with all that is loaded."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
+from traceback import print_exception
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+from bot.errors import MinimizeError, SurroundingsError
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+# Of Linux's prctl(2).
+_PR_SET_PDEATHSIG = 1
+_READ = 1 << 20
+
+
+class _Child(NamedTuple):
+    place: int
+    pid: int
+    pipe: int
+
+
+def in_processes(function: Callable[[A], R], values: Sequence[A]) -> list[R]:
+    """Return `function` of each of `values`, in their order; each is computed in a forked process.
+
+    As many run at once as there are processors. Results are pickled; what a process loads or
+    remembers is lost with it. Raises what `function` raises of the first value where it does, and
+    SurroundingsError where a process was killed; then, as when the caller is interrupted, all
+    others end. They end with this process too.
+
+    Everything is computed here where there is one value or one processor, or where other threads
+    run: what they hold locked would stay so in a forked process.
+    """
+    at_once = min(len(values), len(os.sched_getaffinity(0)))
+    if at_once < 2 or threads() > 1:
+        return [function(value) for value in values]
+    answers: dict[int, bytes] = {}
+    with _children() as running, DefaultSelector() as selector:
+        waiting = iter(enumerate(values))
+        while len(answers) < len(values):
+            while len(running) < at_once and (following := next(waiting, None)) is not None:
+                child = _forked(function, *following)
+                running[child.pipe] = child
+                answers[child.place] = b""
+                selector.register(child.pipe, EVENT_READ)
+            _read(selector, running, answers)
+        while running:
+            _read(selector, running, answers)
+    found: list[R] = [_opened(answers[place]) for place in range(len(values))]
+    return found
+
+
+def threads() -> int:
+    """Return the number of this process's threads, those of libraries too."""
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
+
+
+@contextmanager
+def _children() -> Iterator[dict[int, _Child]]:
+    """The processes at work, by their pipe; those that are left at the end are killed."""
+    running: dict[int, _Child] = {}
+    try:
+        yield running
+    finally:
+        for child in running.values():
+            os.kill(child.pid, signal.SIGKILL)
+            os.close(child.pipe)
+            os.waitpid(child.pid, 0)
+
+
+def _read(selector: DefaultSelector, running: dict[int, _Child], answers: dict[int, bytes]) -> None:
+    for key, _ in selector.select():
+        child = running[key.fd]
+        part = os.read(child.pipe, _READ)
+        answers[child.place] += part
+        if not part:
+            selector.unregister(child.pipe)
+            del running[child.pipe]
+            os.close(child.pipe)
+            os.waitpid(child.pid, 0)
+
+
+def _forked(function: Callable[[A], R], place: int, value: A) -> _Child:
+    reading, writing = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        os.close(writing)
+        return _Child(place, pid, reading)
+    _compute(function, value, writing, parent)
+
+
+def _compute(function: Callable[[A], R], value: A, pipe: int, parent: int) -> NoReturn:
+    """The forked process: it ends here, whatever happens, and runs nothing of its parent's."""
+    status = 1
+    try:
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == parent:
+            # It makes few cycles, ends soon, and would copy all of its parent's memory.
+            gc.disable()
+            with os.fdopen(pipe, "wb") as file:
+                file.write(_answer(function, value))
+            status = 0
+    finally:
+        if (error := sys.exception()) is not None:
+            print_exception(error)  # nothing above would: it is the last frame of this process
+        os._exit(status)
+
+
+def _answer(function: Callable[[A], R], value: A) -> bytes:
+    try:
+        return pickle.dumps((function(value), None), pickle.HIGHEST_PROTOCOL)
+    except MinimizeError as error:
+        # A plain one: not every error survives the way between processes.
+        plain = type(error)(error.what, error.hint)
+        return pickle.dumps((None, plain), pickle.HIGHEST_PROTOCOL)
+
+
+def _opened(answer: bytes) -> Any:  # whatever the function gave
+    if not answer:
+        raise SurroundingsError(
+            "A process that solves images was killed, or failed as standard error says.",
+            "It may have run out of memory: look at the machine's log.",
+        )
+    found, error = pickle.loads(answer)
+    if error is not None:
+        raise error
+    return found
