@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # Where a build has its files, in every buildroot.
 BUILD_DIRECTORY = "/builddir"
-_FORMAT = "2"
+_FORMAT = "3"
 _MOST_PROBLEMS = 5
 _HALF_MADE = 24 * 3600.0  # seconds
 _GIBIBYTE = 1024**3
@@ -76,15 +76,17 @@ DEFAULT_PACKAGES = (
 
 # /checkout and /minimize are where an evaluation shows its files (bot.spec.evaluate): the root is
 # read-only by then.
+# Signatures were checked with the repository's keys (`VerifiedFiles`), which rpm does not have
+# here. A signature is of the header, which has the payload's digest: that is checked here.
 # $1 is the list of RPM files, $2 what runs inside at the end. The database first lies apart: only
 # the buildroot's own rpm knows where it looks for it. /proc and /dev are mounts here, rpm must not
 # change their owners.
 _INSTALL_SCRIPT = """
 set -eu
 rpm --root /buildroot --dbpath /.database --noplugins \
-    --define '_netsharedpath /proc:/dev:/sys' --define '_pkgverify_level none' \
+    --define '_netsharedpath /proc:/dev:/sys' --define '_pkgverify_level digest' \
     --define '_tmppath /tmp' \
-    --install --nodeps --nosignature --nodigest --ignorearch --excludedocs --nocontexts \
+    --install --nodeps --nosignature --ignorearch --excludedocs --nocontexts \
     --replacefiles --oldpackage "$1"
 chroot /buildroot /bin/sh -eu -c '
 database=$(rpm --eval "%{_dbpath}" 2>/dev/null || echo /var/lib/rpm)

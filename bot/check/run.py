@@ -309,5 +309,8 @@ def _result(
         or any(each.fault in ("base", "unexpanded", "unread") for each in failed),
         only_limits=only_limits(results, failed, open_),
         sources=raised_sources(one for t in targets for one in t.specs),
+        unverified=tuple(
+            dict.fromkeys(r.id for t in targets for r in t.document.repos if not r.gpgkey)
+        ),
         rpm_versions={target.document.id: evaluating_rpm(target.setting) for target in targets},
     )

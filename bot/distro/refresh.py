@@ -178,7 +178,9 @@ def _newest(
     """The newest good state that the mirrors have; SurroundingsError where none has one.
 
     A mirror that is behind (what the metalink calls an alternate, or older than what we know) is
-    taken only where no other is better. Beside a known state nobody is waited for long.
+    taken only where no other is better, and never before the state that we know: who can send old
+    metadata would bring back packages whose faults are known. Beside a known state nobody is waited
+    for long.
     """
     most = None if known is None else BRIEF.within(BUDGET)
     mirrors = _mirrors(source, most)
@@ -194,7 +196,7 @@ def _newest(
             raise RefusedFileError(found.origin, "it is older than what other mirrors have")
         if known is not None and found.content == known.content:
             return replace(found, signed=known.signed, older=known.older)
-        return _adopt(source, found, cache, retry_policy, most)
+        return _adopt(source, found, known, cache, retry_policy, most)
 
     policies = rounds(len(mirrors.base_urls), most)
     try:
@@ -202,7 +204,10 @@ def _newest(
     except SurroundingsError:
         if not behind:
             raise
-        return _adopt(source, behind[0], cache, policies[-1], most)
+        newest = max(behind, key=lambda state: _parse(state).timestamp)
+        if known is not None:
+            _refuse_older(newest, known)
+        return _adopt(source, newest, known, cache, policies[-1], most)
 
 
 def ask(source: RepoSource, most: RetryPolicy) -> State:
@@ -304,9 +309,17 @@ def _is(content: bytes, hashes: Hashes) -> bool:
 
 
 def _is_behind(found: State, known: State | None, mirrors: Mirrors) -> bool:
-    if mirrors.current is not None:
-        return not _is(found.content, mirrors.current)
+    if mirrors.current is not None and not _is(found.content, mirrors.current):
+        return True
     return known is not None and _parse(found).timestamp < _parse(known).timestamp
+
+
+def _refuse_older(found: State, known: State) -> None:
+    """Raises RefusedFileError for a repomd.xml from before the one that was last seen."""
+    then, now = _parse(found).timestamp, _parse(known).timestamp
+    if then < now:
+        why = f"it is of {rfc3339(then)}, and one of {rfc3339(now)} was seen before"
+        raise RefusedFileError(found.origin, why)
 
 
 def _parse(state: State) -> Repomd:
@@ -319,6 +332,7 @@ def _parse(state: State) -> Repomd:
 def _adopt(
     source: RepoSource,
     state: State,
+    known: State | None,
     cache: Cache,
     retry_policy: RetryPolicy,
     most: RetryPolicy | None,
@@ -330,6 +344,8 @@ def _adopt(
     repomd = _parse(state)
     access = access_of(source, state.base_urls)
     signed = _signed(source, state, access, retry_policy, most)
+    if known is not None and known.signed and not signed:
+        raise RefusedFileError(state.origin, "it has no signature, and the one before it had")
     # Nothing is begun anew once time is over, but what comes may take its time.
     unlimited = None if most is None else replace(most, until=None)
     for type_ in _ESSENTIAL:

@@ -306,7 +306,9 @@ class CheckResult:
     that); `specs` paths of the changed specs; `sources` the source packages that they make, each
     with the version-release that this change raises it to, or null where it raises none;
     `rpm_versions` the version (`4.20`) of the rpm that evaluated the specs, by the repository
-    document, null where it could not be had; `notes` facts about the evidence for the reader.
+    document, null where it could not be had; `unverified` the repositories without a key, whose
+    packages are executed unchecked (macros, the distribution's rpm, buildroots); `notes` facts
+    about the evidence for the reader.
     `interrupted` is true when something around us failed: another try may say more; `incomplete`
     when a spec was not evaluated, the change not at fault. `only_limits`: the failure is nothing
     but objectives, so it may be accepted; `accepted` says that it was, and the verdict is then what
@@ -321,6 +323,7 @@ class CheckResult:
     specs: tuple[str, ...]
     sources: dict[str, str | None] = field(default_factory=dict, hash=False)
     rpm_versions: dict[str, str | None] = field(default_factory=dict, hash=False)
+    unverified: tuple[str, ...] = ()
     verdict: Verdict
     stage: Literal["predicted", "final"] = "final"
     interrupted: bool = False

@@ -138,6 +138,8 @@ def _snapshots(result: CheckResult) -> Phrase:
         for repository, reason in sorted(stale.items())
     ]
     metadata = say.metadata(repositories=truncated_listing(entries, 8, "repository"))
+    if result.unverified:
+        old.append(say.unverified(repositories=listing(map(code, result.unverified))))
     return sentences(metadata, *old)
 
 

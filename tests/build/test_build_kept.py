@@ -1,6 +1,7 @@
 """Builds that are kept, RPM files that are collected, buildroots that are shared."""
 
 import os
+import subprocess
 import threading
 
 import pytest
@@ -22,6 +23,7 @@ from bot.model.closure import Closure, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Location, Package
+from bot.sandbox.run import sandbox_available
 
 
 def package(name="a", path=None, checksum="11"):
@@ -266,6 +268,26 @@ def test_a_buildroot_that_cannot_be_installed_leaves_nothing(buildroots, monkeyp
     with pytest.raises(SurroundingsError, match="rpm says no"), buildroots.hold([package()]):
         pass
     assert list((cache.root / "buildroots").iterdir()) == []
+
+
+@pytest.mark.skipif(sandbox_available() is not None, reason="no sandbox here")
+def test_a_payload_that_its_header_does_not_vouch_for_enters_no_buildroot(cache, tmp_path):
+    spec = tmp_path / "p.spec"
+    spec.write_text(
+        "Name: p\nVersion: 1\nRelease: 1\nSummary: p\nLicense: MIT\nBuildArch: noarch\n"
+        "%define _binary_payload w.ufdio\n%description\n"
+        "%install\nmkdir -p %{buildroot}/p\n%files\n/p\n"
+    )
+    command = ["rpmbuild", "--define", f"_topdir {tmp_path}", "-bb", str(spec)]
+    subprocess.run(command, check=True, capture_output=True)
+    rpm = tmp_path / "RPMS/noarch/p-1-1.noarch.rpm"
+    content = bytearray(rpm.read_bytes())
+    archive = content.rindex(b"07070", 0, content.rindex(b"TRAILER!!!") - 100)
+    content[archive + 6 : archive + 14] = b"0000abcd"  # an inode, which nobody looks at
+    rpm.write_bytes(content)
+    roots = Buildroots(cache, Files(rpm))
+    with pytest.raises(SurroundingsError, match=r"(?i)digest: BAD"), roots.hold([package()]):
+        pass
 
 
 def test_what_a_killed_process_left_goes_with_the_next_build(cache):

@@ -105,3 +105,33 @@ def test_without_a_key_nothing_is_verified(repo, document, cache):
     repo[2].write_bytes(b"rubbish")
     snapshot = open_snapshot(document(f"file://{repo[0]}"), "x86_64", cache)
     assert not snapshot.repositories[0].signed
+
+
+def test_a_repository_that_was_signed_does_not_go_unsigned(
+    repo, keyed, make_repository, cache, signer
+):
+    root, content, signature = repo
+    signature.write_bytes(sign(signer, content))
+    (before,) = open_snapshot(keyed(), "x86_64", cache).repositories
+    signature.unlink()
+    make_repository(root, timestamp=1_800_000_000)
+    (after,) = open_snapshot(keyed(), "x86_64", cache).repositories
+    assert (after.signed, after.repomd_checksum) == (True, before.repomd_checksum)
+    assert "no signature, and the one before it had" in (after.stale or "")
+
+
+def test_metadata_that_was_replaced_does_not_come_back(repo, document, make_repository, cache):
+    root, _, _ = repo
+    make_repository(root, timestamp=1_800_000_000)
+    here = document(f"file://{root}")
+    (newer,) = open_snapshot(here, "x86_64", cache).repositories
+    make_repository(root, timestamp=1_700_000_000)
+    (kept,) = open_snapshot(here, "x86_64", cache).repositories
+    assert kept.repomd_checksum == newer.repomd_checksum
+    assert "it is of 2023-11-14T22:13:20Z, and one of 2027-01-15T08:00:00Z was seen before" in (
+        kept.stale or ""
+    )
+    make_repository(root, timestamp=1_900_000_000)
+    (latest,) = open_snapshot(here, "x86_64", cache).repositories
+    assert latest.repomd_checksum != newer.repomd_checksum
+    assert latest.stale is None

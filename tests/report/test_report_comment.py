@@ -335,6 +335,13 @@ def test_how_it_is_known_and_the_commits_and_dates_are_named(samples):
     assert "the real build follows and edits this comment" in render_comment(samples.predicted())
 
 
+def test_repositories_whose_packages_run_unchecked_are_named(samples):
+    unverified = replace(samples.result(samples.image("x86_64", ())), unverified=("baseos", "mine"))
+    sentence = "Packages of `baseos` and `mine` run unverified: no `gpgkey` is configured."
+    assert sentence in render_comment(unverified)
+    assert "unverified" not in render_comment(replace(unverified, unverified=()))
+
+
 def test_stale_metadata_is_shown(samples):
     old = RepositoryState("baseos", "9", "2024-01-01T00:00:00Z", "since 2024-01-02: HTTP 503")
     image = samples.image("x86_64", samples.perl("x86_64"), snapshot=SnapshotState("s", (old,)))
