@@ -27,6 +27,8 @@ _COMMANDS = {
     "serve": ("bot.cli.server", "serve"),
     "worker": ("bot.cli.server", "worker"),
     "requeue": ("bot.cli.server", "requeue"),
+    "backup": ("bot.cli.server", "backup"),
+    "restore": ("bot.cli.server", "restore"),
     "webhook": ("bot.cli.server", "webhook"),
     "demo": ("bot.cli.server", "demo"),
 }

@@ -1,4 +1,4 @@
-"""`minimize serve`, `worker`, `requeue`, `webhook send` and `demo`."""
+"""`minimize serve`, `worker`, `requeue`, `backup`, `restore`, `webhook send` and `demo`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bot.cli.options import Places, common
 from bot.errors import UsageError
 
 if TYPE_CHECKING:
+    from bot.engine.backup import ServerData
     from bot.settings.values import Settings
 
 _SETTINGS = click.option(
@@ -18,6 +19,13 @@ _SETTINGS = click.option(
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     required=True,
     help="The server's settings (config/bot.yaml is an example with every field).",
+)
+
+
+_OWN_SETTINGS = click.option(
+    "--settings",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="The server's settings: where its data is; a backup has them too.",
 )
 
 
@@ -60,6 +68,43 @@ def requeue(worker_id: str, settings: Path, places: Places) -> int:
     count = requeue_runs(_read(settings, places), worker_id)
     click.echo(f"{count} runs of {worker_id} are queued again.")
     return 0
+
+
+@click.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@_OWN_SETTINGS
+@common
+def backup(directory: Path, settings: Path | None, places: Places) -> int:
+    """Writes a server's data, as of one moment, into the new directory DIR; it may run."""
+    from bot.engine.backup import make_backup
+
+    made = make_backup(_server_data(settings, places), directory, settings)
+    click.echo(f"Backed up to {directory}: {', '.join(sorted(made.files))}.")
+    return 0
+
+
+@click.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, exists=True))
+@_OWN_SETTINGS
+@common
+def restore(directory: Path, settings: Path | None, places: Places) -> int:
+    """Puts the backup DIR in the place of a server's data, which must not be there."""
+    from bot.engine.backup import restore_backup
+
+    data = _server_data(settings, places)
+    made = restore_backup(directory, data)
+    click.echo(f"{data.directory} has the data of {made.made}.")
+    return 0
+
+
+def _server_data(settings: Path | None, places: Places) -> ServerData:
+    """The places of a server's data, by its settings, else by --data alone."""
+    from bot.engine.backup import ENGINE, ServerData
+
+    if settings is None:
+        return ServerData(places.data, places.data / ENGINE)
+    read = _read(settings, places)
+    return ServerData(read.data, read.engine_database())
 
 
 @click.group()

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -158,8 +159,9 @@ class Engine:
         await asyncio.to_thread(
             DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=seconds
         )
-        # Not in a thread: the event loop's were DBOS's.
-        self._computing.close()
+        # The event loop's threads were DBOS's, and went with it.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+        await asyncio.to_thread(self._computing.close)
         self._database.dispose()
         logging.getLogger("dbos").removeFilter(_without_cancellations)
         self._locks.close()

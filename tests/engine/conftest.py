@@ -494,3 +494,17 @@ async def stopped_bot(tmp_path: Path):
     made = Bot(tmp_path)
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def bot_of(tmp_path: Path):
+    """Makes a bot with settings of its engine, which the test launches."""
+    made: list[Bot] = []
+
+    def make(**engine: Any) -> Bot:
+        made.append(Bot(tmp_path, **engine))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()

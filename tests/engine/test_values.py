@@ -30,7 +30,7 @@ from bot.errors import UsageError
 from bot.model.result import Acceptance, check_to_json
 from bot.store.records import CheckRecord
 from bot.store.store import open_store
-from tests.engine.conftest import result_of
+from tests.engine.conftest import result_of, settings_in
 
 JOB = CheckJob("c", "gh", "o/r", 7, "main", "b" * 40, "a" * 40, "ann")
 OLDER_JOB = {
@@ -232,6 +232,21 @@ async def test_a_run_of_an_older_release_begins_again_and_ends(stopped_bot, clai
     assert bot.checker.calls == [("predict", head), ("finish", head)]
     assert bot.forge.states(head)[-1] == "success"
     assert await DBOS.list_workflows_async(app_version="1") == []
+
+
+async def test_a_run_that_waits_when_the_version_changes_begins_again(bot_of) -> None:
+    bot = bot_of(predictions=0, application_version="one")
+    await bot.engine.launch()
+    head = bot.push({"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"})
+    await bot.deliver()
+    await bot.engine.stop()
+    bot.settings = settings_in(bot.settings.data, {"application_version": "two"})
+    bot.make()
+    await bot.engine.launch()
+    await bot.settled()
+    assert bot.checks()[0].stage == "final"
+    assert bot.checker.calls == [("predict", head), ("finish", head)]
+    assert await DBOS.list_workflows_async(app_version="2-one") == []
 
 
 def _record(bot, head: str) -> Any:

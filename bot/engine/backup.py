@@ -1,0 +1,223 @@
+"""Backups of a server's data: the store and the engine's database, as of one moment.
+
+A backup is a directory: `minimize.sqlite`, the engine's database (`engine.sqlite`, or a Postgres's
+own format), the settings file where it was named (secrets are references there, and stay out), and
+`backup.json`, which lists them with their checksums.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ValidationError
+
+from bot import __version__
+from bot.engine.database import database_engine, lock_data, refuse_newer
+from bot.errors import SurroundingsError, UsageError
+from bot.store.store import open_store
+
+STORE = "minimize.sqlite"
+ENGINE = "engine.sqlite"
+POSTGRES = "engine.pgdump"
+SETTINGS = "settings.yaml"
+_LIST = "backup.json"
+_FORMAT = 1
+_SECONDS = 60.0  # to wait for a writer
+
+
+class Backup(BaseModel, frozen=True):
+    """What `backup.json` says; `files` are SHA-256 sums by name."""
+
+    format: int
+    release: str
+    made: str
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerData:
+    """The places of a server's data: its directory, the engine's SQLite file or Postgres URL."""
+
+    directory: Path
+    engine: Path | str
+
+    @property
+    def store(self) -> Path:
+        """The store's file."""
+        return self.directory / STORE
+
+
+def make_backup(data: ServerData, target: Path, settings: Path | None = None) -> Backup:
+    """Write a backup into the directory `target`, which must be new or empty; the server may run.
+
+    UsageError where there is no data or `target` has something; SurroundingsError where a database
+    cannot be read, or pg_dump fails.
+    """
+    if not data.store.is_file():
+        raise UsageError(
+            f"There is no data of a server at {data.directory}.", "Name its directory with --data."
+        )
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} is not empty.", "Name a directory that is not there yet.")
+    target.mkdir(parents=True, exist_ok=True)
+    sources = {STORE: data.store}
+    if isinstance(data.engine, Path) and data.engine.exists():
+        sources[ENGINE] = data.engine
+    with _snapshots(sources) as snapshots:
+        for name, snapshot in snapshots.items():
+            with closing(sqlite3.connect(target / name)) as copy:
+                snapshot.backup(copy)
+    if isinstance(data.engine, str):
+        # After the store: what it knows of runs is then no newer than the runs.
+        _postgres(["pg_dump", "--format=custom", "--file", str(target / POSTGRES)], data.engine)
+    if settings is not None:
+        shutil.copyfile(settings, target / SETTINGS)
+    files = {path.name: _sum(path) for path in sorted(target.iterdir())}
+    made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    backup = Backup(format=_FORMAT, release=__version__, made=made, files=files)
+    (target / _LIST).write_text(backup.model_dump_json(indent=2) + "\n")
+    return backup
+
+
+def restore_backup(source: Path, data: ServerData) -> Backup:
+    """Put a backup in the place of a server's data, which must not be there.
+
+    UsageError where a server runs, data is there, or the backup is incomplete, damaged or of a
+    newer release; nothing is changed then.
+    """
+    backup = _listed(source)
+    there = [data.store, *([data.engine] if isinstance(data.engine, Path) else [])]
+    with lock_data(data.directory):
+        for path in there:
+            if path.exists():
+                raise UsageError(
+                    f"{path} is there already, and a backup takes the place of nothing.",
+                    "Move the data directory away, or name another with --data.",
+                )
+        _check_engines(backup, data)
+        with ExitStack() as undo:
+            for name, path in zip((STORE, ENGINE), there, strict=False):
+                if name in backup.files:
+                    undo.callback(path.unlink, missing_ok=True)
+                    _copy_database(source / name, path)
+            if isinstance(data.engine, str):
+                arguments = ["--clean", "--if-exists", "--no-owner", "--exit-on-error"]
+                _postgres(["pg_restore", *arguments, str(source / POSTGRES)], data.engine)
+            open_store(data.directory).close()  # refuses what a newer release wrote
+            if isinstance(data.engine, Path) and data.engine.exists():
+                refuse_newer(f"sqlite:///{data.engine}")
+            undo.pop_all()
+    return backup
+
+
+def _listed(source: Path) -> Backup:
+    """The list of a backup, its files checked against it."""
+    try:
+        backup = Backup.model_validate_json((source / _LIST).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise UsageError(
+            f"{source} is no backup: {_LIST} cannot be read.", "Name what `minimize backup` wrote."
+        ) from error
+    if backup.format > _FORMAT:
+        raise UsageError(
+            f"The backup {source} was written by a newer release of minimize ({backup.release}).",
+            "Restore it with that release, or a newer one.",
+        )
+    for name, expected in backup.files.items():
+        path = source / name
+        if Path(name).name != name or not path.is_file() or _sum(path) != expected:
+            raise UsageError(
+                f"{path} is missing, or is not what was backed up.", "Take another backup."
+            )
+    if STORE not in backup.files:
+        raise UsageError(f"The backup {source} has no {STORE}.", "Take another backup.")
+    return backup
+
+
+def _check_engines(backup: Backup, data: ServerData) -> None:
+    kept = POSTGRES if POSTGRES in backup.files else ENGINE
+    wanted = POSTGRES if isinstance(data.engine, str) else ENGINE
+    if kept in backup.files and kept != wanted:
+        raise UsageError(
+            f"The backup has the engine's database as {kept}, the settings want {wanted}.",
+            "Restore it with settings whose engine.database is of the same kind.",
+        )
+
+
+@contextmanager
+def _snapshots(sources: dict[str, Path]) -> Iterator[dict[str, sqlite3.Connection]]:
+    """Connections that read all databases as of one moment: while it begins, nobody writes."""
+    with ExitStack() as stack:
+        found, writers = {}, []
+        try:
+            for path in sources.values():
+                writer = stack.enter_context(closing(_opened(path)))
+                writer.execute("BEGIN IMMEDIATE")
+                writers.append(writer)
+            for name, path in sources.items():
+                reader = stack.enter_context(closing(_opened(path)))
+                reader.execute("BEGIN")
+                reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                found[name] = reader
+        except sqlite3.Error as error:
+            raise SurroundingsError(
+                f"The databases of {sources[STORE].parent} cannot be read: {error}.",
+                "Try again when the server is less busy.",
+            ) from error
+        finally:
+            for writer in writers:
+                writer.execute("ROLLBACK")
+        yield found
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.as_uri()}?mode=rw", uri=True, timeout=_SECONDS, isolation_level=None
+    )
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """Copy a database file; UsageError if it is damaged."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(source)) as kept, closing(sqlite3.connect(target)) as copy:
+        kept.backup(copy)
+        (state,) = copy.execute("PRAGMA integrity_check").fetchone()
+    if state != "ok":
+        raise UsageError(f"{source} is damaged: {state}.", "Take another backup.")
+
+
+def _postgres(command: Sequence[str], url: str) -> None:
+    """Run one of Postgres's programs on a database; the password is not among its arguments."""
+    engine = database_engine(url)
+    place: sa.URL = engine.url.set(drivername="postgresql")
+    engine.dispose()
+    password = {"PGPASSWORD": str(place.password)} if place.password else {}
+    plain = place.set(password=None).render_as_string()
+    program = shutil.which(command[0])
+    if program is None:
+        raise SurroundingsError(
+            f"{command[0]} is not installed, and the engine's database is a Postgres.",
+            "Install the package postgresql-client (apt) or postgresql (dnf).",
+        )
+    arguments = [program, "--dbname", plain, *command[1:]]
+    done = subprocess.run(
+        arguments, env={**os.environ, **password}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise SurroundingsError(f"{command[0]} failed: {last}")
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
