@@ -87,6 +87,14 @@ class Forge(Protocol):
         """The role of a user in the repository, read from the forge now."""
         ...
 
+    async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
+        """The user who pushed the head commit `sha` of a pull request, by the forge's own record.
+
+        Where it has none, the owner of the fork that the commit came from; None for a commit of
+        the repository itself, where only its members push.
+        """
+        ...
+
     async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
         """Return whether a user is in a group: `organisation/team` on GitHub, a group's path on
         GitLab."""

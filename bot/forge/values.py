@@ -176,7 +176,7 @@ class PullRequestEvent:
     """A change of a pull request: `check` it again, or `stop` (it was closed).
 
     `merged` is when it was merged, RFC 3339 in UTC; empty if it was not. `base_ref` is the branch
-    it goes to, where the event tells.
+    it goes to, `pusher` the user who pushed the head, both empty where the event does not tell.
     """
 
     key: PullRequestKey
@@ -185,6 +185,7 @@ class PullRequestEvent:
     action: str
     merged: str = ""
     base_ref: str = ""
+    pusher: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,9 @@ class Answering(GitHub):
     async def role_of(self, key: PullRequestKey, user: str) -> str:
         return "read"
 
+    async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
+        return None
+
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         assert sha
 

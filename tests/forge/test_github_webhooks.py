@@ -163,6 +163,14 @@ def test_pull_request_actions_ask_for_a_check_or_a_stop(data: dict, wish: str) -
     assert event.base_ref == ("main" if wish == "check" else "")
 
 
+@pytest.mark.parametrize(("action", "pusher"), [("synchronize", "eve"), ("reopened", "")])
+def test_the_sender_of_a_push_alone_is_its_pusher(action: str, pusher: str) -> None:
+    data = {**PULL, "action": action, "sender": {"login": "eve"}}
+    event = parse_event("gh", "pull_request", data)
+    assert isinstance(event, PullRequestEvent)
+    assert event.pusher == pusher
+
+
 def test_a_merge_is_told_with_its_time() -> None:
     pull = {**PULL["pull_request"], "merged_at": "2026-01-02T03:04:05Z"}
     event = parse_event("gh", "pull_request", {**PULL, "action": "closed", "pull_request": pull})

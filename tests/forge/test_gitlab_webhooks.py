@@ -196,6 +196,15 @@ def test_merge_requests_of_nested_groups(payload: dict, wish: str, action: str) 
     assert event.base_ref == ("main" if wish == "check" else "")
 
 
+@pytest.mark.parametrize(("about", "pusher"), [({"oldrev": "b" * 40}, "eve"), ({}, "")])
+def test_the_user_of_a_push_alone_is_its_pusher(about: dict, pusher: str) -> None:
+    action = "update" if about else "reopen"
+    payload = {**merge_request(action, about=about), "user": {"username": "eve"}}
+    event = parse_event("gl", "merge_request", payload)
+    assert isinstance(event, PullRequestEvent)
+    assert event.pusher == pusher
+
+
 def test_a_merge_is_told_with_its_time_and_a_close_without_one() -> None:
     merged = parse_event("gl", "merge_request", merge_request("merge"))
     assert isinstance(merged, PullRequestEvent)

@@ -110,6 +110,9 @@ class Toy:
     async def role_of(self, key: PullRequestKey, user: str) -> Role:
         return "write"
 
+    async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
+        return None
+
     async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
         return False
 

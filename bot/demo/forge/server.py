@@ -326,6 +326,7 @@ class LocalForge:
     async def _branch_moved(
         self, repository: Repository, branch: str, before: str, after: str, user: User
     ) -> None:
+        self.state.add_push(repository, branch, before, after, user)
         for hooks in (self.github, self.gitlab):
             await hooks.pushed(repository, branch, before, after, user)
         if after == ZERO:

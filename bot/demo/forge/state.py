@@ -17,7 +17,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bot.demo.forge.gitstore import BareRepository
+from bot.demo.forge.gitstore import ZERO, BareRepository
 from bot.demo.forge.values import (
     App,
     Change,
@@ -28,6 +28,7 @@ from bot.demo.forge.values import (
     Issue,
     Pipeline,
     Pull,
+    Push,
     Reaction,
     Repository,
     Token,
@@ -53,6 +54,7 @@ class State:
     statuses: dict[int, list[CommitStatus]] = field(default_factory=dict)
     check_runs: list[CheckRun] = field(default_factory=list)
     pipelines: list[Pipeline] = field(default_factory=list)
+    pushes: list[Push] = field(default_factory=list)
     pull_reactions: dict[int, list[Reaction]] = field(default_factory=dict)
     apps: list[App] = field(default_factory=list)
     installations: list[Installation] = field(default_factory=list)
@@ -173,6 +175,21 @@ class State:
             for pull in self.pulls
             if pull.repository is repository
             and sha in {one.sha for one in repository.git.commits(pull.base_sha, pull.head_sha)}
+        ]
+
+    def add_push(
+        self, repository: Repository, branch: str, before: str, after: str, user: User
+    ) -> None:
+        forced = ZERO not in (before, after) and repository.git.merge_base(before, after) != before
+        push = Push(next(self.ids), repository, branch, before, after, user, forced)
+        self.pushes.append(push)
+
+    def pushes_to(self, repository: Repository, branch: str | None = None) -> list[Push]:
+        """The pushes to a repository, or to one branch of it, newest first."""
+        return [
+            push
+            for push in reversed(self.pushes)
+            if push.repository is repository and branch in (None, push.branch)
         ]
 
     # What people and bots write

@@ -93,6 +93,20 @@ class Pull:
     closed_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A branch moved from a commit to another (zeros: it was not there, or is gone), by a user."""
+
+    id: int
+    repository: Repository
+    branch: str
+    before: str
+    after: str
+    user: User
+    forced: bool = False
+    at: datetime = field(default_factory=now)
+
+
 @dataclass(slots=True)
 class Version:
     """One version of a comment's text, when it was written and by whom."""

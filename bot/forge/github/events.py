@@ -128,7 +128,10 @@ def _pull_request(forge: str, data: Mapping[str, Any]) -> Event:
         action = "edited (base)"
     elif action not in _CHECKED:
         return IgnoredEvent(f"The action {action} of a pull request changes no package.")
-    return PullRequestEvent(key, "check", head, action, base_ref=str(pull["base"]["ref"]))
+    # Of the other actions the sender is who did that, not who pushed.
+    pusher = (data.get("sender") or {}).get("login") if action == "synchronize" else None
+    base = str(pull["base"]["ref"])
+    return PullRequestEvent(key, "check", head, action, base_ref=base, pusher=str(pusher or ""))
 
 
 def _issue_comment(forge: str, data: Mapping[str, Any]) -> Event:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from urllib.parse import urlencode
 
 import gidgethub
 
@@ -29,6 +30,8 @@ from bot.forge.values import (
     CommitCheck,
     ForgeError,
     ForgeFile,
+    ForgeGoneError,
+    ForgeRefusedError,
     ForgeTooLargeError,
     PullRequest,
     PullRequestKey,
@@ -189,6 +192,22 @@ class GitHub:
                     return role
             return _BASE_ROLES.get(str(answer.get("permission") or ""), "none")
 
+    async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
+        """The actor of the push, by the head repository's activity; else that one's owner.
+
+        https://docs.github.com/en/rest/repos/repos#list-repository-activities
+        """
+        async with errors_as_ours(f"asking who pushed {sha[:12]} of {key}"):
+            api = await self._api(key.repository)
+            head = (await api.get(f"/pulls/{key.number}"))["head"]
+            repository = str((head.get("repo") or {}).get("full_name") or "")
+            if repository:
+                there = RepositoryApi(api.client, api.token, repository)
+                if pusher := await _actor(there, str(head["ref"]), sha):
+                    return pusher
+            owner = str((head.get("user") or {}).get("login") or "ghost")
+            return None if repository.casefold() == key.repository.casefold() else owner
+
     async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
         """Return whether `user` is in the team `organisation/team`; an App needs Members (read) for
         it."""
@@ -275,6 +294,19 @@ class GitHub:
 
     async def _own_login(self) -> str:
         return await self._auth.login(self._plain_client())
+
+
+async def _actor(api: RepositoryApi, branch: str, sha: str) -> str:
+    """Who moved a branch to a commit; empty where that is not for us to read, or long ago."""
+    query = urlencode({"ref": f"refs/heads/{branch}", "per_page": 100})
+    try:
+        async with errors_as_ours(f"reading the activity of {api.repository}"):
+            listed = await api.get(f"/activity?{query}")
+    except (ForgeGoneError, ForgeRefusedError):
+        # A fork that the App is not installed on, or an older Enterprise Server.
+        return ""
+    moves = (one for one in listed if one.get("after") == sha)  # newest first
+    return next((str((one.get("actor") or {}).get("login") or "") for one in moves), "")
 
 
 open_forge = GitHub.from_settings

@@ -165,7 +165,9 @@ def _merge_request(forge: str, data: Mapping[str, Any]) -> Event:
     if changed is None:
         return IgnoredEvent(f"The action {action or 'none'} of a merge request changes no package.")
     base = str(about.get("target_branch") or "")
-    return PullRequestEvent(key, "check", head, changed, base_ref=base)
+    # Of the other actions the user is who did that, not who pushed.
+    pusher = (data.get("user") or {}).get("username") if changed == "synchronize" else None
+    return PullRequestEvent(key, "check", head, changed, base_ref=base, pusher=str(pusher or ""))
 
 
 def rfc3339(text: str) -> str:

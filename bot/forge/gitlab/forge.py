@@ -20,7 +20,7 @@ from bot.forge.events import Event
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.comments import GitLabComments, GitLabIssues
 from bot.forge.gitlab.events import accept, parse_event, project_of, rfc3339
-from bot.forge.gitlab.members import GitLabPeople
+from bot.forge.gitlab.members import GitLabPeople, pusher
 from bot.forge.gitlab.signatures import HookSecrets
 from bot.forge.gitlab.status import (
     checks_of_commit,
@@ -195,6 +195,20 @@ class GitLab:
             f"asking for the role of {user} in {key.repository}",
             lambda client: self._people.role(client, self._project(client, key), user),
         )
+
+    async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
+        """The author of the push, by the source project's events; else the namespace's path."""
+
+        def read(client: gitlab.Gitlab) -> str | None:
+            project = self._project(client, key)
+            merge = project.mergerequests.get(key.number)
+            source = merge.source_project_id
+            if source is not None and (name := pusher(client, source, merge.source_branch, sha)):
+                return name
+            path = _path_of(client, source, project, key)
+            return None if path == key.repository else (path or "ghost").partition("/")[0]
+
+        return await self._client.ask(f"asking who pushed {sha[:12]} of {key}", read)
 
     async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
         """Return whether `user` is in the group of this path, by itself or by one above it."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import gitlab
-from gitlab.exceptions import GitlabGetError
+from gitlab.exceptions import GitlabGetError, GitlabHttpError, GitlabListError
 
 from bot.forge.gitlab.events import is_bot_name
 from bot.forge.values import Role, remember
@@ -84,6 +84,25 @@ class GitLabPeople:
                 return False
             remember(self._bots, identity, bool(getattr(user, "bot", False)))
         return self._bots[identity]
+
+
+def pusher(client: gitlab.Gitlab, project: int, branch: str, sha: str) -> str:
+    """The user name of who moved a branch to a commit; empty where no event that we see says so.
+
+    https://docs.gitlab.com/api/events/#list-all-visible-events-for-a-project, newest first.
+    """
+    pushes = client.projects.get(project, lazy=True).events
+    try:
+        listed = pushes.list(action="pushed", per_page=100, get_all=False)
+    except (GitlabGetError, GitlabListError, GitlabHttpError) as error:
+        if error.response_code not in _NOT_FOR_US:
+            raise
+        return ""
+    for event in listed:
+        data = getattr(event, "push_data", None) or {}
+        if (data.get("ref"), data.get("commit_to")) == (branch, sha):
+            return str(getattr(event, "author_username", "") or "")
+    return ""
 
 
 def _member(where: Any, identity: int) -> Any:

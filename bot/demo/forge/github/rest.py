@@ -53,6 +53,14 @@ async def permission(call: Call) -> web.Response:
     return web.json_response({"permission": folded, "role_name": role, "user": account})
 
 
+@endpoint(routes, "GET", "/activity", "contents:read")
+async def activity(call: Call) -> web.Response:
+    """The moves of a branch, or of all: by whom, newest first."""
+    ref = call.request.query.get("ref")
+    branch = ref.removeprefix("refs/heads/") if ref else None
+    return call.page(call.state.pushes_to(call.repository, branch), call.shapes.activity)
+
+
 @endpoint(routes, "GET", PULL, "pull_requests:read")
 async def pull(call: Call) -> web.Response:
     return web.json_response(call.shapes.pull(call.pull))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.demo.forge.github.account_shapes import AccountShapes, node_id, stamp, urls
+from bot.demo.forge.gitstore import ZERO
 from bot.demo.forge.values import (
     CheckRun,
     Comment,
@@ -12,6 +13,7 @@ from bot.demo.forge.values import (
     Issue,
     Json,
     Pull,
+    Push,
     Reaction,
     Repository,
     User,
@@ -225,6 +227,20 @@ class Shapes(AccountShapes):
                 for pull in self.state.pulls
                 if pull.repository is run.repository and pull.head_sha == run.head_sha
             ],
+        }
+
+    def activity(self, push: Push) -> Json:
+        kind = "force_push" if push.forced else "push"
+        kind = {push.before: "branch_creation", push.after: "branch_deletion"}.get(ZERO, kind)
+        return {
+            "id": push.id,
+            "node_id": node_id("PSH_", push.id),
+            "before": push.before,
+            "after": push.after,
+            "ref": f"refs/heads/{push.branch}",
+            "timestamp": stamp(push.at),
+            "activity_type": kind,
+            "actor": self.user(push.user),
         }
 
     def _brief_pull(self, pull: Pull) -> Json:

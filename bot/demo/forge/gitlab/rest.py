@@ -100,6 +100,14 @@ async def branch(call: Call) -> web.Response:
     return web.json_response(shape)
 
 
+@endpoint(routes, "GET", "/events", "action", "target_type", "before", "after", "sort")
+async def events(call: Call) -> web.Response:
+    """The pushes, newest first: https://docs.gitlab.com/api/events/."""
+    if call.request.query.get("action") != "pushed":
+        raise bad_request("here are only events of the action pushed")
+    return call.page(call.state.pushes_to(call.project), call.shapes.push_event)
+
+
 # Merge requests
 
 

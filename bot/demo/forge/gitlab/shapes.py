@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.demo.forge.gitstore import FileChange
+from bot.demo.forge.gitstore import ZERO, FileChange
 from bot.demo.forge.state import State
 from bot.demo.forge.values import (
     Comment,
@@ -14,6 +14,7 @@ from bot.demo.forge.values import (
     Json,
     Pipeline,
     Pull,
+    Push,
     Reaction,
     Repository,
     User,
@@ -218,6 +219,29 @@ class GitLabShapes:
             "labels": [],
             "confidential": False,
             "web_url": f"{self.web}/{path}/-/issues/{issue.number}",
+        }
+
+    def push_event(self, push: Push) -> Json:
+        action = {push.before: "created", push.after: "removed"}.get(ZERO, "pushed")
+        return {
+            "id": push.id,
+            "project_id": push.repository.id,
+            "action_name": "pushed new" if action == "created" else "pushed to",
+            "target_id": None,
+            "target_type": None,
+            "author_id": push.user.id,
+            "author": self.user(push.user),
+            "author_username": push.user.login,
+            "created_at": stamp(push.at),
+            "push_data": {
+                "commit_count": 1,
+                "action": action,
+                "ref_type": "branch",
+                "commit_from": None if push.before == ZERO else push.before,
+                "commit_to": None if push.after == ZERO else push.after,
+                "ref": push.branch,
+                "commit_title": None,
+            },
         }
 
     def pipeline(self, pipeline: Pipeline) -> Json:

@@ -1,0 +1,119 @@
+"""Who pushed the head of a pull request, as each forge has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.demo.forge.server import LocalForge
+from bot.demo.forge.values import Pull, Repository
+from bot.forge.github.forge import GitHub
+from bot.forge.gitlab.forge import GitLab
+from bot.forge.protocol import Forge
+from bot.forge.values import ForgeError, PullRequestKey
+from bot.settings.forges import ForgeSettings
+
+
+@dataclass
+class World:
+    local: LocalForge
+    target: Repository
+    fork: Repository
+    forge: Forge
+    kind: str
+
+    def key(self, pull: Pull) -> PullRequestKey:
+        return PullRequestKey("f", "rpms/nginx", pull.number)
+
+    async def pusher(self, pull: Pull) -> str | None:
+        return await self.forge.pusher_of(self.key(pull), pull.head_sha)
+
+    async def pull(self, repository: Repository, user: str = "jonas") -> Pull:
+        self.local.commit(repository, "mine", {"nginx.spec": "x"}, "Mine", start="main")
+        head = None if repository is self.target else repository
+        return await self.local.open_pull(
+            self.target, "mine", user=user, title="t", head_repository=head
+        )
+
+    def hide_pushes(self, status: int, times: int = 9) -> None:
+        path = "/activity" if self.kind == "github" else "/events"
+        self.local.fail_next(path, status, times=times)
+
+
+@pytest.fixture(params=["github", "gitlab"])
+async def world(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[World]:
+    async with LocalForge(tmp_path / "forge") as local:
+        target = local.add_repository("rpms/nginx")
+        local.commit(target, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        local.set_role(target, "minimize-bot", "write")
+        fork = local.add_repository("jonas/nginx", parent=target, owner_kind="User")
+        monkeypatch.setenv("TOKEN", local.token("minimize-bot"))
+        kind = str(request.param)
+        settings = ForgeSettings.model_validate(
+            {
+                "type": kind,
+                "api_url": local.api_url if kind == "github" else local.url,
+                "token": {"env": "TOKEN"},
+                "webhook_secrets": [{"env": "TOKEN"}],
+            }
+        )
+        opened = (GitHub if kind == "github" else GitLab).from_settings("f", settings)
+        forge: Forge = opened
+        yield World(local, target, fork, forge, kind)
+        await forge.close()
+
+
+async def test_the_newest_push_to_the_head_names_its_user(world: World) -> None:
+    pull = await world.pull(world.fork)
+    await world.local.push(world.fork, "mine", {"a": "1"}, "1", user="jonas")
+    await world.local.push(world.fork, "mine", {"a": "2"}, "2", user="eve")
+    assert await world.pusher(pull) == "eve"
+
+
+async def test_a_push_to_another_branch_says_nothing_of_the_head(world: World) -> None:
+    pull = await world.pull(world.fork)
+    await world.local.move_branch(world.fork, "other", pull.head_sha, user="eve")
+    assert await world.pusher(pull) == "jonas"
+
+
+async def test_the_author_of_the_commit_counts_for_nothing(world: World) -> None:
+    pull = await world.pull(world.fork)
+    world.local.commit(world.fork, "mine", {"a": "1"}, "1", author="Maria <m@example.org>")
+    await world.local.push(world.fork, "mine", {"a": "2"}, "2", user="eve")
+    assert await world.pusher(pull) == "eve"
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_where_the_forge_shows_no_pushes_the_owner_of_the_fork_is_named(
+    world: World, status: int
+) -> None:
+    pull = await world.pull(world.fork, user="maria")
+    await world.local.push(world.fork, "mine", {"a": "1"}, "1", user="eve")
+    world.hide_pushes(status)
+    assert await world.pusher(pull) == "jonas"
+
+
+async def test_in_the_repository_itself_only_members_push(world: World) -> None:
+    pull = await world.pull(world.target)
+    assert await world.pusher(pull) is None
+    await world.local.push(world.target, "mine", {"a": "1"}, "1", user="eve")
+    assert await world.pusher(pull) == "eve"
+
+
+async def test_a_fork_that_is_gone_has_an_owner_that_nobody_trusts(world: World) -> None:
+    pull = await world.pull(world.fork)
+    pull.head_repository = None
+    found = await world.pusher(pull)
+    assert found in ("jonas", "ghost")
+
+
+async def test_a_forge_that_is_away_is_no_answer(world: World) -> None:
+    pull = await world.pull(world.fork)
+    world.hide_pushes(429)
+    with pytest.raises(ForgeError):
+        await world.pusher(pull)
