@@ -53,17 +53,23 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """The permission: `role` and above (null: anyone who may comment), the `author` in any role."""
+    """The permission: `role` and above (null: anyone who may comment), the `author` in any role.
+
+    `others`: neither the author nor who pushed the head, unless the settings say otherwise.
+    """
 
     role: Role | None = None
     author: bool = False
+    others: bool = False
 
     @property
     def text(self) -> str:
         """The permission as the tables show it."""
         if self.role is None:
             return "anyone who may comment"
-        return f"{self.role} role and above" + (", or the author" if self.author else "")
+        author = ", or the author" if self.author else ""
+        others = ", not the author unless the settings say accept: anyone" if self.others else ""
+        return f"{self.role} role and above{author}{others}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ class Command:
 _ANYONE = Who()
 _RUNNER = Who("triage", author=True)
 _WRITER = Who("write")
+_COMMIT = "3d5f0c8a7f6a4f5d0e1b2c3d4e5f60718293a4b5"
 
 COMMANDS: Mapping[str, Command] = {
     command.name: command
@@ -119,16 +126,17 @@ COMMANDS: Mapping[str, Command] = {
         ),
         Command(
             "accept",
-            _WRITER,
+            Who("write", others=True),
             "accept that this head commit goes over a limit, with the reason on record",
-            ("/minimize accept The new TLS library is worth 2 MB.",),
-            (Argument("REASON", takes="rest"),),
+            (f"/minimize accept {_COMMIT} The new TLS library is worth 2 MB.",),
+            (Argument("SHA"), Argument("REASON", takes="rest")),
         ),
         Command(
             "allow",
             _WRITER,
             "build this head commit, whose author is not trusted; a new commit needs it again",
-            ("/minimize allow",),
+            (f"/minimize allow {_COMMIT}",),
+            (Argument("SHA"),),
         ),
         Command(
             "objectives",

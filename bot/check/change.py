@@ -12,6 +12,9 @@ from bot.git.repository import WORKING_TREE, ChangedFile, GitRepository
 from bot.spec.tree import source_folders, upward_files
 from bot.temporary import temporary_directory
 
+# Of so many the texts are read to see to which files `..` leads; each is a request to the forge.
+_FEW_SPECS = 20
+
 
 @dataclass(frozen=True, order=True, slots=True)
 class ChangedSpec:
@@ -99,11 +102,42 @@ def open_change(
         )
 
 
-def touches_packaging(paths: Iterable[str], spec_folders: Iterable[str] = ("",)) -> bool:
-    """Return whether a list of changed files could concern a spec: one is a spec, or lies beside
-    one."""
-    folders = set(spec_folders)
-    return any(p.endswith(".spec") or _folder(p) in folders for p in paths)
+def touches_packaging(git: GitRepository, merge_base: str, head: str) -> bool:
+    """Return whether a changed file is a spec, `.minimize.yaml`, or one that a spec of either side
+    may read: it lies beside the spec, or the spec names it further down or up."""
+    files = git.changed_files(merge_base, head)
+    paths = {path for file in files for path in (file.path, file.old_path) if path}
+    if any(path.endswith(".spec") or path == FILE_NAME for path in paths):
+        return True
+    folders = {_folder(path) for path in paths}
+    for side in (merge_base, head):
+        specs = [entry.path for entry in git.tree(side) if entry.path.endswith(".spec")]
+        if any(_folder(path) in folders for path in specs):
+            return True
+        few = len(specs) <= _FEW_SPECS
+        if any(_named_elsewhere(git, side, spec, paths, above=few) for spec in specs):
+            return True
+    return False
+
+
+def _named_elsewhere(
+    git: GitRepository, commit: str, spec: str, paths: Iterable[str], *, above: bool = True
+) -> set[str]:
+    """Those of `paths` in folders below those of a spec that its text names, and with `above` those
+    to which its text leads by `..`."""
+    own = {"" if folder == "." else f"{folder}/" for folder in source_folders(spec)}
+    below = {
+        path
+        for path in paths
+        if path.startswith(tuple(own)) and not own & {f"{_folder(path)}/".removeprefix("/")}
+    }
+    above = above and "/" in spec
+    if not below and not above:
+        return set()
+    text = (git.read(commit, spec) or b"").decode(errors="replace")
+    upward = upward_files(spec, text) if above else ()
+    found = {path for path in below if PurePosixPath(path).name in text}
+    return found | {p for p in paths if p in upward or p.startswith(tuple(f"{u}/" for u in upward))}
 
 
 def _plain_branch(revision: str) -> str | None:
@@ -145,8 +179,13 @@ def _changed_specs(
             if path != FILE_NAME:  # no source of a spec
                 beside.setdefault(_folder(path), []).append(PurePosixPath(path).name)
     renamed = {s.base_path for s in found.values()}
+    few = len(before | after) <= _FEW_SPECS
     for path in sorted(before | after):
         names = [n for f in source_folders(path) for n in beside.get("" if f == "." else f, ())]
+        for side, specs in ((merge_base, before), (head, after)):
+            if path in specs:
+                named = _named_elsewhere(git, side, path, changed, above=few)
+                names += [PurePosixPath(each).name for each in named]
         if names and path not in found and path not in renamed:
             found[path] = ChangedSpec(
                 path if path in before else None,

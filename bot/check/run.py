@@ -51,9 +51,14 @@ class Prediction:
     @property
     def worth_building(self) -> bool:
         """Return whether a build could say more: a spec that changed could be evaluated somewhere,
-        and
-        the head still has one."""
+        and the head still has one."""
         return any(t.sides and any(one.head for one in t.specs) for t in self.targets)
+
+    @property
+    def read(self) -> bool:
+        """Return whether evaluation or a build reads a file that changed, as far as is known."""
+        found = self.result
+        return bool(found.specs or found.problems or found.interrupted or found.configuration)
 
 
 def predict_check(

@@ -62,7 +62,15 @@ def accept(result: CheckResult, acceptance: Acceptance) -> CheckResult:
         return result
     without = [replace(image, objectives=()) for image in result.images]
     unknown = result.interrupted or result.incomplete
-    return replace(result, accepted=acceptance, verdict=verdict(without, (), unknown))
+    judged = verdict(without, (), unknown)
+    if result.verdict == "action_required":
+        return replace(result, accepted=acceptance, predicted_verdict=judged)
+    return replace(result, accepted=acceptance, verdict=judged)
+
+
+def not_allowed(result: CheckResult) -> CheckResult:
+    """The prediction of a change that nobody trusted made or allowed: it waits for a person."""
+    return replace(result, verdict="action_required", predicted_verdict=result.judged)
 
 
 Fault = Literal["change", "unexpanded", "unread", "base", "surroundings"]

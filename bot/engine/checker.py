@@ -45,7 +45,7 @@ class LocalChecker:
             name = self._builder(prediction)
             if name != "external" or not prediction.worth_building:
                 worth = prediction.worth_building and name not in ("none", "external")
-                return PredictedCheck(prediction.result, worth)
+                return PredictedCheck(prediction.result, worth, read=prediction.read)
             try:
                 plan = self._plan(job, prediction)
             except UsageError as error:

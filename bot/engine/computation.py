@@ -5,12 +5,12 @@ Nothing here knows the engine or the store, so that a process that computes is s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from bot.chat.parser import Question
 from bot.chat.questions import ChatFinding
+from bot.check.change import touches_packaging
 from bot.check.external import ExternalPlan, ExternalProgress
 from bot.engine.job import Checker, CheckJob, PredictedCheck
 from bot.git.mirror import GitMirror
@@ -50,7 +50,7 @@ def fetch_change(_checker: Checker, commits: Commits) -> FetchedChange:
     The forge's own list of the files ends after some thousands, or is refused as a whole.
     """
     merge_base = commits.fetch()
-    return FetchedChange(merge_base, _touches_packaging(commits.mirror, merge_base, commits.head))
+    return FetchedChange(merge_base, touches_packaging(commits.mirror, merge_base, commits.head))
 
 
 def predict_change(checker: Checker, job: CheckJob, commits: Commits) -> PredictedCheck:
@@ -83,18 +83,3 @@ def answer_questions(
 def locate_packages(checker: Checker, plan: ExternalPlan) -> ExternalProgress:
     """Find the packages of a build elsewhere that are there by now."""
     return checker.locate(plan)
-
-
-def _touches_packaging(git: GitMirror, merge_base: str, head: str) -> bool:
-    """Return whether a changed file is a spec, `.minimize.yaml`, or beside a spec of either
-    side."""
-    changed = git.changed_files(merge_base, head)
-    paths = [p for file in changed for p in (file.path, file.old_path) if p]
-    if any(path.endswith(".spec") or path == REPOSITORY_FILE for path in paths):
-        return True
-    specs = (e.path for side in (merge_base, head) for e in git.tree(side))
-    return not _folders(paths).isdisjoint(_folders(p for p in specs if p.endswith(".spec")))
-
-
-def _folders(paths: Iterable[str]) -> set[str]:
-    return {str(PurePosixPath(path).parent) for path in paths}

@@ -11,9 +11,9 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from bot.chat.commands import WORD, may, refusal
+from bot.chat.decisions import bare, decides, wrong_commit
 from bot.chat.parser import (
     NotUnderstood,
     ParsedCommand,
@@ -27,6 +27,7 @@ from bot.engine.comment_writer import publish_acceptance
 from bot.engine.engine import Engine
 from bot.engine.job import Line, Reply, job_of_head
 from bot.engine.runs import Narrowing, Runs
+from bot.engine.trust import pusher_of, same_user
 from bot.forge.events import CommentEvent
 from bot.forge.protocol import Forge
 from bot.forge.values import ForgeRefusedError, PullRequest, Role
@@ -40,9 +41,10 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _ChatCommand:
-    """One command with its author's role, its comment and its pull request."""
+    """One command with its author's role, its comment, its pull request and the forge of it."""
 
     question: Question
+    forge: Forge
     event: CommentEvent
     pull: PullRequest
     role: Role
@@ -87,7 +89,7 @@ class Conversation:
         pull = await forge.pull_request(event.key)
         role = await _role(forge, event, new.values())
         outcomes = {
-            key: await self._execute(parsed, event, pull, role, delivery)
+            key: await self._execute(parsed, forge, event, pull, role, delivery)
             for key, parsed in new.items()
         }
         await self._reply(event, pull, new, outcomes)
@@ -124,6 +126,7 @@ class Conversation:
     async def _execute(
         self,
         parsed: ParsedCommand,
+        forge: Forge,
         event: CommentEvent,
         pull: PullRequest,
         role: Role | ForgeRefusedError,
@@ -131,21 +134,18 @@ class Conversation:
     ) -> tuple[Outcome, Line | None]:
         """The outcome of one command, and the line of the answer, if there is one."""
         if isinstance(parsed, NotUnderstood):
-            # An error in the line itself is answered with the command's usage.
-            return "unclear", Line(parsed.text, parsed.problem if parsed.beside else "")
-        is_author = event.author.casefold() == pull.author.casefold()
-        known: Role = "none" if isinstance(role, ForgeRefusedError) else role
-        if not may(parsed.command, known, is_author=is_author):
-            if isinstance(role, ForgeRefusedError):
-                return "refused", Line(parsed.text, f"Your role here is not known: {role.what}")
-            return "refused", Line(parsed.text, refusal(parsed.command, event.author, role))
+            # An error in the line itself is answered with the command's usage, or the exact line.
+            problem = parsed.problem if parsed.beside else bare(parsed, pull.head_sha)
+            return "unclear", Line(parsed.text, problem)
         effect = self._effects.get(parsed.name)
+        refused = _refused(parsed, event, pull, role, acts=effect is not None)
+        if refused:
+            return "refused", Line(parsed.text, refused)
         if effect is None:
             return "taken", Line(parsed.text)
-        if not pull.open:
-            return "refused", Line(parsed.text, "This pull request is closed: nothing runs for it.")
+        known: Role = "none" if isinstance(role, ForgeRefusedError) else role
         origin = command_key(event.comment, parsed)
-        problem = await effect(_ChatCommand(parsed, event, pull, known, origin, delivery))
+        problem = await effect(_ChatCommand(parsed, forge, event, pull, known, origin, delivery))
         return ("refused", Line(parsed.text, problem)) if problem else ("taken", None)
 
     async def _reply(
@@ -199,36 +199,34 @@ class Conversation:
         return "" if stopped else "Nothing runs for this pull request."
 
     async def _allow(self, command: _ChatCommand) -> str:
-        if not self._settings.build.enabled:
-            return "Building is switched off on this server."
-        records = await self._seen(command)
-        if not records:
-            return _NEWER
+        records = await self._of_head(command)
         earlier = await self._runs.decision("allow", command.pull)
         again = earlier is not None and earlier.comment != command.event.comment
         await self._decide("allow", command)
-        newest = await asyncio.to_thread(self._store.check, records[-1].id)
-        if newest is None or newest.delivery == command.origin:
-            return ""  # a crash, and the comment is handled again
-        result = newest.result or {}
-        if result.get("builds"):
-            return f"This commit was built already: {WORD} check runs everything again."
-        # A run that ends with its prediction has recorded that as its stage.
-        builds = newest.stage == "predicted" and result.get("stage") == "predicted"
-        if newest.open and (again or builds):
-            return "This commit is being built already."
+        newest = await asyncio.to_thread(self._store.check, records[-1].id) if records else None
+        if newest is not None:
+            if newest.delivery == command.origin:
+                return ""  # a crash, and the comment is handled again
+            result = newest.result or {}
+            if result.get("builds"):
+                return f"This commit was built already: {WORD} check runs everything again."
+            # A run that ends with its prediction has recorded that as its stage.
+            builds = newest.stage == "predicted" and result.get("stage") == "predicted"
+            if newest.open and (again or builds):
+                return "This commit is being built already."
         await self._runs.start(command.pull, command.origin, command.delivery.received)
         return ""
 
     async def _accept(self, command: _ChatCommand) -> str:
-        records = await self._seen(command)
-        if not records:
-            return _NEWER
-        newest = await asyncio.to_thread(self._store.check, records[-1].id)
+        if own := await self._is_own(command):
+            return own
+        records = await self._of_head(command)
+        newest = await asyncio.to_thread(self._store.check, records[-1].id) if records else None
         result = newest.result if newest is not None and newest.stage == "final" else None
         if newest is not None and not newest.open and result is not None:
             accepted = result.get("accepted")
-            if accepted is None and newest.verdict != "failure":
+            judged = result.get("predicted_verdict") or newest.verdict
+            if accepted is None and judged != "failure":
                 return "This commit goes over no limit: there is nothing to accept."
             if accepted is None and not result.get("only_limits"):
                 return (
@@ -239,6 +237,21 @@ class Conversation:
         if newest is not None:
             await publish_acceptance(self._store, self._engine, newest, decision)
         return ""
+
+    async def _is_own(self, command: _ChatCommand) -> str:
+        """The refusal to let somebody accept what they did themselves; empty for anybody else."""
+        if self._settings.accept == "anyone":
+            return ""
+        user, pull = command.event.author, command.pull
+        pusher = await self._runs.pusher(pull)
+        job = replace(job_of_head("", pull.key, pull), pusher=pusher)
+        if same_user(user, pull.author):
+            what = "made this pull request"
+        elif same_user(user, await pusher_of(job, command.forge)):
+            what = "pushed its head commit"
+        else:
+            return ""
+        return f"{user} {what}: somebody else with the role write or above has to accept it."
 
     async def _decide(self, kind: DecisionKind, command: _ChatCommand) -> Decision:
         decision = Decision(
@@ -255,18 +268,33 @@ class Conversation:
         await asyncio.to_thread(self._commands.decide, decision)
         return decision
 
-    async def _seen(self, command: _ChatCommand) -> Sequence[CheckRecord]:
-        """The checks of the head commit, if it was there when the comment was written.
-
-        A commit pushed between a maintainer's look and their comment must not be allowed or
-        accepted: the comment names none.
-        """
+    async def _of_head(self, command: _ChatCommand) -> Sequence[CheckRecord]:
+        """The checks of the head commit, oldest first."""
         head = command.pull.head_sha
-        records = [r for r in await self._runs.of(command.pull.key) if r.head_sha == head]
-        # Whichever clock says earlier; a forge's times have whole seconds, cut off.
-        received = _seconds(command.delivery.received)
-        written = min(_seconds(command.event.updated) or received, received)
-        return records if any(_seconds(r.created) < written for r in records) else ()
+        return [r for r in await self._runs.of(command.pull.key) if r.head_sha == head]
+
+
+def _refused(
+    question: Question,
+    event: CommentEvent,
+    pull: PullRequest,
+    role: Role | ForgeRefusedError,
+    *,
+    acts: bool,
+) -> str:
+    """The refusal of a command that this user may not give here; empty for any other.
+
+    `acts`: it starts, stops or decides something.
+    """
+    known: Role = "none" if isinstance(role, ForgeRefusedError) else role
+    is_author = same_user(event.author, pull.author)
+    if not may(question.command, known, is_author=is_author):
+        if isinstance(role, ForgeRefusedError):
+            return f"Your role here is not known: {role.what}"
+        return refusal(question.command, event.author, role)
+    if acts and not pull.open:
+        return "This pull request is closed: nothing runs for it."
+    return wrong_commit(question, pull.head_sha) if decides(question.name) else ""
 
 
 async def _role(
@@ -280,17 +308,3 @@ async def _role(
     except ForgeRefusedError as error:
         LOG.warning("%s", error)
         return error
-
-
-_NEWER = (
-    "A newer commit came after this comment, or it has not been looked at yet: look at it, and say"
-    " it again."
-)
-
-
-def _seconds(time: str) -> float:
-    """Seconds since 1970 of a forge's time; 0 if it is none."""
-    try:
-        return datetime.fromisoformat(time.replace(" UTC", "+00:00")).timestamp()
-    except ValueError:
-        return 0.0

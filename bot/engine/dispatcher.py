@@ -238,12 +238,15 @@ class Dispatcher:
             stopped = await self._runs.stop(key, "The pull request was closed.")
             return stopped > 0, f"{key} is closed by now."
         check = run_id(key, pull.head_sha, delivery.delivery)
+        pusher = event.pusher if event.head_sha == pull.head_sha else ""
         for other in await self._runs.of(key):
             same = other.head_sha == pull.head_sha and other.base_ref == pull.base_ref
+            # One that began before it was known who pushed may have trusted somebody else.
+            same = same and pusher in ("", other.pusher, pull.author)
             settled = other.stage != "stopped" and event.action == "ready_for_review"
             if other.id != check and same and (other.open or settled):
                 return False, f"{other.id} has this head commit already."
-        job = await self._runs.start(pull, delivery.delivery, delivery.received)
+        job = await self._runs.start(pull, delivery.delivery, delivery.received, pusher=pusher)
         return True, f"{job.id} started."
 
     async def _as_it_is_now(

@@ -25,10 +25,10 @@ class CheckJob:
 
     `base_sha` is the tip of the base branch; `documents` are the ids of the repository documents
     that the settings name for it, empty if they name none. `allowed` is who allowed to build this
-    commit, "" for nobody; `acceptance` who accepted its going over a limit. `workloads` and
-    `arches` narrow the check; it then answers in a comment of its own, found by the hidden marker
-    `answers`, and is no answer for the commit. `tracked`: repositories are built from the base
-    branch, so its objectives are tracked.
+    commit, "" for nobody; `pusher` who pushed it, "" where no delivery told; `acceptance` who
+    accepted its going over a limit. `workloads` and `arches` narrow the check; it then answers in a
+    comment of its own, found by the hidden marker `answers`, and is no answer for the commit.
+    `tracked`: repositories are built from the base branch, so its objectives are tracked.
     """
 
     id: str
@@ -47,6 +47,7 @@ class CheckJob:
     arches: tuple[str, ...] = ()
     answers: str = ""
     tracked: bool = False
+    pusher: str = ""
 
     @property
     def narrowed(self) -> bool:
@@ -69,6 +70,7 @@ def job_of_head(run: str, key: PullRequestKey, head: PullRequest | CheckRecord) 
         head.head_sha,
         head.author,
         head.private,
+        pusher=head.pusher if isinstance(head, CheckRecord) else "",
     )
 
 
@@ -122,13 +124,14 @@ class PredictedCheck:
     """A prediction, and whether a rebuild could say more.
 
     `external` is the plan of a build that somebody else makes; `why_not` says why nothing is built
-    where the settings require it.
+    where the settings require it. `read`: evaluation or a build reads a file that changed.
     """
 
     result: CheckResult
     worth_building: bool = True
     external: ExternalPlan | None = None
     why_not: str = ""
+    read: bool = True
 
 
 class Checker(Protocol):

@@ -44,13 +44,18 @@ class Runs:
         return [record for record in records if not record.narrowed]
 
     async def start(
-        self, pull: PullRequest, origin: str, received: str, part: Narrowing | None = None
+        self,
+        pull: PullRequest,
+        origin: str,
+        received: str,
+        part: Narrowing | None = None,
+        pusher: str = "",
     ) -> CheckJob:
         """Start a check of the head commit and stop the others of the pull request.
 
         `origin` names the request: the same again is the same run. `received` is when, RFC
-        3339 in UTC. A narrowed check (`part`) runs beside the others. MinimizeError while too many
-        checks wait.
+        3339 in UTC. A narrowed check (`part`) runs beside the others. `pusher` is who pushed the
+        head, where the request tells. MinimizeError while too many checks wait.
         """
         key = pull.key
         open_checks = await asyncio.to_thread(self._store.open_checks)
@@ -67,6 +72,7 @@ class Runs:
             workloads=part.workloads if part else (),
             arches=part.arches if part else (),
             answers=part.answers if part else "",
+            pusher=pusher or await self.pusher(pull),
             tracked=part is None and built_from(self._settings, *branch, pull.default_branch),
         )
         # The record first: an engine's run without one would never be seen to end.
@@ -120,6 +126,11 @@ class Runs:
             )
         return stopped
 
+    async def pusher(self, pull: PullRequest) -> str:
+        """Who pushed the head, as an earlier check of it has it; empty where none does."""
+        known = [r.pusher for r in await self.of(pull.key) if r.head_sha == pull.head_sha]
+        return next((pusher for pusher in reversed(known) if pusher), "")
+
     async def decision(self, kind: DecisionKind, pull: PullRequest) -> Decision | None:
         """The decision for the head commit."""
         return await asyncio.to_thread(
@@ -160,4 +171,5 @@ def _record(job: CheckJob, pull: PullRequest, origin: str, received: str) -> Che
         private=job.private,
         created=received,
         narrowed=job.narrowed,
+        pusher=job.pusher,
     )

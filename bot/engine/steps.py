@@ -20,11 +20,10 @@ from bot.chat.answers import (
     not_understood,
     sentence,
 )
-from bot.chat.commands import WORD
 from bot.chat.parser import Question, parse_line
 from bot.chat.questions import ChatFinding
 from bot.check.external import ExternalPlan, ExternalProgress
-from bot.check.verdict import accept
+from bot.check.verdict import accept, not_allowed
 from bot.engine.computation import (
     Commits,
     answer_questions,
@@ -40,6 +39,7 @@ from bot.engine.merged import mirror_of
 from bot.engine.processes import Computing
 from bot.engine.rendering import narrowed_to, with_log_addresses
 from bot.engine.results import Results
+from bot.engine.trust import Trust, trust_in
 from bot.engine.values import (
     BaseFile,
     BuildDecision,
@@ -48,7 +48,7 @@ from bot.engine.values import (
     StoredResult,
 )
 from bot.forge.protocol import Forge
-from bot.forge.values import ForgeRefusedError, StatusReport, StatusState
+from bot.forge.values import StatusReport, StatusState
 from bot.model.result import CheckResult
 from bot.report.annotations import annotations_of
 from bot.report.render import (
@@ -61,8 +61,6 @@ from bot.report.render import (
 from bot.settings.values import Settings
 
 LOG = logging.getLogger(__name__)
-ALLOW = f"{WORD} allow"
-_MAY_BUILD = ("triage", "write", "maintain", "admin")
 
 
 class CheckSteps:
@@ -113,7 +111,7 @@ class CheckSteps:
     async def fetch(self, job: CheckJob) -> StoredResult | None:
         """Fetch the commits; return the result of a change that touches no package.
 
-        That is neither a spec, nor a file beside one, nor the repository's `.minimize.yaml`.
+        That is neither a spec, nor a file that one may read, nor the repository's `.minimize.yaml`.
         """
         commits = await self._commits(job)
         seconds = self._settings.limits.fetch_seconds
@@ -155,6 +153,7 @@ class CheckSteps:
             found.why_not,
             found.external,
             file,
+            found.read,
         )
 
     async def finish(self, job: CheckJob) -> StoredResult:
@@ -190,44 +189,25 @@ class CheckSteps:
         seconds = self._settings.limits.prediction_seconds
         return await self.computing.run(job.id, "predictions", seconds, work, _about(job))
 
+    async def trust(self, job: CheckJob) -> Trust:
+        """The trust in the head commit: who its author and its pusher are to the forge."""
+        return await trust_in(job, self.forge_of(job), self._settings.build)
+
     async def decide(self, job: CheckJob, predicted: Predicted) -> BuildDecision:
         """Decide whether the head commit is built, by whose change it is."""
+        if not predicted.read:
+            return BuildDecision(False)
+        trust = await self.trust(job)
         if not predicted.worth_building:
-            return BuildDecision(False, predicted.why_not)
+            return BuildDecision(False, predicted.why_not or trust.why, trust.trusted)
         if predicted.external is not None:
             # It is not us who build: whose change it is does not matter.
-            return BuildDecision(True)
-        return await self._may_build(job)
-
-    async def _may_build(self, job: CheckJob) -> BuildDecision:
-        build = self._settings.build
-        if not build.enabled:
+            return BuildDecision(True, trusted=trust.trusted)
+        if not trust.trusted:
+            return BuildDecision(False, trust.why, trusted=False)
+        if not self._settings.build.enabled:
             return BuildDecision(False, "Building is switched off.")
-        # Allowed for this commit alone: the job is about no other.
-        if job.allowed or "*" in build.trusted or job.author in build.trusted:
-            return BuildDecision(True)
-        try:
-            role = await self.forge_of(job).role_of(job.key, job.author)
-            if role in _MAY_BUILD or await self._in_a_trusted_team(job):
-                return BuildDecision(True)
-        except ForgeRefusedError as error:
-            LOG.warning("%s: who may build is not known: %s", job.id, error)
-            why = f"Who {job.author} is here is not known: {error.what}"
-            return BuildDecision(False, why, allowable=True)
-        has = "no role" if role == "none" else f"the role {role}"
-        why = (
-            f"{job.author} has {has}; building needs triage or above, or somebody with the role"
-            f" write or above who says {ALLOW} for this commit."
-        )
-        return BuildDecision(False, why, allowable=True)
-
-    async def _in_a_trusted_team(self, job: CheckJob) -> bool:
-        forge = self._forges[job.forge]
-        for name in self._settings.build.trusted:
-            # A user name has no slash in it, on no forge.
-            if "/" in name and await forge.is_member(job.key, name, job.author):
-                return True
-        return False
+        return BuildDecision(True)
 
     async def comment(self, job: CheckJob, result: str) -> Published:
         """Write, edit or take back the comment of the result with this id.
@@ -247,7 +227,7 @@ class CheckSteps:
         own = self._settings.forges.get(job.forge)
         if now.author_is_bot and not (own is not None and own.comment_on_bots):
             return Published()
-        if found.verdict == "neutral" and not comment_needed(found):
+        if found.judged == "neutral" and not comment_needed(found):
             # Not evaluated: an earlier comment may still be true, so it is left.
             return Published()
         page = self._links.page(job)
@@ -319,13 +299,18 @@ def not_rebuilt(result: CheckResult, note: str) -> CheckResult:
     return replace(result, stage="final", notes=notes)
 
 
+def concluded(result: CheckResult, *, trusted: bool) -> CheckResult:
+    """A prediction as the final result; not `trusted` it waits for somebody to allow it."""
+    return result if trusted else not_allowed(result)
+
+
 def rebuild_failed(result: CheckResult, problem: str) -> CheckResult:
     """A prediction as the final result, because the rebuild failed: a success is neutral then."""
     return replace(
         result,
         stage="final",
         problems=(*result.problems, f"The prediction stands, the rebuild failed: {problem}"),
-        verdict="failure" if result.verdict == "failure" else "neutral",
+        verdict="failure" if result.judged == "failure" else "neutral",
         interrupted=True,
     )
 

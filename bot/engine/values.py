@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from bot.build.external import ExternalPlace
 from bot.check.external import ExternalPlan
 from bot.engine.job import CheckJob, Line, Reply
+from bot.engine.trust import Trust
 from bot.model.result import Acceptance, Verdict
 from bot.store.records import CheckStage
 
@@ -79,8 +80,8 @@ class Predicted:
     """A prediction, made at `time` (seconds since 1970).
 
     `changed`: some image changes. `worth_building`: a build could tell more, else `why_not` says
-    why not where the settings require one. `external` is the plan of a build elsewhere, `file` what
-    a tracked branch has.
+    why not where the settings require one. `read`: evaluation or a build reads what changed.
+    `external` is the plan of a build elsewhere, `file` what a tracked branch has.
     """
 
     result: StoredResult
@@ -90,15 +91,19 @@ class Predicted:
     why_not: str = ""
     external: ExternalPlan | None = None
     file: BaseFile | None = None
+    read: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class BuildDecision:
-    """The decision to build a head commit, or why not; `allowable`: somebody may allow it."""
+    """The decision to build a head commit, or why not.
+
+    `trusted`: what is predicted counts by itself, without a build.
+    """
 
     build: bool
     why: str = ""
-    allowable: bool = False
+    trusted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,7 @@ _TYPES: tuple[type[Any], ...] = (
     Published,
     Reply,
     StoredResult,
+    Trust,
 )
 _TAG = "@type"
 _ERROR = "error"

@@ -16,7 +16,7 @@ from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from bot.engine.job import CheckJob, Reply
 from bot.engine.outcome import RetryPolicy, attempt
 from bot.engine.queues import Queues
-from bot.engine.steps import ALLOW, CheckSteps, body_of, not_rebuilt, rebuild_failed
+from bot.engine.steps import CheckSteps, body_of, concluded, not_rebuilt, rebuild_failed
 from bot.engine.takeover import BUILDS, WAITS
 from bot.engine.values import Outcome, Predicted, Progress, Published, StoredResult
 from bot.engine.waiting import (
@@ -29,9 +29,9 @@ from bot.engine.waiting import (
 )
 from bot.forge.values import StatusState
 from bot.model.result import CheckResult
-from bot.report.render import sentence_markdown
+from bot.report.render import not_built, sentence_markdown
 
-WORKFLOW_VERSION = "2"
+WORKFLOW_VERSION = "3"
 PROGRESS = "progress"
 QUEUED = "Waits for its turn: other checks are before it"
 
@@ -116,10 +116,11 @@ class _Run:
         if not building:
             # Nothing follows, so the prediction is the answer, and says why.
             note = decided.returned.why if decided.ok else decided.sentence
-            concluded = await self._conclude_prediction(result, lambda r: not_rebuilt(r, note))
-            if not concluded.ok:
-                return await self._give_up(concluded)
-            result = concluded.returned
+            trusted = decided.ok and decided.returned.trusted
+            final = await self._conclude_prediction(result, lambda r: not_rebuilt(r, note), trusted)
+            if not final.ok:
+                return await self._give_up(final)
+            result = final.returned
         await self._report(
             stage="predicted",
             verdict=result.verdict,
@@ -137,13 +138,7 @@ class _Run:
             return await self._queue(WAITS, part_id(job.id, "wait"), "wait", predicted)
         if building:
             return await self._queue_build(result)
-        title, summary = result.title, result.summary
-        if not decided.ok or decided.returned.allowable:
-            if predicted.changed:
-                title = f"Not built, needs {ALLOW}: {title}"
-            summary = f"{summary}\n\nPredicted, not built: this author's changes are built when"
-            summary += f" somebody with the role write or above says `{ALLOW}`."
-        await self._status(result.verdict, title, summary, result.id)
+        await self._status(result.verdict, result.title, result.summary, result.id)
         await self._end(stage="final")
 
     async def _queue_build(self, result: StoredResult) -> None:
@@ -218,13 +213,37 @@ class _Run:
         )
 
     async def _conclude_prediction(
-        self, predicted: StoredResult, change: Callable[[CheckResult], CheckResult]
+        self,
+        predicted: StoredResult,
+        change: Callable[[CheckResult], CheckResult],
+        trusted: bool | None = None,
     ) -> Outcome[StoredResult]:
+        """Store the final result without a build; `trusted` is asked for where it is not known."""
+        counts = await self._trusted() if trusted is None else trusted
         return await self._do(
             "conclude",
             "concluding",
-            lambda: self._steps.conclude(self._job, predicted.id, change),
+            lambda: self._steps.conclude(
+                self._job, predicted.id, lambda r: concluded(change(r), trusted=counts)
+            ),
         )
+
+    async def _trusted(self) -> bool:
+        """Return whether what is known without a build counts; not where nobody can tell."""
+        job = self._job
+        found = await self._do("trust", "asking whose change it is", lambda: self._steps.trust(job))
+        return found.ok and found.returned.trusted
+
+    async def _unjudged(self, title: str, summary: str, *, only_open: bool = False) -> None:
+        """Set the status of a run that ends without a result: neutral, never for a stranger's."""
+        if self._job.narrowed:
+            return
+        text = sentence_markdown(summary)
+        if await self._trusted():
+            await self._status("neutral", title, text, only_open=only_open)
+        else:
+            title, text = not_built(self._job.head_sha, title, text)
+            await self._status("action_required", title, text, only_open=only_open)
 
     async def _conclude(self, concluded: Outcome[StoredResult]) -> None:
         """Write the comment, then the status."""
@@ -265,7 +284,7 @@ class _Run:
     async def withdraw(self, title: str, summary: str) -> None:
         """Report that the run was stopped, in the status or in a narrowed check's answer."""
         # A result that the run had before it was stopped stays.
-        await self._status("neutral", title, sentence_markdown(summary), only_open=True)
+        await self._unjudged(title, summary, only_open=True)
         await self._answer(f"{title}: {summary}")
 
     async def reply(self, reply: Reply) -> None:
@@ -303,7 +322,7 @@ class _Run:
     async def _give_up(self, outcome: Outcome[Any]) -> None:
         """Conclude as neutral, with the sentence of the error."""
         if outcome.kind != "gone":
-            await self._status("neutral", outcome.what, sentence_markdown(outcome.sentence))
+            await self._unjudged(outcome.what, outcome.sentence)
             await self._answer(outcome.sentence)
         await self._end(
             stage="final", verdict="neutral", summary=outcome.what, problem=outcome.sentence
@@ -311,7 +330,7 @@ class _Run:
 
     async def _superseded(self) -> None:
         reason = "A newer commit is there, or the pull request is closed."
-        await self._status("neutral", "Superseded", reason)
+        await self._unjudged("Superseded", reason)
         await self._answer(f"Superseded: {reason}")
         await self._end(stage="stopped", problem=reason)
 

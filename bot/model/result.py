@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 Json = dict[str, Any]
-Verdict = Literal["success", "failure", "neutral"]
+# `action_required`: nobody who is trusted made the change, and it was not built.
+Verdict = Literal["success", "failure", "neutral", "action_required"]
 # Where a repository says how it wants to be checked.
 REPOSITORY_FILE = ".minimize.yaml"
 
@@ -312,7 +313,8 @@ class CheckResult:
     `interrupted` is true when something around us failed: another try may say more; `incomplete`
     when a spec was not evaluated, the change not at fault. `only_limits`: the failure is nothing
     but objectives, so it may be accepted; `accepted` says that it was, and the verdict is then what
-    it would be without them.
+    it would be without them. `predicted_verdict` is what it would be if the change were trusted,
+    where it is `action_required`, else null.
     `configuration` is what a change to `.minimize.yaml` would do after the merge; it changes
     nothing of this.
     """
@@ -325,6 +327,7 @@ class CheckResult:
     rpm_versions: dict[str, str | None] = field(default_factory=dict, hash=False)
     unverified: tuple[str, ...] = ()
     verdict: Verdict
+    predicted_verdict: Verdict | None = None
     stage: Literal["predicted", "final"] = "final"
     interrupted: bool = False
     incomplete: bool = False
@@ -339,6 +342,11 @@ class CheckResult:
 
     def __post_init__(self) -> None:
         _sort(self, "images", lambda image: image.key)
+
+    @property
+    def judged(self) -> Verdict:
+        """The verdict on what was found, whoever made the change."""
+        return self.predicted_verdict or self.verdict
 
 
 # The version of stored results. A field that is added has a default and needs no new one; any other

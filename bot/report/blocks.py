@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from bot.model.result import Verdict
 from bot.report.phrase import Phrase, listing, plain
 from bot.report.sizes import plural
 
@@ -52,13 +52,13 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A report; its `tone` is good, bad or neutral."""
+    """A report; its `tone` is the verdict."""
 
     headline: Phrase
     lead: tuple[Phrase, ...]
     sections: tuple[Section, ...]
     footer: tuple[Phrase, ...]
-    tone: Literal["success", "failure", "neutral"]
+    tone: Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,12 @@ def headline(result: CheckResult) -> Phrase:
 
 
 def title(result: CheckResult, longest: int = 140) -> str:
-    """The headline in at most `longest` characters without markup, for a commit status."""
+    """The headline in at most `longest` characters without markup, for a commit status.
+
+    Of a change that somebody must allow it is the line that does so.
+    """
+    if result.verdict == "action_required":
+        return to_plain(say.title_not_built(head=result.head))
     phrase = _title(result)
     proposed = result.configuration
     if proposed is not None and proposed.problems:
@@ -58,9 +63,9 @@ def title(result: CheckResult, longest: int = 140) -> str:
         phrase = say.title_configuration(path=proposed.path, title=phrase)
     if result.accepted is not None:
         phrase = say.title_accepted(user=visible(result.accepted.user, 40), title=phrase)
-    if result.stage == "predicted" and result.verdict != "neutral":
+    if result.stage == "predicted" and result.judged != "neutral":
         phrase = say.title_predicted(title=phrase)
-    if result.verdict == "neutral" and any(image.changed for image in result.images):
+    if result.judged == "neutral" and any(image.changed for image in result.images):
         phrase = say.title_not_all(title=phrase)
     text = to_plain(phrase)
     return text if len(text) <= longest else text[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
@@ -82,13 +87,13 @@ def _lead_sentence(lead: Effect, described: Sequence[Effect], result: CheckResul
 
 
 def _nothing(result: CheckResult) -> Phrase:
-    at_fault = result.verdict == "failure"
+    at_fault = result.judged == "failure"
     if (at_fault or result.accepted is not None) and newly_broken(result):
         return say.little_but_violated()
-    if result.problems and result.verdict != "success":
+    if result.problems and result.judged != "success":
         not_evaluated = say.cannot_be_evaluated if at_fault else say.not_evaluated
         return not_evaluated(problem=result.problems[0])
-    if result.verdict == "neutral" and (never := _never(result)):
+    if result.judged == "neutral" and (never := _never(result)):
         return never
     nothing_to_check = not result.specs and result.configuration is None
     return say.no_spec() if nothing_to_check else say.no_image()
@@ -96,7 +101,7 @@ def _nothing(result: CheckResult) -> Phrase:
 
 def _never_installable(result: CheckResult) -> list[Row]:
     """The rows of images that neither side can install; empty if the verdict is a success."""
-    if result.verdict == "success":
+    if result.judged == "success":
         return []
     unchanged = architecture_rows(image for image in result.images if not image.changed)
     return [row for row in unchanged if row.first.base.status == "unsolvable"]

@@ -16,7 +16,15 @@ from bot.report.blocks import Block, Detail, Document, Paragraph, Section
 from bot.report.configuration import configuration, configuration_sentence
 from bot.report.headline import changed_rows, headline, title
 from bot.report.objectives import verdict_sentences
-from bot.report.phrase import Markdown, Phrase, code_span, message, to_html, to_markdown
+from bot.report.phrase import (
+    Markdown,
+    Phrase,
+    code_span,
+    message,
+    to_html,
+    to_markdown,
+    to_plain,
+)
 from bot.report.template import say
 
 if TYPE_CHECKING:
@@ -40,11 +48,11 @@ STEPS = (
 )
 
 
-def document(result: CheckResult, detail: Detail) -> Document:
+def document(result: CheckResult, detail: Detail, *, chat: bool = False) -> Document:
     """The whole report, in the order of a maintainer's questions.
 
     Sizes by image; the added packages and why; the ways to remove them; problems; then, folded,
-    the rest; at the end the evidence.
+    the rest; at the end the evidence. With `chat` it has the line that accepts a broken objective.
     """
     rows = changed_rows(result)
     found: list[Section | None] = [
@@ -71,11 +79,24 @@ def document(result: CheckResult, detail: Detail) -> Document:
     found.append(evidence.evidence(result, detail))
     return Document(
         headline=headline(result),
-        lead=verdict_sentences(result),
+        lead=_verdict(result, chat=chat),
         sections=tuple(section for section in found if section is not None),
         footer=evidence.footer(result),
         tone=result.verdict,
     )
+
+
+def _verdict(result: CheckResult, *, chat: bool) -> tuple[Phrase, ...]:
+    """The sentences about the verdict, with the lines by which a person changes it.
+
+    Without `chat` nobody reads commands, and the line of `accept` is left out.
+    """
+    found = verdict_sentences(result)
+    if chat and result.only_limits and result.accepted is None:
+        found += (say.acceptable(line=f"/minimize accept {result.head} REASON"),)
+    if result.verdict == "action_required":
+        found = (say.not_built(line=f"/minimize allow {result.head}"), *found)
+    return found
 
 
 def comment_needed(result: CheckResult) -> bool:
@@ -84,7 +105,7 @@ def comment_needed(result: CheckResult) -> bool:
     An accepted fault gets one too, as a record. Neutral results without a changed image have the
     status alone.
     """
-    at_fault = result.verdict == "failure" or result.accepted is not None
+    at_fault = result.judged == "failure" or result.accepted is not None
     return at_fault or any(image.changed for image in result.images)
 
 
@@ -98,10 +119,20 @@ def status_line(result: CheckResult) -> tuple[str, str]:
     other reasons. By itself it causes no comment (CONTRACT has none while no image changes) and no
     failure (the head's file is not in force).
     """
-    paragraphs = [headline(result), *verdict_sentences(result)]
+    paragraphs = [headline(result), *_verdict(result, chat=True)]
     proposed = configuration_sentence(result.configuration)
     paragraphs += [proposed] if proposed else []
     return title(result), "\n\n".join(to_markdown(phrase) for phrase in paragraphs)
+
+
+def not_built(head: str, title: str, summary: str) -> tuple[str, str]:
+    """Title and summary of the status of a stranger's commit that has no result.
+
+    `title` and `summary` say what came in its way; `summary` is Markdown.
+    """
+    line = to_markdown(say.not_built(line=f"/minimize allow {head}"))
+    whole = (str(line), sentence_markdown(f"{title}."), summary)
+    return to_plain(say.title_not_built(head=head)), "\n\n".join(whole)
 
 
 def sentence_markdown(text: str) -> str:
@@ -127,7 +158,7 @@ def render_comment(
     text = ""
     for step, detail in enumerate(STEPS):
         footer = _footer(page_url, chat=chat, short=step > 0)
-        text = _render(document(result, detail), footer, about=about, marker=marker)
+        text = _render(document(result, detail, chat=chat), footer, about=about, marker=marker)
         if _length(text) <= limit:
             return text
     # Foreign texts are truncated already: only a limit below our own words leads here.
@@ -147,7 +178,8 @@ def render_nothing_any_more(
     marker: str = COMMENT_MARKER,
 ) -> str:
     """The text that replaces a comment when a later push takes the change back."""
-    report = Document(say.nothing_any_more(), (), (), evidence.footer(result), result.verdict)
+    lead, footer = _verdict(result, chat=chat), evidence.footer(result)
+    report = Document(say.nothing_any_more(), lead, (), footer, result.verdict)
     return _render(report, _footer(page_url, chat=chat, short=False), marker=marker)
 
 

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from bot.model.result import CheckResult
+from bot.model.result import CheckResult, Verdict
 from bot.report.answers import fitted, show
 from bot.report.blocks import Block, Bullets, Detail, Graph, Paragraph, Table
 from bot.report.causes import blame_url, blame_words, chain_words, change_words
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 _HOUR, _DAY = 3600, 86400
 _SIGNED = {True: "signed", False: "not signed", None: "no key"}
-_TONES = {"success": "bold green", "failure": "bold red", "neutral": "bold yellow"}
+_TONES: Mapping[Verdict, str] = {
+    "success": "bold green",
+    "failure": "bold red",
+    "neutral": "bold yellow",
+    "action_required": "bold yellow",
+}
 _STYLES = {
     "code": "cyan",
     "strong": "bold",

@@ -66,10 +66,11 @@ class Limits(Strict):
 class BuildSettings(Strict):
     """Rebuilding: whether, with which builder, and whose changes.
 
-    A change is rebuilt when its author has the triage role or above in the repository, or is one
-    of `trusted` (user names; `*` is everybody; a name with a slash is a team, `organisation/team`
-    on GitHub, or a group's path on GitLab), or somebody with the write role allows it for the
-    commit. All changes are predicted.
+    A change is rebuilt when its author and the pusher of its head are trusted: each has the triage
+    role or above in the repository, or is one of `trusted` (user names; `*` is everybody; a name
+    with a slash is a team, `organisation/team` on GitHub, or a group's path on GitLab); or when
+    somebody with the write role allows it for the commit. All changes are predicted; what is not
+    built of others counts for nothing until somebody allows it.
 
     `external` are the places, URLs, below which the repositories of the builder `external` may be:
     what a repository's .minimize.yaml names elsewhere is not read.
@@ -145,7 +146,11 @@ class SnapshotSettings(Strict):
 
 
 class Settings(Strict):
-    """The whole file. `data`, `config` and `cache` are absolute once loaded."""
+    """The whole file. `data`, `config` and `cache` are absolute once loaded.
+
+    `accept`: `others` may accept that a change goes over a limit, not its author nor who pushed its
+    head; or `anyone` of the role.
+    """
 
     listen: Listen = Listen()
     public_url: Url | None = None
@@ -157,6 +162,7 @@ class Settings(Strict):
     limits: Limits = Limits()
     build: BuildSettings = BuildSettings()
     sandbox: SandboxSettings = SandboxSettings()
+    accept: Literal["others", "anyone"] = "others"
     repositories: Annotated[tuple[RepositoryRule, ...], Field(strict=False)] = ()
     snapshots: SnapshotSettings = SnapshotSettings()
     issues: IssueSettings = IssueSettings()

@@ -79,7 +79,7 @@ class Commands:
         rows = self._store.rows(
             "select forge, repository, number, head_sha, kind, user, role, reason, time, comment,"
             " url from decisions where forge = ? and repository = ? and number = ?"
-            " and head_sha = ? and kind = ? order by id desc limit 1",
+            " and head_sha = ? and kind = ? and counts = 1 order by id desc limit 1",
             [forge, repository, number, head_sha, kind],
         )
         return Decision(**rows[0]) if rows else None

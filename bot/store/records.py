@@ -48,7 +48,8 @@ class CheckRecord:
     """One run. `result` is CONTRACT's `check` object, or None until there is one; `result_id` is
     its id among the stored results.
 
-    `narrowed`: of some images alone, as requested; it is no result for the commit.
+    `narrowed`: of some images alone, as requested; it is no result for the commit. `pusher` is who
+    pushed it, empty where no delivery told.
     """
 
     id: str
@@ -74,6 +75,7 @@ class CheckRecord:
     open: bool = True
     narrowed: bool = False
     result_id: str | None = None
+    pusher: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,24 @@ def m006_results(db: Database) -> None:
     db.execute("alter table checks drop column result")
 
 
+@migrations()
+def m007_trust(db: Database) -> None:
+    """Who pushed the head commit of a check, and decisions that no longer count.
+
+    `checks.pusher` is empty where no delivery told. Decisions of before named no commit: what was
+    allowed so may have been another than the one that was looked at, and authors accepted their
+    own. Both stay on record, with `counts` 0, and are made again where they are needed.
+    """
+    db.table("checks").add_column("pusher", str, not_null_default="")
+    db.table("decisions").add_column("counts", int, not_null_default=1)
+    db.execute(
+        "update decisions set counts = 0 where kind = 'allow' or exists (select 1 from checks"
+        " where checks.forge = decisions.forge and checks.repository = decisions.repository"
+        " and checks.number = decisions.number and checks.head_sha = decisions.head_sha"
+        " and lower(checks.author) = lower(decisions.user))"
+    )
+
+
 def _names() -> tuple[str, ...]:
     empty = Database(memory=True)
     try:

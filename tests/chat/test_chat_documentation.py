@@ -38,5 +38,5 @@ def test_help_and_readme_say_the_same() -> None:
 
 
 def test_the_readme_speaks_of_trust() -> None:
-    for words in ("/minimize allow", "/minimize accept REASON", "trusted", "triage"):
+    for words in ("/minimize allow", "/minimize accept SHA REASON", "trusted", "triage"):
         assert words in README

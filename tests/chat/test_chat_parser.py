@@ -118,8 +118,9 @@ def test_the_arguments_of_each_command() -> None:
     }
     assert values_of("/minimize what-if drop (a if b)") == {"CAPABILITY": ("(a if b)",)}
     assert values_of("/minimize what-if drop from") == {"CAPABILITY": ("from",)}
-    assert values_of("/minimize accept  it is --worth   it from now on") == {
-        "REASON": ("it is --worth it from now on",)
+    assert values_of("/minimize accept abc it is --worth   it from now on") == {
+        "SHA": ("abc",),
+        "REASON": ("it is --worth it from now on",),
     }
 
 
@@ -128,7 +129,10 @@ def test_arguments_keep_their_case_and_the_rest_counts_in_any() -> None:
     assert isinstance(parsed, Question)
     assert parsed.text == "/minimize what-if DROP Perl From MySQL"
     assert parsed.values == {"CAPABILITY": ("Perl",), "PACKAGE": ("MySQL",)}
-    assert values_of("/MINIMIZE ACCEPT It Is Worth It") == {"REASON": ("It Is Worth It",)}
+    assert values_of("/MINIMIZE ACCEPT Abc It Is Worth It") == {
+        "SHA": ("Abc",),
+        "REASON": ("It Is Worth It",),
+    }
     assert values_of("/minimize WHY LibX11 --workload Web") == {
         "PACKAGE": ("LibX11",),
         "--workload": ("Web",),
@@ -168,7 +172,7 @@ def test_quotes_around_a_word_are_not_of_it(pair: str) -> None:
         "PACKAGE": ("a",),
     }
     reason = f"{left}so it is{right}"
-    assert values_of(f"/minimize accept {reason}") == {"REASON": (reason,)}
+    assert values_of(f"/minimize accept abc {reason}") == {"SHA": ("abc",), "REASON": (reason,)}
     assert values_of(f"/minimize why {left}perl") == {"PACKAGE": (f"{left}perl",)}
 
 
@@ -190,8 +194,10 @@ def test_quotes_around_a_word_are_not_of_it(pair: str) -> None:
             "/minimize what-if drop a --workload b",
             "There is no option --workload.",
         ),
-        ("/minimize accept", "REASON is missing."),
-        ("/minimize allow now", "The word now is one too many."),
+        ("/minimize accept", "SHA is missing."),
+        ("/minimize accept abc", "REASON is missing."),
+        ("/minimize allow", "SHA is missing."),
+        ("/minimize allow abc now", "The word now is one too many."),
         ("/minimize cancel --force", "There is no option --force."),
     ],
 )

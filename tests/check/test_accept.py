@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bot.check.verdict import Unevaluated, accept, only_limits, verdict
+from bot.check.verdict import Unevaluated, accept, not_allowed, only_limits, verdict
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
 from bot.model.result import Acceptance, CheckResult, ImageResult, ObjectiveResult, Side
@@ -84,3 +84,12 @@ def test_there_is_nothing_to_accept_of_a_success() -> None:
     fine = result(image())
     assert not fine.only_limits
     assert accept(fine, BY) == fine
+
+
+def test_an_accepted_limit_of_a_change_that_nobody_allowed_still_waits() -> None:
+    waiting = not_allowed(result(image(OK, OK, OVER)))
+    assert (waiting.verdict, waiting.judged) == ("action_required", "failure")
+    accepted = accept(waiting, BY)
+    assert (accepted.verdict, accepted.judged) == ("action_required", "success")
+    assert accepted.accepted == BY
+    assert not_allowed(waiting) == waiting

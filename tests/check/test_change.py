@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.check.change import open_change
+from bot.check.change import open_change, touches_packaging
 from bot.errors import UsageError
 from bot.git.repository import open_repository
 
@@ -178,3 +178,40 @@ def test_an_unknown_revision_is_a_usage_error_that_names_it(repository: Reposito
         open_change(open_repository(repository.path), "nowhere", "HEAD"),
     ):
         pass
+
+
+READS = f"{SPEC}%include %{{_sourcedir}}/parts/deps.inc\n%include ../common/all.inc\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "touches"),
+    [
+        ("tool/README", True),  # beside a spec: evaluation says whether it is read
+        ("tool/parts/deps.inc", True),
+        ("tool/parts/other.inc", False),
+        ("common/all.inc", True),
+        ("common/other.inc", False),
+        ("README", False),
+        (".minimize.yaml", True),
+        ("new.spec", True),
+    ],
+)
+def test_a_change_touches_packaging_where_a_spec_may_read_it(
+    repository: Repository, path: str, touches: bool
+) -> None:
+    base = repository.commit({"tool/tool.spec": READS, "common/all.inc": "", "x": ""})
+    head = repository.commit({path: "new"})
+    assert touches_packaging(open_repository(repository.path), base, head) is touches
+
+
+def test_a_file_in_a_folder_of_its_own_counts_where_a_spec_at_the_top_names_it(
+    repository: Repository,
+) -> None:
+    base = repository.commit({"tool.spec": SPEC + "%include %{_sourcedir}/parts/deps.inc\n"})
+    tests = repository.commit({"tests/run.sh": "true"})
+    assert not touches_packaging(open_repository(repository.path), base, tests)
+    head = repository.commit({"parts/deps.inc": "Requires: perl"})
+    git = open_repository(repository.path)
+    assert touches_packaging(git, tests, head)
+    with open_change(git, tests, head) as change:
+        assert [(s.path, s.beside) for s in change.specs] == [("tool.spec", ("deps.inc",))]

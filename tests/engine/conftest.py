@@ -120,6 +120,7 @@ class FakeForge:
     checks: list[CommitCheck] = field(default_factory=list)
     looks: int = 0
     bots: tuple[str, ...] = ()
+    pushers: dict[str, str] = field(default_factory=dict)
 
     def answers(self) -> list[str]:
         """The texts of the answers, the newest of each."""
@@ -140,7 +141,8 @@ class FakeForge:
             return IgnoredEvent("not asked")
         action, merged = data.get("action", "opened"), data.get("merged", "")
         base = data.get("base", "")
-        return PullRequestEvent(KEY, data["wish"], data["head"], action, merged, base)
+        pusher = data.get("pusher", "")
+        return PullRequestEvent(KEY, data["wish"], data["head"], action, merged, base, pusher)
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
         self._maybe_fail("pull_request")
@@ -175,6 +177,10 @@ class FakeForge:
     async def role_of(self, key: PullRequestKey, user: str) -> Any:
         return self.roles.get(user, "write")
 
+    async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
+        self._maybe_fail("pusher_of")
+        return self.pushers.get(sha)
+
     async def is_member(self, key: PullRequestKey, group: str, user: str) -> bool:
         self._maybe_fail("is_member")
         return user in self.teams.get(group, ())
@@ -203,6 +209,7 @@ class FakeChecker:
 
     changed: bool = True
     worth_building: bool = True
+    read: bool = True
     predicting: list[Exception] = field(default_factory=list)
     building: list[Exception] = field(default_factory=list)
     asking: list[Exception] = field(default_factory=list)
@@ -222,7 +229,7 @@ class FakeChecker:
         if self.predicting:
             raise self.predicting.pop(0)
         found = result_of(job, "predicted", self.changed, over=self.over)
-        return PredictedCheck(found, self.worth_building, self.external)
+        return PredictedCheck(found, self.worth_building, self.external, read=self.read)
 
     def locate(self, plan: Any) -> ExternalProgress:
         """What `there` says in turn, the last for ever, of each place."""
@@ -421,8 +428,10 @@ class Bot:
     async def comment(
         self, text: str, user: str = "maria", *, comment: str = "41", **more: Any
     ) -> tuple[str, str]:
-        """Delivers a comment; its state and reason. `updated` is now if not said."""
+        """Delivers a comment; its state and reason. SHA in it is the head; `updated` is now if not
+        said."""
         self.deliveries += 1
+        text = text.replace("SHA", self.forge.pull.head_sha)
         body = {
             "comment": comment,
             "author": user,

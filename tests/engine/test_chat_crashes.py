@@ -52,7 +52,7 @@ def test_a_comment_is_answered_once_and_its_decision_stays(
         "author": "maria",
         "sender": "maria",
         "author_is_bot": False,
-        "body": "/minimize accept because\n/minimize why perl\n/minimize help",
+        "body": f"/minimize accept {head} because\n/minimize why perl\n/minimize help",
         "action": "created",
         "updated": "2999-01-01T00:00:00Z",
         "url": "u",

@@ -217,7 +217,7 @@ async def test_an_author_without_a_role_is_predicted_and_not_built(bot) -> None:
     assert bot.checker.calls == [("predict", head)]
     assert len(bot.forge.comments) == 1
     last = bot.forge.statuses[-1][1]
-    assert last.state == "success"
+    assert last.state == "action_required"
     found = bot.store.check(bot.checks()[0].id)
     assert (found.stage, found.result["stage"]) == ("final", "final")
     assert "ann has the role read" in found.result["notes"][0]
@@ -244,14 +244,110 @@ async def test_what_needs_no_build_ends_with_the_prediction(bot) -> None:
     assert bot.forge.states(head) == ["pending", "success"]
 
 
-async def test_allowing_is_asked_for_only_where_images_change(bot) -> None:
+@pytest.mark.parametrize("changed", [True, False])
+async def test_a_strangers_change_is_never_green_whatever_is_predicted(bot, changed) -> None:
     bot.forge.roles["ann"] = "read"
-    bot.checker.changed = False
+    bot.checker.changed = changed
     head = bot.push(SPEC)
     await bot.deliver()
     await bot.settled()
-    assert bot.forge.states(head) == ["pending", "success"]
-    assert bot.forge.statuses[-1][1].title == "No image changes"
+    assert bot.forge.states(head) == ["pending", "action_required"]
+    assert bot.forge.statuses[-1][1].title == f"Not built: /minimize allow {head}"
+    check = bot.store.check(bot.checks()[0].id)
+    assert check.verdict == "action_required"
+    assert check.result["verdict"] == "action_required"
+    assert check.result["predicted_verdict"] == "success"
+    assert bool(bot.forge.comments) is changed
+
+
+async def test_a_strangers_change_to_no_file_that_is_read_is_a_success(bot) -> None:
+    bot.forge.roles["ann"] = "read"
+    head = bot.push({"README": "new\n"})
+    await bot.deliver()
+    await bot.settled()
+    bot.checker.read = False
+    beside = bot.push({"nginx/README": "new\n"}, "other")
+    await bot.deliver()
+    await bot.settled()
+    assert bot.forge.states(head)[-1] == bot.forge.states(beside)[-1] == "success"
+    assert ("predict", beside) in bot.checker.calls
+
+
+@pytest.mark.parametrize("known", ["delivery", "forge", "neither"])
+async def test_the_pusher_of_the_head_must_be_trusted_too(bot, known: str) -> None:
+    bot.forge.roles["eve"] = "read"
+    head = bot.push(SPEC)
+    if known == "forge":
+        bot.forge.pushers[head] = "eve"
+    await bot.deliver(**{"pusher": "eve"} if known == "delivery" else {})
+    await bot.settled()
+    trusted = known == "neither"
+    assert bot.forge.states(head)[-1] == ("success" if trusted else "action_required")
+    assert (("finish", head) in bot.checker.calls) is trusted
+    # A check that a comment asks for knows it too.
+    await bot.comment("/minimize check", "ann")
+    await bot.settled()
+    assert bot.forge.states(head)[-1] == ("success" if trusted else "action_required")
+
+
+async def test_a_run_that_began_before_the_pusher_was_known_begins_again(bot) -> None:
+    bot.forge.roles["eve"] = "read"
+    head = bot.push(SPEC)
+    bot.checker.hold[head] = threading.Event()
+    await bot.deliver()
+    await bot.deliver(pusher="eve", action="synchronize")
+    bot.checker.hold[head].set()
+    await bot.settled()
+    assert [check.stage for check in bot.checks()] == ["stopped", "final"]
+    assert bot.forge.states(head)[-1] == "action_required"
+    assert ("finish", head) not in bot.checker.calls
+
+
+async def test_a_strangers_run_that_fails_is_not_neutral(bot) -> None:
+    bot.forge.roles["ann"] = "read"
+    bot.checker.predicting = [ChangeError("The mirror list is wrong.")]
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    assert bot.forge.states(head) == ["pending", "action_required"]
+    assert "The mirror list is wrong." in bot.forge.statuses[-1][1].summary
+
+
+@pytest.mark.parametrize("by", ["cancel", "push", "close"])
+async def test_a_strangers_run_that_is_stopped_is_not_neutral(bot, by: str) -> None:
+    bot.forge.roles["ann"] = "read"
+    head = bot.push(SPEC)
+    bot.checker.hold[head] = threading.Event()
+    await bot.deliver()
+    await bot.until(lambda: ("predict", head) in bot.checker.calls)
+    if by == "cancel":
+        await bot.comment("/minimize cancel", "ann")
+    elif by == "close":
+        await bot.deliver("stop")
+    else:
+        bot.push({**SPEC, "more": "x"})
+        await bot.deliver()
+    bot.checker.hold[head].set()
+    await bot.until(lambda: bot.forge.states(head)[-1] == "action_required")
+    await bot.settled()
+    assert "neutral" not in bot.forge.states(head)
+
+
+async def test_where_building_is_off_allow_accepts_the_prediction(stopped_bot) -> None:
+    bot = stopped_bot
+    off = bot.settings.build.model_copy(update={"enabled": False})
+    bot.settings = bot.settings.model_copy(update={"build": off})
+    bot.make()
+    await bot.engine.launch()
+    bot.forge.roles["ann"] = "read"
+    head = bot.push(SPEC)
+    await bot.deliver()
+    await bot.settled()
+    assert bot.forge.states(head)[-1] == "action_required"
+    await bot.comment("/minimize allow SHA")
+    await bot.settled()
+    assert bot.forge.states(head)[-1] == "success"
+    assert ("finish", head) not in bot.checker.calls
 
 
 async def test_a_push_between_prediction_and_comment_writes_no_comment(bot) -> None:

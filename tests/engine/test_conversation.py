@@ -176,7 +176,7 @@ async def test_nothing_runs_for_a_closed_pull_request_but_questions_are_answered
 async def test_a_refusal_names_the_role_that_is_missing(bot) -> None:
     await checked(bot)
     bot.forge.roles["bob"] = "read"
-    await bot.comment("/minimize check\n/minimize accept because", "bob")
+    await bot.comment("/minimize check\n/minimize accept SHA because", "bob")
     text = await answered(bot)
     assert "bob has the role read in this repository: check needs the role triage" in text
     assert "accept needs the role write or above" in text
@@ -207,7 +207,7 @@ async def test_accept_makes_a_limit_a_success_with_the_reason(bot) -> None:
     bot.checker.over = True
     head = await checked(bot)
     assert bot.forge.states(head)[-1] == "failure"
-    await bot.comment("/minimize accept worth it, @all", updated=LATER)
+    await bot.comment("/minimize accept SHA worth it, @all", updated=LATER)
     await bot.until(lambda: bot.forge.states(head)[-1] == "success")
     last = bot.forge.statuses[-1][1]
     assert last.title.startswith("Accepted by maria")
@@ -231,7 +231,7 @@ async def test_accept_while_the_check_runs_counts_when_it_ends(bot) -> None:
     head = bot.push(SPEC)
     bot.checker.hold[head] = threading.Event()
     await bot.deliver()
-    await bot.comment("/minimize accept later is fine", updated=LATER)
+    await bot.comment("/minimize accept SHA later is fine", updated=LATER)
     bot.checker.hold[head].set()
     await bot.settled()
     await bot.until(lambda: bot.forge.states(head)[-1] == "success")
@@ -246,11 +246,11 @@ def shown(bot) -> str:
 async def test_who_accepts_again_has_the_last_word(bot, comment: str) -> None:
     bot.checker.over = True
     head = await checked(bot)
-    await bot.comment("/minimize accept first", updated=LATER)
+    await bot.comment("/minimize accept SHA first", updated=LATER)
     await bot.until(lambda: "first" in shown(bot))
     bot.forge.roles["olga"] = "admin"
     user = "olga" if comment == "42" else "maria"
-    await bot.comment("/minimize accept better", user, comment=comment, updated=LATER)
+    await bot.comment("/minimize accept SHA better", user, comment=comment, updated=LATER)
     await bot.until(lambda: "better" in shown(bot))
     assert f"by {user} on" in shown(bot)
     assert "first" not in shown(bot)
@@ -262,7 +262,7 @@ async def test_a_growth_too_small_to_change_an_image_stays_on_record_when_accept
     bot.checker.over, bot.checker.changed = True, False
     await checked(bot)
     assert "No image changes by much, but an objective is violated." in shown(bot)
-    await bot.comment("/minimize accept worth it", updated=LATER)
+    await bot.comment("/minimize accept SHA worth it", updated=LATER)
     await bot.until(lambda: "worth it" in shown(bot))
     assert "No image changes by much, but an objective is violated." in shown(bot)
     assert "No image changes any more" not in shown(bot)
@@ -274,17 +274,17 @@ async def test_allow_said_again_is_answered_and_stops_no_build(bot) -> None:
     built = threading.Event()
     finish = bot.checker.finish
     bot.checker.finish = lambda job, git: (built.wait(90), finish(job, git))[1]
-    await bot.comment("/minimize allow", updated=LATER)
-    await bot.comment("/minimize allow", comment="42", updated=LATER)
+    await bot.comment("/minimize allow SHA", updated=LATER)
+    await bot.comment("/minimize allow SHA", comment="42", updated=LATER)
     assert "This commit is being built already." in await answered(bot)
     await bot.until(lambda: bot.checks()[-1].stage == "predicted")
-    await bot.comment("/minimize allow", comment="43", updated=LATER)
+    await bot.comment("/minimize allow SHA", comment="43", updated=LATER)
     assert "This commit is being built already." in await answered(bot, 2)
     built.set()
     await bot.settled()
     assert [check.stage for check in bot.checks()] == ["final", "final"]
     assert bot.checker.calls.count(("finish", head)) == 1
-    await bot.comment("/minimize allow", comment="44", updated=LATER)
+    await bot.comment("/minimize allow SHA", comment="44", updated=LATER)
     assert "This commit was built already" in await answered(bot, 3)
     assert len(bot.checks()) == 2
 
@@ -296,7 +296,7 @@ async def test_allow_does_not_stop_the_build_of_a_trusted_author(bot) -> None:
     head = bot.push(SPEC)
     await bot.deliver()
     await bot.until(lambda: bot.checks()[-1].stage == "predicted")
-    await bot.comment("/minimize allow", updated=LATER)
+    await bot.comment("/minimize allow SHA", updated=LATER)
     assert "This commit is being built already." in await answered(bot)
     built.set()
     await bot.settled()
@@ -306,37 +306,91 @@ async def test_allow_does_not_stop_the_build_of_a_trusted_author(bot) -> None:
 
 async def test_there_is_nothing_to_accept_where_no_limit_is_passed(bot) -> None:
     head = await checked(bot)
-    await bot.comment("/minimize accept why not", updated=LATER)
+    await bot.comment("/minimize accept SHA why not", updated=LATER)
     assert "goes over no limit" in await answered(bot)
     assert Commands(bot.store).decision("accept", "gh", "o/r", 7, head) is None
 
 
-@pytest.mark.parametrize("command", ["accept because", "allow"])
-async def test_a_commit_that_came_after_the_comment_is_not_decided_on(bot, command: str) -> None:
+@pytest.mark.parametrize("name", ["accept", "allow"])
+async def test_a_commit_that_is_not_the_head_is_not_decided_on(bot, name: str) -> None:
+    bot.checker.over = True
+    bot.forge.roles["ann"] = "read"
+    seen = await checked(bot)
+    head = await checked(bot, OTHER)
+    await bot.comment(f"/minimize {name} {seen} because"[: None if name == "accept" else -8])
+    text = await answered(bot)
+    assert f"The head of this pull request is `{head}`, not `{seen}`" in text
+    assert f"`/minimize {name} {head}" in text
+    for kind in ("accept", "allow"):
+        for commit in (seen, head):
+            assert Commands(bot.store).decision(kind, "gh", "o/r", 7, commit) is None
+    assert bot.forge.states(head)[-1] == "action_required"
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("allow", "/minimize allow SHA"),
+        ("accept", "/minimize accept SHA REASON"),
+        ("accept it is worth it", "/minimize accept SHA it is worth it"),
+    ],
+)
+async def test_a_bare_decision_is_answered_with_the_line_and_not_obeyed(bot, said, line) -> None:
     bot.checker.over = True
     bot.forge.roles["ann"] = "read"
     head = await checked(bot)
-    await bot.comment(f"/minimize {command}", updated="2020-01-01T00:00:00Z")
-    assert "newer commit came after" in await answered(bot)
+    await bot.comment(f"/minimize {said}")
+    assert f"`{line.replace('SHA', head)}`" in await answered(bot)
     for kind in ("accept", "allow"):
         assert Commands(bot.store).decision(kind, "gh", "o/r", 7, head) is None
+    assert len(bot.checks()) == 1
+
+
+async def test_a_commit_that_no_check_has_seen_yet_is_allowed_by_its_name(bot) -> None:
+    bot.forge.roles["ann"] = "read"
+    head = bot.push(SPEC)
+    await bot.comment("/minimize allow SHA")
+    await bot.settled()
+    assert ("finish", head) in bot.checker.calls
+    assert bot.forge.states(head)[-1] == "success"
+
+
+@pytest.mark.parametrize("who", ["author", "pusher"])
+async def test_nobody_accepts_what_they_did_themselves(bot, who: str) -> None:
+    bot.checker.over = True
+    head = bot.push(SPEC)
+    bot.forge.pushers[head] = "olga"
+    await bot.deliver()
+    await bot.settled()
+    assert bot.forge.states(head)[-1] == "failure"
+    user, did = ("Ann", "made this pull request") if who == "author" else ("Olga", "pushed")
+    await bot.comment("/minimize accept SHA because", user)
+    text = await answered(bot)
+    assert f"{user} {did}" in text.replace("`", "")
+    assert Commands(bot.store).decision("accept", "gh", "o/r", 7, head) is None
     assert bot.forge.states(head)[-1] == "failure"
 
 
-async def test_a_commit_that_was_never_looked_at_is_not_allowed(bot) -> None:
-    bot.push(SPEC)
-    await bot.comment("/minimize allow", updated=LATER)
-    assert "not been looked at yet" in await answered(bot)
-    assert bot.checks() == []
+async def test_the_settings_let_anyone_of_the_role_accept(stopped_bot) -> None:
+    bot = stopped_bot
+    bot.settings = bot.settings.model_copy(update={"accept": "anyone"})
+    bot.make()
+    await bot.engine.launch()
+    bot.checker.over = True
+    head = await checked(bot)
+    await bot.comment("/minimize accept SHA because", "ann")
+    await bot.until(lambda: bot.forge.states(head)[-1] == "success")
 
 
 async def test_allow_builds_this_commit_and_not_the_next(bot) -> None:
     bot.forge.roles["ann"] = "read"
     head = await checked(bot)
     last = bot.forge.statuses[-1][1]
-    assert last.title.startswith("Not built, needs /minimize allow: ")
+    assert (last.state, last.title) == ("action_required", f"Not built: /minimize allow {head}")
+    assert f"`/minimize allow {head}`" in last.summary
+    assert f"`/minimize allow {head}`" in shown(bot)
     assert ("finish", head) not in bot.checker.calls
-    await bot.comment("/minimize allow", updated=LATER)
+    await bot.comment("/minimize allow SHA", updated=LATER)
     await bot.settled()
     assert ("finish", head) in bot.checker.calls
     assert "Not built" not in bot.forge.statuses[-1][1].title

@@ -122,7 +122,7 @@ async def test_what_was_accepted_meanwhile_stays_accepted(bot) -> None:
     clock = with_clock(bot)
     bot.checker.over = True
     late, newer = await raced(bot)
-    await bot.comment("/minimize accept worth it", updated="2999-01-01T00:00:00Z")
+    await bot.comment("/minimize accept SHA worth it", updated="2999-01-01T00:00:00Z")
     await bot.until(lambda: bot.forge.states(newer)[-1] == "success")
     wanted = bot.forge.comments[-1]
     assert "worth it" in wanted[1]

@@ -28,8 +28,8 @@ LINES = {
     "check": "/minimize check",
     "why": "/minimize why perl",
     "what-if": "/minimize what-if drop perl",
-    "accept": "/minimize accept because",
-    "allow": "/minimize allow",
+    "accept": f"/minimize accept {HEAD} because",
+    "allow": f"/minimize allow {HEAD}",
     "objectives": "/minimize objectives",
     "cancel": "/minimize cancel",
     "help": "/minimize help",
@@ -81,6 +81,9 @@ class Forge:
     async def role_of(self, key: PullRequestKey, user: str) -> str:
         assert user == "ann"
         return self.role
+
+    async def pusher_of(self, key: PullRequestKey, sha: str) -> str | None:
+        return None
 
     async def is_bot(self, key: PullRequestKey, user: str) -> bool:
         return False

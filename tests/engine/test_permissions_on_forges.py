@@ -188,7 +188,7 @@ async def test_gitlabs_access_levels(tmp_path, monkeypatch, level: int, role: st
         made.local.set_role(made.repository, "ann", "read")
         outcome = await made.say(pull, "/minimize check", running=False)
         assert outcome == ("taken" if ROLES.index(role) >= ROLES.index("triage") else "refused")
-        outcome = await made.say(pull, "/minimize allow", running=False)
+        outcome = await made.say(pull, f"/minimize allow {pull.head_sha}", running=False)
         assert outcome == ("taken" if ROLES.index(role) >= ROLES.index("write") else "refused")
 
 

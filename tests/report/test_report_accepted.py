@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from bot.check.verdict import not_allowed
 from bot.model.closure import SnapshotState as State
 from bot.model.image import ImageKey
 from bot.model.result import (
@@ -12,7 +13,12 @@ from bot.model.result import (
     check_from_json,
     check_to_json,
 )
-from bot.report.render import render_comment, status_line
+from bot.report.render import (
+    comment_needed,
+    render_comment,
+    render_nothing_any_more,
+    status_line,
+)
 from tests.report.conftest import broken_objective
 
 OVER = CheckResult(
@@ -67,3 +73,30 @@ def test_the_status_says_that_it_was_accepted() -> None:
     assert "This breaks the objective “small” for **nginx** on x86_64" in summary
     assert "**Accepted** for this commit by maria on 2026-11-24: worth it, `@everyone" in summary
     assert "Accepted" not in status_line(OVER)[0]
+
+
+def test_the_line_that_accepts_it_stands_where_commands_are_read() -> None:
+    line = f"`/minimize accept {'b' * 40} REASON`"
+    assert line in render_comment(OVER, chat=True)
+    assert line in status_line(OVER)[1]
+    assert line not in render_comment(OVER)
+    assert line not in render_comment(ACCEPTED, chat=True)
+    assert line not in render_comment(replace(OVER, only_limits=False), chat=True)
+
+
+def test_a_change_that_nobody_allowed_says_so_first_and_with_which_line() -> None:
+    waiting = not_allowed(OVER)
+    title, summary = status_line(waiting)
+    assert title == f"Not built: /minimize allow {'b' * 40}"
+    for text in (summary, render_comment(waiting, chat=True)):
+        assert "**Not built**: this change is not by somebody who is trusted here." in text
+        assert f"`/minimize allow {'b' * 40}`" in text
+        assert "This breaks the objective" in text
+    assert check_from_json(check_to_json(waiting)) == waiting
+    assert comment_needed(waiting)
+
+
+def test_a_comment_taken_back_on_a_strangers_word_says_that_it_is_one() -> None:
+    taken_back = not_allowed(replace(OVER, verdict="success", only_limits=False, images=()))
+    text = render_nothing_any_more(taken_back, chat=True)
+    assert f"`/minimize allow {'b' * 40}`" in text

@@ -1,0 +1,84 @@
+"""Whose changes are trusted: the author of the pull request and the pusher of its head must be.
+
+Both are names that the forge gives; what a commit says of its author counts for nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from bot.engine.job import CheckJob
+from bot.forge.protocol import Forge
+from bot.forge.values import ForgeRefusedError
+from bot.settings.values import BuildSettings
+
+LOG = logging.getLogger(__name__)
+_TRUSTED_ROLES = ("triage", "write", "maintain", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The trust in a change; where there is none, `why` is a sentence on who is missing a role."""
+
+    trusted: bool
+    why: str = ""
+
+
+async def trust_in(job: CheckJob, forge: Forge, build: BuildSettings) -> Trust:
+    """The trust in the head commit of a job; roles are read from the forge now.
+
+    Somebody allowed it, or its author and its pusher are both trusted: by a role of triage or
+    above, or by the settings. Raises what the forge raises where another try may help.
+    """
+    # Allowed for this commit alone: the job is about no other.
+    if job.allowed or "*" in build.trusted:
+        return Trust(True)
+    try:
+        missing = await _missing(job, forge, build, job.author)
+        if missing:
+            return Trust(False, missing)
+        pusher = await pusher_of(job, forge)
+        if not same_user(pusher, job.author):
+            missing = await _missing(job, forge, build, pusher, "who pushed the head commit")
+    except ForgeRefusedError as error:
+        LOG.warning("%s: whose change it is is not known: %s", job.id, error)
+        return Trust(False, f"Whose change it is is not known: {error.what}")
+    return Trust(not missing, missing)
+
+
+async def pusher_of(job: CheckJob, forge: Forge) -> str:
+    """The user who pushed the head commit of a job, by its delivery, else as the forge has it.
+
+    The author, where the forge names nobody and only members of the repository can have pushed.
+    """
+    if job.pusher:
+        return job.pusher
+    return await forge.pusher_of(job.key, job.head_sha) or job.author
+
+
+def same_user(one: str, other: str) -> bool:
+    """Return whether two user names are of one user: forges do not tell capitals apart."""
+    return one.casefold() == other.casefold()
+
+
+async def _missing(
+    job: CheckJob, forge: Forge, build: BuildSettings, user: str, what: str = ""
+) -> str:
+    """A sentence on the role that a user lacks; empty where the user is trusted."""
+    if any(same_user(user, name) for name in build.trusted):
+        return ""
+    role = await forge.role_of(job.key, user)
+    if role in _TRUSTED_ROLES or await _is_in_a_team(job, forge, build, user):
+        return ""
+    has = "no role" if role == "none" else f"the role {role}"
+    named = f"{user}, {what}," if what else user
+    return f"{named} has {has}, and only changes by the role triage and above are built unasked."
+
+
+async def _is_in_a_team(job: CheckJob, forge: Forge, build: BuildSettings, user: str) -> bool:
+    for name in build.trusted:
+        # A user name has no slash in it, on no forge.
+        if "/" in name and await forge.is_member(job.key, name, user):
+            return True
+    return False
