@@ -108,6 +108,8 @@ def _text(overlays: OverlayPool, info: Any) -> str | None:
 
 
 _SOLVER = solv.Solver
+# libsolv's SYSTEMSOLVABLE: it stands where a rich conflict such as `(a if b)` holds without b.
+_NOBODY = 1
 _CONFLICTS = frozenset(
     {
         _SOLVER.SOLVER_RULE_PKG_CONFLICTS,
@@ -145,6 +147,8 @@ class _Proof:
 
     def _take(self, info: Any) -> None:
         solvable, other = info.solvable, info.othersolvable
+        if other is not None and other.id == _NOBODY:
+            other = None
         if info.type == _SOLVER.SOLVER_RULE_JOB_NOTHING_PROVIDES_DEP:
             self.unmet[str(info.dep)] = None
         elif solvable is None or not self._overlay_pool.enabled(solvable.id):

@@ -228,3 +228,12 @@ def test_without_every_conflict_that_is_named_the_image_can_be_installed(
         assert (root.needed_by, root.capability) not in seen
         seen.add((root.needed_by, root.capability))
         stated[root.needed_by.name][1].discard(root.capability)
+
+
+def test_a_rich_conflict_that_always_holds_is_the_package_s_own(tiny, ask):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["a"], conflicts=["(a if nobody)"])
+    base.package("a-0:1-1.x86_64")
+    (cause,) = tiny.pool(base).solve(ask("app")).causes
+    assert (cause.kind, cause.capability) == ("conflict", "(a if nobody)")
+    assert cause.needed_by == cause.conflicts_with
