@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from bot.advice.candidates import Candidates, candidates_of
+from bot.advice.edits import edits_of_requests, edits_of_requirements
 from bot.advice.model import Answer, Model
+from bot.advice.plans import Opened, plan_of, proposals
+from bot.advice.prefer import preferred
+from bot.advice.programs import purpose_of
 from bot.advice.requests import Addition, Job, addition_for
 from bot.advice.swaps import Offer, offers, swaps_of
-from bot.model.advice import Figures, ImageAdvice, Metric, Smallest, Swap
-from bot.model.closure import Closure
+from bot.model.advice import (
+    EditKind,
+    Figures,
+    ImageAdvice,
+    Metric,
+    OverallEdit,
+    Plan,
+    Smallest,
+    Swap,
+)
 
 UNSWAPPED = Addition()
 
@@ -25,19 +37,35 @@ class Wish:
     metric: Metric = "installed"
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """One architecture of an image: its job, today's closure and the packages it could have."""
-
-    job: Job
-    closure: Closure
-    candidates: Candidates
-
-
 def advise(jobs: Iterable[Job], wish: Wish) -> tuple[ImageAdvice, ...]:
     """The advice for an image, one for each of its architectures, in the order of `jobs`."""
     clock = _Clock(wish.seconds)
-    return tuple(_advice(job, wish, clock) for job in jobs)
+    advices: list[ImageAdvice] = []
+    opened: dict[int, Opened] = {}
+    for place, job in enumerate(jobs):
+        advice, one = _smallest_advice(job, wish, clock)
+        advices.append(advice)
+        if one is not None:
+            opened[place] = one
+    plans = _plans(list(opened.values()), wish, clock)
+    for place, own in zip(opened, plans, strict=True):
+        advices[place] = replace(advices[place], plans=own)
+    return tuple(advices)
+
+
+def _plans(opened: Sequence[Opened], wish: Wish, clock: _Clock) -> Sequence[tuple[Plan, ...]]:
+    """The plans for each of the architectures."""
+    if not (wish.edits and opened):
+        return [()] * len(opened)
+    images = [one.candidates for one in opened]
+    able = [one.purpose.able for one in opened]
+    edits = edits_of_requests(images, able, opened[0].job.request.requests)
+    edits += edits_of_requirements(images)
+    model = Model(images, wish.metric, edits, [one.purpose.formula for one in opened])
+    found = list(proposals(opened, model, wish.edits, lambda: clock.left))
+    return [
+        tuple(plan_of(opened, place, model, one) for one in found) for place in range(len(opened))
+    ]
 
 
 class _Clock:
@@ -51,31 +79,44 @@ class _Clock:
         return max(self._end - time.monotonic(), 0.05)
 
 
-def _advice(job: Job, wish: Wish, clock: _Clock) -> ImageAdvice:
+def _smallest_advice(job: Job, wish: Wish, clock: _Clock) -> tuple[ImageAdvice, Opened | None]:
+    """The advice without plans, and what plans are made of where they are looked for."""
     key = job.request.key
     with job.pool.solved(job.request, job.overlay) as image:
         closure = image.closure
         if closure.status != "ok":
-            return ImageAdvice(key, "unsolvable", closure.problems)
-        candidates = candidates_of(image, key.arch, job.request.requests)
+            return ImageAdvice(key, "unsolvable", closure.problems), None
+        candidates = candidates_of(image, key.arch, job.request.requests, siblings=bool(wish.edits))
         model = Model([candidates], wish.metric)
         answer = model.smallest(seconds=clock.left, known=(candidates.now,))
         assert answer is not None  # today's image is one
         moved = candidates.now ^ answer.packages[0]
         has = offers(image.overlays, moved) if moved else {}
-    opened = Opened(job, closure, candidates)
-    smallest = _smallest(opened, model, answer, has, clock)
-    return ImageAdvice(key, "ok", (), figures(candidates, candidates.now, wish.metric), smallest)
+        opened = None
+        if wish.edits:
+            purpose = purpose_of(image.overlays, candidates, closure.requested)
+            opened = Opened(job, candidates, purpose)
+    smallest = _smallest(job, candidates, model, answer, has, clock)
+    if wish.edits:
+        swaps = preferred(job, candidates, answer.packages[0], smallest.instead)
+        smallest = replace(smallest, instead=swaps)
+    now = figures(candidates, candidates.now, wish.metric)
+    return ImageAdvice(key, "ok", (), now, smallest), opened
 
 
 def _smallest(
-    opened: Opened, model: Model, answer: Answer, has: Mapping[int, Offer], clock: _Clock
+    job: Job,
+    candidates: Candidates,
+    model: Model,
+    answer: Answer,
+    has: Mapping[int, Offer],
+    clock: _Clock,
 ) -> Smallest:
     """The optimum, if the plain solver can be made to install it; else today's image and the
     bound."""
-    candidates, target = opened.candidates, answer.packages[0]
+    target = answer.packages[0]
     swaps: tuple[Swap, ...] = ()
-    addition = _addition(opened.job, candidates, target)
+    addition = _addition(job, candidates, target)
     if addition is None:
         target, addition = candidates.now, UNSWAPPED
     elif target != candidates.now:
@@ -112,3 +153,19 @@ def figures(candidates: Candidates, numbers: Iterable[int], metric: Metric) -> F
     sizes = [c.installed_size if metric == "installed" else c.download_size for c in found]
     known = [size for size in sizes if size is not None]
     return Figures(len(found), sum(known) if len(known) == len(sizes) else None)
+
+
+def overall(advices: Iterable[ImageAdvice]) -> tuple[OverallEdit, ...]:
+    """The edits of all plans and swaps, each with what it saves alone, the best first."""
+    found: dict[tuple[EditKind, str, str, str], list[int]] = {}
+    for image in advices:
+        changes = [c for plan in image.plans for c in plan.changes]
+        if image.smallest is not None:
+            changes += [s.prefer for s in image.smallest.instead if s.prefer is not None]
+        arches = max((len(plan.arches) for plan in image.plans), default=1)
+        alone = {(c.kind, c.package, c.source, c.capability): c.saves for c in changes}
+        for key, saves in alone.items():
+            # A plan is of all architectures, and so is what its edits save.
+            found.setdefault(key, []).append(saves // (1 if key[0] == "prefer" else arches))
+    edits = [OverallEdit(*key, len(saves), sum(saves)) for key, saves in found.items()]
+    return tuple(sorted(edits, key=lambda e: (-e.saves, e.package, e.capability, e.kind)))

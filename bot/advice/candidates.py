@@ -18,7 +18,7 @@ import solv
 from bot.advice.formula import Clause, Formula, met, none_of, one_of, unmet
 from bot.closure.index import source_of
 from bot.closure.overlay_pool import OverlayPool
-from bot.closure.packages import nevra_of, sizes_of
+from bot.closure.packages import files_in_primary, nevra_of, sizes_of
 from bot.closure.pool import SolvedImage
 from bot.closure.requests import dependency_id
 from bot.closure.solve import INSTALL_ONLY
@@ -69,6 +69,7 @@ class Candidates:
     needs: tuple[Need, ...]
     exclusions: frozenset[Clause]
     now: frozenset[int]
+    fixed: frozenset[int] = frozenset()
 
     @property
     def named(self) -> Mapping[str, tuple[int, ...]]:
@@ -79,10 +80,16 @@ class Candidates:
         return found
 
 
-def candidates_of(image: SolvedImage, arch: str, requests: Collection[str]) -> Candidates:
-    """The candidates of an image that the plain solver can install; `requests` name packages that
-    are never swapped."""
-    return _Reach(image, arch, requests).candidates()
+def candidates_of(
+    image: SolvedImage, arch: str, requests: Collection[str], *, siblings: bool = False
+) -> Candidates:
+    """The candidates of an image that the plain solver can install.
+
+    `requests` name packages that are never swapped. With `siblings` the packages count too that
+    have a program of a requested package and are of its source: they could be asked for instead.
+    """
+    reach = _Reach(image, arch, requests)
+    return reach.candidates(reach.siblings(image.closure.requested) if siblings else ())
 
 
 class _Reach:
@@ -112,12 +119,23 @@ class _Reach:
             self._tier(self._solvable(n).nameid).get(n, True) for n in self._now
         )
 
-    def candidates(self) -> Candidates:
+    def siblings(self, requested: Collection[Nevra]) -> list[int]:
+        """The packages of the same source with a program in common with a requested one."""
+        found: list[int] = []
+        for number in sorted(self._now):
+            package = self._overlays.package(number)
+            programs = _programs(self._solvable(number))
+            if package.nevra in requested and programs and number not in self._fixed:
+                alike = self._eligible(self._overlays.published(package.source))
+                found += [n for n in alike if programs & _programs(self._solvable(n))]
+        return found
+
+    def candidates(self, also: Iterable[int] = ()) -> Candidates:
         jobs = tuple(self._job(want) for want in self._wants)
         found: dict[int, None] = {}
         needs: list[Need] = []
         # The plain solver may install what nothing needs.
-        todo = [*sorted(self._now), *_positive(jobs)]
+        todo = [*sorted(self._now), *_positive(jobs), *also]
         while todo:
             number = todo.pop()
             if number in found:
@@ -129,7 +147,9 @@ class _Reach:
             todo += [n for n in _positive(self._ways_out(number)) if n not in found]
         packages = {n: self._candidate(n) for n in sorted(found)}
         exclusions = frozenset(self._exclusions(packages))
-        return Candidates(self._arch, packages, jobs, tuple(needs), exclusions, self._now)
+        return Candidates(
+            self._arch, packages, jobs, tuple(needs), exclusions, self._now, self._fixed
+        )
 
     # -- which packages -------------------------------------------------------------------------
 
@@ -328,6 +348,10 @@ class _Reach:
             download,
             self._tier(solvable.nameid).get(number, True),
         )
+
+
+def _programs(solvable: Any) -> set[str]:
+    return {path.rpartition("/")[2] for path in files_in_primary(solvable) if "bin/" in path}
 
 
 def _positive(formulas: Iterable[Formula]) -> list[int]:

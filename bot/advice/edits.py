@@ -86,6 +86,29 @@ def edits_of_requirements(
     return tuple(edit for edit in found if edit is not None)
 
 
+def edits_of_requests(
+    images: Sequence[Candidates], able: Sequence[Collection[int]], requests: Collection[str]
+) -> tuple[Edit, ...]:
+    """The requests for another package of the same source instead of one that `requests` name.
+
+    `able` are the candidates of each architecture that have a program that the image is for.
+    """
+    found: dict[str, tuple[str, set[str]]] = {}
+    for image, programs in zip(images, able, strict=True):
+        for number in image.now - image.fixed:
+            own = image.packages[number]
+            name = own.nevra.name
+            if name in requests:
+                same = (n for n in programs if image.packages[n].source == own.source)
+                names = {image.packages[n].nevra.name for n in same} - {name}
+                found[name] = own.source, found.get(name, ("", names))[1] & names
+    return tuple(
+        Edit("request", name, source, name, replacements=tuple(sorted(others)), written=True)
+        for name, (source, others) in sorted(found.items())
+        if others
+    )
+
+
 def capability_name(capability: str) -> str | None:
     """The name of a requirement that somebody may have written, without an architecture's tag.
 
@@ -111,7 +134,7 @@ def _edit(
     written: Written | None,
 ) -> Edit | None:
     needs = list(needs)
-    if any(_of_sibling(image, need) for image, need in needs):
+    if any(_of_sibling(image, need) or _of_identity(image, need) for image, need in needs):
         return None
     answers: set[bool | None] = set()
     for image, need in needs:
@@ -138,3 +161,8 @@ def _of_sibling(image: Candidates, need: Need) -> bool:
     source = image.packages[need.package].source
     providers = (n for clause in need.formula for n in clause if n > 0)
     return any(image.packages[n].source == source for n in providers if n in image.packages)
+
+
+def _of_identity(image: Candidates, need: Need) -> bool:
+    """Return whether today a package that is never swapped meets it."""
+    return any(clause & image.fixed for clause in need.formula)

@@ -73,16 +73,18 @@ class Model:
         known_edits: Collection[Edit] = (),
         without: Iterable[tuple[int, int]] = (),
         refused: Iterable[Sets] = (),
+        only: Edit | None = None,
     ) -> Answer | None:
         """The smallest answer with at most so many edits; none where nothing is one.
 
         `known` is one to begin with. `without` are packages, by place and number, that must not be
-        there; `refused` answers that must not come again.
+        there; `refused` answers that must not come again. With `only` no other edit is made.
         """
         clauses = list(self._clauses)
         clauses += [(-self._variables[key],) for key in without if key in self._variables]
         clauses += [tuple(-v for v in self._true(sets)) for sets in refused]
-        clauses += [] if edits else [(-v,) for v in self._edits.values()]
+        if only is not None or not edits:
+            clauses += [(-v,) for edit, v in self._edits.items() if edit != only]
         limited = list(self._edits.values()) if edits else []
         start = {*self._true(known), *(self._edits[e] for e in known_edits)}
         found = minimise(

@@ -86,7 +86,7 @@ def swaps_of(
         found.append(
             Swap(
                 tuple(sorted({packages[n].nevra.name for n in others})),
-                request_name(packages[number].nevra, candidates.arch),
+                request_name(packages[number].nevra, candidates.arch, packages[number].second_tier),
                 without.size - answer.size if without is not None else 0,
                 "same-source" if sources == {packages[number].source} else "other",
                 _losses(others, entering, has),

@@ -51,7 +51,7 @@ def advise(
 ) -> int:
     """The smallest image for the same request, and the best edits of the distribution."""
     _need_optimiser()
-    from bot.advice.advise import Wish
+    from bot.advice.advise import Wish, overall
     from bot.advice.advise import advise as advise_image
     from bot.advice.requests import Job
     from bot.model.advice import Advice
@@ -61,7 +61,8 @@ def advise(
     found: list[ImageAdvice] = []
     for _, images in groupby(jobs, lambda job: job.image):
         found += advise_image(images, wish)
-    advice = Advice(metric, tuple(sorted(found, key=lambda image: image.key)))
+    advices = tuple(sorted(found, key=lambda image: image.key))
+    advice = Advice(metric, advices, overall(advices))
     from bot.report.advice import advice_text, advice_to_json
 
     if form == "json":

@@ -63,7 +63,8 @@ class Change:
     `package`; `prefer` a `Suggests` beside a requirement that several packages meet; `order` the
     requirement of scriptlets alone, which becomes `OrderWithRequires`; `weaken` a written
     requirement; `split` `files` go to a subpackage. `to` is what to write instead. `written` is
-    null where no header could be read.
+    null where no header could be read. `saves` is what the edit alone saves, on all architectures
+    of the image together.
     """
 
     kind: EditKind
@@ -72,6 +73,7 @@ class Change:
     capability: str
     written: bool | None
     to: str
+    saves: int = 0
     spec: SpecLine | None = None
     files: tuple[str, ...] = ()
     maintainers: tuple[str, ...] = ()

@@ -40,8 +40,19 @@ def _plain(value: Any) -> Any:
 
 
 def advice_text(advice: Advice) -> str:
-    """Each image as a heading and lines: the smallest, its swaps, the plans."""
-    return "\n".join("\n".join(_image_lines(image)) + "\n" for image in advice.images)
+    """Each image as a heading and lines: the smallest, its swaps, the plans; then all edits."""
+    blocks = [_image_lines(image) for image in advice.images]
+    if len(advice.images) > 1 and advice.overall:
+        blocks.append(_overall_lines(advice))
+    return "\n".join("\n".join(block) + "\n" for block in blocks)
+
+
+def _overall_lines(advice: Advice) -> Iterator[str]:
+    yield "All images together, each edit alone:"
+    for edit in advice.overall[:20]:
+        what = f"{edit.kind} {visible(edit.package)}: {visible(edit.capability)}"
+        saved = f"{format_size(edit.saves)} in {plural(edit.images, 'image')}"
+        yield f"  {what} ({visible(edit.source)}) saves {saved}"
 
 
 def _image_lines(image: ImageAdvice) -> Iterator[str]:
@@ -102,8 +113,8 @@ def _plan_lines(plan: Plan, now: int | None) -> Iterator[str]:
     if plan.excludes:
         yield f"    exclude: {_names(plan.excludes)}"
     for change in plan.changes:
-        written = "" if change.written else " (no header says whether somebody wrote it)"
-        yield f"    {_change(change)}{written if change.kind in ('order', 'weaken') else ''}"
+        unknown = change.written is None and change.kind in ("order", "weaken")
+        yield f"    {_change(change)}{' (perhaps: no header could be read)' if unknown else ''}"
 
 
 def _change(change: Change) -> str:

@@ -1,0 +1,197 @@
+"""The best plans of one, two, ... edits, one for all architectures of an image.
+
+A plan is stated only if the plain solver, given the edits and what is to be requested besides,
+installs exactly its packages on every architecture.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from bot.advice.candidates import Candidates
+from bot.advice.edits import Edit
+from bot.advice.model import Answer, Model
+from bot.advice.programs import Purpose
+from bot.advice.requests import Addition, Job, addition_for
+from bot.model.advice import ArchFigures, Change, Evidence, Plan
+from bot.model.closure import Requirement
+
+MOST_REFUSED = 4
+_ISA = re.compile(r"\([a-z0-9]+-(?:32|64)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One architecture of an image: its job, the packages it could have, what it is for."""
+
+    job: Job
+    candidates: Candidates
+    purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An answer that the plain solver installs, with what is to be added on each architecture."""
+
+    answer: Answer
+    changes: tuple[Change, ...]
+    additions: tuple[Addition, ...]
+
+
+def proposals(
+    opened: Sequence[Opened], model: Model, edits: int, left: Callable[[], float]
+) -> Iterator[Proposal]:
+    """The best proposal of each number of edits, while more of them save more.
+
+    `left` tells how many seconds there are still for computing.
+    """
+    now = tuple(o.candidates.now for o in opened)
+    best = model.smallest(seconds=left(), known=now)
+    assert best is not None  # today's image is one
+    unedited, alone = best, dict[Edit, int]()
+    refused: list[tuple[frozenset[int], ...]] = []
+    for count in range(1, edits + 1):
+        found = _proposal(opened, model, count, best, refused, left)
+        if found is None:
+            return
+        best = found.answer
+        for edit in best.edits:
+            if edit not in alone:
+                single = best if len(best.edits) == 1 else None
+                single = single or model.smallest(
+                    seconds=left(), edits=1, only=edit, known=unedited.packages
+                )
+                alone[edit] = unedited.size - single.size if single is not None else 0
+        changes = zip(found.changes, best.edits, strict=True)
+        yield replace(found, changes=tuple(replace(c, saves=alone[e]) for c, e in changes))
+
+
+def _proposal(
+    opened: Sequence[Opened],
+    model: Model,
+    count: int,
+    best: Answer,
+    refused: list[tuple[frozenset[int], ...]],
+    left: Callable[[], float],
+) -> Proposal | None:
+    """The best proposal of so many edits; none where none is smaller than `best`."""
+    bound: int | None = None
+    for _ in range(MOST_REFUSED):
+        answer = model.smallest(
+            seconds=left(),
+            edits=count,
+            known=best.packages,
+            known_edits=best.edits,
+            refused=refused,
+        )
+        if answer is None or answer.size >= best.size:
+            return None
+        # What was refused was smaller, and may be possible in a way that was not found.
+        bound = answer.bound if bound is None else min(bound, answer.bound)
+        tried = _tried(opened, answer)
+        if tried is not None:
+            return replace(tried, answer=replace(answer, bound=bound))
+        refused.append(answer.packages)
+    return None
+
+
+def _tried(opened: Sequence[Opened], answer: Answer) -> Proposal | None:
+    """An answer with what makes the plain solver install it; none where nothing was found."""
+    changes = tuple(_change(opened, answer, edit) for edit in answer.edits)
+    additions = []
+    for place, one in enumerate(opened):
+        addition = _addition(one, answer.packages[place], answer.edits, changes)
+        if addition is None:
+            return None
+        additions.append(addition)
+    return Proposal(answer, changes, tuple(additions))
+
+
+def _addition(
+    one: Opened, target: frozenset[int], edits: Sequence[Edit], changes: Sequence[Change]
+) -> Addition | None:
+    packages, now = one.candidates.packages, one.candidates.now
+    edited = replace(
+        one.job,
+        request=replace(
+            one.job.request,
+            requests=tuple(_requested(name, changes) for name in one.job.request.requests),
+        ),
+        drop=dropped(one.candidates, edits),
+    )
+    entering = sorted(target - now, key=lambda n: packages[n].nevra)
+    return addition_for(
+        edited,
+        [packages[n].nevra for n in target],
+        [packages[n].nevra for n in entering],
+        [packages[n].nevra for n in target if packages[n].second_tier],
+    )
+
+
+def _requested(name: str, changes: Sequence[Change]) -> str:
+    return next((c.to for c in changes if c.kind == "request" and c.package == name), name)
+
+
+def dropped(candidates: Candidates, edits: Sequence[Edit]) -> frozenset[Requirement]:
+    """The requirements that edits take away on one architecture."""
+    taken = {(edit.package, capability) for edit in edits for capability in edit.capabilities}
+    return frozenset(
+        Requirement(nevra, need.capability)
+        for need in candidates.needs
+        if ((nevra := candidates.packages[need.package].nevra).name, need.capability) in taken
+    )
+
+
+def _change(opened: Sequence[Opened], answer: Answer, edit: Edit) -> Change:
+    return Change(
+        edit.kind,
+        edit.package,
+        edit.source,
+        edit.capability,
+        edit.written,
+        _written_instead(opened, answer, edit),
+        evidence=Evidence(),
+    )
+
+
+def _written_instead(opened: Sequence[Opened], answer: Answer, edit: Edit) -> str:
+    if edit.kind == "request":
+        one = opened[0]
+        chosen = [n for n in answer.packages[0] if n in one.candidates.packages]
+        able = sorted(
+            (-len(one.purpose.of(n)), one.candidates.packages[n].nevra.name)
+            for n in chosen
+            if one.candidates.packages[n].nevra.name in edit.replacements
+        )
+        return able[0][1]
+    if edit.kind == "order":
+        if edit.capability == "systemd":
+            return "%{?systemd_ordering}"
+        return f"OrderWithRequires: {edit.capability}"
+    stated = {_ISA.sub("%{?_isa}", capability) for capability in edit.capabilities}
+    return f"Recommends: {stated.pop() if len(stated) == 1 else edit.capability}"
+
+
+def plan_of(opened: Sequence[Opened], place: int, model: Model, proposal: Proposal) -> Plan:
+    """A proposal as the advice for one of the architectures states it."""
+    answer, addition = proposal.answer, proposal.additions[place]
+    arches = tuple(
+        ArchFigures(one.candidates.arch, len(numbers), model.size(n, numbers))
+        for n, (one, numbers) in enumerate(zip(opened, answer.packages, strict=True))
+    )
+    own = arches[place]
+    bound = answer.bound if len(opened) == 1 else 0
+    assert own.installed_size is not None
+    return Plan(
+        len(answer.edits),
+        own.packages,
+        own.installed_size,
+        answer.proved,
+        own.installed_size if answer.proved else bound,
+        addition.requests,
+        arches,
+        proposal.changes,
+        addition.excludes,
+    )

@@ -1,0 +1,84 @@
+"""The programs that an image is for: what every plan must leave in it.
+
+They are the programs that the sources of the requested packages have in today's image: those in a
+directory of programs, and those below libexec, which units and the programs themselves run. A
+package that one of these requires by its name and that has a program of this very name (`conmon`)
+was required for that program: it counts too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from bot.advice.candidates import Candidates
+from bot.advice.edits import capability_name
+from bot.advice.formula import Formula, one_of
+from bot.advice.swaps import files_of
+from bot.closure.overlay_pool import OverlayPool
+from bot.model.nevra import Nevra
+
+_PROGRAM = re.compile(r"/s?bin/[^/]+$|/libexec/")
+_MERGED = re.compile(r"^/(?=(?:s?bin|lib|lib64)/)")
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """The programs that an image is for, each with the candidates that have it."""
+
+    programs: Mapping[str, frozenset[int]]
+
+    @property
+    def formula(self) -> Formula:
+        """The clauses that hold while every program is there."""
+        return frozenset(clause for owners in self.programs.values() for clause in one_of(owners))
+
+    @property
+    def able(self) -> frozenset[int]:
+        """The candidates that have a program that the image is for."""
+        return frozenset(n for owners in self.programs.values() for n in owners)
+
+    def of(self, number: int) -> frozenset[str]:
+        """The programs that one package has."""
+        return frozenset(path for path, owners in self.programs.items() if number in owners)
+
+
+def purpose_of(
+    overlays: OverlayPool, candidates: Candidates, requested: Collection[Nevra]
+) -> Purpose:
+    """The programs that an image with these requested packages is for."""
+    packages, now = candidates.packages, candidates.now
+    sources = {packages[n].source for n in now if packages[n].nevra in requested}
+    own = {n for n in packages if packages[n].source in sources}
+    called = _called(candidates, own & now)
+    alike = {n for n in packages if packages[n].source in {packages[c].source for c in called}}
+    files = {n: _programs(paths) for n, paths in files_of(overlays, own | alike).items()}
+    wanted = {path for n in own & now for path in files[n]}
+    for number in called:
+        name = packages[number].nevra.name
+        wanted |= {path for path in files[number] if path.rpartition("/")[2] == name}
+    return Purpose(
+        {
+            path: frozenset(n for n, programs in files.items() if path in programs)
+            for path in sorted(wanted)
+        }
+    )
+
+
+def _called(candidates: Candidates, own: Collection[int]) -> set[int]:
+    """The packages of today's image that packages of `own` require by their names."""
+    found: set[int] = set()
+    for need in candidates.needs:
+        if need.package in own:
+            name = capability_name(need.capability)
+            met = {n for clause in need.formula for n in clause if n in candidates.now}
+            found |= {n for n in met if candidates.packages[n].nevra.name == name}
+    return found - set(own)
+
+
+def _programs(paths: Iterable[str]) -> frozenset[str]:
+    """Paths of programs, as they are where /bin and /lib are links to those of /usr."""
+    found = {_MERGED.sub("/usr/", path) for path in paths if _PROGRAM.search(path)}
+    directories = {path.rpartition("/")[0] for path in found}
+    return frozenset(found - directories)
