@@ -21,6 +21,7 @@ RANKS = (
     ("advice",),
     ("build",),
     ("spec",),
+    ("surface",),
     ("image",),
     ("closure",),
     ("distro",),

@@ -10,13 +10,17 @@ from bot.check.images import CheckedImage, Rules
 from bot.check.objectives import evaluate_objectives
 from bot.distro.cache import Cache
 from bot.distro.keys import key_urls
+from bot.distro.snapshot import Snapshot
 from bot.errors import MinimizeError
-from bot.image.measure import file_changes, layer_size
+from bot.image.measure import file_changes, layer_plan, layer_size
 from bot.image.selection import Selection, selection_of
 from bot.model.closure import Closure
 from bot.model.image import ImageKey
 from bot.model.package import Overlay, Package
 from bot.model.result import FileChange, LayerSize
+from bot.model.surface import Surface
+from bot.surface.advisories import advisories_of
+from bot.surface.files import surface_of_files
 
 # As many as a person reads behind a fold.
 MOST_FILES = 10
@@ -33,14 +37,15 @@ class Measured:
 def measure(
     images: tuple[CheckedImage, ...],
     sides: Mapping[tuple[str, str], Sides],
+    snapshots: Mapping[tuple[str, str], Snapshot],
     rules: Rules,
     cache: Cache,
 ) -> Measured:
-    """Composes both sides of each image, and holds the objectives against the result.
+    """Compose both sides of each image, find their attack surface, evaluate the objectives.
 
-    `sides` are by repository document and architecture. A package without a file of its own
-    (predicted, transferred) counts with the published package's files. A layer that cannot be
-    composed stays null, with a note: that says nothing against the change.
+    `sides` and `snapshots` are by repository document and architecture. A package without a file of
+    its own (predicted, transferred) counts with the published package's files. A layer that cannot
+    be composed stays null, with a note: that says nothing against the change.
     """
     notes: list[str] = []
     found = []
@@ -50,10 +55,15 @@ def measure(
         stand_in = _published(own.base)
         base = _layer(image.pair.base, rules, cache, stand_in, notes)
         head = _layer(image.pair.head, rules, cache, stand_in, notes)
+        snapshot = snapshots[key.repository, key.arch]
+        surfaces = [
+            None if layer is None else _surface(closure, snapshot, rules, cache, stand_in, notes)
+            for layer, closure in ((base, image.pair.base), (head, image.pair.head))
+        ]
         result = replace(
             image.result,
-            base=replace(image.result.base, layer=base),
-            head=replace(image.result.head, layer=head),
+            base=replace(image.result.base, layer=base, surface=surfaces[0]),
+            head=replace(image.result.head, layer=head, surface=surfaces[1]),
         )
         if head is not None and result.evidence in ("predicted", "transferred"):
             notes.append(
@@ -89,6 +99,28 @@ def _layer(
     except MinimizeError as error:
         notes.append(f"{closure.key.arch}: the layer was not composed: {error.what}")
         return None
+
+
+def _surface(
+    closure: Closure,
+    snapshot: Snapshot,
+    rules: Rules,
+    cache: Cache,
+    stand_in: Callable[[Package], Package | None],
+    notes: list[str],
+) -> Surface | None:
+    """The attack surface of a side whose layer is composed: its headers are in the cache."""
+    selection = _selection(rules, closure.key)
+    plan = layer_plan(closure, cache, selection=selection, stand_in=stand_in)
+    if plan is None:
+        return None
+    found = surface_of_files(plan)
+    try:
+        advisories, partial = advisories_of(snapshot, closure.packages)
+    except MinimizeError as error:
+        notes.append(f"{closure.key.arch}: security advisories are not known: {error.what}")
+        return found
+    return replace(found, advisories=advisories, partial=(*found.partial, *partial))
 
 
 def _moved_files(

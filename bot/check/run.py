@@ -165,7 +165,10 @@ def built_check(
     images = _images(targets, prediction.plan, prediction.rules, remarks)
     if layers:
         all_sides = {(t.document.id, arch): s for t in targets for arch, s in t.sides.items()}
-        measured = measure(images, all_sides, prediction.rules, prediction.cache)
+        snapshots = {
+            (t.document.id, arch): p.snapshot for t in targets for arch, p in t.pools.items()
+        }
+        measured = measure(images, all_sides, snapshots, prediction.rules, prediction.cache)
         images = measured.images
         remarks.notes.extend(measured.notes)
     remarks.interrupted |= prediction.result.interrupted

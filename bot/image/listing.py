@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import stat
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from bot.image.rpmheader import Header, RefusedPackageError, header_bytes, read_
 from bot.limits import PACKAGE_FILES, PACKAGE_PATHS
 from bot.model.package import Package
 
-_FORMAT = "1"
+_FORMAT = "2"
 # rpm's include/rpm/rpmfiles.h.
 CONFIG, DOCUMENTATION, GHOST = 1 << 0, 1 << 1, 1 << 6
 # rpm's include/rpm/rpmtag.h.
@@ -28,6 +29,12 @@ _LICENSE, _URL, _VENDOR, _SUMMARY = 1014, 1020, 1011, 1004
 _OLD_NAMES, _SIZES, _MODES, _RDEVS, _MTIMES = 1027, 1028, 1030, 1033, 1034
 _DIGESTS, _LINKS, _FLAGS, _USERS, _GROUPS = 1035, 1036, 1037, 1039, 1040
 _PROVIDES, _PROVIDE_VERSIONS = 1047, 1113
+# The scriptlets that run when a package is installed: %pre, %post, %pretrans, %posttrans.
+_SCRIPTLETS = (1023, 1024, 1151, 1152)
+# Commands by which scriptlets give rights that no header has.
+_PRIVILEGING = re.compile(
+    r"(?<![\w.-])(adduser|chmod|chown|chgrp|groupadd|setcap|setfacl|useradd|usermod)(?![\w.-])"
+)
 _INODES, _LANGS, _DEVICES = 1096, 1097, 1095
 _DIR_INDEXES, _BASE_NAMES, _DIR_NAMES = 1116, 1117, 1118
 _PAYLOAD_FORMAT, _PAYLOAD_COMPRESSOR = 1124, 1125
@@ -74,7 +81,9 @@ class Listing:
     """The files of a package by its header, and the checksum that identifies that header.
 
     `digest_algorithm` is OpenPGP's number (8: SHA-256, 1: MD5); `built` seconds since 1970;
-    `header` the SHA-256 of the file's first `header_end` bytes.
+    `header` the SHA-256 of the file's first `header_end` bytes. `privileged` are the commands that
+    give rights to users or files and that the scriptlets of an installation name (`chmod`,
+    `useradd`).
     """
 
     name: str
@@ -89,6 +98,7 @@ class Listing:
     url: str = ""
     vendor: str = ""
     summary: str = ""
+    privileged: tuple[str, ...] = ()
 
 
 def listing(package: Package, cache: Cache) -> Listing:
@@ -172,7 +182,13 @@ def parse_listing(name: str, content: bytes) -> Listing:
         url=header.text(_URL),
         vendor=header.text(_VENDOR),
         summary=header.text(_SUMMARY),
+        privileged=_privileged(header),
     )
+
+
+def _privileged(header: Header) -> tuple[str, ...]:
+    scriptlets = "\n".join(line for tag in _SCRIPTLETS for line in header.texts(tag))
+    return tuple(sorted(set(_PRIVILEGING.findall(scriptlets))))
 
 
 def _files(name: str, header: Header) -> tuple[FileEntry, ...]:
@@ -301,6 +317,7 @@ def _to_json(found: Listing) -> dict[str, Any]:
     return {
         "columns": list(zip(*found.files, strict=True)),
         "sysusers": found.sysusers,
+        "privileged": found.privileged,
         **{name: getattr(found, name) for name in _SIMPLE},
     }
 
@@ -323,5 +340,6 @@ def _from_json(data: dict[str, Any]) -> Listing:
     return Listing(
         files=tuple(map(FileEntry._make, zip(*data["columns"], strict=True))),
         sysusers=tuple(Sysuser(*one) for one in data["sysusers"]),
+        privileged=tuple(data["privileged"]),
         **{name: data[name] for name in _SIMPLE},
     )

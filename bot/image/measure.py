@@ -15,6 +15,7 @@ from bot.distro.failover import BRIEF, FEW
 from bot.distro.packages import fetch_header
 from bot.image.layer import compose_layer, fetch_unread
 from bot.image.listing import has_listing, listing
+from bot.image.plan import LayerPlan, plan_layer
 from bot.image.rpmheader import printable
 from bot.image.selection import Selection, installed_size_nodocs, selected
 from bot.image.signature import KeyUrls, check_signatures
@@ -52,6 +53,21 @@ def layer_size(
         fetch_unread(packages, cache)
         check_signatures(packages, cache, keys or {})
         return compose_layer(packages, cache, selection, database=database, jobs=jobs).size
+
+
+def layer_plan(
+    closure: Closure,
+    cache: Cache,
+    *,
+    selection: Selection | None = None,
+    stand_in: StandIn | None = None,
+) -> LayerPlan | None:
+    """The plan of a closure's layer without rpm's database; null where `layer_size` is null.
+
+    Headers are read from the cache once that has composed the layer. Raises as it does.
+    """
+    packages = _with_files(closure.packages, stand_in) if closure.status == "ok" else None
+    return None if packages is None else plan_layer(packages, cache, selection, database=False)
 
 
 def file_changes(

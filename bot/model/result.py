@@ -18,6 +18,7 @@ from bot.model.image import ImageKey, inline
 from bot.model.nevra import JSON, Nevra
 from bot.model.package import Evidence, Package
 from bot.model.spec import SpecLine
+from bot.model.surface import Surface
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -40,7 +41,8 @@ class LayerSize:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of an image; `packages` and sizes null if unsolvable, `layer` until composed.
+    """One side of an image; `packages` and sizes null if unsolvable, `layer` and `surface` until
+    it is composed.
 
     `problems` are the solver's texts; `causes` say the same as data, the root first.
     """
@@ -53,6 +55,7 @@ class Side:
     installed_size: int | None = None
     known_size: int | None = None
     layer: LayerSize | None = None
+    surface: Surface | None = None
 
 
 @inline("package")

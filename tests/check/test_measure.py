@@ -10,6 +10,7 @@ from bot.check.measure import measure
 from bot.check.plan import CheckOptions
 from bot.check.run import Prediction, predict_check
 from bot.git.repository import open_repository
+from bot.model.result import check_from_json, check_to_json
 from tests.check.tiny import TOOL, Bench, objective
 
 NEEDS_PERL = TOOL.replace("%description\n%files\n", "Requires: perl\n%description\n%files\n", 1)
@@ -28,7 +29,10 @@ def prediction(bench: Bench) -> Prediction:
 
 def measured(prediction: Prediction) -> tuple[dict[str, CheckedImage], tuple[str, ...]]:
     sides = {(t.document.id, a): s for t in prediction.targets for a, s in t.sides.items()}
-    done = measure(prediction.images, sides, prediction.rules, prediction.cache)
+    snapshots = {
+        (t.document.id, a): pool.snapshot for t in prediction.targets for a, pool in t.pools.items()
+    }
+    done = measure(prediction.images, sides, snapshots, prediction.rules, prediction.cache)
     return {i.result.key.arch: i for i in done.images}, done.notes
 
 
@@ -66,3 +70,18 @@ def test_a_layer_that_cannot_be_composed_stays_unknown_and_is_no_fault_of_the_ch
     assert image.base.layer is not None
     assert image.head.layer is None
     assert [(o.value, o.met, o.worse) for o in image.objectives] == [(None, None, False)]
+
+
+def test_both_sides_have_their_attack_surface_once_they_are_composed(
+    prediction: Prediction,
+) -> None:
+    assert {i.result.base.surface for i in prediction.images} == {None}
+    images, _ = measured(prediction)
+    image = images["x86_64"].result
+    assert image.base.surface is not None
+    assert image.head.surface is not None
+    # No repository has updateinfo: that is not known, and no comforting 0.
+    assert image.head.surface.advisories is None
+    written = check_to_json(replace(prediction.result, images=(image,)))
+    assert written["images"][0]["head"]["surface"]["setuid"] == []
+    assert check_from_json(written).images[0].head.surface == image.head.surface

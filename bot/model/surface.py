@@ -1,0 +1,65 @@
+"""The attack surface of an image, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class FileCapabilities:
+    """A program that has privileges by file capabilities (`cap_net_raw=ep`)."""
+
+    path: str
+    capabilities: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advisories:
+    """Security advisories of the last `days` before a snapshot, by severity, each counted once.
+
+    A history of fixes, not a risk. `unrated` are those to which nobody gave a severity.
+    """
+
+    days: int
+    critical: int = 0
+    important: int = 0
+    moderate: int = 0
+    low: int = 0
+    unrated: int = 0
+
+    @property
+    def total(self) -> int:
+        """Advisories of any severity."""
+        return self.critical + self.important + self.moderate + self.low + self.unrated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surface:
+    """The attack surface of one image; paths are absolute and sorted, as the image has them.
+
+    `setuid` and `setgid` are files, no directories; `world_writable` neither links nor sticky
+    directories. `interpreters` are names without versions (`python3`, `perl`, `bash`); `programs`
+    counts the executables in PATH. `services`, `sockets` and `timers` are units that are shipped,
+    enabled or not. `users` are names, null where the headers do not say. `partial` says what the
+    headers cannot tell. `advisories` is null where a repository has no updateinfo.
+    """
+
+    setuid: tuple[str, ...] = ()
+    setgid: tuple[str, ...] = ()
+    capabilities: tuple[FileCapabilities, ...] = ()
+    world_writable: tuple[str, ...] = ()
+    interpreters: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    users: tuple[str, ...] | None = None
+    partial: tuple[str, ...] = ()
+    advisories: Advisories | None = None
+    programs: int = 0
+    sockets: tuple[str, ...] = ()
+    timers: tuple[str, ...] = ()
+    sudo: tuple[str, ...] = ()
+    polkit: tuple[str, ...] = ()
+    pam: tuple[str, ...] = ()
+    dbus: tuple[str, ...] = ()
+    cron: tuple[str, ...] = ()
+    kernel_modules: tuple[str, ...] = ()
+    package_managers: tuple[str, ...] = ()

@@ -1,0 +1,132 @@
+"""Security advisories of an image's sources, from the updateinfo.xml of its repositories.
+
+createrepo_c reads the format (https://github.com/openSUSE/libsolv/blob/master/ext/repo_updateinfoxml.c
+is another reader of it). An advisory belongs to the sources of the packages that it lists.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import createrepo_c
+
+from bot.distro.snapshot import Snapshot, repository_file
+from bot.errors import SurroundingsError
+from bot.model.package import Package
+from bot.model.surface import Advisories
+
+DAYS = 365
+Severity = Literal["critical", "important", "moderate", "low", "unrated"]
+# Severities of Red Hat and Fedora, and what others call the same.
+_SEVERITIES: Mapping[str, Severity] = {
+    "critical": "critical",
+    "important": "important",
+    "high": "important",
+    "moderate": "moderate",
+    "medium": "moderate",
+    "low": "low",
+}
+_ORDER: tuple[Severity, ...] = ("critical", "important", "moderate", "low", "unrated")
+
+
+@dataclass(frozen=True, slots=True)
+class Advisory:
+    """A security advisory: its id, when it was issued (UTC), and what it concerns.
+
+    `sources` are source packages; `packages` the binary ones of which it does not say the source.
+    """
+
+    id: str
+    severity: Severity
+    issued: datetime
+    sources: frozenset[str]
+    packages: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=8)
+def read_advisories(path: Path) -> tuple[Advisory, ...]:
+    """The security advisories of an updateinfo.xml, whose path in the cache is of its checksum.
+
+    Raises SurroundingsError where it is no updateinfo.xml.
+    """
+    try:
+        records = createrepo_c.UpdateInfo(str(path)).updates
+    except createrepo_c.CreaterepoCError as error:
+        raise SurroundingsError(
+            f"{path.name} is no updateinfo that can be read: {error}",
+            "The repository's metadata is broken; advisories are not known until it is mended.",
+        ) from error
+    return tuple(
+        _advisory(record, issued)
+        for record in records
+        if record.type == "security" and (issued := record.issued_date or record.updated_date)
+    )
+
+
+def _advisory(record: createrepo_c.UpdateRecord, issued: datetime) -> Advisory:
+    packages = [package for collection in record.collections for package in collection.packages]
+    return Advisory(
+        id=record.id,
+        severity=_SEVERITIES.get((record.severity or "").strip().casefold(), "unrated"),
+        issued=issued.replace(tzinfo=UTC),
+        sources=frozenset(_source_name(package.src) for package in packages if package.src),
+        packages=frozenset(package.name for package in packages if not package.src),
+    )
+
+
+def _source_name(file_name: str) -> str:
+    """`openssl` of `openssl-3.0.7-1.el9.src.rpm`."""
+    stem = file_name.rpartition("/")[2].removesuffix(".rpm").removesuffix(".src")
+    return stem.rsplit("-", 2)[0]
+
+
+def count_advisories(
+    advisories: Iterable[Advisory], packages: Collection[Package], until: datetime
+) -> Advisories:
+    """The advisories of the packages' sources in the `DAYS` before `until`, each id once.
+
+    An id in several repositories counts with its gravest severity.
+    """
+    since = until - timedelta(days=DAYS)
+    sources = {package.source for package in packages}
+    names = {package.nevra.name for package in packages}
+    gravest: dict[str, Severity] = {}
+    for advisory in advisories:
+        concerns = not (
+            advisory.sources.isdisjoint(sources) and advisory.packages.isdisjoint(names)
+        )
+        if since < advisory.issued <= until and concerns:
+            known = gravest.get(advisory.id, "unrated")
+            gravest[advisory.id] = min(known, advisory.severity, key=_ORDER.index)
+    counts = Counter(gravest.values())
+    return Advisories(days=DAYS, **{severity: counts[severity] for severity in _ORDER})
+
+
+def advisories_of(
+    snapshot: Snapshot, packages: Collection[Package]
+) -> tuple[Advisories | None, tuple[str, ...]]:
+    """The advisories of the packages in a snapshot, and sentences on repositories that have none.
+
+    Null where no repository of the snapshot has updateinfo: that is not known to be nothing. The
+    days are those before the newest metadata of the snapshot.
+    """
+    found: list[Advisory] = []
+    without: list[str] = []
+    for repository in snapshot.repositories:
+        path = repository_file(repository, "updateinfo")
+        if path is None:
+            without.append(repository.id)
+        else:
+            found += read_advisories(path)
+    stamps = [repository.timestamp for repository in snapshot.repositories if repository.timestamp]
+    if len(without) == len(snapshot.repositories) or not stamps:
+        return None, ()
+    partial = (f"Advisories: no updateinfo in {', '.join(without)}.",) if without else ()
+    until = datetime.fromisoformat(max(stamps))
+    return count_advisories(found, packages, until), partial

@@ -1,0 +1,179 @@
+"""The attack surface that the files of an image are, from the plan of its layer.
+
+The plan has each file where it lands in the image, links followed, so `find -perm` in the composed
+image finds the same. Nothing is guessed from names of packages.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+
+from bot.image.fragment import FragmentPlan
+from bot.image.layout import landing
+from bot.image.listing import FileEntry, Listing
+from bot.image.plan import LayerPlan
+from bot.model.surface import FileCapabilities, Surface
+
+_PATH = frozenset(("bin", "sbin", "usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin"))
+# Programs that run whatever text they are given, by their names without version.
+_INTERPRETERS = frozenset((
+    "ash", "awk", "bash", "busybox", "csh", "dash", "expect", "fish", "gawk", "gjs", "guile",
+    "julia", "ksh", "lua", "luajit", "mawk", "mksh", "node", "ocaml", "original-awk", "osh",
+    "perl", "php", "pwsh", "pypy", "pypy3", "python", "python2", "python3", "rbash", "Rscript",
+    "ruby", "sh", "tclsh", "tcsh", "yash", "zsh",
+))  # fmt: skip
+# `python3.12`, `perl5.40.0`, `lua-5.4`, `ruby3.3`, `node-20`; python3 is a name of its own.
+_VERSIONED = re.compile(r"^(python[23]|[a-zA-Z]+?)[-.]?[0-9]+(\.[0-9]+)*$")
+_PACKAGE_MANAGERS = frozenset((
+    "apk", "apt", "apt-get", "cargo", "conda", "dnf", "dnf-3", "dnf4", "dnf5", "dpkg", "flatpak",
+    "gem", "microdnf", "npm", "pacman", "pip", "pip3", "rpm", "snap", "tdnf", "yum", "zypper",
+))  # fmt: skip
+_UNITS = ("usr/lib/systemd/system/", "etc/systemd/system/", "lib/systemd/system/")
+_KINDS = {
+    ".service": "services",
+    ".socket": "sockets",
+    ".timer": "timers",
+}
+# Folders in which each file is an entry of its kind.
+_FOLDERS = {
+    "sudo": ("etc/sudoers.d/", "usr/etc/sudoers.d/"),
+    "polkit": (
+        "usr/share/polkit-1/actions/",
+        "usr/share/polkit-1/rules.d/",
+        "etc/polkit-1/rules.d/",
+    ),
+    "pam": ("etc/pam.d/", "usr/lib/pam.d/"),
+    "dbus": ("usr/share/dbus-1/system-services/",),
+    "cron": (
+        "etc/cron.d/",
+        "etc/cron.hourly/",
+        "etc/cron.daily/",
+        "etc/cron.weekly/",
+        "etc/cron.monthly/",
+        "var/spool/cron/",
+    ),
+}
+_SINGLE = {"etc/sudoers": "sudo", "usr/etc/sudoers": "sudo", "etc/crontab": "cron"}
+_MODULE = re.compile(r"^(usr/)?lib/modules/.*\.ko(\.(xz|zst|gz))?$")
+_SYSV = re.compile(r"^etc/(rc\.d/)?init\.d/[^/]+$")
+_SYSUSERS = "usr/lib/sysusers.d/"
+
+
+def surface_of_files(plan: LayerPlan) -> Surface:
+    """The attack surface of an image whose layer is planned, without its advisories."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    capabilities: set[FileCapabilities] = set()
+    for path, entry in _files(plan):
+        for kind in _kinds(path, entry.mode):
+            found[kind].add(f"/{path}")
+        if entry.capabilities and stat.S_ISREG(entry.mode):
+            capabilities.add(FileCapabilities(f"/{path}", entry.capabilities))
+        name = PurePosixPath(path).name
+        if _is_program(path, entry.mode):
+            found["programs"].add(path)
+            interpreter = _interpreter(name)
+            if interpreter is not None:
+                found["interpreters"].add(interpreter)
+            if name in _PACKAGE_MANAGERS:
+                found["package_managers"].add(name)
+    for directory in plan.directories:
+        if directory.mode & stat.S_IWOTH and not directory.mode & stat.S_ISVTX:
+            found["world_writable"].add(f"/{directory.path.rstrip('/')}")
+    programs = len(found.pop("programs", ()))
+    listings = [fragment.listing for fragment in plan.fragments]
+    return Surface(
+        capabilities=tuple(sorted(capabilities)),
+        users=_users(listings),
+        partial=tuple(_untold(listings)),
+        programs=programs,
+        **{kind: tuple(sorted(paths)) for kind, paths in found.items()},  # type: ignore[arg-type]
+    )
+
+
+def _files(plan: LayerPlan) -> Iterator[tuple[str, FileEntry]]:
+    """The files of the layer, each with its path there, without a leading slash."""
+    fragments: Iterable[FragmentPlan] = (*plan.fragments, *plan.shared)
+    for fragment in fragments:
+        for index in fragment.indexes:
+            entry = fragment.listing.files[index]
+            yield landing(entry, fragment.moved), entry
+    for grown in plan.grown:
+        entry = FileEntry(
+            path=f"/{grown.entry.path}", mode=grown.entry.mode, size=grown.entry.size,
+            mtime=0, digest="", link="", user="root", group="root", flags=0, lang="", links=0,
+            capabilities="", color=0,
+        )  # fmt: skip
+        yield grown.entry.path, entry
+
+
+def _kinds(path: str, mode: int) -> Iterator[str]:
+    """The kinds of surface that a file is by its mode and its place."""
+    if stat.S_ISREG(mode):
+        if mode & stat.S_ISUID:
+            yield "setuid"
+        if mode & stat.S_ISGID:
+            yield "setgid"
+    if stat.S_ISLNK(mode):
+        return
+    if mode & stat.S_IWOTH:
+        yield "world_writable"
+    yield from _places(path)
+
+
+def _places(path: str) -> Iterator[str]:
+    for folder in _UNITS:
+        name = path.removeprefix(folder)
+        if name != path and "/" not in name:
+            kind = _KINDS.get(PurePosixPath(name).suffix)
+            if kind is not None:
+                yield kind
+    if _SYSV.match(path):
+        yield "services"
+    for kind, folders in _FOLDERS.items():
+        if path.startswith(folders):
+            yield kind
+    if path in _SINGLE:
+        yield _SINGLE[path]
+    if _MODULE.match(path):
+        yield "kernel_modules"
+
+
+def _is_program(path: str, mode: int) -> bool:
+    """Return whether it is an executable file (no link) in a directory of PATH."""
+    directory, _, _ = path.rpartition("/")
+    return directory in _PATH and stat.S_ISREG(mode) and bool(mode & 0o111)
+
+
+def _interpreter(name: str) -> str | None:
+    """The name of an interpreter without its version; null for another program."""
+    if name in _INTERPRETERS:
+        return name
+    versioned = _VERSIONED.match(name)
+    return versioned[1] if versioned and versioned[1] in _INTERPRETERS else None
+
+
+def _users(listings: Iterable[Listing]) -> tuple[str, ...] | None:
+    """The users of `user()` provides (rpm 4.19 and newer make them); null where there are none."""
+    names = {
+        sysuser.name.removeprefix("user(").removesuffix(")")
+        for listing in listings
+        for sysuser in listing.sysusers
+        if sysuser.name.startswith("user(")
+    }
+    return tuple(sorted(names)) or None
+
+
+def _untold(listings: Iterable[Listing]) -> Iterator[str]:
+    """Sentences about what an installation may do beyond the headers."""
+    for listing in sorted(listings, key=lambda one: one.name):
+        if listing.privileged:
+            commands = ", ".join(listing.privileged)
+            yield f"{listing.name}: its scriptlets run {commands}."
+        if not listing.sysusers and any(
+            entry.path.startswith(f"/{_SYSUSERS}") for entry in listing.files
+        ):
+            yield f"{listing.name}: its users are in files of sysusers.d, not in its header."

@@ -1,0 +1,132 @@
+"""The surface of an image is that of the files in its composed layer."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bot.build.headers import packages_of
+from bot.distro.cache import Cache
+from bot.image.plan import plan_layer
+from bot.model.closure import Closure
+from bot.model.surface import FileCapabilities, Surface
+from bot.surface.files import surface_of_files
+from tests.image.layers import compose, seen_in_layer
+
+SPEC = """
+Name: tool
+Version: 1
+Release: 1
+Summary: t
+License: MIT
+BuildArch: noarch
+Provides: user(webd) = dSB3ZWJkIDk5IC0gLSAt
+%description
+%install
+mkdir -p %{buildroot}/usr/bin %{buildroot}/usr/lib/systemd/system/x.service.d
+mkdir -p %{buildroot}/etc/cron.d %{buildroot}/etc/sudoers.d %{buildroot}/srv/open
+mkdir -p %{buildroot}/srv/sticky %{buildroot}/srv/group
+mkdir -p %{buildroot}/usr/lib/modules/6.1/kernel %{buildroot}/usr/share/dbus-1/system-services
+mkdir -p %{buildroot}/etc/pam.d %{buildroot}/usr/share/polkit-1/actions
+cd %{buildroot}
+for f in su wall ping python3.12 perl bash dnf plain notexec; do echo > usr/bin/$f; done
+ln -s bash usr/bin/sh
+for f in a.service b.socket c.timer x.service.d/d.conf; do echo > usr/lib/systemd/system/$f; done
+echo > etc/cron.d/job; echo > etc/sudoers.d/web; echo > etc/pam.d/login; echo > srv/file
+echo > usr/lib/modules/6.1/kernel/nf.ko.xz; echo > usr/share/dbus-1/system-services/a.service
+echo > usr/share/polkit-1/actions/a.policy; echo > srv/ghost
+%files
+%attr(4755,root,root) /usr/bin/su
+%attr(2755,root,root) /usr/bin/wall
+%attr(0755,root,root) %caps(cap_net_raw=ep) /usr/bin/ping
+%attr(0755,root,root) /usr/bin/python3.12
+%attr(0755,root,root) /usr/bin/perl
+%attr(0755,root,root) /usr/bin/bash
+%attr(0755,root,root) /usr/bin/dnf
+%attr(0755,root,root) /usr/bin/plain
+%attr(0644,root,root) /usr/bin/notexec
+/usr/bin/sh
+/usr/lib/systemd/system/*
+/etc/cron.d/job
+/etc/sudoers.d/web
+/etc/pam.d/login
+/usr/lib/modules/6.1/kernel/nf.ko.xz
+/usr/share/dbus-1/system-services/a.service
+/usr/share/polkit-1/actions/a.policy
+%attr(0666,root,root) /srv/file
+%attr(4777,root,root) %ghost /srv/ghost
+%dir %attr(0777,root,root) /srv/open
+%dir %attr(1777,root,root) /srv/sticky
+%dir %attr(2755,root,root) /srv/group
+%post
+chmod u+s /usr/bin/plain
+useradd nobody2
+"""
+
+
+def surface(files: list[Path], cache: Cache) -> Surface:
+    return surface_of_files(plan_layer(packages_of(files, "tool"), cache, database=False))
+
+
+def test_each_kind_is_found_and_its_look_alikes_are_not(
+    build_rpms: Callable[[str], list[Path]], cache: Cache
+) -> None:
+    found = surface(build_rpms(SPEC), cache)
+    assert found == Surface(
+        setuid=("/usr/bin/su",),
+        setgid=("/usr/bin/wall",),
+        capabilities=(FileCapabilities("/usr/bin/ping", "cap_net_raw=ep"),),
+        world_writable=("/srv/file", "/srv/open"),
+        interpreters=("bash", "perl", "python3"),
+        services=("/usr/lib/systemd/system/a.service",),
+        sockets=("/usr/lib/systemd/system/b.socket",),
+        timers=("/usr/lib/systemd/system/c.timer",),
+        users=("webd",),
+        partial=("tool: its scriptlets run chmod, useradd.",),
+        programs=8,
+        sudo=("/etc/sudoers.d/web",),
+        polkit=("/usr/share/polkit-1/actions/a.policy",),
+        pam=("/etc/pam.d/login",),
+        dbus=("/usr/share/dbus-1/system-services/a.service",),
+        cron=("/etc/cron.d/job",),
+        kernel_modules=("/usr/lib/modules/6.1/kernel/nf.ko.xz",),
+        package_managers=("dnf",),
+    )
+
+
+def test_of_headers_without_users_nothing_is_known(
+    build_rpms: Callable[[str], list[Path]], cache: Cache
+) -> None:
+    spec = SPEC.replace("Provides: user(webd) = dSB3ZWJkIDk5IC0gLSAt\n", "")
+    assert surface(build_rpms(spec), cache).users is None
+
+
+@pytest.mark.parametrize("workload", ["nginx", "python"])
+def test_it_is_that_of_the_composed_image_of_the_reference_distribution(
+    solve: Callable[[str, str], Closure], reference_cache: Cache, workload: str
+) -> None:
+    closure = solve(workload, "x86_64")
+    found = surface_of_files(plan_layer(closure.packages, reference_cache, database=False))
+    seen = seen_in_layer(compose(closure.packages, reference_cache))
+    files = {path: entry for path, entry in seen.items() if entry.kind == "f"}
+    assert found.setuid == tuple(
+        sorted(f"/{p}" for p, entry in files.items() if entry.mode & stat.S_ISUID)
+    )
+    assert found.setgid == tuple(
+        sorted(f"/{p}" for p, entry in files.items() if entry.mode & stat.S_ISGID)
+    )
+    assert found.world_writable == tuple(
+        sorted(
+            f"/{path}"
+            for path, entry in seen.items()
+            if entry.kind in "fd" and entry.mode & stat.S_IWOTH and not entry.mode & stat.S_ISVTX
+        )
+    )
+    programs = ("usr/bin/", "usr/sbin/", "bin/", "sbin/")
+    assert found.programs == len(
+        [p for p, entry in files.items() if p.startswith(programs) and entry.mode & 0o111]
+    )
+    assert found.interpreters
