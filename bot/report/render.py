@@ -25,6 +25,7 @@ from bot.report.phrase import (
     to_markdown,
     to_plain,
 )
+from bot.report.surface import attack_surface
 from bot.report.template import say
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def document(result: CheckResult, detail: Detail, *, chat: bool = False) -> Docu
     found: list[Section | None] = [
         images.broken(rows, detail),
         images.images(rows, detail),
+        attack_surface(rows, detail),
         packages.came_in(rows, result, detail),
         packages.way_out(rows, result, detail),
         images.objectives(result, detail),

@@ -1,0 +1,86 @@
+"""The line about the attack surface: what the change adds to it, and what it takes away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bot.model.result import ImageResult
+from bot.model.surface import Surface
+from bot.report.blocks import Detail, Paragraph, Section, section, truncated_listing
+from bot.report.grouping import Row
+from bot.report.phrase import Phrase, code, joined
+from bot.report.sizes import MINUS, plural
+from bot.report.template import say
+
+# A kind of surface: its noun and the items of an image, in the order in which they are named.
+_KINDS: tuple[tuple[str, Callable[[Surface], Sequence[str]]], ...] = (
+    ("setuid file", lambda s: s.setuid),
+    ("setgid file", lambda s: s.setgid),
+    ("file with capabilities", lambda s: [one.path for one in s.capabilities]),
+    ("world-writable path", lambda s: s.world_writable),
+    ("interpreter", lambda s: s.interpreters),
+    ("package manager", lambda s: s.package_managers),
+    ("service", lambda s: s.services),
+    ("socket", lambda s: s.sockets),
+    ("timer", lambda s: s.timers),
+    ("kernel module", lambda s: s.kernel_modules),
+    ("sudo rule", lambda s: s.sudo),
+    ("polkit file", lambda s: s.polkit),
+    ("PAM service", lambda s: s.pam),
+    ("D-Bus service", lambda s: s.dbus),
+    ("cron job", lambda s: s.cron),
+    ("user", lambda s: s.users or ()),
+)
+_NOUNS = {"file with capabilities": "files with capabilities"}  # those without a plain plural
+_NAMES = 3  # items of a kind that are named
+
+
+def attack_surface(rows: Sequence[Row], detail: Detail) -> Section | None:
+    """One sentence on what moves in the changed images, all together; null where nothing does.
+
+    Images are counted whose headers were read on both sides.
+    """
+    images = [image for row in rows for image in row.images]
+    moves: list[Phrase] = []
+    for sign, find in (("+", _gained), (MINUS, _lost)):
+        for noun, items_of in _KINDS:
+            items = sorted({item for image in images for item in find(image, items_of)})
+            if items:
+                nouns = _NOUNS.get(noun, noun) if len(items) > 1 else noun
+                kind = nouns if noun in _NOUNS else plural(len(items), noun).partition(" ")[2]
+                names = [code(item) for item in items]
+                moves.append(
+                    say.surface_move(
+                        count=f"{sign}{len(items)}",
+                        kind=kind,
+                        names=truncated_listing(names, min(_NAMES, detail.shown), noun),
+                    )
+                )
+    fixes = max(map(_new_advisories, images), default=0)
+    if not moves and not fixes:
+        return None
+    had = say.surface_fixes(fixes=fixes) if fixes else ()
+    sentence = say.surface_moves(moves=joined([*moves, *([had] if had else [])], ", "))
+    return section("", [Paragraph(sentence)])
+
+
+def _gained(image: ImageResult, items_of: Callable[[Surface], Sequence[str]]) -> set[str]:
+    base, head = image.base.surface, image.head.surface
+    if base is None or head is None:
+        return set()
+    return set(items_of(head)) - set(items_of(base))
+
+
+def _lost(image: ImageResult, items_of: Callable[[Surface], Sequence[str]]) -> set[str]:
+    base, head = image.base.surface, image.head.surface
+    if base is None or head is None:
+        return set()
+    return set(items_of(base)) - set(items_of(head))
+
+
+def _new_advisories(image: ImageResult) -> int:
+    """The advisories of the sources that come in: of head's that are none of base's."""
+    base, head = image.base.surface, image.head.surface
+    if base is None or head is None or base.advisories is None or head.advisories is None:
+        return 0
+    return max(0, head.advisories.total - base.advisories.total)
