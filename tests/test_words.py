@@ -83,7 +83,7 @@ REPLACED_MODULES = {
 }
 # Words that name no value and explain nothing: in rooms that are free of them.
 VAGUE = {"told": "reported", "said": "stated", "kept": "stored", "dear": "expensive"}
-FREE_OF_VAGUE_WORDS = ("distro", "git", "settings")
+FREE_OF_VAGUE_WORDS = ("build", "check", "distro", "git", "image", "settings", "spec")
 # `chat` has questions and answers, which people ask and get.
 ALLOWED_MODULES = {"bot/chat/answers.py", "bot/chat/questions.py", "bot/report/answers.py"}
 

@@ -1,4 +1,4 @@
 """Builds: what no reading of a spec file can find, the packages themselves.
 
-Light to import: the names below load their modules when they are first asked for.
+Light to import: the names below load their modules when they are first used.
 """

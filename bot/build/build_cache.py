@@ -35,7 +35,7 @@ class CachedBuild:
 
 @dataclass(frozen=True, slots=True)
 class MoreRequirements:
-    """A build that only said what else it needs (%generate_buildrequires)."""
+    """A build that only reported what else it needs (%generate_buildrequires)."""
 
     names: tuple[str, ...]
 
@@ -92,7 +92,7 @@ class BuildCache:
         return cached
 
     def failed_log(self, key: str, log: Path) -> Path:
-        """Moves the log of a failed build into the cache; only the last for each key is kept."""
+        """Moves the log of a failed build into the cache; only the last for each key stays."""
         place = self._cache.directory("build-logs") / f"{key}.log"
         shutil.move(log, place)
         _remove_oldest(place.parent, self._most)
@@ -164,7 +164,7 @@ def _package(data: Mapping[str, Any], directory: Path) -> Package:
         source=data["source"],
         repository="overlay",
         dependencies=tuple(
-            # Builds that an earlier release kept know no files.
+            # Builds that an earlier release cached know no files.
             Dependency(kind, capability, tuple(qualifiers), generated, *map(tuple, files))
             for kind, capability, qualifiers, generated, *files in data["dependencies"]
         ),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bot.distro.documents import RepositoryDocument
 
 # What a builder says that is only to look for cached builds, and finds none.
-NOT_KEPT = "It has not been built here."
+NOT_CACHED = "It has not been built here."
 
 FailureKind = Literal["failed", "missing-requirement", "limit", "surroundings", "sources"]
 

@@ -1,7 +1,7 @@
-"""Buildroots: the distribution's own packages in a directory, installed once, kept by content.
+"""Buildroots: the distribution's own packages in a directory, installed once, cached by content.
 
 The host's rpm installs them, in the sandbox: their scriptlets run (a linker that exists only after
-one is no rarity), without a network and without secrets. A kept buildroot is never written to
+one is no rarity), without a network and without secrets. A cached buildroot is never written to
 again; its name is the content of its packages, so that two specs with the same needs share it.
 """
 
@@ -151,14 +151,14 @@ def buildroot_key(packages: Iterable[Package]) -> str:
 
 
 def root_key(packages: Sequence[Package], files: VerifiedFiles) -> str:
-    """The name of a kept root: of its packages, and of the keys that must have signed them."""
+    """The name of a cached root: of its packages, and of the keys that must have signed them."""
     key = buildroot_key(packages)
     trusted = sorted({url for package in packages for url in files.trust(package)})
     return hashlib.sha256("\n".join([key, *trusted]).encode()).hexdigest() if trusted else key
 
 
 class Buildroots:
-    """The kept buildroots below a cache, `most` of them; the longest unused go first.
+    """The buildroots below a cache, `most` of them; the longest unused go first.
 
     `files` gives packages' RPM files, verified: a root that was made of files which other keys had
     signed, or none, is not taken for one of these. `kind` is the directory of the cache: roots of
@@ -183,7 +183,7 @@ class Buildroots:
 
     @contextmanager
     def hold(self, packages: Sequence[Package]) -> Iterator[Path]:
-        """The directory of the buildroot of `packages`, made if it is missing, kept meanwhile.
+        """The directory of the buildroot of `packages`, made if it is missing, held meanwhile.
 
         Raises SurroundingsError where packages cannot be had or installed.
         """

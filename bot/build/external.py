@@ -93,7 +93,7 @@ class ExternalBuilds:
             files = [self._fetch(url, one, rpms, n) for n, one in enumerate(listed)]
             packages = _checked(listed, files)
             log = scratch / "build.log"
-            log.write_text(_told(url, listed))
+            log.write_text(_summary(url, listed))
             return _built(self._cached.put(key, packages, log), start, from_cache=False)
 
     def cached(self, url: str, arch: str, sources: Sequence[str], commit: str) -> Built | None:
@@ -166,7 +166,7 @@ def _refuse_strange(url: str, record: Record) -> None:
 def _checked(listed: Sequence[Listed], files: Sequence[Path]) -> list[Package]:
     """The packages in the files, which must be those that the repository lists.
 
-    A header that says something else would put another package into the pool than was asked for.
+    A header that says something else would put another package into the pool than was requested.
     """
     packages: list[Package] = []
     for source in dict.fromkeys(one.source for one in listed):
@@ -192,7 +192,7 @@ def _built(cached: CachedBuild, start: float, *, from_cache: bool) -> Built:
     return Built(cached.packages, cached.rpms, cached.log, from_cache, seconds, cached.notes)
 
 
-def _told(url: str, listed: Sequence[Listed]) -> str:
+def _summary(url: str, listed: Sequence[Listed]) -> str:
     lines = [f"Taken from {url}:", ""]
     lines += [f"{one.checksum_type} {one.checksum}  {one.href}  {one.nevra}" for one in listed]
     return "\n".join([*lines, ""])

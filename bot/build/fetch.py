@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from bot.build.builder import NOT_KEPT
+from bot.build.builder import NOT_CACHED
 from bot.distro.cache import Cache
 from bot.distro.failover import FetchError, RefusedFileError
 from bot.errors import SurroundingsError
@@ -52,10 +52,10 @@ Download = Callable[[str, Path, int], None]
 
 
 class SourceStore:
-    """The kept sources of all packages.
+    """The cached sources of all packages.
 
     A file with a listed checksum lies under that. One without (a bare URL) gets its SHA-256
-    recorded at the first fetch; if the URL has another content later, that is told. With
+    recorded at the first fetch; if the URL has another content later, that is reported. With
     `cached_only` nothing is fetched, nor waited for.
     """
 
@@ -81,14 +81,14 @@ class SourceStore:
         SurroundingsError where another try may help.
         """
         if self._cached_only and not self._has(wanted):
-            raise SurroundingsError(NOT_KEPT)
+            raise SurroundingsError(NOT_CACHED)
         if wanted.listed is not None:
             return self._listed(wanted, wanted.listed, package, lookaside)
         assert wanted.url is not None
         return self._by_url(wanted.name, wanted.url)
 
     def _has(self, wanted: WantedSource) -> bool:
-        """Return whether the content is kept. What is kept stays, so the answer needs no lock."""
+        """Return whether the content is cached; it stays, so the answer needs no lock."""
         if wanted.listed is not None:
             return self._place(wanted.listed.algorithm, wanted.listed.checksum).is_file()
         known = _recorded(self._record(wanted.url or ""))
@@ -105,7 +105,7 @@ class SourceStore:
         checked = f"{listed.algorithm} {listed.checksum}, as listed"
         with self._cache.lock(f"source-{listed.checksum[:8]}"):
             if place.is_file():
-                return FetchedSource(wanted.name, place, f"{wanted.name}: kept, {checked}")
+                return FetchedSource(wanted.name, place, f"{wanted.name}: cached, {checked}")
             urls = list(_urls(wanted, listed, package, lookaside))
             if not urls:
                 raise SourcesError(
@@ -129,7 +129,7 @@ class SourceStore:
         with self._cache.lock(f"source-{record.name[:8]}"):
             known = _recorded(record)
             if known is not None and (place := self._place("sha256", known)).is_file():
-                return FetchedSource(name, place, f"{name}: kept, sha256 {known}, from {url}")
+                return FetchedSource(name, place, f"{name}: cached, sha256 {known}, from {url}")
             with self._arriving(url) as arrived:
                 checksum = _digest(arrived, "sha256")
                 place = self._place("sha256", checksum)
@@ -145,7 +145,7 @@ class SourceStore:
 
     @contextmanager
     def _arriving(self, url: str) -> Iterator[Path]:
-        """The content of `url` in a file of our own, gone afterwards unless it was kept."""
+        """The content of `url` in a file of our own, gone afterwards unless it was cached."""
         arrived = self._cache.temporary(self._cache.directory("sources") / "arriving")
         try:
             self._get(url, arrived)

@@ -88,9 +88,9 @@ def read_headers(files: Sequence[Path]) -> list[BuiltHeader]:
             result=descriptor,
         )
         if finished.returncode != 0 or finished.limit is not None:
-            said = finished.stderr.decode("utf-8", "replace").strip().splitlines()
+            lines = finished.stderr.decode("utf-8", "replace").strip().splitlines()
             reason = (
-                f"the limit of {finished.limit}" if finished.limit else (said or ["nothing"])[-1]
+                f"the limit of {finished.limit}" if finished.limit else (lines or ["nothing"])[-1]
             )
             raise HeaderError(f"The RPM files of the build cannot be read: {reason}.")
         try:
@@ -138,10 +138,10 @@ def packages_of(rpms: Iterable[Path], source: str, *, foreign: bool = False) -> 
     headers = read_headers(files)
     if foreign:
         for header in headers:
-            said = header.source_rpm or ""
-            if source_name(said) != source:
+            stated = header.source_rpm or ""
+            if source_name(stated) != source:
                 raise HeaderError(
-                    f"A package {header.name} of {source} is one of {said or 'no source'}."
+                    f"A package {header.name} of {source} is one of {stated or 'no source'}."
                 )
     packages = [_package(header, path, source) for header, path in zip(headers, files, strict=True)]
     return tuple(sorted(packages, key=lambda package: package.nevra))

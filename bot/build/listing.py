@@ -172,10 +172,10 @@ class _Reader:
         name = self._path[-1]
         if name not in _FIELDS or (len(self._path) != 3 and self._path[2:-1] != ["format"]):
             return
-        said = self._fields.get(name, "")
-        if len(said) + len(text) > _LONGEST:
+        before = self._fields.get(name, "")
+        if len(before) + len(text) > _LONGEST:
             raise ListingError(f"a {name} in it is longer than {_LONGEST} characters")
-        self._fields[name] = said + text
+        self._fields[name] = before + text
 
     def doctype(self, *_declaration: Any) -> None:
         raise ListingError("it declares a document type, which no primary.xml does")

@@ -134,7 +134,7 @@ class MockBuilder(CachingBuilder):
         """Runs mock; null if it succeeded. Its logs end up in `log`."""
         result.mkdir()
         with log.open("ab") as output:
-            # The reserve of the disks is kept; mock's own directories have no quota of ours.
+            # The reserve of the disks is left free; mock's own directories have no quota of ours.
             room = DiskRoom([path for path in (result, _ROOTS) if path.is_dir()], None)
             room.check()
             status = run_within_limits(command, output.fileno(), self._limits.seconds, room)
@@ -209,7 +209,7 @@ def run_within_limits(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """mock unmounts and ends its children when it is asked to end; then it has to."""
+    """mock unmounts and ends its children when it gets SIGTERM; then it has to."""
     os.killpg(process.pid, signal.SIGTERM)
     try:
         process.wait(_GRACE)

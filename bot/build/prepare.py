@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 from bot.build.build_cache import BuildCache, CachedBuild, MoreRequirements, build_key
-from bot.build.builder import NOT_KEPT, BuildFailed, BuildOutcome, BuildRequest, Built
+from bot.build.builder import NOT_CACHED, BuildFailed, BuildOutcome, BuildRequest, Built
 from bot.build.builders import BUILD_LIMITS
 from bot.build.buildroot import MissingRequirementError, base_packages
 from bot.build.fetch import SourcePolicy, SourceStore, wanted_sources
@@ -96,7 +96,7 @@ class CachingBuilder(ABC):
         )
         if self._cached_only and self._cached.get(key) is None:
             # Not even waiting for a build of it that runs.
-            return BuildFailed("surroundings", NOT_KEPT)
+            return BuildFailed("surroundings", NOT_CACHED)
         with self._cache.lock(f"build-{key[:40]}", BUILD_LIMIT):
             cached = None if self._rebuild else self._cached.get(key)
             if isinstance(cached, CachedBuild):
@@ -170,7 +170,7 @@ def answered(request: BuildRequest, work: Callable[[BuildRequest], BuildOutcome]
 
 
 def built_from(cached: CachedBuild, *, from_cache: bool) -> Built:
-    """The outcome that a kept build is; `answered` adds the seconds."""
+    """The outcome that a cached build is; `answered` adds the seconds."""
     return Built(cached.packages, cached.rpms, cached.log, from_cache, 0.0, cached.notes)
 
 

@@ -112,7 +112,7 @@ def distribution_rpm(
 
 
 class _Roots:
-    """The kept roots, and those that the host's rpm could not install: they are not tried again."""
+    """Cached roots, and those that the host's rpm could not install: they are not tried again."""
 
     def __init__(self, cache: Cache, files: VerifiedFiles, host: RpmVersion) -> None:
         self._cache = cache
@@ -122,7 +122,7 @@ class _Roots:
 
     @contextmanager
     def hold(self, packages: Sequence[Package]) -> Iterator[Path]:
-        """The root of `packages`, kept meanwhile. Raises SurroundingsError."""
+        """The root of `packages`, held meanwhile. Raises SurroundingsError."""
         key = f"{root_key(packages, self._files)}-{self._host}"
         refused = self._cache.addressed("rpm-roots-refused", key)
         if refused.exists():

@@ -99,12 +99,12 @@ class RpmbuildBuilder(CachingBuilder):
             log = scratch / "build.log"
             log.write_text(preface(prepared, packages, extra))
             if prepared.request.evaluation.generates_requirements:
-                asked = self._asked(prepared, root, scratch, log)
-                if isinstance(asked, Finished):
-                    return self._failed(asked, key, log)
-                if set(asked) != set(extra) and not self._present(prepared, packages, asked):
-                    self._cached.ask_for_more(key, asked)
-                    return MoreRequirements(asked)
+                more = self._more_requirements(prepared, root, scratch, log)
+                if isinstance(more, Finished):
+                    return self._failed(more, key, log)
+                if set(more) != set(extra) and not self._present(prepared, packages, more):
+                    self._cached.ask_for_more(key, more)
+                    return MoreRequirements(more)
             top = scratch / "build"
             finished = self._rpmbuild("-bb", prepared, root, top, log)
             if finished.returncode != 0 or finished.limit is not None:
@@ -119,7 +119,7 @@ class RpmbuildBuilder(CachingBuilder):
             notes = tuple(record for record in prepared.records if "has changed" in record)
             return built_from(self._cached.put(key, made, log, notes), from_cache=False)
 
-    def _asked(
+    def _more_requirements(
         self, prepared: Prepared, root: Path, scratch: Path, log: Path
     ) -> tuple[str, ...] | Finished:
         """The build requirements that the spec's own program asks for; or how it failed.
@@ -144,10 +144,10 @@ class RpmbuildBuilder(CachingBuilder):
         )
 
     @staticmethod
-    def _present(prepared: Prepared, packages: Sequence[Package], asked: tuple[str, ...]) -> bool:
+    def _present(prepared: Prepared, packages: Sequence[Package], more: tuple[str, ...]) -> bool:
         """Return whether the buildroot already has all that was asked for."""
-        more = solve_buildroot(prepared.request.pool, (*prepared.requirements, *asked))
-        return buildroot_key(more) == buildroot_key(packages)
+        whole = solve_buildroot(prepared.request.pool, (*prepared.requirements, *more))
+        return buildroot_key(whole) == buildroot_key(packages)
 
     def _rpmbuild(
         self, stage: str, prepared: Prepared, root: Path, top: Path, log: Path

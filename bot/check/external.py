@@ -29,7 +29,7 @@ from bot.spec.headers import Headers, generated_flags
 
 
 class NotCachedError(SurroundingsError):
-    """Nothing was taken for this commit before, or it is no longer kept."""
+    """Nothing was taken for this commit before, or it is no longer cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def external_check(
     """The answer on the packages that the places of `plan` have.
 
     Where a place has none, that architecture is transferred from one that has, or stays predicted,
-    and the notes say so. With `kept_only` only what was taken for this commit before. Raises
+    and the notes say so. With `cached_only` only what was taken for this commit before. Raises
     SurroundingsError where no place has any, another MinimizeError where what is there is wrong.
     """
     taken: dict[ExternalPlace, Built] = {}
@@ -190,7 +190,7 @@ def _take(
         return builds.take(url, place.arch, place.sources, commit)
     cached = builds.cached(url, place.arch, place.sources, commit)
     if cached is None:
-        raise NotCachedError(f"Nothing of {url} is kept here.")
+        raise NotCachedError(f"Nothing of {url} is cached here.")
     return cached
 
 

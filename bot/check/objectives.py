@@ -30,7 +30,7 @@ def evaluate_objectives(
 
     A metric that cannot be measured (unsolvable, a size not known, a layer not composed) has
     `value` and `met` null. `worse` is true if the change breaks it, or breaks it further. A target
-    is told always, and breaks an objective once its day is before `today`.
+    is reported always, and breaks an objective once its day is before `today`.
     """
     results: list[ObjectiveResult] = []
     for objective in sorted(objectives, key=lambda o: o.name):

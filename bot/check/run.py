@@ -189,7 +189,7 @@ def built_check(
 
 
 def _with_proposal(change: Change, found: Prediction) -> Prediction:
-    """With what a change to `.minimize.yaml` would do: said of it, and nothing else changed."""
+    """With what a change to `.minimize.yaml` would do: reported, and nothing else changed."""
     checked = CheckFindings(
         found.plan,
         {

@@ -165,7 +165,7 @@ class _WarmPool:
 class Pools:
     """Opens snapshots and pools, and keeps them while in use and while their snapshot is current.
 
-    `max_age`: seconds for which repositories are not asked again. `offline`: never ask. Safe to
+    `max_age`: seconds for which repositories are not looked up again. `offline`: never ask. Safe to
     share between threads; opening the same pool twice at once is avoided by one lock for each.
     """
 
@@ -204,7 +204,7 @@ class Pools:
             return warm.pool
 
     def drop_idle(self) -> int:
-        """Lets go of pools that nobody asked for lately; how many went."""
+        """Lets go of pools that nobody used lately; how many went."""
         now = self._clock()
         with self._guard:
             idle = [k for k, v in self._warm.items() if now - v.used > self._idle]

@@ -39,7 +39,7 @@ class ChangeRequest:
 
 @dataclass(frozen=True, slots=True)
 class CiRun:
-    """What one run is about: the commits, the branch that the change goes to, the change request.
+    """The subject of one run: the commits, the branch that the change goes to, the change request.
 
     `summary` is the file that the system shows as the run's summary, in Markdown; `attachments` is
     the folder whose files it keeps with the run. Each is null where there is none.

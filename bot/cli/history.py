@@ -45,7 +45,7 @@ def _history(places: Places) -> Iterator[History]:
 @click.option(
     "--settings",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="The server's settings: its folders are taken, and issues are kept where they say.",
+    help="The server's settings: its folders are taken, and issues are written where they say.",
 )
 @formats("text", "json")
 @common

@@ -175,7 +175,7 @@ def common(function: Command) -> Command:
             envvar="MINIMIZE_DATA",
             default=_default_data,
             show_default="~/.local/share/minimize",
-            help="What is kept: results, history.",
+            help="Results and history.",
         ),
         click.option(
             "--cache",

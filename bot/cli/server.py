@@ -41,7 +41,7 @@ def _read(file: Path, places: Places) -> Settings:
 @_SETTINGS
 @common
 def serve(settings: Path, places: Places) -> int:
-    """The bot: takes webhooks, runs checks, shows pages, until it is told to stop."""
+    """The bot: takes webhooks, runs checks, shows pages, until it is stopped."""
     from bot.web.serve import serve_bot
 
     return serve_bot(_read(settings, places))

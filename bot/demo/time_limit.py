@@ -19,7 +19,7 @@ from typing import Self
 from bot.sandbox.watch import descendants
 from bot.stacks import write_stacks
 
-# How long a process may take to write its stacks, to end when it is asked to, and to be gone.
+# How long a process may take to write its stacks, to end after SIGTERM, and to be gone.
 STACKS_SECONDS = 2.0
 END_SECONDS = 10.0
 # For a call into C that keeps Python's lock: how much later faulthandler ends the process.
@@ -31,7 +31,7 @@ class TimeLimit:
     """Ends this process and those below it, with code 1, if the block takes more than `seconds`.
 
     Before that, it writes a sentence with `what`, and the stacks of this process to standard error;
-    then it calls `shown`: the processes below have been asked for theirs.
+    then it calls `shown`: the processes below have been sent SIGUSR1.
     """
 
     def __init__(self, seconds: float, what: str) -> None:
@@ -76,7 +76,7 @@ def processes_below(pid: int) -> list[int]:
 def ask_for_stacks(pids: Sequence[int]) -> list[int]:
     """Has those write their stacks that write them on SIGUSR1, where it is sure to be heard.
 
-    Gives those that were asked, after the time that it takes.
+    Gives those that got it, after the time that it takes.
     """
     catching = [pid for pid in pids if _catches_usr1(pid)]
     for pid in catching:

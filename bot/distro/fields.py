@@ -154,7 +154,7 @@ def _url(value: str) -> str:
             f"expected a URL that begins with https://, http:// or file:///: `{value}`"
         )
     try:
-        urlsplit(value).port  # noqa: B018  # asked for, for what is wrong with it
+        urlsplit(value).port  # noqa: B018  # read for what is wrong with it
     except ValueError as error:
         raise ValueError(f"expected a URL, not `{value}`: {error}") from error
     return value

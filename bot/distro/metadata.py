@@ -21,7 +21,7 @@ _CHUNK = 1 << 20
 _XZ_MEMORY = 256 << 20
 _ZSTD_WINDOW = 1 << 27
 _KIND = "metadata"
-# Mirrors that are asked for one file: who has repomd.xml mostly has what it names.
+# Mirrors that are tried for one file: who has repomd.xml mostly has what it names.
 _MIRRORS = 4
 
 

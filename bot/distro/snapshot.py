@@ -89,7 +89,7 @@ def open_snapshot(
 ) -> Snapshot:
     """The newest good metadata of `document` on `arch`, all of it checked.
 
-    Repositories over HTTP are asked whether they changed, unless `offline`, or unless their last
+    Repositories over HTTP are looked up for changes, unless `offline`, or unless their last
     good state is younger than `max_age` seconds; local ones are always looked at. Where a newer
     state cannot be had or is not what it says, the last good one is used and `stale` says so.
     Raises SurroundingsError, naming the file, where there is none, and UsageError for an

@@ -36,7 +36,7 @@ _SECONDS = 60.0  # to wait for a writer
 
 
 class Backup(BaseModel, frozen=True):
-    """What `backup.json` says; `files` are SHA-256 sums by name."""
+    """The contents of `backup.json`; `files` are SHA-256 sums by name."""
 
     format: int
     release: str
@@ -145,11 +145,11 @@ def _listed(source: Path) -> Backup:
 
 
 def _check_engines(backup: Backup, data: ServerData) -> None:
-    kept = POSTGRES if POSTGRES in backup.files else ENGINE
+    stored = POSTGRES if POSTGRES in backup.files else ENGINE
     wanted = POSTGRES if isinstance(data.engine, str) else ENGINE
-    if kept in backup.files and kept != wanted:
+    if stored in backup.files and stored != wanted:
         raise UsageError(
-            f"The backup has the engine's database as {kept}, the settings want {wanted}.",
+            f"The backup has the engine's database as {stored}, the settings want {wanted}.",
             "Restore it with settings whose engine.database is of the same kind.",
         )
 
@@ -189,8 +189,8 @@ def _opened(path: Path) -> sqlite3.Connection:
 def _copy_database(source: Path, target: Path) -> None:
     """Copy a database file; UsageError if it is damaged."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(source)) as kept, closing(sqlite3.connect(target)) as copy:
-        kept.backup(copy)
+    with closing(sqlite3.connect(source)) as stored, closing(sqlite3.connect(target)) as copy:
+        stored.backup(copy)
         (state,) = copy.execute("PRAGMA integrity_check").fetchone()
     if state != "ok":
         raise UsageError(f"{source} is damaged: {state}.", "Take another backup.")

@@ -50,7 +50,7 @@ def error_of_status(
 ) -> ForgeError | ForgeGoneError:
     """The error of an HTTP status above 399; `hint` is what to do where the forge refuses."""
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-        return ForgeGoneError(f"{forge} does not have what was asked for ({doing}): {answer}.")
+        return ForgeGoneError(f"{forge} does not have what was requested ({doing}): {answer}.")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         return ForgeError(f"{forge} failed ({doing}): {answer}.")
     return ForgeRefusedError(f"{forge} refused ({doing}): {answer}.", hint)

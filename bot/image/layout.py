@@ -66,7 +66,7 @@ def arrange(members: Sequence[Member], besides: Sequence[str] = ()) -> Arrangeme
     moved: list[dict[str, str]] = []
     owners: dict[str, list[tuple[int, int]]] = {}
     directories: dict[str, FileEntry | None] = {}
-    said_by: dict[str, int] = {}
+    first_in: dict[str, int] = {}
     for number, member in enumerate(members):
         own_moves: dict[str, str] = {}
         known: dict[str, str] = {}
@@ -85,11 +85,11 @@ def arrange(members: Sequence[Member], besides: Sequence[str] = ()) -> Arrangeme
                 if other is not None and _directory(other) != _directory(entry):
                     raise FileConflictError(
                         f"The directory /{path} has another mode or owner in"
-                        f" {members[said_by[path]].name} than in {member.name}: rpm installs only"
+                        f" {members[first_in[path]].name} than in {member.name}: rpm installs only"
                         " one of them."
                     )
                 directories[path] = entry
-                said_by[path] = number
+                first_in[path] = number
             else:
                 _refuse_kind(member, entry, base)
                 owners.setdefault(path, []).append((number, index))

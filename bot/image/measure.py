@@ -154,7 +154,7 @@ def _files(
     return found
 
 
-# A place that has none of this many headers is not asked for the others.
+# The others are not requested from a place that has none of this many headers.
 _PATIENCE = 3
 _KIND = "nodocs"
 # Another way of counting makes another number of each package: raised with it.
@@ -165,7 +165,8 @@ class NodocsSizes:
     """Sizes of packages without documentation, from their headers. Safe for several threads.
 
     Headers come from files, from the cache and, with `fetch`, alone by HTTP range; each is read
-    once in the cache's life. A place (a host, or a folder) that has none is not asked for long.
+    once in the cache's life. A place (a host, or a folder) that lacks
+    some is left alone.
     """
 
     def __init__(self, cache: Cache, *, fetch: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 Memory is all that the run's processes hold together: their own, files in memory (/tmp, memfd,
 shared memory), the kernel's for them (sockets, pipes, inodes). Where no group can be made, nothing
-is run, unless this process was told to: `run_without_control_groups`.
+is run, unless this process was configured so: `run_without_control_groups`.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ _SHORTEST, _LONGEST = 0.005, 0.2  # seconds
 
 
 class DiskRoom:
-    """What a run takes of its disks: `quota` bytes below `directories` (null: any), no reserve."""
+    """The use of disks by a run: `quota` bytes below `directories` (null: any), no reserve."""
 
     def __init__(self, directories: Iterable[Path], quota: int | None) -> None:
         self._directories = tuple(directories)
@@ -35,7 +35,7 @@ class DiskRoom:
             self._most = self._used + quota
 
     def _measure(self) -> None:
-        """What lies below the directories now, and what is free beside it."""
+        """The bytes below the directories now, and those that are free beside them."""
         self._used = sum(used_bytes(each) for each in self._directories)
         self._free_then = self._free()
 

@@ -210,9 +210,9 @@ def inner_command(argv: Sequence[str], view: View) -> list[str]:
         return list(argv)
     if view.root is not None:
         raise ValueError("user='root' works with the host's view only, not inside a buildroot")
-    kept = ",".join(f"+{name}" for name in _ROOT_CAPABILITIES)
+    capabilities = ",".join(f"+{name}" for name in _ROOT_CAPABILITIES)
     become = ["/usr/bin/setpriv", "--reuid", "0", "--regid", "0", "--clear-groups"]
-    return [*become, "--inh-caps", kept, "--ambient-caps", kept, "--", *argv]
+    return [*become, "--inh-caps", capabilities, "--ambient-caps", capabilities, "--", *argv]
 
 
 def outer_command(

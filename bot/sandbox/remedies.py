@@ -1,4 +1,4 @@
-"""What to do where the sandbox cannot start."""
+"""Remedies where the sandbox cannot start."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def run_sandboxed(
     have /proc, /dev, /tmp); without it the host's /usr is seen read-only, with an /etc of three
     files. /tmp is private and of limited size. `env` is the whole environment besides PATH, HOME
     and LANG. `user="root"` is uid 0 inside with 65,536 ids and what installing packages needs (the
-    host's view only); on disk they are fixed ids, so that a kept buildroot stays valid. `log`
+    host's view only); on disk they are fixed ids, so that a cached buildroot stays valid. `log`
     receives both streams as they come. A relative `chdir` makes no sense. `network` shares the
     host's: never for untrusted code. `chroots` are targets of binds that `argv` makes its root
     (`rpm --root`): they get /proc and /dev. `result` is a descriptor (`result_file`) that is open

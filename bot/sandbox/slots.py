@@ -21,7 +21,7 @@ FIRST_UID = 61000
 SLOTS = 128
 
 # A range that systemd's list of ids leaves unused: what uid 0 and the others of an installed
-# buildroot are on disk. Fixed, so that a kept buildroot means the same to every later run.
+# buildroot are on disk. Fixed, so that a cached buildroot means the same to every later run.
 IDS_BASE = 1_900_000_000
 
 

@@ -67,7 +67,7 @@ class VerifiedFiles:
         return file
 
     def _read(self, urls: tuple[str, ...]) -> list[tuple[str, bytes]]:
-        """The keys, asked for once: where they cannot be had, not again for each package."""
+        """The keys, fetched once: where they cannot be had, not again for each package."""
         from bot.distro.keys import read_keys
 
         with self._lock:
@@ -157,7 +157,7 @@ def _unpack(entry: Any, archive: Any, target: Path, linked: dict[int, list[Any]]
             place.write_bytes(content)
             place.chmod(0o755 if entry.mode & 0o111 else 0o644)
     elif stat.S_ISLNK(entry.mode):
-        # A link is kept only if it stays where everything here comes from, and relative: so it
+        # A link stays only if it leads where everything here comes from, and relative: so it
         # leads to the same file here as inside the sandbox.
         pointed = os.path.normpath(Path("/", *parts[:-1]) / str(entry.linkto))
         if pointed.lstrip("/").startswith(DIRECTORIES):

@@ -1,6 +1,6 @@
 """Predicted overlays: the difference between two spec files, applied to the published packages.
 
-So automatic dependencies (sonames) of the published packages are kept, and all architectures are
+So automatic dependencies (sonames) of the published packages stay, and all architectures are
 answered within seconds, without a build.
 """
 
@@ -69,7 +69,7 @@ def predict(
     the difference between the two evaluated spec files; a null side is a spec file that is not
     there.
     `headers` says which dependencies of a published package a generator made (null: the header
-    cannot be read); it is asked only where that matters.
+    cannot be read); it is called only where that matters.
 
     `without` leaves out lines that head adds, `weakened` makes their `Requires` to `Recommends`:
     what the change would be without them. `elsewhere` are names that another spec file of the
@@ -165,14 +165,14 @@ class _Predictor:
         if self._base is None and self._published:
             self.notes.append(
                 f"{self._head.path} is new here, and its packages are published: what their "
-                "published version required and this file does not say is kept."
+                "published version required and this file does not say stays."
             )
         elif self._base is not None and self._published_main is not None:
-            known, said = self._published_main[1], self._base.evr[1]
-            if known != said:
+            known, stated = self._published_main[1], self._base.evr[1]
+            if known != stated:
                 self.notes.append(
                     f"The repository has {self._head.source} {known}, the base commit's spec file "
-                    f"says {said}: the prediction starts from what is published."
+                    f"says {stated}: the prediction starts from what is published."
                 )
         found = []
         for name in dict.fromkeys((*self._published, *self._after)):
@@ -295,7 +295,7 @@ class _Predictor:
         self.notes.append(
             f"The header of {package.nevra} cannot be read, so whether a generator also made "
             f"`{dependency.capability}`, which the change no longer states, is not known: it was "
-            + ("kept." if stays else "removed.")
+            + ("retained." if stays else "removed.")
         )
         return stays
 

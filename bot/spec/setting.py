@@ -160,7 +160,7 @@ def ghc_version(pool: MacroPool) -> dict[str, str]:
 
 
 def _without_filelists(pools: Mapping[str, SettingPool]) -> tuple[str, ...]:
-    """A sentence for each repository whose macro packages cannot be told from others."""
+    """A sentence for each repository whose macro packages cannot be distinguished from others."""
     return tuple(
         f"Macro packages of the repository {repository} are not used: it has no filelists.xml."
         for repository in sorted(

@@ -1,4 +1,4 @@
-"""Sources that are fetched: checked, kept, refused."""
+"""Sources that are fetched: checked, cached, refused."""
 
 import hashlib
 import threading
@@ -21,14 +21,14 @@ BARE = WantedSource("Source0", "a.tar.gz", url="https://up.example/a.tar.gz")
 
 
 class Web:
-    """URLs and what they answer; `asked` has what was asked for."""
+    """URLs and what they answer; `requests` has the URLs in order."""
 
     def __init__(self, **pages):
         self.pages = {f"https://{name}.example": page for name, page in pages.items()}
-        self.asked = []
+        self.requests = []
 
     def __call__(self, url, target, limit):
-        self.asked.append(url)
+        self.requests.append(url)
         for start, page in self.pages.items():
             if url.startswith(start):
                 if isinstance(page, Exception):
@@ -50,14 +50,14 @@ def test_a_listed_source_comes_from_the_lookaside_once(cache):
     second = store.fetch(LISTED, "pkg", TEMPLATE)
     assert first.path == second.path
     assert first.path.read_bytes() == CONTENT
-    assert web.asked == [f"https://look.example/pkg/a.tar.gz/sha512/{SHA512}/a.tar.gz"]
+    assert web.requests == [f"https://look.example/pkg/a.tar.gz/sha512/{SHA512}/a.tar.gz"]
 
 
 def test_the_url_serves_when_the_lookaside_has_nothing(cache):
     wanted = WantedSource("Source0", "a.tar.gz", listed=LISTED.listed, url=BARE.url)
     web = Web(up=CONTENT)
     assert SourceStore(cache, download=web).fetch(wanted, "pkg", TEMPLATE).path.is_file()
-    assert len(web.asked) == 2
+    assert len(web.requests) == 2
 
 
 def test_other_content_than_listed_is_refused_and_not_kept(cache):
@@ -79,11 +79,11 @@ def test_without_a_lookaside_the_setting_is_named(cache):
         SourceStore(cache, download=Web()).fetch(LISTED, "pkg")
 
 
-def test_a_bare_url_is_recorded_and_a_later_change_is_told(cache):
+def test_a_bare_url_is_recorded_and_a_later_change_is_reported(cache):
     store = SourceStore(cache, download=Web(up=CONTENT))
     first = store.fetch(BARE, "pkg")
     assert hashlib.sha256(CONTENT).hexdigest() in first.record
-    assert "kept" in store.fetch(BARE, "pkg").record
+    assert "cached" in store.fetch(BARE, "pkg").record
     first.path.unlink()
     changed = SourceStore(cache, download=Web(up=b"other")).fetch(BARE, "pkg")
     assert "has changed" in changed.record
@@ -158,10 +158,10 @@ def test_who_looks_for_kept_builds_alone_downloads_nothing(cache, wanted):
     cached_only = SourceStore(cache, download=web, cached_only=True)
     with pytest.raises(SurroundingsError, match="not been built here"):
         cached_only.fetch(wanted, "pkg", TEMPLATE)
-    assert web.asked == []
+    assert web.requests == []
     SourceStore(cache, download=web).fetch(wanted, "pkg", TEMPLATE)
     assert cached_only.fetch(wanted, "pkg", TEMPLATE).path.read_bytes() == CONTENT
-    assert len(web.asked) == 1
+    assert len(web.requests) == 1
 
 
 @pytest.mark.parametrize("make", [RpmbuildBuilder, MockBuilder])

@@ -16,7 +16,7 @@ ERRORS = {
     "limit": ForgeError("GitHub has had enough requests from us (doing it).", "", 0.001),
     "refused": ForgeRefusedError("GitHub refused (doing it): 403 Resource not accessible."),
     "archived": ForgeRefusedError("GitHub refused (doing it): Repository was archived."),
-    "gone": ForgeGoneError("GitHub does not have what was asked for (doing it): 404."),
+    "gone": ForgeGoneError("GitHub does not have what was requested (doing it): 404."),
 }
 STEPS = ("set_status", "source", "role_of", "put_comment", "find_comment")
 

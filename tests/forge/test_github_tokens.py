@@ -149,7 +149,7 @@ async def test_what_an_installation_allows_anew_is_tried_at_the_next_commit(app,
 async def test_a_commit_that_takes_neither_leaves_check_runs_to_the_others(app, tiny) -> None:
     key, gone, good = PullRequestKey("gh", "o/r", 7), "0" * 40, "a" * 40
     tiny.answer("GET", f"/repos/o/r/commits/{gone}/check-runs", (404, {}, {"message": "No commit"}))
-    with pytest.raises(Exception, match="does not have what was asked for"):
+    with pytest.raises(Exception, match="does not have what was requested"):
         await app.set_status(key, gone, StatusReport("c1", "success", "fine"))
     tiny.lists[f"/repos/o/r/commits/{good}/check-runs"] = []
     tiny.answer("POST", "/repos/o/r/check-runs", lambda body: (201, {}, {"id": 2}))

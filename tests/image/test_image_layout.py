@@ -33,7 +33,7 @@ def tool(name: str) -> str:
     return found
 
 
-def said(*command: str) -> str:
+def output_of(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
@@ -68,12 +68,14 @@ def test_skopeo_inspects_and_copies_the_layout(
 ) -> None:
     skopeo = tool("skopeo")
     composed = image_of("nginx", ["x86_64"], compression=compression, revision="abc123")
-    shown = json.loads(said(skopeo, "--override-arch=amd64", "inspect", f"oci:{composed.layout}"))
+    shown = json.loads(
+        output_of(skopeo, "--override-arch=amd64", "inspect", f"oci:{composed.layout}")
+    )
     assert shown["Digest"] == composed.digest
     assert shown["Architecture"] == "amd64"
     assert shown["Labels"]["minimize.snapshot"] == composed.images[0].description.snapshot.id
     assert shown["Labels"]["org.opencontainers.image.revision"] == "abc123"
-    said(skopeo, "copy", f"oci:{composed.layout}:nginx", f"dir:{tmp_path / 'copy'}")
+    output_of(skopeo, "copy", f"oci:{composed.layout}:nginx", f"dir:{tmp_path / 'copy'}")
     # skopeo itself checks digests and sizes; that nothing was left behind is asked here.
     manifest = json.loads((tmp_path / "copy" / "manifest.json").read_bytes())
     assert (tmp_path / "copy" / manifest["layers"][0]["digest"].split(":")[1]).exists()
@@ -85,7 +87,7 @@ def test_several_architectures_make_an_index(image_of: Make) -> None:
     composed = image_of("nginx", ["aarch64", "ppc64le", "s390x", "x86_64"])
     for arch in ("amd64", "arm64", "ppc64le", "s390x"):
         shown = json.loads(
-            said(skopeo, f"--override-arch={arch}", "inspect", f"oci:{composed.layout}")
+            output_of(skopeo, f"--override-arch={arch}", "inspect", f"oci:{composed.layout}")
         )
         assert shown["Architecture"] == arch
         assert shown["Digest"] == composed.digest
@@ -106,7 +108,7 @@ def test_the_programs_of_unpacked_images_run(workload: str, image_of: Make, tmp_
     umoci = tool("umoci")
     composed = image_of(workload, ["x86_64"])
     bundle = tmp_path / "bundle"
-    said(umoci, "unpack", "--image", f"{composed.layout}:{workload}", str(bundle))
+    output_of(umoci, "unpack", "--image", f"{composed.layout}:{workload}", str(bundle))
     program, expected = _PROGRAMS[workload]
     ran = run_sandboxed(program, root=bundle / "rootfs", chdir="/", limits=Limits(seconds=60))
     assert expected in (ran.stdout + ran.stderr).decode(), ran
@@ -120,7 +122,7 @@ def test_the_programs_of_another_architecture_run_under_emulation(
     qemu, umoci = tool("qemu-aarch64"), tool("umoci")
     composed = image_of(workload, ["aarch64"])
     bundle = tmp_path / "bundle"
-    said(umoci, "unpack", "--image", f"{composed.layout}:{workload}", str(bundle))
+    output_of(umoci, "unpack", "--image", f"{composed.layout}:{workload}", str(bundle))
     (path, *arguments), expected = _PROGRAMS[workload]
     ran = run_sandboxed(
         [qemu, "-L", "/image", f"/image{path}", *arguments],
@@ -140,7 +142,7 @@ def test_the_storage_of_podman_and_buildah_takes_the_image(
         pytest.skip("container storage of its own needs root")
     composed = image_of("nginx", ["x86_64"], compression=compression)
     place = f"containers-storage:[vfs@{tmp_path / 'root'}+{tmp_path / 'run'}]localhost/nginx:latest"
-    said(tool("skopeo"), "--override-arch=amd64", "copy", f"oci:{composed.layout}", place)
+    output_of(tool("skopeo"), "--override-arch=amd64", "copy", f"oci:{composed.layout}", place)
     (unpacked,) = (tmp_path / "root" / "vfs" / "dir").iterdir()
     ran = run_sandboxed(["/usr/sbin/nginx", "-v"], root=unpacked, chdir="/")
     assert b"nginx/1.22" in ran.stdout + ran.stderr

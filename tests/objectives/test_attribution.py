@@ -44,7 +44,7 @@ def change(sources, number=1, *, effects=(), documents=(), pushed=False) -> Merg
 
 
 def foreseen(**names: str) -> MergedEffect:
-    """What a check said that a change does to the image."""
+    """The effect of a change by a check to the image."""
     return MergedEffect(KEY, "predicted", None, None, None, None, names)
 
 

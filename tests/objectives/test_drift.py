@@ -45,7 +45,7 @@ def test_what_a_run_newly_breaks_is_drift_and_its_steps_are_known(daily: DailyHi
     assert [c.package for c in step.causes if c.change == "came"] == ["perl"]
     (sentence,) = unplaced_drift(daily.history, NOWHERE, run)
     assert "is broken by drift in 1 image, and" in sentence
-    # It is said once: by the run that did it.
+    # It is reported once: by the run that did it.
     assert unplaced_drift(daily.history, NOWHERE, daily.day("lib", "perl", app="2")) == ()
 
 
@@ -156,7 +156,7 @@ async def test_what_somebody_closed_stays_closed_until_it_is_broken_anew(
     assert issue.state == "open"
 
 
-async def test_killed_between_writing_and_keeping_leads_to_no_second_issue(
+async def test_killed_between_writing_and_storing_leads_to_no_second_issue(
     daily: DailyHistory, placed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local, forge = placed
@@ -174,7 +174,7 @@ async def test_killed_between_writing_and_keeping_leads_to_no_second_issue(
         await publish(daily, forge, run)
     assert len(local.state.issues) == 1
     monkeypatch.setattr(daily.history.recorder, "record_issue", keep)
-    # The next run meets it again: what was never kept is found and closed all the same.
+    # The next run meets it again: what was never stored is found and closed all the same.
     await publish(daily, forge, daily.day("lib"))
     (issue,) = local.state.issues
     assert issue.state == "closed"

@@ -52,7 +52,7 @@ ODD = {
         "    base_buildroot_override: [bash]\n",
         version=2,
     ),
-    "said-twice": document("label", "  name: again\n"),
+    "stated-twice": document("label", "  name: again\n"),
     "addon-of-nothing": document(
         "view-addon", f"{LABELS}  repository: repo-0\n  base_view_id: view-x\n"
     ),
@@ -174,11 +174,11 @@ def test_every_fault_is_said_with_file_line_and_remedy_and_nothing_is_copied(
     assert {Path(error["file"]).stem for error in errors} == WRONG.keys()
     for id_, (_, line, remedy) in WRONG.items():
         about = [error for error in errors if Path(error["file"]).stem == id_]
-        said = [f"{error['line']}: {error['field']} {error['message']}" for error in about]
+        found = [f"{error['line']}: {error['field']} {error['message']}" for error in about]
         assert any(
             error["line"] == line and remedy in f"{error['field']} {error['message']}"
             for error in about
-        ), (id_, said)
+        ), (id_, found)
     ran = bring(tree, tmp_path / "config")
     assert all(f"{id_}.yaml:{line}" in ran.output for id_, (_, line, _) in WRONG.items())
     # The others were not at fault.
@@ -230,7 +230,7 @@ def test_what_is_no_file_and_the_servers_settings_are_no_documents(tmp_path: Pat
     )  # fmt: skip
     assert ran.return_value == 0
     assert [path.name for path in config.iterdir()] == ["label.yaml"]
-    # Beside what is there already it is told as well.
+    # Beside what is there already it is reported as well.
     for reported in (ran.stdout, bring(Tree(tree, tree, tree), config).stdout):
         for stem in ("folder", "nowhere"):
             assert f"{stem}.yaml:1 not used: not read: it is no file" in reported
@@ -260,7 +260,7 @@ def test_documents_that_are_there_stay_as_they_are_whatever_comes_beside_them(
     (more / "label-0.yaml").unlink()
     assert bring(replace(tree, root=more), config).return_value == 0
     assert {p.name for p in config.iterdir()} == before.keys() | {"env-more.yaml"}
-    # What is wrong already is told before anything is copied.
+    # What is wrong already is reported before anything is copied.
     (config / "label-0.yaml").write_text("document: [\n")
     (more / "last.yaml").write_text(document("label", ""))
     ran = bring(replace(tree, root=more), config)

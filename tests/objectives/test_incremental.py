@@ -106,7 +106,7 @@ def test_only_images_with_another_package_are_said_to_have_moved(tmp_path: Path)
             app: 5,
             other: 0,
         }
-        # What it is was not kept once more.
+        # What it is was not stored once more.
         assert [p.closure for p in history.history(other)] == [
             history.evaluation(other).closure
         ] * 2

@@ -1,4 +1,4 @@
-"""Runs of `minimize track` that are killed: the next one carries on, and tells what they kept."""
+"""Runs of `minimize track` that are killed: the next carries on, and reports what they stored."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ MERGED = MergedChange(
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A world with one run behind it and a move of both images before it."""
-    root = tmp_path_factory.mktemp("told") / "world"
+    root = tmp_path_factory.mktemp("whole") / "world"
     world = World(root)
     world.workload("first", "lib")
     world.workload("second", "lib", "other")
@@ -54,7 +54,7 @@ def again(reported: Path, root: Path) -> World:
 
 
 def outcome(history: History, tracked: Tracked) -> dict[str, Any]:
-    """What a run told, and what history has of it, without times and numbers of runs."""
+    """The report of a run, and what history has of it, without times and numbers of runs."""
     value = track_to_json(tracked)
     keys = [ImageKey(w, "env", "repo", "x86_64") for w in ("first", "second")]
     steps = {key.workload: history.steps(key) for key in keys}
@@ -62,7 +62,7 @@ def outcome(history: History, tracked: Tracked) -> dict[str, Any]:
     change = history.merged_change(1)
     assert change is not None
     return {
-        "told": {
+        "causes": {
             i["workload"]: (i["before"]["packages"], i["after"]["packages"], i["steps"])
             for i in value["images"]
         },
@@ -80,7 +80,7 @@ def whole(reported: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     world = again(reported, tmp_path_factory.mktemp("whole") / "world")
     with world.history() as history:
         found = outcome(history, world.track(history))
-    assert [len(steps) for _, _, steps in found["told"].values()] == [2, 2]
+    assert [len(steps) for _, _, steps in found["causes"].values()] == [2, 2]
     assert found["landed"] == [("first", True), ("second", True)]
     assert len(found["unplaced"]) == 1
     return found
@@ -103,7 +103,7 @@ def test_a_killed_run_and_the_next_come_to_what_one_run_comes_to(
             assert [len(history.steps(image.key)) for image in tracked.images] == [1, 1]
             return
         assert outcome(history, world.track(history)) == whole
-        # And it is told once.
+        # And it is reported once.
         after = world.track(history)
         assert [image.causes for image in after.images] == [(), ()]
         assert unplaced_drift(history, IssueSettings(), after.run) == ()

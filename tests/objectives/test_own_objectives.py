@@ -1,4 +1,4 @@
-"""Objectives of repositories' `.minimize.yaml`: told apart, private, not lost by a mistake."""
+"""Objectives of repositories' `.minimize.yaml`: distinguished, private, not lost by a mistake."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -199,7 +199,7 @@ def test_the_issue_about_it_names_the_pull_request_that_is_to_be_taken_back(
     assert f"What did it: `lib` (now `lib-0:2-1.noarch`), by {link}." in body
     assert f"Take back what {link} did, or part of it." in body
     assert "The reason: nothing provides `extra`, which `lib` requires." in body
-    # Mended, nothing is left to be told.
+    # Mended, nothing is left to report.
     world.publish(Thing("lib", 2, requires=("extra",)), Thing("extra"))
     world.track(history)
     (found,) = drift_states(history)

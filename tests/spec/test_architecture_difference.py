@@ -95,7 +95,7 @@ def test_a_change_that_is_the_same_on_both_has_none(tmp_path: Path, head: str) -
 
 
 @pytest.mark.parametrize(
-    ("head", "said"),
+    ("head", "note"),
     [
         (
             at("Requires: base", X.format("BuildRequires: libxslt-devel")),
@@ -150,13 +150,13 @@ def test_a_change_that_is_the_same_on_both_has_none(tmp_path: Path, head: str) -
     ],
 )
 def test_a_change_that_is_another_on_one_says_in_what(
-    tmp_path: Path, head: str, said: str | None
+    tmp_path: Path, head: str, note: str | None
 ) -> None:
     found = differences(tmp_path, head)
-    if said is None:
+    if note is None:
         assert found == ()
     else:
-        assert any(said in one for one in found), found
+        assert any(note in one for one in found), found
 
 
 def test_what_was_different_before_and_stays_so_does_not_matter(tmp_path: Path) -> None:
@@ -187,8 +187,8 @@ def test_a_patch_that_changes_must_be_applied_on_both(
     for name in ("it.patch", "other.patch"):
         (tmp_path / "base" / name).write_text("")
     found = evaluated(tmp_path / "base", text.replace("%build", f"{line}\n%build", 1))
-    said = used_unlike(found["x86_64"], found["s390x"], ["it.patch", "README"])
-    assert said == (() if same else ("it.patch is not used in the same way on x86_64 and s390x",))
+    note = used_unlike(found["x86_64"], found["s390x"], ["it.patch", "README"])
+    assert note == (() if same else ("it.patch is not used in the same way on x86_64 and s390x",))
 
 
 def test_a_spec_that_is_new_or_gone_is_compared_with_nothing(tmp_path: Path) -> None:

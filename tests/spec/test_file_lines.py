@@ -96,11 +96,11 @@ def test_only_what_the_lines_change_changes(
     own: set[str], others: set[str], before: list[str], after: list[str]
 ) -> None:
     source = own | others
-    kept = owned_files(own, source, package(*before), package(*before))
-    assert kept == tuple(sorted(own))
+    owned = owned_files(own, source, package(*before), package(*before))
+    assert owned == tuple(sorted(own))
     found = owned_files(own, source, package(*before), package(*after))
-    said = {line.split()[-1] for line in after}
-    assert set(found) <= source | said
+    stated = {line.split()[-1] for line in after}
+    assert set(found) <= source | stated
     # Lines that only come bring; none of the package's own files leaves but by an exclude.
     more = owned_files(own, source, package(*before), package(*before, *after))
     excluded = any(line.startswith("%exclude") for line in after)

@@ -192,10 +192,10 @@ def test_where_the_header_cannot_be_read_the_prediction_says_so():
     before = published("app", "0:1.0-1", "requires /usr/bin/perl", "requires foo")
     result = predict([before], base, spec("0:1.0-1", {"app": []}), ARCH, unreadable)
     assert capabilities(of(result.head)) == ["/usr/bin/perl"]
-    said = [note for note in result.notes if "cannot be read" in note]
-    assert len(said) == 2
-    assert "`/usr/bin/perl`" in said[0] and said[0].endswith("kept.")
-    assert "`foo`" in said[1] and said[1].endswith("removed.")
+    notes = [note for note in result.notes if "cannot be read" in note]
+    assert len(notes) == 2
+    assert "`/usr/bin/perl`" in notes[0] and notes[0].endswith("retained.")
+    assert "`foo`" in notes[1] and notes[1].endswith("removed.")
 
 
 def test_a_requirement_that_becomes_weak_changes_its_kind():

@@ -8,8 +8,8 @@ MB fetched, 850 MB on the disk), used without a network afterwards.
 A machine needs apt-get, dpkg-deb, rpmbuild and Debian's archive keys, but no root, and its own
 packages are not touched. On Debian and Ubuntu they are in `apt`, `dpkg`, `rpm` and
 `debian-archive-keyring`, on Fedora in `apt`, `dpkg`, `rpm-build` and `debian-keyring`. What is
-missing is said by name. Environment: MINIMIZE_CACHE (where), MINIMIZE_DEBIAN_MIRROR (whose mirror;
-Debian's signature is asked of any).
+missing is named. Environment: MINIMIZE_CACHE (where), MINIMIZE_DEBIAN_MIRROR (whose mirror;
+any must have Debian's signature).
 
 Where it differs from Debian, the modules say why: `relations` (dependencies), `tweaks`
 (what maintainer scripts would have made), `unpack` (merged /usr), `own_packages` (`filesystem` and

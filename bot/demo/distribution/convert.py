@@ -185,7 +185,7 @@ def recipe(
 def write_rpm(recipe: Recipe, target_arch: str, rpm: Rpm, output: Path) -> Path:
     """Packages a recipe's tree (which is moved away) and returns the `.rpm` in `output`.
 
-    `target_arch` is what rpmbuild is told it builds for: a noarch package is one anywhere.
+    `target_arch` is what rpmbuild builds for: a noarch package is one anywhere.
     Raises SurroundingsError with rpmbuild's complaint.
     """
     work = rpm.home / "work" / f"{recipe.name}.{recipe.arch}"

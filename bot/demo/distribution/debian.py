@@ -195,7 +195,7 @@ def weak(field: str, fields: Mapping[str, str], dist: str) -> tuple[str, ...]:
 
 
 def provides(fields: Mapping[str, str], dist: str) -> tuple[str, ...]:
-    """rpm's Provides: Debian's own, versions kept."""
+    """rpm's Provides: Debian's own, with their versions."""
     groups = parse_relations(fields.get("Provides", ""))
     return tuple(dict.fromkeys(a.capability(dist) for group in groups for a in group))
 

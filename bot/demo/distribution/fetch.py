@@ -61,7 +61,7 @@ def keyring() -> Path:
 
 
 def open_apt(directory: Path, arch: str, suite: Suite) -> Apt:
-    """An empty world in `directory`; what a former call downloaded is kept."""
+    """An empty world in `directory`; what a former call downloaded stays."""
     apt = Apt(directory, arch, suite, mirror())
     for name in ("lists/partial", "cache/archives/partial", "preferences.d"):
         (directory / name).mkdir(parents=True, exist_ok=True)
@@ -256,7 +256,7 @@ _PROVIDES = re.compile(r"^Provides: (.+)$", re.MULTILINE)
 
 
 class PackageIndex:
-    """The `Packages` file of one architecture. Stanzas are parsed when asked for: there are 60,000.
+    """The `Packages` file of one architecture. Stanzas are parsed on use: there are 60,000.
 
     Where a name comes twice, the last wins, as apt's files have one version of each.
     """

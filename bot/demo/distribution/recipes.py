@@ -128,7 +128,7 @@ def _version(evr: Evr) -> list[str]:
 
 
 def _text(text: str) -> str:
-    """Text that rpm takes as it is: macros kept from expanding, section names from starting one."""
+    """Text that rpm takes as it is: no macro expands in it, no section begins."""
     return text.replace("%", "%%").strip()
 
 

@@ -72,7 +72,7 @@ class Repository:
 
 @dataclass(slots=True)
 class Pull:
-    """A pull request; `head_sha` is the commit that the forge last told of."""
+    """A pull request; `head_sha` is the commit of the last delivery about it."""
 
     id: int
     number: int
@@ -167,7 +167,7 @@ class CommitStatus:
 
 @dataclass(slots=True)
 class CheckRun:
-    """A check run of an App; `fields` is what the App said last, in the API's own names."""
+    """A check run of an App; `fields` is what the App sent last, in the API's own names."""
 
     id: int
     repository: Repository

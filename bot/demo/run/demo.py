@@ -67,7 +67,7 @@ INTERRUPTED = 130  # the exit code of a command that Ctrl-C (or SIGTERM) ended
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """`cache` is where the distribution and the builds are kept; None: the usual place.
+    """`cache` is where the distribution and the builds are; None: the usual place.
 
     `seconds` is how long all of it may take; what --keep leaves running is not counted.
     """

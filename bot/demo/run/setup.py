@@ -233,7 +233,7 @@ class DemoSetup:
         return f"{self.forge.url}/{FULL_NAME}/pull/{pull.number}"
 
     async def open_pull(self) -> tuple[Pull, Delivery]:
-        """Opens the pull request; the delivery that told the bot of it."""
+        """Opens the pull request; the delivery about it."""
         pull = await self.forge.open_pull(
             self.repository,
             BRANCH,
@@ -254,7 +254,7 @@ def set_stage(
     """Makes accounts, repository, branches and the App, or hook, whose webhooks go to `bot_url`."""
     repository = forge.add_repository(FULL_NAME)
     forge.set_role(repository, MAINTAINER, "admin")
-    # Who may push a branch here may have it built without being asked.
+    # Who may push a branch here may have it built without a permission.
     forge.set_role(repository, CONTRIBUTOR, "write")
     forge.commit(
         repository, "main", files.base, "nginx as the distribution has it\n",

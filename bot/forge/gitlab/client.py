@@ -157,7 +157,7 @@ class GitLabClient:
             raise
         except RedirectError as error:
             raise ForgeGoneError(
-                f"GitLab has moved what was asked for ({doing}): {error}.",
+                f"GitLab has moved what was requested ({doing}): {error}.",
                 "The project was renamed; the next delivery names it as it is now.",
             ) from error
         except GitlabError as error:

@@ -43,7 +43,7 @@ WORK = Path("/tmp")
 
 
 LOCATION = re.compile(r"^\s*(?:Source|Patch)\d*\s*:\s*(.+)", re.IGNORECASE)
-# Macros by which a build is told what to do, beside the text of its sections. What has parameters
+# Macros that tell a build what to do, beside the text of its sections. What has parameters
 # is no setting.
 SETTING = re.compile(
     r"%(?:global|define|undefine)\s+(_\w+|optflags|build_\w+|debug_package|toolchain)(?![\w(])"
