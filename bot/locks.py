@@ -1,13 +1,17 @@
 """Advisory locks on files and directories (flock): a limit on waiting, and who holds one.
 
 A lock holds between threads and between processes, and ends with the process that has it. Who
-takes one sets the file's time, so that who waits in vain can say since when it is held.
+takes one sets the file's time, so that who waits in vain can say since when it is held. A process
+of a service that has a lock and is frozen for as long as a lease is ended by who waits for it: its
+work is others' by then.
 """
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,10 +19,15 @@ from pathlib import Path
 
 from bot.errors import SurroundingsError
 
+LOG = logging.getLogger(__name__)
 # Seconds: longer than what any holder does, builds aside, and shorter than people's patience.
 LIMIT = 900.0
 # A build holds its lock for as long as it may take (an hour, unless the settings say otherwise).
 BUILD_LIMIT = 7200.0
+# Seconds: a process of the engine that gives no sign for so long has lost its work to others; it
+# gives one each so many.
+LEASE, RENEWAL = 12.0, 3.0
+_LOOK = 1.0  # seconds between two looks at who holds a lock
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.2
 
 
@@ -81,7 +90,9 @@ def _take(
     waiting: Callable[[str], None] | None,
 ) -> None:
     end, pause = time.monotonic() + seconds, _FIRST_PAUSE
+    frozen = _Frozen(os.fstat(handle).st_ino)
     while not _try(handle, shared):
+        frozen.look()
         if waiting is not None:
             waiting(holder(path))
             waiting = None
@@ -94,6 +105,45 @@ def _take(
         # flock itself cannot wait for a limited time outside the main thread.
         time.sleep(min(pause, left))
         pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+class _Frozen:
+    """The holders of a lock that do not run, since when they have been seen so."""
+
+    def __init__(self, inode: int) -> None:
+        self._inode = inode
+        self._since: dict[int, float] = {}
+        self._looked = time.monotonic()
+
+    def look(self) -> None:
+        """End who was frozen at each look for a lease's time; looks once a second."""
+        now = time.monotonic()
+        if now - self._looked < _LOOK:
+            return
+        self._looked = now
+        holders = [pid for pid in _holders(self._inode) if _is_frozen(pid)]
+        self._since = {pid: self._since.get(pid, now) for pid in holders}
+        for pid, since in self._since.items():
+            if now - since >= LEASE:
+                LOG.warning("%s has a lock and is frozen: it is ended", _command(pid))
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def _is_frozen(pid: int) -> bool:
+    """Return whether a process is stopped by a signal or frozen by its control group, and has no
+    terminal: what somebody stopped there is continued there (proc_pid_stat(5))."""
+    with suppress(OSError):
+        state, _, _, _, terminal = (
+            Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[:5]
+        )
+        if terminal != "0":
+            return False
+        if state == "T":
+            return True
+        group = Path(f"/proc/{pid}/cgroup").read_text("utf-8").strip().rpartition("::/")[2]
+        return "frozen 1" in Path("/sys/fs/cgroup", group, "cgroup.events").read_text("utf-8")
+    return False
 
 
 def _try(handle: int, shared: bool) -> bool:

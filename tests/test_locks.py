@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -35,6 +36,35 @@ def test_a_lock_has_one_holder_at_a_time(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert most == [1]
+
+
+def test_a_holder_that_is_frozen_for_a_lease_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.locks.LEASE", 2.0)
+    argv = [sys.executable, "-c", HOLD, str(tmp_path / "lock")]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        process.send_signal(signal.SIGSTOP)
+        with locked(tmp_path / "lock", seconds=60):
+            assert process.wait(60) == -signal.SIGKILL
+
+
+def test_a_holder_that_runs_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.locks.LEASE", 0.0)
+    argv = [sys.executable, "-c", HOLD, str(tmp_path / "lock")]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(LockedError), locked(tmp_path / "lock", seconds=2.5):
+            pass
+        process.communicate(b"")
+        assert process.returncode == 0
 
 
 def test_a_lock_that_stays_held_names_its_holder(tmp_path: Path) -> None:

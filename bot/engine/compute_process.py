@@ -1,8 +1,9 @@
 """A process that computes for one run at a time, and can be ended with all that it started.
 
 It is forked from a small server that has the modules loaded (multiprocessing's forkserver), leads
-a session of its own, and ends by itself when its owner is gone. Work and answers cross a pipe as
-pickles: both ends are this program.
+a session of its own, and ends by itself when its owner is gone, or frozen for as long as its lease:
+then others do its work, and must not wait for this process's locks. Work and answers cross a pipe
+as pickles: both ends are this program.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import psutil
 
 from bot.engine.job import Checker
 from bot.errors import ChangeError, MinimizeError, SurroundingsError, UsageError
+from bot.locks import LEASE, RENEWAL
 
 T = TypeVar("T")
 # Loaded once, shared by every process.
@@ -35,6 +37,8 @@ _MODULES = ["bot.engine.checker", "bot.engine.computation", "bot.check.run", "bo
 _LARGEST_ANSWER = 256_000_000
 _FIRST_TO_GO = "500"  # of oom_score_adj's 1000: before the server, after what runs in a sandbox
 _SECONDS_TO_END = 10.0
+# Seconds between two signs of an owner that lives.
+SIGN = RENEWAL
 
 
 class ProcessEndedError(SurroundingsError):
@@ -56,11 +60,16 @@ class ComputeProcess:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(_MODULES)
         self._connection, theirs = context.Pipe()
+        signs, self._signs = context.Pipe(duplex=False)
         self._process = context.Process(
-            target=_serve, args=(theirs, make_checker), name="minimize-compute", daemon=True
+            target=_serve,
+            args=(theirs, signs, make_checker),
+            name="minimize-compute",
+            daemon=True,
         )
         self._process.start()
         theirs.close()
+        signs.close()
         assert self._process.pid is not None
         self.pid: int = self._process.pid
         self._reaping = threading.Lock()
@@ -87,6 +96,11 @@ class ComputeProcess:
         if done:
             return answer  # type: ignore[no-any-return]
         raise answer
+
+    def sign(self) -> None:
+        """Tell it that its owner lives."""
+        with contextlib.suppress(OSError):
+            self._signs.send_bytes(b".")
 
     def resident_bytes(self) -> int:
         """The memory it has in use; 0 once it has ended."""
@@ -123,7 +137,9 @@ def end_with_children(pid: int) -> None:
     All are stopped before any is killed: what is stopped starts nothing more.
     """
     stopped: dict[int, psutil.Process] = {}
-    fresh = [psutil.Process(pid)] if psutil.pid_exists(pid) else []
+    fresh: list[psutil.Process] = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        fresh.append(psutil.Process(pid))
     while fresh:
         for process in fresh:
             stopped[process.pid] = process
@@ -150,7 +166,7 @@ def _runs(process: psutil.Process) -> bool:
         return False
 
 
-def _serve(connection: Connection, make_checker: Callable[[], Checker]) -> None:
+def _serve(connection: Connection, signs: Connection, make_checker: Callable[[], Checker]) -> None:
     """The process itself: one piece of work after the other, until its owner is gone."""
     os.setsid()
     with contextlib.suppress(OSError):
@@ -160,7 +176,10 @@ def _serve(connection: Connection, make_checker: Callable[[], Checker]) -> None:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    watch = threading.Thread(target=_end_with_owner, args=(connection.fileno(),), daemon=True)
+    working = threading.Event()
+    watch = threading.Thread(
+        target=_end_with_owner, args=(connection.fileno(), signs, working), daemon=True
+    )
     watch.start()
     checker = make_checker()
     while True:
@@ -168,7 +187,10 @@ def _serve(connection: Connection, make_checker: Callable[[], Checker]) -> None:
             work = connection.recv()
         except EOFError:
             return
-        connection.send_bytes(_answer(work, checker))
+        working.set()
+        answer = _answer(work, checker)
+        working.clear()
+        connection.send_bytes(answer)
 
 
 def _answer(work: Callable[[Checker], object], checker: Checker) -> bytes:
@@ -190,11 +212,25 @@ def _portable(error: MinimizeError) -> MinimizeError:
     return error
 
 
-def _end_with_owner(descriptor: int) -> None:
-    """Kill this process and all that it started once nobody holds the other end."""
+def _end_with_owner(owner: int, signs: Connection, working: threading.Event) -> None:
+    """Kill this process and all that it started once nobody holds the other end, or while it works
+    and its owner gives no sign."""
     poller = select.poll()
-    poller.register(descriptor, select.POLLRDHUP)
-    poller.poll()
+    poller.register(owner, select.POLLRDHUP)
+    poller.register(signs.fileno(), select.POLLIN)
+    heard = time.monotonic()
+    while True:
+        ready = dict(poller.poll(SIGN * 1000))
+        if owner in ready:
+            break
+        if signs.fileno() in ready:
+            with contextlib.suppress(EOFError):
+                signs.recv_bytes()
+            heard = time.monotonic()
+        elif not working.is_set():
+            heard = time.monotonic()
+        elif time.monotonic() - heard > LEASE:
+            break
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             child.kill()

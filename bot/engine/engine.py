@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -40,6 +40,7 @@ from bot.engine.takeover import (
     orphans,
     requeue_runs,
     stranded_runs,
+    unfinished_claims,
 )
 from bot.engine.values import Progress, StoredResult, ValueSerializer
 from bot.engine.waiting import LOOK
@@ -54,7 +55,7 @@ Role = Literal["server", "worker"]
 # The workflows of a check beside its first, in their order.
 _PARTS: tuple[Part, ...] = ("wait", "final")
 # Seconds between two looks for lost processes.
-_WATCH = 4.0
+_WATCH = 2.0
 # Seconds: most requests to a forge are over by the first, all by the second.
 _ON_ITS_WAY = (1.5, 60.0)
 _OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
@@ -321,16 +322,21 @@ class Engine:
                     await self._requeue_lost(executor)
                     lost.append(executor)
         living = await asyncio.to_thread(self._leases.living)
-        for executor in self._long_known(await orphans(self._executor, living)):
+        claims = await asyncio.to_thread(unfinished_claims, self._database)
+        for executor in self._long_known(orphans(claims, self._executor, living)):
             await self._requeue_lost(executor)
             lost.append(executor)
+        if any(claim.version != self._version for claim in claims):
+            await self._begin_again(living)
+        return lost
+
+    async def _begin_again(self, living: Mapping[str, str]) -> None:
         stranded = await stranded_runs(self._executor, self._version, living, self.results)
         for run in stranded:
             LOG.info("%s of another release begins again", run.run)
             await DBOS.delete_workflows_async(list(run.parts))
             priority = await self._queues.turn(CHECKS, "push", run.job)
             await self._enqueue(run.name, run.run, priority, run.job, *run.args)
-        return lost
 
     async def _requeue_lost(self, executor: str) -> None:
         count = await self.requeue(executor)

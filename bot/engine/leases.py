@@ -17,10 +17,9 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from bot.locks import LEASE, RENEWAL
+
 LOG = logging.getLogger(__name__)
-# Seconds. A dead process is found after LEASE and two looks at the latest.
-RENEWAL = 4.0
-LEASE = 16.0
 
 _METADATA = sa.MetaData()
 _LEASES = sa.Table(

@@ -16,7 +16,12 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
 from bot.engine.computation import warm_up
-from bot.engine.compute_process import ComputeProcess, ProcessEndedError, RunStoppedError
+from bot.engine.compute_process import (
+    SIGN,
+    ComputeProcess,
+    ProcessEndedError,
+    RunStoppedError,
+)
 from bot.engine.job import Checker
 from bot.errors import MinimizeError
 
@@ -87,6 +92,8 @@ class Processes:
         self._busy: dict[ComputeProcess, str] = {}
         self._ended: dict[str, float] = {}
         self._endings: set[asyncio.Task[None]] = set()
+        self._closed = threading.Event()
+        threading.Thread(target=self._give_signs, name="signs", daemon=True).start()
 
     async def run(self, run: str, slot: Slot, seconds: float, work: Work[T], about: str = "") -> T:
         """See `Computing.run`; ProcessEndedError where the process ended without an answer."""
@@ -136,11 +143,20 @@ class Processes:
 
     def close(self) -> None:
         """See `Computing.close`."""
+        self._closed.set()
         with self._lock:
             processes = [*self._busy, *(one.process for one in self._idle)]
             self._idle = []
         for process in processes:
             process.end(_stopped("The bot"))
+
+    def _give_signs(self) -> None:
+        """Tell the processes at work that this one lives, in a thread that no event loop stops."""
+        while not self._closed.wait(SIGN):
+            with self._lock:
+                busy = list(self._busy)
+            for process in busy:
+                process.sign()
 
     def _taken(self, run: str, about: str) -> ComputeProcess:
         """An idle process, warm for `about` where there is one, or a new one."""

@@ -12,9 +12,10 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
+import sqlalchemy as sa
 from dbos import DBOS, DBOSClient
 
-from bot.engine.database import prepared_url
+from bot.engine.database import SCHEMA, prepared_url
 from bot.engine.job import CheckJob
 from bot.engine.results import Results, older_arguments, older_job
 from bot.engine.values import ValueSerializer
@@ -94,11 +95,32 @@ def _begun_again(one: Any, results: Results) -> StrandedRun:
     return StrandedRun(one.name, one.workflow_id, job, others, (one.workflow_id,))
 
 
-async def orphans(executor: str, living: Collection[str]) -> set[str]:
+class Claim(NamedTuple):
+    """A kind of unfinished runs that there are: whether claimed, by whom, of which version."""
+
+    claimed: bool
+    executor: str
+    version: str
+
+
+def unfinished_claims(database: sa.Engine) -> frozenset[Claim]:
+    """The kinds of unfinished runs in the engine's database; cheap, however many there are."""
+    schema = SCHEMA if database.dialect.name == "postgresql" else None
+    names = ("status", "executor_id", "application_version")
+    runs = sa.table("workflow_status", *(sa.column(name) for name in names), schema=schema).c
+    columns = (runs.status, runs.executor_id, runs.application_version)
+    query = sa.select(*columns).where(runs.status.in_(_UNFINISHED)).distinct()
+    with database.connect() as connection:
+        return frozenset(
+            Claim(status == "PENDING", executor or "", version or "")
+            for status, executor, version in connection.execute(query)
+        )
+
+
+def orphans(claims: Collection[Claim], executor: str, living: Collection[str]) -> set[str]:
     """The processes that have claimed runs and have no lease: they were stopped, or killed before
     there were leases."""
-    claimed = await DBOS.list_workflows_async(status="PENDING", load_input=False, load_output=False)
-    names = {one.executor_id for one in claimed if one.executor_id}
+    names = {claim.executor for claim in claims if claim.claimed and claim.executor}
     return names - set(living) - {executor}
 
 

@@ -212,23 +212,29 @@ async def test_who_was_idle_for_long_is_ended() -> None:
         made.close()
 
 
-async def test_all_ends_with_an_owner_that_is_killed(tmp_path: Path) -> None:
-    script = (
-        "import asyncio, functools, pathlib, sys\n"
-        "from bot.engine.processes import Processes\n"
-        "from tests.engine.test_processes import Own, start_family\n"
-        "if __name__ == '__main__':\n"
-        "    made = Processes(Own, {'builds': 1}, memory=10**10)\n"
-        "    work = functools.partial(start_family, folder=pathlib.Path(sys.argv[1]))\n"
-        "    asyncio.run(made.run('a', 'builds', 600, work))\n"
-    )
+OWNER = (
+    "import asyncio, functools, pathlib, sys\n"
+    "from bot.engine.processes import Processes\n"
+    "from tests.engine.test_processes import Own, start_family\n"
+    "if __name__ == '__main__':\n"
+    "    made = Processes(Own, {'builds': 1}, memory=10**10)\n"
+    "    work = functools.partial(start_family, folder=pathlib.Path(sys.argv[1]))\n"
+    "    asyncio.run(made.run('a', 'builds', 600, work))\n"
+)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+async def test_all_ends_with_an_owner_that_is_killed_or_frozen(
+    tmp_path: Path, how: signal.Signals
+) -> None:
     owner = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", OWNER, str(tmp_path)], cwd=Path(__file__).parents[2]
     )
     family = await family_in(tmp_path)
-    owner.kill()
-    owner.wait()
-    deadline = time.monotonic() + 30
+    owner.send_signal(how)
+    deadline = time.monotonic() + 120
     while alive(family):
         assert time.monotonic() < deadline, family
         await asyncio.sleep(0.05)
+    owner.kill()
+    owner.wait()
