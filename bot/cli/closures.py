@@ -17,6 +17,7 @@ from bot.cli.options import (
     image_choice,
     print_json,
 )
+from bot.errors import UsageError
 from bot.model.closure import Closure
 
 
@@ -64,11 +65,14 @@ def _may_be_there(url: str) -> bool:
 
 @click.command()
 @click.argument("package")
-@image_choice(workload_argument=False)
+@image_choice(workload_argument=False, required=False)
 @formats("text", "json")
 @common
 def why(package: str, choice: Choice, form: str, places: Places) -> int:
-    """Why PACKAGE is in an image: every root, the shortest chain from each, what takes it out."""
+    """Why PACKAGE is in an image: every root, the shortest chain from each, what takes it out.
+
+    Without --workload all images are looked at, and those that have the package shown.
+    """
     from bot.closure.why import why as explain
     from bot.report.answers import unsolvable_text
 
@@ -86,13 +90,15 @@ def why(package: str, choice: Choice, form: str, places: Places) -> int:
     else:
         from bot.report.answers import print_why
 
-        print_why(answers, console())
+        there = [answer for answer in answers if answer.nevra is not None]
+        # Of all images most have nothing to tell.
+        print_why(answers if choice.workloads or not there else there, console())
     return 3 if unsolvable else 0
 
 
 @click.command("what-if")
-@click.argument("action", type=click.Choice(["drop"]), metavar="drop")
-@click.argument("capability")
+@click.argument("action", type=click.Choice(["drop", "forbid"]), metavar="drop|forbid")
+@click.argument("capability", metavar="CAPABILITY|PACKAGE")
 @click.option("--from", "from_package", metavar="PACKAGE", help="Only this package's requirement.")
 @image_choice(workload_argument=False)
 @formats("text", "json")
@@ -105,12 +111,19 @@ def what_if(
     form: str,
     places: Places,
 ) -> int:
-    """List the packages that would leave if CAPABILITY were no longer required."""
+    """List the packages that would leave if CAPABILITY were no longer required.
+
+    `forbid` is of a PACKAGE: what would leave without it, and which requirements stand in the way.
+    """
+    from bot.closure.blame import forbid
     from bot.closure.why import what_if as solve_without
 
-    assert action == "drop"  # the only one there is; click refuses others
+    if action == "forbid" and from_package is not None:
+        raise UsageError("--from is for `drop`: `forbid` finds the requirers itself.")
     answers = [
-        solve_without(pool, request, capability, from_package=from_package)
+        forbid(pool, request, capability)
+        if action == "forbid"
+        else solve_without(pool, request, capability, from_package=from_package)
         for pool, request in choice.images(places)
     ]
     if form == "json":

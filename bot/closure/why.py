@@ -221,11 +221,16 @@ def what_if(
     after = pool.solve(request, overlay, drop=drops)
     if after.status != "ok":
         return WhatIf(request.key, "unsolvable", problems=after.problems, causes=after.causes)
+    return difference(before, after)
+
+
+def difference(before: Closure, after: Closure) -> WhatIf:
+    """The packages that leave and come between two closures of an image that can be installed."""
     old = {p.nevra: p for p in before.packages}
     new = {p.nevra: p for p in after.packages}
     removed = tuple(p for n, p in old.items() if n not in new)
     added = tuple(p for n, p in new.items() if n not in old)
-    return WhatIf(request.key, "ok", removed=removed, added=added, saved=_saved(removed, added))
+    return WhatIf(before.key, "ok", removed=removed, added=added, saved=_saved(removed, added))
 
 
 def _meant(closure: Closure, capability: str, from_package: str | None) -> frozenset[Requirement]:

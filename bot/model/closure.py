@@ -167,7 +167,8 @@ class WhatIf:
     """The packages that would leave and come without a requirement; `saved` bytes or null.
 
     `causes` say as data why it is `unsolvable`; `problems` are the solver's texts, or the sentence
-    why nothing leaves.
+    why nothing leaves. `because` are the requirements that stand in the way of doing without a
+    package.
     """
 
     key: ImageKey
@@ -178,3 +179,4 @@ class WhatIf:
     removed: tuple[Package, ...] = ()
     added: tuple[Package, ...] = ()
     saved: int | None = None
+    because: tuple[Requirement, ...] = ()

@@ -104,6 +104,8 @@ def print_what_if(answers: Iterable[WhatIf], console: Console) -> None:
                 Text(visible(str(package.nevra))), Text(format_size(package.installed_size)), word
             )
         show(console, table)
+        for need in answer.because:
+            show(console, Text(f"  {visible(f'{need.nevra} requires {need.capability}')}"))
         console.print()
 
 
