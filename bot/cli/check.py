@@ -86,6 +86,8 @@ def check(
         raise UsageError("--no-build and --external-repository say the opposite of each other.")
     configuration = places.configuration()
     pools = places.pools()
+    if places.on is not None:
+        repositories = repositories or (places.on,)
     options = CheckOptions(workloads=workloads, arches=arches, repositories=repositories)
     clone = open_repository(repository)
     found = ci_change(clone, ci, base, head) if ci is not None else None
@@ -115,6 +117,11 @@ def check(
     write_files(result, found, sarif=sarif, junit=junit, code_quality=code_quality)
     if found is not None:
         show_result(result, found.run)
+    _print(result, form)
+    return exit_code(result)
+
+
+def _print(result: CheckResult, form: str) -> None:
     if form == "json":
         from bot.model.result import check_to_json
 
@@ -127,7 +134,6 @@ def check(
         from bot.report.text import print_check
 
         print_check(result, console())
-    return exit_code(result)
 
 
 def exit_code(result: CheckResult) -> int:

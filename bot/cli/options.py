@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from importlib import resources
 from pathlib import Path
@@ -30,20 +30,32 @@ Command = Callable[..., int]
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The three folders that every command knows; `given` names those that somebody chose."""
+    """The three folders that every command knows; `given` names those that somebody chose.
+
+    `on` is the repository document that comes along and that everything is about, or null.
+    """
 
     config: Path
     data: Path
     cache: Path
     given: frozenset[str] = frozenset()
+    on: str | None = None
 
     def configuration(self, *, recorded: bool = False) -> Configuration:
-        """The documents of `documents_folder`; UsageError if it or one of them is wrong."""
+        """The documents of `documents_folder`; UsageError if it or one of them is wrong.
+
+        With `on` no other repository document is there; UsageError where it does not come along.
+        """
         from bot.distro.cache import Cache
+        from bot.distro.images import chosen_documents
         from bot.distro.load import load_configuration
 
         folder = self.documents_folder(recorded=recorded)
-        return load_configuration(folder, cache=Cache(self.cache))
+        loaded = load_configuration(folder, cache=Cache(self.cache))
+        if self.on is None:
+            return loaded
+        (document,) = chosen_documents(loaded, [self.on])
+        return replace(loaded, repositories={self.on: replace(document, default=True)})
 
     def documents_folder(self, *, recorded: bool = False) -> Path:
         """The configuration folder; where nobody chose one and there is none, the built-in one.
@@ -51,6 +63,13 @@ class Places:
         UsageError without a folder, also where the result is `recorded`: a history is of somebody's
         own documents, and of no others because it ran in another place.
         """
+        if self.on is not None:
+            if "config" in self.given:
+                raise UsageError(
+                    "--on takes a document that comes with minimize, --config names others.",
+                    "--repository chooses one of those.",
+                )
+            return built_in_documents()
         if self.config.is_dir():
             return self.config
         built_in = built_in_documents()
@@ -150,14 +169,20 @@ def common(function: Command) -> Command:
     """The options that every command takes, handed over as `places`."""
 
     @wraps(function)
-    def command(config: Path, data: Path, cache: Path, **others: Any) -> int:  # click's own kinds
+    def command(
+        config: Path,
+        data: Path,
+        cache: Path,
+        on: str | None,
+        **others: Any,  # click's own kinds
+    ) -> int:
         context = click.get_current_context()
         given = frozenset(
             name
             for name in ("config", "data", "cache")
             if context.get_parameter_source(name) is not ParameterSource.DEFAULT
         )
-        return function(places=Places(config, data, cache, given), **others)
+        return function(places=Places(config, data, cache, given, on), **others)
 
     return _with(
         command,
@@ -168,6 +193,12 @@ def common(function: Command) -> Command:
             show_default=True,
             help="The folder of configuration documents. Where it is not there, commands that"
             " record nothing take the documents that come with minimize.",
+        ),
+        click.option(
+            "--on",
+            metavar="REPOSITORY",
+            help="Use the documents that come with minimize, and of the repositories this one:"
+            " centos-stream-9.",
         ),
         click.option(
             "--data",
@@ -188,10 +219,10 @@ def common(function: Command) -> Command:
     )
 
 
-def image_choice(workload_argument: bool) -> Callable[[Command], Command]:
+def image_choice(workload_argument: bool, *, required: bool = True) -> Callable[[Command], Command]:
     """The options that choose images, handed over as `choice`.
 
-    Workloads are arguments (none: all of them) or a required option.
+    Workloads are arguments or an option (none: all of them), which some commands require.
     """
 
     def decorate(function: Command) -> Command:
@@ -209,7 +240,9 @@ def image_choice(workload_argument: bool) -> Callable[[Command], Command]:
         workload = (
             click.argument("workloads", nargs=-1, metavar="[WORKLOAD]...")
             if workload_argument
-            else click.option("--workload", "workloads", multiple=True, required=True, metavar="W")
+            else click.option(
+                "--workload", "workloads", multiple=True, required=required, metavar="W"
+            )
         )
         return _with(
             command,

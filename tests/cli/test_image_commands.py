@@ -1,0 +1,101 @@
+"""The commands on images: which documents they use, and which images they look at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bot.cli import main
+from bot.cli import options as cli_options
+from tests.closure.conftest import Tiny
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Documents that come along: two repositories, two workloads; one stands in an empty folder."""
+    base = Tiny(tmp_path).repository("base")
+    base.package("web-0:1-1.x86_64", requires=["perl"]).package("perl-0:5-1.x86_64", size=500)
+    base.package("shell-0:1-1.x86_64")
+    url = base.write()
+    folder = tmp_path / "built-in"
+    folder.mkdir()
+    common = {"name": "n", "description": "d", "maintainer": "m"}
+    for name in ("centos-stream-9", "fedora-45"):
+        source = {"repos": {"base": {"baseurl": url}}, "architectures": ["x86_64"]}
+        write(folder, name, "repository", {**common, "source": {**source, "releasever": "9"}}, 2)
+    both = ["centos-stream-9", "fedora-45"]
+    packages = {"packages": ["shell"], "labels": ["l"]}
+    write(folder, "minimal", "environment", {**common, **packages, "repositories": both})
+    for workload in ("web", "shell"):
+        write(folder, workload, "workload", {**common, "packages": [workload], "labels": ["l"]})
+    monkeypatch.setattr(cli_options, "built_in_documents", lambda: folder)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("MINIMIZE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MINIMIZE_DATA", str(tmp_path / "data"))
+    return folder
+
+
+def write(folder: Path, name: str, kind: str, data: dict[str, object], version: int = 1) -> None:
+    document = {"document": f"feedback-pipeline-{kind}", "version": version, "data": data}
+    (folder / f"{name}.yaml").write_text(json.dumps(document))
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        out = capsys.readouterr()
+        return int(ended.value.code or 0), out.out, out.err
+
+    return command
+
+
+@pytest.mark.usefixtures("documents")
+def test_on_takes_one_repository_that_comes_along_and_needs_no_folder(run: Run) -> None:
+    code, out, err = run("closure", "--on", "centos-stream-9", "--format", "json")
+    keys = {(i["repository"], i["workload"]) for i in json.loads(out)["images"]}
+    assert (code, err) == (0, "")
+    assert keys == {("centos-stream-9", "web"), ("centos-stream-9", "shell")}
+
+
+@pytest.mark.usefixtures("documents")
+def test_a_misspelled_repository_is_named_with_the_one_that_is_meant(run: Run) -> None:
+    code, _, err = run("closure", "--on", "centos-steam-9")
+    assert code == 2
+    assert "No repository is called `centos-steam-9`" in err
+    assert "Did you mean centos-stream-9?" in err.replace("`", "")
+
+
+def test_on_and_config_contradict_each_other(run: Run, documents: Path) -> None:
+    code, _, err = run("closure", "--on", "fedora-45", "--config", str(documents))
+    assert code == 2
+    assert "--repository" in err
+
+
+@pytest.mark.usefixtures("documents")
+def test_why_without_a_workload_looks_at_all_images(run: Run) -> None:
+    code, out, _ = run("why", "perl", "--on", "fedora-45", "--format", "json")
+    found = {i["workload"]: i["nevra"] for i in json.loads(out)["images"]}
+    assert (code, found) == (0, {"web": "perl-0:5-1.x86_64", "shell": None})
+    code, out, _ = run("why", "perl", "--on", "fedora-45")
+    assert (code, "web on minimal" in out, "shell on minimal" in out) == (0, True, False)
+    assert "shell on minimal" in run("why", "perl", "--on", "fedora-45", "--workload", "shell")[1]
+    assert "shell on minimal" in run("why", "emacs", "--on", "fedora-45")[1]
+
+
+@pytest.mark.usefixtures("documents")
+def test_what_if_forbid_names_the_requirers(run: Run) -> None:
+    options = ("--on", "fedora-45", "--workload", "web")
+    code, out, _ = run("what-if", "forbid", "perl", *options, "--format", "json")
+    (image,) = json.loads(out)["images"]
+    assert (code, image["saved"]) == (0, 500)
+    assert image["because"] == [{"nevra": "web-0:1-1.x86_64", "capability": "perl"}]
+    assert "web-0:1-1.x86_64 requires perl" in run("what-if", "forbid", "perl", *options)[1]
+    assert run("what-if", "forbid", "perl", "--from", "web", *options)[0] == 2
