@@ -4,9 +4,9 @@ Secrets are read when they are needed and go into request headers: into no value
 
 A download whose URL somebody else chose may come to public servers only: the bot stands in a
 network of its own, next to metadata services and internal hosts, which what a stranger writes into
-a spec file or a repository's settings must not read. So every URL on the way is looked at, and the
-address of every connection, after each redirect too. Behind a proxy that the environment names, the
-proxy decides about addresses.
+a spec file or a repository's settings must not read. So every URL on the way is looked at, and each
+address before a connection to it is made, after each redirect too; a proxy gets no other URLs.
+The same holds for what servers on the Internet name in their turn: redirects, mirrors, other bases.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import socket
 from collections.abc import Iterable
 from configparser import Error as ConfigParserError
 from dataclasses import dataclass
-from functools import cache
-from ipaddress import IPv6Address, ip_address
+from functools import cache, lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -28,6 +28,8 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
 
 from bot.distro.failover import RefusedFileError, forget_avoided
 from bot.errors import SurroundingsError, UsageError
@@ -66,32 +68,112 @@ def is_inside(url: str, places: Iterable[str]) -> bool:
     return any(url.startswith(place) for place in places)
 
 
-def check_public(connected: socket.socket, host: str) -> None:
-    """Raises PrivateAddressError unless the other end of a connection has a public address."""
-    address = ip_address(str(connected.getpeername()[0]).partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if not address.is_global:
-        raise PrivateAddressError(
-            f"The host {host} has the address {address}, which is not public; it is not read.",
-            "Put the file into the repository or its lookaside.",
-        )
+# Addresses of IPv6 that lead to one of IPv4, and how many bytes come before that: NAT64 (RFC 6052),
+# 6to4 (RFC 3056), and IPv4-compatible ones.
+_EMBEDDING = (
+    (ip_network("64:ff9b::/96"), 12),
+    (ip_network("2002::/16"), 2),
+    (ip_network("::/96"), 12),
+)
+# Global by Python's register, and nobody's server: local NAT64, documentation, segment routing.
+_NOT_PUBLIC = tuple(
+    ip_network(text)
+    for text in ("64:ff9b:1::/48", "3fff::/20", "5f00::/16", "2001::/23", "192.0.0.0/24")
+)
+# Names that are nobody's on the Internet (RFC 6761, 6762, 8375, 9476).
+_OWN_NAMES = ("localhost", "local", "internal", "home.arpa", "lan", "alt", "test", "invalid")
+
+
+_PRIVATE_HINT = "Put the file into the repository or its lookaside."
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Return whether an address is a server's on the Internet.
+
+    No private, link-local, site-local, shared or multicast one is, however it is written.
+    """
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+        if address.is_site_local or address.scope_id is not None:
+            return False
+        for network, start in _EMBEDDING:
+            if address in network:
+                return is_public(IPv4Address(address.packed[start : start + 4]))
+    excluded = any(address in network for network in _NOT_PUBLIC)
+    return address.is_global and not address.is_multicast and not excluded
+
+
+def public_addresses(host: str, port: int) -> tuple[str, ...]:
+    """The addresses of a host. Raises PrivateAddressError unless every one is public, and
+    socket.gaierror where it has none."""
+    name = host.strip("[]")
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+    for address in addresses:
+        if not is_public(ip_address(address)):
+            raise PrivateAddressError(
+                f"The host {name} has the address {address}, which is not public; it is not read.",
+                _PRIVATE_HINT,
+            )
+    return addresses
+
+
+@lru_cache(maxsize=256)
+def is_on_internet(url: str) -> bool:
+    """Return whether the host of a URL is public, or not known here (behind a proxy)."""
+    parts = urlsplit(url)
+    try:
+        public_addresses(parts.hostname or "", parts.port or 0)
+    except PrivateAddressError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _refuse_private_name(url: str) -> None:
+    """Raises PrivateAddressError for what a proxy must not be asked for.
+
+    A name that this machine cannot look up is the proxy's to know, but no name of a local network.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".").lower()
+    try:
+        public_addresses(host, parts.port or 0)
+    except OSError as error:
+        if "." not in host or any(host.endswith(f".{name}") for name in _OWN_NAMES):
+            raise PrivateAddressError(
+                f"The host {host} has no public address that is known here; it is not read.",
+                _PRIVATE_HINT,
+            ) from error
 
 
 class _PublicHTTP(HTTPConnection):
-    def connect(self) -> None:
-        """Connect, and refuse an address that is not public before any request."""
-        super().connect()
-        assert self.sock is not None
-        check_public(self.sock, self.host)
+    def _new_conn(self) -> socket.socket:
+        """A connection to an address that was looked at before anything is sent to it."""
+        try:
+            addresses = public_addresses(self.host, self.port)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        failed: OSError | None = None
+        for address in addresses:
+            try:
+                return create_connection(
+                    (address, self.port),
+                    self.timeout,
+                    source_address=self.source_address,
+                    socket_options=self.socket_options,
+                )
+            except OSError as error:
+                failed = error
+        if isinstance(failed, TimeoutError):
+            raise ConnectTimeoutError(self, f"Connection to {self.host} timed out.") from failed
+        raise NewConnectionError(self, f"Failed to establish a new connection: {failed}")
 
 
-class _PublicHTTPS(HTTPSConnection):
-    def connect(self) -> None:
-        """As `_PublicHTTP`."""
-        super().connect()
-        assert self.sock is not None
-        check_public(self.sock, self.host)
+class _PublicHTTPS(_PublicHTTP, HTTPSConnection):
+    pass
 
 
 class _PublicHTTPPool(HTTPConnectionPool):
@@ -124,16 +206,20 @@ class _Files:
 def pool(url: str, access: RepositoryAccess, *, public_only: bool = False) -> urllib3.PoolManager:
     """The connections for a URL: through `access`'s proxy, else the one that the environment names.
 
-    With `public_only` there are none to an address that is not public, unless a proxy makes them.
-    UsageError where a file or a secret that `access` names is not there.
+    With `public_only` there are none to an address that is not public, nor is a proxy asked for one
+    (PrivateAddressError). UsageError where a file or a secret that `access` names is not there.
     """
     parts = urlsplit(url)
     files = _files(access) if parts.scheme == "https" else None
     if access.proxy is not None:
+        if public_only and access.proxy:
+            _refuse_private_name(url)
         authorization = _basic(access.proxy_username, access.proxy_password, "the proxy")
-        return _pool(access.proxy, authorization, files)
+        return _pool(access.proxy, authorization, files, public_only and not access.proxy)
     proxies = _environment()
     if parts.scheme in proxies and not proxy_bypass(parts.netloc):
+        if public_only:
+            _refuse_private_name(url)
         return _pool(proxies[parts.scheme], "", files)
     return _pool("", "", files, public_only)
 
@@ -259,6 +345,7 @@ def close_connections() -> None:
             manager.clear()
         _POOLS.clear()
         _environment.cache_clear()
+        is_on_internet.cache_clear()
 
 
 def _forget() -> None:

@@ -196,6 +196,16 @@ class _Transfer:
             place = following
         raise FetchError(self.url, f"it redirects more than {_MOST_REDIRECTS} times")
 
+    def _must_be_public(self, place: str) -> bool:
+        """Return whether `place` must have a public address.
+
+        A server of the Internet does not send us on into our own network; one of that may.
+        """
+        named = self.access.named or {origin(self.url)}
+        if self.reach.public_only or origin(place) in named:
+            return self.reach.public_only
+        return any(connections.is_on_internet(one) for one in named if "://" in one)
+
     def _ask(
         self, place: str, headers: Mapping[str, str], access: RepositoryAccess
     ) -> urllib3.BaseHTTPResponse:
@@ -215,7 +225,8 @@ class _Transfer:
             redirect=False,
         )
         try:
-            return connections.pool(place, access, public_only=self.reach.public_only).request(
+            public_only = self._must_be_public(place)
+            return connections.pool(place, access, public_only=public_only).request(
                 "GET",
                 place,
                 # A mirror's transparent compression would change the sizes that are checked.

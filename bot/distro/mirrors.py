@@ -105,8 +105,10 @@ def _hashes(children: Iterable[Element]) -> Hashes | None:
 def _bases(url: str, texts: list[str]) -> tuple[str, ...]:
     """Repository base URLs of what mirrors offer, in order, those that we can read."""
     bases: dict[str, None] = {}
+    # A list of somebody else's does not send us to our own disk.
+    schemes = ("https://", "http://", "file:///")[: 3 if url.startswith("file://") else 2]
     for text in texts:
-        if text.startswith(("https://", "http://", "file:///")):
+        if text.startswith(schemes):
             bases[text.removesuffix(_REPOMD).rstrip("/") + "/"] = None
     if not bases:
         raise SurroundingsError(f"{url} offers no mirror that can be read over HTTP.")

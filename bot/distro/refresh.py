@@ -31,7 +31,7 @@ from bot.distro.repomd import MAX_REPOMD, Repomd, RepomdError, parse_repomd
 from bot.distro.transfer import local_path, read_small
 from bot.distro.variables import substituted
 from bot.errors import SurroundingsError
-from bot.model.package import RepositoryAccess
+from bot.model.package import RepositoryAccess, origin
 
 REPOMD = "repodata/repomd.xml"
 # Without these no state is taken. File lists come when a dependency needs them.
@@ -297,7 +297,8 @@ def access_of(source: RepoSource, mirrors: Sequence[str] = ()) -> RepositoryAcce
     named = [*source.baseurl, *lists]
     if not any(url.startswith("http://") for url in lists):
         named += mirrors
-    return source.access.among(named)
+    own = frozenset(origin(url) for url in (*source.baseurl, *lists, *source.gpgkey))
+    return replace(source.access.among(named), named=own)
 
 
 def _is(content: bytes, hashes: Hashes) -> bool:

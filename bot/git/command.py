@@ -23,6 +23,10 @@ SAFE_CONFIG: Mapping[str, str] = {
     "gc.auto": "0",
     "maintenance.auto": "false",
     "protocol.version": "2",
+    # A server may name others; objects come from the URL that the settings name, and nowhere else.
+    "transfer.bundleURI": "false",
+    "promisor.acceptFromServer": "none",
+    "http.followRedirects": "initial",
     # Old repositories have commits and trees that today's checks refuse and that harm nobody, and
     # in a partial clone git takes no exceptions from them (fetch.fsck.*). Git checks nothing out
     # here; names and kinds are looked at where files are written.

@@ -63,7 +63,8 @@ class RepositoryAccess:
 
     Certificates and keys are paths of PEM files, or references to paths. `proxy` null is the
     environment's, empty none at all. Credentials (user name, password, client certificate) go to
-    `origins` alone: scheme, host and port of the places that the repository itself names.
+    `origins` alone: scheme, host and port of the places that the repository itself names. `named`
+    are those of its document, without mirrors: where they are on the Internet, others must be too.
     """
 
     sslverify: bool = True
@@ -76,6 +77,7 @@ class RepositoryAccess:
     proxy_username: Reference | None = None
     proxy_password: Reference | None = None
     origins: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
 
     def at(self, url: str) -> RepositoryAccess:
         """The access to `url`: without credentials where it is none of the origins."""
