@@ -24,6 +24,7 @@ _COMMANDS = {
     "objectives": ("bot.cli.history", "objectives"),
     "import": ("bot.cli.documents", "import_"),
     "config": ("bot.cli.documents", "config"),
+    "doctor": ("bot.cli.doctor", "doctor"),
     "serve": ("bot.cli.server", "serve"),
     "worker": ("bot.cli.server", "worker"),
     "requeue": ("bot.cli.server", "requeue"),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bot.sandbox.remedies import install_remedy
 from bot.sandbox.values import Bind, Limits, SandboxError
 from bot.sandbox.watch import tasks_of_user
 
@@ -111,7 +112,7 @@ def program(name: str) -> str:
         package = "bubblewrap" if name == "bwrap" else "util-linux"
         raise SandboxError(
             f"The program {name} is not installed, and untrusted code runs only in its sandbox.",
-            f"Install it: apt-get install {package}, or dnf install {package}.",
+            install_remedy(package),
         )
     return path
 

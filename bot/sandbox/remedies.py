@@ -7,6 +7,11 @@ from pathlib import Path
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 
 
+def install_remedy(apt: str, dnf: str = "") -> str:
+    """The remedy for a missing package, by its name for apt and that for dnf."""
+    return f"Install it: apt-get install {apt}, or dnf install {dnf or apt}."
+
+
 def in_container() -> bool:
     """Return whether this is a container of docker or podman."""
     return any(Path(mark).exists() for mark in _CONTAINER_MARKS)
@@ -30,7 +35,8 @@ def namespace_remedy(text: str) -> str:
         return (
             "In a container, allow user namespaces and mounts: "
             "--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
-            "--security-opt systempaths=unconfined (docker, podman), or --privileged."
+            "--security-opt systempaths=unconfined (docker, podman), and as root "
+            "--cap-add SYS_ADMIN; or --privileged."
         )
     return ""
 
@@ -43,8 +49,9 @@ def memory_remedy() -> str:
     )
     if in_container():
         return (
-            "In a container, give it its own control groups to write to: --cgroupns=private and "
-            f"--security-opt unmask=/sys/fs/cgroup (podman), or --privileged; {allow}."
+            "In a container, let it write control groups: "
+            "--volume /sys/fs/cgroup:/sys/fs/cgroup:rw --cgroupns=host, or --privileged "
+            f"(docker, podman); {allow}."
         )
     return (
         "As a service of systemd: Delegate=yes in its unit. From a shell: systemd-run --user "

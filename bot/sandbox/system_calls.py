@@ -19,10 +19,17 @@ import platform
 import termios
 from typing import Literal
 
-import pyseccomp
-from pyseccomp import Arch, Arg, Attr, SyscallFilter
-
+from bot.sandbox.remedies import install_remedy
 from bot.sandbox.values import SandboxError
+
+try:
+    import pyseccomp
+    from pyseccomp import Arch, Arg, Attr, SyscallFilter
+except RuntimeError as error:
+    raise SandboxError(
+        "libseccomp is not installed, by which untrusted code is kept from most system calls.",
+        install_remedy("libseccomp2", "libseccomp"),
+    ) from error
 
 _FILES = """
 access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2

@@ -6,6 +6,7 @@ write the map ourselves; otherwise newuidmap does, from the ranges of /etc/subui
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
@@ -72,24 +73,31 @@ class IdMap:
         raise SandboxError("The sandbox did not start, so its user ids could not be mapped.")
 
 
-def _with_helper(program: str, file: str, pid: int, own: int) -> None:
+def range_of_ids(program: str = "newuidmap", file: str = "/etc/subuid") -> tuple[int, int]:
+    """The first id and the number of those that `program` may map; SandboxError if too few."""
     start, count = _subordinate(Path(file))
-    path = shutil.which(program)
-    if path is None or count < STARTER:
+    if shutil.which(program) is None or count < STARTER:
         raise SandboxError(
             "Installing packages in a sandbox needs a range of user ids, and there is none.",
             f"Install uidmap (shadow-utils) and give this user 65536 ids in {file}; or be root.",
         )
+    return start, count
+
+
+def _with_helper(program: str, file: str, pid: int, own: int) -> None:
+    start, _ = range_of_ids(program, file)
     ranges: Sequence[int] = (0, start, STARTER, STARTER, own, 1)
     done = subprocess.run(
-        [path, str(pid), *map(str, ranges)], capture_output=True, check=False, text=True
+        [program, str(pid), *map(str, ranges)], capture_output=True, check=False, text=True
     )
     if done.returncode != 0:
         raise SandboxError(f"{program} failed: {done.stderr.strip()}")
 
 
 def _subordinate(file: Path) -> tuple[int, int]:
-    names = {getpass.getuser(), str(os.getuid())}
+    names = {str(os.getuid())}
+    with contextlib.suppress(OSError, KeyError):  # an id without a name
+        names.add(getpass.getuser())
     try:
         for line in file.read_text().splitlines():
             name, start, count = line.split(":")

@@ -1,0 +1,97 @@
+"""`minimize doctor`: what this machine gives strangers' code, and what helps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bot.cli import main
+from bot.sandbox import cgroup, isolation, run
+from bot.sandbox.isolation import inspect_isolation
+from bot.sandbox.run import sandbox_available
+from bot.sandbox.values import Finished, SandboxError
+
+pytestmark = pytest.mark.skipif(
+    sandbox_available() is not None or cgroup.hierarchy() is None,
+    reason=f"no sandbox or no control groups here: {sandbox_available()}",
+)
+PARTS = ["programs", "namespaces", "system calls", "/proc", "memory", "user ids", "disk"]
+
+
+def doctor(capsys, *arguments: str) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", *arguments])
+    return int(ended.value.code or 0), capsys.readouterr().out
+
+
+def settings(directory: Path, **more: object) -> str:
+    secret = {"env": "SECRET"}
+    forge = {"type": "github", "token": secret, "webhook_secrets": [secret]}
+    file = directory / "bot.yaml"
+    file.write_text(yaml.safe_dump({"forges": {"github": forge}, **more}))
+    return str(file)
+
+
+def test_a_machine_that_gives_all_runs_strangers_code(tmp_path: Path) -> None:
+    found = inspect_isolation(tmp_path / "not/yet/there")
+    assert [part.name for part in found.parts] == PARTS
+    assert found.strangers == "run"
+    assert {part.name for part in found.missing} <= {"user ids"}
+
+
+def test_without_control_groups_the_settings_decide(monkeypatch, tmp_path: Path, capsys) -> None:
+    monkeypatch.setattr(isolation, "hierarchy", lambda: None)
+    code, text = doctor(capsys, "--cache", str(tmp_path))
+    assert code == 1
+    assert "missing  memory        no control group can be made" in text
+    assert "Delegate=yes" in text or "--privileged" in text
+    assert text.endswith("Strangers' code is not run here.\n")
+    words = {"without_memory_limit": "run strangers' code anyway"}
+    code, text = doctor(capsys, "--settings", settings(tmp_path, sandbox=words))
+    assert code == 1
+    assert "without a limit of its memory: the settings say so" in text
+
+
+def test_its_json_says_each_part(tmp_path: Path, capsys) -> None:
+    builds = {"builder": "mock"}
+    arguments = ("--settings", settings(tmp_path, build=builds), "--format", "json")
+    code, text = doctor(capsys, *arguments)
+    value = json.loads(text)
+    assert code == 1
+    assert value["strangers"] == "run"
+    assert [part["name"] for part in value["isolation"]] == [*PARTS, "builds"]
+    assert value["isolation"][-1]["given"] is False
+    assert "rpmbuild" in value["isolation"][-1]["remedy"]
+
+
+def test_a_sandbox_that_cannot_start_has_its_remedy(monkeypatch, tmp_path: Path) -> None:
+    def fails(*_: object, **__: object) -> Finished:
+        raise SandboxError("User namespaces are off.", "Turn them on.")
+
+    monkeypatch.setattr(isolation, "run_sandboxed", fails)
+    found = inspect_isolation(tmp_path)
+    assert [(part.name, part.remedy) for part in found.missing][:1] == [
+        ("namespaces", "Turn them on.")
+    ]
+    assert found.strangers == "refused"
+
+
+def test_what_a_program_reaches_inside_is_missing(monkeypatch, tmp_path: Path) -> None:
+    reached = {"namespaces": False, "system calls": True, "/proc": False}
+
+    def answers(*_: object, **__: object) -> Finished:
+        return Finished(0, json.dumps(reached).encode(), b"", None, 0.1)
+
+    monkeypatch.setattr(isolation, "run_sandboxed", answers)
+    found = inspect_isolation(tmp_path)
+    assert "system calls" in [part.name for part in found.missing]
+    assert found.strangers == "refused"
+
+
+def test_what_it_tries_is_reached_outside_of_the_sandbox(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(run, "filters", lambda _user: ())
+    found = inspect_isolation(tmp_path)
+    assert [part.name for part in found.missing][:1] == ["system calls"]
