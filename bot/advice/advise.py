@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 
 from bot.advice.candidates import Candidates, candidates_of
 from bot.advice.edits import edits_of_requests, edits_of_requirements
+from bot.advice.headers import HeaderFacts
 from bot.advice.model import Answer, Model
 from bot.advice.plans import Opened, plan_of, proposals
 from bot.advice.prefer import preferred
-from bot.advice.programs import purpose_of
+from bot.advice.programs import programs_of, purpose_of
 from bot.advice.requests import Addition, Job, addition_for
 from bot.advice.swaps import Offer, offers, swaps_of
+from bot.advice.written import news_of
 from bot.model.advice import (
     EditKind,
     Figures,
@@ -37,8 +39,13 @@ class Wish:
     metric: Metric = "installed"
 
 
-def advise(jobs: Iterable[Job], wish: Wish) -> tuple[ImageAdvice, ...]:
-    """The advice for an image, one for each of its architectures, in the order of `jobs`."""
+def advise(
+    jobs: Iterable[Job], wish: Wish, headers: HeaderFacts | None = None
+) -> tuple[ImageAdvice, ...]:
+    """The advice for an image, one for each of its architectures, in the order of `jobs`.
+
+    `headers` says which requirements somebody wrote; without it that is known of none.
+    """
     clock = _Clock(wish.seconds)
     advices: list[ImageAdvice] = []
     opened: dict[int, Opened] = {}
@@ -47,22 +54,33 @@ def advise(jobs: Iterable[Job], wish: Wish) -> tuple[ImageAdvice, ...]:
         advices.append(advice)
         if one is not None:
             opened[place] = one
-    plans = _plans(list(opened.values()), wish, clock)
+    plans = _plans(list(opened.values()), wish, clock, headers)
     for place, own in zip(opened, plans, strict=True):
         advices[place] = replace(advices[place], plans=own)
     return tuple(advices)
 
 
-def _plans(opened: Sequence[Opened], wish: Wish, clock: _Clock) -> Sequence[tuple[Plan, ...]]:
-    """The plans for each of the architectures."""
+def _plans(
+    opened: Sequence[Opened], wish: Wish, clock: _Clock, headers: HeaderFacts | None
+) -> Sequence[tuple[Plan, ...]]:
+    """The plans for each of the architectures.
+
+    Headers are read for what a plan would edit, and the plans made again without what they refuse.
+    """
     if not (wish.edits and opened):
         return [()] * len(opened)
     images = [one.candidates for one in opened]
     able = [one.purpose.able for one in opened]
-    edits = edits_of_requests(images, able, opened[0].job.request.requests)
-    edits += edits_of_requirements(images)
-    model = Model(images, wish.metric, edits, [one.purpose.formula for one in opened])
-    found = list(proposals(opened, model, wish.edits, lambda: clock.left))
+    requests = edits_of_requests(images, able, opened[0].job.request.requests)
+    written = headers.wrote if headers is not None else None
+    refused: set[tuple[str, str]] = set()
+    while True:
+        edits = (*requests, *edits_of_requirements(images, written, refused))
+        model = Model(images, wish.metric, edits, [one.purpose.formula for one in opened])
+        found = list(proposals(opened, model, wish.edits, lambda: clock.left))
+        planned = {edit for one in found for edit in one.answer.edits if edit.replaces is None}
+        if headers is None or not news_of(opened, planned, headers, refused):
+            break
     return [
         tuple(plan_of(opened, place, model, one) for one in found) for place in range(len(opened))
     ]
@@ -95,7 +113,7 @@ def _smallest_advice(job: Job, wish: Wish, clock: _Clock) -> tuple[ImageAdvice, 
         opened = None
         if wish.edits:
             purpose = purpose_of(image.overlays, candidates, closure.requested)
-            opened = Opened(job, candidates, purpose)
+            opened = Opened(job, candidates, purpose, programs_of(image.overlays, candidates.now))
     smallest = _smallest(job, candidates, model, answer, has, clock)
     if wish.edits:
         swaps = preferred(job, candidates, answer.packages[0], smallest.instead)

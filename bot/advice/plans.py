@@ -7,7 +7,7 @@ installs exactly its packages on every architecture.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.advice.candidates import Candidates
@@ -24,11 +24,13 @@ _ISA = re.compile(r"\([a-z0-9]+-(?:32|64)\)")
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """One architecture of an image: its job, the packages it could have, what it is for."""
+    """One architecture of an image: its job, the packages it could have, what it is for, and the
+    programs of each package that it has today."""
 
     job: Job
     candidates: Candidates
     purpose: Purpose
+    programs: Mapping[int, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)

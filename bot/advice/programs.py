@@ -17,6 +17,7 @@ from bot.advice.edits import capability_name
 from bot.advice.formula import Formula, one_of
 from bot.advice.swaps import files_of
 from bot.closure.overlay_pool import OverlayPool
+from bot.closure.packages import files_in_primary
 from bot.model.nevra import Nevra
 
 _PROGRAM = re.compile(r"/s?bin/[^/]+$|/libexec/")
@@ -66,11 +67,21 @@ def purpose_of(
     )
 
 
+def programs_of(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, frozenset[str]]:
+    """The programs of packages, by primary.xml: those in a directory of programs."""
+    found = {}
+    for number in numbers:
+        overlaid = overlays.overlaid(number)
+        paths = overlaid.files if overlaid else files_in_primary(overlays.pool.id2solvable(number))
+        found[number] = _programs(paths)
+    return found
+
+
 def _called(candidates: Candidates, own: Collection[int]) -> set[int]:
     """The packages of today's image that packages of `own` require by their names."""
     found: set[int] = set()
     for need in candidates.needs:
-        if need.package in own:
+        if need.package in own and not need.scriptlets:
             name = capability_name(need.capability)
             met = {n for clause in need.formula for n in clause if n in candidates.now}
             found |= {n for n in met if candidates.packages[n].nevra.name == name}

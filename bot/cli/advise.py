@@ -53,14 +53,17 @@ def advise(
     _need_optimiser()
     from bot.advice.advise import Wish, overall
     from bot.advice.advise import advise as advise_image
+    from bot.advice.headers import HeaderFacts
     from bot.advice.requests import Job
+    from bot.distro.cache import Cache
     from bot.model.advice import Advice
 
     wish = Wish(edits, seconds, metric)
     jobs = [Job(pool, request) for pool, request in choice.images(places)]
+    headers = HeaderFacts(Cache(places.cache)) if edits else None
     found: list[ImageAdvice] = []
     for _, images in groupby(jobs, lambda job: job.image):
-        found += advise_image(images, wish)
+        found += advise_image(images, wish, headers)
     advices = tuple(sorted(found, key=lambda image: image.key))
     advice = Advice(metric, advices, overall(advices))
     from bot.report.advice import advice_text, advice_to_json

@@ -1,0 +1,53 @@
+"""Edits that headers refuse: of requirements that a generator made, and of those that scriptlets
+need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bot.advice.edits import Edit
+from bot.advice.headers import HeaderFacts, runs_without
+from bot.advice.plans import Opened
+
+
+def news_of(
+    opened: Sequence[Opened],
+    planned: Iterable[Edit],
+    headers: HeaderFacts,
+    refused: set[tuple[str, str]],
+) -> bool:
+    """Reads the headers of packages that edits would change; true where they say something new.
+
+    Edits of scriptlets' requirements are refused where a scriptlet would fail without a program.
+    """
+    new = False
+    for edit in planned:
+        for one in opened:
+            for package in one.job.pool.candidates(edit.package):
+                known = headers.of(package.nevra)
+                headers.read([package])
+                facts = headers.of(package.nevra)
+                if facts is None:
+                    continue
+                new = new or known is None
+                if edit.kind == "order" and not runs_without(
+                    facts.scriptlets, _programs(one, edit)
+                ):
+                    refused.add((edit.package, edit.capability))
+                    new = True
+    return new
+
+
+def _programs(one: Opened, edit: Edit) -> frozenset[str]:
+    """The programs of the packages that meet today what an edit takes away."""
+    candidates = one.candidates
+    providers = {
+        number
+        for need in candidates.needs
+        if candidates.packages[need.package].nevra.name == edit.package
+        and need.capability in edit.capabilities
+        for clause in need.formula
+        for number in clause & candidates.now
+    }
+    return frozenset(path for number in providers for path in one.programs.get(number, ()))

@@ -1,0 +1,132 @@
+"""Requirements by the headers of real RPM files: generated ones are no edits, and a requirement of
+scriptlets only where they do without it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.advice.advise import Wish, advise
+from bot.advice.headers import HeaderFacts, runs_without
+from bot.advice.requests import Job
+from bot.closure.pool import Pool, open_pool
+from bot.distro.cache import Cache
+from bot.distro.documents import RepositoryDocument, RepoSource
+from bot.distro.snapshot import open_snapshot
+from tests.check.tiny import build, write_repository
+from tests.closure.conftest import request
+
+APP = """\
+Name: app
+Version: 1
+Release: 1
+Summary: s
+License: MIT
+Requires: written
+Requires(post): guarded
+Requires(post): needed
+%global _use_internal_dependency_generator 0
+%global __find_requires sh -c "echo generated"
+%global __find_provides sh -c "true"
+%description
+d
+%prep
+%build
+%install
+mkdir -p %{buildroot}/usr/bin; echo text > %{buildroot}/usr/bin/app
+%post
+if [ -x /usr/bin/guarded ]; then
+  /usr/bin/guarded reload
+fi
+needed --now
+%files
+/usr/bin/app
+"""
+PROGRAMS = {"written": "writer", "generated": "generator"}
+OTHER = """\
+Name: NAME
+Version: 1
+Release: 1
+Summary: s
+License: MIT
+%description
+d
+%prep
+%build
+%install
+mkdir -p %{buildroot}/usr/bin; head -c SIZE /dev/zero > %{buildroot}/usr/bin/PROGRAM
+%files
+/usr/bin/PROGRAM
+"""
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory) -> Pool:
+    root = tmp_path_factory.mktemp("real")
+    specs = {"app": APP}
+    for size, name in enumerate(("written", "guarded", "needed", "generated"), 1):
+        specs[name] = OTHER.replace("NAME", name).replace("SIZE", str(size * 1000))
+        specs[name] = specs[name].replace("PROGRAM", PROGRAMS.get(name, name))
+    specs["shell"] = OTHER.replace("NAME", "shell").replace("SIZE", "9")
+    specs["shell"] = (
+        specs["shell"].replace("PROGRAM", "sh").replace("License", "Provides: /bin/sh\nLicense")
+    )
+    for name, spec in specs.items():
+        build(spec, "x86_64", root / "work" / name, root / "repository")
+    write_repository(root / "repository", sorted((root / "repository").rglob("*.rpm")), revision=1)
+    source = RepoSource("base", "base", ((root / "repository").as_uri() + "/",))
+    document = RepositoryDocument("d", "D", "", "", "9", ("x86_64",), (source,))
+    cache = Cache(root / "cache")
+    return open_pool(open_snapshot(document, "x86_64", cache), cache)
+
+
+def edits(pool: Pool, headers: HeaderFacts | None) -> dict[tuple[str, str], bool | None]:
+    (found,) = advise([Job(pool, request("app"))], Wish(4), headers)
+    return {(c.kind, c.capability): c.written for c in found.plans[-1].changes}
+
+
+def test_a_header_says_what_was_written_and_what_scriptlets_do_without(pool, tmp_path):
+    assert edits(pool, HeaderFacts(Cache(tmp_path))) == {
+        ("weaken", "written"): True,
+        ("order", "guarded"): True,
+    }
+
+
+def test_without_headers_every_plain_name_may_be_written(pool):
+    assert edits(pool, None) == {
+        ("weaken", "written"): None,
+        ("weaken", "generated"): None,
+        ("order", "guarded"): None,
+        ("order", "needed"): None,
+    }
+
+
+@pytest.mark.parametrize(
+    "scriptlet",
+    [
+        "if [ -x /usr/bin/ctl ]; then\n  ctl reload\nfi\n",
+        "if [ $1 -eq 1 ] && [ -x /usr/bin/ctl ] ; then\n  ctl \\\n  preset\nfi",
+        "command -v ctl >/dev/null && ctl reload || :",
+        "ctl reload >/dev/null 2>&1 || true",
+        "test -x /usr/bin/ctl && ctl reload",
+        "# ctl is not called\ntouch /etc/ctl.conf",
+        "systemctl-like reload",
+    ],
+)
+def test_a_scriptlet_does_without_a_program_that_it_looks_for_or_whose_failure_it_ignores(
+    scriptlet,
+):
+    assert runs_without(scriptlet, {"/usr/bin/ctl"})
+
+
+@pytest.mark.parametrize(
+    "scriptlet",
+    [
+        "ctl reload",
+        "getent group web || ctl add web",
+        "if [ $1 -eq 1 ]; then\n  ctl reload\nfi",
+        "if [ -x /usr/bin/ctl ]; then\n  true\nfi\n/usr/bin/ctl reload",
+        "true || :; ctl reload",
+    ],
+)
+def test_a_scriptlet_that_fails_without_a_program_needs_it(scriptlet):
+    assert not runs_without(scriptlet, {"/usr/bin/ctl"})
