@@ -11,6 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Protocol
 
+from bot.forge.bodies import Verification
 from bot.forge.events import Event, Issues
 from bot.forge.values import (
     Comment,
@@ -50,6 +51,17 @@ class Forge(Protocol):
 
         WebhookRefusedError with the HTTP status otherwise. Asks nobody, so it is quick.
         """
+        ...
+
+    def begin(self, headers: Mapping[str, str]) -> Verification:
+        """The check of the body that comes with `headers`, of which nothing has been read yet.
+
+        WebhookRefusedError 401 where they lack a signature, or their token is wrong.
+        """
+        ...
+
+    def read(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
+        """The delivery of a body that was verified; WebhookRefusedError 400 where it is another."""
         ...
 
     def event(self, event: str, body: bytes) -> Event:

@@ -124,9 +124,10 @@ def make_application(
             body=metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"}
         )
 
+    webhooks = Webhooks(forges, intake, metrics, webhook_bytes, health.data)
     application.add_routes(
         [
-            web.post("/webhook/{type}", Webhooks(forges, intake, metrics, webhook_bytes).receive),
+            web.post("/webhook/{type}", webhooks.receive),
             web.get("/health/live", live),
             web.get("/health/ready", ready),
             web.get("/metrics", numbers),

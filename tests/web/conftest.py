@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,9 @@ class Client:
         for name, value in changes.items():
             headers[name.replace("_", "-")] = value
         headers = {name: value for name, value in headers.items() if value is not None}
-        async with self._session.post(self.url + path, data=body, headers=headers) as answer:
+        async with self._session.post(
+            self.url + path, data=BytesIO(body), headers=headers
+        ) as answer:
             return answer.status, await answer.json()
 
 

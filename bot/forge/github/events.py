@@ -26,7 +26,7 @@ from bot.forge.events import (
     new_delivery,
 )
 from bot.forge.github.app import Installation
-from bot.forge.github.signatures import verify
+from bot.forge.github.signatures import begin
 from bot.forge.values import (
     STATUS_NAME,
     IgnoredEvent,
@@ -47,7 +47,14 @@ def accept(
     forge: str, secrets: Sequence[str], headers: Mapping[str, str], body: bytes
 ) -> NewDelivery:
     """The delivery; WebhookRefusedError: 401 if not signed, 400 if it is not what it says."""
-    verify(secrets, headers, body)
+    verification = begin(secrets, headers)
+    verification.update(body)
+    verification.finish()
+    return read_delivery(forge, headers, body)
+
+
+def read_delivery(forge: str, headers: Mapping[str, str], body: bytes) -> NewDelivery:
+    """The delivery of a verified body; WebhookRefusedError 400 if it is not what it says."""
     for name in ("x-github-event", "x-github-delivery"):
         if not 0 < len(headers.get(name, "")) <= _LONGEST_NAME:
             raise WebhookRefusedError(400, f"The header {name} is missing or too long.")

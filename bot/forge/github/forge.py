@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import gidgethub
 
+from bot.forge.bodies import Verification
 from bot.forge.events import Event
 from bot.forge.github.app import AppAuth, Auth, TokenAuth
 from bot.forge.github.client import (
@@ -22,7 +23,8 @@ from bot.forge.github.client import (
     quoted,
 )
 from bot.forge.github.comments import GitHubComments, GitHubIssues
-from bot.forge.github.events import accept, installation_of, parse_event
+from bot.forge.github.events import accept, installation_of, parse_event, read_delivery
+from bot.forge.github.signatures import begin
 from bot.forge.github.status import GitHubStatus, checks_of_commit
 from bot.forge.values import (
     ROLES,
@@ -92,6 +94,14 @@ class GitHub:
     def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
         """The delivery, if it is signed with one of the secrets and is what it says."""
         return accept(self.name, self._secrets, headers, body)
+
+    def begin(self, headers: Mapping[str, str]) -> Verification:
+        """The check of a delivery's body by its signature."""
+        return begin(self._secrets, headers)
+
+    def read(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
+        """The delivery of a verified body."""
+        return read_delivery(self.name, headers, body)
 
     def event(self, event: str, body: bytes) -> Event:
         """The event of an accepted delivery; its installation is remembered."""

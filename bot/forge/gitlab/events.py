@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bot.forge.events import MISSHAPEN, ChecksEvent, CommentEvent, Event, PushEvent, new_delivery
-from bot.forge.gitlab.signatures import HookSecrets, verify
+from bot.forge.gitlab.signatures import HookSecrets, begin
 from bot.forge.values import (
     IgnoredEvent,
     PullRequestEvent,
@@ -56,7 +56,14 @@ def accept(
 
     `web_url` is the instance that the settings name, `now` seconds since 1970.
     """
-    verify(secrets, headers, body, now)
+    verification = begin(secrets, headers, now)
+    verification.update(body)
+    verification.finish()
+    return read_delivery(forge, web_url, headers, body)
+
+
+def read_delivery(forge: str, web_url: str, headers: Mapping[str, str], body: bytes) -> NewDelivery:
+    """The delivery of a verified body; WebhookRefusedError 400 if it is not what it says."""
     _check_instance(web_url, headers)
     header = headers.get("x-gitlab-event", "")
     if not 0 < len(header) <= _LONGEST_NAME:

@@ -16,12 +16,13 @@ import gitlab
 from gitlab.exceptions import GitlabCreateError, GitlabGetError, GitlabHttpError
 
 from bot.errors import UsageError
+from bot.forge.bodies import Verification
 from bot.forge.events import Event
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.comments import GitLabComments, GitLabIssues
-from bot.forge.gitlab.events import accept, parse_event, project_of, rfc3339
+from bot.forge.gitlab.events import accept, parse_event, project_of, read_delivery, rfc3339
 from bot.forge.gitlab.members import GitLabPeople, pusher
-from bot.forge.gitlab.signatures import HookSecrets
+from bot.forge.gitlab.signatures import HookSecrets, begin
 from bot.forge.gitlab.status import (
     checks_of_commit,
     mark,
@@ -97,6 +98,14 @@ class GitLab:
     def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
         """The delivery, if it bears one of the secrets and is what it says."""
         return accept(self.name, self._secrets, self._web_url, headers, body, time.time())
+
+    def begin(self, headers: Mapping[str, str]) -> Verification:
+        """The check of a delivery's body by its signature; of a plain token nothing is left."""
+        return begin(self._secrets, headers, time.time())
+
+    def read(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
+        """The delivery of a verified body."""
+        return read_delivery(self.name, self._web_url, headers, body)
 
     def event(self, event: str, body: bytes) -> Event:
         """The event of an accepted delivery; the project's id is remembered."""

@@ -12,10 +12,11 @@ import hashlib
 import hmac
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.errors import UsageError
+from bot.forge.bodies import BodySignature, NoBodyNeeded, Verification
 from bot.forge.values import WebhookRefusedError
 
 SIGNING_PREFIX = "whsec_"
@@ -59,12 +60,14 @@ def _key(secret: str) -> bytes:
     return key
 
 
-def verify(secrets: HookSecrets, headers: Mapping[str, str], body: bytes, now: float) -> None:
-    """A signature counts where there is one and we can check it; else the plain token must fit."""
+def begin(secrets: HookSecrets, headers: Mapping[str, str], now: float) -> Verification:
+    """The check of a delivery's body; WebhookRefusedError 401 where its headers fail already.
+
+    A signature counts where there is one and we can check it; else the plain token must fit.
+    """
     signature = headers.get("webhook-signature")
     if signature is not None and secrets.signing:
-        _verify_signature(secrets.signing, signature, headers, body, now)
-        return
+        return _begin_signature(secrets.signing, signature, headers, now)
     token = headers.get("x-gitlab-token")
     if token is None:
         missing = "webhook-signature" if secrets.signing else "X-Gitlab-Token"
@@ -74,30 +77,30 @@ def verify(secrets: HookSecrets, headers: Mapping[str, str], body: bytes, now: f
     fits = [hmac.compare_digest(given, secret) for secret in secrets.plain]
     if not any(fits):
         raise WebhookRefusedError(401, "The token fits none of the webhook's secrets.")
+    return NoBodyNeeded()
 
 
-def _verify_signature(
-    keys: tuple[bytes, ...],
-    signature: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    now: float,
-) -> None:
+def _begin_signature(
+    keys: tuple[bytes, ...], signature: str, headers: Mapping[str, str], now: float
+) -> Verification:
     identity, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not identity or not stamp.isascii() or not stamp.isdecimal() or len(stamp) > 12:
         raise WebhookRefusedError(401, "The header webhook-id or webhook-timestamp is missing.")
-    signed = b".".join((identity.encode("utf-8", "surrogateescape"), stamp.encode(), body))
-    wanted = [base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()) for key in keys]
+    if abs(now - int(stamp)) > _TOLERANCE:
+        raise WebhookRefusedError(401, "The delivery's time is more than five minutes from now.")
     given = [
         part.removeprefix("v1,").encode("utf-8", "surrogateescape")
         for part in signature.split(" ")[:20]
         if part.startswith("v1,")
     ]
-    fits = [hmac.compare_digest(one, other) for one in given for other in wanted]
-    if not any(fits):
-        raise WebhookRefusedError(401, "The signature fits none of the webhook's signing tokens.")
-    if abs(now - int(stamp)) > _TOLERANCE:
-        raise WebhookRefusedError(401, "The delivery's time is more than five minutes from now.")
+
+    def fits(digests: Sequence[bytes]) -> bool:
+        wanted = [base64.b64encode(digest) for digest in digests]
+        return any([hmac.compare_digest(one, other) for one in given for other in wanted])  # noqa: C419
+
+    before = b".".join((identity.encode("utf-8", "surrogateescape"), stamp.encode(), b""))
+    refusal = "The signature fits none of the webhook's signing tokens."
+    return BodySignature(keys, fits, refusal, before)
 
 
 def signed_headers(

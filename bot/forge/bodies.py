@@ -1,0 +1,99 @@
+"""The bodies of deliveries: verified while they come, and made smaller where they are large."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Callable, Sequence
+from typing import Protocol
+from urllib.parse import parse_qs
+
+from bot.forge.values import WebhookRefusedError
+from bot.limited.forker import UnreadableError
+
+# Of a large body no event needs more: the commits of a push are not read, a comment has its limit.
+_MOST_ITEMS = 100
+_MOST_CHARACTERS = 200_000
+
+
+class Verification(Protocol):
+    """The check of a delivery's signature, begun by its headers, while its body comes in parts."""
+
+    def update(self, part: bytes) -> None:
+        """Take the next part of the body."""
+        ...
+
+    def finish(self) -> None:
+        """Raise WebhookRefusedError 401 where the whole body is not signed by a secret of ours."""
+        ...
+
+
+class NoBodyNeeded:
+    """The check of a delivery that its headers alone have passed."""
+
+    def update(self, part: bytes) -> None:
+        """Take the next part of the body."""
+
+    def finish(self) -> None:
+        """Raise nothing: the headers said it all."""
+
+
+class BodySignature:
+    """HMAC-SHA256 of a body under each of several keys, as the body comes.
+
+    `fits` says whether one of the digests is a given one; all are compared in constant time.
+    `before` is what is signed before the body.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[bytes],
+        fits: Callable[[Sequence[bytes]], bool],
+        refusal: str,
+        before: bytes = b"",
+    ) -> None:
+        self._digests = [hmac.new(key, before, hashlib.sha256) for key in keys]
+        self._fits = fits
+        self._refusal = refusal
+
+    def update(self, part: bytes) -> None:
+        """Take the next part of the body."""
+        for digest in self._digests:
+            digest.update(part)
+
+    def finish(self) -> None:
+        """Raise WebhookRefusedError 401 where no key fits."""
+        if not self._fits([digest.digest() for digest in self._digests]):
+            raise WebhookRefusedError(401, self._refusal)
+
+
+def reduced(form: bool, descriptor: int) -> bytes:
+    """The JSON object in an open file, without the ends of its long lists and texts.
+
+    `form`: it is the field `payload` of a form. UnreadableError where it is no such object. Called
+    in a process of its own: what is decoded takes many times the bytes of the body.
+    """
+    with open(descriptor, "rb", closefd=False) as stream:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        body = stream.read()
+    try:
+        if form:
+            body = parse_qs(body, strict_parsing=True)[b"payload"][0]
+        data = json.loads(body)
+    except (LookupError, ValueError, RecursionError) as error:
+        raise UnreadableError("The body is no JSON of the type that it says.") from error
+    if not isinstance(data, dict):
+        raise UnreadableError("The body is no JSON object.")
+    return json.dumps(_cut(data), separators=(",", ":")).encode()
+
+
+def _cut(value: object) -> object:
+    if isinstance(value, str):
+        return value[:_MOST_CHARACTERS]
+    if isinstance(value, list):
+        return [_cut(each) for each in value[:_MOST_ITEMS]]
+    if isinstance(value, dict):
+        return {key: _cut(each) for key, each in value.items()}
+    return value
