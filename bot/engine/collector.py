@@ -15,13 +15,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.engine.comment_writer import CommentWriter, accepted_changes
+from bot.engine.acceptance import accepted_changes
 from bot.engine.engine import Engine, Running
 from bot.engine.merged import MergedChanges
 from bot.engine.runs import job_of
 from bot.engine.values import Progress
 from bot.store.commands import Commands
-from bot.store.records import CheckRecord, CommentRecord
+from bot.store.records import CheckRecord
 from bot.store.store import Store, now, utc_text
 
 LOG = logging.getLogger(__name__)
@@ -39,15 +39,12 @@ class Collector:
         engine: Engine,
         merged_changes: MergedChanges,
         observe: Callable[[str, CheckRecord], None] = lambda _what, _check: None,
-        *,
-        comment_writer: CommentWriter | None = None,
     ) -> None:
         self._store = store
         self._engine = engine
         self._merged_changes = merged_changes
         self._commands = Commands(store)
         self._observe = observe
-        self._comment_writer = comment_writer or CommentWriter(store, engine)
         self._seen: dict[str, dict[str, Any]] = {}
         self._unknown_since: dict[str, float] = {}
 
@@ -72,7 +69,6 @@ class Collector:
         self._seen = {c: changes for c, changes in self._seen.items() if c in still_open}
         for check in set(self._unknown_since) - still_open:
             del self._unknown_since[check]
-        await self._comment_writer.write()
         return len(records)
 
     async def _collect_check(self, record: CheckRecord, running: Running) -> None:
@@ -83,10 +79,6 @@ class Collector:
             changes |= {"open": False, "stage": "stopped", "problem": "The run was never started."}
         if not changes or self._seen.get(record.id) == changes:
             return
-        if not record.narrowed and running.progress.comment is not None:
-            place = (record.forge, record.repository, record.number)
-            comment = CommentRecord(*place, *running.progress.comment, record.id, now())
-            await asyncio.to_thread(self._store.record_comment, comment)
         file, result = running.progress.file, running.progress.result
         if file is not None:
             await asyncio.to_thread(self._merged_changes.store_checked_file, record, file.content)
@@ -116,7 +108,6 @@ class Collector:
             more = await self._accepted(ended)
             if more:
                 await asyncio.to_thread(lambda: self._store.update_check(record.id, **more))
-            await self._comment_writer.ended(ended)
             # The same for a merge that was stored meanwhile.
             await asyncio.to_thread(self._merged_changes.ended, ended)
         return True
@@ -136,7 +127,11 @@ class Collector:
     async def _accepted(self, record: CheckRecord) -> dict[str, Any]:
         """The changes to an ended check whose broken limit somebody accepted."""
         decision = await asyncio.to_thread(self._commands.decision_on, "accept", record)
-        return {} if decision is None else await accepted_changes(self._engine, record, decision)
+        return (
+            {}
+            if decision is None
+            else await accepted_changes(self._engine.publisher, record, decision)
+        )
 
     def _strays(self, check: str) -> bool:
         """Return whether the engine has not known of this record for long: a crash came between

@@ -23,7 +23,7 @@ from bot.chat.parser import (
     is_ours,
     parse_comment,
 )
-from bot.engine.comment_writer import publish_acceptance
+from bot.engine.acceptance import publish_acceptance
 from bot.engine.engine import Engine
 from bot.engine.job import Line, Reply, job_of_head
 from bot.engine.runs import Narrowing, Runs
@@ -235,7 +235,7 @@ class Conversation:
                 )
         decision = await self._decide("accept", command)
         if newest is not None:
-            await publish_acceptance(self._store, self._engine, newest, decision)
+            await publish_acceptance(self._store, self._engine.publisher, newest, decision)
         return ""
 
     async def _is_own(self, command: _ChatCommand) -> str:

@@ -18,6 +18,7 @@ from bot.engine.conversation import Conversation
 from bot.engine.engine import Engine
 from bot.engine.job import run_id
 from bot.engine.merged import MergedChanges, Pushes, mirror_of
+from bot.engine.publishing import Publisher
 from bot.engine.runs import Runs
 from bot.errors import MinimizeError
 from bot.forge.events import (
@@ -190,6 +191,7 @@ class Dispatcher:
             async with self._locks[event.key]:
                 if event.merged:
                     return await self._merged(forge, await forge.pull_request(event.key))
+                await self._engine.publisher.closed(event.key, event.head_sha)
                 stopped = await self._runs.stop(event.key, "The pull request was closed.")
                 return True, f"{event.key} was closed: {stopped} runs stopped."
         # Waiting for a forge that lags must not hold up the newer deliveries of the same one.
@@ -222,7 +224,7 @@ class Dispatcher:
                 return False, f"No check of {event.repository} is the one to run again."
             return await self._about_pull(forge, again, delivery)
         if isinstance(event, MergeGroupEvent):
-            await answer_merge_group(forge, event, delivery.delivery)
+            await answer_merge_group(self._engine.publisher, event, delivery.delivery)
             return True, f"The merge queue's commit {event.head_sha[:12]} has its status."
         if isinstance(event, PushEvent):
             return await self._pushes.take(forge, event, delivery.received)
@@ -344,7 +346,7 @@ async def wake_waiting(
     return True, f"{', '.join(woken)} looks at the check."
 
 
-async def answer_merge_group(forge: Forge, event: MergeGroupEvent, delivery: str) -> None:
+async def answer_merge_group(publisher: Publisher, event: MergeGroupEvent, delivery: str) -> None:
     """Set the status of a merge queue's commit: a required one that never comes blocks it.
 
     A repeated request gets another status, for the first is there already.
@@ -356,4 +358,4 @@ async def answer_merge_group(forge: Forge, event: MergeGroupEvent, delivery: str
         title=MERGE_GROUP_TITLE,
         summary="Each pull request of the queue has its own check; the merged commit has no other.",
     )
-    await forge.set_status(event.key, event.head_sha, report)
+    await publisher.merge_group(event.key, event.head_sha, report)

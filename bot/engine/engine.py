@@ -42,12 +42,11 @@ from bot.engine.takeover import (
     stranded_runs,
     unfinished_claims,
 )
-from bot.engine.values import Progress, StoredResult, ValueSerializer
+from bot.engine.values import Progress, ValueSerializer
 from bot.engine.waiting import LOOK
 from bot.engine.wakeups import STOPPED, PostgresWakeups, SocketWakeups, Wakeups
 from bot.engine.workflows import PROGRESS, WORKFLOW_VERSION, Part, Workflows, part_id
 from bot.errors import UsageError
-from bot.model.result import CheckResult
 from bot.settings.values import Settings
 
 LOG = logging.getLogger(__name__)
@@ -56,8 +55,6 @@ Role = Literal["server", "worker"]
 _PARTS: tuple[Part, ...] = ("wait", "final")
 # Seconds between two looks for lost processes.
 _WATCH = 2.0
-# Seconds: most requests to a forge are over by the first, all by the second.
-_ON_ITS_WAY = (1.5, 60.0)
 _OVER = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
@@ -108,6 +105,7 @@ class Engine:
         DBOS(config=config)
         self.results = steps.results
         self._computing = steps.computing
+        self.publisher = steps.publisher
         self._database = database_engine(self._url)
         self._wakeups = self._made_wakeups()
         self._queues = Queues(self._database, self._wakeups)
@@ -178,19 +176,11 @@ class Engine:
         """Queue a check behind those of its repository; the same id again is the same check."""
         await self._enqueue("check", job.id, await self._queues.turn(CHECKS, urgency, job), job)
 
-    async def report_queued(self, job: CheckJob) -> None:
-        """Set the commit's status: the check was queued behind others."""
-        # Not in their queue, which is full at this moment.
-        await self._enqueue("queued", part_id(job.id, "queued"), WITHDRAW_PRIORITY, job)
-
-    async def _enqueue(
-        self, name: str, run: str, priority: int, *args: object, delay: float | None = None
-    ) -> None:
-        options = SetEnqueueOptions(priority=priority, delay_seconds=delay)
-        with SetWorkflowID(run), options:
+    async def _enqueue(self, name: str, run: str, priority: int, *args: object) -> None:
+        with SetWorkflowID(run), SetEnqueueOptions(priority=priority):
             workflow = self._workflows.named[name]
             await DBOS.enqueue_workflow_async(QUEUE_OF[name], workflow, *args)
-        self._queues.queued(delay)
+        self._queues.queued()
 
     async def cancel_check(self, check: str) -> None:
         """Stop a check, whatever part of it runs or waits; one that is over stays as it is."""
@@ -225,25 +215,10 @@ class Engine:
         return (await self._progress(check, destination)).waiting
 
     async def withdraw(self, job: CheckJob, title: str, summary: str) -> None:
-        """Conclude the status of a check that was stopped: neutral, with the reason.
-
-        Again a moment later, and once more: what the run had on its way may come after it. A
-        narrowed one has no status: its answer says so, once.
-        """
-        for number, delay in enumerate((None, *(() if job.narrowed else _ON_ITS_WAY))):
-            run = part_id(job.id, "withdraw") + (f"-{number}" if number else "")
-            args = (job, title, summary)
-            await self._enqueue("withdraw", run, WITHDRAW_PRIORITY, *args, delay=delay)
-
-    async def publish(
-        self, job: CheckJob, result: CheckResult, reason: str, *, with_status: bool
-    ) -> StoredResult:
-        """Write a finished check's comment again, and its status where that is wanted; the same
-        reason once. Return the stored result."""
-        stored = await asyncio.to_thread(self.results.add, job.id, result)
-        args = (job, stored, with_status)
-        await self._enqueue("publish", f"{job.id}-{reason}", WITHDRAW_PRIORITY, *args)
-        return stored
+        """Report that a check was stopped, with the reason: in the status of its commit, or in the
+        answer of a narrowed one."""
+        run = part_id(job.id, "withdraw")
+        await self._enqueue("withdraw", run, WITHDRAW_PRIORITY, job, title, summary)
 
     async def start_reply(self, job: CheckJob, reply: Reply) -> None:
         """Queue the answer to a comment; the same id of the job again is the same answer."""

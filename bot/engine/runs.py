@@ -77,9 +77,10 @@ class Runs:
         )
         # The record first: an engine's run without one would never be seen to end.
         await asyncio.to_thread(self._store.add_check, _record(job, pull, origin, received))
+        await self._engine.publisher.begin(job)
         unpredicted = [check for check in open_checks if check.predicted is None]
         if part is None and len(unpredicted) >= max(self._settings.engine.predictions, 1):
-            await self._engine.report_queued(job)
+            await self._engine.publisher.queued(job)
         await self._engine.start_check(job)
         if part is None:
             await self.stop(key, f"{pull.head_sha[:12]} is the head now.", but=job)

@@ -1,6 +1,6 @@
-"""The steps of a check: every effect of a run is here. Each may run more than once.
+"""The steps of a check beside those that record what the forge shall say (`publishing`).
 
-A step that writes to the forge looks first: at the pull request's head, and at what is there.
+Each may run more than once.
 """
 
 from __future__ import annotations
@@ -34,30 +34,18 @@ from bot.engine.computation import (
     read_base_file,
 )
 from bot.engine.job import CheckJob, Line, Reply
-from bot.engine.links import CheckLinks, LinkKeys
 from bot.engine.merged import mirror_of
 from bot.engine.processes import Computing
-from bot.engine.rendering import narrowed_to, with_log_addresses
-from bot.engine.results import Results
+from bot.engine.publishing import Publisher
 from bot.engine.trust import Trust, trust_in
 from bot.engine.values import (
     BaseFile,
     BuildDecision,
     Predicted,
-    Published,
     StoredResult,
 )
 from bot.forge.protocol import Forge
-from bot.forge.values import StatusReport, StatusState
 from bot.model.result import CheckResult
-from bot.report.annotations import annotations_of
-from bot.report.render import (
-    COMMENT_LIMIT,
-    COMMENT_MARKER,
-    comment_needed,
-    render_comment,
-    render_nothing_any_more,
-)
 from bot.settings.values import Settings
 
 LOG = logging.getLogger(__name__)
@@ -71,42 +59,17 @@ class CheckSteps:
         forges: Mapping[str, Forge],
         computing: Computing,
         settings: Settings,
-        results: Results,
-        *,
-        public_url: str | None = None,
+        publisher: Publisher,
     ) -> None:
-        self.results = results
+        self.publisher = publisher
+        self.results = publisher.results
         self.computing = computing
         self._forges = forges
         self._settings = settings
-        self._links = CheckLinks(public_url or settings.public_url, LinkKeys.of(settings))
 
     def forge_of(self, job: CheckJob) -> Forge:
         """The forge that a job is about."""
         return self._forges[job.forge]
-
-    async def status(
-        self,
-        job: CheckJob,
-        state: StatusState,
-        title: str,
-        summary: str = "",
-        result: str | None = None,
-        *,
-        only_open: bool = False,
-    ) -> None:
-        """Set the status of the head commit; with the id of a `result`, annotations on the specs'
-        lines too.
-
-        `only_open`: a status that is concluded stays as it is.
-        A narrowed check sets none: it is no answer for the commit.
-        """
-        if job.narrowed:
-            return
-        notes = () if result is None else annotations_of(await self._result(result))
-        page = self._links.page(job)
-        report = StatusReport(job.id, state, title, summary, page, notes, only_open)
-        await self.forge_of(job).set_status(job.key, job.head_sha, report)
 
     async def fetch(self, job: CheckJob) -> StoredResult | None:
         """Fetch the commits; return the result of a change that touches no package.
@@ -209,77 +172,14 @@ class CheckSteps:
             return BuildDecision(False, "Building is switched off.")
         return BuildDecision(True)
 
-    async def comment(self, job: CheckJob, result: str) -> Published:
-        """Write, edit or take back the comment of the result with this id.
-
-        No comment is made while no image changes; one from an earlier push is edited to say so.
-        On a bot's pull request there is none, unless the settings say so: the status is enough.
-        """
-        forge = self.forge_of(job)
-        now = await forge.pull_request(job.key)
-        # What was merged meanwhile is still of this head: its effect is measured to the end.
-        newest = (now.head_sha, now.base_ref) == (job.head_sha, job.base_ref)
-        if not newest or not (now.open or now.merged):
-            return Published(stale=True)
-        found = await self._result(result)
-        if job.narrowed:
-            return await self._answer_narrowed(job, found)
-        own = self._settings.forges.get(job.forge)
-        if now.author_is_bot and not (own is not None and own.comment_on_bots):
-            return Published()
-        if found.judged == "neutral" and not comment_needed(found):
-            # Not evaluated: an earlier comment may still be true, so it is left.
-            return Published()
-        page = self._links.page(job)
-        found = with_log_addresses(found, lambda number: self._links.log(job, number))
-        if comment_needed(found):
-            body = render_comment(found, page_url=page, chat=True)
-        elif await forge.find_comment(job.key, COMMENT_MARKER) is not None:
-            body = render_nothing_any_more(found, page_url=page, chat=True)
-        else:
-            return Published()
-        return await self._put_comment(job, COMMENT_MARKER, body)
-
-    async def _answer_narrowed(self, job: CheckJob, found: CheckResult) -> Published:
-        """Write the report in a comment of its own: the usual comment is about all images."""
-        found = with_log_addresses(found, lambda number: self._links.log(job, number))
-        # Its own marker is longer than the one that the renderer counts.
-        limit = COMMENT_LIMIT - len(job.answers)
-        page, about = self._links.page(job), narrowed_to(job.workloads, job.arches, found)
-        body = render_comment(found, page_url=page, chat=True, about=about, limit=limit)
-        return await self._put_comment(
-            job, job.answers, body.replace(COMMENT_MARKER, job.answers, 1)
-        )
-
-    async def answer(self, job: CheckJob, text: str) -> Published:
-        """Write a sentence as the answer of a narrowed check, which has no status."""
-        line = " ".join(["/minimize check", *job.workloads, *(f"--arch {a}" for a in job.arches)])
-        body = compose([(line, sentence(text))], marker=job.answers, user="", url="")
-        return await self._put_comment(job, job.answers, body)
-
-    async def react(self, job: CheckJob, reply: Reply) -> None:
-        """Put the reaction for a taken command."""
-        await self.forge_of(job).react(job.key, reply.comment, "eyes")
-
     async def find_answers(self, job: CheckJob, reply: Reply) -> str:
         """The text of a reply, questions answered."""
         found = await self.ask(job, reply.questions)
         return body_of(reply, {one.question.text: found_answer(one) for one in found})
 
-    async def write_reply(self, job: CheckJob, reply: Reply, body: str) -> None:
-        """Write a reply, or edit it where a crash came after it was written."""
-        await self.forge_of(job).put_comment(job.key, reply.marker, body)
-
-    async def _put_comment(self, job: CheckJob, marker: str, body: str) -> Published:
-        comment = await self.forge_of(job).put_comment(job.key, marker, body)
-        return Published((comment.id, comment.url))
-
     def _store(self, job: CheckJob, result: CheckResult) -> StoredResult:
         accepted = accept(result, job.acceptance) if job.acceptance else result
         return self.results.add(job.id, accepted)
-
-    async def _result(self, result: str) -> CheckResult:
-        return await asyncio.to_thread(self.results.get, result)
 
     async def _commits(self, job: CheckJob) -> Commits:
         """The commits of a job, with the present credential for fetching them."""

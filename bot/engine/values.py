@@ -108,8 +108,7 @@ class BuildDecision:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A written comment, null where none was; `stale` if the head or base branch is another by
-    now."""
+    """The outcome of writing a comment, in runs of a release before the outbox."""
 
     comment: Comment | None = None
     stale: bool = False

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
+from bot.engine.desired import Phase
 from bot.engine.job import CheckJob, Reply
 from bot.engine.outcome import RetryPolicy, attempt
 from bot.engine.queues import Queues
 from bot.engine.steps import CheckSteps, body_of, concluded, not_rebuilt, rebuild_failed
 from bot.engine.takeover import BUILDS, WAITS
-from bot.engine.values import Outcome, Predicted, Progress, Published, StoredResult
+from bot.engine.values import Outcome, Predicted, Progress, StoredResult
 from bot.engine.waiting import (
     LONGEST_PAUSE,
     LOOK,
@@ -33,16 +35,15 @@ from bot.report.render import not_built, sentence_markdown
 
 WORKFLOW_VERSION = "3"
 PROGRESS = "progress"
-QUEUED = "Waits for its turn: other checks are before it"
 
-Part = Literal["final", "wait", "queued", "withdraw"]
+Part = Literal["final", "wait", "withdraw"]
 Workflow = Callable[..., Coroutine[Any, Any, None]]
 T = TypeVar("T")
 
 
 def part_id(check: str, part: Part) -> str:
     """The id of another workflow of a check: that which rebuilds and finishes it, which waits for
-    its build elsewhere, which reports that it waits for its turn, or that it was stopped."""
+    its build elsewhere, or which reports that it was stopped."""
     return f"{check}-{part}"
 
 
@@ -58,10 +59,11 @@ class Workflows:
             "check": _Run.check,
             "wait": _Run.wait,
             "finish": _Run.finish,
-            "withdraw": _Run.withdraw,
-            "queued": _Run.queued,
-            "publish": _Run.publish,
             "reply": _Run.reply,
+            # Queued by a release before the outbox.
+            "queued": _Run.queued,
+            "withdraw": _Run.withdraw,
+            "publish": _Run.publish,
         }
         self.named = {name: self._registered(name, run) for name, run in runs.items()}
 
@@ -88,9 +90,7 @@ class _Run:
         """Pending, fetch, predict, publish; then the build is queued or waited for, or this was
         all."""
         steps, job = self._steps, self._job
-        begun = await self._status("pending", "Predicting what this change adds")
-        if begun.kind == "gone":
-            return await self._end(stage="stopped", problem=begun.sentence)
+        await self._status(Phase.PREDICTING, "pending", "Predicting what this change adds")
         fetched = await self._do("fetch", "fetching the commits", lambda: steps.fetch(job))
         if not fetched.ok:
             return await self._give_up(fetched)
@@ -103,8 +103,8 @@ class _Run:
 
     async def _without_packages(self, result: StoredResult) -> None:
         """Conclude without a changed spec: a success; an earlier comment is taken back."""
-        await self._publish(result)
-        await self._status("success", result.title)
+        await self._publish(Phase.CONCLUDED, result)
+        await self._status(Phase.CONCLUDED, "success", result.title)
         await self._end(stage="final", verdict="success", summary=result.title, result=result.id)
 
     async def _predicted(self, predicted: Predicted) -> None:
@@ -129,21 +129,20 @@ class _Run:
             predicted=predicted.time,
             file=predicted.file,
         )
-        published = await self._publish(result)
-        if published.ok and published.returned.stale:
-            return await self._superseded()
+        await self._publish(Phase.BUILDING if building else Phase.CONCLUDED, result)
         if building:
             await self._report()
         if building and predicted.external is not None:
             return await self._queue(WAITS, part_id(job.id, "wait"), "wait", predicted)
         if building:
             return await self._queue_build(result)
-        await self._status(result.verdict, result.title, result.summary, result.id)
+        report = (result.verdict, result.title, result.summary, result.id)
+        await self._status(Phase.CONCLUDED, *report)
         await self._end(stage="final")
 
     async def _queue_build(self, result: StoredResult) -> None:
         summary = f"{result.summary}\n\nThis is predicted; the rebuild has its turn next or runs."
-        await self._status("pending", result.title, summary)
+        await self._status(Phase.BUILDING, "pending", result.title, summary)
         await self._queue(BUILDS, part_id(self._job.id, "final"), "finish", result)
 
     async def _queue(
@@ -177,7 +176,8 @@ class _Run:
             if look.text != shown:
                 shown = look.text
                 summary = waiting_summary(result.summary, plan, look, until)
-                await self._status("pending", waiting_title(result.title, plan), summary)
+                title = waiting_title(result.title, plan)
+                await self._status(Phase.WAITING, "pending", title, summary)
             woken = await DBOS.recv_async(LOOK, min(pause, look.left))
             pause = first if woken else min(pause * 2, LONGEST_PAUSE)
         if seen.kind == "gone":
@@ -192,11 +192,11 @@ class _Run:
         )
 
     async def publish(self, result: StoredResult, with_status: bool) -> None:
-        """Write a final result once more, its status too where that is wanted."""
-        published = await self._publish(result)
-        stale = published.ok and published.returned.stale
-        if with_status and not stale:
-            await self._status(result.verdict, result.title, result.summary, result.id)
+        """Write a final result that was accepted, its status too where that is wanted."""
+        await self._publish(Phase.ACCEPTED, result)
+        if with_status:
+            report = (result.verdict, result.title, result.summary, result.id)
+            await self._status(Phase.ACCEPTED, *report)
 
     async def finish(self, predicted: StoredResult) -> None:
         """Rebuild, publish again, conclude. Where it fails, the prediction stands and says so."""
@@ -234,16 +234,23 @@ class _Run:
         found = await self._do("trust", "asking whose change it is", lambda: self._steps.trust(job))
         return found.ok and found.returned.trusted
 
-    async def _unjudged(self, title: str, summary: str, *, only_open: bool = False) -> None:
-        """Set the status of a run that ends without a result: neutral, never for a stranger's."""
-        if self._job.narrowed:
+    async def _unjudged(self, title: str, summary: str, *, withdrawn: bool = False) -> None:
+        """Record the status of a run that ends without a result: neutral, never for a stranger's.
+
+        `withdrawn`: it was stopped, and a result that its commit has stays.
+        """
+        publisher, job = self._steps.publisher, self._job
+        if job.narrowed:
             return
         text = sentence_markdown(summary)
-        if await self._trusted():
-            await self._status("neutral", title, text, only_open=only_open)
-        else:
-            title, text = not_built(self._job.head_sha, title, text)
-            await self._status("action_required", title, text, only_open=only_open)
+        state: StatusState = "neutral"
+        if not await self._trusted():
+            title, text = not_built(job.head_sha, title, text)
+            state = "action_required"
+        if not withdrawn:
+            return await self._status(Phase.CONCLUDED, state, title, text)
+        withdraw = partial(publisher.withdraw, job, state, title, text)
+        await self._do("status", "recording that it was stopped", withdraw)
 
     async def _conclude(self, concluded: Outcome[StoredResult]) -> None:
         """Write the comment, then the status."""
@@ -253,45 +260,43 @@ class _Run:
         await self._report(
             stage="final", verdict=result.verdict, summary=result.title, result=result.id
         )
-        published = await self._publish(result)
-        if published.ok and published.returned.stale:
-            return await self._superseded()
-        await self._status(result.verdict, result.title, result.summary, result.id)
+        await self._publish(Phase.CONCLUDED, result)
+        report = (result.verdict, result.title, result.summary, result.id)
+        await self._status(Phase.CONCLUDED, *report)
         await self._end()
 
     async def _status(
         self,
+        phase: Phase,
         state: StatusState,
         title: str,
         summary: str = "",
         result: str | None = None,
-        *,
-        only_open: bool = False,
-    ) -> Outcome[None]:
-        """Set the status of the head commit; `only_open`: if it is not concluded."""
-        steps, job = self._steps, self._job
-        return await self._do(
+    ) -> None:
+        """Record the status of the head commit."""
+        publisher, job = self._steps.publisher, self._job
+        await self._do(
             "status",
-            "setting the status",
-            lambda: steps.status(job, state, title, summary, result, only_open=only_open),
+            "recording the status",
+            lambda: publisher.status(job, phase, state, title, summary, result),
         )
 
     async def queued(self) -> None:
-        """Report that the run waits for its turn, in the status."""
-        # Only without a status: a result for this commit stays until there is a new one.
-        await self._status("pending", QUEUED, only_open=True)
+        """Record that the run waits for its turn, in the status."""
+        publisher, job = self._steps.publisher, self._job
+        await self._do("status", "recording the status", lambda: publisher.queued(job))
 
     async def withdraw(self, title: str, summary: str) -> None:
         """Report that the run was stopped, in the status or in a narrowed check's answer."""
         # A result that the run had before it was stopped stays.
-        await self._unjudged(title, summary, only_open=True)
+        await self._unjudged(title, summary, withdrawn=True)
         await self._answer(f"{title}: {summary}")
 
     async def reply(self, reply: Reply) -> None:
         """Put the reaction first, it is quick; then the answer, if there is one."""
         steps, job = self._steps, self._job
         if reply.react:
-            await self._do("react", "reacting", lambda: steps.react(job, reply))
+            await self._do("react", "reacting", lambda: steps.publisher.react(job, reply))
         if not reply.lines:
             return
         if reply.questions:
@@ -301,23 +306,20 @@ class _Run:
             body = found.returned if found.ok else body_of(reply, {}, found.sentence)
         else:
             body = body_of(reply, {})
-        await self._do("write", "answering", lambda: steps.write_reply(job, reply, body))
+        await self._do("write", "answering", lambda: steps.publisher.reply(job, reply, body))
 
     async def _answer(self, text: str) -> None:
-        """Write a sentence as the answer of a narrowed check; others have their status for it."""
-        steps, job = self._steps, self._job
+        """Record a sentence as the answer of a narrowed check; others have their status for it."""
+        publisher, job = self._steps.publisher, self._job
         if job.narrowed:
-            await self._do("comment", "commenting", lambda: steps.answer(job, text))
+            await self._do("comment", "answering", lambda: publisher.answer(job, text))
 
-    async def _publish(self, result: StoredResult) -> Outcome[Published]:
-        steps, job = self._steps, self._job
-        published = await self._do("comment", "commenting", lambda: steps.comment(job, result.id))
-        # Reported with what follows: the build that is queued, or the end.
-        if not published.ok:
-            self._progress = replace(self._progress, problem=published.sentence)
-        elif published.returned.comment is not None:
-            self._progress = replace(self._progress, comment=published.returned.comment)
-        return published
+    async def _publish(self, phase: Phase, result: StoredResult) -> None:
+        """Record the comment of a result."""
+        publisher, job = self._steps.publisher, self._job
+        await self._do(
+            "comment", "recording the comment", lambda: publisher.comment(job, phase, result.id)
+        )
 
     async def _give_up(self, outcome: Outcome[Any]) -> None:
         """Conclude as neutral, with the sentence of the error."""
@@ -327,12 +329,6 @@ class _Run:
         await self._end(
             stage="final", verdict="neutral", summary=outcome.what, problem=outcome.sentence
         )
-
-    async def _superseded(self) -> None:
-        reason = "A newer commit is there, or the pull request is closed."
-        await self._unjudged("Superseded", reason)
-        await self._answer(f"Superseded: {reason}")
-        await self._end(stage="stopped", problem=reason)
 
     async def _do(self, name: str, doing: str, call: Callable[[], Awaitable[T]]) -> Outcome[T]:
         retry_policy = self._workflows.retry_policy

@@ -132,8 +132,7 @@ class Comment:
 class StatusReport:
     """The text and state of a commit's status `minimize`. `check` finds it again.
 
-    `annotations` are shown where the forge can, once the status is concluded. `only_open`: one
-    that is concluded already stays as it is.
+    `annotations` are shown where the forge can, once the status is concluded.
     """
 
     check: str
@@ -142,7 +141,6 @@ class StatusReport:
     summary: str = ""
     url: str | None = None
     annotations: tuple[Annotation, ...] = ()
-    only_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)

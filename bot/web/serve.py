@@ -22,7 +22,10 @@ from bot.engine.dispatcher import Dispatcher
 from bot.engine.engine import Engine
 from bot.engine.links import LinkKeys
 from bot.engine.merged import MergedChanges
+from bot.engine.outbox import open_outbox
 from bot.engine.processes import Computing, Processes
+from bot.engine.publishing import Publisher
+from bot.engine.reconciler import Reconciler, record_comment
 from bot.engine.results import open_results
 from bot.engine.steps import CheckSteps
 from bot.errors import MinimizeError, SurroundingsError
@@ -56,13 +59,9 @@ class Bot:
         self._history = open_history(self._store)
         self._health = Health(self._store, settings.data, self._tasks)
         self._metrics = Metrics()
-        steps = CheckSteps(
-            self._forges,
-            self._computing,
-            settings,
-            open_results(settings, self._store),
-            public_url=settings.public_url or self.url,
-        )
+        self._outbox = open_outbox(settings, "server")
+        publisher = Publisher(self._outbox, open_results(settings, self._store), settings, self.url)
+        steps = CheckSteps(self._forges, self._computing, settings, publisher)
         self._engine = Engine(steps, settings, "server")
         merged_changes = MergedChanges(self._store, self._history, settings)
         self._dispatcher = Dispatcher(
@@ -70,6 +69,9 @@ class Bot:
         )
         self._collector = Collector(
             self._store, self._engine, merged_changes, self._metrics.observe
+        )
+        self._reconciler = Reconciler(
+            self._outbox, self._forges, settings, on_comment=partial(record_comment, self._store)
         )
         self._intake = Intake(self._store, self._dispatcher.wake)
         self._runner: web.AppRunner | None = None
@@ -82,6 +84,7 @@ class Bot:
         self._begin("intake", self._intake.run())
         self._begin("dispatcher", self._dispatcher.run())
         self._begin("collector", self._collector.run())
+        self._begin("reconciler", self._reconciler.run())
         self._begin("upkeep", self._upkeep())
         by_type: dict[str, list[Any]] = {}
         for name, forge in self._settings.forges.items():
@@ -122,6 +125,7 @@ class Bot:
         for forge in self._forges.values():
             await forge.close()
         await self._engine.stop()
+        self._outbox.close()
         self._history.close()
         self._store.close()
         self._socket.close()
@@ -142,6 +146,7 @@ class Bot:
                 await self._engine.forget_finished()
                 days = self._settings.engine.keep_days
                 await asyncio.to_thread(self._store.forget_bodies, days)
+                await asyncio.to_thread(self._outbox.forget, days)
                 await asyncio.to_thread(_drop_unused, self._computing, self._settings)
             except Exception:
                 # The next round may succeed.
@@ -190,7 +195,9 @@ async def _work(settings: Settings) -> None:
     stop = _stop_event()
     computing = _processes(settings)
     forges = open_forges(settings)
-    steps = CheckSteps(forges, computing, settings, open_results(settings))
+    outbox = open_outbox(settings, "worker")
+    publisher = Publisher(outbox, open_results(settings), settings)
+    steps = CheckSteps(forges, computing, settings, publisher)
     engine = Engine(steps, settings, "worker")
     await engine.launch()
     print(f"minimize works as {engine.executor_id}", file=sys.stderr, flush=True)
@@ -204,6 +211,7 @@ async def _work(settings: Settings) -> None:
         for forge in forges.values():
             await forge.close()
         await engine.stop()
+        outbox.close()
 
 
 def _processes(settings: Settings) -> Processes:

@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +24,14 @@ import sqlalchemy as sa
 from bot.chat.questions import ChatFinding
 from bot.check.external import ExternalPlan, ExternalProgress
 from bot.engine.collector import Collector
+from bot.engine.database import prepared_url
 from bot.engine.dispatcher import Dispatcher
 from bot.engine.engine import Engine
 from bot.engine.job import PredictedCheck
 from bot.engine.merged import MergedChanges
+from bot.engine.outbox import Outbox
+from bot.engine.publishing import Publisher
+from bot.engine.reconciler import Pauses, Reconciler, record_comment
 from bot.engine.results import open_results
 from bot.engine.steps import CheckSteps
 from bot.forge.events import ChecksEvent, CommentEvent
@@ -165,8 +172,6 @@ class FakeForge:
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         self._maybe_fail("set_status")
-        if report.only_open and self.states(sha)[-1:] not in ([], ["pending"]):
-            return
         self.statuses.append((sha, report))
 
     async def checks_of(self, key: PullRequestKey, sha: str) -> tuple[CommitCheck, ...]:
@@ -368,6 +373,31 @@ class Writes:
             self._loop.call_soon_threadsafe(self._written.set)
 
 
+class EagerPublisher(Publisher):
+    """Has each desired state written before the next one is recorded: tests see them all.
+
+    Not `eager`: as on a server, where a later state may replace one that was not written yet.
+    """
+
+    eager = True
+
+    def __init__(self, bot: Bot) -> None:
+        results = open_results(bot.settings, bot.store)
+        super().__init__(bot.outbox, results, bot.settings, "https://min.example")
+        self._bot = bot
+        self._loop = asyncio.get_running_loop()
+
+    async def _change(self, subject: Any, empty: Any, change: Any) -> None:
+        await super()._change(subject, empty, change)
+        if not self.eager:
+            return
+        writing = self._bot.reconciler.reconcile()
+        if asyncio.get_running_loop() is self._loop:
+            await writing
+        else:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(writing, self._loop))
+
+
 class Bot:
     """Store, dispatcher, engine and collector on a fake forge, driven by hand."""
 
@@ -388,12 +418,15 @@ class Bot:
 
     def make(self) -> None:
         forges: Any = {"gh": self.forge}
-        steps = CheckSteps(
+        self.outbox = Outbox(prepared_url(self.settings), "tester")
+        self.publisher = EagerPublisher(self)
+        steps = CheckSteps(forges, self.computing, self.settings, self.publisher)
+        self.reconciler = Reconciler(
+            self.outbox,
             forges,
-            self.computing,
             self.settings,
-            open_results(self.settings, self.store),
-            public_url="https://min.example",
+            on_comment=partial(record_comment, self.store),
+            pauses=Pauses(first=0.01, away=0.02, refused=0.02),
         )
         self.engine = Engine(steps, self.settings, "server", pause=0.01)
         merged_changes = MergedChanges(self.store, self.history, self.settings)
@@ -451,23 +484,30 @@ class Bot:
         (row,) = self.store.rows("select state, reason from deliveries where id = ?", [receipt.id])
         return row["state"], row["reason"]
 
+    def postpone_nothing(self) -> None:
+        """As if the pauses of all that was tried were over."""
+        with closing(sqlite3.connect(self.settings.data / "engine.sqlite")) as database, database:
+            database.execute("update minimize_outbox set due = 0, held_until = 0")
+
     async def until(self, true: Callable[[], bool], seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < deadline, (self.forge.statuses, self.checker.calls)
             await self.collector.collect()
+            await self.reconciler.reconcile()
             if not true():
                 await self.writes.next(0.1)
 
     async def settled(self) -> None:
-        """Until no check is open."""
-        await self.until(lambda: not self.store.open_checks())
+        """Until no check is open, and the forge says all that it should."""
+        await self.until(lambda: not self.store.open_checks() and self.outbox.settled())
 
     async def close(self) -> None:
         self.writes.close()
         for held in self.checker.hold.values():
             held.set()
         await self.engine.stop()
+        self.outbox.close()
         self.history.close()
         self.store.close()
 

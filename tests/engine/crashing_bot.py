@@ -64,9 +64,10 @@ async def main() -> None:
     settings = support.settings_in(FOLDER)
     store = support.open_store(FOLDER)
     checker = Checker(external=PLAN if HOW in ("wait", "built") else None, there=[True])
-    steps = support.CheckSteps(
-        forges, InThread(checker), settings, support.open_results(settings, store)
-    )
+    outbox = support.Outbox(support.prepared_url(settings), "tester", lease=2.0)
+    publisher = support.Publisher(outbox, support.open_results(settings, store), settings)
+    steps = support.CheckSteps(forges, InThread(checker), settings, publisher)
+    reconciler = support.Reconciler(outbox, forges, settings)
     engine = support.Engine(steps, settings, "server", pause=0.01)
     await engine.launch()
     merged_changes = support.MergedChanges(store, support.open_history(store), settings)
@@ -75,11 +76,13 @@ async def main() -> None:
     while True:
         await dispatcher.handle_new()
         await collector.collect()
-        if store.check_counts() and not store.open_checks():
+        await reconciler.reconcile()
+        if store.check_counts() and not store.open_checks() and outbox.settled():
             note("over")
             break
         await asyncio.sleep(0.02)
     await engine.stop()
+    outbox.close()
     store.close()
 
 

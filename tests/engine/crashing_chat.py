@@ -101,32 +101,36 @@ async def main() -> None:
     settings = support.settings_in(FOLDER)
     store = support.open_store(FOLDER)
     checker = HangingChecker(over=True)
-    steps = support.CheckSteps(
-        forges, InThread(checker), settings, support.open_results(settings, store)
-    )
+    outbox = support.Outbox(support.prepared_url(settings), "tester", lease=2.0)
+    publisher = support.Publisher(outbox, support.open_results(settings, store), settings)
+    steps = support.CheckSteps(forges, InThread(checker), settings, publisher)
+    reconciler = support.Reconciler(outbox, forges, settings)
     engine = support.Engine(steps, settings, "server", pause=0.01)
     await engine.launch()
     merged_changes = support.MergedChanges(store, support.open_history(store), settings)
     dispatcher = support.Dispatcher(store, forges, engine, settings, merged_changes, lag=0.01)
     conversation = dispatcher._conversation
     conversation._commands = HangingCommands(store)
-    publish = engine.publish
+    publish = publisher.publish
 
-    async def publishing(job, result, reason, *, with_status):
+    async def publishing(job, result):
         here("before the acceptance is published")
-        return await publish(job, result, reason, with_status=with_status)
+        return await publish(job, result)
 
-    engine.publish = publishing
+    publisher.publish = publishing
     collector = support.Collector(store, engine, merged_changes)
     while True:
         await dispatcher.handle_new()
         await collector.collect()
+        await reconciler.reconcile()
         new = store.delivery_counts().get("new", 0)
-        if not new and store.check_counts() and not store.open_checks() and not await busy():
+        over = not new and store.check_counts() and not store.open_checks()
+        if over and not await busy() and outbox.settled():
             note("over")
             break
         await asyncio.sleep(0.02)
     await engine.stop()
+    outbox.close()
     store.close()
 
 

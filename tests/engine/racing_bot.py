@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import conftest as support
 
 from bot.engine.engine import Engine
+from bot.engine.outbox import open_outbox
+from bot.engine.publishing import Publisher
 from bot.engine.results import open_results
 from bot.engine.steps import CheckSteps
 from bot.forge.protocol import open_forges
@@ -41,9 +43,8 @@ async def main() -> None:
         bot = Bot(settings, InThread(Checker()))
         await bot.start()
     else:
-        steps = CheckSteps(
-            open_forges(settings), InThread(Checker()), settings, open_results(settings)
-        )
+        publisher = Publisher(open_outbox(settings, role), open_results(settings), settings)
+        steps = CheckSteps(open_forges(settings), InThread(Checker()), settings, publisher)
         await Engine(steps, settings, "worker").launch()
     (file.parent / f"{role}-ready").touch()
     await asyncio.Event().wait()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from dbos import DBOS
-
-from bot.engine.workflows import part_id
+from bot.engine.desired import Phase
+from bot.engine.runs import job_of
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 OTHER = {"nginx/nginx.spec": "Name: nginx\nRequires: python3\n"}
@@ -20,11 +20,6 @@ async def without_the_collector(true: Callable[[], Any]) -> None:
     while not (await found if asyncio.iscoroutine(found := true()) else found):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
-
-
-async def withdrawn(check: str) -> bool:
-    found = await DBOS.list_workflows_async(workflow_ids=[part_id(check, "withdraw")])
-    return bool(found) and found[0].status == "SUCCESS"
 
 
 async def test_a_push_before_the_store_knows_of_the_end(bot) -> None:
@@ -44,43 +39,36 @@ async def test_a_push_before_the_store_knows_of_the_end(bot) -> None:
     assert (first.stage, first.verdict, first.problem) == ("final", "failure", None)
     assert (second.stage, second.head_sha) == ("final", newer)
     assert bot.forge.states(head)[-1] == "failure"
-    assert await DBOS.list_workflows_async(workflow_ids=[part_id(check.id, "withdraw")]) == []
 
 
-async def test_a_push_between_the_last_status_and_the_runs_own_end(bot) -> None:
-    bot.checker.over = True
-    plain, held = bot.forge.set_status, asyncio.Event()
-
-    async def set_status(key: Any, sha: str, report: Any) -> None:
-        await plain(key, sha, report)
-        if report.state == "failure" and not held.is_set():
-            held.set()
-            await asyncio.sleep(600)  # the forge has it, and the run does not know
-
-    bot.forge.set_status = set_status
+async def test_what_is_concluded_and_not_written_yet_is_not_withdrawn(bot) -> None:
+    bot.checker.over, bot.publisher.eager = True, False
     head = bot.push(SPEC)
     await bot.deliver()
-    await without_the_collector(held.is_set)
+    (check,) = bot.checks()
+
+    async def done() -> bool:
+        return (await bot.engine.running([check.id]))[check.id].progress.stage == "final"
+
+    await without_the_collector(done)
+    bot.push(OTHER)
+    await bot.deliver()
+    await bot.settled()
+    assert bot.forge.states(head) == ["failure"]
+
+
+async def test_what_is_still_open_is_ended_and_a_late_record_changes_nothing(bot) -> None:
+    bot.publisher.eager = False
+    head = bot.push(SPEC)
+    bot.checker.hold[head] = threading.Event()
+    await bot.deliver()
+    await bot.until(lambda: ("predict", head) in bot.checker.calls)
     (check,) = bot.checks()
     bot.push(OTHER)
     await bot.deliver()
-    await without_the_collector(lambda: withdrawn(check.id))
-    assert bot.forge.states(head)[-1] == "failure"
-
-
-async def test_what_is_still_open_is_ended(bot) -> None:
-    plain, held = bot.forge.set_status, asyncio.Event()
-
-    async def set_status(key: Any, sha: str, report: Any) -> None:
-        await plain(key, sha, report)
-        if not held.is_set():
-            held.set()
-            await asyncio.sleep(600)
-
-    bot.forge.set_status = set_status
-    head = bot.push(SPEC)
-    await bot.deliver()
-    await without_the_collector(held.is_set)
-    bot.push(OTHER)
-    await bot.deliver()
-    await without_the_collector(lambda: bot.forge.states(head) == ["pending", "neutral"])
+    await bot.until(lambda: bot.forge.states(head) == ["pending", "neutral"])
+    # The worker was frozen, and does not know that its run was stopped.
+    await bot.publisher.status(job_of(check), Phase.CONCLUDED, "success", "Fine")
+    bot.checker.hold[head].set()
+    await bot.settled()
+    assert bot.forge.states(head) == ["pending", "neutral"]

@@ -44,6 +44,16 @@ class Recorder:
         self.asked: list[str] = []
         self.replies: list[Any] = []
 
+    @property
+    def publisher(self) -> Recorder:
+        return self
+
+    async def begin(self, job: Any) -> None:
+        pass
+
+    async def closed(self, key: PullRequestKey, sha: str) -> None:
+        pass
+
     async def start_check(self, job: Any, urgency: str = "push") -> None:
         self.asked.append("check")
 
@@ -56,9 +66,7 @@ class Recorder:
     async def withdraw(self, job: Any, title: str, summary: str) -> None:
         self.asked.append("withdraw")
 
-    async def publish(
-        self, job: Any, result: Any, reason: str, *, with_status: bool
-    ) -> StoredResult:
+    async def publish(self, job: Any, result: Any) -> StoredResult:
         self.asked.append("publish")
         return StoredResult("r", result.verdict, "t")
 

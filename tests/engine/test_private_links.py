@@ -8,39 +8,20 @@ from typing import Any
 
 import pytest
 
+from bot.engine.desired import DesiredComment, DesiredStatus, Phase
 from bot.engine.job import CheckJob
 from bot.engine.links import CheckLinks, LinkKeys
+from bot.engine.outbox import open_outbox
+from bot.engine.publishing import Publisher
 from bot.engine.results import open_results
-from bot.engine.steps import CheckSteps
-from bot.forge.values import Comment, PullRequest, PullRequestKey
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
 from bot.model.result import BuildNote, CheckResult, ImageResult, Side
 from bot.settings.values import Settings
+from bot.store.store import open_store
 
 KEYS = LinkKeys(("k" * 40,), 30)
 URL = "https://min.example"
-
-
-class Forge:
-    """Takes one comment and one status."""
-
-    def __init__(self, job: CheckJob) -> None:
-        self.pull = PullRequest(
-            job.key, "t", "ann", False, True, False, job.private, "main", "b" * 40, job.head_sha,
-            "o/r", "https://forge/7",
-        )  # fmt: skip
-        self.body = self.url = ""
-
-    async def pull_request(self, key: PullRequestKey) -> PullRequest:
-        return self.pull
-
-    async def put_comment(self, key: PullRequestKey, marker: str, body: str) -> Any:
-        self.body = body
-        return Comment("1", "u", body)
-
-    async def set_status(self, key: PullRequestKey, sha: str, report: Any) -> None:
-        self.url = report.url
 
 
 def job_of(*, private: bool) -> CheckJob:
@@ -77,14 +58,20 @@ def result() -> CheckResult:
 
 async def record(tmp_path: Path, *, private: bool, signed: bool) -> tuple[str, Any]:
     job = job_of(private=private)
-    forge: Any = Forge(job)
-    nobody: Any = None
     own = settings(tmp_path, signed=signed)
-    results = open_results(own)
-    steps = CheckSteps({"gh": forge}, nobody, own, results, public_url=URL)
-    await steps.comment(job, results.add(job.id, result()).id)
-    await steps.status(job, "success", "t")
-    return forge.body, forge.url
+    store, outbox = open_store(tmp_path), open_outbox(own, "server")
+    results = open_results(own, store)
+    publisher = Publisher(outbox, results, own, URL)
+    await publisher.comment(job, Phase.CONCLUDED, results.add(job.id, result()).id)
+    await publisher.status(job, Phase.CONCLUDED, "success", "t")
+    wanted = [claim.desired.shown for claim in outbox.claim(2)]
+    outbox.close()
+    store.close()
+    (comment,) = [one for one in wanted if isinstance(one, DesiredComment)]
+    (status,) = [one for one in wanted if isinstance(one, DesiredStatus)]
+    assert comment.body is not None
+    assert status.report is not None
+    return comment.body, status.report.url
 
 
 async def test_the_comment_and_the_status_of_a_private_repository_carry_links_that_open(

@@ -6,13 +6,20 @@ from pathlib import Path
 import pytest
 
 from bot.demo.forge.server import LocalForge
+from bot.engine.database import prepared_url
 from bot.engine.dispatcher import answer_merge_group
+from bot.engine.outbox import Outbox
+from bot.engine.publishing import Publisher
+from bot.engine.reconciler import Reconciler
+from bot.engine.results import open_results
 from bot.forge.events import MergeGroupEvent, RerunEvent
 from bot.forge.github.app import AppAuth
 from bot.forge.github.events import parse_event
 from bot.forge.github.forge import GitHub
 from bot.forge.values import IgnoredEvent, PullRequestKey, StatusReport
 from bot.settings.forges import ForgeSettings
+from bot.store.store import open_store
+from tests.engine.conftest import settings_in
 
 KEY = PullRequestKey("gh", "rpms/nginx", 7)
 SHA = "c" * 40
@@ -35,25 +42,35 @@ async def world(tmp_path: Path) -> AsyncIterator[tuple[LocalForge, GitHub, str]]
         await forge.close()
 
 
-async def test_an_earlier_check_of_a_commit_is_ended_and_not_made_again(world) -> None:
+async def test_check_runs_of_an_earlier_release_are_all_ended(world) -> None:
     local, forge, sha = world
-    for check in ("first", "second"):
-        await forge.set_status(KEY, sha, StatusReport(check, "pending", "working"))
-    await forge.set_status(KEY, sha, StatusReport("first", "neutral", "superseded"))
+    (app,) = {one.app.slug: one.app for one in local.state.installations}.values()
+    (repository,) = local.state.repositories.values()
+    for _ in range(2):
+        local.state.add_check_run(repository, app, sha, "minimize").status = "in_progress"
     await forge.set_status(KEY, sha, StatusReport("second", "success", "fine"))
-    found = [(run.fields["external_id"], run.conclusion) for run in local.state.check_runs]
-    assert found == [("first", "neutral"), ("second", "success")]
+    found = [(run.conclusion, run.fields["external_id"]) for run in local.state.check_runs]
+    assert found == [("success", "second")] * 2
 
 
-async def test_a_merge_groups_rerun_gets_a_new_status_and_a_repeat_none(world) -> None:
+async def test_a_merge_groups_rerun_is_written_again_and_a_repeat_is_not(world, tmp_path) -> None:
     local, forge, sha = world
+    settings = settings_in(tmp_path)
+    outbox = Outbox(prepared_url(settings), "tester")
+    store = open_store(tmp_path)
+    publisher = Publisher(outbox, open_results(settings, store), settings)
+    reconciler = Reconciler(outbox, {"gh": forge}, settings)
     group = MergeGroupEvent(KEY, sha, "refs/heads/main")
     again = MergeGroupEvent(KEY, sha, "refs/heads/main", again=True)
     for event, delivery in ((group, "1"), (group, "1"), (again, "2"), (again, "2"), (again, "3")):
-        await answer_merge_group(forge, event, delivery)
-    # GitHub waits for a new run after Re-run, and knows it by its id; a repeat is none.
-    assert [run.conclusion for run in local.state.check_runs] == ["success"] * 3
-    assert len({run.fields["external_id"] for run in local.state.check_runs}) == 3
+        await answer_merge_group(publisher, event, delivery)
+        await reconciler.reconcile()
+    outbox.close()
+    store.close()
+    # GitHub waits for a write after Re-run; a repeat is none.
+    assert [run.conclusion for run in local.state.check_runs] == ["success"]
+    writes = [m for m, path, _ in local.requests if m != "GET" and "/check-runs" in path]
+    assert writes == ["POST", "PATCH", "PATCH"]
 
 
 def rerequested(kind: str, **fields: object) -> dict:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.forge.values import Pull, Repository
+from bot.demo.forge.values import Pipeline, Pull, Repository
 from bot.forge.gitlab.client import GitLabClient, requested_wait
 from bot.forge.gitlab.forge import GitLab
 from bot.forge.values import (
@@ -141,17 +141,34 @@ async def fork(world: World) -> tuple[Repository, PullRequestKey, Pull]:
     return repository, PullRequestKey("gl", PATH, pull.number), pull
 
 
-async def test_a_concluded_status_is_left_where_only_what_is_open_is_to_end(world: World) -> None:
+def run_pipeline(world: World, number: int, ref: str) -> None:
     sha = world.pull.head_sha
-    ending = StatusReport("c", "neutral", "Superseded", only_open=True)
-    for report in (StatusReport("c", "pending", "Working"), StatusReport("c", "failure", "Large")):
-        await world.gitlab.set_status(world.key, sha, report)
-    before = world.statuses()
-    await world.gitlab.set_status(world.key, sha, ending)
-    assert (world.statuses(), before[-1][0]) == (before, "failed")
+    made = Pipeline(number, world.repository, sha, ref, "running", f"https://ci/{number}")
+    world.local.state.pipelines.append(made)
+
+
+def in_pipelines(world: World) -> list[tuple[int | None, str]]:
+    made = world.local.state.statuses.get(world.repository.id, [])
+    return [(status.pipeline, status.state) for status in made]
+
+
+async def test_the_status_goes_to_the_merge_requests_own_pipeline_and_stays_there(world) -> None:
+    sha, own = world.pull.head_sha, f"refs/merge-requests/{world.pull.number}/head"
+    run_pipeline(world, 5, "topic")
+    run_pipeline(world, 6, own)
+    for title in ("Working", "Still working", "Nearly there"):
+        await world.gitlab.set_status(world.key, sha, StatusReport("c", "pending", title))
+    run_pipeline(world, 7, own)  # somebody runs it again
+    await world.gitlab.set_status(world.key, sha, StatusReport("c", "success", "Fine"))
+    assert in_pipelines(world) == [(6, "success")]
+
+
+async def test_a_status_from_before_the_pipeline_ends_with_it(world) -> None:
+    sha, own = world.pull.head_sha, f"refs/merge-requests/{world.pull.number}/head"
     await world.gitlab.set_status(world.key, sha, StatusReport("c", "pending", "Working"))
-    await world.gitlab.set_status(world.key, sha, ending)
-    assert world.statuses()[-1] == ("success", "not evaluated: Superseded")
+    run_pipeline(world, 6, own)
+    await world.gitlab.set_status(world.key, sha, StatusReport("c", "failure", "Large"))
+    assert in_pipelines(world) == [(None, "failed"), (6, "failed")]
 
 
 async def test_the_status_of_a_fork_that_takes_none_goes_into_the_comment(world, fork) -> None:

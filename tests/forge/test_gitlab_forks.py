@@ -121,14 +121,6 @@ async def test_a_status_that_a_person_must_allow_stays_open(world) -> None:
     assert world.statuses(world.fork) == [("pending", "Not built")]
 
 
-async def test_a_concluded_line_is_left_where_only_what_is_open_is_to_end(world) -> None:
-    ending = StatusReport("c", "neutral", "Superseded", only_open=True)
-    await world.say(PENDING, BROKEN, ending)
-    assert "failed: `Over limit`" in world.bodies()[0]
-    await world.say(PENDING, ending)
-    assert "did not evaluate it: `Superseded`" in world.bodies()[0]
-
-
 async def test_others_emoji_are_left_alone(world) -> None:
     jonas = GitLabClient(world.local.url, world.local.token("jonas"))
 

@@ -153,7 +153,10 @@ class Comment:
 
 @dataclass(slots=True)
 class CommitStatus:
-    """A commit status; the newest of a context is the one that counts."""
+    """A commit status; the newest of a context is the one that counts.
+
+    On GitLab it is in a `pipeline` (null: in that of the branch `ref`).
+    """
 
     id: int
     sha: str
@@ -163,6 +166,8 @@ class CommitStatus:
     target_url: str | None
     creator: User
     at: datetime = field(default_factory=now)
+    pipeline: int | None = None
+    ref: str | None = None
 
 
 @dataclass(slots=True)

@@ -100,11 +100,8 @@ class GitHubStatus:
         api = await self._api(key.repository)
         # The same again would only be another entry of at most a thousand.
         newest = await self._commit_status(key, sha)
-        if newest is not None:
-            if all((newest.get(name) or None) == value for name, value in data.items()):
-                return
-            if report.only_open and newest.get("state") != "pending":
-                return
+        if newest is not None and all((newest.get(n) or None) == v for n, v in data.items()):
+            return
         await api.post(f"/statuses/{sha}", data)
 
     async def _set_check_run(
@@ -128,16 +125,15 @@ class GitHubStatus:
         )
         if ours:
             self._remember(key, sha, "run")
-        run, *late = [run for run in ours if run.get("external_id") == report.check] or [None]
-        for other in late:
-            # What a stopped run had on its way came after its check was ended.
-            if report.state != "pending" and other.get("status") != "completed":
-                await self._patch(key, other, data, [])
-        if run is not None:
-            if not (report.only_open and run.get("status") == "completed"):
-                await self._edit(key, run, data, notes)
+            # GitHub shows the newest of a name; others are of a release that made one for each
+            # check, or came of a write that was cut off.
+            *others, run = ours
+            await self._edit(key, run, data, notes)
+            for other in others:
+                if report.state != "pending" and other.get("status") != "completed":
+                    await self._patch(key, other, data, [])
             return "run"
-        if fall_back and not ours and await self._has_commit_status(key, sha):
+        if fall_back and await self._has_commit_status(key, sha):
             return "status"
         made, taken = await self._create(key, sha, data, notes[:_ANNOTATIONS])
         self._remember(key, sha, "run")
@@ -208,10 +204,8 @@ class GitHubStatus:
             return await call(False)
 
     async def _check_runs(self, key: PullRequestKey, sha: str) -> list[Any]:
-        """Our check runs on a commit, oldest first: one for each check, if nothing went wrong."""
+        """Our check runs on a commit, oldest first: one, if nothing went wrong."""
         api = await self._api(key.repository)
-        # By itself GitHub lists only the newest of a name: a run of an earlier check of this commit
-        # (of another pull request with it, or before Re-run) would be made a second time.
         query = f"check_name={STATUS_NAME}&filter=all&per_page=100"
         if self._app_id is not None:
             query += f"&app_id={self._app_id}"
@@ -268,7 +262,9 @@ def _annotation(note: Annotation) -> dict[str, Any]:
 def _says(run: Any, data: Mapping[str, Any]) -> bool:
     """Return whether a check run says the same already."""
     output = run.get("output") or {}
-    same = all(run.get(name) == data.get(name) for name in ("status", "conclusion", "details_url"))
+    # Another check must say so itself: after Re-run, GitHub waits for a write.
+    names = ("external_id", "status", "conclusion", "details_url")
+    same = all(run.get(name) == data.get(name) for name in names)
     return same and all(output.get(name) == text for name, text in data["output"].items())
 
 

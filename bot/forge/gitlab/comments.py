@@ -124,11 +124,6 @@ class GitLabComments:
         ]
         return sorted(found, key=lambda note: int(note.id))
 
-    def is_concluded(self, client: gitlab.Gitlab, key: PullRequestKey, sha: str) -> bool:
-        """Return whether our note has the status of this commit, and it is no longer running."""
-        notes = self._own(client, key, COMMENT_MARKER)
-        return bool(notes) and concludes(notes[0].body, sha)
-
     async def put_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
         """Put the status into our comment; without one, comment only on what needs attention."""
         remember(self._untaken, key, (sha, report))
@@ -179,14 +174,6 @@ def of_comment(body: str) -> str | None:
     """The status block that a comment holds, with its marks; null if there is none."""
     found = _BLOCK.search(body)
     return found.group(0) if found else None
-
-
-def concludes(body: str, sha: str) -> bool:
-    """Return whether a comment holds the status of this commit, and it is no longer running."""
-    found = _BLOCK.search(body)
-    if found is None or found["sha"] != sha:
-        return False
-    return not found["line"].startswith(f"{_line_start(sha)} {_WORDS['pending']}:")
 
 
 def with_status(body: str, untaken: tuple[str, StatusReport] | None, before: str | None) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,8 +24,10 @@ from bot.forge.gitlab.events import accept, parse_event, project_of, read_delive
 from bot.forge.gitlab.members import GitLabPeople, pusher
 from bot.forge.gitlab.signatures import HookSecrets, begin
 from bot.forge.gitlab.status import (
+    changes_nothing,
     checks_of_commit,
     mark,
+    own_pipeline,
     put_in_pipeline,
     put_status,
     status_fields,
@@ -42,6 +44,7 @@ from bot.forge.values import (
     Role,
     Source,
     StatusReport,
+    remember,
 )
 from bot.git.mirror import GitCredential
 from bot.settings.forges import ForgeSettings
@@ -58,8 +61,6 @@ _EMOJI: Mapping[Reaction, str] = {
 _NO_STATUS = (401, 403, 404)
 # What a project that is not for us to see answers.
 _NOT_FOR_US = (401, 403, 404)
-# A status that changes nothing, because the commit has it already, is refused in these words.
-_SAME_STATE = re.compile(r"cannot transition status", re.IGNORECASE)
 
 
 class GitLab:
@@ -84,6 +85,8 @@ class GitLab:
         self._people = GitLabPeople()
         self.issues = GitLabIssues(self._client, self._people.own_login)
         self._comments = GitLabComments(self._client, self._people.own_login, self._web_url)
+        # The merge requests' own pipelines that have our statuses of these commits.
+        self._pipelines: OrderedDict[tuple[PullRequestKey, str], int] = OrderedDict()
 
     @classmethod
     def from_settings(cls, name: str, settings: ForgeSettings) -> GitLab:
@@ -151,8 +154,8 @@ class GitLab:
         return await self._comments.put(key, marker, body)
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
-        """A commit status; where the commit (a fork's) takes none, the merge request's own pipeline
-        in the target project, else an emoji on it and a line of the comment."""
+        """A status in the merge request's own pipeline, else in one of the source branch; where the
+        commit (a fork's) takes none, an emoji on the merge request and a line of the comment."""
 
         def write(client: gitlab.Gitlab) -> str:
             project = self._project(client, key, lazy=True)
@@ -163,20 +166,17 @@ class GitLab:
             fields = status_fields(report, STATUS_NAME)
             if merge.sha == sha and merge.source_branch:
                 fields["ref"] = str(merge.source_branch)
-            commit = client.projects.get(source, lazy=True).commits.get(sha, lazy=True)
-            taken = True
-            try:
-                put_status(commit, fields, only_open=report.only_open)
-            except (GitlabGetError, GitlabCreateError, GitlabHttpError) as error:
-                taken = _SAME_STATE.search(str(error)) is not None
-                if not taken and not (foreign and error.response_code in _NO_STATUS):
-                    raise
+            pipeline = self._pipelines.get((key, sha)) or own_pipeline(merge, sha)
+            taken = False
+            if pipeline is not None:
+                taken = put_in_pipeline(client, merge, sha, fields, pipeline)
+                if taken:
+                    remember(self._pipelines, (key, sha), pipeline)
+            if not taken:
+                commit = client.projects.get(source, lazy=True).commits.get(sha, lazy=True)
+                taken = _put_on_commit(commit, fields, foreign=foreign)
             if not taken and merge.sha != sha:
                 return "old"  # nobody needs to read of it in the comment
-            only_open = report.only_open
-            taken = taken or put_in_pipeline(client, merge, sha, fields, only_open=only_open)
-            if not taken and only_open and self._comments.is_concluded(client, key, sha):
-                return "old"
             if not taken or self._comments.has_status(key):
                 mark(merge, self._people.own_login(client), None if taken else report.state)
             return "set" if taken else "untaken"
@@ -285,6 +285,19 @@ class GitLab:
 
     def _project(self, client: gitlab.Gitlab, key: PullRequestKey, *, lazy: bool = False) -> Any:
         return self._client.projects.project(client, key.repository, lazy=lazy)
+
+
+def _put_on_commit(commit: Any, fields: Mapping[str, Any], *, foreign: bool) -> bool:
+    """A status that names no pipeline; False where a fork's commit (`foreign`) takes none."""
+    try:
+        put_status(commit, fields)
+    except (GitlabGetError, GitlabCreateError, GitlabHttpError) as error:
+        if changes_nothing(error):
+            return True
+        if not (foreign and error.response_code in _NO_STATUS):
+            raise
+        return False
+    return True
 
 
 def pull_request_of(

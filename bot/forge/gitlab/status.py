@@ -4,14 +4,17 @@ Statuses are listed with a pipeline's jobs, pipelines by merge request:
 https://docs.gitlab.com/api/commits/#list-the-statuses-of-a-commit,
 https://docs.gitlab.com/api/merge_requests/#list-merge-request-pipelines
 
-GitLab keeps statuses in pipelines, and the pipeline of a fork's commit is the fork's: only its
-members write there. Where it takes none from us, two
-places are left, and neither notifies anybody:
+GitLab keeps statuses in pipelines. A merge request shows its own pipeline, which takes a status by
+its `pipeline_id` (https://docs.gitlab.com/api/commits/#set-commit-status); the one that a commit
+got first stays the place of all its statuses. Where there is none, the status goes to a pipeline of
+the source branch, or makes one.
 
-- A merge request pipeline that a member of the target project ran there takes a status by its
-  `pipeline_id` (https://docs.gitlab.com/api/commits/#set-commit-status), and the merge request
-  shows it. Without one, a status in the target project would make a pipeline that belongs to no
-  merge request, which nobody sees (gitlab-org/gitlab#374133): none is made.
+The pipeline of a fork's commit is the fork's: only its members write there. Where it takes none
+from us, two places are left, and neither notifies anybody:
+
+- A merge request pipeline that a member of the target project ran there. Without one, a status in
+  the target project would make a pipeline that belongs to no merge request, which nobody sees
+  (gitlab-org/gitlab#374133): none is made.
 - An emoji on the merge request itself (https://docs.gitlab.com/api/emoji_reactions/): looked at, or
   looked at and well. What somebody must read, a failure or why nothing was evaluated, is words: the
   comment has them, and no emoji says otherwise.
@@ -20,6 +23,7 @@ places are left, and neither notifies anybody:
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -55,6 +59,7 @@ MARKS: Mapping[StatusState, str] = {
 # Not there for us, not for us to write, or (404 as well) there already.
 _REFUSED = (400, 401, 403, 404)
 _OPEN = ("pending", "running")
+_SAME_STATE = re.compile(r"cannot transition status", re.IGNORECASE)
 
 
 def status_fields(report: StatusReport, name: str) -> dict[str, Any]:
@@ -93,30 +98,31 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def put_status(commit: Any, fields: Mapping[str, Any], *, only_open: bool = False) -> None:
-    """Makes the newest status of ours on a commit say `fields`; nothing if it does already.
-
-    `only_open`: nothing either where it is concluded.
-    """
-    listed = commit.statuses.list(
-        iterator=True, query_parameters={"name": STATUS_NAME, "all": "true"}
-    )
+def put_status(commit: Any, fields: Mapping[str, Any]) -> None:
+    """Makes the newest status of ours on a commit (in the pipeline that `fields` names) say
+    `fields`; nothing if it does already."""
+    listed = _ours(commit, fields.get("pipeline_id"))
     newest = max(listed, key=lambda status: int(status.id), default=None)
-    if only_open and newest is not None and newest.status not in _OPEN:
-        return
     wanted = next_status(None if newest is None else dict(newest.attributes), fields)
     if wanted is not None:
         commit.statuses.create(wanted)
 
 
-def put_in_pipeline(
-    client: gitlab.Gitlab, merge: Any, sha: str, fields: Mapping[str, Any], *, only_open: bool
-) -> bool:
-    """The status in the merge request's own pipeline; False where the target project ran none."""
+def _ours(commit: Any, pipeline: int | None = None) -> Iterator[Any]:
+    """Our statuses of a commit, in all pipelines or in one."""
+    query = {"name": STATUS_NAME, "all": "true"}
+    if pipeline is not None:
+        query["pipeline_id"] = str(pipeline)
+    listed: Iterator[Any] = commit.statuses.list(iterator=True, query_parameters=query)
+    return listed
+
+
+def own_pipeline(merge: Any, sha: str) -> int | None:
+    """The merge request's own pipeline for a commit, in the target project; null without one."""
     target = int(merge.target_project_id)
-    found = next(
+    return next(
         (
-            pipeline.id
+            int(pipeline.id)
             for pipeline in merge.pipelines.list(iterator=True)
             if pipeline.sha == sha
             and int(getattr(pipeline, "project_id", None) or 0) == target
@@ -124,18 +130,39 @@ def put_in_pipeline(
         ),
         None,
     )
-    if found is None:
-        return False
+
+
+def put_in_pipeline(
+    client: gitlab.Gitlab, merge: Any, sha: str, fields: Mapping[str, Any], pipeline: int
+) -> bool:
+    """The status in the merge request's own pipeline; False where it takes none.
+
+    One of ours that came before there was this pipeline is in another, and ends with it.
+    """
     rest = {name: value for name, value in fields.items() if name != "ref"}
-    commit = client.projects.get(target, lazy=True).commits.get(sha, lazy=True)
+    target = client.projects.get(int(merge.target_project_id), lazy=True)
+    commit = target.commits.get(sha, lazy=True)
     try:
-        put_status(commit, {**rest, "pipeline_id": found}, only_open=only_open)
+        put_status(commit, {**rest, "pipeline_id": pipeline})
+        if fields["state"] != "pending":
+            inside = {int(status.id) for status in _ours(commit, pipeline)}
+            for status in list(_ours(commit)):
+                if status.status in _OPEN and int(status.id) not in inside:
+                    ref = {"ref": status.ref} if getattr(status, "ref", None) else {}
+                    commit.statuses.create({**rest, **ref})
     except GitlabError as error:
+        if changes_nothing(error):
+            return True
         if error.response_code not in _REFUSED:
             raise
         LOG.info("the merge request's pipeline takes no status: %s", error)
         return False
     return True
+
+
+def changes_nothing(error: GitlabError) -> bool:
+    """Return whether a status was refused because the commit has it already."""
+    return _SAME_STATE.search(str(error)) is not None
 
 
 def mark(merge: Any, login: str, state: StatusState | None) -> None:

@@ -293,6 +293,8 @@ async def statuses(call: Call) -> web.Response:
     made = call.state.statuses_of(call.project, sha) if sha else []
     if "name" in query:
         made = [s for s in made if s.context == query["name"]]
+    if "pipeline_id" in query:
+        made = [s for s in made if str(s.pipeline) == query["pipeline_id"]]
     if query.get("all") not in ("true", "True", "1"):
         made = list({s.context: s for s in made}.values())
     return call.page(made, call.shapes.status)
@@ -317,7 +319,9 @@ async def create_status(call: Call) -> web.Response:
     if no_branch or (pipeline is not None and pipeline not in known):
         raise not_found("References for commit Not Found")
     description, target = body.get("description"), body.get("target_url")
-    same = [s for s in call.state.statuses_of(found, sha) if s.context == name]
+    pipeline = None if pipeline is None else int(pipeline)
+    named = [s for s in call.state.statuses_of(found, sha) if s.context == name]
+    same = [s for s in named if s.pipeline == pipeline]
     running = [s for s in same if s.state in _UNDER_WAY]
     if running and running[-1].state == word:
         raise ApiError(HTTPStatus.BAD_REQUEST, f"Cannot transition status via :run from :{word}")
@@ -328,5 +332,6 @@ async def create_status(call: Call) -> web.Response:
         status = call.state.add_status(
             found, sha, word, name, call.user, description=description, target_url=target
         )
+        status.pipeline, status.ref = pipeline, None if ref is None else str(ref)
     call.state.announce("status.created", status)
     return _created(call.shapes.status(status))

@@ -190,7 +190,7 @@ class GitLabShapes:
         return {
             "id": status.id,
             "sha": status.sha,
-            "ref": None,
+            "ref": status.ref,
             "status": status.state,
             "name": status.context,
             "target_url": status.target_url,

@@ -1,0 +1,385 @@
+"""The outbox: what the forges should say, and when each was last seen so.
+
+It is one table in the engine's database, so a worker without a store writes there too. Whoever has
+a row's claim is its only writer on the forge; a claim that is not renewed ends by the database's
+clock.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import sqlalchemy as sa
+
+from bot.engine.database import database_engine, prepared_url
+from bot.engine.desired import (
+    Desired,
+    Subject,
+    desired_from_json,
+    desired_to_json,
+)
+from bot.errors import SurroundingsError
+from bot.settings.values import Settings
+
+LOG = logging.getLogger(__name__)
+D = TypeVar("D", bound=Desired)
+# Seconds after which a claim ends that nobody renews: its holder was killed, or hangs.
+LEASE = 20.0
+# Seconds after which nothing is on its way any more that a lost holder had sent.
+SETTLED = 60.0
+_DAY = 86_400.0
+# More than any pause: a row that is due later than this was written before the clock was set back.
+_LONGEST_PAUSE = 25_200.0
+
+_METADATA = sa.MetaData()
+_OUTBOX = sa.Table(
+    "minimize_outbox",
+    _METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    *(sa.Column(n, sa.Text, nullable=False) for n in ("kind", "forge", "repository", "name")),
+    sa.Column("number", sa.Integer, nullable=False),
+    # The desired state as JSON. `revision` counts its changes, `version` those that are to be seen,
+    # `seen` is the version that the forge had at `seen_at`.
+    sa.Column("body", sa.Text, nullable=False),
+    *(sa.Column(n, sa.Integer, nullable=False) for n in ("revision", "version", "seen")),
+    sa.Column("changed_at", sa.Double, nullable=False),
+    sa.Column("seen_at", sa.Double),
+    # Not null: to be compared with the forge again from then on, changed or not.
+    sa.Column("look_at", sa.Double),
+    sa.Column("due", sa.Double, nullable=False),
+    # Failed tries in a row, since when, and refusals that were a day apart.
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("failing_since", sa.Double),
+    sa.Column("refusals", sa.Integer, nullable=False),
+    sa.Column("refused_at", sa.Double),
+    sa.Column("problem", sa.Text),
+    sa.Column("holder", sa.Text),
+    sa.Column("held_until", sa.Double, nullable=False),
+    sa.Index("minimize_outbox_due", "due"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A row that this process alone may write to the forge, until its lease ends.
+
+    `attempts` have failed before, for `failing` seconds; `refusals` of them a day apart.
+    `taken_over`: from a holder that was lost, who may have something on its way.
+    """
+
+    subject: Subject
+    desired: Desired
+    version: int
+    attempts: int = 0
+    failing: float = 0.0
+    refusals: int = 0
+    problem: str = ""
+    taken_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A desired state as JSON, the number of its changes, and of those that are to be seen."""
+
+    body: str
+    revision: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Rows of a forge that it does not say yet: how many, and for how many seconds the oldest."""
+
+    waiting: int
+    seconds: float
+
+
+class Outbox:
+    """The open outbox. Blocking; safe for several threads and processes.
+
+    SurroundingsError while the database does not answer.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        holder: str,
+        *,
+        lease: float = LEASE,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`holder` names this process; `on_change` is called after each change, in any thread."""
+        self._engine = database_engine(url)
+        self._holder = holder
+        self._lease = lease
+        self.on_change = on_change
+        postgres = self._engine.dialect.name == "postgresql"
+        self._now: sa.ColumnElement[float] = sa.literal_column(
+            "extract(epoch from clock_timestamp())::double precision"
+            if postgres
+            else "((julianday('now') - 2440587.5) * 86400.0)",
+            sa.Double,
+        )
+        with self._begin() as connection:
+            if postgres:
+                # Two processes that start at once would both make the table.
+                connection.execute(sa.text("select pg_advisory_xact_lock(7164653)"))
+            _METADATA.create_all(connection, checkfirst=True)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _begin(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except sa.exc.SQLAlchemyError as error:
+            raise SurroundingsError(f"The engine's database does not answer: {error}.") from error
+
+    # Recording
+
+    def change(self, subject: Subject, empty: D, change: Callable[[D], D]) -> bool:
+        """Change the desired state of `subject`, `empty` where there is none; return whether it
+        is another now.
+
+        `change` may be called again, where another process was quicker.
+        """
+        kind = type(empty)
+        while True:
+            row = self._row(subject)
+            before = empty if row is None else desired_from_json(subject.kind, row.body)
+            assert isinstance(before, kind)
+            after = change(before)
+            if row is not None and after == before:
+                return False
+            new = after.shown != (None if row is None else before.shown)
+            if self._write(subject, after, row, shown=new):
+                if new:
+                    self.on_change()
+                return True
+
+    def _row(self, subject: Subject) -> _Stored | None:
+        columns = (_OUTBOX.c.body, _OUTBOX.c.revision, _OUTBOX.c.version)
+        with self._begin() as connection:
+            found = connection.execute(
+                sa.select(*columns).where(_OUTBOX.c.id == subject.id)
+            ).one_or_none()
+        return None if found is None else _Stored(*found)
+
+    def _write(
+        self,
+        subject: Subject,
+        desired: Desired,
+        row: _Stored | None,
+        *,
+        shown: bool,
+    ) -> bool:
+        """Write a desired state unless the row has changed since; return whether it was written."""
+        values: dict[str, object] = {"body": desired_to_json(desired)}
+        if shown:
+            # Tries that failed were about another text; a forge that is away has its own pause.
+            values |= {"changed_at": self._now, "due": self._now, "attempts": 0, "refusals": 0}
+        if row is not None:
+            values |= {"revision": row.revision + 1, "number": subject.number}
+            if shown:
+                values["version"] = row.version + 1
+            same = (_OUTBOX.c.id == subject.id) & (_OUTBOX.c.revision == row.revision)
+            with self._begin() as connection:
+                done = connection.execute(sa.update(_OUTBOX).where(same).values(values))
+                return bool(done.rowcount)
+        names = ("kind", "forge", "repository", "number", "name")
+        values |= {name: getattr(subject, name) for name in names}
+        values |= {"id": subject.id, "revision": 1, "version": int(shown), "seen": 0}
+        values |= {"changed_at": self._now, "due": self._now, "attempts": 0, "refusals": 0}
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(sa.insert(_OUTBOX).values(**values, held_until=0.0))
+        except sa.exc.IntegrityError:
+            return False
+        except sa.exc.SQLAlchemyError as error:
+            raise SurroundingsError(f"The engine's database does not answer: {error}.") from error
+        return True
+
+    def look_again(self, subject: Subject) -> None:
+        """Compare what the forge has with a desired state once more, unless it was seen today."""
+        old = sa.func.coalesce(_OUTBOX.c.seen_at, 0.0) < self._now - _DAY
+        with self._begin() as connection:
+            connection.execute(
+                sa.update(_OUTBOX)
+                .where(_OUTBOX.c.id == subject.id, old)
+                .values(look_at=self._now, due=self._now)
+            )
+
+    # Writing to the forge
+
+    def claim(self, most: int, *, without: Collection[str] = ()) -> list[Claim]:
+        """Claim up to `most` rows that their forge does not have yet, the longest due first; none
+        of the forges `without`."""
+        free = _OUTBOX.c.held_until < self._now
+        # No lease is longer: it was written before the clock was set back.
+        free |= _OUTBOX.c.held_until > self._now + 2 * self._lease
+        due = (_OUTBOX.c.due <= self._now) | (_OUTBOX.c.due > self._now + _LONGEST_PAUSE)
+        wanted = _unseen() & due & free & _OUTBOX.c.forge.not_in(list(without))
+        query = sa.select(_OUTBOX.c.id).where(wanted).order_by(_OUTBOX.c.due).limit(most)
+        with self._begin() as connection:
+            ids = list(connection.execute(query).scalars())
+        return [claim for one in ids if (claim := self._claim(one, wanted)) is not None]
+
+    def _claim(self, row_id: str, wanted: sa.ColumnElement[bool]) -> Claim | None:
+        mine = {"holder": self._holder, "held_until": self._now + self._lease}
+        with self._begin() as connection:
+            before = connection.execute(
+                sa.select(_OUTBOX.c.holder).where(_OUTBOX.c.id == row_id)
+            ).scalar()
+            failing = sa.func.coalesce(self._now - _OUTBOX.c.failing_since, 0.0)
+            row = connection.execute(
+                sa.update(_OUTBOX)
+                .where(_OUTBOX.c.id == row_id, wanted)
+                .values(mine)
+                .returning(_OUTBOX, failing.label("failing"))
+            ).one_or_none()
+        if row is None:
+            return None  # another process has it
+        subject = Subject(row.kind, row.forge, row.repository, row.number, row.name)
+        return Claim(
+            subject,
+            desired_from_json(row.kind, row.body),
+            row.version,
+            row.attempts,
+            row.failing,
+            row.refusals,
+            row.problem or "",
+            before is not None,
+        )
+
+    def renew(self, claims: Collection[Claim]) -> set[str]:
+        """Renew claims; return the ids of the subjects whose claim is still this process's."""
+        ids = [claim.subject.id for claim in claims]
+        mine = _OUTBOX.c.id.in_(ids) & (_OUTBOX.c.holder == self._holder)
+        with self._begin() as connection:
+            renewed = connection.execute(
+                sa.update(_OUTBOX)
+                .where(mine, _OUTBOX.c.held_until >= self._now)
+                .values(held_until=self._now + self._lease)
+                .returning(_OUTBOX.c.id)
+            ).scalars()
+            return set(renewed)
+
+    def settle(self, claim: Claim) -> None:
+        """Record that the forge says what `claim` wants, and release it.
+
+        What was taken over from a lost holder is looked at again once nothing can be on its way.
+        """
+        later = self._now + SETTLED if claim.taken_over else sa.null()
+        done = {"seen": claim.version, "seen_at": self._now, "look_at": later, "problem": None}
+        if claim.taken_over:
+            done["due"] = later
+        self._release(claim, done | {"attempts": 0, "failing_since": None, "refusals": 0})
+
+    def drop(self, claim: Claim, reason: str) -> None:
+        """Give up this version, for `reason`, and release it; a newer version is tried again."""
+        self._release(claim, {"seen": claim.version, "look_at": None, "problem": reason})
+
+    def postpone(self, claim: Claim, problem: str, pause: float) -> None:
+        """Record a failed try, and release the claim for another in `pause` seconds."""
+        tried: dict[str, object] = {
+            "attempts": _OUTBOX.c.attempts + 1,
+            "failing_since": sa.func.coalesce(_OUTBOX.c.failing_since, self._now),
+            "problem": problem,
+        }
+        if pause:
+            tried["due"] = self._now + pause
+        self._release(claim, tried)
+
+    def refuse(self, claim: Claim, problem: str, pause: float) -> None:
+        """Record a refusal as `postpone` does; it counts where the last that did is a day old."""
+        day_old = sa.func.coalesce(_OUTBOX.c.refused_at, 0.0) < self._now - _DAY
+        mine = (_OUTBOX.c.id == claim.subject.id) & (_OUTBOX.c.holder == self._holder)
+        with self._begin() as connection:
+            connection.execute(
+                sa.update(_OUTBOX)
+                .where(mine, day_old)
+                .values(refusals=_OUTBOX.c.refusals + 1, refused_at=self._now)
+            )
+        self.postpone(claim, problem, pause)
+
+    def release(self, claim: Claim) -> None:
+        """Release a claim as it is: nothing was sent, or all of it is to be looked at again."""
+        self._release(claim, {"look_at": self._now, "due": self._now})
+
+    def _release(self, claim: Claim, values: dict[str, object]) -> None:
+        this = _OUTBOX.c.id == claim.subject.id
+        # A newer version is due already: the pause is for what was tried.
+        if "due" in values:
+            newer = _OUTBOX.c.version > claim.version
+            values["due"] = sa.case((newer, _OUTBOX.c.due), else_=values["due"])
+        with self._begin() as connection:
+            done = connection.execute(
+                sa.update(_OUTBOX)
+                .where(this, _OUTBOX.c.holder == self._holder)
+                .values(**values, holder=None, held_until=0.0)
+            )
+            if done.rowcount == 0:
+                # The lease had ended, and what this process wrote may have come after another's.
+                LOG.warning("%s: the claim was lost while it was written", claim.subject.id)
+                later = {"look_at": self._now + 1.0, "due": self._now + 1.0}
+                connection.execute(sa.update(_OUTBOX).where(this).values(later))
+
+    # What is left
+
+    def forget(self, days: int) -> int:
+        """Delete what the forges have had for `days`; return the number."""
+        old = (_OUTBOX.c.version <= _OUTBOX.c.seen) & _OUTBOX.c.look_at.is_(None)
+        old &= _OUTBOX.c.changed_at < self._now - days * _DAY
+        with self._begin() as connection:
+            return int(connection.execute(sa.delete(_OUTBOX).where(old)).rowcount)
+
+    def forget_repository(self, forge: str, repository: str) -> int:
+        """Delete all of a repository that is no longer there for us; return the number."""
+        these = (_OUTBOX.c.forge == forge) & (_OUTBOX.c.repository == repository)
+        with self._begin() as connection:
+            return int(connection.execute(sa.delete(_OUTBOX).where(these)).rowcount)
+
+    def backlog(self) -> dict[str, Backlog]:
+        """The rows of each forge that it does not say yet."""
+        oldest = self._now - sa.func.min(_OUTBOX.c.changed_at)
+        query = (
+            sa.select(_OUTBOX.c.forge, sa.func.count(), oldest)
+            .where(_OUTBOX.c.version > _OUTBOX.c.seen)
+            .group_by(_OUTBOX.c.forge)
+        )
+        with self._begin() as connection:
+            return {forge: Backlog(n, age) for forge, n, age in connection.execute(query)}
+
+    def settled(self) -> bool:
+        """Return whether every forge says all that it should, as far as is known now."""
+        now = (_OUTBOX.c.version > _OUTBOX.c.seen) | (_OUTBOX.c.look_at <= self._now)
+        with self._begin() as connection:
+            return connection.execute(sa.select(_OUTBOX.c.id).where(now).limit(1)).first() is None
+
+    def problem(self, subject: Subject) -> str:
+        """The problem of the last try about `subject`, or nothing."""
+        with self._begin() as connection:
+            query = sa.select(_OUTBOX.c.problem).where(_OUTBOX.c.id == subject.id)
+            return connection.execute(query).scalar() or ""
+
+
+def _unseen() -> sa.ColumnElement[bool]:
+    return (_OUTBOX.c.version > _OUTBOX.c.seen) | _OUTBOX.c.look_at.is_not(None)
+
+
+def holder_name(executor: str) -> str:
+    """The name of one process's claims: never that of its predecessor, which was killed."""
+    return f"{executor} {time.time_ns()}"
+
+
+def open_outbox(settings: Settings, role: Literal["server", "worker"]) -> Outbox:
+    """The outbox in the engine's database, for a process of this role."""
+    return Outbox(prepared_url(settings), holder_name(settings.executor_id(role)))

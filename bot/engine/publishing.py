@@ -1,0 +1,184 @@
+"""From results to desired states: what the forge shall say of a check is recorded, not sent.
+
+The reconciler sends it. Recording the same again changes nothing, so a step may run twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from bot.chat.answers import compose, sentence
+from bot.engine.desired import (
+    Desired,
+    DesiredComment,
+    DesiredReaction,
+    DesiredStatus,
+    DesiredStatuses,
+    Phase,
+    Subject,
+)
+from bot.engine.job import CheckJob, Reply
+from bot.engine.links import CheckLinks, LinkKeys
+from bot.engine.outbox import Outbox
+from bot.engine.rendering import narrowed_to, with_log_addresses
+from bot.engine.results import Results
+from bot.engine.values import StoredResult
+from bot.forge.values import PullRequestKey, StatusReport, StatusState
+from bot.model.result import CheckResult
+from bot.report.annotations import annotations_of
+from bot.report.render import (
+    COMMENT_LIMIT,
+    COMMENT_MARKER,
+    comment_needed,
+    render_comment,
+    render_nothing_any_more,
+)
+from bot.settings.values import Settings
+
+D = TypeVar("D", bound=Desired)
+QUEUED = "Waits for its turn: other checks are before it"
+
+
+class Publisher:
+    """The recorder of statuses, comments and answers, for runs and for the server."""
+
+    def __init__(
+        self, outbox: Outbox, results: Results, settings: Settings, public_url: str | None = None
+    ) -> None:
+        self.outbox = outbox
+        self.results = results
+        self._links = CheckLinks(public_url or settings.public_url, LinkKeys.of(settings))
+
+    async def begin(self, job: CheckJob) -> None:
+        """Make `job` the check of its pull request: what an earlier one records counts no more."""
+        if job.narrowed:
+            return
+        await self._statuses(job.key, job.head_sha, lambda all_: all_.begun(job.number, job.id))
+        await self._comment(job.key, COMMENT_MARKER, lambda known: known.begun(job.id))
+
+    async def queued(self, job: CheckJob) -> None:
+        """Record that the check waits for its turn, unless the commit has a result."""
+        await self.status(job, Phase.QUEUED, "pending", QUEUED)
+
+    async def status(
+        self,
+        job: CheckJob,
+        phase: Phase,
+        state: StatusState,
+        title: str,
+        summary: str = "",
+        result: str | None = None,
+    ) -> None:
+        """Record the status of the head commit; with the id of a `result`, annotations on the
+        specs' lines too. A narrowed check has none: it is no answer for the commit."""
+        if job.narrowed:
+            return
+        notes = () if result is None else annotations_of(await self._result(result))
+        page = self._links.page(job)
+        report = StatusReport(job.id, state, title, summary, page, notes)
+        wanted = DesiredStatus(job.number, job.id, phase, report)
+        await self._statuses(job.key, job.head_sha, lambda all_: all_.recorded(wanted))
+
+    async def withdraw(self, job: CheckJob, state: StatusState, title: str, summary: str) -> None:
+        """Record in the status that the check was stopped. A result that the commit had before
+        stays."""
+        report = StatusReport(job.id, state, title, summary, self._links.page(job))
+        wanted = DesiredStatus(job.number, job.id, Phase.WITHDRAWN, report)
+        await self._statuses(job.key, job.head_sha, lambda all_: all_.withdrawn(wanted))
+
+    async def closed(self, key: PullRequestKey, sha: str) -> None:
+        """Let a pull request that was closed count no more for a commit that others have too."""
+        await self._statuses(key, sha, lambda all_: all_.closed(key.number, over=True))
+
+    async def merge_group(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
+        """Record the status of a merge queue's commit."""
+        wanted = DesiredStatus(key.number, report.check, Phase.CONCLUDED, report)
+        await self._statuses(
+            key, sha, lambda all_: all_.begun(key.number, report.check).recorded(wanted)
+        )
+
+    async def comment(self, job: CheckJob, phase: Phase, result: str) -> None:
+        """Record the comment of the result with this id.
+
+        None is made while no image changes; one from an earlier push is edited to say so.
+        """
+        found = await self._result(result)
+        found = with_log_addresses(found, lambda number: self._links.log(job, number))
+        if job.narrowed:
+            return await self._record(job, phase, job.answers, self._narrowed(job, found))
+        needed = comment_needed(found)
+        if found.judged == "neutral" and not needed:
+            # Not evaluated: an earlier comment may still be true, so it is left.
+            return None
+        render = render_comment if needed else render_nothing_any_more
+        body = render(found, page_url=self._links.page(job), chat=True)
+        return await self._record(job, phase, COMMENT_MARKER, body, create=needed)
+
+    def _narrowed(self, job: CheckJob, found: CheckResult) -> str:
+        """The report for a comment of its own: the usual comment is about all images."""
+        # Its own marker is longer than the one that the renderer counts.
+        limit = COMMENT_LIMIT - len(job.answers)
+        page, about = self._links.page(job), narrowed_to(job.workloads, job.arches, found)
+        body = render_comment(found, page_url=page, chat=True, about=about, limit=limit)
+        return body.replace(COMMENT_MARKER, job.answers, 1)
+
+    async def answer(self, job: CheckJob, text: str) -> None:
+        """Record a sentence as the answer of a narrowed check, which has no status; others have
+        their status for it."""
+        if not job.narrowed:
+            return
+        line = " ".join(["/minimize check", *job.workloads, *(f"--arch {a}" for a in job.arches)])
+        body = compose([(line, sentence(text))], marker=job.answers, user="", url="")
+        await self._record(job, Phase.WITHDRAWN, job.answers, body)
+
+    async def reply(self, job: CheckJob, reply: Reply, body: str) -> None:
+        """Record the answer to a comment."""
+        wanted = DesiredComment(reply.marker, body)
+        await self._comment(job.key, reply.marker, lambda _: wanted)
+
+    async def react(self, job: CheckJob, reply: Reply) -> None:
+        """Record the reaction for a taken command."""
+        wanted = DesiredReaction(reply.comment, "eyes")
+        subject = Subject.reaction(job.key, reply.comment, "eyes")
+        await self._change(subject, wanted, lambda _: wanted)
+
+    async def publish(self, job: CheckJob, result: CheckResult) -> StoredResult:
+        """Record a final result that somebody accepted, comment and status; return it, stored."""
+        stored = await asyncio.to_thread(self.results.add, job.id, result)
+        await self.comment(job, Phase.ACCEPTED, stored.id)
+        report = (stored.verdict, stored.title, stored.summary, stored.id)
+        await self.status(job, Phase.ACCEPTED, *report)
+        return stored
+
+    async def _record(
+        self, job: CheckJob, phase: Phase, marker: str, body: str, *, create: bool = True
+    ) -> None:
+        head = ("", "") if job.narrowed else (job.head_sha, job.base_ref)
+        wanted = DesiredComment(marker, body, create, job.id, phase, *head)
+        await self._comment(job.key, marker, lambda known: known.recorded(wanted), job.id)
+
+    async def _statuses(
+        self,
+        key: PullRequestKey,
+        sha: str,
+        change: Callable[[DesiredStatuses], DesiredStatuses],
+    ) -> None:
+        await self._change(Subject.status(key, sha), DesiredStatuses(), change)
+
+    async def _comment(
+        self,
+        key: PullRequestKey,
+        marker: str,
+        change: Callable[[DesiredComment], DesiredComment],
+        check: str = "",
+    ) -> None:
+        empty = DesiredComment(marker, check=check)
+        await self._change(Subject.comment(key, marker), empty, change)
+
+    async def _change(self, subject: Subject, empty: D, change: Callable[[D], D]) -> None:
+        await asyncio.to_thread(self.outbox.change, subject, empty, change)
+
+    async def _result(self, result: str) -> CheckResult:
+        return await asyncio.to_thread(self.results.get, result)

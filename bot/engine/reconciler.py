@@ -1,0 +1,271 @@
+"""Driving the forges to what the outbox says, without a limit of attempts.
+
+Every write looks first at what is there, so one that was cut off is found again. A result that a
+newer one replaces is never written after it: a row has one writer, which reads it before it writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from bot.engine.desired import DesiredComment, DesiredReaction, DesiredStatuses
+from bot.engine.outbox import LEASE, Claim, Outbox
+from bot.errors import MinimizeError
+from bot.forge.protocol import Forge
+from bot.forge.values import (
+    Comment,
+    ForgeError,
+    ForgeGoneError,
+    ForgeRefusedError,
+    PullRequestKey,
+)
+from bot.settings.values import Settings
+from bot.store.records import CommentRecord
+from bot.store.store import Store, now
+
+LOG = logging.getLogger(__name__)
+_IDLE = 1.0
+_AT_ONCE = 8
+_LONGEST_WAIT = 4000.0  # seconds that a forge is believed when it says how long to wait
+_HOUR = 3600.0
+# Refusals, each a day after the one before, after which a version is given up.
+_REFUSALS = 3
+Written = Callable[[PullRequestKey, DesiredComment, Comment], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """Seconds between tries.
+
+    While a forge is away: from `first` on twice as long each, `away` at most in the first hour, and
+    `long_away` later. Where it refuses: four times as long each, `refused` at most.
+    """
+
+    first: float = 1.0
+    away: float = 20.0
+    long_away: float = 300.0
+    refused: float = 6 * _HOUR
+
+    def after(self, claim: Claim, *, refused: bool) -> float:
+        """The pause after another failed try; a little random, so that rows do not come at once."""
+        if refused:
+            pause = min(self.first * 15 * 4.0 ** min(claim.attempts, 20), self.refused)
+        else:
+            most = self.away if claim.failing < _HOUR else self.long_away
+            pause = min(self.first * 2.0 ** min(claim.attempts, 20), most)
+        return pause * (0.75 + random.random() / 4)
+
+
+class Reconciler:
+    """The writer of what the outbox wants; `wake` it when something was recorded."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        forges: Mapping[str, Forge],
+        settings: Settings,
+        *,
+        on_comment: Written = lambda _key, _wanted, _comment: None,
+        pauses: Pauses | None = None,
+    ) -> None:
+        """`on_comment` is called for each written comment, in a thread."""
+        self._outbox = outbox
+        self._forges = forges
+        self._settings = settings
+        self._on_comment = on_comment
+        self._pauses = pauses or Pauses()
+        self._woken = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._writing: dict[str, tuple[Claim, asyncio.Task[None]]] = {}
+        # By the monotonic clock: until when a forge asked to be left alone, when it last answered.
+        self._held: dict[str, float] = {}
+        self._answered: dict[str, float] = {}
+        # A merge request's status may stand in its comment, which is read and written as a whole.
+        self._locks: defaultdict[PullRequestKey, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def wake(self) -> None:
+        """Signal, from any thread, that something was recorded."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def run(self) -> None:
+        """Write what is due, without end."""
+        self._loop = asyncio.get_running_loop()
+        self._outbox.on_change = self.wake
+        renewing = asyncio.create_task(self._renew())
+        try:
+            while True:
+                self._woken.clear()
+                try:
+                    started = await self._start()
+                except MinimizeError:
+                    LOG.exception("the outbox cannot be read; it is tried again")
+                    started = 0
+                if not started:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_IDLE):
+                            await self._woken.wait()
+        finally:
+            renewing.cancel()
+            await self._stop()
+
+    async def reconcile(self) -> int:
+        """Write what is due now, to the end; return the number of rows."""
+        started = await self._start()
+        await asyncio.gather(*(task for _, task in self._writing.values()))
+        return started
+
+    async def _start(self) -> int:
+        room = _AT_ONCE - len(self._writing)
+        if room <= 0:
+            await asyncio.wait(
+                [task for _, task in self._writing.values()], return_when=asyncio.FIRST_COMPLETED
+            )
+            return 1
+        if not self._writing:
+            self._locks.clear()
+        held = [forge for forge, until in self._held.items() if until > time.monotonic()]
+        claims = await asyncio.to_thread(self._outbox.claim, room, without=held)
+        for claim in claims:
+            task = asyncio.create_task(self._write(claim))
+            self._writing[claim.subject.id] = claim, task
+            task.add_done_callback(partial(self._ended, claim.subject.id))
+        return len(claims)
+
+    def _ended(self, subject: str, _: asyncio.Task[None]) -> None:
+        self._writing.pop(subject, None)
+
+    async def _renew(self) -> None:
+        """Keep the claims of writes that take long; stop those whose claim was lost."""
+        while True:
+            await asyncio.sleep(LEASE / 4)
+            writing = dict(self._writing)
+            if not writing:
+                continue
+            try:
+                claims = [claim for claim, _ in writing.values()]
+                renewed = await asyncio.to_thread(self._outbox.renew, claims)
+            except MinimizeError as error:
+                LOG.warning("claims could not be renewed: %s", error)
+                continue
+            for subject, (_, task) in writing.items():
+                if subject not in renewed:
+                    task.cancel()
+
+    async def _stop(self) -> None:
+        """End the writes; their rows are looked at again by whoever comes next."""
+        writing = list(self._writing.values())
+        for _, task in writing:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in writing), return_exceptions=True)
+
+    async def _write(self, claim: Claim) -> None:
+        """Write one row, and record the outcome."""
+        try:
+            await self._attempt(claim)
+        except asyncio.CancelledError:
+            await asyncio.shield(asyncio.to_thread(self._outbox.release, claim))
+            raise
+        except MinimizeError as error:
+            # The claim ends by itself, and its row comes again.
+            LOG.warning("%s: its outcome could not be recorded: %s", claim.subject.id, error)
+
+    async def _attempt(self, claim: Claim) -> None:
+        forge = claim.subject.forge
+        try:
+            async with self._locks[claim.subject.key]:
+                reason = await self._put(claim)
+        except (ForgeRefusedError, ForgeGoneError) as error:
+            await self._refused(claim, error)
+        except ForgeError as error:
+            await self._away(claim, error)
+        except Exception as error:
+            # One row that cannot be written must not stop the others.
+            LOG.exception("%s could not be written", claim.subject.id)
+            await self._refused(claim, error)
+        else:
+            self._answered[forge] = time.monotonic()
+            if reason:
+                LOG.info("%s is not written: %s", claim.subject.id, reason)
+                await asyncio.to_thread(self._outbox.drop, claim, reason)
+            else:
+                await asyncio.to_thread(self._outbox.settle, claim)
+
+    async def _put(self, claim: Claim) -> str:
+        """Make the forge say what is wanted; return why not, where nobody needs it any more."""
+        subject, desired = claim.subject, claim.desired
+        forge = self._forges.get(subject.forge)
+        if forge is None:
+            return f"the settings no longer have a forge {subject.forge}"
+        if isinstance(desired, DesiredReaction):
+            await forge.react(subject.key, desired.comment, desired.reaction)
+            return ""
+        if isinstance(desired, DesiredComment):
+            return await self._put_comment(forge, claim, desired)
+        assert isinstance(desired, DesiredStatuses)
+        shown = desired.shown
+        if shown is not None and shown.report is not None:
+            key = PullRequestKey(subject.forge, subject.repository, shown.number)
+            await forge.set_status(key, subject.name, shown.report)
+        return ""
+
+    async def _put_comment(self, forge: Forge, claim: Claim, wanted: DesiredComment) -> str:
+        key = claim.subject.key
+        if wanted.body is None:
+            return ""
+        if wanted.head_sha:
+            now = await forge.pull_request(key)
+            # What was merged meanwhile is still of this head: its effect is measured to the end.
+            newest = (now.head_sha, now.base_ref) == (wanted.head_sha, wanted.base_ref)
+            if not newest or not (now.open or now.merged):
+                return "a newer commit is there, or the pull request is closed"
+            own = self._settings.forges.get(key.forge)
+            if now.author_is_bot and not (own is not None and own.comment_on_bots):
+                return "the author is a bot"
+        if not wanted.create and await forge.find_comment(key, wanted.marker) is None:
+            return ""
+        comment = await forge.put_comment(key, wanted.marker, wanted.body)
+        await asyncio.to_thread(self._on_comment, key, wanted, comment)
+        return ""
+
+    async def _away(self, claim: Claim, error: ForgeError) -> None:
+        """Postpone: the forge is away, broken, or has had enough."""
+        pause = self._pauses.after(claim, refused=False)
+        if error.wait > 0:
+            pause = min(error.wait, _LONGEST_WAIT)
+            self._held[claim.subject.forge] = time.monotonic() + pause
+        self._log(claim, str(error))
+        await asyncio.to_thread(self._outbox.postpone, claim, str(error), pause)
+
+    async def _refused(self, claim: Claim, error: Exception) -> None:
+        """Postpone what was refused, and give it up after days while the forge itself answers."""
+        answers = time.monotonic() - self._answered.get(claim.subject.forge, -1e9) < 24 * _HOUR
+        self._log(claim, str(error))
+        if claim.refusals >= _REFUSALS and answers:
+            LOG.error("%s is given up: %s", claim.subject.id, error)
+            await asyncio.to_thread(self._outbox.drop, claim, str(error))
+            return
+        pause = self._pauses.after(claim, refused=True)
+        await asyncio.to_thread(self._outbox.refuse, claim, str(error), pause)
+
+    def _log(self, claim: Claim, problem: str) -> None:
+        """One warning for each problem of a row; its repetitions are for the curious."""
+        level = logging.DEBUG if problem == claim.problem else logging.WARNING
+        LOG.log(level, "%s, again later: %s", claim.subject.id, problem)
+
+
+def record_comment(
+    store: Store, key: PullRequestKey, wanted: DesiredComment, comment: Comment
+) -> None:
+    """Store the address of a pull request's comment, for its pages; not that of an answer."""
+    if wanted.head_sha:
+        record = CommentRecord(*key.parts, comment.id, comment.url, wanted.check, now())
+        store.record_comment(record)

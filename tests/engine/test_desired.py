@@ -1,0 +1,97 @@
+"""Which of two records counts: whatever their order, the newest check's latest phase."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.engine.desired import (
+    DesiredComment,
+    DesiredReaction,
+    DesiredStatus,
+    DesiredStatuses,
+    Phase,
+    desired_from_json,
+    desired_to_json,
+)
+from bot.forge.values import Annotation, StatusReport, StatusState
+
+STATES: dict[Phase, StatusState] = {
+    Phase.QUEUED: "pending",
+    Phase.PREDICTING: "pending",
+    Phase.WAITING: "pending",
+    Phase.BUILDING: "pending",
+    Phase.CONCLUDED: "failure",
+    Phase.ACCEPTED: "success",
+}
+
+
+def status(check: str, phase: Phase, number: int = 7, state: StatusState | None = None):
+    report = StatusReport(check, state or STATES[phase], f"{check} {phase.name}")
+    return DesiredStatus(number, check, phase, report)
+
+
+def comment(check: str, phase: Phase) -> DesiredComment:
+    return DesiredComment("m", f"{check} {phase.name}", True, check, phase)
+
+
+@given(st.lists(st.sampled_from(list(STATES)), min_size=1, max_size=12))
+def test_late_and_repeated_records_of_a_check_leave_its_latest_phase(phases) -> None:
+    statuses = DesiredStatuses().begun(7, "c")
+    text = DesiredComment("m", check="c")
+    for phase in phases:
+        statuses = statuses.recorded(status("c", phase))
+        text = text.recorded(comment("c", phase))
+    assert statuses.shown == status("c", max(phases))
+    assert text.shown == comment("c", max(phases))
+
+
+@given(st.lists(st.sampled_from(list(STATES)), max_size=6))
+def test_an_earlier_check_says_nothing_after_a_later_one_began(phases) -> None:
+    before = DesiredStatuses().begun(7, "a").recorded(status("a", Phase.CONCLUDED))
+    statuses = before.begun(7, "b")
+    text = comment("a", Phase.CONCLUDED).begun("b")
+    for phase in phases:
+        assert statuses.recorded(status("a", phase)) == statuses
+        assert text.recorded(comment("a", phase)) == text
+    # What was concluded stays until the later one has something to say, queued or stopped.
+    assert statuses.shown is not None
+    assert statuses.shown.report == status("a", Phase.CONCLUDED).report
+    assert statuses.recorded(status("b", Phase.QUEUED)) == statuses
+    assert statuses.withdrawn(status("b", Phase.WITHDRAWN, state="neutral")) == statuses
+    assert statuses.recorded(status("b", Phase.PREDICTING)).shown == status("b", Phase.PREDICTING)
+
+
+def test_a_stopped_check_is_ended_once_and_stays_so() -> None:
+    stopped = status("c", Phase.WITHDRAWN, state="neutral")
+    statuses = DesiredStatuses().begun(7, "c").recorded(status("c", Phase.BUILDING))
+    statuses = statuses.withdrawn(stopped)
+    assert statuses.shown == stopped
+    assert statuses.recorded(status("c", Phase.CONCLUDED)) == statuses
+
+
+def test_two_pull_requests_with_one_commit_show_the_worse_until_it_is_closed() -> None:
+    statuses = DesiredStatuses()
+    for number, check, state in ((7, "a", "failure"), (9, "b", "success")):
+        statuses = statuses.begun(number, check)
+        statuses = statuses.recorded(status(check, Phase.CONCLUDED, number, state))
+    assert statuses.shown == status("a", Phase.CONCLUDED, 7, "failure")
+    closed = statuses.closed(7, over=True)
+    assert closed.shown == status("b", Phase.CONCLUDED, 9, "success")
+    # Where all are closed, the commit still says what it said.
+    assert closed.closed(9, over=True).shown is not None
+    assert closed.begun(7, "again").shown.number == 7
+
+
+def test_a_desired_state_is_read_as_it_was_written() -> None:
+    notes = (Annotation("a.spec", 1, "t", "m"),)
+    full = status("c", Phase.CONCLUDED)
+    full = replace(full, report=replace(full.report, annotations=notes, url="u"), over=True)
+    for kind, desired in (
+        ("status", DesiredStatuses((full, DesiredStatus(9, "d")))),
+        ("comment", replace(comment("c", Phase.ACCEPTED), create=False, head_sha="a")),
+        ("reaction", DesiredReaction("41", "eyes")),
+    ):
+        assert desired_from_json(kind, desired_to_json(desired)) == desired
