@@ -11,8 +11,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from bot.demo.time_limit import ask_for_stacks, command_line, end, processes_below
+from bot.demo.time_limit import ask_for_stacks, end, processes_below
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 EXCEEDED = 124  # as timeout(1)
@@ -33,11 +34,20 @@ def run(seconds: float, command: Sequence[str]) -> int:
     below = processes_below(os.getpid())
     say(f"error: this took more than {seconds:.0f} s and is stopped. What ran:")
     for pid in below:
-        say(f"  {pid} {command_line(pid)[:200]}")
+        say(f"  {pid} {_command_line(pid)[:200]}")
     say("Where those stood that can say so:")
     ask_for_stacks(below)
     end(lambda: processes_below(os.getpid()))
     return EXCEEDED
+
+
+def _command_line(pid: int) -> str:
+    """The command line of a process; empty if it has ended."""
+    try:
+        found = (Path("/proc") / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return ""
+    return found.replace(b"\0", b" ").decode(errors="replace").strip()
 
 
 def say(text: str) -> None:

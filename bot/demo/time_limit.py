@@ -99,15 +99,6 @@ def end(living: Callable[[], Sequence[int]]) -> None:
         time.sleep(0.05)
 
 
-def command_line(pid: int) -> str:
-    """The command line of a process; empty if it has ended."""
-    try:
-        found = (Path("/proc") / str(pid) / "cmdline").read_bytes()
-    except OSError:
-        return ""
-    return found.replace(b"\0", b" ").decode(errors="replace").strip()
-
-
 def _signal_all(pids: Sequence[int], number: int) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -7,7 +7,6 @@ from typing import Protocol, TypeVar
 
 from bot.distro.documents import (
     Configuration,
-    EnvironmentDocument,
     Placeholder,
     RepositoryDocument,
     WorkloadDocument,
@@ -211,13 +210,3 @@ def _arches(configuration: Configuration, arches: Iterable[str]) -> frozenset[st
 
 def _or(words: Sequence[str]) -> str:
     return " or ".join(f"`{word}`" for word in words)
-
-
-def repository_of(configuration: Configuration, id_: str) -> RepositoryDocument:
-    """The repository document `id_`; UsageError with near matches if there is none."""
-    return _document("repository", configuration.repositories, id_)
-
-
-def environment_of(configuration: Configuration, id_: str) -> EnvironmentDocument:
-    """The environment document `id_`; UsageError with near matches if there is none."""
-    return _document("environment", configuration.environments, id_)

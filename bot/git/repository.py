@@ -143,10 +143,6 @@ class GitRepository:
         code, out = self.git_code("symbolic-ref", "--quiet", "--short", "HEAD", accept=(0, 1))
         return out.decode().strip() if code == 0 else None
 
-    def commit_time(self, commit: str) -> int:
-        """The committer's time of a commit, seconds since 1970 UTC."""
-        return int(self.git("show", "-s", "--format=%ct", self.resolve(commit)).decode())
-
     def changed_files(self, base: str, head: str) -> tuple[ChangedFile, ...]:
         """The files that differ between two commits, or a commit and the working tree, by path.
 

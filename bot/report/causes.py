@@ -191,9 +191,3 @@ def chain_words(chain: Iterable[Mapping[str, str]]) -> str:
         return ""
     names = [edges[0]["from"], *(edge["to"] for edge in edges)]
     return " \N{RIGHTWARDS ARROW} ".join(parse_nevra(name).name for name in names)
-
-
-def cause_words(cause: Json) -> str:
-    """`perl came (pull request o/r#7)`."""
-    about = cause["cause"]
-    return f"{cause['package']} {change_words(about)} ({blame_words(about)})"

@@ -17,10 +17,8 @@ from bot.distro.documents import (
 )
 from bot.distro.images import (
     environment_keys,
-    environment_of,
     image_keys,
     image_request,
-    repository_of,
     self_request,
 )
 from bot.errors import UsageError
@@ -157,10 +155,3 @@ def test_environments_alone():
         ImageKey("@self", "small", "two", "x86_64"),
     )
     assert len(environment_keys(CONFIGURATION, arches=["x86_64"])) == 4
-
-
-def test_documents_by_id():
-    assert repository_of(CONFIGURATION, "one").id == "one"
-    assert environment_of(CONFIGURATION, "small").id == "small"
-    with pytest.raises(UsageError, match="No repository is called `tow`"):
-        repository_of(CONFIGURATION, "tow")
