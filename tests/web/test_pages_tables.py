@@ -125,6 +125,14 @@ async def test_a_package_that_all_its_images_hold_for_one_reason_says_so_once(si
     assert "of the 4" not in page
 
 
+async def test_the_packages_of_an_image_have_the_bytes_to_fetch(site) -> None:
+    answer = await (await site.get(f"/api{NGINX}")).json()
+    sizes = {package["name"]: package["download_size"] for package in answer["packages"]}
+    text = await (await site.get(f"{NGINX}?table=packages&format=csv")).text()
+    rows = {row["name"]: row["download_size"] for row in csv.DictReader(io.StringIO(text))}
+    assert rows == {name: str(size) for name, size in sizes.items()}
+
+
 async def test_a_truncated_table_is_shown_whole_on_request(site) -> None:
     for name in ("overview", "image", "surface"):
         page = await (await site.get(PAGES[name])).text()

@@ -115,7 +115,7 @@ class ImagePackage:
     repository: str = field(metadata={"alias": "from"})
     installed_size: Annotated[int | None, Column("Size", "size")]
     installed_size_nodocs: int | None
-    download_size: int | None
+    download_size: Annotated[int | None, Column("Download", "size")]
     requested: bool
     required_by: list[RequiredBy]
     leaves: Leaves
@@ -358,6 +358,7 @@ _PACKAGES = columns(
     "arch",
     "source",
     "installed_size",
+    "download_size",
     Column("Leave with it", "count", name="leaves_packages", value=lambda r: r.leaves.packages),
     Column("Bytes with it", "size", name="leaves_installed_size",
            value=lambda row: row.leaves.installed_size),
