@@ -120,6 +120,15 @@ def touches_packaging(git: GitRepository, merge_base: str, head: str) -> bool:
     return False
 
 
+def touched_specs(git: GitRepository, merge_base: str, head: str) -> int:
+    """The number of spec files of either side that changed, or beside which a file did."""
+    files = git.changed_files(merge_base, head)
+    paths = {path for file in files for path in (file.path, file.old_path) if path}
+    folders = {_folder(path) for path in paths}
+    specs = {e.path for side in (merge_base, head) for e in git.tree(side)}
+    return sum(p.endswith(".spec") and (p in paths or _folder(p) in folders) for p in specs)
+
+
 def _named_elsewhere(
     git: GitRepository, commit: str, spec: str, paths: Iterable[str], *, above: bool = True
 ) -> set[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bot.chat.parser import Question
 from bot.chat.questions import ChatFinding
-from bot.check.change import touches_packaging
+from bot.check.change import touched_specs, touches_packaging
 from bot.check.external import ExternalPlan, ExternalProgress
 from bot.engine.job import Checker, CheckJob, PredictedCheck
 from bot.git.mirror import GitMirror
@@ -38,10 +38,12 @@ class Commits:
 
 @dataclass(frozen=True, slots=True)
 class FetchedChange:
-    """A change whose commits are there; `packaging`: it touches what a package is made of."""
+    """A change whose commits are there; `packaging`: it touches what a package is made of, `specs`
+    of so many spec files."""
 
     merge_base: str
     packaging: bool
+    specs: int = 0
 
 
 def fetch_change(_checker: Checker, commits: Commits) -> FetchedChange:
@@ -50,7 +52,8 @@ def fetch_change(_checker: Checker, commits: Commits) -> FetchedChange:
     The forge's own list of the files ends after some thousands, or is refused as a whole.
     """
     merge_base = commits.fetch()
-    return FetchedChange(merge_base, touches_packaging(commits.mirror, merge_base, commits.head))
+    change = (commits.mirror, merge_base, commits.head)
+    return FetchedChange(merge_base, touches_packaging(*change), touched_specs(*change))
 
 
 def predict_change(checker: Checker, job: CheckJob, commits: Commits) -> PredictedCheck:

@@ -26,6 +26,7 @@ from bot.chat.parser import (
 from bot.engine.acceptance import publish_acceptance
 from bot.engine.engine import Engine
 from bot.engine.job import Line, Reply, job_of_head
+from bot.engine.quotas import Quotas
 from bot.engine.runs import Narrowing, Runs
 from bot.engine.trust import pusher_of, same_user
 from bot.forge.events import CommentEvent
@@ -65,6 +66,7 @@ class Conversation:
         self._runs = runs
         self._settings = settings
         self._commands = Commands(store)
+        self._quotas = Quotas(store, settings.limits)
         self._effects: Mapping[str, _Effect] = {
             "check": self._check,
             "accept": self._accept,
@@ -142,11 +144,21 @@ class Conversation:
         if refused:
             return "refused", Line(parsed.text, refused)
         if effect is None:
-            return "taken", Line(parsed.text)
+            return await self._asked(parsed, event)
         known: Role = "none" if isinstance(role, ForgeRefusedError) else role
         origin = command_key(event.comment, parsed)
         problem = await effect(_ChatCommand(parsed, forge, event, pull, known, origin, delivery))
         return ("refused", Line(parsed.text, problem)) if problem else ("taken", None)
+
+    async def _asked(self, question: Question, event: CommentEvent) -> tuple[Outcome, Line]:
+        """Take a question, unless its author has asked too many within an hour."""
+        if question.name != "help":
+            excess = await asyncio.to_thread(
+                self._quotas.of_question, event.key.forge, event.author
+            )
+            if excess is not None:
+                return "refused", Line(question.text, excess.sentence)
+        return "taken", Line(question.text)
 
     async def _reply(
         self,
@@ -175,7 +187,10 @@ class Conversation:
         question, pull = command.question, command.pull
         workloads = question.values.get("WORKLOAD", ())
         arches = question.values.get("--arch", ())
+        excess = await asyncio.to_thread(self._quotas.of_check, pull)
         if workloads or arches:
+            if excess is not None:
+                return excess.sentence
             marker = answer_marker(command.event.comment, [command.origin, "check"])
             narrowing = Narrowing(workloads, arches, marker)
             await self._runs.start(pull, command.origin, command.delivery.received, narrowing)
@@ -184,6 +199,8 @@ class Conversation:
             same = (record.head_sha, record.base_ref) == (pull.head_sha, pull.base_ref)
             if record.open and same:
                 return ""  # it runs already
+        if excess is not None:
+            return excess.sentence
         await self._runs.start(pull, command.origin, command.delivery.received)
         return ""
 

@@ -15,10 +15,12 @@ from datetime import datetime
 from functools import partial
 
 from bot.engine.conversation import Conversation
+from bot.engine.desired import Phase
 from bot.engine.engine import Engine
-from bot.engine.job import run_id
+from bot.engine.job import job_of_head, run_id
 from bot.engine.merged import MergedChanges, Pushes, mirror_of
 from bot.engine.publishing import Publisher
+from bot.engine.quotas import Excess, QuotaError, Quotas
 from bot.engine.runs import Runs
 from bot.errors import MinimizeError
 from bot.forge.events import (
@@ -71,6 +73,7 @@ class Dispatcher:
         self._forges = forges
         self._engine = engine
         self._runs = Runs(store, engine, settings)
+        self._quotas = Quotas(store, settings.limits)
         self._conversation = Conversation(store, engine, self._runs, settings)
         self._merged_changes = merged_changes
         self._settings = settings
@@ -154,6 +157,10 @@ class Dispatcher:
         except (ForgeGoneError, ForgeRefusedError) as error:
             LOG.warning("delivery %s: %s", delivery.delivery, error)
             await asyncio.to_thread(self._store.settle_delivery, delivery.id, "failed", str(error))
+        except QuotaError as error:
+            await asyncio.to_thread(
+                self._store.postpone_delivery, delivery.id, str(error), error.seconds, counted=False
+            )
         except MinimizeError as error:
             await self._again(
                 delivery, str(error), error.wait if isinstance(error, ForgeError) else 0
@@ -248,8 +255,19 @@ class Dispatcher:
             settled = other.stage != "stopped" and event.action == "ready_for_review"
             if other.id != check and same and (other.open or settled):
                 return False, f"{other.id} has this head commit already."
+        excess = await asyncio.to_thread(self._quotas.of_check, pull)
+        if excess is not None:
+            await self._hold(pull, check, excess)
         job = await self._runs.start(pull, delivery.delivery, delivery.received, pusher=pusher)
         return True, f"{job.id} started."
+
+    async def _hold(self, pull: PullRequest, check: str, excess: Excess) -> None:
+        """Say in the status that the check waits for room; QuotaError until there is some."""
+        # Looked at again then: a newer commit that came meanwhile is the one that is checked.
+        job, publisher = job_of_head(check, pull.key, pull), self._engine.publisher
+        await publisher.begin(job)
+        await publisher.status(job, Phase.QUEUED, "pending", excess.sentence, excess.sentence)
+        raise QuotaError(excess)
 
     async def _as_it_is_now(
         self, forge: Forge, event: PullRequestEvent, delivery: Delivery

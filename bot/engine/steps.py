@@ -44,6 +44,7 @@ from bot.engine.values import (
     Predicted,
     StoredResult,
 )
+from bot.errors import UsageError
 from bot.forge.protocol import Forge
 from bot.model.result import CheckResult
 from bot.settings.values import Settings
@@ -81,6 +82,13 @@ class CheckSteps:
         found = await self.computing.run(
             job.id, "predictions", seconds, partial(fetch_change, commits=commits), _about(job)
         )
+        most = self._settings.limits.specs
+        if found.specs > most:
+            raise UsageError(
+                f"This change touches {found.specs} spec files, and at most {most} of one change"
+                " are evaluated.",
+                "Split it, or have limits.specs of the server's settings raised.",
+            )
         if found.packaging:
             return None
         nothing = CheckResult(

@@ -30,7 +30,7 @@ from bot.engine.waiting import (
     waiting_title,
 )
 from bot.forge.values import StatusState
-from bot.model.result import CheckResult
+from bot.model.result import CheckResult, Verdict
 from bot.report.render import not_built, sentence_markdown
 
 WORKFLOW_VERSION = "3"
@@ -234,23 +234,25 @@ class _Run:
         found = await self._do("trust", "asking whose change it is", lambda: self._steps.trust(job))
         return found.ok and found.returned.trusted
 
-    async def _unjudged(self, title: str, summary: str, *, withdrawn: bool = False) -> None:
+    async def _unjudged(self, title: str, summary: str, *, withdrawn: bool = False) -> Verdict:
         """Record the status of a run that ends without a result: neutral, never for a stranger's.
 
         `withdrawn`: it was stopped, and a result that its commit has stays.
         """
         publisher, job = self._steps.publisher, self._job
         if job.narrowed:
-            return
+            return "neutral"
         text = sentence_markdown(summary)
-        state: StatusState = "neutral"
+        state: Verdict = "neutral"
         if not await self._trusted():
             title, text = not_built(job.head_sha, title, text)
             state = "action_required"
         if not withdrawn:
-            return await self._status(Phase.CONCLUDED, state, title, text)
+            await self._status(Phase.CONCLUDED, state, title, text)
+            return state
         withdraw = partial(publisher.withdraw, job, state, title, text)
         await self._do("status", "recording that it was stopped", withdraw)
+        return state
 
     async def _conclude(self, concluded: Outcome[StoredResult]) -> None:
         """Write the comment, then the status."""
@@ -322,12 +324,13 @@ class _Run:
         )
 
     async def _give_up(self, outcome: Outcome[Any]) -> None:
-        """Conclude as neutral, with the sentence of the error."""
+        """Conclude without a result, with the sentence of the error."""
+        verdict: Verdict = "neutral"
         if outcome.kind != "gone":
-            await self._unjudged(outcome.what, outcome.sentence)
+            verdict = await self._unjudged(outcome.what, outcome.sentence)
             await self._answer(outcome.sentence)
         await self._end(
-            stage="final", verdict="neutral", summary=outcome.what, problem=outcome.sentence
+            stage="final", verdict=verdict, summary=outcome.what, problem=outcome.sentence
         )
 
     async def _do(self, name: str, doing: str, call: Callable[[], Awaitable[T]]) -> Outcome[T]:

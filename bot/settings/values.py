@@ -53,13 +53,21 @@ class EngineSettings(Strict):
 
 class Limits(Strict):
     """Seconds for the parts of a check, the memory of a process that computes one (builds in their
-    sandbox have limits of their own), and what the server takes at all."""
+    sandbox have limits of their own), and what the server takes at all.
+
+    `specs` are the spec files of one change; `author_checks`, `repository_checks` and
+    `user_questions` are counted within an hour.
+    """
 
     prediction_seconds: Seconds = 300.0
     build_seconds: Seconds = 3600.0
     fetch_seconds: Seconds = 300.0
     process_bytes: Annotated[int, Field(ge=200_000_000)] = 4_000_000_000
     waiting_checks: Annotated[int, Field(ge=1)] = 10_000
+    specs: Annotated[int, Field(ge=1)] = 100
+    author_checks: Annotated[int, Field(ge=1)] = 120
+    repository_checks: Annotated[int, Field(ge=1)] = 600
+    user_questions: Annotated[int, Field(ge=1)] = 60
     webhook_bytes: Annotated[int, Field(ge=1024)] = 25_000_000
 
 

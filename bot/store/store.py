@@ -134,12 +134,14 @@ class Store:
                 [state, reason, now(), delivery],
             )
 
-    def postpone_delivery(self, delivery: int, reason: str, seconds: float) -> None:
-        """Postpone a delivery to another try after `seconds`."""
+    def postpone_delivery(
+        self, delivery: int, reason: str, seconds: float, *, counted: bool = True
+    ) -> None:
+        """Postpone a delivery to another try after `seconds`; `counted`: this one failed."""
         with self.writing() as db:
             db.execute(
-                "update deliveries set attempts = attempts + 1, reason = ?, due = ? where id = ?",
-                [reason, time.time() + seconds, delivery],
+                "update deliveries set attempts = attempts + ?, reason = ?, due = ? where id = ?",
+                [int(counted), reason, time.time() + seconds, delivery],
             )
 
     def delivery_counts(self) -> dict[str, int]:

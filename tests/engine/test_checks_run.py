@@ -311,6 +311,7 @@ async def test_a_strangers_run_that_fails_is_not_neutral(bot) -> None:
     await bot.settled()
     assert bot.forge.states(head) == ["pending", "action_required"]
     assert "The mirror list is wrong." in bot.forge.statuses[-1][1].summary
+    assert bot.checks()[0].verdict == "action_required"
 
 
 @pytest.mark.parametrize("by", ["cancel", "push", "close"])

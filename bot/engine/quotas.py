@@ -1,0 +1,82 @@
+"""How much one author, one repository and one user may ask for within an hour.
+
+Checks and questions run code and solve images: without a limit, whoever opens pull requests or
+comments without end would have the machine to themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from bot.errors import MinimizeError
+from bot.forge.values import PullRequest
+from bot.settings.values import Limits
+from bot.store.store import Store, utc_text
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """A quota that is used up: a sentence, and the seconds until there is room again."""
+
+    sentence: str
+    seconds: float
+
+
+class QuotaError(MinimizeError):
+    """A check that begins once there is room again."""
+
+    def __init__(self, excess: Excess) -> None:
+        super().__init__(excess.sentence)
+        self.seconds = excess.seconds
+
+
+class Quotas:
+    """The quotas of the settings, counted in the store. Blocking."""
+
+    def __init__(self, store: Store, limits: Limits) -> None:
+        self._store = store
+        self._limits = limits
+
+    def of_check(self, pull: PullRequest) -> Excess | None:
+        """The quota that another check of a pull request would exceed; null if none."""
+        forge, repository = pull.key.forge, pull.key.repository
+        return self._exceeded(
+            "checks where forge = ? and author = ? and created",
+            [forge, pull.author],
+            self._limits.author_checks,
+            f"{pull.author} has had {{}} checks within an hour (limits.author_checks)",
+        ) or self._exceeded(
+            "checks where forge = ? and repository = ? and created",
+            [forge, repository],
+            self._limits.repository_checks,
+            f"{repository} has had {{}} checks within an hour (limits.repository_checks)",
+        )
+
+    def of_question(self, forge: str, user: str) -> Excess | None:
+        """The quota that another command of a user would exceed; null if none."""
+        return self._exceeded(
+            "commands where forge = ? and user = ? and outcome = 'taken' and heard",
+            [forge, user],
+            self._limits.user_questions,
+            f"{user} has asked {{}} times within an hour (limits.user_questions)",
+        )
+
+    def _exceeded(
+        self, rows: str, values: Sequence[str], most: int, sentence: str
+    ) -> Excess | None:
+        now = datetime.now(UTC)
+        column = rows.rpartition(" ")[2]
+        # The one after which there is room, where there are so many.
+        found = self._store.rows(
+            f"select {column} as at from {rows} > ? order by {column} desc limit 1 offset ?",
+            [*values, utc_text(now - HOUR), most - 1],
+        )
+        if not found:
+            return None
+        free = datetime.fromisoformat(found[0]["at"]) + HOUR
+        said = f"{sentence.format(most)}: there is room again at {free:%H:%M} UTC."
+        return Excess(said, max(1.0, (free - now).total_seconds()))
