@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from bot.check.repository_file import FILE_NAME
 from bot.git.repository import WORKING_TREE, ChangedFile, GitRepository
+from bot.model.result import REPOSITORY_FILE
 from bot.spec.tree import source_folders, upward_files
 from bot.temporary import temporary_directory
 
@@ -94,9 +94,9 @@ def open_change(
             specs=specs,
             base_tree=base_tree,
             head_tree=head_tree,
-            repository_file=git.read(base_commit, FILE_NAME),
-            head_file=git.read(head_commit, FILE_NAME),
-            file_changed=any(FILE_NAME in (f.path, f.old_path) for f in files),
+            repository_file=git.read(base_commit, REPOSITORY_FILE),
+            head_file=git.read(head_commit, REPOSITORY_FILE),
+            file_changed=any(REPOSITORY_FILE in (f.path, f.old_path) for f in files),
             problems=problems,
             git=git,
         )
@@ -107,7 +107,7 @@ def touches_packaging(git: GitRepository, merge_base: str, head: str) -> bool:
     may read: it lies beside the spec, or the spec names it further down or up."""
     files = git.changed_files(merge_base, head)
     paths = {path for file in files for path in (file.path, file.old_path) if path}
-    if any(path.endswith(".spec") or path == FILE_NAME for path in paths):
+    if any(path.endswith(".spec") or path == REPOSITORY_FILE for path in paths):
         return True
     folders = {_folder(path) for path in paths}
     for side in (merge_base, head):
@@ -185,7 +185,7 @@ def _changed_specs(
     beside: dict[str, list[str]] = {}
     for file in files:
         for path in (file.path, *((file.old_path,) if file.old_path else ())):
-            if path != FILE_NAME:  # no source of a spec
+            if path != REPOSITORY_FILE:  # no source of a spec
                 beside.setdefault(_folder(path), []).append(PurePosixPath(path).name)
     renamed = {s.base_path for s in found.values()}
     few = len(before | after) <= _FEW_SPECS

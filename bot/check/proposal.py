@@ -18,7 +18,6 @@ from bot.check.images import SELF, CheckedImage, image_pair
 from bot.check.objectives import evaluate_objectives
 from bot.check.plan import CheckOptions, Plan, make_plan
 from bot.check.repository_file import (
-    FILE_NAME,
     RepositoryFile,
     RepositoryFileError,
     WrittenFile,
@@ -33,7 +32,14 @@ from bot.distro.documents import Configuration
 from bot.distro.images import image_request
 from bot.errors import UsageError
 from bot.model.image import ImageKey
-from bot.model.result import ConfigurationChange, FieldChange, FileProblem, ImageResult, JudgedImage
+from bot.model.result import (
+    REPOSITORY_FILE,
+    ConfigurationChange,
+    FieldChange,
+    FileProblem,
+    ImageResult,
+    JudgedImage,
+)
 
 # Images of head's file that are solved only to tell about them.
 _SOLVED = 40
@@ -81,7 +87,7 @@ def proposal(
     if not change.file_changed or before == after:
         return None
     effect = ConfigurationChange(
-        FILE_NAME, "removed" if after is None else "added" if before is None else "changed"
+        REPOSITORY_FILE, "removed" if after is None else "added" if before is None else "changed"
     )
     try:
         file = written_file(after)

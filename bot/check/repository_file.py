@@ -30,7 +30,6 @@ from bot.model.result import REPOSITORY_FILE, FileProblem
 if TYPE_CHECKING:
     from bot.yamltext import YamlText
 
-FILE_NAME = REPOSITORY_FILE
 # Beyond that it is no configuration; anybody may write one into a pull request.
 _MAX_BYTES = 100_000
 _MOST = 100
@@ -154,7 +153,7 @@ def _with_maintainer(value: Any) -> Any:
 
 
 def _numbered(found: tuple[ObjectiveDocument, ...]) -> tuple[ObjectiveDocument, ...]:
-    return tuple(replace(one, id=f"{FILE_NAME}#{n}") for n, one in enumerate(found, 1))
+    return tuple(replace(one, id=f"{REPOSITORY_FILE}#{n}") for n, one in enumerate(found, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +202,9 @@ class RepositoryFileError(UsageError):
         listed = problems[:_MOST]
         text = "; ".join(map(str, listed))
         super().__init__(
-            f"{FILE_NAME} on the base branch is invalid: {text}{'' if text[-1:] == '?' else '.'}",
-            f"See the README for the fields of {FILE_NAME}.",
+            f"{REPOSITORY_FILE} on the base branch is invalid: {text}"
+            f"{'' if text[-1:] == '?' else '.'}",
+            f"See the README for the fields of {REPOSITORY_FILE}.",
         )
         self.problems = listed
 
@@ -256,7 +256,7 @@ def written_file(content: bytes | None) -> WrittenFile:
 def _validated(text: YamlText, data: Any) -> RepositoryFile:
     problems = [FileProblem(line, key, "is repeated") for key, line in text.repeated]
     try:
-        file = validated(RepositoryFile, data, FILE_NAME, _in_yaml)
+        file = validated(RepositoryFile, data, REPOSITORY_FILE, _in_yaml)
         for message in _contradictions(file):
             problems.append(FileProblem(1, "", message))
     except InvalidDataError as error:

@@ -20,7 +20,7 @@ from bot.forge.events import PushEvent
 from bot.forge.protocol import Forge
 from bot.forge.values import ForgeFile, PullRequest, Source
 from bot.git.mirror import GitMirror, open_mirror
-from bot.model.result import ImageResult, check_from_json
+from bot.model.result import REPOSITORY_FILE, ImageResult, check_from_json
 from bot.objectives.tracking import objective_id
 from bot.settings.values import Settings
 from bot.store.commands import Commands, Decision
@@ -219,7 +219,6 @@ def _accepted(
     )
 
 
-FILE_NAME = ".minimize.yaml"
 # Of a push with more commits than this only the last one is stored, for all of them.
 MOST_COMMITS = 50
 _MOST_BYTES = 200_000
@@ -304,7 +303,7 @@ def look(mirror: GitMirror, before: str, after: str, refs: tuple[str, ...]) -> _
     """
     new = not before.strip("0")
     base = mirror.fetch(after, after if new else before, refs=refs)
-    content = mirror.read(after, FILE_NAME)
+    content = mirror.read(after, REPOSITORY_FILE)
     text = None
     if content is not None and len(content) <= _MOST_BYTES:
         text = content.decode("utf-8", "replace")

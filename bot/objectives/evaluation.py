@@ -23,8 +23,9 @@ from bot.distro.images import image_request
 from bot.distro.snapshot import Snapshot, open_snapshot
 from bot.errors import MinimizeError, SurroundingsError
 from bot.model.image import ImageKey, ImageRequest
-from bot.objectives.solving import LayerWish, Noted, Solver, Task, Unchanged, layer_wishes
+from bot.objectives.solving import LayerWish, Noted, Solver, Task, layer_wishes
 from bot.objectives.steps import Published
+from bot.store.history.recording import Unchanged
 from bot.store.history.values import Evaluated
 
 # Rises when the same inputs may come to another answer.

@@ -17,9 +17,10 @@ from bot.errors import MinimizeError
 from bot.image.measure import NodocsSizes
 from bot.image.measure import layer_size as composed_size
 from bot.image.selection import Selection, selection_of
-from bot.model.closure import Closure, Link, SnapshotState
+from bot.model.closure import Closure, Link
 from bot.model.image import ImageKey, ImageRequest
 from bot.model.package import Package
+from bot.store.history.recording import Unchanged
 from bot.store.history.values import WEAK, ClosureFacts, Evaluated, Member
 
 
@@ -34,16 +35,6 @@ class Task:
     inputs: str
     digest: str | None = None
     layer: LayerWish | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Unchanged:
-    """An image whose result is the last one's; `solved` if that took solving to know."""
-
-    key: ImageKey
-    snapshot: SnapshotState
-    inputs: str
-    solved: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from bot.distro.images import image_keys
 from bot.distro.objectives import ObjectiveDocument, Sizes
 from bot.model.image import ImageKey
 from bot.objectives.evaluation import Failed, Known, evaluate, itself
-from bot.objectives.solving import Noted, Unchanged
+from bot.objectives.solving import Noted
 from bot.store.history.history import History
+from bot.store.history.recording import Unchanged
 from bot.store.history.values import ClosureFacts, Heading, Moves, ObjectiveState
 
 Outlook = Literal["met", "at risk", "broken", "unknown"]

@@ -21,12 +21,13 @@ from bot.distro.objectives import ObjectiveDocument
 from bot.errors import SurroundingsError, UsageError
 from bot.locks import free_lock, holder
 from bot.model.image import ImageKey
+from bot.model.result import REPOSITORY_FILE
 from bot.objectives.evaluation import Failed, Known, Measures, evaluate
-from bot.objectives.solving import Noted, Unchanged
+from bot.objectives.solving import Noted
 from bot.objectives.status import ObjectiveStatus, headings, judged, states
 from bot.objectives.steps import Stepped, Stepping
 from bot.store.history.history import History
-from bot.store.history.recording import Moved, Same
+from bot.store.history.recording import Moved, Unchanged
 from bot.store.history.values import (
     BranchFile,
     Cause,
@@ -144,7 +145,7 @@ class _Tracker:
 
     def take(self, found: Sequence[Stepped | Unchanged | Failed | Noted]) -> None:
         """Store some outcomes, in one transaction."""
-        outcomes: list[Same | Moved] = []
+        outcomes: list[Unchanged | Moved] = []
         landed: list[tuple[int, ImageKey]] = []
         for one in found:
             if isinstance(one, Failed):
@@ -158,7 +159,7 @@ class _Tracker:
             self._done += 1
             if isinstance(one, Unchanged):
                 self._solved += one.solved
-                outcomes.append(Same(one.key, one.snapshot, one.inputs))
+                outcomes.append(one)
                 continue
             self._solved += 1
             now = one.evaluated
@@ -272,9 +273,6 @@ def _by_promise(headings: Mapping[str, Heading], names: frozenset[str]) -> dict[
     return found
 
 
-FILE_NAME = ".minimize.yaml"
-
-
 @dataclass(frozen=True, slots=True)
 class OwnObjective:
     """An objective of a repository's branch; private where the repository is."""
@@ -299,7 +297,7 @@ def objective_id(own: str, forge: str, repository: str, branch: str, name: str) 
     A document has its own; one of a `.minimize.yaml` consists of repository, branch and name, so
     that equal names of two repositories do not mix.
     """
-    if not own.startswith(FILE_NAME):
+    if not own.startswith(REPOSITORY_FILE):
         return own
     readable = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{repository}-{branch}-{name}").strip("-")[:80]
     exact = hashlib.sha256("\0".join((forge, repository, branch, name)).encode()).hexdigest()

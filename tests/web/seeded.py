@@ -14,7 +14,7 @@ from bot.model.nevra import Nevra
 from bot.objectives.attribution import attribute
 from bot.objectives.status import headings, states
 from bot.store.history.history import History
-from bot.store.history.recording import Moved, Same
+from bot.store.history.recording import Moved, Unchanged
 from bot.store.history.values import (
     Acceptance,
     Cause,
@@ -140,7 +140,7 @@ class _Seeding:
             )
         )  # fmt: skip
 
-    def _image(self, key: ImageKey, day: int, changes: list[MergedChange]) -> Same | Moved:
+    def _image(self, key: ImageKey, day: int, changes: list[MergedChange]) -> Unchanged | Moved:
         broken = key.workload == ODD and key.arch == "s390x" and day > self.days - 3
         names = [*BASE.split(), *NAMES[key.workload].split(" " if key.workload != ODD else None)]
         with_perl = key.workload == "nginx" and self.days // 3 < day <= 2 * self.days // 3
@@ -163,7 +163,7 @@ class _Seeding:
         digest = f"{facts.status}{[(str(m.nevra), m.installed_size) for m in members]}"
         before = self.last.get(key)
         if before is not None and before.digest == digest:
-            return Same(key, snapshot, f"i{day}")
+            return Unchanged(key, snapshot, f"i{day}")
         evaluated = Evaluated(
             key, snapshot, f"i{day}", digest, facts, tuple(names[:1]), False,
             () if broken else members, () if broken else self._links(members),

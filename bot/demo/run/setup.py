@@ -31,9 +31,9 @@ from bot.errors import SurroundingsError
 if TYPE_CHECKING:
     from bot.demo.distribution.reference import RepositoryFiles
 
+BOT_LOG = "bot.log"
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
-BOT_LOG = "bot.log"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,14 @@ _PACKAGE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Same:
-    """An unchanged image: its `inputs` are the same, or lead to the same closure."""
+class Unchanged:
+    """An image whose result is the last one's, as `inputs` are the same, or lead to the same
+    closure; `solved` if that took solving to know."""
 
     key: ImageKey
     snapshot: SnapshotState
     inputs: str
+    solved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Recorder(ObjectiveWriter):
     def record(
         self,
         run: int,
-        found: Iterable[Same | Moved],
+        found: Iterable[Unchanged | Moved],
         landed: Collection[tuple[int, ImageKey]] = (),
     ) -> None:
         """Store the evaluations of some images, and the merged changes that arrived with them;
@@ -72,7 +74,7 @@ class Recorder(ObjectiveWriter):
         try:
             with self._store.writing() as db:
                 for one in found:
-                    if isinstance(one, Same):
+                    if isinstance(one, Unchanged):
                         self._same(db, run, one)
                     else:
                         self._moved(db, run, one)
@@ -109,7 +111,7 @@ class Recorder(ObjectiveWriter):
 
     # -- one image ------------------------------------------------------------------------------
 
-    def _same(self, db: Database, run: int, same: Same) -> None:
+    def _same(self, db: Database, run: int, same: Unchanged) -> None:
         image = self._image(db, same.key)
         snapshot = self._snapshot(db, run, same.key, same.snapshot)
         db.execute(
