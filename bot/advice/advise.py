@@ -16,6 +16,7 @@ from bot.advice.programs import programs_of, purpose_of
 from bot.advice.requests import Addition, Job, addition_for
 from bot.advice.swaps import Offer, offers, swaps_of
 from bot.advice.written import news_of
+from bot.closure.blame import retained
 from bot.model.advice import (
     EditKind,
     Figures,
@@ -119,7 +120,8 @@ def _smallest_advice(job: Job, wish: Wish, clock: _Clock) -> tuple[ImageAdvice, 
         swaps = preferred(job, candidates, answer.packages[0], smallest.instead)
         smallest = replace(smallest, instead=swaps)
     now = figures(candidates, candidates.now, wish.metric)
-    return ImageAdvice(key, "ok", (), now, smallest), opened
+    held = retained(job.pool.solve(job.request, job.overlay))
+    return ImageAdvice(key, "ok", (), now, smallest, retained=held), opened
 
 
 def _smallest(

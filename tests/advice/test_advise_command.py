@@ -62,8 +62,10 @@ def test_json_has_the_fields_of_the_contract(run):
         "packages": 2, "installed_size": 10_000, "proved": True, "bound": 10_000,
         "request": ["less"], "excludes": [],
     }.items()  # fmt: skip
+    held = {"nevra": "app-0:1-1.x86_64", "packages": 2, "installed_size": 2_001_000}
+    assert image["retained"][0] == held
     assert image.items() >= {
-        **key, "now": {"packages": 2, "installed_size": 2_001_000}, "plans": [], "retained": [],
+        **key, "now": {"packages": 2, "installed_size": 2_001_000}, "plans": [],
     }.items()  # fmt: skip
     assert json.loads(out).items() >= {"metric": "installed", "overall": [], "fleet": None}.items()
 
@@ -76,6 +78,9 @@ def test_text_says_what_to_request_and_an_unsolvable_image_what_is_missing(run):
         "  Smallest: 2 packages, 10 kB (proved)\n"
         "    request also: less\n"
         "    less instead of big, of the same source, saves 2 MB\n"
+        "  What packages hold alone:\n"
+        "    app-0:1-1.x86_64: 2 packages, 2 MB\n"
+        "    big-0:1-1.x86_64: 1 package, 2 MB\n"
         "\n"
         "broken on bare, repo, x86_64: cannot be installed\n"
         "  nothing provides nowhere needed by broken-1-1.x86_64\n"
