@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from bot.chat.advice import advice_of
 from bot.chat.commands import COMMANDS
 from bot.chat.parser import NotUnderstood, say
-from bot.chat.questions import ChatFinding
+from bot.chat.questions import ChatFinding, wanted_workloads
+from bot.model.advice import ImageAdvice
 from bot.model.closure import Edge, WhatIf, Why
 from bot.model.image import ImageKey
 from bot.model.package import Package
@@ -74,7 +76,7 @@ def found_answer(found: ChatFinding) -> ChatAnswer:
     """The answer to a question, with workloads and images that could not be answered for."""
     if not found.result.images:
         return _answer(_no_images(found))
-    wanted = tuple(dict.fromkeys(found.question.values.get("--workload", ())))
+    wanted = tuple(dict.fromkeys(wanted_workloads(found.question)))
     unknown = [w for w in wanted if w not in found.workloads]
     lead = []
     if unknown:
@@ -87,6 +89,8 @@ def found_answer(found: ChatFinding) -> ChatAnswer:
         items = _why_items(found)
     elif found.question.name == "what-if":
         items = _what_if_items(found)
+    elif found.question.name == "advise":
+        items = _advice_items(found)
     elif found.question.name == "objectives":
         return _objectives(found)
     else:
@@ -98,6 +102,7 @@ def found_answer(found: ChatFinding) -> ChatAnswer:
     if found.near:
         items.append(say.did_you_mean(names=joined(map(code, found.near), ", ", " or ")))
     keys = [*(why.key for why in found.whys), *(answer.key for answer in found.what_ifs)]
+    keys += [advice.key for advice in found.advices]
     return _answer(_evidence(found, keys), *lead, Bullets(tuple(items)))
 
 
@@ -162,6 +167,16 @@ def _what_if_items(found: ChatFinding) -> list[Phrase]:
         images = _images([answer.key for answer in group], found)
         items.append(say.about(images=images, finding=finding))
     return items
+
+
+def _advice_items(found: ChatFinding) -> list[Phrase]:
+    places: dict[tuple[str, str, str], list[ImageAdvice]] = {}
+    for advice in found.advices:
+        places.setdefault(place_of(advice.key), []).append(advice)
+    return [
+        say.about(images=_images([a.key for a in same], found), finding=advice_of(same))
+        for same in places.values()
+    ]
 
 
 def _saved(what: Phrase, sizes: Sequence[int | None]) -> Phrase:

@@ -14,7 +14,9 @@ from bot.forge.values import ROLES, Role
 from bot.model.architecture import RPM_ARCHITECTURES
 
 WORD = "/minimize"
-Name = Literal["check", "why", "what-if", "accept", "allow", "objectives", "cancel", "help"]
+Name = Literal[
+    "check", "why", "what-if", "advise", "accept", "allow", "objectives", "cancel", "help"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,14 @@ COMMANDS: Mapping[str, Command] = {
                 Argument("CAPABILITY", takes="rest", keyword="drop"),
                 Argument("PACKAGE", keyword="from", optional=True),
             ),
+        ),
+        Command(
+            "advise",
+            _ANYONE,
+            "the smallest image for the same request, and the best edits",
+            ("/minimize advise", "/minimize advise nginx --edits 2"),
+            (Argument("WORKLOAD", optional=True),),
+            (Option("--edits", "K", ("0", "1", "2", "3")),),
         ),
         Command(
             "accept",

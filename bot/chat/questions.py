@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import NamedTuple, TypeVar
 
 from bot.chat.parser import Question
 from bot.check.run import Prediction
 from bot.closure.pool import Pool
 from bot.closure.why import what_if, why
+from bot.model.advice import ImageAdvice
 from bot.model.closure import WhatIf, Why
 from bot.model.image import ImageKey, ImageRequest
 from bot.model.package import Overlay
@@ -19,6 +21,8 @@ from bot.model.result import CheckResult
 # Answers of many images repeat each other; each costs some solves.
 MOST_IMAGES = 32
 _MOST_NEAR = 3
+# For each image; what is not proved by then says so.
+SECONDS_OF_ADVICE = 10.0
 T = TypeVar("T")
 
 
@@ -26,16 +30,17 @@ T = TypeVar("T")
 class ChatFinding:
     """The answer to a question. `result` is the check it is about.
 
-    `whys` and `what_ifs` have one for each image of the question; `unsolvable` are images that
-    cannot be installed at this head, `left_out` how many images there are beyond MOST_IMAGES,
-    `workloads` those there are, for a question that names another. `near` are names in the images
-    that may be meant, where the package or capability is in none of them.
+    `whys`, `what_ifs` and `advices` have one for each image of the question; `unsolvable` are
+    images that cannot be installed at this head, `left_out` how many images there are beyond
+    MOST_IMAGES, `workloads` those there are, for a question that names another. `near` are names in
+    the images that may be meant, where the package or capability is in none of them.
     """
 
     question: Question
     result: CheckResult
     whys: tuple[Why, ...] = ()
     what_ifs: tuple[WhatIf, ...] = ()
+    advices: tuple[ImageAdvice, ...] = ()
     unsolvable: tuple[ImageKey, ...] = ()
     left_out: int = 0
     workloads: tuple[str, ...] = ()
@@ -49,7 +54,7 @@ class _Image(NamedTuple):
 
 
 def find_answer(question: Question, checked: Prediction) -> ChatFinding:
-    """The answer to `why`, `what-if` or `objectives` on the images of a checked change.
+    """The answer to `why`, `what-if`, `advise` or `objectives` on the images of a checked change.
 
     The images are those that the change could touch, as its head has them.
     """
@@ -59,6 +64,8 @@ def find_answer(question: Question, checked: Prediction) -> ChatFinding:
         return _find_why(finding, checked)
     if question.name == "what-if":
         return _find_what_if(finding, checked)
+    if question.name == "advise":
+        return _find_advice(finding, checked)
     return finding  # what `objectives` shows is in the check's result
 
 
@@ -98,6 +105,23 @@ def _find_what_if(finding: ChatFinding, checked: Prediction) -> ChatFinding:
     return replace(finding, what_ifs=what_ifs, unsolvable=unsolvable, left_out=left_out, near=near)
 
 
+def _find_advice(finding: ChatFinding, checked: Prediction) -> ChatFinding:
+    """One advice for all architectures of an image together, by the packages of the head."""
+    from bot.advice.advise import Wish, advise
+    from bot.advice.requests import Job
+
+    jobs, unsolvable, left_out = _each(
+        finding.question, checked, lambda image: Job(image.pool, image.request, image.overlay)
+    )
+    wish = Wish(int(finding.question.one("--edits") or 1), SECONDS_OF_ADVICE)
+    advices = [
+        advice
+        for _, same in groupby(sorted(jobs, key=lambda j: j.request.key), lambda job: job.image)
+        for advice in advise(same, wish)
+    ]
+    return replace(finding, advices=tuple(advices), unsolvable=unsolvable, left_out=left_out)
+
+
 def _near(text: str, names: Iterable[str]) -> tuple[str, ...]:
     """The names that are spelt much like `text`, or begin or end with it."""
     known = sorted(names)
@@ -106,11 +130,17 @@ def _near(text: str, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*alike, *parts]))[:_MOST_NEAR]
 
 
+def wanted_workloads(question: Question) -> tuple[str, ...]:
+    """The workloads that a question names; empty where it is about all."""
+    named = question.values.get("--workload", ())
+    return (*named, *question.values.get("WORKLOAD", ()))
+
+
 def _each(
     question: Question, checked: Prediction, answer_for: Callable[[_Image], T]
 ) -> tuple[tuple[T, ...], tuple[ImageKey, ...], int]:
     """One answer for each image that can be installed; the keys of the others."""
-    wanted = question.values.get("--workload", ())
+    wanted = wanted_workloads(question)
     answers: list[T] = []
     unsolvable: list[ImageKey] = []
     left_out = 0

@@ -10,6 +10,7 @@ LOWEST = {
     "check": ("triage", "none"),
     "why": ("none", "none"),
     "what-if": ("none", "none"),
+    "advise": ("none", "none"),
     "accept": ("write", "write"),
     "allow": ("write", "write"),
     "objectives": ("none", "none"),

@@ -138,3 +138,15 @@ def test_an_image_that_cannot_be_installed_is_named(bench: Bench) -> None:
     broken = PERL.replace("Requires: perl", "Requires: nobody-has-this", 1)
     text = rendered(ask(bench, "/minimize why perl", {"tool.spec": broken}))
     assert "cannot be installed" in text
+
+
+def test_advise_says_that_nothing_smaller_serves_the_request_of_the_head(bench: Bench) -> None:
+    found = ask(bench, "/minimize advise web", {"tool.spec": PERL})
+    assert [advice.key.arch for advice in found.advices] == ["aarch64", "x86_64"]
+    text = rendered(found)
+    assert "serves this request" in text
+
+
+def test_advise_on_a_workload_that_the_change_does_not_touch_says_so(bench: Bench) -> None:
+    text = rendered(ask(bench, "/minimize advise other --edits 0", {"tool.spec": PERL}))
+    assert "no image of the workload `other`" in text

@@ -28,6 +28,7 @@ LINES = {
     "check": "/minimize check",
     "why": "/minimize why perl",
     "what-if": "/minimize what-if drop perl",
+    "advise": "/minimize advise nginx --edits 2",
     "accept": f"/minimize accept {HEAD} because",
     "allow": f"/minimize allow {HEAD}",
     "objectives": "/minimize objectives",
