@@ -70,6 +70,8 @@ module dnf python3-dnf python3-dnf
 command skopeo skopeo skopeo
 file /usr/sbin/setcap libcap2-bin libcap
 command npm npm nodejs-npm
+either /usr/bin/initdb|/usr/lib/postgresql/*/bin/initdb postgresql postgresql-server
+command pg_dump postgresql-client postgresql
 END
         # Not every system that has dnf has these: the tests that want them are skipped there.
         if [ "$FAMILY" = apt ]; then
@@ -92,6 +94,7 @@ is_there() {
     case "$1" in
         command) command -v "$2" >/dev/null 2>&1 ;;
         file) [ -e "$2" ] ;;
+        either) compgen -G "${2%%|*}" >/dev/null || compgen -G "${2#*|}" >/dev/null ;;
         # createrepo_c's wheel brings all but GLib, pyseccomp is libseccomp's interface alone.
         library) PATH=$PATH:/sbin:/usr/sbin ldconfig -p | grep -F "$2" >/dev/null ;;
         module) "$SYSTEM_PYTHON" -c "import $2" >/dev/null 2>&1 ;;

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.build.buildroot import remove_tree
 from bot.errors import SurroundingsError
+from bot.locks import free_lock, locked
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
@@ -110,7 +110,6 @@ def _mode(path: Path) -> int:
 
 
 # No build takes this long: what is older was left by a process that was killed.
-_STALE = 2 * 24 * 3600.0  # seconds
 _LEAST_FREE = 1024**3  # bytes
 
 
@@ -118,22 +117,27 @@ _LEAST_FREE = 1024**3  # bytes
 def scratch_directory(cache: Cache) -> Iterator[Path]:
     """An empty directory on the cache's disk; SurroundingsError if that disk is almost full."""
     place = cache.directory("scratch")
-    _remove_stale(place)
-    free = shutil.disk_usage(place).free
-    if free < _LEAST_FREE:
-        raise SurroundingsError(
-            f"The cache's disk has {free} bytes left, too few for a build.",
-            "Free some space, or name another directory with --cache.",
-        )
-    directory = Path(tempfile.mkdtemp(dir=place))
-    try:
-        yield directory
-    finally:
-        remove_tree(directory)
+    with locked(cache.lock_file("scratch")):
+        _remove_left(place)
+        free = shutil.disk_usage(place).free
+        if free < _LEAST_FREE:
+            raise SurroundingsError(
+                f"The cache's disk has {free} bytes left, too few for a build.",
+                "Free some space, or name another directory with --cache.",
+            )
+        directory = Path(tempfile.mkdtemp(dir=place))
+        own = ExitStack()
+        own.enter_context(locked(directory, shared=True))
+    with own:
+        try:
+            yield directory
+        finally:
+            remove_tree(directory)
 
 
-def _remove_stale(place: Path) -> None:
+def _remove_left(place: Path) -> None:
+    """Remove what killed builds left: their locks are gone."""
     for path in place.iterdir():
-        with suppress(OSError):
-            if path.stat().st_mtime < time.time() - _STALE:
+        with suppress(OSError), free_lock(path) as ours:
+            if ours:
                 remove_tree(path)

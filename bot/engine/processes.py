@@ -99,19 +99,34 @@ class Processes:
         """See `Computing.run`; ProcessEndedError where the process ended without an answer."""
         free = self._slots[slot]
         await free.acquire()
-        process: ComputeProcess | None = None
+        process = await self._started(run, about, free)
         try:
-            process = await asyncio.to_thread(self._taken, run, about)
             async with asyncio.timeout(seconds):
                 answer = await self._watched(process, work)
         except BaseException as error:
-            if process is None or (process.alive and _answered(error)):
+            if process.alive and _answered(error):
                 self._release(process, about, free)
             else:
                 await self._end_and_release(process, run, free)
             raise
         self._release(process, about, free)
         return answer
+
+    async def _started(self, run: str, about: str, free: asyncio.Semaphore) -> ComputeProcess:
+        """A process for a run; frees the slot where there is none, or the caller is cancelled."""
+        taking = asyncio.ensure_future(asyncio.to_thread(self._taken, run, about))
+
+        def give_back(taken: asyncio.Future[ComputeProcess]) -> None:
+            if not taken.cancelled() and taken.exception() is None:
+                self._put_back(taken.result(), about)
+            free.release()
+
+        try:
+            return await asyncio.shield(taking)
+        except BaseException:
+            # Where it is being started still, somebody else will use it.
+            taking.add_done_callback(give_back)
+            raise
 
     def end(self, run: str) -> None:
         """See `Computing.end`."""

@@ -137,10 +137,7 @@ class Bot:
 
     async def _upkeep(self) -> None:
         """Warm up; then for ever drop old runs and bodies, and end idle processes."""
-        try:
-            await self._computing.warm_up()
-        except MinimizeError as error:
-            LOG.warning("warming up: %s", error)
+        await _warm_up(self._computing)
         while True:
             try:
                 await self._engine.forget_finished()
@@ -154,11 +151,20 @@ class Bot:
             await asyncio.sleep(_UPKEEP)
 
 
+async def _warm_up(computing: Computing) -> None:
+    """Have a process ready; a check needs what is missing then, and reports its absence."""
+    try:
+        await computing.warm_up()
+    except MinimizeError as error:
+        LOG.warning("warming up: %s", error)
+
+
 def _drop_unused(computing: Computing, settings: Settings) -> None:
-    """End idle processes, and evict from a cache that is too large."""
+    """End idle processes, remove what killed ones left, evict from a cache that is too large."""
     from bot.distro.cache import Cache, tidy
 
     computing.drop_idle()
+    sweep_temporary_directories()
     tidy(Cache(settings.cache))
 
 
@@ -202,6 +208,7 @@ async def _work(settings: Settings) -> None:
     await engine.launch()
     print(f"minimize works as {engine.executor_id}", file=sys.stderr, flush=True)
     try:
+        await _warm_up(computing)
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_UPKEEP):

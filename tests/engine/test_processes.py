@@ -167,6 +167,20 @@ async def test_a_run_that_was_stopped_starts_nothing_more(processes: Processes) 
     assert await processes.run("b", "builds", 60, pid)
 
 
+async def test_who_is_cancelled_while_a_process_starts_leaves_slot_and_process(
+    processes: Processes,
+) -> None:
+    for name in ("a", "b", "c"):
+        run = asyncio.create_task(processes.run(name, "builds", 60, pid))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+    first = await processes.run("d", "builds", 60, pid)
+    assert await processes.run("e", "builds", 60, pid) == first
+
+
 async def test_a_process_that_ends_by_itself_is_named_and_replaced(processes: Processes) -> None:
     with pytest.raises(ProcessEndedError, match="SIGSEGV"):
         await processes.run("a", "builds", 60, partial(end_itself, how=signal.SIGSEGV))

@@ -2,7 +2,8 @@
 
 A server that computes nothing, and workers with two slots each, on a forge and a Postgres of this
 program. First so many pull requests with one worker, then with two: the ratio of their times.
-Then, again and again, the worker that predicts is killed: seconds until another has begun.
+Then, again and again, the worker that predicts is killed: seconds until another has begun. Then a
+pull request that a worker predicts is closed: seconds until its compute process is gone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
 import yaml
 
 from bot.demo.forge.server import LocalForge
@@ -46,6 +48,7 @@ class Fleet:
         hook = f"http://127.0.0.1:{self._port}/webhook/github"
         self._app = forge.add_app("minimize", hook_url=hook, secret="s")
         forge.install(self._app, "rpms")
+        forge.set_role(self.repository, "jonas", "write")
         (home / "app.pem").write_text(self._app.private_key)
         (home / "secret").write_text(self._app.secret)
         (home / "database").write_text(database)
@@ -167,6 +170,33 @@ async def seconds_to_take_over(home: Path, times: int, seconds: float) -> list[f
     return found
 
 
+async def seconds_to_stop(home: Path, times: int) -> list[float]:
+    """Seconds from the closing of a pull request to the end of the process that predicts it, on
+    another process than the server's."""
+    found = []
+    async with fleet(home, 1, 600.0) as made:
+        for number in range(times):
+            pull = await made.open_pull(number)
+            while not any(head == pull.head_sha for _, head, _ in made.begun()):
+                await asyncio.sleep(0.02)
+            worker = psutil.Process(made.processes["worker-0"].pid)
+            computing = [p for p in worker.children(recursive=True) if _predicts(p)]
+            since = time.monotonic()
+            await made.forge.close_pull(pull, user="jonas")
+            while any(map(_predicts, computing)):
+                await asyncio.sleep(0.005)
+            found.append(time.monotonic() - since)
+    return found
+
+
+def _predicts(process: psutil.Process) -> bool:
+    """Return whether this is a compute process that lives: it leads a session of its own."""
+    try:
+        return os.getsid(process.pid) == process.pid and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pulls", type=int, default=40)
@@ -183,6 +213,12 @@ def main() -> None:
     print(f"two workers are {took[1] / took[2]:.2f} times one", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         lost = asyncio.run(seconds_to_take_over(Path(folder), given.lost, given.seconds))
+    with tempfile.TemporaryDirectory() as folder:
+        stopped = asyncio.run(seconds_to_stop(Path(folder), given.lost))
+    for number, seconds in enumerate(stopped, 1):
+        print(
+            f"pull request closed {number:>2}: its process gone after {seconds:.2f} s", flush=True
+        )
     for number, seconds in enumerate(lost, 1):
         print(f"worker lost {number:>2}: taken over after {seconds:.1f} s", flush=True)
 

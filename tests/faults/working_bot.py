@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from bot.engine.engine import Engine
+from bot.engine.outbox import open_outbox
 from bot.engine.processes import Processes
+from bot.engine.publishing import Publisher
 from bot.engine.results import open_results
 from bot.engine.steps import CheckSteps
 from bot.forge.protocol import open_forges
@@ -56,9 +58,10 @@ async def main() -> None:
     if role == "server":
         await Bot(settings, computing).start()
     else:
-        results = open_results(settings)
-        steps = CheckSteps(open_forges(settings), computing, settings, results)
+        publisher = Publisher(open_outbox(settings, "worker"), open_results(settings), settings)
+        steps = CheckSteps(open_forges(settings), computing, settings, publisher)
         await Engine(steps, settings, "worker").launch()
+        await computing.warm_up()
     (file.parent / f"{name}-ready").touch()
     await asyncio.Event().wait()
 
