@@ -40,5 +40,7 @@ LOG_TAIL = 64 * 1024
 # Names as packages have them, and what they provide or require.
 NAME = 256
 CAPABILITY = 4096
+RICH_WORDS = 400  # of a rich dependency, brackets and operators too
+RICH_DEPTH = 40
 PATH = 4096
 EPOCH = 2**32 - 1

@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
+
+from bot.limits import CAPABILITY, RICH_DEPTH, RICH_WORDS
 
 # Every way to write a relation, and how rpm prints it (ReqComparisons in rpm's lib/rpmds.c).
 RELATIONS = {
@@ -73,22 +76,28 @@ def names_in(capability: str) -> frozenset[str]:
 
 def leaves(tree: Node) -> Iterator[str]:
     """The plain capabilities of a parsed rich dependency, from left to right."""
-    if isinstance(tree, str):
-        yield tree
-        return
-    yield from leaves(tree.left)
-    yield from leaves(tree.right)
-    if tree.otherwise is not None:
-        yield from leaves(tree.otherwise)
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, str):
+            yield node
+        else:
+            todo += [each for each in (node.otherwise, node.right, node.left) if each is not None]
 
 
 def parse_rich(capability: str) -> Node | None:
-    """The tree of a rich dependency, null where it cannot be parsed.
+    """The tree of a rich dependency, null where it cannot be parsed, or is beyond a limit.
 
     `(a or b or c)` nests to the right, as rpm reads it.
     """
+    if len(capability) > CAPABILITY:
+        return None
+    tokens = _tokens(capability)
+    depths = accumulate({"(": 1, ")": -1}.get(token, 0) for token in tokens)
+    if len(tokens) > RICH_WORDS or max(depths, default=0) > RICH_DEPTH:
+        return None
     try:
-        tree, rest = _group(_tokens(capability))
+        tree, rest = _group(tokens)
     except (IndexError, ValueError):
         return None
     return tree if not rest else None
@@ -129,11 +138,10 @@ def _tokens(text: str) -> list[str]:
     for word in text.split():
         body = word.lstrip("(")
         tokens.extend("(" * (len(word) - len(body)))
-        closing = 0
         # A name may end in `()(64bit)`: only brackets beyond the balanced ones close a group.
-        while body.endswith(")") and body.count(")") > body.count("("):
-            body = body[:-1]
-            closing += 1
+        at_end = len(body) - len(body.rstrip(")"))
+        closing = max(0, min(at_end, body.count(")") - body.count("(")))
+        body = body[: len(body) - closing]
         if body:
             tokens.append(body)
         tokens.extend(")" * closing)

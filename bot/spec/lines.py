@@ -35,7 +35,7 @@ DEPENDENCY_TAGS: Mapping[str, DependencyKind] = {
 }
 # Tags that turn the generators of dependencies on and off.
 _GENERATORS = frozenset({"autoreq", "autoprov", "autoreqprov"})
-_TAG_LINE = re.compile(r"^\s*([A-Za-z]+)\s*(?:\(([^)]*)\))?\s*:\s*(.*?)\s*$")
+_TAG_LINE = re.compile(r"^\s*([A-Za-z]+)\s*(?:\(([^)]*)\)\s*)?:(.*)$")
 _HEADING = re.compile(r"^%([a-z_]+)\b(.*)$", re.IGNORECASE)
 _SCRIPTLETS = {
     "pre": "pre",
@@ -186,8 +186,10 @@ class _Reader:
     def take(self, line: str) -> None:
         if (mark := MARK.match(line)) is not None:
             number = int(mark[1])
-            known = mark[2] != "x" and number < len(self._files)
-            self._place = (self._files[number], int(mark[2]) - 1) if known else None
+            file = self._files[number] if number < len(self._files) else None
+            line_number = 0 if mark[2] == "x" else int(mark[2])
+            known = file is not None and 0 < line_number <= len(file.lines)
+            self._place = (file, line_number - 1) if file is not None and known else None
             return
         if (heading := _HEADING.match(line)) is not None and self._heading(heading):
             return
@@ -248,13 +250,13 @@ class _Reader:
     def _tag(self, package: str, match: re.Match[str]) -> None:
         name = match[1].lower()
         if name in _GENERATORS:
-            self.found.generator_tags.append((package, match[1], match[3]))
+            self.found.generator_tags.append((package, match[1], match[3].strip()))
         kind = DEPENDENCY_TAGS.get(name)
         if kind is None:
             return
         wanted = tuple(sorted(part.strip() for part in (match[2] or "").lower().split(",") if part))
         where = SOURCE if name.startswith("build") else package
-        for capability in capabilities_in(match[3]):
+        for capability in capabilities_in(match[3].strip()):
             origin = None
             if self._place is not None:
                 file, index = self._place

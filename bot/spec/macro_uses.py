@@ -7,16 +7,17 @@ by names alone: each definition of a macro counts, wherever it stands.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from bot.spec.inside.markers import SECTION, logical_lines
 from bot.spec.lines import DEPENDENCY_TAGS, PLAIN_SECTIONS
 
 _DEFINITION = re.compile(r"^\s*(?:%\{[!?]+\w+:\s*)*%(?:global|define)\s+(\w+)")
 _BCOND = re.compile(r"^\s*%bcond(?:_with|_without)?\s+(\w+)")
-_TAG = re.compile(r"^\s*(Name|Version|Release|Epoch|Source|Patch)(\d*)\s*:", re.IGNORECASE)
+_TAG = re.compile(r"^\s*(Name|Version|Release|Epoch|Source|Patch)(\d{0,9})\s*:", re.IGNORECASE)
 _REFERENCE = re.compile(
-    r"%\{[?!]*(?:with|without)\s+(?P<option>\w+)|%\{(?P<list>[SP]):(?P<number>\d+)\}"
+    r"%\{[?!]*(?:with|without)\s+(?P<option>\w+)|%\{(?P<list>[SP]):(?P<number>\d{1,9})\}"
     r"|%\{?[?!]*(?P<name>[A-Za-z_]\w*)"
 )
 _READS = re.compile(r"%\(|%\{(?:lua|load):|^\s*%(?:include|load)\b")
@@ -24,10 +25,21 @@ _CONDITION = re.compile(r"^\s*%(if\w*|elif\w*|else|endif)\b")
 _RUNTIME = (tag for tag in DEPENDENCY_TAGS if not tag.startswith("build"))
 _DECISIVE = re.compile(
     rf"^\s*(?:{'|'.join(('name', 'version', 'release', 'epoch', *_RUNTIME))}"
-    r"|buildarch(?:itectures)?|exclusivearch|excludearch)\s*(?:\([^)]*\))?\s*:",
+    r"|buildarch(?:itectures)?|exclusivearch|excludearch)\s*(?:\([^)]*\)\s*)?:",
     re.IGNORECASE,
 )
-_OTHER_TAG = re.compile(r"^\s*[A-Za-z]\w*\s*(?:\([^)]*\))?\s*:")
+_OTHER_TAG = re.compile(r"^\s*[A-Za-z]\w*\s*(?:\([^)]*\)\s*)?:")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Condition:
+    """A line of a condition (by index), and the one around it or before it: `%else` has its `%if`.
+
+    Lines share them, so that deep nesting costs no more than its lines.
+    """
+
+    index: int
+    outer: _Condition | None
 
 
 class MacroUses:
@@ -38,19 +50,21 @@ class MacroUses:
         self._groups = logical_lines(self._lines)
         self._texts = ["\n".join(self._lines[start : end + 1]) for start, end in self._groups]
         self._definitions: dict[str, list[int]] = {}
-        self._conditions: list[tuple[int, ...]] = []
-        open_: list[list[int]] = []
+        self._conditions: list[_Condition | None] = []
+        # Of each open condition what is around it, and its newest line.
+        open_: list[tuple[_Condition | None, _Condition]] = []
         unnumbered = {"SOURCE": 0, "PATCH": 0}
         for index, line in enumerate(self._texts):
             word = _CONDITION.match(line)
             if word is not None and word[1] == "endif" and open_:
                 open_.pop()
             elif word is not None and not word[1].startswith("if") and open_:
-                open_[-1].append(index)
-            outer = open_[:-1] if word is not None and open_ else open_
-            self._conditions.append(tuple(i for each in reversed(outer) for i in reversed(each)))
+                around, newest = open_[-1]
+                open_[-1] = (around, _Condition(index, newest))
+            outer, inner = open_[-1] if open_ else (None, None)
+            self._conditions.append(inner if word is None else outer)
             if word is not None and word[1].startswith("if"):
-                open_.append([index])
+                open_.append((inner, _Condition(index, inner)))
             for name in _defined(line, unnumbered):
                 self._definitions.setdefault(name, []).append(index)
 
@@ -83,22 +97,65 @@ class MacroUses:
             for i, line in enumerate(self._texts)
             if word.search(line) and (i in reading or _TAG.match(line) or _DEFINITION.match(line))
         }
-        sources = named or reading
-        for index in self._decisive():
-            if not sources.isdisjoint(self._deciding(index)):
-                return self._groups[index][0] + 1
-        return None
+        decided = self._decided_by(named or reading)
+        return next((self._groups[i][0] + 1 for i in self._decisive() if i in decided), None)
 
     def _deciding(self, start: int) -> Iterator[int]:
         seen, queue = {start}, [start]
+        names: set[str] = set()
+        conditions: set[_Condition] = set()
         for index in queue:
             yield index
-            names = _referenced(self._texts[index])
-            defined = (i for name in names for i in self._definitions.get(name, ()))
-            for each in (*self._conditions[index], *defined):
+            found: list[int] = []
+            condition = self._conditions[index]
+            while condition is not None and condition not in conditions:
+                conditions.add(condition)
+                found.append(condition.index)
+                condition = condition.outer
+            for name in _referenced(self._texts[index]):
+                if name not in names:
+                    names.add(name)
+                    found += self._definitions.get(name, ())
+            for each in found:
                 if each not in seen:
                     seen.add(each)
                     queue.append(each)
+
+    def _decided_by(self, sources: Iterable[int]) -> set[int]:
+        """The lines that one of `sources` decides, through whatever macros and conditions."""
+        users: dict[str, list[int]] = {}
+        inside: dict[_Condition, list[int]] = {}
+        inner: dict[_Condition, list[_Condition]] = {}
+        opened: dict[int, _Condition] = {}
+        for index, line in enumerate(self._texts):
+            for name in set(_referenced(line)):
+                users.setdefault(name, []).append(index)
+            condition = self._conditions[index]
+            if condition is not None:
+                inside.setdefault(condition, []).append(index)
+            while condition is not None and condition.index not in opened:
+                opened[condition.index] = condition
+                if condition.outer is not None:
+                    inner.setdefault(condition.outer, []).append(condition)
+                condition = condition.outer
+        defined: dict[int, list[str]] = {}
+        for name, indexes in self._definitions.items():
+            for index in indexes:
+                defined.setdefault(index, []).append(name)
+        decided, queue = set(sources), list(sources)
+        for index in queue:
+            found: list[int] = []
+            for name in defined.pop(index, ()):
+                found += users.pop(name, ())
+            conditions = [opened[index]] if index in opened else []
+            for condition in conditions:
+                found += inside.pop(condition, ())
+                conditions += inner.pop(condition, ())
+            for each in found:
+                if each not in decided:
+                    decided.add(each)
+                    queue.append(each)
+        return decided
 
     def _decisive(self) -> Iterator[int]:
         """The lines that say what packages there are, and all about their dependencies."""

@@ -214,7 +214,7 @@ _DIRECTIVES = frozenset(
         "buildostranslate",
     }
 )
-_LINE = re.compile(r"^\s*([A-Za-z_]+)\s*:\s*(.*?)\s*$")
+_LINE = re.compile(r"^\s*([A-Za-z_]+)\s*:(.*)$")
 # The macros with which rpmrc files name places; rpm expands the path of an include (rpmGetPath).
 _PLACES = {
     "_rpmconfigdir": f"/{CONFIG}",
@@ -261,7 +261,7 @@ def _flat(root: Path, path: Path, seen: set[Path]) -> Iterator[str]:
             continue
         directive = match[1].lower()
         if directive == "include":
-            yield from _flat(root, root / _named(match[2]).lstrip("/"), seen)
+            yield from _flat(root, root / _named(match[2].strip()).lstrip("/"), seen)
         elif directive in _DIRECTIVES:
             yield line
 

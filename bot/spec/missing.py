@@ -30,8 +30,9 @@ _ROOT = "/checkout/"
 _SIGNS = ("No such file", "failed to load macro file", "cannot open")
 # Quoted, as awk, Lua, ls, head and Python name a file.
 _QUOTED = re.compile(r"(?<=[\s(])['\"`]([^'\"`]+)['\"]")
-# Before the reason, as rpm, bash, dash, sed and tar do.
-_BEFORE = re.compile(r"([^\s:]+): (?:Cannot \w+: )?No such file")
+# Before the reason, as rpm, bash, dash, sed and tar do. It begins where a word does: a word of
+# megabytes is gone through once.
+_BEFORE = re.compile(r"(?<![^\s:])([^\s:]+): (?:Cannot \w+: )?No such file")
 _LOADED = re.compile(r"failed to load macro file (\S+)")
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from rpmautospec_core import AUTORELEASE_MACRO, check_specfile_features
 
 if TYPE_CHECKING:
-    from bot.git.repository import GitRepository
+    from bot.limits import NAME
+from bot.git.repository import GitRepository
+from bot.limits import NAME
 
 # rpmautospec's documentation: -p prerelease, -e extra version, -s snapshot, -b base, -n no dist.
 _AUTORELEASE = (
@@ -18,8 +20,9 @@ _AUTORELEASE = (
     "%{{?-e:.%{{-e*}}}}%{{?-s:.%{{-s*}}}}%{{!?-n:%{{?dist}}}}"
 )
 _BUMP = re.compile(r"\[bump\s+release:\s*(\d+)\s*\]", re.IGNORECASE)
-_VERSION = re.compile(r"^(Version|Epoch)\s*:\s*(.*?)\s*$", re.IGNORECASE | re.MULTILINE)
-_DEFINED = re.compile(r"^%(?:global|define)\s+(\w+)\s+(.*?)\s*$", re.MULTILINE)
+# A value goes to the end of its line: `.*?\s*$` would take a square of the time of blanks.
+_VERSION = re.compile(r"^(Version|Epoch)[^\S\n]*:(.*)$", re.IGNORECASE | re.MULTILINE)
+_DEFINED = re.compile(r"^%(?:global|define)[^\S\n]+(\w+)[^\S\n](.*)$", re.MULTILINE)
 _MACRO = re.compile(r"%\{?\??(\w+)\}?")
 _MOST_COMMITS = 1000
 _WORKING_TREE = "working tree"
@@ -73,12 +76,13 @@ def release_number(repository: GitRepository, commit: str, spec_path: str) -> in
 def _version(content: bytes) -> tuple[str, ...]:
     """The values of the Version and Epoch tags, with simple macros of the same file filled in."""
     text = content.decode(errors="replace")
-    defined = dict(_DEFINED.findall(text))
+    defined = {name: value.strip()[:NAME] for name, value in _DEFINED.findall(text)}
     found = []
     for tag, value in _VERSION.findall(text):
-        filled = value
+        filled = value.strip()[:NAME]
         for _ in range(5):
-            filled = _MACRO.sub(lambda match: defined.get(match[1], match[0]), filled)
+            # Each round could make ten of one: no version is that long.
+            filled = _MACRO.sub(lambda match: defined.get(match[1], match[0]), filled)[:NAME]
         found.append(f"{tag.lower()}={filled}")
     return tuple(found)
 

@@ -21,7 +21,7 @@ _MOST_BYTES = 32 * 1024 * 1024
 _MOST_FILE = 2 * 1024 * 1024
 _MOST_FILES = 5000
 # A path to a directory further up, as a spec file writes it.
-_UPWARD = re.compile(r"(?:\.\./)+[\w@+~][\w.@+~/-]*")
+_UPWARD = re.compile(r"(?<!\.\./)(?:\.\./)+[\w@+~][\w.@+~/-]*")
 
 
 _READS = re.compile(r"%include\b|%load\b|%\{load:|%\(|%\{lua:")

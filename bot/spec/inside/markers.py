@@ -9,7 +9,7 @@ import re
 
 TAG = "OrderWithRequires"
 PREFIX = "minimize-origin"
-MARK = re.compile(rf"^\s*(?:--)?{TAG}: {PREFIX}-(\d+)-(\d+|x)\s*$")
+MARK = re.compile(rf"^\s*(?:--)?{TAG}: {PREFIX}-(\d{{1,9}})-(\d{{1,9}}|x)\s*$")
 
 # In these sections a tag is not just text: each line means something to rpm while it parses.
 _UNMARKED = re.compile(r"^%(changelog|sourcelist|patchlist)\b", re.IGNORECASE)
@@ -27,7 +27,7 @@ _PARTS = re.compile(r"\\.|\\$|%%|%[{(\[]|[{}()\[\]]")
 END = re.compile(r"^%end\b", re.IGNORECASE)
 _PACKAGE = re.compile(r"^%package\b", re.IGNORECASE)
 _CLOSING = {"}": "{", ")": "(", "]": "["}
-INCLUDE = re.compile(r"^\s*%include\s+(.+?)\s*$")
+INCLUDE = re.compile(r"^\s*%include\s+(\S(?:.*\S)?)")
 
 
 def logical_lines(lines: "list[str]") -> "list[tuple[int, int]]":
