@@ -1,7 +1,7 @@
 """The command line that starts a sandbox.
 
-sh           the control groups
 (root only)  unshare --mount: bind sources are mounted where the unprivileged user reaches them
+sh           the control groups, and those mounts
 prlimit      processes, file size, data: what the kernel holds for each process
 setpriv      (root only) the unprivileged user id; death with the parent
 bwrap        namespaces and the view of files
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ _ROOT_CAPABILITIES = (
     "sys_chroot",
 )
 
-# $1 files to enter control groups by, the files, and the command.
+# The number of files to enter control groups by, the files, and what comes next.
 _ENTER = """
 set -e
 count=$1; shift
@@ -46,20 +47,13 @@ while [ "$count" -gt 0 ]; do
   echo 0 > "$1"
   shift; count=$((count - 1))
 done
-exec "$@"
 """
-_STAGE = """
-set -e
-stage=$1; count=$2; shift 2
-mount -t tmpfs -o mode=0755,size=1m minimize "$stage"
-index=0
-while [ "$index" -lt "$count" ]; do
-  if [ -d "$1" ]; then mkdir "$stage/$index"; else : > "$stage/$index"; fi
-  mount --bind "$1" "$stage/$index"
-  shift; index=$((index + 1))
-done
-exec "$@"
+# Standard input is a table of mounts (fstab(5)): one process for all of them.
+_MOUNT = """
+mount --all --fstab /dev/stdin
+exec < /dev/null
 """
+_THEN = 'exec "$@"\n'
 
 _PASSWD = (
     "root:x:0:0:root:/root:/bin/sh\n"
@@ -70,8 +64,8 @@ _GROUP = f"root:x:0:\nbuild:x:{BUILD_UID}:\nnobody:x:65534:\n"
 SYNTHETIC = {"/etc/passwd": _PASSWD, "/etc/group": _GROUP}
 # Of the host's /etc only what makes its programs start.
 _ETC = ("/etc/ld.so.cache", "/etc/alternatives")
-# Of /proc: the kernel's addresses, parameters, keys, memory and timers, as container engines hide
-# them, and more. A build has no use for them.
+# Of /proc: the kernel's addresses, parameters, keys and devices, as container engines hide them. A
+# build has no use for them. What root alone may read (kcore, slabinfo) is out of reach anyway.
 _HIDDEN = (
     "cmdline",
     "config.gz",
@@ -79,23 +73,11 @@ _HIDDEN = (
     "iomem",
     "ioports",
     "kallsyms",
-    "kcore",
     "key-users",
     "keys",
-    "kmsg",
-    "kpagecgroup",
-    "kpagecount",
-    "kpageflags",
-    "latency_stats",
     "modules",
     "sched_debug",
-    "schedstat",
-    "slabinfo",
-    "softirqs",
-    "sysrq-trigger",
     "timer_list",
-    "vmallocinfo",
-    "zoneinfo",
 )
 _TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _MINIMAL_ENVIRONMENT = {
@@ -186,7 +168,8 @@ def _proc(place: str, unreadable: Path) -> list[str]:
     """Mounts the namespace's processes at `place`, without what /proc says of the whole machine."""
     args = ["--proc", place]
     for name in _HIDDEN:
-        if (Path("/proc") / name).exists():
+        file = Path("/proc") / name
+        if file.exists() and file.stat().st_mode & stat.S_IROTH:
             args += ["--ro-bind", str(unreadable), f"{place}/{name}"]
     return args
 
@@ -216,38 +199,58 @@ def inner_command(argv: Sequence[str], view: View) -> list[str]:
     return [*become, "--inh-caps", capabilities, "--ambient-caps", capabilities, "--", *argv]
 
 
+def mount_table(sources: Sequence[Path], stage: Path) -> tuple[str, list[Path]]:
+    """The table that binds each source to a place below `stage`, and those places, in their order.
+
+    The places are made here, once, for all runs: each mounts in a namespace of its own.
+    """
+    lines, places = [], []
+    for number, source in enumerate(sources):
+        folder = source.is_dir()
+        place = stage / f"{number}{'d' if folder else 'f'}"
+        if folder:
+            place.mkdir(mode=0o700, exist_ok=True)
+        else:
+            place.touch(mode=0o600)
+        lines.append(f"{_escaped(source)} {_escaped(place)} none bind 0 0\n")
+        places.append(place)
+    return "".join(lines), places
+
+
+def _escaped(path: Path) -> str:
+    """A path as fstab(5) wants it."""
+    return "".join(f"\\{ord(c):03o}" if c in " \t\n\\#" else c for c in str(path))
+
+
 def outer_command(
     *,
     limits: Limits,
     uid: int | None,
-    stage: Path | None,
-    staged: Sequence[Path],
+    mounts: bool,
     entrances: Sequence[Path],
     options: Sequence[str],
     inner: Sequence[str],
 ) -> list[str]:
-    """The whole command line. `uid` is the unprivileged user's, null if we are not root."""
-    # RLIMIT_NPROC counts every thread of the user: where it is not alone on its id, all of ours,
-    # and dead ones of earlier runs that a container's process 1 has not reaped.
-    others = tasks_of_user(os.getuid() if uid is None else uid)
-    command = [
-        program("prlimit"),
-        f"--nproc={limits.processes + others + 16}",
-        f"--fsize={limits.file_size}",
-        f"--data={2 * limits.memory}",
-        "--core=0",
-        "--nofile=4096",
-        "--",
-        program("setpriv"),
-    ]
+    """The whole command line. `uid` is the unprivileged user's, null if we are not root.
+
+    With `mounts`, standard input is a table of those that come first; `entrances` are the control
+    groups'.
+    """
+    command = [program("prlimit"), f"--fsize={limits.file_size}", f"--data={2 * limits.memory}"]
+    command += ["--core=0", "--nofile=4096"]
+    if not entrances:
+        # RLIMIT_NPROC counts every thread of the user: where it is not alone on its id, all of
+        # ours, and dead ones of earlier runs that a container's process 1 has not reaped.
+        others = tasks_of_user(os.getuid() if uid is None else uid)
+        command.append(f"--nproc={limits.processes + others + 16}")
+    command += ["--", program("setpriv")]
     if uid is not None:
         command += ["--reuid", str(uid), "--regid", str(uid), "--clear-groups"]
     command += ["--pdeathsig", "KILL", "--", program("bwrap"), *options, "--", *inner]
-    if stage is not None:
-        enter = [program("unshare"), "--mount", "--propagation", "private", "--", "/bin/sh", "-c"]
-        bound = [str(path) for path in staged]
-        command = [*enter, _STAGE, "sh", str(stage), str(len(bound)), *bound, *command]
+    entering = [str(len(entrances)), *map(str, entrances)]
+    if mounts:
+        script = ["/bin/sh", "-c", _ENTER + _MOUNT + _THEN, "sh", *entering]
+        return [program("unshare"), "--mount", "--propagation", "private", *script, *command]
     if entrances:
-        files = [str(path) for path in entrances]
-        command = ["/bin/sh", "-c", _ENTER, "sh", str(len(files)), *files, *command]
+        return ["/bin/sh", "-c", _ENTER + _THEN, "sh", *entering, *command]
     return command

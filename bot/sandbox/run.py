@@ -7,6 +7,7 @@ import dataclasses
 import fcntl
 import functools
 import os
+import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,7 @@ from bot.sandbox.launch import (
     View,
     bubblewrap_arguments,
     inner_command,
+    mount_table,
     outer_command,
 )
 from bot.sandbox.slots import IDS_BASE, runtime_directory, uid_slot, unreadable_file
@@ -83,8 +85,10 @@ def run_sandboxed(
         if result is not None:
             view = dataclasses.replace(view, env={**view.env, RESULT: str(result)})
         sources = _sources(view)
-        stage = _stage() if uid is not None else None
-        seen = sources if stage is None else [stage / str(n) for n in range(len(sources))]
+        seen, mounts = sources, subprocess.DEVNULL
+        if uid is not None:
+            table, seen = mount_table(sources, _stage())
+            mounts = stack.enter_context(_memory(table.encode()))
         data = {} if root is not None else _memories(stack, SYNTHETIC)
         arguments = bubblewrap_arguments(view, limits, seen, data, unreadable_file())
         programs = [stack.enter_context(_memory(program)) for program in filters(user)]
@@ -96,8 +100,7 @@ def run_sandboxed(
         command = outer_command(
             limits=limits,
             uid=uid,
-            stage=stage,
-            staged=sources,
+            mounts=uid is not None,
             entrances=group.entrances,
             options=options if ids is None else [*options, *ids.options],
             inner=inner_command(argv, view),
@@ -105,7 +108,9 @@ def run_sandboxed(
         passed = [listed, status, *programs, *data.values()]
         passed += [] if ids is None else ids.descriptors
         passed += [] if result is None else [result]
-        launch = Launch(command, passed, status, limits, group, log, ids, uid, room, cancellation)
+        launch = Launch(
+            command, mounts, passed, status, limits, group, log, ids, uid, room, cancellation
+        )
         return _with_new_keyring(lambda: supervise(launch), cancellation)
 
 

@@ -32,11 +32,13 @@ _AFTER_KILL = 10.0
 class Launch:
     """A sandbox that is ready to start.
 
-    `passed` are the descriptors that `command` inherits, `status` the one that bubblewrap writes
-    its status to; `uid` is the unprivileged user's, null if we are not root.
+    `input` is `command`'s standard input, `passed` are the descriptors it inherits, `status` the
+    one that bubblewrap writes its status to; `uid` is the unprivileged user's, null if we are not
+    root.
     """
 
     command: Sequence[str]
+    input: int
     passed: Sequence[int]
     status: int
     limits: Limits
@@ -59,7 +61,7 @@ def supervise(launch: Launch) -> Finished:
     with sink:
         process = subprocess.Popen(
             launch.command,
-            stdin=subprocess.DEVNULL,
+            stdin=launch.input,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if log is None else subprocess.STDOUT,
             pass_fds=launch.passed,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
 from bot.sandbox import launch, slots
 from bot.sandbox.remedies import namespace_remedy
-from bot.sandbox.values import SandboxError
+from bot.sandbox.run import run_sandboxed, sandbox_available
+from bot.sandbox.values import Bind, SandboxError
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 
@@ -40,3 +42,30 @@ def test_there_is_an_end_to_users(monkeypatch, tmp_path):
     monkeypatch.setattr(slots, "runtime_directory", lambda: tmp_path)
     with slots.uid_slot(), pytest.raises(SandboxError, match="same time"), slots.uid_slot():
         pass
+
+
+def test_the_table_of_mounts_takes_any_path(tmp_path):
+    odd = tmp_path / "a b\tc#d\\e"
+    odd.mkdir()
+    (odd / "file").touch()
+    table, places = launch.mount_table([odd, odd / "file"], tmp_path)
+    assert places == [tmp_path / "0d", tmp_path / "1f"]
+    assert places[0].is_dir() and places[1].is_file()
+    sources = [line.split()[0] for line in table.splitlines()]
+    assert [line.split()[1:] for line in table.splitlines()] == [
+        [str(place), "none", "bind", "0", "0"] for place in places
+    ]
+    assert [re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), each) for each in sources] == [
+        str(odd),
+        str(odd / "file"),
+    ]
+
+
+@as_root
+@pytest.mark.skipif(sandbox_available() is not None, reason="no sandbox here")
+def test_a_bind_of_an_odd_path_is_shown(tmp_path):
+    odd = tmp_path / "a b#c"
+    odd.mkdir()
+    (odd / "file").write_text("hello")
+    found = run_sandboxed(["cat", "/odd/file", "/dev/stdin"], binds=[Bind(odd, "/odd")])
+    assert (found.stdout, found.stderr) == (b"hello", b"")
