@@ -18,6 +18,7 @@ _COMMANDS = {
     "why": ("bot.cli.closures", "why"),
     "what-if": ("bot.cli.closures", "what_if"),
     "advise": ("bot.cli.advise", "advise"),
+    "impact": ("bot.cli.impact", "impact"),
     "image": ("bot.cli.image", "image"),
     "check": ("bot.cli.check", "check"),
     "track": ("bot.cli.history", "track"),

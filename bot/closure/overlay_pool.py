@@ -175,6 +175,20 @@ class OverlayPool:
     def _has_name(self, number: int, name: int) -> bool:
         return bool(self.pool.id2solvable(number).nameid == name)
 
+    def own_numbers(self) -> tuple[int, ...]:
+        """The packages of the active layers."""
+        return tuple(number for layer in self._active_overlays or () for number in layer.ids)
+
+    def repository(self, number: int) -> str:
+        """The id of the rpm-md repository that a package is of; `overlay` of a layer's."""
+        found = self._repository_of.get(self.pool.id2solvable(number).repo.id)
+        return found.id if found is not None else "overlay"
+
+    def renew(self) -> None:
+        """Looks at provides anew, after some were changed."""
+        self._stale = True
+        self._make_ready()
+
     def is_published(self, number: int) -> bool:
         """Return whether a package is of the snapshot, and of no layer."""
         return self.pool.id2solvable(number).repo.id in self._repository_of

@@ -116,6 +116,17 @@ class Pool:
         with self._lock, self._active_overlays(overlay, request.placeholders, ()):
             yield self._solve(request)
 
+    @contextmanager
+    def opened(
+        self, overlay: Overlay | None = None, exclude: Collection[str] = ()
+    ) -> Iterator[OverlayPool]:
+        """The pool in libsolv's numbers, with this overlay and without packages of these names.
+
+        No other thread uses it for as long as it is open.
+        """
+        with self._lock, self._active_overlays(overlay, (), (), exclude):
+            yield self._overlay_pool
+
     def solve_names(
         self,
         names: Iterable[str],

@@ -99,3 +99,18 @@ def test_what_if_forbid_names_the_requirers(run: Run) -> None:
     assert image["because"] == [{"nevra": "web-0:1-1.x86_64", "capability": "perl"}]
     assert "web-0:1-1.x86_64 requires perl" in run("what-if", "forbid", "perl", *options)[1]
     assert run("what-if", "forbid", "perl", "--from", "web", *options)[0] == 2
+
+
+@pytest.mark.usefixtures("documents")
+def test_impact_lists_images_and_packages_that_break(run: Run) -> None:
+    code, out, err = run("impact", "drop", "perl", "--on", "fedora-45", "--format", "json")
+    answer = json.loads(out)
+    assert (code, err) == (0, "")
+    assert [(i["workload"], i["status"]) for i in answer["images"]] == [("web", "unsolvable")]
+    assert answer["images"][0]["causes"][0]["needed_by"] == "web-0:1-1.x86_64"
+    place = {"repository": "fedora-45", "arch": "x86_64", "from": "base"}
+    assert answer["broken"] == [{"nevra": "web-0:1-1.x86_64", "capability": "perl", **place}]
+    _, text, _ = run("impact", "drop", "perl", "--on", "fedora-45")
+    assert "web on minimal, fedora-45, x86_64: cannot be installed any more" in text
+    assert "1 package could not be installed any more:\n  web-0:1-1.x86_64 (perl)" in text
+    assert run("impact", "drop", "emacs", "--on", "fedora-45")[0] == 2

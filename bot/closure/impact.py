@@ -1,0 +1,195 @@
+"""The impact of what is dropped on images and on all packages of a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import solv
+
+from bot.closure.overlay_pool import OverlayPool
+from bot.closure.packages import nevra_of
+from bot.closure.pool import Pool
+from bot.closure.uninstallable import (
+    Seen,
+    not_installable,
+    seen_now,
+    suspects,
+    without_provider,
+)
+from bot.closure.why import difference
+from bot.errors import UsageError
+from bot.model.capability import names_in, split_capability
+from bot.model.closure import Closure
+from bot.model.image import ImageRequest
+from bot.model.impact import Broken, ImageImpact
+from bot.model.package import Overlay
+
+_BEFORE, _AFTER = -1, 1  # of the marker of provides that come from files
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The names of packages, or the capabilities, that are there no more."""
+
+    packages: frozenset[str] = frozenset()
+    capabilities: frozenset[str] = frozenset()
+
+
+def dropped(pool: Pool, name: str) -> Dropped:
+    """A package of that name, where there is one, else a capability or path.
+
+    Raises UsageError where nothing in the snapshot has it.
+    """
+    with pool.opened() as overlays:
+        if any(map(overlays.enabled, overlays.named([name]))):
+            return Dropped(packages=frozenset((name,)))
+        if _providers(overlays, name):
+            return Dropped(capabilities=frozenset((name,)))
+    raise UsageError(
+        f"Nothing in {pool.snapshot.document.id} for {pool.arch} is called {name} or provides it.",
+        "Name a package, a capability without a version, or a path.",
+    )
+
+
+def image_impacts(
+    pool: Pool, requests: Iterable[ImageRequest], what: Dropped
+) -> Iterator[ImageImpact]:
+    """The images that change or cannot be installed without it; those that cannot be anyway left
+    out."""
+    before = [pool.solve(request, settled=lambda _: True) for request in requests]
+    requested = {closure.key: request for closure, request in zip(before, requests, strict=True)}
+    with pool.opened() as overlays, unprovided(overlays, what.capabilities):
+        for old in before:
+            if old.status == "ok" and _concerns(old, what):
+                request = requested[old.key]
+                new = pool.solve(request, exclude=what.packages, settled=lambda _: True)
+                yield from _impact(old, new)
+
+
+def _concerns(closure: Closure, what: Dropped) -> bool:
+    """Return whether a member is dropped, or provides or may own what is dropped."""
+    return any(
+        p.nevra.name in what.packages
+        or any(c.startswith("/") for c in what.capabilities)
+        or any(
+            split_capability(d.capability).name in what.capabilities for d in p.of_kind("provides")
+        )
+        for p in closure.packages
+    )
+
+
+def _impact(old: Closure, new: Closure) -> Iterator[ImageImpact]:
+    if new.status != "ok":
+        yield ImageImpact(old.key, "unsolvable", new.causes)
+        return
+    found = difference(old, new)
+    if found.added or found.removed:
+        yield ImageImpact(
+            old.key, "ok", added=found.added, removed=found.removed, saved=found.saved
+        )
+
+
+def broken_without(pool: Pool, what: Dropped) -> tuple[Broken, ...]:
+    """The packages that cannot be installed without it, and can with it."""
+    with pool.opened() as overlays:
+        before = seen_now(overlays)
+        never = without_provider(overlays, before, before.needs, ())
+    with pool.opened(exclude=what.packages) as overlays, unprovided(overlays, what.capabilities):
+        after = seen_now(overlays)
+        among = suspects(before, after).difference(never)
+        broken = _broken(overlays, after, among, ())
+    with pool.opened() as overlays:
+        return _newly(pool, overlays, broken, {number: number for number in broken})
+
+
+def broken_by(pool: Pool, base: Overlay, head: Overlay) -> tuple[Broken, ...]:
+    """The packages that cannot be installed with head's packages, and can with base's.
+
+    Those of the change itself count by name and architecture.
+    """
+    with pool.opened(base) as overlays:
+        before = seen_now(overlays)
+        never = without_provider(overlays, before, before.needs, ())
+        old = {_place(overlays, number): number for number in overlays.own_numbers()}
+    with pool.opened(head) as overlays:
+        after = seen_now(overlays)
+        own = not_installable(overlays, [n for n in overlays.own_numbers() if n in after.needs])
+        among = suspects(before, after, own).difference(own, never)
+        broken = {**own, **_broken(overlays, after, among, own)}
+        was = {number: old.get(_place(overlays, number), number) for number in broken}
+    with pool.opened(base) as overlays:
+        return _newly(pool, overlays, broken, was)
+
+
+def _broken(
+    overlays: OverlayPool, after: Seen, among: Collection[int], gone: Collection[int]
+) -> dict[int, str]:
+    sure = without_provider(overlays, after, among, gone)
+    return {**not_installable(overlays, set(among).difference(sure)), **sure}
+
+
+def _newly(
+    pool: Pool, overlays: OverlayPool, broken: dict[int, str], was: dict[int, int]
+) -> tuple[Broken, ...]:
+    """Those that could be installed before, as base knows them."""
+    tried = [was[number] for number in broken if overlays.enabled(was[number])]
+    never, known = not_installable(overlays, tried), set(tried)
+    document = pool.snapshot.document.id
+    found = []
+    for number, capability in broken.items():
+        if was[number] in known and was[number] not in never:
+            solvable = overlays.pool.id2solvable(was[number])
+            origin = overlays.repository(was[number])
+            found.append(Broken(document, pool.arch, nevra_of(solvable), capability, origin))
+    return tuple(sorted(found))
+
+
+def _place(overlays: OverlayPool, number: int) -> tuple[str, str]:
+    nevra = nevra_of(overlays.pool.id2solvable(number))
+    return nevra.name, nevra.arch
+
+
+@contextmanager
+def unprovided(overlays: OverlayPool, capabilities: Collection[str]) -> Iterator[None]:
+    """The pool as if no package provided these capabilities, or owned these paths."""
+    undo: list[tuple[int, list[int], list[int]]] = []
+    for name in sorted(capabilities):
+        for number in _providers(overlays, name):
+            solvable = overlays.pool.id2solvable(number)
+            both = [solvable.lookup_idarray(solv.SOLVABLE_PROVIDES, m) for m in (_BEFORE, _AFTER)]
+            undo.append((number, *both))
+            left = ([d for d in each if not _is_of(overlays, d, name)] for each in both)
+            _set_provides(overlays, number, *left)
+    if undo:
+        overlays.renew()
+    try:
+        yield
+    finally:
+        for number, before, after in reversed(undo):
+            _set_provides(overlays, number, before, after)
+        if undo:
+            overlays.renew()
+
+
+def _providers(overlays: OverlayPool, name: str) -> tuple[int, ...]:
+    if name.startswith("/"):
+        overlays.read_filelists()
+        overlays.want([name])
+    number = overlays.pool.str2id(name, False)
+    return tuple(filter(overlays.enabled, overlays.providers(number))) if number else ()
+
+
+def _is_of(overlays: OverlayPool, dependency: int, name: str) -> bool:
+    return name in names_in(overlays.pool.dep2str(dependency))
+
+
+def _set_provides(
+    overlays: OverlayPool, number: int, before: Sequence[int], after: Sequence[int]
+) -> None:
+    solvable = overlays.pool.id2solvable(number)
+    solvable.unset(solv.SOLVABLE_PROVIDES)
+    for marker, dependencies in ((_BEFORE, before), (_AFTER, after)):
+        for dependency in dependencies:
+            solvable.add_deparray(solv.SOLVABLE_PROVIDES, dependency, marker)

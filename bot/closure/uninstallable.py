@@ -1,0 +1,173 @@
+"""The packages of a whole snapshot that cannot be installed after a change, and could before.
+
+Only packages from which requirements lead to something that lost a provider are tried. One solve
+proves many: every member of a set that can be installed can be installed. What libsolv's
+`installcheck` says of all packages, before and after, is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import solv
+
+from bot.closure.overlay_pool import OverlayPool
+from bot.closure.solvcache import new_solver
+from bot.model.capability import is_rich
+
+# Packages that are tried together. Those that do not fit beside each other are tried again.
+_BATCH = 200
+_SOURCE = ("src", "nosrc")
+
+
+class Seen(NamedTuple):
+    """The packages that take part on one side: what they require, and who provides it there."""
+
+    needs: Mapping[int, tuple[int, ...]]
+    providers: Mapping[int, frozenset[int]]
+    names: Mapping[int, int]
+
+
+def seen_now(overlays: OverlayPool) -> Seen:
+    """The packages that take part with the overlays that are active now.
+
+    All requirements count, those on paths too that filelists.xml alone has.
+    """
+    overlays.read_filelists()
+    needs: dict[int, tuple[int, ...]] = {}
+    names: dict[int, int] = {}
+    for solvable in overlays.pool.solvables:
+        number = solvable.id
+        if overlays.enabled(number) and solvable.arch not in _SOURCE and solvable.installable():
+            names[number] = solvable.nameid
+            found = solvable.lookup_idarray(solv.SOLVABLE_REQUIRES, 0)
+            needs[number] = tuple(d for d in found if d != solv.SOLVABLE_PREREQMARKER)
+    wanted = {dependency for each in needs.values() for dependency in each}
+    providers = {d: frozenset(n for n in overlays.providers(d) if n in needs) for d in wanted}
+    return Seen(needs, providers, names)
+
+
+def suspects(before: Seen, after: Seen, gone: Collection[int] = ()) -> set[int]:
+    """The packages of `after` from which requirements lead to one that lost a provider.
+
+    A provider is lost where no package of its name is one any more; `gone` count as lost too.
+    """
+    requirers: dict[int, list[int]] = {}
+    provided: dict[int, list[int]] = {}
+    for number, dependencies in after.needs.items():
+        for dependency in dependencies:
+            requirers.setdefault(dependency, []).append(number)
+    for dependency, providers in after.providers.items():
+        for number in providers:
+            provided.setdefault(number, []).append(dependency)
+    found: set[int] = set()
+    todo = [n for d in _weaker(before, after, gone) for n in requirers.get(d, ())]
+    while todo:
+        number = todo.pop()
+        if number not in found:
+            found.add(number)
+            todo += [n for d in provided.get(number, ()) for n in requirers[d]]
+    return found
+
+
+def _weaker(before: Seen, after: Seen, gone: Collection[int]) -> Iterator[int]:
+    for dependency, providers in after.providers.items():
+        old = before.providers.get(dependency, frozenset())
+        left = providers.difference(gone)
+        if old != left:
+            names = {before.names[n] for n in old}
+            if names - {after.names[n] for n in left}:
+                yield dependency
+
+
+def without_provider(
+    overlays: OverlayPool, after: Seen, among: Collection[int], gone: Collection[int]
+) -> dict[int, str]:
+    """Those of `among` that require in vain what only such packages provide, with the capability.
+
+    Rich dependencies are left to the solver.
+    """
+    plain = {d for n in among for d in after.needs[n] if not is_rich(overlays.pool.dep2str(d))}
+    left = {d: set(after.providers[d]).difference(gone) for d in plain}
+    requirers: dict[int, list[int]] = {}
+    provided: dict[int, list[int]] = {}
+    for number in sorted(among):
+        for dependency in after.needs[number]:
+            if dependency in left:
+                requirers.setdefault(dependency, []).append(number)
+    for dependency, providers in left.items():
+        for number in providers:
+            provided.setdefault(number, []).append(dependency)
+    found: dict[int, str] = {}
+    todo = sorted(dependency for dependency in plain if not left[dependency])
+    while todo:
+        dependency = todo.pop()
+        for number in requirers.get(dependency, ()):
+            if number not in found:
+                found[number] = overlays.pool.dep2str(dependency)
+                for other in provided.get(number, ()):
+                    left[other].discard(number)
+                    if not left[other]:
+                        todo.append(other)
+    return found
+
+
+def not_installable(overlays: OverlayPool, numbers: Iterable[int]) -> dict[int, str]:
+    """Those of the packages that cannot be installed on an empty system, with what prevents it."""
+    left = dict.fromkeys(sorted(numbers))
+    for _ in range(2):
+        waiting = list(left)
+        for start in range(0, len(waiting), _BATCH):
+            batch = [number for number in waiting[start : start + _BATCH] if number in left]
+            for number in _installed(overlays, batch):
+                left.pop(number, None)
+    found: dict[int, str] = {}
+    while left:
+        number, _ = left.popitem()
+        solver = _solver(overlays)
+        problems = solver.solve([_job(overlays, number)])
+        if problems:
+            found[number] = _reason(problems)
+            continue
+        for solvable in solver.transaction().newsolvables():
+            left.pop(solvable.id, None)
+    return found
+
+
+def _installed(overlays: OverlayPool, numbers: Iterable[int]) -> list[int]:
+    """The packages of one installation that has as many of these as the solver finds room for."""
+    solver = _solver(overlays)
+    jobs = [_job(overlays, number, solv.Job.SOLVER_WEAK) for number in numbers]
+    if not jobs or solver.solve(jobs):
+        return []
+    return [solvable.id for solvable in solver.transaction().newsolvables()]
+
+
+def _solver(overlays: OverlayPool) -> Any:
+    solver = new_solver(overlays.pool)
+    solver.set_flag(solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 1)
+    # A policy, and one that makes the answer for a foreign package depend on what is beside it.
+    solver.set_flag(solver.SOLVER_FLAG_NO_INFARCHCHECK, 1)
+    return solver
+
+
+def _job(overlays: OverlayPool, number: int, flags: int = 0) -> Any:
+    return overlays.pool.Job(solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_SOLVABLE | flags, number)
+
+
+def _reason(problems: Iterable[Any]) -> str:
+    """The capability that nothing provides, or that is in conflict."""
+    for problem in problems:
+        for rule in problem.findallproblemrules():
+            for info in rule.allinfos():
+                if info.dep_id and info.type != solv.Solver.SOLVER_RULE_PKG_REQUIRES:
+                    return str(info.dep)
+    for problem in problems:
+        for rule in problem.findallproblemrules():
+            for info in rule.allinfos():
+                if info.dep_id:
+                    return str(info.dep)
+                if info.othersolvable is not None:
+                    return str(info.othersolvable.name)
+    return ""
