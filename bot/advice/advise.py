@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from bot.advice.candidates import Candidates, candidates_of
 from bot.advice.edits import edits_of_requests, edits_of_requirements
+from bot.advice.evidence import at_hand, traces
 from bot.advice.headers import HeaderFacts
 from bot.advice.model import Answer, Model
-from bot.advice.plans import Opened, plan_of, proposals
+from bot.advice.plans import Opened, Proposal, plan_of, proposals
 from bot.advice.prefer import preferred
 from bot.advice.programs import programs_of, purpose_of
 from bot.advice.requests import Addition, Job, addition_for
@@ -82,9 +83,31 @@ def _plans(
         planned = {edit for one in found for edit in one.answer.edits if edit.replaces is None}
         if headers is None or not news_of(opened, planned, headers, refused):
             break
+    if headers is not None:
+        found = [_with_traces(opened, one, headers) for one in found]
     return [
         tuple(plan_of(opened, place, model, one) for one in found) for place in range(len(opened))
     ]
+
+
+def _with_traces(opened: Sequence[Opened], proposal: Proposal, headers: HeaderFacts) -> Proposal:
+    """The proposal with the traces of what leaves, on the first architecture that has the files."""
+    for one, target in zip(opened, proposal.answer.packages, strict=True):
+        with one.job.pool.solved(one.job.request, one.job.overlay) as image:
+            staying = [image.overlays.package(number) for number in sorted(target)]
+            if not all(map(at_hand, staying)):
+                continue
+            leaving = offers(image.overlays, one.candidates.now - target)
+        found = traces(leaving.values(), staying, headers, headers.cache)
+        if found is not None:
+            changes = (
+                replace(c, evidence=replace(c.evidence, use=found))
+                if c.kind in ("order", "weaken")
+                else c
+                for c in proposal.changes
+            )
+            return replace(proposal, changes=tuple(changes))
+    return proposal
 
 
 class _Clock:

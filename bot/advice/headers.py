@@ -46,7 +46,7 @@ class HeaderFacts:
     """The facts of packages whose headers can be read; each is read once."""
 
     def __init__(self, cache: Cache) -> None:
-        self._cache = cache
+        self.cache = cache
         self._known: dict[Nevra, Facts | None] = {}
 
     def read(self, packages: Iterable[Package]) -> None:
@@ -65,7 +65,7 @@ class HeaderFacts:
         return facts.wrote(capability) if facts is not None else None
 
     def _read(self, package: Package) -> Facts | None:
-        content = fetch_header(package, self._cache, FEW) if package.location is not None else None
+        content = fetch_header(package, self.cache, FEW) if package.location is not None else None
         if content is None:
             return None
         try:

@@ -53,6 +53,7 @@ def advise(
     _need_optimiser()
     from bot.advice.advise import Wish, overall
     from bot.advice.advise import advise as advise_image
+    from bot.advice.evidence import with_precedents
     from bot.advice.headers import HeaderFacts
     from bot.advice.requests import Job
     from bot.distro.cache import Cache
@@ -64,7 +65,8 @@ def advise(
     found: list[ImageAdvice] = []
     for _, images in groupby(jobs, lambda job: job.image):
         found += advise_image(images, wish, headers)
-    advices = tuple(sorted(found, key=lambda image: image.key))
+    pools = {(j.request.key.repository, j.request.key.arch): j.pool for j in jobs}
+    advices = with_precedents(sorted(found, key=lambda image: image.key), pools)
     advice = Advice(metric, advices, overall(advices))
     from bot.report.advice import advice_text, advice_to_json
 

@@ -115,6 +115,18 @@ def _plan_lines(plan: Plan, now: int | None) -> Iterator[str]:
     for change in plan.changes:
         unknown = change.written is None and change.kind in ("order", "weaken")
         yield f"    {_change(change)}{' (perhaps: no header could be read)' if unknown else ''}"
+        yield from _evidence_lines(change)
+
+
+def _evidence_lines(change: Change) -> Iterator[str]:
+    use, precedents = change.evidence.use, change.evidence.precedent
+    if use == ():
+        yield "      no trace of what leaves in what stays"
+    elif use:
+        more = f" and {len(use) - 5} more" if len(use) > 5 else ""
+        yield f"      what leaves is named in {_names(use[:5])}{more}"
+    for one in precedents:
+        yield f"      without it: {visible(str(one.nevra))} in {visible(one.repository)}"
 
 
 def _change(change: Change) -> str:

@@ -1,0 +1,99 @@
+"""Traces of what would leave in the files of what stays, and other distributions without it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.advice.advise import Wish, advise
+from bot.advice.evidence import with_precedents
+from bot.advice.headers import HeaderFacts
+from bot.advice.requests import Job
+from bot.closure.pool import open_pool
+from bot.distro.cache import Cache
+from bot.distro.documents import RepositoryDocument, RepoSource
+from bot.distro.snapshot import open_snapshot
+from tests.advice.test_written import OTHER
+from tests.check.tiny import build, write_repository
+from tests.closure.conftest import request
+
+APP = """\
+Name: app
+Version: 1
+Release: 1
+Summary: s
+License: MIT
+Requires: helper
+%description
+d
+%prep
+%build
+%install
+mkdir -p %{buildroot}/usr/bin %{buildroot}/usr/share/doc/app
+echo 'CONTENT' > %{buildroot}/usr/bin/app
+echo 'see helping-hand' > %{buildroot}/usr/share/doc/app/README
+%files
+/usr/bin/app
+%doc /usr/share/doc/app/README
+"""
+
+
+def plans(root, content: str):
+    helper = OTHER.replace("NAME", "helper").replace("PROGRAM", "helping-hand")
+    specs = {"app": APP.replace("CONTENT", content), "helper": helper.replace("SIZE", "9000")}
+    for name, spec in specs.items():
+        build(spec, "x86_64", root / "work" / name, root / "repository")
+    write_repository(root / "repository", sorted((root / "repository").rglob("*.rpm")), revision=1)
+    source = RepoSource("base", "base", ((root / "repository").as_uri() + "/",))
+    document = RepositoryDocument("d", "D", "", "", "9", ("x86_64",), (source,))
+    cache = Cache(root / "cache")
+    pool = open_pool(open_snapshot(document, "x86_64", cache), cache)
+    (found,) = advise([Job(pool, request("app"))], Wish(1), HeaderFacts(cache))
+    return found.plans
+
+
+@pytest.mark.parametrize(
+    ("content", "traces"),
+    [
+        ("echo nothing helping", ()),
+        ("exec helping-hand --now", ("/usr/bin/app",)),
+        ("exec /usr/bin/helping-hand", ("/usr/bin/app",)),
+        ("helping-handle", ()),
+        ("\\177ELF...\\0helping-hand\\0", ("/usr/bin/app",)),
+        ("\\177ELF...\\0a helping-hand is not called\\0", ()),
+    ],
+)
+def test_a_file_that_names_a_program_that_leaves_is_a_trace(tmp_path, content, traces):
+    text = content if "177" not in content else ""
+    spec = f"' > /dev/null; printf '{content}" if "177" in content else text
+    (plan,) = plans(tmp_path, spec)
+    assert [c.evidence.use for c in plan.changes] == [traces]
+
+
+def test_without_the_files_nothing_is_known_of_traces(tiny):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["helper"]).package("helper-0:1-1.x86_64")
+    headers = HeaderFacts(tiny.cache)
+    (found,) = advise([Job(tiny.pool(base), request("app"))], Wish(1), headers)
+    assert [c.evidence.use for c in found.plans[0].changes] == [None]
+
+
+def test_another_distribution_that_does_without_a_requirement_is_a_precedent(tiny):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["helper(x86-64)", "other"])
+    base.package("helper-0:1-1.x86_64", size=9000, provides=["helper(x86-64)"])
+    base.package("other-0:1-1.x86_64", size=100)
+    newer = tiny.repository("newer").package("app-0:2-1.x86_64", requires=["other"])
+    same = tiny.repository("same").package("app-0:2-1.x86_64", requires=["helper(x86-64) >= 2"])
+    pools = {
+        ("d", "x86_64"): tiny.pool(base),
+        ("newer", "x86_64"): tiny.pool(newer),
+        ("same", "x86_64"): tiny.pool(same),
+        ("newer", "aarch64"): tiny.pool(newer, arch="aarch64"),
+    }
+    found = advise([Job(pools["d", "x86_64"], request("app"))], Wish(2))
+    (image,) = with_precedents(found, pools)
+    precedents = {c.capability: c.evidence.precedent for c in image.plans[1].changes}
+    assert [(p.repository, str(p.nevra)) for p in precedents["helper"]] == [
+        ("newer", "app-0:2-1.x86_64")
+    ]
+    assert [p.repository for p in precedents["other"]] == ["same"]
