@@ -139,37 +139,54 @@ make_virtual_environment() {
         fail "$SYSTEM_PYTHON is older than 3.11: $SYSTEM_ID $SYSTEM_VERSION is too old." "$SUPPORTED"
     local venv=$MINIMIZE_HOME/.venv wanted stamp
     stamp=$venv/.minimize-setup
-    wanted=$({ "$SYSTEM_PYTHON" -VV; cat "$MINIMIZE_HOME/pyproject.toml"; echo "$MINIMIZE_HOME"; } | sha256sum)
+    local lock=$MINIMIZE_HOME/deploy/requirements.txt
+    wanted=$({ "$SYSTEM_PYTHON" -VV; cat "$MINIMIZE_HOME/pyproject.toml" "$lock"; echo "$MINIMIZE_HOME"; } | sha256sum)
     if [ -r "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then return 0; fi
     say "making .venv (Python packages from PyPI; some minutes the first time)"
     if [ ! -x "$venv/bin/python" ] || [ "$(readlink -f "$venv/bin/python")" != "$(readlink -f "$SYSTEM_PYTHON")" ]; then
         rm -rf "$venv"
         "$SYSTEM_PYTHON" -m venv "$venv"
     fi
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e "$MINIMIZE_HOME[test]" >&2 ||
-        fail "pip could not install what pyproject.toml asks for." \
+    local pip=("$venv/bin/python" -m pip --quiet --disable-pip-version-check)
+    "${pip[@]}" install --require-hashes -r "$lock" >&2 ||
+        fail "pip could not install what deploy/requirements.txt names." \
             "Its messages above say why; with a network, run this again."
+    # Nothing more is fetched for the checkout itself.
+    "${pip[@]}" install --no-deps --no-build-isolation -e "$MINIMIZE_HOME" >&2 ||
+        fail "pip could not install the checkout itself." "Its messages above say why."
     "$venv/bin/python" -c 'import rpm, solv' ||
         fail "rpm or solv cannot be imported in .venv." "Is python3-rpm installed for $SYSTEM_PYTHON?"
     printf '%s\n' "$wanted" >"$stamp"
 }
 
 # GitHub's own description of its API and examples of its webhooks, for the tests alone. They are
-# in npm; the tests that want them are skipped where npm does not answer.
+# in npm; the tests that want them are skipped where npm does not answer. Lines: package, file in
+# it, and the SHA-512 of the whole (npm's dist.integrity).
 FORGE_DESCRIPTIONS=(
-    "@octokit/openapi@23.0.2 package/generated/api.github.com.json"
-    "@octokit/webhooks-examples@7.6.1 package/api.github.com/index.json"
+    "@octokit/openapi@23.0.2 package/generated/api.github.com.json pV8M7L9GY23AybNvTmo2nyjmpmnt6+2sRE/tqr0ZLQcPS4lnw7u5eZGNmwRNkBC3D7gZXbFx5AHzLUVRBXGDhg=="
+    "@octokit/webhooks-examples@7.6.1 package/api.github.com/index.json De6U3XB6O3DtCa7bKgCMzTHdeopqqZ6SNivMYJnK65ierKL1AnNIA0tkRYCRS7lwGT792d+Ps1WbfHlso6MynQ=="
 )
 
+# Whether a file has this SHA-512, in base64.
+has_integrity() {
+    "$SYSTEM_PYTHON" - "$1" "$2" <<'END'
+import base64, hashlib, sys
+with open(sys.argv[1], "rb") as file:
+    digest = hashlib.file_digest(file, "sha512").digest()
+sys.exit(base64.b64encode(digest).decode() != sys.argv[2])
+END
+}
+
 get_forge_descriptions() {
-    local folder=$MINIMIZE_HOME/.venv/forge-descriptions entry package file scratch
+    local folder=$MINIMIZE_HOME/.venv/forge-descriptions entry package file integrity scratch
     for entry in "${FORGE_DESCRIPTIONS[@]}"; do
-        read -r package file <<<"$entry"
+        read -r package file integrity <<<"$entry"
         [ ! -s "$folder/$package.json" ] || continue
         say "getting $package from npm (for tests)"
         mkdir -p "$(dirname -- "$folder/$package")"
         scratch=$(mktemp -d "$folder/XXXXXX")
         if (cd "$scratch" && timeout 120 npm pack --silent "$package" >/dev/null) &&
+            has_integrity "$scratch"/*.tgz "$integrity" &&
             tar -xzf "$scratch"/*.tgz -C "$scratch" "$file"; then
             mv "$scratch/$file" "$folder/$package.json"
         else

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -115,3 +116,20 @@ def test_commands_that_record_or_name_a_folder_take_no_built_in_documents(
     result = CliRunner().invoke(cli, [*arguments, "--data", str(tmp_path / "data")])
     assert "There is no folder of configuration documents" in str(result.exception)
     assert str(HOME / "config") in str(result.exception)
+
+
+def test_the_same_tree_gives_the_same_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    for zone in ("UTC", "Asia/Tokyo"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        folder = str(tmp_path / zone.replace("/", "-"))
+        built = WheelBuilder(str(HOME)).build(directory=folder, versions=["standard"])
+        made.append(Path(next(built)))
+    monkeypatch.undo()
+    time.tzset()
+    assert made[0].read_bytes() == made[1].read_bytes()
+    assert {entry.date_time[0] for entry in zipfile.ZipFile(made[0]).infolist()} == {2023}

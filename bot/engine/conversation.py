@@ -144,13 +144,13 @@ class Conversation:
         if refused:
             return "refused", Line(parsed.text, refused)
         if effect is None:
-            return await self._asked(parsed, event)
+            return await self._take_question(parsed, event)
         known: Role = "none" if isinstance(role, ForgeRefusedError) else role
         origin = command_key(event.comment, parsed)
         problem = await effect(_ChatCommand(parsed, forge, event, pull, known, origin, delivery))
         return ("refused", Line(parsed.text, problem)) if problem else ("taken", None)
 
-    async def _asked(self, question: Question, event: CommentEvent) -> tuple[Outcome, Line]:
+    async def _take_question(self, question: Question, event: CommentEvent) -> tuple[Outcome, Line]:
         """Take a question, unless its author has asked too many within an hour."""
         if question.name != "help":
             excess = await asyncio.to_thread(

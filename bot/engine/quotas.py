@@ -78,5 +78,5 @@ class Quotas:
         if not found:
             return None
         free = datetime.fromisoformat(found[0]["at"]) + HOUR
-        said = f"{sentence.format(most)}: there is room again at {free:%H:%M} UTC."
-        return Excess(said, max(1.0, (free - now).total_seconds()))
+        whole = f"{sentence.format(most)}: there is room again at {free:%H:%M} UTC."
+        return Excess(whole, max(1.0, (free - now).total_seconds()))
