@@ -136,7 +136,7 @@ def _smallest_advice(job: Job, wish: Wish, clock: _Clock) -> tuple[ImageAdvice, 
         has = offers(image.overlays, moved) if moved else {}
         opened = None
         if wish.edits:
-            purpose = purpose_of(image.overlays, candidates, closure.requested)
+            purpose = purpose_of(image.overlays, candidates, closure.requested, job.needs)
             opened = Opened(job, candidates, purpose, programs_of(image.overlays, candidates.now))
     smallest = _smallest(job, candidates, model, answer, has, clock)
     if wish.edits:

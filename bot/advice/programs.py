@@ -18,6 +18,7 @@ from bot.advice.formula import Formula, one_of
 from bot.advice.swaps import files_of
 from bot.closure.overlay_pool import OverlayPool
 from bot.closure.packages import files_in_primary
+from bot.closure.requests import dependency_id
 from bot.model.nevra import Nevra
 
 _PROGRAM = re.compile(r"/s?bin/[^/]+$|/libexec/")
@@ -46,9 +47,15 @@ class Purpose:
 
 
 def purpose_of(
-    overlays: OverlayPool, candidates: Candidates, requested: Collection[Nevra]
+    overlays: OverlayPool,
+    candidates: Candidates,
+    requested: Collection[Nevra],
+    needs: Iterable[str] = (),
 ) -> Purpose:
-    """The programs that an image with these requested packages is for."""
+    """The programs that an image with these requested packages is for, and what it `needs` besides.
+
+    Needs are paths and capabilities, of packages too; one that today's image has not is left out.
+    """
     packages, now = candidates.packages, candidates.now
     sources = {packages[n].source for n in now if packages[n].nevra in requested}
     own = {n for n in packages if packages[n].source in sources}
@@ -59,12 +66,19 @@ def purpose_of(
     for number in called:
         name = packages[number].nevra.name
         wanted |= {path for path in files[number] if path.rpartition("/")[2] == name}
-    return Purpose(
-        {
-            path: frozenset(n for n, programs in files.items() if path in programs)
-            for path in sorted(wanted)
-        }
-    )
+    programs = {
+        path: frozenset(n for n, programs in files.items() if path in programs)
+        for path in sorted(wanted)
+    }
+    needed = {need: _meeting(overlays, need) & packages.keys() for need in needs}
+    return Purpose({**programs, **{need: n for need, n in needed.items() if n & now}})
+
+
+def _meeting(overlays: OverlayPool, need: str) -> frozenset[int]:
+    """The packages that own a path or provide a capability."""
+    number = dependency_id(overlays.pool, need)
+    owners = overlays.owners(need) if need.startswith("/") else ()
+    return frozenset((*owners, *(overlays.providers(number) if number else ())))
 
 
 def programs_of(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, frozenset[str]]:

@@ -26,12 +26,16 @@ class Addition:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An image that is solved again and again: its pool, its request and what is changed."""
+    """An image that is solved again and again: its pool, its request and what is changed.
+
+    `needs` are paths and capabilities that no plan may take out of it.
+    """
 
     pool: Pool
     request: ImageRequest
     overlay: Overlay | None = None
     drop: Collection[Requirement] = ()
+    needs: tuple[str, ...] = ()
 
     @property
     def image(self) -> tuple[str, str, str]:

@@ -9,11 +9,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Choice, Places, common, formats, image_choice, print_json
+from bot.cli.options import (
+    Choice,
+    Places,
+    common,
+    formats,
+    image_choice,
+    pools_and_requests,
+    print_json,
+)
 from bot.errors import SurroundingsError
 
 if TYPE_CHECKING:
+    from bot.distro.documents import Configuration
     from bot.model.advice import ImageAdvice, Metric
+    from bot.model.image import ImageKey
 
 
 @click.command()
@@ -60,7 +70,11 @@ def advise(
     from bot.model.advice import Advice
 
     wish = Wish(edits, seconds, metric)
-    jobs = [Job(pool, request) for pool, request in choice.images(places)]
+    configuration = places.configuration()
+    opened = pools_and_requests(choice.keys(configuration), configuration, places)
+    jobs = [
+        Job(pool, request, needs=needs_of(configuration, request.key)) for pool, request in opened
+    ]
     headers = HeaderFacts(Cache(places.cache)) if edits else None
     found: list[ImageAdvice] = []
     for _, images in groupby(jobs, lambda job: job.image):
@@ -75,6 +89,19 @@ def advise(
     else:
         sys.stdout.write(advice_text(advice))
     return 3 if any(image.status == "unsolvable" for image in found) else 0
+
+
+def needs_of(configuration: Configuration, key: ImageKey) -> tuple[str, ...]:
+    """What the objectives of an image say that it needs, or shall keep."""
+    found = (
+        (*o.needs, *o.keep)
+        for o in configuration.objectives.values()
+        if o.workload == key.workload
+        and o.environment in (None, key.environment)
+        and o.repository in (None, key.repository)
+        and (not o.architectures or key.arch in o.architectures)
+    )
+    return tuple(dict.fromkeys(text for texts in found for text in texts))
 
 
 def _need_optimiser() -> None:

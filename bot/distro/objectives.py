@@ -16,6 +16,7 @@ from bot.distro.fields import (
     Paragraph,
     Percent,
     Size,
+    Texts,
     Words,
     no_mapping_is_empty,
 )
@@ -80,7 +81,9 @@ class ObjectiveDocument:
     """A maintainer's limits and targets for images.
 
     `environment` and `repository` null mean every one that the workload meets; an empty
-    `architectures` every architecture. `unwanted` maps package names to a reason or null.
+    `architectures` every architecture. `unwanted` maps package names to a reason or null. `needs`
+    and `keep` are paths and capabilities that no advice may take out of the images: what they are
+    for, and what shall stay for another reason.
     """
 
     __pydantic_config__: ClassVar = EXACT
@@ -99,3 +102,5 @@ class ObjectiveDocument:
         default_factory=dict, hash=False
     )
     target: Annotated[Target, After(_target, _TargetFields)] | None = None
+    needs: Texts = ()
+    keep: Texts = ()

@@ -93,6 +93,15 @@ def test_downloads_are_the_metric_that_is_asked_for(run):
     assert json.loads(out)["images"][0]["now"]["installed_size"] == 1_000_500
 
 
+def test_what_an_objective_keeps_is_in_every_plan(run, tmp_path):
+    assert "Recommends: web" in run("app")[1]
+    data = {"name": "o", "description": "d", "maintainer": "m", "workload": "app", "keep": ["web"]}
+    text = yaml.safe_dump({"document": "minimize-objective", "version": 1, "data": data})
+    (tmp_path / "config" / "objective.yaml").write_text(text)
+    code, out = run("app")
+    assert (code, "edit" in out) == (0, False)
+
+
 def test_without_the_optimiser_the_command_says_how_to_get_it(run, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "pysat", None)
     monkeypatch.setattr("bot.cli.advise.find_spec", lambda _: None)
