@@ -14,6 +14,7 @@ import contextlib
 import gc
 import json
 import logging
+import subprocess
 import tempfile
 import time
 from collections import Counter
@@ -26,9 +27,9 @@ import psutil
 from bot.engine.processes import Processes
 from bot.forge.values import Comment, PullRequest, PullRequestEvent, PullRequestKey, StatusReport
 from bot.store.records import NewDelivery
-from tests.engine.conftest import Bot, FakeChecker, FakeForge
+from tests.engine.conftest import Bot, FakeChecker, FakeForge, Repository
 
-SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
+SPEC = "Name: nginx\nRequires: perl\n# {}\n"
 REPOSITORIES = 10
 
 
@@ -37,14 +38,15 @@ class ManyPulls(FakeForge):
     """A forge on which each number is an open pull request; it keeps counts alone."""
 
     commented: Counter[PullRequestKey] = field(default_factory=Counter)
-    last: dict[PullRequestKey, str] = field(default_factory=dict)
+    last: dict[str, str] = field(default_factory=dict)
+    heads: dict[int, str] = field(default_factory=dict)
 
     def event(self, event: str, body: bytes) -> Any:
         data = json.loads(body)
         return PullRequestEvent(_key(data["number"]), "check", data["head"], "opened", "", "")
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
-        return replace(self.pull, key=key)
+        return replace(self.pull, key=key, head_sha=self.heads[key.number])
 
     async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
         return Comment("1", "u", "") if self.commented[key] else None
@@ -54,8 +56,7 @@ class ManyPulls(FakeForge):
         return Comment("1", "u", body)
 
     async def set_status(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
-        if not (report.only_open and self.last.get(key, "pending") != "pending"):
-            self.last[key] = report.state
+        self.last[sha] = report.state
 
 
 def _key(number: int) -> PullRequestKey:
@@ -92,12 +93,12 @@ async def drain(home: Path, pulls: int) -> Drained:
     errors = _Errors()
     logging.getLogger().addHandler(errors)
     logging.getLogger("dbos").addHandler(errors)
-    head = bot.push(SPEC)
+    forge.heads = _commits(bot.repository, pulls)
     deliveries = [
         NewDelivery(
             "gh", "pull_request", f"guid-{n}", json.dumps({"number": n, "head": head}).encode()
         )
-        for n in range(1, pulls + 1)
+        for n, head in forge.heads.items()
     ]
     bot.store.add_deliveries(deliveries)
     own, started, early = psutil.Process(), time.monotonic(), 0.0
@@ -119,7 +120,7 @@ async def drain(home: Path, pulls: int) -> Drained:
         gc.collect()
         late = own.memory_full_info().pss / 1e6
         wrong = sum(
-            forge.commented[_key(n)] != 1 or forge.last.get(_key(n)) != "success"
+            forge.commented[_key(n)] != 1 or forge.last.get(forge.heads[n]) != "success"
             for n in range(1, pulls + 1)
         )
         return Drained(time.monotonic() - started, early, late, errors.count, wrong)
@@ -129,6 +130,23 @@ async def drain(home: Path, pulls: int) -> Drained:
             with contextlib.suppress(asyncio.CancelledError):
                 await loop
         await bot.close()
+
+
+def _commits(repository: Repository, count: int) -> dict[int, str]:
+    """The heads of so many branches, each with a commit of its own."""
+    stream = ""
+    for number in range(1, count + 1):
+        text = SPEC.format(number)
+        stream += (
+            f"commit refs/heads/p{number}\nmark :{number}\n"
+            "committer A <a@example.org> 1700000000 +0000\ndata 1\nc\n"
+            f"from refs/heads/main^0\nM 644 inline nginx/nginx.spec\ndata {len(text)}\n{text}\n"
+        )
+    marks = repository.path / "marks"
+    command = ["git", "fast-import", "--quiet", f"--export-marks={marks}"]
+    subprocess.run(command, input=stream.encode(), cwd=repository.path, check=True)
+    found = (line.split() for line in marks.read_text().splitlines())
+    return {int(mark[1:]): sha for mark, sha in found}
 
 
 def _concluded(bot: Bot) -> int:
