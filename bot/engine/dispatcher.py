@@ -46,8 +46,9 @@ from bot.forge.values import (
     StatusReport,
 )
 from bot.settings.values import Settings
-from bot.store.records import CheckRecord, Delivery
-from bot.store.store import Store
+from bot.store.deliveries import GroupWriter, settle_delivery
+from bot.store.records import CheckRecord, Delivery, DeliveryState
+from bot.store.store import Store, now
 
 LOG = logging.getLogger(__name__)
 _IDLE = 1.0
@@ -68,7 +69,11 @@ class Dispatcher:
         merged_changes: MergedChanges,
         *,
         lag: float = 1.0,
+        writer: GroupWriter | None = None,
     ) -> None:
+        """`writer` writes outcomes together with new deliveries; without one each is written by
+        itself. `lag` is the seconds after which a forge is asked again."""
+        self._writer = writer
         self._store = store
         self._forges = forges
         self._engine = engine
@@ -150,13 +155,11 @@ class Dispatcher:
         """Handle one delivery to its end or its next try, and record the outcome."""
         try:
             done, reason = await self._decide(delivery)
-            await asyncio.to_thread(
-                self._store.settle_delivery, delivery.id, "done" if done else "ignored", reason
-            )
+            await self._settle(delivery, "done" if done else "ignored", reason)
             LOG.info("delivery %s (%s): %s", delivery.delivery, delivery.event, reason)
         except (ForgeGoneError, ForgeRefusedError) as error:
             LOG.warning("delivery %s: %s", delivery.delivery, error)
-            await asyncio.to_thread(self._store.settle_delivery, delivery.id, "failed", str(error))
+            await self._settle(delivery, "failed", str(error))
         except QuotaError as error:
             await asyncio.to_thread(
                 self._store.postpone_delivery, delivery.id, str(error), error.seconds, counted=False
@@ -170,10 +173,20 @@ class Dispatcher:
             LOG.exception("delivery %s could not be handled", delivery.delivery)
             await self._again(delivery, "A mistake of the bot's own; its log has it.")
 
+    async def _settle(self, delivery: Delivery, state: DeliveryState, reason: str) -> None:
+        """Record the outcome; in one write with many others' where there is a writer."""
+        if self._writer is None:
+            await asyncio.to_thread(self._store.settle_delivery, delivery.id, state, reason)
+            return
+        handled = now()
+        await self._writer.write(
+            lambda db: settle_delivery(db, delivery.id, state, reason, handled)
+        )
+
     async def _again(self, delivery: Delivery, reason: str, wait: float = 0) -> None:
         if delivery.attempts + 1 >= _ATTEMPTS:
             LOG.error("delivery %s is given up: %s", delivery.delivery, reason)
-            await asyncio.to_thread(self._store.settle_delivery, delivery.id, "failed", reason)
+            await self._settle(delivery, "failed", reason)
             return
         LOG.warning("delivery %s, again later: %s", delivery.delivery, reason)
         pause = max(min(2.0 * 3**delivery.attempts, 900.0), min(wait, 4000.0))

@@ -20,6 +20,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from bot.errors import SurroundingsError
+from bot.store.deliveries import Change, add_delivery, postpone_delivery, settle_delivery
 from bot.store.records import (
     HIDDEN,
     CheckRecord,
@@ -74,6 +75,26 @@ class Store:
                     "See that its disk has room and that the bot may write there.",
                 ) from error
 
+    def write_together(self, changes: Iterable[Change[Any]]) -> list[Any]:
+        """Make changes in one transaction; return what each returns, or the error that it raises.
+
+        One that raises is undone alone. StoreError when the disk cannot keep them: then none is.
+        """
+        with self.writing() as db:
+            return [self._one_of_many(db, change) for change in changes]
+
+    def _one_of_many(self, db: Database, change: Change[Any]) -> Any:
+        db.execute("savepoint change")
+        try:
+            result = change(db)
+        except sqlite3.OperationalError:
+            raise  # the disk, not this change
+        except Exception as error:  # noqa: BLE001 - it is given to who asked for this change
+            db.execute("rollback to change")
+            result = error
+        db.execute("release change")
+        return result
+
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query; StoreError if the file cannot be read."""
         with self._lock:
@@ -85,37 +106,9 @@ class Store:
     # Deliveries
 
     def add_deliveries(self, deliveries: Iterable[NewDelivery]) -> list[Receipt]:
-        """Store deliveries in one transaction, so that many share one write to the disk.
-
-        A repeat (same id, or same object) is not stored; one whose first try failed is new again.
-        """
+        """Store deliveries in one transaction; a repeat (same id, or same object) is not stored."""
         with self.writing() as db:
-            return [self._add_delivery(db, delivery) for delivery in deliveries]
-
-    def _add_delivery(self, db: Database, new: NewDelivery) -> Receipt:
-        known = next(
-            db.query(
-                "select id, state from deliveries where forge = ? and (delivery = ? or object = ?)"
-                " order by id limit 1",
-                [new.forge, new.delivery, new.object],
-            ),
-            None,
-        )
-        if known is not None:
-            if known["state"] != "failed":
-                return Receipt(known["id"], repeat=True)
-            db.execute(
-                "update deliveries set state = 'new', attempts = 0, due = 0, body = ?,"
-                " reason = null where id = ?",
-                [new.body, known["id"]],
-            )
-            return Receipt(known["id"], repeat=False)
-        row = db.execute(
-            "insert into deliveries (forge, event, delivery, object, received, body, state)"
-            " values (?, ?, ?, ?, ?, ?, 'new') returning id",
-            [new.forge, new.event, new.delivery, new.object, now(), new.body],
-        ).fetchone()
-        return Receipt(row[0], repeat=False)
+            return [add_delivery(db, delivery, now()) for delivery in deliveries]
 
     def new_deliveries(self, limit: int = 50) -> list[Delivery]:
         """Deliveries that wait to be handled and are due, oldest first."""
@@ -129,20 +122,14 @@ class Store:
     def settle_delivery(self, delivery: int, state: DeliveryState, reason: str) -> None:
         """Record the outcome of a delivery; it is not handled again."""
         with self.writing() as db:
-            db.execute(
-                "update deliveries set state = ?, reason = ?, handled = ? where id = ?",
-                [state, reason, now(), delivery],
-            )
+            settle_delivery(db, delivery, state, reason, now())
 
     def postpone_delivery(
         self, delivery: int, reason: str, seconds: float, *, counted: bool = True
     ) -> None:
         """Postpone a delivery to another try after `seconds`; `counted`: this one failed."""
         with self.writing() as db:
-            db.execute(
-                "update deliveries set attempts = attempts + ?, reason = ?, due = ? where id = ?",
-                [int(counted), reason, time.time() + seconds, delivery],
-            )
+            postpone_delivery(db, delivery, reason, seconds, counted=counted)
 
     def delivery_counts(self) -> dict[str, int]:
         """The number of deliveries in each state."""

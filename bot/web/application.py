@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 from bot.engine.engine import Engine
 from bot.engine.links import LinkKeys
 from bot.forge.protocol import Forge
+from bot.store.deliveries import GroupWriter
 from bot.store.history.history import History
 from bot.store.store import Store, StoreError
 from bot.web.assets import show_asset
@@ -23,7 +24,7 @@ from bot.web.openapi import describe
 from bot.web.pages import Pages, make_templates
 from bot.web.pictures import Pictures
 from bot.web.responses.archive import Archive, cache_warming
-from bot.web.webhooks import Intake, Webhooks
+from bot.web.webhooks import Webhooks
 
 _FEWEST_BYTES = 50_000_000
 _HEADERS = {
@@ -67,7 +68,7 @@ class Health:
 def make_application(
     *,
     forges: Mapping[str, Sequence[Forge]],
-    intake: Intake,
+    writer: GroupWriter,
     store: Store,
     history: History,
     logs: Path,
@@ -124,7 +125,7 @@ def make_application(
             body=metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"}
         )
 
-    webhooks = Webhooks(forges, intake, metrics, webhook_bytes, health.data)
+    webhooks = Webhooks(forges, writer, metrics, webhook_bytes, health.data)
     application.add_routes(
         [
             web.post("/webhook/{type}", webhooks.receive),

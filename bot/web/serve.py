@@ -32,12 +32,12 @@ from bot.errors import MinimizeError, SurroundingsError
 from bot.forge.protocol import open_forges
 from bot.settings.values import Settings
 from bot.stacks import write_stacks_on_sigusr1
+from bot.store.deliveries import GroupWriter
 from bot.store.history.history import open_history
 from bot.store.store import open_store
 from bot.temporary import sweep_temporary_directories
 from bot.web.application import Health, make_application
 from bot.web.metrics import Metrics
-from bot.web.webhooks import Intake
 
 LOG = logging.getLogger(__name__)
 _UPKEEP = 60.0
@@ -64,16 +64,17 @@ class Bot:
         steps = CheckSteps(self._forges, self._computing, settings, publisher)
         self._engine = Engine(steps, settings, "server")
         merged_changes = MergedChanges(self._store, self._history, settings)
+        self._writer = GroupWriter(self._store)
         self._dispatcher = Dispatcher(
-            self._store, self._forges, self._engine, settings, merged_changes
+            self._store, self._forges, self._engine, settings, merged_changes, writer=self._writer
         )
+        self._writer.on_written = self._dispatcher.wake
         self._collector = Collector(
             self._store, self._engine, merged_changes, self._metrics.observe
         )
         self._reconciler = Reconciler(
             self._outbox, self._forges, settings, on_comment=partial(record_comment, self._store)
         )
-        self._intake = Intake(self._store, self._dispatcher.wake)
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -81,7 +82,7 @@ class Bot:
         # Before the first request: recovering runs blocks for a moment.
         await self._engine.launch()
         self._health.launched = True
-        self._begin("intake", self._intake.run())
+        self._begin("writer", self._writer.run())
         self._begin("dispatcher", self._dispatcher.run())
         self._begin("collector", self._collector.run())
         self._begin("reconciler", self._reconciler.run())
@@ -91,7 +92,7 @@ class Bot:
             by_type.setdefault(forge.type, []).append(self._forges[name])
         application = make_application(
             forges=by_type,
-            intake=self._intake,
+            writer=self._writer,
             store=self._store,
             history=self._history,
             logs=self._settings.cache,
@@ -117,7 +118,7 @@ class Bot:
         self._health.stopping = True
         if self._runner is not None:
             await self._runner.cleanup()
-        # The intake last: its deliveries are on disk before it ends.
+        # The writer last: its deliveries are on disk before it ends.
         for task in reversed(self._tasks):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

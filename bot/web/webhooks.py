@@ -4,10 +4,9 @@ once."""
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from io import BytesIO
@@ -23,8 +22,9 @@ from bot.forge.protocol import Forge
 from bot.forge.values import WebhookRefusedError
 from bot.limited.call import CallLimits, LimitError, call_limited
 from bot.limited.forker import UnreadableError
-from bot.store.records import NewDelivery, Receipt
-from bot.store.store import Store, StoreError
+from bot.store.deliveries import GroupWriter, add_delivery
+from bot.store.records import NewDelivery
+from bot.store.store import now
 from bot.web.metrics import Metrics
 
 # A forge gives up after ten seconds.
@@ -48,14 +48,14 @@ class Webhooks:
     def __init__(
         self,
         forges: Mapping[str, Sequence[Forge]],
-        intake: Intake,
+        writer: GroupWriter,
         metrics: Metrics,
         most_bytes: int,
         spool: Path | None = None,
     ) -> None:
         """`spool` is the directory of the files, on a disk; by default that of temporary files."""
         self._forges = forges
-        self._intake = intake
+        self._writer = writer
         self._metrics = metrics
         self._most = most_bytes
         self._spool = spool
@@ -73,7 +73,7 @@ class Webhooks:
             async with asyncio.timeout(_BODY_SECONDS):
                 new = await self._delivery(forges, request)
             started = time.monotonic()
-            receipt = await self._intake.store(new)
+            receipt = await self._writer.write(lambda db: add_delivery(db, new, now()))
             word = "repeat" if receipt.repeat else "accepted"
             answer = _answer(202, status=word, delivery=new.delivery)
         except WebhookRefusedError as error:
@@ -83,7 +83,7 @@ class Webhooks:
                 answer = _later("Others are before it.")
             else:
                 answer = _answer(408, error="The body did not come in time.")
-        except (StoreError, SurroundingsError):
+        except SurroundingsError:
             # The log has it; the forge or an operator may send the delivery again.
             answer = _later("The delivery cannot be stored at the moment.")
         repeat = str(answer.status == 202 and receipt.repeat).lower()
@@ -183,58 +183,3 @@ def _later(error: str) -> web.Response:
     answer = _answer(503, error=error)
     answer.headers["Retry-After"] = "60"
     return answer
-
-
-LOG = logging.getLogger(__name__)
-Waiting = tuple[NewDelivery, "asyncio.Future[Receipt]"]
-
-
-class Intake:
-    """Group commit: while one write is on its way to the disk, the next ones gather."""
-
-    def __init__(self, store: Store, on_stored: Callable[[], None] = lambda: None) -> None:
-        self._store = store
-        self._on_stored = on_stored
-        self._waiting: asyncio.Queue[Waiting] = asyncio.Queue()
-
-    async def store(self, delivery: NewDelivery) -> Receipt:
-        """Return once the delivery is on disk; StoreError if it cannot be written."""
-        done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._waiting.put_nowait((delivery, done))
-        return await done
-
-    async def run(self) -> None:
-        """Write waiting deliveries for ever; when cancelled, write the rest first."""
-        try:
-            while True:
-                await self._write([await self._waiting.get()])
-        finally:
-            if not self._waiting.empty():
-                await self._write([])
-
-    async def _write(self, batch: list[Waiting]) -> None:
-        while not self._waiting.empty():
-            batch.append(self._waiting.get_nowait())
-        try:
-            receipts = await asyncio.shield(
-                asyncio.to_thread(self._store.add_deliveries, [new for new, _ in batch])
-            )
-        except StoreError as error:
-            LOG.error("%d deliveries could not be stored: %s", len(batch), error)  # noqa: TRY400 - the sentence has it all
-            _fail(batch, error)
-            return
-        except Exception as error:
-            # A bug that one batch meets must not end the intake of the next ones.
-            LOG.exception("%d deliveries could not be stored", len(batch))
-            _fail(batch, error)
-            return
-        for (_, done), receipt in zip(batch, receipts, strict=True):
-            if not done.done():  # the sender may have disconnected
-                done.set_result(receipt)
-        self._on_stored()
-
-
-def _fail(batch: list[Waiting], error: Exception) -> None:
-    for _, done in batch:
-        if not done.done():
-            done.set_exception(error)

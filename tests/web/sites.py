@@ -12,12 +12,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bot.model.result import check_to_json
+from bot.store.deliveries import GroupWriter
 from bot.store.history.history import History, open_history
 from bot.store.records import CheckRecord
 from bot.store.store import Store
 from bot.web.application import Health, make_application
 from bot.web.metrics import Metrics
-from bot.web.webhooks import Intake
 from tests.report.conftest import rebuilt
 from tests.web.seeded import HOSTILE, ODD, seed
 
@@ -48,7 +48,7 @@ PAGES = {
 def application(store: Store, history: History, logs: Path) -> web.Application:
     """The bot's application, without forges and engine."""
     return make_application(
-        forges={}, intake=Intake(store), store=store, history=history, logs=logs,
+        forges={}, writer=GroupWriter(store), store=store, history=history, logs=logs,
         metrics=Metrics(), health=Health(store, logs), engine=None, webhook_bytes=1000,
     )  # fmt: skip
 

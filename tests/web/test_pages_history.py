@@ -16,13 +16,13 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from bot.model.result import BuildNote, CheckResult, check_to_json
+from bot.store.deliveries import GroupWriter
 from bot.store.history.history import open_history
 from bot.store.records import CheckRecord
 from bot.store.store import open_store
 from bot.web.application import Health, make_application
 from bot.web.metrics import Metrics
 from bot.web.openapi import describe
-from bot.web.webhooks import Intake
 from tests.web.seeded import HOSTILE, ODD, seed
 
 NGINX = "/images/reference/minimal/nginx/x86_64"
@@ -130,7 +130,7 @@ async def site(data, tmp_path):
         if not store.add_check(record):
             store.update_check(name, result=check_to_json(result))
     application = make_application(
-        forges={}, intake=Intake(store), store=store, history=history, logs=tmp_path,
+        forges={}, writer=GroupWriter(store), store=store, history=history, logs=tmp_path,
         metrics=Metrics(), health=Health(store, data), engine=None, webhook_bytes=1000,
     )  # fmt: skip
     async with TestClient(TestServer(application)) as client:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from bot.store.deliveries import GroupWriter
 from bot.web.application import Health, make_application
 from bot.web.metrics import Metrics
-from bot.web.webhooks import Intake
 from tests.objectives.daily_history import SMALL, DailyHistory
 
 
@@ -23,7 +23,7 @@ async def site(tmp_path: Path) -> AsyncIterator[TestClient]:
     daily.day("lib", "perl")
     store = daily.history.store
     application = make_application(
-        forges={}, intake=Intake(store), store=store, history=daily.history, logs=tmp_path,
+        forges={}, writer=GroupWriter(store), store=store, history=daily.history, logs=tmp_path,
         metrics=Metrics(), health=Health(store, tmp_path), engine=None, webhook_bytes=1000,
     )  # fmt: skip
     async with TestClient(TestServer(application)) as client:

@@ -17,6 +17,7 @@ from bot.errors import UsageError
 from bot.model.image import ImageKey
 from bot.model.result import BuildNote, CheckResult, check_to_json
 from bot.settings.values import load_settings
+from bot.store.deliveries import GroupWriter
 from bot.store.history.history import open_history
 from bot.store.records import CheckRecord
 from bot.store.store import open_store
@@ -24,7 +25,6 @@ from bot.web.application import Health, make_application
 from bot.web.metrics import Metrics
 from bot.web.pages import PAGES
 from bot.web.serve import Bot
-from bot.web.webhooks import Intake
 from tests.engine.threads import InThread
 from tests.web.seeded import seed
 
@@ -88,7 +88,7 @@ async def site(data, tmp_path):
     add(store, "after", "o/later", log, private=True, created="2026-01-02")
     history = open_history(store)
     application = make_application(
-        forges={}, intake=Intake(store), store=store, history=history, logs=tmp_path,
+        forges={}, writer=GroupWriter(store), store=store, history=history, logs=tmp_path,
         metrics=Metrics(), health=Health(store, data), engine=None, webhook_bytes=1000,
         link_keys=KEYS,
     )  # fmt: skip

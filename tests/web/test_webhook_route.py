@@ -4,12 +4,17 @@ import asyncio
 import sqlite3
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bot.store.records import NewDelivery, Receipt
-from bot.store.store import StoreError, open_store
-from bot.web.webhooks import Intake
+from bot.store.deliveries import GroupWriter, add_delivery, settle_delivery
+from bot.store.records import NewDelivery
+from bot.store.store import StoreError, now, open_store
+
+
+def adding(new: NewDelivery) -> Any:
+    return lambda db: add_delivery(db, new, now())
 
 
 def stored(settings_file: Path) -> list[tuple]:
@@ -80,7 +85,7 @@ async def test_a_disk_that_cannot_keep_it_is_503(client, bot, payload, monkeypat
         raise StoreError("The disk is full.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(bot._store, "add_deliveries", full)
+        patch.setattr(bot._store, "write_together", full)
         status, answer = await client.post(payload())
         assert (status, answer) == (503, {"error": "The delivery cannot be stored at the moment."})
     # The forge, or a person, sends it again: it is news.
@@ -90,23 +95,24 @@ async def test_a_disk_that_cannot_keep_it_is_503(client, bot, payload, monkeypat
 async def test_many_deliveries_share_one_write(tmp_path: Path, monkeypatch) -> None:
     store = open_store(tmp_path)
     batches: list[int] = []
-    real = store.add_deliveries
+    real = store.write_together
     first_is_writing, go_on = threading.Event(), threading.Event()
 
-    def slow(deliveries: list[NewDelivery]) -> list[Receipt]:
+    def slow(deliveries: list[Any]) -> list[Any]:
         batches.append(len(deliveries))
         if len(batches) == 1:
             first_is_writing.set()
             go_on.wait(90)
         return real(deliveries)
 
-    monkeypatch.setattr(store, "add_deliveries", slow)
-    intake = Intake(store)
-    running = asyncio.create_task(intake.run())
-    first = asyncio.create_task(intake.store(NewDelivery("f", "e", "0", b"")))
+    monkeypatch.setattr(store, "write_together", slow)
+    writer = GroupWriter(store)
+    running = asyncio.create_task(writer.run())
+    first = asyncio.create_task(writer.write(adding(NewDelivery("f", "e", "0", b""))))
     await asyncio.to_thread(first_is_writing.wait, 90)
     others = [
-        asyncio.create_task(intake.store(NewDelivery("f", "e", str(n), b""))) for n in range(1, 50)
+        asyncio.create_task(writer.write(adding(NewDelivery("f", "e", str(n), b""))))
+        for n in range(1, 50)
     ]
     await asyncio.sleep(0)
     go_on.set()
@@ -121,10 +127,10 @@ async def test_many_deliveries_share_one_write(tmp_path: Path, monkeypatch) -> N
 
 async def test_what_was_taken_is_kept_when_the_bot_is_stopped(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    intake = Intake(store)
-    running = asyncio.create_task(intake.run())
+    writer = GroupWriter(store)
+    running = asyncio.create_task(writer.run())
     await asyncio.sleep(0)
-    waiting = asyncio.create_task(intake.store(NewDelivery("f", "e", "1", b"")))
+    waiting = asyncio.create_task(writer.write(adding(NewDelivery("f", "e", "1", b""))))
     await asyncio.sleep(0)
     running.cancel()
     assert (await waiting).repeat is False
@@ -136,13 +142,56 @@ async def test_what_was_taken_is_kept_when_the_bot_is_stopped(tmp_path: Path) ->
 
 async def test_a_fault_with_one_batch_does_not_end_the_taking_in(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    intake = Intake(store)
-    running = asyncio.ensure_future(intake.run())
+    writer = GroupWriter(store)
+    running = asyncio.ensure_future(writer.run())
     try:
         with pytest.raises(UnicodeEncodeError):
-            await intake.store(NewDelivery("gh", "push", "\ud800", b"{}"))
-        assert not (await intake.store(NewDelivery("gh", "push", "g", b"{}"))).repeat
+            await writer.write(adding(NewDelivery("gh", "push", "\ud800", b"{}")))
+        assert not (await writer.write(adding(NewDelivery("gh", "push", "g", b"{}")))).repeat
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         store.close()
+
+
+async def test_an_outcome_shares_the_write_of_new_deliveries_and_a_fault_is_its_own(
+    tmp_path: Path, monkeypatch
+) -> None:
+    store = open_store(tmp_path)
+    (old,) = store.add_deliveries([NewDelivery("f", "e", "0", b"")])
+    writer = GroupWriter(store)
+    waiting = [
+        asyncio.ensure_future(writer.write(change))
+        for change in (
+            adding(NewDelivery("f", "e", "1", b"")),
+            lambda db: settle_delivery(db, old.id, "done", "", now()),
+            adding(NewDelivery("f", "e", "\ud800", b"")),
+        )
+    ]
+    await asyncio.sleep(0)
+    together = store.write_together
+    batches: list[int] = []
+    monkeypatch.setattr(
+        store, "write_together", lambda some: (batches.append(len(some)), together(some))[1]
+    )
+    running = asyncio.ensure_future(writer.run())
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert batches == [3]
+    assert isinstance(results[2], UnicodeEncodeError)
+    assert store.delivery_counts() == {"new": 1, "done": 1}
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    store.close()
+
+
+async def test_a_disk_that_takes_too_long_is_503(client, bot, payload, monkeypatch) -> None:
+    monkeypatch.setattr("bot.store.deliveries._LONGEST_WAIT", 0.05)
+    together, go_on = bot._store.write_together, threading.Event()
+
+    def slow(changes: list[Any]) -> list[Any]:
+        go_on.wait(60)
+        return together(changes)
+
+    monkeypatch.setattr(bot._store, "write_together", slow)
+    assert (await client.post(payload()))[0] == 503
+    go_on.set()
