@@ -146,7 +146,7 @@ class _Reach:
                 todo += [n for n in _positive([need.formula]) if n not in found]
             todo += [n for n in _positive(self._ways_out(number)) if n not in found]
         packages = {n: self._candidate(n) for n in sorted(found)}
-        exclusions = frozenset(self._exclusions(packages))
+        exclusions = frozenset(filter(self._possible, self._exclusions(packages)))
         return Candidates(
             self._arch, packages, jobs, tuple(needs), exclusions, self._now, self._fixed
         )
@@ -277,6 +277,8 @@ class _Reach:
             if dependency == solv.SOLVABLE_PREREQMARKER:
                 continue
             formula = frozenset(c for c in self._formula(dependency) if number not in c)
+            if number in self._now:
+                formula = frozenset(filter(self._possible, formula))
             if formula:
                 scriptlets = dependency in behind and dependency not in before
                 yield Need(number, self._pool.dep2str(dependency), formula, scriptlets)
@@ -288,6 +290,11 @@ class _Reach:
             tree = parse_rich(text) if is_rich(text) else None
             if tree is not None:
                 yield unmet(tree, self._providing)
+
+    def _possible(self, clause: Clause) -> bool:
+        """Return whether a clause holds in today's image: whatever the plain solver installs is
+        possible, such as versions of a name for two architectures."""
+        return any(n in self._now if n > 0 else -n not in self._now for n in clause)
 
     def _exclusions(self, packages: Mapping[int, Candidate]) -> Iterator[Clause]:
         yield from self._same_names(packages)

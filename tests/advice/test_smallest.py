@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from bot.model.advice import Figures, Losses, Smallest, Swap
 from bot.model.capability import names_in
 from tests.advice.brute import Thing, smallest
 from tests.closure.conftest import Tiny, overlay, package, request
+from tests.closure.test_like_dnf import ODD_REQUESTS, odd_repositories
 
 NONE = Wish(edits=0)
 
@@ -229,6 +231,18 @@ def test_foreign_packages_count_only_where_nothing_else_provides_or_today_has_th
     assert (found.smallest.installed_size, found.smallest.proved) == (10_300, True)
 
 
+@pytest.mark.parametrize("chosen", range(4))
+def test_odd_requests_have_an_advice_where_they_can_be_installed(tiny, chosen):
+    pool = tiny.pool(*odd_repositories(tiny))
+    for name in ODD_REQUESTS[chosen::4]:
+        found = advice(pool, name, wish=Wish(edits=2))
+        closure = pool.solve(request(name))
+        assert found.status == closure.status, name
+        if closure.status == "ok":
+            assert found.now.packages == len(closure.packages), name
+            assert found.smallest.bound <= found.smallest.installed_size, name
+
+
 def test_a_requirement_behind_the_marker_and_on_a_path_counts(tiny):
     base = tiny.repository()
     needs = ["/usr/share/deep/file", "setup"]
@@ -246,6 +260,15 @@ def test_several_versions_of_a_kernel_may_stand_side_by_side(tiny):
     base.package("kernel-0:1-1.x86_64").package("kernel-0:2-1.x86_64")
     found = advice(tiny.pool(base), "app")
     assert (found.smallest.packages, found.smallest.proved) == (3, True)
+
+
+def test_what_the_plain_solver_installs_is_possible_whatever_the_model_says(tiny, monkeypatch):
+    monkeypatch.setattr("bot.advice.candidates.INSTALL_ONLY", ())
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["kernel = 1-1", "kernel = 2-1"])
+    base.package("kernel-0:1-1.x86_64").package("kernel-0:2-1.x86_64")
+    found = advice(tiny.pool(base), "app")
+    assert found.smallest.packages == found.now.packages == 3
 
 
 def test_a_module_filter_counts(tiny):
