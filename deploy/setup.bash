@@ -64,6 +64,8 @@ module venv python3-venv python3-libs
 module ensurepip python3-venv python3-pip
 END
     if [ "${WITH_TEST_TOOLS:-}" = 1 ]; then
+        # Not every rpm distribution has it.
+        [ "$FAMILY" != apt ] || echo "command installcheck libsolv-tools libsolv-tools"
         cat <<'END'
 command dnf dnf dnf
 module dnf python3-dnf python3-dnf

@@ -10,7 +10,12 @@ from typing import Literal
 
 from bot.check.change import Change, ChangedSpec
 from bot.check.stated_lines import AddedDependency as AddedLine
-from bot.check.stated_lines import added_changes, removed_provides, with_changed_lines
+from bot.check.stated_lines import (
+    added_changes,
+    plain_capability,
+    removed_provides,
+    with_changed_lines,
+)
 from bot.closure.evr import compare_evr
 from bot.closure.pool import Pool
 from bot.model.nevra import Nevra
@@ -87,6 +92,11 @@ class Sides:
         return self.base.sources | self.head.sources
 
     @property
+    def drop_something(self) -> bool:
+        """Return whether head's packages lack a name, a provide or a file that base's have."""
+        return bool(_offered(self.base) - _offered(self.head))
+
+    @property
     def new_packages(self) -> frozenset[str]:
         """The names of head's packages of sources that base has no package of."""
         old = {package.source for package in self.base.packages}
@@ -105,6 +115,15 @@ class Sides:
         if source in own:
             return (source,)
         return tuple(sorted({n for n in own if not n.endswith(_NOT_MAIN)} or own))
+
+
+def _offered(overlay: Overlay) -> set[str]:
+    """The files and capabilities of an overlay, its own versions as a placeholder."""
+    found = {path for package in overlay.packages for path in package.files}
+    for package in overlay.packages:
+        own = (plain_capability(package.nevra, d)[1] for d in package.of_kind("provides"))
+        found.update((package.nevra.name, *own))
+    return found
 
 
 def evaluate_change(change: Change, evaluate: Evaluate) -> tuple[EvaluatedSpec, ...]:

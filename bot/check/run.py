@@ -23,9 +23,11 @@ from bot.check.repository_file import RepositoryFile
 from bot.check.target import Inputs, Pools, Remarks, Target, evaluating_rpm, open_target
 from bot.check.unsolvable_head import undecided
 from bot.check.verdict import only_limits, verdict
+from bot.closure.impact import broken_by
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
 from bot.distro.images import environment_keys
+from bot.model.impact import Broken
 from bot.model.result import BuildNote, CheckResult
 
 # Below this many images processes cost more than they bring.
@@ -239,13 +241,16 @@ def _images(
         for target, arch in places
     }
 
-    def of(place: tuple[Target, str]) -> tuple[CheckedImage, ...]:
+    def of(place: tuple[Target, str]) -> tuple[tuple[CheckedImage, ...], tuple[Broken, ...]]:
         target, arch = place
-        own = keys[target.document.id, arch]
-        return affected_images(target.pools[arch], own, target.sides[arch], rules)
+        own, pool, sides = keys[target.document.id, arch], target.pools[arch], target.sides[arch]
+        broken = broken_by(pool, sides.base, sides.head) if sides.drop_something else ()
+        return affected_images(pool, own, sides, rules), broken
 
     few = sum(map(len, keys.values())) < _FEW
-    affected = iter(list(map(of, places)) if few else in_processes(of, places))
+    by_place = list(map(of, places)) if few else in_processes(of, places)
+    remarks.broken = [package for _, broken in by_place for package in broken]
+    affected = iter(images for images, _ in by_place)
     found: list[CheckedImage] = []
     for target in targets:
         own = [image for _ in target.sides for image in next(affected)]
@@ -308,6 +313,7 @@ def _result(
         verdict=verdict(results, failed, open_),
         images=results,
         suggestions=suggestions(f.savings for f in images),
+        broken=tuple(sorted(remarks.broken)),
         problems=tuple(dict.fromkeys(remarks.problems)),
         notes=tuple(dict.fromkeys(remarks.notes)),
         builds=builds,

@@ -29,6 +29,7 @@ from bot.distro.cache import Cache
 from bot.distro.documents import RepositoryDocument
 from bot.distro.snapshot import open_snapshot
 from bot.errors import SurroundingsError
+from bot.model.impact import Broken
 from bot.sandbox.values import Limits
 from bot.spec.evaluate import evaluate_spec
 from bot.spec.headers import generated_flags
@@ -66,12 +67,14 @@ class Inputs:
 
 @dataclass(slots=True)
 class Remarks:
-    """Sentences collected on the way, and what they mean for the verdict."""
+    """Sentences collected on the way, and what they mean for the verdict; and the packages of the
+    repositories that break."""
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     interrupted: bool = False
     undecided: bool = False
+    broken: list[Broken] = field(default_factory=list)
 
 
 def open_target(

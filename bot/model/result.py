@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bot.errors import MinimizeError
 from bot.model.closure import Edge, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey, inline
+from bot.model.impact import Broken
 from bot.model.nevra import JSON, Nevra
 from bot.model.package import Evidence, Package
 from bot.model.spec import SpecLine
@@ -313,6 +314,7 @@ class CheckResult:
     document, null where it could not be had; `unverified` the repositories without a key, whose
     packages are executed unchecked (macros, the distribution's rpm, buildroots); `notes` facts
     about the evidence for the reader.
+    `broken` are packages of the repositories that what the change drops makes uninstallable.
     `interrupted` is true when something around us failed: another try may say more; `incomplete`
     when a spec was not evaluated, the change not at fault. `only_limits`: the failure is nothing
     but objectives, so it may be accepted; `accepted` says that it was, and the verdict is then what
@@ -340,6 +342,7 @@ class CheckResult:
     notes: tuple[str, ...] = ()
     images: tuple[ImageResult, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
+    broken: tuple[Broken, ...] = ()
     builds: tuple[BuildNote, ...] = ()
     configuration: ConfigurationChange | None = None
 

@@ -65,6 +65,21 @@ def _breakage(breakage: Breakage, lost: Sequence[Row]) -> Phrase:
     return say.breakage(cause=breakage.phrase, images=hits_text, chain=breakage.way)
 
 
+def repository(result: CheckResult, detail: Detail) -> Section | None:
+    """The packages of the repositories that what the change drops makes uninstallable."""
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for one in result.broken:
+        arches = places.setdefault((one.repository, str(one.nevra), one.capability), [])
+        arches.append(one.arch)
+    items = [
+        say.broken_package(
+            package=nevra, capability=capability, repository=repository, arches=", ".join(arches)
+        )
+        for (repository, nevra, capability), arches in places.items()
+    ]
+    return section("Breaks in the repositories", bullets(items, detail.lines, "package"))
+
+
 def images(rows: Sequence[Row], detail: Detail, *, rest: bool = False) -> Section | None:
     """One row for each image; architectures share it where the effect is the same.
 

@@ -59,6 +59,7 @@ def document(result: CheckResult, detail: Detail, *, chat: bool = False) -> Docu
     found: list[Section | None] = [
         images.broken(rows, detail),
         images.images(rows, detail),
+        images.repository(result, detail),
         attack_surface(rows, detail),
         packages.came_in(rows, result, detail),
         packages.way_out(rows, result, detail),

@@ -130,6 +130,10 @@ def test_the_json_of_a_result_is_that_of_older_releases_with_new_fields():
     now = check_to_json(one_of_each())
     assert now.pop("rpm_versions") == {}
     assert now.pop("unverified") == []
+    assert now.pop("broken") == []
+    assert now.pop("predicted_verdict") is None
+    (checked,) = now["images"]
+    assert [checked[side].pop("surface") for side in ("base", "head")] == [None, None]
     (image,) = older["configuration"]["images"]
     (objective,) = image["objectives"]
     image["objectives"] = [{"name": objective.pop("name"), "id": "small-id", **objective}]
