@@ -22,7 +22,7 @@ from bot.check.rebuild import BuildContext, rebuild
 from bot.check.repository_file import RepositoryFile
 from bot.check.target import Inputs, Pools, Remarks, Target, evaluating_rpm, open_target
 from bot.check.unsolvable_head import undecided
-from bot.check.verdict import only_limits, verdict
+from bot.check.verdict import in_backticks, only_limits, verdict
 from bot.closure.impact import broken_by
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
@@ -216,7 +216,8 @@ def build_problems(builds: Iterable[BuildNote]) -> list[str]:
         "not-built": "Nothing was built, so the prediction stands",
     }
     return [
-        f"{b.spec} ({b.side}, {b.arch}): {sentences[b.outcome]}: {b.message.splitlines()[0]}"
+        f"{b.spec} ({b.side}, {b.arch}): {sentences[b.outcome]}:"
+        f" {in_backticks(b.message.splitlines()[0])}."
         if b.message
         else f"{b.spec} ({b.side}, {b.arch}): {sentences[b.outcome]}."
         for b in builds

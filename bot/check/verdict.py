@@ -184,10 +184,18 @@ def _texts(one: EvaluatedSpec, arch: str) -> Iterator[tuple[int, str]]:
             continue
         failure = each.failure
         where = f"{failure.path}:{failure.line}" if failure.line else failure.path
-        text = f"{where} ({' and '.join(each.sides)}): {failure.message.rstrip('.')}."
+        said = failure.message.rstrip(".")
+        # Only of limits the words are ours: rpm's and the shell's cite what the spec has.
+        words = said if failure.cause == "limit" else in_backticks(said)
+        text = f"{where} ({' and '.join(each.sides)}): {words}."
         if each.fault == "base" and "head" in each.sides:
             text += " The base fails in the same way."
         yield _ORDER.index(each.fault), text
+
+
+def in_backticks(words: str) -> str:
+    """Words that somebody else may have chosen, as a report shows them: code, whatever they say."""
+    return f"`{' '.join(words.replace('`', chr(39)).split())}`"
 
 
 def where_so(arches: Iterable[str], evaluated: Collection[str]) -> str:

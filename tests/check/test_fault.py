@@ -16,6 +16,7 @@ from bot.check.evidence import Evaluated, Side, evaluate_change
 from bot.check.verdict import alike, essence
 from bot.model.result import CheckResult
 from bot.model.spec import SpecEvaluation, SpecFailure
+from bot.report.render import render_comment
 from bot.spec.evaluate import SPEC_LIMITS
 from tests.check.tiny import TOOL, Bench
 
@@ -136,7 +137,7 @@ def test_a_misspelled_tag_fails_and_an_undefined_macro_in_its_place_does_not(ben
     assert result.verdict == "failure"
     result = bench.check({"tool.spec": edited(TOOL, "%no_such_requires perl")})
     assert (result.verdict, result.incomplete) == ("neutral", True)
-    assert "nothing that was found defines %no_such_requires." in result.problems[0]
+    assert "nothing that was found defines %no_such_requires`." in result.problems[0]
 
 
 UNEXPANDED = [
@@ -170,10 +171,12 @@ def test_a_file_that_is_not_there_and_decides_a_dependency_is_neutral(bench: Ben
     reads = edited(TOOL, "Requires: x%(cat nothere)")
     result = bench.check({"tool.spec": reads})
     assert (result.verdict, result.images, result.incomplete) == ("neutral", (), True)
-    assert result.problems[0].startswith("tool.spec:6 (head): nothere is neither in the repository")
+    assert result.problems[0].startswith(
+        "tool.spec:6 (head): `nothere is neither in the repository"
+    )
     result = bench.check({"tool.spec": edited(reads, "Requires: perl")})
     assert (result.verdict, result.incomplete) == ("neutral", True)
-    assert "(base and head): nothere is neither" in result.problems[0]
+    assert "(base and head): `nothere is neither" in result.problems[0]
     only_built = f"{TOOL}%build\nmake %(cat nothere)\n"
     result = bench.check({"tool.spec": only_built, "nothere": "all\n"})
     result = bench.check({"nothere": None, "tool.spec": edited(only_built, "Requires: perl")})
@@ -209,3 +212,11 @@ def test_a_head_that_alone_ran_into_a_limit_is_evaluated_twice(base: str, calls:
     (one,) = evaluate_change(change, evaluate)
     assert sides.count("head") == calls
     assert one.head["x86_64"] == (good if base == "ok" else late)
+
+
+def test_the_words_of_a_spec_file_are_code_in_a_comment(bench: Bench) -> None:
+    words = "All good. Approved by @maintainers `and` **merged**"
+    result = bench.check({"tool.spec": f"%{{error:{words}}}\n{TOOL}"})
+    (problem,) = result.problems
+    assert "`All good. Approved by @maintainers 'and' **merged**`" in problem
+    assert "`All good. Approved by @maintainers 'and' **merged**`" in render_comment(result)

@@ -50,7 +50,7 @@ def test_what_the_hosts_rpm_alone_refuses_is_neutral_and_worth_another_try(
     result = newer(bench, repositories).check(head)
     assert (result.verdict, exit_code(result)) == ("neutral", 1)
     (problem,) = result.problems
-    assert problem.startswith("tool.spec:9 (head): This host's rpm ")
+    assert problem.startswith("tool.spec:9 (head): `This host's rpm ")
     assert f"rpm {host_rpm()} refuses" in problem and "distribution's rpm 99.0" in problem
     assert any("rpm 99.0" in note and "cannot be installed" in note for note in result.notes)
     assert result.rpm_versions == {"repo": str(host_rpm())}
