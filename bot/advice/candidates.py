@@ -28,6 +28,8 @@ from bot.model.nevra import Nevra
 
 _BOTH = 0  # before and behind libsolv's marker of prerequisites
 _BEHIND = 1
+# Sources of the policy of cryptography, of the directories with their links, and of accounts.
+_FOUNDATIONS = ("crypto-policies", "filesystem", "basesystem", "setup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class _Reach:
         self._tiers: dict[int, Mapping[int, bool]] = {}
         self._chosen: dict[int, tuple[int, ...]] = {}
         self._texts: dict[str, tuple[int, ...]] = {}
-        self._identity_sources = {"crypto-policies"} | {
+        self._identity_sources = {*_FOUNDATIONS} | {
             source_of(self._solvable(n)) for n in self._providers_of("system-release")
         }
         self._fixed = frozenset(n for n in self._now if self._is_identity(n))
@@ -235,7 +237,7 @@ class _Reach:
         """Return whether a package says what the distribution is, or is a kernel.
 
         Such packages are never swapped: those built from the source of the package that provides
-        `system-release`, crypto-policies, and what several versions of may be installed.
+        `system-release`, those of _FOUNDATIONS, and what several versions of may be installed.
         """
         kernel = any(number in self._providers_of(name) for name in INSTALL_ONLY)
         return kernel or source_of(self._solvable(number)) in self._identity_sources

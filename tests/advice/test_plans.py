@@ -185,3 +185,13 @@ def test_an_image_for_which_nothing_can_be_edited_has_no_plan(tiny):
     base.package("a-release-0:1-1.x86_64", provides=["system-release"])
     base.package("perl-A-0:1-1.x86_64", provides=["perl(A)"])
     assert plans(tiny.pool(base), "app", edits=2) == ()
+
+
+def test_no_plan_takes_the_directories_or_the_accounts_out(tiny):
+    base = tiny.repository()
+    base.package("app-0:1-1.x86_64", requires=["filesystem", "setup", "doc"])
+    base.package("filesystem-0:1-1.x86_64", size=5000).package("setup-0:1-1.x86_64", size=5000)
+    base.package("doc-0:1-1.x86_64")
+    assert [changes(plan) for plan in plans(tiny.pool(base), "app", edits=2)] == [
+        [("weaken", "app", "doc")]
+    ]
