@@ -34,7 +34,12 @@ SPEC = "Name: nginx\n# {}\n"
 
 
 class Fleet:
-    """A server and workers, with their forge."""
+    """A server and workers, with their forge; without a `database` the server alone, on SQLite.
+
+    `builds` is how many each of them builds at a time.
+    """
+
+    builds = 0
 
     def __init__(self, home: Path, database: str, forge: LocalForge, seconds: float) -> None:
         self.home = home
@@ -46,16 +51,16 @@ class Fleet:
         self.repository = forge.add_repository("rpms/nginx")
         forge.commit(self.repository, "main", {"nginx.spec": SPEC.format(0)}, "Start")
         hook = f"http://127.0.0.1:{self._port}/webhook/github"
-        self._app = forge.add_app("minimize", hook_url=hook, secret="s")
-        forge.install(self._app, "rpms")
+        self.app = forge.add_app("minimize", hook_url=hook, secret="s")
+        forge.install(self.app, "rpms")
         forge.set_role(self.repository, "jonas", "write")
-        (home / "app.pem").write_text(self._app.private_key)
-        (home / "secret").write_text(self._app.secret)
+        (home / "app.pem").write_text(self.app.private_key)
+        (home / "secret").write_text(self.app.secret)
         (home / "database").write_text(database)
         (home / "config").mkdir()
 
     async def start(self, role: str, name: str, predictions: int) -> None:
-        app = {"id": self._app.id, "private_key": {"file": "app.pem"}}
+        app = {"id": self.app.id, "private_key": {"file": "app.pem"}}
         settings = {
             "listen": {"port": self._port},
             "data": f"data-{name}",
@@ -69,15 +74,16 @@ class Fleet:
             },
             "engine": {
                 "executor_id": name,
-                "database": {"file": "database"},
+                **({"database": {"file": "database"}} if self._database else {}),
                 "predictions": predictions,
-                "builds": 0,
+                "builds": self.builds,
             },
+            "repositories": [{"match": "*", "documents": ["demo"]}],
         }
         file = self.home / f"{name}.yaml"
         file.write_text(yaml.safe_dump(settings))
         script = [sys.executable, "-m", "tests.faults.working_bot"]
-        with (self.home / f"{name}.log").open("wb") as log:
+        with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [*script, role, str(file), str(self.seconds)], stdout=log, stderr=log, cwd=ROOT
             )

@@ -35,6 +35,10 @@ class SlowChecker(FakeChecker):
     def warm_up(self) -> None:
         pass
 
+    def finish(self, job: Any, git: Any) -> Any:
+        time.sleep(self.seconds)
+        return super().finish(job, git)
+
     def predict(self, job: Any, git: Any) -> Any:
         with self.notes.open("a") as file:
             file.write(f"{self.name} {job.head_sha} {time.time()}\n")
@@ -42,8 +46,8 @@ class SlowChecker(FakeChecker):
         return super().predict(job, git)
 
 
-def slow_checker(notes: Path, name: str, seconds: float) -> SlowChecker:
-    made = SlowChecker(worth_building=False)
+def slow_checker(notes: Path, name: str, seconds: float, builds: bool) -> SlowChecker:
+    made = SlowChecker(worth_building=builds)
     made.notes, made.name, made.seconds = notes, name, seconds
     return made
 
@@ -52,8 +56,9 @@ async def main() -> None:
     role, file, seconds = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
     settings = load_settings(file)
     name = settings.engine.executor_id or role
-    checker = partial(slow_checker, file.parent / "predictions", name, seconds)
-    slots = {"predictions": settings.engine.predictions, "builds": 1}
+    builds = settings.engine.builds
+    checker = partial(slow_checker, file.parent / "predictions", name, seconds, builds > 0)
+    slots = {"predictions": settings.engine.predictions, "builds": max(builds, 1)}
     computing: Any = Processes(checker, slots, memory=10**10)  # type: ignore[arg-type]
     if role == "server":
         await Bot(settings, computing).start()
