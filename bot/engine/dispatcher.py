@@ -52,7 +52,10 @@ from bot.store.store import Store, now
 
 LOG = logging.getLogger(__name__)
 _IDLE = 1.0
+# Of a delivery that a mistake of the bot's own holds up.
 _ATTEMPTS = 8
+# Days for which a forge may refuse what a delivery needs before it is given up.
+_REFUSED_DAYS = 3
 _AT_ONCE = 50  # deliveries in hand
 _FRESH = 30.0  # seconds in which a forge's API may lag behind its webhook
 
@@ -158,16 +161,19 @@ class Dispatcher:
             await self._settle(delivery, "done" if done else "ignored", reason)
             LOG.info("delivery %s (%s): %s", delivery.delivery, delivery.event, reason)
         except (ForgeGoneError, ForgeRefusedError) as error:
-            LOG.warning("delivery %s: %s", delivery.delivery, error)
-            await self._settle(delivery, "failed", str(error))
+            # A revoked token, a repository that is moved: it may pass. Three days of it are enough.
+            over = _age(delivery) > _REFUSED_DAYS * 86_400
+            await self._again(delivery, str(error), longest=6 * 3600.0, over=over)
         except QuotaError as error:
             await asyncio.to_thread(
                 self._store.postpone_delivery, delivery.id, str(error), error.seconds, counted=False
             )
+        except ForgeError as error:
+            # Who comes back is asked soon, in the first hour.
+            longest = 20.0 if _age(delivery) < 3600 else 300.0
+            await self._again(delivery, str(error), error.wait, longest=longest, over=False)
         except MinimizeError as error:
-            await self._again(
-                delivery, str(error), error.wait if isinstance(error, ForgeError) else 0
-            )
+            await self._again(delivery, str(error), over=False)
         except Exception:
             # One bad delivery must not stop the others.
             LOG.exception("delivery %s could not be handled", delivery.delivery)
@@ -183,13 +189,25 @@ class Dispatcher:
             lambda db: settle_delivery(db, delivery.id, state, reason, handled)
         )
 
-    async def _again(self, delivery: Delivery, reason: str, wait: float = 0) -> None:
-        if delivery.attempts + 1 >= _ATTEMPTS:
+    async def _again(
+        self,
+        delivery: Delivery,
+        reason: str,
+        wait: float = 0,
+        *,
+        longest: float = 900.0,
+        over: bool | None = None,
+    ) -> None:
+        """Postpone a delivery, `longest` seconds at most, or longer where the forge says so.
+
+        It is given up where it is `over`; null: after its last attempt.
+        """
+        if delivery.attempts + 1 >= _ATTEMPTS if over is None else over:
             LOG.error("delivery %s is given up: %s", delivery.delivery, reason)
             await self._settle(delivery, "failed", reason)
             return
         LOG.warning("delivery %s, again later: %s", delivery.delivery, reason)
-        pause = max(min(2.0 * 3**delivery.attempts, 900.0), min(wait, 4000.0))
+        pause = max(min(2.0 * 3.0 ** min(delivery.attempts, 20), longest), min(wait, 4000.0))
         await asyncio.to_thread(self._store.postpone_delivery, delivery.id, reason, pause)
 
     async def _decide(self, delivery: Delivery) -> tuple[bool, str]:
@@ -288,13 +306,18 @@ class Dispatcher:
         """The forge's pull request, requested again if it may be older than the event."""
         pull = await forge.pull_request(event.key)
         for _ in range(2):
-            age = time.time() - datetime.fromisoformat(delivery.received).timestamp()
+            age = _age(delivery)
             same_base = event.base_ref in ("", pull.base_ref)
             if (pull.head_sha == event.head_sha and same_base) or age > _FRESH:
                 break
             await asyncio.sleep(self._lag)
             pull = await forge.pull_request(event.key)
         return pull
+
+
+def _age(delivery: Delivery) -> float:
+    """Seconds since a delivery was received."""
+    return time.time() - datetime.fromisoformat(delivery.received).timestamp()
 
 
 async def changed_files(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +22,8 @@ from pydantic import (
 )
 
 from bot.errors import UsageError
+
+LOG = logging.getLogger(__name__)
 
 
 class Strict(BaseModel):
@@ -75,6 +80,40 @@ class SecretReference(Strict):
                 "Set it before the bot starts.",
             )
         return found.strip()
+
+
+class WatchedSecrets:
+    """Secrets that are read again when their file changes: one is rotated without a restart.
+
+    Iterating gives their present values; where a file cannot be read, those before it.
+    """
+
+    def __init__(self, references: Iterable[SecretReference]) -> None:
+        """UsageError if a secret is not there."""
+        self._references = tuple(references)
+        self._seen = self._stamps()
+        self._values = tuple(one.value() for one in self._references)
+
+    def __iter__(self) -> Iterator[str]:
+        seen = self._stamps()
+        if seen != self._seen:
+            try:
+                self._values = tuple(one.value() for one in self._references)
+                self._seen = seen
+                LOG.info("secrets were read again: their files have changed")
+            except UsageError as error:
+                LOG.warning("secrets stay as they were: %s", error)
+        return iter(self._values)
+
+    def _stamps(self) -> tuple[tuple[int, int, int], ...]:
+        """The inode, size and time of each file."""
+        stamps = []
+        for one in self._references:
+            if one.file is not None:
+                with contextlib.suppress(OSError):
+                    found = os.stat(one.file)
+                    stamps.append((found.st_ino, found.st_size, found.st_mtime_ns))
+        return tuple(stamps)
 
 
 def _absolute_url(value: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -12,6 +13,7 @@ from bot.errors import ChangeError, SurroundingsError
 from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
 from bot.report.render import COMMENT_MARKER
 from bot.store.records import CheckRecord
+from bot.store.store import now
 
 SPEC = {"nginx/nginx.spec": "Name: nginx\nRequires: perl\n"}
 
@@ -373,11 +375,29 @@ async def test_a_forge_that_is_away_postpones_the_delivery(bot) -> None:
 
 
 @pytest.mark.parametrize("error", [ForgeGoneError("gone"), ForgeRefusedError("refused")])
-async def test_what_is_gone_or_refused_fails_the_delivery_with_a_reason(bot, error) -> None:
+async def test_what_is_gone_or_refused_for_three_days_fails_the_delivery(bot, error) -> None:
     bot.push(SPEC)
-    bot.forge.fail["pull_request"] = [error]
+    bot.forge.fail["pull_request"] = [error] * 10
     await bot.deliver()
-    assert bot.store.delivery_counts() == {"failed": 1}
+    for received, state in (("2026-11-20T00:00:00Z", "failed"), (now(), "new")):
+        with bot.store.writing() as db:
+            db.execute("update deliveries set state = 'new', due = 0, attempts = 30")
+            db.execute("update deliveries set received = ?", [received])
+        await bot.dispatcher.handle_new()
+        assert bot.store.delivery_counts() == {state: 1}
+
+
+async def test_a_forge_that_is_away_is_asked_again_within_seconds_and_without_end(bot) -> None:
+    bot.push(SPEC)
+    bot.forge.fail["pull_request"] = [ForgeError("away")]
+    await bot.deliver()
+    with bot.store.writing() as db:
+        db.execute("update deliveries set due = 0, attempts = 30")
+    bot.forge.fail["pull_request"] = [ForgeError("away")]
+    await bot.dispatcher.handle_new()
+    (row,) = bot.store.rows("select state, due from deliveries")
+    assert row["state"] == "new"
+    assert row["due"] - time.time() < 21
 
 
 async def test_a_comment_that_is_refused_holds_up_no_status_and_is_written_later(bot) -> None:

@@ -27,6 +27,8 @@ from bot.forge.values import ForgeError, error_of_status, senseless
 
 LOG = logging.getLogger(__name__)
 USER_AGENT = "minimize"
+# https://docs.github.com/en/rest/about-the-rest-api/api-versions
+API_VERSION = "2022-11-28"
 # Longer waits are the engine's: it tries the step again later instead of holding a connection.
 _LONGEST_WAIT = 30.0
 _ATTEMPTS = 4
@@ -70,6 +72,7 @@ class GitHubClient(GitHubAPI):
         if URL(url).origin() != URL(self.base_url).origin():
             # A Link header names the next page, and the credential goes with the request.
             raise gidgethub.GitHubException(f"its next page is at {URL(url).origin()}")
+        headers = {**headers, "x-github-api-version": API_VERSION}
         for attempt in range(1, self._attempts + 1):
             try:
                 answer = await self._once(method, url, headers, body)

@@ -6,7 +6,7 @@ https://docs.github.com/en/rest
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -43,7 +43,7 @@ from bot.forge.values import (
     StatusReport,
 )
 from bot.git.mirror import GitCredential
-from bot.settings.forges import ForgeSettings
+from bot.settings.forges import ForgeSettings, WatchedSecrets
 from bot.store.records import NewDelivery
 
 _INSTALLATIONS = ("installation", "installation_repositories")
@@ -68,7 +68,7 @@ class GitHub:
         settings: ForgeSettings,
         *,
         auth: Auth,
-        secrets: tuple[str, ...],
+        secrets: Iterable[str],
         app: tuple[str, str] | None = None,
     ) -> None:
         self.name = name
@@ -84,7 +84,7 @@ class GitHub:
     @classmethod
     def from_settings(cls, name: str, settings: ForgeSettings) -> GitHub:
         """The forge that the settings describe; UsageError if a secret is not there."""
-        secrets = tuple(secret.value() for secret in settings.webhook_secrets)
+        secrets = WatchedSecrets(settings.webhook_secrets)
         if settings.app is not None:
             app = (str(settings.app.id), settings.app.private_key.value())
             return cls(name, settings, auth=AppAuth(), secrets=secrets, app=app)
@@ -93,11 +93,11 @@ class GitHub:
 
     def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
         """The delivery, if it is signed with one of the secrets and is what it says."""
-        return accept(self.name, self._secrets, headers, body)
+        return accept(self.name, tuple(self._secrets), headers, body)
 
     def begin(self, headers: Mapping[str, str]) -> Verification:
         """The check of a delivery's body by its signature."""
-        return begin(self._secrets, headers)
+        return begin(tuple(self._secrets), headers)
 
     def read(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
         """The delivery of a verified body."""

@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import gitlab
@@ -47,7 +47,7 @@ from bot.forge.values import (
     remember,
 )
 from bot.git.mirror import GitCredential
-from bot.settings.forges import ForgeSettings
+from bot.settings.forges import ForgeSettings, WatchedSecrets
 from bot.store.records import NewDelivery
 
 LOG = logging.getLogger(__name__)
@@ -72,13 +72,14 @@ class GitLab:
         settings: ForgeSettings,
         *,
         token: str,
-        secrets: tuple[str, ...],
+        secrets: Iterable[str],
         client: GitLabClient | None = None,
     ) -> None:
         self.name = name
         self._settings = settings
         self._token = token
-        self._secrets = HookSecrets.of(secrets)
+        self._secrets = secrets
+        HookSecrets.of(tuple(secrets))  # one that cannot be a secret is refused at the start
         api = settings.api_url.removesuffix("/api/v4")
         self._web_url = settings.web_url or api
         self._client = client or GitLabClient(api, token)
@@ -95,16 +96,17 @@ class GitLab:
             raise UsageError(
                 f"The forge {name} has no token.", "GitLab needs `token`; `app` is GitHub's."
             )
-        secrets = tuple(secret.value() for secret in settings.webhook_secrets)
+        secrets = WatchedSecrets(settings.webhook_secrets)
         return cls(name, settings, token=settings.token.value(), secrets=secrets)
 
     def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
         """The delivery, if it bears one of the secrets and is what it says."""
-        return accept(self.name, self._secrets, self._web_url, headers, body, time.time())
+        secrets = HookSecrets.of(tuple(self._secrets))
+        return accept(self.name, secrets, self._web_url, headers, body, time.time())
 
     def begin(self, headers: Mapping[str, str]) -> Verification:
         """The check of a delivery's body by its signature; of a plain token nothing is left."""
-        return begin(self._secrets, headers, time.time())
+        return begin(HookSecrets.of(tuple(self._secrets)), headers, time.time())
 
     def read(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
         """The delivery of a verified body."""
