@@ -67,7 +67,11 @@ class ComputeProcess:
             name="minimize-compute",
             daemon=True,
         )
-        self._process.start()
+        try:
+            self._process.start()
+        except (EOFError, OSError):
+            # The server that forks was killed just now: the next start makes another.
+            self._process.start()
         theirs.close()
         signs.close()
         assert self._process.pid is not None

@@ -111,7 +111,7 @@ class WatchedSecrets:
         for one in self._references:
             if one.file is not None:
                 with contextlib.suppress(OSError):
-                    found = os.stat(one.file)
+                    found = Path(one.file).stat()
                     stamps.append((found.st_ino, found.st_size, found.st_mtime_ns))
         return tuple(stamps)
 
