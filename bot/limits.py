@@ -34,6 +34,9 @@ LISTING_PACKED = 30_000_000
 LISTING = 120_000_000
 LISTING_ANSWER = 4 * MEBIBYTE
 
+# comps and modules of a repository, unpacked.
+GROUPS = 32 * MEBIBYTE
+
 # The end of a log that is searched for a cause.
 LOG_TAIL = 64 * 1024
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.errors import SurroundingsError
+from bot.limits import GROUPS
 
 if TYPE_CHECKING:
     from xml.etree import ElementTree
@@ -50,6 +51,8 @@ def read_comps(files: Iterable[Path], arch: str) -> Comps:
     groups: dict[str, set[GroupPackage]] = {}
     environments: dict[str, dict[str, None]] = {}
     for path in files:
+        if path.stat().st_size > GROUPS:
+            raise SurroundingsError(f"{path.name} has more than {GROUPS} bytes, and is not read.")
         try:
             root = ElementTree.parse(path).getroot()
         # An encoding that Python does not know, or that expat cannot take, is no ParseError.

@@ -16,6 +16,7 @@ import solv
 from bot.closure.solvcache import new_pool, new_solver
 from bot.distro.repomd import number_of
 from bot.errors import SurroundingsError
+from bot.limits import GROUPS
 
 _KINDS = ("modulemd", "modulemd-stream", "modulemd-defaults")
 
@@ -81,6 +82,8 @@ def _documents(repository: str, path: Path) -> Iterable[dict[str, Any]]:
 
     # Nothing is a number or a date here: a stream may be called 1.10.
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    if path.stat().st_size > GROUPS:
+        raise SurroundingsError(f"{path.name} has more than {GROUPS} bytes, and is not read.")
     try:
         for document in yaml.load_all(path.read_bytes(), Loader=loader):
             if isinstance(document, dict) and document.get("document") in _KINDS:
