@@ -31,6 +31,7 @@ from tests.engine.conftest import Bot, FakeChecker, FakeForge, Repository
 
 SPEC = "Name: nginx\nRequires: perl\n# {}\n"
 REPOSITORIES = 10
+AUTHORS = 20  # each has so many checks an hour
 
 
 @dataclass
@@ -46,7 +47,8 @@ class ManyPulls(FakeForge):
         return PullRequestEvent(_key(data["number"]), "check", data["head"], "opened", "", "")
 
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
-        return replace(self.pull, key=key, head_sha=self.heads[key.number])
+        author = f"ann{key.number % AUTHORS}"
+        return replace(self.pull, key=key, author=author, head_sha=self.heads[key.number])
 
     async def find_comment(self, key: PullRequestKey, marker: str) -> Comment | None:
         return Comment("1", "u", "") if self.commented[key] else None
