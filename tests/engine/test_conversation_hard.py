@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.engine import steps
+from bot.engine import publishing
 from bot.errors import SurroundingsError, UsageError
 from bot.forge.values import ForgeGoneError, ForgeRefusedError
 from bot.report.render import COMMENT_LIMIT, COMMENT_MARKER
@@ -82,7 +82,7 @@ async def test_a_comment_that_was_deleted_meanwhile_is_answered_without_a_reacti
     bot, caplog
 ) -> None:
     await checked(bot)
-    bot.forge.fail["react"] = [ForgeGoneError("There is no such comment.")]
+    bot.forge.fail["react"] = [ForgeGoneError("There is no such comment.")] * 10_000
     await bot.comment("/minimize why perl")
     assert "`/minimize why perl`" in await answered(bot)
     assert bot.forge.reactions == []
@@ -190,26 +190,14 @@ async def test_nothing_that_the_bot_writes_is_a_command_to_it(bot) -> None:
         assert (state, reason) == ("ignored", "The comment is a bot's.")
 
 
-async def test_what_is_given_up_is_one_line_of_the_log(bot, caplog) -> None:
+async def test_what_is_refused_is_one_line_of_the_log(bot, caplog) -> None:
     bot.forge.fail["put_comment"] = [ForgeRefusedError("The token may not comment.")]
     bot.push(SPEC)
     await bot.deliver()
     await bot.settled()
     lines = [r.getMessage() for r in caplog.records if "may not comment" in r.getMessage()]
     assert len(lines) == 1
-    assert "given up at try 1: The token may not comment." in lines[0]
-
-
-async def test_a_pull_request_that_is_gone_ends_its_run_with_a_line(bot, caplog) -> None:
-    bot.push(SPEC)
-    bot.forge.fail["set_status"] = [ForgeGoneError("The repository is not there.")] * 9
-    await bot.deliver()
-    await bot.settled()
-    assert bot.checks()[0].stage == "stopped"
-    assert bot.checks()[0].problem == "The repository is not there."
-    assert bot.checker.calls == []
-    lines = [r.getMessage() for r in caplog.records if "is not there" in r.getMessage()]
-    assert len(lines) == 1
+    assert "again later: The token may not comment." in lines[0]
 
 
 async def test_many_comments_of_one_pull_request_are_heard_one_after_the_other(bot) -> None:
@@ -239,7 +227,7 @@ async def test_the_answer_of_a_narrowed_check_keeps_to_the_limit(bot, monkeypatc
         return COMMENT_MARKER + "x" * (limit - len(COMMENT_MARKER))
 
     await checked(bot)
-    monkeypatch.setattr(steps, "render_comment", full)
+    monkeypatch.setattr(publishing, "render_comment", full)
     await bot.comment("/minimize check nginx", "ann", comment="9" * 40)
     await bot.settled()
     text = await answered(bot)
