@@ -184,9 +184,9 @@ def _texts(one: EvaluatedSpec, arch: str) -> Iterator[tuple[int, str]]:
             continue
         failure = each.failure
         where = f"{failure.path}:{failure.line}" if failure.line else failure.path
-        said = failure.message.rstrip(".")
+        reason = failure.message.rstrip(".")
         # Only of limits the words are ours: rpm's and the shell's cite what the spec has.
-        words = said if failure.cause == "limit" else in_backticks(said)
+        words = reason if failure.cause == "limit" else in_backticks(reason)
         text = f"{where} ({' and '.join(each.sides)}): {words}."
         if each.fault == "base" and "head" in each.sides:
             text += " The base fails in the same way."

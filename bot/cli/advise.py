@@ -92,7 +92,7 @@ def advise(
 
 
 def needs_of(configuration: Configuration, key: ImageKey) -> tuple[str, ...]:
-    """What the objectives of an image say that it needs, or shall keep."""
+    """The programs and capabilities that the objectives of an image need, or keep."""
     found = (
         (*o.needs, *o.keep)
         for o in configuration.objectives.values()

@@ -62,7 +62,7 @@ def owners_below(filelists: Path, directories: Collection[str]) -> list[str]:
             position = data.find(name)
             while position >= 0:
                 start = data.rfind(_PACKAGE, 0, position) + len(_PACKAGE)
-                found[start] = data[start : data.find(b'"', start)].decode()
+                found[start] = data[start : data.find(b'"', start)].decode(errors="replace")
                 end = data.find(b"</package>", position)
                 position = data.find(name, end) if end >= 0 else -1
     return [found[start] for start in sorted(found)]
@@ -85,7 +85,7 @@ def files_of(filelists: Path, checksums: Collection[str]) -> dict[str, list[str]
             if checksum in wanted:
                 end = data.find(b"</package>", first)
                 entries = _ENTRY.finditer(data, first, end if end >= 0 else len(data))
-                found[checksum.decode()] = [_unescaped(entry[2]) for entry in entries]
+                found[checksum.decode(errors="replace")] = [_unescaped(entry[2]) for entry in entries]
             start = data.find(_PACKAGE, first)
     return found
 
@@ -112,5 +112,5 @@ def _scan(filelists: Path, wanted: Callable[[bytes], str | None]) -> dict[str, l
                 continue
             path = wanted(match[2])
             if path is not None:
-                found.setdefault(path, []).append(package.decode())
+                found.setdefault(path, []).append(package.decode(errors="replace"))
     return found

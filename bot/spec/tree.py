@@ -229,7 +229,7 @@ def _signatures(path: Path) -> Iterator[Listed]:
     try:
         data = json.loads(text)
         entries = dict(data["Signatures"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SourcesError(f"{path.name} is not a list of signatures: {error}") from error
     for name, checksum in entries.items():
         yield _listed(str(name), str(checksum), path.name)

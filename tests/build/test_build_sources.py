@@ -115,3 +115,9 @@ def test_specs_may_lie_in_specs_and_sources_beside_them(tmp_path):
     )
     assert conf.local == tmp_path / "SOURCES/a.conf"
     assert tarball.listed.algorithm == "sha1"
+
+
+def test_signatures_nested_without_end_are_refused_and_not_a_crash(tmp_path):
+    (tmp_path / "nginx.signatures.json").write_text("[" * 100_000)
+    with pytest.raises(SourcesError, match=r"nginx\.signatures\.json is not a list"):
+        read_lists(tmp_path)
