@@ -9,7 +9,6 @@ work is others' by then.
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import signal
 import time
@@ -19,7 +18,6 @@ from pathlib import Path
 
 from bot.errors import SurroundingsError
 
-LOG = logging.getLogger(__name__)
 # Seconds: longer than what any holder does, builds aside, and shorter than people's patience.
 LIMIT = 900.0
 # A build holds its lock for as long as it may take (an hour, unless the settings say otherwise).
@@ -125,7 +123,10 @@ class _Frozen:
         self._since = {pid: self._since.get(pid, now) for pid in holders}
         for pid, since in self._since.items():
             if now - since >= LEASE:
-                LOG.warning("%s has a lock and is frozen: it is ended", _command(pid))
+                import logging  # here: a cold command takes a lock, and ends nobody
+
+                log = logging.getLogger(__name__)
+                log.warning("%s has a lock and is frozen: it is ended", _command(pid))
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
 

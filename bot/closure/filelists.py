@@ -85,7 +85,9 @@ def files_of(filelists: Path, checksums: Collection[str]) -> dict[str, list[str]
             if checksum in wanted:
                 end = data.find(b"</package>", first)
                 entries = _ENTRY.finditer(data, first, end if end >= 0 else len(data))
-                found[checksum.decode(errors="replace")] = [_unescaped(entry[2]) for entry in entries]
+                found[checksum.decode(errors="replace")] = [
+                    _unescaped(entry[2]) for entry in entries
+                ]
             start = data.find(_PACKAGE, first)
     return found
 

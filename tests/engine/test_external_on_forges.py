@@ -149,6 +149,8 @@ async def world(home: Path, kind: str, *, allowed: bool = True) -> AsyncIterator
         }
         async with LocalForge(home / "forge") as local:
             repository = local.add_repository("rpms/tool")
+            # A stranger's change that was not built would wait for somebody to allow it.
+            local.set_role(repository, "jonas", "write")
             files = {"tool.spec": TOOL, "data.txt": "x", ".minimize.yaml": yaml.safe_dump(own)}
             local.commit(repository, "main", files, "Start")
             local.commit(repository, "topic", {"tool.spec": HEAVY}, "Big", start="main")
