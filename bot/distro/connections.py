@@ -121,8 +121,13 @@ def public_addresses(host: str, port: int) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)
 def is_on_internet(url: str) -> bool:
-    """Return whether the host of a URL is public, or not known here (behind a proxy)."""
+    """Return whether the host of a URL is public, or not known here (behind a proxy).
+
+    A folder of this machine is not.
+    """
     parts = urlsplit(url)
+    if not parts.hostname:
+        return False
     try:
         public_addresses(parts.hostname or "", parts.port or 0)
     except PrivateAddressError:

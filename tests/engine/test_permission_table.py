@@ -52,6 +52,9 @@ class Recorder:
     async def begin(self, job: Any) -> None:
         pass
 
+    async def merge_group(self, key: PullRequestKey, sha: str, report: Any) -> None:
+        self.asked.append("merge_group")
+
     async def closed(self, key: PullRequestKey, sha: str) -> None:
         pass
 

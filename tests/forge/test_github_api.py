@@ -187,7 +187,7 @@ def app_forge(forge_on, tiny, private_key):
 
 async def test_an_app_makes_one_check_run_and_edits_it(app_forge, tiny, private_key) -> None:
     path = f"/repos/o/r/commits/{SHA}/check-runs"
-    tiny.lists[path] = [{"id": 1, "name": "minimize", "external_id": "older"}]
+    tiny.lists[path] = []
     tiny.answer("POST", "/repos/o/r/check-runs", lambda body: (201, {}, {"id": 2}))
     tiny.answer("PATCH", "/repos/o/r/check-runs/2", {"id": 2})
     await app_forge.set_status(KEY, SHA, StatusReport("c1", "pending", "working"))
@@ -195,7 +195,8 @@ async def test_an_app_makes_one_check_run_and_edits_it(app_forge, tiny, private_
     assert (sent["status"], sent["head_sha"], sent["external_id"]) == ("in_progress", SHA, "c1")
     assert "conclusion" not in sent
     tiny.lists[path].append({"id": 2, "name": "minimize", "external_id": "c1"})
-    await app_forge.set_status(KEY, SHA, StatusReport("c1", "neutral", "mirror away"))
+    # One for a commit: also of another check of it.
+    await app_forge.set_status(KEY, SHA, StatusReport("c2", "neutral", "mirror away"))
     (edited,) = tiny.seen("PATCH", "/repos/o/r/check-runs/2")
     assert (edited["status"], edited["conclusion"]) == ("completed", "neutral")
     await app_forge.set_status(KEY, SHA, StatusReport("c1", "action_required", "Not built"))
