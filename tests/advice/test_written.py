@@ -25,8 +25,8 @@ Requires: written
 Requires(post): guarded
 Requires(post): needed
 %global _use_internal_dependency_generator 0
-%global __find_requires sh -c "echo generated"
-%global __find_provides sh -c "true"
+%global __find_requires sh -c "cat > /dev/null; echo generated"
+%global __find_provides sh -c "cat > /dev/null"
 %description
 d
 %prep

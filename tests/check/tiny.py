@@ -137,15 +137,17 @@ def build(spec: str, arch: str, work: Path, output: Path) -> None:
     path = work / "it.spec"
     path.write_text(spec)
     (work / "data.txt").write_text("data\n")
-    subprocess.run(
+    done = subprocess.run(
         [
             "rpmbuild", "-bb", "--quiet", "--target", arch, "--nodeps",
             "--define", f"_topdir {work}", "--define", f"_sourcedir {work}",
             "--define", f"_rpmdir {output}", "--define", "debug_package %{nil}", str(path),
         ],
-        check=True,
+        check=False,
         capture_output=True,
+        text=True,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def make_repositories(root: Path) -> None:
