@@ -11,23 +11,16 @@ from pathlib import Path
 import pytest
 
 from bot.report.render import CI_MARKER
-from tests.check.tiny import TOOL, Bench, documented, make_repositories, workload
+from tests.check.tiny import TOOL, Bench, documented, workload
 from tests.ci.change_request_server import ChangeRequestServer, serving
 
 GROWN = TOOL.replace("Requires: base\n", "Requires: base\nRequires: perl\n")
 
 
-@pytest.fixture(scope="session")
-def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("tiny")
-    make_repositories(root)
-    return root
-
-
 @pytest.fixture
-def bench(tmp_path: Path, repositories: Path) -> Bench:
+def bench(tmp_path: Path, tiny_repositories: Path) -> Bench:
     """An upstream whose topic adds `Requires: perl`, and main has gone on since."""
-    made = documented(tmp_path, repositories, web=workload("tool"))
+    made = documented(tmp_path, tiny_repositories, web=workload("tool"))
     made.start({"tool.spec": TOOL, "data.txt": "data\n"})
     made.git("checkout", "--quiet", "-b", "topic")
     made.commit({"tool.spec": GROWN})
