@@ -12,7 +12,8 @@ from bot.distro.cache import Cache
 from bot.distro.keys import key_urls
 from bot.distro.snapshot import Snapshot
 from bot.errors import MinimizeError
-from bot.image.measure import file_changes, layer_plan, layer_size
+from bot.image.layer import Layer
+from bot.image.measure import closure_layer, file_changes
 from bot.image.selection import Selection, selection_of
 from bot.model.closure import Closure
 from bot.model.image import ImageKey
@@ -57,13 +58,13 @@ def measure(
         head = _layer(image.pair.head, rules, cache, stand_in, notes)
         snapshot = snapshots[key.repository, key.arch]
         surfaces = [
-            None if layer is None else _surface(closure, snapshot, rules, cache, stand_in, notes)
+            None if layer is None else _surface(layer, closure, snapshot, notes)
             for layer, closure in ((base, image.pair.base), (head, image.pair.head))
         ]
         result = replace(
             image.result,
-            base=replace(image.result.base, layer=base, surface=surfaces[0]),
-            head=replace(image.result.head, layer=head, surface=surfaces[1]),
+            base=replace(image.result.base, layer=_size(base), surface=surfaces[0]),
+            head=replace(image.result.head, layer=_size(head), surface=surfaces[1]),
         )
         if head is not None and result.evidence in ("predicted", "transferred"):
             notes.append(
@@ -83,10 +84,10 @@ def _layer(
     cache: Cache,
     stand_in: Callable[[Package], Package | None],
     notes: list[str],
-) -> LayerSize | None:
+) -> Layer | None:
     environment = rules.configuration.environments[closure.key.environment]
     try:
-        return layer_size(
+        return closure_layer(
             closure,
             cache,
             selection=_selection(rules, closure.key),
@@ -101,20 +102,13 @@ def _layer(
         return None
 
 
-def _surface(
-    closure: Closure,
-    snapshot: Snapshot,
-    rules: Rules,
-    cache: Cache,
-    stand_in: Callable[[Package], Package | None],
-    notes: list[str],
-) -> Surface | None:
-    """The attack surface of a side whose layer is composed: its headers are in the cache."""
-    selection = _selection(rules, closure.key)
-    plan = layer_plan(closure, cache, selection=selection, stand_in=stand_in)
-    if plan is None:
-        return None
-    found = surface_of_files(plan)
+def _size(layer: Layer | None) -> LayerSize | None:
+    return None if layer is None else layer.size
+
+
+def _surface(layer: Layer, closure: Closure, snapshot: Snapshot, notes: list[str]) -> Surface:
+    """The attack surface of a side, from the plan of its layer."""
+    found = surface_of_files(layer.plan)
     try:
         advisories, partial = advisories_of(snapshot, closure.packages)
     except MinimizeError as error:

@@ -40,11 +40,20 @@ _CHUNK = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The parts of a layer in their order, and the packages it holds."""
+    """The parts of a layer in their order, and the plan by which they were made."""
 
-    packages: tuple[Package, ...]
+    plan: LayerPlan
     parts: tuple[Part | SmallPart, ...]
-    time: int
+
+    @property
+    def packages(self) -> tuple[Package, ...]:
+        """The packages it holds."""
+        return self.plan.packages
+
+    @property
+    def time(self) -> int:
+        """The newest build time of a package, in seconds since 1970."""
+        return self.plan.time
 
     @property
     def size(self) -> LayerSize:
@@ -81,7 +90,7 @@ def compose_layer(
     plan = plan_layer(packages, cache, selection, database=database)
     _fetch_missing(plan, cache, store)
     parts = _make_parts(plan, cache, store, jobs or os.cpu_count() or 1, progress)
-    return Layer(plan.packages, parts, plan.time)
+    return Layer(plan, parts)
 
 
 def fetch_unread(packages: Iterable[Package], cache: Cache) -> None:

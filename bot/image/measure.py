@@ -13,21 +13,20 @@ from urllib.parse import unquote, urlsplit
 from bot.distro.cache import Cache, in_use
 from bot.distro.failover import BRIEF, FEW
 from bot.distro.packages import fetch_header
-from bot.image.layer import compose_layer, fetch_unread
+from bot.image.layer import Layer, compose_layer, fetch_unread
 from bot.image.listing import has_listing, listing
-from bot.image.plan import LayerPlan, plan_layer
 from bot.image.rpmheader import printable
 from bot.image.selection import Selection, installed_size_nodocs, selected
 from bot.image.signature import KeyUrls, check_signatures
 from bot.model.closure import Closure
 from bot.model.package import Package
-from bot.model.result import FileChange, LayerSize
+from bot.model.result import FileChange
 
 # For a package that has no file of its own (predicted, transferred): one whose files count for it.
 StandIn = Callable[[Package], Package | None]
 
 
-def layer_size(
+def closure_layer(
     closure: Closure,
     cache: Cache,
     *,
@@ -36,8 +35,8 @@ def layer_size(
     stand_in: StandIn | None = None,
     keys: KeyUrls | None = None,
     jobs: int | None = None,
-) -> LayerSize | None:
-    """Sizes of a closure's layer, really composed; null if it is unsolvable or a file is lacking.
+) -> Layer | None:
+    """A closure's layer, really composed; null if it is unsolvable or a file is lacking.
 
     Packages of repositories that have `keys` must be signed by one of them.
     A package without a file of its own counts with the files of its `stand_in`. Packages whose
@@ -52,22 +51,7 @@ def layer_size(
     with in_use(cache):
         fetch_unread(packages, cache)
         check_signatures(packages, cache, keys or {})
-        return compose_layer(packages, cache, selection, database=database, jobs=jobs).size
-
-
-def layer_plan(
-    closure: Closure,
-    cache: Cache,
-    *,
-    selection: Selection | None = None,
-    stand_in: StandIn | None = None,
-) -> LayerPlan | None:
-    """The plan of a closure's layer without rpm's database; null where `layer_size` is null.
-
-    Headers are read from the cache once that has composed the layer. Raises as it does.
-    """
-    packages = _with_files(closure.packages, stand_in) if closure.status == "ok" else None
-    return None if packages is None else plan_layer(packages, cache, selection, database=False)
+        return compose_layer(packages, cache, selection, database=database, jobs=jobs)
 
 
 def file_changes(

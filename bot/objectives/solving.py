@@ -14,8 +14,7 @@ from bot.distro.documents import Configuration
 from bot.distro.keys import key_urls
 from bot.distro.snapshot import Snapshot
 from bot.errors import MinimizeError
-from bot.image.measure import NodocsSizes
-from bot.image.measure import layer_size as composed_size
+from bot.image.measure import NodocsSizes, closure_layer
 from bot.image.selection import Selection, selection_of
 from bot.model.closure import Closure, Link
 from bot.model.image import ImageKey, ImageRequest
@@ -245,7 +244,7 @@ def layer_size(closure: Closure, cache: Cache, wish: LayerWish) -> int | None:
 
     Raises ChangeError where the packages make no image, SurroundingsError where one cannot be had.
     """
-    size = composed_size(
+    layer = closure_layer(
         closure, cache, selection=wish.selection, database=wish.database, keys=wish.keys
     )
-    return None if size is None else size.gzip
+    return None if layer is None else layer.size.gzip

@@ -32,7 +32,7 @@ from bot.distro.packages import fetch_package
 from bot.distro.snapshot import open_snapshot
 from bot.image.layer import compose_layer, header_size, write_blob
 from bot.image.listing import _listing, listing
-from bot.image.measure import layer_size
+from bot.image.measure import closure_layer
 from bot.image.payload import read_payload
 from bot.model.closure import Closure
 from bot.model.package import Package
@@ -170,7 +170,7 @@ def test_the_head_after_its_base_with_one_package_changed(reference, theirs, tmp
 
     taken = [once(partial(composed, next(heads))) for _ in range(5)]
     report("head after base", statistics.median(taken), theirs, 0.2)
-    taken = [once(partial(layer_size, next(heads), cache)) for _ in range(7)]
+    taken = [once(partial(closure_layer, next(heads), cache)) for _ in range(7)]
     report("sizes of the head after base", statistics.median(taken), theirs, 0.05)
 
 

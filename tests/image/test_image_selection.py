@@ -10,7 +10,7 @@ import pytest
 from bot.build.headers import packages_of
 from bot.distro.cache import Cache
 from bot.image.layer import compose_layer, header_size
-from bot.image.measure import file_changes, layer_size
+from bot.image.measure import closure_layer, file_changes
 from bot.image.selection import Selection, installed_size_nodocs, selected
 from bot.model.closure import Closure, SnapshotState
 from bot.model.image import ImageKey
@@ -134,10 +134,12 @@ def test_a_package_without_a_file_counts_with_its_stand_in(tmp_path: Path, cache
 
     published = write_rpm(tmp_path / "a.rpm", [File("/opt/a", b"x" * 100)])
     predicted = replace(published, location=None)
-    assert layer_size(closure(predicted), cache) is None
-    size = layer_size(closure(predicted), cache, stand_in=lambda _: published)
-    assert size == layer_size(closure(published), cache)
-    assert size is not None
+    assert closure_layer(closure(predicted), cache) is None
+    layer = closure_layer(closure(predicted), cache, stand_in=lambda _: published)
+    whole = closure_layer(closure(published), cache)
+    assert layer is not None
+    assert whole is not None
+    assert layer.size == whole.size
     assert file_changes(closure(published), closure(predicted), cache) != ()
     same = file_changes(closure(published), closure(predicted), cache, stand_in=lambda _: published)
     assert same == ()
@@ -147,7 +149,7 @@ def test_an_unsolvable_image_has_no_layer(cache: Cache) -> None:
     from dataclasses import replace
 
     unsolvable = replace(closure(), status="unsolvable")
-    assert layer_size(unsolvable, cache) is None
+    assert closure_layer(unsolvable, cache) is None
     assert file_changes(unsolvable, closure(), cache) == ()
 
 

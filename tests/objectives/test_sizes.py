@@ -9,7 +9,7 @@ from bot.closure.pool import open_pool
 from bot.distro.cache import Cache
 from bot.distro.images import image_request
 from bot.distro.snapshot import open_snapshot
-from bot.image.measure import layer_size
+from bot.image.measure import closure_layer
 from bot.model.closure import Closure
 from bot.model.image import ImageKey
 from bot.objectives.evaluation import Measures
@@ -47,16 +47,16 @@ def test_a_layer_that_an_objective_limits_is_composed_and_held_against_it(
 ) -> None:
     tracked = run(bench, history)
     facts = {image.key: image.after.facts for image in tracked.images}
-    composed = layer_size(closure(bench, LIMITED), Cache(bench.root / "cache"))
+    composed = closure_layer(closure(bench, LIMITED), Cache(bench.root / "cache"))
     assert composed is not None
-    assert facts[LIMITED].layer_size == composed.gzip > 0
+    assert facts[LIMITED].layer_size == composed.size.gzip > 0
     assert facts[OTHER].layer_size is None
     (status,) = tracked.statuses
-    assert (status.state.value, status.state.met) == (composed.gzip, True)
+    assert (status.state.value, status.state.met) == (composed.size.gzip, True)
     # Nothing is composed again, and the value stays.
     again = run(bench, history)
     assert again.solved == 0
-    assert again.statuses[0].state.value == composed.gzip
+    assert again.statuses[0].state.value == composed.size.gzip
 
 
 def test_with_layers_every_image_has_one(bench: Bench, history: History) -> None:
