@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from tests.fuzz.parsers import Parser, parsers
 from tests.fuzz.run import Corpus, Finding, fuzz
 
 _ALL, _STRANGERS = 100_000, 1_000_000
-_TURN = 2000  # inputs until the next parser has its turn
+_TURN = 20_000  # inputs until the next parser has its turn
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -73,14 +74,22 @@ def main(words: Sequence[str]) -> int:
 
 def _turn(parser: Parser, folder: Path, first: int, count: int) -> Sequence[Finding]:
     found = list(fuzz(parser, Corpus(parser, folder / parser.name), first, count))
+    kept = folder / "findings" / parser.name
     for finding in found:
-        kept = folder / "findings" / parser.name
         kept.mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256(finding.content).hexdigest()[:24]
+        name = hashlib.sha256(_place(finding).encode()).hexdigest()[:24]
+        if (kept / name).exists():
+            continue  # one input for each place is enough to mend it
         (kept / name).write_bytes(finding.content)
         (kept / f"{name}.txt").write_text(finding.what)
         print(f"{parser.name}: {finding.what.strip().splitlines()[-1]} ({name})", file=sys.stderr)
     return found
+
+
+def _place(finding: Finding) -> str:
+    """The lines of code of a traceback; without one, what is wrong, without its figures."""
+    lines = [line for line in finding.what.splitlines() if line.startswith("  File ")]
+    return "\n".join(lines) or re.sub(r"[\d.]+", "", finding.what)
 
 
 if __name__ == "__main__":

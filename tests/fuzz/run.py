@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ SECONDS = 1.0
 MEMORY = 64 * 1024 * 1024
 _HANGS = 10.0  # seconds after which an input is given up
 _MOST_KEPT = 500
+_TOGETHER = 50
 _BOT = str(Path(__file__).parents[2] / "bot")
 _TOOL = sys.monitoring.COVERAGE_ID if hasattr(sys, "monitoring") else 0
 
@@ -69,24 +70,50 @@ class _HangsError(BaseException):
 def fuzz(parser: Parser, corpus: Corpus, first: int, count: int) -> Iterator[Finding]:
     """Give the parser the inputs of the numbers from `first` on; yield what is found."""
     with _alarm(), _limited_memory(), _new_lines() as reached:
-        for content in corpus.inputs:
-            yield from _one(parser, content)
+        yield from _together(parser, corpus.inputs)
         reached.clear()
-        for number in range(first, first + count):
-            # Kept inputs that come later must not change the ones that a resumed run makes.
-            random = Random(f"{parser.name} {number}")
-            content = mutated(corpus.inputs, random)
-            found = list(_one(parser, content))
-            yield from found
-            if reached and not found:
-                corpus.keep(content)
-            reached.clear()
+        end = first + count
+        for start in range(first, end, _TOGETHER):
+            given = []
+            for number in range(start, min(start + _TOGETHER, end)):
+                # Kept inputs that come later must not change the ones that a resumed run makes.
+                random = Random(f"{parser.name} {number}")
+                given.append(mutated(corpus.inputs, random))
+            yield from _together(parser, given, on_read=lambda c: _keep(corpus, c, reached))
 
 
-def _one(parser: Parser, content: bytes) -> Iterator[Finding]:
-    what = None
+def _keep(corpus: Corpus, content: bytes, reached: set[tuple[str, int]]) -> None:
+    if reached:
+        corpus.keep(content)
+        reached.clear()
+
+
+def _together(
+    parser: Parser, inputs: Sequence[bytes], on_read: Callable[[bytes], None] = lambda _: None
+) -> Iterator[Finding]:
+    """Give the parser inputs, their memory measured together; alone where that was too much.
+
+    To ask the kernel for each costs more than most inputs do.
+    """
     _reset_peak()
     before = _peak()
+    for content in inputs:
+        if what := _one(parser, content):
+            yield Finding(parser.name, what, content)
+        else:
+            on_read(content)
+    if _peak() - before <= MEMORY:
+        return
+    for content in inputs:
+        _reset_peak()
+        before = _peak()
+        _one(parser, content)
+        if (grown := _peak() - before) > MEMORY:
+            yield Finding(parser.name, f"takes {grown >> 20} MiB", content)
+
+
+def _one(parser: Parser, content: bytes) -> str | None:
+    """Give the parser one input; return what is wrong, apart from its memory."""
     # The processor's time: others may be busy too.
     started = time.process_time()
     signal.setitimer(signal.ITIMER_PROF, _HANGS)
@@ -95,21 +122,15 @@ def _one(parser: Parser, content: bytes) -> Iterator[Finding]:
     except parser.refusals:
         pass
     except _HangsError:
-        what = f"does not end in {_HANGS:g} s\n{traceback.format_exc()}"
+        return f"does not end in {_HANGS:g} s\n{traceback.format_exc()}"
     except MemoryError:
-        what = f"takes more memory than is there\n{traceback.format_exc()}"
+        return f"takes more memory than is there\n{traceback.format_exc()}"
     except Exception:  # noqa: BLE001  # whatever it is, it is what is looked for
-        what = traceback.format_exc()
+        return traceback.format_exc()
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     seconds = time.process_time() - started
-    grown = _peak() - before
-    if what is None and seconds > SECONDS:
-        what = f"takes {seconds:.2f} s"
-    if what is None and grown > MEMORY:
-        what = f"takes {grown >> 20} MiB"
-    if what is not None:
-        yield Finding(parser.name, what, content)
+    return f"takes {seconds:.2f} s" if seconds > SECONDS else None
 
 
 def _reset_peak() -> None:
