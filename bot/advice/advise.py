@@ -7,20 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.advice.candidates import Candidates, candidates_of
+from bot.advice.costs import figures
 from bot.advice.edits import edits_of_requests, edits_of_requirements
 from bot.advice.evidence import at_hand, traces
+from bot.advice.fleet import FleetModel
 from bot.advice.headers import HeaderFacts
 from bot.advice.model import Answer, Model
 from bot.advice.plans import Opened, Proposal, plan_of, proposals
 from bot.advice.prefer import preferred
 from bot.advice.programs import programs_of, purpose_of
-from bot.advice.requests import Addition, Job, addition_for
+from bot.advice.requests import UNSWAPPED, Addition, Job, addition_for
 from bot.advice.swaps import Offer, offers, swaps_of
 from bot.advice.written import news_of
 from bot.closure.blame import retained
 from bot.model.advice import (
     EditKind,
-    Figures,
     ImageAdvice,
     Metric,
     OverallEdit,
@@ -28,8 +29,6 @@ from bot.model.advice import (
     Smallest,
     Swap,
 )
-
-UNSWAPPED = Addition()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +41,21 @@ class Wish:
 
 
 def advise(
-    jobs: Iterable[Job], wish: Wish, headers: HeaderFacts | None = None
+    jobs: Iterable[Job],
+    wish: Wish,
+    headers: HeaderFacts | None = None,
+    fleet: FleetModel | None = None,
 ) -> tuple[ImageAdvice, ...]:
     """The advice for an image, one for each of its architectures, in the order of `jobs`.
 
-    `headers` says which requirements somebody wrote; without it that is known of none.
+    `headers` says which requirements somebody wrote; without it that is known of none. Each image
+    that can be installed is added to `fleet`.
     """
     clock = _Clock(wish.seconds)
     advices: list[ImageAdvice] = []
     opened: dict[int, Opened] = {}
     for place, job in enumerate(jobs):
-        advice, one = _smallest_advice(job, wish, clock)
+        advice, one = _smallest_advice(job, wish, clock, headers, fleet)
         advices.append(advice)
         if one is not None:
             opened[place] = one
@@ -121,7 +124,9 @@ class _Clock:
         return max(self._end - time.monotonic(), 0.05)
 
 
-def _smallest_advice(job: Job, wish: Wish, clock: _Clock) -> tuple[ImageAdvice, Opened | None]:
+def _smallest_advice(
+    job: Job, wish: Wish, clock: _Clock, headers: HeaderFacts | None, fleet: FleetModel | None
+) -> tuple[ImageAdvice, Opened | None]:
     """The advice without plans, and what plans are made of where they are looked for."""
     key = job.request.key
     with job.pool.solved(job.request, job.overlay) as image:
@@ -129,6 +134,8 @@ def _smallest_advice(job: Job, wish: Wish, clock: _Clock) -> tuple[ImageAdvice, 
         if closure.status != "ok":
             return ImageAdvice(key, "unsolvable", closure.problems), None
         candidates = candidates_of(image, key.arch, job.request.requests, siblings=bool(wish.edits))
+        if wish.metric == "nodocs" and headers is not None:
+            candidates = headers.sized(candidates, image.overlays)
         model = Model([candidates], wish.metric)
         answer = model.smallest(seconds=clock.left, known=(candidates.now,))
         assert answer is not None  # today's image is one
@@ -138,7 +145,9 @@ def _smallest_advice(job: Job, wish: Wish, clock: _Clock) -> tuple[ImageAdvice, 
         if wish.edits:
             purpose = purpose_of(image.overlays, candidates, closure.requested, job.needs)
             opened = Opened(job, candidates, purpose, programs_of(image.overlays, candidates.now))
-    smallest = _smallest(job, candidates, model, answer, has, clock)
+    smallest, target = _smallest(job, candidates, model, answer, has, clock)
+    if fleet is not None:
+        fleet.add(job, candidates, target)
     if wish.edits:
         swaps = preferred(job, candidates, answer.packages[0], smallest.instead)
         smallest = replace(smallest, instead=swaps)
@@ -154,9 +163,9 @@ def _smallest(
     answer: Answer,
     has: Mapping[int, Offer],
     clock: _Clock,
-) -> Smallest:
+) -> tuple[Smallest, frozenset[int]]:
     """The optimum, if the plain solver can be made to install it; else today's image and the
-    bound."""
+    bound. With its packages."""
     target = answer.packages[0]
     swaps: tuple[Swap, ...] = ()
     addition = _addition(job, candidates, target)
@@ -164,16 +173,17 @@ def _smallest(
         target, addition = candidates.now, UNSWAPPED
     elif target != candidates.now:
         swaps = swaps_of(candidates, model, answer, has, seconds=clock.left)
-    size = model.size(0, target)
-    return Smallest(
-        len(target),
-        size,
-        size <= answer.bound,
+    found = figures(candidates, target, model.metric)
+    smallest = Smallest(
+        found.packages,
+        found.installed_size,
+        found.installed_size is not None and found.installed_size <= answer.bound,
         answer.bound,
         addition.requests,
         addition.excludes,
         swaps,
     )
+    return smallest, target
 
 
 def _addition(job: Job, candidates: Candidates, target: frozenset[int]) -> Addition | None:
@@ -188,14 +198,6 @@ def _addition(job: Job, candidates: Candidates, target: frozenset[int]) -> Addit
         [packages[n].nevra for n in entering],
         [packages[n].nevra for n in target if packages[n].second_tier],
     )
-
-
-def figures(candidates: Candidates, numbers: Iterable[int], metric: Metric) -> Figures:
-    """How many packages, and their size: null where one is not known."""
-    found = [candidates.packages[n] for n in numbers]
-    sizes = [c.installed_size if metric == "installed" else c.download_size for c in found]
-    known = [size for size in sizes if size is not None]
-    return Figures(len(found), sum(known) if len(known) == len(sizes) else None)
 
 
 def overall(advices: Iterable[ImageAdvice]) -> tuple[OverallEdit, ...]:

@@ -34,7 +34,10 @@ _FOUNDATIONS = ("crypto-policies", "filesystem", "basesystem", "setup")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A package that the image could have; sizes in bytes, null where not known."""
+    """A package that the image could have; sizes in bytes, null where not known.
+
+    `nodocs_size` is what is installed without documentation, by the package's header.
+    """
 
     number: int
     nevra: Nevra
@@ -42,6 +45,7 @@ class Candidate:
     installed_size: int | None
     download_size: int | None
     second_tier: bool = False
+    nodocs_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

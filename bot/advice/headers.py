@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
+from bot.advice.candidates import Candidates
+from bot.closure.overlay_pool import OverlayPool
 from bot.distro.cache import Cache
 from bot.distro.failover import FEW
 from bot.distro.packages import fetch_header
+from bot.image.measure import NodocsSizes
 from bot.image.rpmheader import Header, RefusedPackageError, read_headers
 from bot.model.nevra import Nevra
 from bot.model.package import Package
 from bot.spec.headers import capability_key, capability_text
 
 _FIND_REQUIRES, _INTERPRETER, _RPMLIB, _CONFIG = 1 << 14, 1 << 8, 1 << 24, 1 << 28
+_AT_ONCE = 8
 _GENERATED = _FIND_REQUIRES | _INTERPRETER | _RPMLIB | _CONFIG
 _FLAGS, _NAMES, _VERSIONS = 1048, 1049, 1050
 _SCRIPTS = (1023, 1024, 1025, 1026, 1151, 1152)  # pre, post, preun, postun, pretrans, posttrans
@@ -48,6 +53,7 @@ class HeaderFacts:
     def __init__(self, cache: Cache) -> None:
         self.cache = cache
         self._known: dict[Nevra, Facts | None] = {}
+        self._nodocs = NodocsSizes(cache, fetch=True)
 
     def read(self, packages: Iterable[Package]) -> None:
         """Fetches the headers of packages that were not looked at yet."""
@@ -63,6 +69,16 @@ class HeaderFacts:
         """Return whether somebody wrote a requirement; null where no header tells."""
         facts = self._known.get(nevra)
         return facts.wrote(capability) if facts is not None else None
+
+    def sized(self, candidates: Candidates, overlays: OverlayPool) -> Candidates:
+        """The candidates with what each installs without documentation, where its header tells."""
+        packages = {n: overlays.package(n) for n in candidates.packages}
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            sizes = dict(
+                zip(packages, threads.map(self._nodocs.of, packages.values()), strict=True)
+            )
+        found = {n: replace(c, nodocs_size=sizes[n]) for n, c in candidates.packages.items()}
+        return replace(candidates, packages=found)
 
     def _read(self, package: Package) -> Facts | None:
         content = fetch_header(package, self.cache, FEW) if package.location is not None else None

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from bot.advice.candidates import Candidate, Candidates
+from bot.advice.candidates import Candidates
+from bot.advice.costs import Scale, size_of
 from bot.advice.edits import Edit
 from bot.advice.formula import Formula
 from bot.advice.optimum import Optimum, Problem, minimise
@@ -40,7 +41,7 @@ class Model:
     """Booleans for packages and edits, and the clauses that bind them.
 
     `edits` are the changes that may be made; `kept` holds for each architecture clauses that must
-    stay true whatever is edited: what the image is for.
+    stay true whatever is edited: what the image is for. A size that is not known counts as nothing.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Model:
         kept: Sequence[Formula] = (),
     ) -> None:
         self._images = images
-        self._metric = metric
+        self.metric = metric
         self._packages = [
             (place, number) for place, image in enumerate(images) for number in image.packages
         ]
@@ -98,7 +99,7 @@ class Model:
     def size(self, place: int, numbers: Iterable[int]) -> int:
         """The sum of packages on one architecture by the metric, unknown sizes as nothing."""
         packages = self._images[place].packages
-        return sum(_size(packages[n], self._metric) for n in numbers)
+        return sum(size_of(packages[n], self.metric) or 0 for n in numbers)
 
     # -- clauses --------------------------------------------------------------------------------
 
@@ -147,18 +148,14 @@ class Model:
 
     def _all_costs(self) -> dict[int, int]:
         """Fewest of the second tier, bytes, packages, severity, in this order: one number."""
-        severity = 1 + sum(edit.severity for edit in self._edits)
-        number = severity * (1 + len(self._packages))
         candidates = [self._images[place].packages[n] for place, n in self._packages]
-        sizes = [_size(c, self._metric) for c in candidates]
-        tier = number * (1 + sum(sizes))
+        sized = [(c, size_of(c, self.metric)) for c in candidates]
+        self._scale = Scale(sized, sum(edit.severity for edit in self._edits))
         costs = {
-            self._variables[key]: c.second_tier * tier + size * number + severity
-            for key, c, size in zip(self._packages, candidates, sizes, strict=True)
+            self._variables[key]: cost
+            for key, cost in zip(self._packages, self._scale.costs, strict=True)
         }
         costs.update({variable: edit.severity for edit, variable in self._edits.items()})
-        self._byte = number
-        self._tier = tier
         return costs
 
     def _all_ranks(self) -> dict[int, int]:
@@ -185,12 +182,4 @@ class Model:
         edits = tuple(sorted(edits, key=lambda e: self._ranks[self._edits[e]]))
         if found.proved:
             return Answer(sets, edits, size, size)
-        # With fewer of the second tier, as the bound may have, bytes have no bound.
-        sure = found.bound // self._tier >= found.cost // self._tier
-        bound = found.bound % self._tier // self._byte if sure else 0
-        return Answer(sets, edits, size, min(bound, size))
-
-
-def _size(candidate: Candidate, metric: Metric) -> int:
-    size = candidate.installed_size if metric == "installed" else candidate.download_size
-    return size or 0
+        return Answer(sets, edits, size, min(self._scale.bytes_of(found), size))

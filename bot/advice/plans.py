@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.advice.candidates import Candidates
+from bot.advice.costs import figures
 from bot.advice.edits import Edit
 from bot.advice.model import Answer, Model
 from bot.advice.programs import Purpose
@@ -179,19 +180,23 @@ def _written_instead(opened: Sequence[Opened], answer: Answer, edit: Edit) -> st
 def plan_of(opened: Sequence[Opened], place: int, model: Model, proposal: Proposal) -> Plan:
     """A proposal as the advice for one of the architectures states it."""
     answer, addition = proposal.answer, proposal.additions[place]
+    found = [
+        figures(one.candidates, numbers, model.metric)
+        for one, numbers in zip(opened, answer.packages, strict=True)
+    ]
     arches = tuple(
-        ArchFigures(one.candidates.arch, len(numbers), model.size(n, numbers))
-        for n, (one, numbers) in enumerate(zip(opened, answer.packages, strict=True))
+        ArchFigures(one.candidates.arch, own.packages, own.installed_size)
+        for one, own in zip(opened, found, strict=True)
     )
     own = arches[place]
     bound = answer.bound if len(opened) == 1 else 0
-    assert own.installed_size is not None
+    proved = answer.proved and all(one.installed_size is not None for one in found)
     return Plan(
         len(answer.edits),
         own.packages,
         own.installed_size,
-        answer.proved,
-        own.installed_size if answer.proved else bound,
+        proved,
+        own.installed_size if proved and own.installed_size is not None else bound,
         addition.requests,
         arches,
         proposal.changes,

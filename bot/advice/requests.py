@@ -24,6 +24,9 @@ class Addition:
     excludes: tuple[str, ...] = ()
 
 
+UNSWAPPED = Addition()
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """An image that is solved again and again: its pool, its request and what is changed.
@@ -43,7 +46,7 @@ class Job:
         key = self.request.key
         return key.workload, key.environment, key.repository
 
-    def closure(self, addition: Addition = Addition()) -> Closure:
+    def closure(self, addition: Addition = UNSWAPPED) -> Closure:
         """The packages that the plain solver installs, without edges."""
         requests = dict.fromkeys((*self.request.requests, *addition.requests))
         return self.pool.solve(

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from bot.model.image import ImageKey
 
 
+# All images together are one larger problem.
+_SECONDS_OF_FLEET = 60.0
+
+
 @click.command()
 @click.option(
     "--edits",
@@ -43,10 +47,16 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--metric",
-    type=click.Choice(["installed", "download"]),
+    type=click.Choice(["installed", "download", "nodocs"]),
     default="installed",
     show_default=True,
-    help="The size that is made small.",
+    help="The size that is made small; nodocs: without documentation, by headers.",
+)
+@click.option(
+    "--fleet",
+    "with_fleet",
+    is_flag=True,
+    help="Also the fewest distinct packages that serve all images together.",
 )
 @image_choice(workload_argument=True)
 @formats("text", "json")
@@ -55,6 +65,7 @@ def advise(
     edits: int,
     seconds: float,
     metric: Metric,
+    with_fleet: bool,
     choice: Choice,
     form: str,
     places: Places,
@@ -64,6 +75,7 @@ def advise(
     from bot.advice.advise import Wish, overall
     from bot.advice.advise import advise as advise_image
     from bot.advice.evidence import with_precedents
+    from bot.advice.fleet import FleetModel
     from bot.advice.headers import HeaderFacts
     from bot.advice.requests import Job
     from bot.distro.cache import Cache
@@ -75,13 +87,15 @@ def advise(
     jobs = [
         Job(pool, request, needs=needs_of(configuration, request.key)) for pool, request in opened
     ]
-    headers = HeaderFacts(Cache(places.cache)) if edits else None
+    headers = HeaderFacts(Cache(places.cache)) if edits or metric == "nodocs" else None
+    model = FleetModel(metric) if with_fleet else None
     found: list[ImageAdvice] = []
     for _, images in groupby(jobs, lambda job: job.image):
-        found += advise_image(images, wish, headers)
+        found += advise_image(images, wish, headers, model)
     pools = {(j.request.key.repository, j.request.key.arch): j.pool for j in jobs}
     advices = with_precedents(sorted(found, key=lambda image: image.key), pools)
-    advice = Advice(metric, advices, overall(advices))
+    fleet = model.fleet(max(seconds, _SECONDS_OF_FLEET)) if model is not None else None
+    advice = Advice(metric, advices, overall(advices), fleet)
     from bot.report.advice import advice_text, advice_to_json
 
     if form == "json":

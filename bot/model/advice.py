@@ -12,7 +12,7 @@ from bot.model.image import ImageKey, inline
 from bot.model.nevra import Nevra
 from bot.model.spec import SpecLine
 
-Metric = Literal["installed", "download"]
+Metric = Literal["installed", "download", "nodocs"]
 EditKind = Literal["request", "prefer", "order", "weaken", "split"]
 
 
@@ -178,15 +178,32 @@ class OverallEdit:
     maintainers: tuple[str, ...] = ()
 
 
+@inline("key")
+@dataclass(frozen=True, slots=True)
+class FleetRequest:
+    """All that has to be added to one image's request, as in `Smallest`, for the fleet's choice."""
+
+    key: ImageKey
+    request: tuple[str, ...]
+    excludes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The fewest bytes of distinct packages that serve all images; `request` by workload."""
+    """The fewest bytes of distinct packages that serve all images; each NEVRA counts once.
+
+    `request` is by workload, `images` by image. `now` and `smallest` are the distinct packages of
+    all images as they are today, and where each is made its own smallest.
+    """
 
     packages: int
     installed_size: int | None
     proved: bool
     bound: int
     request: dict[str, tuple[str, ...]]
+    images: tuple[FleetRequest, ...]
+    now: Figures
+    smallest: Figures
 
 
 @dataclass(frozen=True, slots=True)

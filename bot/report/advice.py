@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from bot.model.advice import Advice, Change, ImageAdvice, Plan, Smallest, Swap
+from bot.model.advice import Advice, Change, Fleet, ImageAdvice, Plan, Smallest, Swap
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.report.answers import image_text
@@ -41,9 +41,11 @@ def _plain(value: Any) -> Any:
 
 def advice_text(advice: Advice) -> str:
     """Each image as a heading and lines: the smallest, its swaps, the plans; then all edits."""
-    blocks = [_image_lines(image) for image in advice.images]
+    blocks: list[Iterable[str]] = [_image_lines(image) for image in advice.images]
     if len(advice.images) > 1 and advice.overall:
         blocks.append(_overall_lines(advice))
+    if advice.fleet is not None:
+        blocks.append(_fleet_lines(advice.fleet))
     return "\n".join("\n".join(block) + "\n" for block in blocks)
 
 
@@ -53,6 +55,20 @@ def _overall_lines(advice: Advice) -> Iterator[str]:
         what = f"{edit.kind} {visible(edit.package)}: {visible(edit.capability)}"
         saved = f"{format_size(edit.saves)} in {plural(edit.images, 'image')}"
         yield f"  {what} ({visible(edit.source)}) saves {saved}"
+
+
+def _fleet_lines(fleet: Fleet) -> Iterator[str]:
+    yield "Distinct packages of all images together, each counted once:"
+    yield f"  now: {_figures(fleet.now.packages, fleet.now.installed_size)}"
+    alone = _figures(fleet.smallest.packages, fleet.smallest.installed_size)
+    yield f"  each image its own smallest: {alone}"
+    proof = _proof(fleet.proved, fleet.bound)
+    yield f"  the fewest: {_figures(fleet.packages, fleet.installed_size)} ({proof})"
+    for one in fleet.images:
+        if one.request or one.excludes:
+            without = f", exclude {_names(one.excludes)}" if one.excludes else ""
+            names = _names(one.request) or "nothing"
+            yield f"    {image_text(one.key)}: request also {names}{without}"
 
 
 def _image_lines(image: ImageAdvice) -> Iterator[str]:

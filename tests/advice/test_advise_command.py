@@ -107,3 +107,23 @@ def test_without_the_optimiser_the_command_says_how_to_get_it(run, monkeypatch, 
     monkeypatch.setattr("bot.cli.advise.find_spec", lambda _: None)
     code, _ = run("app")
     assert code == 1
+
+
+def test_the_fleet_is_there_where_it_is_wanted(run):
+    assert json.loads(run("app", "--edits", "0", "--format", "json")[1])["fleet"] is None
+    fleet = json.loads(run("app", "--edits", "0", "--fleet", "--format", "json")[1])["fleet"]
+    assert fleet["images"][0].items() >= {"workload": "app", "request": ["less"]}.items()
+    assert fleet.items() >= {
+        "packages": 2, "installed_size": 10_000, "proved": True, "bound": 10_000,
+        "request": {"app": ["less"]}, "now": {"packages": 2, "installed_size": 2_001_000},
+        "smallest": {"packages": 2, "installed_size": 10_000},
+    }.items()  # fmt: skip
+    text = run("app", "--edits", "0", "--fleet")[1]
+    assert "the fewest: 2 packages, 10 kB (proved)" in text
+
+
+def test_a_size_that_no_header_says_is_no_proof(run):
+    (image,) = json.loads(run("app", "--metric", "nodocs", "--format", "json")[1])["images"]
+    assert image["now"]["installed_size"] is None
+    assert image["smallest"]["installed_size"] is None
+    assert not image["smallest"]["proved"]

@@ -3,6 +3,9 @@ scriptlets only where they do without it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import pytest
 
 from bot.advice.advise import Wish, advise
@@ -70,6 +73,11 @@ def pool(tmp_path_factory) -> Pool:
     specs["shell"] = (
         specs["shell"].replace("PROGRAM", "sh").replace("License", "Provides: /bin/sh\nLicense")
     )
+    return opened(root, specs)
+
+
+def opened(root: Path, specs: Mapping[str, str]) -> Pool:
+    """A pool of what these specs build, by name."""
     for name, spec in specs.items():
         build(spec, "x86_64", root / "work" / name, root / "repository")
     write_repository(root / "repository", sorted((root / "repository").rglob("*.rpm")), revision=1)
@@ -98,6 +106,30 @@ def test_without_headers_every_plain_name_may_be_written(pool):
         ("order", "guarded"): None,
         ("order", "needed"): None,
     }
+
+
+def test_documentation_does_not_count_where_it_is_not_installed(tmp_path):
+    large = OTHER.replace("NAME", "docs").replace("SIZE", "9").replace("PROGRAM", "docs")
+    large = (
+        large.replace("License", "Provides: thing\nLicense")
+        .replace("%files", "%files\n%doc /usr/share/doc/docs")
+        .replace(
+            "\n%files",
+            "\nmkdir -p %{buildroot}/usr/share/doc; head -c 9000 /dev/zero >"
+            " %{buildroot}/usr/share/doc/docs\n%files",
+        )
+    )
+    plain = OTHER.replace("NAME", "plain").replace("SIZE", "700").replace("PROGRAM", "plain")
+    plain = plain.replace("License", "Provides: thing\nLicense")
+    pool = opened(tmp_path, {"docs": large, "plain": plain})
+    sizes = {}
+    for metric in ("installed", "nodocs"):
+        headers = HeaderFacts(Cache(tmp_path / "cache"))
+        (found,) = advise([Job(pool, request("thing"))], Wish(0, metric=metric), headers)
+        assert found.smallest.proved
+        sizes[metric] = found.smallest.installed_size, found.smallest.request
+    assert sizes["installed"][0] == 700
+    assert sizes["nodocs"][0] == 9
 
 
 @pytest.mark.parametrize(
