@@ -13,6 +13,7 @@ from typing import Protocol
 
 from bot.forge.bodies import Verification
 from bot.forge.events import Event, Issues
+from bot.forge.rate_limit import RateLimit
 from bot.forge.values import (
     Comment,
     CommitCheck,
@@ -130,6 +131,10 @@ class Forge(Protocol):
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
         """The pull request into `branch` that a commit came with, merged or about to be."""
+        ...
+
+    def rate_limit(self, repository: str) -> RateLimit:
+        """The quota that requests about a repository count against."""
         ...
 
     async def close(self) -> None:

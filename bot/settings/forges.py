@@ -116,6 +116,27 @@ class WatchedSecrets:
         return tuple(stamps)
 
 
+class WatchedSecret:
+    """One secret that is read again when its file changes."""
+
+    def __init__(self, reference: SecretReference) -> None:
+        """UsageError if it is not there."""
+        self._secrets = WatchedSecrets((reference,))
+
+    def text(self) -> str:
+        """The present secret."""
+        return next(iter(self._secrets))
+
+
+# A secret that stays, or one that may be rotated.
+Secret = str | WatchedSecret
+
+
+def secret_text(secret: Secret) -> str:
+    """The present text of a secret."""
+    return secret if isinstance(secret, str) else secret.text()
+
+
 def _absolute_url(value: str) -> str:
     if not value.startswith(("http://", "https://")) or "?" in value or "@" in value:
         raise ValueError("expected a URL such as https://minimize.example.org")

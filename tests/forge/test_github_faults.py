@@ -26,7 +26,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waited: list[float] = []
 
     async def note(self, seconds: float) -> None:
-        waited.append(seconds)
+        waited.append(round(seconds, 1))
+        self._limit._held = 0.0  # the time is over
 
     monkeypatch.setattr(github_client.GitHubClient, "sleep", note)
     return waited

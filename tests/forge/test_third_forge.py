@@ -21,6 +21,7 @@ from bot.errors import UsageError
 from bot.forge.bodies import BodySignature
 from bot.forge.events import Event, Issue, IssueText
 from bot.forge.protocol import Forge, open_forges
+from bot.forge.rate_limit import RateLimit
 from bot.forge.sender import post_delivery
 from bot.forge.values import (
     Comment,
@@ -132,6 +133,9 @@ class Toy:
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
         return None
+
+    def rate_limit(self, repository: str) -> RateLimit:
+        return RateLimit("Toy")
 
     async def find(self, repository: str, marker: str) -> Issue | None:
         return None

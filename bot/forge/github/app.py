@@ -13,6 +13,7 @@ from typing import Any
 import gidgethub
 
 from bot.forge.github.client import GitHubClient
+from bot.settings.forges import Secret, secret_text
 
 # Installation tokens live an hour; a step that starts with one may take some minutes.
 _EARLY = 600.0
@@ -39,19 +40,24 @@ class TokenAuth:
 
     is_app = False
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: Secret) -> None:
         self._token = token
         self._login: str | None = None
 
     async def token(self, client: GitHubClient, repository: str) -> str:
         """The token, the same for every repository."""
         del client, repository
-        return self._token
+        return secret_text(self._token)
+
+    def account(self, repository: str) -> str:
+        """The name of the quota that requests about a repository count against: one for all."""
+        del repository
+        return "token"
 
     async def login(self, client: GitHubClient) -> str:
         """The user that comments made with it belong to."""
         if self._login is None:
-            user: Any = await client.getitem("/user", oauth_token=self._token)
+            user: Any = await client.getitem("/user", oauth_token=secret_text(self._token))
             self._login = str(user["login"])
         return self._login
 
@@ -94,6 +100,12 @@ class AppAuth:
         self._installations[repository] = found
         self._tokens[repository] = token
         return token.text
+
+    def account(self, repository: str) -> str:
+        """The name of the quota that requests about a repository count against: its
+        installation's."""
+        known = self._installations.get(repository)
+        return "app" if known is None else f"installation {known.id}"
 
     async def login(self, client: GitHubClient) -> str:
         """The user name of the App's comments: its slug with `[bot]`."""

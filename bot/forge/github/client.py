@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ import gidgethub
 from gidgethub.abc import GitHubAPI
 from yarl import URL
 
+from bot.forge.rate_limit import RateLimit, requested_wait
 from bot.forge.values import ForgeError, error_of_status, senseless
 
 LOG = logging.getLogger(__name__)
@@ -33,13 +32,11 @@ API_VERSION = "2022-11-28"
 _LONGEST_WAIT = 30.0
 _ATTEMPTS = 4
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
-_TOO_MANY = {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
 # Asking again what may have been done already is safe for all but POST.
 _MOVED = {301, 302, 307, 308}
 _REDIRECTS = 4
+_ERROR_BYTES = 2000
 _SAFE_AGAIN = {"GET", "PATCH", "PUT", "DELETE"}
-
-_SECONDARY = re.compile(r"secondary rate limit|abuse detection", re.IGNORECASE)
 
 
 class GitHubClient(GitHubAPI):
@@ -54,13 +51,15 @@ class GitHubClient(GitHubAPI):
         private_key: str | None = None,
         renew: Callable[[], Awaitable[str]] | None = None,
         attempts: int = _ATTEMPTS,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         """`renew` gives another token for one that GitHub no longer knows, before its time;
-        `attempts` is how often a request is tried at most."""
+        `attempts` is how often a request is tried at most, `rate_limit` the credential's."""
         super().__init__(USER_AGENT, base_url=api_url, app_id=app_id, private_key=private_key)
         self._session = session
         self._renew = renew
         self._attempts = attempts
+        self._limit = rate_limit or RateLimit("GitHub")
 
     async def sleep(self, seconds: float) -> None:
         """Waits, as gidgethub asks for it."""
@@ -73,6 +72,10 @@ class GitHubClient(GitHubAPI):
             # A Link header names the next page, and the credential goes with the request.
             raise gidgethub.GitHubException(f"its next page is at {URL(url).origin()}")
         headers = {**headers, "x-github-api-version": API_VERSION}
+        if self._limit.wait > _LONGEST_WAIT:
+            self._limit.check(f"{method} {URL(url).path}")
+        if self._limit.wait > 0:
+            await self.sleep(self._limit.wait)
         for attempt in range(1, self._attempts + 1):
             try:
                 answer = await self._once(method, url, headers, body)
@@ -108,26 +111,33 @@ class GitHubClient(GitHubAPI):
                 if moved.origin() != target.origin():
                     break
                 target = moved
+        refused = response.status >= HTTPStatus.BAD_REQUEST
+        text = content[:_ERROR_BYTES].decode(errors="replace") if refused else ""
+        self._limit.learn(response.status, response.headers, text)
         return response.status, response.headers, content
 
     async def handle_rate_limit_error(
         self, *, method: str, url: str, exception: gidgethub.HTTPException, attempt: int
     ) -> bool:
-        """Return whether to ask again, after having waited: GitHub says how long, or it is a
-        5xx."""
+        """Return whether to ask again: GitHub says how long to wait, or it is a 5xx.
+
+        What GitHub says is waited for before the next request, whoever makes it.
+        """
         if attempt >= self._attempts:
             return False
-        wait = _requested_wait(exception)
-        if wait is None:
-            broken = exception.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
-            if not broken or method not in _SAFE_AGAIN:
-                return False
-            wait = 0.5 * 2**attempt
-        if wait > _LONGEST_WAIT:
+        if _wait_of(exception) is not None:
+            return self._limit.wait <= _LONGEST_WAIT
+        broken = exception.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        if not broken or method not in _SAFE_AGAIN:
             return False
-        LOG.info("%s %s: %s, again in %.1f s", method, url, exception.status_code, wait)
-        await self.sleep(wait)
+        LOG.info("%s %s: %s, again", method, url, exception.status_code)
+        await self.sleep(0.5 * 2**attempt)
         return True
+
+
+def _wait_of(exception: gidgethub.HTTPException) -> float | None:
+    headers = {name.lower(): value for name, value in (exception.headers or {}).items()}
+    return requested_wait(exception.status_code, headers, str(exception))
 
 
 def quoted(segment: str) -> str:
@@ -171,26 +181,6 @@ class OpenApi(Protocol):
     async def __call__(self, repository: str, *, attempts: int = 4) -> RepositoryApi: ...
 
 
-def _requested_wait(exception: gidgethub.HTTPException) -> float | None:
-    """Seconds to wait by a rate-limit answer; None if it is none."""
-    if exception.status_code not in _TOO_MANY:
-        return None
-    headers = exception.headers or {}
-    if "retry-after" in headers:
-        try:
-            return max(0.0, float(headers["retry-after"]))
-        except ValueError:
-            return 60.0
-    if headers.get("x-ratelimit-remaining") == "0":
-        try:
-            return max(1.0, float(headers["x-ratelimit-reset"]) - time.time())
-        except (KeyError, ValueError):
-            return 60.0
-    limited = exception.status_code == HTTPStatus.TOO_MANY_REQUESTS
-    # A secondary limit need not say how long: a minute at least, GitHub's documentation has it.
-    return 60.0 if limited or _SECONDARY.search(str(exception)) else None
-
-
 @asynccontextmanager
 async def errors_as_ours(doing: str) -> AsyncIterator[None]:
     """Convert errors of gidgethub and aiohttp to ForgeError and its subclasses."""
@@ -199,7 +189,7 @@ async def errors_as_ours(doing: str) -> AsyncIterator[None]:
     except gidgethub.HTTPException as error:
         status = error.status_code
         answer = f"{status.value} {error}" if str(error) else f"{status.value} {status.phrase}"
-        wait = _requested_wait(error)
+        wait = _wait_of(error)
         if wait is not None:
             raise ForgeError(
                 f"GitHub has had enough requests from us ({doing}): {answer}.",

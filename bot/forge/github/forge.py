@@ -6,6 +6,7 @@ https://docs.github.com/en/rest
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from urllib.parse import urlencode
@@ -26,6 +27,7 @@ from bot.forge.github.comments import GitHubComments, GitHubIssues
 from bot.forge.github.events import accept, installation_of, parse_event, read_delivery
 from bot.forge.github.signatures import begin
 from bot.forge.github.status import GitHubStatus, checks_of_commit
+from bot.forge.rate_limit import RateLimit
 from bot.forge.values import (
     ROLES,
     Comment,
@@ -43,7 +45,13 @@ from bot.forge.values import (
     StatusReport,
 )
 from bot.git.mirror import GitCredential
-from bot.settings.forges import ForgeSettings, WatchedSecrets
+from bot.settings.forges import (
+    ForgeSettings,
+    Secret,
+    WatchedSecret,
+    WatchedSecrets,
+    secret_text,
+)
 from bot.store.records import NewDelivery
 
 _INSTALLATIONS = ("installation", "installation_repositories")
@@ -69,7 +77,7 @@ class GitHub:
         *,
         auth: Auth,
         secrets: Iterable[str],
-        app: tuple[str, str] | None = None,
+        app: tuple[str, Secret] | None = None,
     ) -> None:
         self.name = name
         self._settings = settings
@@ -77,6 +85,7 @@ class GitHub:
         self._app = app
         self._secrets = secrets
         self._sessions = Sessions()
+        self._rate_limits: defaultdict[str, RateLimit] = defaultdict(lambda: RateLimit("GitHub"))
         self.issues = GitHubIssues(self._api, self._own_login)
         self._comments = GitHubComments(self._api, self._own_login, settings.api_url)
         self._status = GitHubStatus(self._api, self._own_login, app[0] if app else None)
@@ -86,10 +95,11 @@ class GitHub:
         """The forge that the settings describe; UsageError if a secret is not there."""
         secrets = WatchedSecrets(settings.webhook_secrets)
         if settings.app is not None:
-            app = (str(settings.app.id), settings.app.private_key.value())
+            app = (str(settings.app.id), WatchedSecret(settings.app.private_key))
             return cls(name, settings, auth=AppAuth(), secrets=secrets, app=app)
         assert settings.token is not None  # the settings see to it
-        return cls(name, settings, auth=TokenAuth(settings.token.value()), secrets=secrets)
+        token = WatchedSecret(settings.token)
+        return cls(name, settings, auth=TokenAuth(token), secrets=secrets)
 
     def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
         """The delivery, if it is signed with one of the secrets and is what it says."""
@@ -274,6 +284,10 @@ class GitHub:
                 raise ForgeError(f"GitHub does not know {sha[:12]} yet: {error}.") from error
         return None
 
+    def rate_limit(self, repository: str) -> RateLimit:
+        """The quota of our token, or of the App's installation on a repository."""
+        return self._rate_limits[self._auth.account(repository)]
+
     async def close(self) -> None:
         """Closes the connections."""
         await self._sessions.close()
@@ -286,20 +300,25 @@ class GitHub:
             return await self._auth.token(plain, repository)
 
         token = await self._auth.token(plain, repository)
-        client = self._plain_client(renew if self._auth.is_app else None, attempts)
+        limit = self.rate_limit(repository)
+        client = self._plain_client(renew if self._auth.is_app else None, attempts, limit)
         return RepositoryApi(client, token, repository)
 
     def _plain_client(
-        self, renew: Callable[[], Awaitable[str]] | None = None, attempts: int = _ATTEMPTS
+        self,
+        renew: Callable[[], Awaitable[str]] | None = None,
+        attempts: int = _ATTEMPTS,
+        rate_limit: RateLimit | None = None,
     ) -> GitHubClient:
         app_id, private_key = self._app or (None, None)
         return GitHubClient(
             self._sessions.get(),
             api_url=self._settings.api_url,
             app_id=app_id,
-            private_key=private_key,
+            private_key=None if private_key is None else secret_text(private_key),
             renew=renew,
             attempts=attempts,
+            rate_limit=rate_limit or self._rate_limits["app"],
         )
 
     async def _own_login(self) -> str:

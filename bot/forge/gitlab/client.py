@@ -22,6 +22,7 @@ import requests
 from gitlab.exceptions import GitlabError, RedirectError
 
 from bot.errors import MinimizeError
+from bot.forge.rate_limit import RateLimit, requested_wait
 from bot.forge.values import (
     ForgeError,
     ForgeGoneError,
@@ -30,6 +31,7 @@ from bot.forge.values import (
     remember,
     senseless,
 )
+from bot.settings.forges import Secret, secret_text
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -39,7 +41,7 @@ _THREADS = 4
 _ATTEMPTS = 4
 # Longer waits are the engine's: it tries the step again later instead of holding a thread.
 _LONGEST_WAIT = 30.0
-_LIMITED_WAIT = 60.0
+_MINUTE = 60.0  # of GitLab's rate limits
 _BUSY_WAIT = 1.0
 # How long a path is remembered: a worker hears of no hook that says that it is another project's.
 _PROJECT_SECONDS = 600.0
@@ -94,9 +96,10 @@ class GitLabClient:
     def __init__(
         self,
         url: str,
-        token: str,
+        token: Secret,
         sleep: Callable[[float], Any] = asyncio.sleep,
     ) -> None:
+        self.rate_limit = RateLimit("GitLab", _MINUTE)
         self._url = url
         self._token = token
         self._sleep = sleep
@@ -132,6 +135,8 @@ class GitLabClient:
         loop = asyncio.get_running_loop()
         for attempt in range(1, attempts + 1):
             try:
+                if attempt == 1:
+                    self.rate_limit.check(doing)
                 return await loop.run_in_executor(self._threads, self._run, doing, call)
             except (ForgeRefusedError, ForgeGoneError):
                 raise
@@ -171,7 +176,8 @@ class GitLabClient:
 
     def _client(self) -> gitlab.Gitlab:
         client: gitlab.Gitlab | None = getattr(self._own, "client", None)
-        if client is None:
+        token = secret_text(self._token)
+        if client is None or client.oauth_token != token:
             session = requests.Session()
             session.hooks["response"] += [self._note_headers, _refuse_in_the_clear]
             # Links to further pages are moved to the address that the settings name: the token
@@ -180,7 +186,7 @@ class GitLabClient:
                 self._url,
                 # Every kind of token goes as a bearer too, and requests takes that header off
                 # where a redirect leads to another host; PRIVATE-TOKEN it would hand on.
-                oauth_token=self._token,
+                oauth_token=token,
                 timeout=_TIMEOUT,
                 per_page=100,
                 user_agent=USER_AGENT,
@@ -192,6 +198,7 @@ class GitLabClient:
     def _note_headers(self, response: requests.Response, *_: Any, **__: Any) -> None:
         """Store an answer's headers, which hold the wait: python-gitlab's errors lack them."""
         self._own.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.rate_limit.learn(response.status_code, self._own.headers)
 
 
 def _refuse_in_the_clear(response: requests.Response, *_: Any, **__: Any) -> None:
@@ -215,7 +222,7 @@ def _as_ours(error: GitlabError, headers: Mapping[str, str], doing: str) -> Mini
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.CONFLICT):
         # 409: two wrote at one thing, and ours was turned away undone.
         busy = status == HTTPStatus.CONFLICT
-        wait = _BUSY_WAIT if busy else requested_wait(headers)
+        wait = _BUSY_WAIT if busy else requested_wait(status, headers) or _BUSY_WAIT
         why = "was busy with the same" if busy else "has had enough requests from us"
         return ForgeError(
             f"GitLab {why} ({doing}): {answer}.",
@@ -230,13 +237,3 @@ def _as_ours(error: GitlabError, headers: Mapping[str, str], doing: str) -> Mini
         "See that the token is valid, has the scope api, and its user the role Developer there;"
         " an archived project takes nothing.",
     )
-
-
-def requested_wait(headers: Mapping[str, str]) -> float:
-    """Seconds to wait by a 429 answer; a minute where it names none."""
-    for name, value in (("retry-after", 0.0), ("ratelimit-reset", time.time())):
-        try:
-            return max(1.0, float(headers[name]) - value)
-        except (KeyError, ValueError):
-            continue
-    return _LIMITED_WAIT

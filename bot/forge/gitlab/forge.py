@@ -32,6 +32,7 @@ from bot.forge.gitlab.status import (
     put_status,
     status_fields,
 )
+from bot.forge.rate_limit import RateLimit
 from bot.forge.values import (
     STATUS_NAME,
     Comment,
@@ -47,7 +48,13 @@ from bot.forge.values import (
     remember,
 )
 from bot.git.mirror import GitCredential
-from bot.settings.forges import ForgeSettings, WatchedSecrets
+from bot.settings.forges import (
+    ForgeSettings,
+    Secret,
+    WatchedSecret,
+    WatchedSecrets,
+    secret_text,
+)
 from bot.store.records import NewDelivery
 
 LOG = logging.getLogger(__name__)
@@ -71,7 +78,7 @@ class GitLab:
         name: str,
         settings: ForgeSettings,
         *,
-        token: str,
+        token: Secret,
         secrets: Iterable[str],
         client: GitLabClient | None = None,
     ) -> None:
@@ -97,7 +104,7 @@ class GitLab:
                 f"The forge {name} has no token.", "GitLab needs `token`; `app` is GitHub's."
             )
         secrets = WatchedSecrets(settings.webhook_secrets)
-        return cls(name, settings, token=settings.token.value(), secrets=secrets)
+        return cls(name, settings, token=WatchedSecret(settings.token), secrets=secrets)
 
     def accept(self, headers: Mapping[str, str], body: bytes) -> NewDelivery:
         """The delivery, if it bears one of the secrets and is what it says."""
@@ -267,7 +274,7 @@ class GitLab:
 
         path = await self._client.ask(f"asking where {repository} is", read)
         url = f"{self._settings.clone_url}/{path}.git"
-        return Source(url, GitCredential("oauth2", self._token), refs)
+        return Source(url, GitCredential("oauth2", secret_text(self._token)), refs)
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
         """The merge request of a commit, an open one too: it is `merged` only after the push."""
@@ -280,6 +287,11 @@ class GitLab:
             return None
 
         return await self._client.ask(f"asking whose commit {sha[:12]} of {repository} is", read)
+
+    def rate_limit(self, repository: str) -> RateLimit:
+        """The quota of our token, the same for every project."""
+        del repository
+        return self._client.rate_limit
 
     async def close(self) -> None:
         """Ends the threads and connections."""

@@ -1,0 +1,114 @@
+"""The rate limit of one credential on a forge, as its answers tell it; obeyed before each request.
+
+GitHub: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api (an hour's
+quota, X-RateLimit-*; secondary limits, Retry-After). GitLab:
+https://docs.gitlab.com/administration/settings/user_and_ip_rate_limits/ (a minute's, RateLimit-*).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+
+from bot.forge.values import ForgeError
+
+_TOO_MANY = (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
+# A limit that need not say how long: a minute at least, GitHub's documentation has it.
+_MINUTE = 60.0
+_SECONDARY = re.compile(r"secondary rate limit|abuse detection", re.IGNORECASE)
+# A forge is believed this long when it says how long to wait.
+_LONGEST = 4000.0
+# Requests an hour where a forge tells no limit.
+_ASSUMED = 5000
+
+
+class RateLimit:
+    """The quota of one credential: how much of it is left, and until when the forge wants peace.
+
+    Safe for several threads: each field is written whole, and a late one is only a little older.
+    """
+
+    def __init__(
+        self, forge: str, window: float = 3600.0, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`window` is the seconds that its quota is for, `clock` seconds since 1970."""
+        self._forge = forge
+        self._window = window
+        self._clock = clock
+        self._held = 0.0
+        self.limit: int | None = None
+        self.remaining: int | None = None
+
+    def learn(self, status: int, headers: Mapping[str, str], text: str = "") -> None:
+        """Take in an answer: what it says of the quota, and how long to wait."""
+        named = {name.lower(): value for name, value in headers.items()}
+        self.limit = _number(named, "limit", self.limit)
+        self.remaining = _number(named, "remaining", self.remaining)
+        now = self._clock()
+        wait = requested_wait(status, named, text, now)
+        if wait is None and self.remaining == 0 and status < HTTPStatus.BAD_REQUEST:
+            # The last one of the quota: the next would be refused, and count against us.
+            wait = _until_reset(named, now)
+        if wait is not None:
+            self._held = max(self._held, now + min(wait, _LONGEST))
+
+    @property
+    def wait(self) -> float:
+        """The seconds for which the forge asked to be left alone."""
+        left = self._held - self._clock()
+        # More than was ever noted: the clock was set back since.
+        return max(left, 0.0) if left <= _LONGEST else 0.0
+
+    def check(self, doing: str) -> None:
+        """Raise ForgeError while the forge asked to be left alone."""
+        if self.wait > 0:
+            raise ForgeError(
+                f"{self._forge} has had enough requests from us ({doing}).",
+                f"It asks to wait {self.wait:.0f} s.",
+                self.wait,
+            )
+
+    def pause(self, share: float, requests: int = 1) -> float:
+        """The seconds for so many requests that use a `share` of the quota."""
+        hourly = _ASSUMED if self.limit is None else self.limit * 3600.0 / self._window
+        return 3600.0 * requests / max(hourly * share, 1e-3)
+
+
+def requested_wait(
+    status: int, headers: Mapping[str, str], text: str = "", now: float | None = None
+) -> float | None:
+    """The seconds to wait by an answer that is about a rate limit; None for any other.
+
+    `headers` have lower-case names, `now` is seconds since 1970.
+    """
+    if status not in _TOO_MANY:
+        return None
+    if "retry-after" in headers:
+        try:
+            return max(0.0, float(headers["retry-after"]))
+        except ValueError:
+            return _MINUTE
+    limited = status == HTTPStatus.TOO_MANY_REQUESTS
+    if limited or _number(headers, "remaining", None) == 0:
+        return _until_reset(headers, time.time() if now is None else now)
+    return _MINUTE if _SECONDARY.search(text) else None
+
+
+def _until_reset(headers: Mapping[str, str], now: float) -> float:
+    for name in ("x-ratelimit-reset", "ratelimit-reset"):
+        try:
+            return max(1.0, float(headers[name]) - now)
+        except (KeyError, ValueError):
+            continue
+    return _MINUTE
+
+
+def _number(headers: Mapping[str, str], name: str, otherwise: int | None) -> int | None:
+    for whole in (f"x-ratelimit-{name}", f"ratelimit-{name}"):
+        try:
+            return int(headers[whole])
+        except (KeyError, ValueError):
+            continue
+    return otherwise
