@@ -412,4 +412,4 @@ async def answer_merge_group(publisher: Publisher, event: MergeGroupEvent, deliv
         title=MERGE_GROUP_TITLE,
         summary="Each pull request of the queue has its own check; the merged commit has no other.",
     )
-    await publisher.merge_group(event.key, event.head_sha, report)
+    await publisher.merge_group(event.key, event.head_sha, event.base_ref, report)

@@ -27,7 +27,7 @@ from bot.engine.results import Results
 from bot.engine.values import StoredResult
 from bot.forge.values import PullRequestKey, StatusReport, StatusState
 from bot.model.result import CheckResult
-from bot.report.annotations import annotations_of
+from bot.report.annotations import Annotation, annotations_of
 from bot.report.render import (
     COMMENT_LIMIT,
     COMMENT_MARKER,
@@ -39,21 +39,28 @@ from bot.settings.values import Settings
 
 D = TypeVar("D", bound=Desired)
 QUEUED = "Waits for its turn: other checks are before it"
+# States that stop a merge; in the mode `comment` none does.
+_STOPPING: tuple[StatusState, ...] = ("failure", "action_required")
 
 
 class Publisher:
-    """The recorder of statuses, comments and answers, for runs and for the server."""
+    """The recorder of statuses, comments and answers, for runs and for the server.
+
+    Of a repository in the mode `silent` it records nothing, in the mode `comment` no status that
+    fails.
+    """
 
     def __init__(
         self, outbox: Outbox, results: Results, settings: Settings, public_url: str | None = None
     ) -> None:
         self.outbox = outbox
         self.results = results
+        self._settings = settings
         self._links = CheckLinks(public_url or settings.public_url, LinkKeys.of(settings))
 
     async def begin(self, job: CheckJob) -> None:
         """Make `job` the check of its pull request: what an earlier one records counts no more."""
-        if job.narrowed:
+        if job.narrowed or self._silent(job.key, job.base_ref):
             return
         await self._statuses(job.key, job.head_sha, lambda all_: all_.begun(job.number, job.id))
         await self._comment(job.key, COMMENT_MARKER, lambda known: known.begun(job.id))
@@ -75,16 +82,19 @@ class Publisher:
         specs' lines too. A narrowed check has none: it is no answer for the commit."""
         if job.narrowed:
             return
+        if self._silent(job.key, job.base_ref):
+            return
         notes = () if result is None else annotations_of(await self._result(result))
-        page = self._links.page(job)
-        report = StatusReport(job.id, state, title, summary, page, notes)
+        report = self._report(job, state, title, summary, notes)
         wanted = DesiredStatus(job.number, job.id, phase, report)
         await self._statuses(job.key, job.head_sha, lambda all_: all_.recorded(wanted))
 
     async def withdraw(self, job: CheckJob, state: StatusState, title: str, summary: str) -> None:
         """Record in the status that the check was stopped. A result that the commit had before
         stays."""
-        report = StatusReport(job.id, state, title, summary, self._links.page(job))
+        if self._silent(job.key, job.base_ref):
+            return
+        report = self._report(job, state, title, summary)
         wanted = DesiredStatus(job.number, job.id, Phase.WITHDRAWN, report)
         await self._statuses(job.key, job.head_sha, lambda all_: all_.withdrawn(wanted))
 
@@ -92,8 +102,12 @@ class Publisher:
         """Let a pull request that was closed count no more for a commit that others have too."""
         await self._statuses(key, sha, lambda all_: all_.closed(key.number, over=True))
 
-    async def merge_group(self, key: PullRequestKey, sha: str, report: StatusReport) -> None:
+    async def merge_group(
+        self, key: PullRequestKey, sha: str, base_ref: str, report: StatusReport
+    ) -> None:
         """Record the status of a merge queue's commit."""
+        if self._silent(key, base_ref):
+            return
         wanted = DesiredStatus(key.number, report.check, Phase.CONCLUDED, report)
         await self._statuses(
             key, sha, lambda all_: all_.begun(key.number, report.check).recorded(wanted)
@@ -104,6 +118,8 @@ class Publisher:
 
         None is made while no image changes; one from an earlier push is edited to say so.
         """
+        if self._silent(job.key, job.base_ref):
+            return None
         found = await self._result(result)
         found = with_log_addresses(found, lambda number: self._links.log(job, number))
         if job.narrowed:
@@ -127,7 +143,7 @@ class Publisher:
     async def answer(self, job: CheckJob, text: str) -> None:
         """Record a sentence as the answer of a narrowed check, which has no status; others have
         their status for it."""
-        if not job.narrowed:
+        if not job.narrowed or self._silent(job.key, job.base_ref):
             return
         line = " ".join(["/minimize check", *job.workloads, *(f"--arch {a}" for a in job.arches)])
         body = compose([(line, sentence(text))], marker=job.answers, user="", url="")
@@ -135,11 +151,15 @@ class Publisher:
 
     async def reply(self, job: CheckJob, reply: Reply, body: str) -> None:
         """Record the answer to a comment."""
+        if self._silent(job.key, job.base_ref):
+            return
         wanted = DesiredComment(reply.marker, body)
         await self._comment(job.key, reply.marker, lambda _: wanted)
 
     async def react(self, job: CheckJob, reply: Reply) -> None:
         """Record the reaction for a taken command."""
+        if self._silent(job.key, job.base_ref):
+            return
         wanted = DesiredReaction(reply.comment, "eyes")
         subject = Subject.reaction(job.key, reply.comment, "eyes")
         await self._change(subject, wanted, lambda _: wanted)
@@ -151,6 +171,24 @@ class Publisher:
         report = (stored.verdict, stored.title, stored.summary, stored.id)
         await self.status(job, Phase.ACCEPTED, *report)
         return stored
+
+    def _silent(self, key: PullRequestKey, base_ref: str) -> bool:
+        return self._settings.mode_for(key.forge, key.repository, base_ref) == "silent"
+
+    def _report(
+        self,
+        job: CheckJob,
+        state: StatusState,
+        title: str,
+        summary: str,
+        notes: tuple[Annotation, ...] = (),
+    ) -> StatusReport:
+        """The status of a check, as its repository's mode has it."""
+        if state in _STOPPING:
+            mode = self._settings.mode_for(job.forge, job.repository, job.base_ref)
+            if mode == "comment":
+                state, title = "success", f"Not enforced: {title}"
+        return StatusReport(job.id, state, title, summary, self._links.page(job), notes)
 
     async def _record(
         self, job: CheckJob, phase: Phase, marker: str, body: str, *, create: bool = True

@@ -20,6 +20,7 @@ IssuePlace = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+:[^/:\s]+(/[^/:\s]+)+
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, strict=False)]
 Place = Annotated[Path, Field(strict=False)]
+Mode = Literal["silent", "comment", "enforce"]
 
 
 class Listen(Strict):
@@ -107,12 +108,16 @@ class RepositoryRule(Strict):
 
     `match` is a glob on owner/name, `branch` one on the base branch; the first rule that fits
     counts, and the repository's own .minimize.yaml goes before them all.
+
+    `mode`: `silent` records checks and writes nothing on the forge; `comment` writes comments and a
+    status that never fails; `enforce` writes all. Branches without a rule are enforced.
     """
 
     match: str
     branch: str = "*"
     forge: str | None = None
     documents: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    mode: Mode = "enforce"
 
 
 class PrivatePages(Strict):
@@ -204,13 +209,15 @@ class Settings(Strict):
         for rule in self.repositories:
             if default and rule.branch == "*" and branch != default:
                 continue
-            if (
-                rule.forge in (None, forge)
-                and fnmatchcase(repository, rule.match)
-                and fnmatchcase(branch, rule.branch)
-            ):
+            if _fits(rule, forge, repository, branch):
                 return rule.documents
         return ()
+
+    def mode_for(self, forge: str, repository: str, branch: str) -> Mode:
+        """How far checks of a branch go on the forge, by the first rule that fits."""
+        fitting = (r for r in self.repositories if _fits(r, forge, repository, branch))
+        rule = next(fitting, None)
+        return "enforce" if rule is None else rule.mode
 
     def engine_database(self) -> Path | str:
         """The engine's SQLite file (absolute), or its Postgres URL; UsageError without it."""
@@ -222,6 +229,14 @@ class Settings(Strict):
     def executor_id(self, role: Literal["server", "worker"]) -> str:
         """The name of this process in the engine: stable over restarts on one machine."""
         return self.engine.executor_id or f"{role}-{socket.gethostname()}"[:64]
+
+
+def _fits(rule: RepositoryRule, forge: str, repository: str, branch: str) -> bool:
+    return (
+        rule.forge in (None, forge)
+        and fnmatchcase(repository, rule.match)
+        and fnmatchcase(branch, rule.branch)
+    )
 
 
 _MAX_BYTES = 1_000_000

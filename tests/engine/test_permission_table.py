@@ -52,7 +52,7 @@ class Recorder:
     async def begin(self, job: Any) -> None:
         pass
 
-    async def merge_group(self, key: PullRequestKey, sha: str, report: Any) -> None:
+    async def merge_group(self, key: PullRequestKey, sha: str, base_ref: str, report: Any) -> None:
         self.asked.append("merge_group")
 
     async def closed(self, key: PullRequestKey, sha: str) -> None:

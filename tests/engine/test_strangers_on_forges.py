@@ -68,7 +68,7 @@ class World:
 
 
 @asynccontextmanager
-async def world(home: Path, kind: str) -> AsyncIterator[World]:
+async def world(home: Path, kind: str, mode: str = "enforce") -> AsyncIterator[World]:
     async with LocalForge(home / "forge") as local:
         repository = local.add_repository("rpms/nginx")
         local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
@@ -81,7 +81,7 @@ async def world(home: Path, kind: str) -> AsyncIterator[World]:
             "forges": {
                 kind: forge_settings(local, kind, home, f"http://127.0.0.1:{port}/webhook/{kind}")
             },
-            "repositories": [{"match": "*", "documents": ["demo"]}],
+            "repositories": [{"match": "*", "documents": ["demo"], "mode": mode}],
         }
         for role in ("server", "worker"):
             own = {**settings, "engine": {"predictions": 3, "builds": 2, "executor_id": role}}
