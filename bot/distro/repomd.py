@@ -5,8 +5,12 @@ The format is createrepo_c's (http://linux.duke.edu/metadata/repo).
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from bot.temporary import temporary_directory
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -66,6 +70,27 @@ class Repomd:
             if name in by_type:
                 return by_type[name]
         return None
+
+
+@cache
+def createrepo() -> Any:
+    """The createrepo_c module, imported when it is needed.
+
+    Its wheel carries an rpm of its own, which reads the macros of the host's rpm while it is
+    imported and prints an error where they are of another version: it is given empty ones.
+    """
+    before = os.environ.get("RPM_CONFIGDIR")
+    with temporary_directory("rpm") as directory:
+        for name in ("rpmrc", "macros"):
+            (directory / name).touch()
+        os.environ["RPM_CONFIGDIR"] = str(directory)
+        try:
+            import createrepo_c
+        finally:
+            del os.environ["RPM_CONFIGDIR"]
+            if before is not None:
+                os.environ["RPM_CONFIGDIR"] = before
+    return createrepo_c
 
 
 def parse_xml(content: bytes) -> Element:

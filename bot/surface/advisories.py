@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import createrepo_c
-
+from bot.distro.repomd import createrepo
 from bot.distro.snapshot import Snapshot, repository_file
 from bot.errors import SurroundingsError
 from bot.model.package import Package
 from bot.model.surface import Advisories
+
+if TYPE_CHECKING:
+    import createrepo_c
 
 DAYS = 365
 Severity = Literal["critical", "important", "moderate", "low", "unrated"]
@@ -55,9 +57,10 @@ def read_advisories(path: Path) -> tuple[Advisory, ...]:
 
     Raises SurroundingsError where it is no updateinfo.xml.
     """
+    library = createrepo()
     try:
-        records = createrepo_c.UpdateInfo(str(path)).updates
-    except createrepo_c.CreaterepoCError as error:
+        records = library.UpdateInfo(str(path)).updates
+    except library.CreaterepoCError as error:
         raise SurroundingsError(
             f"{path.name} is no updateinfo that can be read: {error}",
             "The repository's metadata is broken; advisories are not known until it is mended.",

@@ -32,10 +32,10 @@ from bot.demo.distribution.debian import (
 from bot.demo.distribution.fetch import PackageIndex, open_apt, update
 from bot.demo.distribution.reference import (
     ReferenceDistribution,
-    createrepo,
     default_cache,
     write_metadata,
 )
+from bot.distro.repomd import createrepo
 
 FORMAT = 1
 LEAST = 60_000

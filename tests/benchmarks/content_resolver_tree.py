@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.demo.distribution.reference import createrepo, write_metadata
+from bot.demo.distribution.reference import write_metadata
+from bot.distro.repomd import createrepo
 
 ARCHES = ("x86_64", "aarch64", "ppc64le", "s390x")
 PACKAGES = 20_000

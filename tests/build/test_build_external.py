@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from bot.build.external import ExternalBuilds, download_within
 from bot.build.headers import HeaderError
 from bot.build.listing import Listed, ListingError, newest_build, read_listing
-from bot.demo.distribution.reference import createrepo, write_metadata, write_repository
+from bot.demo.distribution.reference import write_metadata, write_repository
 from bot.distro.cache import Cache
 from bot.distro.failover import AbsentError, RefusedFileError
+from bot.distro.repomd import createrepo
 from bot.errors import SurroundingsError
 from bot.model.nevra import Nevra
 

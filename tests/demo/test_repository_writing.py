@@ -8,7 +8,8 @@ from typing import Any
 
 import zstandard
 
-from bot.demo.distribution.reference import createrepo, write_metadata
+from bot.demo.distribution.reference import write_metadata
+from bot.distro.repomd import createrepo
 
 
 def _packages() -> Iterator[Any]:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.demo.distribution.reference import createrepo, write_metadata
+from bot.demo.distribution.reference import write_metadata
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
 from bot.distro.load import load_configuration
+from bot.distro.repomd import createrepo
 from bot.model.image import ImageKey
 from bot.objectives.tracking import Tracked, track
 from bot.store.history.history import History, open_history

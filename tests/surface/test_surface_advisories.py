@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -78,3 +80,10 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     path.write_text("<updates><update>")
     with pytest.raises(SurroundingsError, match=r"updateinfo\.xml is no updateinfo"):
         read_advisories(path)
+
+
+def test_a_check_imports_no_createrepo_before_an_updateinfo_is_read():
+    # Its wheel's own rpm prints errors about the macros of a host's other rpm.
+    code = "import sys, bot.check.run; print('createrepo_c' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("False\n", "")

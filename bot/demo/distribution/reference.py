@@ -12,7 +12,6 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -21,8 +20,8 @@ from typing import Any
 from bot.demo.distribution.debian import DEBIAN_ARCH, SUITES, Suite, package_evr, split_version
 from bot.demo.distribution.fetch import BUILD_PACKAGES
 from bot.demo.distribution.recipes import MACROS_PACKAGE
+from bot.distro.repomd import createrepo
 from bot.errors import SurroundingsError
-from bot.temporary import temporary_directory
 
 # Raised with every change of what is made: another number is another distribution.
 FORMAT = 4
@@ -133,27 +132,6 @@ def _value(root: Path, suite: Suite, versions: Mapping[str, str]) -> ReferenceDi
         sources=root / "sources",
         versions=versions,
     )
-
-
-@cache
-def createrepo() -> Any:
-    """The createrepo_c module, imported when it is needed.
-
-    Its wheel carries an rpm of its own, which reads the macros of the host's rpm while it is
-    imported and prints an error where they are of another version: it is given empty ones.
-    """
-    before = os.environ.get("RPM_CONFIGDIR")
-    with temporary_directory("rpm") as directory:
-        for name in ("rpmrc", "macros"):
-            (directory / name).touch()
-        os.environ["RPM_CONFIGDIR"] = str(directory)
-        try:
-            import createrepo_c
-        finally:
-            del os.environ["RPM_CONFIGDIR"]
-            if before is not None:
-                os.environ["RPM_CONFIGDIR"] = before
-    return createrepo_c
 
 
 def write_repository(root: Path, packages: Iterable[Path], revision: int) -> None:
