@@ -82,7 +82,7 @@ def advise(
     from bot.model.advice import Advice
 
     wish = Wish(edits, seconds, metric)
-    configuration = places.configuration()
+    configuration = places.configuration(named=bool(choice.repositories))
     opened = pools_and_requests(choice.keys(configuration), configuration, places)
     jobs = [
         Job(pool, request, needs=needs_of(configuration, request.key)) for pool, request in opened

@@ -70,12 +70,10 @@ def check(
     places: Places,
 ) -> int:
     """Compare images before and after a change to a spec file, without a forge."""
-    from bot.build.builders import builder_named
-    from bot.build.fetch import SourcePolicy
     from bot.check.change import open_change
     from bot.check.plan import CheckOptions
-    from bot.check.run import build_check, native_arch, predict_check
-    from bot.git.repository import open_repository
+    from bot.check.run import predict_check
+    from bot.git.folder import open_folder
     from bot.sandbox.cgroup import run_without_control_groups
     from bot.temporary import sweep_temporary_directories
 
@@ -84,41 +82,70 @@ def check(
     built = repositories_by_arch(elsewhere)
     if built and no_build:
         raise UsageError("--no-build and --external-repository say the opposite of each other.")
-    configuration = places.configuration()
     pools = places.pools()
     if places.on is not None:
         repositories = repositories or (places.on,)
     options = CheckOptions(workloads=workloads, arches=arches, repositories=repositories)
-    clone = open_repository(repository)
-    found = ci_change(clone, ci, base, head) if ci is not None else None
-    if found is not None:
-        base, head = found.base, found.head
-    branch = found.branch if found is not None else None
-    with open_change(clone, base, head, branch=branch) as change:
-        prediction = predict_check(change, options, configuration, pools)
-        result = prediction.result
-        wanted = prediction.file.builder or "rpmbuild"
-        if no_build or not prediction.worth_building:
-            wanted = "none"
-        if built and prediction.worth_building:
-            result = check_elsewhere(change, prediction, built).result
-        elif wanted == "external":
-            notes = (*result.notes, NOT_WAITED_FOR)
-            result = replace(result, stage="final", notes=notes)
-        elif wanted != "none":
-            # One's own machine and one's own change: sources may lie on a private host.
-            builder = builder_named(
-                wanted, pools.cache, policy=SourcePolicy(public_only=False, local_files=True)
+    with open_folder(repository) as opened:
+        clone = opened.repository
+        found = ci_change(clone, ci, base, head) if ci is not None else None
+        if found is not None:
+            base, head = found.base, found.head
+        branch = found.branch if found is not None else None
+        with open_change(clone, base, head, branch=branch) as change:
+            configuration = places.configuration(
+                named=bool(repositories) or _names_documents(change)
             )
-            result = build_check(change, prediction, builder, native_arch())
-        else:
-            # Nothing follows this prediction: it is the answer.
-            result = replace(result, stage="final")
+            prediction = predict_check(change, options, configuration, pools)
+            result = _built(change, prediction, built, no_build=no_build)
+            if opened.assumption is not None:
+                result = replace(result, notes=(*result.notes, opened.assumption))
     write_files(result, found, sarif=sarif, junit=junit, code_quality=code_quality)
     if found is not None:
         show_result(result, found.run)
     _print(result, form)
     return exit_code(result)
+
+
+def _names_documents(change: Change) -> bool:
+    """Return whether the base's `.minimize.yaml` names repository documents for the branch.
+
+    True also for a file that is wrong: the check says what is.
+    """
+    from bot.check.repository_file import RepositoryFileError, read_repository_file
+
+    try:
+        file = read_repository_file(change.repository_file)
+    except RepositoryFileError:
+        return True
+    return bool(file.repositories_of(change.branch or ""))
+
+
+def _built(
+    change: Change, prediction: Prediction, built: Mapping[str, str], *, no_build: bool
+) -> CheckResult:
+    """The final answer: after a build where one is wanted, else the prediction.
+
+    `built` are the repositories of packages that others built, by architecture.
+    """
+    from bot.build.builders import builder_named
+    from bot.build.fetch import SourcePolicy
+    from bot.check.run import build_check, native_arch
+
+    wanted = prediction.file.builder or "rpmbuild"
+    if no_build or not prediction.worth_building:
+        wanted = "none"
+    if built and prediction.worth_building:
+        return check_elsewhere(change, prediction, built).result
+    if wanted == "none":
+        return replace(prediction.result, stage="final")
+    if wanted == "external":
+        notes = (*prediction.result.notes, NOT_WAITED_FOR)
+        return replace(prediction.result, stage="final", notes=notes)
+    # One's own machine and one's own change: sources may lie on a private host.
+    policy = SourcePolicy(public_only=False, local_files=True)
+    builder = builder_named(wanted, prediction.cache, policy=policy)
+    return build_check(change, prediction, builder, native_arch())
 
 
 def _print(result: CheckResult, form: str) -> None:

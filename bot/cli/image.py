@@ -79,7 +79,7 @@ def image(
         lock = read_lock(lock_file)
         images = lock.images
     else:
-        configuration = places.configuration()
+        configuration = places.configuration(named=bool(choice.repositories))
         keys = _one_image(choice.keys(configuration))
         document = configuration.repositories[keys[0].repository]
         signers = dict(key_urls(document, keys[0].arch))

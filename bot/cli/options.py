@@ -41,10 +41,12 @@ class Places:
     given: frozenset[str] = frozenset()
     on: str | None = None
 
-    def configuration(self, *, recorded: bool = False) -> Configuration:
+    def configuration(self, *, named: bool = False, recorded: bool = False) -> Configuration:
         """The documents of `documents_folder`; UsageError if it or one of them is wrong.
 
         With `on` no other repository document is there; UsageError where it does not come along.
+        Nobody means all distributions that come along: they are taken only where repository
+        documents are `named`.
         """
         from bot.distro.cache import Cache
         from bot.distro.images import chosen_documents
@@ -53,6 +55,13 @@ class Places:
         folder = self.documents_folder(recorded=recorded)
         loaded = load_configuration(folder, cache=Cache(self.cache))
         if self.on is None:
+            if folder != self.config and not named:
+                raise UsageError(
+                    f"There is no folder {self.config} here, and no distribution is named.",
+                    "Name one that comes with minimize, `--on centos-stream-9`:"
+                    f" {', '.join(sorted(loaded.repositories))}."
+                    " Or --config, a folder of your own documents: `minimize config init`.",
+                )
             return loaded
         (document,) = chosen_documents(loaded, [self.on])
         return replace(loaded, repositories={self.on: replace(document, default=True)})
@@ -79,11 +88,6 @@ class Places:
                 "Name one with --config, or run this where config/ is."
                 f" The documents that come with minimize are in {built_in}.",
             )
-        click.echo(
-            f"note: There is no folder {self.config} here. The documents are those that come with"
-            " minimize; --config names others.",
-            err=True,
-        )
         return built_in
 
     def chosen(self, name: str) -> Path | None:
@@ -129,7 +133,7 @@ class Choice:
 
     def images(self, places: Places) -> Iterator[tuple[Pool, ImageRequest]]:
         """The pool of each image, and what is to be solved in it."""
-        configuration = places.configuration()
+        configuration = places.configuration(named=bool(self.repositories))
         return pools_and_requests(self.keys(configuration), configuration, places)
 
 
