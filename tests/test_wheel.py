@@ -75,15 +75,26 @@ def test_config_check_outside_a_checkout_takes_the_built_in_documents(
 ) -> None:
     done = minimize(installed, tmp_path, "config", "check", "--format", "json")
     assert (done.returncode, json.loads(done.stdout)["errors"]) == (0, [])
-    assert "note: There is no folder config here." in done.stderr
 
 
 def test_closure_outside_a_checkout_knows_the_built_in_images(
     installed: Path, tmp_path: Path
 ) -> None:
-    done = minimize(installed, tmp_path, "closure", "no-such-workload")
+    done = minimize(installed, tmp_path, "closure", "no-such-workload", "--on", "fedora-45")
     assert done.returncode == 2
     assert "nginx" in done.stderr  # of the workloads that there are
+
+
+def test_config_init_writes_the_built_in_documents_once(installed: Path, tmp_path: Path) -> None:
+    done = minimize(installed, tmp_path, "config", "init")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "minimize config check" in done.stderr
+    written = {p.name: p.read_bytes() for p in (tmp_path / "config").iterdir()}
+    assert written == {p.name: p.read_bytes() for p in (HOME / "config").glob("*.yaml")}
+    (tmp_path / "config/nginx.yaml").write_text("mine")
+    again = minimize(installed, tmp_path, "config", "init")
+    assert (again.returncode, "Nothing was written" in again.stderr) == (2, True)
+    assert (tmp_path / "config/nginx.yaml").read_text() == "mine"
 
 
 def test_demo_from_the_wheel_says_that_it_needs_a_checkout(installed: Path, tmp_path: Path) -> None:

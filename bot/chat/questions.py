@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple, TypeVar
 
 from bot.chat.parser import Question
 from bot.check.run import Prediction
+from bot.closure.names import near_names
 from bot.closure.pool import Pool
 from bot.closure.why import what_if, why
 from bot.model.advice import ImageAdvice
@@ -79,7 +79,7 @@ def _find_why(finding: ChatFinding, checked: Prediction) -> ChatFinding:
         return why(image.pool, image.request, closure, package, image.overlay)
 
     whys, unsolvable, left_out = _each(finding.question, checked, answer_for)
-    near = () if any(one.nevra for one in whys) else _near(package, names)
+    near = () if any(one.nevra for one in whys) else near_names(package, names)
     return replace(finding, whys=whys, unsolvable=unsolvable, left_out=left_out, near=near)
 
 
@@ -101,7 +101,7 @@ def _find_what_if(finding: ChatFinding, checked: Prediction) -> ChatFinding:
     near: tuple[str, ...] = ()
     if all(one.problems for one in what_ifs):
         strange = holder is not None and holder not in holders
-        near = _near(holder or "", holders) if strange else _near(capability, required)
+        near = near_names(holder or "", holders) if strange else near_names(capability, required)
     return replace(finding, what_ifs=what_ifs, unsolvable=unsolvable, left_out=left_out, near=near)
 
 
@@ -120,14 +120,6 @@ def _find_advice(finding: ChatFinding, checked: Prediction) -> ChatFinding:
         for advice in advise(same, wish)
     ]
     return replace(finding, advices=tuple(advices), unsolvable=unsolvable, left_out=left_out)
-
-
-def _near(text: str, names: Iterable[str]) -> tuple[str, ...]:
-    """The names that are spelt much like `text`, or begin or end with it."""
-    known = sorted(names)
-    alike = difflib.get_close_matches(text, known, n=_MOST_NEAR, cutoff=0.75)
-    parts = [n for n in known if len(text) > 2 and (n.startswith(text) or n.endswith(text))]
-    return tuple(dict.fromkeys([*alike, *parts]))[:_MOST_NEAR]
 
 
 def wanted_workloads(question: Question) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,9 @@ from bot.cli.options import (
 )
 from bot.errors import UsageError
 from bot.model.closure import Closure
+
+if TYPE_CHECKING:
+    from bot.closure.pool import Pool
 
 
 @click.command()
@@ -77,8 +81,10 @@ def why(package: str, choice: Choice, form: str, places: Places) -> int:
     from bot.report.answers import unsolvable_text
 
     answers, unsolvable = [], False
+    names = _Names(package)
     for pool, request in choice.images(places):
         solved = pool.solve(request)
+        names.add(pool, solved)
         if solved.status == "unsolvable":
             unsolvable = True
             click.echo(unsolvable_text(solved), err=True)
@@ -93,6 +99,8 @@ def why(package: str, choice: Choice, form: str, places: Places) -> int:
         there = [answer for answer in answers if answer.nevra is not None]
         # Of all images most have nothing to tell.
         print_why(answers if choice.workloads or not there else there, console())
+    if not any(answer.nevra for answer in answers):
+        names.suggest()
     return 3 if unsolvable else 0
 
 
@@ -120,12 +128,17 @@ def what_if(
 
     if action == "forbid" and from_package is not None:
         raise UsageError("--from is for `drop`: `forbid` finds the requirers itself.")
-    answers = [
-        forbid(pool, request, capability)
-        if action == "forbid"
-        else solve_without(pool, request, capability, from_package=from_package)
-        for pool, request in choice.images(places)
-    ]
+    answers = []
+    required, holder = _Names(capability), _Names(from_package or "")
+    for pool, request in choice.images(places):
+        answers.append(
+            forbid(pool, request, capability)
+            if action == "forbid"
+            else solve_without(pool, request, capability, from_package=from_package)
+        )
+        if answers[-1].problems:
+            for names in (required, holder):
+                names.add(pool, pool.solve(request))
     if form == "json":
         from bot.report.jsonform import what_if_to_json
 
@@ -134,4 +147,48 @@ def what_if(
         from bot.report.answers import print_what_if
 
         print_what_if(answers, console())
+    if all(answer.problems for answer in answers):
+        if from_package is not None:
+            holder.suggest()
+        required.suggest()
     return 3 if any(a.status == "unsolvable" for a in answers) else 0
+
+
+class _Names:
+    """The names that the images know, for one that stands in none of them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._pools: dict[Pool, None] = {}
+        self._in_images: set[str] = set()
+
+    def add(self, pool: Pool, closure: Closure) -> None:
+        """Take in the packages of an image and what they require."""
+        self._pools[pool] = None
+        self._in_images.update(package.nevra.name for package in closure.packages)
+        self._in_images.update(edge.capability for edge in closure.edges)
+
+    def suggest(self) -> None:
+        """Print the names of the images that are spelt like it, as a note.
+
+        UsageError where no repository has the name either: it was misspelled.
+        """
+        from bot.closure.names import is_known, near_names, package_names
+
+        if self.name in self._in_images:
+            return
+        near = near_names(self.name, self._in_images)
+        if any(is_known(pool, self.name) for pool in self._pools):
+            if near:
+                click.echo(f"note: Did you mean {_or(near)}?", err=True)
+            return
+        for pool in self._pools:
+            near = near or near_names(self.name, package_names(pool))
+        raise UsageError(
+            f"No package of the repositories is called `{self.name}` or provides it.",
+            f"Did you mean {_or(near)}?" if near else "",
+        )
+
+
+def _or(names: Sequence[str]) -> str:
+    return " or ".join(f"`{name}`" for name in names)

@@ -1,15 +1,19 @@
-"""`minimize config check`: what is wrong in the configuration documents, and where."""
+"""`minimize config` and `minimize import`: documents checked, written, taken from elsewhere."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Places, common, console, formats, print_json
+from bot.cli.options import Places, built_in_documents, common, console, formats, print_json
+from bot.errors import UsageError
 
 if TYPE_CHECKING:
+    from bot.distro.load import DocumentProblem
     from bot.distro.online import RepositoryAnswer
 
 
@@ -19,7 +23,11 @@ def config() -> None:
 
 
 @config.command("check")
-@click.option("--online", is_flag=True, help="Ask each repository too, on each architecture.")
+@click.option(
+    "--online",
+    is_flag=True,
+    help="Ask each repository too, on each architecture, and for the packages of the documents.",
+)
 @click.option("--repository", "repositories", multiple=True, metavar="R", help="With --online.")
 @click.option("--arch", "arches", multiple=True, metavar="A", help="With --online.")
 @formats("text", "json")
@@ -38,6 +46,8 @@ def config_check(
     report = check_configuration(folder)
     asks_online = online and not report.errors
     answers = _ask(folder, repositories, arches) if asks_online else ()
+    if asks_online:
+        report = replace(report, errors=tuple(_unknown_requests(folder, answers, places)))
     if form == "json":
         from bot.report.jsonform import configuration_to_json, repositories_to_json
 
@@ -51,6 +61,68 @@ def config_check(
         print_configuration(report, console())
     causes = {answer.cause for answer in answers}
     return 2 if report.errors or "configuration" in causes else int("surroundings" in causes)
+
+
+def _unknown_requests(
+    folder: Path, answers: tuple[RepositoryAnswer, ...], places: Places
+) -> Iterator[DocumentProblem]:
+    """The packages that documents ask for and no repository has, where all of them answered."""
+    from bot.closure.names import UnknownRequest, unknown_requests
+    from bot.distro.check import check_text
+    from bot.distro.load import DocumentProblem, documents_in, load_configuration
+    from bot.distro.validation import dotted
+
+    configuration = load_configuration(folder)
+    silent = {(a.document, a.arch) for a in answers if not a.reachable}
+    reachable = sorted({(a.document, a.arch) for a in answers} - silent)
+    found: dict[UnknownRequest, list[str]] = {}
+    for document, arch in reachable:
+        pool = places.pools().get(configuration.repositories[document], arch)
+        for unknown in unknown_requests(configuration, pool):
+            found.setdefault(unknown, []).append(arch)
+    contents = documents_in(folder)
+    for unknown, without in sorted(found.items()):
+        name = f"{unknown.document}.yaml"
+        line = check_text(contents[name], unknown.document, folder).line_of(unknown.place)
+        meant = f"; did you mean {' or '.join(unknown.near)}?" if unknown.near else ""
+        yield DocumentProblem(
+            str(folder / name),
+            line,
+            dotted(unknown.place),
+            f"{unknown.repository} has no `{unknown.request}` for {', '.join(without)}{meant}",
+        )
+
+
+@config.command("init")
+@click.argument("directory", required=False, type=click.Path(path_type=Path, file_okay=False))
+@common
+def config_init(directory: Path | None, places: Places) -> int:
+    """Write the documents that come with minimize into DIRECTORY (default: config), to be changed.
+
+    The server's settings, bot.yaml, are among them as an example. A file that is there stays, and
+    nothing is written then.
+    """
+    from bot.report.sizes import plural
+
+    target = places.config if directory is None else directory
+    documents = sorted(built_in_documents().glob("*.yaml"))
+    there = [path.name for path in documents if (target / path.name).exists()]
+    if there:
+        raise UsageError(
+            f"{target} has {there[0]} already{f' and {len(there) - 1} more' if there[1:] else ''}.",
+            "Nothing was written. Name a new folder: minimize config init DIRECTORY",
+        )
+    target.mkdir(parents=True, exist_ok=True)
+    for path in documents:
+        (target / path.name).write_bytes(path.read_bytes())
+    chosen = "" if target == Path("config") else f" --config {target}"
+    click.echo(
+        f"Wrote {plural(len(documents), 'document')} to {target}. Change what is not yours, then:\n"
+        f"  minimize config check{chosen}\n"
+        f"  minimize closure nginx --repository centos-stream-9{chosen}",
+        err=True,
+    )
+    return 0
 
 
 def _ask(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import solv
 
+from bot.closure.names import enabled_providers, near_names, package_names
 from bot.closure.overlay_pool import OverlayPool
 from bot.closure.packages import nevra_of
 from bot.closure.pool import Pool
@@ -45,11 +46,13 @@ def dropped(pool: Pool, name: str) -> Dropped:
     with pool.opened() as overlays:
         if any(map(overlays.enabled, overlays.named([name]))):
             return Dropped(packages=frozenset((name,)))
-        if _providers(overlays, name):
+        if enabled_providers(overlays, name):
             return Dropped(capabilities=frozenset((name,)))
+    near = near_names(name, package_names(pool))
+    meant = f" Did you mean {' or '.join(near)}?" if near else ""
     raise UsageError(
         f"Nothing in {pool.snapshot.document.id} for {pool.arch} is called {name} or provides it.",
-        "Name a package, a capability without a version, or a path.",
+        f"Name a package, a capability without a version, or a path.{meant}",
     )
 
 
@@ -156,7 +159,7 @@ def unprovided(overlays: OverlayPool, capabilities: Collection[str]) -> Iterator
     """The pool as if no package provided these capabilities, or owned these paths."""
     undo: list[tuple[int, list[int], list[int]]] = []
     for name in sorted(capabilities):
-        for number in _providers(overlays, name):
+        for number in enabled_providers(overlays, name):
             solvable = overlays.pool.id2solvable(number)
             both = [solvable.lookup_idarray(solv.SOLVABLE_PROVIDES, m) for m in (_BEFORE, _AFTER)]
             undo.append((number, *both))
@@ -171,14 +174,6 @@ def unprovided(overlays: OverlayPool, capabilities: Collection[str]) -> Iterator
             _set_provides(overlays, number, before, after)
         if undo:
             overlays.renew()
-
-
-def _providers(overlays: OverlayPool, name: str) -> tuple[int, ...]:
-    if name.startswith("/"):
-        overlays.read_filelists()
-        overlays.want([name])
-    number = overlays.pool.str2id(name, False)
-    return tuple(filter(overlays.enabled, overlays.providers(number))) if number else ()
 
 
 def _is_of(overlays: OverlayPool, dependency: int, name: str) -> bool:

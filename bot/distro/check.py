@@ -29,7 +29,11 @@ from bot.distro.validation import (
     validated,
 )
 from bot.distro.variables import BUILT_IN, variables_in
-from bot.model.architecture import DEFAULT_ARCHITECTURES, RPM_ARCHITECTURES
+from bot.model.architecture import (
+    DEFAULT_ARCHITECTURES,
+    RPM_ARCHITECTURES,
+    meant_architecture,
+)
 from bot.yamltext import YamlError, YamlText, parse_yaml
 
 _PREFIXES = ("feedback-pipeline-", "content-resolver-")
@@ -261,9 +265,13 @@ def _unknown_arches(text: YamlText, place: Place, data: Any) -> Iterator[Finding
             yield from _unknown_arches(text, (*place, key), value)
             continue
         for step, arch in listed:
+            meant = meant_architecture(str(arch))
+            hint = f"; did you mean `{meant}`?" if meant else ""
             if arch not in RPM_ARCHITECTURES:
-                meant = near(str(arch), RPM_ARCHITECTURES)
-                message = f"unknown architecture `{arch}` is dropped{meant}"
+                message = f"unknown architecture `{arch}` is dropped{hint}"
+                yield _finding(text, (*place, key, step), message)
+            elif arch == "amd64":  # rpm knows it; a repository's folder is never called so
+                message = f"no repository is called `{arch}`{hint}"
                 yield _finding(text, (*place, key, step), message)
 
 

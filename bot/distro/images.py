@@ -12,7 +12,7 @@ from bot.distro.documents import (
     WorkloadDocument,
 )
 from bot.errors import UsageError
-from bot.model.architecture import RPM_ARCHITECTURES, architecture_order
+from bot.model.architecture import RPM_ARCHITECTURES, architecture_order, meant_architecture
 from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
 
 SELF = "@self"
@@ -195,15 +195,15 @@ def chosen_documents(
 def _arches(configuration: Configuration, arches: Iterable[str]) -> frozenset[str]:
     """`arches`, which rpm must know; else UsageError with near names or those of the documents."""
     named = frozenset(arches)
-    for arch in sorted(named.difference(RPM_ARCHITECTURES)):
-        import difflib
-
-        near = difflib.get_close_matches(arch, RPM_ARCHITECTURES, n=1)
-        there = {
-            a for document in configuration.repositories.values() for a in document.architectures
-        }
+    there = {a for document in configuration.repositories.values() for a in document.architectures}
+    for arch in sorted(named):
+        meant = meant_architecture(arch) if arch not in there else None
+        if arch in RPM_ARCHITECTURES and (meant == arch or meant not in there):
+            continue
         known = sorted(there, key=architecture_order)
-        hint = f"Did you mean {_or(near)}?" if near else f"There is {_or(known)}." if known else ""
+        hint = (
+            f"Did you mean {_or([meant])}?" if meant else f"There is {_or(known)}." if known else ""
+        )
         raise UsageError(f"No architecture is called `{arch}`.", hint)
     return named
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from bot.distro.check import CheckedDocument, Finding
 from bot.distro.documents import Configuration, ViewDocument
@@ -84,12 +84,19 @@ def _unused(checked: Mapping[str, CheckedDocument], good: Configuration) -> Iter
 
 def _unused_labels(checked: Mapping[str, CheckedDocument], good: Configuration) -> Iterator[Found]:
     places = [frozenset(e.labels) for e in good.environments.values()]
+    wanted = frozenset[str]().union(*(w.labels for w in good.workloads.values()))
     of_images = frozenset[str]().union(*places, *(w.labels for w in good.workloads.values()))
     of_views = frozenset[str]().union(*(v.labels for v in good.views.values()))
     for workload in good.workloads.values():
         if not any(labels & set(workload.labels) for labels in places):
             message = "no environment has one of these labels: the workload is in no image"
-            yield _at(checked, workload.id, ("data", "labels"), message)
+            meant = _near_labels(workload.labels, frozenset[str]().union(*places))
+            yield _at(checked, workload.id, ("data", "labels"), message + meant)
+    for environment in good.environments.values():
+        if environment.labels and not wanted & set(environment.labels):
+            message = "no workload has one of these labels: the environment is in no image"
+            meant = _near_labels(environment.labels, wanted)
+            yield _at(checked, environment.id, ("data", "labels"), message + meant)
     for unwanted in good.unwanted.values():
         if not of_images & set(unwanted.labels):
             message = "no workload or environment has one of these labels"
@@ -97,6 +104,10 @@ def _unused_labels(checked: Mapping[str, CheckedDocument], good: Configuration) 
     for label in good.labels:
         if label not in of_images and label not in of_views:
             yield _at(checked, label, (), f"nothing has the label `{label}`")
+
+
+def _near_labels(labels: Iterable[str], known: Iterable[str]) -> str:
+    return next(filter(None, (near(label, known) for label in labels)), "")
 
 
 def _view(good: Configuration, view: ViewDocument) -> tuple[Place, str] | None:

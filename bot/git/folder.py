@@ -42,7 +42,7 @@ def open_folder(path: Path) -> Iterator[OpenedFolder]:
             yield OpenedFolder(repository)
             return
         top, reason = repository.path, f"The git repository {repository.path} has no commit"
-    with temporary_directory("git") as directory:
+    with temporary_directory("change") as directory:
         yield OpenedFolder(
             _with_empty_commit(top, directory),
             f"{reason}: each of its spec files counts as new, compared with what is published.",

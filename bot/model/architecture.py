@@ -8,6 +8,7 @@ have. AlmaLinux names the folders of its x86_64_v2 repositories `x86_64_v2`, and
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
 
@@ -58,6 +59,13 @@ RPM_ARCHITECTURES = (
     *DEFAULT_ARCHITECTURES,
     *(name for name in _BASEARCH if name not in DEFAULT_ARCHITECTURES),
 )
+# Names of other systems (Debian, Go, containers, GNU) for architectures of rpm repositories. rpm
+# knows `amd64` too; no repository is called so.
+_FOREIGN: Mapping[str, str] = {
+    **{"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "intel64": "x86_64"},
+    **{"arm64": "aarch64", "armv8": "aarch64", "ppc64el": "ppc64le", "powerpc64le": "ppc64le"},
+    **{"arm": "armv7hl", "armhf": "armv7hl", "x86": "i686", "i386-linux": "i686"},
+}
 # The packages that an architecture takes after its own, best first (rpmrc's `arch_compat`).
 _NEXT: Mapping[str, str] = {
     **{"alphaev67": "alphaev6", "alphaev6": "alphapca56", "alphapca56": "alphaev56"},
@@ -88,6 +96,13 @@ _ISAS: tuple[tuple[str, str], ...] = (
     *(("mipsr6*", "mipsr6-32"), ("mips64*", "mips-64"), ("mips*", "mips-32"), ("m68k", "m68k-32")),
     *(("riscv64", "riscv-64"), ("loongarch64", "loongarch-64"), ("e2k*", "e2k-64")),
 )
+
+
+def meant_architecture(name: str) -> str | None:
+    """The architecture by rpm's name that another system's or a misspelled name means, or null."""
+    if name in _FOREIGN:
+        return _FOREIGN[name]
+    return next(iter(get_close_matches(name, RPM_ARCHITECTURES, n=1)), None)
 
 
 def basearch(arch: str) -> str:

@@ -68,7 +68,9 @@ def print_why(whys: Iterable[Why], console: Console) -> None:
             reason = say.requested if why.nevra in why.roots else say.why_chosen
             show(console, Text(f"  {_words(reason())}"))
         if why.leaves_with:
-            show(console, Text(_words(say.leaves_without())))
+            together = len(why.leaves_with) > 1
+            intro = say.leaves_without_all() if together else say.leaves_without()
+            show(console, Text(_words(intro)))
             for leaving in why.leaves_with:
                 need = say.requires_what(package=str(leaving.nevra), capability=leaving.capability)
                 show(console, Text(f"  {_words(need)}"))
@@ -90,7 +92,9 @@ def print_what_if(answers: Iterable[WhatIf], console: Console) -> None:
                 show(console, Text(f"  {problem}", style="red"))
             continue
         if not answer.removed and not answer.added:
-            show(console, Text(_words(say.nothing_would_leave(image=image)), style="bold"))
+            reason = next(iter(answer.problems), None)
+            nothing = say.nothing_would_leave(image=image, why=reason)
+            show(console, Text(_words(nothing), style="bold"))
             continue
         saved = "an unknown size" if answer.saved is None else format_size(answer.saved)
         leaving = say.would_leave(image=image, packages=len(answer.removed), saved=saved)

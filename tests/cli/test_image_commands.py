@@ -114,3 +114,77 @@ def test_impact_lists_images_and_packages_that_break(run: Run) -> None:
     assert "web on minimal, fedora-45, x86_64: cannot be installed any more" in text
     assert "1 package could not be installed any more:\n  web-0:1-1.x86_64 (perl)" in text
     assert run("impact", "drop", "emacs", "--on", "fedora-45")[0] == 2
+
+
+@pytest.mark.usefixtures("documents")
+@pytest.mark.parametrize(
+    "arguments", [("closure",), ("why", "perl"), ("what-if", "drop", "perl", "--workload", "web")]
+)
+def test_without_documents_of_ones_own_a_distribution_must_be_named(
+    run: Run, arguments: tuple[str, ...]
+) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert "--on" in err and "centos-stream-9, fedora-45" in err
+    assert run(*arguments, "--repository", "fedora-45")[0] == 0
+    assert run(*arguments, "--on", "fedora-45")[0] == 0
+
+
+@pytest.mark.usefixtures("documents")
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("why", "prel"), "`perl`"),
+        (("what-if", "drop", "perll", "--workload", "web"), "`perl`"),
+        (("what-if", "drop", "perl", "--from", "wbe1", "--workload", "web"), ""),
+        (("what-if", "forbid", "shel", "--workload", "web"), "`shell`"),
+    ],
+)
+def test_a_name_that_no_repository_knows_is_refused_with_the_one_that_is_meant(
+    run: Run, arguments: tuple[str, ...], meant: str
+) -> None:
+    code, _, err = run(*arguments, "--on", "fedora-45")
+    assert code == 2
+    assert "No package of the repositories is called" in err
+    assert meant in err
+    code, out, _ = run(*arguments, "--on", "fedora-45", "--format", "json")
+    assert (code, bool(json.loads(out)["images"])) == (2, True)
+
+
+@pytest.mark.usefixtures("documents")
+def test_a_name_that_only_other_images_have_is_no_mistake(run: Run) -> None:
+    code, out, err = run("why", "perl", "--on", "fedora-45", "--workload", "shell")
+    assert (code, err) == (0, "")
+    assert "It is not in shell on minimal" in out
+    code, out, _ = run("what-if", "drop", "perl", "--on", "fedora-45", "--workload", "shell")
+    assert (code, "nothing in this image requires perl" in out) == (0, True)
+
+
+@pytest.mark.usefixtures("documents")
+@pytest.mark.parametrize(("arch", "meant"), [("amd64", "x86_64"), ("x64", "x86_64")])
+def test_another_systems_architecture_is_named_by_rpms_name(
+    run: Run, arch: str, meant: str
+) -> None:
+    code, _, err = run("closure", "--on", "fedora-45", "--arch", arch)
+    assert (code, f"Did you mean `{meant}`?" in err) == (2, True)
+
+
+@pytest.mark.usefixtures("documents")
+def test_a_misspelled_command_is_named_with_the_one_that_is_meant(run: Run) -> None:
+    code, _, err = run("closre")
+    assert (code, "Did you mean 'closure'?" in err) == (2, True)
+
+
+def test_config_check_online_finds_packages_that_no_repository_has(
+    run: Run, documents: Path
+) -> None:
+    code, out, _ = run("config", "check", "--online", "--config", str(documents))
+    assert (code, "0 errors" in out) == (0, True)
+    path = documents / "web.yaml"
+    path.write_text(path.read_text().replace('"packages": ["web"]', '"packages": ["web", "shel"]'))
+    arguments = ("config", "check", "--online", "--config", str(documents), "--format", "json")
+    code, out, _ = run(*arguments)
+    errors = json.loads(out)["errors"]
+    assert code == 2
+    assert [(e["file"], e["field"]) for e in errors] == [(str(path), "data.packages.1")] * 2
+    assert "fedora-45 has no `shel` for x86_64; did you mean shell?" in errors[1]["message"]
