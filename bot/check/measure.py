@@ -7,24 +7,26 @@ from dataclasses import dataclass, replace
 
 from bot.check.evidence import Sides
 from bot.check.images import CheckedImage, Rules
-from bot.check.objectives import evaluate_objectives
+from bot.check.objectives import applies, evaluate_objectives
 from bot.distro.cache import Cache
 from bot.distro.keys import key_urls
 from bot.distro.snapshot import Snapshot
 from bot.errors import MinimizeError
 from bot.image.layer import Layer
-from bot.image.measure import closure_layer, file_changes
+from bot.image.measure import StandIn, closure_layer, file_changes
 from bot.image.selection import Selection, selection_of
 from bot.model.closure import Closure
 from bot.model.image import ImageKey
 from bot.model.package import Overlay, Package
 from bot.model.result import FileChange, LayerSize
 from bot.model.surface import Surface
-from bot.surface.advisories import advisories_of
 from bot.surface.files import surface_of_files
+from bot.surface.headers import surface_of_headers, surface_of_plan
 
 # As many as a person reads behind a fold.
 MOST_FILES = 10
+# Changed images of which the surface is predicted.
+FEW = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,64 @@ def measure(
     return Measured(tuple(found), tuple(dict.fromkeys(notes)))
 
 
+def with_surfaces(
+    images: tuple[CheckedImage, ...],
+    sides: Mapping[tuple[str, str], Sides],
+    snapshots: Mapping[tuple[str, str], Snapshot],
+    rules: Rules,
+    cache: Cache,
+) -> Measured:
+    """The images with the attack surface of both sides, where the packages' headers are at hand.
+
+    That takes a fifth of a second for a side of 15,000 files: where more than `FEW` images change
+    only those whose surface an objective limits have it. Arguments as those of `measure`.
+    """
+    few = sum(image.result.changed for image in images) <= FEW
+    notes: list[str] = []
+    found = []
+    for image in images:
+        key = image.result.key
+        limited = any(o.limits.surface for o in rules.objectives if applies(o, key))
+        if not (limited or (few and image.result.changed)):
+            found.append(image)
+            continue
+        stand_in = _published(sides[key.repository, key.arch].base)
+        surfaces = [
+            _predicted_surface(closure, rules, cache, stand_in, snapshots, notes)
+            for closure in (image.pair.base, image.pair.head)
+        ]
+        result = replace(
+            image.result,
+            base=replace(image.result.base, surface=surfaces[0]),
+            head=replace(image.result.head, surface=surfaces[1]),
+        )
+        held = evaluate_objectives(rules.objectives, result, image.pair, rules.today)
+        found.append(replace(image, result=replace(result, objectives=held)))
+    return Measured(tuple(found), tuple(dict.fromkeys(notes)))
+
+
+def _predicted_surface(
+    closure: Closure,
+    rules: Rules,
+    cache: Cache,
+    stand_in: StandIn,
+    snapshots: Mapping[tuple[str, str], Snapshot],
+    notes: list[str],
+) -> Surface | None:
+    key = closure.key
+    try:
+        return surface_of_headers(
+            closure,
+            snapshots[key.repository, key.arch],
+            cache,
+            selection=_selection(rules, key),
+            stand_in=stand_in,
+        )
+    except MinimizeError as error:
+        notes.append(f"{key.arch}: the attack surface is not known: {error.what}")
+        return None
+
+
 def _layer(
     closure: Closure,
     rules: Rules,
@@ -108,13 +168,11 @@ def _size(layer: Layer | None) -> LayerSize | None:
 
 def _surface(layer: Layer, closure: Closure, snapshot: Snapshot, notes: list[str]) -> Surface:
     """The attack surface of a side, from the plan of its layer."""
-    found = surface_of_files(layer.plan)
     try:
-        advisories, partial = advisories_of(snapshot, closure.packages)
+        return surface_of_plan(layer.plan, closure, snapshot)
     except MinimizeError as error:
         notes.append(f"{closure.key.arch}: security advisories are not known: {error.what}")
-        return found
-    return replace(found, advisories=advisories, partial=(*found.partial, *partial))
+        return surface_of_files(layer.plan)
 
 
 def _moved_files(

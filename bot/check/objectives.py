@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 
 from bot.distro.objectives import ObjectiveDocument, Sizes
+from bot.model.amount import beyond, excess, gained
 from bot.model.closure import ClosurePair
 from bot.model.image import ImageKey
 from bot.model.package import Package
@@ -49,6 +50,7 @@ def _of(
         result = _size(objective, metric, before, value, today)
         if result is not None:
             results.append(result)
+    results += _surface(objective, image)
     if objective.growth is not None and image.base.status != "absent":
         results.append(_growth(objective, image))
     return results + _unwanted(objective, pair)
@@ -83,8 +85,37 @@ def _size(
         due=by is not None and today > by,
     )
     bound = result.bound
-    met = None if value is None else bound is None or value <= bound
+    met = None if value is None else bound is None or not excess(value, bound)
     return replace(result, met=met, worse=_is_worse(before, value, met))
+
+
+def _surface(objective: ObjectiveDocument, image: ImageResult) -> list[ObjectiveResult]:
+    """Each kind of attack surface with an allow-list; not known until headers were read."""
+    results = []
+    for kind, allowed in objective.limits.surface.items():
+        before, value = (
+            None if side.surface is None else side.surface.items(kind)
+            for side in (image.base, image.head)
+        )
+        met = None if value is None else not beyond(value, allowed)
+        # What base has and may not is nothing that this change brings.
+        brought = (
+            before is not None
+            and value is not None
+            and gained(beyond(before, allowed), beyond(value, allowed))
+        )
+        results.append(
+            ObjectiveResult(
+                name=objective.name,
+                metric=kind,
+                before=before,
+                value=value,
+                limit=allowed,
+                met=met,
+                worse=met is False and brought,
+            )
+        )
+    return results
 
 
 def _is_worse(before: int | None, value: int | None, met: bool | None) -> bool:

@@ -9,12 +9,10 @@ from typing import Literal
 
 from bot.build.builder import Builder
 from bot.check.change import Change
-from bot.check.evidence import (
-    raised_sources,
-)
+from bot.check.evidence import Sides, raised_sources
 from bot.check.images import SELF, CheckedImage, Rules, affected_images, self_images
 from bot.check.lines import suggestions
-from bot.check.measure import measure
+from bot.check.measure import measure, with_surfaces
 from bot.check.plan import CheckOptions, Plan, make_plan
 from bot.check.processes import in_processes
 from bot.check.proposal import CheckFindings, file_in_force, proposal
@@ -27,6 +25,7 @@ from bot.closure.impact import broken_by
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
 from bot.distro.images import environment_keys
+from bot.distro.snapshot import Snapshot
 from bot.model.impact import Broken
 from bot.model.result import BuildNote, CheckResult
 
@@ -84,6 +83,9 @@ def predict_check(
         if target is not None
     )
     images = _images(targets, plan, rules, remarks)
+    measured = with_surfaces(images, *_measured_by(targets), rules, pools.cache)
+    images = measured.images
+    remarks.notes.extend(measured.notes)
     result = _result(change, targets, images, remarks, (), "predicted")
     found = Prediction(result, options, plan, rules, file, targets, images, pools.cache)
     return _with_proposal(change, found)
@@ -165,14 +167,10 @@ def built_check(
     """
     remarks = Remarks(notes=list(notes), interrupted=interrupted)
     images = _images(targets, prediction.plan, prediction.rules, remarks)
-    if layers:
-        all_sides = {(t.document.id, arch): s for t in targets for arch, s in t.sides.items()}
-        snapshots = {
-            (t.document.id, arch): p.snapshot for t in targets for arch, p in t.pools.items()
-        }
-        measured = measure(images, all_sides, snapshots, prediction.rules, prediction.cache)
-        images = measured.images
-        remarks.notes.extend(measured.notes)
+    weigh = measure if layers else with_surfaces
+    measured = weigh(images, *_measured_by(targets), prediction.rules, prediction.cache)
+    images = measured.images
+    remarks.notes.extend(measured.notes)
     remarks.interrupted |= prediction.result.interrupted
     remarks.problems = list(
         dict.fromkeys(
@@ -188,6 +186,17 @@ def built_check(
     result = _result(change, targets, images, remarks, tuple(builds), "final")
     found = replace(prediction, result=result, targets=tuple(targets), images=images)
     return _with_proposal(change, found)
+
+
+def _measured_by(
+    targets: Iterable[Target],
+) -> tuple[dict[tuple[str, str], Sides], dict[tuple[str, str], Snapshot]]:
+    """Sides and snapshots by repository document and architecture."""
+    targets = tuple(targets)
+    return (
+        {(t.document.id, arch): s for t in targets for arch, s in t.sides.items()},
+        {(t.document.id, arch): p.snapshot for t in targets for arch, p in t.pools.items()},
+    )
 
 
 def _with_proposal(change: Change, found: Prediction) -> Prediction:

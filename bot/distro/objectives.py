@@ -13,6 +13,7 @@ from bot.distro.fields import (
     Arches,
     Before,
     Count,
+    Names,
     Paragraph,
     Percent,
     Size,
@@ -20,6 +21,7 @@ from bot.distro.fields import (
     Words,
     no_mapping_is_empty,
 )
+from bot.model.surface import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,59 @@ class Sizes:
     packages: Count | None = None
     installed_size: Size | None = None
     layer_size: Size | None = None
+
+
+def _allowed(value: Any) -> Any:
+    if str(value) == "0":
+        return []
+    if isinstance(value, list):
+        return value
+    raise ValueError(f"expected 0, or a list of what may be there, not `{value}`")
+
+
+def _absolute(paths: tuple[str, ...]) -> tuple[str, ...]:
+    for path in paths:
+        if not path.startswith("/"):
+            raise ValueError(f"expected paths as the image has them (`/usr/bin/su`), not `{path}`")
+    return paths
+
+
+AllowedNames = Annotated[Names, Before(_allowed)]
+AllowedPaths = Annotated[Names, After(_absolute), Before(_allowed)]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits(Sizes):
+    """Limits of an image: sizes, and what alone may be of each kind of attack surface.
+
+    An allow-list of paths or names, 0 for none; null is no limit. The kinds are those of
+    bot/model/surface.py.
+    """
+
+    __pydantic_config__: ClassVar = EXACT
+
+    setuid: AllowedPaths | None = None
+    setgid: AllowedPaths | None = None
+    capabilities: AllowedPaths | None = None
+    world_writable: AllowedPaths | None = None
+    interpreters: AllowedNames | None = None
+    package_managers: AllowedNames | None = None
+    services: AllowedPaths | None = None
+    sockets: AllowedPaths | None = None
+    timers: AllowedPaths | None = None
+    kernel_modules: AllowedPaths | None = None
+    sudo: AllowedPaths | None = None
+    polkit: AllowedPaths | None = None
+    pam: AllowedPaths | None = None
+    dbus: AllowedPaths | None = None
+    cron: AllowedPaths | None = None
+    users: AllowedNames | None = None
+
+    @property
+    def surface(self) -> dict[str, tuple[str, ...]]:
+        """The allow-list of each kind of attack surface that is limited."""
+        lists = {kind: getattr(self, kind) for kind in KINDS}
+        return {kind: allowed for kind, allowed in lists.items() if allowed is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +151,7 @@ class ObjectiveDocument:
     environment: str | None = None
     repository: str | None = None
     architectures: Arches = ()
-    limits: Annotated[Sizes, Before(no_mapping_is_empty)] = field(default_factory=Sizes)
+    limits: Annotated[Limits, Before(no_mapping_is_empty)] = field(default_factory=Limits)
     growth: Annotated[Growth, After(_some_growth)] | None = None
     unwanted: Annotated[Mapping[str, str | None], Before(_names_to_reasons)] = field(
         default_factory=dict, hash=False

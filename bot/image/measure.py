@@ -45,7 +45,7 @@ def closure_layer(
     """
     if closure.status != "ok":
         return None
-    packages = _with_files(closure.packages, stand_in)
+    packages = with_files(closure.packages, stand_in)
     if packages is None:
         return None
     with in_use(cache):
@@ -88,9 +88,8 @@ def file_changes(
     return tuple(sorted(changes, key=lambda c: (-abs(c.delta), c.package, c.path)))
 
 
-def _with_files(
-    packages: Iterable[Package], stand_in: StandIn | None
-) -> tuple[Package, ...] | None:
+def with_files(packages: Iterable[Package], stand_in: StandIn | None) -> tuple[Package, ...] | None:
+    """The packages, those without a file with that of their `stand_in`; null where one has none."""
     found = []
     for package in packages:
         with_file = _with_file(package, stand_in)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -34,7 +34,8 @@ class LayerPlan:
     `fragments` are the pieces of the packages (by name and architecture), `shared` the paths with
     several owners, `directories` the prologue. `time` (seconds since 1970) is the newest build
     time of a package: the time of what no package gives one. `database` is null where the image
-    has none.
+    has none. `accounts` is false where the package's passwd was not read: `owners` knows only the
+    users of headers.
     """
 
     packages: tuple[Package, ...]
@@ -45,6 +46,7 @@ class LayerPlan:
     owners: Owners
     time: int
     database: DatabaseRequest | None
+    accounts: bool = True
 
 
 def plan_layer(
@@ -53,10 +55,12 @@ def plan_layer(
     selection: Selection | None = None,
     *,
     database: bool = True,
+    payload: bool = True,
 ) -> LayerPlan:
     """The plan of the layer of `packages`: headers are read, and at most one package's payload.
 
-    (That one is the package with /etc/passwd: who owns the files depends on it.) Raises
+    (That one is the package with /etc/passwd: who owns the files depends on it. Without `payload`
+    it is known only where it was read before.) Raises
     RefusedPackageError and FileConflictError where the packages make no image, SurroundingsError
     where a header cannot be had.
     """
@@ -77,7 +81,9 @@ def plan_layer(
     ]
     shared = _shared(fragments, arrangement)
     time = max((found.built for found in listings), default=0)
-    owners, grown, left = _owners(fragments, shared, listings, cache)
+    files = _account_files(fragments, shared)
+    contents = {path: _account_content(one, cache, payload) for path, one in files.items()}
+    owners, grown, left = _owners(files, contents, listings)
     return LayerPlan(
         packages=ordered,
         fragments=tuple(_without(fragment, left) for fragment in fragments),
@@ -91,6 +97,7 @@ def plan_layer(
         database=DatabaseRequest(ordered, listings, selection, time, arrangement.besides[0])
         if database
         else None,
+        accounts=None not in contents.values(),
     )
 
 
@@ -135,13 +142,10 @@ def _shared(fragments: Sequence[FragmentPlan], arrangement: Arrangement) -> list
     ]
 
 
-def _owners(
-    fragments: Sequence[FragmentPlan],
-    shared: Sequence[FragmentPlan],
-    listings: Sequence[Listing],
-    cache: Cache,
-) -> tuple[Owners, tuple[Grown, ...], frozenset[tuple[str, int]]]:
-    """The owners, the account files if they had to grow, and whose indexes they replace."""
+def _account_files(
+    fragments: Sequence[FragmentPlan], shared: Sequence[FragmentPlan]
+) -> dict[str, FragmentPlan]:
+    """The passwd and group of the image, each as a fragment of that file alone."""
     found: dict[str, FragmentPlan] = {}
     for fragment in (*fragments, *shared):
         for index in fragment.indexes:
@@ -150,14 +154,22 @@ def _owners(
                 found[f"/{path}"] = FragmentPlan(
                     fragment.package, fragment.listing, (index,), fragment.moved
                 )
-    contents = {path: _account_file(fragment, cache) for path, fragment in found.items()}
+    return found
+
+
+def _owners(
+    files: Mapping[str, FragmentPlan],
+    contents: Mapping[str, bytes | None],
+    listings: Sequence[Listing],
+) -> tuple[Owners, tuple[Grown, ...], frozenset[tuple[str, int]]]:
+    """The owners, the account files if they had to grow, and whose indexes they replace."""
     sysusers = [one for listing_ in listings for one in listing_.sysusers]
-    owners = read_owners(contents.get(PASSWD, b""), contents.get(GROUP, b""), sysusers)
+    owners = read_owners(contents.get(PASSWD) or b"", contents.get(GROUP) or b"", sysusers)
     grown: list[Grown] = []
     left: set[tuple[str, int]] = set()
     for path, content in ((PASSWD, owners.passwd), (GROUP, owners.group)):
-        if content is not None and path in found:
-            fragment = found[path]
+        if content is not None and path in files:
+            fragment = files[path]
             entry = fragment.listing.files[fragment.indexes[0]]
             uid, gid, _ = owners.of(entry.user, entry.group)
             grown.append(
@@ -167,15 +179,18 @@ def _owners(
     return owners, tuple(grown), frozenset(left)
 
 
-def _account_file(fragment: FragmentPlan, cache: Cache) -> bytes:
-    """The content of passwd or group, cached by the digest that its package's header has."""
+def _account_content(fragment: FragmentPlan, cache: Cache, payload: bool) -> bytes | None:
+    """The content of passwd or group, cached by the digest that its package's header has; null
+    where it is not there and no `payload` may be read."""
     entry = fragment.listing.files[fragment.indexes[0]]
     if not entry.digest:
-        return file_content(fragment, cache)
+        return file_content(fragment, cache) if payload else None
     place = cache.addressed("accounts", entry.digest)
     try:
         return place.read_bytes()
     except OSError:
+        if not payload:
+            return None
         content = file_content(fragment, cache)
         cache.write(place, content)
         return content

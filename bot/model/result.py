@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from bot.errors import MinimizeError
+from bot.model.amount import Amount
 from bot.model.closure import Edge, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey, inline
 from bot.model.impact import Broken
@@ -123,8 +124,9 @@ class FileChange:
 class ObjectiveResult:
     """How one metric of an objective stands; null where it could not be measured.
 
-    `id` is the objective's. `metric`: `packages`, `installed_size`, `layer_size`, `growth` or
-    `unwanted:NAME`.
+    `id` is the objective's. `metric`: `packages`, `installed_size`, `layer_size`, `growth`,
+    `unwanted:NAME` or a kind of attack surface: then `before`, `value` and `limit` are lists, what
+    is there and what may be.
     `worse` is true when this change newly breaks it, or moves it further beyond its limit.
     `target` is wanted by the end of the day `target_by` (`2027-03-01`), both null where there is
     none; it counts for `met` and `worse` once it is `due`: that day has passed.
@@ -133,9 +135,9 @@ class ObjectiveResult:
     name: str
     id: str = ""
     metric: str
-    before: int | None
-    value: int | None
-    limit: int | None
+    before: Amount | None
+    value: Amount | None
+    limit: Amount | None
     met: bool | None
     worse: bool = False
     reason: str = ""
@@ -144,8 +146,10 @@ class ObjectiveResult:
     due: bool = False
 
     @property
-    def bound(self) -> int | None:
+    def bound(self) -> Amount | None:
         """The bound of the value today: the limit, a target that is due, or the smaller."""
+        if isinstance(self.limit, tuple):
+            return self.limit
         bounds = (self.limit, self.target if self.due else None)
         return min((bound for bound in bounds if bound is not None), default=None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -63,3 +64,33 @@ class Surface:
     cron: tuple[str, ...] = ()
     kernel_modules: tuple[str, ...] = ()
     package_managers: tuple[str, ...] = ()
+
+    def items(self, kind: str) -> tuple[str, ...] | None:
+        """The paths or names of one of `KINDS`; null where they are not known."""
+        if kind == "capabilities":
+            return tuple(one.path for one in self.capabilities)
+        found: tuple[str, ...] | None = getattr(self, kind)
+        return found
+
+
+# The kinds of surface that an objective can limit: their nouns, singular and plural.
+KINDS: Mapping[str, tuple[str, str]] = {
+    "setuid": ("setuid file", "setuid files"),
+    "setgid": ("setgid file", "setgid files"),
+    "capabilities": ("file with capabilities", "files with capabilities"),
+    "world_writable": ("world-writable path", "world-writable paths"),
+    "interpreters": ("interpreter", "interpreters"),
+    "package_managers": ("package manager", "package managers"),
+    "services": ("service", "services"),
+    "sockets": ("socket", "sockets"),
+    "timers": ("timer", "timers"),
+    "kernel_modules": ("kernel module", "kernel modules"),
+    "sudo": ("sudo file", "sudo files"),
+    "polkit": ("polkit file", "polkit files"),
+    "pam": ("PAM service", "PAM services"),
+    "dbus": ("D-Bus service", "D-Bus services"),
+    "cron": ("cron job", "cron jobs"),
+    "users": ("user", "users"),
+}
+# Kinds whose items are names; those of the others are paths.
+NAMED = frozenset(("interpreters", "package_managers", "users"))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from bot.model.amount import Amount, gained
 from bot.model.image import ImageKey
 from bot.store.history.history import History
 from bot.store.history.values import (
@@ -41,7 +42,7 @@ class Broken:
 
     state: ObjectiveState
     since: str
-    before: int | None
+    before: Amount | None
     why: Why
     worse: bool
     steps: tuple[Step, ...]
@@ -215,7 +216,7 @@ def why_broken(before: ObjectiveState | None, first: ObjectiveState) -> Why:
     """The cause that broke it, from the last state that was met and the first that was not."""
     if before is None or before.value is None or first.value is None:
         return "first seen"
-    if first.value > before.value:
+    if gained(before.value, first.value):
         return "drift"
     if (before.limit, before.target, before.target_by) == (
         first.limit,
@@ -229,4 +230,4 @@ def why_broken(before: ObjectiveState | None, first: ObjectiveState) -> Why:
 def _worse(stretch: Iterable[ObjectiveState]) -> bool:
     """Return whether it moved further away while it was broken already."""
     values = [state.value for state in stretch if state.value is not None]
-    return any(later > earlier for earlier, later in pairwise(values))
+    return any(gained(earlier, later) for earlier, later in pairwise(values))

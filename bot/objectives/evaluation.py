@@ -23,19 +23,27 @@ from bot.distro.images import image_request
 from bot.distro.snapshot import Snapshot, open_snapshot
 from bot.errors import MinimizeError, SurroundingsError
 from bot.model.image import ImageKey, ImageRequest
-from bot.objectives.solving import LayerWish, Noted, Solver, Task, layer_wishes
+from bot.objectives.solving import (
+    LayerWish,
+    Noted,
+    Solver,
+    Task,
+    image_selection,
+    layer_wishes,
+    surface_is_limited,
+)
 from bot.objectives.steps import Published
 from bot.store.history.recording import Unchanged
 from bot.store.history.values import Evaluated
 
 # Rises when the same inputs may come to another answer.
-FORMAT = 3
+FORMAT = 4
 _CHUNK = 64
 # Of Linux's prctl(2).
 _PR_SET_PDEATHSIG = 1
 # Below this many images other processes cost more than they bring.
 _ALONE = 24
-_METADATA = ("primary", "filelists", "group", "modules")
+_METADATA = ("primary", "filelists", "group", "modules", "updateinfo")
 
 T = TypeVar("T")
 
@@ -113,11 +121,13 @@ def evaluate(
         work: list[Task] = []
         for key in of_place:
             request, wish = image_request(configuration, key), wishes.get(key)
-            inputs = _inputs(base, request, wish)
+            headers = measures.headers or surface_is_limited(configuration, key)
+            inputs = _inputs(f"{base} {headers}", request, wish)
             if known.inputs.get(key) == inputs and key in known.digests:
                 unchanged.append(Unchanged(key, snapshot.state, inputs))
             else:
-                work.append(Task(request, inputs, known.digests.get(key), wish))
+                digest, selection = known.digests.get(key), image_selection(configuration, key)
+                work.append(Task(request, inputs, digest, wish, selection, headers))
         if unchanged:
             yield unchanged
         waiting += [(snapshot, work[i : i + _CHUNK]) for i in range(0, len(work), _CHUNK)]

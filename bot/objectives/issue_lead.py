@@ -6,12 +6,14 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from bot.model.amount import beyond, excess, number
 from bot.model.image import ImageKey
+from bot.model.surface import KINDS
 from bot.objectives.drift import Broken, DriftState, Lost
 from bot.objectives.jsonform import cause_json
 from bot.report.causes import blame_url, blame_words, chain_words, why_unsolvable
 from bot.report.grouping import arch_names, image_on, place_of
-from bot.report.objectives import metric_text
+from bot.report.objectives import metric_phrase, metric_text, metric_value
 from bot.report.phrase import Phrase, link, message
 from bot.report.template import Sentences, sentences
 from bot.store.history.values import Cause, MergedChange
@@ -107,20 +109,23 @@ def _worst(broken: Sequence[Broken]) -> list[Broken]:
     return [lead, *(one for one in group if one is not lead)]
 
 
-def excess(one: Broken) -> int:
+def distance(one: Broken) -> int:
     """The amount by which a measure is beyond its limit or target."""
-    return (one.state.value or 0) - _aim(one)
+    state = one.state
+    if isinstance(state.limit, tuple):
+        return excess(state.value, state.limit)
+    return number(state.value) - _aim(one)
 
 
 def _share(one: Broken) -> float:
     """The excess as a fraction of the limit or target, which compares bytes with packages."""
-    return excess(one) / max(_aim(one), 1)
+    return distance(one) / max(_aim(one), 1)
 
 
 def _aim(one: Broken) -> int:
     state = one.state
-    passed = state.limit is not None and (state.value or 0) > state.limit
-    return (state.limit if passed else state.target) or 0
+    passed = excess(state.value, state.limit) > 0
+    return number(state.limit if passed else state.target)
 
 
 def _where(keys: Sequence[ImageKey]) -> Phrase:
@@ -132,6 +137,9 @@ def _value(group: Sequence[Broken]) -> Phrase:
     kind, _, package = state.metric.partition(":")
     if kind == "unwanted":
         return say.has_unwanted(package=package, reason=state.reason or "")
+    if kind in KINDS:
+        what = beyond(state.value or (), state.limit or ())
+        return say.has_surface(kind=metric_phrase(kind), what=metric_value(kind, what))
     several = len({one.state.value for one in group}) > 1
     up_to, bound = "up to " if several else "", _bound(group[0])
     if kind == "packages":
@@ -142,7 +150,7 @@ def _value(group: Sequence[Broken]) -> Phrase:
 
 def _bound(one: Broken) -> Phrase:
     state = one.state
-    if state.limit is not None and (state.value or 0) > state.limit:
+    if excess(state.value, state.limit):
         return say.limit_is(limit=metric_text(state.metric, state.limit))
     target = metric_text(state.metric, state.target)
     return say.target_is(by=str(state.target_by), target=target)

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bot.forge.events import IssueText
+from bot.model.amount import Amount, excess, number
 from bot.model.image import ImageKey
+from bot.model.surface import KINDS
 from bot.objectives.drift import Broken, DriftState, lost_images, merged_in
 from bot.objectives.issue_lead import (
+    distance,
     drift_lead,
-    excess,
     lost_phrase,
     remedies,
     say,
@@ -119,7 +121,7 @@ def _status_blocks(broken: Iterable[Broken]) -> list[Block]:
         key = (place_of(state.key), state.metric, state.limit, state.target, one.why)
         groups.setdefault(key, []).append(one)
     rows = []
-    for group in sorted(groups.values(), key=lambda g: excess(g[0]), reverse=True):
+    for group in sorted(groups.values(), key=lambda g: distance(g[0]), reverse=True):
         first = group[0]
         metric = first.state.metric
         rows.append(
@@ -139,7 +141,7 @@ def _status_blocks(broken: Iterable[Broken]) -> list[Block]:
 
 def _aim(one: Broken) -> Phrase:
     state = one.state
-    if state.limit is not None and (state.value or 0) > state.limit:
+    if state.limit is not None and excess(state.value, state.limit):
         return metric_value(state.metric, state.limit)
     return limits_phrase(state.metric, None, state.target, state.target_by)
 
@@ -147,12 +149,14 @@ def _aim(one: Broken) -> Phrase:
 def _metric(metric: str) -> Phrase:
     if metric.startswith("unwanted:"):
         return metric_phrase(metric)
+    if metric in KINDS:
+        return metric_phrase(metric)
     words = {"packages": "packages", "installed_size": "installed", "layer_size": "to pull (gzip)"}
     return plain(words.get(metric, metric))
 
 
-def _span(metric: str, values: Sequence[int | None]) -> str:
-    known = sorted({value for value in values if value is not None})
+def _span(metric: str, values: Sequence[Amount | None]) -> str:
+    known = sorted({value for value in values if value is not None}, key=number)
     if not known:
         return "not known"
     texts = list(dict.fromkeys((metric_text(metric, known[0]), metric_text(metric, known[-1]))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bot.check.objectives import applies
 from bot.closure.packages import totals
@@ -19,21 +19,26 @@ from bot.image.selection import Selection, selection_of
 from bot.model.closure import Closure, Link
 from bot.model.image import ImageKey, ImageRequest
 from bot.model.package import Package
+from bot.model.surface import Surface
 from bot.store.history.recording import Unchanged
 from bot.store.history.values import WEAK, ClosureFacts, Evaluated, Member
+from bot.surface.headers import surface_of_headers
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """An image to solve. `inputs` names all that the result depends on, `digest` the last result.
 
-    With a `layer` its layer is composed, too.
+    With a `layer` its layer is composed, too. `selection` is of the files that are installed, for
+    its attack surface; `headers` that are not at hand are fetched.
     """
 
     request: ImageRequest
     inputs: str
     digest: str | None = None
     layer: LayerWish | None = None
+    selection: Selection = field(default_factory=Selection)
+    headers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +70,32 @@ class Solver:
 
         closure = self._pool(snapshot).solve(task.request, settled=settled)
         found = weighed[0] if weighed else self._weighed(closure, task)
+        surface, note = self._surface(snapshot, closure, task)
+        notes = [Noted(text) for text in (found.note, note) if text]
         # What could not be measured this time is tried again the next.
-        inputs = "" if found.note else task.inputs
-        notes = [Noted(found.note)] if found.note else []
+        inputs = "" if notes else task.inputs
         if found.digest == task.digest:
-            return [Unchanged(task.request.key, closure.snapshot, inputs, solved=True), *notes]
-        return [self._evaluated(closure, found, task.request, inputs), *notes]
+            same = Unchanged(task.request.key, closure.snapshot, inputs, True, surface)
+            return [same, *notes]
+        evaluated = self._evaluated(closure, found, task.request, inputs)
+        return [replace(evaluated, surface=surface), *notes]
 
     def published(self, snapshot: Snapshot, source: str) -> tuple[Package, ...]:
         """The newest published packages of a source package."""
         return self._pool(snapshot).newest_published(source)
+
+    def _surface(
+        self, snapshot: Snapshot, closure: Closure, task: Task
+    ) -> tuple[Surface | None, str]:
+        """The attack surface of a closure, null where it is not known, and a sentence on why."""
+        try:
+            found = surface_of_headers(
+                closure, snapshot, self._cache, selection=task.selection, fetch=task.headers
+            )
+        except MinimizeError as error:
+            key = closure.key
+            return None, f"{key.workload} {key.arch}: the attack surface is not known: {error.what}"
+        return found, ""
 
     def _pool(self, snapshot: Snapshot) -> Pool:
         place = (snapshot.document.id, snapshot.arch)
@@ -221,13 +242,18 @@ def layer_wishes(
     found = {}
     for key in keys:
         if every or _is_limited(configuration, key):
-            environment = configuration.environments[key.environment]
             found[key] = LayerWish(
-                selection_of(environment, configuration.workloads[key.workload]),
-                environment.rpmdb == "keep",
+                image_selection(configuration, key),
+                configuration.environments[key.environment].rpmdb == "keep",
                 key_urls(configuration.repositories[key.repository], key.arch),
             )
     return found
+
+
+def image_selection(configuration: Configuration, key: ImageKey) -> Selection:
+    """The files of packages that an image has."""
+    environment = configuration.environments[key.environment]
+    return selection_of(environment, configuration.workloads[key.workload])
 
 
 def _is_limited(configuration: Configuration, key: ImageKey) -> bool:
@@ -237,6 +263,12 @@ def _is_limited(configuration: Configuration, key: ImageKey) -> bool:
         for objective in configuration.objectives.values()
         if applies(objective, key)
     )
+
+
+def surface_is_limited(configuration: Configuration, key: ImageKey) -> bool:
+    """Return whether an objective limits the attack surface of an image."""
+    objectives = configuration.objectives.values()
+    return any(objective.limits.surface for objective in objectives if applies(objective, key))
 
 
 def layer_size(closure: Closure, cache: Cache, wish: LayerWish) -> int | None:

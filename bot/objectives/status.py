@@ -13,7 +13,9 @@ from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
 from bot.distro.images import image_keys
 from bot.distro.objectives import ObjectiveDocument, Sizes
+from bot.model.amount import beyond, number
 from bot.model.image import ImageKey
+from bot.model.surface import Surface
 from bot.objectives.evaluation import Failed, Known, evaluate, itself
 from bot.objectives.solving import Noted
 from bot.store.history.history import History
@@ -53,19 +55,23 @@ def states(
     objectives: Iterable[ObjectiveDocument],
     figures: Mapping[ImageKey, ClosureFacts],
     names: Callable[[ImageKey], frozenset[str]],
+    surfaces: Mapping[ImageKey, Surface],
     today: date,
 ) -> tuple[ObjectiveState, ...]:
     """The state of every metric of every objective in every image that it covers.
 
-    `figures` are the images' present figures, `names` gives the names of an image's packages. A
-    metric that cannot be measured (unsolvable, a size not known, no layer) has `value` and `met`
-    null. A target counts once its day has passed.
+    `figures` are the images' present figures, `names` gives the names of an image's packages,
+    `surfaces` what headers were read of. A metric that cannot be measured (unsolvable, a size not
+    known, no layer, no header) has `value` and `met` null. A target counts once its day has passed.
     """
     found = []
     for objective in sorted(objectives, key=lambda o: o.id):
         for key, facts in sorted(figures.items()):
             if applies(objective, key):
                 found += _sizes(objective, key, facts, today)
+                found += _surface(
+                    objective, key, surfaces.get(key) if facts.status == "ok" else None
+                )
                 found += _unwanted(objective, key, facts, names)
     return tuple(found)
 
@@ -87,6 +93,17 @@ def _sizes(
             met = (limit is None or value <= limit) and not (late and value > target)
         due = by.isoformat() if by is not None and target is not None else None
         found.append(ObjectiveState(objective.id, key, metric, value, limit, target, due, met))
+    return found
+
+
+def _surface(
+    objective: ObjectiveDocument, key: ImageKey, surface: Surface | None
+) -> list[ObjectiveState]:
+    found = []
+    for kind, allowed in objective.limits.surface.items():
+        value = None if surface is None else surface.items(kind)
+        met = None if value is None else not beyond(value, allowed)
+        found.append(ObjectiveState(objective.id, key, kind, value, allowed, None, None, met))
     return found
 
 
@@ -240,11 +257,12 @@ def _outlook(state: ObjectiveState, slope: float | None, today: date) -> Outlook
         return "broken"
     if slope is None:
         return "met"
-    if state.limit is not None and state.value + slope * RISK_WEEKS > state.limit:
+    value, limit = number(state.value), state.limit
+    if limit is not None and value + slope * RISK_WEEKS > number(limit):
         return "at risk"
-    if state.target is not None and state.target_by is not None and state.value > state.target:
+    if state.target is not None and state.target_by is not None and value > state.target:
         weeks = max((date.fromisoformat(state.target_by) - today).days, 0) / 7
-        if state.value + slope * weeks > state.target:
+        if value + slope * weeks > state.target:
             return "at risk"
     return "met"
 
@@ -252,7 +270,7 @@ def _outlook(state: ObjectiveState, slope: float | None, today: date) -> Outlook
 def _crosses(state: ObjectiveState, slope: float | None, today: date) -> str | None:
     if slope is None or slope <= 0 or not state.met or state.limit is None or state.value is None:
         return None
-    weeks = (state.limit - state.value) / slope
+    weeks = (number(state.limit) - number(state.value)) / slope
     return (today + timedelta(weeks=weeks)).isoformat() if weeks <= 52 else None
 
 
@@ -284,6 +302,7 @@ def objectives_now(
     last = history.latest_evaluations()
     figures: dict[ImageKey, ClosureFacts] = {}
     names: dict[ImageKey, frozenset[str]] = {}
+    surfaces = history.surfaces()
     failed: dict[str, None] = {}
     notes: dict[str, None] = {}
     for found in evaluate(configuration, keys, cache, known, then=itself, offline=offline):
@@ -296,8 +315,11 @@ def objectives_now(
                 notes[one.text] = None
             elif isinstance(one, Unchanged):
                 figures[one.key] = last[one.key].facts
+                surfaces |= {} if one.surface is None else {one.key: one.surface}
             else:
                 figures[one.key] = one.facts
+                surfaces.pop(one.key, None)
+                surfaces |= {} if one.surface is None else {one.key: one.surface}
                 names[one.key] = frozenset(member.nevra.name for member in one.members)
 
     def names_of(key: ImageKey) -> frozenset[str]:
@@ -306,5 +328,5 @@ def objectives_now(
             names[key] = frozenset(member.nevra.name for member in members)
         return names[key]
 
-    found_states = states(wanted, figures, names_of, datetime.now(UTC).date())
+    found_states = states(wanted, figures, names_of, surfaces, datetime.now(UTC).date())
     return Now(judged(history, found_states), tuple(failed), tuple(notes))

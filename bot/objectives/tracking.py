@@ -183,8 +183,9 @@ class _Tracker:
                 after[key] = last
         described = {key: after[key].facts for key in keys if key in after}
         found = states(
-            configuration.objectives.values(), described, self._names_of, datetime.now(UTC).date()
-        )
+            configuration.objectives.values(), described, self._names_of, self._history.surfaces(),
+            datetime.now(UTC).date(),
+        )  # fmt: skip
         current = headings(configuration.objectives.values(), own_places(own))
         before = {heading.id: heading for heading in self._history.objective_headings(private=True)}
         recorder.settle_run(self._run, keys, current, found, renamed(before, current))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from bot.model.amount import Amount, number
 from bot.model.result import CheckResult, FileChange, ImageResult, ObjectiveResult
 from bot.report.blocks import Detail, Section, bullets, rest_section, section, table, truncated
 from bot.report.causes import Breakage, why_broken
@@ -280,14 +281,14 @@ def _change(row: Row) -> Phrase:
 
 def _values(
     members: Sequence[tuple[ImageResult, ObjectiveResult]],
-    which: Callable[[ObjectiveResult], int | None],
+    which: Callable[[ObjectiveResult], Amount | None],
 ) -> str:
     values = [(which(o), o.metric) for _, o in members]
     if any(value is None for value, _ in values):
         return "not known"
     if members[0][1].metric == "packages":
-        return count_span(value for value, _ in values)
-    ordered = sorted(values, key=lambda v: v[0] or 0)
+        return count_span(number(value) for value, _ in values)
+    ordered = sorted(values, key=lambda v: number(v[0]))
     return span(metric_text(metric, value) for value, metric in ordered)
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from bot.model.amount import Amount, beyond, excess, number, only_number
 from bot.model.result import CheckResult, ImageResult, ObjectiveResult
+from bot.model.surface import KINDS
+from bot.report.blocks import truncated_listing
 from bot.report.grouping import arch_order, on_architectures, place_of_image
-from bot.report.phrase import Phrase, figure, joined, plain, prose
+from bot.report.phrase import Phrase, code, figure, joined, message, plain, prose
 from bot.report.sizes import format_delta, format_size, plural, span
 from bot.report.template import say, short_image
 
 # The values that one objective's sentence names; the table has all.
 _MOST_VALUES = 6
+_MOST_NAMES = 3
 
 
 def newly_broken(result: CheckResult) -> tuple[tuple[ImageResult, ObjectiveResult], ...]:
@@ -37,13 +41,16 @@ def was_broken(objective: ObjectiveResult) -> bool:
     """Return whether the objective was beyond its limit, or a target that is due, before this
     change."""
     before, bound = objective.before, objective.bound
-    return before is not None and bound is not None and before > bound
+    return excess(before, bound) > 0
 
 
-def metric_text(metric: str, value: int | None) -> str:
-    """The value of an objective's metric, with its unit."""
+def metric_text(metric: str, value: Amount | None) -> str:
+    """The value of an objective's metric, with its unit; of names the first few."""
     if value is None:
         return "not known"
+    if isinstance(value, tuple):
+        more = [f"{len(value) - _MOST_NAMES} more"] if len(value) > _MOST_NAMES else []
+        return ", ".join([*value[:_MOST_NAMES], *more]) or "none"
     if metric == "packages":
         return plural(value, "package")
     if metric.startswith("unwanted:"):
@@ -51,16 +58,20 @@ def metric_text(metric: str, value: int | None) -> str:
     return format_delta(value) if metric == "growth" else format_size(value)
 
 
-def metric_value(metric: str, value: int | None) -> Phrase:
+def metric_value(metric: str, value: Amount | None) -> Phrase:
     """The same, for a cell of a table: a size and its unit stay on one line."""
     text = metric_text(metric, value)
+    if isinstance(value, tuple):
+        return message(text)
     return plain(text) if metric.startswith(("packages", "unwanted")) else figure(text)
 
 
 def metric_phrase(metric: str) -> Phrase:
     """The name of a metric: `installed size`, unwanted `perl`."""
     kind, _, package = metric.partition(":")
-    return say.unwanted(package=package) if kind == "unwanted" else plain(metric.replace("_", " "))
+    if kind == "unwanted":
+        return say.unwanted(package=package)
+    return plain(KINDS[kind][1] if kind in KINDS else metric.replace("_", " "))
 
 
 def objective_value(objectives: Sequence[ObjectiveResult]) -> Phrase:
@@ -74,14 +85,16 @@ def objective_value(objectives: Sequence[ObjectiveResult]) -> Phrase:
     if kind == "unwanted":
         presence = "present" if first.value else "absent"
         return say.unwanted_is(package=package, presence=presence, reason=first.reason)
-    listed = sorted(objectives, key=lambda o: (o.value is not None, o.value or 0))
+    if isinstance(first.bound, tuple):
+        return _not_allowed(objectives)
+    listed = sorted(objectives, key=lambda o: (o.value is not None, number(o.value)))
     value = span(metric_text(o.metric, o.value) for o in listed)
     # `28 packages` names its metric already.
     metric = () if first.metric == "packages" else metric_phrase(first.metric)
     if first.bound is None:
         return say.value(metric=metric, value=value, bound="", limit="", reason=first.reason)
     limit, bound = metric_text(first.metric, first.bound), _bound_words(first)
-    over = [(o.value or 0) - first.bound for o in listed]
+    over = [number(o.value) - first.bound for o in listed]
     if value == limit and over[0] > 0:
         # Where value and limit round to the same text, the difference is shown.
         over_text = span(metric_text(first.metric, size) for size in over)
@@ -89,6 +102,20 @@ def objective_value(objectives: Sequence[ObjectiveResult]) -> Phrase:
             metric=metric, over=over_text, bound=bound, limit=limit, reason=first.reason
         )
     return say.value(metric=metric, value=value, bound=bound, limit=limit, reason=first.reason)
+
+
+def _not_allowed(objectives: Sequence[ObjectiveResult]) -> Phrase:
+    """`interpreters that are not allowed: perl`, of all architectures together."""
+    names = {name for o in objectives for name in _beyond(o)}
+    listed = truncated_listing([code(name) for name in sorted(names)], _MOST_NAMES, "more")
+    return say.not_allowed(kind=metric_phrase(objectives[0].metric), names=listed)
+
+
+def _beyond(objective: ObjectiveResult) -> tuple[str, ...]:
+    if objective.value is None or objective.limit is None:
+        return ()
+    found = beyond(objective.value, objective.limit)
+    return found if isinstance(found, tuple) else ()
 
 
 def _bound_words(objective: ObjectiveResult) -> str:
@@ -158,7 +185,7 @@ def _grouped(
     return list(found.values())
 
 
-def limits_phrase(metric: str, limit: int | None, target: int | None, by: str | None) -> Phrase:
+def limits_phrase(metric: str, limit: Amount | None, target: int | None, by: str | None) -> Phrase:
     """`60 MB`; `60 MB, 45 MB by 2027-03-01`; empty for neither."""
     limit_value = () if limit is None else metric_value(metric, limit)
     if target is None:
@@ -172,7 +199,7 @@ def way_to_target(held: Sequence[ObjectiveResult]) -> Phrase:
     `6 MB to go to the target, 1 MB more than before`; empty without a target, or where a value
     is not known.
     """
-    ways = [(o.before, o.value, o.target) for o in held]
+    ways = [(only_number(o.before), only_number(o.value), o.target) for o in held]
     left = [value - target for _, value, target in ways if None not in (value, target)]  # type: ignore[operator]  # both are there
     if not ways or len(left) < len(ways):
         return ()

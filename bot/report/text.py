@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from bot.model.amount import Amount
 from bot.model.result import CheckResult, Verdict
 from bot.report.answers import fitted, show
 from bot.report.blocks import Block, Bullets, Detail, Graph, Paragraph, Table
@@ -198,7 +199,7 @@ def _image(key: Json) -> Text:
     return Text(visible(place))
 
 
-def _target(metric: str, value: int | None) -> str:
+def _target(metric: str, value: Amount | None) -> str:
     return "" if value is None else metric_text(metric, value)
 
 

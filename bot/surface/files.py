@@ -68,7 +68,7 @@ def surface_of_files(plan: LayerPlan) -> Surface:
     found: defaultdict[str, set[str]] = defaultdict(set)
     capabilities: set[FileCapabilities] = set()
     for path, entry in _files(plan):
-        for kind in _kinds(path, entry.mode):
+        for kind in _kinds(path, _mode(entry, plan)):
             found[kind].add(f"/{path}")
         if entry.capabilities and stat.S_ISREG(entry.mode):
             capabilities.add(FileCapabilities(f"/{path}", entry.capabilities))
@@ -87,7 +87,7 @@ def surface_of_files(plan: LayerPlan) -> Surface:
     listings = [fragment.listing for fragment in plan.fragments]
     return Surface(
         capabilities=tuple(sorted(capabilities)),
-        users=_users(listings),
+        users=_users(plan, listings),
         partial=tuple(_untold(listings)),
         programs=programs,
         **{kind: tuple(sorted(paths)) for kind, paths in found.items()},  # type: ignore[arg-type]
@@ -108,6 +108,12 @@ def _files(plan: LayerPlan) -> Iterator[tuple[str, FileEntry]]:
             capabilities="", color=0,
         )  # fmt: skip
         yield grown.entry.path, entry
+
+
+def _mode(entry: FileEntry, plan: LayerPlan) -> int:
+    """The mode that a file has in the image: one of an unknown owner has no setuid there."""
+    _, _, cleared = plan.owners.of(entry.user, entry.group) if plan.accounts else (0, 0, 0)
+    return entry.mode & ~cleared if stat.S_ISREG(entry.mode) else entry.mode
 
 
 def _kinds(path: str, mode: int) -> Iterator[str]:
@@ -156,8 +162,11 @@ def _interpreter(name: str) -> str | None:
     return versioned[1] if versioned and versioned[1] in _INTERPRETERS else None
 
 
-def _users(listings: Iterable[Listing]) -> tuple[str, ...] | None:
-    """The users of `user()` provides (rpm 4.19 and newer make them); null where there are none."""
+def _users(plan: LayerPlan, listings: Iterable[Listing]) -> tuple[str, ...] | None:
+    """The users of the image's passwd; where that is not known those of `user()` provides (rpm 4.19
+    and newer make them); null where there are none."""
+    if plan.accounts and plan.owners.users:
+        return tuple(sorted(plan.owners.users))
     names = {
         sysuser.name.removeprefix("user(").removesuffix(")")
         for listing in listings

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
+from bot.model.surface import KINDS
+from bot.report.objectives import metric_text
 from bot.report.sizes import format_delta, format_size
 
 if TYPE_CHECKING:
@@ -180,6 +182,8 @@ def to_csv(table: Table) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        value = ", ".join(map(str, value))
     if isinstance(value, str) and (
         value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA)
     ):
@@ -193,13 +197,15 @@ def metric_words(metric: str) -> str:
     """The name of an objective's metric in words."""
     if metric.startswith(_UNWANTED):
         return f"unwanted {metric.removeprefix(_UNWANTED)}"
-    return METRICS.get(metric, metric)
+    return KINDS[metric][1] if metric in KINDS else METRICS.get(metric, metric)
 
 
-def measure(metric: str, value: float | None, *, delta: bool = False) -> str:
+def measure(metric: str, value: float | tuple[str, ...] | None, *, delta: bool = False) -> str:
     """A value, or a difference, in its metric's unit; empty where there is none."""
     if value is None:
         return ""
+    if isinstance(value, tuple):
+        return metric_text(metric, value)
     if metric in ("installed_size", "layer_size"):
         return (format_delta if delta else format_size)(round(value))
     if metric.startswith(_UNWANTED):

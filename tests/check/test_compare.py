@@ -8,12 +8,14 @@ import pytest
 from bot.check.compare import Thresholds, compare
 from bot.check.objectives import evaluate_objectives
 from bot.check.verdict import Unevaluated, verdict
-from bot.distro.objectives import Growth, ObjectiveDocument, Sizes, Target
+from bot.distro.objectives import Growth, Limits, ObjectiveDocument, Sizes, Target
 from bot.model.closure import Closure, ClosurePair, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Dependency, Package
+from bot.model.result import ObjectiveResult
 from bot.model.spec import SpecFailure
+from bot.model.surface import Surface
 from tests.report.conftest import broken_objective
 
 KEY = ImageKey("web", "minimal", "repo", "x86_64")
@@ -132,11 +134,55 @@ def evaluated(document: ObjectiveDocument, base: Closure, head: Closure, today: 
 
 
 def test_a_limit_newly_broken_is_worse_and_one_already_broken_but_not_moved_is_not() -> None:
-    limit = objective(limits=Sizes(packages=1))
+    limit = objective(limits=Limits(packages=1))
     broken = evaluated(limit, ok(package("a")), ok(package("a"), package("b")))
     assert broken == (broken_objective("web stays small", "packages", 1, 2, 1, id="o"),)
     two = ok(package("a"), package("b"))
     assert [(o.met, o.worse) for o in evaluated(limit, two, two)] == [(False, False)]
+
+
+def with_surfaces(base: Surface | None, head: Surface | None) -> tuple[ObjectiveResult, ...]:
+    pair = ClosurePair(ok(package("a")), ok(package("a")), "rebuilt")
+    image = compare(pair, Thresholds())
+    image = replace(
+        image, base=replace(image.base, surface=base), head=replace(image.head, surface=head)
+    )
+    limits = Limits(setuid=(), interpreters=("bash",))
+    return evaluate_objectives([objective(limits=limits)], image, pair, TODAY)
+
+
+def test_what_an_allow_list_does_not_have_breaks_it_and_the_lists_say_what() -> None:
+    setuid, interpreters = with_surfaces(
+        Surface(interpreters=("bash",)), Surface(interpreters=("bash", "perl"))
+    )
+    assert (setuid.metric, setuid.value, setuid.limit, setuid.met) == ("setuid", (), (), True)
+    assert (interpreters.before, interpreters.value) == (("bash",), ("bash", "perl"))
+    assert (interpreters.limit, interpreters.met, interpreters.worse) == (("bash",), False, True)
+    assert verdict(
+        [replace(result_of(ok(), ok()), objectives=(interpreters,))], [], unknown=False
+    ) == ("failure")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "met", "worse"),
+    [
+        (("perl",), ("perl",), False, False),
+        (("perl",), ("python3",), False, True),
+        (("perl", "python3"), ("perl",), False, False),
+        (("perl",), (), True, False),
+    ],
+)
+def test_what_base_has_already_is_not_blamed_on_the_change(
+    before: tuple[str, ...], after: tuple[str, ...], met: bool, worse: bool
+) -> None:
+    _, found = with_surfaces(Surface(interpreters=before), Surface(interpreters=after))
+    assert (found.met, found.worse) == (met, worse)
+
+
+def test_until_headers_were_read_a_limit_on_the_surface_is_not_known() -> None:
+    for base, head in ((None, None), (Surface(), None)):
+        setuid, _ = with_surfaces(base, head)
+        assert (setuid.value, setuid.limit, setuid.met, setuid.worse) == (None, (), None, False)
 
 
 def test_growth_breaks_only_when_bytes_and_percent_are_both_passed() -> None:
@@ -171,7 +217,7 @@ def test_a_late_target_that_the_change_does_not_move_further_off_does_not_fail(a
 
 
 def test_a_metric_with_limit_and_target_is_one_and_the_smaller_of_both_counts_once_due() -> None:
-    both = objective(limits=Sizes(packages=3), target=Target(Sizes(packages=1), by=TODAY))
+    both = objective(limits=Limits(packages=3), target=Target(Sizes(packages=1), by=TODAY))
     base, head = ok(package("a")), ok(package("a"), package("b"))
     (record,) = evaluated(both, base, head)
     assert (record.limit, record.target, record.bound, record.met) == (3, 1, 3, True)
@@ -192,10 +238,12 @@ def test_an_unwanted_package_that_comes_in_is_worse_with_its_reason() -> None:
 
 
 def test_a_layer_limit_is_unknown_until_the_layer_is_composed() -> None:
-    (result,) = evaluated(objective(limits=Sizes(layer_size=5)), ok(package("a")), ok(package("a")))
+    (result,) = evaluated(
+        objective(limits=Limits(layer_size=5)), ok(package("a")), ok(package("a"))
+    )
     assert (result.value, result.met, result.worse) == (None, None, False)
 
 
 def test_an_objective_of_another_image_is_not_evaluated() -> None:
-    other = replace(objective(limits=Sizes(packages=1)), environment="elsewhere")
+    other = replace(objective(limits=Limits(packages=1)), environment="elsewhere")
     assert evaluated(other, ok(package("a")), ok(package("a"))) == ()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import date
 
 import pytest
 
 from bot.distro.fields import parse_size
 from bot.distro.load import check_configuration
-from bot.distro.objectives import Growth, Sizes, Target
+from bot.distro.objectives import Growth, Limits, Sizes, Target
+from bot.model.surface import KINDS, Surface
 from tests.distro.documents import ENVIRONMENT, REPOSITORY, WORKLOAD
 
 OBJECTIVE = """\
@@ -37,7 +39,7 @@ def test_an_objective_with_everything(load):
     )
     nginx, distro = WORKLOAD, REPOSITORY
     objective = load(o=text, nginx=nginx, minimal=ENVIRONMENT, distro=distro).objectives["o"]
-    assert objective.limits == Sizes(45, 60 * 10**6, 25 * 2**20)
+    assert objective.limits == Limits(45, 60 * 10**6, 25 * 2**20)
     assert objective.growth == Growth(500_000, 2.0)
     assert objective.unwanted == {"perl-interpreter": "30 MB for one script", "systemd": None}
     assert objective.target == Target(Sizes(installed_size=45 * 10**6), date(2027, 3, 1))
@@ -50,13 +52,33 @@ def test_an_objective_with_everything(load):
 
 def test_an_objective_may_say_little(load):
     objective = load(o=OBJECTIVE, nginx=WORKLOAD).objectives["o"]
-    assert (objective.limits, objective.growth, objective.target) == (Sizes(), None, None)
+    assert (objective.limits, objective.growth, objective.target) == (Limits(), None, None)
     assert objective.environment is None and objective.architectures == ()
+
+
+def test_limits_of_the_attack_surface_are_allow_lists_and_0_is_an_empty_one(load):
+    text = f"{OBJECTIVE}  limits: {{setuid: 0, interpreters: [bash, bash], pam: [/etc/pam.d/su]}}\n"
+    limits = load(o=text, nginx=WORKLOAD).objectives["o"].limits
+    assert limits == Limits(setuid=(), interpreters=("bash",), pam=("/etc/pam.d/su",))
+    assert limits.surface == {
+        "setuid": (),
+        "interpreters": ("bash",),
+        "pam": ("/etc/pam.d/su",),
+    }
+
+
+def test_each_kind_of_attack_surface_can_be_limited_and_advisories_cannot():
+    named = {field.name for field in fields(Limits)} - {field.name for field in fields(Sizes)}
+    assert named == set(KINDS)
+    assert all(Surface(users=()).items(kind) == () for kind in KINDS)
 
 
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
+        ("limits: {setuid: 3}", "limits.setuid", "expected 0, or a list of what may be there"),
+        ("limits: {setuid: [su]}", "limits.setuid", "as the image has them (`/usr/bin/su`)"),
+        ("limits: {advisories: 0}", "limits.advisories", "unknown key `advisories`"),
         ("limits: {size: 3}", "limits.size", "unknown key `size`; expected one of packages"),
         ("limits: {installed_size: 60 XB}", "limits.installed_size", "such as `60 MB`"),
         ("limits: {packages: -1}", "limits.packages", "expected 0 or more, not `-1`"),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.distro.objectives import ObjectiveDocument, Sizes
+from bot.distro.objectives import Limits, ObjectiveDocument
 from bot.model.closure import Link, RepositoryState, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
@@ -21,7 +21,7 @@ from bot.store.history.values import Cause, ClosureFacts, Evaluated, Member
 KEY = ImageKey("web", "minimal", "fedora", "x86_64")
 START = datetime(2026, 11, 2, 6, tzinfo=UTC)
 SMALL = ObjectiveDocument(
-    "web-small", "web stays small", "Why it is kept", "web-sig", "web", limits=Sizes(packages=2)
+    "web-small", "web stays small", "Why it is kept", "web-sig", "web", limits=Limits(packages=2)
 )
 
 
@@ -98,7 +98,7 @@ class DailyHistory:
         if step and step.landed:
             recorder.record_landed(run, [(change, KEY) for change in step.landed])
         names = frozenset(m.nevra.name for m in members)
-        found = states(self.objectives, {KEY: facts}, lambda _: names, started.date())
+        found = states(self.objectives, {KEY: facts}, lambda _: names, {}, started.date())
         reported = headings(self.objectives)
         headed = {i: replace(h, **self.own.get(i, {})) for i, h in reported.items()}
         before = {heading.id: heading for heading in self.history.objective_headings(private=True)}

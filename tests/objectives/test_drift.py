@@ -11,7 +11,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from bot.demo.forge.server import LocalForge
-from bot.distro.objectives import Growth, Sizes, Target
+from bot.distro.objectives import Growth, Limits, Sizes, Target
 from bot.forge.github.app import AppAuth
 from bot.forge.github.forge import GitHub
 from bot.forge.gitlab.forge import GitLab
@@ -58,14 +58,14 @@ def test_what_was_never_met_is_no_drift_until_it_gets_worse(daily: DailyHistory)
 
 def test_a_lowered_limit_is_a_promise_and_no_drift(daily: DailyHistory) -> None:
     daily.day("lib")
-    daily.objectives = [replace(SMALL, limits=Sizes(packages=1))]
+    daily.objectives = [replace(SMALL, limits=Limits(packages=1))]
     daily.day("lib")
     assert (broken(daily).broken[0].why, broken(daily).drifted) == ("promise", False)
 
 
 def test_a_target_whose_date_passes_is_named(daily: DailyHistory) -> None:
     target = Target(Sizes(packages=1), date(2026, 11, 2))
-    daily.objectives = [replace(SMALL, limits=Sizes(), target=target)]
+    daily.objectives = [replace(SMALL, limits=Limits(), target=target)]
     daily.day("lib")
     assert not broken(daily).broken
     daily.day("lib")
@@ -281,7 +281,7 @@ async def test_an_objective_on_growth_alone_reports_an_image_that_is_lost(
     daily: DailyHistory, placed: Any
 ) -> None:
     local, forge = placed
-    daily.objectives = [replace(SMALL, limits=Sizes(), growth=Growth(1, 1.0))]
+    daily.objectives = [replace(SMALL, limits=Limits(), growth=Growth(1, 1.0))]
     daily.day("lib")
     await publish(daily, forge, daily.day(solvable=False, broke=lost_by()))
     assert [issue.state for issue in local.state.issues] == ["open"]
@@ -316,7 +316,7 @@ async def test_a_date_that_passes_is_not_attributed_to_packages(
 ) -> None:
     local, forge = placed
     target = Target(Sizes(packages=1), date(2026, 11, 2))
-    daily.objectives = [replace(SMALL, limits=Sizes(), target=target)]
+    daily.objectives = [replace(SMALL, limits=Limits(), target=target)]
     daily.day("lib")
     await publish(daily, forge, daily.day("lib"))
     (issue,) = local.state.issues
@@ -330,7 +330,7 @@ async def test_the_measure_that_is_furthest_off_leads_whatever_its_unit(
     daily: DailyHistory, placed: Any
 ) -> None:
     local, forge = placed
-    daily.objectives = [replace(SMALL, limits=Sizes(packages=2, installed_size=9_000_000))]
+    daily.objectives = [replace(SMALL, limits=Limits(packages=2, installed_size=9_000_000))]
     daily.day("lib")
     await publish(daily, forge, daily.day("lib", "perl", "more", app="2"))
     (issue,) = local.state.issues
@@ -341,7 +341,7 @@ async def test_an_unwanted_package_is_named_with_the_reason(
     daily: DailyHistory, placed: Any
 ) -> None:
     local, forge = placed
-    daily.objectives = [replace(SMALL, limits=Sizes(), unwanted={"perl": "30 MB for one script"})]
+    daily.objectives = [replace(SMALL, limits=Limits(), unwanted={"perl": "30 MB for one script"})]
     daily.day("lib")
     await publish(daily, forge, daily.day("lib", "perl", "other", app="2"))
     (issue,) = local.state.issues
@@ -374,7 +374,7 @@ async def test_what_cannot_be_measured_keeps_the_issue_open_and_says_so(
     daily: DailyHistory, placed: Any
 ) -> None:
     local, forge = placed
-    daily.objectives = [replace(SMALL, limits=Sizes(installed_size=2_000_000))]
+    daily.objectives = [replace(SMALL, limits=Limits(installed_size=2_000_000))]
     daily.day()
     await publish(daily, forge, daily.day("lib"))
     (issue,) = local.state.issues

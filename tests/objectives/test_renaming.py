@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.distro.objectives import Sizes
+from bot.distro.objectives import Limits
 from bot.objectives.drift import drift_states
 from bot.objectives.status import headings
 from bot.objectives.tracking import renamed
@@ -57,7 +57,7 @@ def test_a_new_objective_with_the_former_id_of_another_has_an_issue_of_its_own(
     daily.day("lib")
     daily.objectives = [OTHER]
     daily.day("lib")
-    daily.objectives = [OTHER, replace(SMALL, limits=Sizes(packages=9))]
+    daily.objectives = [OTHER, replace(SMALL, limits=Limits(packages=9))]
     daily.day("lib")
     subjects = {h.id: h.subject for h in daily.history.objective_headings()}
     assert subjects["web-tiny"] == SMALL.id
@@ -69,7 +69,7 @@ def test_a_new_objective_with_the_former_id_of_another_has_an_issue_of_its_own(
 @pytest.mark.parametrize(
     "after",
     [
-        [replace(OTHER, limits=Sizes(packages=3))],
+        [replace(OTHER, limits=Limits(packages=3))],
         [replace(OTHER, workload="db")],
         [OTHER, replace(OTHER, id="third")],  # nobody knows which of them it is
         [SMALL, OTHER],

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.distro.objectives import Sizes, Target
+from bot.distro.objectives import Limits, Sizes, Target
 from bot.forge.events import Issue, IssueText
 from bot.objectives.issue_writer import publish_issues
 from bot.settings.values import IssueSettings
@@ -97,7 +97,7 @@ async def test_what_moved_names_the_package_and_who_did_it(daily: DailyHistory) 
 async def test_what_is_at_risk_says_what_it_nears_and_claims_no_day(daily: DailyHistory) -> None:
     daily.objectives = [
         replace(
-            SMALL, limits=Sizes(packages=8), target=Target(Sizes(packages=2), date(2026, 12, 1))
+            SMALL, limits=Limits(packages=8), target=Target(Sizes(packages=2), date(2026, 12, 1))
         )
     ]
     for day in range(6):

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bot.distro.objectives import ObjectiveDocument, Sizes, Target
+from bot.distro.objectives import Limits, ObjectiveDocument, Sizes, Target
 from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
 from bot.model.closure import RepositoryState, SnapshotState
 from bot.model.image import ImageKey
@@ -64,7 +64,7 @@ class _Seeding:
                 "The web server's image must stay small & <simple>.",
                 "web-sig",
                 "nginx",
-                limits=Sizes(packages=20, installed_size=60_000_000),
+                limits=Limits(packages=20, installed_size=60_000_000),
                 unwanted={"perl": "30 MB for one script"},
                 target=Target(
                     Sizes(installed_size=40_000_000),
@@ -77,7 +77,7 @@ class _Seeding:
                 "",
                 "web-sig",
                 "curl",
-                limits=Sizes(packages=40, layer_size=20_000_000),
+                limits=Limits(packages=40, layer_size=20_000_000),
             ),
         ]
 
@@ -94,7 +94,7 @@ class _Seeding:
             writer.record_objectives(
                 run,
                 headings(self.objectives),
-                states(self.objectives, figures, names.__getitem__, at.date()),
+                states(self.objectives, figures, names.__getitem__, {}, at.date()),
             )
             moved = sum(isinstance(one, Moved) for one in found)
             failed = ["The repository <x> did not answer."] if day == self.days else []

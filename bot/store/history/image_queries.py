@@ -9,10 +9,12 @@ from typing import Any
 from bot.model.closure import Link
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
+from bot.model.surface import Surface
 from bot.store.history.rows import (
     IMAGE,
     IS_KEY,
     KEY,
+    SURFACE,
     Reading,
     cause_of,
     causes_sql,
@@ -21,6 +23,7 @@ from bot.store.history.rows import (
     evaluations_sql,
     facts_columns,
     facts_of,
+    holding,
     key_of,
     key_values,
     moment,
@@ -36,6 +39,7 @@ from bot.store.history.values import (
     Row,
     Run,
     Step,
+    SurfaceState,
 )
 
 # A merged change may name an image before the first run that evaluates it.
@@ -286,6 +290,32 @@ class ImageQueries(Reading):
                     for target in named.get(row["target"], ())
                 }
             )
+        )
+
+    def surfaces(self, run: int | None = None) -> dict[ImageKey, Surface]:
+        """The attack surface of every image of which it is known, as of a run (null: the last)."""
+        rows = self.rows(
+            f"select {KEY}, body from ({holding('image_surfaces', 'image, body', run)}) as held"
+            " join images on images.id = held.image"
+        )
+        return {key_of(row): SURFACE.validate_json(row["body"]) for row in rows}
+
+    def surface_history(
+        self, key: ImageKey, since: str | None = None, until: str | None = None
+    ) -> tuple[SurfaceState, ...]:
+        """The attack surfaces of an image, one for as long as it stayed, oldest first."""
+        rows = self.rows(
+            "select first.started as since, last.started as until, body from images"
+            " cross join image_surfaces on image_surfaces.image = images.id"
+            " join runs as first on first.id = image_surfaces.from_run"
+            " left join runs as last on last.id = image_surfaces.until_run"
+            f" where {IS_KEY} and first.started <= ?"
+            " and (last.started is null or last.started > ?) order by image_surfaces.from_run",
+            [*key_values(key), moment(until), since or ""],
+        )
+        return tuple(
+            SurfaceState(row["since"], row["until"], SURFACE.validate_json(row["body"]))
+            for row in rows
         )
 
     def inputs(self) -> dict[ImageKey, str]:

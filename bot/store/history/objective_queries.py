@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from bot.model.amount import restored
 from bot.model.image import ImageKey
 from bot.store.history.rows import (
     IMAGE,
@@ -120,6 +121,7 @@ class ObjectiveQueries(Reading):
         for row in self.rows(f"{_states_sql(source)} where {where}", values):
             key = key_of(row)
             fields = {name: row[name] for name in ObjectiveState.__slots__ if name in row}
+            fields |= {name: restored(row[name]) for name in ("value", "limit")}
             fields["met"] = None if row["met"] is None else bool(row["met"])
             found.append(ObjectiveState(**{**fields, "key": key, "reason": row["reason"] or ""}))
         return tuple(sorted(found, key=lambda s: (s.objective, s.key, s.metric, s.since or "")))
@@ -139,6 +141,7 @@ class ObjectiveQueries(Reading):
         for row in rows:
             del row["id"]
             row["private"] = bool(row["private"])
+            row |= {name: restored(row[name]) for name in ("before", "value", "limit")}
             names = ("workload", "environment", "image_repository", "arch")
             key = ImageKey(*(row.pop(name) for name in names))
             found.append(self._visible_acceptance(Acceptance(**row, key=key)))

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from bot.model.amount import stored
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.store.history.rows import key_values
@@ -192,6 +193,7 @@ class ObjectiveWriter:
         reason stays."""
         row = {**asdict(acceptance), "private": int(acceptance.private)}
         key = row.pop("key")
+        row |= {name: stored(row[name]) for name in ("before", "value", "limit")}
         row |= {**key, "image_repository": key["repository"], "repository": acceptance.repository}
         with self._store.writing() as db:
             # A check may have known the objective by the name that its document had then.
@@ -256,4 +258,5 @@ _COLUMNS = ("value", "limit", "target", "target_by", "met", "reason")
 
 def _values(state: ObjectiveState) -> tuple[Any, ...]:
     met = None if state.met is None else int(state.met)
-    return (state.value, state.limit, state.target, state.target_by, met, state.reason)
+    value, limit = stored(state.value), stored(state.limit)
+    return (value, limit, state.target, state.target_by, met, state.reason)

@@ -13,8 +13,9 @@ from sqlite_utils import Database
 from bot.model.closure import SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
+from bot.model.surface import Surface
 from bot.store.history.objective_writer import REPLACE, ObjectiveWriter, write
-from bot.store.history.rows import FACTS, causes_text, chain_text
+from bot.store.history.rows import FACTS, SURFACE, causes_text, chain_text
 from bot.store.history.values import Cause, Evaluated, Heading, Member, ObjectiveState
 from bot.store.store import now
 
@@ -28,12 +29,14 @@ _PACKAGE = (
 @dataclass(frozen=True, slots=True)
 class Unchanged:
     """An image whose result is the last one's, as `inputs` are the same, or lead to the same
-    closure; `solved` if that took solving to know."""
+    closure; `solved` if that took solving to know. `surface` is null where it was not read again:
+    it is the last one's, too."""
 
     key: ImageKey
     snapshot: SnapshotState
     inputs: str
     solved: bool = False
+    surface: Surface | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,8 @@ class Recorder(ObjectiveWriter):
             [run, snapshot, image],
         )
         self._inputs(db, image, same.inputs)
+        if same.surface is not None:
+            self._surface(db, run, image, same.surface)
 
     def _moved(self, db: Database, run: int, moved: Moved) -> None:
         evaluated = moved.evaluated
@@ -145,6 +150,7 @@ class Recorder(ObjectiveWriter):
             numbers = [self._package(db, member) for member in evaluated.members]
             self._stays(db, run, image, dict(zip(numbers, evaluated.members, strict=True)))
             self._links(db, numbers, evaluated)
+        self._surface(db, run, image, evaluated.surface)
         if before is not None and moved.causes:
             self._step(db, run, image, (before, closure), moved)
 
@@ -190,6 +196,23 @@ class Recorder(ObjectiveWriter):
             " values (?, ?, ?, ?)",
             rows,
         )
+
+    def _surface(self, db: Database, run: int, image: int, surface: Surface | None) -> None:
+        """End the row of another surface, begin that of this one; null is not known."""
+        body = None if surface is None else SURFACE.dump_json(surface).decode()
+        there = db.execute(
+            "select body from image_surfaces where image = ? and until_run is null", [image]
+        ).fetchone()
+        if body == (there[0] if there else None):
+            return
+        db.execute(
+            "update image_surfaces set until_run = ? where image = ? and until_run is null",
+            [run, image],
+        )
+        if body is not None:
+            write(
+                db, "image_surfaces", {"image": image, "from_run": run, "body": body}, verb=REPLACE
+            )
 
     def _step(
         self, db: Database, run: int, image: int, closures: tuple[int, int], moved: Moved

@@ -24,6 +24,7 @@ from sqlite_utils import Database
 from bot.model.closure import Edge, RepositoryState, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra, parse_nevra
+from bot.model.surface import Surface
 from bot.store.history.values import Cause, ClosureFacts, Evaluation, MergedChange, Row, Run
 from bot.store.store import StoreError
 
@@ -47,6 +48,7 @@ FACTS = (
 )
 _CAUSES = TypeAdapter(tuple[UnsolvableCause, ...])
 _CHAIN = TypeAdapter(tuple[Edge, ...])
+SURFACE = TypeAdapter(Surface)
 # libsolv's words (solver_problemruleinfo2str): all that version 0.1.0 stored of causes.
 _TEXTS = (
     re.compile(r"nothing provides (?P<capability>.+) needed by (?P<nevra>\S+-\S+-\S+\.\w+)"),

@@ -336,6 +336,26 @@ def h010_causes(db: Database) -> None:
     db.execute("alter table closures add column causes text")
 
 
+@history_migrations()
+def h011_surfaces(db: Database) -> None:
+    """The attack surface of each image, as JSON: a row for as long as it stays the same. Values and
+    limits of objectives on it are names, as JSON, in the columns of the others' numbers."""
+    _create(
+        db,
+        f"""
+        create table image_surfaces (
+            image integer not null references images (id),
+            from_run integer not null references runs (id),
+            until_run integer references runs (id), body text not null,
+            primary key (image, from_run)
+        ) without rowid;
+        create index idx_image_surfaces_now on image_surfaces (image) where until_run is null;
+        create index idx_image_surfaces_fork on image_surfaces
+            ({fork()}, from_run, until_run) where until_run is not null;
+        """,
+    )
+
+
 def _create(db: Database, script: str) -> None:
     """Runs statements one by one: `executescript` would end the migration's transaction."""
     for statement in script.split(";"):

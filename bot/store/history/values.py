@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from bot.model.amount import Amount
 from bot.model.closure import Edge, Link, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
+from bot.model.surface import Surface
 
 Change = Literal["came", "went", "changed", "unsolvable", "solvable"]
 CauseKind = Literal["pull request", "commit", "distribution", "configuration", "unknown"]
@@ -56,7 +58,8 @@ class Evaluated:
     `members` are sorted, `links` speak of their places in it; `digest` names the closure.
     `requests` are those of environment and workload: requests, `@group`s, and `WEAK` where weak
     dependencies are taken. `sources` are the source packages of those that the causes of an
-    unsolvable one speak of; history does not store them.
+    unsolvable one speak of; history does not store them. `surface` is null where the headers were
+    not read.
     """
 
     key: ImageKey
@@ -69,6 +72,7 @@ class Evaluated:
     members: tuple[Member, ...] = ()
     links: tuple[Link, ...] = ()
     sources: Mapping[Nevra, str] = field(default_factory=dict, hash=False)
+    surface: Surface | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,15 @@ class Point:
     installed_size: int | None
     known_size: int | None
     layer_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SurfaceState:
+    """An image's attack surface and when it was that; `until` null is until now."""
+
+    since: str
+    until: str | None
+    surface: Surface
 
 
 class Figures(NamedTuple):
@@ -249,13 +262,16 @@ class MergedChange:
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveState:
-    """The state of one metric of one objective in one image, held `since` then."""
+    """The state of one metric of one objective in one image, held `since` then.
+
+    Value and limit of a kind of attack surface are names: what is there, and what may be.
+    """
 
     objective: str
     key: ImageKey
     metric: str
-    value: int | None
-    limit: int | None
+    value: Amount | None
+    limit: Amount | None
     target: int | None
     target_by: str | None
     met: bool | None
@@ -282,9 +298,9 @@ class Acceptance:
     objective: str
     key: ImageKey
     metric: str
-    before: int | None
-    value: int | None
-    limit: int | None
+    before: Amount | None
+    value: Amount | None
+    limit: Amount | None
     private: bool = False
 
 

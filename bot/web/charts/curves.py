@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
+from bot.model.amount import number, only_number
 from bot.model.image import ImageKey
 from bot.report.sizes import format_count_delta, format_delta
 from bot.store.history.values import Point as HistoryPoint
@@ -171,8 +172,8 @@ def objective_chart(objective: Objective, metric: str, *, look: Look = AUTO) -> 
         below=_LEGEND * -(-len(lines) // columns) + 6,
     )  # fmt: skip
     radius = 3 if len(states) <= 2 * _OUTSTANDING else 1.5
-    for number, line in enumerate(lines):
-        colour = SERIES[number % len(SERIES)]
+    for index, line in enumerate(lines):
+        colour = SERIES[index % len(SERIES)]
         drawn = [Point(plot.x(at), plot.y(value)) for at, value in line.corners]
         parent = group(plot.root, line.name)
         extra = {"stroke_dasharray": line.dashes} if line.dashes else {}
@@ -182,7 +183,7 @@ def objective_chart(objective: Objective, metric: str, *, look: Look = AUTO) -> 
                 day = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
                 dot = group(plot.root, f"{line.name}, {day}: {measure(metric, value)}")
                 add(dot, "circle", cx=point.x, cy=point.y, r=radius, class_=f"dot {colour}")
-        row, column = divmod(number, columns)
+        row, column = divmod(index, columns)
         left = plot.left + column * (plot.right - plot.left) / columns
         legend = add(plot.root, "g", class_=f"legend {colour}")
         add(legend, "path", d=f"M{left:.0f} {346 + row * _LEGEND}h20", class_="line", **extra)
@@ -200,7 +201,7 @@ def _image_lines(states: Sequence[State], now: str) -> list[_Line]:
     lines = []
     for key, found in list(images.items())[:8]:
         corners = [
-            (seconds(at), state.value)
+            (seconds(at), number(state.value))
             for state in found
             if state.value is not None
             for at in (state.since or now, state.until or now)
@@ -219,7 +220,7 @@ def _goal_lines(
     last = max([end, *(seconds(by) for _, by in targets if by)])
     lines = [
         _Line(f"Limit {measure(metric, limit)}", ((start, limit), (last, limit)), "8,4")
-        for limit in sorted({s.limit for s in held if s.limit is not None})
+        for limit in sorted({only_number(s.limit) or 0 for s in held if s.limit is not None})
     ]
     first = max((line.corners[0][1] for line in images if line.corners), default=0)
     for target, by in targets:

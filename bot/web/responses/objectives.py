@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
+from bot.model.amount import Amount
 from bot.model.image import ImageKey, inline
 from bot.objectives.status import ObjectiveStatus, Outlook
 from bot.store.history.values import Acceptance, Heading, ObjectiveState
@@ -28,8 +29,8 @@ class Measured:
 
     key: ImageKey
     metric: Annotated[str, _METRIC]
-    value: Annotated[int | None, Column("Value", "metric")]
-    limit: Annotated[int | None, Column("Limit", "metric")]
+    value: Annotated[Amount | None, Column("Value", "metric")]
+    limit: Annotated[Amount | None, Column("Limit", "metric")]
     target: Annotated[
         int | None,
         Column("Target", "metric", spare=True,
@@ -112,9 +113,9 @@ class Accepted:
     url: str | None
     objective: str
     metric: Annotated[str, _METRIC]
-    before: Annotated[int | None, Column("Before", "metric")]
-    value: Annotated[int | None, Column("Accepted", "metric")]
-    limit: Annotated[int | None, Column("Limit", "metric")]
+    before: Annotated[Amount | None, Column("Before", "metric")]
+    value: Annotated[Amount | None, Column("Accepted", "metric")]
+    limit: Annotated[Amount | None, Column("Limit", "metric")]
     image: ImageKey
 
 
