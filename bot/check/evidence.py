@@ -20,7 +20,7 @@ from bot.closure.evr import compare_evr
 from bot.closure.pool import Pool
 from bot.model.nevra import Nevra
 from bot.model.package import Overlay, Package
-from bot.model.spec import SpecEvaluation, SpecFailure
+from bot.model.spec import SpecDependency, SpecEvaluation, SpecFailure
 from bot.spec.difference import changed_lines
 from bot.spec.headers import Headers
 from bot.spec.predict import predict
@@ -77,6 +77,7 @@ class Sides:
 
     `removed` are base's lines that provided what head does not, with what they provided.
     `base_spec` is the predicted base with all that its own spec files state; null after a build.
+    `build_requires` are those that only head states, `base_build_requires` base's capabilities.
     """
 
     base: Overlay
@@ -85,6 +86,8 @@ class Sides:
     notes: tuple[str, ...] = ()
     base_spec: Overlay | None = None
     removed: tuple[AddedLine, ...] = ()
+    build_requires: tuple[SpecDependency, ...] = ()
+    base_build_requires: tuple[str, ...] = ()
 
     @property
     def sources(self) -> frozenset[str]:
@@ -203,6 +206,8 @@ def predicted_sides(
     lines: list[AddedLine] = []
     removed: list[AddedLine] = []
     notes: list[str] = []
+    build: list[SpecDependency] = []
+    base_build: list[str] = []
     for one in specs:
         before, after = one.base.get(arch), one.head.get(arch)
         assert not isinstance(before, SpecFailure)
@@ -222,13 +227,18 @@ def predicted_sides(
         if after is not None:
             own = {p.nevra.name: p.nevra for p in after.packages}
             lines.extend(with_changed_lines(added_changes(changes, own), before, one.texts))
+        base_needs = [d.dependency.capability for d in before.build_requires] if before else []
+        head_needs = after.build_requires if after else ()
+        build += [d for d in head_needs if d.dependency.capability not in base_needs]
+        base_build += base_needs
         if before is not None:
             removed.extend(removed_provides(changes, before, after))
     notes.extend(_made_twice(specs, head))
     before_change = {p.nevra: p for overlay in base for p in overlay.packages}
     return Sides(
         _joined(base, before_change), _joined(head, before_change), tuple(lines),
-        tuple(dict.fromkeys(notes)), _joined(base_spec, {}), tuple(removed),
+        tuple(dict.fromkeys(notes)), _joined(base_spec, {}), tuple(removed), tuple(build),
+        tuple(base_build),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from functools import cache
 
 from bot.check.compare import Thresholds, compare
 from bot.check.evidence import Sides
+from bot.check.generated import Generated, with_generated
 from bot.check.lines import Solving, explain
 from bot.check.objectives import evaluate_objectives
 from bot.check.solving import Solver
@@ -147,6 +148,9 @@ def _found(
     def only(line: SpecLine) -> Closure:
         return solver.solve(request, solver.only(line))
 
+    def apart(lines: frozenset[SpecLine], generated: Generated) -> Closure:
+        return solver.solve(request, solver.without_generated(lines, generated))
+
     @cache
     def ways(lines: frozenset[SpecLine]) -> Mapping[tuple[str, str], tuple[Edge, ...]]:
         found = solver.chains(before, (request, without(lines)), solver.without(lines))
@@ -156,7 +160,7 @@ def _found(
     image = compare(pair, rules.thresholds, _with_files(chains, pair.head))
     image = replace(image, head=with_cause_lines(image.head, sides.lines, sides.removed))
     explained = explain(image, pair.head, sides.lines, Solving(without, only, ways))
-    image = explained.image
+    image = with_generated(explained, solver.generated if image.added else (), apart)
     held = evaluate_objectives(rules.objectives, image, pair, rules.today)
     image = replace(image, objectives=held)
     return CheckedImage(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 from bot.check.stated_lines import AddedDependency, Stated
@@ -29,10 +29,12 @@ class Explained:
     """An image whose added packages have their lines, and what each line alone would save.
 
     `savings` has no line that states what base has, too: made weaker, it would change that as well.
+    `solved` is head without lines, as far as it was solved.
     """
 
     image: ImageResult
     savings: Mapping[SpecLine, Saving]
+    solved: Mapping[frozenset[SpecLine], Closure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def explain(
         for saving in (_saving(image.key, head, closure),)
         if saving.packages > saving.come
     }
-    return Explained(replace(image, added=added), savings)
+    return Explained(replace(image, added=added), savings, search.solved)
 
 
 def _saving(key: ImageKey, head: Closure, without: Closure) -> Saving:
@@ -150,7 +152,7 @@ class _Search:
         self._lines = lines
         self._names = names
         self._solve = solve_without
-        self._solved: dict[frozenset[SpecLine], Closure] = {}
+        self.solved: dict[frozenset[SpecLine], Closure] = {}
         self._members: dict[frozenset[SpecLine], set[tuple[str, str]]] = {}
         self._coming: dict[frozenset[SpecLine], tuple[Nevra, ...]] = {}
         self.alone: dict[SpecLine, Closure] = {}
@@ -162,7 +164,7 @@ class _Search:
         open_names = self._left_by(frozenset(self._lines))
         for size in range(1, len(self._lines) + 1):
             for chosen in combinations(self._lines, size):
-                if not open_names or len(self._solved) > MOST_SOLVES:
+                if not open_names or len(self.solved) > MOST_SOLVES:
                     break
                 for name in sorted(open_names & self._left_by(frozenset(chosen))):
                     found[name] = chosen
@@ -216,9 +218,9 @@ class _Search:
         return tuple(chosen)
 
     def _without(self, lines: frozenset[SpecLine]) -> Closure:
-        if lines not in self._solved:
-            self._solved[lines] = self._solve(lines)
-        return self._solved[lines]
+        if lines not in self.solved:
+            self.solved[lines] = self._solve(lines)
+        return self.solved[lines]
 
     def _left_by(self, lines: frozenset[SpecLine]) -> set[tuple[str, str]]:
         closure = self._without(lines)

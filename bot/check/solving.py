@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cached_property
 
 from bot.check.evidence import Sides
+from bot.check.generated import Generated, generated_requirements, overlay_without_generated
 from bot.check.stated_lines import overlay_with, overlay_without
 from bot.closure.pool import Pool
 from bot.closure.why import added_chains
-from bot.model.closure import Closure, Edge
+from bot.model.closure import Closure, Edge, GeneratedRequirement
 from bot.model.image import ImageRequest
 from bot.model.nevra import Nevra
 from bot.model.package import Overlay
@@ -41,6 +43,7 @@ class Solver:
         self._chains: dict[tuple[_Content, _Content, int], Chains] = {}
         self._with: dict[SpecLine, Overlay] = {}
         self._without: dict[frozenset[SpecLine], Overlay] = {}
+        self._built_without: dict[tuple[frozenset[SpecLine], Generated], Overlay] = {}
         pool.hold((sides.base, sides.head), requests)
 
     def solve(self, request: ImageRequest, overlay: Overlay) -> Closure:
@@ -84,6 +87,19 @@ class Solver:
             made = overlay_without(self.sides.head, self.sides.lines, lines)
             self._without[lines] = made
         return self._without[lines]
+
+    @cached_property
+    def generated(self) -> tuple[GeneratedRequirement, ...]:
+        """The requirements of head's packages that only a build finds."""
+        return generated_requirements(self.pool, self.sides)
+
+    def without_generated(self, lines: frozenset[SpecLine], generated: Generated) -> Overlay:
+        """Head's overlay without these lines, and without these findings of its build."""
+        key = lines, generated
+        if key not in self._built_without:
+            left = self.without(lines) if lines else self.sides.head
+            self._built_without[key] = overlay_without_generated(left, generated)
+        return self._built_without[key]
 
     def only(self, line: SpecLine) -> Overlay:
         """Base's overlay with one line of the change more."""

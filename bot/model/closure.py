@@ -48,6 +48,27 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
+class GeneratedRequirement:
+    """A requirement that no line states: rpm's generators found it in what a build made.
+
+    `package` is the name of the built package, `files` the first of its paths that need
+    `capability` (a library that they link, an interpreter), `build_requires` the added line of the
+    spec that brought it into the build root, null where there is none.
+    """
+
+    package: str
+    capability: str
+    files: tuple[str, ...] = ()
+    build_requires: SpecLine | None = None
+
+    @property
+    def group(self) -> tuple[str, SpecLine | None]:
+        """The key of the requirements that have one cause: a line, or a package's build."""
+        line = self.build_requires
+        return (self.package if line is None else ""), line
+
+
+@dataclass(frozen=True, slots=True)
 class RepositoryState:
     """One repository of a snapshot: its `revision`, and the newest timestamp in its repomd.xml.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bot.errors import MinimizeError
 from bot.model.amount import Amount
-from bot.model.closure import Edge, SnapshotState, UnsolvableCause
+from bot.model.closure import Edge, GeneratedRequirement, SnapshotState, UnsolvableCause
 from bot.model.image import ImageKey, inline
 from bot.model.impact import Broken
 from bot.model.nevra import JSON, Nevra
@@ -72,6 +72,7 @@ class Added:
     each brings it too, without `spec`; `together_with` those without which `spec` does not bring
     it; `stays_by` the chain by which it comes even without all lines, where `spec` alone would
     bring it too; `instead` the packages that come when the lines `leaves_with` go.
+    `generated`: the requirement by which it comes, where no line brings it and the build found it.
     """
 
     __pydantic_config__ = JSON
@@ -84,6 +85,21 @@ class Added:
     together_with: tuple[SpecLine, ...] = ()
     stays_by: tuple[Edge, ...] = ()
     instead: tuple[Nevra, ...] = ()
+    generated: GeneratedRequirement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """An image of the head without one cause of what comes in, or without all, solved again.
+
+    `lines` are lines of the change, `generated` capabilities that the build would not find;
+    `packages` and `installed_size` (bytes, null if not known) the whole image's then.
+    """
+
+    lines: tuple[SpecLine, ...]
+    generated: tuple[str, ...]
+    packages: int
+    installed_size: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +177,7 @@ class ImageResult:
 
     `files` are those that move most bytes, at most ten, known once the layers are composed.
     `reason` says why neither side can be installed where the published packages can; else null.
+    `without` is the head without each cause of the added packages, and, of several, without all.
     """
 
     key: ImageKey
@@ -175,6 +192,7 @@ class ImageResult:
     changed_packages: tuple[ChangedPackage, ...] = ()
     objectives: tuple[ObjectiveResult, ...] = ()
     files: tuple[FileChange, ...] = ()
+    without: tuple[Without, ...] = ()
 
     def __post_init__(self) -> None:
         _sort(self, "added", lambda added: added.package.nevra)

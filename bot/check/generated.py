@@ -1,0 +1,144 @@
+"""The requirements that a build's generators find and no line of the change states: the line of
+`BuildRequires` that made each possible, and the image without them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from bot.check.evidence import Sides
+from bot.check.lines import Explained
+from bot.check.stated_lines import plain_capability
+from bot.closure.packages import totals
+from bot.closure.pool import Pool
+from bot.model.closure import Closure, Edge, GeneratedRequirement
+from bot.model.package import Overlay, Package
+from bot.model.result import Added, ImageResult, Without
+from bot.model.spec import SpecLine
+
+Generated = frozenset[GeneratedRequirement]
+_Cause = tuple[frozenset[SpecLine], Generated]
+
+
+def generated_requirements(pool: Pool, sides: Sides) -> tuple[GeneratedRequirement, ...]:
+    """The requirements of head's built packages that neither base's have nor a line states.
+
+    The line of `BuildRequires` is the first that the change adds and whose packages provide the
+    capability, where those of base's lines do not: both solved as a build root is.
+    """
+    if sides.head.evidence == "predicted":
+        return ()
+    stated = {(c.own.name, plain_capability(c.own, c.dependency)) for c in sides.lines}
+    before = {
+        package.nevra.name: {plain_capability(package.nevra, d) for d in package.dependencies}
+        for package in sides.base.packages
+    }
+    lines = _BuildLines(pool, sides)
+    return tuple(
+        GeneratedRequirement(package.nevra.name, d.capability, d.files, lines.of(d.capability))
+        for package in sides.head.packages
+        for d in package.of_kind("requires")
+        if d.generated is not False
+        for plain in [plain_capability(package.nevra, d)]
+        if plain not in before.get(package.nevra.name, set())
+        and (package.nevra.name, plain) not in stated
+    )
+
+
+class _BuildLines:
+    """The added lines of `BuildRequires`, each with the names of the packages that it brings into a
+    build root."""
+
+    def __init__(self, pool: Pool, sides: Sides) -> None:
+        self._pool = pool
+        base = self._names(sides.base_build_requires)
+        self._brought: dict[SpecLine, set[str]] = {}
+        for added in sides.build_requires:
+            if added.origin is not None and base is not None:
+                names = self._names([added.dependency.capability]) or set()
+                self._brought.setdefault(added.origin, set()).update(names - base)
+
+    def of(self, capability: str) -> SpecLine | None:
+        if not self._brought:
+            return None
+        providers = {nevra.name for nevra in self._pool.selects(capability)}
+        found = (line for line, names in self._brought.items() if names & providers)
+        return next(found, None)
+
+    def _names(self, capabilities: Iterable[str]) -> set[str] | None:
+        """The names of a build root's packages; null where it cannot be installed."""
+        closure = self._pool.solve_names(capabilities, settled=lambda _: True)
+        return {p.nevra.name for p in closure.packages} if closure.status == "ok" else None
+
+
+def overlay_without_generated(overlay: Overlay, generated: Generated) -> Overlay:
+    """The overlay as it would be if the build had not found these requirements."""
+    gone: dict[str, set[str]] = {}
+    for one in generated:
+        gone.setdefault(one.package, set()).add(one.capability)
+
+    def left(package: Package) -> Package:
+        drop = gone.get(package.nevra.name, set())
+        left_over = (
+            d for d in package.dependencies if d.kind != "requires" or d.capability not in drop
+        )
+        return replace(package, dependencies=tuple(left_over)) if drop else package
+
+    return replace(overlay, packages=tuple(map(left, overlay.packages)))
+
+
+def with_generated(
+    explained: Explained,
+    found: Iterable[GeneratedRequirement],
+    solve: Callable[[frozenset[SpecLine], Generated], Closure],
+) -> ImageResult:
+    """The image with the generated requirement of each package that no line brings, and the image
+    without each cause of what comes in, and without all.
+
+    `solve(lines, generated)` is head without these lines and requirements.
+    """
+    known = {(one.package, one.capability): one for one in found}
+    image = replace(
+        explained.image, added=tuple(_named(added, known) for added in explained.image.added)
+    )
+    causes = tuple(dict.fromkeys(_causes(image, tuple(known.values()))))
+    if len(causes) > 1:
+        lines = frozenset(line for one, _ in causes for line in one)
+        causes = (*causes, (lines, frozenset(g for _, every in causes for g in every)))
+    return replace(image, without=tuple(_measured(causes, explained.solved, solve)))
+
+
+def _named(added: Added, known: Mapping[tuple[str, str], GeneratedRequirement]) -> Added:
+    if added.spec is not None or not known:
+        return added
+    edges = (edge for chain in _shortest(added) for edge in chain)
+    found = (known.get((edge.source.name, edge.capability)) for edge in edges)
+    return replace(added, generated=next((one for one in found if one is not None), None))
+
+
+def _shortest(added: Added) -> Iterator[tuple[Edge, ...]]:
+    yield from sorted(added.chains, key=lambda chain: (len(chain), chain))
+
+
+def _causes(image: ImageResult, known: tuple[GeneratedRequirement, ...]) -> Iterator[_Cause]:
+    """The sets of lines and of requirements that must go for packages to leave."""
+    for added in image.added:
+        if added.leaves_with:
+            yield frozenset(added.leaves_with), frozenset()
+        elif added.generated is not None:
+            group = added.generated.group
+            yield frozenset(), frozenset(one for one in known if one.group == group)
+
+
+def _measured(
+    causes: Iterable[_Cause],
+    solved: Mapping[frozenset[SpecLine], Closure],
+    solve: Callable[[frozenset[SpecLine], Generated], Closure],
+) -> Iterator[Without]:
+    for lines, generated in causes:
+        closure = solved.get(lines) if not generated else None
+        closure = closure or solve(lines, generated)
+        if closure.status == "ok":
+            sums = totals(closure)
+            capabilities = tuple(sorted({one.capability for one in generated}))
+            yield Without(tuple(sorted(lines)), capabilities, sums.packages, sums.installed_size)
