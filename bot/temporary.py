@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, get_args
 
-Kind = Literal["change", "index", "rpm", "rpmdb", "spec"]
+Kind = Literal["change", "index", "rpm", "rpmdb", "spec", "trial"]
 
 
 @contextmanager

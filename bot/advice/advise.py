@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from bot.advice.candidates import Candidates, candidates_of
 from bot.advice.costs import figures
 from bot.advice.edits import edits_of_requests, edits_of_requirements
-from bot.advice.evidence import at_hand, traces
+from bot.advice.evidence import with_evidence
 from bot.advice.fleet import FleetModel
 from bot.advice.headers import HeaderFacts
 from bot.advice.model import Answer, Model
-from bot.advice.plans import Opened, Proposal, plan_of, proposals
+from bot.advice.plans import Opened, plan_of, proposals
 from bot.advice.prefer import preferred
 from bot.advice.programs import programs_of, purpose_of
 from bot.advice.requests import UNSWAPPED, Addition, Job, addition_for
@@ -21,10 +21,8 @@ from bot.advice.swaps import Offer, offers, swaps_of
 from bot.advice.written import news_of
 from bot.closure.blame import retained
 from bot.model.advice import (
-    EditKind,
     ImageAdvice,
     Metric,
-    OverallEdit,
     Plan,
     Smallest,
     Swap,
@@ -87,30 +85,10 @@ def _plans(
         if headers is None or not news_of(opened, planned, headers, refused):
             break
     if headers is not None:
-        found = [_with_traces(opened, one, headers) for one in found]
+        found = with_evidence(opened, found, headers)
     return [
         tuple(plan_of(opened, place, model, one) for one in found) for place in range(len(opened))
     ]
-
-
-def _with_traces(opened: Sequence[Opened], proposal: Proposal, headers: HeaderFacts) -> Proposal:
-    """The proposal with the traces of what leaves, on the first architecture that has the files."""
-    for one, target in zip(opened, proposal.answer.packages, strict=True):
-        with one.job.pool.solved(one.job.request, one.job.overlay) as image:
-            staying = [image.overlays.package(number) for number in sorted(target)]
-            if not all(map(at_hand, staying)):
-                continue
-            leaving = offers(image.overlays, one.candidates.now - target)
-        found = traces(leaving.values(), staying, headers, headers.cache)
-        if found is not None:
-            changes = (
-                replace(c, evidence=replace(c.evidence, use=found))
-                if c.kind in ("order", "weaken")
-                else c
-                for c in proposal.changes
-            )
-            return replace(proposal, changes=tuple(changes))
-    return proposal
 
 
 class _Clock:
@@ -198,19 +176,3 @@ def _addition(job: Job, candidates: Candidates, target: frozenset[int]) -> Addit
         [packages[n].nevra for n in entering],
         [packages[n].nevra for n in target if packages[n].second_tier],
     )
-
-
-def overall(advices: Iterable[ImageAdvice]) -> tuple[OverallEdit, ...]:
-    """The edits of all plans and swaps, each with what it saves alone, the best first."""
-    found: dict[tuple[EditKind, str, str, str], list[int]] = {}
-    for image in advices:
-        changes = [c for plan in image.plans for c in plan.changes]
-        if image.smallest is not None:
-            changes += [s.prefer for s in image.smallest.instead if s.prefer is not None]
-        arches = max((len(plan.arches) for plan in image.plans), default=1)
-        alone = {(c.kind, c.package, c.source, c.capability): c.saves for c in changes}
-        for key, saves in alone.items():
-            # A plan is of all architectures, and so is what its edits save.
-            found.setdefault(key, []).append(saves // (1 if key[0] == "prefer" else arches))
-    edits = [OverallEdit(*key, len(saves), sum(saves)) for key, saves in found.items()]
-    return tuple(sorted(edits, key=lambda e: (-e.saves, e.package, e.capability, e.kind)))

@@ -1,4 +1,4 @@
-"""What packages cost: fewest of the second tier, then bytes, then packages, in one number."""
+"""The costs of packages: fewest of the second tier, then bytes, then packages, in one number."""
 
 from __future__ import annotations
 

@@ -1,104 +1,139 @@
-"""Evidence for edits: traces of what would leave in the files of what stays, and precedents.
+"""Evidence for edits, the other half of proof.
 
-A trace is a file that names a program, a soname or a module of a package that would leave: in ELF
-files a whole string, elsewhere a whole word. Documentation does not count. Files are looked into
-where the packages are at hand; where one is not, nothing is known.
+Traces of what would leave in what stays, the integrity of the smaller image, its workload's own
+test, and other distributions that do without the requirement.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from bot.advice.contents import Names, PackageContents, contents_of, names_of
 from bot.advice.headers import HeaderFacts
-from bot.advice.swaps import Offer
+from bot.advice.integrity import keeps_integrity
+from bot.advice.plans import Opened, Proposal
+from bot.advice.swaps import files_of, offers
+from bot.advice.trial import native, test_passes
 from bot.closure.pool import Pool
-from bot.distro.cache import Cache
-from bot.distro.transfer import local_path
-from bot.image.listing import listing
-from bot.image.payload import Content, read_payload
-from bot.image.rpmheader import RefusedPackageError
-from bot.model.advice import Change, ImageAdvice, Plan, Precedent
+from bot.model.advice import Change, Evidence, ImageAdvice, Precedent
 from bot.model.capability import names_in
+from bot.model.nevra import Nevra
 from bot.model.package import Package
 
 MOST_TRACES = 20
-_DOCUMENTATION = re.compile(r"^/usr/share/(?:doc|man|info|licenses|locale|help|gtk-doc)/")
-_SHORT = 3  # letters: a shorter name of a program (`[`, `ps`) is a word of any text
 
 
-def traces(
-    leaving: Iterable[Offer], staying: Sequence[Package], headers: HeaderFacts, cache: Cache
-) -> tuple[str, ...] | None:
-    """The files of `staying` that name something of what leaves; null where not all are at hand.
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """The packages of a proposal on one architecture, and the names of what leaves."""
 
-    `scriptlets of NAME` stands for a package's scriptlets. At most MOST_TRACES of them.
+    now: tuple[Package, ...]
+    staying: tuple[Package, ...]
+    names: Names
+
+
+def with_evidence(
+    opened: Sequence[Opened], proposals: Sequence[Proposal], headers: HeaderFacts
+) -> list[Proposal]:
+    """The proposals with their evidence, on the first architecture that has it.
+
+    Each package is looked into once for all proposals together.
     """
-    paths = [at_hand(package) for package in staying]
-    if not all(paths):
-        return None
-    names = _names(leaving)
-    if not names:
-        return ()
-    strings = re.compile(rb"(?<=\0)(?:" + b"|".join(map(re.escape, names)) + rb")(?=\0)")
-    words = re.compile(
-        rb"(?<![\w.+-])(?:" + b"|".join(map(re.escape, names)) + rb")(?![\w+-]|\.\w)"
-    )
-    headers.read(staying)
-    found: list[str] = []
-    for package, path in zip(staying, paths, strict=True):
-        assert path is not None
-        facts = headers.of(package.nevra)
-        if facts is not None and words.search(facts.scriptlets.encode()):
-            found.append(f"scriptlets of {package.nevra.name}")
-        try:
-            found += _files_with(package, path, cache, strings, words)
-        except RefusedPackageError:
-            return None
-        if len(found) >= MOST_TRACES:
+    found = list(proposals)
+    for place, one in enumerate(opened):
+        todo = [n for n, proposal in enumerate(found) if _lacks(proposal)]
+        if not todo:
             break
-    return tuple(found[:MOST_TRACES])
+        moved = {n: _moved(one, found[n].answer.packages[place], headers) for n in todo}
+        names = Names()
+        for each in moved.values():
+            names |= each.names
+        contents: dict[Nevra, PackageContents | None] = {}
+        for package in {p.nevra: p for each in moved.values() for p in each.staying}.values():
+            contents[package.nevra] = contents_of(package, headers, names)
+            if contents[package.nevra] is None:
+                break  # without one of them nothing is known of any
+        for number, each in moved.items():
+            evidence = _evidence(one, each, headers, contents)
+            if evidence is not None:
+                found[number] = _with(found[number], evidence)
+    return found
 
 
-def at_hand(package: Package) -> Path | None:
-    """The file of a package in a local repository; null where it would have to be fetched."""
-    path = local_path(package.location.url) if package.location is not None else None
-    return path if path is not None and path.is_file() else None
+def _lacks(proposal: Proposal) -> bool:
+    return any(c.evidence.use is None for c in proposal.changes if c.kind != "request")
 
 
-def _names(leaving: Iterable[Offer]) -> list[bytes]:
-    """The names to look for, the longest first: paths and names of programs, sonames, modules."""
-    found: set[str] = set()
-    for offer in leaving:
-        found |= {*offer.programs, *offer.sonames}
-        found |= {name for p in offer.programs if len(name := p.rpartition("/")[2]) >= _SHORT}
-        # Of `perl(A::B)` and `python3dist(a)` what stands in the brackets.
-        found |= {name.partition("(")[2].rstrip(")") or name for name in offer.modules}
-    return sorted((name.encode() for name in found), key=lambda name: (-len(name), name))
+def _with(proposal: Proposal, evidence: Evidence) -> Proposal:
+    changes = (
+        replace(
+            change,
+            evidence=replace(
+                evidence,
+                # Who asks for another package wants what that one has.
+                use=None if change.kind == "request" else evidence.use,
+                looked_into=None if change.kind == "request" else evidence.looked_into,
+            ),
+        )
+        for change in proposal.changes
+    )
+    return replace(proposal, changes=tuple(changes))
 
 
-def _files_with(
-    package: Package,
-    path: Path,
-    cache: Cache,
-    strings: re.Pattern[bytes],
-    words: re.Pattern[bytes],
-) -> list[str]:
-    entries = listing(package, cache)
-    found: list[str] = []
+def _moved(one: Opened, target: frozenset[int], headers: HeaderFacts) -> _Moved:
+    now = one.candidates.now
+    with one.job.pool.solved(one.job.request, one.job.overlay) as image:
+        staying = tuple(image.overlays.package(number) for number in sorted(target))
+        today = tuple(image.overlays.package(number) for number in sorted(now))
+        leaving = offers(image.overlays, now - target)
+        files = [path for own in files_of(image.overlays, now - target).values() for path in own]
+    headers.read(staying)
+    facts = (headers.of(package.nevra) for package in staying)
+    kept = {file.path for own in facts if own is not None for file in own.files}
+    return _Moved(today, staying, names_of(leaving.values(), files, kept))
 
-    def take(index: int, _: int, content: Content) -> None:
-        data = b"".join(content)
-        name = entries.files[index].path
-        if not _DOCUMENTATION.match(name):
-            pattern = strings if data.startswith(b"\x7fELF") else words
-            if pattern.search(data):
-                found.append(name)
 
-    read_payload(str(package.nevra), path, entries, take)
-    return sorted(found)
+def _evidence(
+    one: Opened,
+    moved: _Moved,
+    headers: HeaderFacts,
+    contents: Mapping[Nevra, PackageContents | None],
+) -> Evidence | None:
+    """The evidence for what a proposal changes on one architecture; null where nothing is known."""
+    known: dict[Nevra, PackageContents] = {}
+    for package in moved.staying:
+        own = contents.get(package.nevra)
+        if own is None:
+            return None
+        known[package.nevra] = own
+    wanted = moved.names.all
+    traces = [
+        where
+        for package in moved.staying
+        for where, mentioned in known[package.nevra].mentions
+        if mentioned & wanted
+    ]
+    deep = all(own.depth == "files" for own in known.values())
+    return Evidence(
+        tuple(traces[:MOST_TRACES]),
+        keeps_integrity(moved.now, moved.staying, headers, known),
+        _runs(one, moved, headers),
+        looked_into="files" if deep else "headers",
+    )
+
+
+def _runs(one: Opened, moved: _Moved, headers: HeaderFacts) -> bool | None:
+    """The outcome of the workload's test, where it succeeds in today's image."""
+    test = one.job.test
+    if not test or not native(one.candidates.arch):
+        return None
+    if test_passes(moved.now, test, headers.cache) is not True:
+        return None
+    return test_passes(moved.staying, test, headers.cache)
+
+
+# -- other distributions ------------------------------------------------------------------------
 
 
 def with_precedents(
@@ -108,34 +143,22 @@ def with_precedents(
 
     `pools` are by repository document and architecture; those of the image's own do not count.
     """
-    return tuple(
-        replace(
-            advice,
-            plans=tuple(
-                replace(plan, changes=_looked_up(plan, advice, pools)) for plan in advice.plans
-            ),
-        )
-        for advice in advices
-    )
+
+    def with_precedent(advice: ImageAdvice, change: Change) -> Change:
+        if change.kind not in ("order", "weaken", "split"):
+            return change
+        others = [
+            (repository, pool)
+            for (repository, arch), pool in sorted(pools.items(), key=lambda item: item[0])
+            if repository != advice.key.repository and arch == advice.key.arch
+        ]
+        found = tuple(_precedents(change, others))
+        return replace(change, evidence=replace(change.evidence, precedent=found))
+
+    return tuple(advice.with_changes(with_precedent) for advice in advices)
 
 
-def _looked_up(
-    plan: Plan, advice: ImageAdvice, pools: Mapping[tuple[str, str], Pool]
-) -> tuple[Change, ...]:
-    others = [
-        (repository, pool)
-        for (repository, arch), pool in sorted(pools.items(), key=lambda item: item[0])
-        if repository != advice.key.repository and arch == advice.key.arch
-    ]
-    return tuple(
-        replace(c, evidence=replace(c.evidence, precedent=tuple(_precedents(c, others))))
-        if c.kind in ("order", "weaken")
-        else c
-        for c in plan.changes
-    )
-
-
-def _precedents(change: Change, others: Collection[tuple[str, Pool]]) -> Iterable[Precedent]:
+def _precedents(change: Change, others: Collection[tuple[str, Pool]]) -> Iterator[Precedent]:
     for repository, pool in others:
         for package in pool.candidates(change.package):
             required = {n for d in package.of_kind("requires") for n in names_in(d.capability)}

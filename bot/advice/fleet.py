@@ -121,7 +121,7 @@ class FleetModel:
         return _Joint(packages, scale.bytes_of(solved))
 
     def _shared_clauses(self, variables: _Variables) -> Iterable[tuple[int, ...]]:
-        """What must be true of the packages of all images together."""
+        """The clauses that hold for the packages of all images together."""
         for image in self._images:
             packages = self._merged[id(image.job.pool)].packages
             for job in image.jobs:

@@ -1,12 +1,11 @@
-"""Headers of packages: which requirements somebody wrote, and what scriptlets do without a program.
+"""Headers of packages: which requirements somebody wrote, and which file needs what.
 
 The flags are those of rpm's rpmds.h, the tags those of its rpmtag.h.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -15,6 +14,7 @@ from bot.closure.overlay_pool import OverlayPool
 from bot.distro.cache import Cache
 from bot.distro.failover import FEW
 from bot.distro.packages import fetch_header
+from bot.image.listing import parse_listing
 from bot.image.measure import NodocsSizes
 from bot.image.rpmheader import Header, RefusedPackageError, read_headers
 from bot.model.nevra import Nevra
@@ -25,26 +25,47 @@ _FIND_REQUIRES, _INTERPRETER, _RPMLIB, _CONFIG = 1 << 14, 1 << 8, 1 << 24, 1 << 
 _AT_ONCE = 8
 _GENERATED = _FIND_REQUIRES | _INTERPRETER | _RPMLIB | _CONFIG
 _FLAGS, _NAMES, _VERSIONS = 1048, 1049, 1050
-_SCRIPTS = (1023, 1024, 1025, 1026, 1151, 1152)  # pre, post, preun, postun, pretrans, posttrans
+_PROVIDES = (1047, 1112, 1113)
+_FILE_DEPENDS, _FILE_DEPENDS_COUNT, _DEPENDS_DICTIONARY = 1143, 1144, 1145
+_REQUIRES_LETTER, _PROVIDES_LETTER = ord("R"), ord("P")
+_SCRIPTS = {
+    1023: "pre", 1024: "post", 1025: "preun", 1026: "postun", 1151: "pretrans", 1152: "posttrans",
+}  # fmt: skip
 
-_TEST = re.compile(
-    r"\b(?:if|elif|test)\b.*(?:-[xefs]\s|command\s+-v|\btype\b|\bwhich\b)|\[\s+-[xefs]\s"
-)
-_IGNORED = re.compile(r"\|\|\s*(?::|true\b|exit\s+0\b)")
-_OPENS, _CLOSES = re.compile(r"(?:^|[;\s])if\s"), re.compile(r"(?:^|[;\s])fi(?:$|[;\s])")
+
+@dataclass(frozen=True, slots=True)
+class OwnedFile:
+    """A file of a package: what it needs and provides by rpm's generators.
+
+    `link` is the target of a symbolic link, else empty.
+    """
+
+    path: str
+    link: str = ""
+    needs: tuple[str, ...] = ()
+    provides: tuple[str, ...] = ()
+    flags: int = 0
+    is_directory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Of one header: the requirements that a generator made (also where somebody wrote them too),
-    and the text of all scriptlets."""
+    those that somebody wrote, the text of each scriptlet by rpm's name of it, and the files."""
 
     generated: frozenset[str]
-    scriptlets: str
+    written: tuple[str, ...] = ()
+    scripts: tuple[tuple[str, str], ...] = ()
+    files: tuple[OwnedFile, ...] = ()
 
     def wrote(self, capability: str) -> bool:
         """Return whether the requirement is there because somebody wrote it, and only so."""
         return capability_key(capability) not in self.generated
+
+    @property
+    def scriptlets(self) -> str:
+        """All scriptlets in one text."""
+        return "\n".join(text for _, text in self.scripts)
 
 
 class HeaderFacts:
@@ -85,47 +106,57 @@ class HeaderFacts:
         if content is None:
             return None
         try:
-            _, header, _ = read_headers(str(package.nevra), content)
-            return facts_in(header)
+            return facts_in(str(package.nevra), content)
         except RefusedPackageError:
             return None
 
 
-def facts_in(header: Header) -> Facts:
-    """The facts of a header; RefusedPackageError where it is broken."""
-    entries = zip(
-        header.texts(_NAMES), header.numbers(_FLAGS), header.texts(_VERSIONS), strict=True
+def facts_in(name: str, content: bytes) -> Facts:
+    """The facts in the beginning of an RPM file; RefusedPackageError where it is broken."""
+    _, header, _ = read_headers(name, content)
+    required = list(_dependencies(header, _NAMES, _FLAGS, _VERSIONS))
+    provided = [text for text, _ in _dependencies(header, *_PROVIDES)]
+    generated = {capability_key(text) for text, flags in required if flags & _GENERATED}
+    written = (text for text, flags in required if not flags & _GENERATED)
+    scripts = ((name, header.text(tag)) for tag, name in _SCRIPTS.items())
+    return Facts(
+        frozenset(generated),
+        tuple(dict.fromkeys(text for text in written if capability_key(text) not in generated)),
+        tuple((name, text) for name, text in scripts if text),
+        tuple(_files(name, content, header, [text for text, _ in required], provided)),
     )
-    generated = {
-        capability_key(capability_text(name, flags, version))
-        for name, flags, version in entries
-        if flags & _GENERATED
-    }
-    return Facts(frozenset(generated), "\n".join(filter(None, map(header.text, _SCRIPTS))))
 
 
-def runs_without(scriptlets: str, programs: Collection[str]) -> bool:
-    """Return whether scriptlets succeed where programs (paths) are not there.
+def _dependencies(
+    header: Header, names: int, flags: int, versions: int
+) -> Iterator[tuple[str, int]]:
+    columns = zip(header.texts(names), header.numbers(flags), header.texts(versions), strict=True)
+    for name, flag, version in columns:
+        yield capability_text(name, flag, version), flag
 
-    They do if each line that speaks of one stands behind a test for a file, or ignores the failure.
-    """
-    names = "|".join(re.escape(name) for name in sorted({p.rpartition("/")[2] for p in programs}))
-    if not names:
-        return True
-    used = re.compile(rf"(?<![\w.-])(?:{names})(?![\w.-])")
-    guards: list[bool] = []
-    for line in re.sub(r"\\\n", " ", scriptlets).splitlines():
-        text = line.split(" #")[0].strip()
-        if text.startswith("#"):
-            continue
-        tested = _TEST.search(text) is not None
-        if _OPENS.search(text):
-            guards.append(tested)
-        mention = used.search(text)
-        if mention and not (
-            tested or any(guards) or _IGNORED.search(text, mention.end()) is not None
-        ):
-            return False
-        if _CLOSES.search(text) and guards:
-            guards.pop()
-    return True
+
+def _files(
+    name: str, content: bytes, header: Header, required: Sequence[str], provided: Sequence[str]
+) -> Iterator[OwnedFile]:
+    """The files with their own dependencies: rpm's FILEDEPENDSX and FILEDEPENDSN are a stretch of
+    DEPENDSDICT for each, whose entries are a letter and a place in the package's list."""
+    entries = parse_listing(name, content).files
+    starts, counts = header.numbers(_FILE_DEPENDS), header.numbers(_FILE_DEPENDS_COUNT)
+    dictionary = header.numbers(_DEPENDS_DICTIONARY)
+    if not len(entries) == len(starts) == len(counts):
+        starts = counts = (0,) * len(entries)
+    for entry, start, count in zip(entries, starts, counts, strict=True):
+        own = dictionary[start : start + count]
+        yield OwnedFile(
+            entry.path,
+            entry.link,
+            _listed(own, _REQUIRES_LETTER, required),
+            _listed(own, _PROVIDES_LETTER, provided),
+            entry.flags,
+            entry.is_directory,
+        )
+
+
+def _listed(entries: Iterable[int], letter: int, texts: Sequence[str]) -> tuple[str, ...]:
+    places = (entry & 0xFFFFFF for entry in entries if entry >> 24 == letter)
+    return tuple(dict.fromkeys(texts[place] for place in places if place < len(texts)))

@@ -31,7 +31,8 @@ UNSWAPPED = Addition()
 class Job:
     """An image that is solved again and again: its pool, its request and what is changed.
 
-    `needs` are paths and capabilities that no plan may take out of it.
+    `needs` are paths and capabilities that no plan may take out of it, `test` is a shell command
+    that succeeds in it, or empty.
     """
 
     pool: Pool
@@ -39,6 +40,7 @@ class Job:
     overlay: Overlay | None = None
     drop: Collection[Requirement] = ()
     needs: tuple[str, ...] = ()
+    test: str = ""
 
     @property
     def image(self) -> tuple[str, str, str]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bot.advice.edits import Edit
-from bot.advice.headers import HeaderFacts, runs_without
+from bot.advice.headers import HeaderFacts
 from bot.advice.plans import Opened
+from bot.advice.scriptlets import runs_without
 
 
 def news_of(

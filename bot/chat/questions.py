@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import NamedTuple, TypeVar
 
 from bot.chat.parser import Question
+from bot.check.objectives import needs_of
 from bot.check.run import Prediction
 from bot.closure.names import near_names
 from bot.closure.pool import Pool
@@ -108,16 +109,20 @@ def _find_what_if(finding: ChatFinding, checked: Prediction) -> ChatFinding:
 def _find_advice(finding: ChatFinding, checked: Prediction) -> ChatFinding:
     """One advice for all architectures of an image together, by the packages of the head."""
     from bot.advice.advise import Wish, advise
+    from bot.advice.headers import HeaderFacts
     from bot.advice.requests import Job
 
-    jobs, unsolvable, left_out = _each(
-        finding.question, checked, lambda image: Job(image.pool, image.request, image.overlay)
-    )
+    def job(image: _Image) -> Job:
+        needs = needs_of(checked.plan.objectives, image.request.key)
+        return Job(image.pool, image.request, image.overlay, needs=needs)
+
+    jobs, unsolvable, left_out = _each(finding.question, checked, job)
+    headers = HeaderFacts(checked.cache)
     wish = Wish(int(finding.question.one("--edits") or 1), SECONDS_OF_ADVICE)
     advices = [
         advice
         for _, same in groupby(sorted(jobs, key=lambda j: j.request.key), lambda job: job.image)
-        for advice in advise(same, wish)
+        for advice in advise(same, wish, headers)
     ]
     return replace(finding, advices=tuple(advices), unsolvable=unsolvable, left_out=left_out)
 

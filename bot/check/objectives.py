@@ -24,6 +24,12 @@ def applies(objective: ObjectiveDocument, key: ImageKey) -> bool:
     )
 
 
+def needs_of(objectives: Iterable[ObjectiveDocument], key: ImageKey) -> tuple[str, ...]:
+    """The programs and capabilities that the objectives of an image need, or keep."""
+    found = ((*one.needs, *one.keep) for one in objectives if applies(one, key))
+    return tuple(dict.fromkeys(text for texts in found for text in texts))
+
+
 def evaluate_objectives(
     objectives: Iterable[ObjectiveDocument], image: ImageResult, pair: ClosurePair, today: date
 ) -> tuple[ObjectiveResult, ...]:

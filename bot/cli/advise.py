@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -21,9 +22,14 @@ from bot.cli.options import (
 from bot.errors import SurroundingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.advice.requests import Job
+    from bot.advice.spec_lines import SettingOf
+    from bot.closure.pool import Pool
     from bot.distro.documents import Configuration
     from bot.model.advice import ImageAdvice, Metric
-    from bot.model.image import ImageKey
+    from bot.model.image import ImageKey, ImageRequest
 
 
 # All images together are one larger problem.
@@ -58,6 +64,18 @@ _SECONDS_OF_FLEET = 60.0
     is_flag=True,
     help="Also the fewest distinct packages that serve all images together.",
 )
+@click.option(
+    "--git",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="A checkout with spec files: edits name their lines, and CODEOWNERS' maintainers.",
+)
+@click.option(
+    "--maintainers",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Who maintains which source: YAML or JSON, also Fedora's, or CODEOWNERS.",
+)
 @image_choice(workload_argument=True)
 @formats("text", "json")
 @common
@@ -66,36 +84,52 @@ def advise(
     seconds: float,
     metric: Metric,
     with_fleet: bool,
+    git: Path | None,
+    maintainers: Path | None,
     choice: Choice,
     form: str,
     places: Places,
 ) -> int:
     """The smallest image for the same request, and the best edits of the distribution."""
     _need_optimiser()
-    from bot.advice.advise import Wish, overall
+    from bot.advice.advise import Wish
     from bot.advice.advise import advise as advise_image
     from bot.advice.evidence import with_precedents
     from bot.advice.fleet import FleetModel
     from bot.advice.headers import HeaderFacts
-    from bot.advice.requests import Job
+    from bot.advice.maintainers import maintainers_in, read_maintainers
+    from bot.advice.overall import overall
+    from bot.advice.spec_lines import SpecLines, with_places
     from bot.distro.cache import Cache
     from bot.model.advice import Advice
 
     wish = Wish(edits, seconds, metric)
     configuration = places.configuration(named=bool(choice.repositories))
     opened = pools_and_requests(choice.keys(configuration), configuration, places)
-    jobs = [
-        Job(pool, request, needs=needs_of(configuration, request.key)) for pool, request in opened
-    ]
+    jobs = [_job(configuration, pool, request) for pool, request in opened]
     headers = HeaderFacts(Cache(places.cache)) if edits or metric == "nodocs" else None
     model = FleetModel(metric) if with_fleet else None
     found: list[ImageAdvice] = []
     for _, images in groupby(jobs, lambda job: job.image):
         found += advise_image(images, wish, headers, model)
     pools = {(j.request.key.repository, j.request.key.arch): j.pool for j in jobs}
-    advices = with_precedents(sorted(found, key=lambda image: image.key), pools)
-    fleet = model.fleet(max(seconds, _SECONDS_OF_FLEET)) if model is not None else None
-    advice = Advice(metric, advices, overall(advices), fleet)
+    ordered = sorted(found, key=lambda image: image.key)
+    lists = [read_maintainers(maintainers)] if maintainers is not None else []
+    lines = None
+    if git is not None:
+        lists.append(maintainers_in(git))
+        lines = SpecLines(git, _settings(configuration, pools, places))
+    advices = with_places(with_precedents(ordered, pools), lists, lines)
+    everywhere = overall(advices, jobs, metric, max(edits, 1))
+    advice = Advice(
+        metric,
+        advices,
+        everywhere.edits,
+        model.fleet(max(seconds, _SECONDS_OF_FLEET)) if model is not None else None,
+        everywhere.together,
+        everywhere.by_source,
+        everywhere.by_maintainer,
+    )
     from bot.report.advice import advice_text, advice_to_json
 
     if form == "json":
@@ -105,17 +139,33 @@ def advise(
     return 3 if any(image.status == "unsolvable" for image in found) else 0
 
 
-def needs_of(configuration: Configuration, key: ImageKey) -> tuple[str, ...]:
-    """The programs and capabilities that the objectives of an image need, or keep."""
-    found = (
-        (*o.needs, *o.keep)
-        for o in configuration.objectives.values()
-        if o.workload == key.workload
-        and o.environment in (None, key.environment)
-        and o.repository in (None, key.repository)
-        and (not o.architectures or key.arch in o.architectures)
+def _job(configuration: Configuration, pool: Pool, request: ImageRequest) -> Job:
+    from bot.advice.requests import Job
+    from bot.check.objectives import needs_of
+
+    test = configuration.workloads[request.key.workload].test
+    return Job(
+        pool, request, needs=needs_of(configuration.objectives.values(), request.key), test=test
     )
-    return tuple(dict.fromkeys(text for texts in found for text in texts))
+
+
+def _settings(
+    configuration: Configuration, pools: Mapping[tuple[str, str], Pool], places: Places
+) -> SettingOf:
+    """The setting in which spec files are evaluated for an image; each is made once."""
+    from bot.distro.cache import Cache
+    from bot.spec.setting import SpecSetting, setting_of
+
+    made: dict[tuple[str, str], SpecSetting] = {}
+
+    def setting(key: ImageKey) -> SpecSetting:
+        place = key.repository, key.arch
+        if place not in made:
+            document = configuration.repositories[key.repository]
+            made[place] = setting_of(document, {key.arch: pools[place]}, Cache(places.cache))
+        return made[place]
+
+    return setting
 
 
 def _need_optimiser() -> None:

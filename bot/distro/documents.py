@@ -243,6 +243,7 @@ class WorkloadDocument(Described):
     """The packages of an application, on top of an environment that shares a label with it.
 
     `options` are `include-docs`, `include-weak-deps` and `strict`, which changes nothing here.
+    `test` is a shell command that succeeds in the image (`nginx -t`): advice tries it.
     """
 
     __pydantic_config__: ClassVar = EXACT
@@ -255,6 +256,7 @@ class WorkloadDocument(Described):
     package_placeholders: Annotated[
         tuple[Placeholder, ...], After(_named_srpms, list[Placeholder]), Before(_lists_only)
     ] = ()
+    test: str = ""
 
 
 @dataclass(frozen=True, slots=True)

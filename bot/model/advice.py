@@ -5,7 +5,8 @@ Sizes are bytes by the advice's metric; what is not known is null.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bot.model.image import ImageKey, inline
@@ -13,6 +14,7 @@ from bot.model.nevra import Nevra
 from bot.model.spec import SpecLine
 
 Metric = Literal["installed", "download", "nodocs"]
+Standing = Literal["supported", "possible", "contradicted"]
 EditKind = Literal["request", "prefer", "order", "weaken", "split"]
 
 
@@ -45,13 +47,16 @@ class Precedent:
 class Evidence:
     """The evidence for an edit, each null where it was not looked for or could not be.
 
-    `use`: the files of what stays in which a trace of what leaves was found; empty: no trace.
+    `use`: the files of what stays in which a trace of what leaves was found; empty: no trace in
+    what was `looked_into`: the files, or the headers alone (scriptlets, links). `integrity`: what
+    the smaller image's files refer to is there as before. `runs`: the workload's test succeeds.
     """
 
     use: tuple[str, ...] | None = None
     integrity: bool | None = None
     runs: bool | None = None
     precedent: tuple[Precedent, ...] = ()
+    looked_into: Literal["files", "headers"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,14 @@ class Change:
     files: tuple[str, ...] = ()
     maintainers: tuple[str, ...] = ()
     evidence: Evidence = Evidence()
+
+    @property
+    def standing(self) -> Standing:
+        """The sense of the evidence: nothing needs it, nothing is known, or something does."""
+        found = self.evidence
+        if found.use or found.integrity is False or found.runs is False or self.written is False:
+            return "contradicted"
+        return "supported" if found.use == () and self.written else "possible"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +177,20 @@ class ImageAdvice:
     plans: tuple[Plan, ...] = ()
     retained: tuple[Retained, ...] = ()
 
+    def with_changes(self, changed: Callable[[ImageAdvice, Change], Change]) -> ImageAdvice:
+        """The advice with each change of its plans and swaps as `changed` returns it."""
+        plans = tuple(
+            replace(plan, changes=tuple(changed(self, change) for change in plan.changes))
+            for plan in self.plans
+        )
+        if self.smallest is None:
+            return replace(self, plans=plans)
+        swaps = tuple(
+            replace(swap, prefer=changed(self, swap.prefer)) if swap.prefer is not None else swap
+            for swap in self.smallest.instead
+        )
+        return replace(self, plans=plans, smallest=replace(self.smallest, instead=swaps))
+
 
 @dataclass(frozen=True, slots=True)
 class OverallEdit:
@@ -176,6 +203,42 @@ class OverallEdit:
     images: int
     saves: int
     maintainers: tuple[str, ...] = ()
+    standing: Standing = "possible"
+
+
+@dataclass(frozen=True, slots=True)
+class TogetherEdits:
+    """Orders and weakenings that save most together over all images, found one after another.
+
+    No so many edits save more than `bound`; `proved` is true where these do.
+    """
+
+    edits: int
+    changes: tuple[OverallEdit, ...]
+    saves: int
+    bound: int
+    proved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OverallTotal:
+    """The edits of one source or maintainer: how many, in how many images the widest of them saves,
+    and the sum of what each saves alone."""
+
+    name: str
+    edits: int
+    images: int
+    saves: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overall:
+    """The edits over all images, the best few together, and their sums by source and maintainer."""
+
+    edits: tuple[OverallEdit, ...] = ()
+    together: tuple[TogetherEdits, ...] = ()
+    by_source: tuple[OverallTotal, ...] = ()
+    by_maintainer: tuple[OverallTotal, ...] = ()
 
 
 @inline("key")
@@ -214,3 +277,6 @@ class Advice:
     images: tuple[ImageAdvice, ...]
     overall: tuple[OverallEdit, ...] = ()
     fleet: Fleet | None = None
+    together: tuple[TogetherEdits, ...] = ()
+    by_source: tuple[OverallTotal, ...] = ()
+    by_maintainer: tuple[OverallTotal, ...] = ()

@@ -8,11 +8,14 @@ from bot.advice.advise import Wish, advise
 from bot.advice.evidence import with_precedents
 from bot.advice.headers import HeaderFacts
 from bot.advice.requests import Job
+from bot.advice.trial import native
 from bot.closure.pool import open_pool
 from bot.distro.cache import Cache
 from bot.distro.documents import RepositoryDocument, RepoSource
+from bot.distro.images import image_keys, image_request
+from bot.distro.load import load_configuration
 from bot.distro.snapshot import open_snapshot
-from tests.advice.test_written import OTHER
+from tests.advice.test_written import OTHER, opened
 from tests.check.tiny import build, write_repository
 from tests.closure.conftest import request
 
@@ -97,3 +100,111 @@ def test_another_distribution_that_does_without_a_requirement_is_a_precedent(tin
         ("newer", "app-0:2-1.x86_64")
     ]
     assert [p.repository for p in precedents["other"]] == ["same"]
+
+
+# -- headers, integrity, the workload's test ----------------------------------------------------
+
+CALLER = """\
+Name: app
+Version: 1
+Release: 1
+Summary: s
+License: MIT
+Requires: helper
+%global __requires_exclude helping-hand
+%description
+d
+%prep
+%build
+%install
+mkdir -p %{buildroot}/usr/bin %{buildroot}/usr/lib/systemd/system
+CONTENT
+%files
+/usr
+SCRIPTLET
+"""
+SCRIPT = (
+    "printf '#!/usr/bin/helping-hand\\n' > %{buildroot}/usr/bin/app;"
+    " chmod 755 %{buildroot}/usr/bin/app"
+)
+UNIT = (
+    "printf '[Service]\\nExecStart=-/usr/bin/helping-hand x\\n'"
+    " > %{buildroot}/usr/lib/systemd/system/app.service"
+)
+LINK = "ln -s /usr/bin/helping-hand %{buildroot}/usr/bin/app"
+PLAIN = "echo text > %{buildroot}/usr/bin/app"
+
+
+def evidence(root, content: str, scriptlet: str = ""):
+    spec = CALLER.replace("CONTENT", content).replace("SCRIPTLET", scriptlet)
+    helper = OTHER.replace("NAME", "helper").replace("PROGRAM", "helping-hand")
+    shell = OTHER.replace("NAME", "shell").replace("SIZE", "9").replace("PROGRAM", "sh")
+    shell = shell.replace("License", "Provides: /bin/sh\nLicense")
+    pool = opened(root, {"app": spec, "helper": helper.replace("SIZE", "9000"), "shell": shell})
+    (found,) = advise([Job(pool, request("app"))], Wish(1), HeaderFacts(Cache(root / "cache")))
+    ((change,),) = (plan.changes for plan in found.plans)
+    return change
+
+
+@pytest.mark.parametrize(
+    ("content", "whole"), [(SCRIPT, False), (UNIT, False), (LINK, False), (PLAIN, True)]
+)
+def test_what_a_file_runs_or_links_to_must_still_be_there(tmp_path, content, whole):
+    change = evidence(tmp_path, content)
+    assert change.evidence.integrity is whole
+    assert change.evidence.looked_into == "files"
+    assert change.standing == ("supported" if whole else "contradicted")
+
+
+@pytest.mark.parametrize(
+    ("content", "scriptlet", "use"),
+    [
+        (PLAIN, "", ()),
+        (SCRIPT, "", ()),  # only the file itself would say so
+        (LINK, "", ("/usr/bin/app",)),
+        (PLAIN, "%post\nhelping-hand --now || :", ("scriptlets of app",)),
+    ],
+)
+def test_without_the_files_headers_are_looked_into(tmp_path, monkeypatch, content, scriptlet, use):
+    monkeypatch.setattr("bot.advice.contents.at_hand", lambda package: None)
+    found = evidence(tmp_path, content, scriptlet).evidence
+    assert (found.use, found.looked_into) == (use, "headers")
+
+
+def test_a_unit_that_could_not_be_read_is_no_proof_of_integrity(tmp_path, monkeypatch):
+    monkeypatch.setattr("bot.advice.contents.at_hand", lambda package: None)
+    assert evidence(tmp_path, UNIT).evidence.integrity is None
+
+
+def test_data_that_a_program_names_is_a_trace(tmp_path):
+    data = OTHER.replace("NAME", "helper").replace("SIZE", "9000")
+    data = data.replace("/usr/bin/PROGRAM", "/usr/share/zones/all").replace(
+        "usr/bin; head", "usr/share/zones; head"
+    )
+    app = CALLER.replace(
+        "CONTENT", "printf '\\177ELF\\0/usr/share/zones/x\\0' > %{buildroot}/usr/bin/app"
+    )
+    pool = opened(tmp_path, {"app": app.replace("SCRIPTLET", ""), "helper": data})
+    headers = HeaderFacts(Cache(tmp_path / "cache"))
+    (found,) = advise([Job(pool, request("app"))], Wish(1), headers)
+    assert [c.evidence.use for c in found.plans[0].changes] == [("/usr/bin/app",)]
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize(("test", "runs"), [("nginx -v", True), ("exec no-such-program", None)])
+def test_each_plan_of_the_reference_distribution_is_composed_and_run(
+    reference, tmp_path, test, runs
+):
+    if not native("x86_64"):
+        pytest.skip("the images are of x86_64")
+    configuration = load_configuration(reference.config_dir)
+    (key,) = image_keys(configuration, workloads=("nginx",), arches=("x86_64",))
+    cache = Cache(tmp_path)
+    snapshot = open_snapshot(configuration.repositories[key.repository], key.arch, cache)
+    job = Job(open_pool(snapshot, cache), image_request(configuration, key), test=test)
+    (found,) = advise([job], Wish(2), HeaderFacts(cache))
+    assert found.plans
+    for plan in found.plans:
+        for change in plan.changes:
+            assert change.evidence.runs is runs
+            assert change.evidence.integrity is not None

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from bot.advice.advise import Wish, advise
-from bot.advice.headers import HeaderFacts, runs_without
+from bot.advice.headers import HeaderFacts
 from bot.advice.requests import Job
+from bot.advice.scriptlets import runs_without
 from bot.closure.pool import Pool, open_pool
 from bot.distro.cache import Cache
 from bot.distro.documents import RepositoryDocument, RepoSource

@@ -3,7 +3,9 @@
 import re
 
 import pytest
+import yaml
 
+from bot.advice.requests import Job
 from bot.chat.answers import compose, found_answer
 from bot.chat.parser import Question, parse_line
 from bot.chat.questions import ChatFinding, find_answer
@@ -150,3 +152,17 @@ def test_advise_says_that_nothing_smaller_serves_the_request_of_the_head(bench: 
 def test_advise_on_a_workload_that_the_change_does_not_touch_says_so(bench: Bench) -> None:
     text = rendered(ask(bench, "/minimize advise other --edits 0", {"tool.spec": PERL}))
     assert "no image of the workload `other`" in text
+
+
+def test_advice_obeys_what_objectives_need_and_keep(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[Job] = []
+    monkeypatch.setattr(
+        "bot.advice.advise.advise", lambda same, wish, headers: jobs.extend(same) or ()
+    )
+    bench.document("small", objective("web", name="n", keep=["perl"], needs=["/usr/bin/tool"]))
+    own = yaml.safe_dump({"objectives": [{"name": "o", "workload": "web", "keep": ["base"]}]})
+    bench.commit({".minimize.yaml": own})
+    ask(bench, "/minimize advise web", {"tool.spec": PERL})
+    assert [job.needs for job in jobs] == [("/usr/bin/tool", "perl", "base")] * 2

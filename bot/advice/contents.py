@@ -1,0 +1,187 @@
+"""The contents of packages: names that are mentioned in them, and the files that they run.
+
+A program, soname or module is mentioned by a whole string of an ELF file (or one in quotes: the
+note .note.dlopen is JSON), elsewhere by a whole word; a path also by one below it. Documentation
+does not count. Where the package's file is not at hand, its header alone is looked into: scriptlets
+and links.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bot.advice.headers import Facts, HeaderFacts
+from bot.advice.swaps import Offer
+from bot.distro.transfer import local_path
+from bot.image.listing import listing
+from bot.image.payload import Content, read_payload
+from bot.image.rpmheader import RefusedPackageError
+from bot.model.package import Package
+
+Depth = Literal["files", "headers"]
+DOCUMENTATION = re.compile(r"^/usr/share/(?:doc|man|info|licenses|locale|help|gtk-doc)/")
+_UNIT = re.compile(r"/systemd/(?:system|user)/[^/]+\.(?:service|socket|mount|swap)$")
+_EXEC = re.compile(rb"^Exec(?:Start|StartPre|StartPost)=[-@:+!|]*(/[^\s;]+)", re.MULTILINE)
+_WORDS, _PATHS = re.compile(rb"[\w+.:@-]+"), re.compile(rb"/[\w./+@:-]+")
+_QUOTED = re.compile(rb'"([\w./+-]+)"')
+_BUILD_IDS = "/usr/lib/.build-id"
+_SHORT = 3  # letters: a shorter name of a program (`[`, `ps`) is a word of any text
+_MOST_READ = 200_000_000  # of one file; a larger one is no program and no script
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of what would leave: words (programs, sonames), modules, and paths."""
+
+    words: frozenset[bytes] = frozenset()
+    modules: frozenset[bytes] = frozenset()
+    paths: frozenset[bytes] = frozenset()
+
+    def __or__(self, other: Names) -> Names:
+        return Names(
+            self.words | other.words, self.modules | other.modules, self.paths | other.paths
+        )
+
+    @property
+    def all(self) -> frozenset[bytes]:
+        """All of them."""
+        return self.words | self.modules | self.paths
+
+
+@dataclass(frozen=True, slots=True)
+class PackageContents:
+    """The mentions of names in a package, by the file (or `scriptlets of NAME`), and the paths that
+    its scripts and units run, by the file."""
+
+    depth: Depth
+    mentions: tuple[tuple[str, frozenset[bytes]], ...]
+    runs: tuple[tuple[str, str], ...] = ()
+
+
+def names_of(offers: Iterable[Offer], files: Collection[str], staying: Collection[str]) -> Names:
+    """The names of packages with these offers and files, beside the paths of what stays."""
+    words: set[bytes] = set()
+    modules: set[bytes] = set()
+    paths: set[bytes] = set()
+    for offer in offers:
+        words |= {soname.encode() for soname in offer.sonames}
+        paths |= {path.encode() for path in offer.programs}
+        programs = (path.rpartition("/")[2] for path in offer.programs)
+        words |= {name.encode() for name in programs if len(name) >= _SHORT}
+        # Of `perl(A::B)` and `python3dist(a)` what stands in the brackets.
+        modules |= {(m.partition("(")[2].rstrip(")") or m).encode() for m in offer.modules}
+    paths |= {path.encode() for path in own_places(files, staying)}
+    return Names(frozenset(words), frozenset(modules), frozenset(paths))
+
+
+def own_places(files: Collection[str], staying: Collection[str]) -> frozenset[str]:
+    """The places of files that nothing which stays is in: directories where they are whole."""
+    shared: set[str] = set()
+    for path in staying:
+        place = path
+        while place and place not in shared:
+            shared.add(place)
+            place = place.rpartition("/")[0]
+    found: set[str] = set()
+    for path in files:
+        if path in shared or DOCUMENTATION.match(path) or path.startswith(_BUILD_IDS):
+            continue
+        place = path
+        while (parent := place.rpartition("/")[0]) not in shared and parent.count("/") > 1:
+            place = parent
+        found.add(place)
+    return frozenset(found)
+
+
+def at_hand(package: Package) -> Path | None:
+    """The file of a package in a local repository; null where it would have to be fetched."""
+    path = local_path(package.location.url) if package.location is not None else None
+    return path if path is not None and path.is_file() else None
+
+
+def contents_of(package: Package, headers: HeaderFacts, names: Names) -> PackageContents | None:
+    """The contents of a package; null where not even its header can be read."""
+    headers.read([package])
+    facts = headers.of(package.nevra)
+    if facts is None:
+        return None
+    found = list(_in_header(package, facts, names))
+    path = at_hand(package)
+    if path is None:
+        return PackageContents("headers", tuple(found))
+    runs: list[tuple[str, str]] = []
+    entries = listing(package, headers.cache)
+
+    def take(index: int, size: int, content: Content) -> None:
+        entry = entries.files[index]
+        if size > _MOST_READ or DOCUMENTATION.match(entry.path):
+            return
+        data = b"".join(content)
+        mentioned = _mentioned(data, names)
+        if mentioned:
+            found.append((entry.path, mentioned))
+        runs.extend((entry.path, target) for target in _run_by(entry.path, entry.mode, data))
+
+    try:
+        read_payload(str(package.nevra), path, entries, take)
+    except RefusedPackageError:
+        return None
+    return PackageContents("files", tuple(sorted(found, key=lambda f: f[0])), tuple(runs))
+
+
+def is_unit(path: str) -> bool:
+    """Return whether a file is a unit of systemd that runs programs."""
+    return _UNIT.search(path) is not None
+
+
+def _in_header(
+    package: Package, facts: Facts, names: Names
+) -> Iterator[tuple[str, frozenset[bytes]]]:
+    mentioned = _mentioned(facts.scriptlets.encode(), names)
+    if mentioned:
+        yield f"scriptlets of {package.nevra.name}", mentioned
+    for file in facts.files:
+        if file.link.startswith("/") and not DOCUMENTATION.match(file.path):
+            linked = _with_paths([file.link.encode()], names)
+            if linked:
+                yield file.path, frozenset(linked)
+
+
+def _mentioned(data: bytes, names: Names) -> frozenset[bytes]:
+    if data.startswith(b"\x7fELF"):
+        strings = {*data.split(b"\0"), *_QUOTED.findall(data)}
+        found = strings & (names.words | names.modules)
+        return frozenset(found | _with_paths((s for s in strings if s[:1] == b"/"), names))
+    words = {word.rstrip(b".:,-") for word in _WORDS.findall(data)}
+    found = words & (names.words | names.modules)
+    if names.modules:
+        found |= {first for word in words if (first := word.split(b".")[0]) in names.modules}
+    return frozenset(found | _with_paths(set(_PATHS.findall(data)), names))
+
+
+def _with_paths(texts: Iterable[bytes], names: Names) -> set[bytes]:
+    """The paths that texts say, or that they are below."""
+    found: set[bytes] = set()
+    for text in texts if names.paths else ():
+        place = text.rstrip(b"/.:")
+        while place:
+            if place in names.paths:
+                found.add(place)
+                break
+            place = place.rpartition(b"/")[0]
+    return found
+
+
+def _run_by(path: str, mode: int, data: bytes) -> Iterator[str]:
+    """The programs that a script's first line or a unit's ExecStart name, by absolute paths."""
+    if data.startswith(b"#!") and mode & 0o111:
+        words = data[2:300].partition(b"\n")[0].split()
+        if words and words[0].startswith(b"/"):
+            yield words[0].decode(errors="replace")
+    elif is_unit(path):
+        for program in _EXEC.findall(data):
+            yield program.decode(errors="replace")

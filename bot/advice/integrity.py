@@ -1,0 +1,88 @@
+"""The integrity of a smaller image: what its files refer to is there, as in today's.
+
+Looked at are what rpm's generators found in each file (the libraries that an ELF file needs, the
+interpreter of a script, modules), absolute links, and where the package's file is at hand the first
+line of scripts and what units start.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from bot.advice.contents import PackageContents, is_unit
+from bot.advice.headers import HeaderFacts
+from bot.model.capability import is_rich, split_capability
+from bot.model.nevra import Nevra
+from bot.model.package import Package
+
+_MERGED = re.compile(r"^/(?=(?:s?bin|lib|lib64)/)")
+Reference = tuple[str, str]
+"""A file and what it refers to: a capability or a path."""
+
+
+def keeps_integrity(
+    before: Sequence[Package],
+    after: Sequence[Package],
+    headers: HeaderFacts,
+    contents: Mapping[Nevra, PackageContents],
+) -> bool | None:
+    """Return whether nothing in `after` refers to what is not there, unless it was so `before`.
+
+    Null where a header of `after` could not be read, or a package with units is not at hand.
+    """
+    headers.read([*before, *after])
+    for package in after:
+        facts, known = headers.of(package.nevra), contents.get(package.nevra)
+        if facts is None:
+            return None
+        looked_into = known is not None and known.depth == "files"
+        if not looked_into and any(is_unit(file.path) for file in facts.files):
+            return None
+    was = _Image(before, headers)
+    now = _Image(after, headers)
+    return all(
+        now.has(target) or not was.has(target)
+        for package in after
+        for _, target in references(package, headers, contents.get(package.nevra))
+    )
+
+
+def references(
+    package: Package, headers: HeaderFacts, contents: PackageContents | None
+) -> Iterable[Reference]:
+    """The capabilities and paths that the files of a package refer to."""
+    facts = headers.of(package.nevra)
+    for file in facts.files if facts is not None else ():
+        for need in file.needs:
+            yield file.path, need
+        if file.link.startswith("/"):
+            yield file.path, file.link
+    yield from contents.runs if contents is not None else ()
+
+
+class _Image:
+    """What there is in an image: the names of capabilities, and paths."""
+
+    def __init__(self, packages: Iterable[Package], headers: HeaderFacts) -> None:
+        self._names: set[str] = set()
+        self._paths: set[str] = set()
+        for package in packages:
+            self._names |= {
+                split_capability(d.capability).name for d in package.of_kind("provides")
+            }
+            facts = headers.of(package.nevra)
+            if facts is not None:
+                self._paths |= {_merged(file.path) for file in facts.files}
+
+    def has(self, target: str) -> bool:
+        """Return whether a capability or path is there; of a rich dependency nothing is said."""
+        if is_rich(target):
+            return True
+        name = split_capability(target).name
+        return name in self._names or _merged(name) in self._paths
+
+
+def _merged(path: str) -> str:
+    """A path as it is where /bin and /lib are links to those of /usr."""
+    return _MERGED.sub("/usr/", path)

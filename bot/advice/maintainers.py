@@ -1,0 +1,119 @@
+"""The maintainers of source packages, from a file that somebody keeps.
+
+Three forms are read: YAML or JSON that maps names of sources, or globs, to one or several
+maintainers; the same below `rpms`, as Fedora's pagure_owner_alias.json has it; and the lines of
+forges' CODEOWNERS, where a pattern is a path and the last that fits counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from bot.distro.fields import OneOrMany
+from bot.distro.validation import InvalidDataError, dotted, validated
+from bot.errors import UsageError
+from bot.yamltext import YamlError, parse_yaml
+
+# Fedora's file has 1.5 MB.
+_MOST_BYTES = 20_000_000
+OWNERS_FILES = ("CODEOWNERS", ".github/CODEOWNERS", ".gitlab/CODEOWNERS", "docs/CODEOWNERS")
+_ByName = dict[str, OneOrMany]
+
+
+@dataclass(frozen=True, slots=True)
+class Maintainers:
+    """Names of sources, globs and paths, each with its maintainers; the last that fits counts."""
+
+    exact: Mapping[str, tuple[str, ...]]
+    patterns: Sequence[tuple[str, tuple[str, ...]]] = ()
+
+    def of(self, source: str, spec_path: str | None = None) -> tuple[str, ...]:
+        """The maintainers of a source, whose spec file has this path in its repository."""
+        known = self.exact.get(source)
+        if known is not None:
+            return known
+        for pattern, owners in reversed(self.patterns):
+            if fnmatchcase(source, pattern) or (
+                spec_path is not None and _covers(pattern, spec_path)
+            ):
+                return owners
+        return ()
+
+
+NOBODY = Maintainers({})
+
+
+def read_maintainers(path: Path) -> Maintainers:
+    """The maintainers in a file; UsageError where it cannot be read or has another form."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise UsageError(f"{path} is larger than {_MOST_BYTES} bytes.", "It is not read.")
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"The maintainers in {path} cannot be read: {error}.", "Name another file."
+        ) from error
+    if path.name.startswith("CODEOWNERS"):
+        return _of_lines(text)
+    return _of_data(_parsed(path, text), path)
+
+
+def maintainers_in(checkout: Path) -> Maintainers:
+    """The maintainers that a checkout's CODEOWNERS names; nobody where it has none."""
+    for name in OWNERS_FILES:
+        if (checkout / name).is_file():
+            return read_maintainers(checkout / name)
+    return NOBODY
+
+
+def _parsed(path: Path, text: str) -> Any:
+    try:
+        return json.loads(text) if path.suffix == ".json" else parse_yaml(text.encode()).data
+    except (YamlError, ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{path} is neither YAML nor JSON: {error}.",
+            "A map of sources to maintainers is read, Fedora's JSON, and CODEOWNERS by that name.",
+        ) from error
+
+
+def _of_data(data: Any, path: Path) -> Maintainers:
+    if isinstance(data, dict) and isinstance(data.get("rpms"), dict):
+        data = data["rpms"]
+    try:
+        found = validated(_ByName, data, str(path))
+    except InvalidDataError as error:
+        places = "; ".join(f"{dotted(p.place)}: {p.message}" for p in error.problems[:5])
+        raise UsageError(
+            f"{path} does not map sources to maintainers: {places}.",
+            "Write `nginx: web-sig`, or a list of several.",
+        ) from error
+    patterns = [(name, owners) for name, owners in found.items() if set(name) & set("*?[")]
+    return Maintainers(found, patterns)
+
+
+def _of_lines(text: str) -> Maintainers:
+    patterns = []
+    for line in text.splitlines():
+        words = line.split("#")[0].split()
+        # A section of GitLab's (`[Docs] @team`) is no path.
+        if len(words) > 1 and not words[0].startswith(("[", "^[")):
+            patterns.append((words[0], tuple(words[1:])))
+    return Maintainers({}, patterns)
+
+
+def _covers(pattern: str, path: str) -> bool:
+    """Return whether a CODEOWNERS pattern covers a path: a directory covers all below it."""
+    rooted = pattern.startswith("/")
+    wanted = pattern.strip("/")
+    if wanted in ("*", "**"):
+        return True
+    below = f"{wanted}/*"
+    if rooted or "/" in wanted:
+        return fnmatchcase(path, wanted) or fnmatchcase(path, below)
+    parts = path.split("/")
+    return any(fnmatchcase(part, wanted) for part in parts)
