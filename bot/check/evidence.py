@@ -19,7 +19,7 @@ from bot.check.stated_lines import (
 from bot.closure.evr import compare_evr
 from bot.closure.pool import Pool
 from bot.model.nevra import Nevra
-from bot.model.package import Overlay, Package
+from bot.model.package import Evidence, Overlay, Package
 from bot.model.spec import SpecDependency, SpecEvaluation, SpecFailure
 from bot.spec.difference import changed_lines
 from bot.spec.headers import Headers
@@ -28,6 +28,9 @@ from bot.spec.tree import is_read
 
 # Subpackages that nobody installs into an image for their own sake (Fedora's naming guidelines).
 _NOT_MAIN = ("-devel", "-doc", "-docs", "-static", "-tests", "-debuginfo", "-debugsource")
+
+# From the least certain on.
+_CERTAINTY: tuple[Evidence, ...] = ("predicted", "transferred", "rebuilt", "external")
 
 Evaluation = SpecEvaluation | SpecFailure
 Side = Literal["base", "head"]
@@ -234,12 +237,37 @@ def predicted_sides(
         if before is not None:
             removed.extend(removed_provides(changes, before, after))
     notes.extend(_made_twice(specs, head))
-    before_change = {p.nevra: p for overlay in base for p in overlay.packages}
+    before_change = _before(base)
     return Sides(
         _joined(base, before_change), _joined(head, before_change), tuple(lines),
         tuple(dict.fromkeys(notes)), _joined(base_spec, {}), tuple(removed), tuple(build),
         tuple(base_build),
     )  # fmt: skip
+
+
+def joined_sides(sides: Sequence[Sides]) -> Sides:
+    """The sides of several changes of one architecture as those of one change.
+
+    Its evidence is the least certain of theirs.
+    """
+    if len(sides) == 1:
+        return sides[0]
+    before_change = _before([each.base for each in sides])
+    specs = [each.base_spec or each.base for each in sides]
+    return Sides(
+        _joined([each.base for each in sides], before_change),
+        _joined([each.head for each in sides], before_change),
+        tuple(line for each in sides for line in each.lines),
+        tuple(dict.fromkeys(note for each in sides for note in each.notes)),
+        _joined(specs, {}) if any(each.base_spec for each in sides) else None,
+        tuple(line for each in sides for line in each.removed),
+        tuple(line for each in sides for line in each.build_requires),
+        tuple(capability for each in sides for capability in each.base_build_requires),
+    )
+
+
+def _before(bases: Iterable[Overlay]) -> Mapping[Nevra, Package]:
+    return {package.nevra: package for overlay in bases for package in overlay.packages}
 
 
 def _names(one: EvaluatedSpec, arch: str) -> set[str]:
@@ -273,7 +301,7 @@ def _joined(overlays: list[Overlay], before: Mapping[Nevra, Package]) -> Overlay
         arch=overlays[0].arch,
         sources=frozenset().union(*(o.sources for o in overlays)),
         packages=tuple(packages.values()),
-        evidence=overlays[0].evidence,
+        evidence=min((o.evidence for o in overlays), key=_CERTAINTY.index),
         notes=tuple(dict.fromkeys(n for o in overlays for n in o.notes)),
     )
 

@@ -134,6 +134,7 @@ def external_check(
 ) -> Prediction:
     """The answer on the packages that the places of `plan` have.
 
+    Of one change alone: packages that somebody else built are of no others together with it.
     Where a place has none, that architecture is transferred from one that has, or stays predicted,
     and the notes say so. With `cached_only` only what was taken for this commit before. Raises
     SurroundingsError where no place has any, another MinimizeError where what is there is wrong.
@@ -168,7 +169,8 @@ def external_check(
             sides |= moved
             notes += transfer_notes
         targets.append(replace(target, sides={**target.sides, **sides}))
-    return built_check(change, prediction, targets, made, notes, layers=layers)
+    part = replace(prediction.parts[0], targets=tuple(targets))
+    return built_check(change, prediction, [part], made, notes, layers=layers)
 
 
 def _sources(specs: Iterable[EvaluatedSpec], arch: str) -> tuple[str, ...]:

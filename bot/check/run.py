@@ -19,6 +19,7 @@ from bot.check.proposal import CheckFindings, file_in_force, proposal
 from bot.check.rebuild import BuildContext, rebuild
 from bot.check.repository_file import RepositoryFile
 from bot.check.target import Inputs, Pools, Remarks, Target, evaluating_rpm, open_target
+from bot.check.together import Part, joined_targets, other_change, with_each_alone
 from bot.check.unsolvable_head import undecided
 from bot.check.verdict import in_backticks, only_limits, verdict
 from bot.closure.impact import broken_by
@@ -37,7 +38,8 @@ _FEW = 24
 class Prediction:
     """A check and what it was made of: what `build_check` goes on from, or what it gave.
 
-    `images` are the affected images with both closures.
+    `parts` are the changes that it is about, `targets` theirs as one; `images` are the affected
+    images with both closures.
     """
 
     result: CheckResult
@@ -45,6 +47,7 @@ class Prediction:
     plan: Plan
     rules: Rules
     file: RepositoryFile
+    parts: tuple[Part, ...]
     targets: tuple[Target, ...]
     images: tuple[CheckedImage, ...]
     cache: Cache
@@ -63,32 +66,56 @@ class Prediction:
 
 
 def predict_check(
-    change: Change, options: CheckOptions, configuration: Configuration, pools: Pools
+    change: Change,
+    options: CheckOptions,
+    configuration: Configuration,
+    pools: Pools,
+    others: Sequence[tuple[str, Change]] = (),
 ) -> Prediction:
     """The answer from the spec files alone, for all architectures.
 
-    Raises UsageError for wrong options or a wrong `.minimize.yaml`. What fails around us for one
-    repository document or architecture is a problem in the result, and the others go on.
+    `others` are changes to be checked together with it, by their names; the images are those that
+    `change` asks for.
+
+    Raises UsageError for wrong options or a wrong `.minimize.yaml`, and where two changes make
+    packages of the same source. What fails around us for one repository document or architecture
+    is a problem in the result, and the others go on.
     """
     file = file_in_force(change)
     plan = make_plan(options, file, configuration, change.branch)
     rules = Rules(configuration, plan.thresholds, plan.objectives, plan.today)
-    remarks = Remarks(problems=list(change.problems))
+    remarks = Remarks()
+    parts = [
+        _part(name, each, plan, pools, options, remarks) for name, each in (("", change), *others)
+    ]
+    targets = joined_targets(parts)
+    images = _images(targets, parts, plan, rules, remarks)
+    measured = with_surfaces(images, *_measured_by(targets), rules, pools.cache)
+    images = measured.images
+    remarks.notes.extend(measured.notes)
+    result = _result(parts, targets, images, remarks, (), "predicted")
+    found = Prediction(
+        result, options, plan, rules, file, tuple(parts), targets, images, pools.cache
+    )
+    return _with_proposal(change, found)
+
+
+def _part(
+    name: str, change: Change, plan: Plan, pools: Pools, options: CheckOptions, remarks: Remarks
+) -> Part:
+    """One change with the targets of the plan; sentences on another one begin with its name."""
+    file = file_in_force(change)
     inputs = Inputs(change, file, pools, options.limits)
+    own = Remarks(problems=list(change.problems))
     targets = tuple(
         target
         for document, arches in plan.targets
         if change.specs
-        for target in [open_target(inputs, document, arches, remarks)]
+        for target in [open_target(inputs, document, arches, own)]
         if target is not None
     )
-    images = _images(targets, plan, rules, remarks)
-    measured = with_surfaces(images, *_measured_by(targets), rules, pools.cache)
-    images = measured.images
-    remarks.notes.extend(measured.notes)
-    result = _result(change, targets, images, remarks, (), "predicted")
-    found = Prediction(result, options, plan, rules, file, targets, images, pools.cache)
-    return _with_proposal(change, found)
+    remarks.add(own, name)
+    return Part(name, change, file, targets)
 
 
 def native_arch() -> str:
@@ -117,10 +144,27 @@ def rebuilt_check(
     """
     remarks = Remarks()
     builds: list[BuildNote] = []
+    parts = [_rebuilt(part, builder, native, builds, remarks) for part in prediction.parts]
+    return built_check(
+        change,
+        prediction,
+        parts,
+        builds,
+        remarks.notes,
+        interrupted=remarks.interrupted,
+        layers=layers,
+    )
+
+
+def _rebuilt(
+    part: Part, builder: Builder, native: str, builds: list[BuildNote], remarks: Remarks
+) -> Part:
+    """One change after its builds: their notes go to `builds`, sentences to `remarks`."""
     targets: list[Target] = []
-    for target in prediction.targets:
+    own = Remarks()
+    for target in part.targets:
         if native not in target.sides:
-            remarks.notes.append(
+            own.notes.append(
                 f"{target.document.id}: not built, because {native} is not one of its"
                 " architectures here; this is the prediction."
             )
@@ -130,43 +174,37 @@ def rebuilt_check(
             builder=builder,
             document=target.document,
             pool=target.pools[native],
-            trees={"base": change.base_tree, "head": change.head_tree},
+            trees={"base": part.change.base_tree, "head": part.change.head_tree},
             definitions=target.setting.definitions,
-            lookaside=prediction.file.lookaside,
+            lookaside=part.file.lookaside,
             native=native,
         )
         rebuilt = rebuild(context, target.specs, target.sides, _provider(target))
-        builds.extend(rebuilt.builds)
-        remarks.notes.extend(rebuilt.problems)
-        remarks.interrupted |= rebuilt.interrupted
+        builds.extend(replace(one, spec=part.path(one.spec)) for one in rebuilt.builds)
+        own.notes.extend(rebuilt.problems)
+        own.interrupted |= rebuilt.interrupted
         targets.append(replace(target, sides={**target.sides, **rebuilt.sides}))
-    return built_check(
-        change,
-        prediction,
-        targets,
-        builds,
-        remarks.notes,
-        interrupted=remarks.interrupted,
-        layers=layers,
-    )
+    remarks.add(own, part.name)
+    return replace(part, targets=tuple(targets))
 
 
 def built_check(
     change: Change,
     prediction: Prediction,
-    targets: Sequence[Target],
+    parts: Sequence[Part],
     builds: Sequence[BuildNote],
     notes: Iterable[str],
     *,
     interrupted: bool = False,
     layers: bool = True,
 ) -> Prediction:
-    """The final answer on `targets`, the prediction's with the sides that builds have given.
+    """The final answer on `parts`, the prediction's with the sides that builds have given.
 
     `builds` and `notes` say how they went; `interrupted` that something around us failed.
     """
     remarks = Remarks(notes=list(notes), interrupted=interrupted)
-    images = _images(targets, prediction.plan, prediction.rules, remarks)
+    targets = joined_targets(parts)
+    images = _images(targets, parts, prediction.plan, prediction.rules, remarks)
     weigh = measure if layers else with_surfaces
     measured = weigh(images, *_measured_by(targets), prediction.rules, prediction.cache)
     images = measured.images
@@ -183,8 +221,8 @@ def built_check(
         )
     )
     remarks.notes = [*prediction.result.notes, *remarks.notes]
-    result = _result(change, targets, images, remarks, tuple(builds), "final")
-    found = replace(prediction, result=result, targets=tuple(targets), images=images)
+    result = _result(parts, targets, images, remarks, tuple(builds), "final")
+    found = replace(prediction, result=result, parts=tuple(parts), targets=targets, images=images)
     return _with_proposal(change, found)
 
 
@@ -200,7 +238,12 @@ def _measured_by(
 
 
 def _with_proposal(change: Change, found: Prediction) -> Prediction:
-    """With what a change to `.minimize.yaml` would do: reported, and nothing else changed."""
+    """With what a change to `.minimize.yaml` would do: reported, and nothing else changed.
+
+    Not of several changes together: it is what one of them does.
+    """
+    if len(found.parts) > 1:
+        return found
     checked = CheckFindings(
         found.plan,
         {
@@ -239,7 +282,11 @@ def _provider(target: Target) -> Callable[[str], Callable[[str], bool]]:
 
 
 def _images(
-    targets: Iterable[Target], plan: Plan, rules: Rules, remarks: Remarks
+    targets: Iterable[Target],
+    parts: Sequence[Part],
+    plan: Plan,
+    rules: Rules,
+    remarks: Remarks,
 ) -> tuple[CheckedImage, ...]:
     """The affected images; those that cannot be judged for want of another spec are problems."""
     targets = tuple(targets)
@@ -267,7 +314,8 @@ def _images(
         if not plan.narrowed:
             own.extend(_self(target, rules, frozenset().union(*(f.held for f in own))))
         found.extend(image for image in own if not _undecided(target, image, remarks))
-    return tuple(sorted(found, key=lambda f: f.result.key))
+    found.sort(key=lambda f: f.result.key)
+    return with_each_alone(found, parts) if len(parts) > 1 else tuple(found)
 
 
 def _undecided(target: Target, image: CheckedImage, remarks: Remarks) -> bool:
@@ -303,14 +351,14 @@ def _self(target: Target, rules: Rules, held: frozenset[str]) -> Iterable[Checke
 
 
 def _result(
-    change: Change,
+    parts: Sequence[Part],
     targets: Iterable[Target],
     images: tuple[CheckedImage, ...],
     remarks: Remarks,
     builds: tuple[BuildNote, ...],
     stage: Literal["predicted", "final"],
 ) -> CheckResult:
-    targets = tuple(targets)
+    change, targets = parts[0].change, tuple(targets)
     failed = tuple(each for t in targets for each in t.unevaluated)
     specs = dict.fromkeys(one.spec.path for t in targets for one in t.specs)
     results = tuple(f.result for f in images)
@@ -320,6 +368,7 @@ def _result(
         head=change.head,
         merge_base=change.merge_base,
         specs=tuple(sorted(specs)),
+        others=tuple(map(other_change, parts[1:])),
         verdict=verdict(results, failed, open_),
         images=results,
         suggestions=suggestions(f.savings for f in images),

@@ -76,6 +76,14 @@ class Remarks:
     undecided: bool = False
     broken: list[Broken] = field(default_factory=list)
 
+    def add(self, own: Remarks, name: str) -> None:
+        """Add those on one change, its name before each sentence; "" is the first change's."""
+        before = f"{name}: " if name else ""
+        self.problems.extend(before + sentence for sentence in own.problems)
+        self.notes.extend(before + sentence for sentence in own.notes)
+        self.interrupted |= own.interrupted
+        self.undecided |= own.undecided
+
 
 def open_target(
     inputs: Inputs, document: RepositoryDocument, arches: tuple[str, ...], remarks: Remarks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,14 @@ if TYPE_CHECKING:
     " for other architectures. Without it that builder predicts only: there is no forge whose check"
     " could be waited for.",
 )
+@click.option(
+    "--with",
+    "others",
+    multiple=True,
+    metavar="REPO:REV",
+    help="Check together with the change of this revision to the default branch of the git"
+    " repository REPO. May be repeated.",
+)
 @ci_options
 @formats("text", "json", "markdown")
 @common
@@ -62,6 +71,7 @@ def check(
     repositories: tuple[str, ...],
     no_build: bool,
     elsewhere: tuple[str, ...],
+    others: tuple[str, ...],
     ci: str | None,
     sarif: Path | None,
     junit: Path | None,
@@ -82,6 +92,11 @@ def check(
     built = repositories_by_arch(elsewhere)
     if built and no_build:
         raise UsageError("--no-build and --external-repository say the opposite of each other.")
+    if built and others:
+        raise UsageError(
+            "--external-repository has the packages of one change, and --with adds another.",
+            "Leave one of them out.",
+        )
     pools = places.pools()
     if places.on is not None:
         repositories = repositories or (places.on,)
@@ -92,11 +107,13 @@ def check(
         if found is not None:
             base, head = found.base, found.head
         branch = found.branch if found is not None else None
-        with open_change(clone, base, head, branch=branch) as change:
+        with ExitStack() as stack:
+            change = stack.enter_context(open_change(clone, base, head, branch=branch))
+            together = [(name, stack.enter_context(_opened_other(name))) for name in others]
             configuration = places.configuration(
                 named=bool(repositories) or _names_documents(change)
             )
-            prediction = predict_check(change, options, configuration, pools)
+            prediction = predict_check(change, options, configuration, pools, together)
             result = _built(change, prediction, built, no_build=no_build)
             if opened.assumption is not None:
                 result = replace(result, notes=(*result.notes, opened.assumption))
@@ -146,6 +163,28 @@ def _built(
     policy = SourcePolicy(public_only=False, local_files=True)
     builder = builder_named(wanted, prediction.cache, policy=policy)
     return build_check(change, prediction, builder, native_arch())
+
+
+def _opened_other(text: str) -> AbstractContextManager[Change]:
+    """The change that `--with REPO:REV` names, against its repository's default branch.
+
+    Raises UsageError where there is no such repository or revision.
+    """
+    from bot.check.change import open_change
+    from bot.git.repository import open_repository
+
+    folder, colon, revision = text.rpartition(":")
+    if not (colon and folder and revision):
+        raise UsageError(
+            f"--with {text}: that is no REPO:REV.",
+            "Name a folder and a revision in it, as in --with ../perl:fix.",
+        )
+    if not Path(folder).is_dir():
+        raise UsageError(
+            f"--with {text}: there is no folder {folder}.",
+            "Name the folder of a clone, and after the colon a revision in it.",
+        )
+    return open_change(open_repository(Path(folder)), head=revision)
 
 
 def _print(result: CheckResult, form: str) -> None:

@@ -21,6 +21,7 @@ from bot.model.nevra import JSON, Nevra
 from bot.model.package import Evidence, Package
 from bot.model.spec import SpecLine
 from bot.model.surface import Surface
+from bot.model.together import OnlyTogether, OtherChange
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -178,6 +179,8 @@ class ImageResult:
     `files` are those that move most bytes, at most ten, known once the layers are composed.
     `reason` says why neither side can be installed where the published packages can; else null.
     `without` is the head without each cause of the added packages, and, of several, without all.
+    Of a check with other changes `alone` is head with this change alone, `alone_with` with each of
+    the others alone, in their order; else null and empty.
     """
 
     key: ImageKey
@@ -193,6 +196,9 @@ class ImageResult:
     objectives: tuple[ObjectiveResult, ...] = ()
     files: tuple[FileChange, ...] = ()
     without: tuple[Without, ...] = ()
+    alone: Side | None = None
+    alone_with: tuple[Side, ...] = ()
+    only_together: OnlyTogether | None = None
 
     def __post_init__(self) -> None:
         _sort(self, "added", lambda added: added.package.nevra)
@@ -342,14 +348,18 @@ class CheckResult:
     but objectives, so it may be accepted; `accepted` says that it was, and the verdict is then what
     it would be without them. `predicted_verdict` is what it would be if the change were trusted,
     where it is `action_required`, else null.
+    `others` are the changes that were checked together with this one; paths of theirs have their
+    names before them.
     `configuration` is what a change to `.minimize.yaml` would do after the merge; it changes
     nothing of this.
     """
 
+    __pydantic_config__ = JSON
     base: str
     head: str
     merge_base: str
     specs: tuple[str, ...]
+    others: tuple[OtherChange, ...] = field(default=(), metadata={"alias": "with"})
     sources: dict[str, str | None] = field(default_factory=dict, hash=False)
     rpm_versions: dict[str, str | None] = field(default_factory=dict, hash=False)
     unverified: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ from bot.report.phrase import (
 )
 from bot.report.surface import attack_surface
 from bot.report.template import say
+from bot.report.together import together
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -59,6 +60,7 @@ def document(result: CheckResult, detail: Detail, *, chat: bool = False) -> Docu
     found: list[Section | None] = [
         images.broken(rows, detail),
         images.images(rows, detail),
+        together(result, detail),
         images.repository(result, detail),
         attack_surface(rows, detail),
         packages.came_in(rows, result, detail),

@@ -131,8 +131,14 @@ def test_the_json_of_a_result_is_that_of_older_releases_with_new_fields():
     assert now.pop("rpm_versions") == {}
     assert now.pop("unverified") == []
     assert now.pop("broken") == []
+    assert now.pop("with") == []
     assert now.pop("predicted_verdict") is None
     (checked,) = now["images"]
+    assert [checked.pop(name) for name in ("alone", "alone_with", "only_together")] == [
+        None,
+        [],
+        None,
+    ]
     assert [checked[side].pop("surface") for side in ("base", "head")] == [None, None]
     (image,) = older["configuration"]["images"]
     (objective,) = image["objectives"]

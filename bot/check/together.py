@@ -1,0 +1,207 @@
+"""Several changes checked as one: their sides joined, and what each does alone.
+
+A change keeps its own base: the merge base with the branch that it goes to. The packages of all
+changed sources are overlays together, on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from bot.check.change import Change
+from bot.check.compare import side_of
+from bot.check.evidence import EvaluatedSpec, Sides, joined_sides, raised_sources
+from bot.check.images import CheckedImage
+from bot.check.repository_file import RepositoryFile
+from bot.check.stated_lines import AddedDependency
+from bot.check.target import Target
+from bot.errors import UsageError
+from bot.model.closure import Closure
+from bot.model.nevra import Nevra
+from bot.model.spec import SpecLine
+from bot.model.together import OnlyTogether, OtherChange
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the changes of a check, its `.minimize.yaml` in force, and its own targets.
+
+    `name` is "" for the change that the check is about, else what the other one is called.
+    """
+
+    name: str
+    change: Change
+    file: RepositoryFile
+    targets: tuple[Target, ...]
+
+    def path(self, path: str) -> str:
+        """A path of the change as results have it: the name of another change before it."""
+        return f"{self.name}:{path}" if self.name else path
+
+
+def joined_targets(parts: Sequence[Part]) -> tuple[Target, ...]:
+    """The targets of all changes as those of one; UsageError where two change the same source."""
+    if len(parts) == 1:
+        return parts[0].targets
+    _refuse_same_sources(parts)
+    by_document: dict[str, list[Target]] = {}
+    for part in parts:
+        for target in part.targets:
+            named = _named(target, part.name)
+            by_document.setdefault(target.document.id, []).append(named)
+    return tuple(_joined(targets) for targets in by_document.values())
+
+
+def other_change(part: Part) -> OtherChange:
+    """A change besides the first as results show it."""
+    specs = [one for target in part.targets for one in target.specs]
+    return OtherChange(
+        part.name,
+        part.change.base,
+        part.change.head,
+        part.change.merge_base,
+        tuple(sorted({one.spec.path for one in specs})),
+        raised_sources(specs),
+    )
+
+
+def with_each_alone(
+    images: Iterable[CheckedImage], parts: Sequence[Part]
+) -> tuple[CheckedImage, ...]:
+    """The images with head as each change makes it alone, and what only all of them do.
+
+    A change alone is solved with its own packages, as its own check would be.
+    """
+    images = tuple(images)
+    places = {(i.result.key.repository, i.result.key.arch) for i in images}
+    found = {image.result.key: image for image in images}
+    for place in sorted(places):
+        own = [i for i in images if (i.result.key.repository, i.result.key.arch) == place]
+        heads = [_heads(part, place, own) for part in parts]
+        for image, *alone in zip(own, *heads, strict=True):
+            found[image.result.key] = _with_alone(image, alone)
+    return tuple(found[image.result.key] for image in images)
+
+
+def _heads(part: Part, place: tuple[str, str], images: Sequence[CheckedImage]) -> list[Closure]:
+    """The head of each image with the packages of one change alone; base where it has none."""
+    document, arch = place
+    for target in part.targets:
+        sides = target.sides.get(arch)
+        if target.document.id == document and sides is not None:
+            pool = target.pools[arch]
+            requests = [image.request for image in images]
+            pool.hold((sides.head,), requests)
+            return [pool.solve(r, sides.head, settled=lambda _: True) for r in requests]
+    return [image.pair.base for image in images]
+
+
+def _with_alone(image: CheckedImage, alone: Sequence[Closure]) -> CheckedImage:
+    before, after = _installed(image.pair.base), _installed(image.pair.head)
+    each = [_installed(closure) for closure in alone]
+    together = OnlyTogether()
+    if image.pair.base.status == image.pair.head.status == "ok":
+        added = after.keys() - before.keys() - frozenset().union(*each)
+        removed = frozenset(before).intersection(*each) - after.keys()
+        together = OnlyTogether(
+            tuple(sorted(after[key] for key in added)),
+            tuple(sorted(before[key] for key in removed)),
+        )
+    first, *others = map(side_of, alone)
+    result = replace(image.result, alone=first, alone_with=tuple(others), only_together=together)
+    return replace(image, result=result)
+
+
+def _installed(closure: Closure) -> Mapping[tuple[str, str], Nevra]:
+    return {(p.nevra.name, p.nevra.arch): p.nevra for p in closure.packages}
+
+
+def _refuse_same_sources(parts: Sequence[Part]) -> None:
+    """Raise UsageError where two changes make packages of the same source: which of the two specs
+    would count is for git to say."""
+    for first, second in combinations(parts, 2):
+        both = sorted(_sources(first) & _sources(second))
+        if both:
+            here = (
+                f"This change and {second.name}"
+                if not first.name
+                else (f"{first.name} and {second.name}")
+            )
+            raise UsageError(
+                f"{here} both change the source package {both[0]}.",
+                "Merge one into the other with git, and check the result as one change.",
+            )
+
+
+def _sources(part: Part) -> frozenset[str]:
+    return frozenset(
+        source
+        for target in part.targets
+        for one in target.specs
+        for arch in (*one.base, *one.head)
+        for source in one.sources(arch)
+    )
+
+
+def _joined(targets: Sequence[Target]) -> Target:
+    """The targets of one repository document as one."""
+    if len(targets) == 1:
+        return targets[0]
+    sides: dict[str, list[Sides]] = {}
+    for target in targets:
+        for arch, own in target.sides.items():
+            sides.setdefault(arch, []).append(own)
+    return replace(
+        targets[0],
+        pools={arch: pool for target in targets for arch, pool in target.pools.items()},
+        specs=tuple(one for target in targets for one in target.specs),
+        sides={arch: joined_sides(each) for arch, each in sides.items()},
+        unevaluated=tuple(one for target in targets for one in target.unevaluated),
+        unknown={
+            arch: tuple(one for target in targets for one in target.unknown.get(arch, ()))
+            for arch in {arch for target in targets for arch in target.unknown}
+        },
+    )
+
+
+def _named(target: Target, name: str) -> Target:
+    """A target with the change's name before the paths of its files; the first has none."""
+    if not name:
+        return target
+    return replace(
+        target,
+        specs=tuple(_named_spec(one, name) for one in target.specs),
+        sides={
+            arch: replace(
+                sides,
+                lines=tuple(_named_line(line, name) for line in sides.lines),
+                removed=tuple(_named_line(line, name) for line in sides.removed),
+                build_requires=tuple(
+                    replace(one, origin=one.origin and _named_origin(one.origin, name))
+                    for one in sides.build_requires
+                ),
+            )
+            for arch, sides in target.sides.items()
+        },
+        unknown={
+            arch: tuple(replace(one, path=f"{name}:{one.path}") for one in each)
+            for arch, each in target.unknown.items()
+        },
+    )
+
+
+def _named_spec(one: EvaluatedSpec, name: str) -> EvaluatedSpec:
+    paths = (one.spec.base_path, one.spec.head_path)
+    base, head = (None if path is None else f"{name}:{path}" for path in paths)
+    return replace(one, spec=replace(one.spec, base_path=base, head_path=head))
+
+
+def _named_line(line: AddedDependency, name: str) -> AddedDependency:
+    return replace(line, origin=_named_origin(line.origin, name))
+
+
+def _named_origin(line: SpecLine, name: str) -> SpecLine:
+    feeds = tuple(_named_origin(fed, name) for fed in line.feeds)
+    return replace(line, path=f"{name}:{line.path}", feeds=feeds)
