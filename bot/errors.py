@@ -6,6 +6,8 @@ configuration, 3 the packages or the change are at fault.
 
 from __future__ import annotations
 
+import errno
+
 
 class MinimizeError(Exception):
     """The base of every error that is meant for a person.
@@ -40,3 +42,12 @@ class ChangeError(MinimizeError):
     """The packages or the change are at fault: another try gives the same."""
 
     exit_code = 3
+
+
+def write_hint(error: OSError, option: str) -> str:
+    """The remedy where a file could not be written; `option` names another directory (--cache)."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"Free some space, or name another directory with {option}."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"Let this user write there, or name another directory with {option}."
+    return f"Name another directory with {option}."

@@ -8,6 +8,7 @@ again; its name is the content of its packages, so that two specs with the same 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import time
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bot.distro.cache import Cache
     from bot.spec.macrofiles import VerifiedFiles
 
+LOG = logging.getLogger(__name__)
 # Where a build has its files, in every buildroot.
 BUILD_DIRECTORY = "/builddir"
 _FORMAT = "3"
@@ -205,7 +207,9 @@ class Buildroots:
 
     def _make(self, packages: Sequence[Package], directory: Path) -> None:
         started = time.monotonic()
+        LOG.debug("Fetching %d packages of a buildroot", len(packages))
         files = self._fetched(packages)
+        LOG.debug("Installing %d packages into a buildroot", len(packages))
         making = directory.with_name(f".making-{directory.name}")
         remove_tree(making)
         root, rpms = making / "root", making / "rpms"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from functools import partial
@@ -45,6 +46,7 @@ from bot.spec.macrofiles import VerifiedFiles
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
 
+LOG = logging.getLogger(__name__)
 # rpmbuild's exit status when %generate_buildrequires asked for more (rpmbuild(8)).
 _MORE_NEEDED = 11
 _MOST_ROUNDS = 10
@@ -106,6 +108,7 @@ class RpmbuildBuilder(CachingBuilder):
                     self._cached.ask_for_more(key, more)
                     return MoreRequirements(more)
             top = scratch / "build"
+            LOG.debug("Building %s (%s)", prepared.request.spec_path, prepared.request.side)
             finished = self._rpmbuild("-bb", prepared, root, top, log)
             if finished.returncode != 0 or finished.limit is not None:
                 return self._failed(finished, key, log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,7 @@ from bot.model.surface import Surface
 from bot.surface.files import surface_of_files
 from bot.surface.headers import surface_of_headers, surface_of_plan
 
+LOG = logging.getLogger(__name__)
 # As many as a person reads behind a fold.
 MOST_FILES = 10
 # Changed images of which the surface is predicted.
@@ -55,6 +57,7 @@ def measure(
     for image in images:
         key = image.result.key
         own = sides[key.repository, key.arch]
+        LOG.debug("Composing the layers of %s on %s", key.workload, key.environment)
         stand_in = _published(own.base)
         base = _layer(image.pair.base, rules, cache, stand_in, notes)
         head = _layer(image.pair.head, rules, cache, stand_in, notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from bot.distro.snapshot import Snapshot
 from bot.model.impact import Broken
 from bot.model.result import BuildNote, CheckResult
 
+LOG = logging.getLogger(__name__)
 # Below this many images processes cost more than they bring.
 _FEW = 24
 
@@ -304,6 +306,7 @@ def _images(
         broken = broken_by(pool, sides.base, sides.head) if sides.drop_something else ()
         return affected_images(pool, own, sides, rules), broken
 
+    LOG.debug("Solving %d images on both sides", sum(map(len, keys.values())))
     few = sum(map(len, keys.values())) < _FEW
     by_place = list(map(of, places)) if few else in_processes(of, places)
     remarks.broken = [package for _, broken in by_place for package in broken]

@@ -94,12 +94,17 @@ def open_target(
     Null where something around us fails for all of them; `remarks` then has why.
     """
     loaded: dict[str, Pool] = {}
+    missing: dict[str, list[tuple[str, str]]] = {}
     for arch in arches:
         try:
             loaded[arch] = inputs.pools.get(document, arch)
         except SurroundingsError as error:
-            remarks.problems.append(f"{document.id} {arch}: not evaluated: {error}")
+            # A host that is down is one problem, whatever it should have given.
+            missing.setdefault(str(error).replace(arch, "$basearch"), []).append((arch, str(error)))
             remarks.interrupted = True
+    for alike in missing.values():
+        which = ", ".join(arch for arch, _ in alike)
+        remarks.problems.append(f"{document.id} {which}: not evaluated: {alike[0][1]}")
     if not loaded:
         return None
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +17,7 @@ from bot.cli.options import (
     image_choice,
     pools_and_requests,
     print_json,
+    print_text,
 )
 from bot.errors import SurroundingsError
 
@@ -135,7 +135,7 @@ def advise(
     if form == "json":
         print_json(advice_to_json(advice))
     else:
-        sys.stdout.write(advice_text(advice))
+        print_text(advice_text(advice))
     return 3 if any(image.status == "unsolvable" for image in found) else 0
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cli.ci import ci_change, ci_options, show_result, write_files
-from bot.cli.options import Places, common, console, formats, print_json
+from bot.cli.options import Places, common, console, formats, print_json, print_text
 from bot.errors import UsageError
 from bot.model.architecture import RPM_ARCHITECTURES
 from bot.model.result import CheckResult
@@ -195,7 +195,7 @@ def _print(result: CheckResult, form: str) -> None:
     elif form == "markdown":
         from bot.report.render import render_comment
 
-        click.echo(render_comment(result))
+        print_text(f"{render_comment(result)}\n")
     else:
         from bot.report.text import print_check
 

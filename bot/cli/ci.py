@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bot.cli.options import note
 from bot.errors import MinimizeError
 from bot.git.repository import GitRepository
 from bot.model.result import CheckResult
@@ -126,4 +127,4 @@ def show_result(result: CheckResult, run: CiRun) -> None:
         try:
             asyncio.run(put_ci_comment(run.change, result))
         except MinimizeError as error:
-            click.echo(f"note: There is no comment on the change: {error.what}", err=True)
+            note(f"There is no comment on the change: {error.what}")

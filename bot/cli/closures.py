@@ -16,7 +16,9 @@ from bot.cli.options import (
     console,
     formats,
     image_choice,
+    note,
     print_json,
+    print_text,
 )
 from bot.errors import UsageError
 from bot.model.closure import Closure
@@ -43,7 +45,7 @@ def closure(choice: Choice, form: str, places: Places) -> int:
     else:
         from bot.report.answers import closures_text
 
-        sys.stdout.write(closures_text(closures))
+        print_text(closures_text(closures))
     return 3 if any(c.status == "unsolvable" for c in closures) else 0
 
 
@@ -180,7 +182,7 @@ class _Names:
         near = near_names(self.name, self._in_images)
         if any(is_known(pool, self.name) for pool in self._pools):
             if near:
-                click.echo(f"note: Did you mean {_or(near)}?", err=True)
+                note(f"Did you mean {_or(near)}?")
             return
         for pool in self._pools:
             near = near or near_names(self.name, package_names(pool))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Places, common, console, formats, print_json, progress_bar
+from bot.cli.options import Places, common, console, formats, note, print_json, progress_bar
 from bot.store.history.history import History
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def track(layers: bool, headers: bool, settings: Path | None, form: str, places:
                 print_track(value, console())
             issued = _issues(history, served, tracked.run)
             for sentence in (*tracked.notes, *issued.unplaced, *issued.written):
-                click.echo(f"note: {sentence}", err=True)
+                note(sentence)
             failed.extend((*tracked.failed, *issued.failed))
             for sentence in failed:
                 click.echo(f"error: {sentence}", err=True)
@@ -156,7 +156,7 @@ def objectives(form: str, places: Places) -> int:
 
         print_objectives(value, console())
     for sentence in now.notes:
-        click.echo(f"note: {sentence}", err=True)
+        note(sentence)
     for sentence in now.failed:
         click.echo(f"error: {sentence}", err=True)
     return 1 if now.failed else 0

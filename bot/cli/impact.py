@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Choice, Places, common, formats, image_choice, print_json
+from bot.cli.options import Choice, Places, common, formats, image_choice, print_json, print_text
 from bot.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def impact(action: str, name: str, choice: Choice, form: str, places: Places) ->
     if form == "json":
         print_json(impact_to_json(found))
     else:
-        sys.stdout.write(impact_text(found))
+        print_text(impact_text(found))
     return 0
 
 

@@ -21,11 +21,23 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bot.check.target import Pools
+    from bot.cli.progress import Steps
     from bot.closure.pool import Pool
     from bot.distro.documents import Configuration
     from bot.model.image import ImageKey, ImageRequest
 
 Command = Callable[..., int]
+# Where a click context has the command's _Shown.
+_SHOWN = "minimize.shown"
+
+
+@dataclass(slots=True)
+class _Shown:
+    """How a command shows itself: `--color`, `--quiet`, and its progress while there is some."""
+
+    color: str = "auto"
+    quiet: bool = False
+    steps: Steps | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +182,36 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def common(function: Command) -> Command:
-    """The options that every command takes, handed over as `places`."""
+    """The options of a command that computes an answer: `places`, and how it is shown."""
+
+    @wraps(function)
+    def command(color: str, quiet: bool, verbose: bool, **others: Any) -> int:  # click's own kinds
+        if quiet and verbose:
+            raise UsageError("--quiet and --verbose say the opposite of each other.")
+        shown = _Shown(color, quiet)
+        click.get_current_context().meta[_SHOWN] = shown
+        if quiet or not (verbose or sys.stderr.isatty()):
+            return function(**others)
+        from bot.cli.progress import shown_steps
+
+        with shown_steps(verbose=verbose) as shown.steps:
+            return function(**others)
+
+    return _with(
+        placed(command),
+        click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            help="Colours on a terminal (auto), everywhere, or nowhere. NO_COLOR is obeyed.",
+        ),
+        click.option("--quiet", "-q", is_flag=True, help="No progress and no notes."),
+        click.option("--verbose", "-v", is_flag=True, help="A line for each step."),
+    )
+
+
+def placed(function: Command) -> Command:
+    """The folders that every command knows, as options handed over as `places`."""
 
     @wraps(function)
     def command(
@@ -274,7 +315,33 @@ def print_json(value: dict[str, Any]) -> None:
     """Writes JSON, and nothing else, to standard output."""
     from bot.report.jsonform import json_text
 
-    sys.stdout.write(json_text(value))
+    print_text(json_text(value))
+
+
+def print_text(text: str) -> None:
+    """Write a command's answer to standard output; the line of its progress goes away first."""
+    _end_steps()
+    sys.stdout.write(text)
+
+
+def note(text: str) -> None:
+    """Write a remark to standard error, unless --quiet is given."""
+    if not _shown().quiet:
+        _end_steps()
+        click.echo(f"note: {text}", err=True)
+
+
+def _shown() -> _Shown:
+    context = click.get_current_context(silent=True)
+    found = None if context is None else context.meta.get(_SHOWN)
+    return found if isinstance(found, _Shown) else _Shown()
+
+
+def _end_steps() -> None:
+    """Take the line of the progress away: output follows."""
+    steps = _shown().steps
+    if steps is not None:
+        steps.end()
 
 
 @contextmanager
@@ -285,9 +352,10 @@ def progress_bar(
 
     It is called with how many are done, of how many (None: as before), and the text beside it.
     """
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or _shown().quiet:
         yield None
         return
+    _end_steps()
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -301,4 +369,8 @@ def console() -> Console:
     """Standard output for people; rich is imported here, since it costs more than a solve."""
     from rich.console import Console
 
-    return Console()
+    _end_steps()
+    color = _shown().color
+    if color == "never":
+        return Console(color_system=None)
+    return Console(force_terminal=True) if color == "always" else Console()

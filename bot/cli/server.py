@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.options import Places, common
+from bot.cli.options import Places, placed
 from bot.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _read(file: Path, places: Places) -> Settings:
 
 @click.command()
 @_SETTINGS
-@common
+@placed
 def serve(settings: Path, places: Places) -> int:
     """The bot: takes webhooks, runs checks, shows pages, until it is stopped."""
     from bot.web.serve import serve_bot
@@ -49,7 +49,7 @@ def serve(settings: Path, places: Places) -> int:
 
 @click.command()
 @_SETTINGS
-@common
+@placed
 def worker(settings: Path, places: Places) -> int:
     """One more worker on the server's engine database: runs checks, serves nothing."""
     from bot.web.serve import run_worker
@@ -60,7 +60,7 @@ def worker(settings: Path, places: Places) -> int:
 @click.command()
 @click.argument("worker_id", metavar="WORKER")
 @_SETTINGS
-@common
+@placed
 def requeue(worker_id: str, settings: Path, places: Places) -> int:
     """Gives the runs of WORKER, which never came back, to the others."""
     from bot.engine.takeover import requeue_runs
@@ -73,7 +73,7 @@ def requeue(worker_id: str, settings: Path, places: Places) -> int:
 @click.command()
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @_OWN_SETTINGS
-@common
+@placed
 def backup(directory: Path, settings: Path | None, places: Places) -> int:
     """Writes a server's data, as of one moment, into the new directory DIR; it may run."""
     from bot.engine.backup import make_backup
@@ -86,7 +86,7 @@ def backup(directory: Path, settings: Path | None, places: Places) -> int:
 @click.command()
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, exists=True))
 @_OWN_SETTINGS
-@common
+@placed
 def restore(directory: Path, settings: Path | None, places: Places) -> int:
     """Puts the backup DIR in the place of a server's data, which must not be there."""
     from bot.engine.backup import restore_backup
@@ -123,7 +123,7 @@ def webhook() -> None:
     help="A file with the JSON body.",
 )
 @click.option("--forge", default="github", show_default=True, help="Its type in the settings.")
-@common
+@placed
 def send(url: str, secret: str, event: str, payload: Path, forge: str, places: Places) -> int:
     """Sends a signed fake delivery, as the forge would."""
     from bot.forge.sender import send_webhook
@@ -136,7 +136,7 @@ def send(url: str, secret: str, event: str, payload: Path, forge: str, places: P
 @click.option("--forge", type=click.Choice(["github", "gitlab"]), default="github")
 @click.option("--keep", is_flag=True, help="Leave everything running for a browser, until Ctrl-C.")
 @click.option("--rebuild", is_flag=True, help="Build again, also what the cache has.")
-@common
+@placed
 def demo(forge: str, keep: bool, rebuild: bool, places: Places) -> int:
     """The whole of it on this machine alone: a small distribution, a forge, a pull request."""
     try:

@@ -184,6 +184,9 @@ class SnapshotCache:
         primary = self._file_of(repository, "primary")
         if path is None or primary is None:
             return
+        import logging  # a command with a warm cache does without
+
+        logging.getLogger(__name__).debug("Reading the packages of %s", repository.id)
         pool = new_pool(snapshot.arch)
         repo = pool.add_repo(repository.id)
         if not read_primary(primary, pool, repo):

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.errors import SurroundingsError, UsageError
+from bot.errors import SurroundingsError, UsageError, write_hint
 from bot.locks import LIMIT, free_lock, locked
 
 DEFAULT_LIMIT = 20_000_000_000
@@ -104,7 +104,7 @@ class Cache:
     def _unusable(self, path: Path, error: OSError) -> SurroundingsError:
         return SurroundingsError(
             f"The cache cannot be written: {path}: {error.strerror or error}.",
-            "Free some space, or name another directory with --cache.",
+            write_hint(error, "--cache"),
         )
 
 

@@ -5,6 +5,7 @@ urllib3 does the work; it is imported with this module, which nothing imports be
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from bot.distro.failover import MANY, PASSING, FetchError, RefusedFileError, Ret
 from bot.distro.transfer import SmallFile
 from bot.model.package import NO_ACCESS, RepositoryAccess, origin
 
+LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 USER_AGENT = "minimize (+rpm-md client)"
 # Seconds: the first wait between tries, which doubles each time; tests make it 0.
@@ -64,6 +66,7 @@ def get(
     """
     headers = {"If-None-Match": etag, "If-Modified-Since": last_modified}
     given = {name: value for name, value in headers.items() if value}
+    LOG.debug("Fetching %s", url)
     transfer = _Transfer(url, access, retry_policy)
 
     def once() -> SmallFile:
@@ -82,6 +85,7 @@ def get_range(
     url: str, end: int, *, access: RepositoryAccess = NO_ACCESS, retry_policy: RetryPolicy = MANY
 ) -> bytes:
     """The first `end` bytes at `url`, whether the server knows ranges or not. Raises FetchError."""
+    LOG.debug("Fetching the beginning of %s", url)
     transfer = _Transfer(url, access, retry_policy)
 
     def once() -> bytes:
@@ -116,6 +120,7 @@ def download(
     next try; a file that would pass `limit` bytes is refused (RefusedFileError) before it does.
     What would leave `reach` is refused as well (RefusedFileError, PrivateAddressError).
     """
+    LOG.debug("Fetching %s", url)
     transfer = _Transfer(url, access, retry_policy, reach)
 
     def once() -> None:

@@ -18,7 +18,7 @@ from bot.distro.failover import (
     rounds,
 )
 from bot.distro.repomd import CHECKSUMS
-from bot.errors import SurroundingsError
+from bot.errors import SurroundingsError, write_hint
 from bot.model.package import NO_ACCESS, RepositoryAccess
 
 _CHUNK = 1 << 20
@@ -149,7 +149,7 @@ def obtain(
         except OSError as error:
             raise SurroundingsError(
                 f"{part} cannot be written: {error.strerror}.",
-                "Free some space, or name another directory with --cache.",
+                write_hint(error, "--cache"),
             ) from error
 
     def _check_local(path: Path, url: str) -> None:

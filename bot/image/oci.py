@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from bot.errors import SurroundingsError, UsageError
+from bot.errors import SurroundingsError, UsageError, write_hint
 from bot.image.layer import Blob, Compression, Layer, write_blob
 from bot.locks import locked
 from bot.model.architecture import native_arches
@@ -271,7 +271,7 @@ def _beside(path: Path) -> Iterator[Path]:
 def _unwritable(directory: Path, error: OSError) -> SurroundingsError:
     return SurroundingsError(
         f"The layout cannot be written: {directory}: {error.strerror or error}.",
-        "Free some space, or name another directory with --output.",
+        write_hint(error, "--output"),
     )
 
 

@@ -30,22 +30,17 @@ def closures_text(closures: Iterable[Closure]) -> str:
 
 
 def print_closures(closures: Iterable[Closure], console: Console) -> None:
-    """Print each closure: as a table on a terminal, as `closures_text` elsewhere."""
+    """Print each closure as `closures_text`; on a terminal lines are cut, not broken."""
     if not console.is_terminal:
         console.file.write(closures_text(closures))
         return
     from rich.text import Text
 
     for closure in sorted(closures, key=lambda c: c.key):
-        show(console, Text(_heading(closure), style="bold"))
-        if closure.status == "ok":
-            table = _table(("Package", "Installed size", "Why"))
-            for name, size, why in _rows(closure):
-                table.add_row(Text(name), Text(size), Text(why, style="dim"))
-            show(console, table)
-        else:
-            for problem in _problems(closure):
-                show(console, Text(f"  {problem}", style="red"))
+        heading, *lines = _closure_lines(closure).splitlines()
+        console.print(Text(heading, style="bold"))
+        for line in lines:
+            console.print(Text(line), no_wrap=True, overflow="ellipsis")
         console.print()
 
 

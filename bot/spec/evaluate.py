@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import re
 import shutil
@@ -39,6 +40,7 @@ from bot.spec.setting import SpecSetting
 from bot.spec.tree import SpecTree, copy_spec_tree
 from bot.temporary import temporary_directory
 
+LOG = logging.getLogger(__name__)
 SPEC_LIMITS = Limits(
     seconds=20.0,
     memory=512 * MEBIBYTE,
@@ -97,6 +99,7 @@ def evaluate_spec(
     if source.stat().st_size > SPEC:
         message = f"The spec file has more than {_mebibytes(SPEC)}, and is not read."
         return {arch: SpecFailure(str(relative), arch, "limit", message) for arch in arches}
+    LOG.debug("Evaluating %s", spec_path)
     prepare()
     given = {**setting.definitions, **(definitions or {})}
     release, notes = placeholder_definitions(source, given)

@@ -1,0 +1,107 @@
+"""Progress of a command on a terminal: the step that runs, after its first second.
+
+The steps are the debug records of the program's loggers, so that what computes knows nothing of
+terminals.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+# A command that takes less shows its answer alone.
+_SILENT_SECONDS = 1.0
+_LOGGER = "bot"
+
+
+class Steps(logging.Handler):
+    """The steps of one command: a line with the last one, or with `verbose` a line for each.
+
+    Warnings are lines of their own in either case. A forked process shows nothing: the line is its
+    parent's.
+    """
+
+    def __init__(self, *, verbose: bool) -> None:
+        super().__init__(logging.DEBUG)
+        self._verbose = verbose
+        self._started = time.monotonic()
+        self._process = os.getpid()
+        self._status: Status | None = None
+        self._last = "Starting"
+        self._ended = False
+        self._guard = threading.Lock()
+        self._timer = threading.Timer(_SILENT_SECONDS, self._show)
+        self._timer.daemon = True
+        if not verbose:
+            self._timer.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show a record."""
+        if os.getpid() != self._process:
+            return
+        message = record.getMessage()
+        with self._guard:
+            if record.levelno >= logging.WARNING:
+                self._write(message)
+            elif self._verbose:
+                self._write(f"{time.monotonic() - self._started:7.1f} s  {message}")
+            else:
+                self._last = message
+                if self._status is not None:
+                    self._status.update(_line(message))
+
+    def end(self) -> None:
+        """Take the line away, for good: output follows."""
+        self._timer.cancel()
+        with self._guard:
+            self._ended = True
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
+
+    def _show(self) -> None:
+        from rich.console import Console
+
+        with self._guard:
+            if not self._ended:
+                self._status = Console(stderr=True).status(_line(self._last))
+                self._status.start()
+
+    def _write(self, line: str) -> None:
+        if self._status is not None:
+            self._status.console.print(line, markup=False, highlight=False)
+        else:
+            sys.stderr.write(f"{line}\n")
+
+
+@contextmanager
+def shown_steps(*, verbose: bool) -> Iterator[Steps]:
+    """Show the steps of what runs inside on standard error."""
+    logger, steps = logging.getLogger(_LOGGER), Steps(verbose=verbose)
+    before = logger.level, logger.propagate
+    logger.addHandler(steps)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    try:
+        yield steps
+    finally:
+        steps.end()
+        logger.removeHandler(steps)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
+def _line(text: str) -> str:
+    """The text as rich takes it: what looks like markup in it is text."""
+    from rich.markup import escape
+
+    return f"{escape(text)} …"

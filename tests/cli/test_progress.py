@@ -1,0 +1,88 @@
+"""The steps of a command are shown on a terminal after its first second, or with --verbose."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from bot.cli import progress
+from bot.cli.progress import Steps, shown_steps
+
+LOG = logging.getLogger("bot.something")
+
+
+class Terminal(io.StringIO):
+    """A terminal that is written to."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Terminal]:
+    """A terminal in the place of standard error, from the call on: each phase has its own."""
+
+    def opened() -> Terminal:
+        made = Terminal()
+        monkeypatch.setattr(sys, "stderr", made)
+        monkeypatch.setenv("TERM", "xterm")
+        return made
+
+    return opened
+
+
+def test_verbose_steps_are_lines_with_seconds(terminal: Callable[[], Terminal]) -> None:
+    screen = terminal()
+    with shown_steps(verbose=True):
+        LOG.debug("Fetching %s", "x")
+        LOG.warning("mind [this]")
+    first, second = screen.getvalue().splitlines()
+    assert first.endswith(" s  Fetching x")
+    assert second == "mind [this]"
+    assert not logging.getLogger("bot").handlers
+
+
+def test_the_line_shows_the_last_step_once_the_first_second_is_over(
+    terminal: Callable[[], Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = terminal()
+    shown = threading.Event()
+    real = Steps._show
+
+    def show(steps: Steps) -> None:
+        real(steps)
+        shown.set()
+
+    monkeypatch.setattr(progress, "_SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(Steps, "_show", show)
+    with shown_steps(verbose=False) as steps:
+        assert shown.wait(30)
+        LOG.debug("Solving [red]%d[/red] images", 3)
+        steps.end()
+        LOG.debug("After its end")
+    assert "Solving [red]3[/red] images …" in Console(file=io.StringIO()).render_str(
+        screen.getvalue(), markup=False
+    ).plain.replace("\x1b[2K", "")
+    assert "After its end" not in screen.getvalue()
+
+
+def test_a_short_command_shows_nothing(terminal: Callable[[], Terminal]) -> None:
+    screen = terminal()
+    with shown_steps(verbose=False):
+        LOG.debug("Fetching x")
+    assert screen.getvalue() == ""
+
+
+def test_a_forked_process_shows_nothing(terminal: Callable[[], Terminal]) -> None:
+    screen = terminal()
+    with shown_steps(verbose=True) as steps:
+        steps._process = os.getpid() + 1
+        LOG.debug("Fetching x")
+    assert screen.getvalue() == ""
