@@ -13,10 +13,12 @@ from bot.advice.evidence import with_evidence
 from bot.advice.fleet import FleetModel
 from bot.advice.headers import HeaderFacts
 from bot.advice.model import Answer, Model
-from bot.advice.plans import Opened, plan_of, proposals
+from bot.advice.plans import plan_of, proposals
 from bot.advice.prefer import preferred
-from bot.advice.programs import programs_of, purpose_of
+from bot.advice.programs import Opened, programs_of, purpose_of
 from bot.advice.requests import UNSWAPPED, Addition, Job, addition_for
+from bot.advice.split_text import with_split_text
+from bot.advice.splits import edits_of_files
 from bot.advice.swaps import Offer, offers, swaps_of
 from bot.advice.written import news_of
 from bot.closure.blame import retained
@@ -76,16 +78,21 @@ def _plans(
     able = [one.purpose.able for one in opened]
     requests = edits_of_requests(images, able, opened[0].job.request.requests)
     written = headers.wrote if headers is not None else None
+    # Of other metrics the size of a file is not known.
+    whole = headers is not None and wish.metric == "installed"
+    splits = edits_of_files(opened, headers) if headers is not None and whole else ()
     refused: set[tuple[str, str]] = set()
     while True:
-        edits = (*requests, *edits_of_requirements(images, written, refused))
+        edits = (*requests, *edits_of_requirements(images, written, refused), *splits)
         model = Model(images, wish.metric, edits, [one.purpose.formula for one in opened])
         found = list(proposals(opened, model, wish.edits, lambda: clock.left))
-        planned = {edit for one in found for edit in one.answer.edits if edit.replaces is None}
+        planned = {
+            edit for one in found for edit in one.answer.edits if edit.kind in ("order", "weaken")
+        }
         if headers is None or not news_of(opened, planned, headers, refused):
             break
     if headers is not None:
-        found = with_evidence(opened, found, headers)
+        found = with_split_text(opened, with_evidence(opened, found, headers), headers)
     return [
         tuple(plan_of(opened, place, model, one) for one in found) for place in range(len(opened))
     ]

@@ -6,7 +6,8 @@ maintainer writes as one line. In the order of the harm that they do:
 - request: another package of the same source is asked for;
 - prefer: `Suggests` beside a requirement that several packages meet: nobody loses a dependency;
 - order: a requirement that only scriptlets have becomes `OrderWithRequires`;
-- weaken: a written requirement becomes `Recommends`.
+- weaken: a written requirement becomes `Recommends`;
+- split: files go to a subpackage with the requirements that only they have (`bot.advice.splits`).
 
 Written are the requirements that no generator of rpm made. The header's flags say which; where it
 cannot be read, sonames, interpreters, paths and capabilities with a namespace (`perl(strict)`)
@@ -40,7 +41,7 @@ class Edit:
 
     `capabilities` are the requirements of `package` that it takes away, verbatim, of all
     architectures. For a request, `package` is the name in a document, `replacements` the packages
-    that could stand in for it.
+    that could stand in for it. A split moves `files`, of so many bytes on each architecture.
     """
 
     kind: EditKind
@@ -50,6 +51,8 @@ class Edit:
     capabilities: frozenset[str] = frozenset()
     replacements: tuple[str, ...] = ()
     written: bool | None = None
+    files: tuple[str, ...] = ()
+    moved: tuple[int, ...] = ()
 
     @property
     def severity(self) -> int:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from bot.advice.contents import Names, PackageContents, contents_of, names_of
 from bot.advice.headers import HeaderFacts
 from bot.advice.integrity import keeps_integrity
-from bot.advice.plans import Opened, Proposal
-from bot.advice.swaps import files_of, offers
+from bot.advice.plans import Proposal
+from bot.advice.programs import Opened
+from bot.advice.swaps import PROGRAM, Offer, files_of, offers
 from bot.advice.trial import native, test_passes
 from bot.closure.pool import Pool
 from bot.model.advice import Change, Evidence, ImageAdvice, Precedent
@@ -26,11 +27,13 @@ MOST_TRACES = 20
 
 @dataclass(frozen=True, slots=True)
 class _Moved:
-    """The packages of a proposal on one architecture, and the names of what leaves."""
+    """The packages of a proposal on one architecture, the names of what leaves, and the files that
+    splits take out of packages that stay."""
 
     now: tuple[Package, ...]
     staying: tuple[Package, ...]
     names: Names
+    files: frozenset[str]
 
 
 def with_evidence(
@@ -45,7 +48,7 @@ def with_evidence(
         todo = [n for n, proposal in enumerate(found) if _lacks(proposal)]
         if not todo:
             break
-        moved = {n: _moved(one, found[n].answer.packages[place], headers) for n in todo}
+        moved = {n: _moved(one, place, found[n], headers) for n in todo}
         names = Names()
         for each in moved.values():
             names |= each.names
@@ -81,8 +84,9 @@ def _with(proposal: Proposal, evidence: Evidence) -> Proposal:
     return replace(proposal, changes=tuple(changes))
 
 
-def _moved(one: Opened, target: frozenset[int], headers: HeaderFacts) -> _Moved:
-    now = one.candidates.now
+def _moved(one: Opened, place: int, proposal: Proposal, headers: HeaderFacts) -> _Moved:
+    now, target = one.candidates.now, proposal.answer.packages[place]
+    moved = frozenset(path for edit in proposal.answer.edits for path in edit.files)
     with one.job.pool.solved(one.job.request, one.job.overlay) as image:
         staying = tuple(image.overlays.package(number) for number in sorted(target))
         today = tuple(image.overlays.package(number) for number in sorted(now))
@@ -90,8 +94,9 @@ def _moved(one: Opened, target: frozenset[int], headers: HeaderFacts) -> _Moved:
         files = [path for own in files_of(image.overlays, now - target).values() for path in own]
     headers.read(staying)
     facts = (headers.of(package.nevra) for package in staying)
-    kept = {file.path for own in facts if own is not None for file in own.files}
-    return _Moved(today, staying, names_of(leaving.values(), files, kept))
+    kept = {file.path for own in facts if own is not None for file in own.files} - moved
+    offered = [*leaving.values(), Offer(frozenset(filter(PROGRAM.search, moved)))]
+    return _Moved(today, staying, names_of(offered, [*files, *moved], kept), moved)
 
 
 def _evidence(
@@ -112,12 +117,12 @@ def _evidence(
         where
         for package in moved.staying
         for where, mentioned in known[package.nevra].mentions
-        if mentioned & wanted
+        if mentioned & wanted and where not in moved.files
     ]
     deep = all(own.depth == "files" for own in known.values())
     return Evidence(
         tuple(traces[:MOST_TRACES]),
-        keeps_integrity(moved.now, moved.staying, headers, known),
+        keeps_integrity(moved.now, moved.staying, headers, known, moved.files),
         _runs(one, moved, headers),
         looked_into="files" if deep else "headers",
     )

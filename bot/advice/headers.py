@@ -45,13 +45,14 @@ class OwnedFile:
     needs: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
     flags: int = 0
+    size: int = 0
     is_directory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Of one header: the requirements that a generator made (also where somebody wrote them too),
-    those that somebody wrote, the text of each scriptlet by rpm's name of it, and the files."""
+    """Of one header: the requirements that a generator made and those that somebody wrote (one may
+    be both), the text of each scriptlet by rpm's name of it, and the files."""
 
     generated: frozenset[str]
     written: tuple[str, ...] = ()
@@ -121,7 +122,7 @@ def facts_in(name: str, content: bytes) -> Facts:
     scripts = ((name, header.text(tag)) for tag, name in _SCRIPTS.items())
     return Facts(
         frozenset(generated),
-        tuple(dict.fromkeys(text for text in written if capability_key(text) not in generated)),
+        tuple(dict.fromkeys(written)),
         tuple((name, text) for name, text in scripts if text),
         tuple(_files(name, content, header, [text for text, _ in required], provided)),
     )
@@ -153,6 +154,7 @@ def _files(
             _listed(own, _REQUIRES_LETTER, required),
             _listed(own, _PROVIDES_LETTER, provided),
             entry.flags,
+            entry.size,
             entry.is_directory,
         )
 

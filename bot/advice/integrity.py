@@ -8,7 +8,7 @@ line of scripts and what units start.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bot.advice.contents import PackageContents, is_unit
 from bot.advice.headers import HeaderFacts
@@ -26,9 +26,11 @@ def keeps_integrity(
     after: Sequence[Package],
     headers: HeaderFacts,
     contents: Mapping[Nevra, PackageContents],
+    moved: Collection[str] = (),
 ) -> bool | None:
     """Return whether nothing in `after` refers to what is not there, unless it was so `before`.
 
+    `moved` are files of packages in `after` that are not there: splits take them out.
     Null where a header of `after` could not be read, or a package with units is not at hand.
     """
     headers.read([*before, *after])
@@ -40,11 +42,12 @@ def keeps_integrity(
         if not looked_into and any(is_unit(file.path) for file in facts.files):
             return None
     was = _Image(before, headers)
-    now = _Image(after, headers)
+    now = _Image(after, headers, moved)
     return all(
         now.has(target) or not was.has(target)
         for package in after
-        for _, target in references(package, headers, contents.get(package.nevra))
+        for path, target in references(package, headers, contents.get(package.nevra))
+        if path not in moved
     )
 
 
@@ -64,7 +67,9 @@ def references(
 class _Image:
     """What there is in an image: the names of capabilities, and paths."""
 
-    def __init__(self, packages: Iterable[Package], headers: HeaderFacts) -> None:
+    def __init__(
+        self, packages: Iterable[Package], headers: HeaderFacts, moved: Collection[str] = ()
+    ) -> None:
         self._names: set[str] = set()
         self._paths: set[str] = set()
         for package in packages:
@@ -73,7 +78,9 @@ class _Image:
             }
             facts = headers.of(package.nevra)
             if facts is not None:
-                self._paths |= {_merged(file.path) for file in facts.files}
+                self._paths |= {_merged(file.path) for file in facts.files} - {*moved}
+                gone = {p for file in facts.files if file.path in moved for p in file.provides}
+                self._names -= {split_capability(capability).name for capability in gone}
 
     def has(self, target: str) -> bool:
         """Return whether a capability or path is there; of a rich dependency nothing is said."""

@@ -58,6 +58,9 @@ class Model:
         ]
         self._variables = {key: n for n, key in enumerate(self._packages, 1)}
         self._edits = {edit: n for n, edit in enumerate(edits, len(self._packages) + 1)}
+        splits = [(e, place) for e in edits for place, size in enumerate(e.moved) if size]
+        first = len(self._packages) + len(self._edits) + 1
+        self._unmoved = {key: n for n, key in enumerate(splits, first)}
         self._clauses: dict[tuple[int, ...], None] = {}
         for place, image in enumerate(images):
             self._state(place, image)
@@ -88,6 +91,11 @@ class Model:
             clauses += [(-v,) for edit, v in self._edits.items() if edit != only]
         limited = list(self._edits.values()) if edits else []
         start = {*self._true(known), *(self._edits[e] for e in known_edits)}
+        start |= {
+            variable
+            for (edit, place), variable in self._unmoved.items()
+            if edit not in known_edits and self._installed(edit, place) & known[place]
+        }
         found = minimise(
             Problem(clauses, self._costs, limited, edits),
             seconds=seconds,
@@ -101,6 +109,19 @@ class Model:
         packages = self._images[place].packages
         return sum(size_of(packages[n], self.metric) or 0 for n in numbers)
 
+    def moved(self, place: int, numbers: Collection[int], edits: Iterable[Edit]) -> int:
+        """The bytes that splits move out of packages on one architecture."""
+        return sum(
+            edit.moved[place]
+            for edit in edits
+            if (edit, place) in self._unmoved and self._installed(edit, place) & set(numbers)
+        )
+
+    def _installed(self, edit: Edit, place: int) -> frozenset[int]:
+        """The packages of today's image that an edit is of."""
+        image = self._images[place]
+        return frozenset(n for n in image.named.get(edit.package, ()) if n in image.now)
+
     # -- clauses --------------------------------------------------------------------------------
 
     def _state(self, place: int, image: Candidates) -> None:
@@ -111,6 +132,11 @@ class Model:
                 others = [n for name in edit.replacements for n in image.named.get(name, ())]
                 if any(image.packages[n].nevra.name == edit.replaces for n in image.now):
                     self._add(place, [frozenset(others)], implied_by=(variable,))
+        for (edit, of), variable in self._unmoved.items():
+            for number in self._installed(edit, place) if of == place else ():
+                # Where the package is, its files are, unless they were moved.
+                own = self._variables[place, number]
+                self._add(place, [()], (variable, self._edits[edit]), implied_by=(own,))
         by_need: dict[tuple[str, str], int] = {
             (edit.package, capability): variable
             for edit, variable in self._edits.items()
@@ -156,6 +182,10 @@ class Model:
             for key, cost in zip(self._packages, self._scale.costs, strict=True)
         }
         costs.update({variable: edit.severity for edit, variable in self._edits.items()})
+        for (edit, place), variable in self._unmoved.items():
+            costs[variable] = edit.moved[place] * self._scale.byte
+            for number in self._installed(edit, place):
+                costs[self._variables[place, number]] -= costs[variable]
         return costs
 
     def _all_ranks(self) -> dict[int, int]:
@@ -178,7 +208,10 @@ class Model:
                 chosen[place].add(number)
         sets = tuple(map(frozenset, chosen))
         edits = tuple(e for e, v in self._edits.items() if v in found.true)
-        size = sum(self.size(place, numbers) for place, numbers in enumerate(sets))
+        size = sum(
+            self.size(place, numbers) - self.moved(place, numbers, edits)
+            for place, numbers in enumerate(sets)
+        )
         edits = tuple(sorted(edits, key=lambda e: self._ranks[self._edits[e]]))
         if found.proved:
             return Answer(sets, edits, size, size)

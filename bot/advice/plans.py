@@ -7,31 +7,21 @@ installs exactly its packages on every architecture.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bot.advice.candidates import Candidates
 from bot.advice.costs import figures
 from bot.advice.edits import Edit
 from bot.advice.model import Answer, Model
-from bot.advice.programs import Purpose
-from bot.advice.requests import Addition, Job, addition_for
-from bot.model.advice import ArchFigures, Change, Evidence, Plan
+from bot.advice.programs import Opened
+from bot.advice.requests import Addition, addition_for
+from bot.advice.splits import split_overlay, subpackage_name
+from bot.model.advice import ArchFigures, Change, Evidence, Figures, Plan
 from bot.model.closure import Requirement
 
 MOST_REFUSED = 4
 _ISA = re.compile(r"\([a-z0-9]+-(?:32|64)\)")
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """One architecture of an image: its job, the packages it could have, what it is for, and the
-    programs of each package that it has today."""
-
-    job: Job
-    candidates: Candidates
-    purpose: Purpose
-    programs: Mapping[int, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +95,7 @@ def _tried(opened: Sequence[Opened], answer: Answer) -> Proposal | None:
     changes = tuple(_change(opened, answer, edit) for edit in answer.edits)
     additions = []
     for place, one in enumerate(opened):
-        addition = _addition(one, answer.packages[place], answer.edits, changes)
+        addition = _addition(one, place, answer, changes)
         if addition is None:
             return None
         additions.append(addition)
@@ -113,15 +103,17 @@ def _tried(opened: Sequence[Opened], answer: Answer) -> Proposal | None:
 
 
 def _addition(
-    one: Opened, target: frozenset[int], edits: Sequence[Edit], changes: Sequence[Change]
+    one: Opened, place: int, answer: Answer, changes: Sequence[Change]
 ) -> Addition | None:
     packages, now = one.candidates.packages, one.candidates.now
+    target, edits = answer.packages[place], answer.edits
     edited = replace(
         one.job,
         request=replace(
             one.job.request,
             requests=tuple(_requested(name, changes) for name in one.job.request.requests),
         ),
+        overlay=split_overlay(one, place, edits) or one.job.overlay,
         drop=dropped(one.candidates, edits),
     )
     entering = sorted(target - now, key=lambda n: packages[n].nevra)
@@ -139,7 +131,12 @@ def _requested(name: str, changes: Sequence[Change]) -> str:
 
 def dropped(candidates: Candidates, edits: Sequence[Edit]) -> frozenset[Requirement]:
     """The requirements that edits take away on one architecture."""
-    taken = {(edit.package, capability) for edit in edits for capability in edit.capabilities}
+    taken = {
+        (edit.package, capability)
+        for edit in edits
+        if edit.kind != "split"
+        for capability in edit.capabilities
+    }
     return frozenset(
         Requirement(nevra, need.capability)
         for need in candidates.needs
@@ -155,6 +152,7 @@ def _change(opened: Sequence[Opened], answer: Answer, edit: Edit) -> Change:
         edit.capability,
         edit.written,
         _written_instead(opened, answer, edit),
+        files=edit.files,
         evidence=Evidence(),
     )
 
@@ -169,6 +167,8 @@ def _written_instead(opened: Sequence[Opened], answer: Answer, edit: Edit) -> st
             if one.candidates.packages[n].nevra.name in edit.replacements
         )
         return able[0][1]
+    if edit.kind == "split":
+        return subpackage_name(edit)
     if edit.kind == "order":
         if edit.capability == "systemd":
             return "%{?systemd_ordering}"
@@ -181,8 +181,8 @@ def plan_of(opened: Sequence[Opened], place: int, model: Model, proposal: Propos
     """A proposal as the advice for one of the architectures states it."""
     answer, addition = proposal.answer, proposal.additions[place]
     found = [
-        figures(one.candidates, numbers, model.metric)
-        for one, numbers in zip(opened, answer.packages, strict=True)
+        _less(figures(one.candidates, numbers, model.metric), model.moved(n, numbers, answer.edits))
+        for n, (one, numbers) in enumerate(zip(opened, answer.packages, strict=True))
     ]
     arches = tuple(
         ArchFigures(one.candidates.arch, own.packages, own.installed_size)
@@ -202,3 +202,10 @@ def plan_of(opened: Sequence[Opened], place: int, model: Model, proposal: Propos
         proposal.changes,
         addition.excludes,
     )
+
+
+def _less(found: Figures, size: int) -> Figures:
+    """Figures without what splits move to packages that are not installed."""
+    if found.installed_size is None:
+        return found
+    return replace(found, installed_size=found.installed_size - size)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from bot.advice.candidates import Candidates
 from bot.advice.edits import capability_name
 from bot.advice.formula import Formula, one_of
+from bot.advice.requests import Job
 from bot.advice.swaps import files_of
 from bot.closure.overlay_pool import OverlayPool
 from bot.closure.packages import files_in_primary
@@ -44,6 +45,17 @@ class Purpose:
     def of(self, number: int) -> frozenset[str]:
         """The programs that one package has."""
         return frozenset(path for path, owners in self.programs.items() if number in owners)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One architecture of an image: its job, the packages it could have, what it is for, and the
+    programs of each package that it has today."""
+
+    job: Job
+    candidates: Candidates
+    purpose: Purpose
+    programs: Mapping[int, frozenset[str]]
 
 
 def purpose_of(

@@ -23,9 +23,9 @@ _PYTHON = re.compile(r"/python\d[\d.]*/site-packages/([A-Za-z_]\w*)(?:\.py|/__in
 class Offer:
     """All that a package has for others to use."""
 
-    programs: frozenset[str]
-    sonames: frozenset[str]
-    modules: frozenset[str]
+    programs: frozenset[str] = frozenset()
+    sonames: frozenset[str] = frozenset()
+    modules: frozenset[str] = frozenset()
 
 
 def offers(overlays: OverlayPool, numbers: Iterable[int]) -> Mapping[int, Offer]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from bot.advice.edits import Edit
 from bot.advice.headers import HeaderFacts
-from bot.advice.plans import Opened
+from bot.advice.programs import Opened
 from bot.advice.scriptlets import runs_without
 
 

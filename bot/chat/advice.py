@@ -59,6 +59,10 @@ def _change(change: Change) -> Phrase:
         return say.edit_request(package=change.package, to=change.to)
     if change.kind == "prefer":
         return say.edit_prefer(package=change.package, to=change.to, capability=change.capability)
+    if change.kind == "split":
+        return say.edit_split(
+            package=change.package, files=len(change.files), capability=change.capability
+        )
     perhaps = change.kind in ("order", "weaken") and change.written is None
     edit = say.edit_perhaps if perhaps else say.edit
     return edit(package=change.package, to=change.to, capability=change.capability)

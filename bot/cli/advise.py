@@ -65,6 +65,11 @@ _SECONDS_OF_FLEET = 60.0
     help="Also the fewest distinct packages that serve all images together.",
 )
 @click.option(
+    "--unused",
+    is_flag=True,
+    help="Also the written requirements of today's packages with no trace of use.",
+)
+@click.option(
     "--git",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",
@@ -84,6 +89,7 @@ def advise(
     seconds: float,
     metric: Metric,
     with_fleet: bool,
+    unused: bool,
     git: Path | None,
     maintainers: Path | None,
     choice: Choice,
@@ -100,6 +106,7 @@ def advise(
     from bot.advice.maintainers import maintainers_in, read_maintainers
     from bot.advice.overall import overall
     from bot.advice.spec_lines import SpecLines, with_places
+    from bot.advice.unused import unused_requirements
     from bot.distro.cache import Cache
     from bot.model.advice import Advice
 
@@ -107,7 +114,8 @@ def advise(
     configuration = places.configuration(named=bool(choice.repositories))
     opened = pools_and_requests(choice.keys(configuration), configuration, places)
     jobs = [_job(configuration, pool, request) for pool, request in opened]
-    headers = HeaderFacts(Cache(places.cache)) if edits or metric == "nodocs" else None
+    wanted = edits or metric == "nodocs" or unused
+    headers = HeaderFacts(Cache(places.cache)) if wanted else None
     model = FleetModel(metric) if with_fleet else None
     found: list[ImageAdvice] = []
     for _, images in groupby(jobs, lambda job: job.image):
@@ -129,6 +137,7 @@ def advise(
         everywhere.together,
         everywhere.by_source,
         everywhere.by_maintainer,
+        unused_requirements(jobs, headers, lists) if unused and headers is not None else None,
     )
     from bot.report.advice import advice_text, advice_to_json
 

@@ -207,6 +207,21 @@ class OverallEdit:
 
 
 @dataclass(frozen=True, slots=True)
+class UnusedRequirement:
+    """A written requirement with no trace of use in its package, and in how many images it is.
+
+    `looked_into`: the package's files, or its header alone.
+    """
+
+    package: str
+    source: str
+    capability: str
+    images: int
+    looked_into: Literal["files", "headers"]
+    maintainers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TogetherEdits:
     """Orders and weakenings that save most together over all images, found one after another.
 
@@ -280,3 +295,4 @@ class Advice:
     together: tuple[TogetherEdits, ...] = ()
     by_source: tuple[OverallTotal, ...] = ()
     by_maintainer: tuple[OverallTotal, ...] = ()
+    unused: tuple[UnusedRequirement, ...] | None = None

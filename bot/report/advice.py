@@ -6,7 +6,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from bot.model.advice import Advice, Change, Fleet, ImageAdvice, Plan, Smallest, Swap
+from bot.model.advice import (
+    Advice,
+    Change,
+    Fleet,
+    ImageAdvice,
+    Plan,
+    Smallest,
+    Swap,
+    UnusedRequirement,
+)
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.report.answers import image_text
@@ -46,6 +55,8 @@ def advice_text(advice: Advice) -> str:
         blocks.append(_overall_lines(advice))
     if advice.fleet is not None:
         blocks.append(_fleet_lines(advice.fleet))
+    if advice.unused is not None:
+        blocks.append(_unused_lines(advice.unused))
     return "\n".join("\n".join(block) + "\n" for block in blocks)
 
 
@@ -55,6 +66,18 @@ def _overall_lines(advice: Advice) -> Iterator[str]:
         what = f"{edit.kind} {visible(edit.package)}: {visible(edit.capability)}"
         saved = f"{format_size(edit.saves)} in {plural(edit.images, 'image')}"
         yield f"  {what} ({visible(edit.source)}) saves {saved}"
+
+
+def _unused_lines(found: Iterable[UnusedRequirement]) -> Iterator[str]:
+    yield "Written requirements with no trace of use:"
+    owners: tuple[str, ...] | None = None
+    for one in found:
+        if one.maintainers != owners:
+            owners = one.maintainers
+            yield f"  {_names(owners) or 'no maintainer known'}"
+        headers = " (its header alone was read)" if one.looked_into == "headers" else ""
+        what = f"{visible(one.package)}: {visible(one.capability)} ({visible(one.source)})"
+        yield f"    {what} in {plural(one.images, 'image')}{headers}"
 
 
 def _fleet_lines(fleet: Fleet) -> Iterator[str]:
@@ -150,6 +173,9 @@ def _change(change: Change) -> str:
     to = visible(change.to)
     if change.kind == "request":
         return f"request {to} instead of {package}"
+    if change.kind == "split":
+        files = plural(len(change.files), "file")
+        return f"{package}: {files} that need {capability} in a subpackage"
     if change.kind == "prefer":
         return f"{package}: {to} beside its requirement of {capability}"
     return f"{package}: {to} instead of requiring {capability}"
