@@ -26,7 +26,7 @@ RANKS = (
     ("closure",),
     ("distro",),
     ("store", "settings", "sandbox", "git"),
-    ("locks", "yamltext", "model"),
+    ("locks", "yamltext", "model", "telemetry"),
     ("limited",),
     ("errors", "limits", "stacks", "temporary", "__init__"),
 )

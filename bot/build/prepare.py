@@ -26,6 +26,7 @@ from bot.model.package import Package
 from bot.sandbox.values import Limits
 from bot.spec.release import placeholder_definitions
 from bot.spec.tree import SourcesError
+from bot.telemetry.measures import looked_up, timed
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
@@ -99,9 +100,13 @@ class CachingBuilder(ABC):
             return BuildFailed("surroundings", NOT_CACHED)
         with self._cache.lock(f"build-{key[:40]}", BUILD_LIMIT):
             cached = None if self._rebuild else self._cached.get(key)
+            looked_up("builds", hit=isinstance(cached, CachedBuild))
             if isinstance(cached, CachedBuild):
                 return built_from(cached, from_cache=True)
-            return cached or run(key)
+            if cached is not None:
+                return cached
+            with timed("build"):
+                return run(key)
 
 
 def native_architecture() -> str:

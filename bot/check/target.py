@@ -36,6 +36,7 @@ from bot.spec.headers import generated_flags
 from bot.spec.release import release_definitions
 from bot.spec.rpm_version import host_rpm
 from bot.spec.setting import SpecSetting, setting_of
+from bot.telemetry.measures import looked_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,9 @@ class Pools:
                 document, arch, self.cache, offline=self._offline, max_age=self._max_age
             )
             warm = self._warm.get(key)
-            if warm is None or warm.pool.snapshot.id != snapshot.id:
+            hit = warm is not None and warm.pool.snapshot.id == snapshot.id
+            looked_up("pools", hit=hit)
+            if warm is None or not hit:
                 warm = _WarmPool(open_pool(snapshot, self.cache), self._clock())
                 self._warm[key] = warm
             warm.used = self._clock()

@@ -13,6 +13,7 @@ from bot.errors import UsageError
 if TYPE_CHECKING:
     from bot.engine.backup import ServerData
     from bot.settings.values import Settings
+    from bot.telemetry.logs import LogFormat
 
 _SETTINGS = click.option(
     "--settings",
@@ -22,39 +23,52 @@ _SETTINGS = click.option(
 )
 
 
-_OWN_SETTINGS = click.option(
+OWN_SETTINGS = click.option(
     "--settings",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="The server's settings: where its data is; a backup has them too.",
 )
 
 
-def _read(file: Path, places: Places) -> Settings:
+_LOG_FORMAT = click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="Instead of log.format of the settings; json: one object a line.",
+)
+
+
+def _read(file: Path, places: Places, log_format: LogFormat | None = None) -> Settings:
     """The settings of a file; options of the command line override them."""
+    from bot.settings.telemetry import LogSettings
     from bot.settings.values import load_settings
 
     chosen = {name: places.chosen(name) for name in ("config", "data", "cache")}
-    return load_settings(file, **chosen)
+    settings = load_settings(file, **chosen)
+    if log_format is None:
+        return settings
+    return settings.model_copy(update={"log": LogSettings(format=log_format)})
 
 
 @click.command()
 @_SETTINGS
+@_LOG_FORMAT
 @placed
-def serve(settings: Path, places: Places) -> int:
+def serve(settings: Path, log_format: LogFormat | None, places: Places) -> int:
     """The bot: takes webhooks, runs checks, shows pages, until it is stopped."""
     from bot.web.serve import serve_bot
 
-    return serve_bot(_read(settings, places))
+    return serve_bot(_read(settings, places, log_format))
 
 
 @click.command()
 @_SETTINGS
+@_LOG_FORMAT
 @placed
-def worker(settings: Path, places: Places) -> int:
-    """One more worker on the server's engine database: runs checks, serves nothing."""
+def worker(settings: Path, log_format: LogFormat | None, places: Places) -> int:
+    """One more worker on the server's engine database: runs checks, serves its metrics alone."""
     from bot.web.serve import run_worker
 
-    return run_worker(_read(settings, places))
+    return run_worker(_read(settings, places, log_format))
 
 
 @click.command()
@@ -72,32 +86,32 @@ def requeue(worker_id: str, settings: Path, places: Places) -> int:
 
 @click.command()
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@_OWN_SETTINGS
+@OWN_SETTINGS
 @placed
 def backup(directory: Path, settings: Path | None, places: Places) -> int:
     """Writes a server's data, as of one moment, into the new directory DIR; it may run."""
     from bot.engine.backup import make_backup
 
-    made = make_backup(_server_data(settings, places), directory, settings)
+    made = make_backup(server_data(settings, places), directory, settings)
     click.echo(f"Backed up to {directory}: {', '.join(sorted(made.files))}.")
     return 0
 
 
 @click.command()
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, exists=True))
-@_OWN_SETTINGS
+@OWN_SETTINGS
 @placed
 def restore(directory: Path, settings: Path | None, places: Places) -> int:
     """Puts the backup DIR in the place of a server's data, which must not be there."""
     from bot.engine.backup import restore_backup
 
-    data = _server_data(settings, places)
+    data = server_data(settings, places)
     made = restore_backup(directory, data)
     click.echo(f"{data.directory} has the data of {made.made}.")
     return 0
 
 
-def _server_data(settings: Path | None, places: Places) -> ServerData:
+def server_data(settings: Path | None, places: Places) -> ServerData:
     """The places of a server's data, by its settings, else by --data alone."""
     from bot.engine.backup import ENGINE, ServerData
 

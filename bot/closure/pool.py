@@ -24,6 +24,7 @@ from bot.model.closure import Closure, Edge, Link, Requirement, SnapshotState
 from bot.model.image import ImageKey, ImageRequest, PlaceholderPackage
 from bot.model.nevra import Nevra
 from bot.model.package import Overlay, Package
+from bot.telemetry.measures import timed
 
 if TYPE_CHECKING:
     from bot.closure.comps import Comps
@@ -34,6 +35,7 @@ _DROPPED_KEYS = (solv.SOLVABLE_REQUIRES, solv.SOLVABLE_RECOMMENDS, solv.SOLVABLE
 _DEBUG = ("-debuginfo", "-debugsource")
 
 
+@timed("load")
 def open_pool(snapshot: Snapshot, cache: Cache, *, file_of: MetadataFile | None = None) -> Pool:
     """The pool of a snapshot: from its .solv files in the cache, which are made where missing.
 
@@ -83,6 +85,7 @@ class Pool:
         self._generation = overlays.generation
         self._sights: dict[tuple[Hashable, ...], _Sight] = {}
 
+    @timed("solve")
     def solve(
         self,
         request: ImageRequest,

@@ -13,6 +13,7 @@ from bot.distro.failover import RefusedFileError, RetryPolicy
 from bot.distro.repomd import Record
 from bot.distro.transfer import new_digest, obtain
 from bot.model.package import NO_ACCESS, RepositoryAccess
+from bot.telemetry.measures import looked_up
 
 # What no metadata of a distribution reaches: Fedora's filelists are below 1 GB.
 MAX_OPEN = 4_000_000_000
@@ -39,7 +40,9 @@ def metadata_file(
     """
     name = re.sub(r"[^a-z_]", "", record.type.lower()) or "data"
     place = cache.addressed(_KIND, record.checksum, f"{name}.open")
-    if place.exists():
+    there = place.exists()
+    looked_up("metadata", hit=there)
+    if there:
         return place
     urls = _urls(record, base_urls)
     with cache.lock(f"unpack-{record.checksum[:3]}"):

@@ -13,6 +13,7 @@ from bot.distro.transfer import local_path, obtain
 from bot.errors import SurroundingsError
 from bot.limits import HEADER
 from bot.model.package import Location, Package
+from bot.telemetry.measures import looked_up
 
 # The largest packages of distributions are below this, headers far below.
 _MAX_PACKAGE = 8_000_000_000
@@ -30,10 +31,12 @@ def fetch_package(package: Package, cache: Cache) -> Path:
     where it cannot be had.
     """
     location = _location(package)
+    place = _place(package, location, cache)
+    looked_up("packages", hit=place.exists())
     found = obtain(
         (location.url, *location.mirrors),
         cache,
-        _place(package, location, cache),
+        place,
         checksum_type=location.checksum_type,
         checksum=location.checksum.lower(),
         size=location.size or None,
@@ -103,9 +106,12 @@ def read_header(package: Package, cache: Cache, retry_policy: RetryPolicy | None
         )
     place = cache.addressed("headers", location.checksum.lower(), str(end))
     try:
-        return place.read_bytes()
+        found = place.read_bytes()
     except OSError:
-        pass  # not there yet
+        looked_up("headers", hit=False)
+    else:
+        looked_up("headers", hit=True)
+        return found
     whole = _place(package, location, cache)
     if whole.exists():
         return _checked(str(whole), _first_bytes(whole, end), location)

@@ -108,6 +108,8 @@ class Collector:
             more = await self._accepted(ended)
             if more:
                 await asyncio.to_thread(lambda: self._store.update_check(record.id, **more))
+            steps = await self._engine.steps_of(record.id)
+            await asyncio.to_thread(self._store.store_steps, record.id, steps)
             # The same for a merge that was stored meanwhile.
             await asyncio.to_thread(self._merged_changes.ended, ended)
         return True

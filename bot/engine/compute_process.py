@@ -9,13 +9,11 @@ as pickles: both ends are this program.
 from __future__ import annotations
 
 import contextlib
-import logging
 import multiprocessing
 import os
 import pickle
 import select
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -29,6 +27,10 @@ import psutil
 from bot.engine.job import Checker
 from bot.errors import ChangeError, MinimizeError, SurroundingsError, UsageError
 from bot.locks import LEASE, RENEWAL
+from bot.telemetry.context import current_context, working_on
+from bot.telemetry.logs import LogFormat, log_to_stderr
+from bot.telemetry.measures import take_measures
+from bot.telemetry.metrics import COMPUTE_ENDED, add_measures
 
 T = TypeVar("T")
 # Loaded once, shared by every process.
@@ -56,14 +58,14 @@ class ComputationError(Exception):
 class ComputeProcess:
     """The owner's side of one process. Blocking, but `end` may come from another thread."""
 
-    def __init__(self, make_checker: Callable[[], Checker]) -> None:
+    def __init__(self, make_checker: Callable[[], Checker], log_format: LogFormat) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(_MODULES)
         self._connection, theirs = context.Pipe()
         signs, self._signs = context.Pipe(duplex=False)
         self._process = context.Process(
             target=_serve,
-            args=(theirs, signs, make_checker),
+            args=(theirs, signs, make_checker, log_format),
             name="minimize-compute",
             daemon=True,
         )
@@ -92,11 +94,12 @@ class ComputeProcess:
         ended before the answer, what `end` was given, or ProcessEndedError.
         """
         try:
-            self._connection.send(work)
+            self._connection.send((current_context(), work))
             body = self._connection.recv_bytes(_LARGEST_ANSWER)
         except (EOFError, OSError) as error:
             raise self._ending(error) from error
-        done, answer = pickle.loads(body)
+        done, answer, measures = pickle.loads(body)
+        add_measures(measures)
         if done:
             return answer  # type: ignore[no-any-return]
         raise answer
@@ -122,6 +125,7 @@ class ComputeProcess:
             end_with_children(self.pid)
 
     def _ending(self, error: Exception) -> MinimizeError:
+        COMPUTE_ENDED.inc()
         with self._reaping:
             if self._ended is not None:
                 return self._ended
@@ -170,16 +174,17 @@ def _runs(process: psutil.Process) -> bool:
         return False
 
 
-def _serve(connection: Connection, signs: Connection, make_checker: Callable[[], Checker]) -> None:
+def _serve(
+    connection: Connection,
+    signs: Connection,
+    make_checker: Callable[[], Checker],
+    log_format: LogFormat,
+) -> None:
     """The process itself: one piece of work after the other, until its owner is gone."""
     os.setsid()
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    log_to_stderr(log_format)
     working = threading.Event()
     watch = threading.Thread(
         target=_end_with_owner, args=(connection.fileno(), signs, working), daemon=True
@@ -188,22 +193,24 @@ def _serve(connection: Connection, signs: Connection, make_checker: Callable[[],
     checker = make_checker()
     while True:
         try:
-            work = connection.recv()
+            context, work = connection.recv()
         except EOFError:
             return
         working.set()
-        answer = _answer(work, checker)
+        with working_on(context):
+            answer = _answer(work, checker)
         working.clear()
         connection.send_bytes(answer)
 
 
 def _answer(work: Callable[[Checker], object], checker: Checker) -> bytes:
     try:
-        return pickle.dumps((True, work(checker)))
+        answer: tuple[bool, object] = True, work(checker)
     except MinimizeError as error:
-        return pickle.dumps((False, _portable(error)))
+        answer = False, _portable(error)
     except Exception:  # noqa: BLE001  (goes to the owner, which logs it)
-        return pickle.dumps((False, ComputationError(traceback.format_exc())))
+        answer = False, ComputationError(traceback.format_exc())
+    return pickle.dumps((*answer, take_measures()))
 
 
 def _portable(error: MinimizeError) -> MinimizeError:

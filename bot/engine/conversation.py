@@ -36,6 +36,7 @@ from bot.settings.values import Settings
 from bot.store.commands import Commands, Decision, DecisionKind, HandledCommand, Outcome
 from bot.store.records import CheckRecord, Delivery
 from bot.store.store import Store
+from bot.telemetry.context import current_context
 
 LOG = logging.getLogger(__name__)
 
@@ -172,7 +173,8 @@ class Conversation:
         exact = hashlib.sha256(f"{key}\0{marker}".encode()).hexdigest()[:24]
         run = f"reply-{key.number}-{event.comment[:40]}-{exact}"
         documents = self._settings.documents_for(key.forge, key.repository, pull.base_ref)
-        job = replace(job_of_head(run, key, pull), documents=documents)
+        about = current_context()
+        job = replace(job_of_head(run, key, pull), documents=documents, delivery=about.delivery)
         reply = Reply(
             comment=event.comment,
             user=event.author,

@@ -49,6 +49,9 @@ from bot.settings.values import Settings
 from bot.store.deliveries import GroupWriter, settle_delivery
 from bot.store.records import CheckRecord, Delivery, DeliveryState
 from bot.store.store import Store, now
+from bot.telemetry.context import working_on
+from bot.telemetry.metrics import DELIVERIES
+from bot.telemetry.traces import record_root, span
 
 LOG = logging.getLogger(__name__)
 _IDLE = 1.0
@@ -156,6 +159,10 @@ class Dispatcher:
 
     async def _handle(self, delivery: Delivery) -> None:
         """Handle one delivery to its end or its next try, and record the outcome."""
+        with working_on(delivery=delivery.delivery), span("handle", {"event": delivery.event}):
+            await self._handle_now(delivery)
+
+    async def _handle_now(self, delivery: Delivery) -> None:
         try:
             done, reason = await self._decide(delivery)
             await self._settle(delivery, "done" if done else "ignored", reason)
@@ -181,6 +188,10 @@ class Dispatcher:
 
     async def _settle(self, delivery: Delivery, state: DeliveryState, reason: str) -> None:
         """Record the outcome; in one write with many others' where there is a writer."""
+        DELIVERIES.labels(delivery.forge, state).inc()
+        came = datetime.fromisoformat(delivery.received).timestamp()
+        about = {"event": delivery.event, "forge": delivery.forge, "outcome": state}
+        record_root("delivery", delivery.delivery, came, time.time(), about)
         if self._writer is None:
             await asyncio.to_thread(self._store.settle_delivery, delivery.id, state, reason)
             return
@@ -206,6 +217,7 @@ class Dispatcher:
             LOG.error("delivery %s is given up: %s", delivery.delivery, reason)
             await self._settle(delivery, "failed", reason)
             return
+        DELIVERIES.labels(delivery.forge, "postponed").inc()
         LOG.warning("delivery %s, again later: %s", delivery.delivery, reason)
         pause = max(min(2.0 * 3.0 ** min(delivery.attempts, 20), longest), min(wait, 4000.0))
         await asyncio.to_thread(self._store.postpone_delivery, delivery.id, reason, pause)

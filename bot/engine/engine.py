@@ -25,6 +25,7 @@ from bot.engine.database import (
     prepared_url,
     refuse_newer,
 )
+from bot.engine.inspection import EngineFigures, engine_figures, run_with_steps
 from bot.engine.job import CheckJob, Reply
 from bot.engine.leases import Leases
 from bot.engine.outcome import RetryPolicy
@@ -48,6 +49,7 @@ from bot.engine.wakeups import STOPPED, PostgresWakeups, SocketWakeups, Wakeups
 from bot.engine.workflows import PROGRESS, WORKFLOW_VERSION, Part, Workflows, part_id
 from bot.errors import UsageError
 from bot.settings.values import Settings
+from bot.store.records import StepRecord
 
 LOG = logging.getLogger(__name__)
 Role = Literal["server", "worker"]
@@ -104,6 +106,7 @@ class Engine:
         }
         DBOS(config=config)
         self.results = steps.results
+        self.forges = tuple(settings.forges)
         self._computing = steps.computing
         self.publisher = steps.publisher
         self._database = database_engine(self._url)
@@ -264,16 +267,14 @@ class Engine:
             return found
         return await asyncio.to_thread(older_progress, found, check, self.results)
 
-    async def queue_lengths(self) -> dict[str, int]:
-        """The number of runs that wait in each queue."""
-        waiting = await DBOS.list_workflows_async(
-            status="ENQUEUED", load_input=False, load_output=False
-        )
-        lengths = {CHECKS: 0, BUILDS: 0, WAITS: 0}
-        for status in waiting:
-            name = status.queue_name or CHECKS
-            lengths[name] = lengths.get(name, 0) + 1
-        return lengths
+    async def figures(self) -> EngineFigures:
+        """The state of the queues, the runs and the processes, for metrics."""
+        return await asyncio.to_thread(engine_figures, self._database, self._leases.living)
+
+    async def steps_of(self, check: str) -> tuple[StepRecord, ...]:
+        """The steps of a check, as far as they are recorded."""
+        run = await asyncio.to_thread(run_with_steps, DBOS, check)
+        return () if run is None else run.steps
 
     async def requeue(self, executor: str) -> int:
         """Queue the runs that `executor` had claimed and never finished; return their number."""

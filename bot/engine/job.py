@@ -28,6 +28,7 @@ class CheckJob:
     commit, "" for nobody; `pusher` who pushed it, "" where no delivery told; `acceptance` who
     accepted its going over a limit. `workloads` and `arches` narrow the check; it then answers in a
     comment of its own, found by the hidden marker `answers`, and is no answer for the commit.
+    `delivery` is the id of the delivery that asked for it.
     `tracked`: repositories are built from the base branch, so its objectives are tracked.
     """
 
@@ -48,6 +49,7 @@ class CheckJob:
     answers: str = ""
     tracked: bool = False
     pusher: str = ""
+    delivery: str = ""
 
     @property
     def narrowed(self) -> bool:
@@ -71,6 +73,7 @@ def job_of_head(run: str, key: PullRequestKey, head: PullRequest | CheckRecord) 
         head.author,
         head.private,
         pusher=head.pusher if isinstance(head, CheckRecord) else "",
+        delivery=head.delivery if isinstance(head, CheckRecord) else "",
     )
 
 

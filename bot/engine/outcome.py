@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,6 +16,9 @@ from bot.engine.compute_process import ProcessEndedError
 from bot.engine.values import Outcome, OutcomeKind
 from bot.errors import MinimizeError, SurroundingsError
 from bot.forge.values import ForgeError, ForgeGoneError, ForgeRefusedError
+from bot.telemetry.context import working_on
+from bot.telemetry.metrics import STEP_RETRIES, STEP_SECONDS, STEP_TRIES
+from bot.telemetry.traces import span
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -40,6 +44,19 @@ async def outcome_of(doing: str, call: Callable[[], Awaitable[T]]) -> Outcome[T]
             what=f"Something in the bot itself went wrong while {doing} (error {number}).",
             hint="The bot's log has it under this number.",
         )
+
+
+async def measured(name: str, number: int, call: Callable[[], Awaitable[Outcome[T]]]) -> Outcome[T]:
+    """Make one try of a step, the `number`th, with its logs and metrics under the step's name."""
+    started = time.monotonic()
+    with working_on(step=name), span(name, {"step.try": number}) as recorded:
+        outcome = await call()
+        recorded.set_attribute("step.outcome", outcome.kind)
+    STEP_SECONDS.labels(name).observe(time.monotonic() - started)
+    STEP_TRIES.labels(name, outcome.kind).inc()
+    if number > 1:
+        STEP_RETRIES.labels(name).inc()
+    return outcome
 
 
 def _kind(error: MinimizeError) -> OutcomeKind:
@@ -76,7 +93,9 @@ async def attempt(
     died = False
     for number in range(1, retry_policy.attempts + 1):
         options: StepOptions = {"name": name, "preemptible": True}
-        outcome: Outcome[T] = await DBOS.run_step_async(options, outcome_of, doing, call)
+        outcome: Outcome[T] = await DBOS.run_step_async(
+            options, measured, name, number, lambda: outcome_of(doing, call)
+        )
         if outcome.kind == "died" and died:
             outcome = Outcome("stop", what=outcome.what, hint=_NO_THIRD_TRY)
         died = died or outcome.kind == "died"

@@ -24,6 +24,8 @@ from bot.engine.compute_process import (
 )
 from bot.engine.job import Checker
 from bot.errors import MinimizeError
+from bot.telemetry.logs import LogFormat
+from bot.telemetry.metrics import COMPUTE_BYTES, COMPUTE_PROCESSES
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -81,8 +83,10 @@ class Processes:
         memory: int,
         idle: float = IDLE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        log_format: LogFormat = "text",
     ) -> None:
         self._make_checker = make_checker
+        self._log_format = log_format
         self._slots = {name: asyncio.Semaphore(max(count, 1)) for name, count in slots.items()}
         self._memory = memory
         self._idle_seconds = idle
@@ -93,6 +97,9 @@ class Processes:
         self._ended: dict[str, float] = {}
         self._endings: set[asyncio.Task[None]] = set()
         self._closed = threading.Event()
+        COMPUTE_PROCESSES.labels("busy").set_function(lambda: len(self._busy))
+        COMPUTE_PROCESSES.labels("idle").set_function(lambda: len(self._idle))
+        COMPUTE_BYTES.set_function(self._resident_bytes)
         threading.Thread(target=self._give_signs, name="signs", daemon=True).start()
 
     async def run(self, run: str, slot: Slot, seconds: float, work: Work[T], about: str = "") -> T:
@@ -165,6 +172,11 @@ class Processes:
         for process in processes:
             process.end(_stopped("The bot"))
 
+    def _resident_bytes(self) -> int:
+        with self._lock:
+            processes = [*self._busy, *(one.process for one in self._idle)]
+        return sum(process.resident_bytes() for process in processes)
+
     def _give_signs(self) -> None:
         """Tell the processes at work that this one lives, in a thread that no event loop stops."""
         while not self._closed.wait(SIGN):
@@ -185,7 +197,7 @@ class Processes:
                 self._idle.remove(chosen)
                 self._busy[chosen.process] = run
                 return chosen.process
-        process = ComputeProcess(self._make_checker)
+        process = ComputeProcess(self._make_checker, self._log_format)
         with self._lock:
             self._busy[process] = run
             stopped = run in self._ended

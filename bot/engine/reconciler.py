@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from bot.engine.desired import DesiredComment, DesiredReaction, DesiredStatuses
+from bot.engine.desired import Desired, DesiredComment, DesiredReaction, DesiredStatuses
 from bot.engine.outbox import LEASE, Claim, Outbox
 from bot.errors import MinimizeError
 from bot.forge.protocol import Forge
@@ -30,6 +30,7 @@ from bot.forge.values import (
 from bot.settings.values import Settings
 from bot.store.records import CommentRecord
 from bot.store.store import Store, now
+from bot.telemetry.metrics import FORGE_WRITES
 
 LOG = logging.getLogger(__name__)
 _IDLE = 1.0
@@ -39,6 +40,7 @@ _HOUR = 3600.0
 # Refusals, each a day after the one before, after which a version is given up.
 _REFUSALS = 3
 Written = Callable[[PullRequestKey, DesiredComment, Comment], None]
+Settled = Callable[[Desired], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,16 @@ class Reconciler:
         settings: Settings,
         *,
         on_comment: Written = lambda _key, _wanted, _comment: None,
+        on_settled: Settled = lambda _desired: None,
         pauses: Pauses | None = None,
     ) -> None:
-        """`on_comment` is called for each written comment, in a thread."""
+        """`on_comment` is called for each written comment, `on_settled` for all that the forge has
+        as it is wanted; both in a thread."""
         self._outbox = outbox
         self._forges = forges
         self._settings = settings
         self._on_comment = on_comment
+        self._on_settled = on_settled
         self._pauses = pauses or Pauses()
         self._woken = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -196,8 +201,11 @@ class Reconciler:
             if reason:
                 LOG.info("%s is not written: %s", claim.subject.id, reason)
                 await asyncio.to_thread(self._outbox.drop, claim, reason)
+                FORGE_WRITES.labels(claim.subject.kind, "dropped").inc()
             else:
                 await asyncio.to_thread(self._outbox.settle, claim)
+                FORGE_WRITES.labels(claim.subject.kind, "written").inc()
+                await asyncio.to_thread(self._on_settled, claim.desired)
 
     async def _put(self, claim: Claim) -> str:
         """Make the forge say what is wanted; return why not, where nobody needs it any more."""
@@ -243,6 +251,7 @@ class Reconciler:
             pause = min(error.wait, _LONGEST_WAIT)
             self._held[claim.subject.forge] = time.monotonic() + pause
         self._log(claim, str(error))
+        FORGE_WRITES.labels(claim.subject.kind, "again").inc()
         await asyncio.to_thread(self._outbox.postpone, claim, str(error), pause)
 
     async def _refused(self, claim: Claim, error: Exception) -> None:
@@ -251,8 +260,10 @@ class Reconciler:
         self._log(claim, str(error))
         if claim.refusals >= _REFUSALS and answers:
             LOG.error("%s is given up: %s", claim.subject.id, error)
+            FORGE_WRITES.labels(claim.subject.kind, "given_up").inc()
             await asyncio.to_thread(self._outbox.drop, claim, str(error))
             return
+        FORGE_WRITES.labels(claim.subject.kind, "again").inc()
         pause = self._pauses.after(claim, refused=True)
         await asyncio.to_thread(self._outbox.refuse, claim, str(error), pause)
 

@@ -73,6 +73,7 @@ class Runs:
             arches=part.arches if part else (),
             answers=part.answers if part else "",
             pusher=pusher or await self.pusher(pull),
+            delivery=origin,
             tracked=part is None and built_from(self._settings, *branch, pull.default_branch),
         )
         # The record first: an engine's run without one would never be seen to end.

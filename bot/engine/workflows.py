@@ -32,6 +32,7 @@ from bot.engine.waiting import (
 from bot.forge.values import StatusState
 from bot.model.result import CheckResult, Verdict
 from bot.report.render import not_built, sentence_markdown
+from bot.telemetry.context import working_on
 
 WORKFLOW_VERSION = "3"
 PROGRESS = "progress"
@@ -69,10 +70,11 @@ class Workflows:
 
     def _registered(self, name: str, run: Callable[..., Awaitable[None]]) -> Workflow:
         async def workflow(job: CheckJob, *args: object) -> None:
-            try:
-                await run(_Run(self, job), *args)
-            finally:
-                self.queues.place_freed()
+            with working_on(delivery=job.delivery, run=job.id):
+                try:
+                    await run(_Run(self, job), *args)
+                finally:
+                    self.queues.place_freed()
 
         return DBOS.workflow(name=name)(workflow)
 

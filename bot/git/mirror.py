@@ -22,6 +22,7 @@ from bot.errors import ChangeError
 from bot.git.command import GitError, git_environment, run_git
 from bot.git.repository import ChangedFile, GitRepository, TreeEntry
 from bot.locks import locked
+from bot.telemetry.measures import timed
 
 _SHA = re.compile(r"^[0-9a-f]{40}([0-9a-f]{24})?$")
 _REF = re.compile(r"^refs/[A-Za-z0-9._/-]+$")
@@ -47,6 +48,7 @@ class GitMirror(GitRepository):
     url: str = ""
     fetch_timeout: float = 300.0
 
+    @timed("fetch")
     def fetch(self, head: str, base: str, *, refs: Iterable[str] = ()) -> str:
         """Gets the commits `head` and `base` and what lies between; returns their merge base.
 

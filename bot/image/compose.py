@@ -31,6 +31,7 @@ from bot.image.rpmheader import printable
 from bot.image.signature import KeyUrls, check_signatures
 from bot.model.package import Package
 from bot.model.result import LayerSize
+from bot.telemetry.measures import timed
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component
@@ -57,6 +58,7 @@ class Composed:
     layout: Path
 
 
+@timed("compose")
 def compose_images(
     images: Sequence[ImageDescription],
     cache: Cache,

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from bot.errors import UsageError
 from bot.settings.forges import ForgeSettings, PlaceOfRepositories, SecretReference, Strict, Url
+from bot.settings.telemetry import LogSettings, MetricsSettings, TraceSettings
 from bot.yamltext import YamlError, YamlText, parse_yaml
 
 IssuePlace = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+:[^/:\s]+(/[^/:\s]+)+$")]
@@ -178,6 +179,9 @@ class Settings(Strict):
     accept: Literal["others", "anyone"] = "others"
     repositories: Annotated[tuple[RepositoryRule, ...], Field(strict=False)] = ()
     snapshots: SnapshotSettings = SnapshotSettings()
+    log: LogSettings = LogSettings()
+    metrics: MetricsSettings | None = None
+    traces: TraceSettings | None = None
     issues: IssueSettings = IssueSettings()
     private_pages: PrivatePages | None = None
 

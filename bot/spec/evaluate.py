@@ -38,6 +38,7 @@ from bot.spec.rpm_version import (
 )
 from bot.spec.setting import SpecSetting
 from bot.spec.tree import SpecTree, copy_spec_tree
+from bot.telemetry.measures import timed
 from bot.temporary import temporary_directory
 
 LOG = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ MOST_ROUNDS = 5
 _MOST_GAPS = 5
 
 
+@timed("evaluate")
 def evaluate_spec(
     checkout: Path,
     spec_path: str,

@@ -46,7 +46,8 @@ class Delivery:
 @dataclass(frozen=True, slots=True)
 class CheckRecord:
     """One run. `result` is CONTRACT's `check` object, or None until there is one; `result_id` is
-    its id among the stored results.
+    its id among the stored results. `first_status` and `first_comment` are when the forge had the
+    first of each.
 
     `narrowed`: of some images alone, as requested; it is no result for the commit. `pusher` is who
     pushed it, empty where no delivery told.
@@ -76,6 +77,26 @@ class CheckRecord:
     narrowed: bool = False
     result_id: str | None = None
     pusher: str = ""
+    first_status: str | None = None
+    first_comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """A step of a run: `part` is its workflow, `started` RFC 3339, `tries` how often it was tried.
+
+    `outcome` is that of the last try, `problem` a sentence where it failed; `seconds` is from the
+    first try's beginning to the last one's end.
+    """
+
+    number: int
+    part: str
+    name: str
+    started: str
+    seconds: float
+    tries: int = 1
+    outcome: str = "ok"
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,29 @@ def m007_trust(db: Database) -> None:
     )
 
 
+@migrations()
+def m008_steps(db: Database) -> None:
+    """The steps of checks that are over, as the engine had them, and when the forge had the first
+    status and the first comment of a check (RFC 3339; null: not yet, or never).
+
+    `part` is the workflow that the step is of; `tries` counts its tries, `outcome` is that of the
+    last, `problem` a sentence where it failed.
+    """
+    table = db.table("run_steps")
+    table.create(
+        _columns(
+            "check_id number part name started seconds tries outcome problem",
+            number=int,
+            seconds=float,
+            tries=int,
+        ),
+        pk=("check_id", "number"),
+        not_null={"part", "name", "started", "tries", "outcome"},
+    )
+    for name in ("first_status", "first_comment"):
+        db.table("checks").add_column(name, str)
+
+
 def _names() -> tuple[str, ...]:
     empty = Database(memory=True)
     try:

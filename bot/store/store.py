@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlite_utils import Database
 
@@ -29,6 +29,7 @@ from bot.store.records import (
     DeliveryState,
     NewDelivery,
     Receipt,
+    StepRecord,
 )
 from bot.store.schema import MIGRATION_NAMES, migrations
 
@@ -136,6 +137,11 @@ class Store:
         rows = self.rows("select state, count(*) as n from deliveries group by state")
         return {row["state"]: row["n"] for row in rows}
 
+    def oldest_new_delivery(self) -> str | None:
+        """When the oldest delivery that waits to be handled was received."""
+        rows = self.rows("select min(received) as oldest from deliveries where state = 'new'")
+        return rows[0]["oldest"]  # type: ignore[no-any-return]
+
     # Checks
 
     def add_check(self, check: CheckRecord) -> bool:
@@ -188,6 +194,29 @@ class Store:
             _check(row)
             for row in self.rows(f"{_WITHOUT_RESULT} where open = 1 order by created, rowid")
         ]
+
+    def written_first(
+        self, check: str, what: Literal["first_status", "first_comment"]
+    ) -> CheckRecord | None:
+        """Record that the forge has something of a check; return the check if it is the first."""
+        with self.writing() as db:
+            changed = db.execute(
+                f"update checks set {what} = ? where id = ? and {what} is null", [now(), check]
+            )
+            if not changed.rowcount:
+                return None
+        return self.check(check)
+
+    def store_steps(self, check: str, steps: Sequence[StepRecord]) -> None:
+        """Store the steps of a check in the place of those that it has."""
+        with self.writing() as db:
+            db.execute("delete from run_steps where check_id = ?", [check])
+            db.table("run_steps").insert_all({"check_id": check, **asdict(one)} for one in steps)
+
+    def steps(self, check: str) -> list[StepRecord]:
+        """The stored steps of a check, in their order."""
+        rows = self.rows("select * from run_steps where check_id = ? order by number", [check])
+        return [StepRecord(**{n: v for n, v in row.items() if n != "check_id"}) for row in rows]
 
     def checks_of(self, forge: str, repository: str, number: int) -> list[CheckRecord]:
         """All checks of one pull request, oldest first, without their results."""

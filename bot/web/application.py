@@ -18,7 +18,7 @@ from bot.store.deliveries import GroupWriter
 from bot.store.history.history import History
 from bot.store.store import Store, StoreError
 from bot.web.assets import show_asset
-from bot.web.metrics import Metrics
+from bot.web.metrics import CONTENT_TYPE, Metrics
 from bot.web.middlewares import BuildLogs, caching, errors, private_pages
 from bot.web.openapi import describe
 from bot.web.pages import Pages, make_templates
@@ -114,16 +114,13 @@ def make_application(
         return web.json_response(description)
 
     async def numbers(_request: web.Request) -> web.Response:
-        counts = await asyncio.to_thread(store.delivery_counts)
-        for state in ("new", "done", "ignored", "failed"):
-            metrics.deliveries.labels(state).set(counts.get(state, 0))
-        metrics.open_checks.set(len(await asyncio.to_thread(store.open_checks)))
+        await asyncio.to_thread(metrics.show_store, store)
         if engine is not None:
-            for queue, length in (await engine.queue_lengths()).items():
-                metrics.queued.labels(queue).set(length)
-        return web.Response(
-            body=metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"}
-        )
+            metrics.show_engine(await engine.figures())
+            backlog = await asyncio.to_thread(engine.publisher.outbox.backlog)
+            metrics.show_outbox(backlog, engine.forges)
+        text = await asyncio.to_thread(metrics.text)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     webhooks = Webhooks(forges, writer, metrics, webhook_bytes, health.data)
     application.add_routes(

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 
@@ -35,9 +35,11 @@ from bot.stacks import write_stacks_on_sigusr1
 from bot.store.deliveries import GroupWriter
 from bot.store.history.history import open_history
 from bot.store.store import open_store
+from bot.telemetry.logs import log_to_stderr
+from bot.telemetry.traces import start_traces, stop_traces
 from bot.temporary import sweep_temporary_directories
 from bot.web.application import Health, make_application
-from bot.web.metrics import Metrics
+from bot.web.metrics import Metrics, start_metrics_listener
 
 LOG = logging.getLogger(__name__)
 _UPKEEP = 60.0
@@ -73,7 +75,11 @@ class Bot:
             self._store, self._engine, merged_changes, self._metrics.observe
         )
         self._reconciler = Reconciler(
-            self._outbox, self._forges, settings, on_comment=partial(record_comment, self._store)
+            self._outbox,
+            self._forges,
+            settings,
+            on_comment=partial(record_comment, self._store),
+            on_settled=partial(self._metrics.settled, self._store),
         )
         self._runner: web.AppRunner | None = None
 
@@ -171,19 +177,26 @@ def _drop_unused(computing: Computing, settings: Settings) -> None:
 
 def serve_bot(settings: Settings) -> int:
     """`minimize serve`, until SIGTERM or SIGINT."""
-    return _run(_serve(settings))
+    return _run(settings, "server", _serve(settings))
 
 
 def run_worker(settings: Settings) -> int:
     """`minimize worker`: takes runs from the server's engine database, serves nothing."""
-    return _run(_work(settings))
+    return _run(settings, "worker", _work(settings))
 
 
-def _run(process: Coroutine[Any, Any, None]) -> int:
-    _log_to_stderr()
+def _run(
+    settings: Settings, role: Literal["server", "worker"], process: Coroutine[Any, Any, None]
+) -> int:
+    log_to_stderr(settings.log.format)
+    if settings.traces is not None:
+        given = settings.traces.authorization
+        headers = {} if given is None else {"authorization": given.value()}
+        start_traces(settings.traces.endpoint, settings.executor_id(role), headers=headers)
     write_stacks_on_sigusr1(sys.stderr.fileno())
     sweep_temporary_directories()
     asyncio.run(process)
+    stop_traces()
     return _exit_code()
 
 
@@ -206,6 +219,9 @@ async def _work(settings: Settings) -> None:
     publisher = Publisher(outbox, open_results(settings), settings)
     steps = CheckSteps(forges, computing, settings, publisher)
     engine = Engine(steps, settings, "worker")
+    listener = None
+    if settings.metrics is not None:
+        listener = await start_metrics_listener(settings.metrics.host, settings.metrics.port)
     await engine.launch()
     print(f"minimize works as {engine.executor_id}", file=sys.stderr, flush=True)
     try:
@@ -219,6 +235,8 @@ async def _work(settings: Settings) -> None:
         for forge in forges.values():
             await forge.close()
         await engine.stop()
+        if listener is not None:
+            await listener.cleanup()
         outbox.close()
 
 
@@ -230,6 +248,7 @@ def _processes(settings: Settings) -> Processes:
         partial(LocalChecker, settings),
         {"predictions": engine.predictions, "builds": engine.builds},
         memory=limits.process_bytes,
+        log_format=settings.log.format,
     )
 
 
@@ -252,17 +271,6 @@ def _stop_event() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     return stop
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    # Each request, and each table of the font that is left out.
-    for name in ("aiohttp.access", "fontTools"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _exit_code() -> int:

@@ -20,7 +20,7 @@ def test_a_fork_server_that_is_killed_is_replaced(monkeypatch: pytest.MonkeyPatc
         return plain(fd)
 
     monkeypatch.setattr(forkserver, "read_signed", read_signed)
-    process = ComputeProcess(FakeChecker)
+    process = ComputeProcess(FakeChecker, "text")
     assert process.alive
     assert killed == []
     process.end(RunStoppedError("over"))

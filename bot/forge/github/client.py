@@ -23,6 +23,7 @@ from yarl import URL
 
 from bot.forge.rate_limit import RateLimit, requested_wait
 from bot.forge.values import ForgeError, error_of_status, senseless
+from bot.telemetry.metrics import forge_answered
 
 LOG = logging.getLogger(__name__)
 USER_AGENT = "minimize"
@@ -114,7 +115,10 @@ class GitHubClient(GitHubAPI):
         refused = response.status >= HTTPStatus.BAD_REQUEST
         text = content[:_ERROR_BYTES].decode(errors="replace") if refused else ""
         self._limit.learn(response.status, response.headers, text)
-        return response.status, response.headers, content
+        given = response.headers
+        left, limit = given.get("x-ratelimit-remaining"), given.get("x-ratelimit-limit")
+        forge_answered(target.host or "", response.status, left, limit)
+        return response.status, given, content
 
     async def handle_rate_limit_error(
         self, *, method: str, url: str, exception: gidgethub.HTTPException, attempt: int

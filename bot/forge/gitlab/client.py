@@ -32,6 +32,7 @@ from bot.forge.values import (
     senseless,
 )
 from bot.settings.forges import Secret, secret_text
+from bot.telemetry.metrics import forge_answered
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -197,8 +198,11 @@ class GitLabClient:
 
     def _note_headers(self, response: requests.Response, *_: Any, **__: Any) -> None:
         """Store an answer's headers, which hold the wait: python-gitlab's errors lack them."""
-        self._own.headers = {name.lower(): value for name, value in response.headers.items()}
-        self.rate_limit.learn(response.status_code, self._own.headers)
+        given = {name.lower(): value for name, value in response.headers.items()}
+        self._own.headers = given
+        self.rate_limit.learn(response.status_code, given)
+        left, limit = given.get("ratelimit-remaining"), given.get("ratelimit-limit")
+        forge_answered(urlsplit(response.url).hostname or "", response.status_code, left, limit)
 
 
 def _refuse_in_the_clear(response: requests.Response, *_: Any, **__: Any) -> None:

@@ -1,0 +1,283 @@
+"""The runs in an engine's database for people: their states and steps, and how long queues are.
+
+Read from inside a process of the engine or from outside, whether one runs or not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from dbos import DBOS, DBOSClient
+
+from bot.engine.database import SCHEMA, refuse_newer
+from bot.engine.job import CheckJob
+from bot.engine.takeover import CHECKS, QUEUE_OF, engine_client
+from bot.engine.values import Outcome
+from bot.errors import UsageError
+from bot.store.records import StepRecord
+from bot.store.store import utc_text
+
+RunState = Literal["waiting", "running", "done", "failed", "stopped"]
+_STATES: Mapping[str, RunState] = {
+    "ENQUEUED": "waiting",
+    "DELAYED": "waiting",
+    "PENDING": "running",
+    "SUCCESS": "done",
+    "ERROR": "failed",
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "failed",
+    "CANCELLED": "stopped",
+}
+# The ends of the ids of a check's further workflows.
+_ENDS = ("-wait", "-final", "-withdraw")
+# A run goes through its workflows in this order.
+_PARTS = ("check", "wait", "finish", "withdraw", "publish", "reply", "queued")
+
+
+# DBOS's reading methods: of a client outside, or of the engine itself.
+RunsClient = DBOSClient | type[DBOS]
+
+
+@dataclass(frozen=True, slots=True)
+class RunPart:
+    """One workflow of a run. Times are RFC 3339; `executor` is the process that has or had it."""
+
+    id: str
+    kind: str
+    state: RunState
+    queue: str | None
+    executor: str | None
+    created: str
+    ended: str | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run: what it is about, its workflows, its steps."""
+
+    id: str
+    state: RunState
+    forge: str
+    repository: str
+    number: int
+    head: str
+    delivery: str
+    created: str
+    parts: tuple[RunPart, ...]
+    steps: tuple[StepRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """The runs that wait in a queue: how many, and seconds for which the oldest has."""
+
+    waiting: int = 0
+    seconds: float = 0.0
+
+
+@contextmanager
+def open_runs(database: Path | str) -> Iterator[DBOSClient]:
+    """A client of an engine's database, a file or a Postgres URL, which it only reads.
+
+    UsageError where there is none, or a newer release has changed it.
+    """
+    if isinstance(database, Path) and not database.is_file():
+        raise UsageError(
+            f"There is no engine's database {database}.",
+            "Name a server's settings with --settings, or its data directory with --data.",
+        )
+    url = f"sqlite:///{database}" if isinstance(database, Path) else database
+    refuse_newer(url)
+    client = engine_client(url)
+    try:
+        yield client
+    finally:
+        client.destroy()
+
+
+def run_of(workflow: str) -> str:
+    """The id of the run that a workflow belongs to."""
+    for end in _ENDS:
+        if workflow.endswith(end):
+            return workflow.removesuffix(end)
+    return workflow
+
+
+def newest_runs(client: RunsClient, limit: int) -> list[Run]:
+    """The newest runs, without their steps."""
+    # A run has up to four workflows.
+    found = client.list_workflows(limit=limit * 4, sort_desc=True, load_output=False)
+    return _grouped(found)[:limit]
+
+
+def run_with_steps(client: RunsClient, run: str) -> Run | None:
+    """A run and its steps; null if the engine does not have it (any more)."""
+    ids = [run, *(run + end for end in _ENDS)]
+    found = client.list_workflows(workflow_ids=ids, load_output=False)
+    for one in _grouped(found):
+        steps = [step for part in one.parts for step in _steps(client, part)]
+        numbered = (
+            StepRecord(number, *_after_number(step)) for number, step in enumerate(steps, 1)
+        )
+        return Run(**{**_fields(one), "steps": tuple(numbered)})
+    return None
+
+
+def _fields(run: Run) -> dict[str, Any]:
+    return {name: getattr(run, name) for name in Run.__slots__}
+
+
+def _after_number(step: StepRecord) -> tuple[Any, ...]:
+    return tuple(getattr(step, name) for name in StepRecord.__slots__[1:])
+
+
+def _grouped(found: Iterable[Any]) -> list[Run]:
+    """The runs of workflows, newest first."""
+    together: dict[str, list[Any]] = {}
+    for one in found:
+        together.setdefault(run_of(one.workflow_id), []).append(one)
+    runs = [_run(id_, workflows) for id_, workflows in together.items()]
+    return sorted(runs, key=lambda run: run.created, reverse=True)
+
+
+def _run(id_: str, workflows: list[Any]) -> Run:
+    workflows = sorted(workflows, key=lambda one: (_order(one.name), one.created_at))
+    jobs = (arg for one in workflows if one.input for arg in one.input["args"])
+    job = next((arg for arg in jobs if isinstance(arg, CheckJob)), None)
+    parts = tuple(_part(one) for one in workflows)
+    known = job or CheckJob(id_, "", "", 0, "", "", "", "")
+    return Run(
+        id_,
+        _state(parts),
+        known.forge,
+        known.repository,
+        known.number,
+        known.head_sha,
+        known.delivery,
+        min(part.created for part in parts),
+        parts,
+    )
+
+
+def _order(name: str) -> int:
+    return _PARTS.index(name) if name in _PARTS else len(_PARTS)
+
+
+def _state(parts: tuple[RunPart, ...]) -> RunState:
+    """The state of a run: of what is still to come, else of its last workflow."""
+    unfinished: tuple[RunState, ...] = ("running", "waiting")
+    for state in unfinished:
+        if any(part.state == state for part in parts):
+            return state
+    if any(part.state == "stopped" for part in parts if part.kind != "withdraw"):
+        return "stopped"
+    return parts[-1].state
+
+
+def _part(one: Any) -> RunPart:
+    ended = one.completed_at
+    begun = one.dequeued_at or one.created_at
+    seconds = None if ended is None else round(max(0, ended - begun) / 1000, 3)
+    state = _STATES.get(str(one.status), "failed")
+    return RunPart(
+        one.workflow_id,
+        one.name,
+        state,
+        one.queue_name,
+        one.executor_id if state != "waiting" else None,
+        _time(one.created_at),
+        None if ended is None else _time(ended),
+        seconds,
+    )
+
+
+def _steps(client: RunsClient, part: RunPart) -> Iterator[StepRecord]:
+    """The steps of a workflow; tries of one step that follow each other are one."""
+    recorded = (
+        step for step in client.list_workflow_steps(part.id) if isinstance(step["output"], Outcome)
+    )
+    for name, tries in groupby(recorded, key=lambda step: str(step["function_name"])):
+        several = list(tries)
+        yield from _of_one_name(part.kind, name, several)
+
+
+def _of_one_name(part: str, name: str, tries: list[Any]) -> Iterator[StepRecord]:
+    """The steps among tries of one name: one ends with a try that is not followed by another."""
+    begun = 0
+    for index, step in enumerate(tries):
+        last = index + 1 == len(tries)
+        if not last and step["output"].kind in ("again", "died"):
+            continue
+        first, outcome = tries[begun], step["output"]
+        started = first["started_at_epoch_ms"] or step["completed_at_epoch_ms"] or 0
+        ended = step["completed_at_epoch_ms"] or started
+        yield StepRecord(
+            0,
+            part,
+            name,
+            _time(started),
+            round(max(0, ended - started) / 1000, 3),
+            index + 1 - begun,
+            outcome.kind,
+            "" if outcome.ok else outcome.sentence,
+        )
+        begun = index + 1
+
+
+def _time(milliseconds: float) -> str:
+    return utc_text(datetime.fromtimestamp(milliseconds / 1000, UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFigures:
+    """The queues by name, the number of workflows by state, the living processes' names."""
+
+    queues: Mapping[str, QueueState]
+    states: Mapping[str, int]
+    processes: tuple[str, ...]
+
+
+def engine_figures(database: sa.Engine, living: Callable[[], Collection[str]]) -> EngineFigures:
+    """The figures of an engine's database; `living` gives the processes that have a lease."""
+    return EngineFigures(queue_states(database), run_states(database), tuple(sorted(living())))
+
+
+def queue_states(database: sa.Engine, now: float | None = None) -> dict[str, QueueState]:
+    """The length and age of each queue; `now` is seconds since 1970."""
+    columns = _runs(database)
+    query = (
+        sa.select(columns.queue_name, sa.func.count(), sa.func.min(columns.created_at))
+        .where(columns.status == "ENQUEUED")
+        .group_by(columns.queue_name)
+    )
+    moment = time.time() if now is None else now
+    states = dict.fromkeys(QUEUE_OF.values(), QueueState())
+    with database.connect() as connection:
+        for name, waiting, oldest in connection.execute(query):
+            states[name or CHECKS] = QueueState(waiting, max(0.0, moment - oldest / 1000))
+    return states
+
+
+def run_states(database: sa.Engine) -> dict[str, int]:
+    """The number of workflows in each state."""
+    columns = _runs(database)
+    query = sa.select(columns.status, sa.func.count()).group_by(columns.status)
+    counts: dict[str, int] = dict.fromkeys(_STATES.values(), 0)
+    with database.connect() as connection:
+        for status, count in connection.execute(query):
+            counts[_STATES.get(status, "failed")] += int(count)
+    return counts
+
+
+def _runs(database: sa.Engine) -> Any:
+    schema = SCHEMA if database.dialect.name == "postgresql" else None
+    names = ("status", "queue_name", "created_at")
+    return sa.table("workflow_status", *(sa.column(name) for name in names), schema=schema).c

@@ -1,0 +1,68 @@
+"""Logs on standard error: as text for people, or one JSON object a line.
+
+Each line has the delivery, the run and the step that it is about.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import IO, Literal
+
+from bot.telemetry.context import current_context
+
+LogFormat = Literal["text", "json"]
+# Each request, and each table of the font that is left out.
+_TALKATIVE = ("aiohttp.access", "fontTools")
+
+
+class TextFormatter(logging.Formatter):
+    """A line for people; what it is about stands at its end."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging calls it so
+        """The message, with the context of the thread that logs."""
+        line = super().formatMessage(record)
+        about = " ".join(f"{name}={value}" for name, value in _about(record).items())
+        return f"{line} [{about}]" if about else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object: `time` (RFC 3339, UTC), `level`, `logger`, `message`, then of `delivery`,
+    `run`, `step` those there are, and `exception` with the traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON."""
+        fields = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_about(record),
+        }
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields, ensure_ascii=False)
+
+
+_FORMATTERS = {"text": TextFormatter, "json": JsonFormatter}
+
+
+def log_to_stderr(form: LogFormat, stream: IO[str] | None = None) -> None:
+    """Have this process log to standard error in this format, whatever it did before."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_FORMATTERS[form]())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _about(record: logging.LogRecord) -> dict[str, str]:
+    """The context of a record: that of its thread, unless it was given one."""
+    context = getattr(record, "context", None) or current_context()
+    return {name: value for name, value in asdict(context).items() if value}

@@ -1,0 +1,161 @@
+"""Traces in OpenTelemetry's form, sent by OTLP over HTTP where the settings name an endpoint.
+
+A delivery and all that follows from it, in whatever process and after whatever restart, is one
+trace: its id, and its root's, are digests of the delivery's id. OpenTelemetry is imported where an
+endpoint is set, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bot.errors import UsageError
+from bot.telemetry.context import current_context
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+Attribute = str | int | float | bool
+
+
+class Recorded(Protocol):
+    """A span that takes attributes while it lasts."""
+
+    def set_attribute(self, key: str, value: Attribute) -> Any:
+        """Set an attribute."""
+        ...
+
+
+class _Unrecorded:
+    def set_attribute(self, key: str, value: Attribute) -> None:
+        """Do nothing: no endpoint is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ids:
+    trace: int
+    root: int
+
+
+# The ids of the span that is made next, where they are given.
+_GIVEN: ContextVar[_Ids | None] = ContextVar("given span ids", default=None)
+_PROVIDER: TracerProvider | None = None
+
+
+def start_traces(
+    endpoint: str,
+    process: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    exporter: SpanExporter | None = None,
+) -> None:
+    """Send spans from now on to `endpoint`, the collector's URL with its path.
+
+    `process` names this process in them. `exporter` takes the place of OTLP over HTTP. UsageError
+    where OpenTelemetry is not installed.
+    """
+    global _PROVIDER  # noqa: PLW0603 - the process's own
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"The settings have traces.endpoint, and {error.name} is not installed.",
+            "Run pip install 'minimize[traces]', or take traces out of the settings.",
+        ) from error
+    from bot.telemetry.span_ids import given_ids
+
+    named = {"service.name": "minimize", "service.instance.id": process}
+    provider = TracerProvider(resource=Resource.create(named), id_generator=given_ids(_next_ids))
+    sending = exporter or OTLPSpanExporter(endpoint=endpoint, headers=dict(headers or {}))
+    provider.add_span_processor(BatchSpanProcessor(sending))
+    _PROVIDER = provider
+
+
+def stop_traces() -> None:
+    """Send what is left, and end."""
+    global _PROVIDER  # noqa: PLW0603 - the process's own
+    if _PROVIDER is not None:
+        _PROVIDER.shutdown()
+        _PROVIDER = None
+
+
+@contextmanager
+def span(name: str, attributes: Mapping[str, Attribute] | None = None) -> Iterator[Recorded]:
+    """Record a span of the present work's trace; nothing where no endpoint is set."""
+    about = current_context()
+    key = about.delivery or about.run
+    if _PROVIDER is None or not key:
+        yield _Unrecorded()
+        return
+    known = {"delivery": about.delivery, "run": about.run, **(attributes or {})}
+    tracer = _PROVIDER.get_tracer("minimize")
+    with tracer.start_as_current_span(name, _below_root(key), attributes=known) as recorded:
+        yield recorded
+
+
+def record_span(
+    name: str, key: str, begun: float, ended: float, attributes: Mapping[str, Attribute]
+) -> None:
+    """Record what lasted from `begun` to `ended` (seconds since 1970) in the trace of `key`."""
+    if _PROVIDER is not None:
+        tracer = _PROVIDER.get_tracer("minimize")
+        started = tracer.start_span(
+            name, _below_root(key), attributes=dict(attributes), start_time=_nanoseconds(begun)
+        )
+        started.end(_nanoseconds(ended))
+
+
+def record_root(
+    name: str, key: str, begun: float, ended: float, attributes: Mapping[str, Attribute]
+) -> None:
+    """Record the span that all others of the trace of `key` are below."""
+    if _PROVIDER is None:
+        return
+    from opentelemetry.context import Context
+
+    token = _GIVEN.set(_ids_of(key))
+    try:
+        started = _PROVIDER.get_tracer("minimize").start_span(
+            name, Context(), attributes=dict(attributes), start_time=_nanoseconds(begun)
+        )
+    finally:
+        _GIVEN.reset(token)
+    started.end(_nanoseconds(ended))
+
+
+def _next_ids() -> tuple[int, int] | None:
+    given = _GIVEN.get()
+    return None if given is None else (given.trace, given.root)
+
+
+def _below_root(key: str) -> Context:
+    """The place of a span below the root of a trace, or below the span that is open here."""
+    from opentelemetry import trace
+
+    if trace.get_current_span().get_span_context().is_valid:
+        from opentelemetry.context import get_current
+
+        return get_current()
+    ids = _ids_of(key)
+    flags = trace.TraceFlags(trace.TraceFlags.SAMPLED)
+    root = trace.SpanContext(ids.trace, ids.root, is_remote=True, trace_flags=flags)
+    return trace.set_span_in_context(trace.NonRecordingSpan(root))
+
+
+def _ids_of(key: str) -> _Ids:
+    digest = hashlib.sha256(key.encode()).digest()
+    return _Ids(int.from_bytes(digest[:16]), int.from_bytes(digest[16:24]))
+
+
+def _nanoseconds(seconds: float) -> int:
+    return int(seconds * 1_000_000_000)
