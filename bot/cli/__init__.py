@@ -30,6 +30,7 @@ _COMMANDS = {
     "serve": ("bot.cli.server", "serve"),
     "worker": ("bot.cli.server", "worker"),
     "requeue": ("bot.cli.server", "requeue"),
+    "runs": ("bot.cli.runs", "runs"),
     "backup": ("bot.cli.server", "backup"),
     "restore": ("bot.cli.server", "restore"),
     "webhook": ("bot.cli.server", "webhook"),
