@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
+import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 
 from bot.engine.database import (
@@ -47,7 +48,7 @@ from bot.engine.values import Progress, ValueSerializer
 from bot.engine.waiting import LOOK
 from bot.engine.wakeups import STOPPED, PostgresWakeups, SocketWakeups, Wakeups
 from bot.engine.workflows import PROGRESS, WORKFLOW_VERSION, Part, Workflows, part_id
-from bot.errors import UsageError
+from bot.errors import SurroundingsError, UsageError
 from bot.settings.values import Settings
 from bot.store.records import StepRecord
 
@@ -266,6 +267,14 @@ class Engine:
         if isinstance(found, Progress):
             return found
         return await asyncio.to_thread(older_progress, found, check, self.results)
+
+    def answers(self) -> None:
+        """Ask the engine's database for nothing; SurroundingsError where it cannot be asked."""
+        try:
+            with self._database.connect() as connection:
+                connection.execute(sa.select(1))
+        except sa.exc.SQLAlchemyError as error:
+            raise SurroundingsError(f"The engine's database does not answer: {error}.") from error
 
     async def figures(self) -> EngineFigures:
         """The state of the queues, the runs and the processes, for metrics."""

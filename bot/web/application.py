@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
@@ -16,8 +14,9 @@ from bot.engine.links import LinkKeys
 from bot.forge.protocol import Forge
 from bot.store.deliveries import GroupWriter
 from bot.store.history.history import History
-from bot.store.store import Store, StoreError
+from bot.store.store import Store
 from bot.web.assets import show_asset
+from bot.web.health import Health
 from bot.web.metrics import CONTENT_TYPE, Metrics
 from bot.web.middlewares import BuildLogs, caching, errors, private_pages
 from bot.web.openapi import describe
@@ -26,7 +25,6 @@ from bot.web.pictures import Pictures
 from bot.web.responses.archive import Archive, cache_warming
 from bot.web.webhooks import Webhooks
 
-_FEWEST_BYTES = 50_000_000
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self';"
     " object-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self';"
@@ -36,33 +34,6 @@ _HEADERS = {
     # aiohttp's default names its version and Python's.
     "Server": "minimize",
 }
-
-
-@dataclass
-class Health:
-    """The state of the bot; `tasks` are the loops that must run for ever."""
-
-    store: Store
-    data: Path
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    launched: bool = False
-    stopping: bool = False
-
-    def problems(self) -> list[str]:
-        """The problems that prevent it from working now; empty if there are none."""
-        found = []
-        if self.stopping:
-            found.append("The bot is being stopped.")
-        elif not self.launched:
-            found.append("The engine is not started yet.")
-        found += [f"The loop {t.get_name()} has ended." for t in self.tasks if t.done()]
-        try:
-            self.store.delivery_counts()
-        except StoreError as error:
-            found.append(error.what)
-        if shutil.disk_usage(self.data).free < _FEWEST_BYTES:
-            found.append(f"The disk of {self.data} is almost full.")
-        return found
 
 
 def make_application(
@@ -104,10 +75,12 @@ def make_application(
         return web.json_response({"status": "ok"})
 
     async def ready(_request: web.Request) -> web.Response:
-        problems = await asyncio.to_thread(health.problems)
-        status = "not ready" if problems else "ok"
+        found = await health.readiness()
+        status = "not ready" if found.problems else "ok"
+        parts = {name: problem or "ok" for name, problem in found.parts.items()}
         return web.json_response(
-            {"status": status, "problems": problems}, status=503 if problems else 200
+            {"status": status, "problems": list(found.problems), "parts": parts},
+            status=503 if found.problems else 200,
         )
 
     async def described(_request: web.Request) -> web.Response:

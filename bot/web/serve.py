@@ -38,7 +38,8 @@ from bot.store.store import open_store
 from bot.telemetry.logs import log_to_stderr
 from bot.telemetry.traces import start_traces, stop_traces
 from bot.temporary import sweep_temporary_directories
-from bot.web.application import Health, make_application
+from bot.web.application import make_application
+from bot.web.health import Health, probes_of
 from bot.web.metrics import Metrics, start_metrics_listener
 
 LOG = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class Bot:
         publisher = Publisher(self._outbox, open_results(settings, self._store), settings, self.url)
         steps = CheckSteps(self._forges, self._computing, settings, publisher)
         self._engine = Engine(steps, settings, "server")
+        self._health.probes = probes_of(settings, self._store, self._engine)
         merged_changes = MergedChanges(self._store, self._history, settings)
         self._writer = GroupWriter(self._store)
         self._dispatcher = Dispatcher(
@@ -121,7 +123,7 @@ class Bot:
 
     async def stop(self) -> None:
         """Finish open requests, write accepted deliveries, end; runs go on after a restart."""
-        self._health.stopping = True
+        self._health.stop()
         if self._runner is not None:
             await self._runner.cleanup()
         # The writer last: its deliveries are on disk before it ends.

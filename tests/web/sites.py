@@ -16,7 +16,8 @@ from bot.store.deliveries import GroupWriter
 from bot.store.history.history import History, open_history
 from bot.store.records import CheckRecord
 from bot.store.store import Store
-from bot.web.application import Health, make_application
+from bot.web.application import make_application
+from bot.web.health import Health
 from bot.web.metrics import Metrics
 from tests.report.conftest import rebuilt
 from tests.web.seeded import HOSTILE, ODD, seed

@@ -22,7 +22,11 @@ def add(bot, name: str = "gh-o-r-7-x", **fields) -> None:
 
 async def test_health_says_whether_it_lives_and_whether_it_works(client, bot, monkeypatch) -> None:
     assert (await client.get("/health/live"))[:2] == (200, {"status": "ok"})
-    assert (await client.get("/health/ready"))[:2] == (200, {"status": "ok", "problems": []})
+    status, answer, _ = await client.get("/health/ready")
+    assert (status, answer["status"], answer["problems"]) == (200, "ok", [])
+    assert answer["parts"]["The store"] == answer["parts"]["The engine's database"] == "ok"
+    # Nobody listens there; that it is away for a moment is no problem.
+    assert "cannot be reached" in answer["parts"]["The forge github"]
     bot._tasks[1].cancel()
     while not bot._tasks[1].done():
         await client.get("/health/live")

@@ -8,7 +8,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from bot.store.deliveries import GroupWriter
-from bot.web.application import Health, make_application
+from bot.web.application import make_application
+from bot.web.health import Health
 from bot.web.metrics import Metrics
 from tests.objectives.daily_history import SMALL, DailyHistory
 

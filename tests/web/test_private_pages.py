@@ -21,7 +21,8 @@ from bot.store.deliveries import GroupWriter
 from bot.store.history.history import open_history
 from bot.store.records import CheckRecord
 from bot.store.store import open_store
-from bot.web.application import Health, make_application
+from bot.web.application import make_application
+from bot.web.health import Health
 from bot.web.metrics import Metrics
 from bot.web.pages import PAGES
 from bot.web.serve import Bot
