@@ -84,6 +84,8 @@ class Collector:
             await asyncio.to_thread(self._merged_changes.store_checked_file, record, file.content)
         if result is not None:
             await asyncio.to_thread(self._engine.results.bring, self._store, record.id, result)
+        steps = await self._engine.steps_of(record.id)
+        await asyncio.to_thread(self._store.store_steps, record.id, steps)
         if await self._write(record, running, changes):
             self._seen[record.id] = changes
             await self._after(record, running)
@@ -108,8 +110,6 @@ class Collector:
             more = await self._accepted(ended)
             if more:
                 await asyncio.to_thread(lambda: self._store.update_check(record.id, **more))
-            steps = await self._engine.steps_of(record.id)
-            await asyncio.to_thread(self._store.store_steps, record.id, steps)
             # The same for a merge that was stored meanwhile.
             await asyncio.to_thread(self._merged_changes.ended, ended)
         return True

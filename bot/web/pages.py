@@ -138,6 +138,7 @@ PAGES = (
         checks.Check,
         "One check, in full.",
         ("key",),
+        ("run_steps",),
     ),
 )
 

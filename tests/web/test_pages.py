@@ -1,7 +1,7 @@
 """Pages, JSON, health and metrics."""
 
 from bot.model.result import CheckResult, check_to_json
-from bot.store.records import CheckRecord
+from bot.store.records import CheckRecord, StepRecord
 
 RESULT = check_to_json(
     CheckResult(
@@ -104,3 +104,26 @@ async def test_pages_escape_what_comes_from_outside(client, bot) -> None:
 async def test_an_empty_bot_says_what_to_do(client) -> None:
     assert "Point a repository" in (await client.get("/"))[1]
     assert "There is no check here" in (await client.get("/checks"))[1]
+
+
+async def test_a_checks_page_has_its_steps_with_durations_and_tries(client, bot) -> None:
+    add(bot, open=False, stage="final", first_status="2026-11-28T10:00:01.500000Z")
+    time = "2026-11-28T10:00:02.000000Z"
+    problem = "The mirror <b> is away."
+    bot._store.store_steps(
+        "gh-o-r-7-x",
+        [
+            StepRecord(1, "check", "fetch", time, 1.25),
+            StepRecord(2, "check", "predict", time, 1234.5, 3, "stop", problem),
+        ],
+    )
+    _, found, _ = await client.get("/api/checks/gh-o-r-7-x")
+    assert [step["name"] for step in found["steps"]] == ["fetch", "predict"]
+    assert found["steps"][1]["tries"] == 3
+    assert found["run"]["first_status"] == "2026-11-28T10:00:01.500000Z"
+    page = (await client.get("/checks/gh-o-r-7-x"))[1]
+    assert "The mirror &lt;b&gt; is away." in page
+    assert "1,234.5" in page
+    assert "First status on the forge" in page
+    rows = (await client.get("/checks/gh-o-r-7-x?table=run_steps&format=csv"))[1]
+    assert rows.splitlines()[2].startswith("predict,check,")

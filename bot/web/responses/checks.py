@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
 from bot.model.image import inline
 from bot.model.result import CheckResult, Verdict, check_from_json
 from bot.report.render import render_check_html
-from bot.store.records import CheckRecord, check_is_hidden
+from bot.store.records import CheckRecord, StepRecord, check_is_hidden
 from bot.store.store import Store
 from bot.web.addresses import Parameters, check_url, missing
 from bot.web.responses.archive import Archive, PageResponse
@@ -37,6 +38,8 @@ class CheckAbout:
     summary: Annotated[str | None, Column("Summary")]
     problem: str | None
     created: Annotated[str, Column("Created")]
+    first_status: str | None
+    first_comment: str | None
     predicted: Annotated[str | None, Column("Predicted")]
     finished: Annotated[str | None, Column("Finished")]
     open: bool
@@ -52,16 +55,30 @@ class Checks:
     next: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    """A step of the check's run; `part` is the workflow that it is of, `seconds` over all tries."""
+
+    name: Annotated[str, Column("Step")]
+    part: Annotated[str, Column("Of")]
+    started: Annotated[str, Column("Started", "time")]
+    seconds: Annotated[float, Column("Seconds", "count")]
+    tries: Annotated[int, Column("Tries", "count")]
+    outcome: Annotated[str, Column("Outcome")]
+    problem: Annotated[str, Column("Problem")]
+
+
 @inline("result")
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`/api/checks/{id}`: the check's report, and `run`: what it was about.
+    """`/api/checks/{id}`: the check's report, `run`: what it was about, `steps`: how it ran.
 
     Without a report yet `merge_base`, `verdict` and `stage` are null, and the lists empty.
     """
 
     result: CheckResult
     run: CheckAbout
+    steps: list[RunStep]
 
 
 def checks(archive: Archive, parameters: Parameters) -> PageResponse:
@@ -82,21 +99,28 @@ def check(archive: Archive, parameters: Parameters) -> PageResponse:
     # The page lists the logs in a table: a report links absolute addresses only.
     bare = stored and replace(stored, builds=tuple(replace(b, log=None) for b in stored.builds))
     extra = {"report": bare and (lambda: render_check_html(bare)), "seen": None}
-    return PageResponse("check.html.j2", check_data(found, stored), {}, extra)
+    steps = archive.store.steps(found.id)
+    data = check_data(found, stored, steps)
+    tables = {"run_steps": Table("Steps of the run", _STEP_COLUMNS, data.steps)}
+    return PageResponse("check.html.j2", data, tables, extra)
 
 
-def check_data(record: CheckRecord, result: CheckResult | None) -> Check:
+def check_data(
+    record: CheckRecord, result: CheckResult | None, steps: Sequence[StepRecord] = ()
+) -> Check:
     """A check and its result, with the logs' addresses in place of their files' paths."""
     about = about_check(record)
+    names = [field.name for field in fields(RunStep)]
+    shown = [RunStep(**{name: getattr(step, name) for name in names}) for step in steps]
     if result is None:
         unknown: Any = {"merge_base": None, "verdict": about.verdict, "stage": None}
         base, head = record.base_sha, record.head_sha
-        return Check(CheckResult(base=base, head=head, specs=(), **unknown), about)
+        return Check(CheckResult(base=base, head=head, specs=(), **unknown), about, shown)
     builds = tuple(
         replace(build, log=_log_url(build.log, record.id, number))
         for number, build in enumerate(result.builds)
     )
-    return Check(replace(result, builds=builds), about)
+    return Check(replace(result, builds=builds), about, shown)
 
 
 def _log_url(log: str | None, check: str, number: int) -> str | None:
@@ -126,6 +150,9 @@ def checks_table(rows: list[CheckAbout]) -> Table:
     return Table("Checks", _COLUMNS, rows)
 
 
+_STEP_COLUMNS = columns(
+    RunStep, "name", "part", "started", "seconds", "tries", "outcome", "problem"
+)
 _COLUMNS = columns(
     CheckAbout, "id", "forge", "repository", "number", "title", "author", "head_sha", "stage",
     "verdict", "summary", "created", "predicted", "finished",
