@@ -27,6 +27,8 @@ from bot.store.store import Store, now, utc_text
 LOG = logging.getLogger(__name__)
 _BUSY = 0.3
 _IDLE = 1.0
+# The problem of a check that a crash left without a run.
+NEVER_STARTED = "The run was never started."
 _STRAY = 120.0  # seconds after which a record without a run is one that a crash left
 
 
@@ -76,7 +78,7 @@ class Collector:
         if running.over:
             changes |= self._ended(running, changes)
         elif running.status is None and self._strays(record.id):
-            changes |= {"open": False, "stage": "stopped", "problem": "The run was never started."}
+            changes |= {"open": False, "stage": "stopped", "problem": NEVER_STARTED}
         if not changes or self._seen.get(record.id) == changes:
             return
         file, result = running.progress.file, running.progress.result

@@ -10,44 +10,52 @@ import contextlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+from bot.engine.changed_files import changed_files
 from bot.engine.conversation import Conversation
 from bot.engine.desired import Phase
 from bot.engine.engine import Engine
+from bot.engine.found import FOUND_EVENT, found_event
 from bot.engine.job import job_of_head, run_id
-from bot.engine.merged import MergedChanges, Pushes, mirror_of
-from bot.engine.publishing import Publisher
+from bot.engine.merged import MergedChanges, Pushes
+from bot.engine.moved_base import MovedBases
+from bot.engine.other_events import (
+    answer_merge_group,
+    repositories_changed,
+    rerun_of,
+    wake_waiting,
+)
 from bot.engine.quotas import Excess, QuotaError, Quotas
 from bot.engine.runs import Runs
 from bot.errors import MinimizeError
 from bot.forge.events import (
-    MERGE_GROUP_CHECK,
     ChecksEvent,
     CommentEvent,
     Event,
     MergeGroupEvent,
     PushEvent,
+    RepositoriesEvent,
     RerunEvent,
 )
 from bot.forge.protocol import Forge
 from bot.forge.values import (
+    ForgeDeniedError,
     ForgeError,
-    ForgeFile,
     ForgeGoneError,
     ForgeRefusedError,
-    ForgeTooLargeError,
     IgnoredEvent,
     PullRequest,
     PullRequestEvent,
     PullRequestKey,
-    StatusReport,
 )
 from bot.settings.values import Settings
 from bot.store.deliveries import GroupWriter, settle_delivery
-from bot.store.records import CheckRecord, Delivery, DeliveryState
+from bot.store.records import Delivery, DeliveryState
+from bot.store.repositories import Repositories
 from bot.store.store import Store, now
 from bot.telemetry.context import working_on
 from bot.telemetry.metrics import DELIVERIES
@@ -57,9 +65,12 @@ LOG = logging.getLogger(__name__)
 _IDLE = 1.0
 # Of a delivery that a mistake of the bot's own holds up.
 _ATTEMPTS = 8
-# Days for which a forge may refuse what a delivery needs before it is given up.
-_REFUSED_DAYS = 3
+# Misses, each a day apart, after which what a delivery is about is gone.
+_MISSES = 3
+_LONGEST_REFUSED = 6 * 3600.0  # seconds between tries of what a forge refuses
 _AT_ONCE = 50  # deliveries in hand
+# Actions that start no check of a head that has one with a result.
+_NO_NEWS = ("ready_for_review", "found", "base moved")
 _FRESH = 30.0  # seconds in which a forge's API may lag behind its webhook
 
 
@@ -89,6 +100,10 @@ class Dispatcher:
         self._merged_changes = merged_changes
         self._settings = settings
         self._pushes = Pushes(settings, merged_changes)
+        self._moved_bases = MovedBases(store, settings)
+        self._repositories = Repositories(store)
+        # By the monotonic clock: when a forge last had what a delivery was about.
+        self._answered: dict[str, float] = {}
         self._lag = lag
         self._woken = asyncio.Event()
         self._locks: defaultdict[PullRequestKey, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -165,12 +180,14 @@ class Dispatcher:
     async def _handle_now(self, delivery: Delivery) -> None:
         try:
             done, reason = await self._decide(delivery)
+            self._answered[delivery.forge] = time.monotonic()
             await self._settle(delivery, "done" if done else "ignored", reason)
             LOG.info("delivery %s (%s): %s", delivery.delivery, delivery.event, reason)
+        except ForgeDeniedError as error:
+            # A revoked token, a permission that is not granted yet: it is put right some day.
+            await self._again(delivery, str(error), longest=_LONGEST_REFUSED, over=False)
         except (ForgeGoneError, ForgeRefusedError) as error:
-            # A revoked token, a repository that is moved: it may pass. Three days of it are enough.
-            over = _age(delivery) > _REFUSED_DAYS * 86_400
-            await self._again(delivery, str(error), longest=6 * 3600.0, over=over)
+            await self._missed(delivery, error)
         except QuotaError as error:
             await asyncio.to_thread(
                 self._store.postpone_delivery, delivery.id, str(error), error.seconds, counted=False
@@ -185,6 +202,19 @@ class Dispatcher:
             # One bad delivery must not stop the others.
             LOG.exception("delivery %s could not be handled", delivery.delivery)
             await self._again(delivery, "A mistake of the bot's own; its log has it.")
+
+    async def _missed(self, delivery: Delivery, error: Exception) -> None:
+        """Look again for what the forge does not have; three days of it, while it has other things,
+        are enough, and a repository that was taken from us at once."""
+        forge = self._forges[delivery.forge]
+        place = repository_of(forge, delivery)
+        gone = await asyncio.to_thread(self._repositories.is_gone, delivery.forge, place)
+        if gone:
+            await self._settle(delivery, "ignored", f"{place} is no longer there for the bot.")
+            return
+        answers = time.monotonic() - self._answered.get(delivery.forge, -1e9) < 86_400
+        over = delivery.misses >= _MISSES and answers
+        await self._again(delivery, str(error), longest=_LONGEST_REFUSED, over=over, missed=True)
 
     async def _settle(self, delivery: Delivery, state: DeliveryState, reason: str) -> None:
         """Record the outcome; in one write with many others' where there is a writer."""
@@ -208,6 +238,7 @@ class Dispatcher:
         *,
         longest: float = 900.0,
         over: bool | None = None,
+        missed: bool = False,
     ) -> None:
         """Postpone a delivery, `longest` seconds at most, or longer where the forge says so.
 
@@ -220,13 +251,17 @@ class Dispatcher:
         DELIVERIES.labels(delivery.forge, "postponed").inc()
         LOG.warning("delivery %s, again later: %s", delivery.delivery, reason)
         pause = max(min(2.0 * 3.0 ** min(delivery.attempts, 20), longest), min(wait, 4000.0))
-        await asyncio.to_thread(self._store.postpone_delivery, delivery.id, reason, pause)
+        await asyncio.to_thread(
+            self._store.postpone_delivery, delivery.id, reason, pause, missed=missed
+        )
 
     async def _decide(self, delivery: Delivery) -> tuple[bool, str]:
         """Act on a delivery; return whether it had an effect, and a sentence for the log."""
         forge = self._forges.get(delivery.forge)
         if forge is None:
             return False, f"The settings no longer have a forge {delivery.forge}."
+        if delivery.event == FOUND_EVENT:
+            return await self._about_pull(forge, found_event(forge.name, delivery.body), delivery)
         event = forge.event(delivery.event, delivery.body)
         if isinstance(event, PullRequestEvent):
             return await self._about_pull(forge, event, delivery)
@@ -241,8 +276,7 @@ class Dispatcher:
             async with self._locks[event.key]:
                 if event.merged:
                     return await self._merged(forge, await forge.pull_request(event.key))
-                await self._engine.publisher.closed(event.key, event.head_sha)
-                stopped = await self._runs.stop(event.key, "The pull request was closed.")
+                stopped = await self._closed(event.key, event.head_sha)
                 return True, f"{event.key} was closed: {stopped} runs stopped."
         # Waiting for a forge that lags must not hold up the newer deliveries of the same one.
         pull = await self._as_it_is_now(forge, event, delivery)
@@ -253,12 +287,23 @@ class Dispatcher:
                 pull = await forge.pull_request(event.key)
             if pull.merged:
                 return await self._merged(forge, pull)
+            if event.base_sha:
+                # The forge's own may be that of the last push to the pull request.
+                pull = replace(pull, base_sha=event.base_sha)
             return await self._check(event, delivery, pull)
+
+    async def _closed(self, key: PullRequestKey, sha: str) -> int:
+        """Stop the runs of a pull request that was closed; return their number."""
+        await self._engine.publisher.closed(key, sha)
+        stopped = await self._runs.stop(key, "The pull request was closed.")
+        await asyncio.to_thread(self._repositories.over, *key.parts)
+        return stopped
 
     async def _merged(self, forge: Forge, pull: PullRequest) -> tuple[bool, str]:
         """Record a merge. A check of its head goes on: it measures the merged change."""
         await self._runs.stop(pull.key, "The pull request was merged.", keep=pull.head_sha)
         files = await changed_files(forge, pull, self._settings)
+        await asyncio.to_thread(self._repositories.over, *pull.key.parts)
         if await asyncio.to_thread(self._merged_changes.merged, pull, files):
             return True, f"{pull.key} was merged: recorded as {pull.merge_sha[:12]}."
         return False, f"{pull.key} was merged, and changed no package."
@@ -269,33 +314,47 @@ class Dispatcher:
         if isinstance(event, IgnoredEvent):
             return False, event.reason
         if isinstance(event, RerunEvent):
-            again = await rerun_of(self._store, forge, event)
-            if again is None:
-                return False, f"No check of {event.repository} is the one to run again."
-            return await self._about_pull(forge, again, delivery)
+            return await self._rerun(forge, event, delivery)
         if isinstance(event, MergeGroupEvent):
             await answer_merge_group(self._engine.publisher, event, delivery.delivery)
             return True, f"The merge queue's commit {event.head_sha[:12]} has its status."
+        if isinstance(event, RepositoriesEvent):
+            publisher = self._engine.publisher
+            return True, await repositories_changed(self._store, publisher, self._runs, event)
         if isinstance(event, PushEvent):
-            return await self._pushes.take(forge, event, delivery.received)
+            return await self._pushed(forge, event, delivery)
         assert isinstance(event, CommentEvent)
         async with self._locks[event.key]:
             return await self._conversation.handle(forge, event, delivery)
+
+    async def _rerun(self, forge: Forge, event: RerunEvent, delivery: Delivery) -> tuple[bool, str]:
+        again = await rerun_of(self._store, forge, event)
+        if again is None:
+            return False, f"No check of {event.repository} is the one to run again."
+        return await self._about_pull(forge, again, delivery)
+
+    async def _pushed(self, forge: Forge, event: PushEvent, delivery: Delivery) -> tuple[bool, str]:
+        begun = await self._moved_bases.take(forge, event)
+        done, sentence = await self._pushes.take(forge, event, delivery.received)
+        checks = f" {begun} checks begin again." if begun else ""
+        return done or begun > 0, sentence + checks
 
     async def _check(
         self, event: PullRequestEvent, delivery: Delivery, pull: PullRequest
     ) -> tuple[bool, str]:
         key = event.key
         if not pull.open:
-            stopped = await self._runs.stop(key, "The pull request was closed.")
+            stopped = await self._closed(key, pull.head_sha)
             return stopped > 0, f"{key} is closed by now."
+        await asyncio.to_thread(self._repositories.back, key.forge, key.repository)
         check = run_id(key, pull.head_sha, delivery.delivery)
         pusher = event.pusher if event.head_sha == pull.head_sha else ""
         for other in await self._runs.of(key):
             same = other.head_sha == pull.head_sha and other.base_ref == pull.base_ref
             # One that began before it was known who pushed may have trusted somebody else.
             same = same and pusher in ("", other.pusher, pull.author)
-            settled = other.stage != "stopped" and event.action == "ready_for_review"
+            same = same and event.base_sha in ("", other.base_sha)
+            settled = other.stage != "stopped" and event.action in _NO_NEWS
             if other.id != check and same and (other.open or settled):
                 return False, f"{other.id} has this head commit already."
         excess = await asyncio.to_thread(self._quotas.of_check, pull)
@@ -317,7 +376,7 @@ class Dispatcher:
     ) -> PullRequest:
         """The forge's pull request, requested again if it may be older than the event."""
         pull = await forge.pull_request(event.key)
-        for _ in range(2):
+        for _ in range(0 if delivery.event == FOUND_EVENT else 2):
             age = _age(delivery)
             same_base = event.base_ref in ("", pull.base_ref)
             if (pull.head_sha == event.head_sha and same_base) or age > _FRESH:
@@ -327,101 +386,15 @@ class Dispatcher:
         return pull
 
 
+def repository_of(forge: Forge, delivery: Delivery) -> str:
+    """The repository that a delivery is about; empty where it is about none."""
+    if delivery.event == FOUND_EVENT:
+        return found_event(forge.name, delivery.body).key.repository
+    event = forge.event(delivery.event, delivery.body)
+    key = getattr(event, "key", None)
+    return key.repository if key is not None else getattr(event, "repository", "")
+
+
 def _age(delivery: Delivery) -> float:
     """Seconds since a delivery was received."""
     return time.time() - datetime.fromisoformat(delivery.received).timestamp()
-
-
-async def changed_files(
-    forge: Forge, pull: PullRequest, settings: Settings
-) -> tuple[ForgeFile, ...]:
-    """The files of `pull` from where it left its base branch to its head.
-
-    Where the forge lists none, the commits are fetched; raises the errors of both.
-    """
-    try:
-        return await forge.changed_files(pull.key)
-    except ForgeTooLargeError as error:
-        LOG.info("%s Git lists them.", error)
-    source = await forge.source(pull.key, pull.base_ref)
-    mirror = mirror_of(source, settings)
-
-    def look() -> Iterable[ForgeFile]:
-        base = mirror.fetch(pull.head_sha, pull.base_sha, refs=source.refs)
-        for file in mirror.changed_files(base, pull.head_sha):
-            yield ForgeFile(file.path, file.old_path)
-
-    return await asyncio.to_thread(lambda: tuple(look()))
-
-
-# The queue's commit is several pull requests, each checked by itself.
-MERGE_GROUP_TITLE = "Checked on its pull requests"
-
-
-async def rerun_of(store: Store, forge: Forge, event: RerunEvent) -> PullRequestEvent | None:
-    """The pull request whose check shall run again, or None if the check is not one of ours.
-
-    By the id that our status carries: the forge names no pull request for a fork's commit. A check
-    of another repository is never found, whatever id somebody else's App wrote; but one that was
-    made while the repository had another name is.
-    """
-    record = await asyncio.to_thread(_record, store, event)
-    if record is None:
-        return None
-    key = PullRequestKey(event.forge, event.repository, record.number)
-    if record.repository != event.repository and not await _same_pull(forge, record, key):
-        return None
-    return PullRequestEvent(key, "check", event.head_sha, "rerequested")
-
-
-def _record(store: Store, event: RerunEvent) -> CheckRecord | None:
-    if event.check is None:
-        about = (event.forge, event.repository, event.head_sha)
-        return store.newest_check_of_commit(*about) or store.newest_check_of_commit(
-            event.forge, None, event.head_sha
-        )
-    found = store.check(event.check)
-    same = found is not None and (found.forge, found.head_sha) == (event.forge, event.head_sha)
-    return found if same else None
-
-
-async def _same_pull(forge: Forge, record: CheckRecord, key: PullRequestKey) -> bool:
-    """Return whether the forge leads from the name of then to this very pull request."""
-    then = PullRequestKey(record.forge, record.repository, record.number)
-    try:
-        was, now = await forge.pull_request(then), await forge.pull_request(key)
-    except (ForgeGoneError, ForgeRefusedError):
-        return False  # not there, or not for us: it tells nothing
-    return bool(was.url) and was.url == now.url
-
-
-async def wake_waiting(
-    store: Store, engine: Engine, event: ChecksEvent, delivery: str
-) -> tuple[bool, str]:
-    """Wake the runs that wait for a check of this commit; return whether any does, in words."""
-    records = await asyncio.to_thread(store.open_checks)
-    about = (event.forge, event.repository, event.head_sha)
-    woken = [
-        record.id
-        for record in records
-        if (record.forge, record.repository, record.head_sha) == about
-        and await engine.wake(record.id, event.names, delivery)
-    ]
-    if not woken:
-        return False, f"No run waits for such a check of {event.head_sha[:12]}."
-    return True, f"{', '.join(woken)} looks at the check."
-
-
-async def answer_merge_group(publisher: Publisher, event: MergeGroupEvent, delivery: str) -> None:
-    """Set the status of a merge queue's commit: a required one that never comes blocks it.
-
-    A repeated request gets another status, for the first is there already.
-    """
-    again = f"-{delivery}" if event.again else ""
-    report = StatusReport(
-        check=f"{MERGE_GROUP_CHECK}{event.head_sha}{again}",
-        state="success",
-        title=MERGE_GROUP_TITLE,
-        summary="Each pull request of the queue has its own check; the merged commit has no other.",
-    )
-    await publisher.merge_group(event.key, event.head_sha, event.base_ref, report)

@@ -102,6 +102,10 @@ class Publisher:
         """Let a pull request that was closed count no more for a commit that others have too."""
         await self._statuses(key, sha, lambda all_: all_.closed(key.number, over=True))
 
+    async def forget_repository(self, forge: str, repository: str) -> None:
+        """Forget what is to be said in a repository that is no longer there for the bot."""
+        await asyncio.to_thread(self.outbox.forget_repository, forge, repository)
+
     async def merge_group(
         self, key: PullRequestKey, sha: str, base_ref: str, report: StatusReport
     ) -> None:

@@ -22,6 +22,7 @@ from bot.errors import MinimizeError
 from bot.forge.protocol import Forge
 from bot.forge.values import (
     Comment,
+    ForgeDeniedError,
     ForgeError,
     ForgeGoneError,
     ForgeRefusedError,
@@ -255,17 +256,20 @@ class Reconciler:
         await asyncio.to_thread(self._outbox.postpone, claim, str(error), pause)
 
     async def _refused(self, claim: Claim, error: Exception) -> None:
-        """Postpone what was refused, and give it up after days while the forge itself answers."""
+        """Postpone what was refused; give it up after days while the forge itself answers, unless a
+        credential or a permission that is put right lets it pass."""
         answers = time.monotonic() - self._answered.get(claim.subject.forge, -1e9) < 24 * _HOUR
         self._log(claim, str(error))
-        if claim.refusals >= _REFUSALS and answers:
+        if claim.refusals >= _REFUSALS and answers and not isinstance(error, ForgeDeniedError):
             LOG.error("%s is given up: %s", claim.subject.id, error)
             FORGE_WRITES.labels(claim.subject.kind, "given_up").inc()
             await asyncio.to_thread(self._outbox.drop, claim, str(error))
             return
         FORGE_WRITES.labels(claim.subject.kind, "again").inc()
         pause = self._pauses.after(claim, refused=True)
-        await asyncio.to_thread(self._outbox.refuse, claim, str(error), pause)
+        denied = isinstance(error, ForgeDeniedError)
+        record = self._outbox.postpone if denied else self._outbox.refuse
+        await asyncio.to_thread(record, claim, str(error), pause)
 
     def _log(self, claim: Claim, problem: str) -> None:
         """One warning for each problem of a row; its repetitions are for the curious."""

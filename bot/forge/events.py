@@ -92,6 +92,16 @@ class ChecksEvent:
     names: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class RepositoriesEvent:
+    """Repositories that are ours to serve from now on, or no more: installed or removed, deleted,
+    renamed."""
+
+    forge: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
 Event = (
     PullRequestEvent
     | CommentEvent
@@ -99,6 +109,7 @@ Event = (
     | MergeGroupEvent
     | PushEvent
     | ChecksEvent
+    | RepositoriesEvent
     | IgnoredEvent
 )
 

@@ -17,7 +17,9 @@ from bot.forge.rate_limit import RateLimit
 from bot.forge.values import (
     Comment,
     CommitCheck,
+    FailedDelivery,
     ForgeFile,
+    OpenPull,
     PullRequest,
     PullRequestKey,
     Reaction,
@@ -131,6 +133,29 @@ class Forge(Protocol):
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
         """The pull request into `branch` that a commit came with, merged or about to be."""
+        ...
+
+    async def repositories(self) -> tuple[str, ...]:
+        """The repositories that this credential was given to serve; none where the forge does not
+        tell them from others that it may read."""
+        ...
+
+    async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
+        """The open pull requests of a repository, over all pages."""
+        ...
+
+    async def failed_deliveries(
+        self, repository: str | None, hook: str, since: float
+    ) -> tuple[FailedDelivery, ...]:
+        """The deliveries to our address `hook` that nobody took `since` then (seconds since 1970).
+
+        Of a repository's own hook, or (null) of one for all; none where the forge has no such list,
+        or shows it to others alone.
+        """
+        ...
+
+    async def send_again(self, delivery: FailedDelivery) -> None:
+        """Have a failed delivery sent again."""
         ...
 
     def rate_limit(self, repository: str) -> RateLimit:

@@ -37,6 +37,11 @@ class ForgeRefusedError(ForgeError):
     """A request that would be refused again: the credential lacks a permission or is revoked."""
 
 
+class ForgeDeniedError(ForgeRefusedError):
+    """A request that the credential may not make now (401, 403): a permission or a credential that
+    is put right later lets it pass."""
+
+
 class ForgeTooLargeError(ForgeError):
     """A list that is too long for the forge to return."""
 
@@ -53,7 +58,9 @@ def error_of_status(
         return ForgeGoneError(f"{forge} does not have what was requested ({doing}): {answer}.")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         return ForgeError(f"{forge} failed ({doing}): {answer}.")
-    return ForgeRefusedError(f"{forge} refused ({doing}): {answer}.", hint)
+    denied = status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+    kind = ForgeDeniedError if denied else ForgeRefusedError
+    return kind(f"{forge} refused ({doing}): {answer}.", hint)
 
 
 def senseless(forge: str, doing: str, what: str) -> ForgeError:
@@ -109,6 +116,29 @@ class PullRequest:
     merged: str = ""
     merge_sha: str = ""
     default_branch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPull:
+    """An open pull request as a forge lists it; `updated` is RFC 3339 in UTC."""
+
+    number: int
+    head_sha: str
+    base_ref: str
+    updated: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedDelivery:
+    """A delivery that nobody took, of as many `attempts`, the last `at` (seconds since 1970).
+
+    `delivery` is the id that it has with us too, `address` what sends it again.
+    """
+
+    delivery: str
+    address: str
+    attempts: int
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +205,7 @@ class PullRequestEvent:
 
     `merged` is when it was merged, RFC 3339 in UTC; empty if it was not. `base_ref` is the branch
     it goes to, `pusher` the user who pushed the head, both empty where the event does not tell.
+    `base_sha` is where that branch has moved to, where the event is about that.
     """
 
     key: PullRequestKey
@@ -184,6 +215,7 @@ class PullRequestEvent:
     merged: str = ""
     base_ref: str = ""
     pusher: str = ""
+    base_sha: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,9 @@ T = TypeVar("T")
 Change = Callable[[Database], T]
 # A forge gives up after ten seconds, of which the body may have taken some.
 _LONGEST_WAIT = 8.0
+DAY = 86_400.0
+# Longer than any pause: one that is due later was postponed before the clock was set back.
+LONGEST_PAUSE = 25_200.0
 
 
 def add_delivery(db: Database, new: NewDelivery, received: str) -> Receipt:
@@ -67,12 +70,20 @@ def settle_delivery(
 
 
 def postpone_delivery(
-    db: Database, delivery: int, reason: str, seconds: float, *, counted: bool
+    db: Database, delivery: int, reason: str, seconds: float, *, counted: bool, missed: bool = False
 ) -> None:
-    """Postpone a delivery to another try after `seconds`; `counted`: this one failed."""
+    """Postpone a delivery to another try after `seconds`; `counted`: this one failed. `missed`: the
+    forge did not have what it is about, which counts once a day."""
+    now = time.time()
+    if missed:
+        db.execute(
+            "update deliveries set misses = misses + 1, missed = ? where id = ?"
+            " and coalesce(missed, 0) not between ? and ?",
+            [now, delivery, now - DAY, now + DAY],
+        )
     db.execute(
         "update deliveries set attempts = attempts + ?, reason = ?, due = ? where id = ?",
-        [int(counted), reason, time.time() + seconds, delivery],
+        [int(counted), reason, now + seconds, delivery],
     )
 
 

@@ -30,7 +30,8 @@ class Receipt(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A stored delivery. `received` is RFC 3339; `attempts` counts failed tries."""
+    """A stored delivery. `received` is RFC 3339; `attempts` counts failed tries, `misses` those,
+    each a day apart, in which the forge did not have what it is about."""
 
     id: int
     forge: str
@@ -41,6 +42,7 @@ class Delivery:
     state: DeliveryState
     reason: str | None
     attempts: int
+    misses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class CheckRecord:
     first of each.
 
     `narrowed`: of some images alone, as requested; it is no result for the commit. `pusher` is who
-    pushed it, empty where no delivery told.
+    pushed it, empty where no delivery told. `over`: we know that the pull request is not open.
     """
 
     id: str
@@ -77,6 +79,7 @@ class CheckRecord:
     narrowed: bool = False
     result_id: str | None = None
     pusher: str = ""
+    over: bool = False
     first_status: str | None = None
     first_comment: str | None = None
 

@@ -173,6 +173,29 @@ def m008_steps(db: Database) -> None:
         db.table("checks").add_column(name, str)
 
 
+@migrations()
+def m009_repositories(db: Database) -> None:
+    """The repositories that are served `since` then, and those that are `gone`, empty if not.
+
+    `misses` counts the times that the forge did not have it, each a day apart, the last `missed`
+    (seconds since 1970); so `deliveries.misses` and `missed` for what a delivery is about.
+    `checks.over` is 1 once we know that the pull request was closed or merged.
+    """
+    db.table("repositories").create(
+        _columns("forge repository since gone misses missed", misses=int, missed=float),
+        pk=("forge", "repository"),
+        not_null={"since", "gone", "misses"},
+        defaults={"gone": "", "misses": 0},
+    )
+    deliveries = db.table("deliveries")
+    deliveries.add_column("misses", int, not_null_default=0)
+    deliveries.add_column("missed", float)
+    checks = db.table("checks")
+    checks.add_column("over", int, not_null_default=0)
+    # Of those of before it is not known: they were followed by their webhooks.
+    db.execute("update checks set over = 1 where open = 0")
+
+
 def _names() -> tuple[str, ...]:
     empty = Database(memory=True)
     try:

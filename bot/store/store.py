@@ -20,7 +20,13 @@ from typing import Any, Literal
 from sqlite_utils import Database
 
 from bot.errors import SurroundingsError
-from bot.store.deliveries import Change, add_delivery, postpone_delivery, settle_delivery
+from bot.store.deliveries import (
+    LONGEST_PAUSE,
+    Change,
+    add_delivery,
+    postpone_delivery,
+    settle_delivery,
+)
 from bot.store.records import (
     HIDDEN,
     CheckRecord,
@@ -114,9 +120,9 @@ class Store:
     def new_deliveries(self, limit: int = 50) -> list[Delivery]:
         """Deliveries that wait to be handled and are due, oldest first."""
         rows = self.rows(
-            "select id, forge, event, delivery, received, body, state, reason, attempts"
-            " from deliveries where state = 'new' and due <= ? order by id limit ?",
-            [time.time(), limit],
+            "select id, forge, event, delivery, received, body, state, reason, attempts, misses"
+            " from deliveries where state = 'new' and due not between ? and ? order by id limit ?",
+            [time.time(), time.time() + LONGEST_PAUSE, limit],
         )
         return [Delivery(**row) for row in rows]
 
@@ -126,11 +132,23 @@ class Store:
             settle_delivery(db, delivery, state, reason, now())
 
     def postpone_delivery(
-        self, delivery: int, reason: str, seconds: float, *, counted: bool = True
+        self,
+        delivery: int,
+        reason: str,
+        seconds: float,
+        *,
+        counted: bool = True,
+        missed: bool = False,
     ) -> None:
-        """Postpone a delivery to another try after `seconds`; `counted`: this one failed."""
+        """Postpone a delivery to another try after `seconds`; `counted`: this one failed, `missed`:
+        because the forge does not have what it is about."""
         with self.writing() as db:
-            postpone_delivery(db, delivery, reason, seconds, counted=counted)
+            postpone_delivery(db, delivery, reason, seconds, counted=counted, missed=missed)
+
+    def has_delivery(self, forge: str, delivery: str) -> bool:
+        """Return whether a delivery with this id was stored, and did not fail."""
+        sql = "select 1 from deliveries where forge = ? and delivery = ? and state != 'failed'"
+        return bool(self.rows(sql, [forge, delivery]))
 
     def delivery_counts(self) -> dict[str, int]:
         """The number of deliveries in each state."""
@@ -364,7 +382,7 @@ def _row(check: CheckRecord) -> dict[str, Any]:
 
 def _check(row: dict[str, Any]) -> CheckRecord:
     result = row.pop("result", None)
-    for name in ("private", "open", "narrowed"):
+    for name in ("private", "open", "narrowed", "over"):
         row[name] = bool(row[name])
     return CheckRecord(**row, result=json.loads(result) if result else None)
 

@@ -27,6 +27,7 @@ from bot.engine.processes import Computing, Processes
 from bot.engine.publishing import Publisher
 from bot.engine.reconciler import Reconciler, record_comment
 from bot.engine.results import open_results
+from bot.engine.resync import Resync
 from bot.engine.steps import CheckSteps
 from bot.errors import MinimizeError, SurroundingsError
 from bot.forge.protocol import open_forges
@@ -83,6 +84,7 @@ class Bot:
             on_comment=partial(record_comment, self._store),
             on_settled=partial(self._metrics.settled, self._store),
         )
+        self._resync = Resync(self._store, self._forges, settings, self._dispatcher.wake)
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -95,6 +97,7 @@ class Bot:
         self._begin("collector", self._collector.run())
         self._begin("reconciler", self._reconciler.run())
         self._begin("upkeep", self._upkeep())
+        self._begin("resync", self._resync.run())
         by_type: dict[str, list[Any]] = {}
         for name, forge in self._settings.forges.items():
             by_type.setdefault(forge.type, []).append(self._forges[name])

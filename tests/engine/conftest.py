@@ -40,6 +40,7 @@ from bot.forge.values import (
     CommitCheck,
     ForgeFile,
     IgnoredEvent,
+    OpenPull,
     PullRequest,
     PullRequestEvent,
     PullRequestKey,
@@ -128,6 +129,7 @@ class FakeForge:
     looks: int = 0
     bots: tuple[str, ...] = ()
     pushers: dict[str, str] = field(default_factory=dict)
+    events: dict[str, Any] = field(default_factory=dict)
 
     def answers(self) -> list[str]:
         """The texts of the answers, the newest of each."""
@@ -139,6 +141,8 @@ class FakeForge:
             raise self.fail[method].pop(0)
 
     def event(self, event: str, body: bytes) -> Any:
+        if event in self.events:
+            return self.events[event]
         data = json.loads(body)
         if event == "issue_comment":
             return CommentEvent(KEY, **data)
@@ -154,6 +158,11 @@ class FakeForge:
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
         self._maybe_fail("pull_request")
         return self.pull
+
+    async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
+        self._maybe_fail("open_pulls")
+        one = OpenPull(KEY.number, self.pull.head_sha, self.pull.base_ref, now())
+        return (one,) if self.pull.open else ()
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
         return self.files
@@ -200,6 +209,12 @@ class FakeForge:
 
     async def source(self, key: PullRequestKey, base_ref: str) -> Source:
         return Source(f"file://{self.repository.path}", None, ())
+
+    async def branch_source(self, repository: str, branch: str) -> Source:
+        return Source(f"file://{self.repository.path}", None, ())
+
+    async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
+        return 1
 
     async def close(self) -> None:
         pass

@@ -55,6 +55,9 @@ class Recorder:
     async def merge_group(self, key: PullRequestKey, sha: str, base_ref: str, report: Any) -> None:
         self.asked.append("merge_group")
 
+    async def forget_repository(self, forge: str, repository: str) -> None:
+        self.asked.append("forget")
+
     async def closed(self, key: PullRequestKey, sha: str) -> None:
         pass
 

@@ -84,6 +84,9 @@ async def test_every_call_and_every_answer_of_the_local_forge(
         await forge.issues.put("rpms/nginx", MARKER, issue_text)
         await forge.issues.put("rpms/nginx", MARKER, replace(issue_text, state="closed"))
         assert (await forge.issues.find("rpms/nginx", MARKER)).state == "closed"
+        assert await forge.repositories() == (("rpms/nginx",) if kind == "app" else ())
+        (listed,) = await forge.open_pulls("rpms/nginx")
+        assert (listed.number, listed.head_sha) == (pull.number, pull.head_sha)
         await forge.close()
     # Each of them is checked, as of every test (tests/conftest.py).
     assert len(github_traffic()) > 10

@@ -15,7 +15,14 @@ from bot.engine.merged import MergedChanges
 from bot.forge.events import Event
 from bot.forge.github.app import TokenAuth
 from bot.forge.github.forge import GitHub
-from bot.forge.values import ForgeFile, IgnoredEvent, PullRequest, PullRequestKey, StatusReport
+from bot.forge.values import (
+    ForgeFile,
+    IgnoredEvent,
+    OpenPull,
+    PullRequest,
+    PullRequestKey,
+    StatusReport,
+)
 from bot.settings.values import load_settings
 from bot.store.history.history import open_history
 from bot.store.store import open_store
@@ -92,6 +99,9 @@ class Answering(GitHub):
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
         return (ForgeFile("nginx.spec"),)
+
+    async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
+        return ()
 
     async def role_of(self, key: PullRequestKey, user: str) -> str:
         return "read"

@@ -7,7 +7,7 @@ import urllib.parse
 
 import pytest
 
-from bot.forge.events import PushEvent
+from bot.forge.events import PushEvent, RepositoriesEvent
 from bot.forge.github.events import accept, parse_event
 from bot.forge.values import IgnoredEvent, PullRequestEvent, PullRequestKey, WebhookRefusedError
 
@@ -112,12 +112,12 @@ def test_unknown_events_are_taken_and_ignored_with_a_reason() -> None:
     ("event", "data", "said"),
     [
         ("ping", {}, "reaches the bot"),
-        ("installation", {"action": "created", "installation": {"id": 1}}, "created"),
         (
-            "installation_repositories",
-            {"action": "added", "installation": {"account": {"login": "rpms"}}},
-            "rpms",
+            "installation",
+            {"action": "new_permissions_accepted", "installation": {"account": {"login": "rpms"}}},
+            "at rpms: new_permissions",
         ),
+        ("repository", {"action": "archived", "repository": {"full_name": "o/r"}}, "was archived"),
         ("push", {"ref": "refs/tags/v1"}, "no branch"),
     ],
 )
@@ -183,3 +183,49 @@ def test_other_actions_are_ignored_with_a_reason(data: dict) -> None:
     event = parse_event("gh", "pull_request", {**PULL, **data})
     assert isinstance(event, IgnoredEvent)
     assert data["action"] in event.reason
+
+
+INSTALLED = {"repositories": [{"full_name": "o/r"}, {"full_name": "o/s"}]}
+MOVED = {"repository": {"full_name": "new/name"}}
+
+
+@pytest.mark.parametrize(
+    ("event", "data", "added", "removed"),
+    [
+        ("installation", {"action": "created", **INSTALLED}, ("o/r", "o/s"), ()),
+        ("installation", {"action": "unsuspend", **INSTALLED}, ("o/r", "o/s"), ()),
+        ("installation", {"action": "suspend", **INSTALLED}, (), ("o/r", "o/s")),
+        ("installation", {"action": "deleted", **INSTALLED}, (), ("o/r", "o/s")),
+        (
+            "installation_repositories",
+            {
+                "action": "removed",
+                "repositories_added": [],
+                "repositories_removed": [{"full_name": "o/r"}],
+            },
+            (),
+            ("o/r",),
+        ),
+        ("repository", {"action": "deleted", **MOVED}, (), ("new/name",)),
+        (
+            "repository",
+            {"action": "renamed", "changes": {"repository": {"name": {"from": "old"}}}, **MOVED},
+            ("new/name",),
+            ("new/old",),
+        ),
+        (
+            "repository",
+            {
+                "action": "transferred",
+                "changes": {"owner": {"from": {"organization": {"login": "old"}}}},
+                **MOVED,
+            },
+            ("new/name",),
+            ("old/name",),
+        ),
+    ],
+)
+def test_repositories_that_come_and_go(
+    event: str, data: dict, added: tuple[str, ...], removed: tuple[str, ...]
+) -> None:
+    assert parse_event("gh", event, data) == RepositoriesEvent("gh", added, removed)

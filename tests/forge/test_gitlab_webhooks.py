@@ -6,7 +6,7 @@ import json
 import pytest
 
 from bot.errors import UsageError
-from bot.forge.events import CommentEvent, PushEvent
+from bot.forge.events import CommentEvent, PushEvent, RepositoriesEvent
 from bot.forge.gitlab.events import accept, carried_object, parse_event
 from bot.forge.gitlab.signatures import HookSecrets, signed_headers
 from bot.forge.values import IgnoredEvent, PullRequestEvent, WebhookRefusedError
@@ -251,16 +251,6 @@ def test_a_merge_is_told_with_its_time_and_a_close_without_one() -> None:
         {"event_name": "subgroup_create"},
         {"event_name": "project_create", "path_with_namespace": "a/b"},
         {"event_name": "repository_update"},
-        {
-            "event_name": "project_rename",
-            "path_with_namespace": "a/new",
-            "old_path_with_namespace": "a/old",
-        },
-        {
-            "event_name": "project_transfer",
-            "path_with_namespace": "b/x",
-            "old_path_with_namespace": "a/x",
-        },
     ],
 )
 def test_what_asks_nothing_is_ignored_with_a_reason(payload: dict) -> None:
@@ -305,3 +295,19 @@ def test_a_project_hook_and_a_system_hook_carry_the_same_object_and_pushes_diffe
     assert one != carried_object("merge_request", merge_request(about=later))
     assert carried_object("note", note()) != carried_object("note", note(updated_at="later"))
     assert carried_object("push", push()) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "added", "removed"),
+    [
+        ("project_rename", {"old_path_with_namespace": "a/old"}, ("a/new",), ("a/old",)),
+        ("project_transfer", {"old_path_with_namespace": "b/new"}, ("a/new",), ("b/new",)),
+        ("project_destroy", {}, (), ("a/new",)),
+    ],
+)
+def test_projects_that_come_and_go(
+    kind: str, before: dict, added: tuple[str, ...], removed: tuple[str, ...]
+) -> None:
+    payload = {"event_name": kind, "path_with_namespace": "a/new", **before}
+    taken = take(*headers_of(payload, "plain one", "System Hook"))
+    assert parse_event("gl", taken.event, payload) == RepositoriesEvent("gl", added, removed)

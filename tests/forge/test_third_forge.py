@@ -26,7 +26,9 @@ from bot.forge.sender import post_delivery
 from bot.forge.values import (
     Comment,
     CommitCheck,
+    FailedDelivery,
     ForgeFile,
+    OpenPull,
     PullRequest,
     PullRequestEvent,
     PullRequestKey,
@@ -133,6 +135,20 @@ class Toy:
 
     async def pull_of(self, repository: str, branch: str, sha: str) -> int | None:
         return None
+
+    async def repositories(self) -> tuple[str, ...]:
+        return ()
+
+    async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
+        return ()
+
+    async def failed_deliveries(
+        self, repository: str | None, hook: str, since: float
+    ) -> tuple[FailedDelivery, ...]:
+        return ()
+
+    async def send_again(self, delivery: FailedDelivery) -> None:
+        pass
 
     def rate_limit(self, repository: str) -> RateLimit:
         return RateLimit("Toy")

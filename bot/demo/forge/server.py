@@ -27,6 +27,7 @@ from aiohttp.typedefs import Middleware
 
 from bot.demo.forge import http_git, pages
 from bot.demo.forge.access import STATE, Caller
+from bot.demo.forge.github import apps as github_apps
 from bot.demo.forge.github import checks as github_checks
 from bot.demo.forge.github import rest as github_rest
 from bot.demo.forge.github.api import API_PREFIX as GITHUB_PREFIX
@@ -35,6 +36,7 @@ from bot.demo.forge.github.api import api_middleware
 from bot.demo.forge.github.hooks import GitHubHooks
 from bot.demo.forge.github.shapes import Shapes
 from bot.demo.forge.gitlab import rest as gitlab_rest
+from bot.demo.forge.gitlab import webhooks as gitlab_webhooks
 from bot.demo.forge.gitlab.api import API_PREFIX as GITLAB_PREFIX
 from bot.demo.forge.gitlab.api import SHAPES as GITLAB_SHAPES
 from bot.demo.forge.gitlab.api import gitlab_middleware
@@ -42,7 +44,15 @@ from bot.demo.forge.gitlab.hooks import GitLabHooks
 from bot.demo.forge.gitlab.shapes import GitLabShapes
 from bot.demo.forge.gitstore import ZERO
 from bot.demo.forge.state import State
-from bot.demo.forge.traffic import LARGEST_REQUEST, TRAFFIC, Deliverer, Delivery, Fault, Traffic
+from bot.demo.forge.traffic import (
+    DELIVERER,
+    LARGEST_REQUEST,
+    TRAFFIC,
+    Deliverer,
+    Delivery,
+    Fault,
+    Traffic,
+)
 from bot.demo.forge.values import (
     ROLES,
     App,
@@ -89,9 +99,12 @@ class LocalForge:
         """Begins to answer."""
         application = self._application(middlewares=[api_middleware])
         application[http_git.ON_PUSH] = self._pushed
-        github = self._application(github_rest.routes, github_checks.routes)
+        github = self._application(github_rest.routes, github_checks.routes, github_apps.routes)
         github[GITHUB_SHAPES] = self.github.shapes
-        gitlab = self._application(gitlab_rest.routes, middlewares=[gitlab_middleware])
+        gitlab = self._application(
+            gitlab_rest.routes, gitlab_webhooks.routes, middlewares=[gitlab_middleware]
+        )
+        gitlab[gitlab_webhooks.HOOKS] = self.gitlab
         gitlab[GITLAB_SHAPES] = self.gitlab.shapes
         application.add_subapp(GITHUB_PREFIX, github)
         application.add_subapp(GITLAB_PREFIX, gitlab)
@@ -107,15 +120,17 @@ class LocalForge:
     ) -> web.Application:
         made = web.Application(middlewares=middlewares, client_max_size=LARGEST_REQUEST)
         made[STATE], made[TRAFFIC] = self.state, self.traffic
+        made[DELIVERER] = self.deliverer
         for table in routes:
             made.router.add_routes(table)
         return made
 
     async def stop(self) -> None:
         """Ends deliveries under way and stops answering."""
-        for task in tuple(self._tasks):
+        tasks = {*self._tasks, *self.deliverer.tasks}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
         self._socket.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -73,7 +74,7 @@ ANSWER_SECONDS = 10.0
 class Delivery:
     """One delivery: `status` is the answer's, null where nobody answered (`error` says why).
 
-    `seconds` is how long the answer took.
+    `seconds` is how long the answer took; `again`: it was sent before.
     """
 
     id: str
@@ -87,6 +88,7 @@ class Delivery:
     error: str = ""
     seconds: float = 0.0
     url: str | None = None
+    again: bool = False
 
 
 @dataclass(slots=True)
@@ -94,13 +96,15 @@ class Deliverer:
     """Sends deliveries and has them, oldest first."""
 
     deliveries: list[Delivery] = field(default_factory=list)
+    tasks: set[asyncio.Task[object]] = field(default_factory=set)
 
     async def send(
         self, url: str | None, identity: str, event: str, action: str | None, body: bytes,
-        headers: dict[str, str],
+        headers: dict[str, str], *, again: bool = False,
     ) -> Delivery:  # fmt: skip
         """Sends a body with its headers to an address."""
-        made = Delivery(identity, event, action, body, headers, datetime.now(UTC), url=url)
+        at = datetime.now(UTC)
+        made = Delivery(identity, event, action, body, headers, at, url=url, again=again)
         self.deliveries.append(made)
         await self._send(made)
         return made
@@ -108,7 +112,14 @@ class Deliverer:
     async def redeliver(self, old: Delivery, url: str | None = None) -> Delivery:
         """Sends a delivery again, byte for byte, with the same id, as a forge's button does."""
         where = url or old.url
-        return await self.send(where, old.id, old.event, old.action, old.body, old.headers)
+        told = (old.id, old.event, old.action, old.body, old.headers)
+        return await self.send(where, *told, again=True)
+
+    def redeliver_later(self, old: Delivery) -> None:
+        """Sends a delivery again behind the request that asked for it."""
+        task: asyncio.Task[object] = asyncio.ensure_future(self.redeliver(old))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def _send(self, delivery: Delivery) -> None:
         if delivery.url is None:
@@ -131,3 +142,6 @@ class Deliverer:
         except (TimeoutError, aiohttp.ClientError) as error:
             delivery.error = str(error) or type(error).__name__
         delivery.seconds = time.monotonic() - started
+
+
+DELIVERER: web.AppKey[Deliverer] = web.AppKey("deliverer", Deliverer)

@@ -140,6 +140,11 @@ async def _installation(client: GitHubClient, repository: str) -> Installation:
     return Installation(number, int(found["id"]))
 
 
+async def installation_token(client: GitHubClient, installation: int) -> str:
+    """A token that may list an installation's repositories, and no more."""
+    return (await _issue(client, installation, {"permissions": {"metadata": "read"}})).text
+
+
 async def _issue(client: GitHubClient, installation: int, data: dict[str, Any]) -> _Token:
     path = "/app/installations/{id}/access_tokens"
     made: Any = await client.post(path, {"id": str(installation)}, data=data)

@@ -22,6 +22,7 @@ from bot.forge.events import (
     Event,
     MergeGroupEvent,
     PushEvent,
+    RepositoriesEvent,
     RerunEvent,
     new_delivery,
 )
@@ -242,9 +243,38 @@ def _push(forge: str, data: Mapping[str, Any]) -> Event:
 
 
 def _installation(forge: str, data: Mapping[str, Any]) -> Event:
-    del forge
+    action, named = str(data["action"]), _names(data.get("repositories"))
+    if action in ("deleted", "suspend"):
+        return RepositoriesEvent(forge, removed=named)
+    if action in ("created", "unsuspend"):
+        return RepositoriesEvent(forge, added=named)
     account = (data["installation"].get("account") or {}).get("login") or "an account"
-    return IgnoredEvent(f"The App's installation at {account}: {data['action']}.")
+    return IgnoredEvent(f"The App's installation at {account}: {action}.")
+
+
+def _installation_repositories(forge: str, data: Mapping[str, Any]) -> Event:
+    added, removed = data.get("repositories_added"), data.get("repositories_removed")
+    return RepositoriesEvent(forge, _names(added), _names(removed))
+
+
+def _repository(forge: str, data: Mapping[str, Any]) -> Event:
+    action, name = str(data["action"]), str(data["repository"]["full_name"])
+    changes = data.get("changes") or {}
+    if action == "deleted":
+        return RepositoriesEvent(forge, removed=(name,))
+    if action == "renamed":
+        owner = name.partition("/")[0]
+        before = f"{owner}/{changes['repository']['name']['from']}"
+        return RepositoriesEvent(forge, (name,), (before,))
+    if action == "transferred":
+        owners = changes["owner"]["from"]
+        owner = (owners.get("user") or owners.get("organization"))["login"]
+        return RepositoriesEvent(forge, (name,), (f"{owner}/{name.partition('/')[2]}",))
+    return IgnoredEvent(f"{name} was {action}: its pull requests are the same.")
+
+
+def _names(repositories: Any) -> tuple[str, ...]:
+    return tuple(str(one["full_name"]) for one in repositories or ())
 
 
 def _ping(forge: str, data: Mapping[str, Any]) -> Event:
@@ -256,11 +286,12 @@ _PARSERS: Mapping[str, Callable[[str, Mapping[str, Any]], Event]] = {
     "check_run": _check_run,
     "check_suite": _check_suite,
     "installation": _installation,
-    "installation_repositories": _installation,
+    "installation_repositories": _installation_repositories,
     "issue_comment": _issue_comment,
     "merge_group": _merge_group,
     "ping": _ping,
     "pull_request": _pull_request,
     "push": _push,
+    "repository": _repository,
     "status": _status,
 }

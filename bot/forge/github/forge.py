@@ -15,7 +15,7 @@ import gidgethub
 
 from bot.forge.bodies import Verification
 from bot.forge.events import Event
-from bot.forge.github.app import AppAuth, Auth, TokenAuth
+from bot.forge.github.app import AppAuth, Auth, TokenAuth, installation_token
 from bot.forge.github.client import (
     GitHubClient,
     RepositoryApi,
@@ -24,7 +24,9 @@ from bot.forge.github.client import (
     quoted,
 )
 from bot.forge.github.comments import GitHubComments, GitHubIssues
+from bot.forge.github.deliveries import failed, hooks_at
 from bot.forge.github.events import accept, installation_of, parse_event, read_delivery
+from bot.forge.github.pulls import open_pull_of, pull_request_of
 from bot.forge.github.signatures import begin
 from bot.forge.github.status import GitHubStatus, checks_of_commit
 from bot.forge.rate_limit import RateLimit
@@ -32,11 +34,13 @@ from bot.forge.values import (
     ROLES,
     Comment,
     CommitCheck,
+    FailedDelivery,
     ForgeError,
     ForgeFile,
     ForgeGoneError,
     ForgeRefusedError,
     ForgeTooLargeError,
+    OpenPull,
     PullRequest,
     PullRequestKey,
     Reaction,
@@ -127,27 +131,8 @@ class GitHub:
     async def pull_request(self, key: PullRequestKey) -> PullRequest:
         """The pull request as it is now."""
         async with errors_as_ours(f"reading {key}"):
-            pull = await (await self._api(key.repository)).get(f"/pulls/{key.number}")
-            head_repository = (pull["head"].get("repo") or {}).get("full_name")
-            user = pull.get("user") or {}
-            return PullRequest(
-                key=key,
-                title=str(pull.get("title") or ""),
-                author=str(user.get("login") or "ghost"),
-                author_is_bot=user.get("type") == "Bot",
-                open=pull.get("state", "open") == "open",
-                draft=bool(pull.get("draft")),
-                private=bool((pull["base"].get("repo") or {}).get("private")),
-                base_ref=str(pull["base"]["ref"]),
-                base_sha=str(pull["base"]["sha"]),
-                head_sha=str(pull["head"]["sha"]),
-                head_repository=head_repository,
-                url=str(pull.get("html_url") or ""),
-                default_branch=str((pull["base"].get("repo") or {}).get("default_branch") or ""),
-                merged=str(pull.get("merged_at") or ""),
-                # Of one that is open it is the commit of a merge that was only tried.
-                merge_sha=str((pull.get("merged_at") and pull.get("merge_commit_sha")) or ""),
-            )
+            api = await self._api(key.repository)
+            return pull_request_of(await api.get(f"/pulls/{key.number}"), key)
 
     async def changed_files(self, key: PullRequestKey) -> tuple[ForgeFile, ...]:
         """The files it changes, over all pages; GitHub lists 3,000 at most."""
@@ -283,6 +268,58 @@ class GitHub:
                 # "No commit found": git has it from there already, the API lags.
                 raise ForgeError(f"GitHub does not know {sha[:12]} yet: {error}.") from error
         return None
+
+    async def repositories(self) -> tuple[str, ...]:
+        """Those of the App's installations; a token's user sees many that never asked for us."""
+        if not self._auth.is_app:
+            return ()
+        names: list[str] = []
+        async with errors_as_ours("listing the App's repositories"):
+            app = self._plain_client()
+            async for one in app.getiter("/app/installations?per_page=100"):
+                if one.get("suspended_at"):
+                    continue
+                token = await installation_token(app, int(one["id"]))
+                listed = app.getiter(
+                    "/installation/repositories?per_page=100",
+                    oauth_token=token,
+                    iterable_key="repositories",
+                )
+                names += [str(repository["full_name"]) async for repository in listed]
+        return tuple(names)
+
+    async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
+        """The open pull requests, those that were changed last first."""
+        query = "state=open&sort=updated&direction=desc&per_page=100"
+        async with errors_as_ours(f"listing the pull requests of {repository}"):
+            listed = (await self._api(repository)).pages(f"/pulls?{query}")
+            return tuple([open_pull_of(one) async for one in listed])
+
+    async def failed_deliveries(
+        self, repository: str | None, hook: str, since: float
+    ) -> tuple[FailedDelivery, ...]:
+        """Those of the App's hook are listed together, a token's by repository."""
+        if self._auth.is_app != (repository is None):
+            return ()
+        async with errors_as_ours("listing the failed deliveries"):
+            if repository is None:
+                app = self._plain_client()
+                entries = app.getiter("/app/hook/deliveries?per_page=100")
+                return tuple(await failed(entries, "/app/hook", since))
+            api = await self._api(repository)
+            found: list[FailedDelivery] = []
+            for path in await hooks_at(api, hook):
+                url = f"{path}/deliveries?per_page=100"
+                entries = api.client.getiter(url, oauth_token=api.token)
+                found += await failed(entries, path, since)
+            return tuple(found)
+
+    async def send_again(self, delivery: FailedDelivery) -> None:
+        """Another attempt; GitHub makes it a moment later."""
+        async with errors_as_ours(f"having the delivery {delivery.delivery} sent again"):
+            client = self._plain_client()
+            token = None if self._auth.is_app else await self._auth.token(client, "")
+            await client.post(delivery.address, data={}, oauth_token=token)
 
     def rate_limit(self, repository: str) -> RateLimit:
         """The quota of our token, or of the App's installation on a repository."""

@@ -14,7 +14,15 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from bot.forge.events import MISSHAPEN, ChecksEvent, CommentEvent, Event, PushEvent, new_delivery
+from bot.forge.events import (
+    MISSHAPEN,
+    ChecksEvent,
+    CommentEvent,
+    Event,
+    PushEvent,
+    RepositoriesEvent,
+    new_delivery,
+)
 from bot.forge.gitlab.signatures import HookSecrets, begin
 from bot.forge.values import (
     IgnoredEvent,
@@ -84,7 +92,7 @@ def read_delivery(forge: str, web_url: str, headers: Mapping[str, str], body: by
         parse_event(forge, kind, data)
     except MISSHAPEN as error:
         raise WebhookRefusedError(400, f"The body is not that of the event {kind}.") from error
-    return new_delivery(forge, kind, _delivery_id(headers, body), body, carried)
+    return new_delivery(forge, kind, delivery_id(headers, body), body, carried)
 
 
 def _check_instance(web_url: str, headers: Mapping[str, str]) -> None:
@@ -101,7 +109,7 @@ def _check_instance(web_url: str, headers: Mapping[str, str]) -> None:
         )
 
 
-def _delivery_id(headers: Mapping[str, str], body: bytes) -> str:
+def delivery_id(headers: Mapping[str, str], body: bytes) -> str:
     """The id that stays the same when GitLab sends it again; old versions have none."""
     for name in ("webhook-id", "idempotency-key"):
         if 0 < len(headers.get(name, "")) <= _LONGEST_NAME:
@@ -252,10 +260,12 @@ def _pipeline(forge: str, data: Mapping[str, Any]) -> Event:
 
 
 def _renamed(forge: str, data: Mapping[str, Any]) -> Event:
-    del forge
-    return IgnoredEvent(
-        f"{data['old_path_with_namespace']} is called {data['path_with_namespace']} now."
-    )
+    after, before = data["path_with_namespace"], data["old_path_with_namespace"]
+    return RepositoriesEvent(forge, (str(after),), (str(before),))
+
+
+def _destroyed(forge: str, data: Mapping[str, Any]) -> Event:
+    return RepositoriesEvent(forge, removed=(str(data["path_with_namespace"]),))
 
 
 _PARSERS: Mapping[str, Callable[[str, Mapping[str, Any]], Event]] = {
@@ -263,6 +273,7 @@ _PARSERS: Mapping[str, Callable[[str, Mapping[str, Any]], Event]] = {
     "note": _note,
     "push": _push,
     "pipeline": _pipeline,
+    "project_destroy": _destroyed,
     "project_rename": _renamed,
     "project_transfer": _renamed,
 }

@@ -20,8 +20,10 @@ from bot.forge.bodies import Verification
 from bot.forge.events import Event
 from bot.forge.gitlab.client import GitLabClient
 from bot.forge.gitlab.comments import GitLabComments, GitLabIssues
-from bot.forge.gitlab.events import accept, parse_event, project_of, read_delivery, rfc3339
+from bot.forge.gitlab.deliveries import failed_of_project
+from bot.forge.gitlab.events import accept, parse_event, project_of, read_delivery
 from bot.forge.gitlab.members import GitLabPeople, pusher
+from bot.forge.gitlab.pulls import open_pull_of, path_of, pull_request_of
 from bot.forge.gitlab.signatures import HookSecrets, begin
 from bot.forge.gitlab.status import (
     changes_nothing,
@@ -37,8 +39,9 @@ from bot.forge.values import (
     STATUS_NAME,
     Comment,
     CommitCheck,
-    ForgeError,
+    FailedDelivery,
     ForgeFile,
+    OpenPull,
     PullRequest,
     PullRequestKey,
     Reaction,
@@ -223,7 +226,7 @@ class GitLab:
             source = merge.source_project_id
             if source is not None and (name := pusher(client, source, merge.source_branch, sha)):
                 return name
-            path = _path_of(client, source, project, key)
+            path = path_of(client, source, project, key)
             return None if path == key.repository else (path or "ghost").partition("/")[0]
 
         return await self._client.ask(f"asking who pushed {sha[:12]} of {key}", read)
@@ -288,6 +291,43 @@ class GitLab:
 
         return await self._client.ask(f"asking whose commit {sha[:12]} of {repository} is", read)
 
+    async def repositories(self) -> tuple[str, ...]:
+        """None: a token's user may be a member where nobody asked for us; hooks tell."""
+        return ()
+
+    async def open_pulls(self, repository: str) -> tuple[OpenPull, ...]:
+        """The open merge requests, those that were changed last first."""
+
+        def read(client: gitlab.Gitlab) -> tuple[OpenPull, ...]:
+            number = self._client.projects.number(client, repository)
+            path = f"/projects/{number}/merge_requests"
+            query = {"state": "opened", "order_by": "updated_at", "sort": "desc"}
+            listed = client.http_list(path, query, iterator=True, per_page=100)
+            # None while GitLab makes its commits.
+            return tuple(open_pull_of(one) for one in listed if one.get("sha"))
+
+        return await self._client.ask(f"listing the merge requests of {repository}", read)
+
+    async def failed_deliveries(
+        self, repository: str | None, hook: str, since: float
+    ) -> tuple[FailedDelivery, ...]:
+        """Those of a project's own hooks, where we maintain it."""
+        if repository is None:
+            return ()
+
+        def read(client: gitlab.Gitlab) -> tuple[FailedDelivery, ...]:
+            number = self._client.projects.number(client, repository)
+            return tuple(failed_of_project(client, number, hook, since))
+
+        return await self._client.ask(f"listing the failed deliveries of {repository}", read)
+
+    async def send_again(self, delivery: FailedDelivery) -> None:
+        """Have a hook called again."""
+        await self._client.ask(
+            f"having the delivery {delivery.delivery} sent again",
+            lambda client: client.http_post(delivery.address),
+        )
+
     def rate_limit(self, repository: str) -> RateLimit:
         """The quota of our token, the same for every project."""
         del repository
@@ -312,60 +352,6 @@ def _put_on_commit(commit: Any, fields: Mapping[str, Any], *, foreign: bool) -> 
             raise
         return False
     return True
-
-
-def pull_request_of(
-    client: gitlab.Gitlab, project: Any, merge: Any, key: PullRequestKey, author_is_bot: bool
-) -> PullRequest:
-    """The merge request `merge` of `project`; asks for its target branch and source project."""
-    if not merge.sha:
-        raise ForgeError(f"GitLab does not know the head of {key} yet.", "", 2.0)
-    branch = project.branches.get(merge.target_branch)
-    return PullRequest(
-        key=key,
-        title=str(merge.title or ""),
-        author=str((merge.author or {}).get("username") or "ghost"),
-        author_is_bot=author_is_bot,
-        open=merge.state in ("opened", "locked"),
-        draft=bool(getattr(merge, "draft", False)),
-        private=project.visibility != "public",
-        base_ref=str(merge.target_branch),
-        base_sha=str(branch.commit["id"]),
-        head_sha=str(merge.sha),
-        head_repository=_path_of(client, merge.source_project_id, project, key),
-        url=str(merge.web_url or ""),
-        default_branch=str(getattr(project, "default_branch", None) or ""),
-        merged=_merged(merge),
-        merge_sha=_merge_commit(merge),
-    )
-
-
-def _merged(merge: Any) -> str:
-    merged = merge.state == "merged"
-    return rfc3339(str(getattr(merge, "merged_at", None) or "")) if merged else ""
-
-
-def _merge_commit(merge: Any) -> str:
-    """A squash is a commit of its own; where there is neither (fast forward) it is the head."""
-    if merge.state != "merged":
-        return ""
-    names = ("merge_commit_sha", "squash_commit_sha", "sha")
-    commits = (str(getattr(merge, name, None) or "") for name in names)
-    return next((commit for commit in commits if commit), "")
-
-
-def _path_of(client: gitlab.Gitlab, source: Any, project: Any, key: PullRequestKey) -> str | None:
-    """The path of the source project: null where it is gone, or private to its owner."""
-    if source is None:
-        return None
-    if int(source) == int(project.id):
-        return key.repository
-    try:
-        return str(client.projects.get(int(source)).path_with_namespace)
-    except GitlabGetError as error:
-        if error.response_code not in _NOT_FOR_US:
-            raise
-        return None
 
 
 open_forge = GitLab.from_settings

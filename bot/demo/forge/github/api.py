@@ -132,18 +132,25 @@ class Call:
     def page(
         self, items: Sequence[Any], shape: Callable[[Any], Any], key: str | None = None
     ) -> web.Response:
-        """One page of a list (`per_page`, `page`), with the Link header to the others.
+        """One page of a list."""
+        return page_of(self.request, items, shape, key)
 
-        `key` is the field that holds the list where GitHub wraps it beside a `total_count`.
-        """
-        page = _positive(self.request, "page", 1)
-        shown, last = slice_of(items, page, _positive(self.request, "per_page", PER_PAGE))
-        before = {"prev": page - 1, "first": 1} if page > 1 else {}
-        after = {"next": page + 1, "last": last} if page < last else {}
-        links = link_header(self.request, {**before, **after})
-        listed = [shape(item) for item in shown]
-        body = listed if key is None else {"total_count": len(items), key: listed}
-        return web.json_response(body, headers={"Link": links} if links else {})
+
+def page_of(
+    request: web.Request, items: Sequence[Any], shape: Callable[[Any], Any], key: str | None = None
+) -> web.Response:
+    """One page of a list (`per_page`, `page`), with the Link header to the others.
+
+    `key` is the field that holds the list where GitHub wraps it beside a `total_count`.
+    """
+    page = _positive(request, "page", 1)
+    shown, last = slice_of(items, page, _positive(request, "per_page", PER_PAGE))
+    before = {"prev": page - 1, "first": 1} if page > 1 else {}
+    after = {"next": page + 1, "last": last} if page < last else {}
+    links = link_header(request, {**before, **after})
+    listed = [shape(item) for item in shown]
+    body = listed if key is None else {"total_count": len(items), key: listed}
+    return web.json_response(body, headers={"Link": links} if links else {})
 
 
 def _positive(request: web.Request, name: str, otherwise: int) -> int:

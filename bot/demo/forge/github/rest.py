@@ -6,19 +6,17 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from bot.demo.forge.access import STATE, ApiError, caller_of
+from bot.demo.forge.access import ApiError, caller_of
 from bot.demo.forge.github.api import (
-    REPO,
     SHAPES,
     Call,
     endpoint,
     invalid,
-    json_body,
     not_found,
     text_field,
 )
 from bot.demo.forge.github.shapes import REACTIONS
-from bot.demo.forge.values import App, Installation, IssueState, Json
+from bot.demo.forge.values import IssueState, Json
 
 LONGEST_BODY = 65_536  # characters, of a comment
 routes = web.RouteTableDef()
@@ -59,6 +57,22 @@ async def activity(call: Call) -> web.Response:
     ref = call.request.query.get("ref")
     branch = ref.removeprefix("refs/heads/") if ref else None
     return call.page(call.state.pushes_to(call.repository, branch), call.shapes.activity)
+
+
+@endpoint(routes, "GET", "/pulls", "pull_requests:read")
+async def pulls(call: Call) -> web.Response:
+    """Open ones, unless the query has a state; newest first, or those that changed last."""
+    query = call.request.query
+    state, by = query.get("state", "open"), query.get("sort", "created")
+    found = [
+        one
+        for one in call.state.pulls
+        if one.repository is call.repository and state in ("all", one.state)
+    ]
+    found.sort(key=lambda one: one.updated_at if by == "updated" else one.created_at)
+    if query.get("direction", "desc") == "desc":
+        found.reverse()
+    return call.page(found, lambda one: call.shapes.pull(one, whole=False))
 
 
 @endpoint(routes, "GET", PULL, "pull_requests:read")
@@ -185,67 +199,7 @@ def _issue_fields(given: Json, before: tuple[str, str, IssueState]) -> tuple[str
     return title, body, state
 
 
-# Apps, their installations, the caller's own account
-
-
-def _calling_app(request: web.Request) -> App:
-    caller = caller_of(request)
-    if caller.app is None:
-        raise ApiError(HTTPStatus.UNAUTHORIZED, "A JSON web token could not be decoded")
-    return caller.app
-
-
-@routes.get("/app")
-async def app(request: web.Request) -> web.Response:
-    wanted = _calling_app(request)
-    installed = sum(one.app is wanted for one in request.app[STATE].installations)
-    shape = request.app[SHAPES].app(wanted)
-    return web.json_response({**shape, "installations_count": installed})
-
-
-@routes.post("/app/installations/{id:[0-9]+}/access_tokens")
-async def access_token(request: web.Request) -> web.Response:
-    """A new token for an installation, for the repositories and permissions of the body."""
-    wanted = _installation(request, id=int(request.match_info["id"]))
-    body, state = await json_body(request), request.app[STATE]
-    repositories = None
-    names, numbers = body.get("repositories"), body.get("repository_ids")
-    if names is not None or numbers is not None:
-        own = [r for r in state.repositories.values() if r.owner is wanted.account]
-        named = {name.casefold() for name in names or ()}
-        repositories = tuple(
-            one for one in own if one.name.casefold() in named or one.id in (numbers or ())
-        )
-        if len(repositories) < len({*named, *(numbers or ())}):
-            message = "There is at least one repository that does not exist or is not accessible"
-            raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, message)
-    permissions = body.get("permissions")
-    for name, level in (permissions or {}).items():
-        granted = wanted.app.permissions.get(name)
-        if granted is None or (granted == "read" and level != "read"):
-            message = "The permissions requested are not granted to this installation."
-            raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, message)
-    token = state.installation_token(wanted, repositories, permissions)
-    return web.json_response(request.app[SHAPES].access_token(token), status=HTTPStatus.CREATED)
-
-
-@routes.get(REPO + "/installation")
-async def installation_of_repository(request: web.Request) -> web.Response:
-    match = request.match_info
-    repository = request.app[STATE].repository(f"{match['owner']}/{match['repo']}")
-    account = repository.owner if repository else None
-    return web.json_response(
-        request.app[SHAPES].installation(_installation(request, account=account))
-    )
-
-
-def _installation(request: web.Request, **fields: object) -> Installation:
-    """The installation of the calling App with these fields; ApiError 404."""
-    wanted = _calling_app(request)
-    for one in request.app[STATE].installations:
-        if one.app is wanted and all(getattr(one, n) == v for n, v in fields.items()):
-            return one
-    raise not_found()
+# The caller's own account
 
 
 @routes.get("/user")

@@ -111,6 +111,23 @@ async def events(call: Call) -> web.Response:
 # Merge requests
 
 
+@endpoint(routes, "GET", "/merge_requests", "state", "order_by", "sort")
+async def merge_requests(call: Call) -> web.Response:
+    """All, unless the query has a state; newest first, or those that changed last."""
+    query = call.request.query
+    state = {"opened": "open"}.get(query.get("state", "all"), query.get("state", "all"))
+    found = [
+        one
+        for one in call.state.pulls
+        if one.repository is call.project and state in ("all", one.state)
+    ]
+    by_change = query.get("order_by") == "updated_at"
+    found.sort(key=lambda one: one.updated_at if by_change else one.created_at)
+    if query.get("sort", "desc") == "desc":
+        found.reverse()
+    return call.page(found, call.shapes.merge_request)
+
+
 @endpoint(
     routes, "GET", MERGE,
     "render_html", "include_diverged_commits_count", "include_rebase_in_progress",

@@ -1,0 +1,43 @@
+"""Pull requests of GitHub's API as the values that all forges share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.forge.values import OpenPull, PullRequest, PullRequestKey
+
+
+def pull_request_of(pull: Mapping[str, Any], key: PullRequestKey) -> PullRequest:
+    """The pull request `key`, as the API has it now."""
+    head_repository = (pull["head"].get("repo") or {}).get("full_name")
+    base_repository = pull["base"].get("repo") or {}
+    user = pull.get("user") or {}
+    return PullRequest(
+        key=key,
+        title=str(pull.get("title") or ""),
+        author=str(user.get("login") or "ghost"),
+        author_is_bot=user.get("type") == "Bot",
+        open=pull.get("state", "open") == "open",
+        draft=bool(pull.get("draft")),
+        private=bool(base_repository.get("private")),
+        base_ref=str(pull["base"]["ref"]),
+        base_sha=str(pull["base"]["sha"]),
+        head_sha=str(pull["head"]["sha"]),
+        head_repository=head_repository,
+        url=str(pull.get("html_url") or ""),
+        default_branch=str(base_repository.get("default_branch") or ""),
+        merged=str(pull.get("merged_at") or ""),
+        # Of one that is open it is the commit of a merge that was only tried.
+        merge_sha=str((pull.get("merged_at") and pull.get("merge_commit_sha")) or ""),
+    )
+
+
+def open_pull_of(listed: Mapping[str, Any]) -> OpenPull:
+    """A pull request that is open, as a list has it."""
+    return OpenPull(
+        int(listed["number"]),
+        str(listed["head"]["sha"]),
+        str(listed["base"]["ref"]),
+        str(listed["updated_at"]),
+    )

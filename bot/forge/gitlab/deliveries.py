@@ -1,0 +1,65 @@
+"""GitLab's list of a project hook's deliveries, for its maintainers, and sending them again.
+
+https://docs.gitlab.com/api/project_webhooks/ (events of seven days; five are sent again a minute).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import gitlab
+from gitlab.exceptions import GitlabError
+
+from bot.forge.gitlab.events import delivery_id
+from bot.forge.values import FailedDelivery
+
+# Not there (an older GitLab), or for maintainers alone.
+_NOT_FOR_US = (401, 403, 404)
+# Of the events of a hook that is called all the time.
+_MOST = 500
+
+
+def failed_of_project(
+    client: gitlab.Gitlab, project: int, hook: str, since: float
+) -> list[FailedDelivery]:
+    """The failed deliveries of a project's hooks to the address `hook`, none where they are not for
+    us to see."""
+    path = f"/projects/{project}/hooks"
+    found: list[FailedDelivery] = []
+    try:
+        for one in client.http_list(path, iterator=True):
+            if str(one["url"]).rstrip("/") == hook:
+                found += _failed(client, f"{path}/{int(one['id'])}", since)
+    except GitlabError as error:
+        if error.response_code not in _NOT_FOR_US:
+            raise
+    return found
+
+
+def _failed(client: gitlab.Gitlab, path: str, since: float) -> list[FailedDelivery]:
+    attempts: dict[str, list[dict[str, Any]]] = {}
+    listed = client.http_list(f"{path}/events", iterator=True, per_page=100)
+    for number, event in enumerate(listed):  # newest first
+        if number >= _MOST or _seconds(event) < since:
+            break
+        headers = {str(k).lower(): str(v) for k, v in (event.get("request_headers") or {}).items()}
+        attempts.setdefault(delivery_id(headers, b""), []).append(event)
+    return [
+        FailedDelivery(
+            name, f"{path}/events/{int(tried[0]['id'])}/resend", len(tried), _seconds(tried[0])
+        )
+        for name, tried in attempts.items()
+        if not any(_taken(one) for one in tried)
+    ]
+
+
+def _taken(event: dict[str, Any]) -> bool:
+    """Return whether a delivery was taken, or refused for what no other try changes."""
+    status = str(event.get("response_status"))
+    return status.startswith("2") or status in ("400", "404", "413")
+
+
+def _seconds(event: dict[str, Any]) -> float:
+    at = str(event.get("created_at") or "")
+    return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp() if at else float("inf")

@@ -1,0 +1,272 @@
+"""What no webhook told of is found by comparing the forges with the store."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.demo.forge.server import LocalForge
+from bot.demo.forge.values import Pull
+from bot.engine.collector import NEVER_STARTED
+from bot.engine.resync import Resync, Turns, is_missed
+from bot.forge.github.app import AppAuth
+from bot.forge.github.forge import GitHub
+from bot.forge.gitlab.forge import GitLab
+from bot.forge.values import ForgeGoneError, OpenPull
+from bot.settings.forges import ForgeSettings
+from bot.store.records import CheckRecord, NewDelivery
+from bot.store.repositories import KnownRepository, NewestCheck, Repositories
+from bot.store.store import Store, open_store, utc_text
+from tests.engine.conftest import settings_in
+
+NAME = "rpms/nginx"
+
+
+class World:
+    """A local forge with a pull request, and the comparison with a store that knows nothing."""
+
+    def __init__(self, kind: str, local: LocalForge, pull: Pull, forge: Any, where: Path) -> None:
+        self.local, self.pull, self.forge = local, pull, forge
+        self.store: Store = open_store(where)
+        settings = settings_in(where)
+        types = {"gh": settings.forges["gh"].model_copy(update={"type": kind})}
+        public = "http://127.0.0.1:9"
+        self.settings = settings.model_copy(update={"forges": types, "public_url": public})
+        self.woken = 0
+        self.ahead = 3600.0
+        self.resync = Resync(
+            self.store, {"gh": forge}, self.settings, self._wake, clock=lambda: self.now
+        )
+
+    @property
+    def now(self) -> float:
+        """A time at which nothing can be on its way any more."""
+        return time.time() + self.ahead
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    @property
+    def repository(self) -> KnownRepository:
+        return KnownRepository(NAME, utc_text(datetime.now(UTC) - timedelta(days=1)), False)
+
+    def check(self, **changes: Any) -> None:
+        plain = CheckRecord(
+            "c1", "gh", NAME, self.pull.number, self.pull.head_sha, base_ref="main",
+            created=utc_text(datetime.now(UTC)), stage="final", open=False,
+        )  # fmt: skip
+        self.store.add_check(replace(plain, **changes))
+
+    async def found(self) -> list[str]:
+        """Compare once; the names of our own new deliveries."""
+        known = {row["id"] for row in self.store.rows("select id from deliveries")}
+        await self.resync.compare(self.forge, self.repository)
+        rows = self.store.rows("select id, delivery from deliveries order by id")
+        return [str(row["delivery"]) for row in rows if row["id"] not in known]
+
+
+@pytest.fixture(params=["github", "gitlab"])
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    async with LocalForge(tmp_path / "forge") as local:
+        repository = local.add_repository(NAME)
+        local.commit(repository, "main", {"nginx.spec": "Name: nginx\n"}, "Start")
+        local.commit(repository, "topic", {"nginx.spec": "Name: n\n"}, "Go", start="main")
+        app = local.add_app("minimize", hook_url="http://127.0.0.1:9/webhook/github")
+        local.gitlab.add_hook("http://127.0.0.1:9/webhook/gitlab", place=NAME)
+        local.install(app, "rpms")
+        pull = await local.open_pull(repository, "topic", user="jonas", title="t")
+        url = local.api_url if request.param == "github" else local.url
+        fields = {"type": request.param, "api_url": url, "webhook_secrets": [{"env": "X"}]}
+        settings = ForgeSettings.model_validate({**fields, "token": {"env": "X"}})
+        forge: Any
+        if request.param == "github":
+            named = (str(app.id), app.private_key)
+            forge = GitHub("gh", settings, auth=AppAuth(), secrets=(), app=named)
+        else:
+            local.set_role(repository, "bot", "maintain")
+            forge = GitLab("gh", settings, token=local.token("bot"), secrets=())
+        made = World(request.param, local, pull, forge, tmp_path)
+        yield made
+        made.store.close()
+        await forge.close()
+
+
+async def test_a_head_without_a_check_is_found_once_an_hour(world: World) -> None:
+    (found,) = await world.found()
+    assert found.startswith(f"found {NAME}#{world.pull.number} {world.pull.head_sha} main")
+    assert world.woken == 1
+    assert await world.found() == []
+    world.ahead += 3600
+    assert len(await world.found()) == 1
+
+
+async def test_a_head_with_a_check_is_not_found_and_one_that_was_pushed_unseen_is(
+    world: World,
+) -> None:
+    world.check()
+    assert await world.found() == []
+    await world.local.push(world.pull.repository, "topic", {"a": "b"}, "Push", user="jonas")
+    (found,) = await world.found()
+    assert world.pull.head_sha in found
+
+
+async def test_a_pull_request_that_changed_just_now_is_left_to_its_webhook(world: World) -> None:
+    world.ahead = 0.0
+    assert await world.resync.compare(world.forge, world.repository)
+    assert world.store.rows("select id from deliveries") == []
+
+
+@pytest.mark.parametrize("merged", [False, True])
+async def test_one_that_was_closed_unseen_is_found_until_that_is_known(
+    world: World, merged: bool
+) -> None:
+    world.check(open=True, stage="waiting")
+    if merged:
+        await world.local.merge_pull(world.pull, user="jonas")
+    else:
+        await world.local.close_pull(world.pull, user="jonas")
+    assert len(await world.found()) == 1
+    Repositories(world.store).over("gh", NAME, world.pull.number)
+    world.ahead += 3600
+    assert await world.found() == []
+
+
+def pull(head: str = "a", base: str = "main", updated: str = "2026-01-02T00:00:00Z") -> OpenPull:
+    return OpenPull(7, head, base, updated)
+
+
+def newest(**changes: Any) -> NewestCheck:
+    plain = NewestCheck("c", 7, "a", "main", "b", "final", False, "2026-01-01T00:00:00Z", False, "")
+    return replace(plain, **changes)
+
+
+@pytest.mark.parametrize(
+    ("check", "since", "missed"),
+    [
+        (None, "2026-01-01T00:00:00Z", True),
+        # It was there before us, and nobody has touched it since.
+        (None, "2026-01-03T00:00:00Z", False),
+        (newest(), "", False),
+        (newest(head_sha="older"), "", True),
+        (newest(base_ref="f40"), "", True),
+        (newest(stage="stopped"), "", False),  # somebody said cancel
+        (newest(stage="stopped", over=True), "", True),  # opened again
+        (newest(stage="stopped", problem=NEVER_STARTED), "", True),
+        (newest(over=True), "", False),
+    ],
+)
+def test_which_heads_are_missed(check: NewestCheck | None, since: str, missed: bool) -> None:
+    assert is_missed(pull(), check, since) is missed
+
+
+async def test_deliveries_that_nobody_took_are_sent_again(world: World) -> None:
+    of = None if world.forge._settings.type == "github" else NAME
+    failed = [d for d in world.local.deliveries if d.status is None]
+    ours = "X-GitHub-Event" if of is None else "X-Gitlab-Event"
+    names = {d.id for d in failed if ours in d.headers}
+    assert names
+    assert await world.resync.send_again(world.forge, of) == len(names)
+    await world.local.settled()
+    while world.local.deliverer.tasks:
+        await asyncio.sleep(0.01)
+    again = [d.id for d in world.local.deliveries if d.again]
+    assert sorted(again) == sorted(names)
+    # The second pause is twice as long as the first.
+    world.ahead = 300.0
+    assert await world.resync.send_again(world.forge, of) == 0
+    # What came, though its answer was lost, is not sent again.
+    world.ahead = 3600.0
+    world.store.add_deliveries([NewDelivery("gh", "x", name, b"{}") for name in names])
+    assert await world.resync.send_again(world.forge, of) == 0
+
+
+async def test_repositories_of_the_app_are_learnt_and_tokens_tell_none(world: World) -> None:
+    await world.resync.list_repositories(world.forge)
+    known = [one.name for one in Repositories(world.store).known("gh")]
+    assert known == ([NAME] if world.forge._settings.type == "github" else [])
+
+
+async def test_a_repository_is_gone_after_three_misses_a_day_apart(world: World) -> None:
+    async def gone(_: str) -> Any:
+        raise ForgeGoneError("404 Not Found")
+
+    Repositories(world.store).add("gh", [NAME])
+    world.forge.open_pulls = gone
+    for days in (0, 0, 1.1, 2.2):
+        assert len(Repositories(world.store).known("gh")) == 1
+        world.ahead = days * 86_400
+        await world.resync.compare(world.forge, world.repository)
+    assert Repositories(world.store).known("gh") == []
+    Repositories(world.store).add("gh", [NAME])  # installed again
+    assert len(Repositories(world.store).known("gh")) == 1
+
+
+# The order of repositories
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 10_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def known(name: str, unfinished: bool = False) -> KnownRepository:
+    return KnownRepository(name, "2026-01-01T00:00:00Z", unfinished)
+
+
+def test_one_with_an_unfinished_check_comes_first_and_every_five_minutes() -> None:
+    clock = Clock()
+    turns, all_ = Turns(clock), [known("a"), known("b"), known("c", unfinished=True)]
+    order = []
+    while (one := turns.next(all_)) is not None:
+        order.append(one.name)
+        turns.looked(one)
+        clock.now += 1
+    assert order == ["c", "a", "b"]
+    clock.now += 300
+    assert turns.next(all_) == all_[2]
+    turns.looked(all_[2])
+    assert turns.next(all_) is None
+    clock.now += 3600
+    turns.looked(all_[2])
+    assert turns.next(all_) == all_[0]  # the longest unseen
+
+
+def test_a_tenth_of_the_quota_is_kept_but_each_is_seen_daily() -> None:
+    clock = Clock()
+    turns = Turns(clock)
+    taken = sum(turns.allowed(7.2, 10) for _ in range(100))
+    assert taken == 25  # what may come at once
+    clock.now += 14.3
+    assert not turns.allowed(7.2, 10)
+    clock.now += 0.2
+    assert turns.allowed(7.2, 10)
+    # So many that a tenth is not enough: one each 4.32 s is what a day needs.
+    clock.now += 4.4
+    assert turns.allowed(720.0, 20_000)
+
+
+async def test_what_is_due_is_done_in_its_order(world: World) -> None:
+    clock = Clock()
+    turns = Turns(clock)
+    world.check(id="c0", head_sha="older", open=True, stage="waiting")
+    assert await world.resync.step(world.forge, turns) == 0.0
+    assert await world.resync.step(world.forge, turns) > 0
+    rows = world.store.rows("select delivery from deliveries where event = 'minimize found'")
+    assert len(rows) == 1
+    before = len(world.local.requests)
+    clock.now += 299
+    await world.resync.step(world.forge, turns)
+    assert len(world.local.requests) == before
+    clock.now += 2
+    assert await world.resync.step(world.forge, turns) == 0.0
+    assert len(world.local.requests) > before
