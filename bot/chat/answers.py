@@ -17,7 +17,7 @@ from bot.model.package import Package
 from bot.report.blocks import Block, Bullets, Detail, Paragraph, Table
 from bot.report.causes import why_unsolvable
 from bot.report.grouping import arch_order, architectures, image_on, place_of
-from bot.report.images import objectives
+from bot.report.objectives import limits_table
 from bot.report.phrase import Phrase, code, joined, listing, message, plain
 from bot.report.reasons import VERBS, short_name
 from bot.report.render import render_answer
@@ -208,11 +208,11 @@ def _names(packages: Sequence[Package], arch: str) -> Phrase:
 
 
 def _objectives(found: ChatFinding) -> ChatAnswer:
-    section = objectives(found.result, Detail(rows=_MOST_ROWS * 2))
-    if section is None:
+    blocks = limits_table(found.result, Detail(rows=_MOST_ROWS * 2))
+    if not blocks:
         return _answer(say.no_objective())
     keys = [image.key for image in found.result.images]
-    return _answer(_evidence(found, keys), *section.blocks)
+    return _answer(_evidence(found, keys), *blocks)
 
 
 def _grouped(items: Iterable[K], phrase_of: Callable[[K], Phrase]) -> list[tuple[Phrase, list[K]]]:

@@ -52,18 +52,21 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A report; its `tone` is the verdict."""
+    """A report: a headline, open sections, then folded ones, what to do next, and the origin.
+
+    `tone` is the verdict.
+    """
 
     headline: Phrase
-    lead: tuple[Phrase, ...]
     sections: tuple[Section, ...]
+    next_steps: tuple[Phrase, ...]
     footer: tuple[Phrase, ...]
     tone: Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """Limits of a report: `shown` rows of the main tables openly, the others folded.
+    """Limits of a report: `shown` rows of the open tables.
 
     `rows` is for images and objectives, `arrivals` for packages, `changed` for changed packages,
     `lines` for lists; `folded` is false to leave folded sections out.
@@ -75,7 +78,7 @@ class Detail:
     rows: int = 60
     arrivals: int = 300
     lines: int = 20
-    shown: int = 15
+    shown: int = 6
 
 
 def section(title: str, blocks: Iterable[Block], *, folded: bool = False) -> Section | None:
@@ -103,34 +106,19 @@ def table(
     right: Iterable[int],
     most: int,
     noun: str,
-    tail: str = "",
 ) -> list[Block]:
     """A table of at most `most` rows, and below it the number of the others."""
     if not rows:
         return []
     blocks: list[Block] = [Table(tuple(head), tuple(rows[:most]), frozenset(right))]
     if len(rows) > most:
-        blocks.append(Paragraph((*_more(len(rows) - most, noun), *plain(tail))))
+        blocks.append(Paragraph(_more(len(rows) - most, noun)))
     return blocks
 
 
 def bullets(items: Sequence[Phrase], most: int, noun: str) -> list[Block]:
     """A list of at most `most` items and the number of the others; nothing where there is none."""
     return [Bullets(truncated(items, most, noun))] if items else []
-
-
-def rest_section(
-    title: str,
-    head: Sequence[str],
-    rows: Sequence[tuple[Phrase, ...]],
-    right: Iterable[int],
-    detail: Detail,
-    most: int,
-) -> Section | None:
-    """The rows after those that `detail` shows openly, up to `most` in all, folded."""
-    others = rows[detail.shown :]
-    blocks = table(head, others, right, most - detail.shown, "row")
-    return section(f"{title} ({len(others)})", blocks, folded=True)
 
 
 def _more(count: int, noun: str) -> Phrase:

@@ -1,101 +1,137 @@
-"""The sections of a report on problems, unchanged images, builds and evidence."""
+"""The parts of a report on how it is known: problems, architectures, builds, metadata, commits."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from bot.model.architecture import RPM_ARCHITECTURES
 from bot.model.closure import RepositoryState
 from bot.model.result import BuildNote, CheckResult
-from bot.report.blocks import (
-    Bullets,
-    Detail,
-    Paragraph,
-    Section,
-    Table,
-    bullets,
-    section,
-    truncated,
-    truncated_listing,
-)
+from bot.report.blocks import Detail, Section, bullets, section, table, truncated_listing
 from bot.report.causes import why_unsolvable
-from bot.report.grouping import arch_order, architecture_rows, row_phrase
-from bot.report.phrase import Phrase, code, joined, link, listing, message, plain
-from bot.report.sizes import plural
+from bot.report.grouping import Row, arch_order, architecture_rows, lead_rows, row_phrase
+from bot.report.phrase import Phrase, capitalised, code, joined, link, listing, message, plain
+from bot.report.sizes import short_delta
 from bot.report.template import say, sentences
+
+_EVIDENCE = {
+    "rebuilt": "rebuilt",
+    "external": "built elsewhere",
+    "predicted": "predicted from the spec",
+}
 
 
 def not_evaluated(result: CheckResult, detail: Detail) -> Section | None:
     """Problems, and images that could not be installed before the change either."""
     items = [message(problem) for problem in result.problems]
-    if len(items) == 1 and not any(image.changed for image in result.images):
-        items = []  # the headline has it
     for row in architecture_rows(image for image in result.images if not image.changed):
         if row.first.base.status != "ok":
-            own = row.first.reason
-            why = message(own.rstrip(".")) if own else why_unsolvable(row.first.base)
-            items.append(say.not_before_either(image=row_phrase(row), reason=why))
-    if result.interrupted:
-        items.append(say.interrupted())
-    return section("Not evaluated", bullets(items, detail.lines, "problem"))
+            items.append(say.not_before_either(image=row_phrase(row), reason=not_before(row)))
+    if len(items) == 1 and not any(image.changed for image in result.images):
+        items = []  # the headline has it
+    return section("What went wrong", bullets(items, detail.lines, "problem"))
 
 
-def unchanged(result: CheckResult, detail: Detail) -> Section | None:
-    """The images that were checked and stay as they are."""
-    rows = architecture_rows(image for image in result.images if not image.changed)
-    items = [row_phrase(row) for row in rows if row.first.base.status == "ok"]
-    title = f"Checked and not changed ({plural(len(items), 'image')})"
-    return section(title, bullets(items, detail.rows, "image"), folded=True)
+def not_before(row: Row) -> Phrase:
+    """The reason why images could not be installed before the change either."""
+    own = row.first.reason
+    return message(own.rstrip(".")) if own else why_unsolvable(row.first.base)
+
+
+def architectures_line(rows: Sequence[Row]) -> Phrase:
+    """How the figures are known: `x86_64, rebuilt. aarch64 +102 MB, carried over from x86_64.`
+
+    The first architecture is the one that the headline speaks of; of several images the sums.
+    """
+    leads = lead_rows(row for row in rows if row.comparable or row.new)
+    if not leads:
+        return ()
+    first = leads[0].lead
+    deltas: dict[str, list[int]] = {}
+    evidence: dict[str, str] = {}
+    for row in rows:
+        for image in row.images:
+            if image.head.status == "ok":
+                deltas.setdefault(image.key.arch, []).append(image.known_delta)
+                evidence.setdefault(image.key.arch, image.evidence)
+    sums = {arch: short_delta(sum(each)) for arch, each in deltas.items()}
+    own = first.key.arch
+    by_evidence: dict[str, list[str]] = {first.evidence: []}
+    for arch in sorted(sums.keys() - {own}, key=arch_order):
+        by_evidence.setdefault(evidence[arch], []).append(arch)
+    (kind, same), *different = by_evidence.items()
+    words, others = _evidence_words(kind, own), _with_deltas(same, sums, sums[own])
+    lead = (
+        say.all_architectures(arch=own, others=others, evidence=words)
+        if others
+        else say.one_architecture(arch=own, evidence=words)
+    )
+    return sentences(
+        lead,
+        *(
+            say.other_architectures(
+                arches=_with_deltas(arches, sums, sums[own], begins=True),
+                evidence=_evidence_words(kind, own),
+            )
+            for kind, arches in different
+        ),
+    )
+
+
+def _with_deltas(
+    arches: Sequence[str], sums: Mapping[str, str], own: str, *, begins: bool = False
+) -> Phrase:
+    """`aarch64 +102 MB, ppc64le +108 MB`; `the same on aarch64 and s390x` where they are."""
+    if not arches:
+        return ()
+    if {sums[arch] for arch in arches} == {own}:
+        same = say.the_same_on(arches=listing(map(plain, arches)))
+        return capitalised(same) if begins else same
+    return joined([say.arch_delta(arch=arch, delta=sums[arch]) for arch in arches], ", ")
+
+
+def _evidence_words(kind: str, own: str) -> str:
+    return f"carried over from {own}" if kind == "transferred" else _EVIDENCE[kind]
+
+
+def caveat(result: CheckResult) -> Phrase:
+    """The part that a prediction leaves open; empty where something was built."""
+    if not result.images or any(image.evidence != "predicted" for image in result.images):
+        return ()
+    return say.build_follows() if result.stage == "predicted" else say.only_predicted()
 
 
 def builds(result: CheckResult, detail: Detail) -> Section | None:
-    """The outcome of each side's build, with its log."""
+    """The outcome of each side's build with its log, notes, and the age of the metadata."""
     ordered = sorted(result.builds, key=lambda b: (b.spec, arch_order(b.arch), b.side))
-    if not ordered:
-        return None
-    rows = tuple(
+    rows = [
         (code(build.spec), plain(build.side), _arch(build.arch), _outcome(build), _log(build))
-        for build in ordered[: detail.rows]
-    )
+        for build in ordered
+    ]
     head = ("Spec", "Side", "Architecture", "Outcome", "Log")
-    done = all(build.outcome in ("built", "cached") for build in ordered)
-    return section("Builds", [Table(head, rows)], folded=done)
+    notes = [*map(message, result.notes), *_snapshots(result)]
+    blocks = [
+        *table(head, rows, (), detail.rows, "build"),
+        *bullets(notes, detail.lines, "note"),
+    ]
+    return section("Builds and metadata" if rows else "Notes and metadata", blocks, folded=True)
 
 
-def evidence(result: CheckResult, detail: Detail) -> Section | None:
-    """The origin of the figures, and those that are not known, in a line or two."""
-    found = _evidence(result)
-    found += truncated([message(note) for note in result.notes], detail.lines, "note")
-    if len(found) > 2:
-        return section("How this is known", [Bullets(tuple(found))], folded=True)
-    return section("", [Paragraph(joined(found, " "))] if found else [])
+def failed_builds(result: CheckResult, detail: Detail) -> Section | None:
+    """The builds that failed, in the open, unless a problem says so already."""
+    failed = [b for b in result.builds if b.outcome not in ("built", "cached")]
+    items = [
+        say.failed_build(spec=b.spec, arch=_arch(b.arch), outcome=_outcome(b), log=_log(b))
+        for b in sorted(failed, key=lambda b: (b.spec, arch_order(b.arch), b.side))
+    ]
+    return section("", bullets(items if not result.problems else [], detail.lines, "build"))
 
 
 def footer(result: CheckResult) -> tuple[Phrase, ...]:
-    """The commits, and the age of the repositories' metadata."""
-    compared = say.compared(base=result.merge_base, head=result.head)
-    snapshots = _snapshots(result)
-    return (compared, snapshots) if snapshots else (compared,)
-
-
-def _evidence(result: CheckResult) -> list[Phrase]:
-    kinds: dict[str, set[str]] = {}
-    for image in result.images:
-        kinds.setdefault(image.evidence, set()).add(image.key.arch)
-    if not kinds:
-        return []
-    if set(kinds) == {"predicted"}:
-        return [say.all_predicted_yet() if result.stage == "predicted" else say.all_predicted()]
-    clauses = [
-        say[f"evidence_{kind}"](arches=listing(map(plain, sorted(kinds[kind], key=arch_order))))
-        for kind in ("rebuilt", "external", "transferred", "predicted")
-        if kind in kinds
-    ]
-    first, *others = joined(clauses, ", ")
-    capital = replace(first, text=first.text[0].upper() + first.text[1:])
-    return [(capital, *others, *plain("."))]
+    """The commits that were compared, and stale metadata."""
+    return (say.compared(base=result.merge_base, head=result.head), *_stale(result))
 
 
 def _arch(arch: str) -> Phrase:
@@ -118,29 +154,35 @@ def _log(build: BuildNote) -> Phrase:
     return linked if linked[0].style == "link" else code(build.log)
 
 
-def _snapshots(result: CheckResult) -> Phrase:
+def _snapshots(result: CheckResult) -> list[Phrase]:
     """The newest metadata of each repository, oldest first where architectures differ."""
     dates: dict[tuple[str, str], set[str]] = {}
-    stale: dict[str, str] = {}
     for image in result.images:
         for repository in image.snapshot.repositories:
             dates.setdefault((image.key.repository, repository.id), set()).add(_date(repository))
-            if repository.stale:
-                stale.setdefault(repository.id, repository.stale)
-    if not dates:
-        return ()
     entries = [
         say.metadata_of(repository=repository, days=" to ".join(sorted({min(days), max(days)})))
         for (_, repository), days in sorted(dates.items())
     ]
-    old = [
+    found = []
+    if entries:
+        found.append(say.metadata(repositories=truncated_listing(entries, 8, "repository")))
+    if result.unverified:
+        found.append(say.unverified(repositories=listing(map(code, result.unverified))))
+    return found
+
+
+def _stale(result: CheckResult) -> list[Phrase]:
+    stale = {
+        repository.id: repository.stale
+        for image in result.images
+        for repository in image.snapshot.repositories
+        if repository.stale
+    }
+    return [
         say.stale(repository=repository, reason=reason.rstrip("."))
         for repository, reason in sorted(stale.items())
     ]
-    metadata = say.metadata(repositories=truncated_listing(entries, 8, "repository"))
-    if result.unverified:
-        old.append(say.unverified(repositories=listing(map(code, result.unverified))))
-    return sentences(metadata, *old)
 
 
 def _date(repository: RepositoryState) -> str:

@@ -12,7 +12,7 @@ from bot.model.architecture import all_architectures, architecture_order
 from bot.model.closure import UnsolvableCause
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
-from bot.model.result import Added, ImageResult, Side
+from bot.model.result import Added, CheckResult, ImageResult, Side
 from bot.model.spec import SpecLine
 from bot.report.blocks import truncated
 from bot.report.phrase import Phrase, joined, plain
@@ -64,14 +64,14 @@ class Row:
         return self.first.base.status == "ok" and self.first.head.status == "ok"
 
     @cached_property
+    def lead(self) -> ImageResult:
+        """The image that stands for the row: the one that was built, else the first."""
+        return min(self.images, key=lead_order)
+
+    @cached_property
     def deltas(self) -> tuple[int | None, ...]:
         """The change of installed size for each image, in bytes; null where not known."""
         return tuple(image.size_delta for image in self.images)
-
-    @cached_property
-    def largest(self) -> int:
-        """The largest of the known differences of size, 0 if there is none."""
-        return max((image.known_delta for image in self.images), default=0)
 
 
 def arch_order(arch: str) -> tuple[int, str]:
@@ -217,131 +217,73 @@ def _why(side: Side, arch: str) -> frozenset[object]:
     return frozenset(on_any_architecture(problem, arch) for problem in side.problems)
 
 
-Kind = Literal["broken", "uninstallable", "repaired", "new", "larger", "smaller", "same"]
-# Kinds of effects without two sizes to compare: `uninstallable` and `new` have no base.
-STATUS_KINDS = ("broken", "uninstallable", "repaired", "new")
-_FIRST = ("broken", "uninstallable", "repaired")
-# Up to this many bytes, or this part of the whole, added packages explain a growth.
-_NOISE, _PART = 100_000, 0.01
+Kind = Literal["broken", "uninstallable", "repaired", "moved", "new"]
+# The order in which a report names kinds: `uninstallable` and `new` have no base.
+_KINDS = ("broken", "uninstallable", "repaired", "moved", "new")
+BUILT = ("rebuilt", "external")
 
 
 @dataclass(frozen=True)
-class Effect:
-    """Images on which a change has the same kind of effect.
-
-    `images` are in the order of places and architectures; `checked` are, for each place, the
-    architectures on which it was checked. All have the same `kind`; `sure` is false
-    where a part of the sizes is not known and so the direction, or that there is one, is not
-    proved: then `kind` is that of the known parts.
-    """
+class Group:
+    """Rows of images on which a change has the same effect: the same packages come and go."""
 
     kind: Kind
-    sure: bool
-    images: tuple[ImageResult, ...]
-    checked: dict[tuple[str, str, str], tuple[str, ...]]
-
-    @cached_property
-    def places(self) -> tuple[tuple[str, str, str], ...]:
-        """Workload, environment, repository of each image, architectures together."""
-        return tuple(dict.fromkeys(place_of_image(image) for image in self.images))
+    rows: tuple[Row, ...]
 
     @property
-    def place(self) -> tuple[str, str, str]:
-        return self.places[0]
-
-    @property
-    def where(self) -> str:
-        """The architectures of the first place, as a part of a sentence."""
-        arches = [i.key.arch for i in self.images if place_of_image(i) == self.place]
-        return on_architectures(arches, self.checked[self.place])
-
-    @property
-    def complete(self) -> bool:
-        """Return whether every size on both sides is known."""
-        return all(image.size_delta is not None for image in self.images)
-
-    @cached_property
-    def deltas(self) -> tuple[int, ...]:
-        """The differences of the known sizes in bytes, rising."""
-        return tuple(sorted(image.known_delta for image in self.images))
-
-    @property
-    def weight(self) -> tuple[int, int]:
-        """The sort key of effects: bytes, then packages."""
-        packages = max(len(image.added) + len(image.removed) for image in self.images)
-        return max(map(abs, self.deltas)), packages
-
-    @property
-    def explained(self) -> bool:
-        """Return whether the added packages explain the growth of every image, up to noise."""
-        for image in self.images:
-            brought = sum(added.package.installed_size or 0 for added in image.added)
-            grown = image.known_delta
-            if abs(grown - brought) > max(_NOISE, _PART * abs(grown)):
-                return False
-        return True
+    def places(self) -> tuple[Place, ...]:
+        """The images, each once, in the order of the rows."""
+        return tuple(dict.fromkeys(row.place for row in self.rows))
 
 
-def effects(images: Iterable[ImageResult]) -> tuple[Effect, ...]:
-    """The effects on the changed ones of `images`, in the order in which a report names them.
+def changed_rows(result: CheckResult) -> tuple[Row, ...]:
+    """The rows of the images that the change changes."""
+    return tuple(row for row in architecture_rows(result.images) if row.first.changed)
 
-    First images that can no longer be installed, or not at all, then repaired ones, then by
-    weight, and last new ones.
+
+def groups_of(result: CheckResult) -> tuple[Group, ...]:
+    """The changed images by effect, in the order in which a report names them.
+
+    By kind, then those nearest to the change's source, then by the bytes that move.
     """
-    listed = sorted(images, key=lambda i: (place_of_image(i), arch_order(i.key.arch)))
-    checked: dict[tuple[str, str, str], tuple[str, ...]] = {}
-    groups: dict[tuple[object, ...], list[ImageResult]] = {}
-    for image in listed:
-        place = place_of_image(image)
-        checked[place] = (*checked.get(place, ()), image.key.arch)
-        if image.changed:
-            groups.setdefault((place, *_alike(image)), []).append(image)
-    found = []
-    for group in groups.values():
-        place = place_of_image(group[0])
-        found.append(Effect(*_kind(group[0]), tuple(group), {place: checked[place]}))
-    return tuple(sorted(found, key=_order))
+    alike: dict[object, list[Row]] = {}
+    for row in changed_rows(result):
+        came = frozenset(_came(added) for added in row.first.added)
+        left = frozenset(package.nevra.name for package in row.first.removed)
+        alike.setdefault((_kind(row), came, left), []).append(row)
+
+    def order(row: Row) -> tuple[object, ...]:
+        return _distance(row, result), -abs(row.lead.known_delta), row.place
+
+    found = [Group(_kind(rows[0]), tuple(sorted(rows, key=order))) for rows in alike.values()]
+    return tuple(sorted(found, key=lambda g: (_KINDS.index(g.kind), *order(g.rows[0]))))
 
 
-def together(found: Iterable[Effect]) -> Effect | None:
-    """All effects as one if they are the same on the same architectures of several places."""
-    listed = list(found)
-    first = listed[0]
-    same = {(_alike(e.images[0]), e.where) for e in listed}
-    places = [e.place for e in listed]
-    if len(listed) < 2 or len(same) > 1 or len(set(places)) < len(places):
-        return None
-    checked = {place: arches for e in listed for place, arches in e.checked.items()}
-    return Effect(first.kind, first.sure, tuple(i for e in listed for i in e.images), checked)
+def lead_rows(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """One row for each image, in their order: the one that was built, else the first."""
+    found: dict[Place, Row] = {}
+    for row in rows:
+        known = found.setdefault(row.place, row)
+        found[row.place] = min(known, row, key=lambda each: lead_order(each.lead))
+    return tuple(found.values())
 
 
-def _order(effect: Effect) -> tuple[object, ...]:
-    rank = _FIRST.index(effect.kind) if effect.kind in _FIRST else len(_FIRST)
-    rank += effect.kind == "new"
-    size, packages = effect.weight
-    first = effect.images[0].key
-    return rank, -size, -packages, effect.place, arch_order(first.arch)
+def lead_order(image: ImageResult) -> tuple[bool, tuple[int, str]]:
+    """The sort key of an image's architectures: those that were built first."""
+    return image.evidence not in BUILT, arch_order(image.key.arch)
 
 
-def _kind(image: ImageResult) -> tuple[Kind, bool]:
-    absent = image.base.status == "absent"
-    if image.head.status != "ok":
-        return "uninstallable" if absent else "broken", True
-    if absent:
-        return "new", True
-    if image.base.status != "ok":
-        return "repaired", True
-    grown = image.known_delta
-    kind: Kind = "larger" if grown > 0 else "smaller" if grown < 0 else "same"
-    # A size that only the head lacks can only make the head larger still.
-    proved = grown > 0 and image.base.installed_size is not None
-    return kind, image.size_delta is not None or proved
+def _distance(row: Row, result: CheckResult) -> int:
+    """The distance of an image from a change's source: 0 its own, 1 one that requests it, 2."""
+    workload = row.place[0]
+    if workload.startswith("@self") or workload in result.sources:
+        return 0
+    came = {added.package.nevra for added in row.first.added}
+    chains = (chain for added in row.first.added for chain in added.chains)
+    return 1 if any(chain and chain[0].target in came for chain in chains) else 2
 
 
-def _alike(image: ImageResult) -> tuple[object, ...]:
-    return (
-        *_kind(image),
-        image.size_delta is None,
-        frozenset(_came(added) for added in image.added),
-        frozenset(package.nevra.name for package in image.removed),
-    )
+def _kind(row: Row) -> Kind:
+    if row.broken:
+        return "uninstallable" if row.new else "broken"
+    return "new" if row.new else "repaired" if row.repaired else "moved"

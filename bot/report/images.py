@@ -1,203 +1,189 @@
-"""The sections of a report about images: the effect on each, files, objectives."""
+"""The parts of a report about images: groups of them with the same arrivals, what cannot be
+installed, each image with its exact figures, files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from bot.model.amount import Amount, number
-from bot.model.result import CheckResult, FileChange, ImageResult, ObjectiveResult
-from bot.report.blocks import Detail, Section, bullets, rest_section, section, table, truncated
+from bot.model.impact import Broken
+from bot.model.result import CheckResult, FileChange, ImageResult
+from bot.report.blocks import (
+    Block,
+    Bullets,
+    Detail,
+    Paragraph,
+    Section,
+    bullets,
+    section,
+    table,
+    truncated,
+    truncated_listing,
+)
+from bot.report.brought import causes_of, comes_in, size_list
 from bot.report.causes import Breakage, why_broken
-from bot.report.grouping import (
-    Row,
-    arch_order,
-    architectures,
-    image_on,
-    place_of,
-    row_arches,
-    row_phrase,
-)
-from bot.report.objectives import (
-    limits_phrase,
-    metric_phrase,
-    metric_text,
-    was_broken,
-    way_to_target,
-)
-from bot.report.phrase import Phrase, code, figure, joined, plain, prose
+from bot.report.grouping import Group, Row, arch_order, image_on, lead_rows, row_arches, row_phrase
+from bot.report.phrase import Phrase, code, figure, joined, plain
 from bot.report.sizes import (
     count_span,
+    delta_span,
     format_count_delta,
     format_delta,
-    format_percent,
+    plural,
+    short_delta,
+    short_span,
     size_span,
     span,
 )
-from bot.report.template import Template, image_phrase, say
+from bot.report.template import image_phrase, say, sentences, short_image
 
-# The images that are named with one cause; more are counted.
-_HIT = 3
+# The images that are named with one cause or in one group; more are counted.
+_NAMED = 4
 
 
-def broken(rows: Sequence[Row], detail: Detail) -> Section | None:
-    """The causes why images can no longer be installed, each once, with its images."""
+def broken(rows: Sequence[Row], detail: Detail) -> list[Block]:
+    """The root causes why images cannot be installed, each with its images and the chain to it."""
     lost = [row for row in rows if row.broken]
     why = why_broken(image for row in lost for image in row.images)
-    if len(lost) == 1 and len(why) == 1:
-        return None  # the headline has it all
-    items = [_breakage(breakage, lost) for breakage in why]
-    items += [
-        say.no_reason(image=row_phrase(row, emphasis=True))
+    places = list(dict.fromkeys(row.place for row in lost))
+    if len(why) == 1 and len(why[0].images) == sum(len(row.images) for row in lost):
+        named = [short_image(place, places, emphasis=True) for place in places]
+        hit = say.images_hit(images=truncated_listing(named, detail.shown, "image"))
+        through = say.through(chain=why[0].way) if why[0].way else ()
+        said = sentences(hit if len(places) > 2 else (), through)
+        return [Paragraph(said)] if said else []
+    found = [(one.phrase, _hit(one, lost), one.way) for one in why]
+    found += [
+        (say.no_reason(), row_phrase(row, emphasis=True), ())
         for row in lost
         if not (row.first.head.causes or row.first.head.problems)
     ]
-    title = "Cannot be installed" if any(row.new for row in lost) else "Can no longer be installed"
-    return section(title, bullets(items, detail.lines, "cause"))
+    return table(("Root cause", "Images", "Chain"), found, (), detail.shown, "cause")
 
 
-def _breakage(breakage: Breakage, lost: Sequence[Row]) -> Phrase:
-    """`nothing provides a, which b requires: sshd on minimal, c9 (all four) (sshd → b)`."""
+def _hit(breakage: Breakage, lost: Sequence[Row]) -> Phrase:
+    """The images that one cause makes impossible, with their architectures."""
     hit = {image.key for image in breakage.images}
     rows = [
         Row(tuple(image for image in row.images if image.key in hit), row.checked) for row in lost
     ]
-    hits = [row_phrase(row, emphasis=True) for row in rows if row.images]
-    hits_text = joined(truncated(hits, _HIT, "image"), "; ")
-    return say.breakage(cause=breakage.phrase, images=hits_text, chain=breakage.way)
+    named = [row_phrase(row, emphasis=True) for row in rows if row.images]
+    return joined(truncated(named, _NAMED, "image"), "; ")
 
 
 def repository(result: CheckResult, detail: Detail) -> Section | None:
     """The packages of the repositories that what the change drops makes uninstallable."""
-    places: dict[tuple[str, str, str], list[str]] = {}
+    alike: dict[tuple[str, str], list[Broken]] = {}
     for one in result.broken:
-        arches = places.setdefault((one.repository, str(one.nevra), one.capability), [])
-        arches.append(one.arch)
+        alike.setdefault((one.repository, one.capability), []).append(one)
     items = [
         say.broken_package(
-            package=nevra, capability=capability, repository=repository, arches=", ".join(arches)
+            packages=truncated_listing(
+                [code(name) for name in dict.fromkeys(one.nevra.name for one in broken)],
+                detail.shown,
+                "package",
+            ),
+            capability=capability,
+            repository=repository,
+            arches=", ".join(sorted({one.arch for one in broken}, key=arch_order)),
         )
-        for (repository, nevra, capability), arches in places.items()
+        for (repository, capability), broken in alike.items()
     ]
-    return section("Breaks in the repositories", bullets(items, detail.lines, "package"))
+    return section("", bullets(items, detail.shown, "capability"))
 
 
-def images(rows: Sequence[Row], detail: Detail, *, rest: bool = False) -> Section | None:
-    """One row for each image; architectures share it where the effect is the same.
+def grouped(groups: Sequence[Group], detail: Detail) -> list[Block]:
+    """Of several images: groups of them with the same arrivals, and how much each moves."""
+    moved = [group for group in groups if group.kind == "moved"]
+    places = list(dict.fromkeys(place for group in moved for place in group.places))
+    if len(places) < 2:
+        return []
+    rows = []
+    for group in moved:
+        leads = [row.lead for row in lead_rows(group.rows)]
+        named = [short_image(place, places, emphasis=True) for place in group.places]
+        deltas = sorted((lead.known_delta for lead in leads), key=abs)
+        change = figure(short_span(deltas, short_delta), strong=True)
+        rows.append((truncated_listing(named, _NAMED, "image"), _moves(leads), change))
+    if len(rows) == 1:
+        return [Paragraph(say.same_in_all(images=rows[0][0]))]
+    return table(("Images", "Comes in", "Change"), rows, {2}, detail.shown, "group")
 
-    The first `detail.shown`, or, with `rest`, the others.
-    """
-    weighed = _weighed(rows)
+
+def _moves(images: Sequence[ImageResult]) -> Phrase:
+    """The packages that come into images of one group, and those that leave."""
+    came = comes_in(causes_of(images)) if images[0].added else ()
+    left = plural(len(images[0].removed), "package") if images[0].removed else ""
+    return say.group_moves(came=came, left=left)
+
+
+def left(rows: Sequence[Row]) -> list[Block]:
+    """The packages that leave one image, and those that only grow or shrink where none comes."""
+    leads = [row.lead for row in lead_rows(rows) if row.comparable]
+    if len(leads) != 1:
+        return []
+    (image,) = leads
+    found: list[Phrase] = []
+    if image.removed:
+        sizes = {package.nevra.name: package.installed_size for package in image.removed}
+        named, total = size_list(sizes)
+        found = [say.leave(packages=len(sizes), size=total, names=named)]
+    elif not image.added:
+        grown = sorted(image.changed_packages, key=lambda c: -abs(c.delta or 0))
+        own = [say.own_change(package=c.name, size=c.delta) for c in grown if c.delta]
+        found = [say.same_packages(changes=truncated_listing(own, 3, "package"))] if own else []
+    return [Paragraph(phrase) for phrase in found]
+
+
+def each_image(rows: Sequence[Row], detail: Detail) -> Section | None:
+    """The exact figures of each image and architecture; also of those that stay as they are."""
+    changed = [row for row in rows if row.first.changed]
+    places = {row.place for row in rows}
+    one_place = len(places) == 1
     lines = [
         (
-            image_phrase(row.place, emphasis=True),
-            plain(row_arches(row)),
-            *_figures(row, weighed),
-            plain(_evidence(row.images)),
-        )
-        for row in rows
-    ]
-    head, right = _head("Architectures", weighed)
-    if rest:
-        return rest_section("More images", head, lines, right, detail, detail.rows)
-    return section("", table(head, lines, right, detail.shown, "image"))
-
-
-def each_architecture(rows: Sequence[Row], detail: Detail) -> Section | None:
-    """The exact figures where a row above stands for several architectures."""
-    weighed = _weighed(rows)
-    lines = [
-        (
-            image_phrase(row.place),
-            plain(image.key.arch),
-            *_figures(Row((image,), row.checked), weighed),
+            *(() if one_place else (image_phrase(row.place),)),
+            plain(image.key.arch if one_place or len(set(row.deltas)) > 1 else row_arches(row)),
+            _packages(part),
+            _sizes(part),
+            _change(part),
+            _layers(part),
             plain(image.evidence),
         )
-        for row in rows
-        if len(set(row.deltas)) > 1
-        for image in row.images
+        for row in changed
+        for image in (row.images if one_place or len(set(row.deltas)) > 1 else row.images[:1])
+        for part in [Row((image,), row.checked)]
     ]
-    head, right = _head("Architecture", weighed)
-    blocks = table(head, lines, right, detail.rows, "image")
-    return section("Each architecture", blocks, folded=True)
-
-
-def _head(architectures_: str, weighed: bool) -> tuple[tuple[str, ...], set[int]]:
-    """The columns of the tables of images, and which of them have figures."""
-    figures = ("Packages", "Installed size", "Change", *(("To pull (gzip)",) if weighed else ()))
-    return ("Image", architectures_, *figures, "Evidence"), set(range(2, 2 + len(figures)))
-
-
-def _figures(row: Row, weighed: bool) -> tuple[Phrase, ...]:
-    return (_packages(row), _sizes(row), _change(row), *((_layers(row),) if weighed else ()))
-
-
-def objectives(result: CheckResult, detail: Detail) -> Section | None:
-    """The objectives of the checked images; folded where the change violates none."""
-    values: dict[tuple[object, ...], list[tuple[ImageResult, ObjectiveResult]]] = {}
-    for image in result.images:
-        place = (image.key.workload, image.key.environment, image.key.repository)
-        for o in image.objectives:
-            values.setdefault((not o.worse, place, o.name, o.metric, o.met), []).append((image, o))
-    lines = []
-    for (_, _, _, metric, _), members in sorted(values.items(), key=lambda s: str(s[0])):
-        members.sort(key=lambda m: arch_order(m[0].key.arch))
-        (image, objective), place = members[0], place_of(members[0][0].key)
-        checked = [i.key.arch for i in result.images if place_of(i.key) == place]
-        limits = limits_phrase(
-            objective.metric, objective.limit, objective.target, objective.target_by
-        )
-        lines.append(
-            (
-                prose(objective.name),
-                image_on(place, architectures([i.key.arch for i, _ in members], checked)),
-                metric_phrase(str(metric)),
-                say.before_and_after(
-                    before=_values(members, lambda o: o.before),
-                    after=_values(members, lambda o: o.value),
-                ),
-                limits,
-                _state(objective)(
-                    reason=objective.reason, way=way_to_target([o for _, o in members])
-                ),
-            )
-        )
-    violated = any(o.worse for image in result.images for o in image.objectives)
-    head = ("Objective", "Image", "Metric", "Before and after", "Limit, target", "State")
-    return section(
-        "Objectives", table(head, lines, {3, 4}, detail.rows, "objective"), folded=not violated
-    )
-
-
-def _evidence(images: Sequence[ImageResult]) -> str:
-    """`predicted`; `rebuilt (x86_64), transferred (others)`."""
-    kinds: dict[str, list[str]] = {}
-    for image in images:
-        kinds.setdefault(image.evidence, []).append(image.key.arch)
-    if len(kinds) == 1:
-        return next(iter(kinds))
-    *first, last = kinds.items()
-    parts = [f"{kind} ({', '.join(arches)})" for kind, arches in first]
-    return ", ".join(
-        [*parts, f"{last[0]} (others)" if len(last[1]) > 1 else f"{last[0]} ({last[1][0]})"]
-    )
+    image = () if one_place else ("Image",)
+    head = (*image, "Architecture", "Packages", "Installed", "Change", "To pull", "Evidence")
+    first = len(image) + 1
+    blocks = table(head, lines, range(first, first + 4), detail.rows, "image")
+    same = [row_phrase(row) for row in rows if not row.first.changed and row.comparable]
+    if same:
+        blocks += [
+            Paragraph(say.unchanged(images=len(same))),
+            Bullets(truncated(same, detail.rows, "image")),
+        ]
+    title = "Each architecture" if one_place else f"All {len(places)} images"
+    return section(title, blocks, folded=True)
 
 
 def moved_files(rows: Sequence[Row], detail: Detail) -> Section | None:
-    """The files that move most bytes; the first architecture of a row stands for the others."""
-    lines = []
-    for row in rows:
-        image = next((image for image in row.images if image.files), None)
-        if image is None:
-            continue
-        on = image_on(row.place, image.key.arch)
-        lines += [
-            (code(file.path), code(file.package), _file_size(file),
-             figure(format_delta(file.delta)), on)
-            for file in image.files
-        ]  # fmt: skip
-    head = ("File", "Package", "Size", "Change", "Image")
+    """The files that move most bytes; the leading architecture of a row stands for the others."""
+    one = len({row.place for row in rows}) == 1
+    lines = [
+        (
+            code(file.path),
+            code(file.package),
+            _file_size(file),
+            figure(format_delta(file.delta)),
+            *(() if one else (image_on(row.place, row.lead.key.arch),)),
+        )
+        for row in lead_rows(rows)
+        for file in row.lead.files
+    ]
+    head = ("File", "Package", "Size", "Change", *(() if one else ("Image",)))
     blocks = table(head, lines, {2, 3}, detail.rows, "file")
-    return section("Largest files that move", blocks, folded=True)
+    return section("Files that move most", blocks, folded=True)
 
 
 def _file_size(file: FileChange) -> Phrase:
@@ -206,11 +192,6 @@ def _file_size(file: FileChange) -> Phrase:
     if file.after is None:
         return say.file_gone(before=file.before)
     return say.file_resized(before=file.before, after=file.after)
-
-
-def _weighed(rows: Sequence[Row]) -> bool:
-    """Return whether any layer was composed."""
-    return any(side.layer for row in rows for i in row.images for side in (i.base, i.head))
 
 
 def _layers(row: Row) -> Phrase:
@@ -263,40 +244,6 @@ def _change(row: Row) -> Phrase:
         return say.is_broken()
     if row.repaired:
         return say.works_again()
-    ordered = sorted(row.images, key=lambda image: image.known_delta)
-    change = figure(span(format_delta(image.known_delta) for image in ordered), strong=True)
-    if any(image.size_delta is None for image in ordered):
-        return say.change_known(change=change)
-    percents = sorted(
-        100 * image.known_delta / image.base.installed_size
-        for image in ordered
-        if image.base.installed_size
-    )
-    if not percents or max(map(abs, percents)) < 1:
-        return change
-    middle = format_percent(percents[len(percents) // 2])
-    about = "about " if percents[-1] - percents[0] >= 1 else ""
-    return say.change(change=change, percent=about + middle)
-
-
-def _values(
-    members: Sequence[tuple[ImageResult, ObjectiveResult]],
-    which: Callable[[ObjectiveResult], Amount | None],
-) -> str:
-    values = [(which(o), o.metric) for _, o in members]
-    if any(value is None for value, _ in values):
-        return "not known"
-    if members[0][1].metric == "packages":
-        return count_span(number(value) for value, _ in values)
-    ordered = sorted(values, key=lambda v: number(v[0]))
-    return span(metric_text(metric, value) for value, metric in ordered)
-
-
-def _state(objective: ObjectiveResult) -> Template:
-    if objective.met is None:
-        return say.not_measured
-    if objective.met:
-        return say.met
-    if objective.worse:
-        return say.further_from_it if was_broken(objective) else say.broken_by_this
-    return say.broken_before if was_broken(objective) else say.broken_now
+    change = figure(delta_span(image.known_delta for image in row.images), strong=True)
+    known = all(image.size_delta is not None for image in row.images)
+    return change if known else say.change_known(change=change)

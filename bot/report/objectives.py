@@ -1,4 +1,4 @@
-"""Sentences about objectives: their values, and which of them a change violates."""
+"""Objectives: the limit that a change breaks, in a sentence, and all of them as a table."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from collections.abc import Callable, Iterable, Sequence
 from bot.model.amount import Amount, beyond, excess, number, only_number
 from bot.model.result import CheckResult, ImageResult, ObjectiveResult
 from bot.model.surface import KINDS
-from bot.report.blocks import truncated_listing
-from bot.report.grouping import arch_order, on_architectures, place_of_image
-from bot.report.phrase import Phrase, code, figure, joined, message, plain, prose
-from bot.report.sizes import format_delta, format_size, plural, span
-from bot.report.template import say, short_image
+from bot.report.blocks import Block, Detail, Section, section, table, truncated_listing
+from bot.report.grouping import (
+    arch_order,
+    architectures,
+    image_on,
+    lead_order,
+    on_architectures,
+    place_of_image,
+)
+from bot.report.phrase import Phrase, code, figure, message, plain, prose
+from bot.report.sizes import count_span, format_delta, format_size, plural, span
+from bot.report.template import Template, say, short_image
 
-# The values that one objective's sentence names; the table has all.
-_MOST_VALUES = 6
+# The names of an allow-list that are shown; the page has all.
 _MOST_NAMES = 3
 
 
@@ -24,17 +30,6 @@ def newly_broken(result: CheckResult) -> tuple[tuple[ImageResult, ObjectiveResul
     return tuple(
         (image, objective) for image in ordered for objective in image.objectives if objective.worse
     )
-
-
-def verdict_sentences(result: CheckResult) -> tuple[Phrase, ...]:
-    """A sentence for each objective that the change breaks or moves further off; then who accepted
-    that, and why."""
-    found = [_violation(one, result) for one in _by_objective(newly_broken(result))]
-    accepted = result.accepted
-    if accepted is not None:
-        reason = prose(accepted.reason, 2000)
-        found.append(say.accepted(user=accepted.user, time=accepted.time, reason=reason))
-    return tuple(found)
 
 
 def was_broken(objective: ObjectiveResult) -> bool:
@@ -124,65 +119,162 @@ def _bound_words(objective: ObjectiveResult) -> str:
     return f"target by {objective.target_by}"
 
 
-def violation_title(result: CheckResult) -> Phrase:
-    """The first limit that the change violates, for a title, and the number of the others."""
-    metric, *others = [m for one in _by_objective(newly_broken(result)) for m in _by_metric(one)]
-    return say.violation_title(
-        subject=_subject(metric, result),
-        value=objective_value([objective for _, objective in metric]),
-        objective=metric[0][1].name,
-        others=len(others),
+def limit_sentence(result: CheckResult) -> Phrase:
+    """The limit that the change breaks and that matters most: `“nginx stays small” allows 70 MB.`
+
+    Sizes matter more than numbers of packages, then growth, then packages that nobody wants. Of
+    several images the one that is furthest beyond it is named, and the others are counted.
+    """
+    found = sorted(newly_broken(result), key=lambda one: _rank(one[1]))
+    if not found:
+        return _within(result)
+    image, worst = worst_violation(result)
+    first = worst
+    same = [one for one in found if (one[1].name, one[1].metric) == (first.name, first.metric)]
+    arches = [i.key.arch for i, _ in same if place_of_image(i) == place_of_image(image)]
+    checked = [i.key.arch for i in result.images if place_of_image(i) == place_of_image(image)]
+    several = len({place_of_image(i) for i in result.images if i.changed or i.objectives}) > 1
+    return say.limit(
+        allows=_allows(worst),
+        image=short_image(place_of_image(image), map(place_of_image, result.images), emphasis=True)
+        if several
+        else (),
+        value=metric_text(worst.metric, worst.value) if several else "",
+        where="" if set(arches) == set(checked) else on_architectures(arches, checked),
+        others=len({place_of_image(image) for image, _ in found}) - 1,
+        before="before" if was_broken(worst) else "",
     )
 
 
-_Violations = Sequence[tuple[ImageResult, ObjectiveResult]]
+def worst_violation(result: CheckResult) -> tuple[ImageResult, ObjectiveResult]:
+    """The image and the limit that the headline names; ValueError where none is broken.
 
-
-def _violation(violations: _Violations, result: CheckResult) -> Phrase:
-    """One objective's sentence: each image and metric, architectures together."""
-    first = violations[0][1]
-    values_by_subject: dict[Phrase, list[Phrase]] = {}
-    metrics = _by_metric(violations)
-    for metric in metrics[:_MOST_VALUES]:
-        subject = _subject(metric, result, emphasis=True)
-        values_by_subject.setdefault(subject, []).append(objective_value([o for _, o in metric]))
-    values = [
-        say.values(subject=subject, values=joined(values, "; "))
-        for subject, values in values_by_subject.items()
+    Of its architectures it is the one that was built, else the first.
+    """
+    found = newly_broken(result)
+    first = min((objective for _, objective in found), key=_rank)
+    same = [one for one in found if _rank(one[1]) == _rank(first)]
+    image, worst = max(same, key=lambda one: _over(one[1]))
+    alike = [
+        one
+        for one in same
+        if place_of_image(one[0]) == place_of_image(image) and one[1].name == worst.name
     ]
-    violates = say.moves_further if was_broken(first) else say.breaks
-    return violates(
-        objective=first.name, values=joined(values, "; "), others=len(metrics) - _MOST_VALUES
-    )
+    return min(alike, key=lambda one: lead_order(one[0]))
 
 
-def _subject(metric: _Violations, result: CheckResult, *, emphasis: bool = False) -> Phrase:
-    place = place_of_image(metric[0][0])
-    everywhere = [i for i in result.images if place_of_image(i) == place]
-    where = on_architectures((i.key.arch for i, _ in metric), (i.key.arch for i in everywhere))
-    image = short_image(place, map(place_of_image, result.images), emphasis=emphasis)
-    return say.on(image=image, where=where)
+def _within(result: CheckResult) -> Phrase:
+    """The limit of its size that one image stays within; empty for several."""
+    held = {
+        (place_of_image(image), o.name, o.limit): o
+        for image in result.images
+        if image.changed
+        for o in image.objectives
+        if o.metric == "installed_size" and o.limit is not None and o.met
+    }
+    if len(held) != 1 or len({place_of_image(image) for image in result.images}) > 1:
+        return ()
+    (objective,) = held.values()
+    limit = metric_text(objective.metric, objective.limit)
+    return say.within(limit=limit, objective=objective.name)
 
 
-def _by_objective(violations: _Violations) -> list[_Violations]:
-    """Violations by objective: two may share a name; broken anew and broken before are apart."""
-    return _grouped(violations, lambda _, o: (o.name, o.id, was_broken(o)))
+def _rank(objective: ObjectiveResult) -> int:
+    kinds = ("installed_size", "layer_size", "packages", "growth", "unwanted")
+    kind = objective.metric.partition(":")[0]
+    return kinds.index(kind) if kind in kinds else len(kinds)
 
 
-def _by_metric(violations: _Violations) -> list[_Violations]:
-    """Violations by image, metric and limit, its architectures together."""
-    return _grouped(
-        violations, lambda image, o: (place_of_image(image), o.metric, o.bound, o.reason)
-    )
+def _over(objective: ObjectiveResult) -> int:
+    return excess(objective.value, objective.bound)
 
 
-def _grouped(
-    violations: _Violations, key: Callable[[ImageResult, ObjectiveResult], object]
-) -> list[_Violations]:
-    found: dict[object, list[tuple[ImageResult, ObjectiveResult]]] = {}
-    for image, objective in violations:
-        found.setdefault(key(image, objective), []).append((image, objective))
-    return list(found.values())
+def _allows(objective: ObjectiveResult) -> Phrase:
+    """`“nginx stays small” allows 70 MB`; by how much it is exceeded where both look the same."""
+    kind, _, package = objective.metric.partition(":")
+    if kind == "unwanted":
+        return say.forbids(objective=objective.name, package=package, reason=objective.reason)
+    bound = objective.bound
+    if isinstance(bound, tuple):
+        return say.objects(objective=objective.name, names=_not_allowed([objective]))
+    if bound is None:
+        return say.forbids_growth(objective=objective.name, reason=objective.reason)
+    limit, value = metric_text(kind, bound), metric_text(kind, objective.value)
+    over = metric_text(kind, _over(objective)) if kind != "growth" and limit == value else ""
+    if objective.limit is None or bound < number(objective.limit):
+        by = str(objective.target_by)
+        return say.wanted_by(objective=objective.name, limit=limit, by=by, over=over)
+    scope = {"layer_size": " to pull", "growth": " in one change"}.get(kind, "")
+    return say.allows(objective=objective.name, limit=limit, scope=scope, over=over)
+
+
+def limits(result: CheckResult, detail: Detail) -> Section | None:
+    """All objectives of the checked images, folded, those that the change violates first."""
+    blocks = limits_table(result, detail)
+    violated = len({(place_of_image(i), o.name, o.metric) for i, o in newly_broken(result)})
+    title = f"Limits ({violated} broken)" if violated else "Limits"
+    return section(title, blocks, folded=True)
+
+
+def limits_table(result: CheckResult, detail: Detail) -> list[Block]:
+    """A row for each metric of each objective and image, its architectures together."""
+    values: dict[tuple[object, ...], list[tuple[ImageResult, ObjectiveResult]]] = {}
+    for image in result.images:
+        for o in image.objectives:
+            key = (not o.worse, place_of_image(image), o.name, o.metric, o.met)
+            values.setdefault(key, []).append((image, o))
+    one = len({key[1] for key in values}) == 1
+    lines = []
+    for (_, place, _, metric, _), members in sorted(values.items(), key=lambda s: str(s[0])):
+        members.sort(key=lambda m: arch_order(m[0].key.arch))
+        objective = members[0][1]
+        checked = [i.key.arch for i in result.images if place_of_image(i) == place]
+        arches = architectures([i.key.arch for i, _ in members], checked)
+        where = plain(arches) if one else image_on(place_of_image(members[0][0]), arches)
+        bounds = limits_phrase(
+            objective.metric, objective.limit, objective.target, objective.target_by
+        )
+        lines.append(
+            (
+                prose(objective.name),
+                where,
+                metric_phrase(str(metric)),
+                say.before_and_after(
+                    before=_values(members, lambda o: o.before),
+                    after=_values(members, lambda o: o.value),
+                ),
+                bounds,
+                _state(objective)(
+                    reason=objective.reason, way=way_to_target([o for _, o in members])
+                ),
+            )
+        )
+    place_title = "Architectures" if one else "Image"
+    head = ("Objective", place_title, "Metric", "Before and after", "Limit, target", "State")
+    return table(head, lines, {3, 4}, detail.rows, "objective")
+
+
+def _values(
+    members: Sequence[tuple[ImageResult, ObjectiveResult]],
+    which: Callable[[ObjectiveResult], Amount | None],
+) -> str:
+    values = [(which(o), o.metric) for _, o in members]
+    if any(value is None for value, _ in values):
+        return "not known"
+    if members[0][1].metric == "packages":
+        return count_span(number(value) for value, _ in values)
+    ordered = sorted(values, key=lambda v: number(v[0]))
+    return span(metric_text(metric, value) for value, metric in ordered)
+
+
+def _state(objective: ObjectiveResult) -> Template:
+    if objective.met is None:
+        return say.not_measured
+    if objective.met:
+        return say.met
+    if objective.worse:
+        return say.further_from_it if was_broken(objective) else say.broken_by_this
+    return say.broken_before if was_broken(objective) else say.broken_now
 
 
 def limits_phrase(metric: str, limit: Amount | None, target: int | None, by: str | None) -> Phrase:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -186,6 +186,14 @@ def joined(phrases: Iterable[Phrase], separator: str, last: str | None = None) -
 def listing(phrases: Iterable[Phrase]) -> Phrase:
     """`a`, `a and b`, `a, b and c`."""
     return joined(phrases, ", ", " and ")
+
+
+def capitalised(phrase: Phrase) -> Phrase:
+    """A phrase whose first words of our own begin a sentence."""
+    if not phrase or phrase[0].style != "plain":
+        return phrase
+    first, *others = phrase
+    return (replace(first, text=first.text[:1].upper() + first.text[1:]), *others)
 
 
 def to_plain(phrase: Phrase) -> str:

@@ -17,8 +17,8 @@ from bot.model.nevra import Nevra
 from bot.model.result import Added, ImageResult
 from bot.model.spec import SpecLine
 from bot.report.grouping import arch_order
-from bot.report.phrase import Phrase, joined, visible
-from bot.report.template import line_phrase, say
+from bot.report.phrase import Phrase, visible
+from bot.report.template import say
 
 _PLAIN = re.compile(r"[^A-Za-z0-9 ._()+=:,/-]")
 # The requirement that rpm's generator writes for a linked library.
@@ -33,17 +33,13 @@ class Arrival:
     """A package that is added to images for one reason, over these images.
 
     `need` is the requirement that adds it, null where it is `requested` itself or the solver chose
-    it. `entry` is the requirement by which the chain leaves what was there before; `linked` says
-    that it is a library which the build found and no line names. `added` is the package in the
-    first of `images`, where it comes in; `sizes` are its sizes there in bytes, null if not known.
+    it. `added` is the package in the first of `images`, where it comes in; `sizes` are its sizes
+    there in bytes, null if not known.
     """
 
     name: str
     arch: str
     need: Edge | None
-    entry: Edge | None
-    spec: SpecLine | None
-    linked: bool
     added: Added
     images: tuple[ImageResult, ...]
     sizes: tuple[int | None, ...]
@@ -55,38 +51,33 @@ class Arrival:
 
 def arrivals(images: Iterable[ImageResult]) -> tuple[Arrival, ...]:
     """The added packages of `images`, the largest first, one for each name and reason."""
-    groups: dict[tuple[object, ...], list[tuple[ImageResult, Added, Edge | None, Edge | None]]] = {}
+    groups: dict[tuple[object, ...], list[tuple[ImageResult, Added, Edge | None]]] = {}
     for image in images:
-        came = frozenset(added.package.nevra for added in image.added)
         for added in image.added:
             chain = _shown_chain(added)
             need = chain[-1] if chain else None
-            entry = next((edge for edge in chain if edge.target in came), None)
             nevra = added.package.nevra
             group = (
                 nevra.name,
                 # One row for the image's own architecture and noarch, others apart.
                 "" if nevra.arch in (image.key.arch, "noarch") else nevra.arch,
                 need and (need.source.name, _stem(need.capability)),
-                entry and _stem(entry.capability),
                 added.spec,
+                added.generated and (added.generated.package, _stem(added.generated.capability)),
                 added.requested if need is None else None,
                 (added.alternatives, added.together_with, bool(added.stays_by)),
             )
-            groups.setdefault(group, []).append((image, added, need, entry))
+            groups.setdefault(group, []).append((image, added, need))
     found = []
     for (_, arch, *_), members in groups.items():
         members.sort(key=lambda m: (arch_order(m[0].key.arch), m[0].key))
-        image, added, need, entry = members[0]
+        _, added, need = members[0]
         found.append(
             Arrival(
                 name=added.package.nevra.name,
                 arch=str(arch),
                 need=need,
-                entry=entry,
-                spec=added.spec,
                 added=added,
-                linked=all(_is_linked(image, added, entry) for image, added, _, entry in members),
                 images=tuple(m[0] for m in members),
                 sizes=tuple(m[1].package.installed_size for m in members),
             )
@@ -94,14 +85,10 @@ def arrivals(images: Iterable[ImageResult]) -> tuple[Arrival, ...]:
     return tuple(sorted(found, key=lambda a: (-a.largest, a.name, a.arch)))
 
 
-def _is_linked(image: ImageResult, added: Added, entry: Edge | None) -> bool:
-    """Return whether the build must have linked the library that adds a package: only a changed
-    package can be linked anew."""
-    if added.spec is not None or entry is None or image.evidence == "predicted":
-        return False
-    source = entry.source.name, entry.source.arch
-    changed = any((c.name, c.arch) == source for c in image.changed_packages)
-    return changed and is_library(entry.capability)
+def entry_of(image: ImageResult, added: Added) -> Edge | None:
+    """The requirement by which the shortest chain to a package leaves what was there before."""
+    came = {other.package.nevra for other in image.added}
+    return next((edge for edge in _shown_chain(added) if edge.target in came), None)
 
 
 def is_library(capability: str) -> bool:
@@ -118,35 +105,6 @@ def need_phrase(edge: Edge, image_arch: str) -> Phrase:
         file=edge.files[0] if edge.files else "",
         others="others" if len(edge.files) > 1 else "",
     )
-
-
-def behind(found: Iterable[Arrival], most: int = 2) -> Phrase:
-    """A clause on the lines and libraries that add packages; empty where none can be named.
-
-    Those that bring most bytes come first; after `most`, the others are counted.
-    """
-    weights: dict[tuple[str, object], int] = {}
-    texts: dict[tuple[str, object], Phrase] = {}
-    for arrival in found:
-        if arrival.spec is not None:
-            cause: tuple[str, object] = ("line", arrival.spec)
-            texts[cause] = line_phrase(arrival.spec)
-        elif arrival.linked and arrival.entry is not None:
-            cause = ("library", _stem(arrival.entry.capability))
-            texts.setdefault(cause, say.now_links(library=arrival.entry.capability))
-        else:
-            continue
-        weights[cause] = weights.get(cause, 0) + arrival.largest
-    causes = sorted(weights, key=lambda cause: (-weights[cause], str(cause)))
-    if not causes:
-        return ()
-    lines = [texts[cause] for cause in causes[:most] if cause[0] == "line"]
-    libraries = [texts[cause] for cause in causes[:most] if cause[0] == "library"]
-    clauses = [say.because_of_lines(lines=joined(lines, " and "))] if lines else []
-    clauses += [say.because_linked(links=joined(libraries, " and "))] if libraries else []
-    others = {kind for kind, _ in causes[most:]}
-    more = say[f"more_{others.pop() if len(others) == 1 else 'cause'}"]
-    return (*joined(clauses, " and "), *more(others=len(causes) - most))
 
 
 def short_name(nevra: Nevra, image_arch: str) -> str:

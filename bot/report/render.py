@@ -1,4 +1,4 @@
-"""A check's report as a whole: its document, its status, a comment in Markdown, HTML for a page."""
+"""A check's report, rendered: its status, a comment in Markdown, HTML for a page."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from bot.model.result import CheckResult
-from bot.report import evidence, images, packages
 from bot.report.blocks import Block, Detail, Document, Paragraph, Section
-from bot.report.configuration import configuration, configuration_sentence
-from bot.report.headline import changed_rows, headline, title
-from bot.report.objectives import verdict_sentences
+from bot.report.comment import document, next_steps, persons_words
+from bot.report.configuration import configuration_sentence
+from bot.report.evidence import footer
+from bot.report.headline import headline, title
 from bot.report.phrase import (
     Markdown,
     Phrase,
     code_span,
+    joined,
     message,
     to_html,
     to_markdown,
     to_plain,
 )
-from bot.report.surface import attack_surface
 from bot.report.template import say
-from bot.report.together import together
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -45,63 +44,9 @@ STEPS = (
     Detail(graph_nodes=0),
     Detail(graph_nodes=0, changed=0, arrivals=100),
     Detail(graph_nodes=0, changed=0, rows=25, arrivals=25, lines=10),
-    Detail(graph_nodes=0, folded=False, changed=0, lines=5, shown=12),
-    Detail(graph_nodes=0, folded=False, changed=0, lines=2, shown=4),
+    Detail(graph_nodes=0, folded=False, changed=0, lines=5),
+    Detail(graph_nodes=0, folded=False, changed=0, lines=2, shown=2),
 )
-
-
-def document(result: CheckResult, detail: Detail, *, chat: bool = False) -> Document:
-    """The whole report, in the order of a maintainer's questions.
-
-    Sizes by image; the added packages and why; the ways to remove them; problems; then, folded,
-    the rest; at the end the evidence. With `chat` it has the line that accepts a broken objective.
-    """
-    rows = changed_rows(result)
-    found: list[Section | None] = [
-        images.broken(rows, detail),
-        images.images(rows, detail),
-        together(result, detail),
-        images.repository(result, detail),
-        attack_surface(rows, detail),
-        packages.came_in(rows, result, detail),
-        packages.way_out(rows, result, detail),
-        images.objectives(result, detail),
-        packages.chains(rows, detail),
-        evidence.not_evaluated(result, detail),
-        configuration(result.configuration, detail),
-    ]
-    if detail.folded:
-        found += [
-            images.images(rows, detail, rest=True),
-            packages.came_in(rows, result, detail, rest=True),
-            packages.left(rows, detail),
-            packages.changed_packages(rows, detail),
-            images.each_architecture(rows, detail),
-            images.moved_files(rows, detail),
-            evidence.unchanged(result, detail),
-            evidence.builds(result, detail),
-        ]
-    found.append(evidence.evidence(result, detail))
-    return Document(
-        headline=headline(result),
-        lead=_verdict(result, chat=chat),
-        sections=tuple(section for section in found if section is not None),
-        footer=evidence.footer(result),
-        tone=result.verdict,
-    )
-
-
-def _verdict(result: CheckResult, *, chat: bool) -> tuple[Phrase, ...]:
-    """The sentences about the verdict, with the lines by which a person changes it.
-
-    Without `chat` nobody reads commands, and the line of `accept` is left out.
-    """
-    found = verdict_sentences(result)
-    if chat and result.only_limits and result.accepted is None:
-        found += (say.acceptable(line=f"/minimize accept {result.head} REASON"),)
-    if result.verdict == "action_required":
-        found = (say.not_built(line=f"/minimize allow {result.head}"), *found)
-    return found
 
 
 def comment_needed(result: CheckResult) -> bool:
@@ -124,7 +69,9 @@ def status_line(result: CheckResult) -> tuple[str, str]:
     other reasons. By itself it causes no comment (CONTRACT has none while no image changes) and no
     failure (the head's file is not in force).
     """
-    paragraphs = [headline(result), *_verdict(result, chat=True)]
+    paragraphs = [headline(result), *persons_words(result, chat=True)]
+    if result.only_limits and result.accepted is None:
+        paragraphs += next_steps(result, chat=True)
     proposed = configuration_sentence(result.configuration)
     paragraphs += [proposed] if proposed else []
     return title(result), "\n\n".join(to_markdown(phrase) for phrase in paragraphs)
@@ -162,14 +109,14 @@ def render_comment(
     """
     text = ""
     for step, detail in enumerate(STEPS):
-        footer = _footer(page_url, chat=chat, short=step > 0)
-        text = _render(document(result, detail, chat=chat), footer, about=about, marker=marker)
+        last = _last_lines(page_url, chat=chat, short=step > 0)
+        text = _render(document(result, detail, chat=chat), last, about=about, marker=marker)
         if _length(text) <= limit:
             return text
     # Foreign texts are truncated already: only a limit below our own words leads here.
     return _render(
         Document(say.too_long(), (), (), (), result.verdict),
-        _footer(page_url, chat=chat, short=True),
+        _last_lines(page_url, chat=chat, short=True),
         about=about,
         marker=marker,
     )
@@ -183,9 +130,10 @@ def render_nothing_any_more(
     marker: str = COMMENT_MARKER,
 ) -> str:
     """The text that replaces a comment when a later push takes the change back."""
-    lead, footer = _verdict(result, chat=chat), evidence.footer(result)
-    report = Document(say.nothing_any_more(), lead, (), footer, result.verdict)
-    return _render(report, _footer(page_url, chat=chat, short=False), marker=marker)
+    said = [Paragraph(phrase) for phrase in persons_words(result, chat=chat)]
+    sections = (Section("", tuple(said)),) if said else ()
+    report = Document(say.nothing_any_more(), sections, (), footer(result), result.verdict)
+    return _render(report, _last_lines(page_url, chat=chat, short=False), marker=marker)
 
 
 def render_check_html(result: CheckResult) -> Markup:
@@ -209,16 +157,15 @@ def render_answer(
     headings = [Section("", (Paragraph(say.answer_too_long(command=h)),)) for h, _ in parts]
     text = ""
     for fitting in range(len(parts), -1, -1):
-        sections = (*whole[:fitting], *headings[fitting:])
-        text = _render(
-            Document((), (lead,) if lead else (), sections, (), "neutral"), [], marker=marker
-        )
+        first = (Section("", (Paragraph(lead),)),) if lead else ()
+        sections = (*first, *whole[:fitting], *headings[fitting:])
+        text = _render(Document((), sections, (), (), "neutral"), [], marker=marker)
         if _length(text) <= limit:
             break
     return text
 
 
-def _footer(page_url: str | None, *, chat: bool, short: bool) -> list[Phrase]:
+def _last_lines(page_url: str | None, *, chat: bool, short: bool) -> list[Phrase]:
     lines = []
     if page_url is not None:
         lines.append(say.full_report(page_url=page_url))
@@ -233,10 +180,15 @@ def _length(text: str) -> int:
 
 
 def _render(
-    report: Document, footer: list[Phrase], *, marker: str = COMMENT_MARKER, about: Phrase = ()
+    report: Document, last: list[Phrase], *, marker: str = COMMENT_MARKER, about: Phrase = ()
 ) -> str:
     rendered = _template().render(
-        marker=Markdown(marker), about=about, document=report, footer=[*report.footer, *footer]
+        marker=Markdown(marker),
+        about=about,
+        document=report,
+        footer=[joined([*report.footer, *last], " \N{MIDDLE DOT} ")]
+        if report.footer or last
+        else [],
     )
     return re.sub("\n{3,}", "\n\n", rendered).strip() + "\n"
 

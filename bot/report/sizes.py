@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 UNKNOWN = "not known"
 MINUS = "\N{MINUS SIGN}"
 _UNITS = ("kB", "MB", "GB", "TB")
 
 
-def format_size(size: int | None) -> str:
-    """`size` bytes as `85 B`, `570 kB`, `31.2 MB`; three figures at most, `not known` for null."""
+def format_size(size: int | None, *, whole_from: float = 99.95) -> str:
+    """`size` bytes as `85 B`, `570 kB`, `31.2 MB`; three figures at most, `not known` for null.
+
+    Numbers from `whole_from` on have no decimals.
+    """
     if size is None:
         return UNKNOWN
     sign = MINUS if size < 0 else ""
@@ -21,7 +24,7 @@ def format_size(size: int | None) -> str:
             break
         value, unit = value / 1000, larger
     # 99.95 would be shown as 100.0.
-    digits = 1 if value < 99.95 and unit != "B" else 0
+    digits = 1 if value < whole_from and unit != "B" else 0
     return f"{sign}{value:.{digits}f} {unit}".replace(".0 ", " ")
 
 
@@ -29,6 +32,37 @@ def format_delta(delta: int | None) -> str:
     """A difference in bytes with its sign: `+31.2 MB`, `0 B`; `not known` for null."""
     text = format_size(delta)
     return f"+{text}" if delta is not None and delta > 0 else text
+
+
+def short_size(size: int | None) -> str:
+    """A size with two figures of precision: `44 MB`, `5.2 MB`, `570 kB`."""
+    return format_size(size, whole_from=9.95)
+
+
+def short_delta(delta: int | None) -> str:
+    """A difference with its sign and two figures: `+44 MB`."""
+    text = short_size(delta)
+    return f"+{text}" if delta is not None and delta > 0 else text
+
+
+def short_span(sizes: Iterable[int], write: Callable[[int], str] = short_size) -> str:
+    """First and last of sizes in their order: `44 to 144 MB`.
+
+    With all figures where fewer would show them alike.
+    """
+    ordered = list(sizes)
+    first, last = ordered[0], ordered[-1]
+    alike = first != last and write(first) == write(last)
+    return span((format_size(first), format_size(last)) if alike else (write(first), write(last)))
+
+
+def number_in_unit(size: int, of: int) -> str:
+    """`size` as a number in the unit in which `of` is written: `29` of 57 MB; `<1` for little."""
+    unit = short_size(of).rpartition(" ")[2]
+    value = size / 1000 ** ("B", *_UNITS).index(unit)
+    if of / 1000 ** ("B", *_UNITS).index(unit) < 9.95:
+        return f"{value:.1f}".removesuffix(".0") if value > 0.05 or not size else "<0.1"
+    return f"{value:.0f}" if value > 0.5 or not size else "<1"
 
 
 def format_count(count: int | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from bot.model.result import ImageResult
 from bot.model.surface import Surface
-from bot.report.blocks import Detail, Paragraph, Section, section, truncated_listing
+from bot.report.blocks import Block, Detail, Paragraph, truncated_listing
 from bot.report.grouping import Row
 from bot.report.phrase import Phrase, code, joined
 from bot.report.sizes import MINUS, plural
@@ -35,8 +35,8 @@ _NOUNS = {"file with capabilities": "files with capabilities"}  # those without 
 _NAMES = 3  # items of a kind that are named
 
 
-def attack_surface(rows: Sequence[Row], detail: Detail) -> Section | None:
-    """One sentence on what moves in the changed images, all together; null where nothing does.
+def attack_surface(rows: Sequence[Row], detail: Detail) -> list[Block]:
+    """One sentence on what moves in the changed images, all together; none where nothing does.
 
     Images are counted whose headers were read on both sides.
     """
@@ -58,10 +58,10 @@ def attack_surface(rows: Sequence[Row], detail: Detail) -> Section | None:
                 )
     fixes = max(map(_new_advisories, images), default=0)
     if not moves and not fixes:
-        return None
+        return []
     had = say.surface_fixes(fixes=fixes) if fixes else ()
     sentence = say.surface_moves(moves=joined([*moves, *([had] if had else [])], ", "))
-    return section("", [Paragraph(sentence)])
+    return [Paragraph(sentence)]
 
 
 def _gained(image: ImageResult, items_of: Callable[[Surface], Sequence[str]]) -> set[str]:

@@ -71,6 +71,9 @@ def image_phrase(place: Place, *, emphasis: bool = False) -> Phrase:
 
 def short_image(place: Place, others: Iterable[Place], *, emphasis: bool = False) -> Phrase:
     """An image by its workload, and by what else tells it from the `others` of that workload."""
+    if place[0].startswith("@self"):
+        alone = workload_name(place[0], emphasis=emphasis)
+        return say.alone_on(workload=alone, environment=place[1])
     alike = [other for other in others if other[0] == place[0]]
     more = [name(place[n]) for n in (1, 2) if any(other[n] != place[n] for other in alike)]
     return say.short_image(
@@ -83,6 +86,13 @@ def commit(revision: str) -> Phrase:
     if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision):
         return plain(revision)
     return name(revision) if revision.isalpha() else code(revision)
+
+
+def short_commit(revision: str) -> Phrase:
+    """The first twelve digits of a commit id, by which git and the forges find it."""
+    if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision):
+        return plain(revision[:12])
+    return commit(revision)
 
 
 def line_place(line: SpecLine) -> Phrase:
@@ -125,6 +135,7 @@ KINDS = {
     "message": Kind(_TEXT, message, "nothing provides perl >= 5 needed by nginx"),
     "title": Kind(_TEXT, quoted, "nginx stays small"),
     "commit": Kind(_TEXT, commit, "e2" * 20),
+    "short commit": Kind(_TEXT, short_commit, "e2" * 20),
     "day": Kind(_TEXT, lambda text: plain(text[:10]), "2026-11-27T00:00:00Z"),
     "number": Kind((int,), lambda number: plain(str(number)), 3),
     "size": Kind(_SIZE, lambda size: figure(format_size(size)), 31_400_000),

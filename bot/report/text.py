@@ -14,9 +14,9 @@ from bot.model.result import CheckResult, Verdict
 from bot.report.answers import fitted, show
 from bot.report.blocks import Block, Bullets, Detail, Graph, Paragraph, Table
 from bot.report.causes import blame_url, blame_words, chain_words, change_words
+from bot.report.comment import document
 from bot.report.objectives import metric_text
 from bot.report.phrase import Phrase, joined, to_plain, visible
-from bot.report.render import document
 from bot.report.sizes import format_count, format_delta, format_size, plural
 from bot.report.template import say
 
@@ -55,8 +55,6 @@ def print_check(result: CheckResult, console: Console) -> None:
         console,
         Text(result.verdict, style=_TONES[report.tone]) + Text(": ") + _text(report.headline),
     )
-    for phrase in report.lead:
-        show(console, _text(phrase))
     for section in report.sections:
         console.print()
         if section.title:
@@ -64,6 +62,8 @@ def print_check(result: CheckResult, console: Console) -> None:
         for block in section.blocks:
             _print_block(block, console)
     console.print()
+    for phrase in report.next_steps:
+        show(console, Text("  - ") + _text(phrase))
     for phrase in report.footer:
         show(console, _text(phrase, dim=True))
 

@@ -15,8 +15,9 @@ def test_a_dropped_subpackage_breaks_what_needs_it_on_every_architecture(bench: 
     assert found == [(arch, "addon", "tool-extra", "tiny") for arch in ("aarch64", "x86_64")]
     assert check_from_json(check_to_json(result)).broken == result.broken
     text = render_comment(result)
-    assert "Breaks in the repositories" in text
-    assert "`addon-0:1-1.x86_64`" in text
+    assert "1 package of the repositories can no longer be installed." in text
+    assert "`addon` cannot be installed any more, because of `tool-extra`" in text
+    assert "(`repo`, x86_64, aarch64)" in text
 
 
 def test_a_change_that_drops_nothing_breaks_nothing(bench: Bench) -> None:

@@ -58,5 +58,5 @@ def test_an_added_package_is_by_the_line_that_changed(
     written = check_to_json(result)
     assert check_to_json(check_from_json(written)) == written
     comment = render_comment(result)
-    assert f"{line.text}` (`tool.spec` line {line.line})" in comment
+    assert f"{line.text}`, `tool.spec:{line.line}`" in comment
     assert all(f"which decides `{one.text}` (line {one.line})" in comment for one in feeds[:1])

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from bot.model.architecture import DEFAULT_ARCHITECTURES as ARCHITECTURES
-from bot.model.closure import Edge, RepositoryState, SnapshotState
+from bot.model.closure import Edge, GeneratedRequirement, RepositoryState, SnapshotState
 from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.package import Package
@@ -22,6 +22,7 @@ from bot.model.result import (
     Saving,
     Side,
     Suggestion,
+    Without,
 )
 from bot.model.spec import SpecLine
 
@@ -84,13 +85,17 @@ def perl(arch: str) -> tuple[Added, ...]:
     )
 
 
-def xslt(arch: str) -> tuple[Added, ...]:
-    """Two libraries that only the build finds."""
+DEVEL = SpecLine("nginx.spec", 14, "BuildRequires:  libxslt-devel")
+
+
+def xslt(arch: str, line: SpecLine | None = DEVEL) -> tuple[Added, ...]:
+    """Two libraries that only the build finds, made possible by a line."""
+    found = GeneratedRequirement("nginx", "libxslt.so.1()(64bit)", ("/usr/sbin/nginx",), line)
     first = edge("nginx", "libxslt.so.1()(64bit)", "libxslt", arch)
     second = edge("libxslt", "libxml2.so.2(LIBXML2_2.4.30)(64bit)", "libxml2", arch)
     return (
-        Added(package("libxslt", arch, 570_000), False, ((first,),)),
-        Added(package("libxml2", arch, 2_010_000), False, ((first, second),)),
+        Added(package("libxslt", arch, 570_000), False, ((first,),), generated=found),
+        Added(package("libxml2", arch, 2_010_000), False, ((first, second),), generated=found),
     )
 
 
@@ -119,6 +124,10 @@ def image(
         ),
     }
     return ImageResult(**{**values, **others})  # type: ignore[arg-type]
+
+
+def grown(added: tuple[Added, ...]) -> int:
+    return sum(one.package.installed_size or 0 for one in added)
 
 
 def result(*images: ImageResult, **others: object) -> CheckResult:
@@ -158,6 +167,11 @@ def rebuilt() -> CheckResult:
         images.append(
             replace(
                 one,
+                without=(
+                    Without((SPEC,), (), 87, size - grown(perl(arch))),
+                    Without((), ("libxslt.so.1()(64bit)",), 90, size - grown(xslt(arch))),
+                    Without((SPEC,), ("libxslt.so.1()(64bit)",), 85, one.base.installed_size),
+                ),
                 objectives=(
                     broken_objective(
                         "nginx stays small",

@@ -129,7 +129,7 @@ def hostile(text):
         added=(),
     )
     # A commit id is linked on purpose.
-    commit = f"{text} x" if re.fullmatch("[0-9a-f]{40}", text) else text
+    commit = f"{text} x" if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", text) else text
     return CheckResult(
         base=commit,
         head=commit,

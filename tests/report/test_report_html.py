@@ -7,13 +7,13 @@ def test_the_page_has_everything_the_comment_folds_or_cuts(samples):
     html = str(render_check_html(samples.many_packages()))
     assert html.count("<code>texlive-") >= 300
     assert '<article class="check success">' in html
-    assert "<h2>This change adds 300 packages" in html
+    assert "<strong>nginx</strong> grows from 57 to 87 MB" in html
     assert "\u2026 and" not in html
 
 
 def test_figures_stand_to_the_right(samples):
     html = str(render_check_html(samples.predicted()))
-    assert '<th scope="col" class="figure">Installed size</th>' in html
+    assert '<th scope="col" class="figure">Installed</th>' in html
     assert '<td class="figure">19.3 MB</td>' in html
 
 

@@ -169,7 +169,7 @@ def test_every_call_fills_the_slots_that_its_sentence_has() -> None:
 def test_every_sentence_is_used() -> None:
     used = {name for _, name, _ in uses()}
     # Found by a value: `say[f"outcome_{...}"]`.
-    by_value = ("report.outcome_", "report.evidence_", "report.more_", "objectives.since_",
+    by_value = ("report.outcome_", "report.turn_", "objectives.since_",
                 "objectives.not_drifted_")  # fmt: skip
     assert {name for name in ALL.keys() - used if not name.startswith(by_value)} == set()
 

@@ -106,7 +106,7 @@ def test_a_check_says_what_the_comment_says(samples, name, terminal):
     result = samples.all[name]()
     text = " ".join(printed(print_check, result, terminal).split())
     assert text.startswith(f"{result.verdict}: ")
-    assert "Compared:" in text
+    assert " against 1f1f1f1f1f1f" in text
     assert "```" not in text and "**" not in text
 
 

@@ -1,0 +1,251 @@
+"""The causes of what comes in: lines of the change and findings of the build.
+
+Each has what it brings, grouped, in bytes, and the way out with its saving.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from bot.model.closure import Edge, GeneratedRequirement
+from bot.model.image import ImageKey
+from bot.model.result import Added, CheckResult, ImageResult, Suggestion, Without
+from bot.model.spec import SpecLine
+from bot.report.blocks import Block, Detail, table
+from bot.report.grouping import arch_order, place_of_image
+from bot.report.phrase import Phrase, code, joined, listing
+from bot.report.reasons import entry_of, is_library, need_phrase, short_name
+from bot.report.sizes import count_span, number_in_unit, short_delta, short_size, short_span
+from bot.report.template import feeds_phrase, say
+
+# Packages that a cell names, and the part of a cause's bytes that makes one worth a name.
+_NAMED, _PART = 3, 0.08
+_WITHOUT = {1: "without it", 2: "without both"}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Lines or findings of the build that bring packages, and these packages with their images.
+
+    `lines` must go together; of `generated` all have one origin. Without either, `need` is the
+    requirement that no line states, null where the image requests the packages or the solver
+    chose them.
+    """
+
+    lines: tuple[SpecLine, ...]
+    generated: tuple[GeneratedRequirement, ...]
+    need: Edge | None
+    members: tuple[tuple[ImageResult, Added], ...]
+
+    @cached_property
+    def images(self) -> tuple[ImageResult, ...]:
+        """The images in which it brings something, each once."""
+        return tuple({image.key: image for image, _ in self.members}.values())
+
+    @cached_property
+    def sizes(self) -> dict[str, int | None]:
+        """The largest size of each package by its name, the largest first; null if not known."""
+        found: dict[str, list[int | None]] = {}
+        for image, added in self.members:
+            name = short_name(added.package.nevra, image.key.arch)
+            found.setdefault(name, []).append(added.package.installed_size)
+        most = {
+            name: None if None in sizes else max(size or 0 for size in sizes)
+            for name, sizes in found.items()
+        }
+        return dict(sorted(most.items(), key=lambda item: (-(item[1] or 0), item[0])))
+
+    @cached_property
+    def brought(self) -> tuple[int | None, ...]:
+        """The bytes that it brings to each image; null where a size is not known."""
+        sums: dict[object, int | None] = {}
+        for image, added in self.members:
+            so_far, size = sums.get(image.key, 0), added.package.installed_size
+            sums[image.key] = None if so_far is None or size is None else so_far + size
+        return tuple(sums.values())
+
+    @property
+    def weight(self) -> int:
+        return max((size or 0 for size in self.brought), default=0)
+
+    def is_of(self, without: Without) -> bool:
+        """Return whether `without` is an image without this cause and no other."""
+        wanted = {one.capability for one in self.generated}
+        same = set(without.lines) == set(self.lines)
+        return same and (wanted <= set(without.generated) if wanted else not without.generated)
+
+    def without(self, image: ImageResult) -> Without | None:
+        """The image measured without this cause; null where that was not, or cannot be."""
+        return next((one for one in image.without if self.is_of(one)), None)
+
+
+def causes_of(images: Iterable[ImageResult]) -> tuple[Cause, ...]:
+    """The causes of what comes into images, those that bring most bytes first."""
+    groups: dict[object, list[tuple[ImageResult, Added]]] = {}
+    for image in images:
+        for added in image.added:
+            groups.setdefault(_key(image, added), []).append((image, added))
+    found = [_cause(members) for members in groups.values()]
+    return tuple(sorted(found, key=lambda cause: -cause.weight))
+
+
+def _key(image: ImageResult, added: Added) -> object:
+    if added.leaves_with or added.spec is not None:
+        return added.leaves_with or (added.spec,), bool(added.leaves_with)
+    if added.generated is not None:
+        return added.generated.group
+    entry = entry_of(image, added)
+    return (entry.source.name, entry.capability) if entry else added.requested
+
+
+def _cause(members: Sequence[tuple[ImageResult, Added]]) -> Cause:
+    image, first = members[0]
+    lines = first.leaves_with or ((first.spec,) if first.spec is not None else ())
+    found = {added.generated for _, added in members if added.generated is not None}
+    generated = tuple(sorted(found, key=lambda one: (one.package, one.capability)))
+    need = None if lines or generated else entry_of(image, first)
+    return Cause(lines, () if lines else generated, need, tuple(members))
+
+
+def causes_table(causes: Sequence[Cause], result: CheckResult, detail: Detail) -> list[Block]:
+    """A row for each cause: the line or link, what it brings, the way out with its saving."""
+    in_all = len({image.key for cause in causes for image in cause.images})
+    rows = [
+        (_because(cause, in_all), comes_in([cause]), _way_out(cause, result.suggestions))
+        for cause in causes
+    ]
+    return table(("Because of", "Comes in", "Way out"), rows, (), detail.shown, "cause")
+
+
+def _because(cause: Cause, in_all: int) -> Phrase:
+    """The lines of a cause, or what the build found; and in how many images, if not in all."""
+    some = len(cause.images) if len(cause.images) < in_all else 0
+    arches = sorted({image.key.arch for image in cause.images}, key=arch_order)
+    one_place = len({place_of_image(image) for image in cause.images}) == 1
+    where = ", ".join(arches) if some and one_place else ""
+    return say.because(cause=because(cause), where=where, images=0 if where else some)
+
+
+def because(cause: Cause) -> Phrase:
+    """`Requires: perl`, `nginx.spec:19`; or what now links what, and the line behind it."""
+    if cause.lines:
+        lines = joined([place_phrase(line) for line in cause.lines], "; ")
+        enough = {cause.members[0][1].spec, *cause.members[0][1].alternatives}
+        each = len(cause.lines) > 1 and enough >= set(cause.lines)
+        return say.each_enough(lines=lines) if each else lines
+    if cause.generated:
+        return _found(cause)
+    if cause.need is not None:
+        return say.no_line(need=need_phrase(cause.need, cause.images[0].key.arch))
+    return say.requested() if cause.members[0][1].requested else say.chosen_anew()
+
+
+def place_phrase(line: SpecLine) -> Phrase:
+    """`Requires: perl`, `nginx.spec:19`; a macro's with the line whose text it decides."""
+    return say.placed(text=line.text, place=f"{line.path}:{line.line}", feeds=feeds_phrase(line))
+
+
+def _found(cause: Cause) -> Phrase:
+    first = cause.generated[0]
+    arch = cause.images[0].key.arch
+    capabilities = {one.capability for one in cause.generated}
+    direct = {
+        short_name(edge.target, arch)
+        for _, added in cause.members
+        for chain in added.chains
+        for edge in chain
+        if edge.capability in capabilities
+    }
+    file = next((one.files[0] for one in cause.generated if one.files), "")
+    verb = "links" if all(is_library(each) for each in capabilities) else "needs"
+    links = say.now_links if file else say.now_links_somewhere
+    named = listing(code(name) for name in cause.sizes if name in direct)
+    clause = links(file=file or first.package, verb=verb, packages=named)
+    line = first.build_requires
+    return clause if line is None else say.made_possible(line=place_phrase(line), clause=clause)
+
+
+def comes_in(causes: Sequence[Cause]) -> Phrase:
+    """`8 packages, **57 MB**: libperl5.36 29, perl-modules 17, 6 more 11`, of all `causes`."""
+    sizes: dict[str, int | None] = {}
+    counts: Counter[ImageKey] = Counter()
+    for cause in causes:
+        sizes |= cause.sizes
+        counts.update(image.key for image, _ in cause.members)
+    named, total = size_list(sizes)
+    if len(sizes) == 1:
+        return say.comes_alone(package=next(iter(sizes)), size=total)
+    return say.comes_in(packages=_packages(counts.values()), size=total, names=named)
+
+
+def size_list(sizes: Mapping[str, int | None]) -> tuple[Phrase, str]:
+    """The largest packages with their sizes in the unit of the sum, and the sum: what is known."""
+    total = sum(size or 0 for size in sizes.values())
+    ordered = sorted(sizes.items(), key=lambda item: (-(item[1] or 0), item[0]))
+    named = [one for one in ordered[:_NAMED] if (one[1] or 0) >= _PART * total] or ordered[:1]
+    rest = ordered[len(named) :]
+    parts = [
+        say.part(package=name, size="" if size is None else number_in_unit(size, total))
+        for name, size in named
+    ]
+    if rest:
+        left = sum(size or 0 for _, size in rest)
+        parts.append(say.more_parts(others=len(rest), size=number_in_unit(left, total)))
+    if None not in sizes.values():
+        return joined(parts, ", "), short_size(total)
+    return joined(parts, ", "), f"at least {short_size(total)}" if total else "size not known"
+
+
+def _packages(counts: Iterable[int]) -> str:
+    """`8 packages`, `3 to 8 packages`."""
+    span = count_span(counts)
+    return f"{span} package" if span == "1" else f"{span} packages"
+
+
+def _way_out(cause: Cause, suggestions: Sequence[Suggestion]) -> Phrase:
+    """The measured saving without the cause, and what to write instead, where that is known."""
+    image, first = cause.members[0]
+    if cause.lines and not first.leaves_with:
+        need = need_phrase(first.stays_by[-1], image.key.arch) if first.stays_by else ()
+        return say.stays(need=need)
+    saves = _saving(cause)
+    if not saves:
+        return ()
+    if cause.generated:
+        return say.build_without(saves=saves)
+    weaker = next((s.replace_with for s in suggestions if (s.spec,) == cause.lines), "")
+    come = sorted({nevra.name for _, added in cause.members for nevra in added.instead})
+    return say.way_out(
+        instead=weaker,
+        without="" if weaker else _WITHOUT.get(len(cause.lines), "without all of them"),
+        saves=saves,
+        come=listing(map(code, come[:_NAMED])),
+    )
+
+
+def _saving(cause: Cause) -> Phrase:
+    """The bytes that go without a cause, over several images of each or in all; empty where
+    nothing was measured."""
+    pairs = [(image.head.installed_size, cause.without(image)) for image in cause.images]
+    saved = [
+        size - without.installed_size
+        for size, without in pairs
+        if size is not None and without is not None and without.installed_size is not None
+    ]
+    if len(saved) < len(pairs):
+        # Results of earlier releases have no `without`; what leaves together is measured too.
+        leave = all(added.leaves_with for _, added in cause.members)
+        saved = [size for size in cause.brought if size is not None] if leave else []
+    if not saved:
+        return ()
+    places = len({place_of_image(image) for image in cause.images})
+    texts = {short_delta(-size) for size in saved}
+    if len(texts) == 1:
+        return say.saving(size=texts.pop(), scope="in each" if places > 1 else "")
+    if places == 1:
+        span = short_span(sorted((-size for size in saved), key=abs), short_delta)
+        return say.saving(size=span, scope="")
+    return say.saving(size=short_delta(-sum(saved)), scope="in all")

@@ -1,0 +1,118 @@
+"""The parts of a report on a check, in the order of a maintainer's questions.
+
+What happened; because of what, and the way out of each cause; whether one is enough; how that is
+known; folded, all figures; what to do next. One pure function of the result, for comments, pages
+and terminals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bot.model.result import CheckResult
+from bot.report import evidence, images, packages
+from bot.report.blocks import Block, Detail, Document, Paragraph, Section, section
+from bot.report.brought import Cause, causes_of, causes_table
+from bot.report.configuration import configuration
+from bot.report.grouping import Row, architecture_rows, changed_rows, groups_of, place_of_image
+from bot.report.headline import headline
+from bot.report.objectives import limits, newly_broken, worst_violation
+from bot.report.phrase import Phrase, prose
+from bot.report.sufficiency import sufficiency
+from bot.report.surface import attack_surface
+from bot.report.template import say, sentences, short_image
+from bot.report.together import together
+
+# Characters of a commit id in a command that people type: git finds the commit by them.
+_SHORT = 12
+
+
+def document(result: CheckResult, detail: Detail, *, chat: bool = False) -> Document:
+    """The whole report. With `chat` it has the lines that people may write to the bot."""
+    rows = changed_rows(result)
+    found: list[Section | None] = [
+        section("", _persons(result, chat=chat)),
+        section("", _causes(rows, result, detail)),
+        together(result, detail),
+        images.repository(result, detail),
+        evidence.not_evaluated(result, detail),
+        evidence.failed_builds(result, detail),
+        configuration(result.configuration, detail),
+    ]
+    if detail.folded:
+        found += [
+            packages.packages(rows, result, detail),
+            packages.graph(rows, detail),
+            limits(result, detail),
+            images.each_image(architecture_rows(result.images), detail),
+            images.moved_files(rows, detail),
+            evidence.builds(result, detail),
+        ]
+    return Document(
+        headline=headline(result),
+        sections=tuple(each for each in found if each is not None),
+        next_steps=tuple(next_steps(result, chat=chat)),
+        footer=evidence.footer(result),
+        tone=result.verdict,
+    )
+
+
+def _persons(result: CheckResult, *, chat: bool) -> list[Block]:
+    return [Paragraph(phrase) for phrase in persons_words(result, chat=chat)]
+
+
+def persons_words(result: CheckResult, *, chat: bool) -> Iterator[Phrase]:
+    """Sentences that a person must allow the build, or who accepted the limits and why."""
+    if result.verdict == "action_required":
+        yield say.not_built(line=f"/minimize allow {result.head}" if chat else "")
+    accepted = result.accepted
+    if accepted is not None:
+        reason = prose(accepted.reason, 2000)
+        yield say.accepted(user=accepted.user, time=accepted.time, reason=reason)
+
+
+def _causes(rows: Sequence[Row], result: CheckResult, detail: Detail) -> list[Block]:
+    """The causes with their ways out, and what follows from them."""
+    comparable = [row for row in rows if row.comparable]
+    causes = causes_of(row.lead for row in comparable)
+    groups = groups_of(result)
+    blocks: list[Block] = [
+        *images.broken(rows, detail),
+        *causes_table(causes, result, detail),
+        *images.left(comparable),
+        *images.grouped(groups, detail),
+    ]
+    if enough := _enough(causes, result):
+        blocks.append(Paragraph(enough))
+    if known := evidence.architectures_line(rows):
+        blocks.append(Paragraph(sentences(known, evidence.caveat(result))))
+    return [*blocks, *attack_surface(rows, detail)]
+
+
+def _enough(causes: Sequence[Cause], result: CheckResult) -> Phrase:
+    """The sentence on the ways out for the image whose limit the headline names."""
+    if not newly_broken(result):
+        return ()
+    image, _ = worst_violation(result)
+    own = [cause for cause in causes if any(one.key == image.key for one in cause.images)]
+    enough = sufficiency(image, own)
+    places = {place_of_image(one) for one in result.images}
+    if len(places) == 1 or not enough:
+        return enough
+    name = short_image(place_of_image(image), places, emphasis=True)
+    return say.for_image(image=name, sentence=enough)
+
+
+def next_steps(result: CheckResult, *, chat: bool) -> Iterator[Phrase]:
+    """The next steps: the exact lines to write to the bot, the exact command for one's machine."""
+    if chat and result.only_limits and result.accepted is None:
+        yield say.may_accept(line=f"/minimize accept {result.head} REASON")
+    if chat and result.interrupted:
+        yield say.may_try_again(line="/minimize check")
+    rows = [row for group in groups_of(result) if group.kind == "moved" for row in group.rows]
+    grown = [row for row in rows if row.lead.known_delta > 0]
+    workload = next((row.place[0] for row in grown if not row.place[0].startswith("@")), "")
+    if chat and workload:
+        yield say.may_advise(line=f"/minimize advise {workload}")
+    if result.specs and (result.judged == "failure" or grown):
+        yield say.may_check(line=f"minimize check --base {result.merge_base[:_SHORT]}")
