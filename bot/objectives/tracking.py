@@ -16,14 +16,14 @@ from datetime import UTC, datetime, timedelta
 
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
-from bot.distro.images import chosen_documents, image_keys
+from bot.distro.images import chosen_documents, image_keys, self_request
 from bot.distro.objectives import ObjectiveDocument
 from bot.errors import SurroundingsError, UsageError
 from bot.locks import free_lock, holder
 from bot.model.image import ImageKey
 from bot.model.result import REPOSITORY_FILE
 from bot.objectives.evaluation import Failed, Known, Measures, evaluate
-from bot.objectives.solving import Noted
+from bot.objectives.solving import Noted, requests_of
 from bot.objectives.status import ObjectiveStatus, headings, judged, states
 from bot.objectives.steps import Stepped, Stepping
 from bot.store.history.history import History
@@ -32,6 +32,7 @@ from bot.store.history.values import (
     BranchFile,
     Cause,
     Contents,
+    Described,
     Evaluation,
     Heading,
     MergedChange,
@@ -188,7 +189,8 @@ class _Tracker:
         )  # fmt: skip
         current = headings(configuration.objectives.values(), own_places(own))
         before = {heading.id: heading for heading in self._history.objective_headings(private=True)}
-        recorder.settle_run(self._run, keys, current, found, renamed(before, current))
+        about = {key: _described(configuration, key) for key in keys}
+        recorder.settle_run(self._run, about, current, found, renamed(before, current))
         return Tracked(
             self._run,
             tuple(
@@ -225,6 +227,11 @@ class _Tracker:
             contents: Contents = self._history.contents(key, links=False)
             names = self._names[key] = frozenset(m.nevra.name for m in contents.members)
         return names
+
+
+def _described(configuration: Configuration, key: ImageKey) -> Described:
+    environment = self_request(configuration, key.environment, key.repository, key.arch, ())
+    return Described(configuration.workloads[key.workload].maintainer, requests_of(environment))
 
 
 def _silent(done: int, total: int) -> None:

@@ -49,6 +49,18 @@ class PageRange:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """An order of a table's rows: by a column, from the largest on where `descending`.
+
+    `table` is empty for the first table of a page.
+    """
+
+    table: str
+    column: str
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Parameters:
     """The path's names, the query's values, and the hidden check that this request may see."""
 
@@ -78,6 +90,15 @@ class Parameters:
             return PageRange(0, None)
         return PageRange(self.number("offset"), self.number("limit", default, most) or default)
 
+    @property
+    def order(self) -> Order | None:
+        """The order of `sort`: `COLUMN`, `-COLUMN`, or `TABLE.COLUMN`; null keeps the page's."""
+        text = self.text("sort")
+        if not text:
+            return None
+        table, _, column = text.rpartition(".")
+        return Order(table, column.removeprefix("-"), column.startswith("-"))
+
     def moment(self, name: str) -> str | None:
         """A date or an RFC 3339 time in UTC; an empty field of a form is none."""
         text = self.query.get(name) or None
@@ -102,7 +123,7 @@ class Parameters:
         return self.query.get(name, "").strip()[:200]
 
 
-WINDOWS = {"month": 31, "year": 366, "all": None}
+WINDOWS = {"week": 7, "month": 31, "quarter": 92, "year": 366, "all": None}
 
 
 def window(parameters: Parameters, date: str | None) -> str | None:

@@ -35,11 +35,14 @@ _MEANING = {
     "from": "The left side's day; without it: now.",
     "to": "The right side's day; without it: now.",
     "with": "The right side's architecture.",
-    "window": "How much history: month, year or all.",
+    "window": "How much history: week, month, quarter, year; on an image also all.",
     "package": "The name of a package to highlight.",
     "q": "Words that the names must hold, in any case; of packages also their sources'.",
     "outlook": "Only objectives in this state.",
-    "status": "Only images in this state: ok or unsolvable.",
+    "status": "Only images in this state: ok, unsolvable; by objectives broken, at risk, met.",
+    "maintainer": "Only images of this maintainer, of the workload or of an objective.",
+    "source": "Only images that hold a package of this source package.",
+    "sort": "COLUMN, -COLUMN for the largest first, TABLE.COLUMN for another table than the first.",
     "drawn": "How many packages the graph draws at most.",
     "theme": "light or dark; without it as the reader prefers (PNG: light).",
     "width": "narrow: for a phone.",
@@ -145,6 +148,7 @@ def _get(page: Page, schemas: Mapping[Any, Json]) -> Json:
     parameters = _parameters(page.path, page.query)
     content = {"application/json": {"schema": schemas[page.data]}}
     if page.tables:
+        parameters.append(_parameter("sort", "query"))
         parameters.append(_parameter("format", "query", {"type": "string", "enum": ["csv"]}))
         parameters.append(_parameter("table", "query", {"type": "string", "enum": [*page.tables]}))
         content["text/csv"] = {"schema": {"type": "string"}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -19,7 +19,16 @@ from bot.web import addresses
 from bot.web.addresses import Parameters
 from bot.web.assets import asset_url
 from bot.web.middlewares import opened
-from bot.web.responses import checks, differences, image, objectives, overview, packages
+from bot.web.responses import (
+    checks,
+    differences,
+    image,
+    images,
+    objectives,
+    overview,
+    packages,
+    search,
+)
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.steps import in_words
 from bot.web.tables import measure, metric_words, to_csv
@@ -48,17 +57,17 @@ PAGES = (
         "/",
         overview.overview,
         overview.Overview,
-        "Objectives by state, the biggest movers of the week, the age of the data.",
-        ("date", "limit"),
-        ("attention", "movers", "causes", "checks"),
+        "Objectives by state, the biggest movers and who moved them, the age of the data.",
+        ("window", "date", "limit"),
+        ("attention", "movers", "deeds", "causes", "checks"),
     ),
     Page(
         "/images",
-        image.images,
-        image.Images,
-        "Every image with its figures.",
-        ("q", "status", "date", "offset", "limit"),
-        ("images",),
+        images.images,
+        images.Images,
+        "Every image with its figures and its growth.",
+        ("q", "status", "maintainer", "source", "window", "date", "offset", "limit"),
+        ("rows", "images"),
     ),
     Page(
         IMAGE,
@@ -123,6 +132,14 @@ PAGES = (
         "Versions of each package, bytes shared, packages that only one image needs.",
         ("date", "limit"),
         ("versions", "shared", "only_one"),
+    ),
+    Page(
+        "/search",
+        search.search,
+        search.Search,
+        "Packages, images, objectives and pull requests by their names.",
+        ("q",),
+        ("hits",),
     ),
     Page(
         "/checks",
@@ -192,7 +209,7 @@ class Pages:
             origin = self._public_url or str(request.url.origin())
 
             def render() -> web.Response:
-                answer = page.respond(self._archive, parameters)
+                answer = sorted_response(page.respond(self._archive, parameters), parameters)
                 given = csv_response(answer, parameters)
                 if given is not None:
                     return given
@@ -222,7 +239,7 @@ class Pages:
             parameters = parameters_of(request)
 
             def render() -> web.Response:
-                answer = page.respond(self._archive, parameters)
+                answer = sorted_response(page.respond(self._archive, parameters), parameters)
                 found = csv_response(answer, parameters)
                 # A check that has no report yet has nulls where a report has none.
                 body = None if found else writer.dump_json(answer.data, warnings=False)
@@ -247,6 +264,17 @@ def age_words(seconds: int | None) -> str:
         if count:
             return f"{count} {noun}{'' if count == 1 else 's'}"
     return "less than a minute"
+
+
+def sorted_response(answer: PageResponse, parameters: Parameters) -> PageResponse:
+    """The answer with the table that `sort` names in that order; 400 for no table of the page."""
+    order = parameters.order
+    if order is None:
+        return answer
+    name = order.table or next(iter(answer.tables), "")
+    if name not in answer.tables:
+        raise web.HTTPBadRequest(text=f"sort can begin with {', '.join(answer.tables)}, and a dot.")
+    return replace(answer, tables={**answer.tables, name: answer.tables[name].sorted_by(order)})
 
 
 def csv_response(answer: PageResponse, parameters: Parameters) -> web.Response | None:

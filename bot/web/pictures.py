@@ -183,8 +183,8 @@ PICTURES = (
     Picture(
         "/movers",
         lambda a, p, look: movers_chart(overview(a, p).data.movers, look=look),
-        "The biggest movers of the week.",
-        ("date", *_CHART),
+        "The biggest movers of a window.",
+        ("window", "date", *_CHART),
     ),
     Picture("/checks/{id}/graph", _check_graph, "How a check's added packages come in.", png=False),
 )

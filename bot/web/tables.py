@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
+from aiohttp import web
+
 from bot.model.surface import KINDS
 from bot.report.objectives import metric_text
 from bot.report.sizes import format_delta, format_size
+from bot.web.addresses import Order
 
 if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
@@ -42,7 +45,9 @@ class Column:
     date; `also` gives a second, quiet line. `metric` and `trend` are in the unit of the row's
     metric; `figure` is a number in words of its own.
     CSV has the value itself, under `name`. `only` is where the column is, if not in both; a
-    `spare` one is on the page only where some row has something in it.
+    `spare` one is on the page only where some row has something in it, a `wide` one only where
+    there is room for it. `words` gives the page's text in place of the format's. A column is
+    sorted by its value, unless it is not `sortable`.
     """
 
     title: str
@@ -53,6 +58,9 @@ class Column:
     also: Callable[[Row], str | None] | None = None
     only: Literal["html", "csv"] | None = None
     spare: bool = False
+    wide: bool = False
+    words: Callable[[Row], str] | None = None
+    sortable: bool = True
 
     @property
     def figure(self) -> bool:
@@ -72,6 +80,8 @@ class Column:
 
     def shown(self, row: Row) -> str:
         """The formatted value; empty where there is none."""
+        if self.words:
+            return self.words(row)
         value = self.of(row)
         if self.kind in ("metric", "trend"):
             return measure(row.metric, value, delta=self.kind == "trend")
@@ -107,14 +117,25 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
 class Table:
     """Rows under a caption, as of `date`; the first column names a row.
 
-    `count` is the number of all rows where these are only the first; a CSV has them all.
+    Only the first `most` are listed, null lists all. `order` is how a link sorted them.
     """
 
     caption: str
     columns: tuple[Column, ...]
     rows: Sequence[Row]
     date: str | None = None
-    count: int | None = None
+    most: int | None = None
+    order: Order | None = None
+
+    @property
+    def listed(self) -> Sequence[Row]:
+        """The rows that are shown."""
+        return self.rows if self.most is None else self.rows[: self.most]
+
+    @property
+    def count(self) -> int | None:
+        """The number of all rows where only the first are shown."""
+        return len(self.rows) if len(self.listed) < len(self.rows) else None
 
     @property
     def shown(self) -> tuple[Column, ...]:
@@ -122,14 +143,50 @@ class Table:
         return tuple(
             c
             for c in self.columns
-            if c.only != "csv" and not (c.spare and not any(c.shown(row) for row in self.rows))
+            if c.only != "csv" and not (c.spare and not any(c.shown(row) for row in self.listed))
         )
 
     def first(self, most: int | None) -> Table:
-        """The table with its first `most` rows and the number of all; null keeps it as it is."""
-        if most is None or len(self.rows) <= most:
-            return self
-        return replace(self, rows=self.rows[:most], count=self.count or len(self.rows))
+        """The table with its first `most` rows; null shows all."""
+        return replace(self, most=most)
+
+    def sorted_by(self, order: Order) -> Table:
+        """The table in another order. Raises a 400 where it has no such column."""
+        return replace(self, rows=ordered(self.rows, self.columns, order), order=order)
+
+    def sort(self, column: Column) -> str:
+        """The order that a click on a column's title gives: figures begin with the largest."""
+        now = self.order if self.order and self.order.column == column.name else None
+        return (
+            f"{'-' if (column.figure if now is None else not now.descending) else ''}{column.name}"
+        )
+
+    def sorting(self, column: Column) -> str:
+        """`ascending` or `descending` where the rows are in a column's order, else empty."""
+        if self.order is None or self.order.column != column.name:
+            return ""
+        return "descending" if self.order.descending else "ascending"
+
+
+def ordered(rows: Sequence[Row], columns: Iterable[Column], order: Order) -> list[Row]:
+    """Rows in the order of a column, those without a value last.
+
+    Raises a 400 that names the columns where none is called so.
+    """
+    known = {c.name: c for c in columns if c.sortable}
+    column = known.get(order.column)
+    if column is None:
+        raise web.HTTPBadRequest(text=f"sort can be {', '.join(known)}, each also with - before.")
+    values = [(column.of(row), row) for row in rows]
+    there = [(_rank(value), row) for value, row in values if value is not None]
+    there.sort(key=lambda pair: pair[0], reverse=order.descending)
+    return [*(row for _, row in there), *(row for value, row in values if value is None)]
+
+
+def _rank(value: Any) -> tuple[float, str]:
+    if isinstance(value, (int, float)):
+        return (float(value), "")
+    return (float(len(value)), "") if isinstance(value, tuple) else (0.0, str(value).casefold())
 
 
 def columns(row: type, *order: str | Column) -> tuple[Column, ...]:
@@ -177,7 +234,7 @@ def to_csv(table: Table) -> str:
     writer = csv.writer(out)
     given = [column for column in table.columns if column.only != "html"]
     writer.writerow([column.name for column in given])
-    writer.writerows([_plain(c.of(row)) for c in given] for row in table.rows)
+    writer.writerows([_plain(c.of(row)) for c in given] for row in table.listed)
     return out.getvalue()
 
 

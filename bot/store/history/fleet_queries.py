@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.model.image import ImageKey, inline
 from bot.store.history.image_queries import ImageQueries, last_evaluation, steps_sql
-from bot.store.history.rows import KEY, NEVRA, described, held_at, holding, key_of, moment
-from bot.store.history.values import Row, Step
+from bot.store.history.rows import (
+    KEY,
+    NEVRA,
+    described,
+    held_at,
+    holding,
+    key_of,
+    key_values,
+    moment,
+)
+from bot.store.history.values import CauseKind, Row, Step
 from bot.store.store import now
 
 
@@ -67,6 +77,28 @@ class Totals:
     distinct: int
 
 
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Bytes that an image gained in the last week, month (31 days), quarter (92) and year (366)."""
+
+    week: int = 0
+    month: int = 0
+    quarter: int = 0
+    year: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """The bytes by which a merged change, or a package without one, moved images together."""
+
+    kind: CauseKind
+    merged_change: int | None
+    package: str | None
+    known_delta: int
+    images: int
+
+
+GROWTH_DAYS = {"week": 7, "month": 31, "quarter": 92, "year": 366}
 Presence = tuple[tuple[int, int], ...]
 
 
@@ -107,6 +139,68 @@ class FleetQueries(ImageQueries):
             Mover(key_of(r), r["known_delta"], r["packages_delta"], r["steps"], r["last_run"])
             for r in rows
         )
+
+    def growth(self, until: str | None = None) -> dict[ImageKey, Growth]:
+        """The growth of every image that moved in the year before a time."""
+        end = moment(until) if until else now()
+        sums = ", ".join(
+            f"sum(case when runs.started > ? then steps.known_delta else 0 end) as {name}"
+            for name in GROWTH_DAYS
+        )
+        starts = [_before(end, days) for days in GROWTH_DAYS.values()]
+        rows = self.rows(
+            f"select {KEY}, {sums} from runs cross join steps on steps.run = runs.id"
+            " join images on images.id = steps.image and images.gone_run is null"
+            " where runs.started > ? and runs.started <= ? group by steps.image",
+            [*starts, min(starts), end],
+        )
+        return {key_of(row): Growth(**{n: row[n] for n in GROWTH_DAYS}) for row in rows}
+
+    def largest_steps(
+        self, keys: Iterable[ImageKey], days: int, until: str | None = None
+    ) -> dict[ImageKey, Step]:
+        """The largest step of each of some images in the days before a time, with its causes."""
+        end = moment(until) if until else now()
+        wanted = json.dumps([key_values(key) for key in keys])
+        rows = self.rows(
+            f"{steps_sql()} where (steps.image, steps.run) in (select image, run from"
+            " (select steps.image, steps.run, max(abs(steps.known_delta)) from images"
+            " cross join steps on steps.image = images.id join runs on runs.id = steps.run"
+            f" where ({KEY}) in (select value ->> 0, value ->> 1, value ->> 2,"
+            " value ->> 3 from json_each(?))"
+            " and runs.started > ? and runs.started <= ? group by steps.image))",
+            [wanted, _before(end, days), end],
+        )
+        return {step.key: step for step in self.steps_of(rows)}
+
+    def contributions(self, days: int, until: str | None = None) -> tuple[Contribution, ...]:
+        """What moved images in the days before a time, the largest first: each merged change, and
+        of the rest each package."""
+        end = moment(until) if until else now()
+        rows = self.rows(
+            "select causes.kind, causes.merged_change, case when causes.merged_change is null"
+            " then causes.package end as package, sum(causes.known_delta) as known_delta,"
+            " count(distinct causes.image) as images from runs"
+            " cross join steps on steps.run = runs.id"
+            " cross join causes on causes.image = steps.image and causes.run = steps.run"
+            " join images on images.id = steps.image and images.gone_run is null"
+            " where runs.started > ? and runs.started <= ? group by 1, 2, 3"
+            " having sum(causes.known_delta) <> 0"
+            " order by abs(sum(causes.known_delta)) desc, 3, 2",
+            [_before(end, days), end],
+        )
+        return tuple(Contribution(**row) for row in rows)
+
+    def holders(self, source: str, run: int | None = None) -> frozenset[ImageKey]:
+        """The images that hold a package of a source package."""
+        rows = self.rows(
+            f"select distinct {KEY} from packages"
+            " cross join image_packages on image_packages.package = packages.id"
+            " join images on images.id = image_packages.image"
+            f" where packages.source = ? and {held_at(run)} and {described(run)}",
+            [source],
+        )
+        return frozenset(map(key_of, rows))
 
     def recent_steps(
         self,

@@ -70,6 +70,18 @@ def last_evaluation(run: int | None = None) -> str:
     )
 
 
+def image_of(row: Row) -> HistoryImage:
+    """An image from its row."""
+    requests = row["environment_requests"]
+    return HistoryImage(
+        row["id"],
+        key_of(row),
+        row["gone_run"] is not None,
+        row["maintainer"],
+        None if requests is None else tuple(json.loads(requests)),
+    )
+
+
 class ImageQueries(Reading):
     """Queries on images. `at` is an RFC 3339 time or a date; null is now."""
 
@@ -77,13 +89,12 @@ class ImageQueries(Reading):
         """The images in history, by key; with `gone` those that no document describes too."""
         where = "" if gone else "and gone_run is null"
         rows = self.rows(f"select *, {KEY} from images where {_EVALUATED} {where}")
-        found = (HistoryImage(r["id"], key_of(r), r["gone_run"] is not None) for r in rows)
-        return tuple(sorted(found, key=lambda image: image.key))
+        return tuple(sorted(map(image_of, rows), key=lambda image: image.key))
 
     def image(self, key: ImageKey) -> HistoryImage | None:
         """One image, or null if no run evaluated it."""
         rows = self.rows(f"select * from images where {IS_KEY} and {_EVALUATED}", key_values(key))
-        return HistoryImage(rows[0]["id"], key, rows[0]["gone_run"] is not None) if rows else None
+        return image_of(rows[0]) if rows else None
 
     def runs(self, limit: int = 50) -> tuple[Run, ...]:
         """The latest runs, newest first."""

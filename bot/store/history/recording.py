@@ -15,8 +15,8 @@ from bot.model.image import ImageKey
 from bot.model.nevra import Nevra
 from bot.model.surface import Surface
 from bot.store.history.objective_writer import REPLACE, ObjectiveWriter, write
-from bot.store.history.rows import FACTS, SURFACE, causes_text, chain_text
-from bot.store.history.values import Cause, Evaluated, Heading, Member, ObjectiveState
+from bot.store.history.rows import FACTS, IS_KEY, SURFACE, causes_text, chain_text, key_values
+from bot.store.history.values import Cause, Described, Evaluated, Heading, Member, ObjectiveState
 from bot.store.store import now
 
 _CAUSE = ("package", "change", "delta", "known_delta", "kind", "merged_change")
@@ -89,17 +89,18 @@ class Recorder(ObjectiveWriter):
     def settle_run(
         self,
         run: int,
-        described: Collection[ImageKey],
+        described: Mapping[ImageKey, Described],
         headings: Mapping[str, Heading],
         states: Iterable[ObjectiveState],
         renamed: Mapping[str, str] | None = None,
     ) -> None:
-        """Record the images that no document describes any more (those that came back are not
-        gone), and the state of every objective; all of it or nothing. Arguments as those of
-        `record_objectives`."""
+        """Record how documents describe images, those that no document describes any more (one that
+        came back is not gone), and the state of every objective; all of it or nothing. Arguments as
+        those of `record_objectives`."""
         try:
             with self._store.writing() as db:
-                self._mark_gone(db, run, set(described))
+                self._mark_gone(db, run, described)
+                self._describe(db, described)
                 self._objectives(db, run, headings, states, renamed or {})
         except BaseException:
             self._forget()
@@ -111,6 +112,15 @@ class Recorder(ObjectiveWriter):
             gone = None if key in described else (row["gone_run"] or run)
             if gone != row["gone_run"]:
                 db.execute("update images set gone_run = ? where id = ?", [gone, row["id"]])
+
+    def _describe(self, db: Database, described: Mapping[ImageKey, Described]) -> None:
+        db.conn.executemany(
+            f"update images set maintainer = ?, environment_requests = ? where {IS_KEY}",
+            [
+                (one.maintainer, json.dumps(one.environment_requests), *key_values(key))
+                for key, one in described.items()
+            ],
+        )
 
     # -- one image ------------------------------------------------------------------------------
 

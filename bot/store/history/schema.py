@@ -356,6 +356,19 @@ def h011_surfaces(db: Database) -> None:
     )
 
 
+@history_migrations()
+def h012_described(db: Database) -> None:
+    """Of each image, as its documents say it: the workload's maintainer, and what its environment
+    asks for (JSON); null until a run has recorded it."""
+    _create(
+        db,
+        """
+        alter table images add column maintainer text;
+        alter table images add column environment_requests text;
+        """,
+    )
+
+
 def _create(db: Database, script: str) -> None:
     """Runs statements one by one: `executescript` would end the migration's transaction."""
     for statement in script.split(";"):

@@ -86,11 +86,25 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class HistoryImage:
-    """An image in history; `gone` is true once no document describes it any more."""
+    """An image in history; `gone` is true once no document describes it any more.
+
+    `maintainer` is its workload's, `environment_requests` what its environment asks for; null where
+    no run recorded them.
+    """
 
     id: int
     key: ImageKey
     gone: bool
+    maintainer: str | None = None
+    environment_requests: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """An image as its documents describe it: see HistoryImage."""
+
+    maintainer: str
+    environment_requests: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

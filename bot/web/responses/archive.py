@@ -16,10 +16,19 @@ from aiohttp import web
 
 from bot.errors import MinimizeError
 from bot.model.image import ImageKey
-from bot.objectives.status import ObjectiveStatus, objective_statuses
-from bot.store.history.fleet_queries import Presence, Spread, Totals, Usage
+from bot.objectives.drift import speaks_of
+from bot.objectives.status import ObjectiveStatus, Outlook, objective_statuses
+from bot.store.history.fleet_queries import (
+    GROWTH_DAYS,
+    Contribution,
+    Growth,
+    Presence,
+    Spread,
+    Totals,
+    Usage,
+)
 from bot.store.history.history import History
-from bot.store.history.values import Evaluation, MergedChange, Run, Step
+from bot.store.history.values import Evaluation, Heading, MergedChange, Run, Step
 from bot.store.store import Store
 from bot.web.addresses import missing
 from bot.web.tables import Table
@@ -126,6 +135,45 @@ class Archive:
     def _presence(self, number: int | None) -> Presence:
         return self.cached(("presence", number), lambda: self.history.presence(number))
 
+    def growth(self, date: str | None = None) -> Mapping[ImageKey, Growth]:
+        """The growth of each image that moved within a year."""
+        # Until a run, not until now: what is shown of today stays the same between two.
+        until = run.started if date is None and (run := self.run(None)) else date
+        return self.cached(("growth", until), lambda: self.history.growth(until))
+
+    def contributions(self, window: str, date: str | None = None) -> tuple[Contribution, ...]:
+        """What moved images in a window before a date."""
+        until = run.started if date is None and (run := self.run(None)) else date
+        days = GROWTH_DAYS[window]
+        return self.cached(
+            ("contributions", window, until), lambda: self.history.contributions(days, until)
+        )
+
+    def maintainers(self, date: str | None = None) -> Mapping[ImageKey, tuple[str, ...]]:
+        """Who maintains each image: its workload's maintainer, then those of its objectives."""
+        number = self.number(date)
+        headings = self.history.objective_headings(run=number)
+        of_workload: dict[str, list[Heading]] = {}
+        for heading in headings:
+            of_workload.setdefault(heading.workload, []).append(heading)
+        found = {}
+        for image in self.cached("images", self.history.images):
+            own = [image.maintainer] if image.maintainer else []
+            more = (
+                heading.maintainer
+                for heading in of_workload.get(image.key.workload, ())
+                if heading.maintainer and speaks_of(heading, image.key)
+            )
+            found[image.key] = tuple(dict.fromkeys([*own, *more]))
+        return found
+
+    def worst_outlooks(self, date: str | None = None) -> Mapping[ImageKey, Outlook]:
+        """The worst state of the objectives of each image that has some."""
+        found: dict[ImageKey, Outlook] = {}
+        for status in self.objective_statuses(date):
+            found.setdefault(status.state.key, status.outlook)
+        return found
+
     def evaluations(self, date: str | None = None) -> Mapping[ImageKey, Evaluation]:
         """The last evaluation of every image that was described, by key."""
         number = self.number(date)
@@ -175,6 +223,9 @@ class Archive:
         self.evaluations()
         self.objective_statuses()
         self.totals()
+        self.growth()
+        self.contributions("week")
+        self.contributions("month")
         self.spread()
         self.used_by_one()
 

@@ -13,7 +13,7 @@ from bot.store.records import CheckRecord, StepRecord, check_is_hidden
 from bot.store.store import Store
 from bot.web.addresses import Parameters, check_url, missing
 from bot.web.responses.archive import Archive, PageResponse
-from bot.web.tables import Column, Table, columns
+from bot.web.tables import Column, Table, columns, ordered
 
 _PAGE = 50
 _ALL = 1_000_000
@@ -84,10 +84,15 @@ class Check:
 def checks(archive: Archive, parameters: Parameters) -> PageResponse:
     """The checks, newest first, without those of private repositories."""
     page, date = parameters.page(_PAGE, 500), parameters.date
-    most = _ALL if page.limit is None else page.limit
-    found = archive.store.recent_checks(most + 1, offset=page.offset, until=date)
-    following = page.offset + most if len(found) > most else None
-    data = Checks(date, [about_check(check) for check in found[:most]], following)
+    if parameters.order is not None:
+        every = map(about_check, archive.store.recent_checks(_ALL, until=date))
+        rows = ordered(list(every), _COLUMNS, parameters.order)
+        data = Checks(date, list(page.of(rows)), page.next(len(rows)))
+    else:
+        most = _ALL if page.limit is None else page.limit
+        found = archive.store.recent_checks(most + 1, offset=page.offset, until=date)
+        following = page.offset + most if len(found) > most else None
+        data = Checks(date, [about_check(check) for check in found[:most]], following)
     extra = {"page": page, "seen": None}
     return PageResponse("checks.html.j2", data, {"checks": checks_table(data.checks)}, extra)
 
@@ -98,7 +103,8 @@ def check(archive: Archive, parameters: Parameters) -> PageResponse:
     stored = None if found.result is None else check_from_json(found.result)
     # The page lists the logs in a table: a report links absolute addresses only.
     bare = stored and replace(stored, builds=tuple(replace(b, log=None) for b in stored.builds))
-    extra = {"report": bare and (lambda: render_check_html(bare)), "seen": None}
+    extra: dict[str, object] = {"report": bare and (lambda: render_check_html(bare)), "seen": None}
+    extra["standing"] = result_words(about_check(found))
     steps = archive.store.steps(found.id)
     data = check_data(found, stored, steps)
     tables = {"run_steps": Table("Steps of the run", _STEP_COLUMNS, data.steps)}
@@ -146,14 +152,36 @@ def about_check(check: CheckRecord) -> CheckAbout:
 
 
 def checks_table(rows: list[CheckAbout]) -> Table:
-    """The checks, in the form of a CSV; pages show them with a template of their own."""
+    """The checks, newest first."""
     return Table("Checks", _COLUMNS, rows)
 
 
 _STEP_COLUMNS = columns(
     RunStep, "name", "part", "started", "seconds", "tries", "outcome", "problem"
 )
-_COLUMNS = columns(
-    CheckAbout, "id", "forge", "repository", "number", "title", "author", "head_sha", "stage",
-    "verdict", "summary", "created", "predicted", "finished",
+
+
+def result_words(check: CheckAbout) -> str:
+    """How a check stands, in a word or two: its verdict once it is over."""
+    if check.open:
+        return "running" if check.stage == "waiting" else f"{check.stage}, running"
+    if check.stage == "stopped":
+        return "stopped"
+    return "not built" if check.verdict == "action_required" else str(check.verdict)
+
+
+_COLUMNS = (
+    Column("Pull request", name="pull_request", only="html",
+           value=lambda row: f"{row.repository}#{row.number}",
+           link=lambda row, _: check_url(row.id), also=lambda row: row.title),
+    Column("Result", "state", name="result", value=result_words, only="html",
+           also=lambda row: row.summary),
+    Column("By", name="by", value=lambda row: row.author, only="html", wide=True),
+    Column("Head", "code", name="commit", value=lambda row: row.head_sha[:10], only="html",
+           wide=True),
+    Column("When (UTC)", "time", name="when", value=lambda row: row.created, only="html"),
+    *(replace(column, only="csv") for column in columns(
+        CheckAbout, "id", "forge", "repository", "number", "title", "author", "head_sha", "stage",
+        "verdict", "summary", "created", "predicted", "finished",
+    )),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`/images` and `/images/{repository}/{environment}/{workload}/{arch}`, now or at a date."""
+"""`/images/{repository}/{environment}/{workload}/{arch}`, now or at a date."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from bot.objectives.attribution import (
     leaving,
     shortest_chains,
 )
-from bot.store.history.values import ClosureFacts, Contents, Evaluation, Member, Point, Status
-from bot.web.addresses import WINDOWS, Parameters, image_link, image_url, package_url, window
+from bot.store.history.values import ClosureFacts, Contents, Member, Point, Status
+from bot.web.addresses import WINDOWS, Parameters, image_url, package_url, window
 from bot.web.charts.graph import DRAWN, MOST, drawn_of
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.differences import (
@@ -37,12 +37,10 @@ from bot.web.responses.steps import (
     step_row,
     steps_table,
 )
-from bot.web.tables import Column, Kind, Table, columns, image_columns
+from bot.web.tables import Column, Kind, Table, columns
 
-_PAGE = 100
 _STEPS = 5000
 _SHOWN = 25
-_STATES = ("ok", "unsolvable")
 _PACKAGE = Column("Package", link=lambda row, date: package_url(row.name, date=date))
 
 
@@ -56,31 +54,6 @@ class ImageTotals:
     installed_size_nodocs: int | None
     download_size: int | None
     layer_size: int | None
-
-
-@inline("key")
-@dataclass(frozen=True, slots=True)
-class ListedImage:
-    """An image in the list; its packages are at its own address."""
-
-    key: ImageKey
-    status: Annotated[Status, Column("Status", "state")]
-    problems: tuple[str, ...]
-    missing: tuple[str, ...]
-    causes: tuple[UnsolvableCause, ...]
-    snapshot: SnapshotState
-    totals: ImageTotals | None
-    evaluated: Annotated[str, Column("Evaluated (UTC)", "time")]
-
-
-@dataclass(frozen=True, slots=True)
-class Images:
-    """`/api/images`: `next` is the offset of the following ones."""
-
-    date: str | None
-    count: int
-    images: list[ListedImage]
-    next: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,37 +131,7 @@ class Image:
     objectives: list[NamedStatus]
 
 
-def images(archive: Archive, parameters: Parameters) -> PageResponse:
-    """The images whose names hold every word of `q`, and of one `status` if it is given."""
-    query, status = parameters.text("q"), parameters.text("status")
-    date, page = parameters.date, parameters.page(_PAGE)
-    found = [
-        (key, evaluation)
-        for key, evaluation in archive.evaluations(date).items()
-        if all(word in _names(key) for word in query.lower().split())
-        and (status not in _STATES or evaluation.facts.status == status)
-    ]
-    rows = [_listed(key, evaluation) for key, evaluation in page.of(found)]
-    data = Images(date, len(found), rows, page.next(len(found)))
-    tables = {"images": Table("Images", _IMAGES, rows, date)}
-    return PageResponse(
-        "images.html.j2", data, tables, {"q": query, "status": status, "page": page}
-    )
-
-
-def _names(key: ImageKey) -> str:
-    return f"{key.workload} {key.environment} {key.repository} {key.arch}".lower()
-
-
-def _listed(key: ImageKey, evaluation: Evaluation) -> ListedImage:
-    facts = evaluation.facts
-    return ListedImage(
-        key, facts.status, facts.problems, facts.missing, facts.causes, evaluation.snapshot,
-        _totals(facts), evaluation.evaluated,
-    )  # fmt: skip
-
-
-def _totals(facts: ClosureFacts) -> ImageTotals | None:
+def totals_of(facts: ClosureFacts) -> ImageTotals | None:
     """CONTRACT's `totals`; null while the image cannot be installed."""
     if facts.status != "ok":
         return None
@@ -207,7 +150,7 @@ def image(archive: Archive, parameters: Parameters) -> PageResponse:
     found = _packages(contents, graph) if ok else []
     data = Image(
         key, date, facts.status, facts.problems, facts.missing, facts.causes, evaluation.snapshot,
-        evaluation.evaluated, _totals(facts), found if ok else None,
+        evaluation.evaluated, totals_of(facts), found if ok else None,
         highlight(contents, graph, wanted) if wanted else None, history, moved(steps), steps,
         each_architecture(archive, parameters), objectives,
     )  # fmt: skip
@@ -324,32 +267,23 @@ class _PointRow:
         return self.point.evaluated
 
 
-def _figure(part: str, name: str, title: str, kind: Kind) -> Column:
+def figure_column(part: str, name: str, title: str, kind: Kind) -> Column:
     """A figure of a row's `part`; null where there is none."""
     return Column(title, kind, name=name, value=lambda r: getattr(getattr(r, part), name, None))
 
 
 def _figures(part: str) -> tuple[Column, ...]:
     return (
-        _figure(part, "packages", "Packages", "count"),
-        _figure(part, "installed_size", "Installed", "size"),
+        figure_column(part, "packages", "Packages", "count"),
+        figure_column(part, "installed_size", "Installed", "size"),
     )
 
 
-_IMAGES = columns(
-    ListedImage,
-    *image_columns(image_link),
-    "status",
-    *_figures("totals"),
-    _figure("totals", "download_size", "Download", "size"),
-    _figure("totals", "layer_size", "Layer, gzip", "size"),
-    "evaluated",
-)
 _HISTORY = (
     Column("When (UTC)", "time", name="evaluated", link=at_that_time),
-    _figure("point", "status", "Status", "state"),
+    figure_column("point", "status", "Status", "state"),
     *_figures("point"),
-    _figure("point", "layer_size", "Layer, gzip", "size"),
+    figure_column("point", "layer_size", "Layer, gzip", "size"),
 )
 _PACKAGES = columns(
     ImagePackage,

@@ -14,7 +14,7 @@ from bot.store.history.values import Acceptance, Heading, ObjectiveState
 from bot.web.addresses import WINDOWS, Parameters, image_url, missing, objective_url, window
 from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.steps import safe_url
-from bot.web.tables import METRICS, Column, Table, columns, image_columns, metric_words
+from bot.web.tables import METRICS, Column, Table, columns, image_columns, metric_words, ordered
 
 _SHOWN = 100
 _LISTED = 25
@@ -151,6 +151,8 @@ def objectives(archive: Archive, parameters: Parameters) -> PageResponse:
     found = archive.objective_statuses(date)
     headings = archive.history.objective_headings(run=archive.number(date))
     rows = status_rows(s for s in found if not wanted or s.outlook == wanted)
+    if parameters.order is not None:
+        rows = ordered(rows, status_table("", (), date).columns, parameters.order)
     images: dict[str, list[StatusRow]] = {} if wanted else {h.id: [] for h in headings}
     for row in rows:
         images.setdefault(row.id, []).append(row)

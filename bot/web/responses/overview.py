@@ -1,4 +1,4 @@
-"""`/`: the status of objectives, the movers of the week, the age of the data."""
+"""`/`: the status of objectives, the movers of a time and who moved them, the age of the data."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from bot.model.image import ImageKey, inline
-from bot.store.history.fleet_queries import Totals
+from bot.store.history.fleet_queries import GROWTH_DAYS, Totals
 from bot.store.history.rows import moment
-from bot.store.history.values import DriftIssue, Run
+from bot.store.history.values import CauseKind, DriftIssue, Run
 from bot.store.history.values import Step as HistoryStep
 from bot.web.addresses import Parameters, image_link
 from bot.web.responses.archive import Archive, PageResponse
@@ -29,13 +29,14 @@ from bot.web.responses.steps import (
     in_words,
     largest_steps,
     origin,
+    safe_url,
     step_row,
 )
 from bot.web.tables import Column, Table, columns, image_columns
 
-_DAYS = 7
 _SHOWN = 20
 _CHECKS = 10
+_DEEDS_MOST = 200
 _OLD = 2 * 86400
 
 
@@ -51,7 +52,7 @@ _LARGEST = Column(
 @inline("key")
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """How far an image moved in seven days, and its largest step in them."""
+    """How far an image moved in the window, and its largest step in it."""
 
     key: ImageKey
     known_delta: Annotated[int, Column("Bytes", "delta")]
@@ -59,6 +60,23 @@ class Mover:
     steps: Annotated[int, Column("Steps", "count")]
     last_run: int
     largest_step: Annotated[Step | None, _LARGEST]
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What somebody, or the distribution, did to all images together in the window.
+
+    `what` is a pull request, a commit or a package; `by` its author, null where there is none, or
+    where the repository is private.
+    """
+
+    what: str
+    title: str | None
+    by: Annotated[str | None, Column("By", words=lambda row: row.by or f"cause: {row.kind}")]
+    kind: CauseKind
+    known_delta: Annotated[int, Column("Bytes, all images", "delta")]
+    images: Annotated[int, Column("Images", "count")]
+    url: Annotated[str | None, Column("Address", only="csv")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +101,25 @@ class Overview:
     totals: Totals
     objectives: Outlooks
     attention: list[NamedStatus]
+    window: str
     movers: list[Mover]
+    deeds: list[Deed]
     issues: list[Issue]
     checks: list[CheckAbout]
 
 
 def overview(archive: Archive, parameters: Parameters) -> PageResponse:
-    """Objectives by state, the biggest movers of the week until a date, and the newest checks."""
+    """Objectives by state, what moved in a window until a date and who did it, newest checks."""
     history, date = archive.history, parameters.date
+    wanted = parameters.text("window")
+    window = wanted if wanted in GROWTH_DAYS else "week"
     run = archive.run(date)
     found = archive.objective_statuses(date)
     pressing = status_rows(s for s in found if s.outlook in ("broken", "at risk"))
     most = parameters.page(_SHOWN).limit
     every = parameters.whole and parameters.text("table") in ("movers", "causes")
-    movers = _movers(archive, date, -1 if every else _SHOWN)
+    movers = _movers(archive, date, GROWTH_DAYS[window], -1 if every else _SHOWN)
+    deeds = _deeds(archive, window, date)
     issues = history.issues(at=date)[:_SHOWN]
     age = _age(run)
     data = Overview(
@@ -106,19 +129,63 @@ def overview(archive: Archive, parameters: Parameters) -> PageResponse:
         archive.totals(date),
         outlooks(found),
         pressing[:_SHOWN],
+        window,
         movers,
+        deeds[:_SHOWN],
         [_issue(issue) for issue in issues if not history.issue_is_hidden(issue)],
         [about_check(c) for c in archive.store.recent_checks(_CHECKS, until=date)],
     )
     causes = cause_rows(mover.largest_step for mover in movers if mover.largest_step)
     tables = {
         "attention": status_table("Broken or at risk", pressing, date).first(most),
-        "movers": Table("Biggest movers of the week", _MOVERS, movers, date),
+        "movers": Table(f"Biggest movers of the {window}", _MOVERS, movers, date),
+        "deeds": Table(f"Who moved what in the {window}", _DEEDS, deeds, date).first(most),
         "causes": causes_table("What moved them most", causes, with_image=True).first(most),
         "checks": checks_table(data.checks),
     }
     old = date is None and (age or 0) > _OLD
-    return PageResponse("overview.html.j2", data, tables, {"old": old})
+    extra = {"old": old, "windows": tuple(GROWTH_DAYS), "maintainers": _maintainers(archive, date)}
+    return PageResponse("overview.html.j2", data, tables, extra)
+
+
+def _maintainers(archive: Archive, date: str | None) -> list[str]:
+    return sorted({name for names in archive.maintainers(date).values() for name in names})
+
+
+def _deeds(archive: Archive, window: str, date: str | None) -> list[Deed]:
+    found = []
+    for one in archive.contributions(window, date)[:_DEEDS_MOST]:
+        number = one.merged_change
+        change = archive.history.merged_change(number) if number is not None else None
+        if change is None:
+            found.append(
+                Deed(one.package or "", None, None, one.kind, one.known_delta, one.images, None)
+            )
+        elif change.private:
+            found.append(
+                Deed(
+                    "a private repository", None, None, one.kind, one.known_delta, one.images, None
+                )
+            )
+        else:
+            commit = change.commit_sha[:10] if change.number is None else ""
+            what = (
+                f"{change.repository}@{commit}"
+                if commit
+                else f"{change.repository}#{change.number}"
+            )
+            found.append(
+                Deed(
+                    what,
+                    change.title,
+                    change.author,
+                    one.kind,
+                    one.known_delta,
+                    one.images,
+                    change.url,
+                )
+            )
+    return found
 
 
 def _age(run: Run | None) -> int | None:
@@ -135,12 +202,12 @@ def _issue(issue: DriftIssue) -> Issue:
     )
 
 
-def _movers(archive: Archive, date: str | None, most: int) -> list[Mover]:
-    """The images that moved furthest in the week; all of them if `most` is below 0."""
+def _movers(archive: Archive, date: str | None, days: int, most: int) -> list[Mover]:
+    """The images that moved furthest in some days; all of them if `most` is below 0."""
     history = archive.history
     end = datetime.fromisoformat(moment(date)) if date else datetime.now(UTC)
-    since = (end - timedelta(days=_DAYS)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    movers = history.movers(_DAYS, until=date, limit=most)
+    since = (end - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    movers = history.movers(days, until=date, limit=most)
     steps: dict[ImageKey, list[HistoryStep]] = {}
     if most < 0:
         for step in history.recent_steps(since, until=date, limit=-1):
@@ -158,6 +225,10 @@ def _movers(archive: Archive, date: str | None, most: int) -> list[Mover]:
     ]  # fmt: skip
 
 
+_DEEDS = columns(
+    Deed, Column("What", name="what", link=safe_url, also=lambda row: row.title), "known_delta",
+    "images", "by", "url",
+)  # fmt: skip
 _MOVERS = columns(
     Mover, *image_columns(image_link), "known_delta", "packages_delta", "steps", "largest_step"
 )

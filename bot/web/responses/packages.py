@@ -18,7 +18,7 @@ from bot.web.responses.archive import Archive, PageResponse
 from bot.web.responses.differences import ordered_architectures
 from bot.web.responses.image import Leaves
 from bot.web.responses.steps import version
-from bot.web.tables import Column, Table, columns, image_columns
+from bot.web.tables import Column, Table, columns, image_columns, ordered
 
 _NAMES = 100
 _PAGE = 25
@@ -116,6 +116,8 @@ def packages(archive: Archive, parameters: Parameters) -> PageResponse:
     words = query.lower().split()
     found = [s for s in archive.spread(date) if _holds(s, words)]
     found.sort(key=lambda s: (s.name.lower() != query.lower(), -s.total, s.name))
+    if parameters.order is not None:
+        found = ordered(found, _SPREAD, parameters.order)
     shown = list(page.of(found))
     data = Packages(date, len(found), shown, page.next(len(found)))
     tables = {"packages": Table("Packages", _SPREAD, shown, date)}
@@ -133,7 +135,9 @@ def package(archive: Archive, parameters: Parameters) -> PageResponse:
     What would leave is counted without a solver's replacements, which `minimize why` has.
     """
     name, date, page = parameters.path["name"], parameters.date, parameters.page(_PAGE, 200)
-    found = archive.history.usage(name, date)
+    found: Sequence[Usage] = archive.history.usage(name, date)
+    if parameters.order is not None and parameters.order.column in _BY_USAGE:
+        found = ordered(found, (*_images(name), *_USAGE_ORDER), parameters.order)
     if not found:
         raise missing(f"No image holds a package of this name{' at that time' if date else ''}.")
     shown = [_usage(archive, usage, date) for usage in page.of(found)]
@@ -307,6 +311,13 @@ _USAGE = columns(
     Column("What would take it out", name="leaves_with", value=_taken_out_by),
     "since",
 )
+# Columns by which all images are sorted; the others are known of the listed ones.
+_USAGE_ORDER = (
+    Column("Version", name="version", value=lambda row: version(row.nevra)),
+    Column("Size", "size", name="installed_size"),
+    Column("Since", name="since"),
+)
+_BY_USAGE = ("image", *(column.name for column in _USAGE_ORDER))
 _USED_BY_ONE = columns(
     UsedByOne,
     _PACKAGE,

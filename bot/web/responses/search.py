@@ -1,0 +1,102 @@
+"""`/search`: packages, images, objectives and checked pull requests by their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from bot.web.addresses import Parameters, check_url, image_url, objective_url, package_url
+from bot.web.responses.archive import Archive, PageResponse
+from bot.web.tables import Column, Table, columns
+
+Kind = Literal["package", "image", "objective", "pull request"]
+_OF_A_KIND = 25
+_CHECKS = 2000  # the newest checks, among which pull requests are looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A thing whose name holds every word; `about` tells it from others."""
+
+    kind: Annotated[Kind, Column("What")]
+    name: Annotated[str, Column("Name", link=lambda row, _: row.url)]
+    about: Annotated[str, Column("About")]
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """`/api/search`: at most 25 of each kind; `counts` has how many there are."""
+
+    q: str
+    counts: dict[Kind, int]
+    hits: list[Hit]
+
+
+def search(archive: Archive, parameters: Parameters) -> PageResponse:
+    """Everything whose name holds every word of `q`, in any case; names that are it come first."""
+    query = parameters.text("q")
+    words = query.casefold().split()
+    found: dict[Kind, list[Hit]] = {
+        "package": _packages(archive, words),
+        "image": _images(archive, words),
+        "objective": _objectives(archive, words),
+        "pull request": _checks(archive, words),
+    }
+    hits = [
+        hit
+        for kind in found.values()
+        for hit in sorted(kind, key=lambda hit: hit.name.casefold() != query.casefold())[
+            :_OF_A_KIND
+        ]
+    ]
+    data = Search(query, {kind: len(some) for kind, some in found.items()}, hits)
+    return PageResponse("search.html.j2", data, {"hits": Table("Found", _HITS, hits)})
+
+
+def _matches(words: list[str], *texts: str) -> bool:
+    text = " ".join(texts).casefold()
+    return bool(words) and all(word in text for word in words)
+
+
+def _packages(archive: Archive, words: list[str]) -> list[Hit]:
+    return [
+        Hit(
+            "package", one.name, f"from {one.source}, in {one.images} images", package_url(one.name)
+        )
+        for one in sorted(archive.spread(), key=lambda s: (-s.images, s.name))
+        if _matches(words, one.name, one.source)
+    ]
+
+
+def _images(archive: Archive, words: list[str]) -> list[Hit]:
+    """The images, one for all of its architectures unless a word names one."""
+    found: dict[tuple[str, str, str], Hit] = {}
+    for key in archive.evaluations():
+        if _matches(words, key.workload, key.environment, key.repository, key.arch):
+            about = f"{key.environment}, {key.repository}"
+            place = (key.workload, key.environment, key.repository)
+            found.setdefault(place, Hit("image", key.workload, about, image_url(key)))
+    return list(found.values())
+
+
+def _objectives(archive: Archive, words: list[str]) -> list[Hit]:
+    return [
+        Hit("objective", one.name, f"{one.workload}, by {one.maintainer}", objective_url(one.id))
+        for one in archive.history.objective_headings()
+        if _matches(words, one.name, one.workload, one.maintainer)
+    ]
+
+
+def _checks(archive: Archive, words: list[str]) -> list[Hit]:
+    """The newest check of each pull request."""
+    found: dict[str, Hit] = {}
+    for one in archive.store.recent_checks(_CHECKS):
+        name = f"{one.repository}#{one.number}"
+        if _matches(words, name, one.title, one.author):
+            about = f"{one.title}, by {one.author}"
+            found.setdefault(name, Hit("pull request", name, about, check_url(one.id)))
+    return list(found.values())
+
+
+_HITS = columns(Hit, "name", "kind", "about")

@@ -1,0 +1,145 @@
+"""The list of images: rows, growth, filters, order; and what finds things."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.web.addresses import Order
+from bot.web.responses.images import STATES
+from bot.web.tables import Column, Table, ordered
+from tests.web.sites import prepare
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare(tmp_path_factory.mktemp("site"))
+
+
+async def listed(site: Any, **query: str) -> Mapping[str, Any]:
+    answer: Mapping[str, Any] = await (await site.get("/api/images", params=query)).json()
+    return answer
+
+
+async def test_alike_architectures_are_one_row_and_those_that_differ_are_not(site) -> None:
+    data = await listed(site)
+    rows = [(row["workload"], row["arches"], row["status"]) for row in data["rows"]]
+    assert len(rows) < len(data["images"])
+    by_key = {(i["workload"], i["arch"]): i for i in data["images"]}
+    for workload, found, status in rows:
+        assert {by_key[workload, arch]["status"] for arch in found} == {status}
+        totals = [by_key[workload, arch]["totals"] for arch in found]
+        sizes = [one["known_size"] for one in totals if one]
+        assert not sizes or max(sizes) - sizes[0] <= 0.25 * sizes[0]
+    assert sum(len(found) for _, found, _ in rows) == len(data["images"]) == data["count"]
+
+
+async def test_growth_is_the_sum_of_the_steps_of_each_time(site) -> None:
+    data = await listed(site)
+    nginx = next(i for i in data["images"] if (i["workload"], i["arch"]) == ("nginx", "x86_64"))
+    for window in ("week", "month", "quarter", "year"):
+        path = f"/api/images/reference/minimal/nginx/x86_64?window={window}"
+        steps = (await (await site.get(path)).json())["steps"]
+        assert nginx["growth"][window] == sum(step["known_delta"] for step in steps), window
+
+
+@pytest.mark.parametrize(
+    ("query", "workloads"),
+    [
+        ({"maintainer": "WEB-SIG"}, {"nginx", "curl"}),
+        ({"maintainer": "nobody"}, set()),
+        ({"q": "nginx s390x"}, {"nginx"}),
+    ],
+)
+async def test_a_maintainer_a_source_and_words_select(site, query, workloads) -> None:
+    data = await listed(site, **query)
+    assert {row["workload"] for row in data["rows"]} == workloads
+    assert {image["workload"] for image in data["images"]} == workloads
+
+
+async def test_a_source_selects_the_images_that_hold_a_package_of_it(site) -> None:
+    (libssh,) = (await (await site.get("/api/packages?q=libssh")).json())["packages"]
+    data = await listed(site, source=libssh["source"])
+    held = (await (await site.get("/api/packages/libssh")).json())["images"]
+    keys = {(image["workload"], image["arch"]) for image in held}
+    assert keys <= {(image["workload"], image["arch"]) for image in data["images"]}
+    assert (await listed(site, source="nothing"))["images"] == []
+
+
+async def test_a_state_selects_by_installing_or_by_objectives(site) -> None:
+    data = await listed(site, status="unsolvable")
+    assert data["images"] and {i["status"] for i in data["images"]} == {"unsolvable"}
+    found = (await (await site.get("/api/objectives")).json())["objectives"]
+    for state in ("broken", "at risk", "met"):
+        worst = {row["objectives"] for row in (await listed(site, status=state))["rows"]}
+        assert worst <= {state}
+    stated = {image["outlook"] for one in found for image in one["images"]}
+    for state in stated & set(STATES):
+        assert (await listed(site, status=state))["rows"] or state == "met"
+
+
+async def test_what_grew_most_comes_first_with_the_cause_of_that_time(site) -> None:
+    data = await listed(site, sort="-year")
+    growth = [row["growth"]["year"] for row in data["rows"]]
+    assert growth == sorted(growth, reverse=True) and data["window"] == "year"
+    row = next(row for row in data["rows"] if row["growth"]["year"])
+    image = f"/api/images/reference/{row['environment']}/{row['workload']}/{row['arch']}"
+    steps = (await (await site.get(f"{image}?window=year")).json())["steps"]
+    most = max(abs(step["known_delta"]) for step in steps)
+    assert abs(row["largest_step"]["known_delta"]) == most
+
+
+async def test_from_the_front_page_two_clicks_lead_to_what_grew_and_by_whom(site) -> None:
+    page = await (await site.get("/")).text()
+    first = re.search(r'href="(/images\?sort=-month)">month<', page)
+    assert first is not None
+    listed_page = await (await site.get(first[1])).text()
+    second = re.search(r'href="(/images\?maintainer=web-sig&amp;sort=-month)">', listed_page)
+    assert second is not None
+    mine = await (await site.get(unescape(second[1]))).text()
+    assert "Images of web-sig" in mine and "What moved it most in the month" in mine
+
+
+async def test_each_title_of_a_table_sorts_it_and_says_how(site) -> None:
+    page = await (await site.get("/packages")).text()
+    links = re.findall(r'<th scope="col"[^>]*><a href="([^"#]+)#table-packages">', page)
+    assert len(links) >= 5
+    for link in links:
+        once = await (await site.get(unescape(link))).text()
+        assert re.search(r'aria-sort="(de|a)scending"', once), link
+    assert (await site.get("/packages?sort=colour")).status == 400
+    assert (await site.get("/packages?sort=nothing.name")).status == 400
+
+
+def test_rows_without_a_value_come_last_in_both_directions() -> None:
+    columns = (Column("A", "size", name="a"),)
+    rows = [{"a": None}, {"a": 2}, {"a": 10}]
+    for descending, values in ((False, [2, 10, None]), (True, [10, 2, None])):
+        found = ordered(rows, columns, Order("", "a", descending))
+        assert [row["a"] for row in found] == values
+    table = Table("t", columns, rows).first(1).sorted_by(Order("", "a", descending=True))
+    assert (table.listed, table.count) == ([{"a": 10}], 3)
+
+
+async def test_a_search_finds_each_kind_of_thing(site) -> None:
+    answer = await (await site.get("/api/search?q=nginx")).json()
+    kinds = {hit["kind"]: hit for hit in answer["hits"]}
+    assert set(kinds) == {"package", "image", "objective", "pull request"}
+    for hit in kinds.values():
+        assert (await site.get(hit["url"])).status == 200
+    assert answer["hits"][0]["name"] == "nginx"
+    nothing = await (await site.get("/api/search?q=")).json()
+    assert nothing["hits"] == []
+
+
+async def test_the_front_page_says_who_moved_what_in_the_chosen_time(site) -> None:
+    week = await (await site.get("/api/?window=week")).json()
+    year = await (await site.get("/api/?window=year")).json()
+    assert (week["window"], year["window"]) == ("week", "year")
+    deed = next(deed for deed in year["deeds"] if deed["kind"] == "pull request")
+    assert deed["what"].startswith("rpms/nginx#") and deed["by"] and deed["images"] >= 1
