@@ -14,24 +14,37 @@ fail() {
     exit 1
 }
 
-# What this system is: sets SYSTEM_ID, SYSTEM_VERSION and FAMILY (apt or dnf), or refuses.
+OS_RELEASE=${OS_RELEASE:-/etc/os-release}
+
+# What this system is: sets SYSTEM_ID, SYSTEM_VERSION and FAMILY (apt, dnf or zypper), or refuses.
 recognize_system() {
-    [ -r /etc/os-release ] || fail "this system has no /etc/os-release." "$SUPPORTED"
-    # shellcheck disable=SC1091
-    SYSTEM_ID=$(. /etc/os-release && printf %s "${ID:-}")
-    # shellcheck disable=SC1091
-    SYSTEM_VERSION=$(. /etc/os-release && printf %s "${VERSION_ID:-0}")
-    local major=${SYSTEM_VERSION%%.*}
+    [ -r "$OS_RELEASE" ] || fail "this system has no $OS_RELEASE." "$SUPPORTED"
+    local like major
+    # shellcheck disable=SC1090
+    SYSTEM_ID=$(. "$OS_RELEASE" && printf %s "${ID:-}")
+    # shellcheck disable=SC1090
+    SYSTEM_VERSION=$(. "$OS_RELEASE" && printf %s "${VERSION_ID:-0}")
+    # shellcheck disable=SC1090
+    like=" $(. "$OS_RELEASE" && printf %s "${ID_LIKE:-}") "
+    major=${SYSTEM_VERSION%%.*}
     case "$SYSTEM_ID" in
-        debian) FAMILY=apt; [ "$major" = 0 ] || [ "$major" -ge 12 ] || too_old ;;
-        ubuntu) FAMILY=apt; [ "$major" -ge 24 ] || too_old ;;
-        fedora) FAMILY=dnf ;;
-        centos) FAMILY=dnf; [ "$major" -ge 10 ] || too_old ;;
-        *) fail "$SYSTEM_ID $SYSTEM_VERSION is not a system that minimize is tested on." "$SUPPORTED" ;;
+        debian) FAMILY=apt; [ "$major" = 0 ] || [ "$major" -ge 12 ] || too_old; return ;;
+        ubuntu) FAMILY=apt; [ "$major" -ge 24 ] || too_old; return ;;
+        fedora) FAMILY=dnf; return ;;
+        centos | rhel) FAMILY=dnf; [ "$major" -ge 10 ] || too_old; return ;;
+    esac
+    # Of others ID_LIKE names what they are made from, nearest first. Their versions are their own,
+    # but for rebuilds of RHEL; all that counts is Python's, which make_virtual_environment looks at.
+    case "$like" in
+        *" rhel "* | *" centos "*) FAMILY=dnf; [ "$major" -ge 10 ] || too_old ;;
+        *" fedora "*) FAMILY=dnf ;;
+        *" suse "* | *" opensuse "*) FAMILY=zypper ;;
+        *" debian "* | *" ubuntu "*) FAMILY=apt ;;
+        *) fail "$SYSTEM_ID $SYSTEM_VERSION is not a system that minimize knows." "$SUPPORTED" ;;
     esac
 }
 
-SUPPORTED="Debian 12 and newer, Ubuntu 24.04 and newer, Fedora, CentOS Stream 10 are supported."
+SUPPORTED="Debian 12, Ubuntu 24.04, Fedora, CentOS Stream 10, RHEL 10, openSUSE and newer, and what is made from them."
 
 too_old() {
     fail "$SYSTEM_ID $SYSTEM_VERSION is too old: its own Python, and so its rpm module, is too old." \
@@ -39,55 +52,67 @@ too_old() {
 }
 
 # The operating system's packages: a command or Python module that must be there, and the
-# package of each family that has it. Lines: KIND NAME APT-PACKAGE DNF-PACKAGE
+# package of each family that has it. Lines: KIND NAME APT-PACKAGE DNF-PACKAGE ZYPPER-PACKAGE; where a
+# family has none (-), what wants it does without.
 requirements() {
     cat <<'END'
-command git git git
-command rpm rpm rpm
-command rpmbuild rpm rpm-build
-command bwrap bubblewrap bubblewrap
-command setpriv util-linux util-linux
-command newuidmap uidmap shadow-utils
-command gcc gcc gcc
-command make make make
-command patch patch patch
-command tar tar tar
-command gzip gzip gzip
-command xz xz-utils xz
-command apt-get apt apt
-command dpkg-deb dpkg dpkg
-file /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring debian-keyring
-library libgobject-2.0.so.0 libglib2.0-0 glib2
-library libseccomp.so.2 libseccomp2 libseccomp
-module rpm python3-rpm python3-rpm
-module venv python3-venv python3-libs
-module ensurepip python3-venv python3-pip
+command git git git git
+command rpm rpm rpm rpm
+command rpmbuild rpm rpm-build rpm-build
+command bwrap bubblewrap bubblewrap bubblewrap
+command setpriv util-linux util-linux util-linux
+command newuidmap uidmap shadow-utils shadow
+command gcc gcc gcc gcc
+command make make make make
+command patch patch patch patch
+command tar tar tar tar
+command gzip gzip gzip gzip
+command xz xz-utils xz xz
+library libgobject-2.0.so.0 libglib2.0-0 glib2 libgobject-2_0-0
+library libseccomp.so.2 libseccomp2 libseccomp libseccomp2
+module rpm python3-rpm python3-rpm python3-rpm
+module venv python3-venv python3-libs python3-base
+module ensurepip python3-venv python3-pip python3-base
 END
+    # A package whose wheel is missing is compiled, with Python's headers (solv on ppc64le).
+    case "$(uname -m)" in
+        x86_64 | aarch64) ;;
+        *) echo "header Python.h python3-dev python3-devel python3-devel" ;;
+    esac
+    if [ "${WITH_DEMO_TOOLS:-}" = 1 ]; then
+        # The demo's distribution is made from Debian's packages.
+        cat <<'END'
+command apt-get apt apt apt
+command dpkg-deb dpkg dpkg dpkg
+file /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring debian-keyring -
+END
+    fi
     if [ "${WITH_TEST_TOOLS:-}" = 1 ]; then
         # Not every rpm distribution has it.
-        [ "$FAMILY" != apt ] || echo "command installcheck libsolv-tools libsolv-tools"
+        [ "$FAMILY" != apt ] || echo "command installcheck libsolv-tools libsolv-tools -"
         cat <<'END'
-command dnf dnf dnf
-module dnf python3-dnf python3-dnf
-command skopeo skopeo skopeo
-file /usr/sbin/setcap libcap2-bin libcap
-command npm npm nodejs-npm
-either /usr/bin/initdb|/usr/lib/postgresql/*/bin/initdb postgresql postgresql-server
-command pg_dump postgresql-client postgresql
+command dnf dnf dnf dnf
+module dnf python3-dnf python3-dnf python3-dnf
+command skopeo skopeo skopeo skopeo
+command systemd-analyze systemd systemd systemd
+file /usr/sbin/setcap libcap2-bin libcap libcap-progs
+command npm npm nodejs-npm npm-default
+either /usr/bin/initdb|/usr/lib/postgresql/*/bin/initdb postgresql postgresql-server postgresql-server
+command pg_dump postgresql-client postgresql postgresql
 END
         # Not every system that has dnf has these: the tests that want them are skipped there.
         if [ "$FAMILY" = apt ]; then
             cat <<'END'
-command umoci umoci -
-command qemu-aarch64 qemu-user -
-module gi python3-gi -
-module gi.repository.Modulemd gir1.2-modulemd-2.0 -
+command umoci umoci - -
+command qemu-aarch64 qemu-user - -
+module gi python3-gi - -
+module gi.repository.Modulemd gir1.2-modulemd-2.0 - -
 END
         fi
         # Ubuntu's is a snap, CentOS has none: the pages are not looked at in a browser there.
         case "$SYSTEM_ID" in
-            debian) printf '%s\n' "command chromium chromium -" ;;
-            fedora) printf '%s\n' "command chromium-browser - chromium" ;;
+            debian) printf '%s\n' "command chromium chromium - -" ;;
+            fedora) printf '%s\n' "command chromium-browser - chromium -" ;;
         esac
     fi
 }
@@ -96,6 +121,7 @@ is_there() {
     case "$1" in
         command) command -v "$2" >/dev/null 2>&1 ;;
         file) [ -e "$2" ] ;;
+        header) [ -e "$("$SYSTEM_PYTHON" -c 'import sysconfig; print(sysconfig.get_path("include"))')/$2" ] ;;
         either) compgen -G "${2%%|*}" >/dev/null || compgen -G "${2#*|}" >/dev/null ;;
         # createrepo_c's wheel brings all but GLib, pyseccomp is libseccomp's interface alone.
         library) PATH=$PATH:/sbin:/usr/sbin ldconfig -p | grep -F "$2" >/dev/null ;;
@@ -104,11 +130,10 @@ is_there() {
 }
 
 install_system_packages() {
-    local missing=() kind name apt_name dnf_name
-    while read -r kind name apt_name dnf_name; do
-        if ! is_there "$kind" "$name"; then
-            if [ "$FAMILY" = apt ]; then missing+=("$apt_name"); else missing+=("$dnf_name"); fi
-        fi
+    local missing=() kind name apt dnf zypper package
+    while read -r kind name apt dnf zypper; do
+        case "$FAMILY" in apt) package=$apt ;; dnf) package=$dnf ;; zypper) package=$zypper ;; esac
+        if [ "$package" != - ] && ! is_there "$kind" "$name"; then missing+=("$package"); fi
     done < <(requirements)
     [ "${#missing[@]}" -gt 0 ] || return 0
     mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
@@ -125,15 +150,28 @@ install_system_packages() {
         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
             apt-get install -y -q --no-install-recommends "${missing[@]}" >&2 ||
             fail "apt-get could not install: ${missing[*]}" "Its messages above say why."
-    else
+    elif [ "$FAMILY" = dnf ]; then
         "${as_root[@]}" dnf install -y "${missing[@]}" >&2 ||
-            fail "dnf could not install: ${missing[*]}" "Its messages above say why."
+            fail "dnf could not install: ${missing[*]}" "$(dnf_remedy "${missing[@]}")"
+    else
+        "${as_root[@]}" zypper --non-interactive install --no-recommends "${missing[@]}" >&2 ||
+            fail "zypper could not install: ${missing[*]}" "Its messages above say why."
     fi
-    while read -r kind name apt_name dnf_name; do
-        is_there "$kind" "$name" ||
+    while read -r kind name apt dnf zypper; do
+        case "$FAMILY" in apt) package=$apt ;; dnf) package=$dnf ;; zypper) package=$zypper ;; esac
+        [ "$package" = - ] || is_there "$kind" "$name" ||
             fail "$kind $name is still missing after the packages were installed." \
-                "Expected in package $apt_name (apt) or $dnf_name (dnf)."
+                "Expected in the package $package."
     done < <(requirements)
+}
+
+# RHEL, CentOS Stream and their rebuilds have Debian's tools, which only the demo wants, in EPEL.
+dnf_remedy() {
+    case " $* " in
+        *" apt "* | *" dpkg "* | *" debian-keyring "*)
+            echo "The demo makes a distribution from Debian's packages. Without EPEL: deploy/install, then minimize check --on centos-stream-10." ;;
+        *) echo "Its messages above say why." ;;
+    esac
 }
 
 make_virtual_environment() {

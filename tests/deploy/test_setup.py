@@ -1,0 +1,76 @@
+"""The set-up: which systems it knows, and which packages it asks for."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SETUP = Path(__file__).parents[2] / "deploy/setup.bash"
+
+
+def bash(tmp_path: Path, release: str, command: str) -> subprocess.CompletedProcess[str]:
+    """What a command gives after the set-up's functions were read, on a system of this release."""
+    (tmp_path / "os-release").write_text(release)
+    return subprocess.run(
+        ["bash", "-c", f'. "$1"; {command}', "bash", str(SETUP)],
+        env={"PATH": "/usr/bin:/bin", "OS_RELEASE": str(tmp_path / "os-release")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("release", "family"),
+    [
+        ("ID=debian\nVERSION_ID=12", "apt"),
+        ("ID=debian\n", "apt"),  # testing has no number
+        ("ID=ubuntu\nVERSION_ID=24.04\nID_LIKE=debian", "apt"),
+        ("ID=linuxmint\nVERSION_ID=22\nID_LIKE='ubuntu debian'", "apt"),
+        ("ID=fedora\nVERSION_ID=45", "dnf"),
+        ("ID=centos\nVERSION_ID=10\nID_LIKE='rhel fedora'", "dnf"),
+        ("ID=rhel\nVERSION_ID=10.1\nID_LIKE='centos fedora'", "dnf"),
+        ("ID=rocky\nVERSION_ID=10.0\nID_LIKE='rhel centos fedora'", "dnf"),
+        ("ID=almalinux\nVERSION_ID=10.0\nID_LIKE='rhel centos fedora'", "dnf"),
+        ("ID=opensuse-tumbleweed\nVERSION_ID=20261101\nID_LIKE='opensuse suse'", "zypper"),
+        ("ID=opensuse-leap\nVERSION_ID=16.0\nID_LIKE='suse opensuse'", "zypper"),
+    ],
+)
+def test_a_system_is_known_by_its_id_or_by_what_it_is_made_from(
+    tmp_path: Path, release: str, family: str
+) -> None:
+    done = bash(tmp_path, release, "recognize_system; echo $FAMILY")
+    assert (done.stdout, done.stderr) == (f"{family}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("release", "why"),
+    [
+        ("ID=debian\nVERSION_ID=11", "too old"),
+        ("ID=ubuntu\nVERSION_ID=22.04\nID_LIKE=debian", "too old"),
+        ("ID=rocky\nVERSION_ID=9.4\nID_LIKE='rhel centos fedora'", "too old"),
+        ("ID=arch\n", "not a system that minimize knows"),
+    ],
+)
+def test_another_system_is_refused_with_those_that_are_known(
+    tmp_path: Path, release: str, why: str
+) -> None:
+    done = bash(tmp_path, release, "recognize_system; echo $FAMILY")
+    assert done.returncode != 0
+    assert why in done.stderr and "RHEL 10" in done.stderr
+
+
+@pytest.mark.parametrize("family", ["apt", "dnf", "zypper"])
+def test_only_the_demo_and_the_tests_want_debian_s_tools(tmp_path: Path, family: str) -> None:
+    column = {"apt": 3, "dnf": 4, "zypper": 5}[family]
+    command = f"FAMILY={family}; SYSTEM_ID=x; requirements"
+    plain = bash(tmp_path, "ID=x", command).stdout.splitlines()
+    demo = bash(tmp_path, "ID=x", f"WITH_DEMO_TOOLS=1; {command}").stdout.splitlines()
+    assert all(len(line.split()) == 5 for line in demo)
+    packages = {line.split()[column - 1] for line in plain}
+    assert {"git", "bubblewrap"} < packages
+    assert not {"apt", "dpkg", "debian-keyring"} & packages
+    more = {line.split()[column - 1] for line in demo} - packages
+    assert {"apt", "dpkg"} <= more
