@@ -15,7 +15,16 @@ from bot.model.architecture import RPM_ARCHITECTURES
 
 WORD = "/minimize"
 Name = Literal[
-    "check", "why", "what-if", "advise", "accept", "allow", "objectives", "cancel", "help"
+    "check",
+    "why",
+    "what-if",
+    "advise",
+    "decline",
+    "accept",
+    "allow",
+    "objectives",
+    "cancel",
+    "help",
 ]
 
 
@@ -103,9 +112,17 @@ COMMANDS: Mapping[str, Command] = {
         Command(
             "check",
             _RUNNER,
-            "run again; with arguments, on these alone, answered in a comment of its own",
-            ("/minimize check", "/minimize check nginx --arch s390x"),
-            (Argument("WORKLOAD", takes="words", optional=True),),
+            "run again; with arguments, on these alone, or together with other pull requests (on"
+            " GitLab: GROUP/PROJECT!N), answered in a comment of its own",
+            (
+                "/minimize check",
+                "/minimize check nginx --arch s390x",
+                "/minimize check with rpms/perl#12",
+            ),
+            (
+                Argument("WORKLOAD", takes="words", optional=True),
+                Argument("OWNER/REPO#N", takes="words", keyword="with", optional=True),
+            ),
             (Option("--arch", "A", RPM_ARCHITECTURES),),
         ),
         Command(
@@ -133,6 +150,13 @@ COMMANDS: Mapping[str, Command] = {
             ("/minimize advise", "/minimize advise nginx --edits 2"),
             (Argument("WORKLOAD", optional=True),),
             (Option("--edits", "K", ("0", "1", "2", "3")),),
+        ),
+        Command(
+            "decline",
+            Who("triage"),
+            "this edit is not wanted; never proposed again",
+            ("/minimize decline nginx:systemd The service needs its users.",),
+            (Argument("EDIT"), Argument("REASON", takes="rest")),
         ),
         Command(
             "accept",

@@ -323,7 +323,9 @@ def _take(
             raise _UnclearError(say.no_word(word=argument.keyword))
         words = words[1:]
     if argument.takes == "words":
-        taken, words = words, []
+        keywords = {one.keyword for one in later if one.keyword}
+        end = next((n for n, word in enumerate(words) if word.lower() in keywords), len(words))
+        taken, words = words[:end], words[end:]
     elif argument.takes == "rest":
         end = _end_of_rest(words, later)
         taken, words = words[:end], words[end:]

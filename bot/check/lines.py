@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from types import MappingProxyType
 
 from bot.check.stated_lines import AddedDependency, Stated
 from bot.model.closure import Closure, Edge
@@ -235,12 +236,16 @@ class _Search:
         return self._members[lines]
 
 
-def suggestions(savings: Iterable[Mapping[SpecLine, Saving]]) -> tuple[Suggestion, ...]:
+def suggestions(
+    savings: Iterable[Mapping[SpecLine, Saving]],
+    edits: Mapping[SpecLine, tuple[str, ...]] = MappingProxyType({}),
+) -> tuple[Suggestion, ...]:
     """Plain `Requires` lines of the change that could be weak, and what each saves by image.
 
     Only lines that say `Requires:` themselves: a qualified one is needed by a scriptlet, and what
     a macro makes cannot be rewritten here. Images that install weak dependencies save nothing
     this way: leave theirs out of `savings`.
+    `edits` are the names of what the change of a line would be.
     """
     by_line: dict[SpecLine, list[Saving]] = {}
     for of_image in savings:
@@ -251,5 +256,6 @@ def suggestions(savings: Iterable[Mapping[SpecLine, Saving]]) -> tuple[Suggestio
         match = _PLAIN_REQUIRES.match(line.text)
         if match:
             weaker = f"Recommends: {match['rest'].strip()}"
-            result.append(Suggestion(line, weaker, tuple(sorted(saves, key=lambda s: s.key))))
+            by_key = tuple(sorted(saves, key=lambda saving: saving.key))
+            result.append(Suggestion(line, weaker, by_key, edits.get(line, ())))
     return tuple(result)

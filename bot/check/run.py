@@ -19,6 +19,7 @@ from bot.check.processes import in_processes
 from bot.check.proposal import CheckFindings, file_in_force, proposal
 from bot.check.rebuild import BuildContext, rebuild
 from bot.check.repository_file import RepositoryFile
+from bot.check.stated_lines import edits_of_lines
 from bot.check.target import Inputs, Pools, Remarks, Target, evaluating_rpm, open_target
 from bot.check.together import Part, joined_targets, other_change, with_each_alone
 from bot.check.unsolvable_head import undecided
@@ -374,7 +375,10 @@ def _result(
         others=tuple(map(other_change, parts[1:])),
         verdict=verdict(results, failed, open_),
         images=results,
-        suggestions=suggestions(f.savings for f in images),
+        suggestions=suggestions(
+            (f.savings for f in images),
+            edits_of_lines(line for t in targets for s in t.sides.values() for line in s.lines),
+        ),
         broken=tuple(sorted(remarks.broken)),
         problems=tuple(dict.fromkeys(remarks.problems)),
         notes=tuple(dict.fromkeys(remarks.notes)),

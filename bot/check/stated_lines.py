@@ -14,9 +14,10 @@ from typing import Literal
 
 from bot.check.compare import own_version
 from bot.closure.edges import satisfies
-from bot.model.capability import leaves, names_in, parse_rich
+from bot.model.capability import leaves, names_in, parse_rich, split_capability
 from bot.model.closure import Edge, UnsolvableCause
 from bot.model.nevra import Nevra
+from bot.model.opportunity import edit_name
 from bot.model.package import Dependency, Overlay, Package
 from bot.model.result import Side
 from bot.model.spec import SpecEvaluation, SpecLine
@@ -48,6 +49,15 @@ def added_changes(
         for c in changes
         if c.kind == "added" and c.origin is not None and c.package_name in head_packages
     )
+
+
+def edits_of_lines(lines: Iterable[AddedDependency]) -> dict[SpecLine, tuple[str, ...]]:
+    """The names of the edits that a change of each line would be, in the order of `lines`."""
+    found: dict[SpecLine, dict[str, None]] = {}
+    for line in lines:
+        capability = split_capability(line.dependency.capability).name
+        found.setdefault(line.origin, {})[edit_name(line.own.name, capability)] = None
+    return {line: tuple(edits) for line, edits in found.items()}
 
 
 def with_changed_lines(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.chat.parser import Question
 from bot.chat.questions import ChatFinding
-from bot.engine.job import CheckJob, PredictedCheck
+from bot.engine.job import CheckJob, OtherHead, PredictedCheck
 from bot.errors import UsageError
 from bot.git.repository import GitRepository
 from bot.model.result import CheckResult
@@ -39,9 +39,11 @@ class LocalChecker:
         self._lock = threading.Lock()
         self._configuration: tuple[object, Configuration] | None = None
 
-    def predict(self, job: CheckJob, git: GitRepository) -> PredictedCheck:
+    def predict(
+        self, job: CheckJob, git: GitRepository, others: Sequence[GitRepository] = ()
+    ) -> PredictedCheck:
         """The answer from the spec files alone."""
-        with self._prediction(job, git) as (_, prediction):
+        with self._prediction(job, git, others) as (_, prediction):
             name = self._builder(prediction)
             if name != "external" or not prediction.worth_building:
                 worth = prediction.worth_building and name not in ("none", "external")
@@ -52,14 +54,16 @@ class LocalChecker:
                 return PredictedCheck(prediction.result, False, why_not=str(error))
             return PredictedCheck(prediction.result, True, plan)
 
-    def finish(self, job: CheckJob, git: GitRepository) -> CheckResult:
+    def finish(
+        self, job: CheckJob, git: GitRepository, others: Sequence[GitRepository] = ()
+    ) -> CheckResult:
         """The answer from the rebuilt packages. What the prediction found is found again: the
         pools are warm, and another machine may have made it."""
         from bot.build.builders import BUILD_LIMITS, builder_named
         from bot.check.external import external_check
         from bot.check.run import build_check, native_arch
 
-        with self._prediction(job, git) as (change, prediction):
+        with self._prediction(job, git, others) as (change, prediction):
             name = self._builder(prediction)
             if name == "none":
                 return replace(prediction.result, stage="final")
@@ -116,15 +120,24 @@ class LocalChecker:
         return self._pools.drop_idle()
 
     @contextmanager
-    def _prediction(self, job: CheckJob, git: GitRepository) -> Iterator[tuple[Change, Prediction]]:
+    def _prediction(
+        self, job: CheckJob, git: GitRepository, others: Sequence[GitRepository] = ()
+    ) -> Iterator[tuple[Change, Prediction]]:
         from bot.check.change import open_change
         from bot.check.plan import CheckOptions
         from bot.check.run import predict_check
 
         configuration = self._loaded()
         options = CheckOptions(workloads=job.workloads, arches=job.arches, documents=job.documents)
-        with open_change(git, job.base_sha, job.head_sha, branch=job.base_ref) as change:
-            yield change, predict_check(change, options, configuration, self._pools)
+        with ExitStack() as stack:
+
+            def opened(where: GitRepository, head: CheckJob | OtherHead) -> Change:
+                change = open_change(where, head.base_sha, head.head_sha, branch=head.base_ref)
+                return stack.enter_context(change)
+
+            change = opened(git, job)
+            named = [(o.name, opened(g, o)) for g, o in zip(others, job.others, strict=True)]
+            yield change, predict_check(change, options, configuration, self._pools, named)
 
     def _elsewhere(self) -> ExternalBuilds:
         from bot.build.external import ExternalBuilds
@@ -156,8 +169,13 @@ class LocalChecker:
             return prediction
 
     def _builder(self, prediction: Prediction) -> str:
-        """The repository's own choice, else the settings'."""
+        """The repository's own choice, else the settings'.
+
+        Packages that somebody else built are of one change: several together are predicted.
+        """
         chosen = self._settings.build.builder
+        if len(prediction.parts) > 1 and prediction.file.builder == "external":
+            return "none"
         return prediction.file.builder or ("rpmbuild" if chosen == "auto" else chosen)
 
     def _loaded(self) -> Configuration:

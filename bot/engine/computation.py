@@ -56,11 +56,13 @@ def fetch_change(_checker: Checker, commits: Commits) -> FetchedChange:
     return FetchedChange(merge_base, touches_packaging(*change), touched_specs(*change))
 
 
-def predict_change(checker: Checker, job: CheckJob, commits: Commits) -> PredictedCheck:
-    """Predict from the spec files."""
+def predict_change(
+    checker: Checker, job: CheckJob, commits: Commits, others: Sequence[Commits] = ()
+) -> PredictedCheck:
+    """Predict from the spec files; `others` are the commits of the job's others."""
     checker.drop_idle()
     commits.fetch()
-    return checker.predict(job, commits.mirror)
+    return checker.predict(job, commits.mirror, _fetched(others))
 
 
 def read_base_file(_checker: Checker, commits: Commits) -> str | None:
@@ -69,10 +71,18 @@ def read_base_file(_checker: Checker, commits: Commits) -> str | None:
     return None if content is None else content.decode("utf-8", "replace")
 
 
-def finish_change(checker: Checker, job: CheckJob, commits: Commits) -> CheckResult:
+def finish_change(
+    checker: Checker, job: CheckJob, commits: Commits, others: Sequence[Commits] = ()
+) -> CheckResult:
     """Rebuild both sides and compare."""
     commits.fetch()
-    return checker.finish(job, commits.mirror)
+    return checker.finish(job, commits.mirror, _fetched(others))
+
+
+def _fetched(others: Sequence[Commits]) -> list[GitMirror]:
+    for commits in others:
+        commits.fetch()
+    return [commits.mirror for commits in others]
 
 
 def answer_questions(

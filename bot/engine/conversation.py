@@ -28,12 +28,14 @@ from bot.engine.engine import Engine
 from bot.engine.job import Line, Reply, job_of_head
 from bot.engine.quotas import Quotas
 from bot.engine.runs import Narrowing, Runs
+from bot.engine.together import OtherRefusedError, Others
 from bot.engine.trust import pusher_of, same_user
 from bot.forge.events import CommentEvent
 from bot.forge.protocol import Forge
 from bot.forge.values import ForgeRefusedError, PullRequest, Role
 from bot.settings.values import Settings
 from bot.store.commands import Commands, Decision, DecisionKind, HandledCommand, Outcome
+from bot.store.opportunities import DeclinedEdit, Opportunities
 from bot.store.records import CheckRecord, Delivery
 from bot.store.store import Store
 from bot.telemetry.context import current_context
@@ -68,11 +70,14 @@ class Conversation:
         self._settings = settings
         self._commands = Commands(store)
         self._quotas = Quotas(store, settings.limits)
+        self._opportunities = Opportunities(store)
+        self._others = Others(store, settings)
         self._effects: Mapping[str, _Effect] = {
             "check": self._check,
             "accept": self._accept,
             "allow": self._allow,
             "cancel": self._cancel,
+            "decline": self._decline,
         }
 
     async def handle(
@@ -141,7 +146,9 @@ class Conversation:
             problem = parsed.problem if parsed.beside else bare(parsed, pull.head_sha)
             return "unclear", Line(parsed.text, problem)
         effect = self._effects.get(parsed.name)
-        refused = _refused(parsed, event, pull, role, acts=effect is not None)
+        # An edit may be declined where it was proposed, also after the merge.
+        acts = effect is not None and parsed.name != "decline"
+        refused = _refused(parsed, event, pull, role, acts=acts)
         if refused:
             return "refused", Line(parsed.text, refused)
         if effect is None:
@@ -174,7 +181,13 @@ class Conversation:
         run = f"reply-{key.number}-{event.comment[:40]}-{exact}"
         documents = self._settings.documents_for(key.forge, key.repository, pull.base_ref)
         about = current_context()
-        job = replace(job_of_head(run, key, pull), documents=documents, delivery=about.delivery)
+        declined = await asyncio.to_thread(self._opportunities.declined_edits, *key.parts[:2])
+        job = replace(
+            job_of_head(run, key, pull),
+            documents=documents,
+            delivery=about.delivery,
+            declined=declined,
+        )
         reply = Reply(
             comment=event.comment,
             user=event.author,
@@ -189,12 +202,17 @@ class Conversation:
         question, pull = command.question, command.pull
         workloads = question.values.get("WORKLOAD", ())
         arches = question.values.get("--arch", ())
+        names = question.values.get("OWNER/REPO#N", ())
         excess = await asyncio.to_thread(self._quotas.of_check, pull)
-        if workloads or arches:
+        if workloads or arches or names:
             if excess is not None:
                 return excess.sentence
+            try:
+                others = await self._others.find(command.forge, pull, command.event.author, names)
+            except OtherRefusedError as refused:
+                return refused.what
             marker = answer_marker(command.event.comment, [command.origin, "check"])
-            narrowing = Narrowing(workloads, arches, marker)
+            narrowing = Narrowing(workloads, arches, marker, others)
             await self._runs.start(pull, command.origin, command.delivery.received, narrowing)
             return ""
         for record in await self._runs.of(pull.key):
@@ -216,6 +234,24 @@ class Conversation:
             for record in await self._runs.of(command.pull.key)
         )
         return "" if stopped else "Nothing runs for this pull request."
+
+    async def _decline(self, command: _ChatCommand) -> str:
+        edit = command.question.one("EDIT") or ""
+        if not all(edit.partition(":")):
+            return f"{edit} is no edit: one is PACKAGE:CAPABILITY, as in nginx:systemd."
+        declined = DeclinedEdit(
+            command.pull.key.forge,
+            command.pull.key.repository,
+            edit,
+            command.question.one("REASON") or "",
+            command.event.author,
+            command.role,
+            command.delivery.received,
+            command.event.comment,
+            command.event.url,
+        )
+        await asyncio.to_thread(self._opportunities.decline, declined)
+        return ""
 
     async def _allow(self, command: _ChatCommand) -> str:
         records = await self._of_head(command)

@@ -20,14 +20,32 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherHead:
+    """The head commit of a pull request that is checked together with another one.
+
+    `name` is what reports call it; `allowed` is who allowed to build this commit, "" for nobody.
+    """
+
+    name: str
+    repository: str
+    number: int
+    base_ref: str
+    base_sha: str
+    head_sha: str
+    author: str
+    allowed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckJob:
     """One head commit of one pull request, requested by one delivery.
 
     `base_sha` is the tip of the base branch; `documents` are the ids of the repository documents
     that the settings name for it, empty if they name none. `allowed` is who allowed to build this
     commit, "" for nobody; `pusher` who pushed it, "" where no delivery told; `acceptance` who
-    accepted its going over a limit. `workloads` and `arches` narrow the check; it then answers in a
-    comment of its own, found by the hidden marker `answers`, and is no answer for the commit.
+    accepted its going over a limit. `workloads` and `arches` narrow the check, `others` are checked
+    together with it; it then answers in a comment of its own, found by the hidden marker `answers`,
+    and is no answer for the commit. `declined` are edits that are not wanted in the repository.
     `delivery` is the id of the delivery that asked for it.
     `tracked`: repositories are built from the base branch, so its objectives are tracked.
     """
@@ -50,11 +68,13 @@ class CheckJob:
     tracked: bool = False
     pusher: str = ""
     delivery: str = ""
+    declined: tuple[str, ...] = ()
+    others: tuple[OtherHead, ...] = ()
 
     @property
     def narrowed(self) -> bool:
-        """Return whether it looks at some images alone."""
-        return bool(self.workloads or self.arches)
+        """Return whether it looks at some images alone, or at other changes too."""
+        return bool(self.workloads or self.arches or self.others)
 
     @property
     def key(self) -> PullRequestKey:
@@ -145,11 +165,16 @@ class Checker(Protocol):
     would not. `git` has every commit between the job's base and head.
     """
 
-    def predict(self, job: CheckJob, git: GitRepository) -> PredictedCheck:
-        """The result from the spec files alone, `stage` predicted."""
+    def predict(
+        self, job: CheckJob, git: GitRepository, others: Sequence[GitRepository] = ()
+    ) -> PredictedCheck:
+        """The result from the spec files alone, `stage` predicted; `others` have the commits of the
+        job's others."""
         ...
 
-    def finish(self, job: CheckJob, git: GitRepository) -> CheckResult:
+    def finish(
+        self, job: CheckJob, git: GitRepository, others: Sequence[GitRepository] = ()
+    ) -> CheckResult:
         """The result from the rebuilt packages, `stage` final."""
         ...
 

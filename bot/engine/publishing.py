@@ -140,7 +140,10 @@ class Publisher:
         """The report for a comment of its own: the usual comment is about all images."""
         # Its own marker is longer than the one that the renderer counts.
         limit = COMMENT_LIMIT - len(job.answers)
-        page, about = self._links.page(job), narrowed_to(job.workloads, job.arches, found)
+        page, about = (
+            self._links.page(job),
+            narrowed_to(job.workloads, job.arches, found, [other.name for other in job.others]),
+        )
         body = render_comment(found, page_url=page, chat=True, about=about, limit=limit)
         return body.replace(COMMENT_MARKER, job.answers, 1)
 

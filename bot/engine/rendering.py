@@ -24,10 +24,16 @@ def with_log_addresses(result: CheckResult, address: Callable[[int], str | None]
     return replace(result, builds=tuple(builds))
 
 
-def narrowed_to(workloads: Sequence[str], arches: Sequence[str], found: CheckResult) -> Phrase:
+def narrowed_to(
+    workloads: Sequence[str],
+    arches: Sequence[str],
+    found: CheckResult,
+    others: Sequence[str] = (),
+) -> Phrase:
     """`Checked alone, as requested: the workload nginx, on s390x.`
 
-    Requested images that are not affected are named as well. `found` is the result, which has no
+    `others` are the names of the changes that were checked together with this one. Requested images
+    that are not affected are named as well. `found` is the result, which has no
     image of a workload or architecture that the change does not reach.
     """
     images = [image.key for image in found.images]
@@ -38,8 +44,10 @@ def narrowed_to(workloads: Sequence[str], arches: Sequence[str], found: CheckRes
     if arches:
         every = "" if workloads else "every image "
         wanted.append((*plain(f"{every}on "), *listing(map(plain, arches))))
+    if others:
+        wanted.append((*plain("with "), *listing(code(other) for other in others)))
     phrase = (
-        *strong("Checked alone, as requested:"),
+        *strong(f"Checked {'together' if others else 'alone'}, as requested:"),
         *plain(" "),
         *joined(wanted, ", "),
         *plain("."),

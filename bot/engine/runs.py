@@ -6,25 +6,27 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from bot.engine.engine import Engine
-from bot.engine.job import CheckJob, job_of_head, run_id
+from bot.engine.job import CheckJob, OtherHead, job_of_head, run_id
 from bot.engine.merged import built_from
 from bot.errors import MinimizeError
 from bot.forge.values import PullRequest, PullRequestKey
 from bot.model.result import Acceptance
 from bot.settings.values import Settings
 from bot.store.commands import Commands, Decision, DecisionKind
+from bot.store.opportunities import Opportunities
 from bot.store.records import CheckRecord
 from bot.store.store import Store, now
 
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """The images that a check is narrowed to, and the hidden marker of the comment with its
-    answer."""
+    """The images that a check is narrowed to, the changes that it is about too, and the hidden
+    marker of the comment with its answer."""
 
     workloads: tuple[str, ...]
     arches: tuple[str, ...]
     answers: str
+    others: tuple[OtherHead, ...] = ()
 
 
 class Runs:
@@ -35,6 +37,7 @@ class Runs:
         self._engine = engine
         self._settings = settings
         self._commands = Commands(store)
+        self._opportunities = Opportunities(store)
 
     async def of(self, key: PullRequestKey) -> list[CheckRecord]:
         """The checks of a pull request, oldest first, without results; no narrowed ones."""
@@ -64,6 +67,7 @@ class Runs:
         allowed = await self.decision("allow", pull)
         accepted = await self.decision("accept", pull)
         branch = (key.forge, key.repository, pull.base_ref)
+        declined = await asyncio.to_thread(self._opportunities.declined_edits, *branch[:2])
         job = replace(
             job_of_head(run_id(key, pull.head_sha, origin), key, pull),
             documents=self._settings.documents_for(*branch),
@@ -72,6 +76,8 @@ class Runs:
             workloads=part.workloads if part else (),
             arches=part.arches if part else (),
             answers=part.answers if part else "",
+            others=part.others if part else (),
+            declined=declined,
             pusher=pusher or await self.pusher(pull),
             delivery=origin,
             tracked=part is None and built_from(self._settings, *branch, pull.default_branch),

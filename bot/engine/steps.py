@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -37,7 +37,8 @@ from bot.engine.job import CheckJob, Line, Reply
 from bot.engine.merged import mirror_of
 from bot.engine.processes import Computing
 from bot.engine.publishing import Publisher
-from bot.engine.trust import Trust, trust_in
+from bot.engine.together import job_of_other, trust_in_all
+from bot.engine.trust import Trust
 from bot.engine.values import (
     BaseFile,
     BuildDecision,
@@ -46,6 +47,8 @@ from bot.engine.values import (
 )
 from bot.errors import UsageError
 from bot.forge.protocol import Forge
+from bot.model.advice import Plan
+from bot.model.opportunity import edit_name
 from bot.model.result import CheckResult
 from bot.settings.values import Settings
 
@@ -89,7 +92,7 @@ class CheckSteps:
                 " are evaluated.",
                 "Split it, or have limits.specs of the server's settings raised.",
             )
-        if found.packaging:
+        if found.packaging or job.others:
             return None
         nothing = CheckResult(
             base=job.base_sha,
@@ -108,7 +111,7 @@ class CheckSteps:
             job.id,
             "predictions",
             seconds,
-            partial(predict_change, job=job, commits=commits),
+            partial(predict_change, job=job, commits=commits, others=await self._others(job)),
             _about(job),
         )
         file = None
@@ -129,7 +132,12 @@ class CheckSteps:
 
     async def finish(self, job: CheckJob) -> StoredResult:
         """Store the result of the rebuild."""
-        work = partial(finish_change, job=job, commits=await self._commits(job))
+        work = partial(
+            finish_change,
+            job=job,
+            commits=await self._commits(job),
+            others=await self._others(job),
+        )
         seconds = self._settings.limits.build_seconds
         result = await self.computing.run(job.id, "builds", seconds, work, _about(job))
         return await asyncio.to_thread(self._store, job, result)
@@ -161,8 +169,8 @@ class CheckSteps:
         return await self.computing.run(job.id, "predictions", seconds, work, _about(job))
 
     async def trust(self, job: CheckJob) -> Trust:
-        """The trust in the head commit: who its author and its pusher are to the forge."""
-        return await trust_in(job, self.forge_of(job), self._settings.build)
+        """The trust in the head commits: who their authors and pushers are to the forge."""
+        return await trust_in_all(job, self.forge_of(job), self._settings.build)
 
     async def decide(self, job: CheckJob, predicted: Predicted) -> BuildDecision:
         """Decide whether the head commit is built, by whose change it is."""
@@ -182,12 +190,16 @@ class CheckSteps:
 
     async def find_answers(self, job: CheckJob, reply: Reply) -> str:
         """The text of a reply, questions answered."""
-        found = await self.ask(job, reply.questions)
+        found = [proposing(one, job.declined) for one in await self.ask(job, reply.questions)]
         return body_of(reply, {one.question.text: found_answer(one) for one in found})
 
     def _store(self, job: CheckJob, result: CheckResult) -> StoredResult:
+        result = without_declined(result, job.declined)
         accepted = accept(result, job.acceptance) if job.acceptance else result
         return self.results.add(job.id, accepted)
+
+    async def _others(self, job: CheckJob) -> list[Commits]:
+        return [await self._commits(job_of_other(job, other)) for other in job.others]
 
     async def _commits(self, job: CheckJob) -> Commits:
         """The commits of a job, with the present credential for fetching them."""
@@ -199,6 +211,25 @@ class CheckSteps:
 def _about(job: CheckJob) -> str:
     """The repositories that a process has warm once it worked for a job."""
     return " ".join(job.documents) or f"{job.forge}:{job.repository}"
+
+
+def without_declined(result: CheckResult, declined: Collection[str]) -> CheckResult:
+    """A result without the suggestions that somebody declined."""
+    wanted = (one for one in result.suggestions if not set(one.edits) & set(declined))
+    return replace(result, suggestions=tuple(wanted))
+
+
+def proposing(finding: ChatFinding, declined: Collection[str]) -> ChatFinding:
+    """An answer without the plans that have an edit that somebody declined."""
+
+    def wanted(plan: Plan) -> bool:
+        names = {edit_name(change.package, change.capability) for change in plan.changes}
+        return not names & set(declined)
+
+    advices = (
+        replace(advice, plans=tuple(filter(wanted, advice.plans))) for advice in finding.advices
+    )
+    return replace(finding, advices=tuple(advices))
 
 
 def not_rebuilt(result: CheckResult, note: str) -> CheckResult:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from bot.build.external import ExternalPlace
 from bot.check.external import ExternalPlan
-from bot.engine.job import CheckJob, Line, Reply
+from bot.engine.job import CheckJob, Line, OtherHead, Reply
 from bot.engine.trust import Trust
 from bot.model.result import Acceptance, Verdict
 from bot.store.records import CheckStage
@@ -159,6 +159,7 @@ _TYPES: tuple[type[Any], ...] = (
     ExternalPlan,
     Line,
     Look,
+    OtherHead,
     Outcome,
     Predicted,
     Progress,

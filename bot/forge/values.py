@@ -98,7 +98,8 @@ class PullRequest:
     """A pull request as the forge has it now. Commit ids are full; `base_sha` is the branch tip.
 
     `merged` is when it was merged, RFC 3339 in UTC, and `merge_sha` the commit that it became on
-    the base branch; both empty if it was not. `default_branch` is the base repository's.
+    the base branch; both empty if it was not. `default_branch` is the base repository's. It is
+    `internal` where it is private, and yet every user of the forge may read it.
     """
 
     key: PullRequestKey
@@ -116,6 +117,7 @@ class PullRequest:
     merged: str = ""
     merge_sha: str = ""
     default_branch: str = ""
+    internal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,11 +238,13 @@ class Saving:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A line of this change that could be weaker, and what that saves, measured by solving."""
+    """A line of this change that could be weaker, what that saves, measured by solving, and the
+    `edits` that it is by their names."""
 
     spec: SpecLine
     replace_with: str
     saves: tuple[Saving, ...]
+    edits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _sort(self, "saves", lambda saving: saving.key)
@@ -348,8 +350,7 @@ class CheckResult:
     but objectives, so it may be accepted; `accepted` says that it was, and the verdict is then what
     it would be without them. `predicted_verdict` is what it would be if the change were trusted,
     where it is `action_required`, else null.
-    `others` are the changes that were checked together with this one; paths of theirs have their
-    names before them.
+    `others` were checked together with this one; paths of theirs have their names before them.
     `configuration` is what a change to `.minimize.yaml` would do after the merge; it changes
     nothing of this.
     """

@@ -217,6 +217,13 @@ class Settings(Strict):
                 return rule.documents
         return ()
 
+    def has_rule_for(self, forge: str, repository: str) -> bool:
+        """Return whether some rule is for branches of a repository."""
+        return any(
+            rule.forge in (None, forge) and fnmatchcase(repository, rule.match)
+            for rule in self.repositories
+        )
+
     def mode_for(self, forge: str, repository: str, branch: str) -> Mode:
         """How far checks of a branch go on the forge, by the first rule that fits."""
         fitting = (r for r in self.repositories if _fits(r, forge, repository, branch))

@@ -196,6 +196,41 @@ def m009_repositories(db: Database) -> None:
     db.execute("update checks set over = 1 where open = 0")
 
 
+@migrations()
+def m010_opportunities(db: Database) -> None:
+    """Edits that would make images smaller, until they landed, and those that people declined.
+
+    `opportunities.change` is the edit with its evidence as JSON, `state`: found, proposed,
+    declined, landed. `advised_images.inputs` names what the advice for an image depended on.
+    """
+    opportunities = db.table("opportunities")
+    opportunities.create(
+        _columns(
+            "id repository package capability source change state found changed url reason user"
+            " saved",
+            saved=int,
+        ),
+        pk="id",
+        not_null={"repository", "package", "capability", "source", "change", "state"},
+    )
+    opportunities.create_index(["source"])
+    db.table("opportunity_images").create(
+        _columns("opportunity repository workload environment arches saves", saves=int),
+        pk=("opportunity", "workload", "environment"),
+        foreign_keys=[("opportunity", "opportunities", "id")],
+    )
+    db.table("opportunity_images").create_index(["repository", "workload", "environment"])
+    db.table("advised_images").create(
+        _columns("repository workload environment inputs"),
+        pk=("repository", "workload", "environment"),
+    )
+    db.table("declined_edits").create(
+        _columns("forge repository edit reason user role time comment url"),
+        pk=("forge", "repository", "edit"),
+        not_null={"reason", "user", "time", "comment"},
+    )
+
+
 def _names() -> tuple[str, ...]:
     empty = Database(memory=True)
     try:

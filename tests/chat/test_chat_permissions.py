@@ -11,6 +11,7 @@ LOWEST = {
     "why": ("none", "none"),
     "what-if": ("none", "none"),
     "advise": ("none", "none"),
+    "decline": ("triage", "triage"),
     "accept": ("write", "write"),
     "allow": ("write", "write"),
     "objectives": ("none", "none"),

@@ -265,3 +265,9 @@ def test_the_line_of_a_conflict_is_named(bench: Bench, image_of: ImageOf) -> Non
     assert (cause.kind, cause.capability) == ("conflict", "base")
     assert cause.conflicts_with is not None and cause.conflicts_with.name == "base"
     assert cause.spec == SpecLine("tool.spec", 8, "Conflicts: base")
+
+
+def test_a_suggestion_names_the_edits_that_it_would_be(bench: Bench) -> None:
+    more = "Requires: perl\n%description\n%files\n"
+    result = bench.check({"tool.spec": TOOL.replace("%description\n%files\n", more, 1)})
+    assert [one.edits for one in result.suggestions] == [("tool:perl",)]

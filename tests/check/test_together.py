@@ -14,11 +14,14 @@ from bot.check.change import open_change
 from bot.check.plan import CheckOptions
 from bot.check.run import predict_check
 from bot.cli import main
+from bot.engine.checker import LocalChecker
+from bot.engine.job import CheckJob, OtherHead
 from bot.errors import UsageError
 from bot.git.repository import open_repository
 from bot.model.result import CheckResult, ImageResult, Side, check_from_json, check_to_json
 from bot.report.render import render_comment
 from tests.check.tiny import TOOL, Bench, build, documented, workload
+from tests.engine.conftest import settings_in
 
 # Perl comes where a package of both sources asks for its part of it.
 RICH = "Requires: (perl if app-extra)\n"
@@ -245,3 +248,22 @@ def test_what_cannot_be_taken_is_refused_in_words(
     code, text = run(tool, "--with", given.format(app=app.root / "git"))
     assert code == 2
     assert words in text
+
+
+def test_a_server_checks_the_commits_of_both_by_their_names(two: tuple[Bench, Bench]) -> None:
+    tool, app = two
+    tool.commit({"tool.spec": with_line(TOOL, "Requires: perl\n")})
+    app.commit({"app.spec": with_line(APP, "Requires: perl-libs\n")})
+    clones = [open_repository(bench.root / "git") for bench in (tool, app)]
+    (base, head), (other_base, other_head) = (
+        [clone.resolve(revision) for revision in ("HEAD~1", "HEAD")] for clone in clones
+    )
+    other = OtherHead("rpms/app#3", "rpms/app", 3, "main", other_base, other_head, "zoe")
+    job = CheckJob(
+        "c", "gh", "rpms/tool", 7, "main", base, head, "ann", answers="m", others=(other,)
+    )
+    settings = settings_in(tool.root).model_copy(update={"config": tool.config})
+    found = LocalChecker(settings).predict(job, clones[0], clones[1:]).result
+    assert [one.name for one in found.others] == ["rpms/app#3"]
+    image = image_of(found, "web")
+    assert [side.packages for side in (image.alone, *image.alone_with) if side] == [6, 5]

@@ -242,7 +242,7 @@ class FakeChecker:
     def drop_idle(self) -> int:
         return 0
 
-    def predict(self, job: Any, git: Any) -> PredictedCheck:
+    def predict(self, job: Any, git: Any, others: Any = ()) -> PredictedCheck:
         self.calls.append(("predict", job.head_sha))
         if job.head_sha in self.hold:
             self.hold[job.head_sha].wait(90)
@@ -280,7 +280,7 @@ class FakeChecker:
             for one in asked
         )
 
-    def finish(self, job: Any, git: Any) -> CheckResult:
+    def finish(self, job: Any, git: Any, others: Any = ()) -> CheckResult:
         self.calls.append(("finish", job.head_sha))
         if self.building:
             raise self.building.pop(0)

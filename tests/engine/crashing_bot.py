@@ -33,7 +33,7 @@ class Journal(support.FakeForge):
 
 
 class Checker(support.FakeChecker):
-    def predict(self, job, git):
+    def predict(self, job, git, others=()):
         note("predict")
         if HANG:
             import time
@@ -41,7 +41,7 @@ class Checker(support.FakeChecker):
             time.sleep(600)
         return super().predict(job, git)
 
-    def finish(self, job, git):
+    def finish(self, job, git, others=()):
         note("finish")
         return super().finish(job, git)
 

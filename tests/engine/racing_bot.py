@@ -27,11 +27,11 @@ from tests.engine.threads import InThread
 
 
 class Checker(support.FakeChecker):
-    def predict(self, job, git):
+    def predict(self, job, git, others=()):
         time.sleep(random.random() * 0.2)
         return super().predict(job, git)
 
-    def finish(self, job, git):
+    def finish(self, job, git, others=()):
         time.sleep(random.random() * 0.2)
         return super().finish(job, git)
 

@@ -29,6 +29,7 @@ LINES = {
     "why": "/minimize why perl",
     "what-if": "/minimize what-if drop perl",
     "advise": "/minimize advise nginx --edits 2",
+    "decline": "/minimize decline nginx:systemd because",
     "accept": f"/minimize accept {HEAD} because",
     "allow": f"/minimize allow {HEAD}",
     "objectives": "/minimize objectives",
@@ -159,6 +160,9 @@ async def test_a_cell(tmp_path, name: str, role: str, whose: str, source: str) -
         for kind in ("accept", "allow")
     }
     assert decided == {kind: may and kind == name for kind in decided}
+    declined = store.rows("select edit, reason, user from declined_edits")
+    wanted = {"edit": "nginx:systemd", "reason": "because", "user": "ann"}
+    assert declined == ([wanted] if may and name == "decline" else [])
     if not allowed:
         assert f"{name} needs the role {LOWEST[name][0]} or above" in body_of(reply, {})
     store.close()

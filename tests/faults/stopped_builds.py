@@ -36,7 +36,7 @@ class EndlessBuilds(FakeChecker):
 
     folder: Path
 
-    def finish(self, job: Any, git: Any) -> Any:
+    def finish(self, job: Any, git: Any, others: Any = ()) -> Any:
         subprocess.Popen([sys.executable, "-c", _SLEEPER], start_new_session=True)
         own = psutil.Process()
         while len(own.children(recursive=True)) < 2:

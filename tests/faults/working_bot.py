@@ -35,11 +35,11 @@ class SlowChecker(FakeChecker):
     def warm_up(self) -> None:
         pass
 
-    def finish(self, job: Any, git: Any) -> Any:
+    def finish(self, job: Any, git: Any, others: Any = ()) -> Any:
         time.sleep(self.seconds)
         return super().finish(job, git)
 
-    def predict(self, job: Any, git: Any) -> Any:
+    def predict(self, job: Any, git: Any, others: Any = ()) -> Any:
         with self.notes.open("a") as file:
             file.write(f"{self.name} {job.head_sha} {time.time()}\n")
         time.sleep(self.seconds)

@@ -134,12 +134,15 @@ def test_the_json_of_a_result_is_that_of_older_releases_with_new_fields():
     assert now.pop("with") == []
     assert now.pop("predicted_verdict") is None
     (checked,) = now["images"]
+    assert checked.pop("without") == []
+    assert [added.pop("generated") for added in checked["added"]] == [None]
     assert [checked.pop(name) for name in ("alone", "alone_with", "only_together")] == [
         None,
         [],
         None,
     ]
     assert [checked[side].pop("surface") for side in ("base", "head")] == [None, None]
+    assert [one.pop("edits") for one in now["suggestions"]] == [[]]
     (image,) = older["configuration"]["images"]
     (objective,) = image["objectives"]
     image["objectives"] = [{"name": objective.pop("name"), "id": "small-id", **objective}]

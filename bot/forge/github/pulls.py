@@ -27,6 +27,7 @@ def pull_request_of(pull: Mapping[str, Any], key: PullRequestKey) -> PullRequest
         head_repository=head_repository,
         url=str(pull.get("html_url") or ""),
         default_branch=str(base_repository.get("default_branch") or ""),
+        internal=base_repository.get("visibility") == "internal",
         merged=str(pull.get("merged_at") or ""),
         # Of one that is open it is the commit of a merge that was only tried.
         merge_sha=str((pull.get("merged_at") and pull.get("merge_commit_sha")) or ""),

@@ -36,6 +36,7 @@ def pull_request_of(
         head_repository=path_of(client, merge.source_project_id, project, key),
         url=str(merge.web_url or ""),
         default_branch=str(getattr(project, "default_branch", None) or ""),
+        internal=project.visibility == "internal",
         merged=_merged(merge),
         merge_sha=_merge_commit(merge),
     )

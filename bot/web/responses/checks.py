@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
 from bot.model.image import inline
+from bot.model.nevra import JSON
 from bot.model.result import CheckResult, Verdict, check_from_json
 from bot.report.render import render_check_html
 from bot.store.records import CheckRecord, StepRecord, check_is_hidden
@@ -76,6 +77,7 @@ class Check:
     Without a report yet `merge_base`, `verdict` and `stage` are null, and the lists empty.
     """
 
+    __pydantic_config__ = JSON
     result: CheckResult
     run: CheckAbout
     steps: list[RunStep]
