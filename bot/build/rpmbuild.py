@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from bot.build.build_cache import MoreRequirements
-from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest
+from bot.build.builder import BuildFailed, BuildOutcome, BuildRequest, FailureKind
 from bot.build.builders import (
     build_environment,
     failure_message,
@@ -26,6 +26,7 @@ from bot.build.buildroot import (
     solve_buildroot,
 )
 from bot.build.headers import packages_of, read_headers
+from bot.build.memory import with_enough_memory
 from bot.build.prepare import (
     CachingBuilder,
     Options,
@@ -40,7 +41,7 @@ from bot.build.tree import scratch_directory
 from bot.distro.keys import key_urls
 from bot.model.package import Package
 from bot.sandbox.run import run_sandboxed
-from bot.sandbox.values import Bind, Finished
+from bot.sandbox.values import Bind, Finished, Limits
 from bot.spec.macrofiles import VerifiedFiles
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ LOG = logging.getLogger(__name__)
 # rpmbuild's exit status when %generate_buildrequires asked for more (rpmbuild(8)).
 _MORE_NEEDED = 11
 _MOST_ROUNDS = 10
+# Seconds that a build waits for the larger slot: two builds may be before it.
+LARGER_WAIT = 4 * 3600.0
 # $1 is the topdir, the rest rpmbuild's command. rpm makes its own directories, not these.
 _START = 'mkdir -p "$1/home" "$1/tmp"; shift; exec "$@"'
 
@@ -103,15 +106,15 @@ class RpmbuildBuilder(CachingBuilder):
             if prepared.request.evaluation.generates_requirements:
                 more = self._more_requirements(prepared, root, scratch, log)
                 if isinstance(more, Finished):
-                    return self._failed(more, key, log)
+                    return self._failed(more, self._limits, key, log)
                 if set(more) != set(extra) and not self._present(prepared, packages, more):
                     self._cached.ask_for_more(key, more)
                     return MoreRequirements(more)
             top = scratch / "build"
             LOG.debug("Building %s (%s)", prepared.request.spec_path, prepared.request.side)
-            finished = self._rpmbuild("-bb", prepared, root, top, log)
+            finished, limits = self._built(prepared, root, top, log)
             if finished.returncode != 0 or finished.limit is not None:
-                return self._failed(finished, key, log)
+                return self._failed(finished, limits, key, log)
             found = collect_rpms(top / "RPMS", scratch / "rpms")
             rpms = [path for path in found if is_wanted(path)]
             if not rpms:
@@ -122,6 +125,20 @@ class RpmbuildBuilder(CachingBuilder):
             notes = tuple(record for record in prepared.records if "has changed" in record)
             return built_from(self._cached.put(key, made, log, notes), from_cache=False)
 
+    def _built(
+        self, prepared: Prepared, root: Path, top: Path, log: Path
+    ) -> tuple[Finished, Limits]:
+        """How the build ended, within which limits: larger ones where it ran out of memory."""
+
+        def run(limits: Limits) -> Finished:
+            for directory in (top, *(top.with_name(f"{top.name}-{n}") for n in ("var", "inputs"))):
+                if directory.exists():
+                    remove_tree(directory)
+            return self._rpmbuild("-bb", prepared, root, top, log, limits)
+
+        alone = partial(self._cache.lock, "larger-build", LARGER_WAIT)
+        return with_enough_memory(run, self._limits, alone)
+
     def _more_requirements(
         self, prepared: Prepared, root: Path, scratch: Path, log: Path
     ) -> tuple[str, ...] | Finished:
@@ -131,7 +148,7 @@ class RpmbuildBuilder(CachingBuilder):
         with --nodeps it does not look whether they are installed, we do.
         """
         top = scratch / "requirements"
-        finished = self._rpmbuild("-br", prepared, root, top, log)
+        finished = self._rpmbuild("-br", prepared, root, top, log, self._limits)
         if finished.limit is not None or finished.returncode not in (0, _MORE_NEEDED):
             return finished
         listed = collect_rpms(top / "SRPMS", scratch / "srpms")
@@ -153,7 +170,7 @@ class RpmbuildBuilder(CachingBuilder):
         return buildroot_key(whole) == buildroot_key(packages)
 
     def _rpmbuild(
-        self, stage: str, prepared: Prepared, root: Path, top: Path, log: Path
+        self, stage: str, prepared: Prepared, root: Path, top: Path, log: Path, limits: Limits
     ) -> Finished:
         inputs = top.with_name(f"{top.name}-inputs")
         for directory in (top / "SPECS", top / "SOURCES", top.with_name(f"{top.name}-var"), inputs):
@@ -175,16 +192,18 @@ class RpmbuildBuilder(CachingBuilder):
         return run_sandboxed(
             ["/bin/sh", "-c", _START, "build", BUILD_DIRECTORY, *command],
             binds=binds,
-            limits=self._limits,
+            limits=limits,
             env=build_environment(self._jobs),
             chdir=BUILD_DIRECTORY,
             root=root,
             log=log,
         )
 
-    def _failed(self, finished: Finished, key: str, log: Path) -> BuildFailed:
+    def _failed(self, finished: Finished, limits: Limits, key: str, log: Path) -> BuildFailed:
         cached = self._cached.failed_log(key, log)
         if finished.limit is not None:
-            return BuildFailed("limit", limit_message(finished, self._limits), cached)
+            # More memory than there is here is no fault of the change.
+            kind: FailureKind = "surroundings" if finished.limit == "memory" else "limit"
+            return BuildFailed(kind, limit_message(finished, limits), cached)
         output = finished.stdout.decode("utf-8", "replace")
         return BuildFailed("failed", failure_message(finished.returncode, output), cached)

@@ -223,6 +223,19 @@ def test_a_build_that_does_not_end_is_ended(asked, cache):
     assert "longer than 3 s" in failed.message
 
 
+@pytest.mark.parametrize(("needed", "built"), [(300, True), (700, False)])
+def test_a_build_out_of_memory_is_tried_once_in_a_larger_slot(asked, cache, needed, built):
+    """`tail` of what has no line holds it all; the first slot has 200 MiB, the larger one 400."""
+    builder = RpmbuildBuilder(cache, limits=Limits(seconds=60, memory=200 << 20, processes=256))
+    waste = f"%build\nhead -c {needed}M /dev/zero | tail -n 1 >/dev/null\n"
+    outcome = builder.build(asked(plain().replace("%build\n", waste)))
+    if built:
+        assert isinstance(outcome, Built), outcome.message
+    else:
+        assert outcome.kind == "surroundings"  # the check is neutral
+        assert f"more than {400 << 20} bytes of memory" in outcome.message
+
+
 def test_what_the_change_links_is_the_difference_of_two_builds(asked, cache):
     builder = builder_named("rpmbuild", cache)
     base = builder.build(asked(plain(), side="base"))
