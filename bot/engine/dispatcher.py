@@ -63,6 +63,7 @@ from bot.telemetry.traces import record_root, span
 
 LOG = logging.getLogger(__name__)
 _IDLE = 1.0
+_GATHER = 0.03  # seconds between two looks at the store
 # Of a delivery that a mistake of the bot's own holds up.
 _ATTEMPTS = 8
 # Misses, each a day apart, after which what a delivery is about is gone.
@@ -129,6 +130,8 @@ class Dispatcher:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(_IDLE):
                             await self._woken.wait()
+                # Each write of new ones wakes: what comes meanwhile is looked at together.
+                await asyncio.sleep(_GATHER)
         finally:
             await self._give_back()
 
@@ -145,10 +148,11 @@ class Dispatcher:
             # Nobody waits for one now.
             self._locks.clear()
         most = _AT_ONCE - len(self._handling)
+        if most <= 0:
+            return 0
         # What ends while the store is read may still be listed.
         in_hand = set(self._handling)
-        listed = await asyncio.to_thread(self._store.new_deliveries, _AT_ONCE)
-        fresh = [one for one in listed if one.id not in in_hand][:most]
+        fresh = await asyncio.to_thread(self._store.new_deliveries, most, without=in_hand)
         for delivery in fresh:
             task = asyncio.create_task(self._handle(delivery))
             self._handling[delivery.id] = task

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -40,6 +41,8 @@ from bot.store.records import (
 from bot.store.schema import MIGRATION_NAMES, migrations
 
 _BUSY_MS = 30_000
+
+LOG = logging.getLogger(__name__)
 
 
 class StoreError(SurroundingsError):
@@ -82,11 +85,20 @@ class Store:
                     "See that its disk has room and that the bot may write there.",
                 ) from error
 
-    def write_together(self, changes: Iterable[Change[Any]]) -> list[Any]:
+    def write_together(self, changes: Sequence[Change[Any]]) -> list[Any]:
         """Make changes in one transaction; return what each returns, or the error that it raises.
 
         One that raises is undone alone. StoreError when the disk cannot keep them: then none is.
         """
+        try:
+            with self.writing() as db:
+                return [change(db) for change in changes]
+        except StoreError as error:
+            if isinstance(error.__cause__, sqlite3.OperationalError):
+                raise  # the disk, not one of them
+        except Exception as error:
+            # Whose it is shows below, where each is answered with its own.
+            LOG.debug("%d changes are made one by one: %s", len(changes), error)
         with self.writing() as db:
             return [self._one_of_many(db, change) for change in changes]
 
@@ -117,12 +129,16 @@ class Store:
         with self.writing() as db:
             return [add_delivery(db, delivery, now()) for delivery in deliveries]
 
-    def new_deliveries(self, limit: int = 50) -> list[Delivery]:
-        """Deliveries that wait to be handled and are due, oldest first."""
+    def new_deliveries(self, limit: int = 50, *, without: Collection[int] = ()) -> list[Delivery]:
+        """Deliveries that wait to be handled and are due, oldest first; none of the ids
+        `without`."""
+        # The rows' numbers first: sorting rows with their bodies takes long in a backlog.
         rows = self.rows(
             "select id, forge, event, delivery, received, body, state, reason, attempts, misses"
-            " from deliveries where state = 'new' and due not between ? and ? order by id limit ?",
-            [time.time(), time.time() + LONGEST_PAUSE, limit],
+            " from deliveries where id in (select id from deliveries where state = 'new'"
+            " and due not between ? and ? and id not in (select value from json_each(?))"
+            " order by id limit ?) order by id",
+            [time.time(), time.time() + LONGEST_PAUSE, json.dumps(list(without)), limit],
         )
         return [Delivery(**row) for row in rows]
 

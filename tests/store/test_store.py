@@ -181,3 +181,11 @@ def test_a_repository_that_is_private_now_hides_its_older_checks(store: Store) -
     assert repository_is_hidden(store.rows, "github", "o/r")
     assert pull_request_is_hidden(store.rows, "github", "o/r", 8)
     assert not pull_request_is_hidden(store.rows, "gitlab", "o/r", 7)
+
+
+def test_deliveries_in_hand_are_not_listed_again(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.add_deliveries([NewDelivery("gh", "x", f"guid-{n}", b"{}") for n in range(5)])
+    first, second, *_ = store.new_deliveries()
+    assert [one.id for one in store.new_deliveries(2, without=[first.id, second.id])] == [3, 4]
+    store.close()

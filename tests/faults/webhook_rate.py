@@ -1,0 +1,202 @@
+"""Webhooks at a rate, with checks running: `python -m tests.faults.webhook_rate [--rate N]
+[--seconds N]`.
+
+A bot in a process of its own checks pull requests without end; another process sends it so many
+deliveries a second, each new, then as many to a bare aiohttp server that writes what gathers to a
+file on the same disk, waits for the disk, and answers. Prints the times of both and their ratio,
+and whether each delivery that was accepted is in the bot's store.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from bot.demo.forge.server import LocalForge
+from bot.demo.run.setup import free_port
+from bot.forge.github.signatures import signed_headers
+from bot.store.store import open_store
+from tests.faults.many_workers import ROOT, Fleet
+
+PREDICTION = 0.2  # seconds, of a prediction and of a build
+BODY = {
+    "action": "labeled",
+    "number": 1,
+    "pull_request": {
+        "number": 1,
+        "head": {"sha": "a" * 40},
+        "base": {"ref": "main", "sha": "b" * 40},
+        "updated_at": "",
+        "body": "x" * 8000,  # a webhook of a pull request has some 20 kB, most of it addresses
+    },
+    "repository": {"id": 1, "full_name": "rpms/other"},
+}
+
+
+async def bare(port: int, file: Path) -> None:
+    """Serve: what gathers while the disk is busy is written and synchronised together."""
+    waiting: list[tuple[bytes, asyncio.Future[None]]] = []
+    woken = asyncio.Event()
+
+    async def receive(request: web.Request) -> web.Response:
+        done = asyncio.get_running_loop().create_future()
+        waiting.append((await request.read(), done))
+        woken.set()
+        await done
+        return web.Response(status=202)
+
+    def write(bodies: list[bytes]) -> None:
+        with file.open("ab") as stream:
+            stream.writelines(bodies)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    application = web.Application()
+    application.router.add_post("/{path:.*}", receive)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    while True:
+        await woken.wait()
+        woken.clear()
+        batch, waiting[:] = list(waiting), []
+        await asyncio.to_thread(write, [body for body, _ in batch])
+        for _, done in batch:
+            if not done.done():
+                done.set_result(None)
+
+
+async def send(url: str, secret: str, rate: int, seconds: float) -> None:
+    """Send at a steady rate, whether answers come or not; print seconds and statuses as JSON."""
+    times: list[float] = []
+    statuses: Counter[str] = Counter()
+
+    async def one(session: aiohttp.ClientSession, number: int) -> None:
+        pull = {**BODY["pull_request"], "updated_at": str(number)}  # type: ignore[dict-item]
+        body = json.dumps({**BODY, "pull_request": pull}).encode()
+        headers = signed_headers("pull_request", body, secret, delivery=f"rate-{number}")
+        since = time.monotonic()
+        try:
+            async with session.post(url, data=body, headers=headers) as answer:
+                statuses[str(answer.status)] += 1
+        except (aiohttp.ClientError, TimeoutError) as error:
+            statuses[type(error).__name__] += 1
+        times.append(time.monotonic() - since)
+
+    connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=10)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        begun, tasks = time.monotonic(), []
+        for number in range(int(rate * seconds)):
+            await asyncio.sleep(max(begun + number / rate - time.monotonic(), 0))
+            tasks.append(asyncio.create_task(one(session, number)))
+        await asyncio.gather(*tasks)
+    print(json.dumps({"times": times, "statuses": statuses}))
+
+
+async def sent(
+    url: str, secret: str, rate: int, seconds: float
+) -> tuple[list[float], Counter[str]]:
+    """Send from a process of its own; the times in order, and the statuses."""
+    command = [sys.executable, "-m", "tests.faults.webhook_rate", "--send", url, secret]
+    options = ["--rate", str(rate), "--seconds", str(seconds)]
+    process = await asyncio.create_subprocess_exec(
+        *command, *options, stdout=subprocess.PIPE, cwd=ROOT
+    )
+    output, _ = await process.communicate()
+    found = json.loads(output)
+    return sorted(found["times"]), Counter(found["statuses"])
+
+
+async def measure(home: Path, rate: int, seconds: float) -> None:
+    """Print both rows, and the ratio."""
+    async with LocalForge(home / "forge") as local:
+        fleet = Fleet(home, "", local, PREDICTION)
+        fleet.builds = 1
+        try:
+            await fleet.start("server", "server", 2)
+            changing = asyncio.create_task(_change(fleet))
+            ours = await sent(fleet.app.hook_url or "", fleet.app.secret, rate, seconds)
+            changing.cancel()
+            with suppress(asyncio.CancelledError):
+                await changing
+            checked = fleet.concluded(local.state.pulls)
+            stored = _stored(home)
+        finally:
+            fleet.close()
+    port = free_port()
+    command = [sys.executable, "-m", "tests.faults.webhook_rate", "--bare", str(port)]
+    process = subprocess.Popen([*command, str(home / "bare")], cwd=ROOT)
+    try:
+        while True:
+            with suppress(aiohttp.ClientError):
+                async with (
+                    aiohttp.ClientSession() as session,
+                    session.post(f"http://127.0.0.1:{port}/", data=b"x"),
+                ):
+                    break
+            await asyncio.sleep(0.1)
+        plain = await sent(f"http://127.0.0.1:{port}/webhook", "s", rate, seconds)
+    finally:
+        process.kill()
+        process.wait()
+    print("server    p50, ms   p99, ms   answers")
+    for name, (times, statuses) in (("minimize", ours), ("bare", plain)):
+        p50, p99 = (1000 * times[int(len(times) * share)] for share in (0.5, 0.99))
+        print(f"{name:<8} {p50:>8.0f} {p99:>9.0f}   {dict(statuses)}")
+    ratio = ours[0][int(len(ours[0]) * 0.99)] / plain[0][int(len(plain[0]) * 0.99)]
+    print(
+        f"p99 {ratio:.2f} times; {stored} of {ours[1]['202']} accepted are stored; {checked} pull"
+        f" requests checked meanwhile; load {os.getloadavg()[0]:.0f}"
+    )
+
+
+async def _change(fleet: Fleet) -> None:
+    """Open pull requests without end: three checks are under way."""
+    number = 0
+    while True:
+        number += 1
+        pulls = fleet.forge.state.pulls
+        if len(pulls) - fleet.concluded(pulls) < 3:
+            await fleet.open_pull(number)
+        await asyncio.sleep(0.2)
+
+
+def _stored(home: Path) -> int:
+    store = open_store(home / "data-server")
+    try:
+        sql = "select count(*) as n from deliveries where delivery like 'rate-%'"
+        return int(store.rows(sql)[0]["n"])
+    finally:
+        store.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--send", nargs=2)
+    parser.add_argument("--bare", nargs=2)
+    given = parser.parse_args()
+    if given.send:
+        asyncio.run(send(*given.send, given.rate, given.seconds))
+    elif given.bare:
+        asyncio.run(bare(int(given.bare[0]), Path(given.bare[1])))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            asyncio.run(measure(Path(folder), given.rate, given.seconds))
+
+
+if __name__ == "__main__":
+    main()
