@@ -96,8 +96,7 @@ class Store:
         except StoreError as error:
             if isinstance(error.__cause__, sqlite3.OperationalError):
                 raise  # the disk, not one of them
-        except Exception as error:
-            # Whose it is shows below, where each is answered with its own.
+        except Exception as error:  # noqa: BLE001 - each is answered with its own below
             LOG.debug("%d changes are made one by one: %s", len(changes), error)
         with self.writing() as db:
             return [self._one_of_many(db, change) for change in changes]
