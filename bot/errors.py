@@ -51,3 +51,11 @@ def write_hint(error: OSError, option: str) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"Let this user write there, or name another directory with {option}."
     return f"Name another directory with {option}."
+
+
+def in_backticks(words: str) -> str:
+    """Words that somebody else may have chosen, for a sentence: reports show them as code.
+
+    On one line, and without backticks of their own.
+    """
+    return f"`{' '.join(words.replace('`', chr(39)).split())}`"

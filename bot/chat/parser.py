@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.chat.commands import COMMANDS, WORD, Argument, Command, Name, Option
-from bot.report.phrase import Phrase, to_plain
+from bot.report.phrase import Phrase, to_text
 from bot.report.template import Sentences
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class _UnclearError(Exception):
     """The error in a line, as a sentence for its author."""
 
     def __init__(self, sentence: Phrase) -> None:
-        super().__init__(to_plain(sentence))
+        super().__init__(to_text(sentence))
 
 
 def parse_comment(comment: str) -> tuple[ParsedCommand, ...]:
@@ -205,13 +205,13 @@ def parse_comment(comment: str) -> tuple[ParsedCommand, ...]:
         if text in parsed:
             continue
         if len(parsed) == MOST_COMMANDS:
-            problem = to_plain(say.too_many(most=MOST_COMMANDS))
+            problem = to_text(say.too_many(most=MOST_COMMANDS))
             parsed[text] = NotUnderstood(text, problem, beside=True)
             break
         parsed[text] = parse_line(text)
     else:
         if goes_on_unread(comment, WORD):
-            problem = to_plain(say.too_long_comment(most=f"{LONGEST_COMMENT:,}", word=WORD))
+            problem = to_text(say.too_long_comment(most=f"{LONGEST_COMMENT:,}", word=WORD))
             parsed.setdefault(WORD, NotUnderstood(WORD, problem, beside=True))
     return tuple(parsed.values())
 
@@ -221,11 +221,11 @@ def parse_line(line: str) -> ParsedCommand:
     text = _normalised(line)
     words = text.split(" ")[1:]
     if not words:
-        return NotUnderstood(text, to_plain(say.no_command(word=WORD)))
+        return NotUnderstood(text, to_text(say.no_command(word=WORD)))
     command = COMMANDS.get(words[0])
     if command is None:
         problem = say.unknown_command(command=words[0], near=_nearest(words[0], COMMANDS))
-        return NotUnderstood(text, to_plain(problem))
+        return NotUnderstood(text, to_text(problem))
     try:
         return Question(command.name, text, _values(command, text, words[1:]))
     except _UnclearError as unclear:

@@ -23,12 +23,13 @@ from bot.check.stated_lines import edits_of_lines
 from bot.check.target import Inputs, Pools, Remarks, Target, evaluating_rpm, open_target
 from bot.check.together import Part, joined_targets, other_change, with_each_alone
 from bot.check.unsolvable_head import undecided
-from bot.check.verdict import in_backticks, only_limits, verdict
+from bot.check.verdict import only_limits, verdict
 from bot.closure.impact import broken_by
 from bot.distro.cache import Cache
 from bot.distro.documents import Configuration
 from bot.distro.images import environment_keys
 from bot.distro.snapshot import Snapshot
+from bot.errors import in_backticks
 from bot.model.impact import Broken
 from bot.model.result import BuildNote, CheckResult
 

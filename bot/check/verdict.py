@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bot.check.evidence import EvaluatedSpec, Evaluation, Side
+from bot.errors import in_backticks
 from bot.model.architecture import all_architectures, architecture_order
 from bot.model.result import Acceptance, CheckResult, ImageResult, Verdict
 from bot.model.spec import SpecEvaluation, SpecFailure
@@ -191,11 +192,6 @@ def _texts(one: EvaluatedSpec, arch: str) -> Iterator[tuple[int, str]]:
         if each.fault == "base" and "head" in each.sides:
             text += " The base fails in the same way."
         yield _ORDER.index(each.fault), text
-
-
-def in_backticks(words: str) -> str:
-    """Words that somebody else may have chosen, as a report shows them: code, whatever they say."""
-    return f"`{' '.join(words.replace('`', chr(39)).split())}`"
 
 
 def where_so(arches: Iterable[str], evaluated: Collection[str]) -> str:

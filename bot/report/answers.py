@@ -14,7 +14,7 @@ from bot.model.image import ImageKey
 from bot.model.package import Package
 from bot.report.causes import cause_phrase, why_unsolvable
 from bot.report.grouping import essential_causes
-from bot.report.phrase import Phrase, to_plain, visible
+from bot.report.phrase import Phrase, printable, to_plain, visible
 from bot.report.sizes import format_size
 from bot.report.template import say
 
@@ -139,8 +139,17 @@ def fitted(console: Console) -> Console:
 
 
 def show(console: Console, renderable: RenderableType) -> None:
-    """Print `renderable` without rich's highlighting, markup and emoji."""
-    console.print(renderable, highlight=False, emoji=False, markup=False)
+    """Print `renderable` without rich's highlighting, markup and emoji.
+
+    No text in it reaches the terminal's controls: of control characters only rich's own are left.
+    """
+    from rich.segment import Segment, Segments
+
+    shown = [
+        one if one.control else Segment(printable(one.text), one.style)
+        for one in console.render(renderable, console.options.update(highlight=False))
+    ]
+    console.print(Segments(shown), highlight=False, emoji=False, markup=False, end="")
 
 
 def _closure_lines(closure: Closure) -> str:

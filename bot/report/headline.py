@@ -20,11 +20,10 @@ from bot.report.grouping import (
     on_architectures,
 )
 from bot.report.objectives import limit_sentence, newly_broken
-from bot.report.phrase import Phrase, capitalised, joined, listing, plain, to_plain, visible
+from bot.report.phrase import Phrase, capitalised, joined, listing, plain, shortened, to_text
 from bot.report.sizes import count_span, plural, short_delta, short_size, short_span
 from bot.report.template import Place, say, sentences, short_image
 
-ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _GLYPHS = {
     "failure": "\N{CROSS MARK}",
     "action_required": "\N{WARNING SIGN}\N{VARIATION SELECTOR-16}",
@@ -50,7 +49,7 @@ def title(result: CheckResult, longest: int = 140) -> str:
     Of a change that somebody must allow it is the line that does so.
     """
     if result.verdict == "action_required":
-        return to_plain(say.title_not_built(head=result.head))
+        return to_text(say.title_not_built(head=result.head))
     phrase = sentences(_effect(result, short=True), limit_sentence(result))
     proposed = result.configuration
     if proposed is not None and proposed.problems:
@@ -58,13 +57,12 @@ def title(result: CheckResult, longest: int = 140) -> str:
     elif proposed is not None and not result.specs:
         phrase = say.title_configuration(path=proposed.path, title=phrase)
     if result.accepted is not None:
-        phrase = say.title_accepted(user=visible(result.accepted.user, 40), title=phrase)
-    text = to_plain(capitalised(phrase)).removesuffix(".")
+        phrase = say.title_accepted(user=result.accepted.user, title=phrase)
+    text = to_text(capitalised(phrase)).removesuffix(".")
     if result.judged == "neutral" and any(image.changed for image in result.images):
-        text = f"{to_plain(say.not_all_evaluated())} {text}"
+        text = f"{to_text(say.not_all_evaluated())} {text}"
     mark = " (predicted)" if result.stage == "predicted" and result.judged != "neutral" else ""
-    room = longest - len(mark)
-    return (text if len(text) <= room else text[: room - 1] + ELLIPSIS) + mark
+    return shortened(text, longest - len(mark)) + mark
 
 
 def _glyph(result: CheckResult) -> str:

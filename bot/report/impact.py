@@ -10,7 +10,7 @@ from bot.model.impact import Broken, ImageImpact, Impact
 from bot.report.answers import image_text
 from bot.report.causes import cause_phrase
 from bot.report.jsonform import json_of
-from bot.report.phrase import to_plain, visible
+from bot.report.phrase import to_text, visible
 from bot.report.sizes import format_size, plural
 
 # Packages that a list shows; JSON has all.
@@ -38,7 +38,7 @@ def _image_lines(image: ImageImpact) -> Iterator[str]:
     if image.status != "ok":
         yield f"{image_text(image.key)}: cannot be installed any more"
         for cause in image.causes[:3]:
-            yield f"  {visible(to_plain(cause_phrase(cause)), 1000)}"
+            yield f"  {visible(to_text(cause_phrase(cause)), 1000)}"
         return
     saved = "an unknown size" if image.saved is None else format_size(image.saved)
     leave, come = plural(len(image.removed), "package"), plural(len(image.added), "package")

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from bot.errors import in_backticks
+
 if TYPE_CHECKING:
     from markupsafe import Markup
 
@@ -79,12 +81,18 @@ def visible(text: str, longest: int = _LONGEST) -> str:
     White space becomes single spaces. Control, format (text direction, zero width), surrogate,
     private and unassigned characters become U+FFFD: they can hide or reorder what is shown.
     """
-    shown = " ".join(text.split())
-    if not (shown.isascii() and shown.isprintable()):
-        shown = "".join(
-            "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c)[0] == "C" else c for c in shown
-        )
+    shown = printable(" ".join(text.split()))
     return shown if len(shown) <= longest else shown[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def printable(text: str) -> str:
+    """`text` with U+FFFD for what is not seen; line ends and tabs stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}"
+        for c in text
+    )
 
 
 def plain(text: str) -> Phrase:
@@ -97,9 +105,9 @@ def figure(text: str, *, strong: bool = False) -> Phrase:
     return (Piece("strong-figure" if strong else "figure", text),)
 
 
-def code(text: str) -> Phrase:
+def code(text: str, *, strong: bool = False) -> Phrase:
     """A foreign text, verbatim: a capability, a package, a line of a spec file, a path."""
-    return (Piece("code", visible(text) or "(empty)"),)
+    return (Piece("strong-code" if strong else "code", visible(text) or "(empty)"),)
 
 
 def name(text: str, *, strong: bool = False) -> Phrase:
@@ -197,8 +205,29 @@ def capitalised(phrase: Phrase) -> Phrase:
 
 
 def to_plain(phrase: Phrase) -> str:
-    """The phrase without any markup."""
+    """The phrase without any markup: of our own words, or where something else shows the code."""
     return "".join(piece.text for piece in phrase)
+
+
+def to_text(phrase: Phrase) -> str:
+    """The phrase as plain text, such as a title: code in backticks, nothing else marked.
+
+    So the words of others are told from ours there too, and `message` reads the text back.
+    """
+    return "".join(
+        in_backticks(piece.text) if piece.style.endswith("code") else piece.text for piece in phrase
+    )
+
+
+def shortened(text: str, longest: int) -> str:
+    """A plain text in at most `longest` characters; the cut leaves no backtick open."""
+    if len(text) <= longest:
+        return text
+    cut = text[: longest - 1]
+    if cut.count("`") % 2:
+        cut = cut[:-1]
+        cut += "`" if cut.count("`") % 2 else ""
+    return f"{cut}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _core(token: str) -> tuple[str, str, str]:

@@ -24,7 +24,7 @@ from bot.report.phrase import (
     message,
     to_html,
     to_markdown,
-    to_plain,
+    to_text,
 )
 from bot.report.template import say
 
@@ -84,7 +84,7 @@ def not_built(head: str, title: str, summary: str) -> tuple[str, str]:
     """
     line = to_markdown(say.not_built(line=f"/minimize allow {head}"))
     whole = (str(line), sentence_markdown(f"{title}."), summary)
-    return to_plain(say.title_not_built(head=head)), "\n\n".join(whole)
+    return to_text(say.title_not_built(head=head)), "\n\n".join(whole)
 
 
 def sentence_markdown(text: str) -> str:

@@ -59,7 +59,7 @@ def workload_name(workload: str, *, emphasis: bool = False) -> Phrase:
         return name(workload, strong=emphasis)
     if not package:
         return say.package_itself()
-    return say.itself(package=name(package, strong=emphasis))
+    return say.itself(package=code(package, strong=emphasis))
 
 
 def image_phrase(place: Place, *, emphasis: bool = False) -> Phrase:
@@ -85,7 +85,7 @@ def commit(revision: str) -> Phrase:
     """A commit id without markup: both forges shorten it and link it."""
     if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision):
         return plain(revision)
-    return name(revision) if revision.isalpha() else code(revision)
+    return code(revision)
 
 
 def short_commit(revision: str) -> Phrase:
@@ -93,6 +93,12 @@ def short_commit(revision: str) -> Phrase:
     if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision):
         return plain(revision[:12])
     return commit(revision)
+
+
+def day(moment: str) -> Phrase:
+    """The day of a time in RFC 3339."""
+    shown = moment[:10]
+    return plain(shown) if re.fullmatch(r"\d{4}-\d\d-\d\d", shown, re.ASCII) else code(shown)
 
 
 def line_place(line: SpecLine) -> Phrase:
@@ -130,13 +136,13 @@ KINDS = {
     "file": Kind(_TEXT, code, "/usr/share/nginx/tool"),
     "code": Kind(_TEXT, code, "Recommends: perl"),
     "name": Kind(_TEXT, name, "minimal"),
-    "user": Kind(_TEXT, name, "maria"),
+    "user": Kind(_TEXT, code, "maria"),
     "prose": Kind(_TEXT, prose, "worth 3.5 MB in C++"),
     "message": Kind(_TEXT, message, "nothing provides perl >= 5 needed by nginx"),
     "title": Kind(_TEXT, quoted, "nginx stays small"),
     "commit": Kind(_TEXT, commit, "e2" * 20),
     "short commit": Kind(_TEXT, short_commit, "e2" * 20),
-    "day": Kind(_TEXT, lambda text: plain(text[:10]), "2026-11-27T00:00:00Z"),
+    "day": Kind(_TEXT, day, "2026-11-27T00:00:00Z"),
     "number": Kind((int,), lambda number: plain(str(number)), 3),
     "size": Kind(_SIZE, lambda size: figure(format_size(size)), 31_400_000),
     "delta": Kind(_SIZE, lambda size: figure(format_delta(size)), 31_400_000),

@@ -16,7 +16,7 @@ from bot.report.blocks import Block, Bullets, Detail, Graph, Paragraph, Table
 from bot.report.causes import blame_url, blame_words, chain_words, change_words
 from bot.report.comment import document
 from bot.report.objectives import metric_text
-from bot.report.phrase import Phrase, joined, to_plain, visible
+from bot.report.phrase import Phrase, joined, to_plain, to_text, visible
 from bot.report.sizes import format_count, format_delta, format_size, plural
 from bot.report.template import say
 
@@ -53,7 +53,9 @@ def print_check(result: CheckResult, console: Console) -> None:
     report, console = document(result, _DETAIL), fitted(console)
     show(
         console,
-        Text(result.verdict, style=_TONES[report.tone]) + Text(": ") + _text(report.headline),
+        Text(result.verdict, style=_TONES[report.tone])
+        + Text(": ")
+        + terminal_text(report.headline, console),
     )
     for section in report.sections:
         console.print()
@@ -63,9 +65,9 @@ def print_check(result: CheckResult, console: Console) -> None:
             _print_block(block, console)
     console.print()
     for phrase in report.next_steps:
-        show(console, Text("  - ") + _text(phrase))
+        show(console, Text("  - ") + terminal_text(phrase, console))
     for phrase in report.footer:
-        show(console, _text(phrase, dim=True))
+        show(console, terminal_text(phrase, console, dim=True))
 
 
 def print_configuration(report: ConfigurationReport, console: Console) -> None:
@@ -159,14 +161,14 @@ def _weight(side: Json | None) -> str:
 
 def _print_block(block: Block, console: Console) -> None:
     if isinstance(block, Paragraph):
-        show(console, _text(block.phrase))
+        show(console, terminal_text(block.phrase, console))
     elif isinstance(block, Bullets):
         for item in block.items:
-            show(console, Text("  - ") + _text(item))
+            show(console, Text("  - ") + terminal_text(item, console))
     elif isinstance(block, Table):
         table = _rich_table(block.head, block.right)
         for row in block.rows:
-            table.add_row(*(_text(phrase) for phrase in row))
+            table.add_row(*(terminal_text(phrase, console) for phrase in row))
         show(console, table)
     elif isinstance(block, Graph):
         show(console, Text(block.source))
@@ -186,7 +188,10 @@ def _rich_table(head: tuple[str, ...], right: frozenset[int] | set[int]) -> Rich
     return table
 
 
-def _text(phrase: Phrase, *, dim: bool = False) -> Text:
+def terminal_text(phrase: Phrase, console: Console, *, dim: bool = False) -> Text:
+    """The phrase in colours; without colours code is in backticks."""
+    if console.color_system is None:
+        return Text(to_text(phrase))
     text = Text(style="dim" if dim else "")
     for piece in phrase:
         link = f" link {piece.url}" if piece.style == "link" else ""

@@ -153,11 +153,11 @@ def answered(line: str) -> str:
 
 
 def test_an_unknown_command_names_the_near_one_and_where_all_are_listed() -> None:
-    assert "There is no command chek. Did you mean check? `/minimize help` lists the" in answered(
+    assert "There is no command `chek`. Did you mean check? `/minimize help` lists the" in answered(
         "/minimize chek"
     )
     far = answered("/minimize frobnicate")
-    assert "There is no command frobnicate. `/minimize help` lists the commands." in far
+    assert "There is no command `frobnicate`. `/minimize help` lists the commands." in far
 
 
 def test_what_our_own_sentences_mark_is_a_code_span_without_shown_backticks() -> None:

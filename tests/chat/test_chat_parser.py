@@ -180,25 +180,25 @@ def test_quotes_around_a_word_are_not_of_it(pair: str) -> None:
     ("line", "parsed"),
     [
         ("/minimize", "A command is missing after /minimize."),
-        ("/minimize chek", "There is no command chek. Did you mean check?"),
-        ("/minimize frobnicate", "There is no command frobnicate."),
+        ("/minimize chek", "There is no command `chek`. Did you mean check?"),
+        ("/minimize frobnicate", "There is no command `frobnicate`."),
         ("/minimize why", "PACKAGE is missing."),
-        ("/minimize why a b", "The word b is one too many."),
-        ("/minimize why a --arch x", "There is no option --arch. why knows --workload."),
+        ("/minimize why a b", "The word `b` is one too many."),
+        ("/minimize why a --arch x", "There is no option `--arch`. why knows --workload."),
         ("/minimize why a --workload", "A value is missing after --workload."),
         ("/minimize what-if perl", "The word drop is missing."),
         ("/minimize what-if drop", "CAPABILITY is missing."),
         ("/minimize what-if drop a from", "PACKAGE is missing."),
-        ("/minimize what-if drop a from b c", "The word c is one too many."),
+        ("/minimize what-if drop a from b c", "The word `c` is one too many."),
         (
             "/minimize what-if drop a --workload b",
-            "There is no option --workload.",
+            "There is no option `--workload`.",
         ),
         ("/minimize accept", "SHA is missing."),
         ("/minimize accept abc", "REASON is missing."),
         ("/minimize allow", "SHA is missing."),
-        ("/minimize allow abc now", "The word now is one too many."),
-        ("/minimize cancel --force", "There is no option --force."),
+        ("/minimize allow abc now", "The word `now` is one too many."),
+        ("/minimize cancel --force", "There is no option `--force`."),
     ],
 )
 def test_what_is_not_understood_says_which_word(line: str, parsed: str) -> None:
@@ -207,7 +207,7 @@ def test_what_is_not_understood_says_which_word(line: str, parsed: str) -> None:
 
 def test_an_unknown_architecture_is_shown_with_those_there_are() -> None:
     text = problem("/minimize check --arch risc64")
-    assert "x86_64, aarch64, ppc64le, s390x, ..., not risc64. Did you mean riscv64?" in text
+    assert "x86_64, aarch64, ppc64le, s390x, ..., not `risc64`. Did you mean riscv64?" in text
 
 
 def test_very_long_words_and_lines_are_refused() -> None:

@@ -46,7 +46,7 @@ def test_why_gives_the_chain_of_the_head_side_and_the_way_out(bench: Bench) -> N
     assert "It would leave without: " in text
     assert "(predicted)" in text
     assert text.startswith("<!-- minimize:answer 1 ab -->\n")
-    assert "In answer to [this comment](<https://forge.example/7#1>) of ann:" in text
+    assert "In answer to [this comment](<https://forge.example/7#1>) of `ann`:" in text
 
 
 def test_why_of_what_is_not_there_says_so(bench: Bench) -> None:

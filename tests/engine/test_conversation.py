@@ -210,7 +210,7 @@ async def test_accept_makes_a_limit_a_success_with_the_reason(bot) -> None:
     await bot.comment("/minimize accept SHA worth it, @all", updated=LATER)
     await bot.until(lambda: bot.forge.states(head)[-1] == "success")
     last = bot.forge.statuses[-1][1]
-    assert last.title.startswith("Accepted by maria")
+    assert last.title.startswith("Accepted by `maria`")
     comment = next(b for _, b in reversed(bot.forge.comments) if "minimize:comment" in b)
     assert "worth it, `@all`" in comment
     found = bot.store.check(bot.checks()[0].id)
@@ -252,7 +252,7 @@ async def test_who_accepts_again_has_the_last_word(bot, comment: str) -> None:
     user = "olga" if comment == "42" else "maria"
     await bot.comment("/minimize accept SHA better", user, comment=comment, updated=LATER)
     await bot.until(lambda: "better" in shown(bot))
-    assert f"by {user} on" in shown(bot)
+    assert f"by `{user}` on" in shown(bot)
     assert "first" not in shown(bot)
     assert bot.store.check(bot.checks()[0].id).result["accepted"]["reason"] == "better"
     assert bot.forge.states(head)[-1] == "success"

@@ -181,7 +181,12 @@ async def test_a_merged_pull_request_is_named_for_the_step_it_caused(
         assert (step["base"]["delta"], step["base"]["cause"]["kind"]) == (300, "distribution")
         assert [e["capability"] for e in step["perl"]["cause"]["chain"]] == ["perl"]
         (issue,) = local.state.issues
-        for words in ("web stays small", "5 packages", f"(<{page}>)", "maria accepted 5 packages"):
+        for words in (
+            "web stays small",
+            "5 packages",
+            f"(<{page}>)",
+            "`maria` accepted 5 packages",
+        ):
             assert words in issue.body
         text = (await track(settings)).stderr
         assert "issues" not in text

@@ -209,7 +209,7 @@ async def test_the_merged_change_that_was_accepted_knowingly_is_named(
     await publish(daily, forge, daily.day("lib", "perl", app="2"))
     (issue,) = local.state.issues
     assert f"[pull request rpms/web#\u200b7](<{url}>)" in issue.body
-    assert "maria accepted 3 packages on 2026-11-02" in issue.body
+    assert "`maria` accepted 3 packages on 2026-11-02" in issue.body
     assert "`@all`" in issue.body
 
 

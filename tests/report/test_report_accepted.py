@@ -64,14 +64,14 @@ def test_an_acceptance_goes_through_json_and_back() -> None:
 def test_the_comment_says_who_accepted_it_when_and_why_and_still_what_is_over() -> None:
     text = render_comment(ACCEPTED)
     assert "allows 60 MB" in text
-    assert "**Accepted** for this commit by maria on 2026-11-24: worth it, `@everyone" in text
+    assert "**Accepted** for this commit by `maria` on 2026-11-24: worth it, `@everyone" in text
 
 
 def test_the_status_says_that_it_was_accepted() -> None:
     title, summary = status_line(ACCEPTED)
-    assert title.startswith("Accepted by maria: ")
+    assert title.startswith("Accepted by `maria`: ")
     assert "“small” allows 60 MB" in summary
-    assert "**Accepted** for this commit by maria on 2026-11-24: worth it, `@everyone" in summary
+    assert "**Accepted** for this commit by `maria` on 2026-11-24: worth it, `@everyone" in summary
     assert "Accepted" not in status_line(OVER)[0]
 
 

@@ -100,14 +100,14 @@ def test_what_is_wrong_is_shown_with_its_place_in_every_form(samples) -> None:
         assert "line 3" in text
         assert "builder" in text
         assert "no check could be made with it" in text
-    assert status_line(result)[0].startswith(".minimize.yaml is not valid. ")
+    assert status_line(result)[0].startswith("`.minimize.yaml` is not valid. ")
 
 
 def test_alone_it_makes_no_comment_but_the_status_has_it() -> None:
     result = with_file(LOOSER)
     assert not comment_needed(result)
     title, summary = status_line(result)
-    assert title == ".minimize.yaml changes. No image changes"
+    assert title == "`.minimize.yaml` changes. No image changes"
     assert "2 fields change, 2 more images would be checked" in summary
     assert "1 image would no longer be checked" in summary
     assert "line 3" in status_line(with_file(WRONG))[1]

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from rich.console import Console
 
+from bot.errors import in_backticks
 from bot.model.spec import SpecLine
-from bot.report.phrase import Phrase, plain, to_html, to_markdown, to_plain
+from bot.report.answers import show
+from bot.report.phrase import Phrase, plain, to_html, to_markdown, to_plain, to_text
 from bot.report.template import KINDS, Sentences, Slot, Template
+from bot.report.text import terminal_text
 
 ROOT = Path(__file__).parents[2]
 BOT = ROOT / "bot"
@@ -26,6 +34,7 @@ ALL = {
 each = pytest.mark.parametrize("template", ALL.values(), ids=ALL)
 
 OWN = (KINDS["words"], KINDS["figure"], KINDS["strong figure"])
+PEOPLE = (KINDS["prose"], KINDS["title"])
 # What stands in slots for phrases, and for words and figures of ours, by their names.
 EXAMPLES = {
     "alternatives": "`Requires: perl-libs` (line 32)",
@@ -115,26 +124,72 @@ def test_a_sentence_reads_well(template: Template) -> None:
     assert not re.search(r" [,;:]| \.(?!\w)|\.\.|,,|\[|\]", text), text
 
 
+def attacked(slot: Slot, text: str) -> object:
+    """The value of a slot whose words somebody else chooses, as the kind of the slot gets them.
+
+    A message is ours, with what it cites in backticks. Prose and titles are of those who may write
+    to the base branch or accept a change.
+    """
+    value = example(slot)
+    if isinstance(value, SpecLine):
+        return SpecLine(text, 3, text, (SpecLine(text, 4, text),))
+    if not isinstance(value, str) or slot.kind in (*OWN, *PEOPLE):
+        return value
+    if slot.kind is KINDS["name"]:
+        return value  # of the operator's documents
+    return f"It says {in_backticks(text)}." if slot.kind is KINDS["message"] else text
+
+
+def markdown_voice(markdown: str) -> str:
+    """The text of Markdown outside of code, as a reader shows it."""
+    reader = MarkdownIt("gfm-like", {"html": True, "linkify": False})
+    children = reader.parseInline(markdown)[0].children or []
+    assert not {token.type for token in children} & {"image", "html_inline"}, children
+    return "".join(token.content for token in children if token.type == "text")
+
+
+def voices(phrase: Phrase) -> Iterator[str]:
+    """The words of a phrase outside of code in each form: comment, page, title, terminal."""
+    yield markdown_voice(to_markdown(phrase))
+    yield re.sub(r"<code>.*?</code>", "", str(to_html(phrase)))
+    yield re.sub("`[^`]*`", "", to_text(phrase))
+    console = Console(file=io.StringIO(), color_system=None, width=100_000)
+    show(console, terminal_text(phrase, console))
+    yield re.sub("`[^`]*`", "", console.file.getvalue())
+
+
+texts_of_others = st.one_of(
+    st.sampled_from(
+        ["Approved", "approved-by-security", "all good", "`Approved`", "\u202eok\x1b[1m"]
+    ),
+    st.text(alphabet="Approved by`|\\@#<>[]*_\n", min_size=1, max_size=40),
+    st.text(min_size=1, max_size=40),
+)
+
+
+@settings(max_examples=10, deadline=None)
+@given(text=texts_of_others)
+@each
+def test_the_bots_voice_has_no_words_of_others(template: Template, text: str) -> None:
+    """In no form: outside of code stands the same whatever they are, and nothing unprintable."""
+
+    def outside(words: str) -> list[str]:
+        values = {name: attacked(slot, words) for name, slot in template.slots.items()}
+        return list(voices(template(**values)))
+
+    assert outside(text) == outside("x")
+    assert all(voice.rstrip("\n").isprintable() for voice in outside(text))
+
+
 @each
 def test_nothing_in_a_slot_is_active(template: Template) -> None:
-    """A name from outside stays code, in Markdown and HTML; so nobody speaks in our voice."""
-    values: dict[str, object] = {}
-    for name, slot in template.slots.items():
-        value = example(slot)
-        foreign = isinstance(value, str) and slot.kind not in OWN
-        line = SpecLine(HOSTILE, 3, HOSTILE)
-        values[name] = HOSTILE if foreign else line if isinstance(value, SpecLine) else value
+    """Not even the words of those who may accept a change."""
+    values = {
+        name: HOSTILE if slot.kind in PEOPLE else attacked(slot, HOSTILE)
+        for name, slot in template.slots.items()
+    }
     phrase = template(**values)
-    for token in (
-        MarkdownIt("gfm-like", {"html": True, "linkify": False})
-        .parseInline(to_markdown(phrase))[0]
-        .children
-        or ()
-    ):
-        assert token.type not in ("image", "html_inline"), token
-        if token.type == "text" and "All good" in token.content:
-            people = {KINDS["prose"], KINDS["message"], KINDS["title"]}
-            assert any(slot.kind in people for slot in template.slots.values()), token.content
+    markdown_voice(to_markdown(phrase))
     assert "<b>" not in str(to_html(phrase))
 
 

@@ -112,8 +112,8 @@ def test_a_check_says_what_the_comment_says(samples, name, terminal):
 
 def test_in_a_pipe_nothing_is_wrapped_or_cut(samples):
     lines = printed(print_check, samples.rebuilt()).splitlines()
-    (row,) = (line for line in lines if line.startswith("libxml2"))
-    assert "libxslt requires libxml2.so.2(LIBXML2_2.4.30)(64bit)" in row
+    (row,) = (line for line in lines if line.startswith("`libxml2`"))
+    assert "`libxslt` requires `libxml2.so.2(LIBXML2_2.4.30)(64bit)`" in row
     assert "\x1b" not in "".join(lines)
 
 
