@@ -103,16 +103,18 @@ def read_headers(files: Sequence[Path]) -> list[BuiltHeader]:
 def checked_headers(count: int, descriptor: int) -> bytes:
     """The JSON list of `count` headers that `header_reader` wrote. Raises UnreadableError."""
     # What was not written has no pages: a hole, which need not be read.
-    written = os.pread(descriptor, os.lseek(descriptor, 0, os.SEEK_HOLE), 0).rstrip(b"\0")
+    size = os.fstat(descriptor).st_size
+    end = os.lseek(descriptor, 0, os.SEEK_HOLE) if size else 0
+    written = os.pread(descriptor, end, 0).rstrip(b"\0")
     lines = written.decode("utf-8", "replace").rstrip("\n").split("\n")
     del written
-    if len(lines) != count:
-        raise UnreadableError("some gave no answer")
     text = f"[{','.join(lines)}]"
     try:
-        _HEADERS.validate_json(text)
+        found = len(_HEADERS.validate_json(text))
     except ValidationError as error:
         raise UnreadableError(problem(error)) from error
+    if found != count:
+        raise UnreadableError(f"there are {found} answers for {count} files")
     return text.encode()
 
 

@@ -50,7 +50,10 @@ class SpecTree:
     def has(self, path: str) -> bool:
         """True where a path in the checkout is a file of the copy."""
         target = self.root / os.path.normpath(path)
-        return target.resolve().is_relative_to(self.root.resolve()) and target.is_file()
+        try:
+            return target.resolve().is_relative_to(self.root.resolve()) and target.is_file()
+        except OSError:
+            return False  # a spec file may name what no file can be called
 
 
 def copy_spec_tree(checkout: Path, spec: Path, target: Path) -> SpecTree:

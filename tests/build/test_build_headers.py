@@ -5,6 +5,7 @@ import os
 import shutil
 import struct
 import subprocess
+import tempfile
 import tracemalloc
 from pathlib import Path
 
@@ -171,8 +172,13 @@ def test_a_header_that_rpm_does_not_write_is_refused_with_its_place(change, plac
 
 
 def test_a_header_that_is_missing_is_missed():
-    with pytest.raises(UnreadableError, match="no answer"):
+    with pytest.raises(UnreadableError, match="1 answers for 2 files"):
         answered([HEADER], 2)
+
+
+def test_an_answer_that_was_never_written_is_missed():
+    with tempfile.TemporaryFile() as empty, pytest.raises(UnreadableError, match="0 answers"):
+        checked_headers(1, empty.fileno())
 
 
 def test_a_generated_dependency_names_the_files_for_which_it_was_made(tmp_path):

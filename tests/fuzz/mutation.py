@@ -8,7 +8,7 @@ from random import Random
 # Most inputs are short: what a parser gets wrong, it mostly gets wrong there, and a hundred short
 # ones take the time of a long one. Long ones show what grows faster than its input.
 LONGEST = 256 * 1024
-_SIZES = ((2 * 1024, 90), (16 * 1024, 99), (LONGEST, 100))  # up to this size, that many of 100
+_SIZES = ((2 * 1024, 970), (16 * 1024, 998), (LONGEST, 1000))  # up to this size, that many of 1,000
 _ODD = (
     *(
         b"",
@@ -53,7 +53,7 @@ _COUNTS = (2, 2, 3, 3, 5, 10, 10, 30, 100, 300, 1000, 30_000)
 
 def mutated(seeds: Sequence[bytes], random: Random) -> bytes:
     """An input made of `seeds` by one to six changes, at most LONGEST bytes, few above 2 KiB."""
-    drawn = random.randrange(100)
+    drawn = random.randrange(1000)
     longest = next(size for size, share in _SIZES if drawn < share)
     content = random.choice(seeds)
     for _ in range(random.choice((1, 1, 1, 2, 3, 6))):

@@ -242,3 +242,9 @@ def test_the_copy_tells_what_it_left_out(tmp_path):
     tree = copy_spec_tree(tmp_path / "c", Path("app.spec"), tmp_path / "copy")
     assert tree.left_out == {"big"}
     assert tree.has("small") and not tree.has("big") and not tree.has("../c/big")
+
+
+def test_what_no_file_can_be_called_is_not_there(tmp_path):
+    write(tmp_path / "c", "app.spec", "")
+    tree = copy_spec_tree(tmp_path / "c", Path("app.spec"), tmp_path / "copy")
+    assert not tree.has("a" * 300) and not tree.has("a/" * 3000)
