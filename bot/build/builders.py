@@ -37,9 +37,9 @@ _EPOCH = 1_700_000_000
 
 
 def rpmbuild_command(
-    stage: str, spec_name: str, definitions: Mapping[str, str], *, jobs: int, check: bool
+    stage: str, spec: str, definitions: Mapping[str, str], *, jobs: int, check: bool
 ) -> list[str]:
-    """rpmbuild's arguments inside the buildroot; `stage` is `-bb` or `-br`.
+    """rpmbuild's arguments inside the buildroot; `stage` is `-bb` or `-br`, `spec` a path there.
 
     `--nodeps`: the requirements were solved and installed by us, and the buildroot's rpm need not
     be able to read the database that the host's wrote.
@@ -60,7 +60,7 @@ def rpmbuild_command(
         command.append("--nocheck")
     for name, value in defined.items():
         command += ["--define", f"{name} {value}"]
-    return [*command, f"{BUILD_DIRECTORY}/SPECS/{spec_name}"]
+    return [*command, spec]
 
 
 def build_environment(jobs: int) -> dict[str, str]:

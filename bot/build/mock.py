@@ -90,7 +90,7 @@ class MockBuilder(CachingBuilder):
             )
         request = prepared.request
         scratch.chmod(0o755)  # mock reads it as another user
-        prepared.tree.put_into(scratch)
+        prepared.tree.put_into(scratch / "SPECS", scratch / "SOURCES")
         config = scratch / "minimize.cfg"
         config.write_text(
             mock_config(

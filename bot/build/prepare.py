@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 from bot.build.build_cache import BuildCache, CachedBuild, MoreRequirements, build_key
@@ -25,7 +25,7 @@ from bot.model.nevra import parse_nevra
 from bot.model.package import Package
 from bot.sandbox.values import Limits
 from bot.spec.release import placeholder_definitions
-from bot.spec.tree import SourcesError
+from bot.spec.tree import SourcesError, checkout_paths, source_directory
 from bot.telemetry.measures import looked_up, timed
 
 if TYPE_CHECKING:
@@ -47,6 +47,13 @@ class Prepared:
     tree: SpecTree
     records: tuple[str, ...]
     requirements: tuple[str, ...]
+
+    @property
+    def folders(self) -> tuple[str, str]:
+        """The directories of the spec and of its sources, by their paths in the repository."""
+        spec = PurePosixPath(os.path.normpath(self.request.spec_path))
+        sources = source_directory(self.request.checkout, str(spec))
+        return str(spec.parent), str(sources.relative_to(self.request.checkout))
 
 
 class Options(TypedDict, total=False):
@@ -91,7 +98,7 @@ class CachingBuilder(ABC):
             self.name,
             prepared.tree.key(),
             buildroot,
-            prepared.definitions,
+            {**prepared.definitions, **checkout_paths(*prepared.folders)},
             request.arch,
             check=request.check,
         )

@@ -43,6 +43,7 @@ from bot.model.package import Package
 from bot.sandbox.run import run_sandboxed
 from bot.sandbox.values import Bind, Finished, Limits
 from bot.spec.macrofiles import VerifiedFiles
+from bot.spec.tree import checkout_paths
 
 if TYPE_CHECKING:
     from bot.distro.cache import Cache
@@ -172,20 +173,20 @@ class RpmbuildBuilder(CachingBuilder):
     def _rpmbuild(
         self, stage: str, prepared: Prepared, root: Path, top: Path, log: Path, limits: Limits
     ) -> Finished:
-        inputs = top.with_name(f"{top.name}-inputs")
-        for directory in (top / "SPECS", top / "SOURCES", top.with_name(f"{top.name}-var"), inputs):
+        checkout = top.with_name(f"{top.name}-checkout")
+        for directory in (top, top.with_name(f"{top.name}-var"), checkout):
             directory.mkdir(parents=True)
-        prepared.tree.put_into(inputs)
+        specs, sources = prepared.folders
+        prepared.tree.put_into(checkout / specs, checkout / sources)
         binds = [
             Bind(top, BUILD_DIRECTORY, writable=True),
             Bind(top.with_name(f"{top.name}-var"), "/var/tmp", writable=True),
-            Bind(inputs / "SPECS", f"{BUILD_DIRECTORY}/SPECS"),
-            Bind(inputs / "SOURCES", f"{BUILD_DIRECTORY}/SOURCES"),
+            Bind(checkout, "/checkout"),
         ]
         command = rpmbuild_command(
             stage,
-            prepared.tree.spec_name,
-            prepared.definitions,
+            os.path.normpath(f"/checkout/{specs}/{prepared.tree.spec_name}"),
+            {**prepared.definitions, **checkout_paths(specs, sources)},
             jobs=self._jobs,
             check=prepared.request.check,
         )
@@ -194,7 +195,7 @@ class RpmbuildBuilder(CachingBuilder):
             binds=binds,
             limits=limits,
             env=build_environment(self._jobs),
-            chdir=BUILD_DIRECTORY,
+            chdir=checkout_paths(specs, sources)["_specdir"],
             root=root,
             log=log,
         )

@@ -48,11 +48,10 @@ class SpecTree:
             digest.update(f"{name}\0{_mode(path):o}\0{content}\0".encode())
         return digest.hexdigest()
 
-    def put_into(self, directory: Path) -> None:
-        """Writes SPECS/ and SOURCES/ into `directory`: copies, with modes 0644 or 0755."""
-        specs, sources = directory / "SPECS", directory / "SOURCES"
-        specs.mkdir()
-        sources.mkdir()
+    def put_into(self, specs: Path, sources: Path) -> None:
+        """Writes the spec and its files into two directories: copies, with modes 0644 or 0755."""
+        specs.mkdir(parents=True, exist_ok=True)
+        sources.mkdir(parents=True, exist_ok=True)
         text = self.spec_text.encode("utf-8", "surrogateescape")
         (specs / self.spec_name).write_bytes(text)
         for name, path in self.files.items():

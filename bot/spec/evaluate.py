@@ -37,7 +37,7 @@ from bot.spec.rpm_version import (
     without_unpacking,
 )
 from bot.spec.setting import SpecSetting
-from bot.spec.tree import SpecTree, copy_spec_tree
+from bot.spec.tree import SpecTree, checkout_paths, copy_spec_tree
 from bot.telemetry.measures import timed
 from bot.temporary import temporary_directory
 
@@ -294,8 +294,7 @@ def _judged(subject: _Subject, found: Evaluated) -> _Judged:
 def _paths(specs: str, sources: str) -> dict[str, str]:
     return {
         "_topdir": "/tmp/rpmbuild",
-        "_sourcedir": os.path.normpath(f"/checkout/{sources}"),
-        "_specdir": os.path.normpath(f"/checkout/{specs}"),
+        **checkout_paths(specs, sources),
         "_builddir": "/tmp/rpmbuild/BUILD",
         "_buildrootdir": "/tmp/rpmbuild/BUILDROOT",
         "_dbpath": "/tmp/rpmbuild/db",

@@ -178,6 +178,17 @@ def source_directory(checkout: Path, spec_path: str) -> Path:
     return beside if directory.name == "SPECS" and beside.is_dir() else directory
 
 
+def checkout_paths(specs: str, sources: str) -> dict[str, str]:
+    """rpm's macros for the directories of a spec and of its sources in a checkout.
+
+    Evaluations and builds see it at the same place: a spec must not tell one from the other by it.
+    """
+    return {
+        "_sourcedir": os.path.normpath(f"/checkout/{sources}"),
+        "_specdir": os.path.normpath(f"/checkout/{specs}"),
+    }
+
+
 def checked_name(name: str) -> str:
     """`name` if it can be a file name in the build's source directory, else SourcesError."""
     if not name or name in {".", ".."} or "/" in name or len(name.encode()) > 255:

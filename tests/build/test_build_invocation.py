@@ -38,7 +38,7 @@ def test_a_failure_without_a_compilers_word_has_rpms():
 
 
 def test_the_same_for_both_sides_nothing_of_the_host_and_no_debug_packages():
-    command = rpmbuild_command("-bb", "a.spec", {"dist": ".el9"}, jobs=3, check=False)
+    command = rpmbuild_command("-bb", "/checkout/a.spec", {"dist": ".el9"}, jobs=3, check=False)
     defined = {command[i + 1] for i, word in enumerate(command) if word == "--define"}
     assert {
         "dist .el9",
@@ -47,7 +47,7 @@ def test_the_same_for_both_sides_nothing_of_the_host_and_no_debug_packages():
         "_smp_ncpus_max 3",
     } < defined
     assert "--nocheck" in command
-    assert command[-1] == "/builddir/SPECS/a.spec"
+    assert command[-1] == "/checkout/a.spec"
     assert "--nocheck" not in rpmbuild_command("-bb", "a.spec", {}, jobs=1, check=True)
     assert build_environment(3)["SOURCE_DATE_EPOCH"] == build_environment(1)["SOURCE_DATE_EPOCH"]
 

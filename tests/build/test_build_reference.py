@@ -208,6 +208,27 @@ def test_a_build_sees_no_network_no_secrets_and_writes_nowhere_else(asked, build
     assert isinstance(built, Built), built.message
 
 
+def test_a_spec_finds_its_checkout_where_it_was_evaluated(asked, builder):
+    """`/checkout`, its own place and its sources': no spec is of two minds by them."""
+    looks = "".join(
+        f"Requires: %({look})\n"
+        for look in (
+            "test -f /checkout/tiny.c && echo there",
+            "test -f tiny.c && echo beside",
+            "echo %{_sourcedir} %{_specdir} | tr ' /' '._'",
+            "test -w /checkout/tiny.spec || echo safe",
+        )
+    )
+    spec = plain(SPEC.replace("BuildRequires: gcc", f"{looks}BuildRequires: gcc"))
+    request = asked(spec)
+    (main,) = (p for p in request.evaluation.packages if p.nevra.name == "tiny")
+    evaluated = {one.dependency.capability for one in main.dependencies}
+    assert {"there", "beside", "_checkout._checkout", "safe"} <= evaluated
+    built = builder.build(request)
+    assert isinstance(built, Built), built
+    assert {"there", "beside", "_checkout._checkout", "safe"} <= set(requires(built))
+
+
 def test_checks_are_skipped_unless_asked_for(asked, builder):
     spec = plain().replace("%files\n", "%check\nexit 1\n%files\n", 1)
     assert isinstance(builder.build(asked(spec)), Built)

@@ -48,7 +48,7 @@ def test_the_key_moves_with_the_spec_and_with_a_mode(checkout):
 
 def test_the_directory_of_a_build_has_copies(checkout, tmp_path_factory):
     directory = tmp_path_factory.mktemp("top")
-    tree(checkout).put_into(directory)
+    tree(checkout).put_into(directory / "SPECS", directory / "SOURCES")
     assert (directory / "SPECS/a.spec").read_text() == SPEC
     assert (directory / "SOURCES/a.conf").read_text() == "conf"
     assert not (directory / "SOURCES/a.conf").is_symlink()
