@@ -87,7 +87,7 @@ def print_what_if(answers: Iterable[WhatIf], console: Console) -> None:
                 show(console, Text(f"  {problem}", style="red"))
             continue
         if not answer.removed and not answer.added:
-            reason = next(iter(answer.problems), None)
+            reason = next(iter(answer.problems), "")
             nothing = say.nothing_would_leave(image=image, why=reason)
             show(console, Text(_words(nothing), style="bold"))
             continue
